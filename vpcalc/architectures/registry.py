@@ -1,0 +1,123 @@
+"""Families of architectures, their published variants, and what may be changed about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..catalog import Catalog
+from ..cost import Cost
+from ..dims import Dim
+from ..errors import InputError, unknown
+
+IMAGE = ("H", "W")
+TOKENS = ("N",)
+STEPS = ("T",)
+PAIR = ("S", "T")
+"""The axes of an input, by the symbol of each: an image, a sequence, the time steps of a recurrent
+network, the source and target of an encoder-decoder."""
+
+Setting = int | bool | str | tuple[int, ...]
+Config = dict[str, Setting]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Architectures that one function builds.
+
+    ``build(*sizes, batch=..., **config)`` returns the cost tree; ``axes`` names the sizes.
+    ``meanings`` says what each setting is; ``choices`` lists the values of settings that are words;
+    ``check`` refuses settings that do not fit together, with an InputError.
+    """
+
+    name: str
+    build: Callable[..., Cost]
+    source: str
+    axes: tuple[str, ...] = IMAGE
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    check: Callable[[Mapping[str, Any]], None] | None = None
+    facts: Callable[..., Mapping[str, Dim]] | None = None
+    """``facts(*sizes, **config)``: what else is worth knowing, by name, such as sequential operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One named variant: its settings and its native input size."""
+
+    id: str
+    family: Family
+    config: Mapping[str, Setting]
+    sizes: tuple[int, ...]
+    aliases: tuple[str, ...]
+    source: str
+
+    def cost(self, sizes: tuple[Dim, ...], config: Mapping[str, Any] | None = None, batch: Dim = 1) -> Cost:
+        """The cost tree at an input size."""
+        return self.family.build(*sizes, batch=batch, **(self.config if config is None else config))
+
+    def configure(self, changes: Mapping[str, object]) -> Config:
+        """The settings with some of them changed; text is read as the setting's own type."""
+        config = dict(self.config)
+        for name, value in changes.items():
+            if name not in config:
+                raise unknown(f"setting of {self.id}", name, config)
+            config[name] = read_setting(name, value, config[name], self.family.choices.get(name))
+        if self.family.check is not None:
+            self.family.check(config)
+        return config
+
+
+ARCHITECTURES: Catalog[Architecture] = Catalog("model")
+
+LARGEST = 1_000_000
+"""Upper end of every size and setting: far beyond any network, and safe from absurd input."""
+
+
+def register(
+    family: Family,
+    id: str,
+    *,
+    sizes: tuple[int, ...],
+    aliases: tuple[str, ...] = (),
+    source: str | None = None,
+    **config: Setting,
+) -> None:
+    """Enter one variant of a family."""
+    architecture = Architecture(id, family, config, sizes, aliases, source or family.source)
+    ARCHITECTURES.add(id, architecture, aliases)
+
+
+def read_setting(
+    name: str, value: object, default: Setting, choices: tuple[str, ...] | None = None
+) -> Setting:
+    """A setting's new value, in the type of its default."""
+    if isinstance(default, bool):
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if str(value).lower() not in words:
+            raise InputError(f"--set {name}={value}: must be true or false")
+        return words[str(value).lower()]
+    if isinstance(default, tuple):
+        parts = value if isinstance(value, (tuple, list)) else str(value).split(",")
+        return tuple(whole(f"--set {name}", part) for part in parts)
+    if isinstance(default, int):
+        return whole(f"--set {name}", value)
+    if choices is not None and value not in choices:
+        raise unknown(f"value of --set {name}", str(value), choices)
+    return str(value)
+
+
+def whole(option: str, value: object, low: int = 1, high: int = LARGEST) -> int:
+    """A whole number within bounds, from an int or its decimal digits.
+
+    Raises:
+        InputError: naming the option, the value and what is allowed.
+    """
+    text = str(value).strip()
+    if isinstance(value, bool) or not text.isascii() or not text.isdecimal() or len(text) > 12:
+        raise InputError(f"{option} {text[:40]!r}: must be a whole number from {low} to {high}")
+    number = int(text)
+    if not low <= number <= high:
+        raise InputError(f"{option} {number}: must be a whole number from {low} to {high}")
+    return number

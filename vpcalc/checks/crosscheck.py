@@ -1,0 +1,147 @@
+"""Cost tree against counter, operator by operator, without tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from ..cost import Cost, Quantity
+
+if TYPE_CHECKING:
+    from ..counters import Counts
+
+HIDES_PRODUCTS = frozenset(
+    {
+        "aten::scaled_dot_product_attention",
+        "aten::_transformer_encoder_layer_fwd",
+        "aten::_native_multi_head_attention",
+        "aten::baddbmm",
+        "aten::addbmm",
+        "aten::addmv",
+        "aten::mv",
+        "aten::dot",
+        "aten::bilinear",
+        "aten::lstm",
+        "aten::lstm_cell",
+        "aten::gru",
+        "aten::gru_cell",
+        "aten::rnn_tanh",
+        "aten::rnn_tanh_cell",
+        "aten::rnn_relu",
+        "aten::rnn_relu_cell",
+    }
+)
+"""Operators that compute matrix products and that fvcore does not price: a count with them is no witness."""
+
+
+class Verdict(str, Enum):
+    """The outcome of a comparison."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One operator in one quantity: what the formula says, what the counter counted."""
+
+    counter: str
+    quantity: str
+    operator: str
+    expected: int
+    counted: int
+
+    @property
+    def delta(self) -> int:
+        """Counted minus expected."""
+        return self.counted - self.expected
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields of the JSON contract."""
+        return {
+            "counter": self.counter,
+            "quantity": self.quantity,
+            "operator": self.operator,
+            "expected": self.expected,
+            "counted": self.counted,
+            "delta": self.delta,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All checks of one module. ``reason`` says why there are none, where there are none."""
+
+    checks: tuple[Check, ...] = ()
+    reason: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Agrees only where everything was compared and nothing differs."""
+        if self.reason or not self.checks:
+            return Verdict.NOT_COMPARABLE
+        return Verdict.DIFFERS if self.differing else Verdict.AGREES
+
+    @property
+    def differing(self) -> tuple[Check, ...]:
+        """The checks that did not hold."""
+        return tuple(check for check in self.checks if check.delta)
+
+    def __str__(self) -> str:
+        if self.differing:
+            named = ", ".join(f"{c.quantity} {c.operator} {c.delta:+,}" for c in self.differing)
+            return f"{self.verdict.value}: {named}"
+        return f"{self.verdict.value}: {self.reason}" if self.reason else self.verdict.value
+
+
+def compare(cost: Cost, counts: Counts) -> Report:
+    """Hold a cost tree against a count: flops and activations by operator, and parameters."""
+    hidden = sorted(HIDES_PRODUCTS & set(counts.unpriced))
+    if hidden:
+        return Report(reason=f"{counts.counter} does not price {', '.join(hidden)}")
+    checks = [
+        *_by_operator(counts.counter, Quantity.FVCORE, cost, counts.flops),
+        *_by_operator(counts.counter, Quantity.ACTIVATIONS, cost, counts.activations),
+        Check("torch", Quantity.PARAMS.value, "all", cost.total(Quantity.PARAMS), counts.params),
+    ]
+    return Report(tuple(checks))
+
+
+def _by_operator(counter: str, quantity: Quantity, cost: Cost, counted: Mapping[str, int]) -> list[Check]:
+    expected = cost.by_operator(quantity)
+    return [
+        Check(counter, quantity.value, kind, expected.get(kind, 0), counted.get(kind, 0))
+        for kind in sorted(expected.keys() | counted.keys())
+    ]
+
+
+def check_layer(id: str, cost: Cost, dims: Mapping[str, int]) -> Report:
+    """Count the reference module of a layer at these dimensions and compare."""
+    from ..reference import LAYER_WITNESSES
+
+    return _witnessed(cost, lambda: LAYER_WITNESSES[id](**dims))
+
+
+def check_model(
+    family: str, cost: Cost, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int = 1
+) -> Report:
+    """Count the reference module of an architecture at this input and compare."""
+    from ..reference import MODEL_WITNESSES
+
+    return _witnessed(cost, lambda: MODEL_WITNESSES[family](sizes, config, batch))
+
+
+def _witnessed(cost: Cost, make: Any) -> Report:
+    largest = max((cost_of for op, _ in cost.walk() for cost_of in (op.activations, op.params)), default=0)
+    if largest * 8 >= 2**63:
+        return Report(reason=f"not run: a tensor of {largest:,} elements is beyond what torch can address")
+    import torch
+
+    from ..counters.fvcore import count
+
+    with torch.device("meta"):
+        witness = make()
+    return compare(cost, count(witness.module, witness.inputs))

@@ -1,0 +1,84 @@
+"""Arithmetic of dimensions.
+
+A dimension is a Python ``int``, a NumPy array of ints (a sweep), or a symbol: a
+:class:`vpcalc.algebra.Polynomial` or a SymPy expression. ``+``, ``-`` and ``*`` mean the same for
+all of them; the four functions here are the places where they differ.
+
+* Numbers and arrays are rounded exactly as the architecture's code rounds.
+* Symbols stand for sizes on the lattice where everything divides. What has to divide is recorded
+  by the layer (:class:`vpcalc.cost.Tiling`), so that a closed form always comes with its condition.
+
+NumPy's ``int64`` wraps beyond 2**63: sweep very large grids with ``dtype=object``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeAlias
+
+from .errors import InputError
+
+Dim: TypeAlias = Any
+"""An int, a NumPy array of ints, a Polynomial or a SymPy expression."""
+
+
+def is_number(x: Dim) -> bool:
+    """Whether ``x`` is an int (of Python or NumPy) rather than a symbol or an array."""
+    return isinstance(x, int) or (_is_numpy(x) and x.ndim == 0)
+
+
+def is_symbolic(x: Dim) -> bool:
+    """Whether ``x`` stands for any number of a lattice."""
+    return not isinstance(x, int) and not _is_numpy(x)
+
+
+def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimension") -> Dim:
+    """``x / y`` where it must be whole; an :class:`InputError` names both where it is not."""
+    if is_symbolic(x) or is_symbolic(y):
+        return x / y
+    remainder = x % y
+    if (remainder != 0) if isinstance(remainder, int) else bool((remainder != 0).any()):
+        raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
+    return x // y
+
+
+def ceil_div(x: Dim, y: Dim) -> Dim:
+    """How many tiles of side ``y`` cover ``x``."""
+    return x / y if is_symbolic(x) or is_symbolic(y) else -(-x // y)
+
+
+def floor_div(x: Dim, y: Dim) -> Dim:
+    """How many whole tiles of side ``y`` fit into ``x``."""
+    return x / y if is_symbolic(x) or is_symbolic(y) else x // y
+
+
+def conv_size(x: Dim, kernel: int, stride: int, padding: int) -> Dim:
+    """Side of a convolution's or pooling's output: floor((x + 2p - k) / s) + 1.
+
+    For a symbolic ``x`` (a multiple of the stride) the constant part is rounded on its own, which
+    is then exact.
+    """
+    if is_symbolic(x):
+        return x / stride + (2 * padding - kernel) // stride + 1
+    if is_number(x) and x + 2 * padding < kernel:
+        raise InputError(f"a side of {x} is too small for a {kernel}x{kernel} kernel with padding {padding}")
+    return (x + 2 * padding - kernel) // stride + 1
+
+
+def smallest(first: Dim, *rest: Dim) -> Dim:
+    """The minimum. Where a symbol takes part, the *first* argument is taken to be it."""
+    if any(is_symbolic(x) for x in (first, *rest)):
+        return first
+    if any(_is_numpy(x) for x in (first, *rest)):
+        import numpy
+
+        low = first
+        for x in rest:
+            low = numpy.minimum(low, x)
+        return low
+    return min(first, *rest)
+
+
+def _is_numpy(x: Dim) -> bool:
+    numpy = sys.modules.get("numpy")  # nobody can hold an array without having imported numpy
+    return numpy is not None and isinstance(x, (numpy.ndarray, numpy.generic))

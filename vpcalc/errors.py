@@ -1,0 +1,19 @@
+"""The one error that users see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Unusable input. Its text is one line: what was given, and what is allowed instead."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
+    """An error for a name that does not exist, with the nearest ones that do."""
+    import difflib
+
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    return InputError(f"{what} {name!r} is not known; {hint}")

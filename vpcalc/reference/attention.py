@@ -1,0 +1,48 @@
+"""Multi-head self-attention (Vaswani et al. 2017, §3.2; as in ViT and Swin)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .registry import Witness, layer_witness
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(batch, n, C) to (batch, heads, n, C/heads)."""
+    batch, n, width = x.shape
+    return x.reshape(batch, n, heads, width // heads).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(batch, heads, n, d) to (batch, n, heads * d)."""
+    batch, heads, n, d = x.shape
+    return x.transpose(1, 2).reshape(batch, n, heads * d)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """softmax(q kᵀ/√d + bias) v on (batch, heads, n, d)."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    if bias is not None:
+        scores = scores + bias
+    return scores.softmax(dim=-1) @ v
+
+
+class SelfAttention(nn.Module):
+    """(batch, n, C) to (batch, n, C), projections with bias."""
+
+    def __init__(self, C: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(C, 3 * C)
+        self.proj = nn.Linear(C, C)
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        q, k, v = (split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
+        return self.proj(merge_heads(attend(q, k, v, bias)))
+
+
+@layer_witness("msa")
+def msa(h: int, w: int, C: int, heads: int, batch: int = 1) -> Witness:
+    """Self-attention over the flattened grid."""
+    return Witness(SelfAttention(C, heads), (torch.zeros(batch, h * w, C),))

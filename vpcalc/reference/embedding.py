@@ -1,0 +1,91 @@
+"""From pixels to tokens and from tokens to classes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .registry import Witness, layer_witness
+
+
+class PatchEmbedding(nn.Module):
+    """Image (batch, c, H, W) to grid (batch, h, w, C); padded right and bottom to whole patches."""
+
+    def __init__(self, C: int, P: int, channels: int = 3, norm: bool = False) -> None:
+        super().__init__()
+        self.P = P
+        self.proj = nn.Conv2d(channels, C, kernel_size=P, stride=P)
+        self.norm = nn.LayerNorm(C) if norm else None
+
+    def forward(self, image: Tensor) -> Tensor:
+        _, _, H, W = image.shape
+        grid = self.proj(F.pad(image, (0, -W % self.P, 0, -H % self.P))).permute(0, 2, 3, 1)
+        return grid if self.norm is None else self.norm(grid)
+
+
+class PatchMerging(nn.Module):
+    """(batch, h, w, C) to (batch, h/2, w/2, 2C); an odd side is padded (Liu et al. 2021, §3.1)."""
+
+    def __init__(self, C: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * C)
+        self.reduction = nn.Linear(4 * C, 2 * C, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, h, w, _ = x.shape
+        x = F.pad(x, (0, 0, 0, w % 2, 0, h % 2))
+        corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        return self.reduction(self.norm(torch.cat(corners, dim=-1)))
+
+
+class ClassToken(nn.Module):
+    """(batch, n, C) to (batch, n + 1, C)."""
+
+    def __init__(self, C: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, C))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((self.token.expand(x.shape[0], -1, -1), x), dim=1)
+
+
+class PositionEmbedding(nn.Module):
+    """Adds one learned vector to each of n positions."""
+
+    def __init__(self, n: int, C: int) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.zeros(1, n, C))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.positions
+
+
+@layer_witness("patch_embedding")
+def patch_embedding(H: int, W: int, C: int, P: int, batch: int = 1) -> Witness:
+    """A colour image to a grid."""
+    return Witness(PatchEmbedding(C, P), (torch.zeros(batch, 3, H, W),))
+
+
+@layer_witness("patch_merging")
+def patch_merging(h: int, w: int, C: int, batch: int = 1) -> Witness:
+    """A grid to a grid of half the side."""
+    return Witness(PatchMerging(C), (torch.zeros(batch, h, w, C),))
+
+
+@layer_witness("class_token")
+def class_token(C: int) -> Witness:
+    """One token before one other."""
+    return Witness(ClassToken(C), (torch.zeros(1, 1, C),))
+
+
+@layer_witness("position_embedding")
+def position_embedding(N: int, C: int) -> Witness:
+    """Positions of N tokens."""
+    return Witness(PositionEmbedding(N, C), (torch.zeros(1, N, C),))
+
+
+@layer_witness("head")
+def head(C: int, classes: int, batch: int = 1) -> Witness:
+    """A pooled vector to classes."""
+    return Witness(nn.Linear(C, classes), (torch.zeros(batch, C),))

@@ -1,0 +1,45 @@
+"""Which module is the witness of which layer or family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor, nn
+
+from ..catalog import Catalog
+
+
+class Witness(NamedTuple):
+    """A module in eval mode and the inputs to run it on."""
+
+    module: nn.Module
+    inputs: tuple[Tensor, ...]
+
+
+Make = Callable[..., Witness]
+M = TypeVar("M", bound=Make)
+
+LAYER_WITNESSES: Catalog[Make] = Catalog("reference module of a layer")
+"""Layer id to a function of the layer's dimensions and ``batch``."""
+
+MODEL_WITNESSES: Catalog[Make] = Catalog("reference module of a family")
+"""Family name to a function of (sizes, config, batch)."""
+
+
+def layer_witness(id: str) -> Callable[[M], M]:
+    """Register the module of a layer."""
+    return _register(LAYER_WITNESSES, id)
+
+
+def model_witness(family: str) -> Callable[[M], M]:
+    """Register the module of a family."""
+    return _register(MODEL_WITNESSES, family)
+
+
+def _register(catalog: Catalog[Any], name: str) -> Callable[[M], M]:
+    def register(make: M) -> M:
+        catalog.add(name, make)
+        return make
+
+    return register
