@@ -17,9 +17,7 @@ from .cost import Op, Shape
 from .dims import Dim, exact_div
 
 
-def linear(
-    label: str, rows: Dim, fan_in: Dim, fan_out: Dim, *, bias: bool = True, shared: bool = False
-) -> Op:
+def linear(label: str, rows: Dim, fan_in: Dim, fan_out: Dim, *, bias: bool = True, shared: bool = False) -> Op:
     """(rows x fan_in) times a weight (fan_in x fan_out). A ``shared`` weight is counted where it is owned."""
     params = 0 if shared else fan_in * fan_out + (fan_out if bias else 0)
     return Op(
@@ -71,37 +69,27 @@ def conv2d(
 
 def layer_norm(label: str, rows: Dim, width: Dim, *, affine: bool = True) -> Op:
     """Normalisation over the last ``width`` elements of each row."""
-    return _norm(
-        "layer_norm", label, rows * width, 2 * width if affine else 0, 5 if affine else 4, (rows, width)
-    )
+    return _norm("layer_norm", label, rows * width, 2 * width if affine else 0, 5 if affine else 4, (rows, width))
 
 
 def group_norm(label: str, rows: Dim, width: Dim, *, affine: bool = True) -> Op:
     """Normalisation of each row in groups of its ``width`` channels; the number of groups costs nothing."""
-    return _norm(
-        "group_norm", label, rows * width, 2 * width if affine else 0, 5 if affine else 4, (rows, width)
-    )
+    return _norm("group_norm", label, rows * width, 2 * width if affine else 0, 5 if affine else 4, (rows, width))
 
 
 def batch_norm(label: str, rows: Dim, width: Dim, *, affine: bool = True) -> Op:
     """Batch normalisation in eval mode, with running statistics; ``rows`` is batch times positions."""
-    return _norm(
-        "batch_norm", label, rows * width, 2 * width if affine else 0, 2 if affine else 1, (rows, width)
-    )
+    return _norm("batch_norm", label, rows * width, 2 * width if affine else 0, 2 if affine else 1, (rows, width))
 
 
 def adaptive_avg_pool2d(label: str, batch: Dim, size: tuple[Dim, Dim], width: Dim) -> Op:
     """Average pooling to a fixed grid: priced by its input."""
-    return _norm(
-        "adaptive_avg_pool2d", label, batch * size[0] * size[1] * width, 0, 1, (size[0] * size[1], width)
-    )
+    return _norm("adaptive_avg_pool2d", label, batch * size[0] * size[1] * width, 0, 1, (size[0] * size[1], width))
 
 
 def upsample_bilinear2d(label: str, batch: Dim, out: tuple[Dim, Dim], width: Dim) -> Op:
     """Bilinear resizing: priced by its output, 4 per element."""
-    return _norm(
-        "upsample_bilinear2d", label, batch * out[0] * out[1] * width, 0, 4, (out[0] * out[1], width)
-    )
+    return _norm("upsample_bilinear2d", label, batch * out[0] * out[1] * width, 0, 4, (out[0] * out[1], width))
 
 
 def table(label: str, rows: Dim, width: Dim) -> Op:

@@ -254,9 +254,7 @@ def _python_term(term: Term) -> str:
         if factor.power == 1:
             spelled.append(base)
         else:
-            spelled.append(
-                f"({base})**{factor.power}" if len(factor.names) > 1 else f"{base}**{factor.power}"
-            )
+            spelled.append(f"({base})**{factor.power}" if len(factor.names) > 1 else f"{base}**{factor.power}")
     return "*".join(spelled)
 
 

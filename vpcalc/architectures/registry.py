@@ -89,9 +89,7 @@ def register(
     ARCHITECTURES.add(id, architecture, aliases)
 
 
-def read_setting(
-    name: str, value: object, default: Setting, choices: tuple[str, ...] | None = None
-) -> Setting:
+def read_setting(name: str, value: object, default: Setting, choices: tuple[str, ...] | None = None) -> Setting:
     """A setting's new value, in the type of its default."""
     if isinstance(default, bool):
         words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

@@ -69,9 +69,8 @@ def _block(attention: Cost, N: Dim, C: Dim, r: Dim, batch: Dim) -> Cost:
 
 def _check(config: Mapping[str, Any]) -> None:
     if len(config["depths"]) != len(config["heads"]):
-        raise InputError(
-            f"--set depths has {len(config['depths'])} stages and heads {len(config['heads'])}: give as many of each"
-        )
+        stages, heads = len(config["depths"]), len(config["heads"])
+        raise InputError(f"--set depths has {stages} stages and heads {heads}: give as many of each")
 
 
 SWIN = Family(
@@ -90,8 +89,6 @@ SWIN = Family(
     check=_check,
 )
 
-_SMALL = {"P": 4, "r": 4, "classes": 1000}
-
 for _id, _C, _depths, _heads, _M, _size, _alias in (
     ("swin_t", 96, (2, 2, 6, 2), (3, 6, 12, 24), 7, 224, "swin_tiny_patch4_window7_224"),
     ("swin_s", 96, (2, 2, 18, 2), (3, 6, 12, 24), 7, 224, "swin_small_patch4_window7_224"),
@@ -101,5 +98,15 @@ for _id, _C, _depths, _heads, _M, _size, _alias in (
     ("swin_l_384", 192, (2, 2, 18, 2), (6, 12, 24, 48), 12, 384, "swin_large_patch4_window12_384"),
 ):
     register(
-        SWIN, _id, sizes=(_size, _size), aliases=(_alias,), C=_C, depths=_depths, heads=_heads, M=_M, **_SMALL
+        SWIN,
+        _id,
+        sizes=(_size, _size),
+        aliases=(_alias,),
+        C=_C,
+        depths=_depths,
+        heads=_heads,
+        M=_M,
+        P=4,
+        r=4,
+        classes=1000,
     )

@@ -11,9 +11,7 @@ from ..ops import layer_norm
 from .registry import Family, register
 
 
-def vit(
-    H: Dim, W: Dim, *, C: Dim, depth: Dim, heads: Dim, P: Dim, r: Dim, classes: Dim, batch: Dim = 1
-) -> Cost:
+def vit(H: Dim, W: Dim, *, C: Dim, depth: Dim, heads: Dim, P: Dim, r: Dim, classes: Dim, batch: Dim = 1) -> Cost:
     """Patches, a class token and learned positions, ``depth`` pre-norm blocks, a norm over all tokens, a head.
 
     The position embedding is made for the given input: N = hw + 1 vectors.

@@ -25,9 +25,7 @@ def patch_embedding(
     h, w = ceil_div(H, P), ceil_div(W, P)
     projection = conv2d("proj", batch, (h, w), channels, C, (P, P))
     after = (layer_norm("norm", batch * h * w, C),) if norm else ()
-    return Cost(
-        "patch_embedding", (projection, *after), tilings=(Tiling(P, H, "patch"), Tiling(P, W, "patch"))
-    )
+    return Cost("patch_embedding", (projection, *after), tilings=(Tiling(P, H, "patch"), Tiling(P, W, "patch")))
 
 
 @layer("patch_merging", "Patch merging", "Liu et al. 2021 (Swin), §3.1")

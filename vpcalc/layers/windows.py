@@ -20,9 +20,7 @@ def bias_table(M: Dim, heads: Dim) -> Op:
 
 
 @layer("wmsa", "W-MSA", "Liu et al. 2021 (Swin), eq. 2")
-def window_attention(
-    h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim = 1, name: str = "wmsa"
-) -> Cost:
+def window_attention(h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim = 1, name: str = "wmsa") -> Cost:
     """Multi-head self-attention within windows of M x M tokens.
 
     A grid that M does not divide is padded, right and bottom, and the padding is computed and

@@ -39,6 +39,8 @@ def rotate(x: Tensor) -> Tensor:
 class Retention(nn.Module):
     """(batch, n, C) to the same, parallel form: (QKᵀ ⊙ D)V, normalised per head, gated by swish."""
 
+    gamma: Tensor
+
     def __init__(self, C: int, heads: int) -> None:
         super().__init__()
         self.heads = heads

@@ -57,6 +57,9 @@ class WindowAttention(nn.Module):
     M, that side is the window and nothing is shifted. Made for one grid size, as the authors' module is.
     """
 
+    index: Tensor
+    mask: Tensor | None
+
     def __init__(self, h: int, w: int, C: int, heads: int, M: int, shift: bool = False) -> None:
         super().__init__()
         self.M = min(h, w, M)
@@ -65,9 +68,7 @@ class WindowAttention(nn.Module):
         self.attention = SelfAttention(C, heads)
         self.bias_table = nn.Parameter(torch.zeros((2 * self.M - 1) ** 2, heads))
         self.register_buffer("index", relative_index(self.M), persistent=False)
-        mask = (
-            shift_mask(h + self.padding[0], w + self.padding[1], self.M, self.shift) if self.shift else None
-        )
+        mask = shift_mask(h + self.padding[0], w + self.padding[1], self.M, self.shift) if self.shift else None
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,6 +106,8 @@ def swmsa(h: int, w: int, C: int, heads: int, M: int, batch: int = 1) -> Witness
 
 class RelativePositionBias(nn.Module):
     """The table alone: scores (windows, heads, M², M²) plus one bias per head and relative offset."""
+
+    index: Tensor
 
     def __init__(self, M: int, heads: int) -> None:
         super().__init__()
