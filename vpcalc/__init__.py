@@ -1,3 +1,44 @@
-"""vpcalc: what a neural architecture costs, and how we know."""
+"""vpcalc: what a neural architecture costs, and how we know.
+
+Each command of the command line is a function here: ``vpcalc.compare(h=56, w=56, C=96, M=7)``,
+``vpcalc.model("swin_t", input=224)``, ``vpcalc.formula("msa")``, ``vpcalc.models()``. Results are frozen, show
+themselves in a terminal and in a notebook, and their ``to_dict()`` is the command's JSON. Unusable input
+raises :class:`vpcalc.InputError`. Importing this package imports nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .answers.compare import compare as compare
+    from .answers.formula import formula as formula
+    from .answers.model import model as model
+    from .answers.models import models as models
+    from .errors import InputError as InputError
+
+_HOME = {
+    "compare": "answers.compare",
+    "formula": "answers.formula",
+    "model": "answers.model",
+    "models": "answers.models",
+    "InputError": "errors",
+}
+
+__all__ = ["InputError", "__version__", "compare", "formula", "model", "models"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'vpcalc' has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"vpcalc.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

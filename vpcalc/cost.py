@@ -101,7 +101,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A module's cost: its own operators, its children, and how often it runs."""
+    """A module's cost: its own operators, its children, and how often it runs.
+
+    ``tilings`` say what was padded or dropped, or has to divide; ``notes`` what else a reader of this
+    very figure should know.
+    """
 
     name: str
     ops: tuple[Op, ...] = ()
@@ -109,6 +113,7 @@ class Cost:
     times: Dim = 1
     tilings: tuple[Tiling, ...] = ()
     stage: Stage | None = None
+    notes: tuple[str, ...] = ()
 
     def total(self, quantity: Quantity) -> Dim:
         """The whole tree in one convention."""

@@ -14,6 +14,8 @@ from math import gcd
 from .. import symbols
 from .polynomial import Monomial, Polynomial
 
+_GRID = frozenset(name for pair in symbols.GRIDS for name in pair)
+
 
 @dataclass(frozen=True, slots=True)
 class Factor:
@@ -35,7 +37,7 @@ class Term:
 
 
 def layout(polynomial: Polynomial) -> list[Term]:
-    """The terms in reading order: by falling power of the widths, then by falling degree."""
+    """The terms in reading order: by falling power of the widths, by falling degree, the grid first."""
     terms = []
     for monomial, number in sorted(polynomial.terms.items(), key=lambda item: _order(item[0])):
         common = gcd(number, polynomial.denominator)
@@ -53,10 +55,11 @@ def layout(polynomial: Polynomial) -> list[Term]:
     return terms
 
 
-def _order(monomial: Monomial) -> tuple[int, int, list[tuple[tuple[int, str], int]]]:
+def _order(monomial: Monomial) -> tuple[int, int, int, list[tuple[tuple[int, str], int]]]:
     width = sum(power for name, power in monomial if symbols.is_width(name))
     degree = sum(power for _, power in monomial)
-    return (-width, -degree, sorted((symbols.place(name), -power) for name, power in monomial))
+    grid = sum(power for name, power in monomial if name in _GRID)
+    return (-width, -degree, -grid, sorted((symbols.place(name), -power) for name, power in monomial))
 
 
 def _factors(powers: Monomial) -> tuple[Factor, ...]:
@@ -100,8 +103,9 @@ def _text_term(term: Term) -> str:
     if term.divisor == 1 and not term.under:
         return over
     under = _text_product(term.divisor, term.under)
-    single = (term.divisor == 1) != (not term.under) and len(term.under) <= 1
-    return f"{over}/{under}" if single else f"{over}/({under})"
+    factors = [str(term.divisor)] * (term.divisor != 1) + [name for factor in term.under for name in factor.names]
+    bare = len(factors) == 1 or (len(term.under) == 1 and term.divisor == 1 and term.under[0].power != 1)
+    return f"{over}/{under}" if bare else f"{over}/({under})"
 
 
 def _text_product(number: int, factors: tuple[Factor, ...]) -> str:

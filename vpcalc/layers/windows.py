@@ -34,7 +34,7 @@ def window_attention(h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim =
         M: side of a window, in tokens.
         batch: images.
     """
-    M = window_side(h, w, M)
+    asked, M = M, window_side(h, w, M)
     d = head_width(C, heads)
     windows = batch * ceil_div(h, M) * ceil_div(w, M)
     tokens = M * M
@@ -47,7 +47,14 @@ def window_attention(h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim =
             linear("proj", windows * tokens, C, C),
         ),
         tilings=(Tiling(M, h, "window"), Tiling(M, w, "window")),
+        notes=_shrunk(asked, M),
     )
+
+
+def _shrunk(asked: Dim, used: Dim) -> tuple[str, ...]:
+    if not (isinstance(asked, int) and isinstance(used, int)) or asked == used:
+        return ()
+    return (f"a window of {asked} is larger than the grid: {used} is used",)
 
 
 @layer("swmsa", "SW-MSA", "Liu et al. 2021 (Swin), §3.2")

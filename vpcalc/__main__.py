@@ -1,0 +1,5 @@
+"""``python -m vpcalc`` is ``vpcalc``."""
+
+from .cli.app import main
+
+main()

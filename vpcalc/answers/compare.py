@@ -1,0 +1,343 @@
+"""``vpcalc compare``: what each kind of attention costs on one token grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..algebra.crossover import crossing
+from ..algebra.polynomial import Polynomial, as_polynomial
+from ..architectures.registry import whole
+from ..cost import Cost, Quantity
+from ..errors import InputError, unknown
+from ..layers import LAYERS
+from ..report import Column, Kind, Table
+from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, layer_on_symbols, symbols_of
+from .result import Result
+
+if TYPE_CHECKING:
+    from ..checks import Report
+
+ROWS = ("msa", "wmsa", "swmsa", "sra", "linear_sra", "retention")
+"""The rows that are shown unless others are asked for."""
+
+DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "int8": 1}
+"""Bytes of an element."""
+
+SIDE = 65536
+"""Longest side of a token grid: 4.3 billion tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer on the grid. ``report`` is None until its module has been counted."""
+
+    id: str
+    name: str
+    cost: Cost
+    form: Form
+    ratio: float
+    element_bytes: int
+    report: Report | None = None
+
+    def figure(self, quantity: Quantity) -> int:
+        """One of its totals."""
+        return int(self.cost.total(quantity))
+
+    @property
+    def attention_bytes(self) -> int:
+        """Bytes of the attention maps, all heads and windows at once."""
+        return self.figure(Quantity.ATTENTION) * self.element_bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields of the JSON contract."""
+        shown = (Quantity.MACS, Quantity.FLOPS, Quantity.PARAMS, Quantity.ACTIVATIONS, Quantity.ATTENTION)
+        return {
+            "id": self.id,
+            "name": self.name,
+            "formula": self.form.to_dict(),
+            **{quantity.value: self.figure(quantity) for quantity in shown},
+            "fvcore": self.figure(Quantity.FVCORE),
+            "attention_bytes": self.attention_bytes,
+            "ratio": self.ratio,
+            "notes": list(deviations(self.cost)),
+            **report_dict(self.report),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Crossover:
+    """``between`` the first costs more than the second exactly where ``condition`` holds: hw > ``at``."""
+
+    between: tuple[str, str]
+    condition: str
+    latex: str
+    at: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields of the JSON contract."""
+        spelled = {"condition": self.condition, "latex": self.latex}
+        return {"between": list(self.between), **spelled, "at": self.at}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Result):
+    """The rows at one grid, and where they cross as the grid grows."""
+
+    inputs: dict[str, Any]
+    rows: tuple[Row, ...]
+    crossovers: tuple[Crossover, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {
+            "command": "compare",
+            "inputs": self.inputs,
+            "rows": [row.to_dict() for row in self.rows],
+            "crossovers": [crossover.to_dict() for crossover in self.crossovers],
+        }
+
+    def checked(self, counted: Callable[[Comparison], None] | None = None) -> Comparison:
+        """The same with every row's module counted; ``counted`` is called after each row."""
+        from ..checks import check_layer
+
+        result = self
+        for index, row in enumerate(self.rows):
+            report = check_layer(row.id, row.cost, LAYERS[row.id].pick(_dims(self.inputs)))
+            rows = (*result.rows[:index], replace(row, report=report), *result.rows[index + 1 :])
+            result = replace(result, rows=rows)
+            if counted is not None:
+                counted(result)
+        return result
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check differs."""
+        return not any(row.report and row.report.differing for row in self.rows)
+
+    def tables(self) -> tuple[Table, ...]:
+        """The rows, and below them where they cross."""
+        title = "{h}×{w} tokens, C = {C}, {heads} heads; M = {M}, R = {R}, P = {P}, batch {batch}, maps in {dtype}"
+        columns = (
+            Column("layer", "Layer"),
+            Column("formula", "MACs in closed form", Kind.FORMULA),
+            Column("macs", "MACs", Kind.COUNT),
+            Column("ratio", "× MSA", Kind.RATIO),
+            Column("params", "Params", Kind.COUNT),
+            Column("attention_elements", "Map elements", Kind.COUNT, wide=True),
+            Column("attention_bytes", "Map size", Kind.BYTES),
+            Column("fvcore", "fvcore", Kind.VERDICT),
+        )
+        rows = tuple(
+            (
+                row.name,
+                row.form,
+                row.figure(Quantity.MACS),
+                row.ratio,
+                row.figure(Quantity.PARAMS),
+                row.figure(Quantity.ATTENTION),
+                row.attention_bytes,
+                verdict(row.report),
+            )
+            for row in self.rows
+        )
+        compared = Table(title.format(**self.inputs), columns, rows, self._notes())
+        if not self.crossovers:
+            return (compared,)
+        names = {row.id: row.name for row in self.rows} | _PARTS
+        crossing_rows = tuple(
+            (f"{names[c.between[0]]} > {names[c.between[1]]}", Inequality(c), c.at) for c in self.crossovers
+        )
+        crossing_columns = (
+            Column("costs_more", "Costs more"),
+            Column("condition", "exactly where", Kind.FORMULA),
+            Column("at", "here: hw >", Kind.NUMBER),
+        )
+        return (compared, Table("Where they cross", crossing_columns, crossing_rows))
+
+    def _notes(self) -> tuple[str, ...]:
+        """What is to be said about rows, rows of which the same is to be said together."""
+        names: dict[str, list[str]] = {}
+        for row in self.rows:
+            complaint = (str(row.report),) if row.report and row.report.verdict.value != "agrees" else ()
+            for note in (*deviations(row.cost), *complaint):
+                names.setdefault(note, []).append(row.name)
+        return tuple(f"{', '.join(rows)}: {note}" for note, rows in names.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Inequality:
+    """A crossover's condition as a formula cell."""
+
+    crossover: Crossover
+
+    @property
+    def text(self) -> str:
+        """Unicode text."""
+        return self.crossover.condition
+
+    @property
+    def latex(self) -> str:
+        """LaTeX math."""
+        return self.crossover.latex
+
+    def __str__(self) -> str:
+        return self.text
+
+
+_PARTS = {"msa:matmul": "MSA's quadratic term", "msa:linear": "its projections"}
+
+
+def compare(
+    h: object,
+    w: object,
+    C: object,
+    M: object = 7,
+    *,
+    R: object = None,
+    P: object = 7,
+    heads: object = None,
+    k: object = 3,
+    r: object = 4,
+    batch: object = 1,
+    dtype: str = "float32",
+    rows: Iterable[str] | None = None,
+    check: bool = True,
+) -> Comparison:
+    """Compare layers on a grid of h x w tokens of C channels.
+
+    Args:
+        h, w: the token grid.
+        C: channels of a token.
+        M: side of a window (W-MSA, SW-MSA).
+        R: reduction ratio (SRA); 8, or the grid's shorter side where that is less.
+        P: side of the pooled grid (linear SRA).
+        heads: attention heads; C/32 where that is whole, else 1.
+        k: kernel side of convolutions, where such a row is asked for.
+        r: expansion of feed-forward layers, where such a row is asked for.
+        batch: images.
+        dtype: element type of the attention maps, for their bytes.
+        rows: ids of the layers to compare; :data:`ROWS` if None.
+        check: count the instantiated modules with fvcore.
+
+    Raises:
+        InputError: a value is not usable; the message says which and what is allowed.
+    """
+    width = whole("--C", C)
+    shorter = min(whole("--h", h, high=SIDE), whole("--w", w, high=SIDE))
+    inputs: dict[str, Any] = {
+        "h": whole("--h", h, high=SIDE),
+        "w": whole("--w", w, high=SIDE),
+        "C": width,
+        "M": whole("--M", M, high=SIDE),
+        "R": min(8, shorter) if R is None else whole("--R", R, high=SIDE),
+        "P": whole("--P", P, high=SIDE),
+        "heads": _heads(heads, width),
+        "k": whole("--k", k, high=SIDE),
+        "r": whole("--r", r),
+        "batch": whole("--batch", batch),
+        "dtype": dtype,
+    }
+    if dtype not in DTYPES:
+        raise unknown("--dtype", dtype, DTYPES)
+    ids = _row_ids(rows)
+    if "sra" in ids and inputs["R"] > shorter:
+        raise InputError(f"--R {inputs['R']}: larger than the grid; must be from 1 to {shorter}")
+    costs = {id: LAYERS[id].build(**LAYERS[id].pick(_dims(inputs))) for id in ids}
+    symbolic = {id: layer_on_symbols(id) for id in dict.fromkeys(("msa", *ids))}
+    baseline = _msa_macs(inputs)
+    result = Comparison(
+        inputs,
+        tuple(
+            Row(
+                id,
+                LAYERS[id].name,
+                cost,
+                closed_form(_at_ratio_one(id, inputs) or symbolic[id], Quantity.MACS),
+                cost.total(Quantity.MACS) / baseline,
+                DTYPES[dtype],
+            )
+            for id, cost in costs.items()
+        ),
+        _crossovers(symbolic, ids, {SYMBOL_OF.get(name, name): value for name, value in _dims(inputs).items()}),
+    )
+    return result.checked() if check else result
+
+
+def verdict(report: Report | None) -> str:
+    """A report as a table cell; what it has to say goes into a note."""
+    return "–" if report is None else report.verdict.value
+
+
+def report_dict(report: Report | None) -> dict[str, Any]:
+    """A report's JSON fields: the checks, and the verdict in words."""
+    if report is None:
+        return {"checks": [], "verdict": "not checked"}
+    fields: dict[str, Any] = {
+        "checks": [check.to_dict() for check in report.checks],
+        "verdict": report.verdict.value,
+    }
+    if report.reason:
+        fields["reason"] = report.reason
+    return fields
+
+
+def _dims(inputs: dict[str, Any]) -> dict[str, int]:
+    return {name: value for name, value in inputs.items() if name != "dtype"}
+
+
+def _heads(heads: object, C: int) -> int:
+    if heads is None:
+        return C // 32 if C % 32 == 0 else 1
+    number = whole("--heads", heads)
+    if C % number:
+        raise InputError(f"--heads {number}: does not divide C = {C}; must be a divisor of it")
+    return number
+
+
+def _row_ids(rows: Iterable[str] | None) -> tuple[str, ...]:
+    if rows is None:
+        return ROWS
+    known = [id for id in LAYERS if set(LAYERS[id].dims) <= _GIVEN]
+    ids = tuple(dict.fromkeys(rows))
+    for id in ids:
+        if id not in known:
+            raise unknown("--rows", id, known)
+    if not ids:
+        raise InputError(f"--rows: give at least one of {', '.join(known)}")
+    return ids
+
+
+_GIVEN = {"h", "w", "C", "M", "R", "P", "heads", "k", "r"}
+
+
+def _at_ratio_one(id: str, inputs: dict[str, Any]) -> Cost | None:
+    """SRA with R = 1 has no reduction at all: another regime, with a form of its own."""
+    if id != "sra" or inputs["R"] != 1:
+        return None
+    return LAYERS[id].build(**{**symbols_of(id), "R": 1})
+
+
+def _msa_macs(inputs: dict[str, Any]) -> int:
+    return int(LAYERS["msa"].build(**LAYERS["msa"].pick(_dims(inputs))).total(Quantity.MACS))
+
+
+def _crossovers(symbolic: dict[str, Cost], ids: tuple[str, ...], values: dict[str, int]) -> tuple[Crossover, ...]:
+    forms = {id: as_polynomial(symbolic[id].total(Quantity.MACS)) for id in ids}
+    pairs: list[tuple[str, Polynomial, str, Polynomial]] = []
+    if "msa" in ids:
+        parts = symbolic["msa"].by_operator(Quantity.MACS)
+        pairs.append(("msa:matmul", parts["matmul"], "msa:linear", parts["linear"]))
+    distinct: dict[Polynomial, str] = {}
+    for id in ids:
+        distinct.setdefault(forms[id], id)
+    names = list(distinct.values())
+    pairs += [(a, forms[a], b, forms[b]) for index, a in enumerate(names) for b in names[index + 1 :]]
+    found = []
+    for a, first, b, second in pairs:
+        cross = crossing(first, second, values)
+        if cross is not None and cross.at > 0:
+            between = (b, a) if cross.swapped else (a, b)
+            found.append(Crossover(between, cross.spell(), cross.spell("latex"), cross.at))
+    return tuple(found)

@@ -1,0 +1,157 @@
+"""``vpcalc formula``: one closed form, and how it adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..algebra.polynomial import Polynomial, as_polynomial
+from ..algebra.printers import PRINTERS
+from ..architectures import ARCHITECTURES
+from ..cost import Cost, Op, Quantity
+from ..errors import unknown
+from ..layers import LAYERS
+from ..report import Column, Kind, Table
+from ..symbolic import Form, closed_form, layer_on_symbols, model_on_symbols
+from ..symbols import ALPHABET
+from .result import Result
+
+QUANTITIES = tuple(quantity.value for quantity in Quantity)
+SPELLINGS = tuple(PRINTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Formula(Result):
+    """A closed form with its tree, so that every term can be traced to its operator."""
+
+    name: str
+    title: str
+    source: str
+    quantity: Quantity
+    form: Form
+    cost: Cost
+
+    def spell(self, spelling: str = "text") -> str:
+        """The formula alone, as text, latex, typst, mathml or python."""
+        if spelling not in PRINTERS:
+            raise unknown("--format", spelling, PRINTERS)
+        return PRINTERS[spelling](self.form.polynomial)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {
+            "command": "formula",
+            "name": self.name,
+            "title": self.title,
+            "quantity": self.quantity.value,
+            "formula": self.form.to_dict(),
+            "typst": self.spell("typst"),
+            "mathml": self.spell("mathml"),
+            "symbols": self.legend(),
+            "steps": [
+                {
+                    "module": module,
+                    "operator": op.kind,
+                    "label": op.label,
+                    "shapes": _shapes(op),
+                    "times": _number(times),
+                    "term": PRINTERS["text"](term),
+                }
+                for module, op, times, term in self.steps()
+            ],
+            "source": self.source,
+        }
+
+    def legend(self) -> dict[str, str]:
+        """The symbols that occur and what they mean."""
+        return {s.name: s.meaning for s in ALPHABET if s.name in self.form.polynomial.symbols}
+
+    def steps(self) -> list[tuple[str, Op, Any, Polynomial]]:
+        """Every operator that this quantity prices: its module, itself, how often, and its term."""
+        found = []
+        for module, op, times in _walk(self.cost, "", 1):
+            term = as_polynomial(times * self.quantity.of(op))
+            if term:
+                found.append((module, op, times, term))
+        return found
+
+    def tables(self) -> tuple[Table, ...]:
+        """How the formula adds up, operator by operator."""
+        columns = (
+            Column("operator", "Operator"),
+            Column("kind", "Kind"),
+            Column("shapes", "Shapes"),
+            Column("term", "Term", Kind.FORMULA),
+        )
+        rows = [
+            (f"{module} · {op.label}" if module else op.label, op.kind, _described(op, times), Form(term))
+            for module, op, times, term in self.steps()
+        ]
+        rows.append(("total", "", "", self.form))
+        notes = [f"holds for {self.form.valid}"] if self.form.valid else []
+        notes += [f"{name}: {meaning}" for name, meaning in self.legend().items()]
+        title = f"{self.title}: {self.quantity.meaning}"
+        return (Table(title, columns, tuple(rows), (*notes, f"source: {self.source}"), total=True),)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.form.latex}$"
+
+    def __str__(self) -> str:
+        return self.form.text
+
+
+def formula(name: str, *, quantity: str = "macs", set: Mapping[str, object] | None = None) -> Formula:
+    """The closed form of a layer in its dimensions, or of a model in its input's sizes.
+
+    Args:
+        name: a layer (``msa``, ``wmsa``, ``sra`` …) or a model (``swin_t`` …).
+        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``.
+        set: changes to a model's settings.
+
+    Raises:
+        InputError: an unknown name, quantity or setting.
+    """
+    if quantity not in QUANTITIES:
+        raise unknown("--quantity", quantity, QUANTITIES)
+    counted = Quantity(quantity)
+    if name in LAYERS and not set:
+        layer, cost = LAYERS[name], layer_on_symbols(name)
+        return Formula(layer.id, layer.name, layer.source, counted, closed_form(cost, counted), cost)
+    if name not in ARCHITECTURES:
+        raise unknown("formula", name, [*LAYERS, *ARCHITECTURES])
+    architecture = ARCHITECTURES[name]
+    config = architecture.configure(set or {})
+    cost = model_on_symbols(architecture, config)
+    form = closed_form(cost, counted, window_of(config))
+    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost)
+
+
+def window_of(config: Mapping[str, Any]) -> int | None:
+    """The window side among an architecture's settings, which its lattice shows apart (32·7)."""
+    window = config.get("M")
+    return window if isinstance(window, int) else None
+
+
+def _walk(cost: Cost, path: str, times: Any) -> list[tuple[str, Op, Any]]:
+    times = times * cost.times
+    found = [(path, op, times) for op in cost.ops]
+    for child in cost.children:
+        found += _walk(child, f"{path} · {child.name}" if path else child.name, times)
+    return found
+
+
+def _described(op: Op, times: Any) -> str:
+    repeat = "" if isinstance(times, int) and times == 1 else f"{times} × "
+    return repeat + _shapes(op)
+
+
+def _shapes(op: Op) -> str:
+    """Operands as a reader writes them: a · (h·w × C)(C × 3C)."""
+    batched = len(op.shapes) == 2 and len(op.shapes[0]) == 3
+    lead = f"{op.shapes[0][0]} · " if batched else ""
+    return lead + "".join(f"({' × '.join(map(str, shape[1:] if batched else shape))})" for shape in op.shapes)
+
+
+def _number(times: Any) -> int | str:
+    return times if isinstance(times, int) else str(times)

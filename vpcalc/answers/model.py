@@ -1,0 +1,267 @@
+"""``vpcalc model``: one architecture, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..architectures import ARCHITECTURES, Architecture
+from ..architectures.registry import IMAGE, LARGEST, PAIR, whole
+from ..cost import Cost, Quantity
+from ..errors import InputError
+from ..published import Published, figures_of
+from ..report import Column, Kind, Table
+from ..symbolic import Form, closed_form, deviations, model_on_symbols
+from .compare import report_dict, verdict
+from .formula import window_of
+from .result import Result
+
+if TYPE_CHECKING:
+    from ..checks import Report
+
+PIXELS = 65536
+"""Longest side of an image."""
+
+
+@dataclass(frozen=True)
+class Model(Result):
+    """An architecture at one input size. ``report`` is None until its module has been counted."""
+
+    architecture: Architecture
+    sizes: tuple[int, ...]
+    config: Mapping[str, Any]
+    batch: int
+    cost: Cost
+    form: Form
+    published: tuple[Published, ...]
+    report: Report | None = None
+
+    def figure(self, quantity: Quantity) -> int:
+        """One of its totals."""
+        return int(self.cost.total(quantity))
+
+    @property
+    def shape(self) -> list[Any]:
+        """Shape of the input tensor; of both tensors for a source and a target."""
+        if self.architecture.family.axes == IMAGE:
+            return [self.batch, 3, *self.sizes]
+        if self.architecture.family.axes == PAIR:
+            return [[self.batch, size] for size in self.sizes]
+        return [self.batch, *self.sizes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FLOPS, Quantity.FVCORE, Quantity.ACTIVATIONS)
+        family = self.architecture.family
+        return {
+            "command": "model",
+            "model": self.architecture.id,
+            "family": family.name,
+            "input": self.shape,
+            "config": {name: list(v) if isinstance(v, tuple) else v for name, v in self.config.items()},
+            **{quantity.value: self.figure(quantity) for quantity in shown},
+            "attention_elements": self.figure(Quantity.ATTENTION),
+            "formula": {"macs": {"valid": "", **self.form.to_dict()}},
+            "stages": [_stage_dict(stage) for stage in self.cost.stages()],
+            "operators": self.cost.by_operator(Quantity.FVCORE),
+            "facts": dict(self._facts()),
+            "notes": list(deviations(self.cost)),
+            "published": [p.to_dict(self._derived(p)) for p in self.published],
+            **report_dict(self.report),
+        }
+
+    def checked(self) -> Model:
+        """The same with the instantiated module counted by fvcore."""
+        from ..checks import check_model
+
+        family = self.architecture.family.name
+        return replace(self, report=check_model(family, self.cost, self.sizes, self.config, self.batch))
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check differs."""
+        return not (self.report and self.report.differing)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Stages, operators against fvcore's count, and published figures."""
+        found = [self._stage_table(), self._operator_table()]
+        if self.published:
+            found.append(self._published_table())
+        return tuple(found)
+
+    def _stage_table(self) -> Table:
+        columns = (
+            Column("stage", "Stage"),
+            Column("resolution", "Resolution"),
+            Column("channels", "Channels", Kind.NUMBER),
+            Column("depth", "Depth", Kind.NUMBER),
+            Column("heads", "Heads", Kind.NUMBER),
+            Column("params", "Params", Kind.COUNT),
+            Column("macs", "MACs", Kind.COUNT),
+            Column("share", "Share", Kind.SHARE),
+            Column("activations", "Activations", Kind.COUNT, wide=True),
+        )
+        total = self.figure(Quantity.MACS)
+        rows = []
+        for node in self.cost.stages():
+            stage = node.stage
+            assert stage is not None
+            macs = node.total(Quantity.MACS)
+            shape = (
+                node.name,
+                "×".join(map(str, stage.resolution)),
+                stage.channels,
+                stage.depth or None,
+                stage.heads,
+            )
+            figures = (node.total(Quantity.PARAMS), macs, macs / total if total else 0.0)
+            rows.append((*shape, *figures, node.total(Quantity.ACTIVATIONS)))
+        figures = (self.figure(Quantity.PARAMS), total, 1.0, self.figure(Quantity.ACTIVATIONS))
+        rows.append(("total", "", None, None, None, *figures))
+        holds = f"   ({self.form.valid})" if self.form.valid else ""
+        notes = [f"MACs = {self.form}{holds}"]
+        notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]
+        notes += deviations(self.cost)
+        settings = ", ".join(f"{name} = {_spell(value)}" for name, value in self.config.items())
+        size = "×".join(map(str, self.sizes))
+        axes = ", ".join(self.architecture.family.axes)
+        title = f"{self.architecture.id} at {axes} = {size}, batch {self.batch} ({settings})"
+        return Table(title, columns, tuple(rows), tuple(notes), total=True)
+
+    def _operator_table(self) -> Table:
+        columns = [
+            Column("operator", "Operator"),
+            Column("macs", "MACs", Kind.COUNT),
+            Column("fvcore", "fvcore's convention", Kind.NUMBER),
+        ]
+        macs = self.cost.by_operator(Quantity.MACS)
+        priced = self.cost.by_operator(Quantity.FVCORE)
+        rows: list[tuple[Any, ...]] = [(kind, macs.get(kind, 0), price) for kind, price in sorted(priced.items())]
+        rows.append(("total", self.figure(Quantity.MACS), self.figure(Quantity.FVCORE)))
+        notes: tuple[str, ...] = ()
+        if self.report is not None:
+            columns += [
+                Column("counted", "fvcore counted", Kind.NUMBER),
+                Column("verdict", "Verdict", Kind.VERDICT),
+            ]
+            counted = {c.operator: c.counted for c in self.report.checks if c.quantity == Quantity.FVCORE.value}
+            rows += [(kind, 0, 0) for kind in counted if kind not in priced]
+            rows = [(*row, *self._counted(row[0], row[2], counted)) for row in rows]
+            notes = self._check_notes()
+        return Table("Operators", tuple(columns), tuple(rows), notes, total=True)
+
+    def _counted(self, kind: str, expected: int, counted: Mapping[str, int]) -> tuple[int | None, str]:
+        if not counted:
+            return None, verdict(self.report)
+        number = sum(counted.values()) if kind == "total" else counted.get(kind, 0)
+        return number, "agrees" if number == expected else "differs"
+
+    def _check_notes(self) -> tuple[str, ...]:
+        assert self.report is not None
+        if not self.report.checks or self.report.differing:
+            return (str(self.report),)
+        held = {c.quantity for c in self.report.checks}
+        also = [name for name in (Quantity.ACTIVATIONS.value, Quantity.PARAMS.value) if name in held]
+        return (f"{' and '.join(also)} agree with the counted module to the unit, too",)
+
+    def _published_table(self) -> Table:
+        columns = (
+            Column("quantity", "Published"),
+            Column("value", "printed"),
+            Column("derived", "derived", Kind.NUMBER),
+            Column("verdict", "Verdict", Kind.VERDICT),
+            Column("source", "Source"),
+        )
+        rows = []
+        for figure in self.published:
+            derived = self._derived(figure)
+            outcome = "agrees" if figure.agrees(derived) else "differs"
+            rows.append((figure.quantity, f"{figure.digits} {figure.unit}", derived, outcome, figure.source))
+        return Table("Published figures", columns, tuple(rows))
+
+    def _derived(self, figure: Published) -> int:
+        return self.figure(Quantity(figure.quantity))
+
+    def _facts(self) -> list[tuple[str, Any]]:
+        facts = self.architecture.family.facts
+        return list(facts(*self.sizes, **self.config).items()) if facts else []
+
+
+def model(
+    name: str,
+    *,
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+    batch: object = 1,
+    check: bool = True,
+) -> Model:
+    """The cost of an architecture at an input size.
+
+    Args:
+        name: an id or alias that :func:`vpcalc.models` lists.
+        input: side of a square image in pixels, or ``"HxW"``, or a pair; the native size if None.
+        tokens: length of a sequence, for models of one sequence.
+        src, tgt: lengths of source and target, for encoder-decoders.
+        set: changes to the architecture's settings, by name.
+        batch: images or sequences.
+        check: count the instantiated module with fvcore.
+
+    Raises:
+        InputError: an unknown name or setting, or a value that is not usable.
+    """
+    architecture = ARCHITECTURES[name]
+    sizes = read_sizes(architecture, input=input, tokens=tokens, src=src, tgt=tgt)
+    config = architecture.configure(set or {})
+    number = whole("--batch", batch)
+    cost = architecture.cost(sizes, config, number)
+    form = closed_form(model_on_symbols(architecture, config, number), Quantity.MACS, window_of(config))
+    native = config == dict(architecture.config) and number == 1
+    published = figures_of(architecture.id, "x".join(map(str, sizes))) if native else ()
+    result = Model(architecture, sizes, config, number, cost, form, published)
+    return result.checked() if check else result
+
+
+def read_sizes(architecture: Architecture, **given: object) -> tuple[int, ...]:
+    """The input's sizes from the options that were given; the native ones where there are none."""
+    axes = architecture.family.axes
+    options = ("input",) if axes == IMAGE else ("src", "tgt") if axes == PAIR else ("tokens",)
+    for option, value in given.items():
+        if value is not None and option not in options:
+            right = " and ".join(f"--{name}" for name in options)
+            raise InputError(f"--{option} {value}: {architecture.id} takes {right} instead")
+    if axes == IMAGE:
+        return architecture.sizes if given["input"] is None else _read_image(given["input"])
+    return tuple(
+        native if given[option] is None else whole(f"--{option}", given[option], high=LARGEST)
+        for option, native in zip(options, architecture.sizes, strict=True)
+    )
+
+
+def _read_image(value: object) -> tuple[int, ...]:
+    sides = value if isinstance(value, (tuple, list)) else str(value).lower().replace("×", "x").split("x")
+    if len(sides) not in (1, 2):
+        raise InputError(f"--input {value!r}: must be a side S or HxW in pixels, such as 224 or 800x1280")
+    height, width = sides if len(sides) == 2 else (*sides, *sides)
+    return whole("--input", height, high=PIXELS), whole("--input", width, high=PIXELS)
+
+
+def _stage_dict(node: Cost) -> dict[str, Any]:
+    stage = node.stage
+    assert stage is not None
+    shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FVCORE, Quantity.ACTIVATIONS)
+    return {
+        "name": node.name,
+        "resolution": list(stage.resolution),
+        "channels": stage.channels,
+        "depth": stage.depth,
+        "heads": stage.heads,
+        **{quantity.value: node.total(quantity) for quantity in shown},
+    }
+
+
+def _spell(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

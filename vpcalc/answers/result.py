@@ -1,0 +1,54 @@
+"""What all results have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..report import Table
+
+
+class Result(ABC):
+    """A frozen answer: its JSON, its tables, and how it shows itself."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+
+    @abstractmethod
+    def tables(self) -> tuple[Table, ...]:
+        """What the command shows; the first table is the one that CSV holds."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check held. The command exits with 1 where it is false."""
+        return True
+
+    def __rich__(self) -> Any:
+        from ..report.terminal import View
+
+        return View(self.tables())
+
+    def _repr_html_(self) -> str:
+        from ..report.markup import html
+
+        return "".join(map(html, self.tables()))
+
+    def _repr_markdown_(self) -> str:
+        from ..report.markup import markdown
+
+        return "\n\n".join(map(markdown, self.tables()))
+
+    def to_pandas(self) -> Any:
+        """The first table as a pandas DataFrame with exact values (needs pandas)."""
+        import pandas
+
+        from ..report.table import records
+
+        rows = [
+            {key: getattr(value, "text", value) for key, value in row.items()} for row in records(self.tables()[0])
+        ]
+        return pandas.DataFrame(rows)

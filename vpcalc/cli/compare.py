@@ -1,0 +1,74 @@
+"""``vpcalc compare``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import CheckOption, ExactOption, Format, FormatOption, OutputOption
+from .output import emit, finish, show, working
+
+if TYPE_CHECKING:
+    from ..answers.compare import Comparison
+
+
+def compare(
+    h: Annotated[str, typer.Option("--h", help="Height of the token grid.", metavar="TOKENS")],
+    w: Annotated[str, typer.Option("--w", help="Width of the token grid.", metavar="TOKENS")],
+    C: Annotated[str, typer.Option("--C", help="Channels of a token.", metavar="CHANNELS")] = "96",
+    M: Annotated[str, typer.Option("--M", help="Side of an attention window.", metavar="TOKENS")] = "7",
+    R: Annotated[
+        str | None,
+        typer.Option("--R", help="Spatial reduction ratio of SRA: 8, or what the grid allows.", metavar="RATIO"),
+    ] = None,
+    P: Annotated[str, typer.Option("--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS")] = "7",
+    heads: Annotated[
+        str | None,
+        typer.Option("--heads", help="Attention heads: C/32 where that is whole, else 1.", metavar="HEADS"),
+    ] = None,
+    k: Annotated[str, typer.Option("--k", help="Kernel side, for convolution rows.", metavar="TOKENS")] = "3",
+    r: Annotated[str, typer.Option("--r", help="Expansion, for feed-forward rows.", metavar="RATIO")] = "4",
+    batch: Annotated[str, typer.Option("--batch", help="Images.", metavar="IMAGES")] = "1",
+    dtype: Annotated[str, typer.Option("--dtype", help="Element type of the attention maps.")] = "float32",
+    rows: Annotated[
+        str | None, typer.Option("--rows", help="Layers to compare, by id: msa,wmsa,ffn …", metavar="ID,ID…")
+    ] = None,
+    check: CheckOption = True,
+    exact: ExactOption = False,
+    format: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Compare kinds of attention on one grid of tokens: cost, closed form, and where they cross.
+
+    Example:  vpcalc compare --h 56 --w 56 --C 96 --M 7
+    """
+    from ..answers.compare import compare as ask
+
+    ids = None if rows is None else [id.strip() for id in rows.split(",") if id.strip()]
+    result = ask(h, w, C, M, R=R, P=P, heads=heads, k=k, r=r, batch=batch, dtype=dtype, rows=ids, check=False)
+    if check and format is Format.TABLE and output is None and sys.stdout.isatty():
+        result = _filling_in(result, exact)
+        show(result.tables()[1:], exact)
+        finish(result)
+        return
+    if check:
+        with working("counting with fvcore …"):
+            result = result.checked()
+    emit(result, format, output, exact)
+
+
+def _filling_in(result: Comparison, exact: bool) -> Comparison:
+    """The table at once, its verdicts as they come."""
+    from rich.live import Live
+
+    from ..report.terminal import View
+
+    def view(now: Comparison) -> View:
+        return View(now.tables()[:1], exact)
+
+    with Live(view(result), auto_refresh=False) as live, working("counting with fvcore …"):
+        result = result.checked(lambda now: live.update(view(now), refresh=True))
+    print()
+    return result

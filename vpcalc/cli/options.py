@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+
+
+class Format(str, Enum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.", metavar="FILE")
+]
+CheckOption = Annotated[
+    bool, typer.Option("--check/--no-check", help="Count the instantiated PyTorch modules with fvcore.")
+]
+ExactOption = Annotated[bool, typer.Option("--exact", help="Write all digits instead of 2.004 G.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
+]
+
+
+def settings(pairs: Iterable[str] | None) -> dict[str, object]:
+    """``NAME=VALUE`` texts as a dictionary."""
+    found: dict[str, object] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"--set {pair!r}: must be NAME=VALUE, such as --set C=128 or --set depths=2,2,18,2")
+        found[name.strip()] = value.strip()
+    return found

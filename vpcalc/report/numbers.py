@@ -1,0 +1,58 @@
+"""How numbers are written: one formatter a kind, for every table."""
+
+from __future__ import annotations
+
+_SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+
+
+def short(number: int, digits: int = 4) -> str:
+    """A count with ``digits`` significant digits and an SI prefix: 2003828736 is ``2.004 G``."""
+    if number < 0:
+        return f"−{short(-number, digits)}"
+    mantissa, prefix = _scale(number, 1000, digits)
+    return f"{mantissa} {_SI[prefix]}" if prefix else mantissa
+
+
+def size(number: int, digits: int = 4) -> str:
+    """Bytes with a binary prefix: 118013952 is ``112.5 MiB``."""
+    if number < 0:
+        return f"−{size(-number, digits)}"
+    mantissa, prefix = _scale(number, 1024, digits)
+    return f"{mantissa} {_IEC[prefix]}"
+
+
+def exact(number: int) -> str:
+    """All digits, in groups of three."""
+    return f"{number:,}".replace("-", "−")
+
+
+def ratio(value: float) -> str:
+    """A ratio with three significant digits."""
+    return f"{value:.2e}" if value and not 0.0001 <= abs(value) < 100000 else f"{value:#.3g}".rstrip(".")
+
+
+def percent(value: float) -> str:
+    """A share in per cent with one decimal."""
+    return f"{100 * value:.1f} %"
+
+
+def _scale(number: int, base: int, digits: int) -> tuple[str, int]:
+    """Mantissa and power of ``base``, rounded half up on integers so that 999.96 becomes the next prefix."""
+    prefix = 0
+    while number >= base ** (prefix + 1) and prefix < len(_SI) - 1:
+        prefix += 1
+    if prefix == 0:
+        return str(number), 0
+    while True:
+        unit = base**prefix
+        decimals = max(0, digits - len(str(number // unit)))
+        scaled = (number * 10**decimals * 2 + unit) // (2 * unit)
+        if scaled >= base * 10**decimals and prefix < len(_SI) - 1:
+            prefix += 1
+            continue
+        if len(str(scaled)) > digits and decimals:
+            decimals -= 1
+            scaled = (number * 10**decimals * 2 + unit) // (2 * unit)
+        whole, part = divmod(scaled, 10**decimals)
+        return (f"{whole}.{part:0{decimals}d}" if decimals else str(whole)), prefix

@@ -1,0 +1,85 @@
+"""A table as data: what every command shows, before anyone decides how.
+
+A cell keeps its exact value; the column's kind says how a view may write it. Views live beside this
+module, one a target, and do no arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from . import numbers
+
+
+class Kind(Enum):
+    """What a column holds. A count may be shortened to 2.004 G; a number never is."""
+
+    TEXT = "text"
+    COUNT = "count"
+    NUMBER = "number"
+    BYTES = "bytes"
+    RATIO = "ratio"
+    SHARE = "share"
+    FORMULA = "formula"
+    VERDICT = "verdict"
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the column is set flush right."""
+        return self in (Kind.COUNT, Kind.NUMBER, Kind.BYTES, Kind.RATIO, Kind.SHARE)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. ``key`` heads it in CSV; ``wide`` columns are left out where the terminal is narrow."""
+
+    key: str
+    header: str
+    kind: Kind = Kind.TEXT
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A titled table. ``total`` marks the last row as the sum of the others."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    notes: tuple[str, ...] = ()
+    total: bool = False
+
+    def narrow(self) -> Table:
+        """The table without its wide columns."""
+        keep = [i for i, column in enumerate(self.columns) if not column.wide]
+        rows = tuple(tuple(row[i] for i in keep) for row in self.rows)
+        return Table(self.title, tuple(self.columns[i] for i in keep), rows, self.notes, self.total)
+
+
+def write(value: Any, kind: Kind, exact: bool = False) -> str:
+    """A cell as plain text; absent values are empty. ``exact`` writes all digits of counts and bytes."""
+    if value is None:
+        return ""
+    if kind is Kind.COUNT:
+        return numbers.exact(value) if exact else numbers.short(value)
+    if kind is Kind.NUMBER:
+        return numbers.exact(value)
+    if kind is Kind.BYTES:
+        return numbers.exact(value) if exact else numbers.size(value)
+    if kind is Kind.RATIO:
+        return numbers.ratio(value)
+    if kind is Kind.SHARE:
+        return numbers.percent(value)
+    return str(value)
+
+
+def records(table: Table) -> list[dict[str, Any]]:
+    """Rows as dictionaries by column key, values exact."""
+    return [dict(zip(_keys(table.columns), row, strict=True)) for row in table.rows]
+
+
+def _keys(columns: Sequence[Column]) -> list[str]:
+    return [column.key for column in columns]

@@ -1,0 +1,134 @@
+"""Layers and architectures run on symbols: closed forms and where they hold.
+
+The same functions that turn ints into figures are called with one symbol a dimension. What comes
+back is an ordinary cost tree whose totals are polynomials; its tilings say what has to divide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd, lcm
+from typing import Any
+
+from .algebra import Polynomial
+from .algebra.polynomial import as_polynomial, symbol
+from .algebra.printers import PRINTERS
+from .architectures import Architecture
+from .cost import Cost, Quantity, Tiling
+from .layers import LAYERS
+
+SYMBOL_OF = {"heads": "a", "classes": "K", "chunk": "b"}
+"""Parameters whose symbol in a closed form is not their own name."""
+
+
+def symbols_of(id: str) -> dict[str, Polynomial]:
+    """A layer's dimensions, each as its symbol."""
+    return {name: symbol(SYMBOL_OF.get(name, name)) for name in LAYERS[id].dims}
+
+
+def layer_on_symbols(id: str) -> Cost:
+    """The cost tree of a layer with a symbol for every dimension."""
+    return LAYERS[id].build(**symbols_of(id))
+
+
+def model_on_symbols(architecture: Architecture, config: Mapping[str, Any], batch: int = 1) -> Cost:
+    """The cost tree of an architecture with symbols for the input's sizes and its own settings."""
+    return architecture.cost(tuple(symbol(axis) for axis in architecture.family.axes), config, batch)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A closed form and the condition on which it holds."""
+
+    polynomial: Polynomial
+    valid: str = ""
+
+    @cached_property
+    def text(self) -> str:
+        """Unicode text."""
+        return PRINTERS["text"](self.polynomial)
+
+    @cached_property
+    def latex(self) -> str:
+        """LaTeX math without delimiters."""
+        return PRINTERS["latex"](self.polynomial)
+
+    @cached_property
+    def python(self) -> str:
+        """An expression that Python evaluates exactly where the form holds."""
+        return PRINTERS["python"](self.polynomial)
+
+    def to_dict(self) -> dict[str, str]:
+        """Fields of the JSON contract."""
+        spelled = {"text": self.text, "latex": self.latex, "python": self.python}
+        return {**spelled, "valid": self.valid} if self.valid else spelled
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def closed_form(cost: Cost, quantity: Quantity, factor: int | None = None) -> Form:
+    """The total of a symbolic cost tree. ``factor`` is a number to show apart in the condition."""
+    return Form(as_polynomial(cost.total(quantity)), condition(cost, factor))
+
+
+def lattice(cost: Cost) -> dict[str, int]:
+    """For each symbol the number that it has to be a multiple of, where that is a number."""
+    steps: dict[str, int] = {}
+    for tiling in _tilings(cost):
+        if isinstance(tiling.tile, int) and (step := _step(tiling)) is not None:
+            name, multiple = step
+            steps[name] = lcm(steps.get(name, 1), multiple)
+    return {name: step for name, step in sorted(steps.items()) if step > 1}
+
+
+def condition(cost: Cost, factor: int | None = None) -> str:
+    """Where the closed form of a symbolic cost tree holds, in words."""
+    by_multiple: dict[str, list[str]] = {}
+    for name, step in lattice(cost).items():
+        by_multiple.setdefault(_product(step, factor), []).append(name)
+    for tiling in _tilings(cost):
+        if not isinstance(tiling.tile, int):
+            names = by_multiple.setdefault(str(tiling.tile), [])
+            if str(tiling.size) not in names:
+                names.append(str(tiling.size))
+    phrases = []
+    for multiple, names in by_multiple.items():
+        phrases.append(f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {multiple}")
+    return "; ".join(phrases)
+
+
+def deviations(cost: Cost) -> tuple[str, ...]:
+    """Notes on an int cost tree: what was padded, dropped or shrunk, each once."""
+    notes: dict[str, None] = dict.fromkeys(note for node in cost.nodes() for note in node.notes)
+    for tiling in _tilings(cost):
+        if not (isinstance(tiling.tile, int) and isinstance(tiling.size, int)) or tiling.size % tiling.tile == 0:
+            continue
+        tiles, rest = divmod(tiling.size, tiling.tile)
+        done = f"the last {rest} dropped" if tiling.drops else f"padded to {(tiles + 1) * tiling.tile}"
+        notes[f"{tiling.what} {tiling.tile} does not divide {tiling.size}: {done}"] = None
+    return tuple(notes)
+
+
+def _tilings(cost: Cost) -> Iterable[Tiling]:
+    return (tiling for node in cost.nodes() for tiling in node.tilings)
+
+
+def _step(tiling: Tiling) -> tuple[str, int] | None:
+    """``tile`` divides ``p/q * name``: name has to be a multiple of what?"""
+    size = tiling.size
+    if not isinstance(size, Polynomial) or len(size.terms) != 1:
+        return None
+    ((monomial, number),) = size.terms.items()
+    if len(monomial) != 1 or monomial[0][1] != 1:
+        return None
+    needed = size.denominator * tiling.tile
+    return monomial[0][0], needed // gcd(number, needed)
+
+
+def _product(step: int, factor: int | None) -> str:
+    if factor and factor > 1 and step % factor == 0 and step != factor:
+        return f"{step} ({step // factor}·{factor})"
+    return str(step)
