@@ -1,8 +1,9 @@
-"""A dictionary of named things that refuses duplicates and helps with misspelled names."""
+"""A dictionary of named things that refuses duplicates, helps with misspelled names, and loads late."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Generic, TypeVar
 
 from .errors import unknown
@@ -11,10 +12,16 @@ T = TypeVar("T")
 
 
 class Catalog(Mapping[str, T], Generic[T]):
-    """Names and aliases to entries. ``what`` is what an error calls an entry."""
+    """Names and aliases to entries. ``what`` is what an error calls an entry.
 
-    def __init__(self, what: str) -> None:
+    ``sources`` are modules that add entries when they are imported. They are imported when a name is
+    asked for that is not there yet: first those whose own name begins the name (``swin`` for ``swin_t``),
+    and no further once it is found. So a command pays for one family and not for all.
+    """
+
+    def __init__(self, what: str, sources: tuple[str, ...] = ()) -> None:
         self._what = what
+        self._sources = list(sources)
         self._entries: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
 
@@ -27,16 +34,32 @@ class Catalog(Mapping[str, T], Generic[T]):
         self._aliases.update(dict.fromkeys(aliases, name))
 
     def __getitem__(self, name: str) -> T:
-        key = self._aliases.get(name, name)
-        if key not in self._entries:
+        if name not in self:
             raise unknown(self._what, name, [*self._entries, *self._aliases])
-        return self._entries[key]
+        return self._entries[self._aliases.get(name, name)]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries or name in self._aliases
+        if not isinstance(name, str):
+            return False
+        while name not in self._entries and name not in self._aliases:
+            if not self._sources:
+                return False
+            self._load(max(self._sources, key=lambda source: _begins(source, name)))
+        return True
 
     def __iter__(self) -> Iterator[str]:
+        while self._sources:
+            self._load(self._sources[0])
         return iter(self._entries)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(1 for _ in self)
+
+    def _load(self, source: str) -> None:
+        self._sources.remove(source)
+        import_module(source)
+
+
+def _begins(source: str, name: str) -> int:
+    stem = source.rpartition(".")[2]
+    return len(stem) if name.startswith(stem) else 0

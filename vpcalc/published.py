@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 _SCALE = {"G": 9, "M": 6, "": 0}
@@ -46,7 +46,7 @@ class Published:
 @cache
 def figures() -> tuple[Published, ...]:
     """All figures of the package data."""
-    text = resources.files("vpcalc").joinpath("data", "published.csv").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("data").joinpath("published.csv").read_text(encoding="utf-8")
     return tuple(Published(**row) for row in csv.DictReader(text.splitlines()))
 
 

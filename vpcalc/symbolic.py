@@ -60,6 +60,11 @@ class Form:
         """An expression that Python evaluates exactly where the form holds."""
         return PRINTERS["python"](self.polynomial)
 
+    @cached_property
+    def mathml(self) -> str:
+        """A whole ``<math>`` element."""
+        return PRINTERS["mathml"](self.polynomial)
+
     def to_dict(self) -> dict[str, str]:
         """Fields of the JSON contract."""
         spelled = {"text": self.text, "latex": self.latex, "python": self.python}

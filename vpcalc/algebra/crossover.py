@@ -23,8 +23,10 @@ class Crossing:
 
     def spell(self, printer: str = "text") -> str:
         """The inequality in one of the spellings of :data:`vpcalc.algebra.printers.PRINTERS`."""
-        write = PRINTERS[printer]
-        return f"{write(self.left)} > {write(self.right)}"
+        left, right = (PRINTERS[printer](side) for side in (self.left, self.right))
+        if printer == "mathml":
+            return f"{left.removesuffix('</math>')}<mo>&gt;</mo>{right.partition('>')[2]}"
+        return f"{left} > {right}"
 
 
 def crossing(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -> Crossing | None:

@@ -7,7 +7,7 @@ printer only spells it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import gcd
 
@@ -36,10 +36,16 @@ class Term:
     under: tuple[Factor, ...]
 
 
+def reading_order(monomials: Iterable[Monomial]) -> list[Monomial]:
+    """Monomials sorted for reading: by falling power of the widths, by falling degree, the grid first."""
+    return sorted(monomials, key=_order)
+
+
 def layout(polynomial: Polynomial) -> list[Term]:
-    """The terms in reading order: by falling power of the widths, by falling degree, the grid first."""
+    """The terms in reading order."""
     terms = []
-    for monomial, number in sorted(polynomial.terms.items(), key=lambda item: _order(item[0])):
+    for monomial in reading_order(polynomial.terms):
+        number = polynomial.terms[monomial]
         common = gcd(number, polynomial.denominator)
         over = tuple((name, power) for name, power in monomial if power > 0)
         under = tuple((name, -power) for name, power in monomial if power < 0)
@@ -103,9 +109,8 @@ def _text_term(term: Term) -> str:
     if term.divisor == 1 and not term.under:
         return over
     under = _text_product(term.divisor, term.under)
-    factors = [str(term.divisor)] * (term.divisor != 1) + [name for factor in term.under for name in factor.names]
-    bare = len(factors) == 1 or (len(term.under) == 1 and term.divisor == 1 and term.under[0].power != 1)
-    return f"{over}/{under}" if bare else f"{over}/({under})"
+    product = (term.divisor != 1) + len(term.under) > 1 or any(f.power == 1 and f.names[1:] for f in term.under)
+    return f"{over}/({under})" if product else f"{over}/{under}"
 
 
 def _text_product(number: int, factors: tuple[Factor, ...]) -> str:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..algebra.crossover import crossing
 from ..algebra.polynomial import Polynomial, as_polynomial
-from ..architectures.registry import whole
 from ..cost import Cost, Quantity
 from ..errors import InputError, unknown
+from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, layer_on_symbols, symbols_of
 from .result import Result
+from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
     from ..checks import Report
@@ -68,17 +69,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """``between`` the first costs more than the second exactly where ``condition`` holds: hw > ``at``."""
+    """``between`` the first costs more than the second exactly where the condition holds: hw > ``at``.
+
+    The condition is spelled in three ways, as a closed form is.
+    """
 
     between: tuple[str, str]
-    condition: str
+    text: str
     latex: str
+    mathml: str
     at: int
 
     def to_dict(self) -> dict[str, Any]:
         """Fields of the JSON contract."""
-        spelled = {"condition": self.condition, "latex": self.latex}
+        spelled = {"condition": self.text, "latex": self.latex}
         return {"between": list(self.between), **spelled, "at": self.at}
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +154,7 @@ class Comparison(Result):
         if not self.crossovers:
             return (compared,)
         names = {row.id: row.name for row in self.rows} | _PARTS
-        crossing_rows = tuple(
-            (f"{names[c.between[0]]} > {names[c.between[1]]}", Inequality(c), c.at) for c in self.crossovers
-        )
+        crossing_rows = tuple((f"{names[c.between[0]]} > {names[c.between[1]]}", c, c.at) for c in self.crossovers)
         crossing_columns = (
             Column("costs_more", "Costs more"),
             Column("condition", "exactly where", Kind.FORMULA),
@@ -164,26 +170,6 @@ class Comparison(Result):
             for note in (*deviations(row.cost), *complaint):
                 names.setdefault(note, []).append(row.name)
         return tuple(f"{', '.join(rows)}: {note}" for note, rows in names.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Inequality:
-    """A crossover's condition as a formula cell."""
-
-    crossover: Crossover
-
-    @property
-    def text(self) -> str:
-        """Unicode text."""
-        return self.crossover.condition
-
-    @property
-    def latex(self) -> str:
-        """LaTeX math."""
-        return self.crossover.latex
-
-    def __str__(self) -> str:
-        return self.text
 
 
 _PARTS = {"msa:matmul": "MSA's quadratic term", "msa:linear": "its projections"}
@@ -265,24 +251,6 @@ def compare(
     return result.checked() if check else result
 
 
-def verdict(report: Report | None) -> str:
-    """A report as a table cell; what it has to say goes into a note."""
-    return "–" if report is None else report.verdict.value
-
-
-def report_dict(report: Report | None) -> dict[str, Any]:
-    """A report's JSON fields: the checks, and the verdict in words."""
-    if report is None:
-        return {"checks": [], "verdict": "not checked"}
-    fields: dict[str, Any] = {
-        "checks": [check.to_dict() for check in report.checks],
-        "verdict": report.verdict.value,
-    }
-    if report.reason:
-        fields["reason"] = report.reason
-    return fields
-
-
 def _dims(inputs: dict[str, Any]) -> dict[str, int]:
     return {name: value for name, value in inputs.items() if name != "dtype"}
 
@@ -339,5 +307,6 @@ def _crossovers(symbolic: dict[str, Cost], ids: tuple[str, ...], values: dict[st
         cross = crossing(first, second, values)
         if cross is not None and cross.at > 0:
             between = (b, a) if cross.swapped else (a, b)
-            found.append(Crossover(between, cross.spell(), cross.spell("latex"), cross.at))
+            spelled = (cross.spell(printer) for printer in ("text", "latex", "mathml"))
+            found.append(Crossover(between, *spelled, cross.at))
     return tuple(found)

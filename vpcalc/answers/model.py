@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import IMAGE, LARGEST, PAIR, whole
+from ..architectures.registry import IMAGE, PAIR
 from ..cost import Cost, Quantity
 from ..errors import InputError
+from ..inputs import whole
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..symbolic import Form, closed_form, deviations, model_on_symbols
-from .compare import report_dict, verdict
 from .formula import window_of
 from .result import Result
+from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
     from ..checks import Report
@@ -236,7 +237,7 @@ def read_sizes(architecture: Architecture, **given: object) -> tuple[int, ...]:
     if axes == IMAGE:
         return architecture.sizes if given["input"] is None else _read_image(given["input"])
     return tuple(
-        native if given[option] is None else whole(f"--{option}", given[option], high=LARGEST)
+        native if given[option] is None else whole(f"--{option}", given[option])
         for option, native in zip(options, architecture.sizes, strict=True)
     )
 

@@ -10,6 +10,7 @@ from ..catalog import Catalog
 from ..cost import Cost
 from ..dims import Dim
 from ..errors import InputError, unknown
+from ..inputs import whole
 
 IMAGE = ("H", "W")
 TOKENS = ("N",)
@@ -69,10 +70,22 @@ class Architecture:
         return config
 
 
-ARCHITECTURES: Catalog[Architecture] = Catalog("model")
+FAMILY_FILES = (
+    "recurrent",
+    "transformer",
+    "t5",
+    "resnet",
+    "vgg",
+    "exfuse",
+    "vit",
+    "pvt",
+    "pvt_v2",
+    "swin",
+    "retnet",
+)
+"""The files of this room that hold families, in the order in which the field met them."""
 
-LARGEST = 1_000_000
-"""Upper end of every size and setting: far beyond any network, and safe from absurd input."""
+ARCHITECTURES: Catalog[Architecture] = Catalog("model", tuple(f"{__package__}.{file}" for file in FAMILY_FILES))
 
 
 def register(
@@ -104,18 +117,3 @@ def read_setting(name: str, value: object, default: Setting, choices: tuple[str,
     if choices is not None and value not in choices:
         raise unknown(f"value of --set {name}", str(value), choices)
     return str(value)
-
-
-def whole(option: str, value: object, low: int = 1, high: int = LARGEST) -> int:
-    """A whole number within bounds, from an int or its decimal digits.
-
-    Raises:
-        InputError: naming the option, the value and what is allowed.
-    """
-    text = str(value).strip()
-    if isinstance(value, bool) or not text.isascii() or not text.isdecimal() or len(text) > 12:
-        raise InputError(f"{option} {text[:40]!r}: must be a whole number from {low} to {high}")
-    number = int(text)
-    if not low <= number <= high:
-        raise InputError(f"{option} {number}: must be a whole number from {low} to {high}")
-    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -45,6 +46,8 @@ def start(
 
 def main() -> NoReturn:
     """Run the command line. Unusable input ends with one line on standard error and status 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ² gets ?, not a traceback
     try:
         status = typer.main.get_command(app).main(prog_name="vpcalc", standalone_mode=False)
     except InputError as error:

@@ -50,7 +50,8 @@ def show(tables: tuple[Table, ...], exact: bool) -> None:
 def written(result: Result, format: Format, exact: bool = False) -> str:
     """A result as text in a format."""
     if format is Format.JSON:
-        return json.dumps(result.to_dict(), ensure_ascii=False, indent=2)
+        utf8 = (sys.stdout.encoding or "").lower().startswith("utf")
+        return json.dumps(result.to_dict(), ensure_ascii=not utf8, indent=2)
     from ..report import markup
 
     if format is Format.CSV:

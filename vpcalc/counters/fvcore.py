@@ -15,8 +15,10 @@ from .counts import Counts
 from .meta import meta_tracing
 
 
-def count(module: nn.Module, inputs: tuple[Tensor, ...]) -> Counts:
+def count(module: nn.Module, inputs: tuple[Tensor, ...], *, activations: bool = True) -> Counts:
     """Count one forward pass in eval mode. Meta modules take no memory and no time to compute.
+
+    Without ``activations`` these are left out, and it takes half the time.
 
     Raises:
         ValueError: fvcore returned a count that is not a whole number.
@@ -29,11 +31,11 @@ def count(module: nn.Module, inputs: tuple[Tensor, ...]) -> Counts:
         stack.enter_context(torch.no_grad())
         stack.enter_context(meta_tracing() if on_meta else nullcontext())
         flops = _quiet(FlopCountAnalysis(module, inputs))
-        activations = _quiet(ActivationCountAnalysis(module, inputs))
+        outputs = _quiet(ActivationCountAnalysis(module, inputs)).by_operator() if activations else {}
         return Counts(
             counter="fvcore",
             flops=_whole(flops.by_operator()),
-            activations=_whole(activations.by_operator()),
+            activations=_whole(outputs),
             params=sum(p.numel() for p in module.parameters() if p.requires_grad),
             unpriced=dict(flops.unsupported_ops()),
         )

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from ..cost import Cost, Tiling
-from ..dims import Dim, ceil_div
+from ..dims import Dim, ceil_div, floor_div
 from ..ops import conv2d, layer_norm, linear, table
 from .registry import layer
 
 
 @layer("patch_embedding", "Patch embedding", "Dosovitskiy et al. 2021 (ViT), eq. 1")
 def patch_embedding(
-    H: Dim, W: Dim, C: Dim, P: Dim, *, batch: Dim = 1, channels: Dim = 3, norm: bool = False
+    H: Dim,
+    W: Dim,
+    C: Dim,
+    P: Dim,
+    *,
+    batch: Dim = 1,
+    channels: Dim = 3,
+    norm: bool = False,
+    drops: bool = False,
 ) -> Cost:
     """A convolution of kernel and stride P. An image that P does not divide is padded, right and bottom.
 
@@ -21,11 +29,14 @@ def patch_embedding(
         batch: images.
         channels: of a pixel.
         norm: layer norm afterwards, as in Swin and PVT.
+        drops: what P does not divide is dropped rather than padded, as in PVT.
     """
-    h, w = ceil_div(H, P), ceil_div(W, P)
+    patches = floor_div if drops else ceil_div
+    h, w = patches(H, P), patches(W, P)
     projection = conv2d("proj", batch, (h, w), channels, C, (P, P))
     after = (layer_norm("norm", batch * h * w, C),) if norm else ()
-    return Cost("patch_embedding", (projection, *after), tilings=(Tiling(P, H, "patch"), Tiling(P, W, "patch")))
+    tilings = (Tiling(P, H, "patch", drops), Tiling(P, W, "patch", drops))
+    return Cost("patch_embedding", (projection, *after), tilings=tilings)
 
 
 @layer("patch_merging", "Patch merging", "Liu et al. 2021 (Swin), §3.1")

@@ -21,6 +21,9 @@ def feed_forward(h: Dim, w: Dim, C: Dim, r: Dim, *, batch: Dim = 1) -> Cost:
     return token_feed_forward(h * w, C, r * C, batch=batch)
 
 
-def token_feed_forward(N: Dim, C: Dim, hidden: Dim, *, batch: Dim = 1, name: str = "ffn") -> Cost:
+def token_feed_forward(
+    N: Dim, C: Dim, hidden: Dim, *, batch: Dim = 1, bias: bool = True, name: str = "ffn"
+) -> Cost:
     """The same over N tokens, with the hidden width itself."""
-    return Cost(name, (linear("fc1", batch * N, C, hidden), linear("fc2", batch * N, hidden, C)))
+    up, down = linear("fc1", batch * N, C, hidden, bias=bias), linear("fc2", batch * N, hidden, C, bias=bias)
+    return Cost(name, (up, down))

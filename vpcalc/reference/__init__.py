@@ -9,7 +9,27 @@ This room and :mod:`vpcalc.counters` are the only ones that import torch. ``LAYE
 and its inputs; nothing is run here, so both may be built on the meta device.
 """
 
-from . import attention, embedding, feedforward, reduction, retention, swin, vit, windows  # noqa: F401
+from . import (  # noqa: F401
+    attention,
+    convolution,
+    embedding,
+    exfuse,
+    feedforward,
+    pvt,
+    pvt_v2,
+    recurrence,
+    recurrent,
+    reduction,
+    resnet,
+    retention,
+    retnet,
+    swin,
+    t5,
+    transformer,
+    vgg,
+    vit,
+    windows,
+)
 from .registry import LAYER_WITNESSES, MODEL_WITNESSES, Witness
 
 __all__ = ["LAYER_WITNESSES", "MODEL_WITNESSES", "Witness"]

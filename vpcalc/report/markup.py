@@ -57,11 +57,10 @@ def csv_text(table: Table) -> str:
 
 def html(table: Table, exact: bool = False) -> str:
     """An HTML table; formulas as MathML."""
-    from ..algebra.printers import mathml
 
     def cell(value: Any, kind: Kind) -> str:
         text = (
-            mathml(value.polynomial) if kind is Kind.FORMULA and value else _html.escape(write(value, kind, exact))
+            value.mathml if kind is Kind.FORMULA and value is not None else _html.escape(write(value, kind, exact))
         )
         return f'<td style="text-align:{"right" if kind.numeric else "left"}">{text}</td>'
 

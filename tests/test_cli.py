@@ -1,0 +1,218 @@
+"""The command line as its users meet it: real processes, exit codes, pipes, files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+FAST = ("compare", "--h", "8", "--w", "8", "--C", "32", "--no-check")
+
+
+def test_the_two_tables_of_the_front_page(vpcalc: Run) -> None:
+    compared = vpcalc("compare", "--h", "56", "--w", "56", "--C", "96", "--M", "7")
+    assert (compared.returncode, compared.stderr) == (0, "")
+    msa = next(line for line in compared.stdout.splitlines() if line.startswith("MSA"))
+    assert "4hwC² + 2(hw)²C" in msa
+    assert "2.004 G" in msa
+    assert msa.rstrip().endswith("agrees")
+    shown = vpcalc("model", "swin_t", "--input", "224")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "89481HW + 768000" in shown.stdout
+    assert "4,509,194,496" in shown.stdout
+
+
+def test_json_is_one_object_and_exact(vpcalc: Run) -> None:
+    done = vpcalc("model", "swin_t", "--format", "json")
+    found = json.loads(
+        done.stdout,
+        parse_float=lambda text: pytest.fail(text) if "e" not in text and "." not in text else float(text),
+    )
+    assert found["macs"] == 4_490_566_656
+    assert done.stderr == ""
+
+
+def test_csv_holds_exact_numbers(vpcalc: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO(vpcalc(*FAST, "--format", "csv").stdout)))
+    assert rows[0]["layer"] == "MSA"
+    assert int(rows[0]["macs"]) == 4 * 64 * 32**2 + 2 * 64**2 * 32
+
+
+def test_markdown_and_latex(vpcalc: Run) -> None:
+    markdown = vpcalc(*FAST, "--format", "markdown").stdout
+    assert "| MSA | $4hwC^{2} + 2(hw)^{2}C$ |" in markdown
+    latex = vpcalc(*FAST, "--format", "latex").stdout
+    assert r"MSA & $4hwC^{2} + 2(hw)^{2}C$ &" in latex
+    assert r"\toprule" in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+
+
+def test_a_formula_stands_alone_on_standard_output(vpcalc: Run) -> None:
+    assert vpcalc("formula", "msa").stdout == "4hwC² + 2(hw)²C\n"
+    assert vpcalc("formula", "wmsa", "--format", "latex").stdout == "4hwC^{2} + 2M^{2}hwC\n"
+    assert vpcalc("formula", "swin_t").stdout == "89481HW + 768000\n"
+    steps = vpcalc("formula", "msa", "--steps").stdout
+    assert "QKᵀ" in steps
+    assert "(hw)²C" in steps
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_options_without_a_command(vpcalc: Run, option: str) -> None:
+    done = vpcalc(option)
+    assert done.returncode == 0
+    assert "vpcalc" in done.stdout
+
+
+def test_alone_it_shows_what_it_can_do(vpcalc: Run) -> None:
+    done = vpcalc(COLUMNS="80")
+    assert (done.returncode, done.stderr) == (0, "")
+    for command in ("compare", "model", "formula", "models"):
+        assert command in done.stdout
+        assert "Example" in vpcalc(command, "--help").stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+BAD = [
+    ("compare", "--h", "0", "--w", "8"),
+    ("compare", "--h", "8.5", "--w", "8"),
+    ("compare", "--h", "8"),
+    ("compare", "--h", "8", "--w", "8", "--C", "96", "--heads", "7"),
+    ("compare", "--h", "8", "--w", "8", "--format", "yaml"),
+    ("compare", "--h", "8", "--w", "8", "--M"),
+    ("compare", "--h", "8", "--w", "8", "--Q", "3"),
+    ("compare", "--h", "99999999999", "--w", "8"),
+    ("model", "swin_q"),
+    ("model",),
+    ("model", "swin_t", "--set", "C"),
+    ("model", "swin_t", "--set", "C=9; import os"),
+    ("model", "swin_t", "--input", "huge"),
+    ("formula", "mssa"),
+    ("formula", "msa", "--format", "postscript"),
+    ("models", "--family", "swim"),
+    ("comapre",),
+]
+
+
+@pytest.mark.parametrize("arguments", BAD, ids=" ".join)
+def test_bad_input_is_one_line_and_status_two(vpcalc: Run, arguments: tuple[str, ...]) -> None:
+    done = vpcalc(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("vpcalc: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_misspelled_name_gets_a_suggestion(vpcalc: Run) -> None:
+    assert "did you mean swin_" in vpcalc("model", "swin_q").stderr
+    assert "compare" in vpcalc("comapre").stderr
+
+
+def test_a_file_is_written_whole_or_not_at_all(vpcalc: Run, tmp_path: Path) -> None:
+    target = tmp_path / "table.json"
+    target.write_text("old")
+    target.chmod(0o640)
+    assert vpcalc(*FAST, "--format", "json", "-o", str(target)).stdout == ""
+    assert json.loads(target.read_text())["command"] == "compare"
+    assert target.stat().st_mode & 0o777 == 0o640
+    bad = vpcalc("compare", "--h", "0", "--w", "8", "-o", str(target))
+    assert bad.returncode == 2
+    assert json.loads(target.read_text())["command"] == "compare"
+    assert os.listdir(tmp_path) == ["table.json"]
+
+
+def test_a_file_that_cannot_be_written(vpcalc: Run, tmp_path: Path) -> None:
+    for target in (tmp_path / "no" / "such" / "table.txt", tmp_path):
+        done = vpcalc(*FAST, "-o", str(target))
+        assert done.returncode == 2
+        assert "cannot be written" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_whoever_reads_may_stop_reading() -> None:
+    command = f"{sys.executable} -m vpcalc models | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("columns", ["80", "140"])
+def test_output_fits_the_terminal(vpcalc: Run, columns: str) -> None:
+    for arguments in (FAST, ("model", "swin_t", "--no-check"), ("formula", "wmsa", "--steps"), ("models",)):
+        for line in vpcalc(*arguments, COLUMNS=columns).stdout.splitlines():
+            assert len(line) <= int(columns)
+    wide = vpcalc(*FAST, COLUMNS="140").stdout
+    assert ("Map elements" in wide) == (columns == "140") or "Map elements" in wide
+    assert "Map elements" not in vpcalc(*FAST, COLUMNS="80").stdout
+
+
+def terminal(*arguments: str, **env: str) -> str:
+    """What a real terminal would receive."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm-256color", **env}
+    environment = {name: value for name, value in environment.items() if value != ""}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vpcalc", *arguments], stdout=slave, stderr=slave, env=environment
+    )
+    os.close(slave)
+    received = b""
+    while True:
+        try:
+            chunk = os.read(master, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        received += chunk
+    assert process.wait() == 0
+    os.close(master)
+    return received.decode()
+
+
+def test_a_terminal_gets_colour_unless_it_asked_for_none() -> None:
+    checked = ("compare", "--h", "8", "--w", "8", "--C", "32", "--rows", "msa")
+    coloured = terminal(*checked, NO_COLOR="")
+    assert "\x1b[32magrees" in coloured
+    plain = terminal(*checked, NO_COLOR="1")
+    assert "agrees" in plain
+    assert "\x1b[32m" not in plain
+
+
+def test_the_analytic_table_is_there_before_the_count() -> None:
+    """The figures stand in the first frame, with a dash where fvcore's verdict will come."""
+    shown = terminal("compare", "--h", "8", "--w", "8", "--C", "32", "--rows", "msa", NO_COLOR="1")
+    row = shown.index("4hwC²")
+    assert "–" in shown[row : row + 120]
+    assert shown.rindex("agrees") > row
+
+
+def test_json_to_a_terminal_with_ascii_only(vpcalc: Run) -> None:
+    done = vpcalc(*FAST, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    done = vpcalc(*FAST, "--format", "json", PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)["rows"][0]["formula"]["text"] == "4hwC² + 2(hw)²C"
+
+
+def test_a_mismatch_ends_with_status_one(tmp_path: Path) -> None:
+    """The same planted mistake as in test_answers, through the whole command."""
+    script = (
+        "import sys\n"
+        "from vpcalc.reference import LAYER_WITNESSES as W\n"
+        "honest = W['msa']\n"
+        "W._entries['msa'] = lambda **d: honest(**{**d, 'C': 2 * d['C']})\n"
+        "sys.argv = ['vpcalc', 'compare', '--h', '8', '--w', '8', '--C', '32', '--rows', 'msa']\n"
+        "from vpcalc.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "differs" in done.stdout

@@ -1,0 +1,102 @@
+"""Cheap things stay cheap: which rooms may import what, proved in a fresh interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vpcalc
+
+HEAVY = {"torch", "fvcore", "sympy", "numpy", "matplotlib", "pandas", "transformers", "joblib"}
+SHOW = {"rich", "typer"}
+
+
+def loaded(code: str) -> set[str]:
+    """Top-level packages in memory after running ``code`` in a process of its own."""
+    script = f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+ANALYTIC = [
+    "vpcalc",
+    "vpcalc.ops",
+    "vpcalc.cost",
+    "vpcalc.layers",
+    "vpcalc.architectures",
+    "vpcalc.algebra",
+    "vpcalc.symbolic",
+    "vpcalc.report",
+    "vpcalc.answers.compare",
+    "vpcalc.answers.model",
+    "vpcalc.checks",
+    "vpcalc.counters",
+]
+
+
+@pytest.mark.parametrize("room", ANALYTIC)
+def test_the_analytic_rooms_import_nothing_heavy(room: str) -> None:
+    assert not loaded(f"import {room}") & (HEAVY | SHOW)
+
+
+def test_every_architecture_is_costed_without_torch() -> None:
+    code = (
+        "from vpcalc.architectures import ARCHITECTURES as A\n"
+        "from vpcalc.cost import Quantity as Q\n"
+        "for id in A: A[id].cost(A[id].sizes).total(Q.MACS)"
+    )
+    assert not loaded(code) & (HEAVY | SHOW)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compare --h 8 --w 8 --no-check",
+        "model swin_t --no-check",
+        "formula swin_t",
+        "models",
+        "--help",
+        "--version",
+    ],
+)
+def test_commands_without_a_check_import_neither_torch_nor_sympy(command: str) -> None:
+    code = (
+        f"import sys; sys.argv = ['vpcalc', *{command.split()!r}]\n"
+        "from vpcalc.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code"
+    )
+    assert not loaded(code) & HEAVY
+
+
+def test_importing_the_package_imports_nothing_of_it() -> None:
+    script = "import vpcalc, sys; print(*[m for m in sys.modules if m.startswith('vpcalc')])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["vpcalc"]
+
+
+ROOT = Path(vpcalc.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("word", "allowed"),
+    [
+        ("torch", ("reference/", "counters/", "checks/", "statements/", "memory/")),
+        ("fvcore", ("counters/",)),
+        ("rich", ("report/terminal.py", "cli/")),
+        ("typer", ("cli/",)),
+    ],
+)
+def test_only_some_rooms_name_a_library(word: str, allowed: tuple[str, ...]) -> None:
+    """Imports of any kind, even inside functions."""
+    for path in ROOT.rglob("*.py"):
+        place = path.relative_to(ROOT).as_posix()
+        if place.startswith(allowed):
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            start = line.strip().split(" ")
+            if start[:1] in (["import"], ["from"]) and len(start) > 1:
+                assert start[1].partition(".")[0].rstrip(",") != word, f"{place}: {line.strip()}"

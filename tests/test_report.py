@@ -1,0 +1,80 @@
+"""Numbers and tables as they are written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpcalc.report import Column, Kind, Table, numbers
+from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown
+
+SHORT = {
+    0: "0",
+    999: "999",
+    1000: "1.000 k",
+    1001: "1.001 k",
+    9999: "9.999 k",
+    99_995: "100.0 k",
+    999_949: "999.9 k",
+    999_950: "1.000 M",
+    2_003_828_736: "2.004 G",
+    10**24: "1.000 Y",
+    10**28: "10000 Y",
+    -1500: "−1.500 k",
+}
+
+
+@pytest.mark.parametrize("number", SHORT)
+def test_short(number: int) -> None:
+    assert numbers.short(number) == SHORT[number]
+
+
+SIZES = {
+    0: "0 B",
+    1023: "1023 B",
+    1024: "1.000 KiB",
+    118_013_952: "112.5 MiB",
+    2**40 - 1: "1.000 TiB",
+    2**38: "256.0 GiB",
+}
+
+
+@pytest.mark.parametrize("number", SIZES)
+def test_size(number: int) -> None:
+    assert numbers.size(number) == SIZES[number]
+
+
+@given(st.integers(1000, 10**20))
+def test_short_is_within_half_a_unit_of_its_last_digit(number: int) -> None:
+    mantissa, prefix = numbers.short(number).split()
+    scale = 1000 ** "_kMGTPEZY".index(prefix)
+    digits = len(mantissa.partition(".")[2])
+    shown = int(mantissa.replace(".", "")) * scale
+    assert 2 * abs(shown - number * 10**digits) <= scale
+    assert len(mantissa.replace(".", "")) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.0, "1.00"), (0.07241, "0.0724"), (22.41, "22.4"), (0.0, "0.00"), (1e-7, "1.00e-07")]
+)
+def test_ratio(value: float, text: str) -> None:
+    assert numbers.ratio(value) == text
+
+
+TABLE = Table(
+    "A & B",
+    (Column("name", "Name"), Column("n_macs", "MACs", Kind.COUNT), Column("f", "Form", Kind.FORMULA)),
+    (("a|b_c", 1500, None), ("100 %", None, None)),
+    ("one note",),
+    total=True,
+)
+
+
+def test_markup_escapes_what_its_language_reads() -> None:
+    assert "a\\|b_c" in markdown(TABLE)
+    assert r"a|b\_c & 1.500 k &" in latex(TABLE)
+    assert r"100 \%" in latex(TABLE)
+    assert csv_text(TABLE).splitlines() == ["name,n_macs,f", "a|b_c,1500,", "100 %,,"]
+    assert "<caption>A &amp; B</caption>" in html(TABLE)
+    assert escape_tex("\\^~") == r"\textbackslash{}\textasciicircum{}\textasciitilde{}"

@@ -1,0 +1,169 @@
+"""Swin, ViT and DeiT: their trees against fvcore and against what their papers and others say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpcalc.algebra.polynomial import as_polynomial
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.checks import Verdict, check_model
+from vpcalc.cost import Cost, Quantity
+from vpcalc.symbolic import deviations, lattice, model_on_symbols
+
+IDS = [id for id in ARCHITECTURES if ARCHITECTURES[id].family.name in ("swin", "vit", "deit")]
+
+
+def check(id: str, sizes: tuple[int, int], config: dict[str, Any] | None = None, batch: int = 1) -> None:
+    architecture = ARCHITECTURES[id]
+    settings = dict(architecture.config) if config is None else config
+    cost = architecture.cost(sizes, settings, batch)
+    report = check_model(architecture.family.name, cost, sizes, settings, batch)
+    assert report.verdict is Verdict.AGREES, str(report)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_native_size(id: str) -> None:
+    check(id, ARCHITECTURES[id].sizes)
+
+
+# not square; not divisible by the patch; grids that no window divides; smaller than one window; one pixel
+AWKWARD = [(192, 256), (225, 301), (97, 512), (30, 500), (1, 1)]
+
+
+@pytest.mark.parametrize("sizes", AWKWARD)
+@pytest.mark.parametrize("id", ["swin_t", "vit_b_16"])
+def test_awkward_sizes(id: str, sizes: tuple[int, int]) -> None:
+    check(id, sizes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", AWKWARD)
+@pytest.mark.parametrize("id", [id for id in IDS if id not in ("swin_t", "vit_b_16")])
+def test_awkward_sizes_of_all_others(id: str, sizes: tuple[int, int]) -> None:
+    check(id, sizes)
+
+
+@given(
+    st.integers(1, 3).flatmap(
+        lambda stages: st.fixed_dictionaries(
+            {
+                "depths": st.tuples(*[st.integers(1, 3)] * stages),
+                "heads": st.tuples(*[st.sampled_from((1, 2, 4))] * stages),
+                "C": st.sampled_from((4, 8, 12)),
+                "M": st.integers(1, 8),
+                "P": st.integers(1, 5),
+                "r": st.integers(1, 4),
+                "classes": st.integers(1, 9),
+            }
+        )
+    ),
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(1, 3),
+)
+def test_any_swin(config: dict[str, Any], height: int, width: int, batch: int) -> None:
+    check("swin_t", (height, width), config, batch)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "C": st.sampled_from((4, 8, 12)),
+            "depth": st.integers(1, 3),
+            "heads": st.sampled_from((1, 2, 4)),
+            "P": st.integers(1, 9),
+            "r": st.integers(1, 4),
+            "classes": st.integers(1, 9),
+        }
+    ),
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(1, 3),
+)
+def test_any_vit(config: dict[str, Any], height: int, width: int, batch: int) -> None:
+    check("vit_b_16", (height, width), config, batch)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_closed_form_on_its_lattice(id: str) -> None:
+    architecture = ARCHITECTURES[id]
+    symbolic = model_on_symbols(architecture, architecture.config)
+    step = lattice(symbolic)
+    for rows, columns in ((1, 1), (2, 3), (5, 1)):
+        H, W = rows * step["H"], columns * step["W"]
+        cost = architecture.cost((H, W))
+        for quantity in Quantity:
+            form = as_polynomial(symbolic.total(quantity))
+            assert form.value({"H": H, "W": W}) == cost.total(quantity)
+        assert not deviations(cost)
+
+
+def test_lattices() -> None:
+    """A window of 7 on a grid 32 times smaller than the image; ViT needs whole patches only."""
+    expected = {"swin_t": 32 * 7, "swin_b_384": 32 * 12, "vit_b_16": 16, "vit_h_14": 14}
+    for id, step in expected.items():
+        architecture = ARCHITECTURES[id]
+        assert lattice(model_on_symbols(architecture, architecture.config)) == {"H": step, "W": step}
+
+
+def _swap(cost: Cost, name: str, changed: Cost) -> Cost:
+    children = tuple(changed if child.name == name else _swap(child, name, changed) for child in cost.children)
+    return replace(cost, children=children)
+
+
+def test_a_forgotten_block_is_caught() -> None:
+    architecture = ARCHITECTURES["swin_t"]
+    config = {**architecture.config, "depths": (2, 2, 5, 2)}
+    cost = architecture.cost((224, 224), config)
+    report = check_model("swin", cost, (224, 224), architecture.config)
+    assert report.verdict is Verdict.DIFFERS
+    assert {check.operator for check in report.differing} == {"linear", "matmul", "layer_norm", "all"}
+
+
+def test_a_head_without_bias_is_caught_by_its_parameters_alone() -> None:
+    from vpcalc import ops
+
+    architecture = ARCHITECTURES["vit_ti_16"]
+    cost = architecture.cost((224, 224))
+    wrong = _swap(
+        cost,
+        "head",
+        Cost("head", (ops.layer_norm("norm", 197, 192), ops.linear("head", 1, 192, 1000, bias=False))),
+    )
+    report = check_model("vit", wrong, (224, 224), architecture.config)
+    assert [(c.quantity, c.delta) for c in report.differing] == [("params", 1000)]
+
+
+# torchvision's model pages (its `_ops` and `num_params` metadata), GMACs to three decimals and parameters exactly
+TORCHVISION = {
+    "swin_t": ("4.491", 28_288_354),
+    "swin_s": ("8.741", 49_606_258),
+    "swin_b": ("15.431", 87_768_224),
+    "vit_b_16": ("17.564", 86_567_656),
+    "vit_b_32": ("4.409", 88_224_232),
+    "vit_l_16": ("61.555", 304_326_632),
+    "vit_l_32": ("15.378", 306_535_400),
+}
+
+
+@pytest.mark.parametrize("id", TORCHVISION)
+def test_torchvisions_published_figures(id: str) -> None:
+    cost = ARCHITECTURES[id].cost((224, 224))
+    gmacs, params = TORCHVISION[id]
+    assert f"{cost.total(Quantity.MACS) / 1e9:.3f}" == gmacs
+    assert cost.total(Quantity.PARAMS) == params
+
+
+def test_stages_hold_everything_and_open_with_merging() -> None:
+    cost = ARCHITECTURES["swin_t"].cost((224, 224))
+    stages = list(cost.stages())
+    for quantity in Quantity:
+        assert sum(stage.total(quantity) for stage in stages) == cost.total(quantity)
+    shown = [(s.stage.resolution, s.stage.channels, s.stage.depth, s.stage.heads) for s in stages[:4] if s.stage]
+    assert shown == [((56, 56), 96, 2, 3), ((28, 28), 192, 2, 6), ((14, 14), 384, 6, 12), ((7, 7), 768, 2, 24)]
+    assert [s.children[0].name for s in stages[:4]] == ["patch_embedding"] + ["patch_merging"] * 3

@@ -1,0 +1,83 @@
+"""Independent implementations that others maintain, counted by fvcore, against our trees.
+
+Built from their configuration with random weights, eager attention, on the meta device. What they do
+differently is named by its operator; there is no tolerance.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from vpcalc.answers.model import model
+from vpcalc.cost import Quantity
+from vpcalc.counters.fvcore import count
+
+
+def counted(config: Any, kind: str, sizes: tuple[int, int]) -> Any:
+    config.num_labels = 1000
+    config._attn_implementation = "eager"
+    with torch.device("meta"):
+        network = getattr(transformers, kind)(config)
+    return count(network, (torch.zeros(1, 3, *sizes, device="meta"),))
+
+
+def agrees(config: Any, kind: str, name: str, sizes: tuple[int, int], **settings: Any) -> None:
+    ours = model(name, input=sizes, set=settings, check=False)
+    theirs = counted(config, kind, sizes)
+    assert theirs.flops == ours.cost.by_operator(Quantity.FVCORE)
+    assert theirs.activations == ours.cost.by_operator(Quantity.ACTIVATIONS)
+    assert theirs.params == ours.figure(Quantity.PARAMS)
+
+
+@pytest.mark.parametrize(("name", "depths"), [("swin_t", (2, 2, 6, 2)), ("swin_s", (2, 2, 18, 2))])
+@pytest.mark.parametrize("sizes", [(224, 224), (224, 448)])
+def test_swin(name: str, depths: tuple[int, ...], sizes: tuple[int, int]) -> None:
+    config = transformers.SwinConfig(image_size=sizes, depths=list(depths), window_size=7)
+    agrees(config, "SwinForImageClassification", name, sizes)
+
+
+@pytest.mark.parametrize("sizes", [(225, 301), (200, 160)])
+def test_swin_pads_as_it_does(sizes: tuple[int, int]) -> None:
+    """An image that the patch does not divide, grids that the window does not, odd sides to merge.
+
+    Only where no stage is smaller than a window: there the two shrink windows differently.
+    """
+    config = transformers.SwinConfig(image_size=sizes, depths=[2, 2], num_heads=[3, 6], window_size=4)
+    agrees(config, "SwinForImageClassification", "swin_t", sizes, depths=(2, 2), heads=(3, 6), M=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "width", "heads", "patch"),
+    [
+        ("vit_b_16", "ViT", 768, 12, 16),
+        ("vit_b_32", "ViT", 768, 12, 32),
+        ("deit_s", "DeiT", 384, 6, 16),
+    ],
+)
+@pytest.mark.parametrize("sizes", [(224, 224), (160, 288)])
+def test_vit_and_deit(name: str, kind: str, width: int, heads: int, patch: int, sizes: tuple[int, int]) -> None:
+    config = getattr(transformers, f"{kind}Config")(
+        image_size=sizes,
+        patch_size=patch,
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+    )
+    if kind == "ViT":
+        agrees(config, "ViTForImageClassification", name, sizes)
+        return
+    # transformers' DeiT always carries the distillation token: one token and its position more.
+    ours = model(name, input=sizes, check=False)
+    theirs = counted(config, "DeiTForImageClassification", sizes)
+    assert theirs.params == ours.figure(Quantity.PARAMS) + 2 * width
+    assert theirs.flops["conv"] == ours.cost.by_operator(Quantity.FVCORE)["conv"]
+    tokens = sizes[0] // patch * (sizes[1] // patch) + 1
+    # its cost is the same encoder's on one token more: 12 d² a block in the projections, and the longer maps
+    projections = 12 * 12 * width**2
+    assert theirs.flops["linear"] == ours.cost.by_operator(Quantity.FVCORE)["linear"] + projections
+    longer = 12 * 2 * width * ((tokens + 1) ** 2 - tokens**2)
+    assert theirs.flops["matmul"] == ours.cost.by_operator(Quantity.FVCORE)["matmul"] + longer

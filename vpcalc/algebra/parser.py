@@ -1,0 +1,409 @@
+"""From text to a closed form: ``4*h*w*C^2``, ``4hwC² + 2(hw)²C``, ``\\frac{2(hw)^{2}C}{R^{2}}``.
+
+One small grammar reads Python's spelling, our own text and the LaTeX of papers; nothing is ever evaluated
+as code::
+
+    sum      = ["+" | "-"] product { ("+" | "-") product }
+    product  = run { ("*" | "/") run }             a run after "/" is a single power, else it is ambiguous
+    run      = power { power }                     letters side by side are multiplied
+    power    = atom ["^" whole number]
+    atom     = number | name | "(" sum ")" | "{" sum "}" | "\\frac" "{" sum "}" "{" sum "}"
+
+Where paper and code read one spelling differently (``1/2hw``, ``C2``) the reader is asked, not guessed at.
+Length, depth, exponents, numbers and work are bounded, so that any text gives a polynomial or one
+:class:`~vpcalc.errors.InputError` with the position, at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from .. import symbols
+from ..errors import InputError
+from .polynomial import Polynomial, constant, symbol
+
+LENGTH = 10_000
+"""Longest text, in characters."""
+EXPONENT = 12
+"""Largest exponent that may be written."""
+DEPTH = 40
+"""Deepest nesting of brackets."""
+DIGITS = 30
+"""Longest number."""
+
+_TERMS = 2_000
+_POWER = 60
+_BITS = 1_000
+_WORK = 200_000  # products of terms; about a quarter of a second
+
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISED = str.maketrans(_SUPERSCRIPTS + "⁻", "0123456789-")
+
+_SPACING = r"[,;:!> \\]|quad\b|qquad\b|left\b|right\b|[bB]igg?[lrm]?\b|displaystyle\b|textstyle\b|[()\[\]]"
+_FONT = r"(?:text|textrm|textit|mathrm|mathit|mathsf|mathbf|mathnormal|operatorname|rm|it)(?![a-zA-Z])"
+
+_TOKEN = re.compile(
+    rf"""
+    (?P<space>   \s+ | [~&$] | \\(?:{_SPACING}|{_FONT}) )
+  | (?P<number>  [0-9]+(?:\.[0-9]+)? )
+  | (?P<raised>  ⁻?[{_SUPERSCRIPTS}]+ )
+  | (?P<letter>  [^\W\d_] )
+  | (?P<power>   \*\* | \^ )
+  | (?P<times>   [*·⋅×∗] | \\(?:cdot|times|ast)(?![a-zA-Z]) )
+  | (?P<over>    // | [/÷⁄] )
+  | (?P<plus>    \+ )
+  | (?P<minus>   [-−–] )
+  | (?P<open>    [(\[] )
+  | (?P<close>   [)\]] )
+  | (?P<begin>   \{{ )
+  | (?P<end>     \}} )
+  | (?P<frac>    \\[dt]?frac(?![a-zA-Z]) )
+    """,
+    re.VERBOSE,
+)
+
+_GAP = r"\s{0,4}"  # bounded, so that no text makes a pattern try every way to split its blanks
+
+_INDEXED = re.compile(
+    rf"""
+    (?P<base>[^\W\d_]) {_GAP} _ {_GAP}
+    (?: \\{_FONT}{_GAP}\{{{_GAP}(?P<font>[a-zA-Z0-9]+){_GAP}\}}                           # d_\text{{model}}
+      | \{{{_GAP}(?:\\{_FONT}{_GAP})?\{{?{_GAP}(?P<braced>[a-zA-Z0-9]+){_GAP}\}}?{_GAP}\}}  # d_{{model}}
+      | (?P<plain>[a-zA-Z0-9]+) )                                                       # d_model
+    """,
+    re.VERBOSE,
+)
+
+_NAMED = re.compile(
+    rf"""
+    (?:\\{_FONT}{_GAP})? \{{? {_GAP}
+    (?:Ω|\\Omega(?![a-zA-Z])|(?:flops|macs?|muladds|params|parameters|complexity|cost)\b)
+    [^=+]* =
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+_ORDER = re.compile(
+    rf"(?:\\(?:mathcal|{_FONT}){_GAP})?\{{?{_GAP}(?:[Oo𝒪ΘΩ]|\\Theta|\\Omega){_GAP}\}}?{_GAP}(?:\\left)?{_GAP}[(\[]"
+)
+
+_NUMBER = rf"(?:[,.;]|\\q?quad){_GAP}\(\d{{1,3}}[a-z]?\)"
+_TAIL = re.compile(rf"(?:{_NUMBER}|\\(?:tag|label)\{{[^{{}}]{{0,40}}\}}|\\\\|\\[\])]|\\q?quad)\Z")
+
+
+def parse(text: str, rename: Mapping[str, str] | None = None) -> Polynomial:
+    """The closed form that a text spells.
+
+    Args:
+        text: Python's spelling, our own text, or a paper's LaTeX; a left-hand side ``Ω(MSA) =`` is skipped.
+        rename: names in the text, each with the symbol or formula of the alphabet that it stands for:
+            ``{"c": "C", "n": "hw"}``.
+
+    Raises:
+        InputError: the text is not a formula in the alphabet; the message gives the position.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"formula: must be text, not {type(text).__name__}")
+    if len(text) > LENGTH:
+        raise InputError(f"formula: {len(text)} characters; must be at most {LENGTH}")
+    return _Parser(text, _names(rename or {})).formula()
+
+
+def _names(rename: Mapping[str, str]) -> dict[str, Polynomial]:
+    """Every name that a text may use, and what it stands for."""
+    names = {letter.name: symbol(letter.name) for letter in symbols.ALPHABET}
+    for name, meaning in rename.items():
+        if not re.fullmatch(r"[^\W\d_]{1,20}(?:_\w{1,20})?", name):
+            raise InputError(f"rename {name[:40]!r}: a name is letters, with an index after _ if need be")
+        try:
+            names[name] = parse(meaning)
+        except InputError as error:
+            raise InputError(f"rename {name}={str(meaning)[:40]}: {error}") from None
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+class _Parser:
+    """Recursive descent over the tokens of one text."""
+
+    def __init__(self, text: str, names: Mapping[str, Polynomial]) -> None:
+        self._text = text
+        self._names = names
+        self._words = sorted((n for n in names if len(n.partition("_")[0]) > 1), key=len, reverse=True)
+        self._tokens = self._split()
+        self._next = 0
+        self._depth = 0
+        self._work = 0
+
+    # -- tokens ---------------------------------------------------------------------------------
+
+    def _split(self) -> list[_Token]:
+        end = self._end()
+        at = self._start()
+        tokens = []
+        while at < end:
+            match = _TOKEN.match(self._text, at, end)
+            if match is None or match.lastgroup is None:
+                self._unreadable(at)
+            kind, after = match.lastgroup, match.end()
+            if kind == "letter":
+                name, after = self._name(at)
+                tokens.append(_Token("name", name, at))
+            elif kind != "space":
+                tokens.append(_Token(kind, match.group(), at))
+            at = after
+        return [*tokens, _Token("nothing", "", end)]
+
+    def _start(self) -> int:
+        """Where the formula begins: after ``Ω(MSA) =``. An order of growth is refused."""
+        at = self._skip(0)
+        if named := _NAMED.match(self._text, at):
+            at = self._skip(named.end())
+        if _ORDER.match(self._text, at):
+            self._fail(at, "an order of growth is not a formula: constants and lower terms have to be there")
+        return at
+
+    def _skip(self, at: int) -> int:
+        """The next place that is not blank or a delimiter of mathematics."""
+        while match := _TOKEN.match(self._text, at):
+            if match.lastgroup != "space" or re.match(rf"\\{_FONT}", match.group()):
+                break
+            at = match.end()
+        return at
+
+    def _end(self) -> int:
+        """Where the formula ends: before the sentence's full stop and the equation's number."""
+        text = self._text
+        while True:
+            shorter = text.rstrip(" \t\r\n$.,;&")
+            if number := _TAIL.search(shorter, max(0, len(shorter) - 60)):
+                shorter = shorter[: number.start()]
+            if len(shorter) == len(text):
+                return len(text)
+            text = shorter
+
+    def _name(self, at: int) -> tuple[str, int]:
+        """The name that begins here, and where it ends. The longest known name wins: d_kC is d_k times C."""
+        for word in self._words:
+            if self._text.startswith(word, at):
+                return word, at + len(word)
+        indexed = _INDEXED.match(self._text, at)
+        if indexed is None:
+            name, end = self._text[at], at + 1
+        elif indexed["plain"]:
+            whole = f"{indexed['base']}_{indexed['plain']}"
+            fitting = [known for known in self._names if "_" in known and whole.startswith(known)]
+            name = max(fitting, key=len, default=whole)
+            end = indexed.start("plain") + len(name) - 2
+        else:
+            name, end = f"{indexed['base']}_{indexed['font'] or indexed['braced']}", indexed.end()
+        if name not in self._names:
+            self._unknown(at, name)
+        return name, end
+
+    # -- grammar --------------------------------------------------------------------------------
+
+    def formula(self) -> Polynomial:
+        """The whole text."""
+        if self._here.kind == "nothing":
+            self._fail(self._here.at, "there is no formula here")
+        total = self._sum()
+        if self._here.kind != "nothing":
+            self._fail(self._here.at, "a bracket too many" if self._here.kind in ("close", "end") else "unexpected")
+        return total
+
+    @property
+    def _here(self) -> _Token:
+        return self._tokens[self._next]
+
+    def _take(self, *kinds: str) -> _Token | None:
+        """The next token, if it is one of these."""
+        token = self._here
+        if token.kind not in kinds:
+            return None
+        self._next += 1
+        return token
+
+    def _sum(self) -> Polynomial:
+        total = self._product()
+        while sign := self._take("plus", "minus"):
+            term = self._product()
+            total = self._add(total, term if sign.kind == "plus" else -term, sign.at)
+        return total
+
+    def _product(self) -> Polynomial:
+        product = self._run(single=False)
+        while operator := self._take("times", "over"):
+            factor = self._run(single=operator.kind == "over")
+            if operator.kind == "over":
+                product = self._divide(product, factor, operator.at)
+            else:
+                product = self._multiply(product, factor, operator.at)
+        return product
+
+    def _run(self, single: bool) -> Polynomial:
+        """Powers side by side. After a division only one: 1/2hw may mean (1/2)hw or 1/(2hw)."""
+        negative = False
+        while sign := self._take("plus", "minus"):
+            negative ^= sign.kind == "minus"
+        product = self._power()
+        while self._here.kind in ("number", "name", "open", "begin", "frac"):
+            if self._here.kind == "number":
+                self._fail(self._here.at, "a number after a factor: write C^2 for a power, 2*C for a product")
+            if single:
+                self._fail(self._here.at, "what is divided? write a/(bc) or (a/b)*c")
+            at = self._here.at
+            product = self._multiply(product, self._power(), at)
+        return -product if negative else product
+
+    def _power(self) -> Polynomial:
+        start = self._next
+        base = self._atom()
+        group = self._tokens[start : self._next]
+        raised = self._take("power", "raised")
+        if raised is None:
+            return base
+        if group[0].kind == "begin" and len(group) > 3 and group[1].kind != "open":
+            self._fail(raised.at, "on paper this raises the last factor alone: use ( ) around the product")
+        exponent = int(raised.text.translate(_RAISED)) if raised.kind == "raised" else self._exponent()
+        if abs(exponent) > EXPONENT:
+            self._fail(raised.at, f"an exponent of {exponent}: must be at most {EXPONENT}")
+        if again := self._take("power", "raised"):
+            self._fail(again.at, "a power of a power: use ( ) to say which comes first")
+        if exponent < 0:
+            base, exponent = self._divide(constant(1), base, raised.at), -exponent
+        power = constant(1)
+        for _ in range(exponent):
+            power = self._multiply(power, base, raised.at)
+        return power
+
+    def _exponent(self) -> int:
+        at = self._here.at
+        sign = self._take("minus")
+        if self._here.kind not in ("number", "open", "begin"):
+            self._fail(at, "an exponent has to be a whole number")
+        value = self._atom()
+        if value.symbols or value.denominator != 1:
+            self._fail(at, "an exponent has to be a whole number")
+        number = value.value({})
+        if number.bit_length() > 20:
+            self._fail(at, f"must be at most {EXPONENT}")
+        return -number if sign else number
+
+    def _atom(self) -> Polynomial:
+        token = self._here
+        self._next += token.kind != "nothing"
+        if token.kind == "number":
+            return self._number(token)
+        if token.kind == "name":
+            return self._names[token.text]
+        if token.kind in ("open", "begin"):
+            return self._bracket(token)
+        if token.kind == "frac":
+            over, under = self._group(), self._group()
+            return self._divide(over, under, token.at)
+        if token.kind == "nothing":
+            self._fail(token.at, "the formula stops here; a number, a symbol or a bracket has to follow")
+        self._fail(token.at, "a number, a symbol or an opening bracket has to stand here")
+
+    def _group(self) -> Polynomial:
+        token = self._take("begin")
+        if token is None:
+            self._fail(self._here.at, r"\frac needs braces: \frac{2hw}{R^{2}}")
+        return self._bracket(token)
+
+    def _bracket(self, opening: _Token) -> Polynomial:
+        self._depth += 1
+        if self._depth > DEPTH:
+            self._fail(opening.at, f"brackets nested deeper than {DEPTH}")
+        inside = self._sum()
+        self._depth -= 1
+        if not self._take("close" if opening.kind == "open" else "end"):
+            if self._here.kind == "nothing":
+                self._fail(opening.at, "this bracket is not closed")
+            self._fail(self._here.at, "unexpected; the bracket before it is still open")
+        return inside
+
+    def _number(self, token: _Token) -> Polynomial:
+        if len(token.text) > DIGITS:
+            self._fail(token.at, f"a number of {len(token.text)} digits: must be at most {DIGITS}")
+        whole, _, decimals = token.text.partition(".")
+        return Polynomial({(): int(whole + decimals)}, 10 ** len(decimals))
+
+    # -- bounded arithmetic -----------------------------------------------------------------------
+
+    def _add(self, left: Polynomial, right: Polynomial, at: int) -> Polynomial:
+        self._spend(len(left.terms) + len(right.terms), at)
+        return self._bounded(left + right, at)
+
+    def _multiply(self, left: Polynomial, right: Polynomial, at: int) -> Polynomial:
+        self._spend(len(left.terms) * len(right.terms), at)
+        return self._bounded(left * right, at)
+
+    def _divide(self, left: Polynomial, right: Polynomial, at: int) -> Polynomial:
+        if not right:
+            self._fail(at, "a division by zero")
+        if not _is_single(right):
+            self._fail(at, "can divide by a single term only, such as R^2 or (2*R)")
+        return self._multiply(left, right.reciprocal(), at)
+
+    def _spend(self, work: int, at: int) -> None:
+        self._work += work
+        if self._work > _WORK:
+            self._fail(at, "too large to multiply out")
+
+    def _bounded(self, result: Polynomial, at: int) -> Polynomial:
+        if len(result.terms) > _TERMS:
+            self._fail(at, f"more than {_TERMS} terms when multiplied out")
+        if any(abs(power) > _POWER for monomial in result.terms for _, power in monomial):
+            self._fail(at, f"a symbol to a power beyond {_POWER}")
+        if max((abs(n).bit_length() for n in (*result.terms.values(), result.denominator)), default=0) > _BITS:
+            self._fail(at, "numbers grow too large here")
+        return result
+
+    # -- errors -----------------------------------------------------------------------------------
+
+    def _unknown(self, at: int, name: str) -> NoReturn:
+        known = list(self._names)
+        near = [other for other in known if other.lower() == name.lower()]
+        near = near or (difflib.get_close_matches(name, known, n=2, cutoff=0.5) if len(name) > 1 else [])
+        if near:
+            legend = " or ".join(f"{other}{_meaning(other)}" for other in near)
+            hint = f"did you mean {legend}? --rename {name}={near[0]} says so"
+        else:
+            legend = ", ".join(f"{other}{_meaning(other)}" for other in known)
+            hint = f"known are {legend}; --rename {name}=SYMBOL says what it stands for"
+        self._fail(at, f"the symbol {name!r} is not in the alphabet; {hint}")
+
+    def _unreadable(self, at: int) -> NoReturn:
+        if self._text[at] == "\\":
+            command = re.match(r"\\(?:[a-zA-Z]{1,30}|.?)", self._text[at : at + 31], re.DOTALL)
+            self._fail(at, f"the command {command.group() if command else ''!r} has no meaning in a formula")
+        if self._text[at] in "=<>≈≤≥~":
+            self._fail(at, "one formula is wanted, not a relation between two")
+        self._fail(at, f"the character {self._text[at]!r} has no meaning in a formula")
+
+    def _fail(self, at: int, message: str) -> NoReturn:
+        rest = self._text[at : at + 24]
+        shown = f" (at {rest!r})" if rest else ""
+        raise InputError(f"formula, position {at + 1}{shown}: {message}")
+
+
+def _is_single(polynomial: Polynomial) -> bool:
+    """Whether it has one term."""
+    return len(polynomial.terms) == 1
+
+
+def _meaning(name: str) -> str:
+    known = next((letter for letter in symbols.ALPHABET if letter.name == name), None)
+    return f" ({re.split(' [(]|,', known.meaning)[0]})" if known else ""

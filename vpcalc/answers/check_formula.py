@@ -1,0 +1,234 @@
+"""``vpcalc check``: a reader's formula against the derived one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from ..algebra import Polynomial
+from ..algebra.parser import parse
+from ..algebra.polynomial import as_polynomial, symbol
+from ..algebra.printers import reading_order
+from ..architectures import ARCHITECTURES
+from ..checks.proof import Difference, differences, explain, term_by_term
+from ..cost import Quantity
+from ..errors import InputError, unknown
+from ..layers import LAYERS
+from ..report import Column, Kind, Table
+from ..symbolic import SYMBOL_OF, Form
+from .formula import QUANTITIES, Formula
+from .formula import formula as derive
+from .result import Result
+
+CONVENTIONS = ("macs", "flops")
+"""How a reader counts: 1 or 2 per multiply-accumulate."""
+
+SHOWN = 4
+"""Operators that a table names for one term."""
+
+
+@dataclass(frozen=True)
+class FormulaCheck(Result):
+    """A formula as it was given, the derived one, and where they differ.
+
+    ``ours`` and ``theirs`` are in the same convention. ``sources`` says for each monomial of ours which operators
+    contribute how much of it.
+    """
+
+    text: str
+    name: str
+    quantity: Quantity
+    convention: str
+    ours: Form
+    theirs: Form
+    sources: Mapping[Polynomial, tuple[tuple[str, Polynomial], ...]]
+    notes: tuple[str, ...] = ()
+    multiple: Polynomial | None = None
+    without: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the two are equal."""
+        return self.ours.polynomial == self.theirs.polynomial
+
+    @property
+    def verdict(self) -> str:
+        """One word."""
+        return "equal" if self.ok else "different"
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The terms that differ."""
+        return differences(self.ours.polynomial, self.theirs.polynomial)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {
+            "command": "check",
+            "formula": self.text,
+            "against": self.name,
+            "quantity": self.quantity.value,
+            "convention": self.convention,
+            "verdict": self.verdict,
+            "given": self.theirs.to_dict(),
+            "derived": self.ours.to_dict(),
+            "differences": [
+                {
+                    "term": Form(d.term).to_dict(),
+                    "given": Form(d.theirs).to_dict(),
+                    "derived": Form(d.ours).to_dict(),
+                    "delta": Form(d.delta).to_dict(),
+                    "from": [
+                        {"operator": operator, "amount": Form(amount).to_dict()}
+                        for operator, amount in self.sources.get(d.term, ())
+                    ],
+                }
+                for d in self.differences
+            ],
+            "multiple": None if self.multiple is None else Form(self.multiple).to_dict(),
+            "without": list(self.without),
+            "notes": list(self.notes),
+        }
+
+    def tables(self) -> tuple[Table, ...]:
+        """Every term of either formula: what each holds of it, and where ours comes from."""
+        columns = (
+            Column("term", "Term", Kind.FORMULA),
+            Column("given", "Given", Kind.FORMULA),
+            Column("derived", "Derived", Kind.FORMULA),
+            Column("delta", "Given − derived", Kind.FORMULA),
+            Column("verdict", "Verdict", Kind.VERDICT),
+            Column("from", "From"),
+        )
+        rows = [
+            (
+                Form(entry.term),
+                Form(entry.theirs),
+                Form(entry.ours),
+                Form(entry.delta),
+                "differs" if entry.delta else "agrees",
+                self._origin(entry.term),
+            )
+            for entry in term_by_term(self.ours.polynomial, self.theirs.polynomial)
+        ]
+        title = f"{self.theirs} against {self.name}: {self.verdict} ({self._counted()})"
+        notes = [f"derived: {self.ours}" + (f"   ({self.ours.valid})" if self.ours.valid else "")]
+        notes += [explain(self.differences)] if not self.ok else []
+        return (Table(title, columns, tuple(rows), (*notes, *self.notes)),)
+
+    def _counted(self) -> str:
+        if self.quantity is Quantity.MACS and self.convention == "flops":
+            return Quantity.FLOPS.meaning
+        return self.quantity.meaning
+
+    def _origin(self, term: Polynomial) -> str:
+        named = [f"{operator}: {amount}" for operator, amount in self.sources.get(term, ())]
+        more = f"; {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+        return "; ".join(named[:SHOWN]) + more
+
+
+def check_formula(
+    formula: str,
+    against: str,
+    quantity: str = "macs",
+    convention: str = "macs",
+    rename: Mapping[str, str] | None = None,
+) -> FormulaCheck:
+    """Hold a formula, as a paper or a script spells it, against the derived one.
+
+    Args:
+        formula: ``4*h*w*C^2 + 2*(h*w)^2*C``, ``4hwC² + 2(hw)²C``, LaTeX; N may stand for hw.
+        against: a layer (``msa`` …) on symbols for all its dimensions, or a model (``swin_t`` …) at its own
+            settings in the sizes of its input.
+        quantity: what the formula counts: ``macs``, ``params``, ``activations`` …
+        convention: ``flops`` if the formula counts 2 per multiply-accumulate.
+        rename: the reader's letters and what they stand for: ``{"c": "C", "n": "h*w"}``.
+
+    Raises:
+        InputError: not a formula, or an unknown name, quantity or convention.
+    """
+    if against not in LAYERS and against not in ARCHITECTURES:
+        raise unknown("--against", against, [*LAYERS, *ARCHITECTURES])
+    if quantity not in QUANTITIES:
+        raise unknown("--quantity", quantity, QUANTITIES)
+    if convention not in CONVENTIONS:
+        raise unknown("--convention", convention, CONVENTIONS)
+    if convention == "flops" and quantity not in ("macs", "flops"):
+        raise InputError(f"--convention flops: tells how products are counted; with --quantity {quantity} leave it out")
+    theirs = parse(formula, {**SYMBOL_OF, **(rename or {})})
+    counted = Quantity(quantity)
+    derived = derive(against, quantity=Quantity.FLOPS.value if convention == "flops" else quantity)
+    ours = derived.form.polynomial
+    notes = []
+    if "N" in theirs.symbols - ours.symbols and {"h", "w"} <= ours.symbols:
+        theirs = theirs.subs({"N": symbol("h") * symbol("w")})
+        notes.append("N is read as hw")
+    multiple, without = _multiple(ours, theirs), ()
+    if multiple is not None:
+        notes.append(_in_words(multiple, counted, convention))
+    elif ours != theirs:
+        without = _without(derived, theirs)
+        if without:
+            notes.append(f"equal to the derived form without {', '.join(without)}")
+    if strange := sorted(theirs.symbols - ours.symbols):
+        known = ", ".join(sorted(ours.symbols)) or "none"
+        notes.append(f"{', '.join(strange)} does not occur in the derived form (its symbols: {known})")
+    return FormulaCheck(
+        formula,
+        derived.name,
+        counted,
+        convention,
+        derived.form,
+        Form(theirs),
+        _sources(derived),
+        tuple(notes),
+        multiple,
+        without,
+    )
+
+
+def _sources(derived: Formula) -> dict[Polynomial, tuple[tuple[str, Polynomial], ...]]:
+    """For each monomial the operators that contribute to it, and how much."""
+    found: dict[Polynomial, list[tuple[str, Polynomial]]] = {}
+    for module, op, _, term in derived.steps():
+        for part in term.split():
+            monomial = Polynomial(dict.fromkeys(part.terms, 1))
+            found.setdefault(monomial, []).append((f"{module} · {op.label}" if module else op.label, part))
+    return {monomial: tuple(parts) for monomial, parts in found.items()}
+
+
+def _multiple(ours: Polynomial, theirs: Polynomial) -> Polynomial | None:
+    """The single term, other than 1, that turns ours into theirs: 2, or B for a batch."""
+    if ours == theirs or len(ours.terms) != len(theirs.terms) or not ours:
+        return None
+    (first, *_), (second, *_) = reading_order(ours.terms), reading_order(theirs.terms)
+    above = Polynomial({second: theirs.terms[second]}, theirs.denominator)
+    factor = above / Polynomial({first: ours.terms[first]}, ours.denominator)
+    return factor if ours * factor == theirs else None
+
+
+def _in_words(multiple: Polynomial, quantity: Quantity, convention: str) -> str:
+    products = quantity is Quantity.MACS
+    if multiple == 2 and products and convention == "macs":
+        return "exactly twice the derived form: FLOPs, 2 per multiply-accumulate (--convention flops says so)"
+    if multiple * 2 == 1 and products and convention == "flops":
+        return "exactly half the derived form: multiply-accumulates, not FLOPs (--convention macs says so)"
+    return f"exactly {multiple} times the derived form"
+
+
+def _without(derived: Formula, theirs: Polynomial) -> tuple[str, ...]:
+    """The fewest operators without which the derived form is the given one; of a layer, not of a whole model."""
+    steps = derived.steps()
+    if derived.name not in LAYERS or not theirs:
+        return ()
+    missing = derived.form.polynomial - theirs
+    for count in range(1, len(steps)):
+        for left_out in combinations(steps, count):
+            total = as_polynomial(0)
+            for _, _, _, term in left_out:
+                total = total + term
+            if total == missing:
+                return tuple(op.label for _, op, _, _ in left_out)
+    return ()

@@ -1,0 +1,230 @@
+"""``vpcalc prove``: statements with a source, settled by counting, by symbols or by numbers."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .. import __version__
+from ..checks.claims import CLAIMS, Claim, select
+from ..checks.proof import Finding, Outcome
+from ..errors import InputError
+from ..report import Column, Kind, Table
+from .result import Result
+
+JOBS = 1024
+"""Most processes that may be asked for."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One claim and what became of it."""
+
+    claim: Claim
+    outcome: Outcome
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields of the JSON contract; ``evidence`` is what is needed to check again."""
+        outcome = self.outcome
+        return {
+            "id": self.claim.id,
+            "statement": self.claim.statement,
+            "source": self.claim.source,
+            "kind": self.claim.kind,
+            "method": outcome.method,
+            "verdict": outcome.verdict.value,
+            "recovered": outcome.recovered,
+            "points": outcome.points,
+            "held_out": outcome.held_out,
+            "seconds": round(self.seconds, 3),
+            "note": outcome.note,
+            "evidence": dict(outcome.evidence),
+        }
+
+
+@dataclass(frozen=True)
+class Proofs(Result):
+    """The claims in the catalogue's order. Its JSON is the certificate, for :func:`recheck`."""
+
+    proofs: tuple[Proof, ...]
+    versions: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {
+            "command": "prove",
+            "versions": dict(self.versions),
+            "claims": [proof.to_dict() for proof in self.proofs],
+        }
+
+    @property
+    def ok(self) -> bool:
+        """Whether no claim is refuted. A correction of what a paper prints is a finding, not a failure."""
+        return not any(proof.outcome.verdict is Finding.REFUTED for proof in self.proofs)
+
+    def tables(self) -> tuple[Table, ...]:
+        """One row a claim; what differs stands below."""
+        columns = (
+            Column("id", "Claim"),
+            Column("statement", "Statement"),
+            Column("verdict", "Verdict", Kind.VERDICT),
+            Column("recovered", "Recovered", Kind.FORMULA, wide=True),
+            Column("method", "Method", wide=True),
+            Column("points", "Points", Kind.NUMBER),
+            Column("held_out", "Held out", Kind.NUMBER),
+            Column("seconds", "Seconds", wide=True),
+            Column("source", "Source", wide=True),
+        )
+        rows = tuple(
+            (
+                proof.claim.id,
+                proof.claim.statement,
+                proof.outcome.verdict.value,
+                proof.outcome.recovered,
+                proof.outcome.method,
+                proof.outcome.points,
+                proof.outcome.held_out,
+                f"{proof.seconds:.2f}",
+                proof.claim.source,
+            )
+            for proof in self.proofs
+        )
+        notes = tuple(f"{proof.claim.id}: {proof.outcome.note}" for proof in self.proofs if proof.outcome.note)
+        return (Table(f"{len(rows)} claims: {self._tally()}", columns, rows, notes),)
+
+    def _tally(self) -> str:
+        verdicts = [proof.outcome.verdict for proof in self.proofs]
+        return ", ".join(f"{n} {finding.value}" for finding in Finding if (n := verdicts.count(finding)))
+
+
+Progress = Callable[[int, int, Proof], None]
+"""Called after each claim with how many are settled, how many there are, and the last one."""
+
+
+def prove(
+    claims: Iterable[str] = (),
+    jobs: int = 1,
+    backend: str | None = None,
+    progress: Progress | None = None,
+) -> Proofs:
+    """Settle claims of the catalogue.
+
+    Args:
+        claims: ids or kinds (``complexity``, ``params``, ``family`` …); all of them where none is named.
+        jobs: processes; -1 for as many as there are processors.
+        backend: joblib's backend (``loky`` unless given); ``dask`` and ``ray`` reach a cluster.
+        progress: called after each claim.
+
+    Raises:
+        InputError: an unknown claim, number of jobs or backend.
+    """
+    names = (claims,) if isinstance(claims, str) else claims
+    return _settled(select(names), Claim.settle, jobs, backend, progress)
+
+
+def recheck(
+    certificate: Mapping[str, Any],
+    jobs: int = 1,
+    backend: str | None = None,
+    progress: Progress | None = None,
+) -> Proofs:
+    """Judge a certificate again: recorded counts are interpolated and compared by this version of vpcalc.
+
+    Nothing is counted, so torch is not needed, but for claims that record no counts; these are settled
+    anew. Where verdict or form are no longer those of the certificate, the claim is refuted and the note says so.
+
+    Raises:
+        InputError: it is not a certificate, or holds claims or points that this version does not know.
+    """
+    recorded = _recorded(certificate)
+    return _settled(
+        [CLAIMS[id] for id in recorded], partial(_judge_again, recorded=recorded), jobs, backend, progress
+    )
+
+
+def _judge_again(claim: Claim, recorded: Mapping[str, Mapping[str, Any]]) -> Outcome:
+    entry = recorded[claim.id]
+    outcome = claim.replay(entry.get("evidence", {}))
+    before = {"verdict": entry.get("verdict"), "recovered": entry.get("recovered")}
+    now = {"verdict": outcome.verdict.value, "recovered": outcome.recovered}
+    changed = [f"{name} {before[name]}, now {now[name]}" for name in now if before[name] != now[name]]
+    if not changed:
+        return outcome
+    note = "; ".join(filter(None, (f"the certificate says {', '.join(changed)}", outcome.note)))
+    return replace(outcome, verdict=Finding.REFUTED, note=note)
+
+
+def _recorded(certificate: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Entries of a certificate by claim."""
+    entries = certificate.get("claims") if isinstance(certificate, Mapping) else None
+    if not isinstance(entries, Sequence) or not all(isinstance(e, Mapping) and "id" in e for e in entries):
+        raise InputError("certificate: must be the JSON that vpcalc prove wrote, with its claims")
+    recorded = {str(entry["id"]): entry for entry in entries}
+    select(recorded)
+    return recorded
+
+
+# -- one after the other, or in parallel --------------------------------------------------------------
+
+Settle = Callable[[Claim], Outcome]
+
+
+def _settled(
+    claims: Sequence[Claim], settle: Settle, jobs: int, backend: str | None, progress: Progress | None
+) -> Proofs:
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or not (jobs == -1 or 1 <= jobs <= JOBS):
+        raise InputError(f"--jobs {jobs!r}: must be a whole number from 1 to {JOBS}, or -1 for all processors")
+    alone = backend is None and (jobs == 1 or len(claims) < 2)
+    done: dict[str, Proof] = {}
+    for proof in _one_by_one(claims, settle) if alone else _in_parallel(claims, settle, jobs, backend):
+        done[proof.claim.id] = proof
+        if progress is not None:
+            progress(len(done), len(claims), proof)
+    return Proofs(tuple(done[claim.id] for claim in claims), _versions())
+
+
+def _one_by_one(claims: Iterable[Claim], settle: Settle) -> Iterator[Proof]:
+    return (_timed(claim, settle) for claim in claims)
+
+
+def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: str | None) -> Iterator[Proof]:
+    """Through joblib, the longest first: whole architectures."""
+    try:
+        import joblib
+    except ImportError:
+        raise InputError("--jobs: more than one process needs joblib: pip install joblib") from None
+    first = sorted(claims, key=lambda claim: claim.kind != "family")
+    tasks = (joblib.delayed(_timed)(claim, settle) for claim in first)
+    as_it_comes = backend in (None, "loky", "threading")  # the others give a list when all is done
+    try:
+        if backend == "ray":
+            from ray.util.joblib import register_ray
+
+            register_ray()
+        with joblib.parallel_config(backend=backend or "loky", n_jobs=jobs):
+            run = joblib.Parallel(batch_size=1, return_as="generator_unordered" if as_it_comes else "list")
+    except (ValueError, ImportError) as error:
+        raise InputError(f"--backend {backend!r}: {' '.join(str(error).split())}") from None
+    yield from run(tasks)
+
+
+def _timed(claim: Claim, settle: Settle) -> Proof:
+    start = time.perf_counter()
+    outcome = settle(claim)
+    return Proof(claim, outcome, time.perf_counter() - start)
+
+
+def _versions() -> dict[str, str]:
+    found = {"vpcalc": __version__, "python": platform.python_version()}
+    for package in ("torch", "fvcore"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

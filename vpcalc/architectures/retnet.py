@@ -1,0 +1,164 @@
+"""RetNet (Sun et al. 2023, arXiv 2307.08621)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..algebra import symbols
+from ..algebra.crossover import Crossing, crossing
+from ..cost import Cost, Quantity, Stage, Tiling
+from ..dims import Dim, ceil_div, exact_div
+from ..errors import InputError
+from ..layers.attention import token_attention
+from ..layers.feedforward import token_feed_forward
+from ..layers.retention import FORMS, state_elements, token_retention
+from ..layers.transformer import token_embedding, vocabulary_projection
+from ..ops import layer_norm
+from .registry import TOKENS, Family, register
+
+
+def retnet(
+    N: Dim,
+    *,
+    d_model: Dim,
+    layers: Dim,
+    heads: Dim,
+    vocab: Dim,
+    form: str,
+    chunk: Dim,
+    head: bool,
+    batch: Dim = 1,
+) -> Cost:
+    """Word vectors, ``layers`` pre-norm blocks (eq. 9 and 10), a norm, and the vocabulary projection.
+
+    A block holds 8d² in retention and 4d² in its feed-forward (§3.1), all without bias; layer norms are
+    affine. The projection uses the matrix of the word vectors; ``head`` says whether it is run. Under the
+    chunkwise form the sequence is padded to whole chunks between the word vectors and the last norm.
+    """
+    tilings: tuple[Tiling, ...] = ()
+    tokens = N
+    if form == "chunkwise":
+        tilings = (Tiling(chunk, N, "chunk"),)
+        tokens = ceil_div(N, chunk) * chunk
+    block = Cost(
+        "block",
+        (layer_norm("norm1", batch * tokens, d_model), layer_norm("norm2", batch * tokens, d_model)),
+        (
+            token_retention(tokens, d_model, heads, form=form, chunk=chunk, batch=batch),
+            token_feed_forward(tokens, d_model, 2 * d_model, batch=batch, bias=False),
+        ),
+    )
+    decoder = Cost(
+        "decoder",
+        children=(token_embedding(vocab, d_model), block * layers),
+        tilings=tilings,
+        stage=Stage((tokens,), d_model, layers, heads),
+    )
+    projection = (vocabulary_projection(N, d_model, vocab, batch=batch, shared=True),) if head else ()
+    last = Cost("head", (layer_norm("norm", batch * N, d_model),), projection, stage=Stage((N,), d_model))
+    return Cost("retnet", children=(decoder, last))
+
+
+def facts(
+    N: Dim, *, d_model: int, layers: int, heads: int, vocab: int, form: str, chunk: int, head: bool
+) -> dict[str, Dim]:
+    """What RetNet is known for beside its cost.
+
+    ``sequential_operations``: steps of one layer that wait for one another: one in the parallel form, a
+    token each in the recurrent one, a chunk each in the chunkwise one.
+    ``max_path_length``: steps between the first token and the last output of a layer; the same numbers.
+    ``macs_per_step``: multiply-accumulates of the whole network for one more token, in the recurrent form.
+    ``state_elements``: what one layer carries from token to token, whatever N.
+    ``cache_elements``: what one layer of a Transformer of this width keeps after N tokens: keys and values.
+    ``state_smaller_than_cache_beyond``: the N beyond which the state is the smaller of the two.
+    ``cheaper_than_attention_beyond``: the N beyond which retention in this form takes fewer
+    multiply-accumulates than attention of the same width; absent where there is none.
+    ``cheaper_than_transformer_beyond``: the same for whole blocks of 12d² parameters each.
+
+    Under the chunkwise form the last two are meant for whole chunks.
+    """
+    steps = {"parallel": 1, "recurrent": N, "chunkwise": ceil_div(N, chunk)}[form]
+    one = retnet(
+        1, d_model=d_model, layers=layers, heads=heads, vocab=vocab, form="recurrent", chunk=chunk, head=head
+    )
+    state = state_elements(d_model, heads)
+    cache = 2 * d_model  # of one token
+    known = {
+        "sequential_operations": steps,
+        "max_path_length": steps,
+        "macs_per_step": one.total(Quantity.MACS),
+        "state_elements": state,
+        "cache_elements": N * cache,
+        "state_smaller_than_cache_beyond": exact_div(state, cache),
+    }
+    values = {"C": d_model, "a": heads, "b": chunk}
+    for name, blocks in (("attention", False), ("transformer", True)):
+        found = crossing_with_attention(form, values, blocks=blocks)
+        if found is not None:
+            known[f"cheaper_than_{name}_beyond"] = found.at
+    return known
+
+
+def crossing_with_attention(form: str, values: Mapping[str, int], *, blocks: bool = False) -> Crossing | None:
+    """Where attention over N = hw tokens of width C starts to cost more than retention with ``a`` heads.
+
+    Layer against layer, 4NC² + 2N²C against 8NC² and what the form adds; with ``blocks``, each with the
+    feed-forward that brings it to 12C² parameters, of ratio 4 and of ratio 2. ``values`` are C, a and b.
+    None where attention never costs more: the parallel form, 3N²C, is above it at every N.
+    """
+    h, w, C, a, b = symbols("h w C a b")
+    N = h * w
+    attention = token_attention(N, C, a)
+    ours = token_retention(N, C, a, form=form, chunk=b)
+    if blocks:
+        attention = attention + token_feed_forward(N, C, 4 * C)
+        ours = ours + token_feed_forward(N, C, 2 * C, bias=False)
+    found = crossing(attention.total(Quantity.MACS), ours.total(Quantity.MACS), values)
+    return None if found is None or found.swapped else found
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    if config["d_model"] % config["heads"]:
+        raise InputError(f"--set heads={config['heads']}: must divide d_model = {config['d_model']}")
+
+
+RETNET = Family(
+    "retnet",
+    retnet,
+    "Sun et al. 2023, arXiv 2307.08621",
+    axes=TOKENS,
+    meanings={
+        "d_model": "channels of a token",
+        "layers": "blocks",
+        "heads": "retention heads",
+        "vocab": "words of the vocabulary",
+        "form": "parallel, recurrent or chunkwise",
+        "chunk": "tokens of a chunk, under form=chunkwise",
+        "head": "whether the vocabulary projection is run and counted",
+    },
+    choices={"form": FORMS},
+    check=_check,
+    facts=facts,
+)
+
+# Sizes from the paper's Table 2, trained at length 2048; heads of width 256 (§3.1). The paper does not print its
+# vocabulary. 64000 is that of the example in the authors' torchscale repository, tied to the projection: with it
+# the parameters round to 1.3, 2.7 and 6.7 billion, which 12d² a layer alone do not (1.2, 2.5, 6.4).
+for _id, _d_model, _layers, _heads in (
+    ("retnet_1_3b", 2048, 24, 8),
+    ("retnet_2_7b", 2560, 32, 10),
+    ("retnet_6_7b", 4096, 32, 16),
+):
+    register(
+        RETNET,
+        _id,
+        sizes=(2048,),
+        d_model=_d_model,
+        layers=_layers,
+        heads=_heads,
+        vocab=64000,
+        form="parallel",
+        chunk=512,
+        head=True,
+    )

@@ -1,0 +1,19 @@
+"""The catalogue of claims: statements with a source, each with the way in which it is settled.
+
+A claim is a function without arguments under ``@claim(id, statement, source, kind)``. It returns
+
+* an :class:`~vpcalc.checks.proof.Interpolation`: a count is claimed to be a polynomial. It is counted, recovered,
+  compared with the derived and the printed form, tried beyond the grid, and can be checked again from the
+  recorded counts; or
+* an :class:`~vpcalc.checks.proof.Outcome`: whatever else settles it, by symbols (``symbolic``: an identity,
+  *proved*) or by numbers (``numeric``: points that were tried, *checked*).
+
+To add one: a function in one of the files here, or a new file that this one imports. The statement is
+written from the source, never printed from our own form: that is what makes it a second opinion. Nothing here
+imports torch until a claim is settled.
+"""
+
+from . import complexity, families, parameters  # noqa: F401  (their claims register themselves)
+from .registry import CLAIMS, Claim, claim, select
+
+__all__ = ["CLAIMS", "Claim", "claim", "select"]

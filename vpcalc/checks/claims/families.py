@@ -1,0 +1,27 @@
+"""One claim a family: its closed form in the sizes of the input, for the first of its variants."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ...architectures import ARCHITECTURES, Architecture
+from .registry import claim
+from .witnessed import of_model
+
+QUADRATIC = 2
+"""Attention over all tokens: the steepest that any family is in a size of its input."""
+
+LINEAR = {"swin": 1, "resnet": 1, "vgg": 1, "exfuse": 1, "recurrent": 1}
+"""Families without it: windows, convolutions, steps."""
+
+
+def _register(architecture: Architecture) -> None:
+    family, axes = architecture.family, " and ".join(architecture.family.axes)
+    statement = f"{architecture.id} costs at any {axes} of its lattice what is derived from its operators"
+    claim(f"{family.name}_family", statement, architecture.source, "family")(
+        partial(of_model, architecture.id, LINEAR.get(family.name, QUADRATIC))
+    )
+
+
+for _architecture in {a.family.name: a for a in reversed(list(ARCHITECTURES.values()))}.values():
+    _register(_architecture)

@@ -1,0 +1,66 @@
+"""What a claim is and how it enters the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ...catalog import Catalog
+from ...errors import unknown
+from ..proof import Interpolation, Outcome
+
+Way = Callable[[], Outcome | Interpolation]
+W = TypeVar("W", bound=Way)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement with its source, and the way in which it is settled.
+
+    ``kind`` is the group under which it can be asked for. ``way`` returns the outcome, or an
+    :class:`~vpcalc.checks.proof.Interpolation`, which is then carried out and can be replayed from a certificate.
+    """
+
+    id: str
+    statement: str
+    source: str
+    kind: str
+    way: Way
+
+    def settle(self) -> Outcome:
+        """Carry it out, counting where it counts."""
+        found = self.way()
+        return found if isinstance(found, Outcome) else found.settle()
+
+    def replay(self, evidence: Mapping[str, Any]) -> Outcome:
+        """Judge recorded counts; a claim that records none is carried out again."""
+        found = self.way()
+        return found if isinstance(found, Outcome) else found.replay(evidence)
+
+
+CLAIMS: Catalog[Claim] = Catalog("claim")
+
+
+def claim(id: str, statement: str, source: str, kind: str = "complexity") -> Callable[[W], W]:
+    """Register a function without arguments as the way to settle a claim."""
+
+    def register(way: W) -> W:
+        CLAIMS.add(id, Claim(id, statement, source, kind, way))
+        return way
+
+    return register
+
+
+def select(names: Iterable[str] = ()) -> tuple[Claim, ...]:
+    """Claims by id or by kind, in the catalogue's order, each once; all of them where none is named.
+
+    Raises:
+        InputError: a name is neither.
+    """
+    wanted = list(names)
+    kinds = {entry.kind for entry in CLAIMS.values()}
+    for name in wanted:
+        if name not in CLAIMS and name not in kinds:
+            raise unknown("claim", name, [*CLAIMS, *kinds])
+    return tuple(entry for entry in CLAIMS.values() if not wanted or entry.id in wanted or entry.kind in wanted)

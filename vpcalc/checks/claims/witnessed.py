@@ -1,0 +1,71 @@
+"""Interpolations of layers and architectures against their reference modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from ...algebra import Polynomial
+from ...algebra.polynomial import as_polynomial
+from ...architectures import ARCHITECTURES
+from ...cost import Quantity
+from ...symbolic import SYMBOL_OF, lattice, layer_on_symbols, model_on_symbols
+from ..proof import PRODUCTS, Domain, Interpolation, Sizes, counted
+
+
+def of_layer(
+    id: str,
+    domain: Domain,
+    printed: str = "",
+    *,
+    rename: Mapping[str, str] | None = None,
+    corrected: str = "",
+    quantity: Quantity = Quantity.MACS,
+    operators: Sequence[str] = PRODUCTS,
+) -> Interpolation:
+    """A layer in its dimensions; ``operators`` picks those that the claim is about."""
+    return Interpolation(
+        partial(_layer_form, id, quantity, tuple(operators)),
+        partial(_layer_count, id, quantity, tuple(operators)),
+        domain,
+        printed,
+        rename or {},
+        corrected,
+    )
+
+
+def of_model(id: str, degree: int) -> Interpolation:
+    """An architecture at its own settings, in the sizes of its input, of which each has a power up to ``degree``."""
+    architecture = ARCHITECTURES[id]
+    steps = lattice(model_on_symbols(architecture, architecture.config))
+    domain = Domain(dict.fromkeys(architecture.family.axes, degree), steps, held_out=3)
+    return Interpolation(partial(_model_form, id), partial(_model_count, id), domain)
+
+
+def _layer_form(id: str, quantity: Quantity, operators: tuple[str, ...]) -> Polynomial:
+    cost = layer_on_symbols(id)
+    if quantity is Quantity.PARAMS:
+        return as_polynomial(cost.total(quantity))
+    prices = cost.by_operator(quantity)
+    return as_polynomial(sum(prices.get(operator, 0) for operator in operators))
+
+
+def _layer_count(id: str, quantity: Quantity, operators: tuple[str, ...], sizes: Sizes) -> int:
+    from ...reference import LAYER_WITNESSES
+
+    named = {symbol: name for name, symbol in SYMBOL_OF.items()}
+    dims = {named.get(symbol, symbol): size for symbol, size in sizes.items()}
+    return counted(lambda: LAYER_WITNESSES[id](**dims), quantity, operators)
+
+
+def _model_form(id: str) -> Polynomial:
+    architecture = ARCHITECTURES[id]
+    return as_polynomial(model_on_symbols(architecture, architecture.config).total(Quantity.MACS))
+
+
+def _model_count(id: str, sizes: Sizes) -> int:
+    from ...reference import MODEL_WITNESSES
+
+    architecture = ARCHITECTURES[id]
+    at = tuple(sizes[axis] for axis in architecture.family.axes)
+    return counted(lambda: MODEL_WITNESSES[architecture.family.name](at, dict(architecture.config)))

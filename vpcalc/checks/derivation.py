@@ -1,0 +1,602 @@
+"""The closed form of any module: count it at chosen sizes, find the polynomial, try to refute it.
+
+Counting is exact and so is interpolation; what has to be found is where *one* polynomial holds. The search
+goes from coarse to fine. Along each symbol a coarse stride is taken that most networks divide (224 = 2⁵·7 for
+an image) and the lowest degree is found that also predicts a size far away, so that a chunk or a branch for
+short inputs is noticed. A tensor grid fixes the polynomial; then the stride is divided by one prime after
+the other for as long as the polynomial still gives the count, which finds the lattice in a handful of
+counts. At last it is held against sizes of that lattice that it has not seen, near, far, and at the
+smallest, and the smallest is run for real where memory allows, because the meta device does not check
+indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from ..algebra.interpolation import interpolate, points, value_at
+from ..algebra.polynomial import Polynomial
+from ..errors import InputError
+from .shapes import Kind, Point, Variable
+from .targets import Regime, Target, first_line
+
+if TYPE_CHECKING:
+    from ..counters.dispatch import DispatchCounts
+    from ..counters.ways import Way
+
+COARSE: Mapping[Kind, tuple[tuple[int, int], ...]] = {
+    Kind.BATCH: ((1, 1),),
+    Kind.IMAGE: ((224, 1), (256, 1), (320, 1), (384, 1), (448, 1), (224, 3), (512, 1), (640, 1), (32, 1)),
+    Kind.SEQUENCE: (
+        *((64, 1), (8, 1), (1, 1), (64, 12), (256, 1), (320, 1)),
+        *((320, 4), (512, 1), (512, 3), (1024, 1), (2048, 1)),
+    ),
+    Kind.ARGUMENT: tuple(
+        (stride, 1)
+        for stride in (1, 2, 3, 4, 6, 7, 8, 12, 14, 16, 24, 28, 32, 48, 56, 64, 96, 112, 128, 192, 224, 256, 384)
+    ),
+}
+"""Strides to begin with, and the multiple of the stride at which to begin, in the order in which they are tried."""
+
+FOR_REAL: Mapping[Kind, tuple[tuple[int, int], ...]] = {
+    **COARSE,
+    Kind.IMAGE: ((32, 1), (56, 1), (64, 1), (224, 1)),
+    Kind.SEQUENCE: ((8, 1), (1, 1), (64, 1), (320, 2)),
+}
+"""The same where every count is a real run."""
+
+ANCHORS: Mapping[Kind, tuple[int, ...]] = {
+    Kind.BATCH: (1,),
+    Kind.IMAGE: (224, 256, 384, 320, 32),
+    Kind.SEQUENCE: (64, 8, 1, 320, 960, 2048),
+    Kind.ARGUMENT: (12, 48, 1, 64, 96, 240),
+}
+"""Where a symbol stands while another is varied."""
+
+MOST_WORK = 10**10
+"""Multiply-accumulates beyond which the smallest size is not run for real."""
+
+LARGEST_TENSOR = 1 << 26
+"""Elements of the largest tensor of such a run."""
+
+
+class ProbeError(Exception):
+    """A model could not be built or run at a point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """A point at which the polynomial does not give the count."""
+
+    point: dict[str, int]
+    expected: Fraction
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class RealRun:
+    """One real run at the smallest size. ``agrees`` is None where there was none; ``note`` says why."""
+
+    agrees: bool | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A polynomial that was verified, and all that was verified with it."""
+
+    macs: Polynomial
+    operators: Mapping[str, Polynomial | None]
+    modules: Mapping[str, Polynomial | None]
+    backward: Polynomial
+    params: Polynomial | None
+    lattice: Mapping[str, int]
+    start: Mapping[str, int]
+    points: int
+    held_out: tuple[dict[str, int], ...]
+    unknown: Mapping[str, int]
+    way: Way
+    real: RealRun
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """Why there is no formula, with the points that refuted it."""
+
+    reason: str
+    residuals: tuple[Residual, ...] = ()
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    way: Way | None = None
+
+
+def find_form(
+    target: Target, *, backward: bool = False, degree: int | None = None
+) -> tuple[Regime, Found | NotFound]:
+    """The first regime in which one polynomial holds, and the polynomial; else the best of the failures.
+
+    Raises:
+        InputError: the model ran at no size in any regime.
+    """
+    best: tuple[Regime, NotFound] | None = None
+    errors: list[str] = []
+    for regime in target.regimes:
+        prober = Prober(target, regime, backward)
+        try:
+            found = Search(prober, _variables(target, regime, degree)).run()
+        except ProbeError as error:
+            errors.append(f"{regime.text}: {error}")
+            continue
+        if isinstance(found, Found):
+            return regime, found
+        if best is None or (found.residuals and not best[1].residuals):
+            best = (regime, found)
+    if best is None:
+        raise InputError(f"{target.name}: could not be run; {'; '.join(dict.fromkeys(errors))}")
+    return best
+
+
+def _variables(target: Target, regime: Regime, degree: int | None) -> tuple[Variable, ...]:
+    tied = target.tied(regime)
+    kept = []
+    for v in target.variables:
+        if v.name not in tied:
+            power = 4 if regime.square and v.kind is Kind.IMAGE else v.degree
+            kept.append(Variable(v.name, v.kind, power if degree is None else degree, v.limit, v.default))
+    return tuple(kept)
+
+
+class Prober:
+    """Counts a target at points, each once, with a fresh model each time."""
+
+    def __init__(self, target: Target, regime: Regime, backward: bool) -> None:
+        self._regime = regime
+        self._backward = backward
+        self._tied = target.tied(regime)
+        self._seen: dict[tuple[tuple[str, int], ...], DispatchCounts | ProbeError] = {}
+        self.way: Way | None = None
+
+    @property
+    def number(self) -> int:
+        """How many points were counted."""
+        return sum(not isinstance(counts, ProbeError) for counts in self._seen.values())
+
+    def counts(self, point: Point) -> DispatchCounts:
+        """The count at a point.
+
+        Raises:
+            ProbeError: the model cannot be built or run there.
+        """
+        key = tuple(sorted(point.items()))
+        if key not in self._seen:
+            try:
+                self._seen[key] = self._count(point)
+            except InputError as error:
+                self._seen[key] = ProbeError(str(error))
+            except Exception as error:  # foreign code may raise anything
+                self._seen[key] = ProbeError(f"{_spell(point)}: {first_line(error)}")
+        found = self._seen[key]
+        if isinstance(found, ProbeError):
+            raise found
+        return found
+
+    def macs(self, point: Point) -> int:
+        """The total at a point."""
+        return self.counts(point).macs
+
+    def real(self, point: Point) -> DispatchCounts:
+        """A real forward pass, with its values."""
+        from ..counters.ways import Way
+
+        return self._run(Way.CPU, point, backward=False)
+
+    def _count(self, point: Point) -> DispatchCounts:
+        """By the cheapest way that works; the first point decides which."""
+        from ..counters.ways import Way, needs_values
+
+        if self.way is not None:
+            return self._run(self.way, point, self._backward)
+        failure: Exception | None = None
+        for way in Way:
+            try:
+                counts = self._run(way, point, self._backward)
+            except Exception as error:
+                failure = failure or error
+                if not needs_values(error):
+                    break
+            else:
+                self.way = way
+                return counts
+        assert failure is not None
+        raise failure
+
+    def _run(self, way: Way, point: Point, backward: bool) -> DispatchCounts:
+        from ..counters.ways import run
+
+        whole = {**point, **{side: point[first] for side, first in self._tied.items()}}
+        return run(way, lambda: self._regime.make(whole), self._regime.kwargs, backward=backward)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What was found along one symbol: nodes stride·first, …, stride·(first + degree), and how far it was tried."""
+
+    stride: int
+    first: int
+    degree: int
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """Enough of them for the degree."""
+        return tuple(self.stride * (self.first + i) for i in range(self.degree + 1))
+
+    @property
+    def beyond(self) -> int:
+        """The node after those."""
+        return self.stride * (self.first + self.degree + 1)
+
+
+class Search:
+    """One regime of one target."""
+
+    def __init__(self, prober: Prober, variables: tuple[Variable, ...]) -> None:
+        self._prober = prober
+        self._variables = {v.name: v for v in variables}
+        self._residuals: list[Residual] = []
+        self._errors: list[str] = []
+
+    def run(self) -> Found | NotFound:
+        """Find the polynomial or say why there is none.
+
+        Raises:
+            ProbeError: the model runs nowhere.
+        """
+        anchors = self._anchors()
+        lines = self._lines(anchors, by_analogy=True)
+        form = lines and self._form(lines)
+        if lines and not form and len(lines) > 1:
+            lines = self._lines(anchors, by_analogy=False)
+            form = lines and self._form(lines)
+        if not lines or not form:
+            return self._failure(anchors)
+        lattice = {name: self._lattice(name, form, lines) for name in self._variables}
+        found = self._verified(form, lines, lattice)
+        if found is None and any(lattice[name] != line.stride for name, line in lines.items()):
+            found = self._verified(form, lines, {name: line.stride for name, line in lines.items()})
+        return found or self._failure(anchors)
+
+    # -- where to stand ---------------------------------------------------------------------------
+
+    def _anchors(self) -> dict[str, int]:
+        """A point at which the model runs."""
+        first_error: ProbeError | None = None
+        for point in self._standpoints():
+            try:
+                self._prober.counts(point)
+            except ProbeError as error:
+                first_error = first_error or error
+            else:
+                return point
+        assert first_error is not None
+        raise first_error
+
+    def _standpoints(self) -> Iterator[dict[str, int]]:
+        """Candidates: all kinds at their first choice, then at their second, …, then one kind at a time."""
+        choices: dict[Kind, tuple[int, ...]] = {}
+        for v in self._variables.values():
+            choices[v.kind] = ANCHORS[v.kind]
+        tried = set()
+        rows: list[dict[Kind, int]] = [
+            {kind: values[min(i, len(values) - 1)] for kind, values in choices.items()} for i in range(6)
+        ]
+        rows += [{**rows[0], kind: value} for kind, values in choices.items() for value in values]
+        for with_defaults in (True, False):
+            for row in rows:
+                point = {}
+                for v in self._variables.values():
+                    value = v.default if with_defaults and v.default else row[v.kind]
+                    point[v.name] = value if v.limit is None else min(value, v.limit)
+                if tuple(point.values()) not in tried:
+                    tried.add(tuple(point.values()))
+                    yield point
+
+    # -- along one symbol -------------------------------------------------------------------------
+
+    def _lines(self, anchors: Point, by_analogy: bool) -> dict[str, Line] | None:
+        """A line for each symbol; by analogy, symbols of one kind share the line of the first."""
+        lines: dict[str, Line] = {}
+        of_kind: dict[Kind, Line] = {}
+        for name, v in self._variables.items():
+            line = of_kind.get(v.kind) if by_analogy and v.kind is not Kind.ARGUMENT else None
+            line = line or self._line(v, anchors)
+            if line is None:
+                return None
+            lines[name] = of_kind.setdefault(v.kind, line)
+            lines[name] = line
+        return lines
+
+    def _line(self, v: Variable, anchors: Point) -> Line | None:
+        """The first stride along which a polynomial of the allowed degree predicts near and far sizes."""
+        refuted: list[int] = []
+        for stride, first in self._strides(v.kind):
+            if v.limit is not None and stride * (first + 2) > v.limit:
+                continue
+            if first == 1 and any(multiple % stride == 0 for multiple in refuted):
+                continue  # one polynomial on a finer lattice would have been one on the coarser
+            try:
+                line = self._along(v, anchors, stride, first)
+            except ProbeError as error:
+                self._errors.append(str(error))
+                continue
+            if line is not None:
+                return line
+            if first == 1:
+                refuted.append(stride)
+        return None
+
+    def _strides(self, kind: Kind) -> tuple[tuple[int, int], ...]:
+        from ..counters.ways import Way
+
+        return (FOR_REAL if self._prober.way is Way.CPU else COARSE)[kind]
+
+    def _along(self, v: Variable, anchors: Point, stride: int, first: int) -> Line | None:
+        """The lowest degree that predicts the next node and the far ones."""
+
+        def at(node: int) -> int:
+            return self._prober.macs({**anchors, v.name: node})
+
+        nodes, values = [], []
+        while len(nodes) < v.degree + 2:
+            node = stride * (first + len(nodes))
+            if v.limit is not None and node > v.limit:
+                return None
+            nodes.append(node)
+            values.append(at(node))
+            if len(nodes) < 2:
+                continue
+            polynomial = interpolate({v.name: nodes[:-1]}, values[:-1])
+            if self._refutes(polynomial, {**anchors, v.name: node}, {v.name: node}):
+                continue
+            far = self._far(v, stride, first + len(nodes))
+            if not any(self._refutes(polynomial, {**anchors, v.name: x}, {v.name: x}, True) for x in far):
+                return Line(stride, first, len(nodes) - 2)
+        return None
+
+    def _far(self, v: Variable, stride: int, beyond: int) -> list[int]:
+        """Sizes far from the nodes: five times the stride and more, for sequences also twenty times."""
+        from ..counters.ways import Way
+
+        first = beyond - 2
+        multiples = [first + 6]
+        if v.kind is Kind.SEQUENCE and self._prober.way is not Way.CPU:
+            multiples.append(4 * first + 19)
+        if v.limit is not None:
+            multiples = [min(multiple, v.limit // stride) for multiple in multiples]
+        return [stride * multiple for multiple in dict.fromkeys(multiples) if multiple > beyond]
+
+    def _refutes(self, polynomial: Polynomial, point: Point, values: Point, lenient: bool = False) -> bool:
+        """Whether the count at a point differs; a lenient question takes a failed run for no answer."""
+        try:
+            counted = self._prober.macs(point)
+        except ProbeError:
+            if lenient:
+                return False
+            raise
+        expected = value_at(polynomial, values)
+        if expected == counted:
+            return False
+        self._residuals.append(Residual(dict(point), expected, counted))
+        return True
+
+    # -- all symbols ------------------------------------------------------------------------------
+
+    def _form(self, lines: Mapping[str, Line]) -> Polynomial | None:
+        """The polynomial on the grid of all nodes, if it predicts the node after the last in every symbol."""
+        grid = {name: line.nodes for name, line in lines.items()}
+        try:
+            form = interpolate(grid, [self._prober.macs(point) for point in points(grid)])
+        except ProbeError as error:
+            self._errors.append(str(error))
+            return None
+        beyond = self._within({name: line.beyond for name, line in lines.items()}, lines)
+        return None if self._refutes(form, beyond, beyond, True) else form
+
+    def _within(self, point: Point, lines: Mapping[str, Line]) -> dict[str, int]:
+        """A point, moved back to where its symbols have a limit."""
+        moved = {}
+        for name, value in point.items():
+            limit = self._variables[name].limit
+            moved[name] = value if limit is None or value <= limit else lines[name].nodes[-1]
+        return moved
+
+    def _holds(self, form: Polynomial, point: Point) -> bool:
+        """Whether the model runs at a point and the form gives its count. Silent: a finer stride is only a guess."""
+        try:
+            return value_at(form, point) == self._prober.macs(point)
+        except ProbeError:
+            return False
+
+    def _lattice(self, name: str, form: Polynomial, lines: Mapping[str, Line]) -> int:
+        """The finest stride of one symbol on which the form still gives the count.
+
+        Whatever holds on a lattice holds on a coarser one within it; so it is enough to divide by one prime at a
+        time and to stop at the first that fails.
+        """
+        line = lines[name]
+        middle = line.stride * (line.first + 1)
+        rest = {other: its.nodes[0] for other, its in lines.items() if other != name}
+
+        def holds(size: int) -> bool:
+            return self._holds(form, {**rest, name: size})
+
+        if self._variables[name].kind is Kind.SEQUENCE and holds(middle + 1) and holds(middle - 3):
+            return 1
+        stride = line.stride
+        for prime in sorted(_primes(stride), reverse=True):
+            while stride % prime == 0:
+                finer = stride // prime
+                near = middle // finer // prime * prime
+                if not (holds(finer * (near + 1)) and holds(finer * (near + 2 * prime - 1))):
+                    break
+                stride = finer
+        return stride
+
+    def _start(self, name: str, form: Polynomial, stride: int, lines: Mapping[str, Line]) -> int:
+        """The smallest multiple of the stride from which on the form gives the count."""
+        rest = {other: its.nodes[0] for other, its in lines.items() if other != name}
+        first = lines[name].nodes[0]
+        for multiple in (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64):
+            if stride * multiple >= first:
+                break
+            if self._holds(form, {**rest, name: stride * multiple}):
+                return stride * multiple
+        return first
+
+    # -- verification -----------------------------------------------------------------------------
+
+    def _verified(self, form: Polynomial, lines: Mapping[str, Line], lattice: Mapping[str, int]) -> Found | None:
+        """The form with everything else that was counted, unless a point that it has not seen refutes it."""
+        start = {name: self._start(name, form, lattice[name], lines) for name in self._variables}
+        if not self._holds(form, start):
+            start = {name: line.nodes[0] for name, line in lines.items()}
+        grid = {name: line.nodes for name, line in lines.items()}
+        on_grid = list(points(grid))
+        held_out = []
+        for point in self._unseen(lines, lattice, start):
+            if point in on_grid or point in held_out:
+                continue
+            try:
+                counted = self._prober.macs(point)
+            except ProbeError as error:
+                self._errors.append(str(error))
+                continue
+            held_out.append(point)
+            expected = value_at(form, point)
+            if expected != counted:
+                self._residuals.append(Residual(point, expected, counted))
+                return None
+        if not held_out:
+            return None
+        return self._found(form, grid, held_out, lattice, start)
+
+    def _unseen(
+        self, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Point
+    ) -> Iterator[dict[str, int]]:
+        """Points of the lattice that are on no grid: the smallest, in between, far in all symbols and in each."""
+        between, far = {}, {}
+        for place, (name, line) in enumerate(lines.items()):
+            stride, v = lattice[name], self._variables[name]
+            between[name] = stride * _coprime(line.stride * (line.first + 1 + place) // stride + 1, line.stride // stride)
+            wish = max(5 * line.stride, line.nodes[-1] + line.stride) * line.first + place * line.stride
+            if v.limit is not None:
+                wish = min(wish, v.limit - stride)
+            far[name] = stride * _coprime(wish // stride, line.stride // stride)
+            if v.limit is not None and far[name] > v.limit:
+                far[name] = v.limit // stride * stride
+        yield dict(start)
+        yield self._within(between, lines)
+        yield dict(far)
+        for name in lines:
+            yield {**self._within(between, lines), **start, name: far[name]}
+
+    def _found(
+        self,
+        form: Polynomial,
+        grid: Mapping[str, tuple[int, ...]],
+        held_out: list[dict[str, int]],
+        lattice: Mapping[str, int],
+        start: Point,
+    ) -> Found:
+        at_grid = [self._prober.counts(point) for point in points(grid)]
+        at_rest = [self._prober.counts(point) for point in held_out]
+        fits: dict[tuple[int, ...], Polynomial | None] = {}
+
+        def fit(read: Callable[[DispatchCounts], int]) -> Polynomial | None:
+            values = tuple(map(read, (*at_grid, *at_rest)))
+            if values not in fits:
+                polynomial = interpolate(grid, values[: len(at_grid)])
+                expected = [value_at(polynomial, point) for point in held_out]
+                fits[values] = polynomial if expected == list(values[len(at_grid) :]) else None
+            return fits[values]
+
+        def fit_each(read: Callable[[DispatchCounts], Mapping[str, int]]) -> dict[str, Polynomial | None]:
+            tables = {id(counts): read(counts) for counts in (*at_grid, *at_rest)}
+            names = dict.fromkeys(name for table in tables.values() for name in table)
+            return {name: fit(lambda counts: tables[id(counts)].get(name, 0)) for name in names}
+
+        assert self._prober.way is not None
+        backward = fit(lambda counts: counts.backward)
+        return Found(
+            macs=form,
+            operators=fit_each(lambda counts: counts.operators),
+            modules=fit_each(lambda counts: counts.by_module()),
+            backward=Polynomial({}) if backward is None else backward,
+            params=fit(lambda counts: counts.params),
+            lattice=dict(lattice),
+            start=dict(start),
+            points=len(at_grid),
+            held_out=tuple(held_out),
+            unknown=dict(self._prober.counts(start).unknown),
+            way=self._prober.way,
+            real=self._real_run(start),
+        )
+
+    def _real_run(self, point: Point) -> RealRun:
+        """Run the smallest size for real, unless it is too large."""
+        from ..counters.ways import TooLargeError, Way
+
+        counts = self._prober.counts(point)
+        if self._prober.way is Way.CPU:
+            return RealRun(True, "every count was a real run")
+        if counts.macs > MOST_WORK or counts.largest > LARGEST_TENSOR:
+            return RealRun(None, f"not run for real: {counts.macs:,} MACs at the smallest size")
+        try:
+            ran = self._prober.real(point)
+        except TooLargeError as error:
+            return RealRun(None, str(error))
+        except Exception as error:  # foreign code may raise anything
+            return RealRun(False, f"does not run for real at {_spell(point)}: {first_line(error)}")
+        forward = counts.macs - counts.backward
+        if ran.macs != forward:
+            return RealRun(False, f"a real run at {_spell(point)} counted {ran.macs:,}, not {forward:,}")
+        return RealRun(True)
+
+    def _failure(self, anchors: Point) -> NotFound:
+        degrees = ", ".join(f"{v.degree} in {v.name}" for v in self._variables.values())
+        reason = f"no polynomial of degree at most {degrees} gives the counts"
+        if not self._residuals:
+            last = self._errors[-1] if self._errors else "no lattice could be tried"
+            reason = f"not enough sizes could be run to find a polynomial; {last}"
+        unknown = self._prober.counts(anchors).unknown
+        return NotFound(reason, tuple(self._residuals[-5:]), dict(unknown), self._prober.way)
+
+
+def _primes(number: int) -> list[int]:
+    """Its distinct prime factors."""
+    found, divisor = [], 2
+    while number > 1:
+        if number % divisor == 0:
+            found.append(divisor)
+            while number % divisor == 0:
+                number //= divisor
+        divisor += 1
+    return found
+
+
+def _coprime(number: int, other: int) -> int:
+    """The next number that shares no prime with another."""
+    primes = _primes(other)
+    while any(number % prime == 0 for prime in primes):
+        number += 1
+    return number
+
+
+def _spell(point: Point) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in point.items())
+
+
+def spell_points(given: Iterable[Point]) -> list[str]:
+    """Points in words."""
+    return [_spell(point) for point in given]

@@ -1,0 +1,180 @@
+"""What a user writes of a model's inputs and arguments: ``1,3,H,W`` and ``dim=C``.
+
+Letters are symbols, whole numbers are themselves. Nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from ..errors import InputError, unknown
+from ..inputs import whole
+
+Point = Mapping[str, int]
+"""A value for each symbol."""
+
+DTYPES = ("float", "float16", "bfloat16", "float32", "float64", "long", "int", "bool")
+"""Element types that an input may have."""
+
+_SYMBOL = re.compile(r"[A-Za-z](?:_[A-Za-z0-9]{1,10})?")
+_KEYWORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
+_WORDS: dict[str, object] = {"true": True, "false": False, "none": None}
+
+
+class Kind(IntEnum):
+    """What a symbol measures, which decides where it is first tried. The later kind wins where two apply."""
+
+    BATCH = 1
+    SEQUENCE = 2
+    ARGUMENT = 3
+    IMAGE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An argument whose value is a symbol."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """One input: its dimensions (a name is a symbol), its element type (empty: float32), its keyword."""
+
+    dims: tuple[int | str, ...]
+    dtype: str = ""
+    keyword: str = ""
+
+    def at(self, point: Point) -> tuple[int, ...]:
+        """The shape at a point."""
+        return tuple(point[dim] if isinstance(dim, str) else dim for dim in self.dims)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The places of height and width, where this is an image: channels first, or last if those are a number."""
+        if len(self.dims) < 4 or self.dtype in ("long", "int", "bool"):
+            return ()
+        last = len(self.dims) - 1
+        channels_last = len(self.dims) == 4 and isinstance(self.dims[1], str) and isinstance(self.dims[3], int)
+        return (1, 2) if channels_last else (last - 1, last)
+
+    def __str__(self) -> str:
+        keyword = f"{self.keyword}=" if self.keyword else ""
+        return keyword + ",".join(map(str, self.dims)) + (f":{self.dtype}" if self.dtype else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A symbol of the closed form. ``limit`` is the largest value that the model takes, where it says so.
+
+    ``default`` is a value at which a model is known to be buildable.
+    """
+
+    name: str
+    kind: Kind
+    degree: int
+    limit: int | None = None
+    default: int | None = None
+
+
+def parse_inputs(text: str) -> tuple[InputShape, ...]:
+    """``1,3,H,W``; several inputs apart by ``;``; ``1,N:long`` for integers; ``mask=1,N:bool`` by keyword.
+
+    Raises:
+        InputError: naming what cannot be read and what is allowed.
+    """
+    if not text.strip():
+        raise InputError("--input '': give a shape such as 1,3,H,W (letters are symbols) or 1,N:long")
+    return tuple(_parse_one(part) for part in text.split(";"))
+
+
+def _parse_one(text: str) -> InputShape:
+    keyword, equals, rest = text.rpartition("=")
+    keyword = keyword.strip()
+    if equals and not _KEYWORD.fullmatch(keyword):
+        raise InputError(f"--input {text.strip()[:60]!r}: the part before '=' must be the name of an input")
+    shape, colon, dtype = rest.partition(":")
+    dtype = dtype.strip()
+    if colon and dtype not in DTYPES:
+        raise unknown("element type of --input", dtype, DTYPES)
+    dims = [dim.strip() for dim in shape.strip().strip("()[]").split(",")]
+    if len(dims) > 8:
+        raise InputError(f"--input {text.strip()[:60]!r}: {len(dims)} dimensions; must be at most 8")
+    return InputShape(tuple(_parse_dim(dim, text) for dim in dims), dtype, keyword)
+
+
+def _parse_dim(dim: str, text: str) -> int | str:
+    if _SYMBOL.fullmatch(dim):
+        return dim
+    if dim.isascii() and dim.isdecimal():
+        return whole("--input", dim)
+    raise InputError(
+        f"--input {text.strip()[:60]!r}: {dim[:20]!r} is neither a whole number nor a symbol (H, N, d_k)"
+    )
+
+
+def read_argument(name: str, value: object) -> object:
+    """An argument's value: a number, true, false, none, a symbol, a list of those (``2,2,6,2``), or a word.
+
+    A single letter is a symbol; in quotes it is a word.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    if "," in text:
+        return [read_argument(name, part) for part in text.strip("()[]").split(",") if part.strip()]
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if re.fullmatch(r"-?[0-9]{1,12}", text):
+        return int(text)
+    if re.fullmatch(r"-?[0-9]{0,12}\.?[0-9]{1,12}(?:[eE]-?[0-9]{1,3})?", text):
+        return float(text)
+    return Letter(text) if _SYMBOL.fullmatch(text) else text
+
+
+def resolve(value: object, point: Point) -> Any:
+    """An argument with its symbols replaced."""
+    if isinstance(value, Letter):
+        return point[value.name]
+    return [resolve(part, point) for part in value] if isinstance(value, list) else value
+
+
+def letters(value: object) -> list[str]:
+    """The symbols of an argument."""
+    if isinstance(value, Letter):
+        return [value.name]
+    return [name for part in value for name in letters(part)] if isinstance(value, list) else []
+
+
+def variables(
+    inputs: Sequence[InputShape],
+    arguments: Mapping[str, object],
+    limits: Mapping[str, int] | None = None,
+    defaults: Mapping[str, int] | None = None,
+) -> tuple[Variable, ...]:
+    """The symbols in order of appearance, with what each measures and how high its power may be.
+
+    A product multiplies three sizes, so that a symbol which stands for one side of its input reaches its third
+    power at most; one that stands for two (``1,3,S,S``) reaches its fourth where all pairs of S² tokens meet.
+    """
+    kinds: dict[str, Kind] = {}
+    times: dict[str, int] = {}
+    for shape in inputs:
+        for place, dim in enumerate(shape.dims):
+            if isinstance(dim, str):
+                kind = Kind.IMAGE if place in shape.grid else Kind.SEQUENCE if place else Kind.BATCH
+                kinds[dim] = max(kinds.get(dim, kind), kind)
+                times[dim] = max(times.get(dim, 1), shape.dims.count(dim))
+    for value in arguments.values():
+        for name in letters(value):
+            kinds[name] = max(kinds.get(name, Kind.ARGUMENT), Kind.ARGUMENT)
+    return tuple(
+        Variable(name, kind, max(3, 2 * times.get(name, 1)), (limits or {}).get(name), (defaults or {}).get(name))
+        for name, kind in kinds.items()
+    )

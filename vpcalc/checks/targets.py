@@ -1,0 +1,457 @@
+"""From what a user calls a model to something that can be built at any size.
+
+A target is a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME`` or
+``transformers:MODEL_TYPE`` (from its configuration: no weights and no remote code), or a module or factory as an
+object. It comes with *regimes*, the ways in which one description may cover many input sizes, in the
+order in which they are tried: one model that takes any size, one that interpolates its positions, and models
+rebuilt for each size, which are a family whose parameters may change.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, unknown
+from .shapes import InputShape, Kind, Point, Variable, letters, parse_inputs, read_argument, resolve, variables
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..counters.ways import TensorShape
+
+Arguments = Mapping[str, object]
+
+_SIZE_NAMES = ("image_size", "img_size")
+_LIMIT_NAMES = ("max_position_embeddings", "n_positions", "max_source_positions")
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """One way to have a model at every size.
+
+    ``make`` builds it at a point; ``kwargs`` go to its forward; in a ``square`` regime all sides of the image are
+    the first of them.
+    """
+
+    text: str
+    make: Callable[[Point], tuple[nn.Module, Sequence[TensorShape]]]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    square: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is derived: its symbols and its regimes."""
+
+    name: str
+    inputs: tuple[InputShape, ...]
+    variables: tuple[Variable, ...]
+    regimes: tuple[Regime, ...]
+
+    def tied(self, regime: Regime) -> dict[str, str]:
+        """Symbols that a square regime replaces, by the one that replaces them."""
+        sides = [v.name for v in self.variables if v.kind is Kind.IMAGE] if regime.square else []
+        return {side: sides[0] for side in sides[1:]}
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A function that returns a module, with what is known of its arguments.
+
+    ``size`` is the argument for the image's size, ``dynamic`` one that makes positions follow it, ``dtype`` the
+    element type of its main input, ``keywords`` the names of its inputs.
+    """
+
+    make: Callable[..., Any]
+    size: str = ""
+    dynamic: str = ""
+    dtype: str = "float32"
+    keywords: tuple[str, ...] = ()
+    limit: int | None = None
+    defaults: Mapping[str, int] = field(default_factory=dict)
+
+
+def find_target(target: object, inputs: str | None = None, arguments: Arguments | None = None) -> Target:
+    """Resolve a target, an input specification and arguments.
+
+    Raises:
+        InputError: one of them cannot be used; the message says which and what is allowed.
+    """
+    given = {name: read_argument(name, value) for name, value in (arguments or {}).items()}
+    if not isinstance(target, str):
+        return _from_object(target, inputs, given)
+    room, colon, name = target.partition(":")
+    if colon and room in _ROOMS:
+        if not name:
+            raise InputError(f"TARGET {target!r}: give a name after {room}:")
+        return _from_factory(target, _ROOMS[room](name, given), inputs, given)
+    if colon:
+        return _from_factory(target, _from_code(target), inputs, given)
+    return _from_registry(target, inputs, given)
+
+
+# -- factories ----------------------------------------------------------------------------------------
+
+
+def _from_factory(name: str, factory: Factory, text: str | None, given: Arguments) -> Target:
+    shapes = _shapes(name, text)
+    named = tuple(
+        InputShape(
+            shape.dims,
+            shape.dtype or (factory.dtype if place == 0 or not factory.keywords else "long"),
+            shape.keyword or (factory.keywords[place] if place < len(factory.keywords) else ""),
+        )
+        for place, shape in enumerate(shapes)
+    )
+    limits = {}
+    if factory.limit is not None:
+        limits = {dim: factory.limit for shape in named for dim in shape.dims[1:] if isinstance(dim, str)}
+    defaults = {
+        letter: factory.defaults[argument]
+        for argument, value in given.items()
+        if argument in factory.defaults
+        for letter in letters(value)
+    }
+    symbols = variables(named, given, limits, defaults)
+    _some_symbol(name, symbols)
+    return Target(name, named, symbols, tuple(_regimes(factory, named, symbols, given)))
+
+
+def _regimes(
+    factory: Factory, shapes: tuple[InputShape, ...], symbols: tuple[Variable, ...], given: Arguments
+) -> Iterable[Regime]:
+    def regime(text: str, more: Callable[[Point], Arguments], square: bool = False, **kwargs: object) -> Regime:
+        def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
+            settings = {**{name: resolve(value, point) for name, value in given.items()}, **more(point)}
+            return _module(factory.make(**settings)), _tensors(shapes, point)
+
+        return Regime(text, make, kwargs, square)
+
+    by_argument = any(v.kind is Kind.ARGUMENT for v in symbols) or any(map(letters, given.values()))
+    yield regime("rebuilt for each set of arguments" if by_argument else "one model at every size", lambda point: {})
+    image = next((shape for shape in shapes if shape.grid), None)
+    if image is None or not any(isinstance(image.dims[place], str) for place in image.grid):
+        return
+    yield regime(
+        "one model at every size, interpolate_pos_encoding=True", lambda point: {}, interpolate_pos_encoding=True
+    )
+    if factory.dynamic:
+        yield regime(f"one model at every size, {factory.dynamic}=True", lambda point: {factory.dynamic: True})
+    if factory.size and factory.size not in given:
+        size = factory.size
+
+        def sides(point: Point) -> tuple[int, ...]:
+            shape = image.at(point)
+            return tuple(shape[place] for place in image.grid)
+
+        yield regime(f"rebuilt for each size, {size}=(height, width)", lambda point: {size: sides(point)})
+        if all(isinstance(image.dims[place], str) for place in image.grid):
+            yield regime(
+                f"rebuilt for each size, squares only, {size}=height",
+                lambda point: {size: sides(point)[0]},
+                square=True,
+            )
+
+
+def _module(made: object) -> nn.Module:
+    from torch import nn
+
+    if not isinstance(made, nn.Module):
+        raise InputError(f"TARGET: the factory returned a {type(made).__name__}; must return a torch.nn.Module")
+    return made
+
+
+def _tensors(shapes: Iterable[InputShape], point: Point) -> list[TensorShape]:
+    from ..counters.ways import TensorShape
+
+    return [TensorShape(shape.at(point), shape.dtype or "float32", shape.keyword) for shape in shapes]
+
+
+def _shapes(name: str, text: str | None) -> tuple[InputShape, ...]:
+    if text is None:
+        raise InputError(f"--input: give the shape of the input of {name}, such as 1,3,H,W or 1,N:long")
+    return parse_inputs(text)
+
+
+def _some_symbol(name: str, symbols: Sequence[Variable]) -> None:
+    if not symbols:
+        raise InputError(f"--input: no symbol in it for {name}; write a letter for what may vary, such as 1,3,H,W")
+    if len(symbols) > 5:
+        named = ", ".join(v.name for v in symbols)
+        raise InputError(f"--input, --arg: {len(symbols)} symbols ({named}); must be at most 5")
+
+
+# -- where factories come from ------------------------------------------------------------------------
+
+
+def _from_object(target: object, text: str | None, given: Arguments) -> Target:
+    from torch import nn
+
+    if isinstance(target, nn.Module):
+        if given:
+            raise InputError("args: a module is already built; give a function that builds it")
+        from ..counters.ways import without_weights
+
+        module = target
+        return _from_factory(type(module).__name__, Factory(lambda: without_weights(module)), text, given)
+    if not callable(target):
+        raise InputError(f"target: a {type(target).__name__}; must be a name, a torch.nn.Module or a function")
+    name = getattr(target, "__qualname__", type(target).__name__)
+    return _from_factory(name, _described(target), text, given)
+
+
+def _described(make: Callable[..., Any]) -> Factory:
+    """A factory and what its signature says."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return Factory(make)
+    size = next((name for name in _SIZE_NAMES if name in parameters), "")
+    dynamic = "dynamic_img_size" if "dynamic_img_size" in parameters else ""
+    defaults = {name: p.default for name, p in parameters.items() if type(p.default) is int and p.default > 0}
+    return Factory(make, size, dynamic, defaults=defaults)
+
+
+def _from_code(target: str) -> Factory:
+    """``file.py:factory`` or ``package.module:factory``."""
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise InputError(f"TARGET {target!r}: must be NAME, file.py:factory or package.module:factory")
+    module = _load_file(place) if place.endswith(".py") else _load_module(place)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise unknown(f"factory in {place}", name, known)
+    from torch import nn
+
+    if isinstance(found, nn.Module):
+        raise InputError(f"TARGET {target!r}: is a module; must be a class or a function that returns one")
+    return _described(found)
+
+
+def _load_file(place: str) -> Any:
+    path = Path(place)
+    if not path.is_file():
+        raise InputError(f"TARGET: no file {place!r}")
+    spec = importlib.util.spec_from_file_location(f"_vpcalc_target_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"TARGET: {place!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
+
+
+def _load_module(place: str) -> Any:
+    try:
+        return importlib.import_module(place)
+    except Exception as error:
+        raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
+
+
+def _package(room: str) -> Any:
+    try:
+        return importlib.import_module(room)
+    except ImportError as error:
+        raise InputError(f"TARGET {room}:…: needs {room}, which cannot be imported: {first_line(error)}") from error
+
+
+def _timm(name: str, given: Arguments) -> Factory:
+    timm = _package("timm")
+    if not timm.is_model(name):
+        raise unknown("timm's model", name, timm.list_models())
+    return Factory(
+        lambda **settings: timm.create_model(name, pretrained=False, **settings), "img_size", "dynamic_img_size"
+    )
+
+
+def _torchvision(name: str, given: Arguments) -> Factory:
+    models = _package("torchvision").models
+    if name not in models.list_models():
+        raise unknown("torchvision's model", name, models.list_models())
+    takes = inspect.signature(models.get_model_builder(name)).parameters
+    none = {argument: None for argument in ("weights", "weights_backbone") if argument in takes}
+    return Factory(lambda **settings: models.get_model(name, **none, **settings), "image_size")
+
+
+def _transformers(name: str, given: Arguments) -> Factory:
+    """A model without a head, of random weights, with eager attention unless ``--arg attn_implementation=`` says."""
+    transformers = _package("transformers")
+    if name not in transformers.CONFIG_MAPPING:
+        raise unknown("transformers' model type", name, transformers.CONFIG_MAPPING.keys())
+    quiet = transformers.logging
+    quiet.set_verbosity_error()
+
+    def make(attn_implementation: str = "eager", **settings: object) -> Any:
+        config = transformers.AutoConfig.for_model(name, **settings)
+        config.use_cache = False
+        return transformers.AutoModel.from_config(config, attn_implementation=attn_implementation)
+
+    try:
+        fixed = {k: v for k, v in given.items() if not letters(v) and k != "attn_implementation"}
+        config = transformers.AutoConfig.for_model(name, **fixed)
+        model_class = transformers.MODEL_MAPPING[type(config)]
+    except Exception as error:
+        raise InputError(f"TARGET 'transformers:{name}': has no model of its own: {first_line(error)}") from error
+    main = getattr(model_class, "main_input_name", "input_ids")
+    keywords = (main, "decoder_input_ids") if getattr(config, "is_encoder_decoder", False) else (main,)
+    is_text = main.endswith("ids")
+    limits = [getattr(config, attribute, None) for attribute in _LIMIT_NAMES]
+    limit = min((n for n in limits if type(n) is int and n > 0), default=None) if is_text else None
+    size = next((argument for argument in _SIZE_NAMES if hasattr(config, argument)), "")
+    defaults = {k: v for k, v in config.to_dict().items() if type(v) is int and v > 0}
+    return Factory(make, size, "", "long" if is_text else "float32", keywords, limit, defaults)
+
+
+_ROOMS: dict[str, Callable[[str, Arguments], Factory]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "transformers": _transformers,
+}
+
+
+# -- our own registry ---------------------------------------------------------------------------------
+
+
+def _from_registry(name: str, text: str | None, given: Arguments) -> Target:
+    from ..architectures import ARCHITECTURES
+    from ..layers import LAYERS
+
+    if name in LAYERS:
+        return _from_layer(name, text, given)
+    if name not in ARCHITECTURES:
+        raise unknown("TARGET", name, [*ARCHITECTURES, *LAYERS])
+    from ..reference import MODEL_WITNESSES
+
+    architecture = ARCHITECTURES[name]
+    architecture.configure({n: resolve(v, dict.fromkeys(letters(v), 1)) for n, v in given.items()})
+    axes, witness = architecture.family.axes, MODEL_WITNESSES[architecture.family.name]
+    native = dict(zip(axes, architecture.sizes, strict=True))
+
+    def shapes_at(sizes: Point, batch: int = 1) -> list[tuple[int, ...]]:
+        import torch
+
+        config = architecture.configure({n: v for n, v in given.items() if not letters(v)})
+        with torch.device("meta"):
+            made = witness(tuple(sizes[axis] for axis in axes), config, batch)
+        return [tuple(tensor.shape) for tensor in made.inputs]
+
+    inputs, spelled = _fit_to_witness(name, text, native, shapes_at)
+
+    def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
+        config = architecture.configure({n: resolve(v, point) for n, v in given.items()})
+
+        def value(role: str, otherwise: int) -> int:
+            dim = spelled.get(role, otherwise)
+            return point[dim] if isinstance(dim, str) else dim
+
+        sizes = tuple(value(axis, native[axis]) for axis in axes)
+        return _witnessed(witness(sizes, config, value(_BATCH, 1)))
+
+    symbols = variables(inputs, given, None, _whole_defaults(architecture.config, given))
+    _some_symbol(name, symbols)
+    return Target(name, inputs, symbols, (Regime("rebuilt for each size", make),))
+
+
+_BATCH = "batch"
+
+
+def _fit_to_witness(
+    name: str,
+    text: str | None,
+    native: Point,
+    shapes_at: Callable[..., list[tuple[int, ...]]],
+) -> tuple[tuple[InputShape, ...], dict[str, int | str]]:
+    """The inputs with their symbols, and which number or symbol each axis and the batch are.
+
+    The places of an axis are found by asking the witness twice.
+    """
+    base = shapes_at(native)
+    roles: dict[tuple[int, int], str] = {}
+    changed = {axis: shapes_at({**native, axis: 2 * size}) for axis, size in native.items()}
+    changed[_BATCH] = shapes_at(native, 2)
+    for role, shapes in changed.items():
+        for index, (old, new) in enumerate(zip(base, shapes, strict=True)):
+            roles.update({(index, place): role for place, (m, n) in enumerate(zip(old, new, strict=True)) if m != n})
+
+    def usual(index: int, place: int, size: int) -> int | str:
+        role = roles.get((index, place), _BATCH)
+        return size if role == _BATCH else role
+
+    wanted = tuple(
+        InputShape(tuple(usual(index, place, size) for place, size in enumerate(shape)))
+        for index, shape in enumerate(base)
+    )
+    given = wanted if text is None else parse_inputs(text)
+    if [len(shape.dims) for shape in given] != [len(shape.dims) for shape in wanted]:
+        raise InputError(f"--input {text!r}: must be like {';'.join(map(str, wanted))} for {name}")
+    spelled: dict[str, int | str] = {}
+    for index, shape in enumerate(given):
+        for place, dim in enumerate(shape.dims):
+            role = roles.get((index, place))
+            if role is None and dim != base[index][place]:
+                raise InputError(f"--input {text!r}: {dim} must be {base[index][place]} for {name}")
+            if role is not None and spelled.setdefault(role, dim) != dim:
+                raise InputError(f"--input {text!r}: {dim} must be {spelled[role]}, as before, for {name}")
+    return given, spelled
+
+
+def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
+    """A layer: every dimension that is not given is a symbol."""
+    from ..layers import LAYERS
+    from ..reference import LAYER_WITNESSES
+    from ..symbolic import SYMBOL_OF
+    from .shapes import Letter
+
+    if text is not None:
+        raise InputError(f"--input: {name} is a layer; give its dimensions, such as --arg C=96")
+    dims = (*LAYERS[name].dims, "batch")
+    for argument in given:
+        if argument not in dims:
+            raise unknown(f"dimension of {name}", argument, dims)
+    values = {dim: given.get(dim, Letter(SYMBOL_OF.get(dim, dim))) for dim in dims if dim != "batch" or dim in given}
+    witness = LAYER_WITNESSES[name]
+
+    def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
+        return _witnessed(witness(**{dim: resolve(value, point) for dim, value in values.items()}))
+
+    symbols = variables((), values)
+    _some_symbol(name, symbols)
+    return Target(name, (), symbols, (Regime("rebuilt for each set of dimensions", make),))
+
+
+def _witnessed(witness: Any) -> tuple[nn.Module, Sequence[TensorShape]]:
+    from ..counters.ways import TensorShape
+
+    return witness.module, [TensorShape(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for t in witness.inputs]
+
+
+def _whole_defaults(config: Mapping[str, object], given: Arguments) -> dict[str, int]:
+    found = {}
+    for argument, value in given.items():
+        default = config.get(argument)
+        for letter in letters(value):
+            if type(default) is int:
+                found[letter] = default
+    return found
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

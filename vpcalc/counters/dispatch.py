@@ -1,0 +1,331 @@
+"""A counter of our own that sees every operator where PyTorch dispatches it.
+
+No trace and no script: a module runs once, on the meta device, under FakeTensorMode or for real, and each
+operator that reaches a kernel is priced (:mod:`vpcalc.counters.formulas`), free by policy or unknown
+(:mod:`vpcalc.counters.policy`). So fused attention, fused recurrent layers and the backward pass are
+counted, and an operator that nobody can price is a result, not a zero.
+
+What no name can show is a matrix product spelled as a broadcast product and a sum,
+``(a[:, None] * b[None]).sum(-1)``. Where one tensor is larger than both its factors and is summed
+over a side that both have, it is reported as :data:`HIDDEN_PRODUCT`; other spellings (a sum after a change
+of shape or type, a weighted sum with as many weights as elements) pass as the elementwise operators that
+they are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C._autograd import _get_sequence_nr
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from ..errors import InputError
+from .counts import Counts
+from .formulas import OVER_TIME, PRICES, Price
+from .policy import Rule, qualified_name, rule_of
+
+HIDDEN_PRODUCT = "aten::mul and aten::sum (a matrix product spelled as a broadcast)"
+"""The name under which such products are reported, one call for each sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchCounts:
+    """What one run did. All figures are exact multiply-accumulates.
+
+    ``operators`` and ``calls`` are keyed by operator (``aten::addmm``), ``modules`` by module path and operator:
+    what the module did itself, without its children. ``backward`` is the part of the total that ran while
+    gradients propagated. ``unknown`` and ``free`` hold calls. ``largest`` is the number of elements of the
+    largest tensor that an operator returned.
+    """
+
+    operators: Mapping[str, int]
+    calls: Mapping[str, int]
+    modules: Mapping[str, Mapping[str, int]]
+    backward: int
+    unknown: Mapping[str, int]
+    free: Mapping[str, int]
+    params: int
+    largest: int
+
+    @property
+    def macs(self) -> int:
+        """The total of everything that has a price."""
+        return sum(self.operators.values())
+
+    def by_module(self) -> dict[str, int]:
+        """Totals by module path, each with its children; ``""`` is the whole."""
+        totals: dict[str, int] = {"": 0}
+        for path, operators in self.modules.items():
+            macs = sum(operators.values())
+            totals[""] += macs
+            parts = path.split(".") if path else []
+            for depth in range(1, len(parts) + 1):
+                parent = ".".join(parts[:depth])
+                totals[parent] = totals.get(parent, 0) + macs
+        return totals
+
+    def as_counts(self) -> Counts:
+        """The same in the form of every counter; its convention is multiply-accumulates."""
+        return Counts("dispatch", dict(self.operators), {}, self.params, dict(self.unknown))
+
+
+def count(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    backward: bool = False,
+) -> DispatchCounts:
+    """Count one forward pass in eval mode; with ``backward``, also the gradients of the sum of its outputs.
+
+    Modules and inputs on the meta device take no memory and compute nothing.
+
+    Raises:
+        InputError: ``backward`` is asked for and no output depends on a parameter.
+    """
+    module.eval()
+    kwargs = kwargs or {}
+    tensors = (*module.parameters(), *module.buffers(), *tensors_of((inputs, kwargs)))
+    on_meta = any(tensor.device.type == "meta" for tensor in tensors)
+    with ExitStack() as stack:
+        stack.enter_context(torch.device("meta") if on_meta else nullcontext())
+        stack.enter_context(torch.enable_grad() if backward else torch.no_grad())
+        counter = stack.enter_context(counting(module))
+        result = module(*inputs, **kwargs)
+        if backward:
+            _propagate(result)
+    return counter.counts()
+
+
+@contextmanager
+def counting(module: nn.Module | None = None) -> Iterator[DispatchCounter]:
+    """Count whatever runs within. With ``module``, by the paths of its submodules too."""
+    counter = DispatchCounter(module)
+    with counter.watch(), counter:
+        yield counter
+
+
+class DispatchCounter(TorchDispatchMode):
+    """Sees each operator on its way to a kernel. Use :func:`counting`, then :meth:`counts`."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, module: nn.Module | None = None) -> None:
+        super().__init__()
+        self._names = {} if module is None else {id(child): name for name, child in module.named_modules()}
+        self._params = 0 if module is None else sum(p.numel() for p in module.parameters() if p.requires_grad)
+        self._tally = _Tally()
+        self._where = _Where()
+        self._outer = WeakIdKeyDictionary()
+
+    def counts(self) -> DispatchCounts:
+        """Everything seen so far."""
+        tally = self._tally
+        operators: Counter[str] = Counter()
+        for done in tally.macs.values():
+            operators.update(done)
+        return DispatchCounts(
+            operators=dict(sorted(operators.items())),
+            calls=dict(sorted(tally.calls.items())),
+            modules={path: dict(done) for path, done in tally.macs.items()},
+            backward=tally.backward,
+            unknown=dict(sorted(tally.unknown.items())),
+            free=dict(sorted(tally.free.items())),
+            params=self._params,
+            largest=tally.largest,
+        )
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Follow which submodule is running."""
+
+        def enter(module: nn.Module, args: Any) -> None:
+            self._where.enter(self._names.get(id(module)))
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            self._where.leave()
+
+        hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        known = _KNOWN.get(func)
+        if known is None:
+            known = _KNOWN[func] = _Known.of(func)
+        if known.rule is Rule.DECOMPOSED:
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        first = result[0] if isinstance(result, (tuple, list)) and result else result
+        if isinstance(first, Tensor) and not first.is_nested:
+            self._tally.largest = max(self._tally.largest, first.numel())
+        if known.rule is Rule.FREE:
+            self._tally.free[known.name] += 1
+            if known.hides:
+                self._look_for_hidden_product(known.name, args, kwargs, first)
+        elif known.price is None:
+            self._tally.unknown[known.name] += 1
+        else:
+            self._charge(known, known.price, args, kwargs, first)
+        return result
+
+    def _charge(self, known: _Known, price: Price, args: Any, kwargs: Any, out: Any) -> None:
+        operands = dict(zip(known.arguments, args, strict=False))
+        operands.update(kwargs)
+        layout = _unusual_layout(operands)
+        macs = None if layout else price(operands, out)
+        if macs is None:
+            self._tally.unknown[f"{known.name} ({layout or OVER_TIME})"] += 1
+            return
+        self._tally.calls[known.name] += 1
+        self._tally.macs[self._where.path()][known.name] += macs
+        if self._where.backward:
+            self._tally.backward += macs
+
+    def _look_for_hidden_product(self, name: str, args: Any, kwargs: Any, out: Any) -> None:
+        if name == "aten::mul":
+            shared = _sides_of_outer_product(args, out)
+            if shared:
+                self._outer[out] = shared
+        elif args and isinstance(args[0], Tensor) and args[0] in self._outer:
+            axes = args[1] if len(args) > 1 else kwargs.get("dim")
+            axes = range(args[0].dim()) if axes is None or not isinstance(axes, (list, tuple, int)) else axes
+            axes = (axes,) if isinstance(axes, int) else axes
+            if self._outer[args[0]] & {axis % max(args[0].dim(), 1) for axis in axes}:
+                self._tally.unknown[HIDDEN_PRODUCT] += 1
+
+
+@dataclass
+class _Tally:
+    """The running figures."""
+
+    macs: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    calls: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    free: Counter[str] = field(default_factory=Counter)
+    backward: int = 0
+    largest: int = 0
+
+
+class _Where:
+    """Which submodule an operator belongs to.
+
+    Forward, the innermost that is running. Backward, the one that was running when the node of autograd's
+    graph was made: nodes carry a number that grows, and the numbers at which modules came and went are
+    kept.
+    """
+
+    def __init__(self) -> None:
+        self._stack = [""]
+        self._numbers: list[int] = [0]
+        self._paths = [""]
+
+    def enter(self, path: str | None) -> None:
+        self._stack.append(self._stack[-1] if path is None else path)
+        self._mark()
+
+    def leave(self) -> None:
+        if len(self._stack) > 1:
+            self._stack.pop()
+        self._mark()
+
+    def _mark(self) -> None:
+        if torch.is_grad_enabled():
+            self._numbers.append(_get_sequence_nr())
+            self._paths.append(self._stack[-1])
+
+    @property
+    def backward(self) -> bool:
+        """Whether gradients are propagating."""
+        return bool(torch._C._current_graph_task_id() != -1)
+
+    def path(self) -> str:
+        if len(self._stack) > 1 or not self.backward:
+            return self._stack[-1]
+        node = torch._C._current_autograd_node()
+        if node is None:
+            return ""
+        return self._paths[bisect_right(self._numbers, node._sequence_nr()) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of one operator overload before it is called."""
+
+    name: str
+    rule: Rule
+    price: Price | None
+    arguments: tuple[str, ...]
+    hides: bool
+
+    @classmethod
+    def of(cls, func: Any) -> _Known:
+        name = qualified_name(func)
+        schema = getattr(func, "_schema", None)
+        arguments = ("query", "key", "value") if schema is None else tuple(a.name for a in schema.arguments)
+        hides = name in ("aten::mul", "aten::sum", "aten::mean")
+        return cls(name, rule_of(func), PRICES.get(name), arguments, hides)
+
+
+_KNOWN: dict[Any, _Known] = {}
+
+
+def _sides_of_outer_product(args: Any, out: Any) -> frozenset[int]:
+    """The sides that both factors have, where each also has one of its own; else nothing."""
+    if len(args) < 2 or not (isinstance(args[0], Tensor) and isinstance(args[1], Tensor)):
+        return frozenset()
+    if out.numel() <= max(args[0].numel(), args[1].numel()):
+        return frozenset()
+    left, right = ((1,) * (out.dim() - a.dim()) + tuple(a.shape) for a in args[:2])
+    return frozenset(axis for axis, (m, n) in enumerate(zip(left, right, strict=True)) if m > 1 and n > 1)
+
+
+def _unusual_layout(operands: Mapping[str, Any]) -> str:
+    """What a price in terms of shapes cannot be applied to."""
+    for value in operands.values():
+        if isinstance(value, Tensor):
+            if value.is_nested:
+                return "nested tensors"
+            if value.layout not in _DENSE:
+                return "sparse tensors"
+    return ""
+
+
+_DENSE = (torch.strided, torch._mkldnn)  # type: ignore[attr-defined]
+
+
+def _propagate(result: Any) -> None:
+    """Gradients of the sum of all outputs."""
+    outputs = [tensor for tensor in tensors_of(result) if tensor.requires_grad]
+    if not outputs:
+        raise InputError("--backward: no output of the module depends on a parameter that is trained")
+    torch.autograd.backward(outputs, [torch.ones_like(tensor) for tensor in outputs])
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """Every tensor in nested tuples, lists, mappings and dataclasses."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        return [tensor for part in value.values() for tensor in tensors_of(part)]
+    if isinstance(value, (tuple, list)):
+        return [tensor for part in value for tensor in tensors_of(part)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [tensor for part in fields(value) for tensor in tensors_of(getattr(value, part.name))]
+    return []

@@ -1,0 +1,227 @@
+"""Three ways to run a module and count it, from the cheapest to the one that holds values.
+
+* *meta*: tensors have shapes and nothing else. An 11-billion-parameter model takes a few megabytes.
+* *fake*: the same under FakeTensorMode, where tensors say that they live on the CPU and small constants keep
+  their values. For models that look at a mask before they use it, or that choose a kernel by device.
+* *cpu*: a real run, of zero weights that take memory only where something is written to them. For
+  models whose next operator depends on a value, and to see that a formula's model runs at all.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
+
+from .dispatch import DispatchCounts, count
+
+
+ROOM = 1 << 30
+"""Bytes of weights beyond which nothing is run for real."""
+
+DTYPES = {
+    "float": torch.float32,
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "double": torch.float64,
+    "float16": torch.float16,
+    "half": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "long": torch.int64,
+    "int64": torch.int64,
+    "int": torch.int32,
+    "int32": torch.int32,
+    "bool": torch.bool,
+}
+"""Element types of an input by the names that a specification may use."""
+
+
+class Way(str, Enum):
+    """How a module was run."""
+
+    META = "meta"
+    FAKE = "fake"
+    CPU = "cpu"
+
+
+class TooLargeError(RuntimeError):
+    """A real run would take more memory than is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorShape:
+    """An input: its shape, the name of its element type, and its keyword where it has one."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    keyword: str = ""
+
+
+Build = Callable[[], "tuple[nn.Module, Sequence[TensorShape]]"]
+"""Makes a module and says what it takes."""
+
+
+def run(
+    way: Way, build: Build, kwargs: Mapping[str, Any] | None = None, *, backward: bool = False
+) -> DispatchCounts:
+    """Build a fresh module, run it once and count it.
+
+    What the module's code prints goes to standard error, and its warnings are kept quiet.
+
+    Raises:
+        TooLargeError: a real run of more than :data:`ROOM` bytes of weights.
+        Exception: whatever the module raises.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(quiet())
+        if way is Way.FAKE:
+            stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        device = "meta" if way is Way.META else "cpu"
+        module, inputs = _BUILDERS[way](build)
+        named = dict(kwargs or {})
+        unnamed = []
+        for spec in inputs:
+            tensor = _tensor(spec, device, values=way is Way.CPU)
+            if spec.keyword:
+                named[spec.keyword] = tensor
+            else:
+                unnamed.append(tensor)
+        return count(module, tuple(unnamed), named, backward=backward)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it, foreign code neither warns nor writes to standard output."""
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def needs_values(error: BaseException) -> bool:
+    """Whether a run failed because tensors had no values, so that another way may succeed."""
+    if isinstance(error, _NO_VALUES):
+        return True
+    if not isinstance(error, (RuntimeError, TypeError, ValueError, NotImplementedError)):
+        return False
+    text = str(error).lower()
+    return any(sign in text for sign in ("meta", "item()", "data-dependent", "data dependent", "fake"))
+
+
+_NO_VALUES = (
+    NotImplementedError,
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
+
+
+def without_weights(module: nn.Module) -> nn.Module:
+    """A copy of a module whose parameters are on the meta device, so that nothing large is copied."""
+    import copy
+
+    return copy.deepcopy(module, {id(parameter): _bare(parameter) for parameter in module.parameters()})
+
+
+def _bare(parameter: Tensor) -> nn.Parameter:
+    return nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad)
+
+
+# -- building -----------------------------------------------------------------------------------------
+
+Built = tuple[nn.Module, Sequence[TensorShape]]
+
+
+def _on_meta(build: Build) -> Built:
+    try:
+        with torch.device("meta"):
+            module, inputs = build()
+    except Exception as error:
+        if not needs_values(error):
+            raise
+        with _parameters_on_meta():  # a constructor that reads a value it has just made
+            module, inputs = build()
+    return module.to("meta"), inputs
+
+
+def _fake(build: Build) -> Built:
+    module, inputs = build()
+    return _filled(module, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu")), inputs
+
+
+def _for_real(build: Build) -> Built:
+    with _parameters_on_meta():
+        module, inputs = build()
+    size = sum(p.numel() * p.element_size() for p in module.parameters())
+    if size > ROOM:
+        raise TooLargeError(f"a real run needs {size:,} bytes for its weights: more than {ROOM:,}")
+    return _filled(module, _lazy_zeros), inputs
+
+
+_BUILDERS: dict[Way, Callable[[Build], Built]] = {Way.META: _on_meta, Way.FAKE: _fake, Way.CPU: _for_real}
+
+
+@contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Within it, a parameter moves to the meta device when its module takes it; all else is real."""
+    original = nn.Module.register_parameter
+
+    def register(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        if type(param) is nn.Parameter and param.device.type != "meta":
+            param = _bare(param)
+        original(self, name, param)
+
+    nn.Module.register_parameter = register  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = original  # type: ignore[method-assign]
+
+
+def _filled(module: nn.Module, make: Callable[[torch.Size, torch.dtype], Tensor]) -> nn.Module:
+    """Put tensors in the place of those on the meta device; what was shared stays shared."""
+    made: dict[int, Any] = {}
+    keep = [*module.parameters(), *module.buffers()]  # ids stay theirs while they live
+    for child in list(module.modules()):
+        for name, parameter in list(child._parameters.items()):
+            if parameter is not None and parameter.device.type == "meta":
+                if id(parameter) not in made:
+                    tensor = make(parameter.shape, parameter.dtype)
+                    made[id(parameter)] = nn.Parameter(tensor, requires_grad=parameter.requires_grad)
+                setattr(child, name, made[id(parameter)])
+        for name, buffer in list(child._buffers.items()):
+            if buffer is not None and buffer.device.type == "meta":
+                child._buffers[name] = made.setdefault(id(buffer), make(buffer.shape, buffer.dtype))
+    del keep
+    return module
+
+
+def _lazy_zeros(shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    """Zeros that the operating system backs with memory only once they are written to."""
+    size = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
+    if not size:
+        return torch.zeros(shape, dtype=dtype)
+    return torch.from_numpy(numpy.zeros(size, dtype=numpy.uint8)).view(dtype).reshape(shape)
+
+
+def _tensor(spec: TensorShape, device: str, values: bool) -> Tensor:
+    dtype = DTYPES[spec.dtype]
+    if values and dtype.is_floating_point:
+        return torch.linspace(-1, 1, max(math.prod(spec.shape), 1))[: math.prod(spec.shape)].reshape(spec.shape).to(dtype)
+    return torch.zeros(spec.shape, dtype=dtype, device=device)

@@ -1,0 +1,115 @@
+"""Pyramid Vision Transformer, written from Wang et al. 2021 and the conventions of its authors' code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .embedding import ClassToken, PositionEmbedding
+from .feedforward import FeedForward
+from .reduction import SpatialReductionAttention
+from .registry import Witness, model_witness
+
+
+class DroppingPatchEmbedding(nn.Module):
+    """Image (batch, c, H, W) to grid (batch, h, w, C); the convolution leaves out what P does not divide."""
+
+    def __init__(self, channels: int, C: int, P: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(channels, C, kernel_size=P, stride=P)
+        self.norm = nn.LayerNorm(C)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.norm(self.proj(image).permute(0, 2, 3, 1))
+
+
+class PVTBlock(nn.Module):
+    """Pre-norm spatial-reduction attention and feed-forward on (batch, h, w, C), each with a residual."""
+
+    def __init__(self, C: int, heads: int, R: int, r: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(C)
+        self.attention = SpatialReductionAttention(C, heads, R)
+        self.norm2 = nn.LayerNorm(C)
+        self.ffn = FeedForward(C, r * C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm1(x))
+        return x + self.ffn(self.norm2(x))
+
+
+class PVTStage(nn.Module):
+    """Patches, positions for one grid size, and blocks; in the last stage a class token goes first.
+
+    (batch, c, H, W) to (batch, h, w, C), or to (batch, hw + 1, 1, C) where there is a class token.
+    """
+
+    def __init__(
+        self,
+        grid: tuple[int, int],
+        channels: int,
+        C: int,
+        depth: int,
+        heads: int,
+        R: int,
+        r: int,
+        P: int,
+        last: bool,
+    ) -> None:
+        super().__init__()
+        h, w = grid
+        self.patches = DroppingPatchEmbedding(channels, C, P)
+        self.class_token = ClassToken(C) if last else None
+        self.positions = PositionEmbedding(h * w + 1 if last else h * w, C)
+        self.blocks = nn.Sequential(*(PVTBlock(C, heads, R, r) for _ in range(depth)))
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.patches(image)
+        tokens = x.flatten(1, 2)
+        if self.class_token is not None:
+            x = self.positions(self.class_token(tokens)).unsqueeze(2)
+        else:
+            x = self.positions(tokens).reshape(x.shape)
+        return self.blocks(x)
+
+
+class PVT(nn.Module):
+    """Image (batch, 3, H, W) to (batch, classes), made for one input size (Figure 3)."""
+
+    def __init__(
+        self,
+        H: int,
+        W: int,
+        C: tuple[int, ...],
+        depths: tuple[int, ...],
+        heads: tuple[int, ...],
+        R: tuple[int, ...],
+        r: tuple[int, ...],
+        P: tuple[int, ...],
+        classes: int,
+    ) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList()
+        for stage, (channels, c) in enumerate(zip((3, *C[:-1]), C, strict=True)):
+            H, W = H // P[stage], W // P[stage]
+            last = stage == len(C) - 1
+            self.stages.append(
+                PVTStage((H, W), channels, c, depths[stage], heads[stage], R[stage], r[stage], P[stage], last)
+            )
+        self.norm = nn.LayerNorm(C[-1])
+        self.head = nn.Linear(C[-1], classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        *stages, last = self.stages
+        for stage in stages:
+            image = stage(image).permute(0, 3, 1, 2)
+        return self.head(self.norm(last(image))[:, 0, 0])
+
+
+@model_witness("pvt")
+def pvt(sizes: tuple[int, int], config: Mapping[str, Any], batch: int = 1) -> Witness:
+    """PVT for one image size."""
+    return Witness(PVT(*sizes, **config), (torch.zeros(batch, 3, *sizes),))

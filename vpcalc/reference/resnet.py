@@ -1,0 +1,64 @@
+"""ResNet, written from He et al. 2016; v1.5 moves the stride of a bottleneck to its 3 x 3 convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .convolution import ResidualBlock, basic, bottleneck, conv_norm
+from .registry import Witness, model_witness
+
+
+def stem(C: int) -> nn.Sequential:
+    """7 x 7 convolution and max pooling, each of stride 2."""
+    return nn.Sequential(conv_norm(3, C, 7, 2), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))
+
+
+def residual_stages(
+    C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str
+) -> tuple[list[nn.Sequential], list[int]]:
+    """The stages of Table 1 and the channels that each puts out."""
+    stages, channels = [], []
+    c_in = C
+    for stage, depth in enumerate(depths):
+        inner = C * 2**stage
+        c_out = 4 * inner if block == "bottleneck" else inner
+        blocks: list[ResidualBlock] = []
+        for number in range(depth):
+            stride = 2 if stage > 0 and number == 0 else 1
+            changes = stride == 2 or c_in != c_out
+            project = shortcut == "C" or (shortcut == "B" and changes)
+            if block == "bottleneck":
+                blocks.append(bottleneck(c_in, inner, stride, project, stride_in_first=version == "v1"))
+            else:
+                blocks.append(basic(c_in, inner, stride, project))
+            c_in = c_out
+        stages.append(nn.Sequential(*blocks))
+        channels.append(c_out)
+    return stages, channels
+
+
+class ResNet(nn.Module):
+    """Image (batch, 3, H, W) of any size to (batch, classes)."""
+
+    def __init__(
+        self, C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str, classes: int
+    ) -> None:
+        super().__init__()
+        self.stem = stem(C)
+        stages, channels = residual_stages(C, depths, block, version, shortcut)
+        self.stages = nn.Sequential(*stages)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(channels[-1], classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.fc(self.pool(self.stages(self.stem(image))).flatten(1))
+
+
+@model_witness("resnet")
+def resnet(sizes: tuple[int, int], config: Mapping[str, Any], batch: int = 1) -> Witness:
+    """ResNet for one image size."""
+    return Witness(ResNet(**config), (torch.zeros(batch, 3, *sizes),))

@@ -1,0 +1,92 @@
+"""How evidence is gathered: identities of expressions, and relative errors of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .registry import Evidence, Method
+
+
+def vanishes(expression: Any) -> bool:
+    """Whether a SymPy expression is zero for every value of its symbols."""
+    import sympy
+
+    expression = sympy.sympify(expression)
+    return expression == 0 or sympy.expand(expression) == 0 or sympy.simplify(expression) == 0
+
+
+def identity(what: str, differences: Iterable[Any]) -> Evidence:
+    """Left side minus right side, for each of several identities: all have to vanish."""
+    each = list(differences)
+    return Evidence(what, Method.SYMBOLIC, bool(each) and all(vanishes(one) for one in each), len(each))
+
+
+def not_identity(what: str, difference: Any) -> Evidence:
+    """Two expressions that are claimed to differ: an expression that does not vanish."""
+    return Evidence(what, Method.SYMBOLIC, not vanishes(difference))
+
+
+def exact(what: str, holds: Iterable[bool]) -> Evidence:
+    """Comparisons without tolerance."""
+    each = list(holds)
+    return Evidence(what, Method.EXACT, bool(each) and all(each), len(each))
+
+
+def close(what: str, error: float, tolerance: float, cases: int = 1) -> Evidence:
+    """An error of at most the tolerance; NaN is none."""
+    return Evidence(what, Method.NUMERIC, error <= tolerance, cases, error, tolerance)
+
+
+def far(what: str, distance: float, at_least: float) -> Evidence:
+    """A difference that is claimed to be there."""
+    return Evidence(f"{what} (at least {at_least:g})", Method.NUMERIC, distance >= at_least, 1, distance)
+
+
+def relative_error(ours: Any, theirs: Any) -> float:
+    """Norm of the difference over the norm of ``theirs``, of two tensors."""
+    scale = float(theirs.norm())
+    return float((ours - theirs).norm()) / scale if scale else float(ours.norm())
+
+
+def generic(name: str, derivative: Callable[[Any], Any] | None = None) -> Any:
+    """A function of one argument that SymPy can differentiate and knows nothing else of.
+
+    Its derivative is another function, named with a prime, or what ``derivative`` makes of its value: 1 - s² for
+    a function that satisfies f′ = 1 - f².
+    """
+    import sympy
+
+    prime = sympy.Function(f"{name}_prime")
+
+    def fdiff(self: Any, argindex: int = 1) -> Any:
+        return prime(*self.args) if derivative is None else derivative(self)
+
+    return type(name, (sympy.Function,), {"fdiff": fdiff, "nargs": (1,)})
+
+
+def letters(name: str, *shape: int) -> Any:
+    """A NumPy array of symbols: formulas written for tensors run on it unchanged."""
+    import numpy
+    import sympy
+
+    array = numpy.empty(shape, dtype=object)
+    for index in numpy.ndindex(*shape):
+        array[index] = sympy.Symbol(f"{name}_{''.join(str(i + 1) for i in index)}", real=True)
+    return array
+
+
+def each(function: Any, array: Any) -> Any:
+    """A SymPy function of every element of an array."""
+    import numpy
+
+    return numpy.array([function(element) for element in array.reshape(-1)], dtype=object).reshape(array.shape)
+
+
+def derivatives(outputs: Any, inputs: Any) -> Any:
+    """The array of ∂output/∂input for every pair of elements: shape of outputs + shape of inputs."""
+    import numpy
+    import sympy
+
+    rows = [[sympy.diff(y, x) for x in inputs.reshape(-1)] for y in outputs.reshape(-1)]
+    return numpy.array(rows, dtype=object).reshape(*outputs.shape, *inputs.shape)
