@@ -22,7 +22,7 @@ from vpcalc.cost import Cost, Op, Quantity
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 from vpcalc.ops import upsample_bilinear2d
-from vpcalc.symbolic import lattice, layer_on_symbols, model_on_symbols
+from vpcalc.symbolic import condition, lattice, layer_on_symbols, model_on_symbols
 
 V1 = ("pvt_tiny", "pvt_small", "pvt_medium", "pvt_large")
 V2 = ("pvt_v2_b0", "pvt_v2_b1", "pvt_v2_b2", "pvt_v2_b2_li", "pvt_v2_b3", "pvt_v2_b4", "pvt_v2_b5")
@@ -253,7 +253,9 @@ def test_closed_forms_of_the_new_layers():
     h, w, C, r, s, H, W = symbols("h w C r s H W")
     assert layer_on_symbols("conv_ffn").total(Quantity.MACS) == 2 * r * h * w * C**2 + 9 * r * h * w * C
     patches = H * W / s**2
-    assert layer_on_symbols("overlap_patch_embedding").total(Quantity.MACS) == patches * 3 * C * (2 * s - 1) ** 2
+    embedding = layer_on_symbols("overlap_patch_embedding")
+    assert embedding.total(Quantity.MACS) == patches * 3 * C * (2 * s - 1) ** 2
+    assert condition(embedding) == "H and W multiples of s"
 
 
 # -- against the papers -----------------------------------------------------------------------------

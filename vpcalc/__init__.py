@@ -1,9 +1,10 @@
 """vpcalc: what a neural architecture costs, and how we know.
 
 Each command of the command line is a function here: ``vpcalc.compare(h=56, w=56, C=96, M=7)``,
-``vpcalc.model("swin_t", input=224)``, ``vpcalc.formula("msa")``, ``vpcalc.models()``. Results are frozen, show
-themselves in a terminal and in a notebook, and their ``to_dict()`` is the command's JSON. Unusable input
-raises :class:`vpcalc.InputError`. Importing this package imports nothing else.
+``vpcalc.model("swin_t", input=224)``, ``vpcalc.formula("msa")``, ``vpcalc.models()``,
+``vpcalc.check_formula("4nd^2", "msa")``, ``vpcalc.prove(["msa"])``. Results are frozen, show themselves in a
+terminal and in a notebook, and their ``to_dict()`` is the command's JSON. Unusable input raises
+:class:`vpcalc.InputError`. Importing this package imports nothing else.
 """
 
 from __future__ import annotations
@@ -13,21 +14,40 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .answers.check_formula import check_formula as check_formula
     from .answers.compare import compare as compare
     from .answers.formula import formula as formula
     from .answers.model import model as model
     from .answers.models import models as models
+    from .answers.prove import prove as prove
+    from .answers.prove import recheck as recheck
+    from .answers.reproduce import reproduce as reproduce
     from .errors import InputError as InputError
 
 _HOME = {
+    "check_formula": "answers.check_formula",
     "compare": "answers.compare",
     "formula": "answers.formula",
     "model": "answers.model",
     "models": "answers.models",
+    "prove": "answers.prove",
+    "recheck": "answers.prove",
+    "reproduce": "answers.reproduce",
     "InputError": "errors",
 }
 
-__all__ = ["InputError", "__version__", "compare", "formula", "model", "models"]
+__all__ = [
+    "InputError",
+    "__version__",
+    "check_formula",
+    "compare",
+    "formula",
+    "model",
+    "models",
+    "prove",
+    "recheck",
+    "reproduce",
+]
 
 
 def __getattr__(name: str) -> Any:

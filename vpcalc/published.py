@@ -13,14 +13,30 @@ _SCALE = {"G": 9, "M": 6, "": 0}
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A figure as printed: ``digits`` in units of ``unit``, for a model at an input ("" if any)."""
+    """A figure as printed: ``digits`` in units of ``unit``, for a model at an input ("" if any).
+
+    ``settings`` are changes to the model's settings (``d_k=16;d_v=16``). ``why`` is what is known about
+    a difference; it is shown where there is one and never used to make one vanish.
+    """
 
     model: str
     input: str
+    settings: str
     quantity: str
     digits: str
     unit: str
     source: str
+    why: str = ""
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """The settings as a dictionary."""
+        return dict(pair.split("=", 1) for pair in self.settings.split(";") if pair)
+
+    @property
+    def printed(self) -> str:
+        """As the source prints it."""
+        return f"{self.digits} {self.unit}".strip()
 
     @property
     def value(self) -> float:
@@ -29,18 +45,24 @@ class Published:
 
     def agrees(self, derived: int) -> bool:
         """Whether the derived figure, rounded to the printed precision, is the printed one."""
-        whole, _, fraction = self.digits.partition(".")
-        power = _SCALE[self.unit] - len(fraction)
-        printed = int(whole + fraction)
-        if power <= 0:
-            return printed == derived * 10**-power
-        unit = 10**power
+        printed, unit = self._in_units()
         return printed * 2 * unit - unit <= 2 * derived <= printed * 2 * unit + unit
+
+    def truncates(self, derived: int) -> bool:
+        """Whether the derived figure with its further digits cut off is the printed one."""
+        printed, unit = self._in_units()
+        return derived // unit == printed
+
+    def _in_units(self) -> tuple[int, int]:
+        """The printed digits as a whole number, and what one of its last digit is worth."""
+        whole, _, fraction = self.digits.partition(".")
+        return int(whole + fraction), 10 ** (_SCALE[self.unit] - len(fraction))
 
     def to_dict(self, derived: int) -> dict[str, Any]:
         """Fields of the JSON contract."""
         agrees = self.agrees(derived)
-        return {"quantity": self.quantity, "value": self.value, "source": self.source, "agrees": agrees}
+        fields = {"quantity": self.quantity, "value": self.value, "source": self.source, "agrees": agrees}
+        return fields if agrees or not self.why else {**fields, "why": self.why}
 
 
 @cache
@@ -52,4 +74,4 @@ def figures() -> tuple[Published, ...]:
 
 def figures_of(model: str, input: str) -> tuple[Published, ...]:
     """Figures of a model at an input written as ``224x224``; figures without an input hold at any."""
-    return tuple(f for f in figures() if f.model == model and f.input in ("", input))
+    return tuple(f for f in figures() if f.model == model and f.input in ("", input) and not f.settings)

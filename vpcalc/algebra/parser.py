@@ -68,12 +68,13 @@ _TOKEN = re.compile(
 
 _GAP = r"\s{0,4}"  # bounded, so that no text makes a pattern try every way to split its blanks
 
+_INDEX = rf"{_GAP}(?:\\{_FONT}{_GAP})?{_GAP}(?:\{{{_GAP}[a-zA-Z0-9]+{_GAP}\}}|[a-zA-Z0-9]+){_GAP}"
 _INDEXED = re.compile(
     rf"""
     (?P<base>[^\W\d_]) {_GAP} _ {_GAP}
-    (?: \\{_FONT}{_GAP}\{{{_GAP}(?P<font>[a-zA-Z0-9]+){_GAP}\}}                           # d_\text{{model}}
-      | \{{{_GAP}(?:\\{_FONT}{_GAP})?\{{?{_GAP}(?P<braced>[a-zA-Z0-9]+){_GAP}\}}?{_GAP}\}}  # d_{{model}}
-      | (?P<plain>[a-zA-Z0-9]+) )                                                       # d_model
+    (?: (?P<plain>[a-zA-Z0-9]+)                             # d_model
+      | (?P<braced> \{{{_INDEX}\}}                          # d_{{model}}, d_{{\text{{model}}}}, d_{{\rm model}}
+                  | \\{_FONT}{_GAP}\{{{_GAP}[a-zA-Z0-9]+{_GAP}\}}) )  # d_\text{{model}}
     """,
     re.VERBOSE,
 )
@@ -206,7 +207,8 @@ class _Parser:
             name = max(fitting, key=len, default=whole)
             end = indexed.start("plain") + len(name) - 2
         else:
-            name, end = f"{indexed['base']}_{indexed['font'] or indexed['braced']}", indexed.end()
+            index = re.findall(r"[a-zA-Z0-9]+", re.sub(rf"\\{_FONT}", "", indexed["braced"]))[0]
+            name, end = f"{indexed['base']}_{index}", indexed.end()
         if name not in self._names:
             self._unknown(at, name)
         return name, end
@@ -219,7 +221,9 @@ class _Parser:
             self._fail(self._here.at, "there is no formula here")
         total = self._sum()
         if self._here.kind != "nothing":
-            self._fail(self._here.at, "a bracket too many" if self._here.kind in ("close", "end") else "unexpected")
+            self._fail(
+                self._here.at, "a bracket too many" if self._here.kind in ("close", "end") else "unexpected"
+            )
         return total
 
     @property

@@ -156,7 +156,9 @@ def check_formula(
     if convention not in CONVENTIONS:
         raise unknown("--convention", convention, CONVENTIONS)
     if convention == "flops" and quantity not in ("macs", "flops"):
-        raise InputError(f"--convention flops: tells how products are counted; with --quantity {quantity} leave it out")
+        raise InputError(
+            f"--convention flops: tells how products are counted; with --quantity {quantity} leave it out"
+        )
     theirs = parse(formula, {**SYMBOL_OF, **(rename or {})})
     counted = Quantity(quantity)
     derived = derive(against, quantity=Quantity.FLOPS.value if convention == "flops" else quantity)
@@ -165,14 +167,13 @@ def check_formula(
     if "N" in theirs.symbols - ours.symbols and {"h", "w"} <= ours.symbols:
         theirs = theirs.subs({"N": symbol("h") * symbol("w")})
         notes.append("N is read as hw")
-    multiple, without = _multiple(ours, theirs), ()
+    multiple = _multiple(ours, theirs)
+    without = _without(derived, theirs) if multiple is None and ours != theirs else ()
+    if without:
+        notes.append(f"equal to the derived form without {', '.join(without)}")
     if multiple is not None:
         notes.append(_in_words(multiple, counted, convention))
-    elif ours != theirs:
-        without = _without(derived, theirs)
-        if without:
-            notes.append(f"equal to the derived form without {', '.join(without)}")
-    if strange := sorted(theirs.symbols - ours.symbols):
+    elif strange := sorted(theirs.symbols - ours.symbols):
         known = ", ".join(sorted(ours.symbols)) or "none"
         notes.append(f"{', '.join(strange)} does not occur in the derived form (its symbols: {known})")
     return FormulaCheck(

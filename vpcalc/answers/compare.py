@@ -128,7 +128,7 @@ class Comparison(Result):
         """The rows, and below them where they cross."""
         title = "{h}×{w} tokens, C = {C}, {heads} heads; M = {M}, R = {R}, P = {P}, batch {batch}, maps in {dtype}"
         columns = (
-            Column("layer", "Layer"),
+            Column("layer", "Layer", Kind.WORD),
             Column("formula", "MACs in closed form", Kind.FORMULA),
             Column("macs", "MACs", Kind.COUNT),
             Column("ratio", "× MSA", Kind.RATIO),
@@ -156,7 +156,7 @@ class Comparison(Result):
         names = {row.id: row.name for row in self.rows} | _PARTS
         crossing_rows = tuple((f"{names[c.between[0]]} > {names[c.between[1]]}", c, c.at) for c in self.crossovers)
         crossing_columns = (
-            Column("costs_more", "Costs more"),
+            Column("costs_more", "Costs more", Kind.WORD),
             Column("condition", "exactly where", Kind.FORMULA),
             Column("at", "here: hw >", Kind.NUMBER),
         )

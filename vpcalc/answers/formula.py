@@ -80,7 +80,7 @@ class Formula(Result):
         """How the formula adds up, operator by operator."""
         columns = (
             Column("operator", "Operator"),
-            Column("kind", "Kind"),
+            Column("kind", "Kind", Kind.WORD),
             Column("shapes", "Shapes"),
             Column("term", "Term", Kind.FORMULA),
         )

@@ -93,8 +93,8 @@ class Model(Result):
 
     def _stage_table(self) -> Table:
         columns = (
-            Column("stage", "Stage"),
-            Column("resolution", "Resolution"),
+            Column("stage", "Stage", Kind.WORD),
+            Column("resolution", "Resolution", Kind.WORD),
             Column("channels", "Channels", Kind.NUMBER),
             Column("depth", "Depth", Kind.NUMBER),
             Column("heads", "Heads", Kind.NUMBER),
@@ -132,7 +132,7 @@ class Model(Result):
 
     def _operator_table(self) -> Table:
         columns = [
-            Column("operator", "Operator"),
+            Column("operator", "Operator", Kind.WORD),
             Column("macs", "MACs", Kind.COUNT),
             Column("fvcore", "fvcore's convention", Kind.NUMBER),
         ]
@@ -168,18 +168,21 @@ class Model(Result):
 
     def _published_table(self) -> Table:
         columns = (
-            Column("quantity", "Published"),
-            Column("value", "printed"),
+            Column("quantity", "Published", Kind.WORD),
+            Column("value", "printed", Kind.WORD),
             Column("derived", "derived", Kind.NUMBER),
             Column("verdict", "Verdict", Kind.VERDICT),
             Column("source", "Source"),
         )
         rows = []
+        notes: dict[str, None] = {}
         for figure in self.published:
             derived = self._derived(figure)
             outcome = "agrees" if figure.agrees(derived) else "differs"
-            rows.append((figure.quantity, f"{figure.digits} {figure.unit}", derived, outcome, figure.source))
-        return Table("Published figures", columns, tuple(rows))
+            rows.append((figure.quantity, figure.printed, derived, outcome, figure.source))
+            if figure.why and outcome == "differs":
+                notes[f"{figure.printed}: {figure.why}"] = None
+        return Table("Published figures", columns, tuple(rows), tuple(notes))
 
     def _derived(self, figure: Published) -> int:
         return self.figure(Quantity(figure.quantity))

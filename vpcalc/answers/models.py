@@ -7,7 +7,7 @@ from typing import Any
 
 from ..architectures import ARCHITECTURES, Architecture
 from ..errors import unknown
-from ..report import Column, Table
+from ..report import Column, Kind, Table
 from .result import Result
 
 
@@ -38,9 +38,9 @@ class Models(Result):
     def tables(self) -> tuple[Table, ...]:
         """One row an architecture."""
         columns = (
-            Column("id", "Model"),
-            Column("family", "Family"),
-            Column("input", "Input"),
+            Column("id", "Model", Kind.WORD),
+            Column("family", "Family", Kind.WORD),
+            Column("input", "Input", Kind.WORD),
             Column("aliases", "Also known as"),
             Column("source", "Source", wide=True),
         )

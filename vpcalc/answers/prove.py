@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,6 +16,7 @@ from .. import __version__
 from ..checks.claims import CLAIMS, Claim, select
 from ..checks.proof import Finding, Outcome
 from ..errors import InputError
+from ..inputs import whole
 from ..report import Column, Kind, Table
 from .result import Result
 
@@ -109,7 +112,7 @@ Progress = Callable[[int, int, Proof], None]
 
 def prove(
     claims: Iterable[str] = (),
-    jobs: int = 1,
+    jobs: object = 1,
     backend: str | None = None,
     progress: Progress | None = None,
 ) -> Proofs:
@@ -130,7 +133,7 @@ def prove(
 
 def recheck(
     certificate: Mapping[str, Any],
-    jobs: int = 1,
+    jobs: object = 1,
     backend: str | None = None,
     progress: Progress | None = None,
 ) -> Proofs:
@@ -146,6 +149,24 @@ def recheck(
     return _settled(
         [CLAIMS[id] for id in recorded], partial(_judge_again, recorded=recorded), jobs, backend, progress
     )
+
+
+def read_certificate(path: str, claims: Iterable[str] = ()) -> dict[str, Any]:
+    """A certificate from the file that ``vpcalc prove --output`` wrote; of some claims only, if they are named.
+
+    Raises:
+        InputError: the file cannot be read, or is no certificate.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            certificate = json.load(file)
+    except OSError as error:
+        raise InputError(f"--recheck {path!r}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"--recheck {path!r}: is not JSON") from None
+    entries = _recorded(certificate)
+    wanted = [claim.id for claim in select(claims)]
+    return {**certificate, "claims": [entry for id, entry in entries.items() if id in wanted]}
 
 
 def _judge_again(claim: Claim, recorded: Mapping[str, Mapping[str, Any]]) -> Outcome:
@@ -176,21 +197,17 @@ Settle = Callable[[Claim], Outcome]
 
 
 def _settled(
-    claims: Sequence[Claim], settle: Settle, jobs: int, backend: str | None, progress: Progress | None
+    claims: Sequence[Claim], settle: Settle, jobs: object, backend: str | None, progress: Progress | None
 ) -> Proofs:
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or not (jobs == -1 or 1 <= jobs <= JOBS):
-        raise InputError(f"--jobs {jobs!r}: must be a whole number from 1 to {JOBS}, or -1 for all processors")
+    jobs = -1 if str(jobs).strip() == "-1" else whole("--jobs", jobs, high=JOBS)
     alone = backend is None and (jobs == 1 or len(claims) < 2)
+    proofs = (_timed(claim, settle) for claim in claims) if alone else _in_parallel(claims, settle, jobs, backend)
     done: dict[str, Proof] = {}
-    for proof in _one_by_one(claims, settle) if alone else _in_parallel(claims, settle, jobs, backend):
+    for proof in proofs:
         done[proof.claim.id] = proof
         if progress is not None:
             progress(len(done), len(claims), proof)
     return Proofs(tuple(done[claim.id] for claim in claims), _versions())
-
-
-def _one_by_one(claims: Iterable[Claim], settle: Settle) -> Iterator[Proof]:
-    return (_timed(claim, settle) for claim in claims)
 
 
 def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: str | None) -> Iterator[Proof]:
@@ -204,9 +221,7 @@ def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: st
     as_it_comes = backend in (None, "loky", "threading")  # the others give a list when all is done
     try:
         if backend == "ray":
-            from ray.util.joblib import register_ray
-
-            register_ray()
+            import_module("ray.util.joblib").register_ray()
         with joblib.parallel_config(backend=backend or "loky", n_jobs=jobs):
             run = joblib.Parallel(batch_size=1, return_as="generator_unordered" if as_it_comes else "list")
     except (ValueError, ImportError) as error:
@@ -221,10 +236,13 @@ def _timed(claim: Claim, settle: Settle) -> Proof:
 
 
 def _versions() -> dict[str, str]:
+    """What a certificate was made with. Says so without importing any of it."""
     found = {"vpcalc": __version__, "python": platform.python_version()}
-    for package in ("torch", "fvcore"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return found | {package: _installed(package) for package in ("torch", "fvcore")}
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

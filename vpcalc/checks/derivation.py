@@ -261,7 +261,7 @@ class Search:
             form = lines and self._form(lines)
         if not lines or not form:
             return self._failure(anchors)
-        lattice = {name: self._lattice(name, form, lines) for name in self._variables}
+        lattice = self._lattice(form, lines)
         found = self._verified(form, lines, lattice)
         if found is None and any(lattice[name] != line.stride for name, line in lines.items()):
             found = self._verified(form, lines, {name: line.stride for name, line in lines.items()})
@@ -418,49 +418,64 @@ class Search:
         except ProbeError:
             return False
 
-    def _lattice(self, name: str, form: Polynomial, lines: Mapping[str, Line]) -> int:
-        """The finest stride of one symbol on which the form still gives the count.
+    def _lattice(self, form: Polynomial, lines: Mapping[str, Line]) -> dict[str, int]:
+        """The finest stride of each symbol on which the form still gives the count."""
+        strides: dict[str, int] = {}
+        of_kind: dict[Kind, int] = {}
+        for name, v in self._variables.items():
+            strides[name] = self._finest(name, form, lines, of_kind.get(v.kind))
+            of_kind.setdefault(v.kind, strides[name])
+        return strides
+
+    def _finest(self, name: str, form: Polynomial, lines: Mapping[str, Line], guess: int | None) -> int:
+        """One symbol's stride.
 
         Whatever holds on a lattice holds on a coarser one within it; so it is enough to divide by one prime at a
-        time and to stop at the first that fails.
+        time and to stop where that fails. Of the remainders of a prime the first and the last are tried.
         """
         line = lines[name]
         middle = line.stride * (line.first + 1)
         rest = {other: its.nodes[0] for other, its in lines.items() if other != name}
 
-        def holds(size: int) -> bool:
-            return self._holds(form, {**rest, name: size})
+        def holds(stride: int, *multiples: int) -> bool:
+            return all(self._holds(form, {**rest, name: stride * multiple}) for multiple in multiples)
 
-        if self._variables[name].kind is Kind.SEQUENCE and holds(middle + 1) and holds(middle - 3):
-            return 1
         stride = line.stride
+        if guess is None and self._variables[name].kind is Kind.SEQUENCE:
+            guess = 1
+        if guess and stride % guess == 0 and holds(guess, middle // guess + 1, middle // guess - 3):
+            stride = guess
         for prime in sorted(_primes(stride), reverse=True):
             while stride % prime == 0:
                 finer = stride // prime
                 near = middle // finer // prime * prime
-                if not (holds(finer * (near + 1)) and holds(finer * (near + 2 * prime - 1))):
+                remainders = {1, prime - 1}
+                if not holds(finer, *(near + remainder for remainder in remainders)):
                     break
                 stride = finer
         return stride
 
-    def _start(self, name: str, form: Polynomial, stride: int, lines: Mapping[str, Line]) -> int:
-        """The smallest multiple of the stride from which on the form gives the count."""
-        rest = {other: its.nodes[0] for other, its in lines.items() if other != name}
-        first = lines[name].nodes[0]
+    def _start(self, form: Polynomial, strides: Mapping[str, int], lines: Mapping[str, Line]) -> dict[str, int]:
+        """The smallest sizes at which the form gives the count: one stride in each symbol, or what it takes."""
+        if self._holds(form, strides):
+            return dict(strides)
+        first = {name: line.nodes[0] for name, line in lines.items()}
+        start = {name: self._first(name, first, form, stride) for name, stride in strides.items()}
+        return start if self._holds(form, start) else first
+
+    def _first(self, name: str, first: Point, form: Polynomial, stride: int) -> int:
         for multiple in (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64):
-            if stride * multiple >= first:
+            if stride * multiple >= first[name]:
                 break
-            if self._holds(form, {**rest, name: stride * multiple}):
+            if self._holds(form, {**first, name: stride * multiple}):
                 return stride * multiple
-        return first
+        return first[name]
 
     # -- verification -----------------------------------------------------------------------------
 
     def _verified(self, form: Polynomial, lines: Mapping[str, Line], lattice: Mapping[str, int]) -> Found | None:
         """The form with everything else that was counted, unless a point that it has not seen refutes it."""
-        start = {name: self._start(name, form, lattice[name], lines) for name in self._variables}
-        if not self._holds(form, start):
-            start = {name: line.nodes[0] for name, line in lines.items()}
+        start = self._start(form, lattice, lines)
         grid = {name: line.nodes for name, line in lines.items()}
         on_grid = list(points(grid))
         held_out = []
@@ -485,17 +500,20 @@ class Search:
         self, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Point
     ) -> Iterator[dict[str, int]]:
         """Points of the lattice that are on no grid: the smallest, in between, far in all symbols and in each."""
-        between, far = {}, {}
+        near, between, far = {}, {}, {}
         for place, (name, line) in enumerate(lines.items()):
             stride, v = lattice[name], self._variables[name]
-            between[name] = stride * _coprime(line.stride * (line.first + 1 + place) // stride + 1, line.stride // stride)
+            finer = line.stride // stride
+            near[name] = stride * _coprime(line.nodes[0] // stride + 2 + 3 * place, finer)
+            between[name] = stride * _coprime(line.stride * (line.first + 1 + place) // stride + 1, finer)
             wish = max(5 * line.stride, line.nodes[-1] + line.stride) * line.first + place * line.stride
             if v.limit is not None:
                 wish = min(wish, v.limit - stride)
-            far[name] = stride * _coprime(wish // stride, line.stride // stride)
+            far[name] = stride * _coprime(wish // stride, finer)
             if v.limit is not None and far[name] > v.limit:
                 far[name] = v.limit // stride * stride
         yield dict(start)
+        yield self._within(near, lines)
         yield self._within(between, lines)
         yield dict(far)
         for name in lines:
@@ -524,13 +542,19 @@ class Search:
         def fit_each(read: Callable[[DispatchCounts], Mapping[str, int]]) -> dict[str, Polynomial | None]:
             tables = {id(counts): read(counts) for counts in (*at_grid, *at_rest)}
             names = dict.fromkeys(name for table in tables.values() for name in table)
-            return {name: fit(lambda counts: tables[id(counts)].get(name, 0)) for name in names}
+            return {name: fit(lambda counts, name=name: tables[id(counts)].get(name, 0)) for name in names}
 
+        operators = fit_each(lambda counts: counts.operators)
+        if switching := sorted(name for name, form in operators.items() if form is None):
+            # The same product runs as one operator or another, as sizes make tensors contiguous or not.
+            together = fit(lambda counts: sum(counts.operators.get(name, 0) for name in switching))
+            operators = {name: form for name, form in operators.items() if form is not None}
+            operators[" or ".join(switching)] = together
         assert self._prober.way is not None
         backward = fit(lambda counts: counts.backward)
         return Found(
             macs=form,
-            operators=fit_each(lambda counts: counts.operators),
+            operators=operators,
             modules=fit_each(lambda counts: counts.by_module()),
             backward=Polynomial({}) if backward is None else backward,
             params=fit(lambda counts: counts.params),

@@ -208,7 +208,11 @@ class Interpolation:
             raise InputError(f"certificate: the evidence is not readable ({error!r})") from None
         if not all(type(number) is int for number in (*counts, *others)):
             raise InputError("certificate: counts must be whole numbers")
-        if nodes != self.domain.grid or beyond != self.domain.beyond() or len(counts) != len(self.domain.on_grid()):
+        if (
+            nodes != self.domain.grid
+            or beyond != self.domain.beyond()
+            or len(counts) != len(self.domain.on_grid())
+        ):
             raise InputError("certificate: counted at other points than this version of the claim; prove it anew")
         return self.judge(counts, others)
 
@@ -270,7 +274,10 @@ class Interpolation:
                     "counted": Form(d.ours).to_dict(),
                     "claimed": Form(d.theirs).to_dict(),
                 }
-                for d in (*differences(recovered, derived), *(differences(recovered, printed) if self.printed else ()))
+                for d in (
+                    *differences(recovered, derived),
+                    *(differences(recovered, printed) if self.printed else ()),
+                )
             ],
         }
 
@@ -284,7 +291,9 @@ PASSES = frozenset({"layer_norm", "group_norm", "batch_norm", "adaptive_avg_pool
 """What fvcore prices and is no product."""
 
 
-def counted(make: Callable[[], Any], quantity: Quantity = Quantity.MACS, operators: Sequence[str] = PRODUCTS) -> int:
+def counted(
+    make: Callable[[], Any], quantity: Quantity = Quantity.MACS, operators: Sequence[str] = PRODUCTS
+) -> int:
     """What fvcore says of a reference module, built on the meta device.
 
     Args:

@@ -36,11 +36,17 @@ SetOption = Annotated[
 
 
 def settings(pairs: Iterable[str] | None) -> dict[str, object]:
-    """``NAME=VALUE`` texts as a dictionary."""
-    found: dict[str, object] = {}
+    """``--set NAME=VALUE`` texts as a dictionary."""
+    return dict(named("--set", pairs, "--set C=128 or --set depths=2,2,18,2"))
+
+
+def named(option: str, pairs: Iterable[str] | None, such_as: str = "") -> dict[str, str]:
+    """The ``NAME=VALUE`` texts of an option that may be repeated."""
+    found: dict[str, str] = {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise InputError(f"--set {pair!r}: must be NAME=VALUE, such as --set C=128 or --set depths=2,2,18,2")
+            example = f", such as {such_as}" if such_as else ""
+            raise InputError(f"{option} {pair!r}: must be NAME=VALUE{example}")
         found[name.strip()] = value.strip()
     return found

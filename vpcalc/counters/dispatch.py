@@ -119,6 +119,11 @@ class DispatchCounter(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch's wrapper against compilation costs more than the counting does, and nothing compiles this."""
+        return False
+
     def __init__(self, module: nn.Module | None = None) -> None:
         super().__init__()
         self._names = {} if module is None else {id(child): name for name, child in module.named_modules()}

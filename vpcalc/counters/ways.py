@@ -92,6 +92,8 @@ def run(
         stack.enter_context(quiet())
         if way is Way.FAKE:
             stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        if way is Way.CPU:
+            stack.enter_context(_one_thread())
         device = "meta" if way is Way.META else "cpu"
         module, inputs = _BUILDERS[way](build)
         named = dict(kwargs or {})
@@ -111,6 +113,17 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Within it, operators do not wait for threads that a busy machine does not run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def needs_values(error: BaseException) -> bool:

@@ -63,7 +63,9 @@ def draw(figure: Figure, format: str) -> bytes:
         InputError: a format that is none of :data:`FORMATS`, or no matplotlib.
     """
     if format not in FORMATS:
-        raise InputError(f"--plot: {format or 'no ending'!r} is not a known kind of file; must be .png, .svg or .pdf")
+        raise InputError(
+            f"--plot: {format or 'no ending'!r} is not a known kind of file; must be .png, .svg or .pdf"
+        )
     try:
         import matplotlib
         from matplotlib.figure import Figure as Canvas

@@ -15,9 +15,10 @@ from . import numbers
 
 
 class Kind(Enum):
-    """What a column holds. A count may be shortened to 2.004 G; a number never is."""
+    """What a column holds. Text may be wrapped, a word not; a count may be shortened, a number not."""
 
     TEXT = "text"
+    WORD = "word"
     COUNT = "count"
     NUMBER = "number"
     BYTES = "bytes"

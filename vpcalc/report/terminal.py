@@ -15,7 +15,15 @@ from .table import Column, Kind, Table, write
 NARROW = 100
 """Below this many columns, wide columns are left out."""
 
-_VERDICTS = {"agrees": "green", "differs": "bold red", "not comparable": "yellow"}
+_VERDICTS = {
+    "agrees": "green",
+    "differs": "bold red",
+    "not comparable": "yellow",
+    "proved": "green",
+    "checked": "cyan",
+    "corrected": "yellow",
+    "refuted": "bold red",
+}
 
 
 class View:
@@ -36,9 +44,9 @@ class View:
 def _render(table: Table, exact: bool, narrow: bool) -> Group:
     padding = (0, 0) if narrow else (0, 1, 0, 0)
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, show_edge=False)
-    for number, column in enumerate(table.columns):
+    for column in table.columns:
         justify: Literal["left", "right"] = "right" if column.kind.numeric else "left"
-        fixed = number == 0 or column.kind not in (Kind.TEXT, Kind.FORMULA)
+        fixed = column.kind not in (Kind.TEXT, Kind.FORMULA)
         grid.add_column(column.header, justify=justify, no_wrap=fixed, overflow="fold")
     for number, row in enumerate(table.rows):
         if table.total and number == len(table.rows) - 1:

@@ -78,7 +78,7 @@ def term(row: Array, slope: Array, x: Array) -> Array:
 class Network:
     """Weights, inputs and target of a network in torch, and the states of its run from s_0 = 0.
 
-    ``xs`` is (T, d), ``states`` (T + 1, n) with s_0 first. The loss is ½‖g(V s_T) − y‖² with g the sigmoid.
+    ``xs`` is (T, d), ``states`` (T + 1, n) with s_0 first. The loss is ½‖V s_T − y‖², with g the identity.
     """
 
     activation: Activation
@@ -104,12 +104,11 @@ class Network:
 
     def readout(self, last: Array) -> Array:
         """The loss as a function of s_T."""
-        return 0.5 * ((self.V @ last).sigmoid() - self.y).square().sum()
+        return 0.5 * (self.V @ last - self.y).square().sum()
 
     def at_the_end(self) -> Array:
-        """∂L_T/∂s_T = ((o − y) ⊙ g′) V."""
-        o = (self.V @ self.states[-1]).sigmoid()
-        return ((o - self.y) * o * (1 - o)) @ self.V
+        """∂L_T/∂s_T = (o − y)ᵀ V."""
+        return (self.V @ self.states[-1] - self.y) @ self.V
 
 
 def network(
@@ -145,7 +144,7 @@ def network(
     W = normal(n, n)
     W = torch.linalg.qr(W)[0] * sigma if weights == "orthogonal" else W * (sigma / torch.linalg.matrix_norm(W, 2))
     U, V = normal(n, d) / d**0.5, normal(d, n) / n**0.5
-    xs, y = normal(T, d), normal(d).sigmoid()
+    xs, y = normal(T, d), normal(d)
     kind = getattr(torch, dtype)
     U, W, V, xs, y = (tensor.to(kind) for tensor in (U, W, V, xs, y))
     chosen = ACTIVATIONS[activation]

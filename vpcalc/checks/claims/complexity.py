@@ -54,7 +54,6 @@ def _reduced(power: int) -> Domain:
     return Domain(degrees, {"h": "R", "w": "R", "C": "a"}, {"R": 2}, HEADS)
 
 
-
 @claim(
     "sra",
     "Ω(SRA) = 2hwC² + 2hwC²/R² + hwC² + 2(hw)²C/R² for R > 1",

@@ -9,8 +9,8 @@ from ..proof import Domain
 from .registry import claim
 from .witnessed import of_layer
 
-_GRID = {"h": (2, 3), "w": (2, 5)}
-_HEADS = {"a": (1, 2, 3)}
+_GRID: dict[str, tuple[int, ...]] = {"h": (2, 3), "w": (2, 5)}
+_HEADS: dict[str, tuple[int, ...]] = {"a": (1, 2, 3)}
 
 for _id, _name, _form, _source, _domain in (
     ("msa", "MSA", "4C² + 4C", "four projections with bias", Domain({"C": 2}, {"C": "a"}, free=_GRID | _HEADS)),
@@ -26,9 +26,7 @@ for _id, _name, _form, _source, _domain in (
         "SRA",
         "(R² + 4)C² + 7C",
         "Wang et al. 2021 (PVT), eq. 2-4: W^S holds (R²C)C; four projections, a convolution, a norm",
-        Domain(
-            {"C": 2, "R": 2}, {"C": "a", "h": "R", "w": "R"}, {"R": 2}, {"h": (1, 2), "w": (1, 3), **_HEADS}
-        ),
+        Domain({"C": 2, "R": 2}, {"C": "a", "h": "R", "w": "R"}, {"R": 2}, {"h": (1, 2), "w": (1, 3), **_HEADS}),
     ),
     (
         "linear_sra",

@@ -35,7 +35,7 @@ def of_layer(
 
 
 def of_model(id: str, degree: int) -> Interpolation:
-    """An architecture at its own settings, in the sizes of its input, of which each has a power up to ``degree``."""
+    """An architecture at its own settings, in the sizes of its input: of degree up to ``degree`` in each."""
     architecture = ARCHITECTURES[id]
     steps = lattice(model_on_symbols(architecture, architecture.config))
     domain = Domain(dict.fromkeys(architecture.family.axes, degree), steps, held_out=3)

@@ -1,0 +1,46 @@
+"""``vpcalc check``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Format, FormatOption, OutputOption, named
+from .output import emit
+
+
+def check(
+    formula: Annotated[str, typer.Argument(help="As a paper or a script spells it.", metavar="FORMULA")],
+    against: Annotated[
+        str, typer.Option("--against", help="A layer (msa, sra …) or a model (swin_t …).", metavar="NAME")
+    ],
+    quantity: Annotated[
+        str,
+        typer.Option(
+            "--quantity",
+            "-q",
+            metavar="QUANTITY",
+            help="What it counts: macs, flops, fvcore, params, activations or attention_elements.",
+        ),
+    ] = "macs",
+    convention: Annotated[
+        str, typer.Option("--convention", help="macs: 1 per multiply-accumulate; flops: 2.", metavar="macs|flops")
+    ] = "macs",
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename", metavar="LETTER=SYMBOL", help="What a letter of the formula stands for: n=hw, c=C."
+        ),
+    ] = None,
+    format: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Hold a formula against the one that is derived; ends with 1 where they differ, and says in which terms.
+
+    Examples:  vpcalc check "4*h*w*C^2 + 2*(h*w)^2*C" --against msa
+               vpcalc check "4nd^2 + 2n^2d" --against msa --rename n=hw --rename d=C
+    """
+    from ..answers.check_formula import check_formula as ask
+
+    emit(ask(formula, against, quantity, convention, named("--rename", rename, "--rename c=C")), format, output)

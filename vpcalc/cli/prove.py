@@ -1,0 +1,71 @@
+"""``vpcalc prove``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Format, FormatOption, OutputOption
+from .output import emit
+
+if TYPE_CHECKING:
+    from ..answers.prove import Progress, Proof
+
+
+def prove(
+    claims: Annotated[
+        list[str] | None,
+        typer.Argument(help="Claims by id or kind; all of them if none is named.", metavar="[CLAIM …]"),
+    ] = None,
+    jobs: Annotated[
+        str, typer.Option("--jobs", "-j", help="Processes; -1 for one a processor.", metavar="NUMBER")
+    ] = "1",
+    backend: Annotated[
+        str | None, typer.Option("--backend", help="joblib's backend: loky, dask, ray …", metavar="NAME")
+    ] = None,
+    recheck: Annotated[
+        str | None,
+        typer.Option("--recheck", help="Judge the counts in this certificate again instead.", metavar="FILE"),
+    ] = None,
+    format: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Prove statements about costs by counting real modules; ends with 1 where one is refuted.
+
+    Examples:  vpcalc prove msa wmsa
+               vpcalc prove --jobs 4 --format json --output certificate.json
+               vpcalc prove --recheck certificate.json
+    """
+    from ..answers import prove as answers
+
+    with _progress() as progress:
+        if recheck is None:
+            result = answers.prove(claims or (), jobs, backend, progress)
+        else:
+            certificate = answers.read_certificate(recheck, claims or ())
+            result = answers.recheck(certificate, jobs, backend, progress)
+    emit(result, format, output)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A bar on standard error, if a person is looking."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("counting with fvcore …", total=None)
+
+        def settled(done: int, total: int, proof: Proof) -> None:
+            description = f"{proof.claim.id}: {proof.outcome.verdict.value}"
+            bar.update(task, completed=done, total=total, description=description)
+
+        yield settled

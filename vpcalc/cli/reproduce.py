@@ -1,0 +1,32 @@
+"""``vpcalc reproduce``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import CheckOption, Format, FormatOption, OutputOption
+from .output import counting, emit
+
+
+def reproduce(
+    family: Annotated[
+        str | None, typer.Argument(help="Only this family, such as swin or pvt_v2.", metavar="[FAMILY]")
+    ] = None,
+    check: CheckOption = True,
+    format: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Set published figures beside the derived and the counted ones.
+
+    Example:  vpcalc reproduce swin
+    """
+    from ..answers.reproduce import reproduce as ask
+
+    if not check:
+        emit(ask(family, check=False), format, output)
+        return
+    with counting("models counted") as progress:
+        result = ask(family, progress=progress)
+    emit(result, format, output)

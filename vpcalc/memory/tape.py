@@ -1,0 +1,146 @@
+"""What one run of a description allocates, keeps for the backward pass, and frees.
+
+A description (:mod:`vpcalc.memory.dataflow`) has the structure of the module that it describes: the same
+functions with the same local variables. So nothing here computes lifetimes: Python's own reference counting
+frees an abstract tensor at the line where it would free the real one, and a :class:`Storage` reports both
+ends of its life to its :class:`Tape`. Tensors that autograd keeps hang on the :class:`Node` of the operator
+that made them, and nodes hang on each other, as in PyTorch: a branch that leads nowhere keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+ACTIVATION, PARAMETER, BUFFER, INPUT = "activation", "parameter", "buffer", "input"
+"""What a storage is for. Only activations are counted as live and as saved."""
+
+ATTENTIONS = ("eager", "fused")
+"""Attention as plain products, or through PyTorch's ``scaled_dot_product_attention``."""
+
+RECOMPUTE = ("none", "block", "attention")
+"""What is forgotten in the forward pass and computed again in the backward pass."""
+
+
+class Storage:
+    """A piece of memory that one or more tensors view."""
+
+    __slots__ = ("__weakref__", "bytes", "role", "tape")
+
+    def __init__(self, tape: Tape, size: Any, role: str = ACTIVATION) -> None:
+        self.tape, self.bytes, self.role = tape, size, role
+        if role == ACTIVATION:
+            tape.allocate(size)
+
+    def __del__(self) -> None:
+        if self.role == ACTIVATION:
+            self.tape.live = self.tape.live - self.bytes
+
+
+class Node:
+    """An operator in the graph of the backward pass: what it keeps, and what it came from."""
+
+    __slots__ = ("__weakref__", "kind", "parents", "path", "saved", "time")
+
+    def __init__(
+        self, tape: Tape, kind: str, saved: tuple[tuple[str, Storage], ...], parents: tuple[Node, ...]
+    ) -> None:
+        self.kind, self.saved, self.parents = kind, saved, parents
+        self.path = tape.place
+        self.time = tape.time = tape.time + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A storage that autograd keeps: where, by which operator, as what, and its bytes."""
+
+    path: str
+    kind: str
+    what: str
+    bytes: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most bytes that were live at once, and the operator that brought them there."""
+
+    bytes: Any
+    path: str
+    kind: str
+
+
+@dataclass
+class Tape:
+    """One run. ``grad``: autograd records; ``training``: modules are in training mode.
+
+    ``item`` is the type of weights and activations; ``largest`` the largest set that a recomputed part keeps.
+    """
+
+    item: Any
+    grad: bool = False
+    training: bool = False
+    attention: str = "eager"
+    recompute: str = "none"
+    live: Any = 0
+    top: Peak = Peak(0, "", "")
+    time: int = 0
+    kind: str = ""
+    registering: bool = True
+    parameters: list[Any] = field(default_factory=list)
+    buffers: list[Any] = field(default_factory=list)
+    cached: list[Any] = field(default_factory=list)
+    recomputed: list[tuple[int, Any]] = field(default_factory=list)
+    _path: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """The module that runs, by its dotted path."""
+        return ".".join(self._path)
+
+    def allocate(self, size: Any) -> None:
+        """More memory is in use."""
+        self.live = self.live + size
+        if self.live > self.top.bytes:
+            self.top = Peak(self.live, self.place, self.kind)
+
+    @contextmanager
+    def inside(self, name: str) -> Iterator[None]:
+        """Within it, a submodule runs."""
+        self._path.append(name)
+        try:
+            yield
+        finally:
+            self._path.pop()
+
+    @contextmanager
+    def setting(self, **changes: Any) -> Iterator[None]:
+        """Within it, fields have other values."""
+        before = {name: getattr(self, name) for name in changes}
+        for name, new in changes.items():
+            setattr(self, name, new)
+        try:
+            yield
+        finally:
+            for name, old in before.items():
+                setattr(self, name, old)
+
+
+def kept(*nodes: Node | None) -> list[tuple[Node, Kept, Storage]]:
+    """What the graph below some nodes keeps, in the order of time: each storage once, where it was kept first."""
+    reached: dict[int, Node] = {}
+    waiting = [node for node in nodes if node is not None]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in reached:
+            reached[id(node)] = node
+            waiting += node.parents
+    seen: set[int] = set()
+    found = []
+    for node in sorted(reached.values(), key=lambda node: node.time):
+        for what, storage in node.saved:
+            if storage.role == ACTIVATION and id(storage) not in seen:
+                seen.add(id(storage))
+                found.append((node, Kept(node.path, node.kind, what, storage.bytes), storage))
+    return found

@@ -1,0 +1,404 @@
+"""What gates and attention do to the product of Jacobians."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..report.plots_theory import Chart, Series
+from . import cells, unrolled
+from .cells import Array, GRUStep, LSTMStep
+from .evidence import close, derivatives, each, generic, identity, letters, relative_error
+from .registry import Demonstration, Evidence, Method, Step, statement
+
+TOLERANCE = 1e-12
+"""Of a Jacobian's relative error in float64, against autograd."""
+
+
+def squashings() -> tuple[Any, Any]:
+    """A sigmoid and a tanh of which only the differential equation is known: f′ = f(1 − f), f′ = 1 − f²."""
+    return generic("sigmoid", lambda s: s * (1 - s)), generic("tanh", lambda s: 1 - s * s)
+
+
+# -- LSTM -------------------------------------------------------------------------------------------
+
+
+@statement(
+    "lstm_jacobian",
+    "LSTM: the product of forget gates",
+    "∂c_t/∂c_{t−1} = diag(f_t) at fixed h_{t−1}, so that along the cell ∏ ∂c_j/∂c_{j−1} = diag(∏ f_j), without W",
+    "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000 (forget gate)",
+)
+def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonstration:
+    """Four blocks differentiated symbolically and on the reference cell; the forget path of any length."""
+    return Demonstration(
+        (
+            Step(
+                "The cell.",
+                "c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t, h_t = o_t ⊙ tanh(c_t); i, f, o sigmoid, g tanh of U x_t + W h_{t−1} + b",
+                r"c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot \tanh(c_t)",
+            ),
+            Step(
+                "The gates see c_{t−1} only through h_{t−1}: along the cell itself no weight and no slope occurs.",
+                "∂c_t/∂c_{t−1} = diag(f_t)",
+                r"\frac{\partial c_t}{\partial c_{t-1}} = \operatorname{diag}(f_t)",
+            ),
+            Step(
+                "So the product that vanished or exploded is now one of numbers between 0 and 1, each learned.",
+                "∏_{j=k+1..t} ∂c_j/∂c_{j−1} = diag(f_t ⊙ f_{t−1} ⊙ ⋯ ⊙ f_{k+1})",
+                r"\prod_{j=k+1}^{t} \frac{\partial c_j}{\partial c_{j-1}} = "
+                r"\operatorname{diag}(f_t \odot f_{t-1} \odot \cdots \odot f_{k+1})",
+            ),
+            Step(
+                "The other way, through the gates, is a recurrent network's.",
+                "∂c_t/∂h_{t−1} = diag(c ⊙ f(1−f)) W_f + diag(g ⊙ i(1−i)) W_i + diag(i ⊙ (1−g²)) W_g",
+                r"\frac{\partial c_t}{\partial h_{t-1}} = \operatorname{diag}\bigl(c_{t-1} f_t (1 - f_t)\bigr) W_f + "
+                r"\operatorname{diag}\bigl(g_t i_t (1 - i_t)\bigr) W_i + \operatorname{diag}\bigl(i_t (1 - g_t^2)\bigr) W_g",
+            ),
+            Step(
+                "And the output.",
+                "∂h_t/∂(h, c)_{t−1} = diag(o(1 − tanh²c_t)) ∂c_t/∂(h, c)_{t−1} + (diag(tanh(c_t) o(1−o)) W_o, 0)",
+                r"\frac{\partial h_t}{\partial (h, c)_{t-1}} = \operatorname{diag}\bigl(o_t (1 - \tanh^2 c_t)\bigr) "
+                r"\frac{\partial c_t}{\partial (h, c)_{t-1}} + "
+                r"\bigl(\operatorname{diag}(\tanh(c_t)\, o_t (1 - o_t)) W_o,\; 0\bigr)",
+            ),
+        ),
+        (_lstm_symbolic(jacobian), _lstm_on_module(jacobian), _forget_path(jacobian)),
+        Method.SYMBOLIC,
+        figure=_forget_chart(),
+    )
+
+
+def _lstm_symbolic(jacobian: Any) -> Evidence:
+    """n = 2: all four blocks."""
+    sigmoid, tanh = squashings()
+    n = 2
+    h, c = letters("h", n), letters("c", n)
+    Ws = [letters(f"W{gate}", n, n) for gate in "ifgo"]
+    i, f, g, o = (
+        each(squash, letters(f"u{gate}", n) + W @ h)
+        for gate, squash, W in zip("ifgo", (sigmoid, sigmoid, tanh, sigmoid), Ws, strict=True)
+    )
+    new = f * c + i * g
+    out = o * each(tanh, new)
+    blocks = jacobian(LSTMStep(i, f, g, o, c, each(tanh, new)), Ws)
+    differences = []
+    for row, output in zip(blocks, (out, new), strict=True):
+        for block, state in zip(row, (h, c), strict=True):
+            differences += list((derivatives(output, state) - block).reshape(-1))
+    return identity("all four blocks of ∂(h, c)_t/∂(h, c)_{t−1} (n = 2)", differences)
+
+
+def lstm_run(n: int, d: int, T: int, seed: int = 0, forget_bias: float = 0.0) -> tuple[list[LSTMStep], list[Array]]:
+    """The reference LSTM cell over random inputs, its steps, and its four recurrent matrices."""
+    import torch
+
+    cell = _cell("lstm", d, n, seed)
+    xs = _inputs(T, d, seed)
+    with torch.no_grad():
+        cell.from_hidden.bias[n : 2 * n] += forget_bias
+        h = c = torch.zeros(n, dtype=torch.float64)
+        steps = []
+        for x in xs:
+            i, f, g, o = (cell.from_input(x) + cell.from_hidden(h)).chunk(4)
+            i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+            new = f * c + i * g
+            steps.append(LSTMStep(i, f, g, o, c, new.tanh()))
+            h, c = o * new.tanh(), new
+        return steps, list(cell.from_hidden.weight.detach().chunk(4))
+
+
+def lstm_jacobians(steps: list[LSTMStep], Ws: list[Array]) -> list[Array]:
+    """The Jacobians of the whole state (h, c), (2n, 2n)."""
+    import torch
+
+    return [torch.cat([torch.cat(row, dim=1) for row in cells.lstm_jacobian(step, Ws)]) for step in steps]
+
+
+def _lstm_on_module(jacobian: Any) -> Evidence:
+    """The reference cell's Jacobian from autograd."""
+    import torch
+
+    n, d, T = 6, 4, 8
+    steps, Ws = lstm_run(n, d, T, seed=1)
+    cell = _cell("lstm", d, n, 1)
+    xs = _inputs(T, d, 1)
+    state = (torch.zeros(1, n, dtype=torch.float64), torch.zeros(1, n, dtype=torch.float64))
+    worst = 0.0
+    for x, step in zip(xs, steps, strict=True):
+        true = torch.autograd.functional.jacobian(lambda *s, x=x: cell(x[None], *s), state)
+        for row, true_row in zip(jacobian(step, Ws), true, strict=True):
+            for block, reference in zip(row, true_row, strict=True):
+                worst = max(worst, relative_error(block, reference[0, :, 0, :]))
+        with torch.no_grad():
+            state = cell(x[None], *state)
+    return close("the blocks on the reference LSTM cell against autograd, float64", worst, TOLERANCE, 4 * T)
+
+
+def _forget_path(jacobian: Any) -> Evidence:
+    """With W_hh = 0 nothing else is left: the product of whole Jacobians has diag(∏ f) as its cell block."""
+    import torch
+
+    n = 5
+    steps, Ws = lstm_run(n, 3, 20, seed=2)
+    nothing = [torch.zeros_like(W) for W in Ws]
+    product, forget = torch.eye(2 * n, dtype=torch.float64), torch.ones(n, dtype=torch.float64)
+    worst = 0.0
+    for step in steps:
+        whole = torch.cat([torch.cat(row, dim=1) for row in jacobian(step, nothing)])
+        product, forget = whole @ product, forget * step.f
+        worst = max(worst, relative_error(product[n:, n:], forget.diag()))
+    return close("the product along the cell is diag(∏ f_j) (20 steps, float64)", worst, TOLERANCE, len(steps))
+
+
+def _forget_chart() -> Chart:
+    T, n, d = 60, 16, 8
+    lags = tuple(float(lag) for lag in range(1, T + 1))
+    net = unrolled.network(T, n, d, 0.9, "tanh", seed=1)
+    series = [Series("RNN, tanh, σ₁ = 0.9", lags, tuple(10**x for x in unrolled.log_norms(net.jacobians())))]
+    for bias in (0.0, 1.0, 3.0):
+        run = lstm_jacobians(*lstm_run(n, d, T, seed=1, forget_bias=bias))
+        norms = tuple(10**x for x in unrolled.log_norms(run))
+        series.append(Series(f"LSTM, forget bias +{bias:g}", lags, norms))
+    return Chart("Norm of the product of Jacobians", "lag t − k", "‖∏ J‖₂", tuple(series), log_y=True)
+
+
+# -- GRU --------------------------------------------------------------------------------------------
+
+
+@statement(
+    "gru_jacobian",
+    "GRU: the product of update gates",
+    "∂h_t/∂h_{t−1} = diag(z_t) + terms with weights: along the state itself the product is diag(∏ z_j)",
+    "Cho et al. 2014; torch.nn.GRUCell, whose h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}",
+)
+def gru_jacobian(jacobian: Callable[..., Any] = cells.gru_jacobian) -> Demonstration:
+    """Differentiated symbolically and on the reference cell."""
+    return Demonstration(
+        (
+            Step(
+                "The cell.",
+                "h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}, n_t = tanh(U_n x_t + r_t ⊙ (W_n h_{t−1} + b_n))",
+                r"h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}, \quad "
+                r"n_t = \tanh\bigl(U_n x_t + r_t \odot (W_n h_{t-1} + b_n)\bigr)",
+            ),
+            Step(
+                "Product rule: the state itself, the update gate, the candidate.",
+                "∂h_t/∂h_{t−1} = diag(z) + diag((h − n) z(1−z)) W_z + diag((1−z)(1−n²)) "
+                "(diag(r) W_n + diag((W_n h + b_n) r(1−r)) W_r)",
+                r"\frac{\partial h_t}{\partial h_{t-1}} = \operatorname{diag}(z) + "
+                r"\operatorname{diag}\bigl((h - n) z (1 - z)\bigr) W_z + \operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr) "
+                r"\bigl(\operatorname{diag}(r) W_n + \operatorname{diag}((W_n h + b_n) r (1 - r)) W_r\bigr)",
+            ),
+            Step(
+                "Without the weights only the first is left.",
+                "∏_{j=k+1..t} ∂h_j/∂h_{j−1} = diag(z_t ⊙ ⋯ ⊙ z_{k+1}) for W = 0",
+                r"\prod_{j=k+1}^{t} \frac{\partial h_j}{\partial h_{j-1}} = \operatorname{diag}(z_t \odot \cdots \odot "
+                r"z_{k+1}) \text{ for } W = 0",
+            ),
+        ),
+        (_gru_symbolic(jacobian), _gru_on_module(jacobian)),
+        Method.SYMBOLIC,
+    )
+
+
+def _gru_symbolic(jacobian: Any) -> Evidence:
+    """n = 2."""
+    sigmoid, tanh = squashings()
+    n = 2
+    h, bias = letters("h", n), letters("b", n)
+    W_r, W_z, W_n = (letters(f"W{gate}", n, n) for gate in "rzn")
+    r, z = each(sigmoid, letters("ur", n) + W_r @ h), each(sigmoid, letters("uz", n) + W_z @ h)
+    product = W_n @ h + bias
+    candidate = each(tanh, letters("un", n) + r * product)
+    out = (1 - z) * candidate + z * h
+    ours = jacobian(GRUStep(r, z, candidate, h, product), (W_r, W_z, W_n))
+    return identity("∂h_t/∂h_{t−1} (n = 2)", (derivatives(out, h) - ours).reshape(-1))
+
+
+def gru_run(n: int, d: int, T: int, seed: int = 0) -> tuple[list[GRUStep], list[Array]]:
+    """The reference GRU cell over random inputs, its steps, and its three recurrent matrices."""
+    import torch
+
+    cell = _cell("gru", d, n, seed)
+    with torch.no_grad():
+        h = torch.zeros(n, dtype=torch.float64)
+        steps = []
+        for x in _inputs(T, d, seed):
+            x_r, x_z, x_n = cell.from_input(x).chunk(3)
+            h_r, h_z, h_n = cell.from_hidden(h).chunk(3)
+            r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
+            candidate = (x_n + r * h_n).tanh()
+            steps.append(GRUStep(r, z, candidate, h, h_n))
+            h = (1 - z) * candidate + z * h
+        return steps, list(cell.from_hidden.weight.detach().chunk(3))
+
+
+def gru_jacobians(steps: list[GRUStep], Ws: list[Array]) -> list[Array]:
+    """The Jacobians of the state, (n, n)."""
+    return [cells.gru_jacobian(step, Ws) for step in steps]
+
+
+def _gru_on_module(jacobian: Any) -> Evidence:
+    import torch
+
+    n, d, T = 6, 4, 8
+    steps, Ws = gru_run(n, d, T, seed=1)
+    cell = _cell("gru", d, n, 1)
+    h, worst = torch.zeros(1, n, dtype=torch.float64), 0.0
+    for x, step in zip(_inputs(T, d, 1), steps, strict=True):
+        true = torch.autograd.functional.jacobian(lambda s, x=x: cell(x[None], s)[0], h)[0, :, 0, :]
+        worst = max(worst, relative_error(jacobian(step, Ws), true))
+        with torch.no_grad():
+            (h,) = cell(x[None], h)
+    return close("the Jacobian on the reference GRU cell against autograd, float64", worst, TOLERANCE, T)
+
+
+def _cell(kind: str, d: int, n: int, seed: int) -> Any:
+    import torch
+
+    from ..reference.recurrence import Cell
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Cell(kind, d, n).double()
+
+
+def _inputs(T: int, d: int, seed: int) -> Array:
+    import torch
+
+    return torch.randn(T, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+# -- attention --------------------------------------------------------------------------------------
+
+
+@statement(
+    "attention_gradient",
+    "Attention: one factor, whatever the distance",
+    "∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k) for j ≠ i: no product over the steps between i and j",
+    "Vaswani et al. 2017, §3.2.1 and §4 (constant path length)",
+)
+def attention_gradient(jacobian: Callable[..., Array] = cells.attention_jacobian) -> Demonstration:
+    """Differentiated symbolically for three tokens and on the reference module for all pairs."""
+    ours, theirs = _attention_on_module(jacobian)
+    n = len(ours)
+    worst = max(relative_error(ours[i][j], theirs[i, :, j, :]) for i in range(n) for j in range(n))
+    lags = tuple(float(lag) for lag in range(1, n))
+    norms = tuple(float(theirs[n - 1, :, n - 1 - lag, :].norm()) for lag in range(1, n))
+    net = unrolled.network(n, 16, 8, 0.9, "tanh", seed=1)
+    recurrent = tuple(10**x for x in unrolled.log_norms(net.jacobians()))[: n - 1]
+    chart = Chart(
+        "Gradient from the last output to an earlier input",
+        "lag",
+        "norm of the Jacobian",
+        (Series("attention, ∂y_n/∂x_j", lags, norms), Series("RNN, ∏ J (tanh, σ₁ = 0.9)", lags, recurrent)),
+        log_y=True,
+    )
+    return Demonstration(
+        (
+            Step(
+                "Attention.",
+                "y_i = Σ_m a_im v_m, a_im = exp(s_im)/Σ_l exp(s_il), s_im = q_i·k_m/√d_k",
+                r"y_i = \sum_m a_{im} v_m, \quad a_{im} = \frac{e^{s_{im}}}{\sum_l e^{s_{il}}}, \quad "
+                r"s_{im} = \frac{q_i \cdot k_m}{\sqrt{d_k}}",
+            ),
+            Step(
+                "Jacobian of the softmax.",
+                "∂a_im/∂s_ij = a_im (δ_mj − a_ij)",
+                r"\frac{\partial a_{im}}{\partial s_{ij}} = a_{im}(\delta_{mj} - a_{ij})",
+            ),
+            Step(
+                "So a score moves the output towards its value.",
+                "∂y_i/∂s_ij = a_ij (v_j − y_i)",
+                r"\frac{\partial y_i}{\partial s_{ij}} = a_{ij}(v_j - y_i)",
+            ),
+            Step(
+                "An earlier token acts as value and as key.",
+                "∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k), j ≠ i",
+                r"\frac{\partial y_i}{\partial x_j} = a_{ij}\Bigl(W_V + \frac{(v_j - y_i)\, q_i^{\top} W_K}{\sqrt{d_k}}"
+                r"\Bigr), \quad j \neq i",
+            ),
+            Step(
+                "The distance i − j occurs nowhere: one factor a_ij in place of i − j Jacobians.",
+                "‖∂y_i/∂x_j‖ ≤ a_ij (‖W_V‖ + ‖v_j − y_i‖ ‖W_Kᵀ q_i‖/√d_k)",
+                r"\Bigl\lVert \frac{\partial y_i}{\partial x_j} \Bigr\rVert \le a_{ij}\Bigl(\lVert W_V \rVert + "
+                r"\frac{\lVert v_j - y_i \rVert \lVert W_K^{\top} q_i \rVert}{\sqrt{d_k}}\Bigr)",
+            ),
+        ),
+        (
+            _attention_symbolic(jacobian),
+            close("all pairs on the reference self-attention against autograd, float64", worst, TOLERANCE, n * n),
+            _order_does_not_matter(jacobian),
+        ),
+        Method.SYMBOLIC,
+        figure=chart,
+    )
+
+
+def _attention_symbolic(jacobian: Any) -> Evidence:
+    """Three tokens of two channels and a head of one, so that the quotients stay small."""
+    import sympy
+
+    n, C, d = 3, 2, 1
+    x = letters("x", n, C)
+    W_q, W_k, W_v = (letters(f"W{name}", d, C) for name in "qkv")
+    q, k, v = x @ W_q.T, x @ W_k.T, x @ W_v.T
+    scale = sympy.Symbol("scale", positive=True)
+    scores = scale * (q @ k.T)
+    exponentials = each(sympy.exp, scores)
+    weights = exponentials / exponentials.sum(axis=1)[:, None]
+    y = weights @ v
+    # exp(s_1j) as letters, the last as Z minus the others: their sum is the letter Z, and all denominators are monomials
+    Z, e1, e2 = sympy.symbols("Z e1 e2", positive=True)
+    named = dict(zip(exponentials[0], (e1, e2, Z - e1 - e2), strict=True))
+    differences = []
+    for j in range(n):
+        true = derivatives(y[0], x[j])
+        ours = jacobian(0, j, weights, q, k, v, W_q, W_k, W_v, scale)
+        differences += [sympy.sympify(entry).subs(named) for entry in (true - ours).reshape(-1)]
+    return identity("∂y_1/∂x_j for j = 1, 2, 3 (three tokens, C = 2, d_k = 1)", differences)
+
+
+def _head() -> tuple[Any, Array, Any]:
+    """A self-attention of one head in float64, with tokens."""
+    import torch
+
+    from ..reference.attention import SelfAttention
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        module = SelfAttention(8, 1).double()
+        x = torch.randn(12, 8, dtype=torch.float64)
+    return module, x, 8**-0.5
+
+
+def _blocks(jacobian: Any, x: Array) -> list[list[Array]]:
+    module, _, scale = _head()
+    W_q, W_k, W_v = module.qkv.weight.detach().chunk(3)
+    q, k, v = (part.detach() for part in module.qkv(x).chunk(3, dim=-1))
+    weights = (scale * q @ k.T).softmax(-1)
+    out = module.proj.weight.detach()
+    n = len(x)
+    return [[out @ jacobian(i, j, weights, q, k, v, W_q, W_k, W_v, scale) for j in range(n)] for i in range(n)]
+
+
+def _attention_on_module(jacobian: Any) -> tuple[list[list[Array]], Array]:
+    import torch
+
+    module, x, _ = _head()
+    true = torch.autograd.functional.jacobian(lambda tokens: module(tokens[None])[0], x)
+    return _blocks(jacobian, x), true
+
+
+def _order_does_not_matter(jacobian: Any) -> Evidence:
+    """The block between two tokens is the same, to the last bits, however many tokens stand between them."""
+    _, x, _ = _head()
+    near = _blocks(jacobian, x)[0]
+    moved = x[[0, *range(len(x) - 1, 0, -1)]]  # the second token comes last, and so on
+    away = _blocks(jacobian, moved)[0]
+    n = len(x)
+    worst = max(relative_error(near[j], away[n - j]) for j in range(1, n))
+    return close("∂y_1/∂x_j is the same when token j is moved to another place, float64", worst, TOLERANCE, n - 1)
+
+

@@ -1,0 +1,544 @@
+"""Gradients through time: the sum over steps, the product of Jacobians in it, and whether that vanishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from ..report import Column, Kind, Table
+from ..report.plots_theory import Chart, Series
+from . import unrolled
+from .evidence import close, derivatives, each, generic, identity, letters, not_identity, relative_error
+from .registry import Demonstration, Evidence, Method, Step, statement
+from .unrolled import ACTIVATIONS, Array
+
+PASCANU = "Pascanu, Mikolov & Bengio 2013"
+
+
+# -- the sum ----------------------------------------------------------------------------------------
+
+
+@statement(
+    "rnn_gradient",
+    "Gradient of a recurrent network",
+    "∂L_t/∂U = Σ_{k≤t} ∂L_t/∂o_t · ∂o_t/∂s_t · (∏_{j=k+1..t} ∂s_j/∂s_{j−1}) · ∂⁺s_k/∂U",
+    f"{PASCANU}, eq. 3-5; Werbos 1990",
+)
+def rnn_gradient(
+    jacobian: Callable[[Array, Array], Array] = unrolled.jacobian,
+    chain: Callable[..., Array] = unrolled.chain,
+    term: Callable[[Array, Array, Array], Array] = unrolled.term,
+) -> Demonstration:
+    """Differentiated symbolically for any f, g and loss; unrolled in general; every term against autograd."""
+    pieces = [
+        *_symbolic_sum(jacobian, chain, term),
+        _unrolled_recurrence(),
+        *(_against_autograd(name, jacobian, chain, term) for name in ("tanh", "sigmoid")),
+        *_against_module(jacobian, chain, term),
+    ]
+    return Demonstration(
+        (
+            Step(
+                "The network.",
+                "s_t = f(a_t), a_t = U x_t + W s_{t−1}, o_t = g(V s_t)",
+                r"s_t = f(a_t), \quad a_t = U x_t + W s_{t-1}, \quad o_t = g(V s_t)",
+            ),
+            Step(
+                "Chain rule: the loss sees U through s_t alone.",
+                "dL_t/dU = ∂L_t/∂o_t · ∂o_t/∂s_t · ds_t/dU",
+                r"\frac{dL_t}{dU} = \frac{\partial L_t}{\partial o_t}\frac{\partial o_t}{\partial s_t}\frac{ds_t}{dU}",
+            ),
+            Step(
+                "U acts on s_t at once, with s_{t−1} held fixed (∂⁺, the immediate partial derivative), and through "
+                "s_{t−1}.",
+                "ds_t/dU = ∂⁺s_t/∂U + J_t · ds_{t−1}/dU, J_t = ∂s_t/∂s_{t−1}",
+                r"\frac{ds_t}{dU} = \frac{\partial^{+} s_t}{\partial U} + J_t \frac{ds_{t-1}}{dU}, \quad "
+                r"J_t = \frac{\partial s_t}{\partial s_{t-1}}",
+            ),
+            Step(
+                "The immediate partial derivative is a row each: U_ab moves a_{k,a} alone.",
+                "∂⁺s_{k,i}/∂U_ab = f′(a_k)_i δ_ia x_{k,b}",
+                r"\frac{\partial^{+} s_{k,i}}{\partial U_{ab}} = f'(a_k)_i \, \delta_{ia} \, x_{k,b}",
+            ),
+            Step(
+                "Unrolled down to s_0, which does not depend on U: by induction on t, since multiplying the sum for "
+                "t − 1 by J_t and adding the term k = t gives the sum for t.",
+                "ds_t/dU = Σ_{k=1..t} (J_t J_{t−1} ⋯ J_{k+1}) ∂⁺s_k/∂U",
+                r"\frac{ds_t}{dU} = \sum_{k=1}^{t} \bigl(J_t J_{t-1} \cdots J_{k+1}\bigr) "
+                r"\frac{\partial^{+} s_k}{\partial U}",
+            ),
+            Step(
+                "Put into the chain rule.",
+                "dL_t/dU = Σ_{k=1..t} ∂L_t/∂o_t · ∂o_t/∂s_t · (∏_{j=k+1..t} ∂s_j/∂s_{j−1}) · ∂⁺s_k/∂U",
+                r"\frac{\partial L_t}{\partial U} = \sum_{k=1}^{t} \frac{\partial L_t}{\partial o_t} "
+                r"\frac{\partial o_t}{\partial s_t} \Bigl( \prod_{j=k+1}^{t} "
+                r"\frac{\partial s_j}{\partial s_{j-1}} \Bigr) \frac{\partial^{+} s_k}{\partial U}",
+            ),
+        ),
+        tuple(pieces),
+        Method.SYMBOLIC,
+        tables=(_term_table(jacobian, chain, term),),
+    )
+
+
+def _symbolic_sum(jacobian: Any, chain: Any, term: Any) -> list[Evidence]:
+    """T = 3 steps, n = d = 2, generic f, g and loss: each term, and their sum, against differentiation."""
+    import numpy
+    import sympy
+
+    f, g = generic("f"), generic("g")
+    slope_of, slope_out = sympy.Function("f_prime"), sympy.Function("g_prime")
+    T, n = 3, 2
+    U, W, V = letters("U", n, n), letters("W", n, n), letters("V", n, n)
+    copies = [letters(f"U{k}", n, n) for k in range(1, T + 1)]
+    xs = [letters(f"x{t}", n) for t in range(1, T + 1)]
+    shared = {copy[index]: U[index] for copy in copies for index in numpy.ndindex(n, n)}
+
+    state, slopes = letters("s0", n), []
+    for copy, x in zip(copies, xs, strict=True):
+        a = copy @ x + W @ state
+        slopes.append(each(slope_of, a))
+        state = each(f, a)
+    o = each(g, V @ state)
+    # a loss that knows nothing of itself: any function of the outputs has two partial derivatives there
+    l1, l2 = sympy.symbols("l_1 l_2")
+    row = (numpy.array([l1, l2], dtype=object) * each(slope_out, V @ state)) @ V
+    loss = l1 * o[0] + l2 * o[1]
+
+    Js = [jacobian(slope, W) for slope in slopes]
+    unit = numpy.array([[1, 0], [0, 1]], dtype=object)
+    ours = [term(row @ chain(Js[k:], unit), slopes[k - 1], xs[k - 1]) for k in range(1, T + 1)]
+    single = []
+    for copy, one in zip(copies, ours, strict=True):
+        true = derivatives(numpy.array(loss, dtype=object).reshape(1), copy)[0]
+        single += list((true - one).reshape(-1))
+    total = sum(ours[1:], ours[0])
+    merged = sympy.sympify(loss).subs(shared, simultaneous=True)
+    differences = [
+        sympy.diff(merged, U[index]) - sympy.sympify(total[index]).subs(shared, simultaneous=True)
+        for index in numpy.ndindex(n, n)
+    ]
+    return [
+        identity("each term is the derivative by the copy of U that step k uses (T = 3, n = d = 2, any f, g)", single),
+        identity("their sum is dL/dU, differentiated as it stands (T = 3, n = d = 2, any f, g)", differences),
+    ]
+
+
+def _unrolled_recurrence() -> Evidence:
+    """D_t = P_t + J_t D_{t-1} against Σ_k (J_t ⋯ J_{k+1}) P_k, with factors that do not commute."""
+    import sympy
+
+    J = sympy.symbols("J1:7", commutative=False)
+    P = sympy.symbols("P1:7", commutative=False)
+    total, differences = sympy.Integer(0), []
+    for t in range(1, 7):
+        total = P[t - 1] + J[t - 1] * total
+        summed = sum(sympy.Mul(*reversed(J[k:t])) * P[k - 1] for k in range(1, t + 1))
+        differences.append(sympy.expand(total - summed))
+    return identity("the recurrence unrolls to the sum (matrices that do not commute, t = 1 … 6)", differences)
+
+
+TOLERANCE = 1e-11
+"""Of the relative error of one term in float64, against autograd."""
+
+
+def _against_autograd(activation: str, jacobian: Any, chain: Any, term: Any) -> Evidence:
+    net = unrolled.network(24, 12, 5, 1.1, activation, seed=3)
+    ours = unrolled.printed_terms(net, jacobian=jacobian, chain=chain, term=term)
+    theirs = unrolled.autograd_terms(net)
+    errors = [
+        error
+        for a, b in zip(ours, theirs, strict=True)
+        for error in unrolled.term_errors(a, b)
+        if error is not None
+    ]
+    what = f"each term for U and W against autograd, float64 ({activation}, T = 24, n = 12, d = 5)"
+    return close(what, max(errors, default=float("nan")), TOLERANCE, len(errors))
+
+
+def _module_terms(jacobian: Any, chain: Any, term: Any) -> tuple[Array, Array]:
+    """Terms of the reference cell's gradient for its input weight: ours, and autograd's by copies."""
+    import torch
+    from torch.func import functional_call
+
+    from ..reference.recurrence import Cell
+
+    T, n, d = 16, 8, 4
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        cell = Cell("rnn", d, n).double()
+        xs, row = torch.randn(T, d, dtype=torch.float64), torch.randn(n, dtype=torch.float64)
+    copies = [cell.from_input.weight.detach().clone().requires_grad_() for _ in range(T)]
+    state = (torch.zeros(1, n, dtype=torch.float64),)
+    states = []
+    for copy, x in zip(copies, xs, strict=True):
+        state = functional_call(cell, {"from_input.weight": copy}, (x[None], *state))
+        states.append(state[0][0].detach())
+    theirs = torch.stack(torch.autograd.grad(state[0][0] @ row, copies))
+    W = cell.from_hidden.weight.detach()
+    slopes = [ACTIVATIONS["tanh"].slope(s) for s in states]
+    Js = [jacobian(slope, W) for slope in slopes]
+    unit = torch.eye(n, dtype=torch.float64)
+    ours = torch.stack(
+        [term(row @ chain(Js[k:], unit), slopes[k - 1], xs[k - 1]) for k in range(1, T + 1)]
+    )
+    return ours, theirs
+
+
+def _against_module(jacobian: Any, chain: Any, term: Any) -> list[Evidence]:
+    ours, theirs = _module_terms(jacobian, chain, term)
+    error = max(relative_error(a, b) for a, b in zip(ours, theirs, strict=True))
+    return [close("each term against autograd on the reference RNN cell, float64", error, TOLERANCE, len(ours))]
+
+
+def _term_table(jacobian: Any, chain: Any, term: Any) -> Table:
+    ours, theirs = _module_terms(jacobian, chain, term)
+    rows = tuple(
+        (k, len(ours) - k, _e(float(b.norm())), _e(relative_error(a, b)))
+        for k, (a, b) in enumerate(zip(ours, theirs, strict=True), start=1)
+    )
+    columns = (
+        Column("k", "k", Kind.NUMBER),
+        Column("lag", "T − k", Kind.NUMBER),
+        Column("norm", "‖term k‖"),
+        Column("relative_error", "relative error to autograd"),
+    )
+    return Table("Terms of the sum on the reference RNN cell, T = 16, n = 8, d = 4, float64", columns, rows)
+
+
+def _e(value: float) -> str:
+    return f"{value:.3e}"
+
+
+# -- the product ------------------------------------------------------------------------------------
+
+
+@statement(
+    "rnn_jacobian",
+    "Product of Jacobians",
+    "∏_{j=k+1..t} ∂s_j/∂s_{j−1} = ∏_{j=k+1..t} diag(f′(a_j)) W, the latest factor leftmost",
+    f"{PASCANU}, eq. 5; lecture slides print ∏ tanh(W)",
+)
+def rnn_jacobian(
+    jacobian: Callable[[Array, Array], Array] = unrolled.jacobian, chain: Callable[..., Array] = unrolled.chain
+) -> Demonstration:
+    """Differentiated for any f; the slides' shorthand is a different matrix."""
+    import numpy
+    import sympy
+
+    f, slope_of = generic("f"), sympy.Function("f_prime")
+    n, T = 2, 3
+    W, start = letters("W", n, n), letters("s0", n)
+    state, slopes = start, []
+    for t in range(1, T + 1):
+        a = letters(f"u{t}", n) + W @ state  # u_t stands for U x_t
+        slopes.append(each(slope_of, a))
+        state = each(f, a)
+    unit = numpy.array([[1, 0], [0, 1]], dtype=object)
+    product = chain([jacobian(slope, W) for slope in slopes], unit)
+    true = derivatives(state, start)
+
+    a, w = sympy.symbols("a w", real=True)
+    one_step = sympy.diff(sympy.tanh(a + w * sympy.Symbol("s")), sympy.Symbol("s")).subs(sympy.Symbol("s"), 0)
+    return Demonstration(
+        (
+            Step(
+                "One step, element by element.",
+                "∂s_{j,i}/∂s_{j−1,m} = f′(a_{j,i}) W_im",
+                r"\frac{\partial s_{j,i}}{\partial s_{j-1,m}} = f'(a_{j,i}) \, W_{im}",
+            ),
+            Step(
+                "As a matrix: row i of W scaled by f′(a_{j,i}).",
+                "∂s_j/∂s_{j−1} = diag(f′(a_j)) W",
+                r"\frac{\partial s_j}{\partial s_{j-1}} = \operatorname{diag}\bigl(f'(a_j)\bigr) W",
+            ),
+            Step(
+                "For f = tanh the slope follows from the state itself.",
+                "∂s_j/∂s_{j−1} = diag(1 − s_j²) W",
+                r"\frac{\partial s_j}{\partial s_{j-1}} = \operatorname{diag}\bigl(1 - s_j^{2}\bigr) W",
+            ),
+            Step(
+                "Chain rule; matrices do not commute, and the latest step is applied last.",
+                "∂s_t/∂s_k = diag(f′(a_t)) W · diag(f′(a_{t−1})) W ⋯ diag(f′(a_{k+1})) W",
+                r"\frac{\partial s_t}{\partial s_k} = \prod_{j=k+1}^{t} \frac{\partial s_j}{\partial s_{j-1}} = "
+                r"\operatorname{diag}\bigl(f'(a_t)\bigr) W \cdots \operatorname{diag}\bigl(f'(a_{k+1})\bigr) W",
+            ),
+            Step(
+                "With one unit, at a = 0 and w = 1: the derivative is 1, tanh(w) is 0.76.",
+                "(1 − tanh²(a)) w ≠ tanh(w)",
+                r"\bigl(1 - \tanh^{2} a\bigr) w \neq \tanh w",
+            ),
+        ),
+        (
+            identity("the product is ∂s_3/∂s_0, differentiated as it stands (n = 2, any f)", (true - product).reshape(-1)),
+            identity("tanh′ = 1 − tanh²", [one_step - (1 - sympy.tanh(a) ** 2) * w]),
+            not_identity("∏ tanh(W) is another matrix (n = 1)", one_step.subs({a: 0, w: 1}) - sympy.tanh(1)),
+        ),
+        Method.SYMBOLIC,
+        correction="slides print ∏ tanh(W): f′ is taken at a_j, not f at W, and it scales the rows of W",
+    )
+
+
+@statement(
+    "pascanu_jacobian",
+    "Which matrix is transposed",
+    "∂x_i/∂x_{i−1} = W_rec diag(σ′(x_{i−1})) for x_t = W_rec σ(x_{t−1}) + W_in u_t + b; its norm is bounded alike",
+    f"{PASCANU}, eq. 2 and 5, which print W_recᵀ diag(σ′(x_{{i−1}}))",
+)
+def pascanu_jacobian(
+    jacobian: Callable[[Array, Array], Array] = lambda W, slope: W * slope[None, :],
+) -> Demonstration:
+    """Differentiated for any σ, n = 2 and 3; the printed matrix is right only for symmetric W."""
+    import sympy
+
+    sigma, slope_of = generic("sigma"), sympy.Function("sigma_prime")
+    differences, printed, symmetric = [], [], []
+    for n in (2, 3):
+        W, x = letters("W", n, n), letters("x", n)
+        true = derivatives(W @ each(sigma, x), x)
+        slope = each(slope_of, x)
+        differences += list((true - jacobian(W, slope)).reshape(-1))
+        as_printed = true - W.T * slope[None, :]
+        printed += list(as_printed.reshape(-1))
+        mirrored = {W[i, j]: W[j, i] for i in range(n) for j in range(i)}
+        symmetric += [sympy.sympify(entry).subs(mirrored) for entry in as_printed.reshape(-1)]
+    return Demonstration(
+        (
+            Step(
+                "Differentiate element by element.",
+                "∂x_{t,i}/∂x_{t−1,m} = W_im σ′(x_{t−1,m})",
+                r"\frac{\partial x_{t,i}}{\partial x_{t-1,m}} = W_{im} \, \sigma'(x_{t-1,m})",
+            ),
+            Step(
+                "As a matrix of columns ∂/∂x_{t−1,m}: column m of W scaled by σ′(x_{t−1,m}).",
+                "∂x_t/∂x_{t−1} = W_rec diag(σ′(x_{t−1}))",
+                r"\frac{\partial x_t}{\partial x_{t-1}} = W_{\mathrm{rec}} \operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr)",
+            ),
+            Step(
+                "In the other layout the whole product is transposed, not W alone.",
+                "(∂x_t/∂x_{t−1})ᵀ = diag(σ′(x_{t−1})) W_recᵀ",
+                r"\Bigl(\frac{\partial x_t}{\partial x_{t-1}}\Bigr)^{\top} = "
+                r"\operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr) W_{\mathrm{rec}}^{\top}",
+            ),
+            Step(
+                "A matrix and its transpose have the same singular values: the bounds (6) and (7) stand.",
+                "‖W_recᵀ‖ = ‖W_rec‖ = λ₁",
+                r"\lVert W_{\mathrm{rec}}^{\top} \rVert = \lVert W_{\mathrm{rec}} \rVert = \lambda_1",
+            ),
+        ),
+        (
+            identity("W_rec diag(σ′) is the Jacobian (n = 2 and 3, any σ)", differences),
+            not_identity("W_recᵀ diag(σ′) is not", sum((entry**2 for entry in printed), sympy.Integer(0))),
+            identity("W_recᵀ diag(σ′) is, where W_rec is symmetric", symmetric),
+        ),
+        Method.SYMBOLIC,
+        correction="eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed; the norms, and so the conclusions, stand",
+    )
+
+
+# -- the bound --------------------------------------------------------------------------------------
+
+
+@statement(
+    "rnn_bound",
+    "Vanishing and exploding gradients",
+    "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖ ≤ (γσ₁)^{t−k}: γσ₁ < 1 suffices to vanish, γσ₁ > 1 is needed to explode",
+    f"{PASCANU}, §2.1, eq. 6 and 7; λ₁ there is the largest singular value σ₁ of W",
+)
+def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
+    """γ from the slopes, the bound from submultiplicativity, and the norms of products that were run."""
+    claimed = {name: one.gamma for name, one in ACTIVATIONS.items()} if gamma is None else gamma
+    bounds, worst, cases = [], 0.0, 0
+    for name in ("tanh", "sigmoid"):
+        for sigma in (0.5, 1.1, 3.0):
+            net = unrolled.network(40, 16, 8, sigma, name, seed=1)
+            norms = unrolled.log_norms(net.jacobians())
+            bound = [float(claimed[name]) * sigma] * len(norms)
+            excess = [10 ** (log - _log10(b) * lag) for lag, (log, b) in enumerate(zip(norms, bound, strict=True), 1)]
+            worst, cases = max(worst, *excess), cases + len(norms)
+            if name == "tanh":
+                lags = tuple(float(lag) for lag in range(1, len(norms) + 1))
+                bounds.append(Series(f"bound, σ₁ = {sigma}", lags, tuple(bound[0] ** lag for lag in lags), dashed=True))
+                bounds.append(Series(f"measured, σ₁ = {sigma}", lags, tuple(10**log for log in norms)))
+    return Demonstration(
+        (
+            Step(
+                "The norm of a product is at most the product of the norms.",
+                "‖∏ J_j‖ ≤ ∏ ‖J_j‖, J_j = diag(f′(a_j)) W",
+                r"\Bigl\lVert \prod_j J_j \Bigr\rVert \le \prod_j \lVert J_j \rVert, \quad "
+                r"J_j = \operatorname{diag}\bigl(f'(a_j)\bigr) W",
+            ),
+            Step(
+                "A diagonal matrix stretches no vector by more than its largest entry.",
+                "γ²‖u‖² − ‖diag(f′)u‖² = Σ_i (γ − f′_i)(γ + f′_i) u_i² ≥ 0",
+                r"\gamma^2 \lVert u \rVert^2 - \lVert \operatorname{diag}(f') u \rVert^2 = "
+                r"\sum_i (\gamma - f'_i)(\gamma + f'_i) u_i^2 \ge 0",
+            ),
+            Step(
+                "The largest slope.",
+                "tanh: f′ = 1 − s², γ = 1 at s = 0; sigmoid: f′ = s(1 − s), γ = 1/4 at s = 1/2",
+                r"\tanh' = 1 - s^2 \le 1 = \gamma, \qquad \sigma' = s(1 - s) \le \tfrac14 = \gamma",
+            ),
+            Step(
+                "W stretches no vector by more than its largest singular value.",
+                "‖J_j‖ ≤ γσ₁, so ‖∏_{j=k+1..t} J_j‖ ≤ (γσ₁)^{t−k}",
+                r"\lVert J_j \rVert \le \gamma \sigma_1 \;\Rightarrow\; "
+                r"\Bigl\lVert \prod_{j=k+1}^{t} J_j \Bigr\rVert \le (\gamma \sigma_1)^{t-k}",
+            ),
+            Step(
+                "The spectral radius ρ would not do: with f = relu, the second unit off and W as here, ρ(W) = 0 and the "
+                "product grows as c^m.",
+                "W = c(1 −1; 1 −1), D = diag(1, 0): W² = 0, (DW)^m = c^m (1 −1; 0 0)",
+                r"W = c\begin{pmatrix}1 & -1\\ 1 & -1\end{pmatrix},\; D = \operatorname{diag}(1, 0):\; W^2 = 0,\; "
+                r"(DW)^m = c^m \begin{pmatrix}1 & -1\\ 0 & 0\end{pmatrix}",
+            ),
+        ),
+        (
+            _largest_slopes(claimed),
+            _slopes_are_derivatives(),
+            _diagonal_norm(),
+            _spectral_radius_is_not_enough(),
+            close(
+                "measured norm over bound, every lag (tanh and sigmoid, σ₁ = 0.5, 1.1, 3; T = 40, n = 16)",
+                worst,
+                1 + 1e-10,
+                cases,
+            ),
+        ),
+        Method.SYMBOLIC,
+        figure=Chart("Norm of the product of Jacobians, f = tanh", "lag t − k", "‖∏ J‖₂", tuple(bounds), log_y=True),
+    )
+
+
+def _log10(x: float) -> float:
+    from math import log10
+
+    return log10(x)
+
+
+def _largest_slopes(claimed: Mapping[str, Fraction]) -> Evidence:
+    """The maximum of f′ over the range of f, where that is an interval."""
+    import sympy
+    from sympy.calculus.util import maximum
+
+    s = sympy.Symbol("s", real=True)
+    differences = []
+    for name, one in ACTIVATIONS.items():
+        if one.low is not None and one.high is not None:
+            largest = maximum(one.slope(s), s, sympy.Interval(one.low, one.high))
+            differences.append(largest - sympy.Rational(claimed[name].numerator, claimed[name].denominator))
+    return identity("γ is the maximum of f′ (tanh, sigmoid)", differences)
+
+
+def _slopes_are_derivatives() -> Evidence:
+    import sympy
+
+    a = sympy.Symbol("a", real=True)
+    sigmoid = 1 / (1 + sympy.exp(-a))
+    tanh, logistic = ACTIVATIONS["tanh"].slope, ACTIVATIONS["sigmoid"].slope
+    return identity(
+        "tanh′ = 1 − s² and sigmoid′ = s(1 − s)",
+        [sympy.diff(sympy.tanh(a), a) - tanh(sympy.tanh(a)), sympy.diff(sigmoid, a) - logistic(sigmoid)],
+    )
+
+
+def _diagonal_norm() -> Evidence:
+    import sympy
+
+    gamma = sympy.Symbol("gamma", positive=True)
+    differences = []
+    for n in (1, 2, 3, 4):
+        slope, u = letters("f", n), letters("u", n)
+        left = sum(gamma**2 * v**2 - (p * v) ** 2 for p, v in zip(slope, u, strict=True))
+        differences.append(left - sum((gamma - p) * (gamma + p) * v**2 for p, v in zip(slope, u, strict=True)))
+    return identity("γ²‖u‖² − ‖diag(f′)u‖² is a sum of terms that are not negative (n = 1 … 4)", differences)
+
+
+def _spectral_radius_is_not_enough() -> Evidence:
+    import sympy
+
+    c = sympy.Symbol("c", positive=True)
+    W = c * sympy.Matrix([[1, -1], [1, -1]])
+    D = sympy.diag(1, 0)
+    held = [*(W**2), *((D * W) ** 7 - c**7 * sympy.Matrix([[1, -1], [0, 0]]))]
+    return identity("ρ(W) = 0 and yet the product grows as c^m (m = 7)", held)
+
+
+# -- clipping ---------------------------------------------------------------------------------------
+
+
+@statement(
+    "gradient_clipping",
+    "Gradient clipping",
+    "Where ‖g‖ ≥ θ, ĝ = θ g/‖g‖ has norm θ and the direction of g; the shares of the terms of the sum stay as they are",
+    f"{PASCANU}, §3.2, Algorithm 1",
+)
+def gradient_clipping(scale: Callable[[Any, Any], Any] = lambda norm, threshold: threshold / norm) -> Demonstration:
+    """Algebra for three components; torch's own clipping; its effect on an exploding and a vanishing network."""
+    import sympy
+    import torch
+
+    g = sympy.symbols("g1:4", real=True)
+    threshold = sympy.Symbol("theta", positive=True)
+    norm = sympy.sqrt(sum(x**2 for x in g))
+    clipped = [scale(norm, threshold) * x for x in g]
+    p, q, c = sympy.symbols("p q c", positive=True)
+
+    rows, figures, errors = [], [], []
+    for label, activation, weights, sigma in (
+        ("exploding", "identity", "orthogonal", 1.3),
+        ("vanishing", "tanh", "orthogonal", 0.5),
+    ):
+        net = unrolled.network(30, 16, 8, sigma, activation, weights=weights, seed=2)
+        terms = unrolled.autograd_terms(net)[0]
+        total = terms.sum(0)
+        before = float(total.norm())
+        parameter = torch.nn.Parameter(torch.zeros_like(total))
+        parameter.grad = total.clone()
+        torch.nn.utils.clip_grad_norm_([parameter], 1.0)
+        after = float(parameter.grad.norm())
+        factor = min(1.0, float(scale(before, 1.0))) if before >= 1 else 1.0
+        # torch divides by ‖g‖ + 10⁻⁶, so that a gradient of zero is no division by zero
+        errors.append(abs(after - factor * before) / after)
+        first, last = float(terms[0].norm()), float(terms[-1].norm())
+        rows.append((label, f"{sigma}", _e(before), _e(after), _e(first / last)))
+        lags = tuple(float(lag) for lag in range(len(terms)))
+        sizes = [float(one.norm()) for one in reversed(terms)]
+        figures.append(Series(f"{label}, σ₁ = {sigma}", lags, tuple(sizes)))
+        figures.append(Series(f"{label}, clipped", lags, tuple(size * after / before for size in sizes), dashed=True))
+    columns = (
+        Column("network", "Network"),
+        Column("sigma", "σ₁"),
+        Column("before", "‖dL/dU‖"),
+        Column("after", "clipped to 1"),
+        Column("ratio", "first step's term / last step's"),
+    )
+    return Demonstration(
+        (
+            Step(
+                "The clipped gradient.",
+                "ĝ = (θ/‖g‖) g where ‖g‖ ≥ θ, else g",
+                r"\hat g = \frac{\theta}{\lVert g \rVert} g \text{ where } \lVert g \rVert \ge \theta, \text{ else } g",
+            ),
+            Step("Its norm.", "‖ĝ‖ = min(‖g‖, θ)", r"\lVert \hat g \rVert = \min(\lVert g \rVert, \theta)"),
+            Step(
+                "Every term of the sum is scaled alike: what exploded is bounded, what vanished stays vanished.",
+                "ĝ = Σ_k c g_k with one c, so ‖c g_k‖/‖c g_m‖ = ‖g_k‖/‖g_m‖",
+                r"\hat g = \sum_k c\, g_k, \quad \frac{\lVert c\,g_k \rVert}{\lVert c\,g_m \rVert} = "
+                r"\frac{\lVert g_k \rVert}{\lVert g_m \rVert}",
+            ),
+        ),
+        (
+            identity("‖ĝ‖² = θ²", [sum(x**2 for x in clipped) - threshold**2]),
+            identity(
+                "ĝ is parallel to g", [g[i] * clipped[j] - g[j] * clipped[i] for i in range(3) for j in range(i)]
+            ),
+            identity("shares of terms are kept", [c * p / (c * q) - p / q]),
+            close("torch.nn.utils.clip_grad_norm_, which divides by ‖g‖ + 10⁻⁶", max(errors), 1e-6, len(errors)),
+        ),
+        Method.SYMBOLIC,
+        tables=(Table("Clipping at θ = 1, T = 30, n = 16", columns, tuple(rows)),),
+        figure=Chart("Terms of dL/dU by lag, clipped at 1", "lag T − k", "‖term k‖", tuple(figures), log_y=True),
+    )
+
