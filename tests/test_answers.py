@@ -213,7 +213,7 @@ def test_models_lists_and_filters() -> None:
     ],
 )
 def test_agreement_at_the_printed_precision(digits: str, unit: str, derived: int, agrees: bool) -> None:
-    assert Published("m", "", "macs", digits, unit, "s").agrees(derived) is agrees
+    assert Published("m", "", "", "macs", digits, unit, "s").agrees(derived) is agrees
 
 
 def test_every_published_figure_names_a_model_a_quantity_and_a_source() -> None:

@@ -21,6 +21,7 @@ from vpcalc.symbolic import layer_on_symbols, symbols_of
 
 # Layers of this file; families that bring layers of their own test them beside the family.
 NAMES = (
+    "linear_attention",
     "msa",
     "wmsa",
     "swmsa",

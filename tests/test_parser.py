@@ -23,7 +23,10 @@ SPELLED = [
     ("4hwC^2 + 2(hw)^2C", 4 * h * w * C**2 + 2 * (h * w) ** 2 * C),
     (r"\Omega(\text{MSA}) = 4hwC^2 + 2(hw)^2C,", 4 * h * w * C**2 + 2 * (h * w) ** 2 * C),
     (r"$$\Omega(\mathrm{W\mbox{-}MSA})=4hwC^{2}+2M^{2}hwC, \tag{2}$$", 4 * h * w * C**2 + 2 * M**2 * h * w * C),
-    (r"\Omega\left(\text{W-MSA}\right) &= 4hwC^2 \\ &+ 2M^2hwC. \quad (2)", 4 * h * w * C**2 + 2 * M**2 * h * w * C),
+    (
+        r"\Omega\left(\text{W-MSA}\right) &= 4hwC^2 \\ &+ 2M^2hwC. \quad (2)",
+        4 * h * w * C**2 + 2 * M**2 * h * w * C,
+    ),
     ("Ω(MSA) = 4hwC², (1)", 4 * h * w * C**2),
     ("FLOPs(MSA) = 4hwC²", 4 * h * w * C**2),
     (r"\frac{2hwC^{2}}{R^{2}}", 2 * h * w * C**2 / R**2),
@@ -164,13 +167,14 @@ PIECES = [
 
 
 def _only_input_errors(text: str) -> None:
-    start = time.perf_counter()
+    start, said = time.perf_counter(), ""
     try:
-        assert isinstance(parse(text), Polynomial)
+        parse(text)
     except InputError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 3000
+        said = str(error)
     assert time.perf_counter() - start < 2
+    assert len(said) < 3000
+    assert "\n" not in said
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))

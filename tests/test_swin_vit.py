@@ -13,7 +13,8 @@ from vpcalc.algebra.polynomial import as_polynomial
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks import Verdict, check_model
 from vpcalc.cost import Cost, Quantity
-from vpcalc.symbolic import deviations, lattice, model_on_symbols
+from vpcalc.errors import InputError
+from vpcalc.symbolic import condition, deviations, lattice, model_on_symbols
 
 IDS = [id for id in ARCHITECTURES if ARCHITECTURES[id].family.name in ("swin", "vit", "deit")]
 
@@ -167,3 +168,29 @@ def test_stages_hold_everything_and_open_with_merging() -> None:
     shown = [(s.stage.resolution, s.stage.channels, s.stage.depth, s.stage.heads) for s in stages[:4] if s.stage]
     assert shown == [((56, 56), 96, 2, 3), ((28, 28), 192, 2, 6), ((14, 14), 384, 6, 12), ((7, 7), 768, 2, 24)]
     assert [s.children[0].name for s in stages[:4]] == ["patch_embedding"] + ["patch_merging"] * 3
+
+
+def test_a_window_may_grow_with_the_grid() -> None:
+    """M = h/8 is 16, 8, 4 and 2 on the stages of a 512 image; the closed form is then no longer linear in H."""
+    architecture = ARCHITECTURES["swin_t"]
+    config = architecture.configure({"M": "h/8"})
+    for sizes in ((512, 512), (256, 512)):
+        check("swin_t", sizes, config)
+        one_by_one = [
+            stage.children[1].children[0].tilings[0].tile
+            for stage in list(architecture.cost(sizes, config).stages())[:4]
+        ]
+        assert one_by_one == [sizes[0] // 32, sizes[0] // 64, sizes[0] // 128, sizes[0] // 256]
+    symbolic = model_on_symbols(architecture, config)
+    form = as_polynomial(symbolic.total(Quantity.MACS))
+    assert form.degree("H") == 3
+    assert form.value({"H": 512, "W": 512}) == architecture.cost((512, 512), config).total(Quantity.MACS)
+    assert condition(symbolic) == "H a multiple of 256; W a multiple of 32; W/4 a multiple of H/32"
+
+
+@pytest.mark.parametrize("window", ["q", "C/8", "h**99", "__import__('os')", "h/", "(1)", "", "-h", "h/5"])
+def test_a_window_that_is_no_number_on_the_grid_is_refused(window: str) -> None:
+    architecture = ARCHITECTURES["swin_t"]
+    with pytest.raises(InputError, match="--set M") as caught:
+        architecture.cost((224, 224), architecture.configure({"M": window}))
+    assert "\n" not in str(caught.value)

@@ -104,7 +104,8 @@ class Cost:
     """A module's cost: its own operators, its children, and how often it runs.
 
     ``tilings`` say what was padded or dropped, or has to divide; ``notes`` what else a reader of this
-    very figure should know.
+    very figure should know. ``loop`` says how many steps its module takes one after the other, which
+    matters to nobody but to those who run it: the operators' prices are of all steps.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Cost:
     tilings: tuple[Tiling, ...] = ()
     stage: Stage | None = None
     notes: tuple[str, ...] = ()
+    loop: Dim = 1
 
     def total(self, quantity: Quantity) -> Dim:
         """The whole tree in one convention."""
@@ -146,6 +148,13 @@ class Cost:
         yield self
         for child in self.children:
             yield from child.nodes()
+
+    def steps(self) -> Dim:
+        """How many times a module of the tree is run, loops and repetitions unrolled."""
+        below: Dim = 1 if self.ops else 0
+        for child in self.children:
+            below = below + child.steps()
+        return self.times * self.loop * below
 
     def stages(self) -> Iterator[Cost]:
         """The nodes that a stage table shows, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .dims import Dim, is_symbolic
 from .errors import InputError
 
 LARGEST = 1_000_000
@@ -20,4 +21,45 @@ def whole(option: str, value: object, low: int = 1, high: int = LARGEST) -> int:
     number = int(text)
     if not low <= number <= high:
         raise InputError(f"{option} {number}: must be a whole number from {low} to {high}")
+    return number
+
+
+def grid_expression(option: str, text: str) -> str:
+    """An expression of the grid such as ``h/8`` or ``2*w``, refused where it is anything else.
+
+    Raises:
+        InputError: it does not parse, or uses other symbols than h and w.
+    """
+    from .algebra.parser import parse
+
+    refusal = (
+        f"{option} {text[:40]!r}: must be a whole number, or an expression of the grid's sides h and w such as h/8"
+    )
+    try:
+        formula = parse(text)
+    except InputError:
+        raise InputError(refusal) from None
+    if not formula.symbols or formula.symbols - {"h", "w"}:
+        raise InputError(refusal)
+    return text.strip()
+
+
+def on_grid(option: str, value: int | str, h: Dim, w: Dim) -> Dim:
+    """A number as it is; an expression of the grid at the grid h x w, where it has to be whole.
+
+    Raises:
+        InputError: it is no positive whole number there.
+    """
+    if not isinstance(value, str):
+        return value
+    from .algebra.parser import parse
+
+    formula = parse(value).subs({"h": h, "w": w})
+    if is_symbolic(h) or is_symbolic(w):
+        return formula
+    number = formula.terms.get((), 0)
+    if formula.denominator != 1 or number < 1:
+        raise InputError(
+            f"{option} {value}: is {formula} on a grid of {h}x{w}; must be whole and positive on every grid"
+        )
     return number

@@ -94,11 +94,15 @@ def condition(cost: Cost, factor: int | None = None) -> str:
     by_multiple: dict[str, list[str]] = {}
     for name, step in lattice(cost).items():
         by_multiple.setdefault(_product(step, factor), []).append(name)
+    tiles: dict[
+        Polynomial, Tiling
+    ] = {}  # by how many there are: W/4 in tiles of H/32 says the same as W/8 in tiles of H/64
     for tiling in _tilings(cost):
         if not isinstance(tiling.tile, int):
-            names = by_multiple.setdefault(str(tiling.tile), [])
-            if str(tiling.size) not in names:
-                names.append(str(tiling.size))
+            tiles.setdefault(as_polynomial(tiling.size) / tiling.tile, tiling)
+    for number, tiling in tiles.items():
+        if number.symbols or number.denominator != 1:
+            by_multiple.setdefault(str(tiling.tile), []).append(str(tiling.size))
     phrases = []
     for multiple, names in by_multiple.items():
         phrases.append(f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {multiple}")

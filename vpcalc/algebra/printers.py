@@ -7,8 +7,9 @@ printer only spells it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from math import gcd
 
 from .. import symbols
@@ -18,11 +19,27 @@ _GRID = frozenset(name for pair in symbols.GRIDS for name in pair)
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """``single * brackets``: one term in front, then sums in brackets, each with its power."""
+
+    single: Polynomial
+    brackets: tuple[tuple[Polynomial, int], ...]
+
+
+Expression = Polynomial | Product
+"""What can be written: a sum of terms, or one product of sums."""
+
+Names = Mapping[str, str]
+"""Symbols that are written otherwise, by their own name; ``hw`` and ``HW`` stand for a whole grid."""
+
+
+@dataclass(frozen=True, slots=True)
 class Factor:
-    """A power of one symbol, or of a grid such as hw."""
+    """A power of one symbol, of a grid such as hw, or of a sum in brackets."""
 
     names: tuple[str, ...]
     power: int
+    inside: Polynomial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +58,29 @@ def reading_order(monomials: Iterable[Monomial]) -> list[Monomial]:
     return sorted(monomials, key=_order)
 
 
-def layout(polynomial: Polynomial) -> list[Term]:
-    """The terms in reading order."""
+def layout(expression: Expression, names: Names | None = None) -> list[Term]:
+    """The terms in reading order; a product is a single one."""
+    if isinstance(expression, Product):
+        (front,) = layout(expression.single, names)
+        behind = tuple(Factor((), power, bracket) for bracket, power in expression.brackets)
+        return [replace(front, factors=front.factors + behind)]
+    return [_renamed(term, names) if names else term for term in _terms(expression)]
+
+
+def _renamed(term: Term, names: Names) -> Term:
+    over, under = (
+        tuple(replace(factor, names=_new_names(factor.names, names)) for factor in factors)
+        for factors in (term.factors, term.under)
+    )
+    return replace(term, factors=over, under=under)
+
+
+def _new_names(old: tuple[str, ...], names: Names) -> tuple[str, ...]:
+    whole = "".join(old)
+    return (names[whole],) if whole in names else tuple(names.get(name, name) for name in old)
+
+
+def _terms(polynomial: Polynomial) -> list[Term]:
     terms = []
     for monomial in reading_order(polynomial.terms):
         number = polynomial.terms[monomial]
@@ -83,9 +121,9 @@ def _factors(powers: Monomial) -> tuple[Factor, ...]:
     return tuple(factors)
 
 
-def _join(polynomial: Polynomial, spell: Callable[[Term], str], minus: str) -> str:
+def _join(terms: Iterable[Term], spell: Callable[[Term], str], minus: str) -> str:
     parts: list[str] = []
-    for term in layout(polynomial):
+    for term in terms:
         if parts:
             parts.append(f" {minus} " if term.negative else " + ")
         elif term.negative:
@@ -99,36 +137,52 @@ def _join(polynomial: Polynomial, spell: Callable[[Term], str], minus: str) -> s
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def text(polynomial: Polynomial) -> str:
+def text(expression: Expression, names: Names | None = None) -> str:
     """Unicode text, as in ``4hwC² + 2(hw)²C``."""
-    return _join(polynomial, _text_term, "−")
+    return _join(layout(expression, names), partial(_text_term, names), "−")
 
 
-def _text_term(term: Term) -> str:
-    over = _text_product(term.number, term.factors)
+def _text_term(names: Names | None, term: Term) -> str:
+    over = _text_product(term.number, term.factors, names)
     if term.divisor == 1 and not term.under:
         return over
-    under = _text_product(term.divisor, term.under)
+    under = _text_product(term.divisor, term.under, names)
     product = (term.divisor != 1) + len(term.under) > 1 or any(f.power == 1 and f.names[1:] for f in term.under)
     return f"{over}/({under})" if product else f"{over}/{under}"
 
 
-def _text_product(number: int, factors: tuple[Factor, ...]) -> str:
-    spelled = []
+def _text_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
+    spelled = _number(number, factors)
     for factor in factors:
-        base = "".join(factor.names)
+        base = f"({text(factor.inside, names)})" if factor.inside else _run_together(_parts(factor.names), "·")
         power = "" if factor.power == 1 else str(factor.power).translate(_SUPERSCRIPT)
-        spelled.append(f"({base}){power}" if power and len(factor.names) > 1 else f"{base}{power}")
-    lead = [str(number)] if number != 1 or not factors else []
-    return _run_together(lead + spelled, "·")
+        spelled.append((_powered(factor, base, power), _is_long(factor)))
+    return _run_together(spelled, "·")
 
 
-def _run_together(parts: list[str], between: str) -> str:
+def _number(number: int, factors: tuple[Factor, ...]) -> list[tuple[str, bool]]:
+    """The number in front of a product, unless it is a 1 that can be left out."""
+    return [(str(number), False)] if number != 1 or not factors else []
+
+
+def _parts(names: tuple[str, ...], spell: Callable[[str], str] = str) -> list[tuple[str, bool]]:
+    return [(spell(name), len(name) > 1) for name in names]
+
+
+def _is_long(factor: Factor) -> bool:
+    return any(len(name) > 1 for name in factor.names)
+
+
+def _powered(factor: Factor, base: str, power: str) -> str:
+    """The base with its power; a grid, several names, gets brackets."""
+    return f"({base}){power}" if power and len(factor.names) > 1 else f"{base}{power}"
+
+
+def _run_together(parts: Iterable[tuple[str, bool]], between: str) -> str:
     """Letters stand side by side; names of several letters are set apart so that they can be read."""
     product = ""
     apart = False
-    for part in parts:
-        long = "_" in part
+    for part, long in parts:
         product += between + part if product and (long or apart) else part
         apart = long
     return product
@@ -137,24 +191,25 @@ def _run_together(parts: list[str], between: str) -> str:
 # -- LaTeX ------------------------------------------------------------------------------------------
 
 
-def latex(polynomial: Polynomial) -> str:
+def latex(expression: Expression, names: Names | None = None) -> str:
     """LaTeX math, without delimiters."""
-    return _join(polynomial, lambda term: _tex_term(term), "-")
+    return _join(layout(expression, names), partial(_tex_term, names), "-")
 
 
-def _tex_term(term: Term) -> str:
-    over = _tex_product(term.number, term.factors)
+def _tex_term(names: Names | None, term: Term) -> str:
+    over = _tex_product(term.number, term.factors, names)
     if term.divisor == 1 and not term.under:
         return over
-    return rf"\frac{{{over}}}{{{_tex_product(term.divisor, term.under)}}}"
+    return rf"\frac{{{over}}}{{{_tex_product(term.divisor, term.under, names)}}}"
 
 
-def _tex_product(number: int, factors: tuple[Factor, ...]) -> str:
-    spelled = [str(number)] if number != 1 or not factors else []
+def _tex_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
+    spelled = _number(number, factors)
     for factor in factors:
-        base = "".join(_tex_name(name) for name in factor.names)
+        grid = _run_together(_parts(factor.names, _tex_name), r" \, ")
+        base = f"({latex(factor.inside, names)})" if factor.inside else grid
         power = "" if factor.power == 1 else f"^{{{factor.power}}}"
-        spelled.append(f"({base}){power}" if power and len(factor.names) > 1 else f"{base}{power}")
+        spelled.append((_powered(factor, base, power), _is_long(factor)))
     return _run_together(spelled, r" \, ")
 
 
@@ -163,30 +218,47 @@ def _tex_name(name: str) -> str:
     if known is not None and known.latex:
         return known.latex
     base, _, index = name.partition("_")
-    return f"{base}_{{{index}}}" if index else base
+    spelled = _tex_word(base)
+    return f"{spelled}_{{{_tex_word(index)}}}" if index else spelled
+
+
+def _tex_word(word: str) -> str:
+    if word in _GREEK:
+        return rf"\{_GREEK[word]}"
+    return rf"\text{{{word}}}" if len(word) > 1 and not word.isdecimal() else word
+
+
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi "
+        "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split(),
+        strict=True,
+    )
+)
 
 
 # -- Typst ------------------------------------------------------------------------------------------
 
 
-def typst(polynomial: Polynomial) -> str:
+def typst(expression: Expression, names: Names | None = None) -> str:
     """Typst math, without dollar signs. Letters are set apart: Typst reads ``hw`` as one name."""
-    return _join(polynomial, _typst_term, "-")
+    return _join(layout(expression, names), partial(_typst_term, names), "-")
 
 
-def _typst_term(term: Term) -> str:
-    over = _typst_product(term.number, term.factors)
+def _typst_term(names: Names | None, term: Term) -> str:
+    over = _typst_product(term.number, term.factors, names)
     if term.divisor == 1 and not term.under:
         return over
-    return f"({over}) / ({_typst_product(term.divisor, term.under)})"
+    return f"({over}) / ({_typst_product(term.divisor, term.under, names)})"
 
 
-def _typst_product(number: int, factors: tuple[Factor, ...]) -> str:
-    spelled = [str(number)] if number != 1 or not factors else []
+def _typst_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
+    spelled = [part for part, _ in _number(number, factors)]
     for factor in factors:
-        base = " ".join(_typst_name(name) for name in factor.names)
-        power = "" if factor.power == 1 else f"^{factor.power}"
-        spelled.append(f"({base}){power}" if power and len(factor.names) > 1 else f"{base}{power}")
+        grid = " ".join(_typst_name(name) for name in factor.names)
+        base = f"({typst(factor.inside, names)})" if factor.inside else grid
+        spelled.append(_powered(factor, base, "" if factor.power == 1 else f"^{factor.power}"))
     return " ".join(spelled)
 
 
@@ -195,34 +267,45 @@ def _typst_name(name: str) -> str:
     if known is not None and known.typst:
         return known.typst
     base, _, index = name.partition("_")
-    return f'{base}_"{index}"' if index else base
+    spelled = _typst_word(base)
+    return f"{spelled}_{_typst_word(index)}" if index else spelled
+
+
+def _typst_word(word: str) -> str:
+    return f'"{word}"' if len(word) > 1 and not word.isdecimal() else word
 
 
 # -- MathML -----------------------------------------------------------------------------------------
 
 
-def mathml(polynomial: Polynomial) -> str:
+def mathml(expression: Expression, names: Names | None = None) -> str:
     """Presentation MathML, a whole ``<math>`` element."""
+    return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{_mathml_sum(expression, names)}</math>'
+
+
+def _mathml_sum(expression: Expression, names: Names | None) -> str:
     cells: list[str] = []
-    for term in layout(polynomial):
+    for term in layout(expression, names):
         if cells:
             cells.append("<mo>−</mo>" if term.negative else "<mo>+</mo>")
         elif term.negative:
             cells.append("<mo>−</mo>")
-        over = _mathml_product(term.number, term.factors)
+        over = _mathml_product(term.number, term.factors, names)
         if term.divisor == 1 and not term.under:
             cells.append(over)
         else:
-            cells.append(f"<mfrac>{over}{_mathml_product(term.divisor, term.under)}</mfrac>")
+            cells.append(f"<mfrac>{over}{_mathml_product(term.divisor, term.under, names)}</mfrac>")
     body = "".join(cells) or "<mn>0</mn>"
-    return f'<math xmlns="http://www.w3.org/1998/Math/MathML"><mrow>{body}</mrow></math>'
+    return f"<mrow>{body}</mrow>"
 
 
-def _mathml_product(number: int, factors: tuple[Factor, ...]) -> str:
-    cells = [f"<mn>{number}</mn>"] if number != 1 or not factors else []
+def _mathml_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
+    cells = [f"<mn>{part}</mn>" for part, _ in _number(number, factors)]
     for factor in factors:
         base = "".join(_mathml_name(name) for name in factor.names)
-        if len(factor.names) > 1 and factor.power != 1:
+        if factor.inside:
+            base = f"<mrow><mo>(</mo>{_mathml_sum(factor.inside, names)}<mo>)</mo></mrow>"
+        elif len(factor.names) > 1 and factor.power != 1:
             base = f"<mrow><mo>(</mo>{base}<mo>)</mo></mrow>"
         cells.append(base if factor.power == 1 else f"<msup>{base}<mn>{factor.power}</mn></msup>")
     return f"<mrow>{''.join(cells)}</mrow>"
@@ -236,45 +319,52 @@ def _mathml_name(name: str) -> str:
 # -- Python -----------------------------------------------------------------------------------------
 
 
-def python(polynomial: Polynomial) -> str:
+def python(expression: Expression, names: Names | None = None) -> str:
     """An expression in Python's own integers: exact at every point of the lattice.
 
-    Divisions are gathered into one floor division, which is exact because the sum is whole there
+    Divisions are gathered into one floor division, which is exact because the whole is whole there
     even where its terms are not.
     """
+    divisor = _common_divisor(expression)
+    if isinstance(expression, Product):
+        whole: Expression = Product(expression.single * divisor, expression.brackets)
+    else:
+        whole = expression * divisor
+    spelled = _join(layout(whole, names), partial(_python_term, names), "-")
+    if divisor == 1:
+        return spelled
+    under = _python_term(names, layout(divisor, names)[0])
+    simple = "*" not in under.replace("**", "")
+    return f"({spelled})//{under}" if simple else f"({spelled})//({under})"
+
+
+def _common_divisor(expression: Expression) -> Polynomial:
+    """The smallest term that leaves no division when it is multiplied in."""
+    terms = expression.single if isinstance(expression, Product) else expression
     lows: dict[str, int] = {}
-    for monomial in polynomial.terms:
+    for monomial in terms.terms:
         for name, power in monomial:
             lows[name] = min(lows.get(name, 0), power)
     under = tuple(sorted((name, -low) for name, low in lows.items() if low < 0))
-    divisor = Polynomial({under: polynomial.denominator})
-    whole = _join(polynomial * divisor, _python_term, "-")
-    if divisor == 1:
-        return whole
-    spelled = _python_term(layout(divisor)[0])
-    simple = "*" not in spelled.replace("**", "")
-    return f"({whole})//{spelled}" if simple else f"({whole})//({spelled})"
+    return Polynomial({under: terms.denominator})
 
 
-def _python_term(term: Term) -> str:
-    spelled = [str(term.number)] if term.number != 1 or not term.factors else []
+def _python_term(names: Names | None, term: Term) -> str:
+    spelled = [part for part, _ in _number(term.number, term.factors)]
     for factor in term.factors:
-        base = "*".join(factor.names)
-        if factor.power == 1:
-            spelled.append(base)
-        else:
-            spelled.append(f"({base})**{factor.power}" if len(factor.names) > 1 else f"{base}**{factor.power}")
+        base = f"({python(factor.inside, names)})" if factor.inside else "*".join(factor.names)
+        spelled.append(_powered(factor, base, "" if factor.power == 1 else f"**{factor.power}"))
     return "*".join(spelled)
 
 
-PRINTERS: dict[str, Callable[[Polynomial], str]] = {
+PRINTERS: dict[str, Callable[..., str]] = {
     "text": text,
     "latex": latex,
     "typst": typst,
     "mathml": mathml,
     "python": python,
 }
-"""The spellings by name."""
+"""The spellings by name: each takes an expression and, if need be, other names for its symbols."""
 
 
 def _known(name: str) -> symbols.Symbol | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -34,7 +34,8 @@ class FormulaCheck(Result):
     """A formula as it was given, the derived one, and where they differ.
 
     ``ours`` and ``theirs`` are in the same convention. ``sources`` says for each monomial of ours which operators
-    contribute how much of it.
+    contribute how much of it. ``multiple`` is the factor between the two, where there is one; ``without`` are the
+    sets of operators that the given formula leaves out, where that explains all of the difference.
     """
 
     text: str
@@ -46,7 +47,7 @@ class FormulaCheck(Result):
     sources: Mapping[Polynomial, tuple[tuple[str, Polynomial], ...]]
     notes: tuple[str, ...] = ()
     multiple: Polynomial | None = None
-    without: tuple[str, ...] = ()
+    without: tuple[tuple[str, ...], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -88,7 +89,7 @@ class FormulaCheck(Result):
                 for d in self.differences
             ],
             "multiple": None if self.multiple is None else Form(self.multiple).to_dict(),
-            "without": list(self.without),
+            "without": [list(labels) for labels in self.without],
             "notes": list(self.notes),
         }
 
@@ -170,7 +171,7 @@ def check_formula(
     multiple = _multiple(ours, theirs)
     without = _without(derived, theirs) if multiple is None and ours != theirs else ()
     if without:
-        notes.append(f"equal to the derived form without {', '.join(without)}")
+        notes.append(f"equal to the derived form without {'; or without '.join(map(', '.join, without[:SHOWN]))}")
     if multiple is not None:
         notes.append(_in_words(multiple, counted, convention))
     elif strange := sorted(theirs.symbols - ours.symbols):
@@ -219,17 +220,18 @@ def _in_words(multiple: Polynomial, quantity: Quantity, convention: str) -> str:
     return f"exactly {multiple} times the derived form"
 
 
-def _without(derived: Formula, theirs: Polynomial) -> tuple[str, ...]:
-    """The fewest operators without which the derived form is the given one; of a layer, not of a whole model."""
+def _without(derived: Formula, theirs: Polynomial) -> tuple[tuple[str, ...], ...]:
+    """The fewest operators without which the derived form is the given one, in all ways, for a layer."""
     steps = derived.steps()
     if derived.name not in LAYERS or not theirs:
         return ()
     missing = derived.form.polynomial - theirs
     for count in range(1, len(steps)):
-        for left_out in combinations(steps, count):
-            total = as_polynomial(0)
-            for _, _, _, term in left_out:
-                total = total + term
-            if total == missing:
-                return tuple(op.label for _, op, _, _ in left_out)
+        fitting = [some for some in combinations(steps, count) if _added(step[3] for step in some) == missing]
+        if fitting:
+            return tuple(tuple(op.label for _, op, _, _ in some) for some in fitting)
     return ()
+
+
+def _added(terms: Iterable[Polynomial]) -> Polynomial:
+    return sum(terms, as_polynomial(0))

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..algebra.crossover import crossing
-from ..algebra.polynomial import Polynomial, as_polynomial
+from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, layer_on_symbols, symbols_of
+from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, symbols_of
 from .result import Result
 from .verdicts import report_dict, verdict
 
@@ -186,6 +186,7 @@ def compare(
     heads: object = None,
     k: object = 3,
     r: object = 4,
+    chunk: object = None,
     batch: object = 1,
     dtype: str = "float32",
     rows: Iterable[str] | None = None,
@@ -202,6 +203,7 @@ def compare(
         heads: attention heads; C/32 where that is whole, else 1.
         k: kernel side of convolutions, where such a row is asked for.
         r: expansion of feed-forward layers, where such a row is asked for.
+        chunk: tokens of a chunk (chunkwise retention); 512, or the grid's tokens where these are fewer.
         batch: images.
         dtype: element type of the attention maps, for their bytes.
         rows: ids of the layers to compare; :data:`ROWS` if None.
@@ -211,7 +213,8 @@ def compare(
         InputError: a value is not usable; the message says which and what is allowed.
     """
     width = whole("--C", C)
-    shorter = min(whole("--h", h, high=SIDE), whole("--w", w, high=SIDE))
+    sides = (whole("--h", h, high=SIDE), whole("--w", w, high=SIDE))
+    shorter, tokens = min(sides), sides[0] * sides[1]
     inputs: dict[str, Any] = {
         "h": whole("--h", h, high=SIDE),
         "w": whole("--w", w, high=SIDE),
@@ -222,6 +225,7 @@ def compare(
         "heads": _heads(heads, width),
         "k": whole("--k", k, high=SIDE),
         "r": whole("--r", r),
+        "chunk": min(512, tokens) if chunk is None else whole("--chunk", chunk),
         "batch": whole("--batch", batch),
         "dtype": dtype,
     }
@@ -231,7 +235,7 @@ def compare(
     if "sra" in ids and inputs["R"] > shorter:
         raise InputError(f"--R {inputs['R']}: larger than the grid; must be from 1 to {shorter}")
     costs = {id: LAYERS[id].build(**LAYERS[id].pick(_dims(inputs))) for id in ids}
-    symbolic = {id: layer_on_symbols(id) for id in dict.fromkeys(("msa", *ids))}
+    symbolic = {id: _on_symbols(id) for id in dict.fromkeys(("msa", *ids))}
     baseline = _msa_macs(inputs)
     result = Comparison(
         inputs,
@@ -252,7 +256,18 @@ def compare(
 
 
 def _dims(inputs: dict[str, Any]) -> dict[str, int]:
-    return {name: value for name, value in inputs.items() if name != "dtype"}
+    """Every dimension that a row may ask for: the options, and the grid read as a sequence."""
+    given = {name: value for name, value in inputs.items() if name != "dtype"}
+    tokens = inputs["h"] * inputs["w"]
+    return {**given, "N": tokens, "T": tokens, "d": inputs["C"], "n": inputs["C"]}
+
+
+def _on_symbols(id: str, **fixed: Any) -> Cost:
+    """A layer with a symbol for each dimension of the grid; a sequence layer runs over its hw tokens."""
+    h, w, C = (symbol(name) for name in ("h", "w", "C"))
+    as_sequence = {"N": h * w, "T": h * w, "d": C, "n": C}
+    dims = {name: as_sequence.get(name, own) for name, own in symbols_of(id).items()}
+    return LAYERS[id].build(**{**dims, **fixed})
 
 
 def _heads(heads: object, C: int) -> int:
@@ -277,14 +292,14 @@ def _row_ids(rows: Iterable[str] | None) -> tuple[str, ...]:
     return ids
 
 
-_GIVEN = {"h", "w", "C", "M", "R", "P", "heads", "k", "r"}
+_GIVEN = {"h", "w", "C", "M", "R", "P", "heads", "k", "r", "chunk", "N", "T", "d", "n"}
 
 
 def _at_ratio_one(id: str, inputs: dict[str, Any]) -> Cost | None:
     """SRA with R = 1 has no reduction at all: another regime, with a form of its own."""
     if id != "sra" or inputs["R"] != 1:
         return None
-    return LAYERS[id].build(**{**symbols_of(id), "R": 1})
+    return _on_symbols(id, R=1)
 
 
 def _msa_macs(inputs: dict[str, Any]) -> int:
@@ -301,7 +316,10 @@ def _crossovers(symbolic: dict[str, Cost], ids: tuple[str, ...], values: dict[st
     for id in ids:
         distinct.setdefault(forms[id], id)
     names = list(distinct.values())
-    pairs += [(a, forms[a], b, forms[b]) for index, a in enumerate(names) for b in names[index + 1 :]]
+    for index, a in enumerate(names):
+        # Every row against the first; the rest among themselves only where they are the usual few.
+        others = [b for b in names[index + 1 :] if index == 0 or (a in ROWS and b in ROWS)]
+        pairs += [(a, forms[a], b, forms[b]) for b in others]
     found = []
     for a, first, b, second in pairs:
         cross = crossing(first, second, values)

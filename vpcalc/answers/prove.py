@@ -13,11 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .. import __version__
+from ..algebra.parser import parse
 from ..checks.claims import CLAIMS, Claim, select
 from ..checks.proof import Finding, Outcome
 from ..errors import InputError
 from ..inputs import whole
 from ..report import Column, Kind, Table
+from ..symbolic import Form
 from .result import Result
 
 JOBS = 1024
@@ -89,7 +91,7 @@ class Proofs(Result):
                 proof.claim.id,
                 proof.claim.statement,
                 proof.outcome.verdict.value,
-                proof.outcome.recovered,
+                _cell(proof.outcome.recovered),
                 proof.outcome.method,
                 proof.outcome.points,
                 proof.outcome.held_out,
@@ -104,6 +106,29 @@ class Proofs(Result):
     def _tally(self) -> str:
         verdicts = [proof.outcome.verdict for proof in self.proofs]
         return ", ".join(f"{n} {finding.value}" for finding in Finding if (n := verdicts.count(finding)))
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A formula cell that holds words."""
+
+    text: str
+
+    @property
+    def latex(self) -> str:
+        """LaTeX math."""
+        return rf"\text{{{self.text}}}"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _cell(recovered: str) -> Form | Words:
+    """A closed form is set as one; whatever else a claim found, such as ⌈h/M⌉, as it stands."""
+    try:
+        return Form(parse(recovered))
+    except InputError:
+        return Words(recovered)
 
 
 Progress = Callable[[int, int, Proof], None]

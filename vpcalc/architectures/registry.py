@@ -10,7 +10,7 @@ from ..catalog import Catalog
 from ..cost import Cost
 from ..dims import Dim
 from ..errors import InputError, unknown
-from ..inputs import whole
+from ..inputs import grid_expression, whole
 
 IMAGE = ("H", "W")
 TOKENS = ("N",)
@@ -39,6 +39,8 @@ class Family:
     meanings: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     check: Callable[[Mapping[str, Any]], None] | None = None
+    expressions: frozenset[str] = frozenset()
+    """Settings that may be an expression of the grid, such as ``M=h/8``."""
     facts: Callable[..., Mapping[str, Dim]] | None = None
     """``facts(*sizes, **config)``: what else is worth knowing, by name, such as sequential operations."""
 
@@ -64,7 +66,10 @@ class Architecture:
         for name, value in changes.items():
             if name not in config:
                 raise unknown(f"setting of {self.id}", name, config)
-            config[name] = read_setting(name, value, config[name], self.family.choices.get(name))
+            if name in self.family.expressions and not str(value).strip().isdecimal():
+                config[name] = grid_expression(f"--set {name}", str(value))
+            else:
+                config[name] = read_setting(name, value, config[name], self.family.choices.get(name))
         if self.family.check is not None:
             self.family.check(config)
         return config

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..cost import Cost, Stage
+from ..cost import Cost, Stage, Tiling
 from ..dims import Dim, ceil_div, is_symbolic
 from ..errors import InputError
+from ..inputs import on_grid
 from ..layers.embedding import classification_head, patch_embedding, patch_merging
 from ..layers.feedforward import token_feed_forward
 from ..layers.windows import shifted_window_attention, window_attention
@@ -22,13 +23,16 @@ def swin(
     C: Dim,
     depths: tuple[int, ...],
     heads: tuple[int, ...],
-    M: Dim,
+    M: Dim | str,
     P: Dim,
     r: Dim,
     classes: Dim,
     batch: Dim = 1,
 ) -> Cost:
-    """Stages of window attention; each but the first opens with patch merging (Figure 3)."""
+    """Stages of window attention; each but the first opens with patch merging (Figure 3).
+
+    M may be an expression of a stage's grid, ``"h/8"``: then the window grows with the resolution.
+    """
     h, w = ceil_div(H, P), ceil_div(W, P)
     opening = patch_embedding(H, W, C, P, batch=batch, norm=True)
     stages = []
@@ -36,8 +40,16 @@ def swin(
         if number > 1:
             opening = patch_merging(h, w, C, batch=batch)
             h, w, C = ceil_div(h, 2), ceil_div(w, 2), 2 * C
-        blocks = _blocks(h, w, C, depth, a, M, r, batch)
-        stages.append(Cost(f"stage {number}", children=(opening, *blocks), stage=Stage((h, w), C, depth, a)))
+        window = on_grid("--set M", M, h, w)
+        blocks = _blocks(h, w, C, depth, a, window, r, batch)
+        stages.append(
+            Cost(
+                f"stage {number}",
+                children=(opening, *blocks),
+                tilings=(Tiling(1, window, "window"),),
+                stage=Stage((h, w), C, depth, a),
+            )
+        )
     head = Cost(
         "head",
         (layer_norm("norm", batch * h * w, C),),
@@ -81,12 +93,13 @@ SWIN = Family(
         "C": "channels of the first stage",
         "depths": "blocks of each stage",
         "heads": "attention heads of each stage",
-        "M": "window side in tokens",
+        "M": "window side in tokens, or an expression of the stage's grid such as h/8",
         "P": "patch side in pixels",
         "r": "feed-forward expansion",
         "classes": "outputs of the head",
     },
     check=_check,
+    expressions=frozenset({"M"}),
 )
 
 for _id, _C, _depths, _heads, _M, _size, _alias in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from ..cost import Cost, Quantity
 
 if TYPE_CHECKING:
     from ..counters import Counts
+    from ..reference import Witness
 
 HIDES_PRODUCTS = frozenset(
     {
@@ -134,10 +135,16 @@ def check_model(
     return _witnessed(cost, lambda: MODEL_WITNESSES[family](sizes, config, batch))
 
 
-def _witnessed(cost: Cost, make: Any) -> Report:
-    largest = max((cost_of for op, _ in cost.walk() for cost_of in (op.activations, op.params)), default=0)
+STEPS = 20_000
+"""How many modules a witness may run, one after the other: some half a minute of tracing."""
+
+
+def _witnessed(cost: Cost, make: Callable[[], Witness]) -> Report:
+    largest = max((elements for op, _ in cost.walk() for elements in (op.activations, op.params)), default=0)
     if largest * 8 >= 2**63:
         return Report(reason=f"not run: a tensor of {largest:,} elements is beyond what torch can address")
+    if cost.steps() > STEPS:
+        return Report(reason=f"not run: the module would take {cost.steps():,} steps, one by one")
     import torch
 
     from ..counters.fvcore import count

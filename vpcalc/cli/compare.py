@@ -30,6 +30,9 @@ def compare(
     ] = None,
     k: Annotated[str, typer.Option("--k", help="Kernel side, for convolution rows.", metavar="TOKENS")] = "3",
     r: Annotated[str, typer.Option("--r", help="Expansion, for feed-forward rows.", metavar="RATIO")] = "4",
+    chunk: Annotated[
+        str | None, typer.Option("--chunk", help="Tokens of a chunk, for chunkwise retention.", metavar="TOKENS")
+    ] = None,
     batch: Annotated[str, typer.Option("--batch", help="Images.", metavar="IMAGES")] = "1",
     dtype: Annotated[str, typer.Option("--dtype", help="Element type of the attention maps.")] = "float32",
     rows: Annotated[
@@ -47,7 +50,9 @@ def compare(
     from ..answers.compare import compare as ask
 
     ids = None if rows is None else [id.strip() for id in rows.split(",") if id.strip()]
-    result = ask(h, w, C, M, R=R, P=P, heads=heads, k=k, r=r, batch=batch, dtype=dtype, rows=ids, check=False)
+    result = ask(
+        h, w, C, M, R=R, P=P, heads=heads, k=k, r=r, chunk=chunk, batch=batch, dtype=dtype, rows=ids, check=False
+    )
     if check and format is Format.TABLE and output is None and sys.stdout.isatty():
         result = _filling_in(result, exact)
         show(result.tables()[1:], exact)

@@ -22,6 +22,7 @@ from .convolution import (
 )
 from .embedding import class_token, classification_head, patch_embedding, patch_merging, position_embedding
 from .feedforward import feed_forward
+from .linear_attention import linear_attention
 from .overlapping import convolutional_feed_forward, overlap_patch_embedding
 from .recurrence import gru_cell, lstm_cell, recurrent, recurrent_gru, recurrent_lstm, rnn_cell
 from .reduction import linear_spatial_reduction_attention, spatial_reduction_attention
@@ -53,6 +54,7 @@ __all__ = [
     "feed_forward",
     "global_convolution",
     "gru_cell",
+    "linear_attention",
     "linear_spatial_reduction_attention",
     "lstm_cell",
     "multi_head_attention",

@@ -76,8 +76,8 @@ def recurrent(
     """
     products = _products(cell, batch * T, d, n, bias)
     if not bidirectional:
-        return Cost(f"{cell} layer", products)
-    return Cost(f"{cell} layer", children=(Cost("forward", products), Cost("backward", products)))
+        return Cost(f"{cell} layer", products, loop=T)
+    return Cost(f"{cell} layer", children=(Cost("forward", products), Cost("backward", products)), loop=T)
 
 
 @layer("recurrent_lstm", "LSTM layer", "Hochreiter & Schmidhuber 1997; torch.nn.LSTM")

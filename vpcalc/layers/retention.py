@@ -82,13 +82,15 @@ def token_retention(
     """Retention over N tokens in one of the :data:`FORMS`; ``chunk`` matters to the chunkwise form alone."""
     d = head_width(C, heads)
     tilings: tuple[Tiling, ...] = ()
+    steps: Dim = 1
     mixing: tuple[Op, ...]
     if form == "chunkwise":
         tilings = (Tiling(chunk, N, "chunk"),)
-        chunks = ceil_div(N, chunk)
-        N = chunks * chunk
-        mixing = _by_chunk(batch * chunks, heads, chunk, d)
+        steps = ceil_div(N, chunk)
+        N = steps * chunk
+        mixing = _by_chunk(batch * steps, heads, chunk, d)
     elif form == "recurrent":
+        steps = N
         mixing = _by_token(batch * N, heads, d)
     else:
         mixing = scaled_dot_product(batch, heads, N, N, d, 2 * d)
@@ -105,6 +107,7 @@ def token_retention(
             linear("out", rows, 2 * C, C, bias=False),
         ),
         tilings=tilings,
+        loop=steps,
     )
 
 

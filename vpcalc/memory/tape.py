@@ -107,7 +107,10 @@ class Tape:
 
     @contextmanager
     def inside(self, name: str) -> Iterator[None]:
-        """Within it, a submodule runs."""
+        """Within it, a submodule runs; the whole network has no name."""
+        if not name:
+            yield
+            return
         self._path.append(name)
         try:
             yield

@@ -210,7 +210,7 @@ class Tensor:
 
     def __truediv__(self, other: Operand) -> Tensor:
         if not isinstance(other, Tensor):
-            return elementwise("div", self, other)
+            return elementwise("div", self, item=promoted(self, 1.0))
         saves: Saves = (("left", self),) if other.learns else ()
         return elementwise("div", self, other, saves=(*saves, ("right", other)))
 
@@ -219,9 +219,10 @@ class Tensor:
 
         return matmul(self, other)
 
-    def compared(self, other: Operand) -> Tensor:
-        """Of which elements something holds."""
+    def __lt__(self, other: Operand) -> Tensor:
         return elementwise("compare", self, other, item=BOOL)
+
+    __gt__ = __ge__ = __lt__
 
 
 def _is_rest(size: Any) -> bool:

@@ -15,6 +15,7 @@ from . import (  # noqa: F401
     embedding,
     exfuse,
     feedforward,
+    linear_attention,
     pvt,
     pvt_v2,
     recurrence,

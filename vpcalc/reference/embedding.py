@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from .registry import Witness, layer_witness
 
 
+def padded(x: Tensor, widths: tuple[int, ...]) -> Tensor:
+    """Zeros around it where there is something to add; ``F.pad`` copies even where there is not."""
+    return F.pad(x, widths) if any(int(width) for width in widths) else x
+
+
 class PatchEmbedding(nn.Module):
     """Image (batch, c, H, W) to grid (batch, h, w, C); padded right and bottom to whole patches."""
 
@@ -20,7 +25,7 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         _, _, H, W = image.shape
-        grid = self.proj(F.pad(image, (0, -W % self.P, 0, -H % self.P))).permute(0, 2, 3, 1)
+        grid = self.proj(padded(image, (0, -W % self.P, 0, -H % self.P))).permute(0, 2, 3, 1)
         return grid if self.norm is None else self.norm(grid)
 
 
@@ -34,7 +39,7 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         _, h, w, _ = x.shape
-        x = F.pad(x, (0, 0, 0, w % 2, 0, h % 2))
+        x = padded(x, (0, 0, 0, w % 2, 0, h % 2))
         corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return self.reduction(self.norm(torch.cat(corners, dim=-1)))
 

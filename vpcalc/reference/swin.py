@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..inputs import on_grid
 from .embedding import PatchEmbedding, PatchMerging
 from .feedforward import FeedForward
 from .registry import Witness, model_witness
@@ -30,7 +31,10 @@ class SwinBlock(nn.Module):
 
 
 class Swin(nn.Module):
-    """Image (batch, 3, H, W) to (batch, classes), made for one input size."""
+    """Image (batch, 3, H, W) to (batch, classes), made for one input size.
+
+    M may be an expression of each stage's grid, such as ``"h/8"``.
+    """
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class Swin(nn.Module):
         C: int,
         depths: tuple[int, ...],
         heads: tuple[int, ...],
-        M: int,
+        M: int | str,
         P: int,
         r: int,
         classes: int,
@@ -51,7 +55,8 @@ class Swin(nn.Module):
             if stage:
                 stages.append(PatchMerging(C))
                 h, w, C = (h + 1) // 2, (w + 1) // 2, 2 * C
-            stages += [SwinBlock(h, w, C, a, M, r, shift=block % 2 == 1) for block in range(depth)]
+            window = on_grid("M", M, h, w)
+            stages += [SwinBlock(h, w, C, a, window, r, shift=block % 2 == 1) for block in range(depth)]
         self.stages = nn.Sequential(*stages)
         self.norm = nn.LayerNorm(C)
         self.head = nn.Linear(C, classes)

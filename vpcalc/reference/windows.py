@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import SelfAttention
+from .embedding import padded
 from .registry import Witness, layer_witness
 
 
@@ -74,7 +74,7 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         _, h, w, _ = x.shape
         bottom, right = self.padding
-        x = F.pad(x, (0, 0, 0, right, 0, bottom))
+        x = padded(x, (0, 0, 0, right, 0, bottom))
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
         tokens = to_windows(x, self.M)

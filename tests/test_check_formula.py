@@ -1,0 +1,163 @@
+"""A reader's formula against the derived one: equal, or the terms that differ and where they come from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from vpcalc import check_formula
+from vpcalc.algebra.printers import PRINTERS
+from vpcalc.answers.formula import formula
+from vpcalc.errors import InputError
+from vpcalc.layers import LAYERS
+
+from .conftest import Run
+
+EQUAL = [
+    ("4*h*w*C^2 + 2*(h*w)^2*C", "msa", {}),
+    (r"\Omega(\text{MSA}) = 4hwC^2 + 2(hw)^2C, (1)", "msa", {}),
+    (r"\Omega(\text{W-MSA}) = 4hwC^2 + 2M^2hwC", "wmsa", {}),
+    ("4NC² + 2N²C", "msa", {}),
+    ("4nd^2 + 2n^2d", "msa", {"rename": {"n": "hw", "d": "C"}}),
+    ("4hwc² + 2(hw)²c", "msa", {"rename": {"c": "C"}}),
+    ("2hwC^2 + \\frac{2hwC^2}{R^2} + hwC^2 + \\frac{2h^2w^2C}{R^2}", "sra", {}),
+    ("8hwC^2 + 4(hw)^2C", "msa", {"convention": "flops"}),
+    ("8hwC^2 + 4(hw)^2C", "msa", {"quantity": "flops"}),
+    ("4C^2 + 4C", "msa", {"quantity": "params"}),
+    ("heads*(hw)^2", "msa", {"quantity": "attention_elements"}),
+    ("C*classes + classes", "head", {"quantity": "params"}),
+    ("89481HW + 768000", "swin_t", {}),
+    ("89481*H*W + 768000", "swin_tiny_patch4_window7_224", {}),
+    ("28288354", "swin_t", {"quantity": "params"}),
+]
+
+
+@pytest.mark.parametrize(("text", "against", "more"), EQUAL, ids=[text for text, *_ in EQUAL])
+def test_equal(text: str, against: str, more: dict[str, object]) -> None:
+    result = check_formula(text, against, **more)  # type: ignore[arg-type]
+    assert result.ok, result.differences
+    assert (result.verdict, result.differences, result.multiple) == ("equal", (), None)
+
+
+@pytest.mark.parametrize("id", list(LAYERS))
+@pytest.mark.parametrize("quantity", ["macs", "params", "activations", "fvcore"])
+def test_every_derived_form_equals_itself_in_every_spelling(id: str, quantity: str) -> None:
+    derived = formula(id, quantity=quantity)
+    for spelling in ("text", "latex", "python"):
+        assert check_formula(derived.spell(spelling), id, quantity).ok, (spelling, PRINTERS[spelling])
+
+
+def test_terms_that_differ_are_named_with_their_operators() -> None:
+    result = check_formula("3hwC^2 + 2(hw)^2C + h", "msa")
+    assert not result.ok
+    first, second = (difference for difference in result.to_dict()["differences"])
+    assert first["term"]["text"] == "hwC²"
+    assert (first["given"]["text"], first["derived"]["text"], first["delta"]["text"]) == (
+        "3hwC²",
+        "4hwC²",
+        "−hwC²",
+    )
+    assert first["from"] == [
+        {"operator": "qkv", "amount": {"text": "3hwC²", "latex": "3hwC^{2}", "python": "3*h*w*C**2"}},
+        {"operator": "proj", "amount": {"text": "hwC²", "latex": "hwC^{2}", "python": "h*w*C**2"}},
+    ]
+    assert (second["term"]["text"], second["from"]) == ("h", [])
+    assert "3hwC² should be 4hwC²; h does not belong" in result.tables()[0].notes
+
+
+def test_twice_is_recognised_as_flops_and_half_as_macs() -> None:
+    twice = check_formula("8hwC^2 + 4(hw)^2C", "msa")
+    assert not twice.ok
+    assert twice.multiple == 2
+    assert "exactly twice the derived form: FLOPs" in twice.notes[0]
+    half = check_formula("4hwC^2 + 2(hw)^2C", "msa", convention="flops")
+    assert not half.ok
+    assert "exactly half the derived form: multiply-accumulates" in half.notes[0]
+    other = check_formula("12C^2 + 12C", "msa", "params")
+    assert other.notes == ("exactly 3 times the derived form",)
+    batch = check_formula("B(4hwC^2 + 2(hw)^2C)", "msa")
+    assert batch.notes == ("exactly B times the derived form",)
+
+
+def test_almost_twice_is_not_twice() -> None:
+    assert check_formula("8hwC^2 + 5(hw)^2C", "msa").multiple is None
+    assert check_formula("8hwC^2 + 4(hw)^2", "msa").multiple is None
+
+
+def test_operators_that_were_left_out_are_recognised() -> None:
+    products = check_formula("2(hw)^2C", "msa")
+    assert products.without == (("qkv", "proj"),)
+    assert products.notes == ("equal to the derived form without qkv, proj",)
+    assert check_formula("2hwP^2c", "linear_sra", rename={"c": "C"}).without == (("q", "1x1", "kv", "proj"),)
+    several = check_formula("2h^2w^2C/R^2 + hwC^2", "sra")  # q, reduce and proj cost the same
+    assert several.without == (("q", "reduce", "kv"), ("q", "kv", "proj"), ("reduce", "kv", "proj"))
+    assert "without q, kv, proj; or without reduce, kv, proj" in several.notes[0]
+    printed = check_formula(r"\frac{2h^2w^2c}{R^2} + hwc^2R^2", "sra", rename={"c": "C"})
+    assert printed.without == ()
+    assert str(printed.differences[0]) == "R²hwC² does not belong"
+
+
+def test_n_is_read_as_hw_only_where_the_derived_form_has_none() -> None:
+    assert check_formula("4NC^2", "msa").notes[0] == "N is read as hw"
+    assert not check_formula("2N d_{model} d_{ff}", "ffn_tokens").notes
+
+
+def test_symbols_that_the_derived_form_does_not_have_are_named() -> None:
+    (note,) = check_formula("4hwC^2 + 2M^2hwC", "msa").notes[-1:]
+    assert note == "M does not occur in the derived form (its symbols: C, h, w)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("4hwC^2", "mssa"), "--against 'mssa' is not known; did you mean msa"),
+        (("4hwC^2", "msa", "mac"), "--quantity 'mac' is not known; did you mean macs"),
+        (("4hwC^2", "msa", "macs", "flop"), "--convention 'flop' is not known; did you mean flops"),
+        (("4C^2", "msa", "params", "flops"), "--convention flops: tells how products are counted"),
+        (("4hwc^2", "msa"), "did you mean C"),
+        (("O(n^2)", "msa"), "order of growth"),
+        (("4hw C2", "msa"), "write C^2"),
+        (("4hwC^2", "msa", "macs", "macs", {"c": "Q"}), "rename c=Q"),
+    ],
+)
+def test_unusable_input(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_formula(*arguments)  # type: ignore[arg-type]
+    assert message in str(caught.value)
+
+
+def test_it_shows_itself() -> None:
+    result = check_formula("4hwC^2", "msa")
+    assert "differs" in result._repr_markdown_()
+    assert "$2(hw)^{2}C$" in result._repr_markdown_()
+    assert "holds" not in result._repr_html_()
+    json.dumps(result.to_dict())
+
+
+def test_the_command_ends_with_0_1_and_2(vpcalc: Run) -> None:
+    paper = r"\Omega(\text{MSA}) = 4hwC^2 + 2(hw)^2C"
+    assert vpcalc("check", paper, "--against", "msa").returncode == 0
+    different = vpcalc("check", "8*h*w*C^2 + 4*(h*w)^2*C", "--against", "msa")
+    assert different.returncode == 1
+    assert "exactly twice" in different.stdout
+    assert vpcalc("check", "8*h*w*C^2 + 4*(h*w)^2*C", "--against", "msa", "--convention", "flops").returncode == 0
+    found = json.loads(vpcalc("check", "4nC^2", "--against", "msa", "--rename", "n=hw", "--format", "json").stdout)
+    assert (found["command"], found["verdict"]) == ("check", "different")
+    for text in ("4hwc^2", "", "__import__('os')", "O(n)"):
+        none = vpcalc("check", text, "--against", "msa")
+        assert (none.returncode, none.stdout) == (2, "")
+        assert none.stderr.startswith("vpcalc: formula, position ")
+        assert none.stderr.count("\n") == 1
+    assert vpcalc("check", "hw", "--against", "msa", "--rename", "nhw").returncode == 2
+
+
+def test_a_check_counts_nothing() -> None:
+    script = (
+        "import sys, vpcalc\n"
+        "assert vpcalc.check_formula('4hwC^2 + 2(hw)^2C', 'msa').ok\n"
+        "assert not {'torch', 'fvcore', 'sympy', 'numpy', 'joblib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

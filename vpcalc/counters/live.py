@@ -1,0 +1,69 @@
+"""How many bytes are alive at once, seen where PyTorch dispatches each operator.
+
+A storage counts from the operator that returns it until its last owner lets go. Parameters, buffers and the
+inputs are not counted, nor what a kernel allocates within itself and does not return.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .dispatch import tensors_of
+from .policy import qualified_name
+from .saved import key, running
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The most bytes that were alive at once, and the module and operator that brought them there."""
+
+    peak: int
+    path: str
+    operator: str
+
+
+def count(module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False) -> Live:
+    """Run one forward pass, for inference or, with ``training``, with autograd keeping what it needs."""
+    module.train(training)
+    foreign = {key(tensor) for tensor in (*module.parameters(), *module.buffers(), *tensors_of(inputs))}
+    with torch.set_grad_enabled(training), running(module) as place, _Tracker(foreign, place) as tracker:
+        result = module(*inputs)
+    del result
+    return tracker.top
+
+
+class _Tracker(TorchDispatchMode):
+    """Follows storages from birth to death."""
+
+    def __init__(self, foreign: set[int], place: list[str]) -> None:
+        super().__init__()
+        self.foreign, self.place = foreign, place
+        self.alive: dict[int, weakref.ref[Any]] = {}
+        self.live = 0
+        self.top = Live(0, "", "")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tensors_of(result):
+            self._meet(tensor.untyped_storage(), qualified_name(func))
+        return result
+
+    def _meet(self, storage: Any, operator: str) -> None:
+        name, size = int(storage._cdata), storage.nbytes()
+        if name in self.foreign or name in self.alive or not size:
+            return
+
+        def gone(_: Any) -> None:
+            del self.alive[name]
+            self.live -= size
+
+        self.alive[name] = weakref.ref(storage, gone)
+        self.live += size
+        if self.live > self.top.peak:
+            self.top = Live(self.live, self.place[-1], operator)

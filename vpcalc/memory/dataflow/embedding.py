@@ -1,0 +1,44 @@
+"""From pixels to tokens and from tokens to classes; see :mod:`vpcalc.reference.embedding`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..functions import cat, pad
+from ..modules import conv, layer_norm, linear, module, parameter
+from ..tensor import Tensor
+
+
+def padded(x: Tensor, widths: tuple[Any, ...]) -> Tensor:
+    """Zeros around it where there is something to add."""
+    return pad(x, widths) if any(widths) else x
+
+
+@module
+def patch_embedding(image: Tensor, C: Any, P: Any, norm: bool = False) -> Tensor:
+    """Image (batch, c, H, W) to grid (batch, h, w, C), padded to whole patches."""
+    _, _, H, W = image.shape
+    grid = conv("proj", padded(image, (0, -W % P, 0, -H % P)), C, (P, P), stride=P).permute(0, 2, 3, 1)
+    return layer_norm("norm", grid) if norm else grid
+
+
+@module
+def patch_merging(x: Tensor) -> Tensor:
+    """(batch, h, w, C) to (batch, h/2, w/2, 2C)."""
+    _, h, w, C = x.shape
+    x = padded(x, (0, 0, 0, w % 2, 0, h % 2))
+    corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+    return linear("reduction", layer_norm("norm", cat(corners, dim=-1)), 2 * C, bias=False)
+
+
+@module
+def class_token(x: Tensor) -> Tensor:
+    """(batch, n, C) to (batch, n + 1, C)."""
+    token = parameter(x.tape, 1, 1, x.shape[-1])
+    return cat((token.expand(x.shape[0], -1, -1), x), dim=1)
+
+
+@module
+def position_embedding(x: Tensor) -> Tensor:
+    """Adds one learned vector to each position."""
+    return x + parameter(x.tape, 1, *x.shape[1:])

@@ -1,0 +1,40 @@
+"""Swin Transformer; see :mod:`vpcalc.reference.swin`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..functions import mean
+from ..modules import Step, layer_norm, linear, module, sequential
+from ..tensor import Tensor
+from .attention import feed_forward
+from .embedding import patch_embedding, patch_merging
+from .windows import window_attention
+
+
+@module
+def block(x: Tensor, heads: Any, M: Any, r: Any, shift: bool) -> Tensor:
+    """Window attention and feed-forward, each after a norm and with a residual."""
+    x = x + window_attention("attention", layer_norm("norm1", x), heads, M, shift)
+    return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
+
+
+def swin(
+    image: Tensor,
+    *,
+    C: Any,
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    M: Any,
+    P: Any,
+    r: Any,
+    classes: Any,
+) -> Tensor:
+    """Image to classes."""
+    steps: list[Step] = [partial(patch_embedding, C=C, P=P, norm=True)]
+    for stage, (depth, a) in enumerate(zip(depths, heads, strict=True)):
+        if stage:
+            steps.append(patch_merging)
+        steps += [partial(block, heads=a, M=M, r=r, shift=number % 2 == 1) for number in range(depth)]
+    return linear("head", mean(layer_norm("norm", sequential("stages", image, *steps)), (1, 2)), classes)

@@ -1,0 +1,332 @@
+"""Operators on abstract tensors: what each makes and what autograd keeps of it.
+
+Each function follows its operator in PyTorch: temporaries that ATen's composite operators make (a contiguous
+copy before a batched product) are made and freed here, too. What is kept is what ``derivatives.yaml`` says. What
+a kernel allocates within itself (a convolution's workspace) is not a tensor and is not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import layout
+from .layout import Sizes, product
+from .tape import ACTIVATION, Tape
+from .tensor import (
+    BOOL,
+    FLOAT32,
+    INT64,
+    Saves,
+    Tensor,
+    Type,
+    elementwise,
+    fresh,
+    make,
+    nodes,
+    promoted,
+    same_type,
+)
+from .traced import tiles
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Batched products (…, n, k)(…, k, m): both operands are brought into the layout that ``bmm`` takes."""
+    same_type(a, b)
+    batch, (n, k), m = a.shape[:-2], a.shape[-2:], b.shape[-1]
+    left = a.reshape(product(batch), n, k)
+    right = b.reshape(product(batch), k, m)
+    return _product("matmul", (*batch, n, m), left, right)
+
+
+def _product(kind: str, shape: Sizes, a: Tensor, b: Tensor) -> Tensor:
+    saves: Saves = (("left", a),) if b.learns else ()
+    if a.learns:
+        saves = (*saves, ("right", b))
+    return make(kind, shape, a.item, (a, b), saves=saves)
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(…, fan_in) times a weight (fan_out, fan_in): one product over all rows."""
+    same_type(x, weight)
+    fan_in, fan_out = x.shape[-1], weight.shape[0]
+    rows = x.reshape(x.elements // fan_in, fan_in)
+    operands = (rows, weight) if bias is None else (rows, weight, bias)
+    saves: Saves = (("input", rows),) if weight.learns else ()
+    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Keeps its input."""
+    return elementwise("gelu", x, saves=(("input", x),))
+
+
+def silu(x: Tensor) -> Tensor:
+    """Keeps its input."""
+    return elementwise("silu", x, saves=(("input", x),))
+
+
+def square(x: Tensor) -> Tensor:
+    """Keeps its input."""
+    return elementwise("square", x, saves=(("input", x),))
+
+
+def relu(x: Tensor) -> Tensor:
+    """Keeps its result."""
+    return elementwise("relu", x, saves_result=True)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """Keeps its result."""
+    return elementwise("sigmoid", x, saves_result=True)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Keeps its result."""
+    return elementwise("tanh", x, saves_result=True)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """Keeps its result."""
+    return elementwise("sqrt", x, saves_result=True)
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Over the last dimension. Keeps its result: the attention map."""
+    return make("softmax", x.shape, x.item, (x,), saves_result=True)
+
+
+def dropout(x: Tensor) -> Tensor:
+    """Keeps a mask of one byte an element."""
+    if not x.tape.training:
+        return x
+    mask = fresh(x.tape, x.shape, BOOL)
+    return elementwise("dropout", x, saves=(("mask", mask),))
+
+
+def mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
+    """Keeps nothing."""
+    reduced = {dim % len(x.shape) for dim in dims}
+    sizes = enumerate(x.shape)
+    shape = tuple(1 if dim in reduced else size for dim, size in sizes if keepdim or dim not in reduced)
+    return make("mean", shape, x.item, (x,))
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Over the last dimension. Keeps its input, and mean and inverse deviation of each row."""
+    statistics = _statistics(x, (*x.shape[:-1], 1), 2)
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    return make("layer_norm", x.shape, x.item, operands, saves=(("input", x), *statistics))
+
+
+def group_norm(x: Tensor, groups: Any) -> Tensor:
+    """Over groups of channels, without affine parameters. Keeps its input and two numbers a group."""
+    x = x if x.is_contiguous() else x.contiguous_copy()
+    statistics = _statistics(x, (x.shape[0], groups), 2)
+    return make("group_norm", x.shape, x.item, (x,), saves=(("input", x), *statistics))
+
+
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Over all but the channels. In training keeps its input and the batch's mean and inverse deviation."""
+    strides = _map_strides(x, x.shape)
+    statistics = _statistics(x, (x.shape[1],), 2) if x.tape.training else ()
+    return make(
+        "batch_norm", x.shape, x.item, (x, weight, bias), strides=strides, saves=(("input", x), *statistics)
+    )
+
+
+def _statistics(x: Tensor, shape: Sizes, count: int) -> Saves:
+    """What a norm knows of its input; in float32 even where the input is narrower."""
+    item = max(x.item, FLOAT32, key=lambda item: item.rank)
+    names = ("mean", "deviation")[:count]
+    return tuple((name, fresh(x.tape, shape, item)) for name in names)
+
+
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[Any, Any], padding: tuple[Any, Any]
+) -> Tensor:
+    """(batch, c, h, w) with a weight (C, c / groups, k, l). Keeps its input; a map channels-last stays so."""
+    same_type(x, weight)
+    kernel = weight.shape[2:]
+    sides = tuple(
+        (side + 2 * p - k) // s + 1 if not (side + 2 * p - k) % s else tiles(side + 2 * p - k + 1, s)
+        for side, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
+    )
+    shape = (x.shape[0], weight.shape[0], *sides)
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    saves: Saves = (("input", x),) if weight.learns else ()
+    return make("conv", shape, x.item, operands, strides=_map_strides(x, shape), saves=saves)
+
+
+def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
+    last = layout.is_channels_last(x.shape, x.strides)
+    return layout.channels_last(shape) if last else layout.contiguous(shape)
+
+
+def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
+    """Keeps its input and, for each maximum, where it was: 8 bytes."""
+    sides = tuple(_pooled(side, kernel, stride, padding) for side in x.shape[2:])
+    shape = (*x.shape[:2], *sides)
+    places = fresh(x.tape, shape, INT64)
+    strides = _map_strides(x, shape)
+    return make("max_pool", shape, x.item, (x,), strides=strides, saves=(("input", x), ("places", places)))
+
+
+def _pooled(side: Any, kernel: int, stride: int, padding: int) -> Any:
+    room = side + 2 * padding - kernel
+    return (room - room % stride) // stride + 1
+
+
+def adaptive_avg_pool(x: Tensor, side: Any) -> Tensor:
+    """To a grid of side x side. Keeps its input; to a single position it is a mean, which keeps nothing."""
+    shape = (*x.shape[:2], side, side)
+    strides = _map_strides(x, shape)
+    if side == 1:
+        return make("mean", shape, x.item, (x,), strides=strides)
+    return make("pool", shape, x.item, (x,), strides=strides, saves=(("input", x),))
+
+
+def interpolate(x: Tensor, size: tuple[Any, Any]) -> Tensor:
+    """Bilinear. Keeps nothing."""
+    shape = (*x.shape[:2], *size)
+    return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape))
+
+
+def pixel_shuffle(x: Tensor, u: Any) -> Tensor:
+    """(batch, u² C, h, w) to (batch, C, uh, uw). Keeps nothing."""
+    batch, channels, h, w = x.shape
+    return make("pixel_shuffle", (batch, channels // (u * u), h * u, w * u), x.item, (x,))
+
+
+def cat(tensors: Sequence[Tensor], dim: int = -1) -> Tensor:
+    """Joined along a dimension. Keeps nothing."""
+    first = tensors[0]
+    dim %= len(first.shape)
+    total: Any = 0
+    for tensor in tensors:
+        total = total + tensor.shape[dim]
+    shape = (*first.shape[:dim], total, *first.shape[dim + 1 :])
+    last = all(layout.is_channels_last(t.shape, t.strides) for t in tensors)
+    strides = layout.channels_last(shape) if last else None
+    return make("cat", shape, promoted(*tensors), tuple(tensors), strides=strides)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Joined along a new dimension. Keeps nothing."""
+    first = tensors[0]
+    dim %= len(first.shape) + 1
+    shape = (*first.shape[:dim], len(tensors), *first.shape[dim:])
+    return make("stack", shape, promoted(*tensors), tuple(tensors))
+
+
+def pad(x: Tensor, widths: Sequence[Any]) -> Tensor:
+    """Zeros around it, as ``torch.nn.functional.pad`` counts: from the last dimension, before and after.
+
+    A copy even where nothing is added.
+    """
+    shape = list(x.shape)
+    for place in range(0, len(widths), 2):
+        dim = len(shape) - 1 - place // 2
+        shape[dim] = shape[dim] + widths[place] + widths[place + 1]
+    last = layout.is_channels_last(x.shape, x.strides)
+    strides = layout.channels_last(tuple(shape)) if last else None
+    return make("pad", tuple(shape), x.item, (x,), strides=strides)
+
+
+def roll(x: Tensor) -> Tensor:
+    """A cyclic shift. Keeps nothing."""
+    return make("roll", x.shape, x.item, (x,))
+
+
+def flip(x: Tensor) -> Tensor:
+    """Keeps nothing."""
+    return elementwise("flip", x)
+
+
+def repeat(x: Tensor, *times: Any) -> Tensor:
+    """Copies side by side. Keeps nothing."""
+    own = (1,) * (len(times) - len(x.shape)) + x.shape
+    return make("repeat", tuple(size * t for size, t in zip(own, times, strict=True)), x.item, (x,))
+
+
+def rows_of(table: Tensor, rows: Tensor) -> Tensor:
+    """The rows of a table that an index of integers names. Keeps the index."""
+    shape = (*rows.shape, *table.shape[1:])
+    return make("lookup", shape, table.item, (table, rows), saves=(("rows", rows),))
+
+
+def filled(x: Tensor, where: Tensor) -> Tensor:
+    """A constant where a condition holds."""
+    saves: Saves = (("where", where),) if x.learns else ()
+    return elementwise("fill", x, where, item=x.item, saves=saves)
+
+
+def chosen(where: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """``a`` where a condition holds and ``b`` elsewhere."""
+    saves: Saves = (("where", where),) if a.learns or b.learns else ()
+    return elementwise("choose", where, a, b, item=promoted(a, b), saves=saves)
+
+
+def converted(x: Tensor, item: Type) -> Tensor:
+    """Another element type."""
+    return elementwise("convert", x, item=item)
+
+
+def constant(tape: Tape, shape: Sizes, item: Type = INT64) -> Tensor:
+    """Zeros, or the numbers from 0 to n - 1."""
+    return fresh(tape, shape, item, ACTIVATION)
+
+
+def scaled_dot_product_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaled: bool = True
+) -> Tensor:
+    """PyTorch's attention on a CPU: a fused kernel, or plain products where the mask is learned.
+
+    The kernel keeps its operands, its result, and for each query the logarithm of its sum, in float32. It takes
+    heads of one width only.
+    """
+    same_type(q, k, v)
+    if (mask is not None and mask.learns) or q.shape[-1] != v.shape[-1]:
+        return _plain_attention(q, k, v, mask)
+    shape = q.shape
+    sums = fresh(q.tape, shape[:-1], max(q.item, FLOAT32, key=lambda item: item.rank))
+    saves: Saves = (("q", q), ("k", k), ("v", v), ("sums", sums))
+    if mask is not None:
+        saves = (*saves, ("mask", mask))
+    operands = (q, k, v) if mask is None else (q, k, v, mask)
+    strides = layout.dense(shape, (3, 1, 2, 0))
+    return make("attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True)
+
+
+def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """What it falls back to: both operands are scaled, by the square root each."""
+    q = q * 1.0
+    scores = matmul(q, k.transpose(-2, -1) * 1.0)
+    if mask is not None:
+        scores = scores + mask
+    return matmul(softmax(scores), v)
+
+
+def checkpoint(function: Any, *operands: Any) -> Tensor:
+    """Run without keeping anything but the operands; what it would keep is noted for the backward pass.
+
+    As ``torch.utils.checkpoint``: the backward pass runs the function again with autograd recording.
+    """
+    tensors = tuple(operand for operand in operands if isinstance(operand, Tensor))
+    tape = tensors[0].tape
+    if not tape.grad:
+        result: Tensor = function(*operands)
+        return result
+    with tape.setting(grad=False):
+        result = function(*operands)
+    from .recompute import recomputed
+
+    recomputed(tape, function, operands)
+    result.node = _checkpoint_node(tape, tensors)
+    return result
+
+
+def _checkpoint_node(tape: Tape, tensors: tuple[Tensor, ...]) -> Any:
+    from .tape import Node
+
+    return Node(tape, "checkpoint", tuple(("input", t.storage) for t in tensors), nodes(*tensors))
