@@ -282,6 +282,7 @@ def test_the_contract(certificate: dict[str, Any]) -> None:
     assert (ffn["method"], ffn["verdict"], ffn["recovered"]) == ("interpolation", "proved", "2rhwC²")
     assert (ffn["points"], ffn["held_out"]) == (24, 5)
     assert ffn["seconds"] > 0
+    assert (ffn["valid"], by_id["sra_printed"]["valid"]) == ("", "h and w multiples of R; C a multiple of a")
     assert by_id["sra_ratio"]["method"] == "symbolic"
     assert by_id["sra_printed"]["verdict"] == "corrected"
 
@@ -402,7 +403,7 @@ def test_the_command(vpcalc: Run, tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8"))["claims"][0]["recovered"] == "4hwC² + 2(hw)²C"
     again = vpcalc("prove", "--recheck", str(path))
     assert again.returncode == 0
-    assert "1 claims: 1 proved" in again.stdout
+    assert "1 claim: 1 proved" in again.stdout
     forged = path.read_text(encoding="utf-8").replace('"verdict": "proved"', '"verdict": "checked"')
     path.write_text(forged, encoding="utf-8")
     assert vpcalc("prove", "--recheck", str(path)).returncode == 1

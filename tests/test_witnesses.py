@@ -81,3 +81,56 @@ def test_vit_and_deit(name: str, kind: str, width: int, heads: int, patch: int, 
     assert theirs.flops["linear"] == ours.cost.by_operator(Quantity.FVCORE)["linear"] + projections
     longer = 12 * 2 * width * ((tokens + 1) ** 2 - tokens**2)
     assert theirs.flops["matmul"] == ours.cost.by_operator(Quantity.FVCORE)["matmul"] + longer
+
+
+def _other(library: str) -> Any:
+    """timm or torchvision, where they import beside this PyTorch; else the test is reported as skipped."""
+    import importlib
+
+    try:
+        return importlib.import_module(library)
+    except Exception as reason:  # a build for another torch fails in many ways
+        pytest.skip(f"{library} is not available here: {reason}")
+
+
+TIMM = [
+    "swin_t",
+    "swin_b_384",
+    "vit_ti_16",
+    "vit_b_16",
+    "deit_s",
+    "pvt_v2_b0",
+    "pvt_v2_b2_li",
+    "resnet50",
+    "vgg11_bn",
+]
+
+
+@pytest.mark.parametrize("id", TIMM)
+def test_timm(id: str) -> None:
+    timm = _other("timm")
+    ours = model(id, check=False)
+    name = next(iter(ours.architecture.aliases), id)
+    with torch.device("meta"):
+        network = timm.create_model(name)
+    for module in network.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False  # fvcore prices the fused operator at nothing
+    theirs = count(network, (torch.zeros(1, 3, *ours.sizes, device="meta"),))
+    assert theirs.flops == ours.cost.by_operator(Quantity.FVCORE)
+    assert theirs.params == ours.figure(Quantity.PARAMS)
+
+
+@pytest.mark.parametrize("id", ["swin_t", "resnet18", "resnet50", "vgg11", "vgg16_bn"])
+def test_torchvision(id: str) -> None:
+    torchvision = _other("torchvision")
+    ours = model(id, check=False)
+    with torch.device("meta"):
+        network = torchvision.models.get_model(id)
+    theirs = dict(count(network, (torch.zeros(1, 3, *ours.sizes, device="meta"),)).flops)
+    if id.startswith("swin"):
+        # torchvision pools with adaptive_avg_pool2d, which fvcore prices; the authors' 1-D pooling it does not.
+        last = list(ours.cost.stages())[-1].stage
+        assert last is not None
+        assert theirs.pop("adaptive_avg_pool2d") == last.resolution[0] * last.resolution[1] * last.channels
+    assert theirs == ours.cost.by_operator(Quantity.FVCORE)

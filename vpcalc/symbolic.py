@@ -13,8 +13,9 @@ from math import gcd, lcm
 from typing import Any
 
 from .algebra import Polynomial
+from .algebra.forms import SHAPES
 from .algebra.polynomial import as_polynomial, symbol
-from .algebra.printers import PRINTERS
+from .algebra.printers import PRINTERS, Expression
 from .architectures import Architecture
 from .cost import Cost, Quantity, Tiling
 from .layers import LAYERS
@@ -40,30 +41,47 @@ def model_on_symbols(architecture: Architecture, config: Mapping[str, Any], batc
 
 @dataclass(frozen=True)
 class Form:
-    """A closed form and the condition on which it holds."""
+    """A closed form and the condition on which it holds.
+
+    ``shape`` is one of :data:`vpcalc.algebra.forms.SHAPES`; ``names`` are symbols to be written otherwise.
+    """
 
     polynomial: Polynomial
     valid: str = ""
+    shape: str = "expanded"
+    names: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def expression(self) -> Expression:
+        """The polynomial in this shape."""
+        return SHAPES[self.shape](self.polynomial)
+
+    def spell(self, spelling: str) -> str:
+        """One of the spellings of :data:`vpcalc.algebra.printers.PRINTERS`."""
+        return PRINTERS[spelling](self.expression, dict(self.names))
 
     @cached_property
     def text(self) -> str:
         """Unicode text."""
-        return PRINTERS["text"](self.polynomial)
+        return self.spell("text")
 
     @cached_property
     def latex(self) -> str:
         """LaTeX math without delimiters."""
-        return PRINTERS["latex"](self.polynomial)
+        return self.spell("latex")
 
     @cached_property
     def python(self) -> str:
         """An expression that Python evaluates exactly where the form holds."""
-        return PRINTERS["python"](self.polynomial)
+        return self.spell("python")
 
     @cached_property
     def mathml(self) -> str:
         """A whole ``<math>`` element."""
-        return PRINTERS["mathml"](self.polynomial)
+        return self.spell("mathml")
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex}$"
 
     def to_dict(self) -> dict[str, str]:
         """Fields of the JSON contract."""

@@ -63,6 +63,9 @@ _BY_NAME = {symbol.name: symbol for symbol in ALPHABET}
 GRIDS = (("h", "w"), ("H", "W"))
 """Pairs that papers keep together: hw, (hw)²."""
 
+GRID_MEANINGS = {"hw": "tokens of the grid, height times width", "HW": "pixels of the input image, height times width"}
+"""What a pair is, for those who give it a letter of its own."""
+
 
 def lookup(name: str) -> Symbol:
     """The symbol of that name."""

@@ -20,6 +20,9 @@ from .printers import Expression, Product, reading_order
 SIZES = frozenset(("h", "w", "H", "W", "N", "T", "S"))
 """Symbols of an input's size. Everything else is the architecture's."""
 
+WIDTHS = frozenset(symbol.name for symbol in symbols.ALPHABET if symbol.width)
+"""Symbols of a model's width."""
+
 NAME = re.compile(r"[^\W\d_]{1,20}(?:_[A-Za-z0-9]{1,20})?")
 """A symbol's name: letters, and an index after an underscore."""
 
@@ -49,8 +52,8 @@ def factored(polynomial: Polynomial) -> Expression:
 
 
 def leading(polynomial: Polynomial) -> Expression:
-    """The terms that outgrow the others as the input grows; of highest degree where no input's size occurs."""
-    growing = polynomial.symbols & SIZES or polynomial.symbols
+    """The terms that outgrow the others as the input grows; as the model widens where no input's size occurs."""
+    growing = polynomial.symbols & SIZES or polynomial.symbols & WIDTHS or polynomial.symbols
     degrees = {
         monomial: sum(power for name, power in monomial if name in growing) for monomial in polynomial.terms
     }
@@ -101,7 +104,7 @@ def naming(polynomial: Polynomial, names: Mapping[str, str]) -> dict[str, str]:
         old = covered.get(name, name)
         new = names.get(old, old)
         if written.setdefault(new, old) != old:
-            raise InputError(f"--symbol {old}={new}: {new} already stands for {written[new]} in this formula")
+            raise InputError(f"--symbol: {written[new]} and {old} would both be written {new}; must differ")
     return dict(names)
 
 

@@ -160,6 +160,12 @@ def _text_product(number: int, factors: tuple[Factor, ...], names: Names | None)
     return _run_together(spelled, "·")
 
 
+def _lone_bracket(term: Term) -> Polynomial | None:
+    """The sum that stands alone above a fraction's line, where it needs no brackets."""
+    alone = term.number == 1 and len(term.factors) == 1 and term.factors[0].power == 1
+    return term.factors[0].inside if alone else None
+
+
 def _number(number: int, factors: tuple[Factor, ...]) -> list[tuple[str, bool]]:
     """The number in front of a product, unless it is a 1 that can be left out."""
     return [(str(number), False)] if number != 1 or not factors else []
@@ -200,6 +206,7 @@ def _tex_term(names: Names | None, term: Term) -> str:
     over = _tex_product(term.number, term.factors, names)
     if term.divisor == 1 and not term.under:
         return over
+    over = latex(inside, names) if (inside := _lone_bracket(term)) else over
     return rf"\frac{{{over}}}{{{_tex_product(term.divisor, term.under, names)}}}"
 
 
@@ -250,6 +257,7 @@ def _typst_term(names: Names | None, term: Term) -> str:
     over = _typst_product(term.number, term.factors, names)
     if term.divisor == 1 and not term.under:
         return over
+    over = typst(inside, names) if (inside := _lone_bracket(term)) else over
     return f"({over}) / ({_typst_product(term.divisor, term.under, names)})"
 
 
@@ -294,6 +302,7 @@ def _mathml_sum(expression: Expression, names: Names | None) -> str:
         if term.divisor == 1 and not term.under:
             cells.append(over)
         else:
+            over = _mathml_sum(inside, names) if (inside := _lone_bracket(term)) else over
             cells.append(f"<mfrac>{over}{_mathml_product(term.divisor, term.under, names)}</mfrac>")
     body = "".join(cells) or "<mn>0</mn>"
     return f"<mrow>{body}</mrow>"
@@ -335,6 +344,9 @@ def python(expression: Expression, names: Names | None = None) -> str:
         return spelled
     under = _python_term(names, layout(divisor, names)[0])
     simple = "*" not in under.replace("**", "")
+    first = layout(expression)[0]
+    if (inside := _lone_bracket(first)) and not first.negative:
+        spelled = python(inside, names)
     return f"({spelled})//{under}" if simple else f"({spelled})//({under})"
 
 

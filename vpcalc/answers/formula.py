@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..algebra.polynomial import Polynomial, as_polynomial
+from ..algebra.forms import SHAPES, multiplied_out, naming
+from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
@@ -14,7 +16,7 @@ from ..errors import unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..symbolic import Form, closed_form, layer_on_symbols, model_on_symbols
-from ..symbols import ALPHABET
+from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
 
 QUANTITIES = tuple(quantity.value for quantity in Quantity)
@@ -36,7 +38,35 @@ class Formula(Result):
         """The formula alone, as text, latex, typst, mathml or python."""
         if spelling not in PRINTERS:
             raise unknown("--format", spelling, PRINTERS)
-        return PRINTERS[spelling](self.form.polynomial)
+        return self.form.spell(spelling)
+
+    def passage(self, spelling: str = "text") -> str:
+        """The formula set apart, with its legend: text, latex, typst, mathml, python or markdown."""
+        from ..report.passages import PASSAGES
+
+        if spelling not in PASSAGES:
+            raise unknown("--format", spelling, PASSAGES)
+        printer = "latex" if spelling == "markdown" else spelling
+        glossary = [(PRINTERS[printer](symbol(name)), meaning) for name, meaning in self.legend(units=True).items()]
+        return PASSAGES[spelling](self.spell(printer), glossary, self.form.valid)
+
+    def function(self) -> str:
+        """A Python function of the symbols, for ints and for NumPy arrays of ints."""
+        shape = "" if self.form.shape == "expanded" else f"_{self.form.shape}"
+        name = re.sub(r"\W", "_", f"{self.name}_{self.quantity.value}{shape}")
+        lines = [
+            f"def {name}({', '.join(self.legend())}):",
+            f'    """{self.title}: {self.quantity.meaning}.',
+            "",
+            f"    {self.form.text}    ({self.source})",
+            *([f"    Holds for {self.form.valid}."] if self.form.valid else []),
+            "    Exact for ints and for NumPy arrays of ints; beyond 2**63 give these dtype=object.",
+            "",
+            *(f"    {name}: {meaning}" for name, meaning in self.legend(units=True).items()),
+            '    """',
+            f"    return {self.form.python}",
+        ]
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
@@ -45,6 +75,7 @@ class Formula(Result):
             "name": self.name,
             "title": self.title,
             "quantity": self.quantity.value,
+            "form": self.form.shape,
             "formula": self.form.to_dict(),
             "typst": self.spell("typst"),
             "mathml": self.spell("mathml"),
@@ -56,16 +87,28 @@ class Formula(Result):
                     "label": op.label,
                     "shapes": _shapes(op),
                     "times": _number(times),
-                    "term": PRINTERS["text"](term),
+                    "term": self._written(term).text,
                 }
                 for module, op, times, term in self.steps()
             ],
             "source": self.source,
         }
 
-    def legend(self) -> dict[str, str]:
-        """The symbols that occur and what they mean."""
-        return {s.name: s.meaning for s in ALPHABET if s.name in self.form.polynomial.symbols}
+    def legend(self, units: bool = False) -> dict[str, str]:
+        """The symbols that occur, as they are written, and what they mean; ``units`` adds theirs."""
+        names = dict(self.form.names)
+        occurring = multiplied_out(self.form.expression).symbols
+        meanings = {}
+        for letter in ALPHABET:
+            if letter.name not in occurring:
+                continue
+            grid = next((pair for pair in GRID_MEANINGS if pair in names and letter.name in pair), None)
+            unit = f" ({letter.unit})" if units and letter.unit and letter.unit not in letter.meaning else ""
+            if grid is None:
+                meanings[names.get(letter.name, letter.name)] = letter.meaning + unit
+            else:
+                meanings[names[grid]] = GRID_MEANINGS[grid]
+        return meanings
 
     def steps(self) -> list[tuple[str, Op, Any, Polynomial]]:
         """Every operator that this quantity prices: its module, itself, how often, and its term."""
@@ -85,7 +128,12 @@ class Formula(Result):
             Column("term", "Term", Kind.FORMULA),
         )
         rows = [
-            (f"{module} · {op.label}" if module else op.label, op.kind, _described(op, times), Form(term))
+            (
+                f"{module} · {op.label}" if module else op.label,
+                op.kind,
+                _described(op, times),
+                self._written(term),
+            )
             for module, op, times, term in self.steps()
         ]
         rows.append(("total", "", "", self.form))
@@ -94,6 +142,19 @@ class Formula(Result):
         title = f"{self.title}: {self.quantity.meaning}"
         return (Table(title, columns, tuple(rows), (*notes, f"source: {self.source}"), total=True),)
 
+    def _written(self, term: Polynomial) -> Form:
+        """A term of the derivation, in the names of the whole."""
+        return Form(term, names=self.form.names)
+
+    def _repr_html_(self) -> str:
+        from ..report.markup import html
+
+        steps = "".join(map(html, self.tables()))
+        return f"{self.passage('mathml')}<details><summary>How it adds up</summary>{steps}</details>"
+
+    def _repr_markdown_(self) -> str:
+        return self.passage("markdown")
+
     def _repr_latex_(self) -> str:
         return f"${self.form.latex}$"
 
@@ -101,20 +162,36 @@ class Formula(Result):
         return self.form.text
 
 
-def formula(name: str, *, quantity: str = "macs", set: Mapping[str, object] | None = None) -> Formula:
+def formula(
+    name: str,
+    *,
+    quantity: str = "macs",
+    set: Mapping[str, object] | None = None,
+    form: str = "expanded",
+    symbols: Mapping[str, str] | None = None,
+) -> Formula:
     """The closed form of a layer in its dimensions, or of a model in its input's sizes.
 
     Args:
         name: a layer (``msa``, ``wmsa``, ``sra`` …) or a model (``swin_t`` …).
         quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``.
         set: changes to a model's settings.
+        form: ``expanded``, ``factored`` (common factors in front) or ``leading`` (what outgrows the rest).
+        symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.
 
     Raises:
-        InputError: an unknown name, quantity or setting.
+        InputError: an unknown name, quantity, setting or form, or an unusable symbol.
     """
     if quantity not in QUANTITIES:
         raise unknown("--quantity", quantity, QUANTITIES)
-    counted = Quantity(quantity)
+    if form not in SHAPES:
+        raise unknown("--form", form, SHAPES)
+    found = _derived(name, Quantity(quantity), set)
+    names = naming(found.form.polynomial, symbols or {})
+    return replace(found, form=replace(found.form, shape=form, names=tuple(names.items())))
+
+
+def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> Formula:
     if name in LAYERS and not set:
         layer, cost = LAYERS[name], layer_on_symbols(name)
         return Formula(layer.id, layer.name, layer.source, counted, closed_form(cost, counted), cost)

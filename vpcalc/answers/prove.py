@@ -45,6 +45,7 @@ class Proof:
             "method": outcome.method,
             "verdict": outcome.verdict.value,
             "recovered": outcome.recovered,
+            "valid": outcome.valid,
             "points": outcome.points,
             "held_out": outcome.held_out,
             "seconds": round(self.seconds, 3),
@@ -80,6 +81,7 @@ class Proofs(Result):
             Column("statement", "Statement"),
             Column("verdict", "Verdict", Kind.VERDICT),
             Column("recovered", "Recovered", Kind.FORMULA, wide=True),
+            Column("valid", "Holds for", wide=True),
             Column("method", "Method", wide=True),
             Column("points", "Points", Kind.NUMBER),
             Column("held_out", "Held out", Kind.NUMBER),
@@ -92,6 +94,7 @@ class Proofs(Result):
                 proof.claim.statement,
                 proof.outcome.verdict.value,
                 _cell(proof.outcome.recovered),
+                proof.outcome.valid,
                 proof.outcome.method,
                 proof.outcome.points,
                 proof.outcome.held_out,
@@ -101,7 +104,7 @@ class Proofs(Result):
             for proof in self.proofs
         )
         notes = tuple(f"{proof.claim.id}: {proof.outcome.note}" for proof in self.proofs if proof.outcome.note)
-        return (Table(f"{len(rows)} claims: {self._tally()}", columns, rows, notes),)
+        return (Table(f"{len(rows)} claim{'s' * (len(rows) != 1)}: {self._tally()}", columns, rows, notes),)
 
     def _tally(self) -> str:
         verdicts = [proof.outcome.verdict for proof in self.proofs]

@@ -12,6 +12,8 @@ indices.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -41,12 +43,15 @@ COARSE: Mapping[Kind, tuple[tuple[int, int], ...]] = {
 }
 """Strides to begin with, and the multiple of the stride at which to begin, in the order in which they are tried."""
 
-FOR_REAL: Mapping[Kind, tuple[tuple[int, int], ...]] = {
+SMALL: Mapping[Kind, tuple[tuple[int, int], ...]] = {
     **COARSE,
     Kind.IMAGE: ((32, 1), (56, 1), (64, 1), (224, 1)),
     Kind.SEQUENCE: ((8, 1), (1, 1), (64, 1), (320, 2)),
 }
-"""The same where every count is a real run."""
+"""The same where every count is a real run, or where its time grows with the size: a loop over tokens."""
+
+PATIENCE = 10.0
+"""Seconds that one count may take. Where it would be more, the search makes do with small sizes."""
 
 ANCHORS: Mapping[Kind, tuple[int, ...]] = {
     Kind.BATCH: (1,),
@@ -65,6 +70,10 @@ LARGEST_TENSOR = 1 << 26
 
 class ProbeError(Exception):
     """A model could not be built or run at a point."""
+
+
+class SlowError(Exception):
+    """A count far away would take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +165,18 @@ class Prober:
         self._backward = backward
         self._tied = target.tied(regime)
         self._seen: dict[tuple[tuple[str, int], ...], DispatchCounts | ProbeError] = {}
+        self._seconds: dict[tuple[tuple[str, int], ...], float] = {}
         self.way: Way | None = None
 
-    @property
-    def number(self) -> int:
-        """How many points were counted."""
-        return sum(not isinstance(counts, ProbeError) for counts in self._seen.values())
+    def seconds(self, point: Point) -> float:
+        """How long the count at a point took."""
+        return self._seconds[tuple(sorted(point.items()))]
+
+    def counted(self) -> Iterator[tuple[dict[str, int], DispatchCounts]]:
+        """Every point that was counted, in order."""
+        for key, counts in self._seen.items():
+            if not isinstance(counts, ProbeError):
+                yield dict(key), counts
 
     def counts(self, point: Point) -> DispatchCounts:
         """The count at a point.
@@ -171,12 +186,14 @@ class Prober:
         """
         key = tuple(sorted(point.items()))
         if key not in self._seen:
+            begin = time.perf_counter()
             try:
                 self._seen[key] = self._count(point)
-            except InputError as error:
+            except (ProbeError, InputError) as error:
                 self._seen[key] = ProbeError(str(error))
             except Exception as error:  # foreign code may raise anything
                 self._seen[key] = ProbeError(f"{_spell(point)}: {first_line(error)}")
+            self._seconds[key] = time.perf_counter() - begin
         found = self._seen[key]
         if isinstance(found, ProbeError):
             raise found
@@ -198,19 +215,18 @@ class Prober:
 
         if self.way is not None:
             return self._run(self.way, point, self._backward)
-        failure: Exception | None = None
+        failures = []
         for way in Way:
             try:
                 counts = self._run(way, point, self._backward)
-            except Exception as error:
-                failure = failure or error
+            except Exception as error:  # foreign code may raise anything
                 if not needs_values(error):
-                    break
+                    raise
+                failures.append(f"{way.value}: {first_line(error)}")
             else:
                 self.way = way
                 return counts
-        assert failure is not None
-        raise failure
+        raise ProbeError(f"{_spell(point)}: {'; '.join(failures)}")
 
     def _run(self, way: Way, point: Point, backward: bool) -> DispatchCounts:
         from ..counters.ways import run
@@ -246,6 +262,7 @@ class Search:
         self._variables = {v.name: v for v in variables}
         self._residuals: list[Residual] = []
         self._errors: list[str] = []
+        self._small = False
 
     def run(self) -> Found | NotFound:
         """Find the polynomial or say why there is none.
@@ -319,8 +336,19 @@ class Search:
 
     def _line(self, v: Variable, anchors: Point) -> Line | None:
         """The first stride along which a polynomial of the allowed degree predicts near and far sizes."""
+        from ..counters.ways import Way
+
+        self._small = self._small or self._prober.way is Way.CPU
+        if not self._small:
+            try:
+                return self._first_line(v, anchors, COARSE[v.kind])
+            except SlowError:
+                self._small = True
+        return self._first_line(v, anchors, SMALL[v.kind])
+
+    def _first_line(self, v: Variable, anchors: Point, strides: tuple[tuple[int, int], ...]) -> Line | None:
         refuted: list[int] = []
-        for stride, first in self._strides(v.kind):
+        for stride, first in strides:
             if v.limit is not None and stride * (first + 2) > v.limit:
                 continue
             if first == 1 and any(multiple % stride == 0 for multiple in refuted):
@@ -335,11 +363,6 @@ class Search:
             if first == 1:
                 refuted.append(stride)
         return None
-
-    def _strides(self, kind: Kind) -> tuple[tuple[int, int], ...]:
-        from ..counters.ways import Way
-
-        return (FOR_REAL if self._prober.way is Way.CPU else COARSE)[kind]
 
     def _along(self, v: Variable, anchors: Point, stride: int, first: int) -> Line | None:
         """The lowest degree that predicts the next node and the far ones."""
@@ -356,25 +379,33 @@ class Search:
             values.append(at(node))
             if len(nodes) < 2:
                 continue
+            self._mind_the_time(v, anchors, nodes, stride)
             polynomial = interpolate({v.name: nodes[:-1]}, values[:-1])
             if self._refutes(polynomial, {**anchors, v.name: node}, {v.name: node}):
                 continue
-            far = self._far(v, stride, first + len(nodes))
+            far = self._far(v, stride, node // stride)
             if not any(self._refutes(polynomial, {**anchors, v.name: x}, {v.name: x}, True) for x in far):
                 return Line(stride, first, len(nodes) - 2)
         return None
 
-    def _far(self, v: Variable, stride: int, beyond: int) -> list[int]:
-        """Sizes far from the nodes: five times the stride and more, for sequences also twenty times."""
-        from ..counters.ways import Way
+    def _mind_the_time(self, v: Variable, anchors: Point, nodes: list[int], stride: int) -> None:
+        """Give up before a far count takes too long: seconds grow with a power of the size, seen in two of them."""
+        if self._small:
+            return
+        *_, before, last = (self._prober.seconds({**anchors, v.name: node}) for node in nodes)
+        power = math.log(last / before) / math.log(nodes[-1] / nodes[-2])
+        far = max(self._far(v, stride, nodes[-1] // stride), default=nodes[-1])
+        if last * (far / nodes[-1]) ** max(power, 0) > PATIENCE:
+            raise SlowError
 
-        first = beyond - 2
-        multiples = [first + 6]
-        if v.kind is Kind.SEQUENCE and self._prober.way is not Way.CPU:
-            multiples.append(4 * first + 19)
+    def _far(self, v: Variable, stride: int, last: int) -> list[int]:
+        """Sizes far from the nodes: five times the stride and more, for sequences also twenty times."""
+        multiples = [last + 5]
+        if v.kind is Kind.SEQUENCE and not self._small:
+            multiples.append(4 * last + 15)
         if v.limit is not None:
             multiples = [min(multiple, v.limit // stride) for multiple in multiples]
-        return [stride * multiple for multiple in dict.fromkeys(multiples) if multiple > beyond]
+        return [stride * multiple for multiple in dict.fromkeys(multiples) if multiple > last]
 
     def _refutes(self, polynomial: Polynomial, point: Point, values: Point, lenient: bool = False) -> bool:
         """Whether the count at a point differs; a lenient question takes a failed run for no answer."""
@@ -477,24 +508,23 @@ class Search:
         """The form with everything else that was counted, unless a point that it has not seen refutes it."""
         start = self._start(form, lattice, lines)
         grid = {name: line.nodes for name, line in lines.items()}
-        on_grid = list(points(grid))
-        held_out = []
         for point in self._unseen(lines, lattice, start):
-            if point in on_grid or point in held_out:
-                continue
             try:
-                counted = self._prober.macs(point)
+                self._prober.counts(point)
             except ProbeError as error:
                 self._errors.append(str(error))
+        on_grid = list(points(grid))
+        held_out = []
+        for point, counts in self._prober.counted():
+            on_lattice = all(size % lattice[name] == 0 and size >= start[name] for name, size in point.items())
+            if not on_lattice or point in on_grid:
                 continue
             held_out.append(point)
             expected = value_at(form, point)
-            if expected != counted:
-                self._residuals.append(Residual(point, expected, counted))
+            if expected != counts.macs:
+                self._residuals.append(Residual(point, expected, counts.macs))
                 return None
-        if not held_out:
-            return None
-        return self._found(form, grid, held_out, lattice, start)
+        return self._found(form, grid, held_out, lattice, start) if held_out else None
 
     def _unseen(
         self, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Point
@@ -504,8 +534,9 @@ class Search:
         for place, (name, line) in enumerate(lines.items()):
             stride, v = lattice[name], self._variables[name]
             finer = line.stride // stride
-            near[name] = stride * _coprime(line.nodes[0] // stride + 2 + 3 * place, finer)
-            between[name] = stride * _coprime(line.stride * (line.first + 1 + place) // stride + 1, finer)
+            after = line.nodes[-1] // line.stride + 2 + place if finer == 1 else 0
+            near[name] = stride * (after or _coprime(line.nodes[0] // stride + 2 + 3 * place, finer))
+            between[name] = stride * (after or _coprime(line.stride * (line.first + 1 + place) // stride + 1, finer))
             wish = max(5 * line.stride, line.nodes[-1] + line.stride) * line.first + place * line.stride
             if v.limit is not None:
                 wish = min(wish, v.limit - stride)

@@ -50,7 +50,7 @@ class Outcome:
     """How a claim was settled.
 
     ``method`` is interpolation, symbolic or numeric; ``points`` is the number of counts or samples, ``held_out``
-    of those beyond the grid. ``note`` names what differs. ``evidence`` is what is needed to check again,
+    of those beyond the grid. ``valid`` says where ``recovered`` holds. ``note`` names what differs. ``evidence`` is what is needed to check again,
     in values that JSON holds.
     """
 
@@ -60,6 +60,7 @@ class Outcome:
     points: int = 0
     held_out: int = 0
     note: str = ""
+    valid: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -153,6 +154,17 @@ class Domain:
             found.append(self._sizes(point, free))
         return found
 
+    @property
+    def condition(self) -> str:
+        """The lattice in words."""
+        by_unit: dict[str, list[str]] = {}
+        for name, unit in self.multiple.items():
+            by_unit.setdefault(str(unit), []).append(name)
+        return "; ".join(
+            f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {unit}"
+            for unit, names in by_unit.items()
+        )
+
     def form(self, counts: Sequence[int]) -> Polynomial:
         """The polynomial through these counts, in the sizes themselves: h/R where the variable was h over R."""
         on_lattice = interpolate(self.grid, counts)
@@ -237,6 +249,7 @@ class Interpolation:
             len(counts),
             len(beyond),
             note,
+            self.domain.condition,
             self._evidence(recovered, derived, printed, counts, beyond),
         )
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import warnings
@@ -109,10 +110,15 @@ def run(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within it, foreign code neither warns nor writes to standard output."""
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        warnings.simplefilter("ignore")
-        yield
+    """Within it, foreign code neither warns nor logs, and what it prints goes to standard error."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
 
 
 @contextmanager
@@ -128,7 +134,7 @@ def _one_thread() -> Iterator[None]:
 
 def needs_values(error: BaseException) -> bool:
     """Whether a run failed because tensors had no values, so that another way may succeed."""
-    if isinstance(error, _NO_VALUES):
+    if isinstance(error, (*_NO_VALUES, TooLargeError)):
         return True
     if not isinstance(error, (RuntimeError, TypeError, ValueError, NotImplementedError)):
         return False

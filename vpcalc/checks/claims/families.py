@@ -17,11 +17,14 @@ LINEAR = {"swin": 1, "resnet": 1, "vgg": 1, "exfuse": 1, "recurrent": 1}
 
 def _register(architecture: Architecture) -> None:
     family, axes = architecture.family, " and ".join(architecture.family.axes)
-    statement = f"{architecture.id} costs at any {axes} of its lattice what is derived from its operators"
+    statement = f"{architecture.id} costs at any {axes} what is derived from its operators"
     claim(f"{family.name}_family", statement, architecture.source, "family")(
         partial(of_model, architecture.id, LINEAR.get(family.name, QUADRATIC))
     )
 
 
-for _architecture in {a.family.name: a for a in reversed(list(ARCHITECTURES.values()))}.values():
+_first: dict[str, Architecture] = {}
+for _architecture in ARCHITECTURES.values():
+    _first.setdefault(_architecture.family.name, _architecture)
+for _architecture in _first.values():
     _register(_architecture)

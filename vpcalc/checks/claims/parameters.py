@@ -13,7 +13,13 @@ _GRID: dict[str, tuple[int, ...]] = {"h": (2, 3), "w": (2, 5)}
 _HEADS: dict[str, tuple[int, ...]] = {"a": (1, 2, 3)}
 
 for _id, _name, _form, _source, _domain in (
-    ("msa", "MSA", "4C² + 4C", "four projections with bias", Domain({"C": 2}, {"C": "a"}, free=_GRID | _HEADS)),
+    (
+        "msa",
+        "MSA",
+        "4C² + 4C",
+        "Vaswani et al. 2017, §3.2.2: four projections, with biases",
+        Domain({"C": 2}, {"C": "a"}, free=_GRID | _HEADS),
+    ),
     (
         "wmsa",
         "W-MSA",
@@ -38,7 +44,7 @@ for _id, _name, _form, _source, _domain in (
     (
         "retention",
         "Retention",
-        "8C^2",
+        "8C²",
         "Sun et al. 2023 (RetNet), §3.1",
         Domain({"C": 2}, {"C": "a"}, free=_GRID | _HEADS),
     ),

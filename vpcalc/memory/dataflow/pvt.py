@@ -1,0 +1,62 @@
+"""Pyramid Vision Transformer; see :mod:`vpcalc.reference.pvt`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..modules import Step, conv, layer_norm, linear, module, sequential
+from ..tensor import Tensor
+from .attention import feed_forward
+from .embedding import class_token, position_embedding
+from .recompute import recomputable
+from .reduction import spatial_reduction_attention
+from .registry import image, model
+
+
+@module
+def dropping_patch_embedding(x: Tensor, C: Any, P: Any) -> Tensor:
+    """Image to grid; what P does not divide is left out."""
+    return layer_norm("norm", conv("proj", x, C, (P, P), stride=P).permute(0, 2, 3, 1))
+
+
+@module
+@recomputable
+def block(x: Tensor, heads: Any, R: Any, r: Any) -> Tensor:
+    """Attention and feed-forward, each after a norm and with a residual."""
+    x = x + spatial_reduction_attention("attention", layer_norm("norm1", x), heads, R)
+    return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
+
+
+@module
+def stage(x: Tensor, C: Any, P: Any, last: bool, blocks: list[Step]) -> Tensor:
+    """Patches, positions and blocks; in the last stage a class token goes first."""
+    y = dropping_patch_embedding("patches", x, C, P)
+    tokens = y.flatten(1, 2)
+    if last:
+        y = position_embedding("positions", class_token("class_token", tokens)).unsqueeze(2)
+    else:
+        y = position_embedding("positions", tokens).reshape(*y.shape)
+    return sequential("blocks", y, *blocks)
+
+
+@model("pvt", image)
+def pvt(
+    images: Tensor,
+    *,
+    C: tuple[Any, ...],
+    depths: tuple[int, ...],
+    heads: tuple[Any, ...],
+    R: tuple[Any, ...],
+    r: tuple[Any, ...],
+    P: tuple[Any, ...],
+    classes: Any,
+) -> Tensor:
+    """Image to classes."""
+    x = images
+    for number, c in enumerate(C):
+        blocks = [partial(block, heads=heads[number], R=R[number], r=r[number]) for _ in range(depths[number])]
+        last = number == len(C) - 1
+        y = stage(f"stages.{number}", x, c, P[number], last, blocks)
+        x = y if last else y.permute(0, 3, 1, 2)
+    return linear("head", layer_norm("norm", x)[:, 0, 0], classes)
