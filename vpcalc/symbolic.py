@@ -107,11 +107,15 @@ def lattice(cost: Cost) -> dict[str, int]:
     return {name: step for name, step in sorted(steps.items()) if step > 1}
 
 
-def condition(cost: Cost, factor: int | None = None) -> str:
-    """Where the closed form of a symbolic cost tree holds, in words."""
+def condition(cost: Cost, factor: int | None = None, names: Mapping[str, str] | None = None) -> str:
+    """Where the closed form of a symbolic cost tree holds, in words; ``names`` are written otherwise."""
+
+    def written(size: Any) -> str:
+        return PRINTERS["text"](as_polynomial(size), names)
+
     by_multiple: dict[str, list[str]] = {}
     for name, step in lattice(cost).items():
-        by_multiple.setdefault(_product(step, factor), []).append(name)
+        by_multiple.setdefault(_product(step, factor), []).append(written(symbol(name)))
     tiles: dict[
         Polynomial, Tiling
     ] = {}  # by how many there are: W/4 in tiles of H/32 says the same as W/8 in tiles of H/64
@@ -120,7 +124,7 @@ def condition(cost: Cost, factor: int | None = None) -> str:
             tiles.setdefault(as_polynomial(tiling.size) / tiling.tile, tiling)
     for number, tiling in tiles.items():
         if number.symbols or number.denominator != 1:
-            by_multiple.setdefault(str(tiling.tile), []).append(str(tiling.size))
+            by_multiple.setdefault(written(tiling.tile), []).append(written(tiling.size))
     phrases = []
     for multiple, names in by_multiple.items():
         phrases.append(f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {multiple}")

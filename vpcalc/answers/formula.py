@@ -15,7 +15,7 @@ from ..cost import Cost, Op, Quantity
 from ..errors import unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from ..symbolic import Form, closed_form, layer_on_symbols, model_on_symbols
+from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols
 from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
 
@@ -33,6 +33,7 @@ class Formula(Result):
     quantity: Quantity
     form: Form
     cost: Cost
+    window: int | None = None
 
     def spell(self, spelling: str = "text") -> str:
         """The formula alone, as text, latex, typst, mathml or python."""
@@ -85,8 +86,8 @@ class Formula(Result):
                     "module": module,
                     "operator": op.kind,
                     "label": op.label,
-                    "shapes": _shapes(op),
-                    "times": _number(times),
+                    "shapes": self._shapes(op),
+                    "times": times if isinstance(times, int) else self._spelled(times),
                     "term": self._written(term).text,
                 }
                 for module, op, times, term in self.steps()
@@ -131,7 +132,7 @@ class Formula(Result):
             (
                 f"{module} · {op.label}" if module else op.label,
                 op.kind,
-                _described(op, times),
+                self._described(op, times),
                 self._written(term),
             )
             for module, op, times, term in self.steps()
@@ -145,6 +146,20 @@ class Formula(Result):
     def _written(self, term: Polynomial) -> Form:
         """A term of the derivation, in the names of the whole."""
         return Form(term, names=self.form.names)
+
+    def _spelled(self, dim: Any) -> str:
+        return self._written(as_polynomial(dim)).text
+
+    def _described(self, op: Op, times: Any) -> str:
+        repeat = "" if isinstance(times, int) and times == 1 else f"{self._spelled(times)} × "
+        return repeat + self._shapes(op)
+
+    def _shapes(self, op: Op) -> str:
+        """Operands as a reader writes them: a · (h·w × C)(C × 3C)."""
+        shapes = [[self._spelled(dim) for dim in shape] for shape in op.shapes]
+        batched = len(shapes) == 2 and len(shapes[0]) == 3
+        lead = f"{shapes[0][0]} · " if batched else ""
+        return lead + "".join(f"({' × '.join(shape[1:] if batched else shape)})" for shape in shapes)
 
     def _repr_html_(self) -> str:
         from ..report.markup import html
@@ -188,7 +203,8 @@ def formula(
         raise unknown("--form", form, SHAPES)
     found = _derived(name, Quantity(quantity), set)
     names = naming(found.form.polynomial, symbols or {})
-    return replace(found, form=replace(found.form, shape=form, names=tuple(names.items())))
+    valid = condition(found.cost, found.window, names)
+    return replace(found, form=Form(found.form.polynomial, valid, form, tuple(names.items())))
 
 
 def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> Formula:
@@ -200,8 +216,9 @@ def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> 
     architecture = ARCHITECTURES[name]
     config = architecture.configure(set or {})
     cost = model_on_symbols(architecture, config)
-    form = closed_form(cost, counted, window_of(config))
-    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost)
+    window = window_of(config)
+    form = closed_form(cost, counted, window)
+    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window)
 
 
 def window_of(config: Mapping[str, Any]) -> int | None:
@@ -216,19 +233,3 @@ def _walk(cost: Cost, path: str, times: Any) -> list[tuple[str, Op, Any]]:
     for child in cost.children:
         found += _walk(child, f"{path} · {child.name}" if path else child.name, times)
     return found
-
-
-def _described(op: Op, times: Any) -> str:
-    repeat = "" if isinstance(times, int) and times == 1 else f"{times} × "
-    return repeat + _shapes(op)
-
-
-def _shapes(op: Op) -> str:
-    """Operands as a reader writes them: a · (h·w × C)(C × 3C)."""
-    batched = len(op.shapes) == 2 and len(op.shapes[0]) == 3
-    lead = f"{op.shapes[0][0]} · " if batched else ""
-    return lead + "".join(f"({' × '.join(map(str, shape[1:] if batched else shape))})" for shape in op.shapes)
-
-
-def _number(times: Any) -> int | str:
-    return times if isinstance(times, int) else str(times)

@@ -125,9 +125,7 @@ class Model(Result):
         notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]
         notes += deviations(self.cost)
         settings = ", ".join(f"{name} = {_spell(value)}" for name, value in self.config.items())
-        size = "×".join(map(str, self.sizes))
-        axes = ", ".join(self.architecture.family.axes)
-        title = f"{self.architecture.id} at {axes} = {size}, batch {self.batch} ({settings})"
+        title = f"{self.architecture.id} at {self._size()}, batch {self.batch} ({settings})"
         return Table(title, columns, tuple(rows), tuple(notes), total=True)
 
     def _operator_table(self) -> Table:
@@ -186,6 +184,16 @@ class Model(Result):
 
     def _derived(self, figure: Published) -> int:
         return self.figure(Quantity(figure.quantity))
+
+    def _size(self) -> str:
+        """The input's sizes; an axis on which nothing depends (a decoder's, in an encoder alone) is left out."""
+        axes = self.architecture.family.axes
+        if axes == IMAGE:
+            return "×".join(map(str, self.sizes))
+        used = [axis in self.form.polynomial.symbols for axis in axes]
+        return ", ".join(
+            f"{axis} = {size}" for axis, size, counts in zip(axes, self.sizes, used, strict=True) if counts
+        )
 
     def _facts(self) -> list[tuple[str, Any]]:
         facts = self.architecture.family.facts

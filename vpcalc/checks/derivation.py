@@ -606,7 +606,8 @@ class Search:
         if self._prober.way is Way.CPU:
             return RealRun(True, "every count was a real run")
         if counts.macs > MOST_WORK or counts.largest > LARGEST_TENSOR:
-            return RealRun(None, f"not run for real: {counts.macs:,} MACs at the smallest size")
+            size = f"{counts.macs:,} MACs and a tensor of {counts.largest:,} elements"
+            return RealRun(None, f"not run for real: {size} at {_spell(point)}")
         try:
             ran = self._prober.real(point)
         except TooLargeError as error:

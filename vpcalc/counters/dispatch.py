@@ -45,7 +45,7 @@ class DispatchCounts:
     ``operators`` and ``calls`` are keyed by operator (``aten::addmm``), ``modules`` by module path and operator:
     what the module did itself, without its children. ``backward`` is the part of the total that ran while
     gradients propagated. ``unknown`` and ``free`` hold calls. ``largest`` is the number of elements of the
-    largest tensor that an operator returned.
+    largest tensor that an operator made.
     """
 
     operators: Mapping[str, int]
@@ -179,7 +179,7 @@ class DispatchCounter(TorchDispatchMode):
                 return result
         result = _grouped(*args) if known.name == _GROUPED and _has_no_values(args[0]) else func(*args, **kwargs)
         first = result[0] if isinstance(result, (tuple, list)) and result else result
-        if isinstance(first, Tensor) and not first.is_nested:
+        if not known.is_view and isinstance(first, Tensor) and not first.is_nested:
             self._tally.largest = max(self._tally.largest, first.numel())
         if known.rule is Rule.FREE:
             self._tally.free[known.name] += 1
@@ -279,6 +279,7 @@ class _Known:
     price: Price | None
     arguments: tuple[str, ...]
     hides: bool
+    is_view: bool
 
     @classmethod
     def of(cls, func: Any) -> _Known:
@@ -286,7 +287,7 @@ class _Known:
         schema = getattr(func, "_schema", None)
         arguments = ("query", "key", "value") if schema is None else tuple(a.name for a in schema.arguments)
         hides = name in ("aten::mul", "aten::sum", "aten::mean")
-        return cls(name, rule_of(func), PRICES.get(name), arguments, hides)
+        return cls(name, rule_of(func), PRICES.get(name), arguments, hides, bool(getattr(func, "is_view", False)))
 
 
 _KNOWN: dict[Any, _Known] = {}

@@ -11,7 +11,11 @@ from ..algebra.interpolation import interpolate
 from ..algebra.parser import parse
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity
-from ..layers import attention, recurrence, reduction, retention, windows
+from ..layers.attention import head_width, token_attention
+from ..layers.recurrence import recurrent, recurrent_gru, recurrent_lstm
+from ..layers.reduction import linear_spatial_reduction_attention, spatial_reduction_attention
+from ..layers.retention import token_retention
+from ..layers.windows import shifted_window_attention, window_attention
 from ..ops import conv2d, linear, matmul
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
@@ -31,13 +35,9 @@ OURS = {"n": "N", "d": "C"}
 N, C, k, r, a = (symbol(name) for name in ("N", "C", "k", "r", "a"))
 
 
-def _on_tokens(cost: Cost) -> Cost:
-    return cost
-
-
 def _restricted() -> Cost:
     """Every token attends to r tokens around it."""
-    d = attention.head_width(C, a)
+    d = head_width(C, a)
     return Cost(
         "restricted",
         (
@@ -65,15 +65,16 @@ class Row:
     """A line of the table.
 
     ``cost`` is the whole layer on symbols N and C; ``mixing`` the operators in which tokens meet, which is what the
-    table prices. ``build`` gives layers by their number, on n tokens. ``causal``: a token sees no later one.
+    table prices. ``build`` gives the layer of a size (a kernel, a window, a chunk) by its number in a stack; ``sizes``
+    are those that are tried. ``causal``: a token sees no later one.
     """
 
     name: str
     cost: Callable[[], Cost]
     mixing: tuple[str, ...]
-    build: Callable[[int], Layer]
+    build: Callable[[int, int], Layer]
+    sizes: tuple[int, ...] = (1,)
     causal: bool = False
-    paper: bool = True
 
     def whole(self) -> Polynomial:
         """Multiply-accumulates of the whole layer, in N and C; a grid of hw tokens is N."""
@@ -94,15 +95,9 @@ def _grid_cost(build: Callable[..., Cost], *others: str) -> Callable[[], Cost]:
     return lambda: build(symbol("h"), symbol("w"), C, a, *(symbol(name) for name in others))
 
 
-def _constant(layer: Layer) -> Callable[[int], Layer]:
-    return lambda number: layer
-
-
-KERNEL = 3
-WINDOW = 4
-REDUCTION = 2
-POOL = 2
-CHUNK = 4
+def _always(layer: Layer) -> Callable[[int, int], Layer]:
+    """A layer without a size, the same at every place of a stack."""
+    return lambda size, number: layer
 
 
 def _side(n: int) -> int:
@@ -113,101 +108,88 @@ def _side(n: int) -> int:
     return side
 
 
-def _windows(shifted: bool) -> Callable[[int], Layer]:
-    """Layers on a square grid; every second one is shifted by half a window."""
-
-    def build(number: int) -> Layer:
-        shift = WINDOW // 2 if shifted and number % 2 else 0
-
-        def layer(graph: Graph, xs: Nodes) -> Nodes:
-            side = _side(len(xs))
-            return graphs.attend(graphs.window(side, side, WINDOW, shift))(graph, xs)
-
-        return layer
-
-    return build
+def _on_square(sees: Callable[[int], Callable[[Graph, Nodes], Nodes]]) -> Layer:
+    """A layer that is made for the side of the grid it is given."""
+    return lambda graph, xs: sees(_side(len(xs)))(graph, xs)
 
 
-def _reduced(blocks: Callable[[int, int, int], list[list[int]]], size: int) -> Callable[[int], Layer]:
-    def layer(graph: Graph, xs: Nodes) -> Nodes:
-        side = _side(len(xs))
-        return graphs.attend_reduced(blocks(side, side, size))(graph, xs)
+def _kernel(size: int, number: int) -> Layer:
+    return graphs.gather(graphs.around(size))
 
-    return _constant(layer)
 
+def _dilated(size: int, number: int) -> Layer:
+    return graphs.gather(graphs.around(size, size**number))
+
+
+def _neighbourhood(size: int, number: int) -> Layer:
+    return graphs.attend(graphs.around(size))
+
+
+def _windows(size: int, number: int) -> Layer:
+    return _on_square(lambda side: graphs.attend(graphs.window(side, side, size)))
+
+
+def _shifted_in_turn(size: int, number: int) -> Layer:
+    shift = size // 2 if number % 2 else 0
+    return _on_square(lambda side: graphs.attend(graphs.window(side, side, size, shift)))
+
+
+def _strided(size: int, number: int) -> Layer:
+    return _on_square(lambda side: graphs.attend_reduced(graphs.strided_blocks(side, side, size)))
+
+
+def _pooled(size: int, number: int) -> Layer:
+    return _on_square(lambda side: graphs.attend_reduced(graphs.pooled_blocks(side, side, size)))
+
+
+def _chunks(size: int, number: int) -> Layer:
+    return graphs.retention_chunkwise(size)
+
+
+_KERNELS = (3, 5, 7)
+_WINDOWS = (2, 4, 6)
+_CHUNKS = (2, 4)
 
 ROWS: Mapping[str, Row] = {
     "self_attention": Row(
-        "Self-attention",
-        lambda: attention.token_attention(N, C, a),
-        ("matmul",),
-        _constant(graphs.attend(graphs.everyone)),
+        "Self-attention", lambda: token_attention(N, C, a), ("matmul",), _always(graphs.attend(graphs.everyone))
     ),
-    "recurrent": Row(
-        "Recurrent", lambda: recurrence.recurrent(N, C, C), ("linear",), _constant(graphs.recurrence), causal=True
-    ),
-    "convolution": Row(
-        "Convolution, contiguous", _convolution, ("conv",), _constant(graphs.gather(graphs.around(KERNEL)))
-    ),
-    "dilated": Row(
-        "Convolution, dilated",
-        _convolution,
-        ("conv",),
-        lambda number: graphs.gather(graphs.around(KERNEL, KERNEL**number)),
-    ),
-    "separable": Row(
-        "Convolution, separable", _separable, ("conv",), _constant(graphs.gather(graphs.around(KERNEL)))
-    ),
-    "restricted": Row(
-        "Self-attention, restricted", _restricted, ("matmul",), _constant(graphs.attend(graphs.around(KERNEL)))
-    ),
-    "wmsa": Row(
-        "W-MSA", _grid_cost(windows.window_attention, "M"), ("matmul",), _windows(shifted=False), paper=False
-    ),
+    "recurrent": Row("Recurrent", lambda: recurrent(N, C, C), ("linear",), _always(graphs.recurrence), causal=True),
+    "convolution": Row("Convolution, contiguous", _convolution, ("conv",), _kernel, _KERNELS),
+    "dilated": Row("Convolution, dilated", _convolution, ("conv",), _dilated, _KERNELS),
+    "separable": Row("Convolution, separable", _separable, ("conv",), _kernel, _KERNELS),
+    "restricted": Row("Self-attention, restricted", _restricted, ("matmul",), _neighbourhood, _KERNELS),
+    "wmsa": Row("W-MSA", _grid_cost(window_attention, "M"), ("matmul",), _windows, _WINDOWS),
     "swmsa": Row(
-        "W-MSA and SW-MSA in turn",
-        _grid_cost(windows.shifted_window_attention, "M"),
+        "W-MSA, SW-MSA in turn",
+        _grid_cost(shifted_window_attention, "M"),
         ("matmul",),
-        _windows(shifted=True),
-        paper=False,
+        _shifted_in_turn,
+        _WINDOWS,
     ),
-    "sra": Row(
-        "SRA",
-        _grid_cost(reduction.spatial_reduction_attention, "R"),
-        ("matmul",),
-        _reduced(graphs.strided_blocks, REDUCTION),
-        paper=False,
-    ),
-    "linear_sra": Row(
-        "Linear SRA",
-        _grid_cost(reduction.linear_spatial_reduction_attention, "P"),
-        ("matmul",),
-        _reduced(graphs.pooled_blocks, POOL),
-        paper=False,
-    ),
+    "sra": Row("SRA", _grid_cost(spatial_reduction_attention, "R"), ("matmul",), _strided, (2,)),
+    "linear_sra": Row("Linear SRA", _grid_cost(linear_spatial_reduction_attention, "P"), ("matmul",), _pooled, (2, 3)),
     "retention": Row(
         "Retention, parallel",
-        lambda: retention.token_retention(N, C, a),
+        lambda: token_retention(N, C, a),
         ("matmul",),
-        _constant(graphs.attend(graphs.so_far)),
+        _always(graphs.attend(graphs.so_far)),
         causal=True,
-        paper=False,
     ),
     "retention_recurrent": Row(
         "Retention, recurrent",
-        lambda: retention.token_retention(N, C, a, form="recurrent"),
+        lambda: token_retention(N, C, a, form="recurrent"),
         ("matmul",),
-        _constant(graphs.retention_recurrent),
+        _always(graphs.retention_recurrent),
         causal=True,
-        paper=False,
     ),
     "retention_chunkwise": Row(
         "Retention, chunkwise",
-        lambda: retention.token_retention(N, C, a, form="chunkwise", chunk=symbol("b")),
+        lambda: token_retention(N, C, a, form="chunkwise", chunk=symbol("b")),
         ("matmul",),
-        _constant(graphs.retention_chunkwise(CHUNK)),
+        _chunks,
+        _CHUNKS,
         causal=True,
-        paper=False,
     ),
 }
 """The paper's layers first, then those that came after it."""
@@ -337,8 +319,8 @@ def attention_or_recurrence(
 
     claimed = {"mixing": lambda d: d, "lstm": lambda d: 2 * d, "gru": lambda d: d} if bounds is None else bounds
     rnn = ROWS["recurrent"].whole()
-    lstm = as_polynomial(recurrence.recurrent_lstm(N, C, C).total(Quantity.MACS))
-    gru = as_polynomial(recurrence.recurrent_gru(N, C, C).total(Quantity.MACS))
+    lstm = as_polynomial(recurrent_lstm(N, C, C).total(Quantity.MACS))
+    gru = as_polynomial(recurrent_gru(N, C, C).total(Quantity.MACS))
     mixed, whole = ROWS["self_attention"].mixed(), ROWS["self_attention"].whole()
     n, d = (sympy.Symbol(name, integer=True, positive=True) for name in ("N", "C"))
 
@@ -408,20 +390,21 @@ def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
     """The longest chain in the layer's graph as a polynomial in n, and in the autograd graph of the module."""
     rows, held, modules = [], [], []
     for id, row in ROWS.items():
-        depth = _polynomial(lambda n, row=row: graphs.run([row.build(0)], n)[0].depth(), id)
-        order = without_numbers(leading(depth, "n")) if depth is not None else None
         expected = parse(claimed[id])
-        held.append(order is not None and order == expected.subs({"b": CHUNK}) / _number(expected))
-        in_module = _polynomial(partial(_module_depth, id), id) if id in _MODULES else None
+        size = row.sizes[-1]
+        chain = line(partial(_chain, row, size), _lengths(id))
+        held.append(chain is not None and _same_order(chain, expected, size))
+        in_module = None
         if id in _MODULES:
-            agrees = in_module is not None and in_module.degree("n") == expected.degree("n")
-            modules.append(agrees)
-        rows.append((row.name, f"O({claimed[id]})", _in_chunks(depth, id), _in_chunks(in_module, id)))
+            in_module = line(partial(_module_depth, id), _lengths(id))
+            modules.append(in_module is not None and _same_order(in_module, expected, size, factor=None))
+        rows.append((row.name, f"O({claimed[id]})", size if len(row.sizes) > 1 else None, _text(chain), _text(in_module)))
     columns = (
         Column("layer", "Layer"),
         Column("order", "sequential operations"),
+        Column("size", "k, r, M, R, P, b", Kind.NUMBER),
         Column("chain", "longest chain of operations"),
-        Column("autograd", "longest chain in autograd's graph of the module"),
+        Column("autograd", "in autograd's graph"),
     )
     note = "operations on vectors; a sum over tokens counts as one, as in the paper"
     return Demonstration(
@@ -432,7 +415,7 @@ def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
                 r"x_1 \to s_1 \to s_2 \to \cdots \to s_n",
             ),
             Step(
-                "Self-attention: whatever the length, projection, scores, values, projection.",
+                "Self-attention: whatever the length, projections, scores, values, projection.",
                 "x → q, k, v → softmax(QKᵀ) → AV → out",
                 r"x \to q, k, v \to \operatorname{softmax}(QK^{\top}) \to AV \to \text{out}",
             ),
@@ -443,80 +426,71 @@ def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
             ),
         ),
         (
-            exact("the longest chain in the layer's graph, recovered as a polynomial in n", held),
-            exact("the longest chain in autograd's graph of the reference module is of the same degree", modules),
+            exact("the longest chain in the layer's graph is a polynomial in n, of this leading term", held),
+            exact("the longest chain in autograd's graph of the reference module grows alike", modules),
         ),
         Method.EXACT,
-        tables=(Table(f"Sequential operations; chunks of b = {CHUNK}", columns, tuple(rows), (note,)),),
+        tables=(Table("Sequential operations", columns, tuple(rows), (note,)),),
     )
 
 
-def _number(form: Polynomial) -> Polynomial | int:
-    """The number that is left of n/b with b as a number: O(n/4) is O(n)."""
-    value = form.subs({"b": CHUNK})
-    return Polynomial({(): next(iter(value.terms.values()))}, value.denominator)
+def line(measure: Callable[[int], int], lengths: tuple[int, ...]) -> Polynomial | None:
+    """The line in n through the first two lengths, if the others lie on it."""
+    values = [measure(n) for n in lengths]
+    found = interpolate({"n": lengths[:2]}, values[:2])
+    return found if all(found.subs({"n": n}) == value for n, value in zip(lengths, values, strict=True)) else None
 
 
-def _in_chunks(depth: Polynomial | None, id: str) -> str:
-    if depth is None:
-        return "–" if id not in _MODULES else "no polynomial"
-    return str(Form(depth.subs({"n": symbol("n") * 1})))
+def _same_order(chain: Polynomial, expected: Polynomial, size: int, factor: int | None = 1) -> bool:
+    """Whether the leading term in n is the expected one; ``factor`` None lets its number be any."""
+    top, other = leading(chain, "n"), expected.subs({"b": size})
+    if chain.degree("n") != other.degree("n"):
+        return False
+    return chain.degree("n") == 0 or factor is None or top == other * factor
+
+
+def _text(form: Polynomial | None) -> str:
+    return "–" if form is None else str(form)
 
 
 def _lengths(id: str) -> tuple[int, ...]:
-    """Lengths on which the layer's size divides: two to fix a line, two to test it."""
-    if id in ("wmsa", "swmsa", "sra", "linear_sra"):
-        return (16, 64, 144, 256)
-    return (8, 16, 24, 40)
+    """Lengths on which the layer's size divides: two to fix a line, the others to test it."""
+    return (36, 144, 324) if id in _GRIDS else (8, 16, 24, 40)
 
 
-def _polynomial(measure: Callable[[int], int], id: str) -> Polynomial | None:
-    """The line through the first two lengths, if the others lie on it."""
-    lengths = _lengths(id)
-    values = [measure(n) for n in lengths]
-    line = interpolate({"n": lengths[:2]}, values[:2])
-    return line if all(line.subs({"n": n}) == value for n, value in zip(lengths, values, strict=True)) else None
+_GRIDS = ("wmsa", "swmsa", "sra", "linear_sra")
 
 
-def _module(id: str, n: int) -> Any:
-    """The reference module of a row, and inputs of n tokens that want a gradient."""
+def _chain(row: Row, size: int, n: int) -> int:
+    return graphs.run([row.build(size, 0)], n)[0].depth()
+
+
+def _module_depth(id: str, n: int) -> int:
+    """The longest chain of functions in autograd's graph of the reference module."""
     import torch
 
     from ..reference import LAYER_WITNESSES
 
-    side = round(n**0.5)
-    dims: dict[str, Any] = dict(_MODULES[id])
-    layer = dims.pop("layer")
-    if layer == "recurrent":
-        dims["T"] = n
-    elif id in ("wmsa", "swmsa", "sra", "linear_sra"):
-        dims |= {"h": side, "w": side}
-    else:
-        dims |= {"h": 1, "w": n}
-    witness = LAYER_WITNESSES[layer](**dims)
-    shape = witness.inputs[0].shape
-    return witness.module, torch.zeros(shape, requires_grad=True)
+    layer, dims = _MODULES[id]
+    side = _side(n) if id in _GRIDS else 0
+    length = {"T": n} if id == "recurrent" else {"h": side or 1, "w": side or n}
+    witness = LAYER_WITNESSES[layer](**dims, **length)
+    return autograd_depth(witness.module(torch.zeros(witness.inputs[0].shape, requires_grad=True)))
 
 
-_MODULES: Mapping[str, Mapping[str, Any]] = {
-    "self_attention": {"layer": "msa", "C": 4, "heads": 2},
-    "recurrent": {"layer": "recurrent", "d": 3, "n": 4},
-    "convolution": {"layer": "conv", "C": 2, "k": KERNEL},
-    "wmsa": {"layer": "wmsa", "C": 4, "heads": 2, "M": WINDOW},
-    "swmsa": {"layer": "swmsa", "C": 4, "heads": 2, "M": WINDOW},
-    "sra": {"layer": "sra", "C": 4, "heads": 2, "R": REDUCTION},
-    "linear_sra": {"layer": "linear_sra", "C": 4, "heads": 2, "P": POOL},
-    "retention": {"layer": "retention", "C": 4, "heads": 2},
-    "retention_recurrent": {"layer": "retention_recurrent", "C": 4, "heads": 2},
-    "retention_chunkwise": {"layer": "retention_chunkwise", "C": 4, "heads": 2, "chunk": CHUNK},
+_MODULES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "self_attention": ("msa", {"C": 4, "heads": 2}),
+    "recurrent": ("recurrent", {"d": 3, "n": 4}),
+    "convolution": ("conv", {"C": 2, "k": _KERNELS[-1]}),
+    "wmsa": ("wmsa", {"C": 4, "heads": 2, "M": _WINDOWS[-1]}),
+    "swmsa": ("swmsa", {"C": 4, "heads": 2, "M": _WINDOWS[-1]}),
+    "sra": ("sra", {"C": 4, "heads": 2, "R": 2}),
+    "linear_sra": ("linear_sra", {"C": 4, "heads": 2, "P": 3}),
+    "retention": ("retention", {"C": 4, "heads": 2}),
+    "retention_recurrent": ("retention_recurrent", {"C": 4, "heads": 2}),
+    "retention_chunkwise": ("retention_chunkwise", {"C": 4, "heads": 2, "chunk": _CHUNKS[-1]}),
 }
-"""Rows whose reference module is one layer."""
-
-
-def _module_depth(id: str, n: int) -> int:
-    """The longest chain of functions in autograd's graph."""
-    module, x = _module(id, n)
-    return autograd_depth(module(x))
+"""Rows whose reference module is one layer, and its dimensions beside the length."""
 
 
 def autograd_depth(output: Any) -> int:
@@ -525,12 +499,13 @@ def autograd_depth(output: Any) -> int:
     stack = [output.grad_fn]
     while stack:
         node = stack[-1]
-        waiting = [below for below, _ in node.next_functions if below is not None and below not in depths]
+        below = [one for one, _ in node.next_functions if one is not None]
+        waiting = [one for one in below if one not in depths]
         if waiting:
             stack += waiting
             continue
         stack.pop()
-        depths[node] = 1 + max((depths[below] for below, _ in node.next_functions if below is not None), default=0)
+        depths[node] = 1 + max((depths[one] for one in below), default=0)
     return depths[output.grad_fn]
 
 
@@ -539,20 +514,20 @@ def autograd_depth(output: Any) -> int:
 
 @dataclass(frozen=True)
 class Path:
-    """What is claimed of a row's longest path: exactly, as a function of n, and its order.
+    """What is claimed of a row's longest path, as functions of n and of the layer's size.
 
-    ``exactly`` is None where some tokens never meet. ``smooth`` is the same without rounding, on a SymPy symbol, and
-    ``order`` the inside of O(…).
+    ``exactly`` is in ints, None where some tokens never meet. ``smooth`` is the same without rounding, for a SymPy
+    symbol n, and ``order`` the inside of O(…).
     """
 
     text: str
-    exactly: Callable[[int], int] | None
     order_text: str
-    smooth: Callable[[Any], Any] | None = None
-    order: Callable[[Any], Any] | None = None
+    exactly: Callable[[int, int], int] | None = None
+    smooth: Callable[[Any, int], Any] | None = None
+    order: Callable[[Any, int], Any] | None = None
 
 
-def _ceil_log(base: int, value: int) -> int:
+def ceil_log(base: int, value: int) -> int:
     """⌈log_base(value)⌉ in integers."""
     power, count = 1, 0
     while power < value:
@@ -566,56 +541,55 @@ def _log(base: int, value: Any) -> Any:
     return sympy.log(value) / sympy.log(base)
 
 
-def _root(value: Any) -> Any:
+def _sqrt(value: Any) -> Any:
     import sympy
 
     return sympy.sqrt(value)
 
 
+def _one(n: Any, size: int) -> Any:
+    return 1
+
+
+def _steps(letter: str) -> Path:
+    """Layers that each reach (size − 1)/2 tokens further."""
+    return Path(
+        f"⌈2(n − 1)/({letter} − 1)⌉",
+        f"n/{letter}",
+        lambda n, size: -(-2 * (n - 1) // (size - 1)),
+        lambda n, size: 2 * (n - 1) / (size - 1),
+        lambda n, size: n / size,
+    )
+
+
 PATHS: Mapping[str, Path] = {
-    "self_attention": Path("1", lambda n: 1, "1", lambda n: 1, lambda n: 1),
-    "recurrent": Path("n", lambda n: n, "n", lambda n: n, lambda n: n),
-    "convolution": Path(
-        "⌈2(n − 1)/(k − 1)⌉",
-        lambda n: -(-2 * (n - 1) // (KERNEL - 1)),
-        "n/k",
-        lambda n: 2 * (n - 1) / (KERNEL - 1),
-        lambda n: n / KERNEL,
-    ),
+    "self_attention": Path("1", "1", _one, _one, _one),
+    "recurrent": Path("n", "n", lambda n, _: n, lambda n, _: n, lambda n, _: n),
+    "convolution": _steps("k"),
     "dilated": Path(
         "⌈log_k(2n − 1)⌉",
-        lambda n: _ceil_log(KERNEL, 2 * n - 1),
         "log_k(n)",
-        lambda n: _log(KERNEL, 2 * n - 1),
-        lambda n: _log(KERNEL, n),
+        lambda n, k: ceil_log(k, 2 * n - 1),
+        lambda n, k: _log(k, 2 * n - 1),
+        lambda n, k: _log(k, n),
     ),
-    "separable": Path(
-        "⌈2(n − 1)/(k − 1)⌉",
-        lambda n: -(-2 * (n - 1) // (KERNEL - 1)),
-        "n/k",
-        lambda n: 2 * (n - 1) / (KERNEL - 1),
-        lambda n: n / KERNEL,
-    ),
-    "restricted": Path(
-        "⌈2(n − 1)/(r − 1)⌉",
-        lambda n: -(-2 * (n - 1) // (KERNEL - 1)),
-        "n/r",
-        lambda n: 2 * (n - 1) / (KERNEL - 1),
-        lambda n: n / KERNEL,
-    ),
-    "wmsa": Path("none: windows never meet", None, "∞"),
+    "separable": _steps("k"),
+    "restricted": _steps("r"),
+    "wmsa": Path("none: windows never meet", "∞"),
     "swmsa": Path(
         "⌈2√n/M⌉ − 1",
-        lambda n: -(-2 * _side(n) // WINDOW) - 1,
         "√n/M",
-        lambda n: 2 * _root(n) / WINDOW - 1,
-        lambda n: _root(n) / WINDOW,
+        lambda n, M: -(-2 * _side(n) // M) - 1,
+        lambda n, M: 2 * _sqrt(n) / M - 1,
+        lambda n, M: _sqrt(n) / M,
     ),
-    "sra": Path("2", lambda n: 2, "1", lambda n: 2, lambda n: 1),
-    "linear_sra": Path("2", lambda n: 2, "1", lambda n: 2, lambda n: 1),
-    "retention": Path("1", lambda n: 1, "1", lambda n: 1, lambda n: 1),
-    "retention_recurrent": Path("n + 1", lambda n: n + 1, "n", lambda n: n + 1, lambda n: n),
-    "retention_chunkwise": Path("n/b + 1", lambda n: n // CHUNK + 1, "n/b", lambda n: n / CHUNK + 1, lambda n: n / CHUNK),
+    "sra": Path("2", "1", lambda n, _: 2, lambda n, _: 2, _one),
+    "linear_sra": Path("2", "1", lambda n, _: 2, lambda n, _: 2, _one),
+    "retention": Path("1", "1", _one, _one, _one),
+    "retention_recurrent": Path("n + 1", "n", lambda n, _: n + 1, lambda n, _: n + 1, lambda n, _: n),
+    "retention_chunkwise": Path(
+        "n/b + 1", "n/b", lambda n, b: n // b + 1, lambda n, b: n / b + 1, lambda n, b: n / b
+    ),
 }
 """By row: the first six as the paper prints their order, contiguous kernels in its text."""
 
@@ -635,23 +609,24 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     n = sympy.Symbol("n", positive=True)
     for id, row in ROWS.items():
         path = claimed[id]
-        measured = {length: measured_path(row, length) for length in _path_lengths(id)}
-        held += [
-            value == (None if path.exactly is None else path.exactly(length)) for length, value in measured.items()
-        ]
-        if path.smooth is not None and path.order is not None:
-            ratio = sympy.limit(sympy.sympify(path.smooth(n) / path.order(n)), n, sympy.oo)
-            limits.append(bool(ratio.is_finite and ratio.is_positive))
-        longest = max(measured)
-        rows.append((row.name, f"O({path.order_text})", path.text, longest, measured[longest]))
+        for size in row.sizes:
+            for length in _path_lengths(id):
+                measured = measured_path(row, size, length)
+                held.append(measured == (None if path.exactly is None else path.exactly(length, size)))
+            if path.smooth is not None and path.order is not None:
+                ratio = sympy.limit(sympy.sympify(path.smooth(n, size)) / path.order(n, size), n, sympy.oo)
+                limits.append(bool(ratio.is_finite and ratio.is_positive))
+        shown = size if len(row.sizes) > 1 else None
+        rows.append((row.name, f"O({path.order_text})", path.text, shown, length, measured))
     columns = (
         Column("layer", "Layer"),
         Column("order", "maximum path"),
         Column("exactly", "exactly"),
+        Column("size", "k, r, M, P, b", Kind.NUMBER),
         Column("n", "n", Kind.NUMBER),
         Column("measured", "measured", Kind.NUMBER),
     )
-    note = f"k = r = {KERNEL}, M = {WINDOW}, b = {CHUNK}; layers are stacked until every pair is connected"
+    note = "operations that bring tokens together; layers are stacked until every pair is connected"
     return Demonstration(
         (
             Step(
@@ -687,24 +662,24 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     )
 
 
-def measured_path(row: Row, n: int) -> int | None:
+def measured_path(row: Row, size: int, n: int) -> int | None:
     """Mixing operations on the longest of the shortest paths, in the fewest layers that connect all pairs.
 
     A layer's scores are on a path too, but the path through its values is shorter.
     """
-    layers = 1 if row.causal else graphs.layers_to_connect(row.build, n, most=n + 2)
+    layers = 1 if row.causal else graphs.layers_to_connect(partial(row.build, size), n, most=n + 2)
     if layers is None:
         return None
-    graph, sources, outputs = graphs.run([row.build(number) for number in range(layers)], n)
+    graph, sources, outputs = graphs.run([row.build(size, number) for number in range(layers)], n)
     return graphs.longest_distance(graph, sources, outputs, row.causal)
 
 
 def _path_lengths(id: str) -> tuple[int, ...]:
-    if id in ("wmsa", "swmsa", "sra", "linear_sra"):
-        return (64, 100, 144)  # sides 8, 10, 12
+    if id in _GRIDS:
+        return (49, 64, 100)  # sides 7, 8 and 10: some that the window divides and some that it does not
     if id == "retention_chunkwise":
         return (8, 12, 24)
-    return (2, 3, 5, 8, 13, 14, 15, 24)
+    return (8, 13, 14, 15, 24)
 
 
 def _geometric_sum() -> Evidence:
@@ -724,6 +699,7 @@ def _path_chart(claimed: Mapping[str, Path]) -> Chart:
     for id in ("recurrent", "convolution", "swmsa", "dilated", "self_attention"):
         exactly = claimed[id].exactly
         if exactly is not None:
-            values = tuple(float(exactly(n)) for n in lengths)
+            size = {"convolution": 3, "dilated": 3, "swmsa": 4}.get(id, 1)
+            values = tuple(float(exactly(n, size)) for n in lengths)
             series.append(Series(ROWS[id].name, tuple(map(float, lengths)), values))
-    return Chart("Longest path between two of n positions", "n", "operations", tuple(series), log_x=True, log_y=True)
+    return Chart("Longest path between two of n positions (k = 3, M = 4)", "n", "operations", tuple(series), log_x=True, log_y=True)
