@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpcalc.algebra import Polynomial, parser, symbols
+from vpcalc.algebra.forms import factored
 from vpcalc.algebra.parser import parse
 from vpcalc.algebra.printers import PRINTERS
 from vpcalc.errors import InputError
@@ -78,7 +79,8 @@ REFUSED = [
     ("h*d_modle", 3, "did you mean d_model"),
     ("C_i", 1, "'C_i' is not in the alphabet"),
     ("αh", 1, "'α' is not in the alphabet"),
-    (r"\alpha h", 1, r"the command '\\alpha' has no meaning"),
+    (r"\alpha h", 1, "'α' is not in the alphabet"),
+    (r"\sqrt{h}", 1, r"the command '\\sqrt' has no meaning"),
     ("h & w # C", 7, "'#'"),
     ("d_", 2, "'_'"),
     ("O(n^2 d)", 1, "order of growth"),
@@ -119,6 +121,7 @@ def test_what_is_no_formula_is_refused_with_its_position(text: str, position: in
 
 def test_renamed_letters_and_words() -> None:
     assert parse("4nd^2", {"n": "h*w", "d": "C"}) == 4 * h * w * C**2
+    assert parse(r"4\nu\delta^2 + νδ", {"ν": "hw", "δ": "C"}) == 4 * h * w * C**2 + h * w * C
     assert parse("h w", {"h": "w", "w": "h"}) == h * w
     assert parse("h^2 w", {"h": "w", "w": "h"}) == w**2 * h
     assert parse("seq_len*dim + 2dim", {"seq_len": "hw", "dim": "C"}) == h * w * C + 2 * C
@@ -146,6 +149,17 @@ def polynomials() -> st.SearchStrategy[Polynomial]:
 def test_every_printer_is_read_back(polynomial: Polynomial) -> None:
     for spelling in ("text", "latex", "python"):
         assert parse(PRINTERS[spelling](polynomial)) == polynomial, spelling
+
+
+def test_factored_forms_are_read_back() -> None:
+    for polynomial in (
+        4 * h * w * C**2 + 2 * (h * w) ** 2 * C,
+        (2 * h * w * C**2 + 2 * (h * w) ** 2 * C) / R**2,
+        (h - w) ** 2 * (C + 1) / (3 * R),
+        -(h**2) * d_model - h * w * d_model,
+    ):
+        for spelling in ("text", "latex", "python"):
+            assert parse(PRINTERS[spelling](factored(polynomial))) == polynomial, spelling
 
 
 PIECES = [

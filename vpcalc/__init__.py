@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .answers.check_formula import check_formula as check_formula
     from .answers.compare import compare as compare
+    from .answers.derive import derive as derive
     from .answers.formula import formula as formula
     from .answers.model import model as model
     from .answers.models import models as models
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOME = {
     "check_formula": "answers.check_formula",
     "compare": "answers.compare",
+    "derive": "answers.derive",
     "formula": "answers.formula",
     "model": "answers.model",
     "models": "answers.models",
@@ -41,6 +43,7 @@ __all__ = [
     "__version__",
     "check_formula",
     "compare",
+    "derive",
     "formula",
     "model",
     "models",

@@ -80,6 +80,11 @@ class Form:
         """A whole ``<math>`` element."""
         return self.spell("mathml")
 
+    @cached_property
+    def typst(self) -> str:
+        """Typst math without dollar signs."""
+        return self.spell("typst")
+
     def _repr_latex_(self) -> str:
         return f"${self.latex}$"
 

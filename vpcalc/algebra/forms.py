@@ -110,7 +110,9 @@ def naming(polynomial: Polynomial, names: Mapping[str, str]) -> dict[str, str]:
 
 def _whole_grid(polynomial: Polynomial, grid: str, pair: tuple[str, str], names: Mapping[str, str]) -> None:
     if any(name in names for name in pair):
-        raise InputError(f"--symbol {grid}={names[grid]}: {' and '.join(pair)} cannot have names of their own then")
+        raise InputError(
+            f"--symbol {grid}={names[grid]}: {' and '.join(pair)} cannot have names of their own then"
+        )
     for monomial in polynomial.terms:
         powers = dict(monomial)
         if powers.get(pair[0], 0) != powers.get(pair[1], 0):

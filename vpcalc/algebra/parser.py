@@ -25,6 +25,7 @@ from typing import NoReturn
 from .. import symbols
 from ..errors import InputError
 from .polynomial import Polynomial, constant, symbol
+from .printers import GREEK
 
 LENGTH = 10_000
 """Longest text, in characters."""
@@ -62,6 +63,7 @@ _TOKEN = re.compile(
   | (?P<begin>   \{{ )
   | (?P<end>     \}} )
   | (?P<frac>    \\[dt]?frac(?![a-zA-Z]) )
+  | (?P<greek>   \\(?:{"|".join(GREEK.values())})(?![a-zA-Z]) )
     """,
     re.VERBOSE,
 )
@@ -160,6 +162,11 @@ class _Parser:
             if kind == "letter":
                 name, after = self._name(at)
                 tokens.append(_Token("name", name, at))
+            elif kind == "greek":
+                letter = next(letter for letter, command in GREEK.items() if command == match.group()[1:])
+                if letter not in self._names:
+                    self._unknown(at, letter)
+                tokens.append(_Token("name", letter, at))
             elif kind != "space":
                 tokens.append(_Token(kind, match.group(), at))
             at = after

@@ -230,12 +230,12 @@ def _tex_name(name: str) -> str:
 
 
 def _tex_word(word: str) -> str:
-    if word in _GREEK:
-        return rf"\{_GREEK[word]}"
+    if word in GREEK:
+        return rf"\{GREEK[word]}"
     return rf"\text{{{word}}}" if len(word) > 1 and not word.isdecimal() else word
 
 
-_GREEK = dict(
+GREEK = dict(
     zip(
         "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi "
@@ -243,6 +243,7 @@ _GREEK = dict(
         strict=True,
     )
 )
+"""Greek letters and what LaTeX calls them."""
 
 
 # -- Typst ------------------------------------------------------------------------------------------

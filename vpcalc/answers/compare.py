@@ -71,13 +71,14 @@ class Row:
 class Crossover:
     """``between`` the first costs more than the second exactly where the condition holds: hw > ``at``.
 
-    The condition is spelled in three ways, as a closed form is.
+    The condition is spelled in several ways, as a closed form is.
     """
 
     between: tuple[str, str]
     text: str
     latex: str
     mathml: str
+    typst: str
     at: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -325,6 +326,6 @@ def _crossovers(symbolic: dict[str, Cost], ids: tuple[str, ...], values: dict[st
         cross = crossing(first, second, values)
         if cross is not None and cross.at > 0:
             between = (b, a) if cross.swapped else (a, b)
-            spelled = (cross.spell(printer) for printer in ("text", "latex", "mathml"))
-            found.append(Crossover(between, *spelled, cross.at))
+            text, latex, mathml, typst = map(cross.spell, ("text", "latex", "mathml", "typst"))
+            found.append(Crossover(between, text, latex, mathml, typst, cross.at))
     return tuple(found)

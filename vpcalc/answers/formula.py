@@ -48,7 +48,9 @@ class Formula(Result):
         if spelling not in PASSAGES:
             raise unknown("--format", spelling, PASSAGES)
         printer = "latex" if spelling == "markdown" else spelling
-        glossary = [(PRINTERS[printer](symbol(name)), meaning) for name, meaning in self.legend(units=True).items()]
+        glossary = [
+            (PRINTERS[printer](symbol(name)), meaning) for name, meaning in self.legend(units=True).items()
+        ]
         return PASSAGES[spelling](self.spell(printer), glossary, self.form.valid)
 
     def function(self) -> str:

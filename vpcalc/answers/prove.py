@@ -111,27 +111,12 @@ class Proofs(Result):
         return ", ".join(f"{n} {finding.value}" for finding in Finding if (n := verdicts.count(finding)))
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A formula cell that holds words."""
-
-    text: str
-
-    @property
-    def latex(self) -> str:
-        """LaTeX math."""
-        return rf"\text{{{self.text}}}"
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def _cell(recovered: str) -> Form | Words:
+def _cell(recovered: str) -> Form | str:
     """A closed form is set as one; whatever else a claim found, such as ⌈h/M⌉, as it stands."""
     try:
         return Form(parse(recovered))
     except InputError:
-        return Words(recovered)
+        return recovered
 
 
 Progress = Callable[[int, int, Proof], None]

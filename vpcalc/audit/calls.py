@@ -8,7 +8,6 @@ lists, and whatever is none of number, word or tensor is None.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -89,7 +88,7 @@ def dump(recording: Recording) -> dict[str, Any]:
     """As JSON."""
     return {
         "calls": [
-            [c.height.value, c.name, c.parent, c.path, pack(c.args), pack(c.kwargs), pack(c.out), c.macs, c.backward]
+            [c.height.value, c.name, c.parent, c.path, pack(list(c.args)), pack(c.kwargs), pack(c.out), c.macs, c.backward]
             + [pack(c.about)]
             for c in recording.calls
         ],
@@ -129,7 +128,3 @@ def unpack(value: Any) -> Any:
         return {name: unpack(part) for name, part in value.items()}
     return [unpack(part) for part in value] if isinstance(value, list) else value
 
-
-def bare(text: str) -> str:
-    """JSON text without spaces, for files between processes."""
-    return json.dumps(json.loads(text), separators=(",", ":"))

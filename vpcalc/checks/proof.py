@@ -49,9 +49,9 @@ class Finding(str, Enum):
 class Outcome:
     """How a claim was settled.
 
-    ``method`` is interpolation, symbolic or numeric; ``points`` is the number of counts or samples, ``held_out`` of
-    those beyond the grid. ``valid`` says where ``recovered`` holds, ``note`` names what differs, and ``evidence`` is
-    what is needed to check again, in values that JSON holds.
+    ``method`` is interpolation, symbolic or numeric; ``points`` is the number of counts or samples, ``held_out``
+    of those beyond the grid. ``valid`` says where ``recovered`` holds, ``note`` names what differs, and
+    ``evidence`` is what is needed to check again, in values that JSON holds.
     """
 
     method: str

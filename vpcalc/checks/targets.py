@@ -9,6 +9,7 @@ rebuilt for each size, which are a family whose parameters may change.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -271,10 +272,18 @@ def _package(room: str) -> Any:
         raise InputError(f"TARGET {room}:…: needs {room}, which cannot be imported: {first_line(error)}") from error
 
 
+def _not_known(what: str, name: str, known: Iterable[str]) -> InputError:
+    """As :func:`vpcalc.errors.unknown`, for lists too long to print."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {len(names)} others, such as {names[0]}"
+    return InputError(f"{what} {name!r} is not known; {hint}")
+
+
 def _timm(name: str, given: Arguments) -> Factory:
     timm = _package("timm")
     if not timm.is_model(name):
-        raise unknown("timm's model", name, timm.list_models())
+        raise _not_known("timm's model", name, timm.list_models())
     return Factory(
         lambda **settings: timm.create_model(name, pretrained=False, **settings), "img_size", "dynamic_img_size"
     )
@@ -283,7 +292,7 @@ def _timm(name: str, given: Arguments) -> Factory:
 def _torchvision(name: str, given: Arguments) -> Factory:
     models = _package("torchvision").models
     if name not in models.list_models():
-        raise unknown("torchvision's model", name, models.list_models())
+        raise _not_known("torchvision's model", name, models.list_models())
     takes = inspect.signature(models.get_model_builder(name)).parameters
     none = {argument: None for argument in ("weights", "weights_backbone") if argument in takes}
     return Factory(lambda **settings: models.get_model(name, **none, **settings), "image_size")
@@ -293,22 +302,23 @@ def _transformers(name: str, given: Arguments) -> Factory:
     """A model without a head, of random weights, with eager attention unless ``--arg attn_implementation=`` says."""
     transformers = _package("transformers")
     if name not in transformers.CONFIG_MAPPING:
-        raise unknown("transformers' model type", name, transformers.CONFIG_MAPPING.keys())
-    quiet = transformers.logging
-    quiet.set_verbosity_error()
+        raise _not_known("transformers' model type", name, transformers.CONFIG_MAPPING.keys())
+    try:
+        fixed = {k: v for k, v in given.items() if not letters(v) and k != "attn_implementation"}
+        config = transformers.AutoConfig.for_model(name, **fixed)
+        mapped = transformers.MODEL_MAPPING[type(config)]
+        model_class = mapped[0] if isinstance(mapped, (tuple, list)) else mapped
+    except Exception as error:
+        raise InputError(f"TARGET 'transformers:{name}': has no model of its own: {first_line(error)}") from error
 
     def make(attn_implementation: str = "eager", **settings: object) -> Any:
         config = transformers.AutoConfig.for_model(name, **settings)
         config.use_cache = False
+        config.architectures = [model_class.__name__]
         return transformers.AutoModel.from_config(config, attn_implementation=attn_implementation)
 
-    try:
-        fixed = {k: v for k, v in given.items() if not letters(v) and k != "attn_implementation"}
-        config = transformers.AutoConfig.for_model(name, **fixed)
-        model_class = transformers.MODEL_MAPPING[type(config)]
-    except Exception as error:
-        raise InputError(f"TARGET 'transformers:{name}': has no model of its own: {first_line(error)}") from error
     main = getattr(model_class, "main_input_name", "input_ids")
+    main = main if isinstance(main, str) else main[0]
     keywords = (main, "decoder_input_ids") if getattr(config, "is_encoder_decoder", False) else (main,)
     is_text = main.endswith("ids")
     limits = [getattr(config, attribute, None) for attribute in _LIMIT_NAMES]

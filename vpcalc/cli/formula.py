@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Format, OutputOption, SetOption, settings
+from .options import Format, OutputOption, SetOption, named, settings
 from .output import deliver, emit
 
 
@@ -19,10 +19,19 @@ class Spelling(str, Enum):
     TYPST = "typst"
     MATHML = "mathml"
     PYTHON = "python"
+    FUNCTION = "function"
     JSON = "json"
     TABLE = "table"
     CSV = "csv"
     MARKDOWN = "markdown"
+    HTML = "html"
+
+
+TABULAR = {Spelling.JSON, Spelling.TABLE, Spelling.CSV, Spelling.MARKDOWN, Spelling.HTML}
+"""Formats that show how a formula adds up."""
+
+PASSAGES = {name: name for name in ("text", "latex", "typst", "mathml", "python", "markdown")} | {"html": "mathml"}
+"""Formats that can carry a legend, and what spells it there. JSON has it anyway, a function in its docstring."""
 
 
 def formula(
@@ -37,6 +46,23 @@ def formula(
         ),
     ] = "macs",
     format: Annotated[Spelling, typer.Option("--format", "-f", help="How to write the formula.")] = Spelling.TEXT,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--form",
+            metavar="FORM",
+            help="expanded, factored (common factors in front), or leading (what outgrows the rest).",
+        ),
+    ] = "expanded",
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--symbol",
+            metavar="OLD=NEW",
+            help="Write a symbol otherwise: C=d_model, or a whole grid: hw=n. May be repeated.",
+        ),
+    ] = None,
+    legend: Annotated[bool, typer.Option("--legend", help="Add what the symbols stand for.")] = False,
     steps: Annotated[bool, typer.Option("--steps", help="Show how it adds up, operator by operator.")] = False,
     set: SetOption = None,
     output: OutputOption = None,
@@ -45,13 +71,18 @@ def formula(
 
     Examples:  vpcalc formula msa --format latex
                vpcalc formula wmsa --steps
+               vpcalc formula msa --symbol hw=n --symbol C=d --form factored --legend
     """
     from ..answers.formula import formula as ask
 
-    result = ask(name, quantity=quantity, set=settings(set))
-    tabular = {Spelling.JSON, Spelling.TABLE, Spelling.CSV, Spelling.MARKDOWN}
-    if format in tabular or steps:
-        spelled = Format(format.value) if format in tabular or format is Spelling.LATEX else Format.TABLE
-        emit(result, spelled, output)
+    symbols = named("--symbol", symbol, "--symbol C=d_model")
+    result = ask(name, quantity=quantity, set=settings(set), form=form, symbols=symbols)
+    if legend and not steps and format.value in PASSAGES:
+        deliver(result.passage(PASSAGES[format.value]), output)
+    elif steps or format in TABULAR:
+        known = format.value in [known.value for known in Format]
+        emit(result, Format(format.value) if known else Format.TABLE, output)
+    elif format is Spelling.FUNCTION:
+        deliver(result.function(), output)
     else:
         deliver(result.spell(format.value), output)

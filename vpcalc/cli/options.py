@@ -20,6 +20,9 @@ class Format(str, Enum):
     CSV = "csv"
     MARKDOWN = "markdown"
     LATEX = "latex"
+    SIUNITX = "siunitx"
+    HTML = "html"
+    TYPST = "typst"
 
 
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from .. import files
 from ..errors import InputError
 from .options import Format
 
@@ -64,7 +63,13 @@ def written(result: Result, format: Format, exact: bool = False) -> str:
         page = io.StringIO()
         Console(file=page, width=120, no_color=True).print(View(result.tables(), exact))
         return page.getvalue().rstrip("\n")
-    write = markup.markdown if format is Format.MARKDOWN else markup.latex
+    write = {
+        Format.MARKDOWN: markup.markdown,
+        Format.LATEX: markup.latex,
+        Format.SIUNITX: markup.siunitx,
+        Format.HTML: markup.html,
+        Format.TYPST: markup.typst,
+    }[format]
     return "\n\n".join(write(table, exact) for table in result.tables())
 
 
@@ -75,27 +80,9 @@ def deliver(text: str, output: Path | None) -> None:
         sys.stdout.flush()
         return
     try:
-        _replace(output, text + "\n")
+        files.replace(output, (text + "\n").encode())
     except OSError as error:
         raise InputError(f"--output {str(output)!r}: cannot be written: {error.strerror or error}") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside the file and rename: nobody ever sees half of it. A link keeps pointing where it did."""
-    path = path.resolve()
-    if path.is_dir():
-        raise IsADirectoryError(0, "is a directory")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from torch._subclasses.fake_tensor import (
 from .dispatch import DispatchCounts, count
 
 
-ROOM = 1 << 30
+ROOM = 1 << 32
 """Bytes of weights beyond which nothing is run for real."""
 
 DTYPES = {

@@ -23,7 +23,6 @@ from .tensor import (
     elementwise,
     fresh,
     make,
-    nodes,
     promoted,
     same_type,
 )
@@ -102,6 +101,11 @@ def dropout(x: Tensor) -> Tensor:
         return x
     mask = fresh(x.tape, x.shape, BOOL)
     return elementwise("dropout", x, saves=(("mask", mask),))
+
+
+def total(x: Tensor, dim: int) -> Tensor:
+    """The sum over a dimension. Keeps nothing."""
+    return make("sum", (*x.shape[:dim], *x.shape[dim + 1 :]), x.item, (x,))
 
 
 def mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
@@ -272,9 +276,14 @@ def converted(x: Tensor, item: Type) -> Tensor:
     return elementwise("convert", x, item=item)
 
 
-def constant(tape: Tape, shape: Sizes, item: Type = INT64) -> Tensor:
-    """Zeros, or the numbers from 0 to n - 1."""
+def constant(tape: Tape, *shape: Any, item: Type = INT64) -> Tensor:
+    """Zeros, or the whole numbers from 0 on."""
     return fresh(tape, shape, item, ACTIVATION)
+
+
+def pointwise(kind: str, x: Tensor, *others: Tensor, item: Type | None = None) -> Tensor:
+    """A function of corresponding elements of constants, which keeps nothing."""
+    return elementwise(kind, x, *others, item=item)
 
 
 def scaled_dot_product_attention(
@@ -305,28 +314,3 @@ def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Te
     if mask is not None:
         scores = scores + mask
     return matmul(softmax(scores), v)
-
-
-def checkpoint(function: Any, *operands: Any) -> Tensor:
-    """Run without keeping anything but the operands; what it would keep is noted for the backward pass.
-
-    As ``torch.utils.checkpoint``: the backward pass runs the function again with autograd recording.
-    """
-    tensors = tuple(operand for operand in operands if isinstance(operand, Tensor))
-    tape = tensors[0].tape
-    if not tape.grad:
-        result: Tensor = function(*operands)
-        return result
-    with tape.setting(grad=False):
-        result = function(*operands)
-    from .recompute import recomputed
-
-    recomputed(tape, function, operands)
-    result.node = _checkpoint_node(tape, tensors)
-    return result
-
-
-def _checkpoint_node(tape: Tape, tensors: tuple[Tensor, ...]) -> Any:
-    from .tape import Node
-
-    return Node(tape, "checkpoint", tuple(("input", t.storage) for t in tensors), nodes(*tensors))

@@ -91,6 +91,12 @@ def conv(
 
 
 @module
+def embedding(ids: Tensor, table: Tensor) -> Tensor:
+    """The rows of a table (words, width) for each id."""
+    return functions.rows_of(table, ids)
+
+
+@module
 def sequential(x: Tensor, *steps: Step) -> Tensor:
     """One after the other; what a step has consumed is freed after it."""
     for number, step in enumerate(steps):

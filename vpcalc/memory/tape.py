@@ -71,11 +71,19 @@ class Peak:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """What the backward pass keeps while it is at a part that was not kept: ``time`` is when that part ran."""
+
+    time: int
+    bytes: Any
+
+
 @dataclass
 class Tape:
     """One run. ``grad``: autograd records; ``training``: modules are in training mode.
 
-    ``item`` is the type of weights and activations; ``largest`` the largest set that a recomputed part keeps.
+    ``item`` is the type of weights and activations. Without ``registering`` weights are not entered a second time.
     """
 
     item: Any
@@ -91,7 +99,7 @@ class Tape:
     parameters: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
     cached: list[Any] = field(default_factory=list)
-    recomputed: list[tuple[int, Any]] = field(default_factory=list)
+    recomputed: list[Recomputed] = field(default_factory=list)
     _path: list[str] = field(default_factory=list)
 
     @property

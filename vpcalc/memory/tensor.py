@@ -182,6 +182,8 @@ class Tensor:
     def _sliced(self, dim: int, part: slice) -> Tensor:
         start, step = part.start or 0, part.step or 1
         end = self.shape[dim] if part.stop is None or part.stop > self.shape[dim] else part.stop
+        if end < 0:
+            end = self.shape[dim] + end
         size = tiles(end - start, step)
         strides = (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :])
         return self.viewed((*self.shape[:dim], size, *self.shape[dim + 1 :]), strides)

@@ -1,20 +1,24 @@
-"""Tables as Markdown, LaTeX, CSV and HTML."""
+"""Tables as Markdown, CSV, HTML and Typst; :mod:`vpcalc.report.tex` writes LaTeX."""
 
 from __future__ import annotations
 
 import csv
 import html as _html
 import io
+import re
 from typing import Any
 
 from .table import Kind, Table, write
+from .tex import escape_tex, latex, siunitx
+
+__all__ = ["csv_text", "escape_tex", "escape_typst", "html", "latex", "markdown", "siunitx", "typst"]
 
 
 def markdown(table: Table, exact: bool = False) -> str:
     """A GitHub table; formulas between dollar signs."""
 
     def cell(value: Any, kind: Kind) -> str:
-        if kind is Kind.FORMULA and value is not None:
+        if _is_formula(value, kind):
             return f"${value.latex}$"
         return write(value, kind, exact).replace("|", "\\|")
 
@@ -24,26 +28,6 @@ def markdown(table: Table, exact: bool = False) -> str:
     body = ["| " + " | ".join(map(cell, row, kinds)) + " |" for row in table.rows]
     notes = [f"\n{note}" for note in table.notes]
     return "\n".join([f"**{table.title}**\n", head, rule, *body, *notes])
-
-
-def latex(table: Table, exact: bool = False) -> str:
-    """A ``booktabs`` tabular; formulas are math, everything else is escaped."""
-
-    def cell(value: Any, kind: Kind) -> str:
-        if kind is Kind.FORMULA and value is not None:
-            return f"${value.latex}$"
-        return escape_tex(write(value, kind, exact))
-
-    layout = "".join("r" if column.kind.numeric else "l" for column in table.columns)
-    kinds = [column.kind for column in table.columns]
-    lines = [f"% {table.title}", "% \\usepackage{booktabs}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
-    lines += [" & ".join(escape_tex(column.header) for column in table.columns) + r" \\", r"\midrule"]
-    for number, row in enumerate(table.rows):
-        if table.total and number == len(table.rows) - 1:
-            lines.append(r"\midrule")
-        lines.append(" & ".join(map(cell, row, kinds)) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*lines, *(f"% {note}" for note in table.notes)])
 
 
 def csv_text(table: Table) -> str:
@@ -59,9 +43,7 @@ def html(table: Table, exact: bool = False) -> str:
     """An HTML table; formulas as MathML."""
 
     def cell(value: Any, kind: Kind) -> str:
-        text = (
-            value.mathml if kind is Kind.FORMULA and value is not None else _html.escape(write(value, kind, exact))
-        )
+        text = value.mathml if _is_formula(value, kind) else _html.escape(write(value, kind, exact))
         return f'<td style="text-align:{"right" if kind.numeric else "left"}">{text}</td>'
 
     head = "".join(f"<th>{_html.escape(column.header)}</th>" for column in table.columns)
@@ -72,30 +54,35 @@ def html(table: Table, exact: bool = False) -> str:
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
 
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "×": r"$\times$",
-    "−": r"$-$",
-    "·": r"$\cdot$",
-    "²": r"\textsuperscript{2}",
-    "√": r"$\surd$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "Ω": r"$\Omega$",
-    "ᵀ": r"\textsuperscript{T}",
-    "✓": r"$\checkmark$",
-}
+def typst(table: Table, exact: bool = False) -> str:
+    """A Typst table; formulas are math."""
+
+    def cell(value: Any, kind: Kind) -> str:
+        if _is_formula(value, kind):
+            return f"[${value.typst}$]"
+        return f"[{escape_typst(write(value, kind, exact))}]"
+
+    kinds = [column.kind for column in table.columns]
+    align = ", ".join("right" if kind.numeric else "left" for kind in kinds)
+    head = ", ".join(f"[{escape_typst(column.header)}]" for column in table.columns)
+    rows = [", ".join(map(cell, row, kinds)) for row in table.rows]
+    if table.total and rows:
+        rows.insert(-1, "table.hline()")
+    lines = [
+        f"// {table.title}",
+        "#table(",
+        f"  columns: {len(kinds)},",
+        f"  align: ({align},),",
+        "  stroke: none,",
+    ]
+    lines += ["  table.hline(),", f"  table.header({head}),", "  table.hline(),", *(f"  {row}," for row in rows)]
+    return "\n".join([*lines, "  table.hline(),", ")", *(f"// {note}" for note in table.notes)])
 
 
-def escape_tex(text: str) -> str:
-    """Text that LaTeX sets as it stands."""
-    return "".join(_TEX.get(character, character) for character in text)
+def escape_typst(text: str) -> str:
+    """Text that Typst sets as it stands."""
+    return re.sub(r"([\\#*_$@<>`~\[\]/=+-])", r"\\\1", text)
+
+
+def _is_formula(value: Any, kind: Kind) -> bool:
+    return kind is Kind.FORMULA and value is not None and not isinstance(value, str)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 _SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
 
@@ -20,6 +23,43 @@ def size(number: int, digits: int = 4) -> str:
         return f"−{size(-number, digits)}"
     mantissa, prefix = _scale(number, 1024, digits)
     return f"{mantissa} {_IEC[prefix]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One unit and one number of decimals for a whole column."""
+
+    unit: str
+    size: int
+    decimals: int
+
+    def write(self, number: int) -> str:
+        """A number in this unit, without it; rounded half up."""
+        if number < 0:
+            return f"−{self.write(-number)}"
+        scaled = (number * 10**self.decimals * 2 + self.size) // (2 * self.size)
+        whole, part = divmod(scaled, 10**self.decimals)
+        return f"{whole:,}.{part:0{self.decimals}d}" if self.decimals else f"{whole:,}"
+
+
+def common_scale(column: Sequence[int], binary: bool = False) -> Scale:
+    """The largest unit in which the largest number shows four digits and the smallest three, or two at least.
+
+    Four decimals are as many as anybody reads; where they do not suffice a smaller unit is taken.
+    """
+    base, names = (1024, _IEC) if binary else (1000, _SI)
+    sizes = sorted(abs(number) for number in column if number)
+    for prefix in reversed(range(1, len(names))):
+        unit = base**prefix
+        if not sizes or sizes[-1] < unit:
+            continue
+        for least in (100, 10):
+            decimals = max(0, 4 - len(str(sizes[-1] // unit)))
+            while sizes[0] * 10**decimals < least * unit:
+                decimals += 1
+            if decimals <= 4:
+                return Scale(names[prefix], unit, decimals)
+    return Scale(names[0], 1, 0)
 
 
 def exact(number: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from ..errors import InputError
 
@@ -53,7 +53,7 @@ class Mosaic:
     pictures: tuple[tuple[Picture, ...], ...]
 
 
-Figure = Union[Chart, Mosaic]
+Figure = Chart | Mosaic
 
 
 def draw(figure: Figure, format: str) -> bytes:

@@ -35,7 +35,8 @@ def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonst
         (
             Step(
                 "The cell.",
-                "c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t, h_t = o_t ⊙ tanh(c_t); i, f, o sigmoid, g tanh of U x_t + W h_{t−1} + b",
+                "c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t, h_t = o_t ⊙ tanh(c_t); i, f, o sigmoid, g tanh of U x_t + W "
+                "h_{t−1} + b",
                 r"c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot \tanh(c_t)",
             ),
             Step(
@@ -52,13 +53,16 @@ def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonst
             Step(
                 "The other way, through the gates, is a recurrent network's.",
                 "∂c_t/∂h_{t−1} = diag(c ⊙ f(1−f)) W_f + diag(g ⊙ i(1−i)) W_i + diag(i ⊙ (1−g²)) W_g",
-                r"\frac{\partial c_t}{\partial h_{t-1}} = \operatorname{diag}\bigl(c_{t-1} f_t (1 - f_t)\bigr) W_f + "
-                r"\operatorname{diag}\bigl(g_t i_t (1 - i_t)\bigr) W_i + \operatorname{diag}\bigl(i_t (1 - g_t^2)\bigr) W_g",
+                r"\frac{\partial c_t}{\partial h_{t-1}} = \operatorname{diag}\bigl(c_{t-1} f_t (1 - f_t)\bigr) "
+                r"W_f + "
+                r"\operatorname{diag}\bigl(g_t i_t (1 - i_t)\bigr) W_i + \operatorname{diag}\bigl(i_t (1 - "
+                r"g_t^2)\bigr) W_g",
             ),
             Step(
                 "And the output.",
                 "∂h_t/∂(h, c)_{t−1} = diag(o(1 − tanh²c_t)) ∂c_t/∂(h, c)_{t−1} + (diag(tanh(c_t) o(1−o)) W_o, 0)",
-                r"\frac{\partial h_t}{\partial (h, c)_{t-1}} = \operatorname{diag}\bigl(o_t (1 - \tanh^2 c_t)\bigr) "
+                r"\frac{\partial h_t}{\partial (h, c)_{t-1}} = \operatorname{diag}\bigl(o_t (1 - \tanh^2 "
+                r"c_t)\bigr) "
                 r"\frac{\partial c_t}{\partial (h, c)_{t-1}} + "
                 r"\bigl(\operatorname{diag}(\tanh(c_t)\, o_t (1 - o_t)) W_o,\; 0\bigr)",
             ),
@@ -89,7 +93,9 @@ def _lstm_symbolic(jacobian: Any) -> Evidence:
     return identity("all four blocks of ∂(h, c)_t/∂(h, c)_{t−1} (n = 2)", differences)
 
 
-def lstm_run(n: int, d: int, T: int, seed: int = 0, forget_bias: float = 0.0) -> tuple[list[LSTMStep], list[Array]]:
+def lstm_run(
+    n: int, d: int, T: int, seed: int = 0, forget_bias: float = 0.0
+) -> tuple[list[LSTMStep], list[Array]]:
     """The reference LSTM cell over random inputs, its steps, and its four recurrent matrices."""
     import torch
 
@@ -187,13 +193,15 @@ def gru_jacobian(jacobian: Callable[..., Any] = cells.gru_jacobian) -> Demonstra
                 "∂h_t/∂h_{t−1} = diag(z) + diag((h − n) z(1−z)) W_z + diag((1−z)(1−n²)) "
                 "(diag(r) W_n + diag((W_n h + b_n) r(1−r)) W_r)",
                 r"\frac{\partial h_t}{\partial h_{t-1}} = \operatorname{diag}(z) + "
-                r"\operatorname{diag}\bigl((h - n) z (1 - z)\bigr) W_z + \operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr) "
+                r"\operatorname{diag}\bigl((h - n) z (1 - z)\bigr) W_z + \operatorname{diag}\bigl((1 - z)(1 - "
+                r"n^2)\bigr) "
                 r"\bigl(\operatorname{diag}(r) W_n + \operatorname{diag}((W_n h + b_n) r (1 - r)) W_r\bigr)",
             ),
             Step(
                 "Without the weights only the first is left.",
                 "∏_{j=k+1..t} ∂h_j/∂h_{j−1} = diag(z_t ⊙ ⋯ ⊙ z_{k+1}) for W = 0",
-                r"\prod_{j=k+1}^{t} \frac{\partial h_j}{\partial h_{j-1}} = \operatorname{diag}(z_t \odot \cdots \odot "
+                r"\prod_{j=k+1}^{t} \frac{\partial h_j}{\partial h_{j-1}} = \operatorname{diag}(z_t \odot \cdots "
+                r"\odot "
                 r"z_{k+1}) \text{ for } W = 0",
             ),
         ),
@@ -316,7 +324,8 @@ def attention_gradient(jacobian: Callable[..., Array] = cells.attention_jacobian
             Step(
                 "An earlier token acts as value and as key.",
                 "∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k), j ≠ i",
-                r"\frac{\partial y_i}{\partial x_j} = a_{ij}\Bigl(W_V + \frac{(v_j - y_i)\, q_i^{\top} W_K}{\sqrt{d_k}}"
+                r"\frac{\partial y_i}{\partial x_j} = a_{ij}\Bigl(W_V + \frac{(v_j - y_i)\, q_i^{\top} "
+                r"W_K}{\sqrt{d_k}}"
                 r"\Bigr), \quad j \neq i",
             ),
             Step(
@@ -400,5 +409,3 @@ def _order_does_not_matter(jacobian: Any) -> Evidence:
     n = len(x)
     worst = max(relative_error(near[j], away[n - j]) for j in range(1, n))
     return close("∂y_1/∂x_j is the same when token j is moved to another place, float64", worst, TOLERANCE, n - 1)
-
-

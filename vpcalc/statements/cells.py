@@ -30,9 +30,7 @@ def lstm_jacobian(step: LSTMStep, Ws: Sequence[Array]) -> tuple[tuple[Array, Arr
     i, f, g, o, c, tanh_c = step.i, step.f, step.g, step.o, step.c, step.tanh_c
     W_i, W_f, W_g, W_o = Ws
     through = o * (1 - tanh_c * tanh_c)  # ∂h′/∂c′
-    c_h = (
-        (c * f * (1 - f))[:, None] * W_f + (g * i * (1 - i))[:, None] * W_i + (i * (1 - g * g))[:, None] * W_g
-    )
+    c_h = (c * f * (1 - f))[:, None] * W_f + (g * i * (1 - i))[:, None] * W_i + (i * (1 - g * g))[:, None] * W_g
     c_c = diagonal(f)
     h_h = (tanh_c * o * (1 - o))[:, None] * W_o + through[:, None] * c_h
     return (h_h, diagonal(through * f)), (c_h, c_c)
@@ -57,11 +55,7 @@ def gru_jacobian(step: GRUStep, Ws: Sequence[Array]) -> Array:
     r, z, n, h = step.r, step.z, step.n, step.h
     W_r, W_z, W_n = Ws
     candidate = r[:, None] * W_n + (step.product * r * (1 - r))[:, None] * W_r
-    return (
-        diagonal(z)
-        + ((h - n) * z * (1 - z))[:, None] * W_z
-        + ((1 - z) * (1 - n * n))[:, None] * candidate
-    )
+    return diagonal(z) + ((h - n) * z * (1 - z))[:, None] * W_z + ((1 - z) * (1 - n * n))[:, None] * candidate
 
 
 def attention_jacobian(

@@ -92,18 +92,26 @@ def longest_distance(graph: Graph, sources: Nodes, outputs: Nodes, causal: bool)
     return longest
 
 
-def layers_to_connect(layer: Callable[[int], Layer], tokens: int, most: int) -> int | None:
-    """How many layers it takes until every output depends on every input; None if ``most`` do not suffice.
+def layers_to_connect(
+    layer: Callable[[int], Layer], tokens: int, most: int, *, period: int = 0, causal: bool = False
+) -> int | None:
+    """How many layers it takes until every output depends on every input, or on every earlier one.
 
-    ``layer`` gives the layer by its number from 0.
+    ``layer`` gives the layer by its number from 0, the same again every ``period`` layers. None if ``most`` of them do
+    not suffice, or once a whole period has brought nothing new: then no further one will.
     """
     graph = Graph()
     sources = graph.sources(tokens)
-    nodes = sources
+    nodes, before, idle = sources, [[False]], 0
     for number in range(most):
         nodes = layer(number)(graph, nodes)
-        if all(all(row) for row in graph.reach(sources, nodes)):
+        seen = graph.reach(sources, nodes)
+        if all(all(row[place:] if causal else row) for place, row in enumerate(seen)):
             return number + 1
+        idle = idle + 1 if seen == before else 0
+        if period and idle == period:
+            return None
+        before = seen
     return None
 
 

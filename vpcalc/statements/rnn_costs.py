@@ -79,10 +79,12 @@ def bptt_cost(printed: Mapping[str, tuple[str, str]] = TEXTBOOK) -> Demonstratio
     return Demonstration(
         (
             Step(
-                "As printed: T − k Jacobians take T − k − 1 products of matrices, for every k; then a row and an outer "
+                "As printed: T − k Jacobians take T − k − 1 products of matrices, for every k; then a row and an "
+                "outer "
                 "product.",
                 "Σ_{k=1..T−1} (T − k − 1) n³ + (T − 1) n² + T nd = (T − 1)(T − 2)n³/2 + (T − 1)n² + Tnd",
-                r"\sum_{k=1}^{T-1} (T - k - 1) n^3 + (T - 1) n^2 + T n d = \tfrac12 (T - 1)(T - 2) n^3 + (T - 1) n^2 "
+                r"\sum_{k=1}^{T-1} (T - k - 1) n^3 + (T - 1) n^2 + T n d = \tfrac12 (T - 1)(T - 2) n^3 + (T - 1) "
+                r"n^2 "
                 r"+ T n d",
             ),
             Step(
@@ -187,7 +189,8 @@ def _chart() -> Chart:
 @statement(
     "checkpointing",
     "Memory by checkpoints",
-    "Keeping every b-th state takes (T/b + b)n elements, least at b = √T: 2√T·n in place of Tn, for less than one more "
+    "Keeping every b-th state takes (T/b + b)n elements, least at b = √T: 2√T·n in place of Tn, for less than "
+    "one more "
     "forward pass",
     "Griewank & Walther 2008, §12; Chen et al. 2016",
 )
@@ -208,13 +211,16 @@ def checkpointing(
     forward = symbol("T") * symbol("n") * (symbol("d") + symbol("n"))
     runs = []
     for steps in (4, 12, 16, 36):
-        peaks = {c: run("checkpointed", problem(steps, 2, 1), c)[1].peak for c in range(1, steps + 1) if steps % c == 0}
+        peaks = {
+            c: run("checkpointed", problem(steps, 2, 1), c)[1].peak for c in range(1, steps + 1) if steps % c == 0
+        }
         runs.append(peaks[nearest_root(steps)] == min(peaks.values()))
         runs.append(min(peaks.values()) >= 2 * steps**0.5 * 2 - 1e-9)
     return Demonstration(
         (
             Step(
-                "T/b states at the ends of segments, b − 1 within the segment that is gone through, and the row δ.",
+                "T/b states at the ends of segments, b − 1 within the segment that is gone through, and the row "
+                "δ.",
                 "(T/b + b)n",
                 r"\Bigl(\frac{T}{b} + b\Bigr) n",
             ),
@@ -233,7 +239,10 @@ def checkpointing(
             identity("the formula is what the way keeps", [ours - kept]),
             identity("kept elements exceed 2√T·n by a square", [kept - claimed_least - square]),
             identity("the square is zero at b = √T", [square.subs(b, claimed_best)]),
-            exact("what is computed again is the forward pass less its b-th part", [again == forward - forward / symbol("b")]),
+            exact(
+                "what is computed again is the forward pass less its b-th part",
+                [again == forward - forward / symbol("b")],
+            ),
             exact("of all divisors of T = 4, 12, 16, 36, the one nearest to √T keeps least when it is run", runs),
         ),
         Method.SYMBOLIC,

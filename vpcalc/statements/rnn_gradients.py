@@ -47,10 +47,12 @@ def rnn_gradient(
             Step(
                 "Chain rule: the loss sees U through s_t alone.",
                 "dL_t/dU = ∂L_t/∂o_t · ∂o_t/∂s_t · ds_t/dU",
-                r"\frac{dL_t}{dU} = \frac{\partial L_t}{\partial o_t}\frac{\partial o_t}{\partial s_t}\frac{ds_t}{dU}",
+                r"\frac{dL_t}{dU} = \frac{\partial L_t}{\partial o_t}\frac{\partial o_t}{\partial "
+                r"s_t}\frac{ds_t}{dU}",
             ),
             Step(
-                "U acts on s_t at once, with s_{t−1} held fixed (∂⁺, the immediate partial derivative), and through "
+                "U acts on s_t at once, with s_{t−1} held fixed (∂⁺, the immediate partial derivative), and "
+                "through "
                 "s_{t−1}.",
                 "ds_t/dU = ∂⁺s_t/∂U + J_t · ds_{t−1}/dU, J_t = ∂s_t/∂s_{t−1}",
                 r"\frac{ds_t}{dU} = \frac{\partial^{+} s_t}{\partial U} + J_t \frac{ds_{t-1}}{dU}, \quad "
@@ -62,7 +64,8 @@ def rnn_gradient(
                 r"\frac{\partial^{+} s_{k,i}}{\partial U_{ab}} = f'(a_k)_i \, \delta_{ia} \, x_{k,b}",
             ),
             Step(
-                "Unrolled down to s_0, which does not depend on U: by induction on t, since multiplying the sum for "
+                "Unrolled down to s_0, which does not depend on U: by induction on t, since multiplying the sum "
+                "for "
                 "t − 1 by J_t and adding the term k = t gives the sum for t.",
                 "ds_t/dU = Σ_{k=1..t} (J_t J_{t−1} ⋯ J_{k+1}) ∂⁺s_k/∂U",
                 r"\frac{ds_t}{dU} = \sum_{k=1}^{t} \bigl(J_t J_{t-1} \cdots J_{k+1}\bigr) "
@@ -120,7 +123,9 @@ def _symbolic_sum(jacobian: Any, chain: Any, term: Any) -> list[Evidence]:
         for index in numpy.ndindex(n, n)
     ]
     return [
-        identity("each term is the derivative by the copy of U that step k uses (T = 3, n = d = 2, any f, g)", single),
+        identity(
+            "each term is the derivative by the copy of U that step k uses (T = 3, n = d = 2, any f, g)", single
+        ),
         identity("their sum is dL/dU, differentiated as it stands (T = 3, n = d = 2, any f, g)", differences),
     ]
 
@@ -180,9 +185,7 @@ def _module_terms(jacobian: Any, chain: Any, term: Any) -> tuple[Array, Array]:
     slopes = [ACTIVATIONS["tanh"].slope(s) for s in states]
     Js = [jacobian(slope, W) for slope in slopes]
     unit = torch.eye(n, dtype=torch.float64)
-    ours = torch.stack(
-        [term(row @ chain(Js[k:], unit), slopes[k - 1], xs[k - 1]) for k in range(1, T + 1)]
-    )
+    ours = torch.stack([term(row @ chain(Js[k:], unit), slopes[k - 1], xs[k - 1]) for k in range(1, T + 1)])
     return ours, theirs
 
 
@@ -271,7 +274,10 @@ def rnn_jacobian(
             ),
         ),
         (
-            identity("the product is ∂s_3/∂s_0, differentiated as it stands (n = 2, any f)", (true - product).reshape(-1)),
+            identity(
+                "the product is ∂s_3/∂s_0, differentiated as it stands (n = 2, any f)",
+                (true - product).reshape(-1),
+            ),
             identity("tanh′ = 1 − tanh²", [one_step - (1 - sympy.tanh(a) ** 2) * w]),
             not_identity("∏ tanh(W) is another matrix (n = 1)", one_step.subs({a: 0, w: 1}) - sympy.tanh(1)),
         ),
@@ -313,7 +319,8 @@ def pascanu_jacobian(
             Step(
                 "As a matrix of columns ∂/∂x_{t−1,m}: column m of W scaled by σ′(x_{t−1,m}).",
                 "∂x_t/∂x_{t−1} = W_rec diag(σ′(x_{t−1}))",
-                r"\frac{\partial x_t}{\partial x_{t-1}} = W_{\mathrm{rec}} \operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr)",
+                r"\frac{\partial x_t}{\partial x_{t-1}} = W_{\mathrm{rec}} "
+                r"\operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr)",
             ),
             Step(
                 "In the other layout the whole product is transposed, not W alone.",
@@ -333,7 +340,8 @@ def pascanu_jacobian(
             identity("W_recᵀ diag(σ′) is, where W_rec is symmetric", symmetric),
         ),
         Method.SYMBOLIC,
-        correction="eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed; the norms, and so the conclusions, stand",
+        correction="eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed; the norms, and so the conclusions, "
+        "stand",
     )
 
 
@@ -355,11 +363,15 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
             net = unrolled.network(40, 16, 8, sigma, name, seed=1)
             norms = unrolled.log_norms(net.jacobians())
             bound = [float(claimed[name]) * sigma] * len(norms)
-            excess = [10 ** (log - _log10(b) * lag) for lag, (log, b) in enumerate(zip(norms, bound, strict=True), 1)]
+            excess = [
+                10 ** (log - _log10(b) * lag) for lag, (log, b) in enumerate(zip(norms, bound, strict=True), 1)
+            ]
             worst, cases = max(worst, *excess), cases + len(norms)
             if name == "tanh":
                 lags = tuple(float(lag) for lag in range(1, len(norms) + 1))
-                bounds.append(Series(f"bound, σ₁ = {sigma}", lags, tuple(bound[0] ** lag for lag in lags), dashed=True))
+                bounds.append(
+                    Series(f"bound, σ₁ = {sigma}", lags, tuple(bound[0] ** lag for lag in lags), dashed=True)
+                )
                 bounds.append(Series(f"measured, σ₁ = {sigma}", lags, tuple(10**log for log in norms)))
     return Demonstration(
         (
@@ -387,7 +399,8 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
                 r"\Bigl\lVert \prod_{j=k+1}^{t} J_j \Bigr\rVert \le (\gamma \sigma_1)^{t-k}",
             ),
             Step(
-                "The spectral radius ρ would not do: with f = relu, the second unit off and W as here, ρ(W) = 0 and the "
+                "The spectral radius ρ would not do: with f = relu, the second unit off and W as here, ρ(W) = 0 "
+                "and the "
                 "product grows as c^m.",
                 "W = c(1 −1; 1 −1), D = diag(1, 0): W² = 0, (DW)^m = c^m (1 −1; 0 0)",
                 r"W = c\begin{pmatrix}1 & -1\\ 1 & -1\end{pmatrix},\; D = \operatorname{diag}(1, 0):\; W^2 = 0,\; "
@@ -407,7 +420,9 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
             ),
         ),
         Method.SYMBOLIC,
-        figure=Chart("Norm of the product of Jacobians, f = tanh", "lag t − k", "‖∏ J‖₂", tuple(bounds), log_y=True),
+        figure=Chart(
+            "Norm of the product of Jacobians, f = tanh", "lag t − k", "‖∏ J‖₂", tuple(bounds), log_y=True
+        ),
     )
 
 
@@ -471,10 +486,13 @@ def _spectral_radius_is_not_enough() -> Evidence:
 @statement(
     "gradient_clipping",
     "Gradient clipping",
-    "Where ‖g‖ ≥ θ, ĝ = θ g/‖g‖ has norm θ and the direction of g; the shares of the terms of the sum stay as they are",
+    "Where ‖g‖ ≥ θ, ĝ = θ g/‖g‖ has norm θ and the direction of g; the shares of the terms of the sum stay as "
+    "they are",
     f"{PASCANU}, §3.2, Algorithm 1",
 )
-def gradient_clipping(scale: Callable[[Any, Any], Any] = lambda norm, threshold: threshold / norm) -> Demonstration:
+def gradient_clipping(
+    scale: Callable[[Any, Any], Any] = lambda norm, threshold: threshold / norm,
+) -> Demonstration:
     """Algebra for three components; torch's own clipping; its effect on an exploding and a vanishing network."""
     import sympy
     import torch
@@ -506,7 +524,9 @@ def gradient_clipping(scale: Callable[[Any, Any], Any] = lambda norm, threshold:
         lags = tuple(float(lag) for lag in range(len(terms)))
         sizes = [float(one.norm()) for one in reversed(terms)]
         figures.append(Series(f"{label}, σ₁ = {sigma}", lags, tuple(sizes)))
-        figures.append(Series(f"{label}, clipped", lags, tuple(size * after / before for size in sizes), dashed=True))
+        figures.append(
+            Series(f"{label}, clipped", lags, tuple(size * after / before for size in sizes), dashed=True)
+        )
     columns = (
         Column("network", "Network"),
         Column("sigma", "σ₁"),
@@ -519,7 +539,8 @@ def gradient_clipping(scale: Callable[[Any, Any], Any] = lambda norm, threshold:
             Step(
                 "The clipped gradient.",
                 "ĝ = (θ/‖g‖) g where ‖g‖ ≥ θ, else g",
-                r"\hat g = \frac{\theta}{\lVert g \rVert} g \text{ where } \lVert g \rVert \ge \theta, \text{ else } g",
+                r"\hat g = \frac{\theta}{\lVert g \rVert} g \text{ where } \lVert g \rVert \ge \theta, \text{ "
+                r"else } g",
             ),
             Step("Its norm.", "‖ĝ‖ = min(‖g‖, θ)", r"\lVert \hat g \rVert = \min(\lVert g \rVert, \theta)"),
             Step(
@@ -541,4 +562,3 @@ def gradient_clipping(scale: Callable[[Any, Any], Any] = lambda norm, threshold:
         tables=(Table("Clipping at θ = 1, T = 30, n = 16", columns, tuple(rows)),),
         figure=Chart("Terms of dL/dU by lag, clipped at 1", "lag T − k", "‖term k‖", tuple(figures), log_y=True),
     )
-

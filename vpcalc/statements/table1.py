@@ -66,7 +66,8 @@ class Row:
 
     ``cost`` is the whole layer on symbols N and C; ``mixing`` the operators in which tokens meet, which is what the
     table prices. ``build`` gives the layer of a size (a kernel, a window, a chunk) by its number in a stack; ``sizes``
-    are those that are tried. ``causal``: a token sees no later one.
+    are those that are tried. A stack repeats itself every ``period`` layers; 0 if never. ``causal``: a token sees no
+    later one.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Row:
     build: Callable[[int, int], Layer]
     sizes: tuple[int, ...] = (1,)
     causal: bool = False
+    period: int = 1
 
     def whole(self) -> Polynomial:
         """Multiply-accumulates of the whole layer, in N and C; a grid of hw tokens is N."""
@@ -118,7 +120,7 @@ def _kernel(size: int, number: int) -> Layer:
 
 
 def _dilated(size: int, number: int) -> Layer:
-    return graphs.gather(graphs.around(size, size**number))
+    return graphs.gather(graphs.before(size, size**number))
 
 
 def _neighbourhood(size: int, number: int) -> Layer:
@@ -154,9 +156,13 @@ ROWS: Mapping[str, Row] = {
     "self_attention": Row(
         "Self-attention", lambda: token_attention(N, C, a), ("matmul",), _always(graphs.attend(graphs.everyone))
     ),
-    "recurrent": Row("Recurrent", lambda: recurrent(N, C, C), ("linear",), _always(graphs.recurrence), causal=True),
+    "recurrent": Row(
+        "Recurrent", lambda: recurrent(N, C, C), ("linear",), _always(graphs.recurrence), causal=True
+    ),
     "convolution": Row("Convolution, contiguous", _convolution, ("conv",), _kernel, _KERNELS),
-    "dilated": Row("Convolution, dilated", _convolution, ("conv",), _dilated, _KERNELS),
+    "dilated": Row(
+        "Convolution, dilated", _convolution, ("conv",), _dilated, (2, *_KERNELS), causal=True, period=0
+    ),
     "separable": Row("Convolution, separable", _separable, ("conv",), _kernel, _KERNELS),
     "restricted": Row("Self-attention, restricted", _restricted, ("matmul",), _neighbourhood, _KERNELS),
     "wmsa": Row("W-MSA", _grid_cost(window_attention, "M"), ("matmul",), _windows, _WINDOWS),
@@ -166,9 +172,12 @@ ROWS: Mapping[str, Row] = {
         ("matmul",),
         _shifted_in_turn,
         _WINDOWS,
+        period=2,
     ),
     "sra": Row("SRA", _grid_cost(spatial_reduction_attention, "R"), ("matmul",), _strided, (2,)),
-    "linear_sra": Row("Linear SRA", _grid_cost(linear_spatial_reduction_attention, "P"), ("matmul",), _pooled, (2, 3)),
+    "linear_sra": Row(
+        "Linear SRA", _grid_cost(linear_spatial_reduction_attention, "P"), ("matmul",), _pooled, (2, 3)
+    ),
     "retention": Row(
         "Retention, parallel",
         lambda: token_retention(N, C, a),
@@ -235,7 +244,8 @@ def in_paper_letters(form: Polynomial) -> Form:
 @statement(
     "table1_complexity",
     "Table 1: complexity per layer",
-    "Self-attention O(n²d), recurrent O(nd²), convolution O(knd²), restricted self-attention O(rnd), for the products in "
+    "Self-attention O(n²d), recurrent O(nd²), convolution O(knd²), restricted self-attention O(rnd), for the "
+    "products in "
     "which tokens meet",
     f"{PAPER}, Table 1 and §4; windows, SRA and retention from their papers",
 )
@@ -273,8 +283,14 @@ def table1_complexity(claimed: Mapping[str, str] = COMPLEXITY) -> Demonstration:
                 "a·n·(d/a)·n + a·n·n·(d/a) = 2n²d",
                 r"a \cdot n \cdot \tfrac{d}{a} \cdot n + a \cdot n \cdot n \cdot \tfrac{d}{a} = 2 n^2 d",
             ),
-            Step("A recurrent layer: U x_t and W s_{t−1} at every step.", "n(d·d + d·d) = 2nd²", "n(d^2 + d^2) = 2nd^2"),
-            Step("A kernel of k tokens, d channels to d.", "n·k·d·d = knd²", r"n \cdot k \cdot d \cdot d = k n d^2"),
+            Step(
+                "A recurrent layer: U x_t and W s_{t−1} at every step.",
+                "n(d·d + d·d) = 2nd²",
+                "n(d^2 + d^2) = 2nd^2",
+            ),
+            Step(
+                "A kernel of k tokens, d channels to d.", "n·k·d·d = knd²", r"n \cdot k \cdot d \cdot d = k n d^2"
+            ),
             Step("r keys for each of n queries.", "2rnd", "2rnd"),
             Step(
                 "What the table leaves out: the projections to queries, keys and values, and back.",
@@ -287,12 +303,18 @@ def table1_complexity(claimed: Mapping[str, str] = COMPLEXITY) -> Demonstration:
             identity("the leading terms are the layer's limit in n and in d", limits),
             exact(
                 "whole layers: self-attention is not O(n²d) in d, where 4nd² leads",
-                [leading(attention_row.whole(), "C") == parse("4nd²", OURS), recurrent_row.whole() == parse("2nd²", OURS)],
+                [
+                    leading(attention_row.whole(), "C") == parse("4nd²", OURS),
+                    recurrent_row.whole() == parse("2nd²", OURS),
+                ],
             ),
         ),
         Method.EXACT,
-        tables=(Table("Complexity per layer, in multiply-accumulates; n tokens of d channels", columns, tuple(rows)),),
-        correction="the table prices the products in which tokens meet and leaves the 4nd² of the projections out, "
+        tables=(
+            Table("Complexity per layer, in multiply-accumulates; n tokens of d channels", columns, tuple(rows)),
+        ),
+        correction="the table prices the products in which tokens meet and leaves the 4nd² of the projections "
+        "out, "
         "which lead as long as n < 2d",
     )
 
@@ -307,7 +329,8 @@ def _limit(form: Polynomial, part: Polynomial, name: str) -> Any:
 @statement(
     "attention_or_recurrence",
     "When self-attention is cheaper than recurrence",
-    "The products in which tokens meet cost less than a recurrent layer exactly where n < d; with its projections the "
+    "The products in which tokens meet cost less than a recurrent layer exactly where n < d; with its "
+    "projections the "
     "layer never does, and costs less than an LSTM exactly where n < 2d",
     f"{PAPER}, §4: 'self-attention layers are faster than recurrent layers when n is smaller than d'",
 )
@@ -351,7 +374,9 @@ def attention_or_recurrence(
                 "4nd² + 2n²d − 2nd² = 2nd(n + d) > 0",
                 r"4nd^2 + 2n^2d - 2nd^2 = 2nd(n + d) > 0",
             ),
-            Step("Against an LSTM, four gates.", "4nd² + 2n²d < 8nd² ⟺ n < 2d", r"4nd^2 + 2n^2d < 8nd^2 \iff n < 2d"),
+            Step(
+                "Against an LSTM, four gates.", "4nd² + 2n²d < 8nd² ⟺ n < 2d", r"4nd^2 + 2n^2d < 8nd^2 \iff n < 2d"
+            ),
         ),
         (
             identity(
@@ -365,7 +390,8 @@ def attention_or_recurrence(
         ),
         Method.SYMBOLIC,
         tables=(Table("n tokens of d channels; recurrent layers from d to d", columns, rows),),
-        correction="read as whole layers the sentence does not hold for an RNN: the projections alone, 4nd², exceed 2nd²",
+        correction="read as whole layers the sentence does not hold for an RNN: the projections alone, 4nd², "
+        "exceed 2nd²",
     )
 
 
@@ -398,7 +424,9 @@ def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
         if id in _MODULES:
             in_module = line(partial(_module_depth, id), _lengths(id))
             modules.append(in_module is not None and _same_order(in_module, expected, size, factor=None))
-        rows.append((row.name, f"O({claimed[id]})", size if len(row.sizes) > 1 else None, _text(chain), _text(in_module)))
+        rows.append(
+            (row.name, f"O({claimed[id]})", size if len(row.sizes) > 1 else None, _text(chain), _text(in_module))
+        )
     columns = (
         Column("layer", "Layer"),
         Column("order", "sequential operations"),
@@ -454,8 +482,8 @@ def _text(form: Polynomial | None) -> str:
 
 
 def _lengths(id: str) -> tuple[int, ...]:
-    """Lengths on which the layer's size divides: two to fix a line, the others to test it."""
-    return (36, 144, 324) if id in _GRIDS else (8, 16, 24, 40)
+    """Lengths that the layer's size divides, of more than one window: two to fix a line, the others to test it."""
+    return (144, 324, 576) if id in _GRIDS else (8, 16, 24, 40)
 
 
 _GRIDS = ("wmsa", "swmsa", "sra", "linear_sra")
@@ -567,10 +595,10 @@ PATHS: Mapping[str, Path] = {
     "recurrent": Path("n", "n", lambda n, _: n, lambda n, _: n, lambda n, _: n),
     "convolution": _steps("k"),
     "dilated": Path(
-        "⌈log_k(2n − 1)⌉",
+        "⌈log_k(n)⌉",
         "log_k(n)",
-        lambda n, k: ceil_log(k, 2 * n - 1),
-        lambda n, k: _log(k, 2 * n - 1),
+        lambda n, k: ceil_log(k, n),
+        lambda n, k: _log(k, n),
         lambda n, k: _log(k, n),
     ),
     "separable": _steps("k"),
@@ -597,7 +625,8 @@ PATHS: Mapping[str, Path] = {
 @statement(
     "table1_path",
     "Table 1: maximum path length",
-    "Between any two positions: self-attention O(1), recurrent O(n), convolution O(n/k) contiguous and O(log_k n) dilated, "
+    "Between any two positions: self-attention O(1), recurrent O(n), convolution O(n/k) contiguous and O(log_k "
+    "n) dilated, "
     "restricted self-attention O(n/r)",
     f"{PAPER}, Table 1 and §4; shifted windows: Liu et al. 2021 (Swin), §3.2",
 )
@@ -610,7 +639,7 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     for id, row in ROWS.items():
         path = claimed[id]
         for size in row.sizes:
-            for length in _path_lengths(id):
+            for length in _path_lengths(id, size):
                 measured = measured_path(row, size, length)
                 held.append(measured == (None if path.exactly is None else path.exactly(length, size)))
             if path.smooth is not None and path.order is not None:
@@ -635,9 +664,10 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
                 r"L\,\frac{k - 1}{2} \ge n - 1 \iff L \ge \frac{2(n - 1)}{k - 1}",
             ),
             Step(
-                "Dilated kernels, k^l apart in layer l: a geometric sum, and every distance up to it occurs.",
-                "Σ_{l<L} k^l (k − 1)/2 = (k^L − 1)/2 ≥ n − 1 ⟺ L ≥ log_k(2n − 1)",
-                r"\sum_{l<L} k^l\,\frac{k - 1}{2} = \frac{k^L - 1}{2} \ge n - 1 \iff L \ge \log_k(2n - 1)",
+                "Dilated causal kernels, k^l apart in layer l: the digits of the distance in base k, all of "
+                "which occur.",
+                "Σ_{l<L} k^l (k − 1) = k^L − 1 ≥ n − 1 ⟺ L ≥ log_k(n)",
+                r"\sum_{l<L} k^l (k - 1) = k^L - 1 \ge n - 1 \iff L \ge \log_k n",
             ),
             Step(
                 "Windows that stay: a token reaches its own window and nothing else, in any number of layers.",
@@ -645,7 +675,8 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
                 r"\text{reach}(L) = M \text{ for every } L",
             ),
             Step(
-                "Windows in turn with shifted ones: the first layer reaches M tokens from the border, each further one "
+                "Windows in turn with shifted ones: the first layer reaches M tokens from the border, each "
+                "further one "
                 "M/2 more, on a side of √n.",
                 "M + (L − 1)M/2 ≥ √n ⟺ L ≥ 2√n/M − 1",
                 r"M + (L - 1)\tfrac{M}{2} \ge \sqrt{n} \iff L \ge \frac{2\sqrt{n}}{M} - 1",
@@ -654,6 +685,7 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
         (
             exact("the longest of all shortest paths, at every length that was run", held),
             _geometric_sum(),
+            _centred_dilation_leaves_gaps(),
             exact("exact length over order has a limit that is finite and not zero", limits),
         ),
         Method.EXACT,
@@ -667,19 +699,18 @@ def measured_path(row: Row, size: int, n: int) -> int | None:
 
     A layer's scores are on a path too, but the path through its values is shorter.
     """
-    layers = 1 if row.causal else graphs.layers_to_connect(partial(row.build, size), n, most=n + 2)
+    layers = graphs.layers_to_connect(partial(row.build, size), n, n, period=row.period, causal=row.causal)
     if layers is None:
         return None
     graph, sources, outputs = graphs.run([row.build(size, number) for number in range(layers)], n)
     return graphs.longest_distance(graph, sources, outputs, row.causal)
 
 
-def _path_lengths(id: str) -> tuple[int, ...]:
+def _path_lengths(id: str, size: int) -> tuple[int, ...]:
+    """Lengths to try: on grids, sides of at least two windows that the window or the stride divides."""
     if id in _GRIDS:
-        return (49, 64, 100)  # sides 7, 8 and 10: some that the window divides and some that it does not
-    if id == "retention_chunkwise":
-        return (8, 12, 24)
-    return (8, 13, 14, 15, 24)
+        return tuple(side * side for side in range(2 * size, 13, size))[-3:]
+    return (8, 12, 24) if id == "retention_chunkwise" else (8, 13, 14, 15, 24)
 
 
 def _geometric_sum() -> Evidence:
@@ -687,10 +718,19 @@ def _geometric_sum() -> Evidence:
 
     kernel = sympy.Symbol("k", integer=True, positive=True)
     layers, number = sympy.symbols("L l", integer=True, nonnegative=True)
-    # Σ k^l by its telescoping step, for a symbolic number of layers: F(L + 1) − F(L) = k^L (k − 1)/2, F(0) = 0
-    reach = (kernel**number - 1) / 2
-    step = reach.subs(number, layers + 1) - reach.subs(number, layers) - kernel**layers * (kernel - 1) / 2
-    return identity("Σ_{l<L} k^l (k − 1)/2 = (k^L − 1)/2 for every k and L", [step, reach.subs(number, 0)])
+    # Σ k^l by its telescoping step, for a symbolic number of layers: F(L + 1) − F(L) = k^L (k − 1), F(0) = 0
+    reach = kernel**number - 1
+    step = reach.subs(number, layers + 1) - reach.subs(number, layers) - kernel**layers * (kernel - 1)
+    return identity("Σ_{l<L} k^l (k − 1) = k^L − 1 for every k and L", [step, reach.subs(number, 0)])
+
+
+def _centred_dilation_leaves_gaps() -> Evidence:
+    """With kernels centred and the border padded, some steps would lead out of the sequence."""
+    never = [
+        graphs.layers_to_connect(lambda l, k=k: graphs.gather(graphs.around(k, k**l)), n, 2 * n) is None
+        for k, n in ((3, 8), (3, 24), (5, 13))
+    ]
+    return exact("centred dilated kernels never connect some pairs near the border (k = 3 and 5)", never)
 
 
 def _path_chart(claimed: Mapping[str, Path]) -> Chart:
@@ -702,4 +742,11 @@ def _path_chart(claimed: Mapping[str, Path]) -> Chart:
             size = {"convolution": 3, "dilated": 3, "swmsa": 4}.get(id, 1)
             values = tuple(float(exactly(n, size)) for n in lengths)
             series.append(Series(ROWS[id].name, tuple(map(float, lengths)), values))
-    return Chart("Longest path between two of n positions (k = 3, M = 4)", "n", "operations", tuple(series), log_x=True, log_y=True)
+    return Chart(
+        "Longest path between two of n positions (k = 3, M = 4)",
+        "n",
+        "operations",
+        tuple(series),
+        log_x=True,
+        log_y=True,
+    )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..functions import checkpoint, gelu, scaled_dot_product_attention, softmax
+from ..functions import gelu, scaled_dot_product_attention, softmax
 from ..modules import linear, module
+from ..tape import Tape
 from ..tensor import Tensor
+from .recompute import checkpoint
+from .registry import given, layer
 
 
 def split_heads(x: Tensor, heads: Any) -> Tensor:
@@ -49,3 +52,13 @@ def self_attention(x: Tensor, heads: Any, bias: Tensor | None = None) -> Tensor:
 def feed_forward(x: Tensor, hidden: Any) -> Tensor:
     """(batch, n, C) to the same through ``hidden`` channels and GELU."""
     return linear("fc2", gelu(linear("fc1", x, hidden)), x.shape[-1])
+
+
+@layer("msa")
+def _msa(tape: Tape, h: Any, w: Any, C: Any, heads: Any, batch: Any) -> Tensor:
+    return self_attention("", given(tape, batch, h * w, C), heads)
+
+
+@layer("ffn")
+def _ffn(tape: Tape, h: Any, w: Any, C: Any, r: Any, batch: Any) -> Tensor:
+    return feed_forward("", given(tape, batch, h * w, C), r * C)

@@ -6,7 +6,9 @@ from typing import Any
 
 from ..functions import cat, pad
 from ..modules import conv, layer_norm, linear, module, parameter
+from ..tape import Tape
 from ..tensor import Tensor
+from .registry import given, layer
 
 
 def padded(x: Tensor, widths: tuple[Any, ...]) -> Tensor:
@@ -42,3 +44,28 @@ def class_token(x: Tensor) -> Tensor:
 def position_embedding(x: Tensor) -> Tensor:
     """Adds one learned vector to each position."""
     return x + parameter(x.tape, 1, *x.shape[1:])
+
+
+@layer("patch_embedding")
+def _patch_embedding(tape: Tape, H: Any, W: Any, C: Any, P: Any, batch: Any) -> Tensor:
+    return patch_embedding("", given(tape, batch, 3, H, W), C, P)
+
+
+@layer("patch_merging")
+def _patch_merging(tape: Tape, h: Any, w: Any, C: Any, batch: Any) -> Tensor:
+    return patch_merging("", given(tape, batch, h, w, C))
+
+
+@layer("class_token")
+def _class_token(tape: Tape, C: Any) -> Tensor:
+    return class_token("", given(tape, 1, 1, C))
+
+
+@layer("position_embedding")
+def _position_embedding(tape: Tape, N: Any, C: Any) -> Tensor:
+    return position_embedding("", given(tape, 1, N, C))
+
+
+@layer("head")
+def _head(tape: Tape, C: Any, classes: Any, batch: Any) -> Tensor:
+    return linear("", given(tape, batch, C), classes)

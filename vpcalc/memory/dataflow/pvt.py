@@ -53,10 +53,12 @@ def pvt(
     classes: Any,
 ) -> Tensor:
     """Image to classes."""
-    x = images
+    stages: list[Step] = []
     for number, c in enumerate(C):
         blocks = [partial(block, heads=heads[number], R=R[number], r=r[number]) for _ in range(depths[number])]
-        last = number == len(C) - 1
-        y = stage(f"stages.{number}", x, c, P[number], last, blocks)
-        x = y if last else y.permute(0, 3, 1, 2)
-    return linear("head", layer_norm("norm", x)[:, 0, 0], classes)
+        stages.append(partial(stage, C=c, P=P[number], last=number == len(C) - 1, blocks=blocks))
+    x = images
+    for number, step in enumerate(stages[:-1]):
+        x = step(f"stages.{number}", x).permute(0, 3, 1, 2)
+    tokens = layer_norm("norm", stages[-1](f"stages.{len(C) - 1}", x))[:, 0, 0]
+    return linear("head", tokens, classes)

@@ -11,17 +11,21 @@ from ..tensor import Tensor
 from .attention import feed_forward
 from .embedding import patch_embedding, patch_merging
 from .windows import window_attention
+from .recompute import recomputable
+from .registry import image, model
 
 
 @module
+@recomputable
 def block(x: Tensor, heads: Any, M: Any, r: Any, shift: bool) -> Tensor:
     """Window attention and feed-forward, each after a norm and with a residual."""
     x = x + window_attention("attention", layer_norm("norm1", x), heads, M, shift)
     return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
 
 
+@model("swin", image)
 def swin(
-    image: Tensor,
+    images: Tensor,
     *,
     C: Any,
     depths: tuple[int, ...],
@@ -37,4 +41,4 @@ def swin(
         if stage:
             steps.append(patch_merging)
         steps += [partial(block, heads=a, M=M, r=r, shift=number % 2 == 1) for number in range(depth)]
-    return linear("head", mean(layer_norm("norm", sequential("stages", image, *steps)), (1, 2)), classes)
+    return linear("head", mean(layer_norm("norm", sequential("stages", images, *steps)), (1, 2)), classes)

@@ -12,7 +12,9 @@ from .registry import image, model
 
 
 @model("vgg", image, blocks=False, attends=False)
-def vgg(images: Tensor, *, C: Any, depths: tuple[int, ...], norm: bool, P: int, hidden: Any, classes: Any) -> Tensor:
+def vgg(
+    images: Tensor, *, C: Any, depths: tuple[int, ...], norm: bool, P: int, hidden: Any, classes: Any
+) -> Tensor:
     """Image to classes."""
     layers: list[Step] = []
     for stage, depth in enumerate(depths):

@@ -6,9 +6,11 @@ from typing import Any
 
 from ..functions import repeat, roll, rows_of
 from ..modules import buffer, module, parameter
+from ..tape import Tape
 from ..tensor import INT64, Tensor
 from .attention import self_attention
 from .embedding import padded
+from .registry import given, layer
 
 
 def to_windows(x: Tensor, M: Any) -> Tensor:
@@ -54,3 +56,20 @@ def _bias(x: Tensor, windows: Any, heads: Any, M: Any, masked: Any | None) -> Te
         return bias
     mask = buffer(tape, (masked, 1, pairs, pairs))
     return bias + repeat(mask, windows // masked, 1, 1, 1)
+
+
+@layer("wmsa")
+def _wmsa(tape: Tape, h: Any, w: Any, C: Any, heads: Any, M: Any, batch: Any) -> Tensor:
+    return window_attention("", given(tape, batch, h, w, C), heads, M)
+
+
+@layer("swmsa")
+def _swmsa(tape: Tape, h: Any, w: Any, C: Any, heads: Any, M: Any, batch: Any) -> Tensor:
+    return window_attention("", given(tape, batch, h, w, C), heads, M, shift=True)
+
+
+@layer("relative_position_bias")
+def _relative_position_bias(tape: Tape, M: Any, heads: Any) -> Tensor:
+    table = parameter(tape, (2 * M - 1) * (2 * M - 1), heads)
+    index = buffer(tape, (M * M, M * M), INT64)
+    return given(tape, 1, heads, M * M, M * M) + rows_of(table, index).permute(2, 0, 1)

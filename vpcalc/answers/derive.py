@@ -1,0 +1,260 @@
+"""``vpcalc derive``: the closed form of any PyTorch module, found by counting and tried where it may fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..algebra.polynomial import Polynomial
+from ..checks.derivation import Found, NotFound, Residual, find_form
+from ..checks.targets import Target, find_target
+from ..errors import InputError
+from ..inputs import whole
+from ..report import Column, Kind, Table
+from ..symbolic import Form
+from .result import Result
+
+DEGREE = 6
+"""Highest power of one symbol that may be allowed."""
+
+
+@dataclass(frozen=True)
+class Derivation(Result):
+    """A closed form with the evidence for it, or what was tried in vain.
+
+    Args:
+        target, inputs: what was derived, as it was written.
+        found: the verified polynomials and how they were verified, or why there are none.
+        regime: how one description covers all sizes: one model, or one rebuilt for each size.
+        tied: symbols that equal another one in this regime (squares only).
+        limits: the largest values that the model says it takes.
+        backward: whether the gradients are counted too.
+        depth: how deep :meth:`modules` goes.
+        seconds: how long it took.
+    """
+
+    target: str
+    inputs: str
+    found: Found | NotFound
+    regime: str
+    tied: Mapping[str, str]
+    limits: Mapping[str, int]
+    backward: bool
+    depth: int
+    seconds: float
+
+    @property
+    def macs(self) -> Form | None:
+        """Multiply-accumulates in closed form; None where no polynomial was found."""
+        return self._form(self.found.macs) if isinstance(self.found, Found) else None
+
+    @property
+    def lattice(self) -> dict[str, int]:
+        """What each symbol has to be a multiple of."""
+        return dict(self.found.lattice) if isinstance(self.found, Found) else {}
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Operators that do arithmetic which nobody here can price, with their calls: missing from the total."""
+        return dict(self.found.unknown)
+
+    @property
+    def condition(self) -> str:
+        """Where the form holds, in words."""
+        if not isinstance(self.found, Found):
+            return ""
+        by_multiple: dict[int, list[str]] = {}
+        for name, stride in self.found.lattice.items():
+            by_multiple.setdefault(stride, []).append(name)
+        phrases = [
+            f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {stride}"
+            for stride, names in by_multiple.items()
+            if stride > 1
+        ]
+        phrases += [
+            f"{name} ≥ {first}" for name, first in self.found.start.items() if first > self.found.lattice[name]
+        ]
+        phrases += [f"{name} ≤ {most}" for name, most in self.limits.items()]
+        phrases += [f"{name} = {other}" for name, other in self.tied.items()]
+        return "; ".join(phrases)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a formula and the real run, where there was one, agrees with it."""
+        return isinstance(self.found, Found) and self.found.real.agrees is not False
+
+    def operators(self) -> dict[str, Form | None]:
+        """The form of each operator, by the name under which PyTorch dispatches it."""
+        return self._forms(self.found.operators) if isinstance(self.found, Found) else {}
+
+    def modules(self) -> dict[str, Form | None]:
+        """The form of each module that computes anything, with its children, to the given depth."""
+        if not isinstance(self.found, Found):
+            return {}
+        shown = {path: form for path, form in self.found.modules.items() if path and path.count(".") < self.depth}
+        return self._forms({path: form for path, form in shown.items() if form is None or form})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        found = self.found
+        macs = self.macs
+        fields: dict[str, Any] = {
+            "command": "derive",
+            "target": self.target,
+            "input": self.inputs,
+            "macs": macs and macs.to_dict(),
+            "valid": self.lattice,
+            "condition": self.condition,
+            "operators": {name: form and form.to_dict() for name, form in self.operators().items()},
+            "modules": {path: form and form.to_dict() for path, form in self.modules().items()},
+            "unknown": self.unknown,
+            "regime": self.regime,
+            "method": found.way and found.way.value,
+            "backward": self.backward,
+            "seconds": round(self.seconds, 3),
+        }
+        if isinstance(found, Found):
+            return {
+                **fields,
+                "from": dict(found.start),
+                "limits": dict(self.limits),
+                "params": found.params and Form(found.params).to_dict(),
+                **({"backward_macs": Form(found.backward).to_dict()} if self.backward else {}),
+                "points": found.points,
+                "held_out": len(found.held_out),
+                "held_out_points": [dict(point) for point in found.held_out],
+                "real_run": {"agrees": found.real.agrees, "note": found.real.note},
+            }
+        return {**fields, "points": 0, "held_out": 0, "reason": found.reason, "residuals": self._residuals()}
+
+    def tables(self) -> tuple[Table, ...]:
+        """Operators and modules, each with its form; or the points that refute every polynomial."""
+        if isinstance(self.found, NotFound):
+            return (self._refuted(self.found),)
+        passes = "forward and backward" if self.backward else "forward"
+        title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, {passes}"
+        by_operator = _forms_table("operator", "Operator", title, self.operators(), self.macs, self._notes(self.found))
+        modules = self.modules()
+        if len(modules) < 2:
+            return (by_operator,)
+        return (by_operator, _forms_table("module", "Module", "By module", modules, self.macs, ()))
+
+    def _notes(self, found: Found) -> tuple[str, ...]:
+        farthest = max(found.held_out, key=lambda point: sum(point.values()), default={})
+        where = ", ".join(f"{name} = {value}" for name, value in farthest.items())
+        notes = [
+            f"holds for {self.condition}" if self.condition else "holds for every size that was tried",
+            f"{self.regime}; {found.points} counts fix it, {len(found.held_out)} others agree, up to {where}",
+            f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",
+        ]
+        if self.backward:
+            notes.append(f"of this backward: {found.backward}")
+        if found.real.agrees is None:
+            notes.append(f"{found.way.value} only; {found.real.note}")
+        elif found.real.note:
+            notes.append(found.real.note)
+        if self.unknown:
+            named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
+            notes.append(f"not in the total, because nobody here can price it: {named}")
+        return tuple(notes)
+
+    def _refuted(self, found: NotFound) -> Table:
+        columns = (
+            Column("point", "At"),
+            Column("expected", "A polynomial gives"),
+            Column("counted", "Counted", Kind.NUMBER),
+            Column("difference", "Difference"),
+        )
+        rows = tuple((_spell(r.point), str(r.expected), r.counted, _difference(r)) for r in found.residuals)
+        notes = [self.regime]
+        if found.unknown:
+            notes.append(f"operators without a price: {', '.join(found.unknown)}")
+        return Table(f"{self.target}, input {self.inputs}: {found.reason}", columns, rows, tuple(notes))
+
+    def _residuals(self) -> list[dict[str, Any]]:
+        if isinstance(self.found, Found):
+            return []
+        return [
+            {"at": r.point, "expected": str(r.expected), "counted": r.counted, "difference": _difference(r)}
+            for r in self.found.residuals
+        ]
+
+    def _form(self, polynomial: Polynomial) -> Form:
+        return Form(polynomial, self.condition)
+
+    def _forms(self, polynomials: Mapping[str, Polynomial | None]) -> dict[str, Form | None]:
+        return {name: None if form is None else Form(form) for name, form in polynomials.items()}
+
+    def _repr_latex_(self) -> str | None:
+        return None if self.macs is None else f"${self.macs.latex}$"
+
+    def __str__(self) -> str:
+        return self.found.reason if isinstance(self.found, NotFound) else str(self.macs)
+
+
+def derive(
+    target: object,
+    input: str | None = None,
+    args: Mapping[str, object] | None = None,
+    *,
+    backward: bool = False,
+    strict: bool = False,
+    degree: object = None,
+    depth: object = 1,
+) -> Derivation:
+    """Find the multiply-accumulates of a module in closed form.
+
+    Args:
+        target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME``,
+            ``transformers:MODEL_TYPE``, a module, or a function that returns one.
+        input: the shape of its input, letters being symbols: ``1,3,H,W``; ``1,N:long`` for integers; several inputs
+            apart by ``;``, by keyword where needed. A registry id has an input of its own.
+        args: arguments of the factory; a value that is a letter is a symbol (``{"dim": "C", "num_heads": 3}``).
+        backward: add the gradients of the sum of the outputs.
+        strict: an operator without a price is an error.
+        degree: highest power of a symbol; from the shape if None.
+        depth: how deep the modules are shown.
+
+    Raises:
+        InputError: the target, its input or its arguments cannot be used, or ``strict`` and something is unknown.
+    """
+    begin = time.perf_counter()
+    power = None if degree is None else whole("--degree", degree, high=DEGREE)
+    levels = whole("--depth", depth, high=99)
+    resolved = find_target(target, input, args)
+    regime, found = find_form(resolved, backward=backward, degree=power)
+    if strict and found.unknown:
+        named = ", ".join(f"{name} ({calls} calls)" for name, calls in found.unknown.items())
+        raise InputError(f"--strict: {resolved.name} runs operators that have no price: {named}")
+    return Derivation(
+        target=resolved.name,
+        inputs=";".join(map(str, resolved.inputs)),
+        found=found,
+        regime=regime.text,
+        tied=resolved.tied(regime),
+        limits=_limits(resolved),
+        backward=backward,
+        depth=levels,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _limits(target: Target) -> dict[str, int]:
+    return {v.name: v.limit for v in target.variables if v.limit is not None}
+
+
+def _forms_table(
+    key: str, header: str, title: str, forms: Mapping[str, Form | None], total: Form | None, notes: Iterable[str]
+) -> Table:
+    columns = (Column(key, header), Column("macs", "MACs in closed form", Kind.FORMULA))
+    return Table(title, columns, (*forms.items(), ("total", total)), tuple(notes), total=True)
+
+
+def _difference(residual: Residual) -> str:
+    return str(residual.counted - residual.expected)
+
+
+def _spell(point: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in point.items())

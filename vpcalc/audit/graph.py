@@ -1,0 +1,83 @@
+"""Recording a graph: the nodes that ``torch.jit`` traces, which fvcore and torchprofile price. Runs in a child process."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from .calls import Call, Height, Recording
+from .exact import node
+from .record import batch_of, submodules
+
+
+def record(module: nn.Module, args: tuple[Any, ...], *, grad: bool) -> Recording:
+    """Trace the module once and keep every node of ATen."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.set_grad_enabled(grad))
+        stack.enter_context(scopes(module))
+        graph, _ = torch.jit._get_trace_graph(module, args)
+    calls = []
+    for found in graph.nodes():
+        kind = found.kind()
+        if kind.startswith("prim::") and kind != "prim::PythonOp":
+            continue
+        outputs = list(found.outputs())
+        call = Call(
+            Height.NODE,
+            kind.lower(),
+            -1,
+            found.scopeName().rpartition("/")[2],
+            tuple(_value(value) for value in found.inputs()),
+            out=_value(outputs[0]) if outputs else None,
+        )
+        price = node(call)
+        calls.append(call if price is None else _priced(call, price.macs))
+    return Recording(tuple(calls), submodules(module), batch_of(args, {}))
+
+
+def _priced(call: Call, macs: int) -> Call:
+    return Call(call.height, call.name, call.parent, call.path, call.args, call.kwargs, call.out, macs)
+
+
+def _value(value: Any) -> Any:
+    """A tensor's sides, a constant, a list of those, or None."""
+    if value.isCompleteTensor():
+        return tuple(value.type().sizes())
+    producer = value.node()
+    if producer.kind() == "prim::ListConstruct":
+        return [_value(part) for part in producer.inputs()]
+    if producer.kind() == "prim::Constant":
+        constant = value.toIValue()
+        return constant if isinstance(constant, (bool, int, float, str)) else None
+    return None
+
+
+@contextmanager
+def scopes(module: nn.Module) -> Iterator[None]:
+    """Within it, a traced node carries the path of its module."""
+
+    def enter(path: str) -> Any:
+        def hook(child: nn.Module, args: Any) -> None:
+            state = torch._C._get_tracing_state()
+            if state:
+                state.push_scope(path)
+
+        return hook
+
+    def leave(child: nn.Module, args: Any, output: Any) -> None:
+        state = torch._C._get_tracing_state()
+        if state:
+            state.pop_scope()
+
+    hooks = []
+    for path, child in module.named_modules():
+        hooks += [child.register_forward_pre_hook(enter(path)), child.register_forward_hook(leave)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,39 @@
+"""One small file a counter: how it is called, and the rules by which it prices.
+
+``measure`` runs in a child process and imports the counter there. ``price`` is a model of the counter: from
+the recorded calls alone it says what the counter will charge for each, without running it. The rules were read
+from the version that ``read_at`` names; another version that follows other rules shows as an unexplained rest.
+"""
+
+from __future__ import annotations
+
+from . import (
+    calflops,
+    deepspeed,
+    flop_counter_mode,
+    fvcore,
+    ptflops,
+    ptflops_aten,
+    thop,
+    torchinfo,
+    torchprofile,
+)
+from .peer import Charge, Peer, View
+
+PEERS: dict[str, Peer] = {
+    peer.name: peer
+    for peer in (
+        fvcore.PEER,
+        flop_counter_mode.PEER,
+        torchprofile.PEER,
+        deepspeed.PEER,
+        calflops.PEER,
+        thop.PEER,
+        ptflops.PEER,
+        ptflops_aten.PEER,
+        torchinfo.PEER,
+    )
+}
+"""Every counter that is known, by name, in the order of the table."""
+
+__all__ = ["PEERS", "Charge", "Peer", "View"]

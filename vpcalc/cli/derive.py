@@ -1,0 +1,58 @@
+"""``vpcalc derive``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Format, FormatOption, OutputOption, named
+from .output import emit, working
+
+
+def derive(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
+            "or transformers:MODEL_TYPE.",
+            metavar="TARGET",
+        ),
+    ],
+    input: Annotated[
+        str | None,
+        typer.Option("--input", help="Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.", metavar="SHAPE"),
+    ] = None,
+    arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arg", metavar="NAME=VALUE", help="An argument of the factory; a letter is a symbol. May be repeated."
+        ),
+    ] = None,
+    backward: Annotated[bool, typer.Option("--backward", help="Add the backward pass.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="An operator without a price is an error.")] = False,
+    degree: Annotated[
+        str | None, typer.Option("--degree", help="Highest power of a symbol.", metavar="NUMBER")
+    ] = None,
+    depth: Annotated[str, typer.Option("--depth", help="Levels of modules to show.", metavar="NUMBER")] = "1",
+    format: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Find the closed form of any PyTorch module by counting it, and try to refute it.
+
+    Examples:  vpcalc derive transformers:segformer --input 1,3,H,W
+               vpcalc derive model.py:make --input 1,N,C --arg dim=C --arg num_heads=3
+    """
+    from ..answers.derive import derive as ask
+
+    with working("counting at chosen sizes …"):
+        result = ask(
+            target,
+            input,
+            named("--arg", arg, "--arg dim=C"),
+            backward=backward,
+            strict=strict,
+            degree=degree,
+            depth=depth,
+        )
+    emit(result, format, output)

@@ -1,0 +1,153 @@
+"""Tables for LaTeX: booktabs, the unit in the header, one unit a column, so that figures line up.
+
+booktabs is all that a paper has to load. With siunitx the same figures stand in its S columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import numbers
+from .table import Column, Kind, Table, write
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """A column ready to be set: its letter in the preamble, its header and its cells."""
+
+    letter: str
+    header: str
+    cells: list[str]
+
+
+def latex(table: Table, exact: bool = False) -> str:
+    """A ``booktabs`` tabular; formulas are math, everything else is escaped."""
+    return _tabular(table, "booktabs", [_column(table, index, exact) for index in range(len(table.columns))])
+
+
+def siunitx(table: Table, exact: bool = False) -> str:
+    """The same with siunitx's S columns, which align figures at the decimal point and group their digits."""
+    columns = [_column(table, index, exact) for index in range(len(table.columns))]
+    columns = [_s_column(column) if column.letter == "r" else column for column in columns]
+    return _tabular(table, "booktabs,siunitx", columns)
+
+
+def _tabular(table: Table, packages: str, columns: Sequence[_Set]) -> str:
+    layout = "".join(column.letter for column in columns)
+    lines = [f"% {table.title}", rf"% \usepackage{{{packages}}}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
+    lines += [" & ".join(column.header for column in columns) + r" \\", r"\midrule"]
+    for number in range(len(table.rows)):
+        if table.total and number == len(table.rows) - 1:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(column.cells[number] for column in columns) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join([*lines, *(f"% {note}" for note in table.notes)])
+
+
+def _column(table: Table, index: int, exact: bool) -> _Set:
+    column = table.columns[index]
+    values = [row[index] for row in table.rows]
+    if not column.kind.numeric:
+        return _Set("l", escape_tex(column.header), [_word(value, column.kind) for value in values])
+    unit, cells = _figures(values, column, exact)
+    header = f"{column.header} ({unit})" if unit else column.header
+    return _Set("r", escape_tex(header), [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
+
+
+def _word(value: Any, kind: Kind) -> str:
+    if kind is Kind.FORMULA and value is not None and not isinstance(value, str):
+        return f"${value.latex}$"
+    return escape_tex(write(value, kind))
+
+
+def _figures(values: Sequence[Any], column: Column, exact: bool) -> tuple[str, list[str]]:
+    """The column's unit, and its cells without it."""
+    if column.kind in (Kind.COUNT, Kind.BYTES) and not exact:
+        present = [value for value in values if value is not None]
+        scale = numbers.common_scale(present, binary=column.kind is Kind.BYTES)
+        return scale.unit, ["" if value is None else scale.write(value) for value in values]
+    unit = {Kind.BYTES: "B", Kind.SHARE: "%"}.get(column.kind, "")
+    return unit, [write(value, column.kind, exact).removesuffix(f" {unit}") for value in values]
+
+
+def _s_column(column: _Set) -> _Set:
+    plain = [cell.replace("{,}", "").replace("$-$", "-") for cell in column.cells]
+    parts = [cell.partition(".") for cell in plain]
+    whole = max((len(before.lstrip("-")) for before, _, _ in parts), default=0)
+    decimals = max((len(after) for _, _, after in parts), default=0)
+    sign = "-" if any(cell.startswith("-") for cell in plain) else ""
+    form = "" if any("e" in cell for cell in plain) else f"[table-format={sign}{whole}.{decimals}]"
+    return _Set(f"S{form}", f"{{{column.header}}}", plain)
+
+
+_MATH = {
+    "×": r"\times",
+    "−": "-",
+    "·": r"\cdot",
+    "√": r"\surd",
+    "≥": r"\geq",
+    "≤": r"\leq",
+    "≠": r"\neq",
+    "≈": r"\approx",
+    "∂": r"\partial",
+    "∏": r"\prod",
+    "‖": r"\Vert",
+    "′": "'",
+    "⊙": r"\odot",
+    "⋯": r"\cdots",
+    "∞": r"\infty",
+    "∈": r"\in",
+    "→": r"\to",
+    "⇒": r"\Rightarrow",
+    "⌈": r"\lceil",
+    "⌉": r"\rceil",
+    "⌊": r"\lfloor",
+    "⌋": r"\rfloor",
+    "½": r"\frac{1}{2}",
+    "ĝ": r"\hat{g}",
+    "𝒪": r"\mathcal{O}",
+    "⁻": "{}^{-}",
+    "⁺": "{}^{+}",
+    "ᵀ": r"{}^{\top}",
+    "<": "<",
+    ">": ">",
+    "|": "|",
+}
+"""Characters that are set as mathematics. <, > and | are so in TeX's own fonts, where text shows others."""
+
+_GREEK = (
+    (
+        "αβγδεζηθκλμνξπρστφχψω",
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega",
+    ),
+    ("ΓΔΘΛΞΠΣΦΨΩ", "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"),
+)
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "✓": "yes",
+    "…": r"\dots{}",
+    **{character: f"${command}$" for character, command in _MATH.items()},
+    **{
+        letter: rf"$\{name}$"
+        for letters, names in _GREEK
+        for letter, name in zip(letters, names.split(), strict=True)
+    },
+    **{digit: rf"\textsuperscript{{{number}}}" for number, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+    **{digit: rf"\textsubscript{{{number}}}" for number, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+}
+
+
+def escape_tex(text: str) -> str:
+    """Text that LaTeX sets as it stands, with nothing but its own fonts."""
+    return "".join(_TEX.get(character, character) for character in text)

@@ -1,0 +1,441 @@
+"""Why attention divides by √d_k: the variance of a dot product, and what the softmax makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import comb, erfc, exp, factorial, log, sqrt
+from typing import Any
+
+from ..report import Column, Kind, Table
+from ..report.plots_theory import Chart, Series
+from .evidence import close, derivatives, each, exact, far, identity, letters, relative_error
+from .registry import Demonstration, Evidence, Method, Step, statement
+
+PAPER = "Vaswani et al. 2017"
+
+WIDTHS = (4, 16, 64, 256, 1024)
+"""d_k at which samples are taken."""
+
+
+# -- variance ---------------------------------------------------------------------------------------
+
+
+@statement(
+    "dot_product_variance",
+    "Variance of a dot product",
+    "For independent entries of mean 0 and variance 1, q·k has mean 0 and variance d_k; divided by √d_k it has variance 1",
+    f"{PAPER}, §3.2.1, footnote 4",
+)
+def dot_product_variance(
+    variance: Callable[..., Any] = lambda d, mean_q, mean_k, var_q, var_k: (
+        d * (var_q * var_k + mean_q**2 * var_k + mean_k**2 * var_q)
+    ),
+) -> Demonstration:
+    """Moments symbolically, for any mean and variance; then samples of three distributions."""
+    import sympy
+    from sympy.concrete.delta import deltasummation
+
+    mean_q, mean_k = sympy.symbols("mu_q mu_k", real=True)
+    var_q, var_k = sympy.symbols("v_q v_k", positive=True)
+    d = sympy.Symbol("d_k", integer=True, positive=True)
+    general = variance(d, mean_q, mean_k, var_q, var_k)
+    small = []
+    for width in range(1, 6):
+        qs, ks = sympy.symbols(f"q1:{width + 1}"), sympy.symbols(f"k1:{width + 1}")
+        moments = {**dict.fromkeys(qs, (mean_q, var_q)), **dict.fromkeys(ks, (mean_k, var_k))}
+        dot = sum(q * k for q, k in zip(qs, ks, strict=True))
+        found = expectation(dot**2, moments) - expectation(dot, moments) ** 2
+        small.append(found - general.subs(d, width))
+    i, j = sympy.symbols("i j", integer=True)
+    one = expectation((sympy.Symbol("q") * sympy.Symbol("k")) ** 2, _pair(mean_q, mean_k, var_q, var_k))
+    one -= expectation(sympy.Symbol("q") * sympy.Symbol("k"), _pair(mean_q, mean_k, var_q, var_k)) ** 2
+    inner = deltasummation(sympy.KroneckerDelta(i, j), (j, 1, d), no_piecewise=True)
+    summed = sympy.summation(inner * one, (i, 1, d))
+    unit = {mean_q: 0, mean_k: 0, var_q: 1, var_k: 1}
+    rows, worst = _samples(lambda width: float(variance(width, 0, 0, 1, 1)))
+    columns = (
+        Column("entries", "Entries"),
+        Column("d_k", "d_k", Kind.NUMBER),
+        Column("variance", "variance of q·k"),
+        Column("scaled", "of q·k/√d_k"),
+        Column("errors", "standard errors from d_k"),
+    )
+    return Demonstration(
+        (
+            Step(
+                "Entries of different places are independent, so covariances vanish.",
+                "Var(q·k) = Σ_i Σ_j Cov(q_i k_i, q_j k_j) = Σ_i Var(q_i k_i)",
+                r"\operatorname{Var}(q \cdot k) = \sum_{i,j} \operatorname{Cov}(q_i k_i, q_j k_j) = "
+                r"\sum_i \operatorname{Var}(q_i k_i)",
+            ),
+            Step(
+                "One product.",
+                "Var(q_i k_i) = E[q_i²]E[k_i²] − E[q_i]²E[k_i]² = 1·1 − 0 = 1",
+                r"\operatorname{Var}(q_i k_i) = E[q_i^2]\,E[k_i^2] - E[q_i]^2 E[k_i]^2 = 1",
+            ),
+            Step(
+                "All of them.", "Var(q·k) = d_k, Var(q·k/√d_k) = 1",
+                r"\operatorname{Var}(q \cdot k) = d_k, \quad \operatorname{Var}(q \cdot k / \sqrt{d_k}) = 1",
+            ),
+            Step(
+                "For any means μ and variances v; without zero means scores also have the mean d_k μ_q μ_k, which √d_k "
+                "does not remove.",
+                "Var(q·k) = d_k (v_q v_k + μ_q² v_k + μ_k² v_q)",
+                r"\operatorname{Var}(q \cdot k) = d_k (v_q v_k + \mu_q^2 v_k + \mu_k^2 v_q)",
+            ),
+        ),
+        (
+            identity("Var(q·k) from its moments, any means and variances (d_k = 1 … 5)", small),
+            identity("Σ_i Σ_j δ_ij Var(q_i k_i) for symbolic d_k", [summed - general]),
+            identity("d_k for mean 0 and variance 1; 1 after the division", [general.subs(unit) - d, summed.subs(unit) / d - 1]),
+            close("variance of 40,000 samples, in standard errors (normal, uniform, ±1)", worst, 5.0, len(rows)),
+        ),
+        Method.SYMBOLIC,
+        tables=(Table("Variance of q·k, 40,000 samples", columns, rows),),
+    )
+
+
+def _pair(mean_q: Any, mean_k: Any, var_q: Any, var_k: Any) -> dict[Any, tuple[Any, Any]]:
+    import sympy
+
+    return {sympy.Symbol("q"): (mean_q, var_q), sympy.Symbol("k"): (mean_k, var_k)}
+
+
+def expectation(polynomial: Any, moments: Mapping[Any, tuple[Any, Any]]) -> Any:
+    """E of a polynomial in independent variables of given mean and variance, at most quadratic in each."""
+    import sympy
+
+    variables = list(moments)
+    total = sympy.Integer(0)
+    for powers, coefficient in sympy.Poly(polynomial, *variables).terms():
+        for variable, power in zip(variables, powers, strict=True):
+            mean, var = moments[variable]
+            coefficient *= (1, mean, var + mean**2)[power]
+        total += coefficient
+    return sympy.expand(total)
+
+
+_FOURTH = {"normal": 3.0, "uniform": 9 / 5, "±1": 1.0}
+"""E[x⁴] of unit-variance entries, for the standard error of a sample's variance."""
+
+
+def _samples(claimed: Callable[[int], float]) -> tuple[tuple[tuple[Any, ...], ...], float]:
+    import torch
+
+    count, worst, rows = 40_000, 0.0, []
+    for place, (name, fourth) in enumerate(_FOURTH.items()):
+        draw = torch.Generator().manual_seed(place)
+        for d in (4, 16, 64):
+            q, k = (_unit(name, (count, d), draw) for _ in range(2))
+            dots = (q * k).sum(-1)
+            found = float(dots.var())
+            kurtosis = 3 + (fourth**2 - 3) / d
+            errors = (found - claimed(d)) / (d * sqrt((kurtosis - 1) / count))
+            worst = max(worst, abs(errors))
+            rows.append((name, d, f"{found:.3f}", f"{found / d:.4f}", f"{errors:+.2f}"))
+    return tuple(rows), worst
+
+
+def _unit(name: str, shape: tuple[int, ...], draw: Any) -> Any:
+    import torch
+
+    if name == "normal":
+        return torch.randn(shape, generator=draw, dtype=torch.float64)
+    uniform = torch.rand(shape, generator=draw, dtype=torch.float64)
+    return (2 * uniform - 1) * sqrt(3) if name == "uniform" else (uniform < 0.5).double() * 2 - 1
+
+
+# -- the softmax's Jacobian -------------------------------------------------------------------------
+
+
+@statement(
+    "softmax_jacobian",
+    "Jacobian of the softmax",
+    "∂p/∂s = diag(p) − ppᵀ; its norm is at most 1/2, and it vanishes where one weight is 1",
+    f"{PAPER}, §3.2.1: 'regions where it has extremely small gradients'",
+)
+def softmax_jacobian(jacobian: Callable[[Any], Any] | None = None, largest: Fraction = Fraction(1, 2)) -> Demonstration:
+    """Differentiated for three scores; its norm by Gershgorin's circles; torch's own softmax."""
+    import numpy
+    import sympy
+    import torch
+
+    def derived(p: Any) -> Any:
+        diagonal = numpy.diag(p) if isinstance(p, numpy.ndarray) else p.diag()
+        return diagonal - p[:, None] * p[None, :]
+
+    claimed = derived if jacobian is None else jacobian
+    s = letters("s", 3)
+    exponentials = each(sympy.exp, s)
+    p = exponentials / exponentials.sum()
+    differences = [sympy.simplify(entry) for entry in (derivatives(p, s) - claimed(p)).reshape(-1)]
+    x = sympy.Symbol("p", real=True)
+    ours = sympy.Rational(largest.numerator, largest.denominator)
+    corner = claimed(numpy.array([sympy.Integer(1), sympy.Integer(0), sympy.Integer(0)], dtype=object))
+    tight = claimed(numpy.array([sympy.Rational(1, 2), sympy.Rational(1, 2)], dtype=object))
+
+    draw = torch.Generator().manual_seed(0)
+    worst, norm = 0.0, 0.0
+    for scale in (0.1, 1.0, 4.0, 16.0):
+        scores = scale * torch.randn(24, generator=draw, dtype=torch.float64)
+        true = torch.autograd.functional.jacobian(lambda t: t.softmax(-1), scores)
+        worst = max(worst, relative_error(claimed(scores.softmax(-1)), true))
+        norm = max(norm, float(torch.linalg.matrix_norm(true, 2)))
+    return Demonstration(
+        (
+            Step(
+                "Quotient rule.",
+                "p_i = exp(s_i)/Σ_l exp(s_l): ∂p_i/∂s_j = p_i (δ_ij − p_j)",
+                r"p_i = \frac{e^{s_i}}{\sum_l e^{s_l}}: \quad \frac{\partial p_i}{\partial s_j} = p_i(\delta_{ij} - p_j)",
+            ),
+            Step("As a matrix.", "∂p/∂s = diag(p) − ppᵀ", r"\frac{\partial p}{\partial s} = \operatorname{diag}(p) - pp^{\top}"),
+            Step(
+                "Gershgorin: a row has p_i(1 − p_i) on the diagonal and as much in absolute value beside it.",
+                "‖∂p/∂s‖ ≤ max_i 2p_i(1 − p_i) ≤ 1/2, since 1/2 − 2p(1 − p) = 2(p − 1/2)²",
+                r"\Bigl\lVert \frac{\partial p}{\partial s} \Bigr\rVert \le \max_i 2p_i(1 - p_i) \le \tfrac12, \quad "
+                r"\tfrac12 - 2p(1 - p) = 2(p - \tfrac12)^2",
+            ),
+            Step(
+                "Saturated: one weight is 1, the others are 0.",
+                "p = e_i: ∂p/∂s = 0",
+                r"p = e_i: \; \frac{\partial p}{\partial s} = 0",
+            ),
+        ),
+        (
+            identity("∂p_i/∂s_j for three scores", differences),
+            identity("1/2 − 2p(1 − p) is a square", [ours - 2 * x * (1 - x) - 2 * (x - sympy.Rational(1, 2)) ** 2]),
+            identity("the bound is reached at p = (1/2, 1/2)", [max(sympy.Matrix(tight).eigenvals()) - ours]),
+            identity("no gradient where one weight is 1", corner.reshape(-1)),
+            close("torch's softmax against autograd, float64, 24 scores", worst, 1e-12, 4),
+            close("its spectral norm", norm, float(largest), 4),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+@statement(
+    "softmax_saturation",
+    "Saturation without the division",
+    "As d_k grows, the gradient of softmax(qKᵀ) vanishes for half of all queries and more; that of softmax(qKᵀ/√d_k) "
+    "stays as it is",
+    f"{PAPER}, §3.2.1",
+)
+def softmax_saturation(root: Callable[[float], float] = sqrt) -> Demonstration:
+    """Medians of the Jacobian's norm over samples, 64 keys."""
+    plain, scaled = _jacobian_norms(lambda d: 1.0), _jacobian_norms(lambda d: root(d))
+    steady = [scaled[d][0] / scaled[WIDTHS[-1]][0] for d in WIDTHS if d >= 16]
+    rows = tuple(
+        (d, f"{plain[d][0]:.2e}", f"{plain[d][1]:.3f}", f"{scaled[d][0]:.2e}", f"{scaled[d][1]:.3f}") for d in WIDTHS
+    )
+    columns = (
+        Column("d_k", "d_k", Kind.NUMBER),
+        Column("norm", "median ‖∂p/∂s‖"),
+        Column("top", "median largest weight"),
+        Column("norm_scaled", "with 1/√d_k"),
+        Column("top_scaled", "largest weight with 1/√d_k"),
+    )
+    xs = tuple(float(d) for d in WIDTHS)
+    figure = Chart(
+        "Norm of the softmax's Jacobian, 64 keys",
+        "d_k",
+        "median ‖∂p/∂s‖",
+        (
+            Series("softmax(qKᵀ)", xs, tuple(plain[d][0] for d in WIDTHS)),
+            Series("softmax(qKᵀ/√d_k)", xs, tuple(scaled[d][0] for d in WIDTHS)),
+        ),
+        log_x=True,
+        log_y=True,
+    )
+    return Demonstration(
+        (
+            Step(
+                "Scores have standard deviation √d_k, so the gap between the largest two grows as √d_k.",
+                "s = √d_k z, z of variance 1: p_2/p_1 = exp(−√d_k (z_1 − z_2))",
+                r"s = \sqrt{d_k}\, z: \quad \frac{p_{2}}{p_{1}} = e^{-\sqrt{d_k}\,(z_{1} - z_{2})}",
+            ),
+            Step(
+                "All other weights go to 0, and the Jacobian with them.",
+                "p → e_1, diag(p) − ppᵀ → 0",
+                r"p \to e_1, \quad \operatorname{diag}(p) - pp^{\top} \to 0",
+            ),
+            Step(
+                "Divided by √d_k, scores have the same distribution for every d_k, up to higher moments.",
+                "s/√d_k = z",
+                r"s / \sqrt{d_k} = z",
+            ),
+        ),
+        (
+            far("undivided, the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),
+            close("divided, it stays: largest deviation from d_k = 1024, for d_k ≥ 16",
+                  max(abs(ratio - 1) for ratio in steady), 0.1, len(steady)),
+        ),
+        Method.NUMERIC,
+        tables=(Table("2,000 queries against 64 keys, normal entries", columns, rows),),
+        figure=figure,
+    )
+
+
+def _jacobian_norms(divisor: Callable[[int], float]) -> dict[int, tuple[float, float]]:
+    """Median spectral norm of the Jacobian and median largest weight, by d_k."""
+    import torch
+
+    found = {}
+    for d in WIDTHS:
+        draw = torch.Generator().manual_seed(d)
+        q = torch.randn(2000, d, generator=draw)
+        keys = torch.randn(64, d, generator=draw)
+        p = (q @ keys.T / divisor(d)).double().softmax(-1)
+        jacobians = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+        norms = torch.linalg.matrix_norm(jacobians)  # of Frobenius: within √64 of the spectral one, and cheap
+        found[d] = (float(norms.median()), float(p.max(-1).values.median()))
+    return found
+
+
+# -- overflow ---------------------------------------------------------------------------------------
+
+FORMATS: Mapping[str, tuple[int, int]] = {"float16": (10, 15), "bfloat16": (7, 127)}
+"""Bits of the fraction and largest exponent."""
+
+
+def overflow_threshold(fraction: int, exponent: int) -> int:
+    """From here on rounding to nearest gives infinity: half a step beyond the largest number."""
+    return 2 ** (exponent + 1) - 2 ** (exponent - fraction - 1)
+
+
+def normal_tail(d_k: float, threshold: int) -> float:
+    """P(exp(q·k) overflows) for a normal q·k of variance d_k."""
+    return 0.5 * erfc(log(threshold) / sqrt(2 * d_k))
+
+
+def exact_tail(d_k: int, threshold: int) -> float:
+    """The same for normal entries and even d_k, where q·k is the difference of two Erlang variables.
+
+    q·k = X − Y with X = |q + k|²/4 and Y = |q − k|²/4 independent, each half a χ² of d_k degrees: Erlang of order
+    m = d_k/2. P(X − Y > c) = e^{−c} Σ_{j<m} Σ_{l≤j} c^{j−l}/(j − l)! · C(m + l − 1, l)/2^{m+l}.
+    """
+    return float(_erlang_difference(d_k // 2, log(threshold)))
+
+
+def _erlang_difference(m: int, c: Any) -> Any:
+    """P(X − Y > c) for c ≥ 0, in exact rationals where c is zero."""
+    total: Any = 0
+    for degree in range(m):
+        # the coefficient of c^degree/degree!: Σ over l with j = degree + l < m
+        weight = sum(Fraction(comb(m + l - 1, l), 2 ** (m + l)) for l in range(m - degree))
+        total += weight * c**degree / factorial(degree) if c == 0 else float(weight) * c**degree / factorial(degree)
+    return total if c == 0 else exp(-c) * total
+
+
+@statement(
+    "exp_overflow",
+    "Overflow of exp in 16 bits",
+    "exp(q·k) overflows in float16 from 11.09 on: with a chance that grows with d_k and is 10⁻²⁸ after the division by √d_k",
+    "IEEE 754 (binary16); bfloat16 with 8 bits of precision",
+)
+def exp_overflow(
+    threshold: Callable[[int, int], int] = overflow_threshold, tail: Callable[[int, int], float] = exact_tail
+) -> Demonstration:
+    """The threshold at every 16-bit number; the chance exactly, by the normal limit, and on samples."""
+    rows, worst, cases = [], 0.0, 0
+    largest = {name: threshold(*shape) for name, shape in FORMATS.items()}
+    for d in (16, 64, 128, 256, 1024, 4096):
+        cells = [f"{tail(d, limit):.2e}" if d <= 256 else "" for limit in largest.values()]
+        limits = [f"{normal_tail(d, limit):.2e}" for limit in largest.values()]
+        rows.append((d, cells[0], limits[0], cells[1], limits[1], f"{normal_tail(1, largest['float16']):.0e}"))
+    for d in (16, 64, 128):
+        count, chance = 200_000, tail(d, largest["float16"])
+        found = _sampled_overflows(d, count)
+        worst = max(worst, abs(found / count - chance) / sqrt(chance * (1 - chance) / count))
+        cases += count
+    columns = (
+        Column("d_k", "d_k", Kind.NUMBER),
+        Column("float16", "float16, exact"),
+        Column("float16_normal", "normal limit"),
+        Column("bfloat16", "bfloat16, exact"),
+        Column("bfloat16_normal", "normal limit"),
+        Column("scaled", "float16, divided by √d_k"),
+    )
+    widths = tuple(float(2**power) for power in range(2, 13))
+    series = [
+        Series(f"{name}, exp(q·k)", widths, tuple(normal_tail(d, limit) for d in widths))
+        for name, limit in largest.items()
+    ]
+    series.append(Series("float16, exp(q·k/√d_k)", widths, (normal_tail(1, largest["float16"]),) * len(widths), True))
+    return Demonstration(
+        (
+            Step(
+                "From half a step beyond the largest number on, rounding gives infinity.",
+                "float16: θ = (2 − 2⁻¹¹)·2¹⁵ = 65520, ln θ = 11.09; bfloat16: θ = (2 − 2⁻⁸)·2¹²⁷, ln θ = 88.72",
+                r"\theta_{16} = (2 - 2^{-11})\,2^{15} = 65520,\; \ln\theta_{16} = 11.09; \quad "
+                r"\theta_{b} = (2 - 2^{-8})\,2^{127},\; \ln\theta_{b} = 88.72",
+            ),
+            Step(
+                "q·k is the difference of two independent variables, for normal entries.",
+                "q·k = |q + k|²/4 − |q − k|²/4 = X − Y, X and Y Erlang of order d_k/2",
+                r"q \cdot k = \tfrac14 |q + k|^2 - \tfrac14 |q - k|^2 = X - Y, \quad X, Y \sim \Gamma(d_k/2, 1)",
+            ),
+            Step(
+                "For large d_k it is normal of variance d_k.",
+                "P(exp(q·k) = ∞) → ½ erfc(ln θ/√(2 d_k))",
+                r"P(e^{q \cdot k} = \infty) \to \tfrac12 \operatorname{erfc}\Bigl(\frac{\ln\theta}{\sqrt{2 d_k}}\Bigr)",
+            ),
+            Step(
+                "Divided by √d_k the variance is 1 for every d_k.",
+                "½ erfc(ln θ/√2) = 7·10⁻²⁹ in float16",
+                r"\tfrac12 \operatorname{erfc}(\ln\theta / \sqrt2) = 7 \cdot 10^{-29}",
+            ),
+            Step(
+                "Implementations also subtract the largest score, after which exp is at most 1: for the overflow alone the "
+                "division would not be needed.",
+                "softmax(s) = softmax(s − max s)",
+                r"\operatorname{softmax}(s) = \operatorname{softmax}(s - \max s)",
+            ),
+        ),
+        (
+            _every_16_bit_number(largest),
+            exact("P(q·k > 0) = 1/2 for d_k = 2 … 32, in rationals",
+                  [_erlang_difference(m, 0) == Fraction(1, 2) for m in range(1, 17)]),
+            _laplace(),
+            close("chance of overflow in float16 of samples, in standard errors (d_k = 16, 64, 128)", worst, 5.0, cases),
+        ),
+        Method.EXACT,
+        tables=(Table("Chance that exp of a score overflows", columns, tuple(rows)),),
+        figure=Chart("Chance that exp of a score overflows", "d_k", "probability", tuple(series), log_x=True, log_y=True),
+    )
+
+
+def _every_16_bit_number(largest: Mapping[str, int]) -> Evidence:
+    """exp of every float16 and every bfloat16 is infinite exactly above ln θ."""
+    import torch
+
+    held, cases = [], 0
+    for name, limit in largest.items():
+        bits = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
+        numbers = bits.view(getattr(torch, name))
+        numbers = numbers[torch.isfinite(numbers)]
+        infinite = numbers.exp().isinf()
+        held.append(bool((infinite == (numbers.double() > log(limit))).all()))
+        cases += len(numbers)
+    return Evidence("exp of every finite float16 and bfloat16 is infinite exactly above ln θ", Method.EXACT, all(held), cases)
+
+
+def _laplace() -> Evidence:
+    """d_k = 2: the difference of two exponential variables, integrated symbolically."""
+    import sympy
+
+    x, y, c = sympy.symbols("x y c", positive=True)
+    true = sympy.integrate(sympy.exp(-y) * sympy.integrate(sympy.exp(-x), (x, c + y, sympy.oo)), (y, 0, sympy.oo))
+    ours = sympy.exp(-c) * sympy.nsimplify(_erlang_difference(1, 0))
+    return identity("P(q·k > c) = e^{−c}/2 for d_k = 2, by integration", [true - ours])
+
+
+def _sampled_overflows(d: int, count: int) -> int:
+    import torch
+
+    draw = torch.Generator().manual_seed(d)
+    found = 0
+    for _ in range(10):
+        q, k = (torch.randn(count // 10, d, generator=draw) for _ in range(2))
+        found += int((q * k).sum(-1).half().exp().isinf().sum())
+    return found
