@@ -77,14 +77,14 @@ class Proofs(Result):
     def tables(self) -> tuple[Table, ...]:
         """One row a claim; what differs stands below."""
         columns = (
-            Column("id", "Claim"),
+            Column("id", "Claim", Kind.WORD),
             Column("statement", "Statement"),
             Column("verdict", "Verdict", Kind.VERDICT),
-            Column("recovered", "Recovered", Kind.FORMULA, wide=True),
+            Column("recovered", "Recovered", Kind.FORMULA),
             Column("valid", "Holds for", wide=True),
             Column("method", "Method", wide=True),
-            Column("points", "Points", Kind.NUMBER),
-            Column("held_out", "Held out", Kind.NUMBER),
+            Column("points", "Points", Kind.NUMBER, wide=True),
+            Column("held_out", "Held out", Kind.NUMBER, wide=True),
             Column("seconds", "Seconds", wide=True),
             Column("source", "Source", wide=True),
         )

@@ -187,21 +187,13 @@ def sdpa(query: Any, key: Any, value: Any, scores: int = 1, mixes: int = 1) -> T
 def multi_head(query: Any, key: Any, value: Any) -> Term:
     """Projections of queries, keys, values and the mix, and attention: ``4NC² + 2N²C``."""
     batch, n, width = query
-    if key[1] == n and value[1] == n:
-        return _self_attention(batch, n, width)
-    macs = batch * (width * width * (2 * n + key[1] + value[1]) + 2 * n * key[1] * width)
-    return terms.number(macs)
-
-
-def _self_attention(batch: int, n: int, width: int) -> Term:
-    project, mix = 4 * terms.linear(batch * n, width, width), terms.attention(batch, 1, n, n, width, width)
-    if batch != 1:
-        return terms.number(project.macs + mix.macs)
-    return Term(project.form + mix.form, mix.values)
+    rows = (n, n, key[1], value[1])
+    projected = [terms.linear(batch * row, width, width) for row in rows]
+    return terms.added(*projected, terms.attention(batch, 1, n, key[1], width, width))
 
 
 def encoder_layer(given: Any, weights: Any) -> Term:
     """Every weight once a row, and ``2N²C``."""
     batch, n, width = given
     attend = terms.attention(batch, 1, n, n, width, width)
-    return terms.number(batch * n * sum(prod(w) for w in weights) + attend.macs)
+    return terms.added(*(terms.linear(batch * n, *reversed(weight)) for weight in weights), attend)

@@ -150,6 +150,18 @@ def convolution(batch: int, grid: tuple[int, ...], kernel: tuple[int, ...], grou
     return monomial(1, powers, values)
 
 
+def added(*parts: Term) -> Term:
+    """A sum in one form, where no symbol would have to mean two numbers; else the bare figure."""
+    values: dict[str, int] = {}
+    form: Polynomial = constant(0)
+    for part in parts:
+        form = form + part.form
+        for name, value in part.values:
+            if values.setdefault(name, value) != value:
+                return number(total(parts))
+    return Term(form, tuple(sorted((name, values[name]) for name in form.symbols)))
+
+
 def total(terms: Sequence[Term]) -> int:
     """The sum of their figures."""
     return sum(term.macs for term in terms)

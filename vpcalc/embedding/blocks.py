@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError
 from .languages import Language
@@ -56,55 +56,42 @@ def find_blocks(text: str, language: Language, file: str) -> list[Block]:
     """
     blocks: list[Block] = []
     hides = language.examples()
-    opened: tuple[_Marker, int, int] | None = None
+    opened: Block | None = None
     offset = 0
     for number, line in enumerate(_lines(text), 1):
         body = line.rstrip("\r\n")
         after = offset + len(line)
         where = f"{file}:{number}"
-        markers = [] if opened is None and hides(body) else list(_markers(body, language, where))
+        if opened is not None:
+            markers = list(_markers(body, language, where, strict=False))
+        else:
+            markers = [] if hides(body) else list(_markers(body, language, where))
         if opened is None and len(markers) > 1:
             blocks += _inline(markers, number, offset, where)
         elif opened is None and markers:
-            if markers[0].command is None:
+            (marker,) = markers
+            if marker.command is None:
                 raise InputError(f"{where}: {language.comment('/vpcalc')} ends nothing")
-            if not markers[0].alone:
-                raise InputError(f"{where}: the marker must stand alone on its line{_or_within(language)}")
-            opened = (markers[0], number, after)
+            if not marker.alone:
+                within = f", or have {language.comment('/vpcalc')} behind it" if language.end else ""
+                raise InputError(f"{where}: the marker must stand alone on its line{within}")
+            opened = Block(marker.command, number, after, after, line[: marker.start], line[len(body) :] or "\n")
         elif opened is not None and markers:
-            begun, begun_at, start = opened
             if markers[0].command is not None:
-                raise InputError(f"{where}: a marker within the block that line {begun_at} begins")
+                raise InputError(f"{where}: a marker within the block that line {opened.line} begins")
             if not markers[0].alone or len(markers) > 1:
                 raise InputError(f"{where}: {language.comment('/vpcalc')} must stand alone on its line")
-            indent = _indent(text, start, begun, language)
-            newline = _newline(text, start)
-            blocks.append(Block(begun.command or "", begun_at, start, offset, indent, newline))
+            blocks.append(replace(opened, end=offset))
             opened = None
         offset = after
     if opened is not None:
-        raise InputError(f"{file}:{opened[1]}: the block has no end; {language.comment('/vpcalc')} must follow")
+        raise InputError(f"{file}:{opened.line}: the block has no end; {language.comment('/vpcalc')} must follow")
     return blocks
 
 
 def _lines(text: str) -> list[str]:
     """Lines with their ends: \\n, \\r\\n or \\r, and nothing else that Unicode may call a line's end."""
     return re.findall(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text)
-
-
-def _newline(text: str, start: int) -> str:
-    """How the line before ``start`` ends."""
-    return "\r\n" if text[:start].endswith("\r\n") else text[start - 1]
-
-
-def _indent(text: str, start: int, marker: _Marker, language: Language) -> str:
-    line = _lines(text[:start])[-1]
-    found = re.match(language.indent, line)
-    return found[0] if found else ""
-
-
-def _or_within(language: Language) -> str:
-    return f", or with {language.comment('/vpcalc')} behind it" if language.end else ""
 
 
 def _inline(markers: list[_Marker], number: int, offset: int, where: str) -> Iterator[Block]:
@@ -119,13 +106,12 @@ def _inline(markers: list[_Marker], number: int, offset: int, where: str) -> Ite
         yield Block(begin.command, number, offset + begin.end, offset + end.start, inline=True)
 
 
-def _markers(line: str, language: Language, where: str) -> Iterator[_Marker]:
-    """Both kinds of markers on a line."""
+def _markers(line: str, language: Language, where: str, strict: bool = True) -> Iterator[_Marker]:
+    """Both kinds of markers on a line. If ``strict``, what was to be one and is not is an error."""
     if "vpcalc" not in line.lower():
         return
     shown = re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)", lambda span: " " * len(span[0]), line) if language.spans else line
-    found = list(_comments(shown, language, where))
-    for start, end, text in found:
+    for start, end, text in _comments(shown, language, where, strict):
         alone = not re.sub(language.indent, "", line[:start], count=1) and not line[end:].strip()
         if re.fullmatch(r"/\s*vpcalc", text):
             yield _Marker(None, start, end, alone)
@@ -133,24 +119,25 @@ def _markers(line: str, language: Language, where: str) -> Iterator[_Marker]:
             if len(text) > LENGTH:
                 raise InputError(f"{where}: a marker of {len(text)} characters; must be at most {LENGTH}")
             yield _Marker(marked[1].strip(), start, end, alone)
-        elif _meant_as_marker(text, language):
+        elif strict and _meant_as_marker(text, language):
             raise InputError(f"{where}: {text[:60]!r} is neither 'vpcalc: COMMAND' nor '/vpcalc'")
 
 
-def _comments(line: str, language: Language, where: str) -> Iterator[tuple[int, int, str]]:
+def _comments(line: str, language: Language, where: str, strict: bool) -> Iterator[tuple[int, int, str]]:
     """The comments of a line that may be markers: start, end, text."""
     if language.end:
         begin, end = re.escape(language.begin), re.escape(language.end)
         for match in re.finditer(rf"{begin}(.*?)(?:({end})|$)", line):
             text = match[1].strip()
-            if match[2] is None and re.match(r"/?\s*vpcalc\b", text, re.IGNORECASE):
+            if strict and match[2] is None and re.match(r"/?\s*vpcalc\b", text, re.IGNORECASE):
                 raise InputError(f"{where}: the comment must end with {language.end} on the line on which it begins")
-            yield match.start(), match.end(), text
+            if match[2]:
+                yield match.start(), match.end(), text
         return
-    before = r"^" if language.begin == ".." else r"(?<![\\:])"
-    match_ = re.search(rf"{before}(?P<blank>\s*){re.escape(language.begin)}+\s*(?=/?\s*vpcalc\b)", line, re.IGNORECASE)
-    if match_:
-        yield match_.end("blank"), len(line), line[match_.end() :].strip()
+    before = r"^\s*" if language.begin == ".." else r"(?<![\\:])"  # \% is no comment, and nor is https://
+    begun = re.search(rf"{before}(?P<comment>{re.escape(language.begin)}+\s*)/?\s*vpcalc\b", line, re.IGNORECASE)
+    if begun:
+        yield begun.start("comment"), len(line), line[begun.end("comment") :].strip()
 
 
 def _meant_as_marker(text: str, language: Language) -> bool:

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from typing import Literal
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from .table import Column, Kind, Table, write
 
-NARROW = 100
-"""Below this many columns, wide columns are left out."""
+READABLE = 24
+"""Text is wrapped, but never to less than this many columns if there is any way around it."""
 
 _VERDICTS = {
     "agrees": "green",
@@ -37,17 +38,33 @@ class View:
         for number, table in enumerate(self.tables):
             if number:
                 yield ""
-            narrow = options.max_width < NARROW
-            yield _render(table.narrow() if narrow else table, self.exact, narrow)
+            fits = _needed(table, self.exact) <= options.max_width
+            yield _render(table if fits else table.narrow(), self.exact, options.max_width)
 
 
-def _render(table: Table, exact: bool, narrow: bool) -> Group:
-    padding = (0, 0) if narrow else (0, 1, 0, 0)
+def _needed(table: Table, exact: bool, between: int = 2) -> int:
+    """Columns of the terminal that the table needs to be read with ease."""
+    return sum(_widths(table, exact)) + between * (len(table.columns) - 1)
+
+
+def _widths(table: Table, exact: bool) -> list[int]:
+    """For each column what its longest cell takes; wrapped text is content with less."""
+    widths = []
+    for index, column in enumerate(table.columns):
+        cells = [column.header, *(write(row[index], column.kind, exact) for row in table.rows)]
+        longest = max(map(cell_len, cells))
+        widths.append(min(longest, READABLE) if column.kind is Kind.TEXT else longest)
+    return widths
+
+
+def _render(table: Table, exact: bool, width: int) -> Group:
+    padding = (0, 1, 0, 0) if _needed(table, exact) <= width else (0, 0)
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, show_edge=False)
+    fixed_kinds = frozenset(Kind) - {Kind.TEXT, Kind.FORMULA}
     for column in table.columns:
         justify: Literal["left", "right"] = "right" if column.kind.numeric else "left"
-        fixed = column.kind not in (Kind.TEXT, Kind.FORMULA)
-        grid.add_column(column.header, justify=justify, no_wrap=fixed, overflow="fold")
+        no_wrap = column.kind in fixed_kinds
+        grid.add_column(column.header, justify=justify, no_wrap=no_wrap, overflow="fold")
     for number, row in enumerate(table.rows):
         if table.total and number == len(table.rows) - 1:
             grid.add_section()

@@ -230,16 +230,16 @@ def softmax_saturation(root: Callable[[float], float] = sqrt) -> Demonstration:
     )
     columns = (
         Column("d_k", "d_k", Kind.NUMBER),
-        Column("norm", "median ‖∂p/∂s‖"),
+        Column("norm", "median ‖∂p/∂s‖_F"),
         Column("top", "median largest weight"),
         Column("norm_scaled", "with 1/√d_k"),
         Column("top_scaled", "largest weight with 1/√d_k"),
     )
     xs = tuple(float(d) for d in WIDTHS)
     figure = Chart(
-        "Norm of the softmax's Jacobian, 64 keys",
+        "Frobenius norm of the softmax's Jacobian, 64 keys",
         "d_k",
-        "median ‖∂p/∂s‖",
+        "median ‖∂p/∂s‖_F",
         (
             Series("softmax(qKᵀ)", xs, tuple(plain[d][0] for d in WIDTHS)),
             Series("softmax(qKᵀ/√d_k)", xs, tuple(scaled[d][0] for d in WIDTHS)),
@@ -277,7 +277,7 @@ def softmax_saturation(root: Callable[[float], float] = sqrt) -> Demonstration:
 
 
 def _jacobian_norms(divisor: Callable[[int], float]) -> dict[int, tuple[float, float]]:
-    """Median spectral norm of the Jacobian and median largest weight, by d_k."""
+    """Median Frobenius norm of the Jacobian and median largest weight, by d_k."""
     import torch
 
     found = {}
@@ -287,7 +287,7 @@ def _jacobian_norms(divisor: Callable[[int], float]) -> dict[int, tuple[float, f
         keys = torch.randn(64, d, generator=draw)
         p = (q @ keys.T / divisor(d)).double().softmax(-1)
         jacobians = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
-        norms = torch.linalg.matrix_norm(jacobians)  # of Frobenius: within √64 of the spectral one, and cheap
+        norms = torch.linalg.matrix_norm(jacobians)
         found[d] = (float(norms.median()), float(p.max(-1).values.median()))
     return found
 

@@ -7,7 +7,6 @@ of a convolution's weight is priced as if every channel met every other, whateve
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import prod
 from typing import Any
 
 from .. import exact, terms
@@ -56,12 +55,10 @@ def _convolution_backward(call: Call) -> terms.Term:
     forward = exact.conv(given, weight, grad, bool(x["transposed"]))
     if x["groups"] == 1:
         return forward * (int(data) + int(weights))
-    # Both gradients are convolutions again; the weight's has one output channel for each channel of the
-    # input, and sums over all channels of the other.
-    ungrouped = terms.number(prod(given) * grad[1] * prod(weight[2:]) * prod(grad[2:]) // prod(given[2:]))
-    if x["transposed"]:
-        ungrouped = terms.number(prod(given) * grad[1] * prod(weight[2:]))
-    return terms.number((forward.macs if data else 0) + (ungrouped.macs if weights else 0))
+    # The gradient of the weight is a convolution again. Its channels are those of the input and of the result.
+    grid = given if x["transposed"] else grad
+    every = terms.convolution(grid[0], tuple(grid[2:]), tuple(weight[2:]), given[1], grad[1])
+    return terms.added(forward * int(data), every * int(weights))
 
 
 def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], backward: bool = False) -> int | float:

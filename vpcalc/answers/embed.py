@@ -1,0 +1,95 @@
+"""``vpcalc embed``: documents whose figures are vpcalc's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from ..embedding import Document, refreshed
+from ..embedding.commands import Printed, Run
+from ..errors import InputError
+from ..report import Column, Kind, Table
+from .result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(Result):
+    """The documents as they were found. ``check`` says that nothing was written."""
+
+    documents: tuple[Document, ...]
+    check: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether a check found every document fresh."""
+        return not self.check or all(document.fresh for document in self.documents)
+
+    def diff(self) -> str:
+        """Unified diffs of the documents that are stale."""
+        return "\n".join(document.diff() for document in self.documents if not document.fresh)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {
+            "command": "embed",
+            "check": self.check,
+            "files": [
+                {
+                    "file": document.name,
+                    "blocks": document.blocks,
+                    "stale": document.stale,
+                    "written": not (document.fresh or self.check),
+                    "diff": document.diff(),
+                }
+                for document in self.documents
+            ],
+        }
+
+    def tables(self) -> tuple[Table, ...]:
+        """One row a file."""
+        columns = (
+            Column("file", "File"),
+            Column("blocks", "Blocks", Kind.NUMBER),
+            Column("stale", "Stale" if self.check else "Refreshed", Kind.NUMBER),
+        )
+        rows = tuple((document.name, document.blocks, document.stale) for document in self.documents)
+        return (Table("Embedded results", columns, rows),)
+
+
+def embed(
+    files: str | PathLike[str] | Iterable[str | PathLike[str]], *, check: bool = False, run: Run | None = None
+) -> Embedding:
+    """Fill the marked blocks of documents with what vpcalc's commands print now.
+
+    All documents are read and filled before the first one is written; where anything fails, none is.
+
+    Args:
+        files: Markdown, HTML, LaTeX, Typst or reStructuredText files.
+        check: write nothing; the result's ``ok`` says whether every block is fresh.
+        run: what runs a command; vpcalc's own command line, within this process, if None.
+
+    Raises:
+        InputError: a file or marker cannot be used, or a command fails; the message begins with ``file:line``.
+    """
+    if run is None:
+        from ..cli.inprocess import run
+    names = [fspath(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]
+    if not names:
+        raise InputError("FILE: name at least one document")
+    known: dict[tuple[Path, tuple[str, ...]], Printed] = {}
+
+    def once(arguments: list[str], folder: Path) -> Printed:
+        key = (folder, tuple(arguments))
+        if key not in known:
+            known[key] = run(arguments, folder)
+        return known[key]
+
+    distinct = {Path(name).resolve(): name for name in names}
+    documents = tuple(refreshed(name, once) for name in distinct.values())
+    if not check:
+        for document in documents:
+            document.write()
+    return Embedding(documents, check)

@@ -1,0 +1,44 @@
+"""``vpcalc embed``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Format, FormatOption, OutputOption
+from .output import emit, finish
+
+
+def embed(
+    files: Annotated[
+        list[str], typer.Argument(help="Markdown, HTML, LaTeX, Typst or reStructuredText.", metavar="FILE…")
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; print what is stale and end with 1 if anything is.")
+    ] = False,
+    format: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Fill the marked blocks of documents with what vpcalc prints now.
+
+    A block begins with a comment that holds a command and ends with another:
+
+    <!-- vpcalc: formula msa --format latex --> … <!-- /vpcalc -->   in Markdown and HTML;
+    % vpcalc: … and % /vpcalc in LaTeX, // in Typst, .. in reStructuredText.
+
+    Examples:  vpcalc embed paper.tex README.md
+               vpcalc embed --check paper.tex
+    """
+    from ..answers.embed import embed as ask
+
+    result = ask(files, check=check)
+    if format is not Format.TABLE or output is not None:
+        emit(result, format, output)
+        return
+    if check and not result.ok:
+        print(result.diff())
+    for document in result.documents:
+        noun = "block" if document.blocks == 1 else "blocks"
+        print(f"{document.name}: {document.blocks} {noun}, {document.stale} {'stale' if check else 'refreshed'}")
+    finish(result)

@@ -1,0 +1,111 @@
+"""A command of vpcalc run within this process, its output kept: for markers in documents.
+
+What a document may ask for is what a reader may ask for who trusts nobody: no file is written and nothing
+but vpcalc's own code is run.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ..embedding.commands import Printed
+from ..errors import InputError, unknown
+
+REFUSED = {"embed": "fills documents itself", "plot": "writes a picture"}
+"""Commands that a marker cannot hold, and why."""
+
+WIDTH = "80"
+"""Columns of a table that is embedded as text."""
+
+_SAFE = ("timm:", "torchvision:", "transformers:")
+_SAID = "timm:NAME, torchvision:NAME or transformers:MODEL_TYPE"
+_SET_ASIDE = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+
+
+def run(arguments: list[str], folder: Path) -> Printed:
+    """Run ``vpcalc ARGUMENTS`` in a folder.
+
+    Raises:
+        InputError: there is no such command, it may not stand in a document, its input is unusable, or it ended
+            with another status than 0.
+    """
+    from .app import app
+
+    group: Any = typer.main.get_command(app)
+    name, *rest = arguments
+    if name in REFUSED:
+        raise InputError(f"{name} cannot stand in a marker: it {REFUSED[name]}")
+    if name not in group.commands:
+        raise unknown("command", name, [known for known in group.commands if known not in REFUSED])
+    buffer = io.BytesIO()
+    page = io.TextIOWrapper(buffer, encoding="utf-8", newline="\n")
+    values: Mapping[str, Any] = {}
+    status = 0
+    with redirect_stdout(page), _settled(folder):
+        try:
+            context = group.commands[name].make_context(name, rest)
+            values = context.params
+            _harmless(name, values)
+            with context:
+                group.commands[name].invoke(context)
+        except typer.TyperException as error:
+            raise InputError(error.format_message()) from None
+        except typer.Exit as end:
+            status = end.exit_code
+    page.flush()
+    text = buffer.getvalue().decode("utf-8")
+    if status:
+        raise InputError(f"{' '.join(arguments)}: ended with status {status}: a check does not hold")
+    if not values or not text.strip():
+        raise InputError(f"{' '.join(arguments)}: prints no result")
+    return Printed(text, _kind(name, values))
+
+
+def _harmless(name: str, values: Mapping[str, Any]) -> None:
+    """Refuse options that write a file, and targets that are other people's code."""
+    if values.get("output") is not None:
+        raise InputError(f"--output {values['output']}: a marker writes no file but its own")
+    if values.get("backend") is not None:
+        raise InputError(f"--backend {values['backend']}: a marker starts nothing on other machines")
+    for target in map(values.get, ("target", "model", "name")):
+        if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
+            raise InputError(f"{name} {target}: a marker runs no code but vpcalc's own; must be an id, or {_SAID}")
+
+
+def _kind(name: str, values: Mapping[str, Any]) -> str:
+    """As what the output is to be set."""
+    format = getattr(values.get("format"), "value", values.get("format"))
+    if name == "formula" and not values.get("steps"):
+        if format == "latex" and not values.get("legend"):
+            return "math"
+        if format == "text" and not values.get("legend"):
+            return "plain"
+    if name == "figure" and format == "text":
+        return "plain"
+    return _KINDS.get(str(format), str(format))
+
+
+_KINDS = {"text": "table", "siunitx": "latex", "mathml": "html", "function": "python"}
+
+
+@contextmanager
+def _settled(folder: Path) -> Iterator[None]:
+    """In a document's folder, and with a terminal of which nothing is known but its width."""
+    before, place = dict(os.environ), Path.cwd()
+    for name in _SET_ASIDE:
+        os.environ.pop(name, None)
+    os.environ.update(COLUMNS=WIDTH, NO_COLOR="1", TERM="dumb")
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(place)
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,93 @@
+"""One document: read, filled anew, compared and replaced."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import files
+from ..errors import InputError
+from . import dress
+from .blocks import Block, find_blocks
+from .commands import Run, read_command
+from .languages import Language, language_of
+
+BOM = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was read and as it should be."""
+
+    name: str
+    old: bytes
+    new: bytes
+    blocks: int
+    stale: int
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing has to be written."""
+        return self.old == self.new
+
+    def diff(self) -> str:
+        """A unified diff; empty where the document is fresh."""
+        old, new = (side.decode("utf-8").splitlines() for side in (self.old, self.new))
+        lines = difflib.unified_diff(old, new, f"{self.name} (as it is)", f"{self.name} (as it should be)", lineterm="")
+        return "\n".join(lines)
+
+    def write(self) -> None:
+        """Replace the file, if it has to be and still is what was read."""
+        if self.fresh:
+            return
+        try:
+            files.replace(Path(self.name), self.new, expected=self.old)
+        except OSError as error:
+            raise InputError(f"{self.name}: {error.strerror or error}") from None
+
+
+def refreshed(name: str, run: Run) -> Document:
+    """A document with every block filled anew; nothing is written.
+
+    Raises:
+        InputError: the file cannot be read, is not UTF-8, or one of its markers cannot be used.
+    """
+    language = language_of(name)
+    path = Path(name)
+    try:
+        old = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror or error}") from None
+    try:
+        text = old.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1})") from None
+    mark, text = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
+    blocks = find_blocks(text, language, name)
+    contents = [_content(block, language, name, run, path.resolve().parent) for block in blocks]
+    filled = _spliced(text, blocks, contents)
+    if [block.command for block in find_blocks(filled, language, name)] != [block.command for block in blocks]:
+        raise InputError(f"{name}: the output of a marker would be read as a marker")
+    stale = sum(text[block.start : block.end] != content for block, content in zip(blocks, contents, strict=True))
+    return Document(name, old, (mark + filled).encode("utf-8"), len(blocks), stale)
+
+
+def _content(block: Block, language: Language, name: str, run: Run, folder: Path) -> str:
+    try:
+        printed = run(read_command(block.command), folder)
+        if block.inline:
+            return dress.inline(printed, language)
+        lines = dress.block(printed, language, block.command)
+    except InputError as error:
+        raise InputError(f"{name}:{block.line}: {error}") from None
+    return "".join(f"{block.indent}{line}".rstrip() + block.newline for line in lines)
+
+
+def _spliced(text: str, blocks: Sequence[Block], contents: Sequence[str]) -> str:
+    parts, at = [], 0
+    for block, content in zip(blocks, contents, strict=True):
+        parts += [text[at : block.start], content]
+        at = block.end
+    return "".join([*parts, text[at:]])

@@ -1,0 +1,89 @@
+"""From a chart to the bytes of a file, through matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+from ..errors import InputError
+from . import bars, blocks, lines, scatter
+from .data import BarChart, BlockChart, Chart, LineChart, ScatterChart
+from .style import SETTINGS
+
+FORMATS = ("svg", "pdf", "png")
+"""Kinds of file, which are also their suffixes."""
+
+WIDTH = 6.9
+"""Inches: the text width of a two-column page."""
+
+DPI = 200
+
+_DRAW: dict[type, Callable[[Any, Any], None]] = {
+    LineChart: lines.draw,
+    BarChart: bars.draw,
+    ScatterChart: scatter.draw,
+    BlockChart: blocks.draw,
+}
+_HEIGHT: dict[type, Callable[[Any, float], float]] = {
+    LineChart: lines.height,
+    BarChart: bars.height,
+    ScatterChart: scatter.height,
+    BlockChart: blocks.height,
+}
+
+
+def format_of(path: str | PurePath) -> str:
+    """The kind of picture that a file's suffix asks for.
+
+    Raises:
+        InputError: the suffix is none of :data:`FORMATS`.
+    """
+    suffix = PurePath(path).suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        known = ", ".join(f".{format}" for format in FORMATS)
+        raise InputError(f"--output {str(path)!r}: a picture's name must end with one of {known}")
+    return suffix
+
+
+def draw(chart: Chart, format: str, *, width: float = WIDTH, dpi: int = DPI, title: bool = True) -> bytes:
+    """A chart as the contents of a file.
+
+    Args:
+        chart: what to draw.
+        format: ``svg``, ``pdf`` or ``png``.
+        width: inches; the type keeps its size, so that a narrow picture stays legible.
+        dpi: dots per inch of a ``png``.
+        title: whether title and subtitle are drawn; a paper's caption may say it instead.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    matplotlib = _matplotlib()
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **SETTINGS}):
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(width, _HEIGHT[type(chart)](chart, width)), layout="constrained")
+        if title:
+            figure.suptitle(chart.title, x=0.01, ha="left", fontsize=SETTINGS["axes.titlesize"], weight="bold")
+        _DRAW[type(chart)](figure, chart)
+        page = io.BytesIO()
+        # No date, so that a picture which did not change is a file which did not change.
+        metadata = {
+            "svg": {"Date": None, "Title": chart.title},
+            "pdf": {"CreationDate": None, "Title": chart.title},
+            "png": {"Software": None, "Title": chart.title},
+        }[format]
+        figure.savefig(page, format=format, dpi=dpi, metadata=metadata)
+    return page.getvalue()
+
+
+def _matplotlib() -> Any:
+    try:
+        import matplotlib
+    except ImportError:
+        raise InputError(
+            "pictures need matplotlib, which is not installed: pip install 'vpcalc[plot]', or pip install matplotlib"
+        ) from None
+    return matplotlib

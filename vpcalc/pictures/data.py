@@ -1,0 +1,132 @@
+"""Charts as data: exact numbers, and the words around them. Nothing here draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+
+
+class Unit(Enum):
+    """What an axis counts, and so how its numbers are written."""
+
+    COUNT = "count"
+    BYTES = "bytes"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve. ``key`` decides its colour, so that a layer has the same one in every chart."""
+
+    key: str
+    label: str
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point worth naming, such as where two curves cross."""
+
+    label: str
+    x: int
+    y: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line, such as the memory of a device."""
+
+    label: str
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineChart:
+    """Curves on a log–log sheet. ``x_ticks`` are named places of the horizontal axis."""
+
+    title: str
+    subtitle: str
+    x_label: str
+    y_label: str
+    lines: tuple[Line, ...]
+    marks: tuple[Mark, ...] = ()
+    levels: tuple[Level, ...] = ()
+    y_unit: Unit = Unit.COUNT
+    x_unit: Unit = Unit.COUNT
+    x_ticks: tuple[int, ...] = ()
+    sides: bool = False
+    """Whether x is a number of tokens whose square root, the side of a square grid, is worth an axis of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of stacked parts, named by operator."""
+
+    label: str
+    parts: tuple[tuple[str, int], ...]
+    note: str = ""
+
+    @property
+    def total(self) -> int:
+        """Length of the whole bar."""
+        return sum(size for _, size in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class BarChart:
+    """Stacked bars, one below the other. As ``shares`` each is as long as the axis."""
+
+    title: str
+    subtitle: str
+    x_label: str
+    bars: tuple[Bar, ...]
+    shares: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A model between its parameters and its cost, and what papers print of it as (x, y, source)."""
+
+    label: str
+    group: str
+    x: int
+    y: int
+    published: tuple[tuple[float, float, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterChart:
+    """Points on a log–log sheet, coloured by group."""
+
+    title: str
+    subtitle: str
+    x_label: str
+    y_label: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stage: its grid or length, its channels, how many blocks it repeats, and what they cost."""
+
+    name: str
+    resolution: tuple[int, ...]
+    channels: int
+    depth: int
+    params: int
+    cost: Bar
+
+
+@dataclass(frozen=True, slots=True)
+class BlockChart:
+    """An architecture as a row of stages."""
+
+    title: str
+    subtitle: str
+    unit: str
+    blocks: tuple[Block, ...]
+
+
+Chart = LineChart | BarChart | ScatterChart | BlockChart

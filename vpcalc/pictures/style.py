@@ -1,0 +1,90 @@
+"""How pictures look: colours that colour-blind readers tell apart, type that embeds, numbers as in the tables.
+
+The colours are those of Okabe and Ito (2008) without their yellow, which is too pale for a line on paper. No chart
+relies on colour alone: curves differ in their dashes, bars in their hatching, points in their shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..report import numbers
+from .data import Unit
+
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+INK, QUIET, GRID = "#1A1A1A", "#5F5F5F", "#DADADA"
+CYCLE = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
+DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1)), (0, (8, 1.5, 1, 1.5, 1, 1.5)), (0, (2, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "*")
+
+LAYERS = {"msa": RED, "wmsa": BLUE, "sra": GREEN, "linear_sra": SKY, "retention": PURPLE}
+OPERATORS = {
+    "linear": BLUE,
+    "matmul": RED,
+    "conv": GREEN,
+    "layer_norm": ORANGE,
+    "group_norm": ORANGE,
+    "batch_norm": ORANGE,
+    "adaptive_avg_pool2d": PURPLE,
+    "upsample_bilinear2d": SKY,
+}
+HATCHES = {"matmul": "////", "conv": "....", "layer_norm": "xxxx", "group_norm": "xxxx", "batch_norm": "xxxx"}
+
+TYPE = 8.0
+"""Size of the text in points: what stays legible in a printed column."""
+
+SETTINGS: dict[str, Any] = {
+    "font.size": TYPE,
+    "axes.titlesize": TYPE + 1,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.5,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+    "lines.linewidth": 1.6,
+    "hatch.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": TYPE - 0.5,
+    "savefig.facecolor": "white",
+    # TrueType in a PDF, which journals ask for; outlines in an SVG, which look the same on every machine.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    # The same data give the same bytes.
+    "svg.hashsalt": "vpcalc",
+}
+
+
+def colour_of_layer(key: str, place: int) -> str:
+    """A layer's own colour, or the next of the cycle."""
+    return LAYERS.get(key, CYCLE[place % len(CYCLE)])
+
+
+def colour_of_operator(kind: str) -> str:
+    """An operator's own colour; grey for those that are rare."""
+    return OPERATORS.get(kind, QUIET)
+
+
+def written(value: float, unit: Unit) -> str:
+    """A number of an axis: 10 G, 4 MiB, 49."""
+    number = round(value)
+    if unit is Unit.BYTES:
+        return numbers.size(number)
+    return numbers.exact(number) if unit is Unit.PLAIN else numbers.short(number)

@@ -1,0 +1,290 @@
+"""Why Q Kᵀ: dot products as similarities, their softmax as a distribution, and what attention does not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+from ..report import Column, Table
+from .evidence import close, each, exact, far, identity, letters, not_identity, relative_error
+from .registry import Demonstration, Evidence, Method, Step, statement
+
+PAPER = "Vaswani et al. 2017"
+
+
+# -- dot products -----------------------------------------------------------------------------------
+
+
+@statement(
+    "dot_product_cosine",
+    "A dot product is length × length × cosine",
+    "q·k = ‖q‖ ‖k‖ cos ∠(q, k), in any dimension",
+    "Euclid, Elements II.12-13 (law of cosines)",
+)
+def dot_product_cosine(
+    product: Callable[[Any, Any, Any], Any] = lambda q, k, cosine: q * k * cosine,
+) -> Demonstration:
+    """In the plane by the addition theorem; in any dimension by the law of cosines; on samples."""
+    import sympy
+    import torch
+
+    r, s, a, b = sympy.symbols("r s alpha beta", positive=True)
+    q, k = (r * sympy.cos(a), r * sympy.sin(a)), (s * sympy.cos(b), s * sympy.sin(b))
+    plane = q[0] * k[0] + q[1] * k[1] - product(r, s, sympy.cos(a - b).expand(trig=True))
+    cosines = []
+    for d in (1, 2, 3, 4):
+        x, y = letters("q", d), letters("k", d)
+        lengths = sympy.sqrt((x * x).sum()), sympy.sqrt((y * y).sum())
+        # the law of cosines: ‖q − k‖² = ‖q‖² + ‖k‖² − 2‖q‖‖k‖ cos defines the angle
+        cosine = (lengths[0] ** 2 + lengths[1] ** 2 - ((x - y) ** 2).sum()) / (2 * lengths[0] * lengths[1])
+        cosines.append((x * y).sum() - product(*lengths, cosine))
+    draw = torch.Generator().manual_seed(0)
+    one, two = (torch.randn(1000, 64, generator=draw, dtype=torch.float64) for _ in range(2))
+    angles = torch.atan2(
+        # the angle without its cosine: twice the arc tangent of half chords (Kahan)
+        (two.norm(dim=1)[:, None] * one - one.norm(dim=1)[:, None] * two).norm(dim=1),
+        (two.norm(dim=1)[:, None] * one + one.norm(dim=1)[:, None] * two).norm(dim=1),
+    )
+    measured = product(one.norm(dim=1), two.norm(dim=1), (2 * angles).cos())
+    return Demonstration(
+        (
+            Step(
+                "In the plane of q and k, with polar angles α and β.",
+                "q·k = ‖q‖‖k‖(cos α cos β + sin α sin β) = ‖q‖‖k‖ cos(α − β)",
+                r"q \cdot k = \lVert q \rVert \lVert k \rVert (\cos\alpha\cos\beta + \sin\alpha\sin\beta) = "
+                r"\lVert q \rVert \lVert k \rVert \cos(\alpha - \beta)",
+            ),
+            Step(
+                "In any dimension, by the law of cosines.",
+                "2 q·k = ‖q‖² + ‖k‖² − ‖q − k‖² = 2‖q‖‖k‖ cos ∠(q, k)",
+                r"2\, q \cdot k = \lVert q \rVert^2 + \lVert k \rVert^2 - \lVert q - k \rVert^2 = "
+                r"2 \lVert q \rVert \lVert k \rVert \cos\angle(q, k)",
+            ),
+            Step(
+                "So QKᵀ holds every query's similarity to every key, weighted by their lengths.",
+                "(QKᵀ)_ij = ‖q_i‖ ‖k_j‖ cos ∠(q_i, k_j)",
+                r"(QK^{\top})_{ij} = \lVert q_i \rVert \lVert k_j \rVert \cos\angle(q_i, k_j)",
+            ),
+        ),
+        (
+            identity("in the plane, for all lengths and angles", [plane]),
+            identity("from the law of cosines (d = 1 … 4)", cosines),
+            close(
+                "1,000 pairs of 64 channels, float64, angles from chords",
+                relative_error(measured, (one * two).sum(1)),
+                1e-12,
+                1000,
+            ),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+@statement(
+    "softmax_distribution",
+    "Similarities as a distribution",
+    "softmax turns scores into positive weights that add up to 1, in the order of the scores, and ignores what all scores "
+    "share",
+    f"{PAPER}, eq. 1",
+)
+def softmax_distribution(
+    weight: Callable[[Any], Any] | None = None, ratio: Callable[[Any], Any] | None = None
+) -> Demonstration:
+    """For three symbolic scores, and in the reference attention."""
+    import sympy
+    import torch
+
+    from ..reference.attention import attend
+
+    exponential = sympy.exp if weight is None else weight
+    claimed_ratio = sympy.exp if ratio is None else ratio
+    s, c = letters("s", 3), sympy.Symbol("c", real=True)
+
+    def softmax(scores: Any) -> Any:
+        positive = each(exponential, scores)
+        return positive / positive.sum()
+
+    p = softmax(s)
+    draw = torch.Generator().manual_seed(1)
+    q, k = (torch.randn(2, 3, 9, 4, generator=draw, dtype=torch.float64) for _ in range(2))
+    # values that are the unit vectors: what comes out are the weights themselves
+    weights = attend(q, k, torch.eye(9, dtype=torch.float64).expand(2, 3, 9, 9))
+    scores = q @ k.transpose(-2, -1)
+    return Demonstration(
+        (
+            Step(
+                "Positive, and one in sum.",
+                "p_i = exp(s_i)/Σ_l exp(s_l) > 0, Σ_i p_i = 1",
+                r"p_i = \frac{e^{s_i}}{\sum_l e^{s_l}} > 0, \quad \sum_i p_i = 1",
+            ),
+            Step(
+                "Ratios depend on differences of scores, so that order is kept.",
+                "p_i/p_j = exp(s_i − s_j)",
+                r"\frac{p_i}{p_j} = e^{s_i - s_j}",
+            ),
+            Step(
+                "A number added to all scores cancels.",
+                "softmax(s + c) = softmax(s)",
+                r"\operatorname{softmax}(s + c) = \operatorname{softmax}(s)",
+            ),
+        ),
+        (
+            identity("Σ p_i = 1", [sympy.simplify(p.sum() - 1)]),
+            identity(
+                "p_i/p_j = exp(s_i − s_j)",
+                [sympy.simplify(p[i] / p[j] - claimed_ratio(s[i] - s[j])) for i in range(3) for j in range(3)],
+            ),
+            identity("softmax(s + c) = softmax(s)", [sympy.simplify(entry) for entry in softmax(s + c) - p]),
+            exact("weights of the reference attention are positive and in the order of the scores",
+                  [bool((weights > 0).all()), bool((weights.argsort(-1) == scores.argsort(-1)).all())]),
+            close("they add up to 1, float64", float((weights.sum(-1) - 1).abs().max()), 1e-14, 54),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+# -- order ------------------------------------------------------------------------------------------
+
+
+@statement(
+    "permutation_equivariance",
+    "Attention does not see order",
+    "Permuted tokens give permuted outputs, attention(PX) = P attention(X): a¹a²a³a⁴ gives each token what a²a⁴a¹a³ gives it",
+    f"{PAPER}, §3.5: 'our model contains no recurrence and no convolution'",
+)
+def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: True) -> Demonstration:
+    """All 24 orders of four symbolic tokens; the reference module.
+
+    ``mask`` says which tokens a token sees: all of them, as the claim is.
+    """
+    import torch
+
+    module, x = _module_and_tokens(torch.float64)
+    n = x.shape[1]
+    bias = torch.zeros(n, n, dtype=torch.float64)
+    for i in range(n):
+        for j in range(n):
+            bias[i, j] = 0.0 if mask(i, j) else float("-inf")
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        error = relative_error(module(x[:, order], bias), module(x, bias)[:, order])
+        four = torch.tensor([1, 3, 0, 2])
+        slide = relative_error(module(x[:, four], bias[:4, :4]), module(x[:, :4], bias[:4, :4])[:, four])
+    return Demonstration(
+        (
+            Step("Permuted tokens.", "X → PX: Q → PQ, K → PK, V → PV", r"X \to PX: \; Q \to PQ,\; K \to PK,\; V \to PV"),
+            Step(
+                "Scores are permuted in rows and columns; the softmax works on rows, so it commutes with both.",
+                "softmax(PQKᵀPᵀ) = P softmax(QKᵀ) Pᵀ",
+                r"\operatorname{softmax}(PQK^{\top}P^{\top}) = P \operatorname{softmax}(QK^{\top})\, P^{\top}",
+            ),
+            Step(
+                "A permutation matrix is orthogonal.",
+                "P softmax(QKᵀ) PᵀP V = P softmax(QKᵀ) V",
+                r"P \operatorname{softmax}(QK^{\top})\, P^{\top} P V = P \operatorname{softmax}(QK^{\top}) V",
+            ),
+        ),
+        (
+            _all_orders(mask),
+            close(f"reference self-attention, {n} tokens in another order, float64", error, 1e-13),
+            close("a²a⁴a¹a³ for a¹a²a³a⁴ there, float64", slide, 1e-13),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+def symbolic_attention(x: Any, mask: Callable[[int, int], bool]) -> Any:
+    """softmax(qkᵀ)v of tokens with one channel, exp left as a function of which nothing is known."""
+    import numpy
+    import sympy
+
+    exponential = sympy.Function("exp")
+    w_q, w_k, w_v = sympy.symbols("w_q w_k w_v")
+    outputs = []
+    for i in range(len(x)):
+        seen = [j for j in range(len(x)) if mask(i, j)]
+        weights = [exponential(w_q * x[i] * w_k * x[j]) for j in seen]
+        outputs.append(sympy.Add(*(p * w_v * x[j] for p, j in zip(weights, seen, strict=True))) / sympy.Add(*weights))
+    return numpy.array(outputs, dtype=object)
+
+
+def _all_orders(mask: Callable[[int, int], bool]) -> Evidence:
+    x = letters("a", 4)
+    y = symbolic_attention(x, mask)
+    differences = [
+        entry for order in permutations(range(4)) for entry in symbolic_attention(x[list(order)], mask) - y[list(order)]
+    ]
+    return identity("all 24 orders of four tokens, whatever function stands for exp", differences)
+
+
+@statement(
+    "order_comes_back",
+    "What makes order visible",
+    "A causal mask, sinusoids added to the tokens, or a relative position bias: with each, another order gives other outputs",
+    f"{PAPER}, §3.2.3 and §3.5; relative bias: Liu et al. 2021 (Swin), eq. 4",
+)
+def order_comes_back(at_least: float = 0.01) -> Demonstration:
+    """Symbolically for the mask, and the distance between outputs on reference modules."""
+    import torch
+
+    from ..reference.transformer import CausalAttention, sinusoids
+    from ..reference.windows import WindowAttention
+
+    module, x = _module_and_tokens(torch.float64)
+    n, C = x.shape[1:]
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(3))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(7)
+        causal = CausalAttention(C, 2, C // 2, C // 2).double()
+        square = WindowAttention(3, 3, C, 2, 3).double()
+        square.bias_table.normal_()
+        positions = sinusoids(n, C, x.device).double()
+        grid = x[:, :9].reshape(1, 3, 3, C)
+        turned = order[order < 9]
+        moved = x[:, turned].reshape(1, 3, 3, C)
+        measured = {
+            "nothing": relative_error(module(x[:, order]), module(x)[:, order]),
+            "causal mask": relative_error(causal(x[:, order]), causal(x)[:, order]),
+            "sinusoids": relative_error(module(x[:, order] + positions), module(x + positions)[:, order]),
+            "relative position bias": relative_error(
+                square(moved).reshape(9, C), square(grid).reshape(9, C)[turned]
+            ),
+        }
+    rows = tuple((name, f"{value:.2e}") for name, value in measured.items())
+    columns = (Column("with", "With"), Column("distance", "‖f(PX) − P f(X)‖/‖P f(X)‖"))
+    a = letters("a", 2)
+    masked = symbolic_attention(a, lambda i, j: j <= i)
+    swapped = symbolic_attention(a[::-1], lambda i, j: j <= i)[::-1]
+    return Demonstration(
+        (
+            Step(
+                "A mask is not permuted with the tokens: PMPᵀ ≠ M.",
+                "softmax(PQKᵀPᵀ + M) ≠ P softmax(QKᵀ + M) Pᵀ",
+                r"\operatorname{softmax}(PQK^{\top}P^{\top} + M) \neq P \operatorname{softmax}(QK^{\top} + M)\, P^{\top}",
+            ),
+            Step(
+                "Nor are positions, which belong to places and not to tokens.",
+                "PX + E ≠ P(X + E)",
+                r"PX + E \neq P(X + E)",
+            ),
+        ),
+        (
+            not_identity("causal attention of two tokens differs from that of the same two in the other order",
+                         masked[0] - swapped[0]),
+            *(far(f"{name}, float64", value, at_least) for name, value in list(measured.items())[1:]),
+            close("without any of them, float64", measured["nothing"], 1e-13),
+        ),
+        Method.NUMERIC,
+        tables=(Table("Tokens in another order, on reference modules", columns, rows),),
+    )
+
+
+def _module_and_tokens(dtype: Any) -> tuple[Any, Any]:
+    import torch
+
+    from ..reference.attention import SelfAttention
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        return SelfAttention(8, 2).to(dtype), torch.randn(1, 10, 8, dtype=dtype)
