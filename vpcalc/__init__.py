@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from .answers.check_formula import check_formula as check_formula
     from .answers.compare import compare as compare
     from .answers.derive import derive as derive
+    from .answers.embed import embed as embed
+    from .answers.figure import figure as figure
     from .answers.formula import formula as formula
+    from .answers.macros import macros as macros
     from .answers.model import model as model
     from .answers.models import models as models
     from .answers.prove import prove as prove
@@ -29,7 +32,10 @@ _HOME = {
     "check_formula": "answers.check_formula",
     "compare": "answers.compare",
     "derive": "answers.derive",
+    "embed": "answers.embed",
+    "figure": "answers.figure",
     "formula": "answers.formula",
+    "macros": "answers.macros",
     "model": "answers.model",
     "models": "answers.models",
     "prove": "answers.prove",
@@ -44,7 +50,10 @@ __all__ = [
     "check_formula",
     "compare",
     "derive",
+    "embed",
+    "figure",
     "formula",
+    "macros",
     "model",
     "models",
     "prove",

@@ -112,11 +112,11 @@ def lattice(cost: Cost) -> dict[str, int]:
     return {name: step for name, step in sorted(steps.items()) if step > 1}
 
 
-def condition(cost: Cost, factor: int | None = None, names: Mapping[str, str] | None = None) -> str:
-    """Where the closed form of a symbolic cost tree holds, in words; ``names`` are written otherwise."""
+def condition(cost: Cost, factor: int | None = None, spelled: Mapping[str, str] | None = None) -> str:
+    """Where the closed form of a symbolic cost tree holds, in words; symbols that are ``spelled`` otherwise."""
 
     def written(size: Any) -> str:
-        return PRINTERS["text"](as_polynomial(size), names)
+        return PRINTERS["text"](as_polynomial(size), spelled)
 
     by_multiple: dict[str, list[str]] = {}
     for name, step in lattice(cost).items():

@@ -63,7 +63,10 @@ _BY_NAME = {symbol.name: symbol for symbol in ALPHABET}
 GRIDS = (("h", "w"), ("H", "W"))
 """Pairs that papers keep together: hw, (hw)²."""
 
-GRID_MEANINGS = {"hw": "tokens of the grid, height h times width w", "HW": "pixels of the image, height H times width W"}
+GRID_MEANINGS = {
+    "hw": "tokens of the grid, height h times width w",
+    "HW": "pixels of the image, height H times width W",
+}
 """What a pair is, for those who give it a letter of its own."""
 
 

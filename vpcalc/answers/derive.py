@@ -126,6 +126,7 @@ class Derivation(Result):
                 "held_out": len(found.held_out),
                 "held_out_points": [dict(point) for point in found.held_out],
                 "real_run": {"agrees": found.real.agrees, "note": found.real.note},
+                "failed": list(found.failed),
             }
         return {**fields, "points": 0, "held_out": 0, "reason": found.reason, "residuals": self._residuals()}
 
@@ -135,7 +136,9 @@ class Derivation(Result):
             return (self._refuted(self.found),)
         passes = "forward and backward" if self.backward else "forward"
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, {passes}"
-        by_operator = _forms_table("operator", "Operator", title, self.operators(), self.macs, self._notes(self.found))
+        by_operator = _forms_table(
+            "operator", "Operator", title, self.operators(), self.macs, self._notes(self.found)
+        )
         modules = self.modules()
         if len(modules) < 2:
             return (by_operator,)
@@ -155,6 +158,8 @@ class Derivation(Result):
             notes.append(f"{found.way.value} only; {found.real.note}")
         elif found.real.note:
             notes.append(found.real.note)
+        if found.failed:
+            notes.append(f"it did not run at {len(found.failed)} sizes of the lattice, such as {found.failed[0]}")
         if self.unknown:
             named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
             notes.append(f"not in the total, because nobody here can price it: {named}")

@@ -75,16 +75,19 @@ def embed(
         InputError: a file or marker cannot be used, or a command fails; the message begins with ``file:line``.
     """
     if run is None:
-        from ..cli.inprocess import run
+        from ..cli.inprocess import run as command_line
+
+        run = command_line
     names = [fspath(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]
     if not names:
         raise InputError("FILE: name at least one document")
     known: dict[tuple[Path, tuple[str, ...]], Printed] = {}
+    anyhow = run
 
     def once(arguments: list[str], folder: Path) -> Printed:
         key = (folder, tuple(arguments))
         if key not in known:
-            known[key] = run(arguments, folder)
+            known[key] = anyhow(arguments, folder)
         return known[key]
 
     distinct = {Path(name).resolve(): name for name in names}

@@ -85,7 +85,7 @@ class Proofs(Result):
             Column("method", "Method", wide=True),
             Column("points", "Points", Kind.NUMBER, wide=True),
             Column("held_out", "Held out", Kind.NUMBER, wide=True),
-            Column("seconds", "Seconds", wide=True),
+            Column("seconds", "Seconds", wide=True, passing=True),
             Column("source", "Source", wide=True),
         )
         rows = tuple(

@@ -8,9 +8,10 @@ reasons add up to what the counter should print less the exact total, and what i
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from . import terms
 from .calls import Call, Height, Recording
 from .exact import exact
 from .peers.peer import Charge
@@ -67,16 +68,40 @@ def _items(charges: Sequence[Charge], seen: Recording) -> Iterator[Item]:
 
 
 def _elsewhere(seen: Recording, reference: Recording) -> Iterator[Item]:
-    """What the reference does and the recording that the counter looks at does not, and the reverse."""
+    """What the exact count has and the recording that the counter looks at has not."""
     if seen is reference:
         return
-    forward = [call for call in reference.calls if call.macs and not call.backward]
-    if sum(call.macs for call in forward) != seen.macs:
-        mine, theirs = _by_price(forward), _by_price(call for call in seen.calls if call.macs)
-        for call in (theirs - mine).elements():
-            yield Item(Verdict.PRICED, call[0], call[1], "runs only as this counter runs it", (exact(_BY[call]),))
-        for call in (mine - theirs).elements():
-            yield Item(Verdict.NOT_COUNTED, call[0], call[1], "does not run as this counter runs it", (), (exact(_BY[call]),))
+    if seen.forward != reference.forward:
+        why = "other operators run as this counter runs the module"
+        yield Item(Verdict.PRICED, "(all)", "", why, (terms.number(seen.forward),), (terms.number(reference.forward),))
+    if any(call.backward for call in seen.calls):
+        return
     for call in reference.calls:
         if call.macs and call.backward:
-            yield Item(Verdict.NOT_COUNTED, call.name, call.path, "backward", (), (exact(call),))
+            yield Item(Verdict.NOT_COUNTED, call.name, call.path, "backward", minus=(exact(call),))
+
+
+def _item(verdict: Verdict, call: Call, charge: Charge) -> Item:
+    return Item(verdict, short(call.name), call.path, charge.why, plus=(charge.term,))
+
+
+def _upwards(calls: Sequence[Call], place: int) -> Iterator[int]:
+    """A call and those around it, from the inside out."""
+    while place >= 0:
+        yield place
+        place = calls[place].parent
+
+
+def _at(calls: Sequence[Call], place: int) -> int:
+    """Where a charge counts: a call from within a kernel counts as one for the kernel's operator."""
+    return next((at for at in _upwards(calls, place) if calls[at].height is Height.OPERATOR), place)
+
+
+def short(name: str) -> str:
+    """A name as people write it: ``F.softmax``, ``nn.Linear``, ``Tensor.matmul``."""
+    for long, brief in (("torch.nn.functional.", "F."), ("torch.Tensor.", "Tensor.")):
+        if name.startswith(long):
+            return brief + name.removeprefix(long)
+    if name.startswith("torch.nn.modules."):
+        return "nn." + name.rpartition(".")[2]
+    return name if "::" in name or name.startswith("torch.") else name.rpartition(".")[2]

@@ -46,11 +46,14 @@ COARSE: Mapping[Kind, tuple[tuple[int, int], ...]] = {
 SMALL: Mapping[Kind, tuple[tuple[int, int], ...]] = {
     **COARSE,
     Kind.IMAGE: ((32, 1), (56, 1), (64, 1), (224, 1)),
-    Kind.SEQUENCE: ((8, 1), (1, 1), (64, 1), (320, 2)),
+    Kind.SEQUENCE: ((8, 1), (1, 1), (64, 1), (320, 2), (512, 1), (1024, 1)),
 }
 """The same where every count is a real run, or where its time grows with the size: a loop over tokens."""
 
-PATIENCE = 10.0
+FAR: Mapping[Kind, int] = {Kind.SEQUENCE: 1472, Kind.IMAGE: 1120}
+"""A size that is far for every stride: beyond the windows and chunks of most networks."""
+
+PATIENCE = 5.0
 """Seconds that one count may take. Where it would be more, the search makes do with small sizes."""
 
 ANCHORS: Mapping[Kind, tuple[int, ...]] = {
@@ -95,7 +98,11 @@ class RealRun:
 
 @dataclass(frozen=True)
 class Found:
-    """A polynomial that was verified, and all that was verified with it."""
+    """A polynomial that was verified, and all that was verified with it.
+
+    ``operators`` and ``modules`` hold None where the whole follows a polynomial and the part does not. ``failed`` are
+    sizes of the lattice at which the model did not run, with the reason.
+    """
 
     macs: Polynomial
     operators: Mapping[str, Polynomial | None]
@@ -109,6 +116,7 @@ class Found:
     unknown: Mapping[str, int]
     way: Way
     real: RealRun
+    failed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -379,33 +387,34 @@ class Search:
             values.append(at(node))
             if len(nodes) < 2:
                 continue
-            self._mind_the_time(v, anchors, nodes, stride)
+            far = self._far(v, anchors, stride, nodes)
             polynomial = interpolate({v.name: nodes[:-1]}, values[:-1])
             if self._refutes(polynomial, {**anchors, v.name: node}, {v.name: node}):
                 continue
-            far = self._far(v, stride, node // stride)
             if not any(self._refutes(polynomial, {**anchors, v.name: x}, {v.name: x}, True) for x in far):
                 return Line(stride, first, len(nodes) - 2)
         return None
 
-    def _mind_the_time(self, v: Variable, anchors: Point, nodes: list[int], stride: int) -> None:
-        """Give up before a far count takes too long: seconds grow with a power of the size, seen in two of them."""
-        if self._small:
-            return
-        *_, before, last = (self._prober.seconds({**anchors, v.name: node}) for node in nodes)
-        power = math.log(last / before) / math.log(nodes[-1] / nodes[-2])
-        far = max(self._far(v, stride, nodes[-1] // stride), default=nodes[-1])
-        if last * (far / nodes[-1]) ** max(power, 0) > PATIENCE:
-            raise SlowError
+    def _far(self, v: Variable, anchors: Point, stride: int, nodes: list[int]) -> list[int]:
+        """Sizes far from the nodes: five strides, for sequences also twenty, and :data:`FAR` where there is time.
 
-    def _far(self, v: Variable, stride: int, last: int) -> list[int]:
-        """Sizes far from the nodes: five times the stride and more, for sequences also twenty times."""
+        Seconds grow with a power of the size, which two nodes show. Where a far count would take too long, the
+        search begins anew with small sizes, and with those it goes as far as it can.
+        """
+        last = nodes[-1] // stride
         multiples = [last + 5]
         if v.kind is Kind.SEQUENCE and not self._small:
             multiples.append(4 * last + 15)
+        multiples.append(-(-FAR.get(v.kind, 0) // stride))
         if v.limit is not None:
             multiples = [min(multiple, v.limit // stride) for multiple in multiples]
-        return [stride * multiple for multiple in dict.fromkeys(multiples) if multiple > last]
+        sizes = [stride * multiple for multiple in sorted(set(multiples)) if multiple > last]
+        before, now = (self._prober.seconds({**anchors, v.name: node}) for node in nodes[-2:])
+        power = min(max(math.log(now / before) / math.log(nodes[-1] / nodes[-2]), 0.0), 2.5)
+        in_time = [size for size in sizes if now * (size / nodes[-1]) ** power <= PATIENCE]
+        if in_time != sizes and not self._small and now > 0.1 * PATIENCE:
+            raise SlowError
+        return in_time if self._small else sizes
 
     def _refutes(self, polynomial: Polynomial, point: Point, values: Point, lenient: bool = False) -> bool:
         """Whether the count at a point differs; a lenient question takes a failed run for no answer."""
@@ -508,11 +517,12 @@ class Search:
         """The form with everything else that was counted, unless a point that it has not seen refutes it."""
         start = self._start(form, lattice, lines)
         grid = {name: line.nodes for name, line in lines.items()}
+        failed = []
         for point in self._unseen(lines, lattice, start):
             try:
                 self._prober.counts(point)
             except ProbeError as error:
-                self._errors.append(str(error))
+                failed.append(str(error))
         on_grid = list(points(grid))
         held_out = []
         for point, counts in self._prober.counted():
@@ -524,7 +534,7 @@ class Search:
             if expected != counts.macs:
                 self._residuals.append(Residual(point, expected, counts.macs))
                 return None
-        return self._found(form, grid, held_out, lattice, start) if held_out else None
+        return self._found(form, grid, held_out, lattice, start, tuple(failed)) if held_out else None
 
     def _unseen(
         self, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Point
@@ -557,6 +567,7 @@ class Search:
         held_out: list[dict[str, int]],
         lattice: Mapping[str, int],
         start: Point,
+        failed: tuple[str, ...],
     ) -> Found:
         at_grid = [self._prober.counts(point) for point in points(grid)]
         at_rest = [self._prober.counts(point) for point in held_out]
@@ -596,6 +607,7 @@ class Search:
             unknown=dict(self._prober.counts(start).unknown),
             way=self._prober.way,
             real=self._real_run(start),
+            failed=failed,
         )
 
     def _real_run(self, point: Point) -> RealRun:
@@ -604,7 +616,7 @@ class Search:
 
         counts = self._prober.counts(point)
         if self._prober.way is Way.CPU:
-            return RealRun(True, "every count was a real run")
+            return RealRun(True, "every count was a real run of zero weights; what depends on values may differ")
         if counts.macs > MOST_WORK or counts.largest > LARGEST_TENSOR:
             size = f"{counts.macs:,} MACs and a tensor of {counts.largest:,} elements"
             return RealRun(None, f"not run for real: {size} at {_spell(point)}")

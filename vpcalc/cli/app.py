@@ -11,7 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
-from . import check, compare, derive, embed, formula, model, models, prove, reproduce
+from . import check, compare, derive, embed, figure, formula, macros, model, models, prove, reproduce
 
 app = typer.Typer(
     name="vpcalc",
@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-?"]},
 )
 
-for _module in (compare, model, formula, models, reproduce, check, prove, derive, embed):
+for _module in (compare, model, formula, figure, models, reproduce, check, prove, derive, embed, macros):
     app.command()(getattr(_module, _module.__name__.rpartition(".")[2]))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import CheckOption, ExactOption, Format, FormatOption, OutputOption
+from .options import CheckOption, ColumnsOption, ExactOption, Format, FormatOption, OutputOption
 from .output import emit, finish, show, working
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def compare(
     ] = None,
     check: CheckOption = True,
     exact: ExactOption = False,
+    columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -53,7 +54,7 @@ def compare(
     result = ask(
         h, w, C, M, R=R, P=P, heads=heads, k=k, r=r, chunk=chunk, batch=batch, dtype=dtype, rows=ids, check=False
     )
-    if check and format is Format.TABLE and output is None and sys.stdout.isatty():
+    if check and format is Format.TABLE and output is None and columns is None and sys.stdout.isatty():
         result = _filling_in(result, exact)
         show(result.tables()[1:], exact)
         finish(result)
@@ -61,7 +62,7 @@ def compare(
     if check:
         with working("counting with fvcore …"):
             result = result.checked()
-    emit(result, format, output, exact)
+    emit(result, format, output, exact, columns)
 
 
 def _filling_in(result: Comparison, exact: bool) -> Comparison:

@@ -21,12 +21,16 @@ def derive(
     ],
     input: Annotated[
         str | None,
-        typer.Option("--input", help="Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.", metavar="SHAPE"),
+        typer.Option(
+            "--input", help="Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.", metavar="SHAPE"
+        ),
     ] = None,
     arg: Annotated[
         list[str] | None,
         typer.Option(
-            "--arg", metavar="NAME=VALUE", help="An argument of the factory; a letter is a symbol. May be repeated."
+            "--arg",
+            metavar="NAME=VALUE",
+            help="An argument of the factory; a letter is a symbol. May be repeated.",
         ),
     ] = None,
     backward: Annotated[bool, typer.Option("--backward", help="Add the backward pass.")] = False,

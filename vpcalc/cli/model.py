@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from .options import CheckOption, ExactOption, Format, FormatOption, OutputOption, SetOption, settings
+from .options import (
+    CheckOption,
+    ColumnsOption,
+    ExactOption,
+    Format,
+    FormatOption,
+    OutputOption,
+    SetOption,
+    settings,
+)
 from .output import emit, finish, show, working
 
 
@@ -22,6 +31,7 @@ def model(
     batch: Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")] = "1",
     check: CheckOption = True,
     exact: ExactOption = False,
+    columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -34,9 +44,9 @@ def model(
 
     result = ask(name, input=input, tokens=tokens, src=src, tgt=tgt, set=settings(set), batch=batch, check=False)
     if not check:
-        emit(result, format, output, exact)
+        emit(result, format, output, exact, columns)
         return
-    at_once = format is Format.TABLE and output is None
+    at_once = format is Format.TABLE and output is None and columns is None
     if at_once:
         show(result.tables()[:1], exact)
         print(flush=True)
@@ -46,4 +56,4 @@ def model(
         show(result.tables()[1:], exact)
         finish(result)
     else:
-        emit(result, format, output, exact)
+        emit(result, format, output, exact, columns)

@@ -33,6 +33,10 @@ CheckOption = Annotated[
     bool, typer.Option("--check/--no-check", help="Count the instantiated PyTorch modules with fvcore.")
 ]
 ExactOption = Annotated[bool, typer.Option("--exact", help="Write all digits instead of 2.004 G.")]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option("--columns", help="Only these columns, of the table that has them.", metavar="KEY,KEY…"),
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
 ]

@@ -21,13 +21,27 @@ if TYPE_CHECKING:
     from ..report import Table
 
 
-def emit(result: Result, format: Format, output: Path | None = None, exact: bool = False) -> None:
+def emit(
+    result: Result, format: Format, output: Path | None = None, exact: bool = False, columns: str | None = None
+) -> None:
     """Write a result and end with status 1 where one of its checks did not hold."""
     if format is Format.TABLE and output is None:
-        show(result.tables(), exact)
+        show(chosen(result.tables(), columns), exact)
     else:
-        deliver(written(result, format, exact), output)
+        deliver(written(result, format, exact, columns), output)
     finish(result)
+
+
+def chosen(tables: tuple[Table, ...], columns: str | None) -> tuple[Table, ...]:
+    """The tables, or of the first that has these columns, by their keys, these columns alone."""
+    if columns is None:
+        return tables
+    keys = [key.strip() for key in columns.split(",") if key.strip()]
+    for table in tables:
+        if keys and set(keys) <= {column.key for column in table.columns}:
+            return (table.pick(keys),)
+    known = "; or ".join(", ".join(column.key for column in table.columns) for table in tables)
+    raise InputError(f"--columns {columns!r}: must be some of {known}")
 
 
 def finish(result: Result) -> None:
@@ -46,22 +60,23 @@ def show(tables: tuple[Table, ...], exact: bool) -> None:
     console.print(View(tables, exact))
 
 
-def written(result: Result, format: Format, exact: bool = False) -> str:
+def written(result: Result, format: Format, exact: bool = False, columns: str | None = None) -> str:
     """A result as text in a format."""
     if format is Format.JSON:
         utf8 = (sys.stdout.encoding or "").lower().startswith("utf")
         return json.dumps(result.to_dict(), ensure_ascii=not utf8, indent=2)
     from ..report import markup
 
+    tables = chosen(result.tables(), columns)
     if format is Format.CSV:
-        return markup.csv_text(result.tables()[0])
+        return markup.csv_text(tables[0])
     if format is Format.TABLE:
         from rich.console import Console
 
         from ..report.terminal import View
 
         page = io.StringIO()
-        Console(file=page, width=120, no_color=True).print(View(result.tables(), exact))
+        Console(file=page, width=120, no_color=True).print(View(tables, exact))
         return page.getvalue().rstrip("\n")
     write = {
         Format.MARKDOWN: markup.markdown,
@@ -70,7 +85,7 @@ def written(result: Result, format: Format, exact: bool = False) -> str:
         Format.HTML: markup.html,
         Format.TYPST: markup.typst,
     }[format]
-    return "\n\n".join(write(table, exact) for table in result.tables())
+    return "\n\n".join(write(table.lasting(), exact) for table in tables)
 
 
 def deliver(text: str, output: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Format, FormatOption, OutputOption
+from .options import ColumnsOption, Format, FormatOption, OutputOption
 from .output import emit
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def prove(
         str | None,
         typer.Option("--recheck", help="Judge the counts in this certificate again instead.", metavar="FILE"),
     ] = None,
+    columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -48,7 +49,7 @@ def prove(
         else:
             certificate = answers.read_certificate(recheck, claims or ())
             result = answers.recheck(certificate, jobs, backend, progress)
-    emit(result, format, output)
+    emit(result, format, output, columns=columns)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import CheckOption, Format, FormatOption, OutputOption
+from .options import CheckOption, ColumnsOption, Format, FormatOption, OutputOption
 from .output import counting, emit
 
 
@@ -15,6 +15,7 @@ def reproduce(
         str | None, typer.Argument(help="Only this family, such as swin or pvt_v2.", metavar="[FAMILY]")
     ] = None,
     check: CheckOption = True,
+    columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -25,8 +26,8 @@ def reproduce(
     from ..answers.reproduce import reproduce as ask
 
     if not check:
-        emit(ask(family, check=False), format, output)
+        emit(ask(family, check=False), format, output, columns=columns)
         return
     with counting("models counted") as progress:
         result = ask(family, progress=progress)
-    emit(result, format, output)
+    emit(result, format, output, columns=columns)

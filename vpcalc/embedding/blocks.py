@@ -130,7 +130,9 @@ def _comments(line: str, language: Language, where: str, strict: bool) -> Iterat
         for match in re.finditer(rf"{begin}(.*?)(?:({end})|$)", line):
             text = match[1].strip()
             if strict and match[2] is None and re.match(r"/?\s*vpcalc\b", text, re.IGNORECASE):
-                raise InputError(f"{where}: the comment must end with {language.end} on the line on which it begins")
+                raise InputError(
+                    f"{where}: the comment must end with {language.end} on the line on which it begins"
+                )
             if match[2]:
                 yield match.start(), match.end(), text
         return

@@ -41,7 +41,9 @@ def read_command(text: str) -> list[str]:
     """
     found = sorted({character for character in text if character in SHELL or not character.isprintable()})
     if found:
-        raise InputError(f"{''.join(found)!r} has no meaning here: a marker is one vpcalc command, and no shell runs it")
+        raise InputError(
+            f"{''.join(found)!r} has no meaning here: a marker is one vpcalc command, and no shell runs it"
+        )
     try:
         arguments = shlex.split(text)
     except ValueError as error:

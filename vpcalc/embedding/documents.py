@@ -35,7 +35,9 @@ class Document:
     def diff(self) -> str:
         """A unified diff; empty where the document is fresh."""
         old, new = (side.decode("utf-8").splitlines() for side in (self.old, self.new))
-        lines = difflib.unified_diff(old, new, f"{self.name} (as it is)", f"{self.name} (as it should be)", lineterm="")
+        lines = difflib.unified_diff(
+            old, new, f"{self.name} (as it is)", f"{self.name} (as it should be)", lineterm=""
+        )
         return "\n".join(lines)
 
     def write(self) -> None:

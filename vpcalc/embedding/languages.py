@@ -80,7 +80,11 @@ def _literal() -> Hides:
             return True
         directive = re.match(r"\s*\.\.\s+(\S+)::", line)
         code = ("code", "code-block", "sourcecode", "parsed-literal", "literalinclude", "highlight", "raw")
-        shows = directive[1] in code if directive else line.rstrip().endswith("::") and not line.lstrip().startswith("..")
+        shows = (
+            directive[1] in code
+            if directive
+            else line.rstrip().endswith("::") and not line.lstrip().startswith("..")
+        )
         depth = here if shows else -1
         return False
 
@@ -91,7 +95,9 @@ def _nothing() -> Hides:
     return lambda line: False
 
 
-MARKDOWN = Language("Markdown", (".md", ".markdown", ".qmd", ".rmd"), "<!--", "-->", _fences, r"[ \t>]*", spans=True)
+MARKDOWN = Language(
+    "Markdown", (".md", ".markdown", ".qmd", ".rmd"), "<!--", "-->", _fences, r"[ \t>]*", spans=True
+)
 HTML = Language("HTML", (".html", ".htm", ".xhtml"), "<!--", "-->", _nothing)
 LATEX = Language("LaTeX", (".tex", ".ltx", ".sty", ".cls"), "%", "", _verbatim)
 TYPST = Language("Typst", (".typ",), "//", "", _fences)

@@ -24,14 +24,12 @@ from .tensor import (
     fresh,
     make,
     promoted,
-    same_type,
 )
 from .traced import tiles
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """Batched products (…, n, k)(…, k, m): both operands are brought into the layout that ``bmm`` takes."""
-    same_type(a, b)
     batch, (n, k), m = a.shape[:-2], a.shape[-2:], b.shape[-1]
     left = a.reshape(product(batch), n, k)
     right = b.reshape(product(batch), k, m)
@@ -47,7 +45,6 @@ def _product(kind: str, shape: Sizes, a: Tensor, b: Tensor) -> Tensor:
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(…, fan_in) times a weight (fan_out, fan_in): one product over all rows."""
-    same_type(x, weight)
     fan_in, fan_out = x.shape[-1], weight.shape[0]
     rows = x.reshape(x.elements // fan_in, fan_in)
     operands = (rows, weight) if bias is None else (rows, weight, bias)
@@ -150,7 +147,6 @@ def convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[Any, Any], padding: tuple[Any, Any]
 ) -> Tensor:
     """(batch, c, h, w) with a weight (C, c / groups, k, l). Keeps its input; a map channels-last stays so."""
-    same_type(x, weight)
     kernel = weight.shape[2:]
     sides = tuple(
         (side + 2 * p - k) // s + 1 if not (side + 2 * p - k) % s else tiles(side + 2 * p - k + 1, s)
@@ -294,7 +290,6 @@ def scaled_dot_product_attention(
     The kernel keeps its operands, its result, and for each query the logarithm of its sum, in float32. It takes
     heads of one width only.
     """
-    same_type(q, k, v)
     if (mask is not None and mask.learns) or q.shape[-1] != v.shape[-1]:
         return _plain_attention(q, k, v, mask)
     shape = q.shape
@@ -308,9 +303,14 @@ def scaled_dot_product_attention(
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """What it falls back to: both operands are scaled, by the square root each."""
+    """What it falls back to: in float32 at least, with both operands scaled by the square root each."""
+    item = q.item
+    if item.rank < FLOAT32.rank:
+        q, k, v = (converted(x, FLOAT32) for x in (q, k, v))
     q = q * 1.0
     scores = matmul(q, k.transpose(-2, -1) * 1.0)
     if mask is not None:
         scores = scores + mask
-    return matmul(softmax(scores), v)
+    scores = softmax(scores)
+    result = matmul(scores, v)
+    return result if item.rank >= FLOAT32.rank else converted(result, item)

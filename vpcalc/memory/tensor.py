@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Union
 
-from ..errors import InputError
 from . import layout
 from .layout import Sizes, product
 from .tape import ACTIVATION, Node, Storage, Tape
@@ -280,15 +279,10 @@ def elementwise(
 
 
 def promoted(*operands: Operand) -> Type:
-    """The type of a result: the widest of the tensors'; a Python float makes integers float32."""
-    item = max((o.item for o in operands if isinstance(o, Tensor)), key=lambda item: item.rank)
-    if item.rank < 2 and any(isinstance(o, float) for o in operands):
-        return FLOAT32
+    """The type of a result: the widest of the tensors'; a Python float makes integers the run's own type."""
+    sources = [operand for operand in operands if isinstance(operand, Tensor)]
+    item = max((source.item for source in sources), key=lambda item: item.rank)
+    if item.rank < 2 and any(isinstance(operand, float) for operand in operands):
+        own: Type = sources[0].tape.item
+        return own
     return item
-
-
-def same_type(*tensors: Tensor) -> None:
-    """Products take operands of one type, as PyTorch demands."""
-    names = sorted({tensor.item.name for tensor in tensors})
-    if len(names) > 1:
-        raise InputError(f"--dtype: {tensors[0].tape.place} would multiply {' by '.join(names)}; use float32")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import PurePath
+from textwrap import wrap
 from typing import Any
 
 from ..errors import InputError
 from . import bars, blocks, lines, scatter
 from .data import BarChart, BlockChart, Chart, LineChart, ScatterChart
-from .style import SETTINGS
+from .style import LEFT, SETTINGS
 
 FORMATS = ("svg", "pdf", "png")
 """Kinds of file, which are also their suffixes."""
@@ -20,12 +21,17 @@ WIDTH = 6.9
 
 DPI = 200
 
-_DRAW: dict[type, Callable[[Any, Any], None]] = {
+_CHARACTERS = 12.5
+"""Characters of a title that go into an inch."""
+
+_DRAW: dict[type, Callable[[Any, Any], Any]] = {
     LineChart: lines.draw,
     BarChart: bars.draw,
     ScatterChart: scatter.draw,
     BlockChart: blocks.draw,
 }
+"""Each draws on an empty figure and returns the text that is the subtitle."""
+
 _HEIGHT: dict[type, Callable[[Any, float], float]] = {
     LineChart: lines.height,
     BarChart: bars.height,
@@ -61,13 +67,20 @@ def draw(chart: Chart, format: str, *, width: float = WIDTH, dpi: int = DPI, tit
         InputError: matplotlib is not installed.
     """
     matplotlib = _matplotlib()
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **SETTINGS}):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a user's own style is for the user's own plots
+        matplotlib.rcParams.update(SETTINGS)
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(width, _HEIGHT[type(chart)](chart, width)), layout="constrained")
         if title:
-            figure.suptitle(chart.title, x=0.01, ha="left", fontsize=SETTINGS["axes.titlesize"], weight="bold")
-        _DRAW[type(chart)](figure, chart)
+            text = "\n".join(wrap(chart.title, int(width * _CHARACTERS)))
+            figure.suptitle(text, x=LEFT, ha="left", fontsize=SETTINGS["axes.titlesize"], weight="bold")
+        subtitle = _DRAW[type(chart)](figure, chart)
+        if not title:
+            subtitle.set_text("")
+        elif type(chart) is not BlockChart:
+            _align(subtitle)
         page = io.BytesIO()
         # No date, so that a picture which did not change is a file which did not change.
         metadata = {
@@ -77,6 +90,13 @@ def draw(chart: Chart, format: str, *, width: float = WIDTH, dpi: int = DPI, tit
         }[format]
         figure.savefig(page, format=format, dpi=dpi, metadata=metadata)
     return page.getvalue()
+
+
+def _align(subtitle: Any) -> None:
+    """Begin the subtitle of an axes where the picture's title begins."""
+    subtitle.figure.draw_without_rendering()
+    frame = subtitle.axes.get_position()
+    subtitle.set_x((LEFT - frame.x0) / frame.width)
 
 
 def _matplotlib() -> Any:

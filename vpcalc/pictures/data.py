@@ -115,7 +115,6 @@ class Block:
     resolution: tuple[int, ...]
     channels: int
     depth: int
-    params: int
     cost: Bar
 
 
@@ -125,7 +124,6 @@ class BlockChart:
 
     title: str
     subtitle: str
-    unit: str
     blocks: tuple[Block, ...]
 
 

@@ -41,6 +41,9 @@ HATCHES = {"matmul": "////", "conv": "....", "layer_norm": "xxxx", "group_norm":
 TYPE = 8.0
 """Size of the text in points: what stays legible in a printed column."""
 
+LEFT = 0.01
+"""Where titles begin, as a share of the picture's width."""
+
 SETTINGS: dict[str, Any] = {
     "font.size": TYPE,
     "axes.titlesize": TYPE + 1,
@@ -83,8 +86,11 @@ def colour_of_operator(kind: str) -> str:
 
 
 def written(value: float, unit: Unit) -> str:
-    """A number of an axis: 10 G, 4 MiB, 49."""
+    """A number as an axis shows it: 10 G, 4 MiB, 49."""
     number = round(value)
-    if unit is Unit.BYTES:
-        return numbers.size(number)
-    return numbers.exact(number) if unit is Unit.PLAIN else numbers.short(number)
+    if unit is Unit.PLAIN:
+        return numbers.exact(number)
+    mantissa, space, prefix = (numbers.size if unit is Unit.BYTES else numbers.short)(number).partition(" ")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return mantissa + space + prefix

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .registry import Witness, layer_witness
 
@@ -20,9 +26,34 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).reshape(batch, n, heads * d)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """softmax(q kᵀ/√d + bias) v on (batch, heads, n, d)."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+WAYS = ("eager", "fused", "recomputed")
+"""Plain products; PyTorch's fused operator; products that are forgotten and made again in the backward pass."""
+
+_way: ContextVar[str] = ContextVar("way", default="eager")
+
+
+@contextmanager
+def attending(way: str) -> Iterator[None]:
+    """Within it, :func:`attend` goes another of :data:`WAYS`: the same result, and other tensors are kept."""
+    token = _way.set(way)
+    try:
+        yield
+    finally:
+        _way.reset(token)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scaled: bool = True) -> Tensor:
+    """softmax(q kᵀ/√d + bias) v on (batch, heads, n, d); without the √d where not ``scaled``."""
+    if _way.get() == "fused":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=None if scaled else 1.0)
+    if _way.get() == "recomputed":
+        recomputed: Tensor = checkpoint(_attend, q, k, v, bias, scaled, use_reentrant=True)
+        return recomputed
+    return _attend(q, k, v, bias, scaled)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaled: bool) -> Tensor:
+    scores = (q * q.shape[-1] ** -0.5 if scaled else q) @ k.transpose(-2, -1)
     if bias is not None:
         scores = scores + bias
     return scores.softmax(dim=-1) @ v

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .attention import merge_heads, split_heads
+from .attention import attend, merge_heads, split_heads
 from .registry import Witness, model_witness
 from .transformer import PositionWiseFeedForward, causal_mask, run_parts, token_ids
 
@@ -73,10 +73,7 @@ class T5Attention(nn.Module):
         q = split_heads(self.q(targets), self.heads)
         k = split_heads(self.k(sources), self.heads)
         v = split_heads(self.v(sources), self.heads)
-        scores = q @ k.transpose(-2, -1)
-        if bias is not None:
-            scores = scores + bias
-        return self.out(merge_heads(scores.softmax(dim=-1) @ v))
+        return self.out(merge_heads(attend(q, k, v, bias, scaled=False)))
 
 
 class T5Layer(nn.Module):

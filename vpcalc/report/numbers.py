@@ -68,8 +68,10 @@ def exact(number: int) -> str:
 
 
 def ratio(value: float) -> str:
-    """A ratio with three significant digits."""
-    return f"{value:.2e}" if value and not 0.0001 <= abs(value) < 100000 else f"{value:#.3g}".rstrip(".")
+    """A ratio with three significant digits, or all before the point."""
+    if value and not 0.0001 <= abs(value) < 100000:
+        return f"{value:.2e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 def percent(value: float) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log10
+from pathlib import PurePath
 from typing import Any
 
 from ..errors import InputError
@@ -17,12 +19,13 @@ FORMATS = ("png", "svg", "pdf")
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line. ``dashed`` is for bounds and predictions, solid for what was measured."""
+    """A line. ``dashed`` is for bounds and predictions; lines of one ``group`` have one colour."""
 
     label: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     dashed: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +59,55 @@ class Mosaic:
 Figure = Chart | Mosaic
 
 
-def draw(figure: Figure, format: str) -> bytes:
-    """The figure as a file's contents.
+def format_of(path: str | PurePath) -> str:
+    """The kind of picture that a file's suffix asks for.
 
     Raises:
-        InputError: a format that is none of :data:`FORMATS`, or no matplotlib.
+        InputError: the suffix is none of :data:`FORMATS`.
     """
-    if format not in FORMATS:
-        raise InputError(
-            f"--plot: {format or 'no ending'!r} is not a known kind of file; must be .png, .svg or .pdf"
-        )
+    suffix = PurePath(path).suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        known = ", ".join(f".{format}" for format in FORMATS)
+        raise InputError(f"--plot {str(path)!r}: a picture's name must end with one of {known}")
+    return suffix
+
+
+def draw(figure: Figure, format: str) -> bytes:
+    """The figure as the contents of a file of one of :data:`FORMATS`.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
     try:
         import matplotlib
-        from matplotlib.figure import Figure as Canvas
     except ImportError:
-        raise InputError("--plot: needs matplotlib, which is not installed (pip install matplotlib)") from None
-    with matplotlib.rc_context({"svg.hashsalt": "vpcalc", "font.size": 10}):
+        raise InputError("--plot: needs matplotlib, which is not installed: pip install matplotlib") from None
+    from ..pictures.style import SETTINGS
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a user's own style is for the user's own plots
+        matplotlib.rcParams.update(SETTINGS)
+        from matplotlib.figure import Figure as Canvas
+
         canvas = Canvas(figsize=_size(figure), layout="constrained")
         if isinstance(figure, Chart):
             _draw_chart(canvas, figure)
         else:
             _draw_mosaic(canvas, figure)
         page = io.BytesIO()
-        # No date: a figure that did not change is a file that did not change.
-        metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[format]
-        canvas.savefig(page, format=format, dpi=150, metadata=metadata)
+        # No date, so that a picture which did not change is a file which did not change.
+        metadata = {
+            "png": {"Software": None, "Title": figure.title},
+            "svg": {"Date": None, "Title": figure.title},
+            "pdf": {"CreationDate": None, "Title": figure.title},
+        }[format]
+        canvas.savefig(page, format=format, dpi=200, metadata=metadata)
     return page.getvalue()
 
 
-def text(picture: Picture) -> str:
-    """A picture in characters, two a cell so that it is as wide as high."""
-    return "\n".join("".join(_SHADES[_shade(value)] * 2 for value in row) for row in picture.rows)
+def text(figure: Figure, width: int = 72) -> str:
+    """The figure in characters, ``width`` columns wide or a little more."""
+    return _chart_text(figure, width) if isinstance(figure, Chart) else _mosaic_text(figure, width)
 
 
 def bar(value: float, low: float, high: float, width: int = 24) -> str:
@@ -98,11 +119,73 @@ def bar(value: float, low: float, high: float, width: int = 24) -> str:
     return "█" * whole + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[part]
 
 
-_SHADES = "·░▒▓█"
+def _mosaic_text(mosaic: Mosaic, width: int) -> str:
+    """As many pictures side by side as there is room for."""
+    lines = [mosaic.title]
+    for row in mosaic.pictures:
+        blocks = [
+            [picture.title, *("".join(_shade(value) for value in cells) for cells in picture.rows)]
+            for picture in row
+        ]
+        columns = [max(map(len, block)) for block in blocks]
+        fit = max(1, sum(sum(columns[: n + 1]) + 2 * n <= width for n in range(len(columns))))
+        for start in range(0, len(blocks), fit):
+            lines.append("")
+            group = list(zip(blocks[start : start + fit], columns[start : start + fit], strict=True))
+            height = max(len(block) for block, _ in group)
+            for at in range(height):
+                cells = [(block[at] if at < len(block) else "").ljust(room) for block, room in group]
+                lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
-def _shade(value: float) -> int:
-    return min(int(value * len(_SHADES)), len(_SHADES) - 1) if value > 0 else 0
+def _chart_text(chart: Chart, width: int, height: int = 16) -> str:
+    """Each series with a letter of its own; where two meet, the later one is seen."""
+    points = [_drawable(series, chart) for series in chart.series]
+    xs = [_scaled(x, chart.log_x) for x, _ in points for x in x]
+    ys = [_scaled(y, chart.log_y) for _, y in points for y in y]
+    if not xs:
+        return chart.title
+    sheet = [[" "] * width for _ in range(height)]
+    for letter, (x, y) in zip(_LETTERS, points, strict=False):
+        for one, other in zip(x, y, strict=True):
+            column = _place(_scaled(one, chart.log_x), min(xs), max(xs), width)
+            row = height - 1 - _place(_scaled(other, chart.log_y), min(ys), max(ys), height)
+            sheet[row][column] = letter
+    low, high = (_number(value, chart.log_y) for value in (min(ys), max(ys)))
+    room = max(len(low), len(high))
+    labels = [high, *[""] * (height - 2), low]
+    lines = [f"{chart.title}: {chart.y_label} over {chart.x_label}"]
+    lines += [f"{label.rjust(room)} │{''.join(row).rstrip()}" for label, row in zip(labels, sheet, strict=True)]
+    left, right = (_number(value, chart.log_x) for value in (min(xs), max(xs)))
+    lines.append(f"{' ' * room} └{'─' * width}")
+    lines.append(f"{' ' * room}  {left}{right.rjust(width - len(left))}")
+    lines += [
+        f"{' ' * room}  {letter}  {series.label}" for letter, series in zip(_LETTERS, chart.series, strict=False)
+    ]
+    return "\n".join(lines)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _scaled(value: float, log: bool) -> float:
+    return log10(value) if log else value
+
+
+def _number(scaled: float, log: bool) -> str:
+    return f"{10**scaled:.3g}" if log and abs(scaled) < 300 else f"1e{scaled:.0f}" if log else f"{scaled:.3g}"
+
+
+def _place(value: float, low: float, high: float, count: int) -> int:
+    return 0 if high <= low else round((value - low) / (high - low) * (count - 1))
+
+
+_SHADES = ("··", "░░", "▒▒", "▓▓", "██")
+
+
+def _shade(value: float) -> str:
+    return _SHADES[min(int(value * len(_SHADES)), len(_SHADES) - 1)]
 
 
 def _size(figure: Figure) -> tuple[float, float]:
@@ -113,16 +196,29 @@ def _size(figure: Figure) -> tuple[float, float]:
 
 
 def _draw_chart(canvas: Any, chart: Chart) -> None:
+    from ..pictures.style import CYCLE, MARKERS
+
     axes = canvas.add_subplot()
+    groups: dict[str, int] = {}
     for series in chart.series:
-        axes.plot(*_drawable(series, chart), linestyle="--" if series.dashed else "-", label=series.label)
+        place = groups.setdefault(series.group or series.label, len(groups))
+        # colour alone says nothing to some readers: each group has a mark of its own as well
+        axes.plot(
+            *_drawable(series, chart),
+            color=CYCLE[place % len(CYCLE)],
+            linestyle=(0, (2, 1.5)) if series.dashed else "-",
+            marker=None if series.dashed else MARKERS[place % len(MARKERS)],
+            markersize=4,
+            markevery=max(1, len(series.x) // 8),
+            label=series.label,
+        )
     if chart.log_x:
         axes.set_xscale("log")
     if chart.log_y:
         axes.set_yscale("log")
     axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.grid(True)
+    axes.legend()
 
 
 def _drawable(series: Series, chart: Chart) -> tuple[Sequence[float], Sequence[float]]:
@@ -141,7 +237,7 @@ def _draw_mosaic(canvas: Any, mosaic: Mosaic) -> None:
     for place, row in enumerate(mosaic.pictures):
         for column, picture in enumerate(row):
             axes = canvas.add_subplot(len(mosaic.pictures), columns, place * columns + column + 1)
-            axes.imshow(picture.rows, vmin=0, vmax=1, cmap="Blues", aspect="equal")
-            axes.set_title(picture.title, fontsize=8)
+            axes.imshow(picture.rows, vmin=0, vmax=1, cmap="Blues", interpolation="nearest", aspect="equal")
+            axes.set_title(picture.title, fontsize=7)
             axes.set_xticks([])
             axes.set_yticks([])

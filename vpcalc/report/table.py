@@ -35,12 +35,16 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. ``key`` heads it in CSV; ``wide`` columns are left out where the terminal is narrow."""
+    """A column. ``key`` heads it in CSV; ``wide`` columns are left out where the terminal is narrow.
+
+    A ``passing`` column differs from run to run, as seconds do: documents, which last, leave it out.
+    """
 
     key: str
     header: str
     kind: Kind = Kind.TEXT
     wide: bool = False
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,18 @@ class Table:
 
     def narrow(self) -> Table:
         """The table without its wide columns."""
-        keep = [i for i, column in enumerate(self.columns) if not column.wide]
+        return self._only([i for i, column in enumerate(self.columns) if not column.wide])
+
+    def lasting(self) -> Table:
+        """The table without columns that differ from run to run."""
+        return self._only([i for i, column in enumerate(self.columns) if not column.passing])
+
+    def pick(self, keys: Sequence[str]) -> Table:
+        """The table with these columns alone, in this order."""
+        places = _keys(self.columns)
+        return self._only([places.index(key) for key in keys])
+
+    def _only(self, keep: Sequence[int]) -> Table:
         rows = tuple(tuple(row[i] for i in keep) for row in self.rows)
         return Table(self.title, tuple(self.columns[i] for i in keep), rows, self.notes, self.total)
 

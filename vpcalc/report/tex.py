@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..algebra.printers import GREEK
 from . import numbers
 from .table import Column, Kind, Table, write
 
@@ -96,11 +97,20 @@ _MATH = {
     "‖": r"\Vert",
     "′": "'",
     "⊙": r"\odot",
+    "⋅": r"\cdot",
+    "∗": r"\ast",
+    "∘": r"\circ",
+    "⁄": "/",
+    "÷": r"\div",
+    "±": r"\pm",
+    "∠": r"\angle",
+    "∫": r"\int",
     "⋯": r"\cdots",
     "∞": r"\infty",
     "∈": r"\in",
     "→": r"\to",
     "⇒": r"\Rightarrow",
+    "⟺": r"\Longleftrightarrow",
     "⌈": r"\lceil",
     "⌉": r"\rceil",
     "⌊": r"\lfloor",
@@ -117,13 +127,6 @@ _MATH = {
 }
 """Characters that are set as mathematics. <, > and | are so in TeX's own fonts, where text shows others."""
 
-_GREEK = (
-    (
-        "αβγδεζηθκλμνξπρστφχψω",
-        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega",
-    ),
-    ("ΓΔΘΛΞΠΣΦΨΩ", "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"),
-)
 _TEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -138,11 +141,7 @@ _TEX = {
     "✓": "yes",
     "…": r"\dots{}",
     **{character: f"${command}$" for character, command in _MATH.items()},
-    **{
-        letter: rf"$\{name}$"
-        for letters, names in _GREEK
-        for letter, name in zip(letters, names.split(), strict=True)
-    },
+    **{letter: rf"$\{name}$" for letter, name in GREEK.items()},
     **{digit: rf"\textsuperscript{{{number}}}" for number, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     **{digit: rf"\textsubscript{{{number}}}" for number, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
 }

@@ -1,0 +1,37 @@
+"""Statements about sequences and gradients, each with its proof.
+
+A statement has a source, a derivation and a function that demonstrates it (:mod:`vpcalc.statements.registry`).
+What is claimed stands in that function's keyword arguments, so that anyone can claim something else and see the
+demonstration fail. Evidence is symbolic (an identity, by SymPy), exact (integers, bits, polynomials recovered from
+counts) or numeric (float64 within a stated tolerance, samples with a fixed seed), and the verdict follows from it.
+
+One file a family. Beside them: :mod:`.unrolled` and :mod:`.cells`, the algebra of recurrent networks, written for
+symbols and tensors alike; :mod:`.rnn_algorithms`, ways to compute a gradient, as formulas and as code that counts;
+:mod:`.graphs`, computations as graphs. SymPy, torch and NumPy are imported inside functions only.
+
+To add one: a function under ``@statement`` in one of the families here, or in a new file that :data:`FAMILIES`
+lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. A common mistake: a claim that is typed twice,
+once in the proof and once in the keyword. Take it from the keyword everywhere.
+"""
+
+from importlib import import_module
+
+from .registry import STATEMENTS, Demonstration, Evidence, Method, Statement, Step, statement
+
+FAMILIES = (
+    "rnn_gradients",
+    "cell_gradients",
+    "rnn_costs",
+    "table1",
+    "scaling",
+    "similarity",
+    "positions",
+    "receptive_field",
+    "feedforward",
+)
+"""The files of statements, in the order in which they are listed."""
+
+for _family in FAMILIES:
+    import_module(f"{__name__}.{_family}")  # its statements register themselves
+
+__all__ = ["FAMILIES", "STATEMENTS", "Demonstration", "Evidence", "Method", "Statement", "Step", "statement"]

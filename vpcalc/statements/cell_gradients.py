@@ -358,7 +358,7 @@ def _attention_symbolic(jacobian: Any) -> Evidence:
     exponentials = each(sympy.exp, scores)
     weights = exponentials / exponentials.sum(axis=1)[:, None]
     y = weights @ v
-    # exp(s_1j) as letters, the last as Z minus the others: their sum is the letter Z, and all denominators are monomials
+    # exp(s_1j) as letters, the last as Z minus the others: their sum is a letter, and denominators are monomials
     Z, e1, e2 = sympy.symbols("Z e1 e2", positive=True)
     named = dict(zip(exponentials[0], (e1, e2, Z - e1 - e2), strict=True))
     differences = []

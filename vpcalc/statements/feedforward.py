@@ -12,7 +12,8 @@ from .registry import Demonstration, Method, Step, statement
 @statement(
     "linear_collapse",
     "Two linear layers are one",
-    "Without the activation, W₂(W₁x + b₁) + b₂ = (W₂W₁)x + (W₂b₁ + b₂): one linear layer, of rank at most the hidden width",
+    "Without the activation, W₂(W₁x + b₁) + b₂ = (W₂W₁)x + (W₂b₁ + b₂): one linear layer, of rank at most the "
+    "hidden width",
     "Vaswani et al. 2017, eq. 2, with max(0, ·) left out",
 )
 def linear_collapse(
@@ -58,11 +59,16 @@ def linear_collapse(
     relu = sympy.Max(0, z)
     return Demonstration(
         (
-            Step("Distribute.", "W₂(W₁x + b₁) + b₂ = W₂W₁x + W₂b₁ + b₂", "W_2(W_1 x + b_1) + b_2 = W_2 W_1 x + W_2 b_1 + b_2"),
+            Step(
+                "Distribute.",
+                "W₂(W₁x + b₁) + b₂ = W₂W₁x + W₂b₁ + b₂",
+                "W_2(W_1 x + b_1) + b_2 = W_2 W_1 x + W_2 b_1 + b_2",
+            ),
             Step(
                 "That is one linear layer; by induction any number of them is.",
                 "W = W₂W₁, b = W₂b₁ + b₂, rank W ≤ min(rank W₁, rank W₂)",
-                r"W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le \min(\operatorname{rank} W_1, "
+                r"W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le \min(\operatorname{rank} "
+                r"W_1, "
                 r"\operatorname{rank} W_2)",
             ),
             Step(

@@ -80,7 +80,7 @@ def run(layers: Iterable[Layer], tokens: int) -> tuple[Graph, Nodes, Nodes]:
 
 
 def longest_distance(graph: Graph, sources: Nodes, outputs: Nodes, causal: bool) -> int | None:
-    """The longest of the shortest paths from any source to any output, or to any later one; None if one has none."""
+    """The longest of the shortest paths from any source to any output, or any later one; None without a path."""
     longest = 0
     for place, source in enumerate(sources):
         far = graph.distances(source)
@@ -97,8 +97,8 @@ def layers_to_connect(
 ) -> int | None:
     """How many layers it takes until every output depends on every input, or on every earlier one.
 
-    ``layer`` gives the layer by its number from 0, the same again every ``period`` layers. None if ``most`` of them do
-    not suffice, or once a whole period has brought nothing new: then no further one will.
+    ``layer`` gives the layer by its number from 0, the same again every ``period`` layers. None if ``most`` of
+    them do not suffice, or once a whole period has brought nothing new: then no further one will.
     """
     graph = Graph()
     sources = graph.sources(tokens)

@@ -118,6 +118,17 @@ class Statement:
         """Names of the claims that can be altered."""
         return tuple(inspect.signature(self.demonstrate).parameters)
 
+    def settle(self, **altered: Any) -> Demonstration:
+        """Carry the demonstration out, in one thread: tensors here are so small that more would get in the way."""
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self.demonstrate(**altered)
+        finally:
+            torch.set_num_threads(threads)
+
 
 STATEMENTS: Catalog[Statement] = Catalog("statement")
 

@@ -24,7 +24,8 @@ WIDTHS = (4, 16, 64, 256, 1024)
 @statement(
     "dot_product_variance",
     "Variance of a dot product",
-    "For independent entries of mean 0 and variance 1, q·k has mean 0 and variance d_k; divided by √d_k it has variance 1",
+    "For independent entries of mean 0 and variance 1, q·k has mean 0 and variance d_k; divided by √d_k it has "
+    "variance 1",
     f"{PAPER}, §3.2.1, footnote 4",
 )
 def dot_product_variance(
@@ -75,11 +76,13 @@ def dot_product_variance(
                 r"\operatorname{Var}(q_i k_i) = E[q_i^2]\,E[k_i^2] - E[q_i]^2 E[k_i]^2 = 1",
             ),
             Step(
-                "All of them.", "Var(q·k) = d_k, Var(q·k/√d_k) = 1",
+                "All of them.",
+                "Var(q·k) = d_k, Var(q·k/√d_k) = 1",
                 r"\operatorname{Var}(q \cdot k) = d_k, \quad \operatorname{Var}(q \cdot k / \sqrt{d_k}) = 1",
             ),
             Step(
-                "For any means μ and variances v; without zero means scores also have the mean d_k μ_q μ_k, which √d_k "
+                "For any means μ and variances v; without zero means scores also have the mean d_k μ_q μ_k, "
+                "which √d_k "
                 "does not remove.",
                 "Var(q·k) = d_k (v_q v_k + μ_q² v_k + μ_k² v_q)",
                 r"\operatorname{Var}(q \cdot k) = d_k (v_q v_k + \mu_q^2 v_k + \mu_k^2 v_q)",
@@ -88,7 +91,10 @@ def dot_product_variance(
         (
             identity("Var(q·k) from its moments, any means and variances (d_k = 1 … 5)", small),
             identity("Σ_i Σ_j δ_ij Var(q_i k_i) for symbolic d_k", [summed - general]),
-            identity("d_k for mean 0 and variance 1; 1 after the division", [general.subs(unit) - d, summed.subs(unit) / d - 1]),
+            identity(
+                "d_k for mean 0 and variance 1; 1 after the division",
+                [general.subs(unit) - d, summed.subs(unit) / d - 1],
+            ),
             close("variance of 40,000 samples, in standard errors (normal, uniform, ±1)", worst, 5.0, len(rows)),
         ),
         Method.SYMBOLIC,
@@ -155,7 +161,9 @@ def _unit(name: str, shape: tuple[int, ...], draw: Any) -> Any:
     "∂p/∂s = diag(p) − ppᵀ; its norm is at most 1/2, and it vanishes where one weight is 1",
     f"{PAPER}, §3.2.1: 'regions where it has extremely small gradients'",
 )
-def softmax_jacobian(jacobian: Callable[[Any], Any] | None = None, largest: Fraction = Fraction(1, 2)) -> Demonstration:
+def softmax_jacobian(
+    jacobian: Callable[[Any], Any] | None = None, largest: Fraction = Fraction(1, 2)
+) -> Demonstration:
     """Differentiated for three scores; its norm by Gershgorin's circles; torch's own softmax."""
     import numpy
     import sympy
@@ -187,13 +195,19 @@ def softmax_jacobian(jacobian: Callable[[Any], Any] | None = None, largest: Frac
             Step(
                 "Quotient rule.",
                 "p_i = exp(s_i)/Σ_l exp(s_l): ∂p_i/∂s_j = p_i (δ_ij − p_j)",
-                r"p_i = \frac{e^{s_i}}{\sum_l e^{s_l}}: \quad \frac{\partial p_i}{\partial s_j} = p_i(\delta_{ij} - p_j)",
+                r"p_i = \frac{e^{s_i}}{\sum_l e^{s_l}}: \quad \frac{\partial p_i}{\partial s_j} = "
+                r"p_i(\delta_{ij} - p_j)",
             ),
-            Step("As a matrix.", "∂p/∂s = diag(p) − ppᵀ", r"\frac{\partial p}{\partial s} = \operatorname{diag}(p) - pp^{\top}"),
+            Step(
+                "As a matrix.",
+                "∂p/∂s = diag(p) − ppᵀ",
+                r"\frac{\partial p}{\partial s} = \operatorname{diag}(p) - pp^{\top}",
+            ),
             Step(
                 "Gershgorin: a row has p_i(1 − p_i) on the diagonal and as much in absolute value beside it.",
                 "‖∂p/∂s‖ ≤ max_i 2p_i(1 − p_i) ≤ 1/2, since 1/2 − 2p(1 − p) = 2(p − 1/2)²",
-                r"\Bigl\lVert \frac{\partial p}{\partial s} \Bigr\rVert \le \max_i 2p_i(1 - p_i) \le \tfrac12, \quad "
+                r"\Bigl\lVert \frac{\partial p}{\partial s} \Bigr\rVert \le \max_i 2p_i(1 - p_i) \le \tfrac12, "
+                r"\quad "
                 r"\tfrac12 - 2p(1 - p) = 2(p - \tfrac12)^2",
             ),
             Step(
@@ -204,7 +218,9 @@ def softmax_jacobian(jacobian: Callable[[Any], Any] | None = None, largest: Frac
         ),
         (
             identity("∂p_i/∂s_j for three scores", differences),
-            identity("1/2 − 2p(1 − p) is a square", [ours - 2 * x * (1 - x) - 2 * (x - sympy.Rational(1, 2)) ** 2]),
+            identity(
+                "1/2 − 2p(1 − p) is a square", [ours - 2 * x * (1 - x) - 2 * (x - sympy.Rational(1, 2)) ** 2]
+            ),
             identity("the bound is reached at p = (1/2, 1/2)", [max(sympy.Matrix(tight).eigenvals()) - ours]),
             identity("no gradient where one weight is 1", corner.reshape(-1)),
             close("torch's softmax against autograd, float64, 24 scores", worst, 1e-12, 4),
@@ -217,7 +233,8 @@ def softmax_jacobian(jacobian: Callable[[Any], Any] | None = None, largest: Frac
 @statement(
     "softmax_saturation",
     "Saturation without the division",
-    "As d_k grows, the gradient of softmax(qKᵀ) vanishes for half of all queries and more; that of softmax(qKᵀ/√d_k) "
+    "As d_k grows, the gradient of softmax(qKᵀ) vanishes for half of all queries and more; that of "
+    "softmax(qKᵀ/√d_k) "
     "stays as it is",
     f"{PAPER}, §3.2.1",
 )
@@ -226,7 +243,8 @@ def softmax_saturation(root: Callable[[float], float] = sqrt) -> Demonstration:
     plain, scaled = _jacobian_norms(lambda d: 1.0), _jacobian_norms(lambda d: root(d))
     steady = [scaled[d][0] / scaled[WIDTHS[-1]][0] for d in WIDTHS if d >= 16]
     rows = tuple(
-        (d, f"{plain[d][0]:.2e}", f"{plain[d][1]:.3f}", f"{scaled[d][0]:.2e}", f"{scaled[d][1]:.3f}") for d in WIDTHS
+        (d, f"{plain[d][0]:.2e}", f"{plain[d][1]:.3f}", f"{scaled[d][0]:.2e}", f"{scaled[d][1]:.3f}")
+        for d in WIDTHS
     )
     columns = (
         Column("d_k", "d_k", Kind.NUMBER),
@@ -267,8 +285,12 @@ def softmax_saturation(root: Callable[[float], float] = sqrt) -> Demonstration:
         ),
         (
             far("undivided, the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),
-            close("divided, it stays: largest deviation from d_k = 1024, for d_k ≥ 16",
-                  max(abs(ratio - 1) for ratio in steady), 0.1, len(steady)),
+            close(
+                "divided, it stays: largest deviation from d_k = 1024, for d_k ≥ 16",
+                max(abs(ratio - 1) for ratio in steady),
+                0.1,
+                len(steady),
+            ),
         ),
         Method.NUMERIC,
         tables=(Table("2,000 queries against 64 keys, normal entries", columns, rows),),
@@ -322,15 +344,18 @@ def _erlang_difference(m: int, c: Any) -> Any:
     total: Any = 0
     for degree in range(m):
         # the coefficient of c^degree/degree!: Σ over l with j = degree + l < m
-        weight = sum(Fraction(comb(m + l - 1, l), 2 ** (m + l)) for l in range(m - degree))
-        total += weight * c**degree / factorial(degree) if c == 0 else float(weight) * c**degree / factorial(degree)
+        weight = sum(Fraction(comb(m + rest - 1, rest), 2 ** (m + rest)) for rest in range(m - degree))
+        total += (
+            weight * c**degree / factorial(degree) if c == 0 else float(weight) * c**degree / factorial(degree)
+        )
     return total if c == 0 else exp(-c) * total
 
 
 @statement(
     "exp_overflow",
     "Overflow of exp in 16 bits",
-    "exp(q·k) overflows in float16 from 11.09 on: with a chance that grows with d_k and is 10⁻²⁸ after the division by √d_k",
+    "exp(q·k) overflows in float16 from 11.09 on: with a chance that grows with d_k and is 10⁻²⁸ after the "
+    "division by √d_k",
     "IEEE 754 (binary16); bfloat16 with 8 bits of precision",
 )
 def exp_overflow(
@@ -361,7 +386,9 @@ def exp_overflow(
         Series(f"{name}, exp(q·k)", widths, tuple(normal_tail(d, limit) for d in widths))
         for name, limit in largest.items()
     ]
-    series.append(Series("float16, exp(q·k/√d_k)", widths, (normal_tail(1, largest["float16"]),) * len(widths), True))
+    series.append(
+        Series("float16, exp(q·k/√d_k)", widths, (normal_tail(1, largest["float16"]),) * len(widths), True)
+    )
     return Demonstration(
         (
             Step(
@@ -378,7 +405,8 @@ def exp_overflow(
             Step(
                 "For large d_k it is normal of variance d_k.",
                 "P(exp(q·k) = ∞) → ½ erfc(ln θ/√(2 d_k))",
-                r"P(e^{q \cdot k} = \infty) \to \tfrac12 \operatorname{erfc}\Bigl(\frac{\ln\theta}{\sqrt{2 d_k}}\Bigr)",
+                r"P(e^{q \cdot k} = \infty) \to \tfrac12 \operatorname{erfc}\Bigl(\frac{\ln\theta}{\sqrt{2 "
+                r"d_k}}\Bigr)",
             ),
             Step(
                 "Divided by √d_k the variance is 1 for every d_k.",
@@ -386,7 +414,8 @@ def exp_overflow(
                 r"\tfrac12 \operatorname{erfc}(\ln\theta / \sqrt2) = 7 \cdot 10^{-29}",
             ),
             Step(
-                "Implementations also subtract the largest score, after which exp is at most 1: for the overflow alone the "
+                "Implementations also subtract the largest score, after which exp is at most 1: for the overflow "
+                "alone the "
                 "division would not be needed.",
                 "softmax(s) = softmax(s − max s)",
                 r"\operatorname{softmax}(s) = \operatorname{softmax}(s - \max s)",
@@ -394,14 +423,23 @@ def exp_overflow(
         ),
         (
             _every_16_bit_number(largest),
-            exact("P(q·k > 0) = 1/2 for d_k = 2 … 32, in rationals",
-                  [_erlang_difference(m, 0) == Fraction(1, 2) for m in range(1, 17)]),
+            exact(
+                "P(q·k > 0) = 1/2 for d_k = 2 … 32, in rationals",
+                [_erlang_difference(m, 0) == Fraction(1, 2) for m in range(1, 17)],
+            ),
             _laplace(),
-            close("chance of overflow in float16 of samples, in standard errors (d_k = 16, 64, 128)", worst, 5.0, cases),
+            close(
+                "chance of overflow in float16 of samples, in standard errors (d_k = 16, 64, 128)",
+                worst,
+                5.0,
+                cases,
+            ),
         ),
         Method.EXACT,
         tables=(Table("Chance that exp of a score overflows", columns, tuple(rows)),),
-        figure=Chart("Chance that exp of a score overflows", "d_k", "probability", tuple(series), log_x=True, log_y=True),
+        figure=Chart(
+            "Chance that exp of a score overflows", "d_k", "probability", tuple(series), log_x=True, log_y=True
+        ),
     )
 
 
@@ -417,7 +455,9 @@ def _every_16_bit_number(largest: Mapping[str, int]) -> Evidence:
         infinite = numbers.exp().isinf()
         held.append(bool((infinite == (numbers.double() > log(limit))).all()))
         cases += len(numbers)
-    return Evidence("exp of every finite float16 and bfloat16 is infinite exactly above ln θ", Method.EXACT, all(held), cases)
+    return Evidence(
+        "exp of every finite float16 and bfloat16 is infinite exactly above ln θ", Method.EXACT, all(held), cases
+    )
 
 
 def _laplace() -> Evidence:

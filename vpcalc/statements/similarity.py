@@ -84,7 +84,8 @@ def dot_product_cosine(
 @statement(
     "softmax_distribution",
     "Similarities as a distribution",
-    "softmax turns scores into positive weights that add up to 1, in the order of the scores, and ignores what all scores "
+    "softmax turns scores into positive weights that add up to 1, in the order of the scores, and ignores what "
+    "all scores "
     "share",
     f"{PAPER}, eq. 1",
 )
@@ -136,8 +137,10 @@ def softmax_distribution(
                 [sympy.simplify(p[i] / p[j] - claimed_ratio(s[i] - s[j])) for i in range(3) for j in range(3)],
             ),
             identity("softmax(s + c) = softmax(s)", [sympy.simplify(entry) for entry in softmax(s + c) - p]),
-            exact("weights of the reference attention are positive and in the order of the scores",
-                  [bool((weights > 0).all()), bool((weights.argsort(-1) == scores.argsort(-1)).all())]),
+            exact(
+                "weights of the reference attention are positive and in the order of the scores",
+                [bool((weights > 0).all()), bool((weights.argsort(-1) == scores.argsort(-1)).all())],
+            ),
             close("they add up to 1, float64", float((weights.sum(-1) - 1).abs().max()), 1e-14, 54),
         ),
         Method.SYMBOLIC,
@@ -150,7 +153,8 @@ def softmax_distribution(
 @statement(
     "permutation_equivariance",
     "Attention does not see order",
-    "Permuted tokens give permuted outputs, attention(PX) = P attention(X): a¹a²a³a⁴ gives each token what a²a⁴a¹a³ gives it",
+    "Permuted tokens give permuted outputs, attention(PX) = P attention(X): a¹a²a³a⁴ gives each token what "
+    "a²a⁴a¹a³ gives it",
     f"{PAPER}, §3.5: 'our model contains no recurrence and no convolution'",
 )
 def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: True) -> Demonstration:
@@ -173,7 +177,11 @@ def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: Tru
         slide = relative_error(module(x[:, four], bias[:4, :4]), module(x[:, :4], bias[:4, :4])[:, four])
     return Demonstration(
         (
-            Step("Permuted tokens.", "X → PX: Q → PQ, K → PK, V → PV", r"X \to PX: \; Q \to PQ,\; K \to PK,\; V \to PV"),
+            Step(
+                "Permuted tokens.",
+                "X → PX: Q → PQ, K → PK, V → PV",
+                r"X \to PX: \; Q \to PQ,\; K \to PK,\; V \to PV",
+            ),
             Step(
                 "Scores are permuted in rows and columns; the softmax works on rows, so it commutes with both.",
                 "softmax(PQKᵀPᵀ) = P softmax(QKᵀ) Pᵀ",
@@ -205,7 +213,9 @@ def symbolic_attention(x: Any, mask: Callable[[int, int], bool]) -> Any:
     for i in range(len(x)):
         seen = [j for j in range(len(x)) if mask(i, j)]
         weights = [exponential(w_q * x[i] * w_k * x[j]) for j in seen]
-        outputs.append(sympy.Add(*(p * w_v * x[j] for p, j in zip(weights, seen, strict=True))) / sympy.Add(*weights))
+        outputs.append(
+            sympy.Add(*(p * w_v * x[j] for p, j in zip(weights, seen, strict=True))) / sympy.Add(*weights)
+        )
     return numpy.array(outputs, dtype=object)
 
 
@@ -213,7 +223,9 @@ def _all_orders(mask: Callable[[int, int], bool]) -> Evidence:
     x = letters("a", 4)
     y = symbolic_attention(x, mask)
     differences = [
-        entry for order in permutations(range(4)) for entry in symbolic_attention(x[list(order)], mask) - y[list(order)]
+        entry
+        for order in permutations(range(4))
+        for entry in symbolic_attention(x[list(order)], mask) - y[list(order)]
     ]
     return identity("all 24 orders of four tokens, whatever function stands for exp", differences)
 
@@ -221,7 +233,8 @@ def _all_orders(mask: Callable[[int, int], bool]) -> Evidence:
 @statement(
     "order_comes_back",
     "What makes order visible",
-    "A causal mask, sinusoids added to the tokens, or a relative position bias: with each, another order gives other outputs",
+    "A causal mask, sinusoids added to the tokens, or a relative position bias: with each, another order gives "
+    "other outputs",
     f"{PAPER}, §3.2.3 and §3.5; relative bias: Liu et al. 2021 (Swin), eq. 4",
 )
 def order_comes_back(at_least: float = 0.01) -> Demonstration:
@@ -261,7 +274,8 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
             Step(
                 "A mask is not permuted with the tokens: PMPᵀ ≠ M.",
                 "softmax(PQKᵀPᵀ + M) ≠ P softmax(QKᵀ + M) Pᵀ",
-                r"\operatorname{softmax}(PQK^{\top}P^{\top} + M) \neq P \operatorname{softmax}(QK^{\top} + M)\, P^{\top}",
+                r"\operatorname{softmax}(PQK^{\top}P^{\top} + M) \neq P \operatorname{softmax}(QK^{\top} + M)\, "
+                r"P^{\top}",
             ),
             Step(
                 "Nor are positions, which belong to places and not to tokens.",
@@ -270,8 +284,10 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
             ),
         ),
         (
-            not_identity("causal attention of two tokens differs from that of the same two in the other order",
-                         masked[0] - swapped[0]),
+            not_identity(
+                "causal attention of two tokens differs from that of the same two in the other order",
+                masked[0] - swapped[0],
+            ),
             *(far(f"{name}, float64", value, at_least) for name, value in list(measured.items())[1:]),
             close("without any of them, float64", measured["nothing"], 1e-13),
         ),

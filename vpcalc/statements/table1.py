@@ -64,10 +64,10 @@ def _separable() -> Cost:
 class Row:
     """A line of the table.
 
-    ``cost`` is the whole layer on symbols N and C; ``mixing`` the operators in which tokens meet, which is what the
-    table prices. ``build`` gives the layer of a size (a kernel, a window, a chunk) by its number in a stack; ``sizes``
-    are those that are tried. A stack repeats itself every ``period`` layers; 0 if never. ``causal``: a token sees no
-    later one.
+    ``cost`` is the whole layer on symbols N and C; ``mixing`` the operators in which tokens meet, which is what
+    the table prices. ``build`` gives the layer of a size (a kernel, a window, a chunk) by its number in a stack;
+    ``sizes`` are those that are tried. A stack repeats itself every ``period`` layers; 0 if never. ``causal``: a
+    token sees no later one.
     """
 
     name: str
@@ -727,7 +727,7 @@ def _geometric_sum() -> Evidence:
 def _centred_dilation_leaves_gaps() -> Evidence:
     """With kernels centred and the border padded, some steps would lead out of the sequence."""
     never = [
-        graphs.layers_to_connect(lambda l, k=k: graphs.gather(graphs.around(k, k**l)), n, 2 * n) is None
+        graphs.layers_to_connect(lambda number, k=k: graphs.gather(graphs.around(k, k**number)), n, 2 * n) is None
         for k, n in ((3, 8), (3, 24), (5, 13))
     ]
     return exact("centred dilated kernels never connect some pairs near the border (k = 3 and 5)", never)

@@ -56,7 +56,7 @@ def jacobian(slope: Array, W: Array) -> Array:
 
 
 def chain(jacobians: Sequence[Array], start: Array) -> Array:
-    """J_t ⋯ J_{k+1} of Jacobians in the order of time: the latest stands leftmost. ``start`` is the unit matrix."""
+    """J_t ⋯ J_{k+1} of Jacobians in the order of time: the latest is leftmost. ``start`` is the unit matrix."""
     product = start
     for J in jacobians:
         product = J @ product
@@ -181,7 +181,7 @@ def printed_terms(
 
 
 def autograd_terms(net: Network) -> tuple[Array, Array]:
-    """The same from autograd: each step has copies of U and W of its own, so that their gradients are the terms."""
+    """The same from autograd: each step has copies of U and W of its own, whose gradients are the terms."""
     import torch
 
     Us = [net.U.clone().requires_grad_() for _ in range(net.T)]

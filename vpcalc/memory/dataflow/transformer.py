@@ -9,7 +9,7 @@ from typing import Any
 from ..functions import chosen, constant, filled, pointwise, relu
 from ..modules import Step, embedding, layer_norm, linear, module, parameter, sequential
 from ..tape import Tape
-from ..tensor import FLOAT32, Tensor
+from ..tensor import Tensor
 from .attention import attend, merge_heads, split_heads
 from .embedding import position_embedding
 from .recompute import recomputable
@@ -39,7 +39,7 @@ def causal_mask(tape: Tape, n: Any) -> Tensor:
     """What to add to scores so that no token attends to a later one."""
     position = constant(tape, n)
     later = position[None, :] > position[:, None]
-    return filled(constant(tape, n, n, item=FLOAT32), later)
+    return filled(constant(tape, n, n, item=tape.item), later)
 
 
 def sinusoids(tape: Tape, n: Any, d_model: Any) -> Tensor:

@@ -1,0 +1,49 @@
+"""``vpcalc draw``: an architecture as the figure that one would draw by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..cost import Quantity
+from ..pictures import Block, BlockChart
+from ..pictures.data import Bar
+from .model import model
+from .plot import Plot
+from .plot_models import by_operator, dearest, size_of
+
+
+def draw(
+    name: str,
+    *,
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+) -> Plot:
+    """A model as a row of stages: resolution, width, depth and cost to scale.
+
+    Args:
+        name: an id or alias that :func:`vpcalc.models` lists.
+        input, tokens, src, tgt: the input's size, as for :func:`vpcalc.model`.
+        set: changes to the architecture's settings.
+
+    Raises:
+        InputError: an unknown name, or a value that is not usable.
+    """
+    found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, check=False)
+    blocks = []
+    for node in found.cost.stages():
+        stage = node.stage
+        assert stage is not None
+        cost = Bar(node.name, by_operator(node, Quantity.MACS))
+        blocks.append(Block(node.name, stage.resolution, stage.channels, stage.depth, cost))
+    finding = dearest([block.cost for block in blocks], Quantity.MACS)
+    title = f"{found.architecture.id} at {size_of(found)}: {finding}"
+    grid = any(len(block.resolution) > 1 for block in blocks)
+    subtitle = (
+        f"to scale: {'height and depth the grid' if grid else 'height the tokens'}, thickness the channels, "
+        "one square a block, bars the MACs"
+    )
+    inputs = {"model": found.architecture.id, "input": found.shape}
+    return Plot("draw", inputs, BlockChart(title, subtitle, tuple(blocks)), found.tables()[0])

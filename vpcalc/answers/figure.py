@@ -1,0 +1,130 @@
+"""``vpcalc figure``: one number, alone, ready to stand in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..architectures import ARCHITECTURES
+from ..cost import Quantity
+from ..errors import InputError, unknown
+from ..inputs import whole
+from ..layers import LAYERS
+from ..report import Column, Kind, Table, numbers
+from .formula import QUANTITIES
+from .model import model
+from .result import Result
+
+WRITINGS = ("text", "latex", "siunitx")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure(Result):
+    """An exact number with where it comes from. ``digits`` is how many are shown; None shows them all."""
+
+    name: str
+    quantity: Quantity
+    at: Mapping[str, Any]
+    value: int
+    digits: int | None
+    source: str
+
+    def write(self, writing: str = "text") -> str:
+        """The number as text, latex or siunitx."""
+        if writing not in WRITINGS:
+            raise unknown("--format", writing, WRITINGS)
+        if self.digits is None:
+            if writing == "siunitx":
+                return rf"\num{{{self.value}}}"
+            text = numbers.exact(self.value)
+            return text.replace(",", "{,}") if writing == "latex" else text
+        mantissa, _, prefix = numbers.short(self.value, self.digits).partition(" ")
+        if writing == "text":
+            return f"{mantissa} {prefix}".rstrip()
+        number = rf"\num{{{mantissa}}}" if writing == "siunitx" else mantissa
+        return rf"{number}\,{prefix}" if prefix else number
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {
+            "command": "figure",
+            "name": self.name,
+            "quantity": self.quantity.value,
+            "at": dict(self.at),
+            "value": self.value,
+            **{writing: self.write(writing) for writing in WRITINGS},
+            "source": self.source,
+        }
+
+    def tables(self) -> tuple[Table, ...]:
+        """The figure and what it counts."""
+        columns = (Column("name", "Name"), Column("at", "At"), Column("value", self.quantity.value, Kind.NUMBER))
+        at = ", ".join(f"{name} = {value}" for name, value in self.at.items())
+        notes = (self.quantity.meaning, f"source: {self.source}")
+        return (Table(f"{self.name}: {self.quantity.value}", columns, ((self.name, at, self.value),), notes),)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.write('latex')}$"
+
+    def __str__(self) -> str:
+        return self.write()
+
+
+def figure(
+    name: str,
+    *,
+    quantity: str = "macs",
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+    batch: object = 1,
+    digits: object = 4,
+    exact: bool = False,
+) -> Figure:
+    """One figure of a model at an input size, or of a layer at its dimensions.
+
+    Args:
+        name: a model (``swin_t`` …) or a layer (``msa`` …).
+        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``.
+        input, tokens, src, tgt: a model's input size, as :func:`vpcalc.model` takes it.
+        set: changes to a model's settings; for a layer all its dimensions.
+        batch: images or sequences.
+        digits: significant digits that are shown.
+        exact: show all digits instead.
+
+    Raises:
+        InputError: an unknown name, quantity or setting, or a value that is not usable.
+    """
+    if quantity not in QUANTITIES:
+        raise unknown("--quantity", quantity, QUANTITIES)
+    counted = Quantity(quantity)
+    shown = None if exact else whole("--digits", digits, high=12)
+    if name in LAYERS:
+        sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
+        for option, value in sizes.items():
+            if value is not None:
+                raise InputError(
+                    f"--{option} {value}: {name} is a layer; its dimensions are given by --set h=56 …"
+                )
+        return _of_layer(name, counted, set or {}, shown)
+    if name not in ARCHITECTURES:
+        raise unknown("figure", name, [*LAYERS, *ARCHITECTURES])
+    found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch, check=False)
+    axes = zip(found.architecture.family.axes, found.sizes, strict=True)
+    at = {**dict(axes), "batch": found.batch, **(set or {})}
+    return Figure(found.architecture.id, counted, at, found.figure(counted), shown, found.architecture.source)
+
+
+def _of_layer(name: str, counted: Quantity, given: Mapping[str, object], shown: int | None) -> Figure:
+    layer = LAYERS[name]
+    for dim in given:
+        if dim not in layer.dims:
+            raise unknown(f"dimension of {name}", dim, layer.dims)
+    missing = [dim for dim in layer.dims if dim not in given]
+    if missing:
+        raise InputError(f"{name}: --set {missing[0]}=NUMBER is missing; it needs {', '.join(layer.dims)}")
+    dims = {dim: whole(f"--set {dim}", given[dim]) for dim in layer.dims}
+    return Figure(name, counted, dims, int(layer.build(**dims).total(counted)), shown, layer.source)

@@ -1,0 +1,222 @@
+r"""``vpcalc macros``: a LaTeX command for every formula and figure that a paper names.
+
+The list is a TOML file::
+
+    siunitx = false          # true: figures as \num{…}
+
+    [symbols]                # for all formulas
+    C = "d_model"
+
+    [formulas]
+    MsaCost = "msa"
+    SwinCost = { of = "swin_t", quantity = "macs", form = "factored" }
+
+    [figures]
+    SwinMacs = { of = "swin_t", input = 224 }
+    MsaMacs = { of = "msa", h = 56, w = 56, C = 96, heads = 3, exact = true }
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, unknown
+from ..layers import LAYERS
+from ..report import Column, Table
+from ..symbols import ALPHABET, GRIDS
+from .figure import figure
+from .formula import formula
+from .result import Result
+
+SECTIONS = ("siunitx", "symbols", "formulas", "figures")
+FORMULA_KEYS = ("of", "quantity", "form", "symbols", "set")
+FIGURE_KEYS = ("of", "quantity", "input", "tokens", "src", "tgt", "set", "batch", "digits", "exact")
+
+SIZE = 1_000_000
+"""Longest list, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """``\\name`` stands for ``body``; ``command`` prints the same in a terminal."""
+
+    name: str
+    command: str
+    body: str
+    value: int | str
+
+    @property
+    def line(self) -> str:
+        """Its definition."""
+        return rf"\newcommand{{\{self.name}}}{{{self.body}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Macros(Result):
+    """The commands of one paper, in the order of its list."""
+
+    file: str
+    macros: tuple[Macro, ...]
+
+    @property
+    def latex(self) -> str:
+        r"""A file to ``\\input``; above each line the command by which a reader can check it."""
+        head = f"% Written by vpcalc macros from {Path(self.file).name}: change the list, not this."
+        return "\n".join(
+            [head, *(line for macro in self.macros for line in (f"% vpcalc {macro.command}", macro.line))]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        found = [{"name": m.name, "command": m.command, "latex": m.body, "value": m.value} for m in self.macros]
+        return {"command": "macros", "file": self.file, "macros": found}
+
+    def tables(self) -> tuple[Table, ...]:
+        """One row a macro."""
+        columns = (Column("name", "Macro"), Column("value", "Stands for"), Column("command", "vpcalc", wide=True))
+        rows = tuple((f"\\{macro.name}", str(macro.value), macro.command) for macro in self.macros)
+        return (Table(f"Macros of {self.file}", columns, rows),)
+
+
+def macros(file: str | PathLike[str]) -> Macros:
+    """LaTeX commands for the formulas and figures that a list names.
+
+    Args:
+        file: the list, a TOML file.
+
+    Raises:
+        InputError: the list cannot be read, or an entry in it cannot be used; the message names the entry.
+    """
+    name = fspath(file)
+    listed = _read(name)
+    for section in listed:
+        if section not in SECTIONS:
+            raise unknown(f"{name}: section", section, SECTIONS)
+    siunitx = listed.get("siunitx", False)
+    if not isinstance(siunitx, bool):
+        raise InputError(f"{name}: siunitx = {siunitx!r}: must be true or false")
+    symbols = _symbols(name, listed.get("symbols", {}))
+    found: list[Macro] = []
+    for section in ("formulas", "figures"):
+        for macro, entry in _section(name, listed, section).items():
+            where = f"{name}: {section}.{macro}"
+            if not re.fullmatch(r"[A-Za-z]+", macro) or macro.startswith("end"):
+                raise InputError(f"{where}: a LaTeX command is letters alone, and does not begin with end")
+            if any(macro == known.name for known in found):
+                raise InputError(f"{where}: is listed twice")
+            keys = {"of": entry} if isinstance(entry, str) else entry
+            if not isinstance(keys, dict) or not isinstance(keys.get("of"), str):
+                raise InputError(f'{where}: must be a name, or {{ of = "NAME", … }}')
+            try:
+                found.append(
+                    _formula(macro, keys, symbols) if section == "formulas" else _figure(macro, keys, siunitx)
+                )
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from None
+    if not found:
+        raise InputError(f"{name}: names no formulas and no figures")
+    return Macros(name, tuple(found))
+
+
+def _read(name: str) -> dict[str, Any]:
+    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        with Path(name).open("rb") as file:
+            content = file.read(SIZE + 1)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror or error}") from None
+    if len(content) > SIZE:
+        raise InputError(f"{name}: is larger than {SIZE} bytes")
+    try:
+        listed: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name}: is not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1})") from None
+    return listed
+
+
+def _section(name: str, listed: Mapping[str, Any], section: str) -> dict[str, Any]:
+    entries = listed.get(section, {})
+    if not isinstance(entries, dict):
+        raise InputError(f"{name}: {section} must be a section, [{section}]")
+    return entries
+
+
+def _symbols(name: str, given: object) -> dict[str, str]:
+    """The paper's own letters, each checked where it occurs."""
+    if not isinstance(given, dict) or not all(isinstance(new, str) for new in given.values()):
+        raise InputError(f'{name}: symbols must be a section of OLD = "NEW"')
+    known = [*(letter.name for letter in ALPHABET), *("".join(pair) for pair in GRIDS)]
+    for old in given:
+        if old not in known:
+            raise unknown(f"{name}: symbols: symbol", old, known)
+    return given
+
+
+def _formula(macro: str, entry: dict[str, Any], symbols: Mapping[str, str]) -> Macro:
+    _known_keys(entry, FORMULA_KEYS)
+    own = {**symbols, **_table(entry, "symbols")}
+    settings = _table(entry, "set")
+    quantity, form = _word(entry, "quantity", "macs"), _word(entry, "form", "expanded")
+    found = formula(entry["of"], quantity=quantity, set=settings, form=form, symbols=own)
+    options = [*_option("--quantity", quantity, "macs"), *_option("--form", form, "expanded")]
+    options += [word for old, new in own.items() for word in ("--symbol", f"{old}={new}")]
+    command = _command("formula", entry["of"], options, settings)
+    return Macro(macro, command, rf"\ensuremath{{{found.form.latex}}}", found.form.text)
+
+
+def _figure(macro: str, entry: dict[str, Any], siunitx: bool) -> Macro:
+    name = entry["of"]
+    dims = LAYERS[name].dims if name in LAYERS else ()
+    _known_keys(entry, (*FIGURE_KEYS, *dims))
+    settings = {**_table(entry, "set"), **{dim: entry[dim] for dim in dims if dim in entry}}
+    given = {key: entry[key] for key in FIGURE_KEYS if key in entry and key not in ("of", "set")}
+    if not isinstance(given.get("exact", False), bool):
+        raise InputError(f"exact = {given['exact']!r}: must be true or false")
+    given["quantity"] = _word(entry, "quantity", "macs")
+    found = figure(name, set=settings, **given)
+    shown = {key: value for key, value in given.items() if key not in ("exact", "quantity")}
+    options = [*_option("--quantity", given["quantity"], "macs"), *(["--exact"] if given.get("exact") else [])]
+    options += [word for key, value in shown.items() for word in (f"--{key}", str(value))]
+    command = _command("figure", name, options, settings)
+    return Macro(macro, command, found.write("siunitx" if siunitx else "latex"), found.value)
+
+
+def _known_keys(entry: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+    for key in entry:
+        if key not in keys:
+            raise unknown("key", key, keys)
+
+
+def _table(entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = entry.get(key, {})
+    if not isinstance(value, dict):
+        raise InputError(f"{key} = {value!r}: must be a table, {{ NAME = VALUE }}")
+    return value
+
+
+def _word(entry: Mapping[str, Any], key: str, default: str) -> str:
+    value = entry.get(key, default)
+    if not isinstance(value, str):
+        raise InputError(f"{key} = {value!r}: must be a text in quotes")
+    return value
+
+
+def _option(option: str, value: str, default: str) -> list[str]:
+    return [] if value == default else [option, value]
+
+
+def _command(name: str, of: str, options: list[str], settings: Mapping[str, Any]) -> str:
+    for setting, value in settings.items():
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        options = [*options, "--set", f"{setting}={text}"]
+    return shlex.join([name, of, *options])

@@ -1,0 +1,439 @@
+"""``vpcalc plot``: what all plots have in common, and the curves over resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..architectures import ARCHITECTURES, Architecture
+from ..architectures.registry import IMAGE
+from ..cost import Cost, Quantity
+from ..dims import is_symbolic
+from ..errors import InputError
+from ..inputs import whole
+from ..layers import LAYERS
+from ..pictures import Chart, Level, Line, LineChart, Mark, draw, format_of
+from ..pictures.data import Unit
+from ..pictures.style import written
+from ..report import Column, Kind, Table
+from ..report.numbers import exact, ratio, short
+from ..symbolic import SYMBOL_OF, lattice
+from .compare import DTYPES, SIDE, Comparison, Row, compare
+from .result import Result
+
+SAMPLES = 48
+"""Points of a curve, evenly spaced on the logarithmic axis, before they are moved to where the closed form is exact."""
+
+FROM, TO = 4, 512
+"""Sides of the smallest and the largest grid: 512 × 512 is every pixel of a small photograph a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot(Result):
+    """A chart and the numbers in it. ``data`` is its first table and, row by row, its JSON."""
+
+    kind: str
+    inputs: Mapping[str, Any]
+    chart: Chart
+    data: Table
+    more: tuple[Table, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        from ..report.table import records
+
+        found: dict[str, Any] = {"command": "plot", "kind": self.kind, "inputs": dict(self.inputs)}
+        found |= {"title": self.chart.title, "subtitle": self.chart.subtitle}
+        for name, table in zip(("data", *_MORE), (self.data, *self.more), strict=False):
+            found[name] = [{key: _plain(value) for key, value in row.items()} for row in records(table)]
+        return found
+
+    def tables(self) -> tuple[Table, ...]:
+        """The numbers of the chart."""
+        return (self.data, *self.more)
+
+    def draw(self, format: str = "svg", *, width: float | None = None, title: bool = True) -> bytes:
+        """The picture as the contents of an ``svg``, ``pdf`` or ``png``; ``width`` in inches."""
+        options = {} if width is None else {"width": width}
+        return draw(self.chart, format, title=title, **options)
+
+    def save(self, path: str | Path, *, width: float | None = None, title: bool = True) -> None:
+        """Write the picture; the name's suffix says of which kind.
+
+        Raises:
+            InputError: an unknown suffix, no matplotlib, or a file that cannot be written.
+        """
+        picture = self.draw(format_of(path), width=width, title=title)
+        try:
+            files.replace(Path(path), picture)
+        except OSError as error:
+            raise InputError(f"--output {str(path)!r}: cannot be written: {error.strerror or error}") from None
+
+    def terminal(self, width: int = 80, colour: bool = False) -> str:
+        """The chart in characters, ``width`` columns wide."""
+        from ..pictures.terminal import text
+
+        return text(self.chart, width, colour)
+
+    def _repr_svg_(self) -> str | None:
+        """The picture in a notebook; its numbers where matplotlib is not installed."""
+        try:
+            return self.draw("svg").decode()
+        except InputError:
+            return None
+
+
+_MORE = ("crossovers",)
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "text", value)
+
+
+def plot_crossover(
+    C: object = 96,
+    M: object = 7,
+    *,
+    R: object = 8,
+    P: object = 7,
+    heads: object = None,
+    chunk: object = None,
+    rows: Iterable[str] | None = None,
+    low: object = FROM,
+    high: object = TO,
+) -> Plot:
+    """Cost of each kind of attention against the number of tokens, and where the curves cross.
+
+    Every point is a grid that the layer's windows and reductions tile exactly, so that it lies on the closed form
+    and costs what the layer costs.
+
+    Args:
+        C: channels of a token.
+        M: side of a window.
+        R: reduction ratio.
+        P: side of the pooled grid.
+        heads: attention heads; C/32 where that is whole, else 1.
+        chunk: tokens of a chunk, where chunkwise retention is asked for.
+        rows: ids of the layers; those of :func:`vpcalc.compare` if None.
+        low, high: sides of the smallest and the largest grid.
+
+    Raises:
+        InputError: a value is not usable; the message says which and what is allowed.
+    """
+    ends = _ends(low, high)
+    largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, rows=rows)
+    curves = _curves(largest, Quantity.MACS, ends)
+    marks, crossing_rows = _marks(largest, curves)
+    title = _first_crossing(largest, curves)
+    chart = LineChart(
+        title,
+        _settings(largest),
+        "tokens hw  (above: side of a square grid)",
+        "multiply–accumulates",
+        tuple(line for line, _ in curves.values()),
+        marks=marks,
+        sides=True,
+    )
+    columns = (
+        Column("costs_more", "Costs more", Kind.WORD),
+        Column("condition", "exactly where", Kind.FORMULA),
+        Column("at", "here: hw >", Kind.NUMBER),
+    )
+    more = (Table("Where they cross", columns, crossing_rows),)
+    inputs = {**largest.inputs, "low": ends[0], "high": ends[1]}
+    return Plot("crossover", inputs, chart, _long_table(title, chart.lines, "macs", "MACs", Kind.COUNT), more)
+
+
+def plot_memory(
+    C: object = 96,
+    M: object = 7,
+    *,
+    R: object = 8,
+    P: object = 7,
+    heads: object = None,
+    chunk: object = None,
+    rows: Iterable[str] | None = None,
+    dtype: str = "float32",
+    fit: str = "24GiB",
+    low: object = FROM,
+    high: object = TO,
+) -> Plot:
+    """Bytes of each kind's attention maps against the number of tokens, and where they fill a device.
+
+    Args:
+        C, M, R, P, heads, chunk, rows, low, high: as for :func:`plot_crossover`; ``rows`` without a map are left out.
+        dtype: element type of the maps.
+        fit: the device's memory, such as ``24GiB`` or ``80GB``.
+
+    Raises:
+        InputError: a value is not usable; the message says which and what is allowed.
+    """
+    ends = _ends(low, high)
+    room = byte_size("--fit", fit)
+    largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, rows=rows, dtype=dtype)
+    curves = _curves(largest, Quantity.ATTENTION, ends, DTYPES[dtype])
+    if not curves:
+        raise InputError("--rows: none of these layers has an attention map")
+    filled = {id: _last_within(form, room) for id, (_, form) in curves.items()}
+    first = min(curves, key=lambda id: filled[id])
+    last = max(curves, key=lambda id: filled[id])
+    title = f"One layer's maps fill {written(room, Unit.BYTES)}: {_name(curves[first][0])}'s beyond {exact(filled[first])} tokens"
+    if last != first:
+        title += f", {_name(curves[last][0])}'s beyond {exact(filled[last])}"
+    chart = LineChart(
+        title,
+        f"{_settings(largest)}, {dtype}",
+        "tokens hw  (above: side of a square grid)",
+        "bytes of the attention maps",
+        tuple(line for line, _ in curves.values()),
+        levels=(Level(written(room, Unit.BYTES), room),),
+        y_unit=Unit.BYTES,
+        sides=True,
+    )
+    inputs = {**largest.inputs, "fit": room, "low": ends[0], "high": ends[1]}
+    return Plot("memory", inputs, chart, _long_table(title, chart.lines, "bytes", "Bytes", Kind.BYTES))
+
+
+def plot_resolution(
+    models: Iterable[str] = ("vit_b_16", "swin_t", "pvt_small", "pvt_v2_b2_li", "resnet50"),
+    *,
+    low: object = 64,
+    high: object = 1280,
+    step: object = 32,
+) -> Plot:
+    """Cost of whole models against the side of a square image, padding included.
+
+    Args:
+        models: ids or aliases of image models.
+        low, high, step: sides in pixels.
+
+    Raises:
+        InputError: an unknown model, one that reads no image, or a size that is not usable.
+    """
+    chosen = _image_models(models)
+    bounds = [
+        whole(f"--{name}", value, high=SIDE) for name, value in (("from", low), ("to", high), ("step", step))
+    ]
+    sides = tuple(range(bounds[0], bounds[1] + 1, bounds[2]))
+    if len(sides) < 2:
+        raise InputError(f"--to {bounds[1]}: must be at least one --step of {bounds[2]} above --from {bounds[0]}")
+    lines = []
+    for model in chosen:
+        macs = tuple(int(model.cost((side, side)).total(Quantity.MACS)) for side in sides)
+        lines.append(Line(model.id, model.id, sides, macs))
+    growth = {line.label: line.y[-1] / line.y[0] for line in lines}
+    most, least = max(growth, key=growth.__getitem__), min(growth, key=growth.__getitem__)
+    title = f"From {sides[0]}² to {sides[-1]}² pixels {most} grows {ratio(growth[most])}-fold"
+    if least != most:
+        title += f", {least} {ratio(growth[least])}-fold"
+    chart = LineChart(
+        title,
+        f"the image has {ratio((sides[-1] / sides[0]) ** 2)} times as many pixels; batch 1, padding counted",
+        "side of a square image, in pixels",
+        "multiply–accumulates",
+        tuple(lines),
+        x_unit=Unit.PLAIN,
+        x_ticks=tuple(side for side in (32, 64, 128, 224, 384, 512, 768, 1024, 1280, 2048) if side in sides),
+    )
+    inputs = {"models": [model.id for model in chosen], "low": sides[0], "high": sides[-1], "step": bounds[2]}
+    return Plot("resolution", inputs, chart, _long_table(title, chart.lines, "macs", "MACs", Kind.COUNT, "side"))
+
+
+def byte_size(option: str, text: str) -> int:
+    """Bytes from a text such as ``24GiB`` or ``80GB``.
+
+    Raises:
+        InputError: it is no size.
+    """
+    number = text.strip()
+    for prefix, power in (("K", 1), ("M", 2), ("G", 3), ("T", 4)):
+        for suffix, base in ((f"{prefix}iB", 1024), (f"{prefix}B", 1000)):
+            if number.lower().endswith(suffix.lower()):
+                return whole(option, number[: -len(suffix)]) * base**power
+    raise InputError(f"{option} {text[:40]!r}: must be a whole number of KiB, MiB, GiB or TiB, such as 24GiB")
+
+
+def _ends(low: object, high: object) -> tuple[int, int]:
+    ends = whole("--from", low, high=SIDE), whole("--to", high, high=SIDE)
+    if ends[0] >= ends[1]:
+        raise InputError(f"--to {ends[1]}: must be larger than --from {ends[0]}")
+    return ends
+
+
+def _largest(ends: tuple[int, int], C: object, M: object, **options: Any) -> Comparison:
+    """The comparison at the largest grid: it reads the options, and knows the closed forms and the crossovers."""
+    return compare(ends[1], ends[1], C, M, **options, check=False)
+
+
+def _settings(comparison: Comparison) -> str:
+    """The settings that the rows depend on."""
+    used = {name for row in comparison.rows for name in LAYERS[row.id].dims} - {
+        "h",
+        "w",
+        "N",
+        "T",
+        "d",
+        "n",
+        "heads",
+    }
+    named = [
+        f"{name} = {comparison.inputs[name]}" for name in ("C", "M", "R", "P", "k", "r", "chunk") if name in used
+    ]
+    if "C" not in used:
+        named.insert(0, f"C = {comparison.inputs['C']}")
+    heads = comparison.inputs["heads"]
+    return ", ".join([*named, f"{heads} head{'s' if heads > 1 else ''}"])
+
+
+def _curves(
+    comparison: Comparison, quantity: Quantity, ends: tuple[int, int], scale: int = 1
+) -> dict[str, tuple[Line, Polynomial]]:
+    """For each row its curve and its form in tokens N. Rows of the same form share one curve."""
+    found: dict[str, tuple[Line, Polynomial]] = {}
+    by_form: dict[Polynomial, str] = {}
+    for row in comparison.rows:
+        form, unit = _in_tokens(row, comparison, quantity)
+        if not form:
+            continue
+        form = form * scale
+        if form in by_form:
+            line, _ = found[by_form[form]]
+            found[by_form[form]] = Line(line.key, f"{line.label}, {row.name}", line.x, line.y), form
+            continue
+        x = _samples(ends[0] ** 2, ends[1] ** 2, unit)
+        if not x:
+            raise InputError(f"--to {ends[1]}: {row.name} has no grid up to there that it tiles exactly")
+        by_form[form] = row.id
+        found[row.id] = Line(row.id, row.name, x, tuple(form.value({"N": tokens}) for tokens in x)), form
+    return found
+
+
+def _in_tokens(row: Row, comparison: Comparison, quantity: Quantity) -> tuple[Polynomial, int]:
+    """A row's total as a polynomial in tokens N, and the number that N has to be a multiple of."""
+    layer = LAYERS[row.id]
+    h, w = symbol("h"), symbol("w")
+    sequence = {"N": h * w, "T": h * w, "d": comparison.inputs["C"], "n": comparison.inputs["C"]}
+    given = {**comparison.inputs, **sequence, "h": h, "w": w}
+    cost = layer.build(**layer.pick(given))
+    total = as_polynomial(cost.total(quantity))
+    if any(total.degree(name) and not _even(total) for name in ("h", "w")):
+        raise InputError(f"--rows: {row.name} does not depend on the number of tokens alone")
+    return total.subs({"h": symbol("N"), "w": 1}), _tokens_of_a_tile(cost)
+
+
+def _even(total: Polynomial) -> bool:
+    """Whether h and w come with the same power in each term."""
+    return all(dict(term).get("h", 0) == dict(term).get("w", 0) for term in total.terms)
+
+
+def _tokens_of_a_tile(cost: Cost) -> int:
+    """How many tokens the smallest grid has that is tiled exactly; the others have a multiple."""
+    sides = lattice(cost)
+    unit = sides.get("h", 1) * sides.get("w", 1)
+    grid = symbol("h") * symbol("w")
+    chunks = [t.tile for node in cost.nodes() for t in node.tilings if is_symbolic(t.size) and t.size == grid]
+    return lcm(unit, *chunks)
+
+
+def _samples(low: int, high: int, unit: int) -> tuple[int, ...]:
+    """Token counts from low to high, evenly spaced on a logarithmic axis and multiples of ``unit``."""
+    wanted = (low * (high / low) ** (step / (SAMPLES - 1)) for step in range(SAMPLES))
+    near = {unit * max(1, round(tokens / unit)) for tokens in wanted} | {
+        unit * -(-low // unit),
+        unit * (high // unit),
+    }
+    return tuple(sorted(tokens for tokens in near if low <= tokens <= high))
+
+
+def _marks(
+    comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomial]]
+) -> tuple[tuple[Mark, ...], tuple[tuple[Any, ...], ...]]:
+    """The crossovers that lie on the sheet, and all of them as rows of a table."""
+    names = {row.id: row.name for row in comparison.rows}
+    marks, rows = [], []
+    for crossover in comparison.crossovers:
+        more, less = (id.partition(":")[0] for id in crossover.between)
+        if more == less:
+            label = f"{names[more]}'s quadratic term > its projections"
+        else:
+            label = f"{names[more]} > {names[less]}"
+        rows.append((label, crossover, crossover.at))
+        on_sheet = all(
+            id in curves and curves[id][0].x[0] <= crossover.at <= curves[id][0].x[-1] for id in (more, less)
+        )
+        if on_sheet:
+            height = _at(curves[more][1], crossover.at)
+            marks.append(Mark(f"{label}: hw > {exact(crossover.at)}", crossover.at, height))
+    return tuple(sorted(marks, key=lambda mark: mark.x)), tuple(rows)
+
+
+def _at(form: Polynomial, tokens: int) -> Fraction:
+    value = form.subs({"N": tokens})
+    return Fraction(value.terms.get((), 0), value.denominator)
+
+
+def _first_crossing(comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomial]]) -> str:
+    """The finding: from where on the first row costs more than the second, and how much more at the largest grid."""
+    tokens = comparison.inputs["h"] * comparison.inputs["w"]
+    grid = f"{comparison.inputs['h']}×{comparison.inputs['w']} tokens"
+    for crossover in comparison.crossovers:
+        if ":" in crossover.between[0] or any(id not in curves for id in crossover.between):
+            continue
+        (more, less) = (curves[id] for id in crossover.between)
+        times = _at(more[1], tokens) / _at(less[1], tokens)
+        return (
+            f"{_name(more[0])} costs more than {_name(less[0])} beyond {exact(crossover.at)} tokens, "
+            f"{ratio(float(times))} times as much at {grid}"
+        )
+    macs = {_name(line): _at(form, tokens) for line, form in curves.values()}
+    most, least = max(macs, key=macs.__getitem__), min(macs, key=macs.__getitem__)
+    if most == least:
+        return f"{most} costs {short(int(macs[most]))} MACs at {grid}"
+    return f"{most} costs {ratio(float(macs[most] / macs[least]))} times as much as {least} at {grid}"
+
+
+def _name(line: Line) -> str:
+    """The first of the layers that share a curve."""
+    return line.label.partition(",")[0]
+
+
+def _last_within(form: Polynomial, room: int) -> int:
+    """The largest number of tokens whose bytes still fit."""
+    fits: Callable[[int], bool] = lambda tokens: _at(form, tokens) <= room  # noqa: E731
+    high = 1
+    while fits(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _long_table(
+    title: str, lines: Iterable[Line], key: str, header: str, kind: Kind, along: str = "tokens"
+) -> Table:
+    """One row a point: the form that spreadsheets and plotting libraries read best."""
+    columns = (
+        Column("series", "Series", Kind.WORD),
+        Column(along, along.capitalize(), Kind.NUMBER),
+        Column(key, header, kind),
+    )
+    rows = tuple((line.label, x, y) for line in lines for x, y in zip(line.x, line.y, strict=True))
+    return Table(title, columns, rows)
+
+
+def _image_models(models: Iterable[str]) -> list[Architecture]:
+    chosen = [ARCHITECTURES[name] for name in dict.fromkeys(models)]
+    if not chosen:
+        raise InputError("MODEL: give at least one; vpcalc models lists them")
+    for model in chosen:
+        if model.family.axes != IMAGE:
+            raise InputError(f"MODEL {model.id!r}: reads a sequence; must be an image model such as swin_t")
+    return chosen

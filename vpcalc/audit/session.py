@@ -1,0 +1,193 @@
+"""An audit from end to end: record the module, run the counters, reconcile each."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .calls import Recording, load
+from .peers import PEERS, Peer, View
+from .process import Limits, Outcome, Status, run
+from .reasons import Reason
+from .reconcile import reconcile
+from .request import Subject
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run. ``grad`` is the mode in which counters run that leave it to the caller."""
+
+    device: str = "auto"
+    grad: bool = True
+    backward: bool = False
+    jobs: int = 2
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One counter. ``macs`` is its figure in multiply-accumulates, None where it has none.
+
+    ``predicted`` is what its rules come to; ``unexplained`` is what its difference has beyond the reasons.
+    """
+
+    peer: Peer
+    version: str
+    status: Status
+    macs: int | None = None
+    exact: int = 0
+    reasons: tuple[Reason, ...] = ()
+    detail: str = ""
+    leaves: tuple[str, ...] = ()
+    grad: bool = True
+    seconds: float = 0.0
+
+    @property
+    def difference(self) -> int | None:
+        """Its figure less the exact one."""
+        return None if self.macs is None else self.macs - self.exact
+
+    @property
+    def explained(self) -> int:
+        """The sum of the reasons."""
+        return sum(reason.macs for reason in self.reasons)
+
+    @property
+    def unexplained(self) -> int | None:
+        """What the reasons do not add up to."""
+        return None if self.difference is None else self.difference - self.explained
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Everything that came back."""
+
+    rows: tuple[Row, ...]
+    exact: Recording
+    facts: Mapping[str, Any]
+
+
+def audit(subject: Subject, peers: Sequence[Peer], settings: Settings, progress: Progress | None = None) -> Session:
+    """Record, count, reconcile.
+
+    Raises:
+        InputError: the target cannot be built or run, or recording it came to nothing.
+    """
+    versions = {peer.name: installed(peer) for peer in peers}
+    there = [peer for peer in peers if versions[peer.name]]
+    tell = progress or (lambda done, all: None)
+    tell(0, len(there) + 1)
+    with tempfile.TemporaryDirectory(prefix="vpcalc-audit-") as folder:
+        request = _request(subject, settings, Path(folder))
+        facts = _recorded(request, there, settings)
+        tell(1, len(there) + 1)
+        views = {key: load(data) for key, data in facts["views"].items()}
+        outcomes: dict[str, Outcome] = {}
+        with ThreadPoolExecutor(max(1, settings.jobs)) as pool:
+            asked = {
+                pool.submit(run, _counting(request, facts, peer, settings), settings.limits): peer for peer in there
+            }
+            for done in as_completed(asked):
+                outcomes[asked[done].name] = done.result()
+                tell(1 + len(outcomes), len(there) + 1)
+    exact = views[_key(View.RUN, settings.grad or settings.backward)]
+    rows = []
+    for peer in peers:
+        if peer.name not in outcomes:
+            rows.append(Row(peer, "", Status.NOT_INSTALLED, detail=f"pip install {peer.distributions[0]}"))
+            continue
+        grad = _mode(peer, settings)
+        row = _row(peer, versions[peer.name], outcomes[peer.name], exact, views.get(_key(peer.view, grad)), grad)
+        rows.append(row)
+    return Session(tuple(rows), exact, facts)
+
+
+def installed(peer: Peer) -> str:
+    """The version of a counter that is installed; empty where it is not."""
+    for name in peer.distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+def chosen(names: Iterable[str] | None) -> tuple[Peer, ...]:
+    """Counters by name, in the table's order; all of them if None."""
+    if names is None:
+        return tuple(PEERS.values())
+    from ..errors import unknown
+
+    wanted = list(names)
+    for name in wanted:
+        if name not in PEERS:
+            raise unknown("--counter", name, PEERS)
+    return tuple(peer for peer in PEERS.values() if peer.name in wanted)
+
+
+def _request(subject: Subject, settings: Settings, folder: Path) -> dict[str, Any]:
+    place = ""
+    if subject.pickled:
+        place = str(folder / "target")
+        Path(place).write_bytes(subject.pickled)
+    return {
+        "target": subject.name,
+        "inputs": subject.inputs,
+        "point": dict(subject.point),
+        "arguments": dict(subject.arguments),
+        "pickle": place,
+        "device": settings.device,
+        "backward": settings.backward,
+    }
+
+
+def _mode(peer: Peer, settings: Settings) -> bool:
+    if peer.grad is not None:
+        return peer.grad
+    return settings.grad or (settings.backward and peer.backward)
+
+
+def _key(view: View, grad: bool) -> str:
+    return f"{view.value} {grad}"
+
+
+def _recorded(request: Mapping[str, Any], peers: Iterable[Peer], settings: Settings) -> Mapping[str, Any]:
+    views = [(View.RUN.value, settings.grad or settings.backward)]
+    views += [(peer.view.value, _mode(peer, settings)) for peer in peers]
+    told = {**request, "task": "record", "views": list(dict.fromkeys(views))}
+    outcome = run(told, settings.limits)
+    if outcome.status is Status.OK:
+        return outcome.result
+    if outcome.status is Status.UNUSABLE:
+        raise InputError(outcome.detail)
+    raise InputError(f"TARGET {request['target']!r}: {outcome.status.value} while it was recorded: {outcome.detail}")
+
+
+def _counting(
+    request: Mapping[str, Any], facts: Mapping[str, Any], peer: Peer, settings: Settings
+) -> dict[str, Any]:
+    found = {"regime": facts["regime"], "device": facts["device"]}
+    return {**request, **found, "task": "count", "peer": peer.name, "grad": _mode(peer, settings)}
+
+
+def _row(peer: Peer, version: str, outcome: Outcome, exact: Recording, seen: Recording | None, grad: bool) -> Row:
+    leaves = tuple(outcome.result.get("leaves", ()))
+    row = Row(peer, version, outcome.status, None, exact.macs, (), outcome.detail, leaves, grad, outcome.seconds)
+    if outcome.status is not Status.OK:
+        return row
+    figure, rest = divmod(outcome.result["figure"], peer.per_mac)
+    detail = f"its figure is no multiple of {peer.per_mac}: {rest} left" if rest else ""
+    reasons: tuple[Reason, ...] = ()
+    if seen is None:
+        detail = detail or "what it looks at could not be recorded"
+    else:
+        reasons = reconcile(peer.price(seen), seen, exact)
+    return Row(peer, version, Status.OK, figure, exact.macs, reasons, detail, leaves, grad, outcome.seconds)

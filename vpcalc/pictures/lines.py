@@ -1,0 +1,113 @@
+"""Curves on a log–log sheet, each named at its end, with the points where they cross."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import Any
+
+from .data import LineChart, Unit
+from .placing import Placing, spread
+from .style import DASHES, INK, LAYERS, QUIET, TYPE, colour_of_layer, written
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def height(chart: LineChart, width: float) -> float:
+    """Inches that the picture is high."""
+    return min(0.66 * width, 4.6) + (0.5 if width < 5 else 0)
+
+
+def draw(figure: Any, chart: LineChart) -> Any:
+    """Draw the chart on an empty figure; return its subtitle."""
+    axes = figure.add_subplot()
+    places = [place for place, line in enumerate(chart.lines) if line.key not in LAYERS]
+    for place, line in enumerate(chart.lines):
+        spare = places.index(place) if place in places else 0
+        axes.plot(
+            line.x,
+            line.y,
+            color=colour_of_layer(line.key, spare),
+            linestyle=DASHES[place % len(DASHES)],
+            label=line.label,
+        )
+    _axes(axes, chart)
+    for level in chart.levels:
+        axes.axhline(level.y, color=QUIET, linewidth=0.8, linestyle=(0, (4, 2)))
+        axes.annotate(
+            level.label,
+            (0, level.y),
+            (2, 2),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            color=QUIET,
+            fontsize=TYPE - 1,
+        )
+    subtitle = axes.set_title(chart.subtitle, fontsize=TYPE - 0.5, weight="normal", color=QUIET)
+    _name_ends(axes, chart)
+    _mark(axes, chart)
+    return subtitle
+
+
+def _axes(axes: Any, chart: LineChart) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    axes.set_xscale("log", base=2 if chart.x_ticks else 10)
+    axes.set_yscale("log", base=1024 if chart.y_unit is Unit.BYTES else 10)
+    axes.set_xlim(min(line.x[0] for line in chart.lines), max(line.x[-1] for line in chart.lines))
+    axes.set_xlabel(chart.x_label)
+    axes.set_ylabel(chart.y_label)
+    axes.grid(True)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: written(x, chart.x_unit)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: written(y, chart.y_unit)))
+    if chart.x_ticks:
+        axes.xaxis.set_major_locator(FixedLocator(chart.x_ticks))
+    axes.xaxis.set_minor_locator(NullLocator() if chart.x_ticks else LogLocator(subs=range(2, 10)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    if not chart.sides:
+        return
+    # The same tokens as the side of a square grid. Powers of two are the sides that people ask for.
+    low, high = axes.get_xlim()
+    sides = [2**power for power in range(17) if low <= 4**power <= high]
+    above = axes.secondary_xaxis("top")
+    above.xaxis.set_major_locator(FixedLocator([side * side for side in sides]))
+    above.xaxis.set_minor_locator(NullLocator())
+    above.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{isqrt(round(x))}²"))
+    above.tick_params(labelsize=TYPE - 1, length=2)
+    above.spines["top"].set_visible(False)
+
+
+def _name_ends(axes: Any, chart: LineChart) -> None:
+    """Each curve's name at its right end, moved apart where ends are close."""
+    axes.figure.draw_without_rendering()
+    ends = [(line.x[-1], line.y[-1]) for line in chart.lines]
+    pixels = axes.transData.transform(ends)
+    dots = axes.figure.dpi / 72
+    apart = spread([float(y) for _, y in pixels], 1.3 * TYPE * dots)
+    for line, drawn, end, (_, y), goal in zip(chart.lines, axes.lines, ends, pixels, apart, strict=False):
+        axes.annotate(
+            line.label,
+            end,
+            (5, (goal - y) / dots),
+            textcoords="offset points",
+            va="center",
+            color=drawn.get_color(),
+            weight="bold",
+            annotation_clip=False,
+        )
+
+
+def _mark(axes: Any, chart: LineChart) -> None:
+    """A ring and a letter where curves cross; what the letters mean stands where no curve goes."""
+    if not chart.marks:
+        return
+    spots = [(float(mark.x), float(mark.y)) for mark in chart.marks]
+    axes.plot(*zip(*spots, strict=True), "o", ms=4, mfc="white", mec=INK, mew=0.9, zorder=5, label="_crossings")
+    placing = Placing(axes, spots, 2, [(line.x, line.y) for line in chart.lines])
+    for letter, spot in zip(_LETTERS, spots, strict=False):
+        placing.label(spot, letter, always=True, fontsize=TYPE - 0.5, style="italic", weight="bold")
+    text = "\n".join(f"{letter}  {mark.label}" for letter, mark in zip(_LETTERS, chart.marks, strict=False))
+    # Costs grow: no curve comes near the upper left corner.
+    axes.text(
+        0.02, 0.97, text, transform=axes.transAxes, va="top", fontsize=TYPE - 1, linespacing=1.4, color=INK, zorder=1
+    )

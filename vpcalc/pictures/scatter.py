@@ -1,0 +1,60 @@
+"""Models between their parameters and their cost, with a ring for each published point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .data import Point, ScatterChart, Unit
+from .placing import Placing
+from .style import CYCLE, INK, MARKERS, QUIET, TYPE, written
+
+
+def height(chart: ScatterChart, width: float) -> float:
+    """Inches that the picture is high."""
+    return min(0.72 * width, 5.0) + 0.5
+
+
+def draw(figure: Any, chart: ScatterChart) -> Any:
+    """Draw the chart on an empty figure; return its subtitle."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes = figure.add_subplot()
+    groups: dict[str, list[Point]] = {}
+    for point in chart.points:
+        groups.setdefault(point.group, []).append(point)
+    for place, (group, points) in enumerate(groups.items()):
+        axes.plot(
+            [point.x for point in points],
+            [point.y for point in points],
+            MARKERS[place % len(MARKERS)],
+            color=CYCLE[place % len(CYCLE)],
+            ms=5.5 if MARKERS[place % len(MARKERS)] in "*Xx" else 4.5,
+            mec="white",
+            mew=0.3,
+            label=group,
+            zorder=3,
+        )
+    printed = [(x, y) for point in chart.points for x, y, _ in point.published]
+    if printed:
+        axes.plot(*zip(*printed, strict=True), "o", ms=8, mfc="none", mec=INK, mew=0.8, label="as published", zorder=4)
+        for point in chart.points:
+            for x, y, _ in point.published:
+                axes.plot([point.x, x], [point.y, y], color=INK, linewidth=0.7, label="_apart", zorder=2)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.margins(0.06)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: written(value, Unit.COUNT)))
+        axis.set_minor_locator(LogLocator(subs=range(2, 10)))
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(chart.x_label)
+    axes.set_ylabel(chart.y_label)
+    subtitle = axes.set_title(chart.subtitle, fontsize=TYPE - 0.5, weight="normal", color=QUIET)
+    axes.grid(True)
+    columns = max(3, round(figure.get_figwidth() / 1.1))
+    figure.legend(loc="outside lower center", ncols=columns, handletextpad=0.2, columnspacing=1.0)
+    placing = Placing(axes, [*((point.x, point.y) for point in chart.points), *printed], 3.5)
+    # What is published first: those are the names that readers look for.
+    for point in sorted(chart.points, key=lambda point: not point.published):
+        placing.label((point.x, point.y), point.label, fontsize=TYPE - 2.5, color=INK)
+    return subtitle

@@ -1,0 +1,174 @@
+"""Charts in characters: curves and points through uniplot, bars by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from math import log
+from textwrap import wrap
+from typing import Any
+
+from ..errors import InputError
+from ..report import numbers
+from .data import Bar, BarChart, BlockChart, Chart, LineChart, ScatterChart
+
+_COLOURS = {"red": 31, "blue": 34, "green": 32, "cyan": 36, "magenta": 35, "yellow": 33}
+_LAYERS = {"msa": "red", "wmsa": "blue", "sra": "green", "linear_sra": "cyan", "retention": "magenta"}
+_OPERATORS = {"linear": ("█", "blue"), "matmul": ("▒", "red"), "conv": ("▓", "green")}
+_OTHERS = ("░", "yellow")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SIGNS = "+xo*~.#%@&=:"
+_ROWS = 18
+
+
+def text(chart: Chart, width: int = 80, colour: bool = False) -> str:
+    """The chart in at most ``width`` columns.
+
+    Raises:
+        InputError: curves or points are asked for, and uniplot is not installed.
+    """
+    if isinstance(chart, LineChart):
+        body = _curves(chart, width, colour)
+    elif isinstance(chart, ScatterChart):
+        body = _points(chart, width, colour)
+    elif isinstance(chart, BarChart):
+        body = _bars(chart.bars, width, colour, chart.shares)
+    else:
+        body = _bars(map(_as_bar, [chart] * len(chart.blocks), range(len(chart.blocks))), width, colour)
+    return "\n".join([*wrap(chart.title, width), *wrap(_subtitle(chart), width), *body])
+
+
+def _subtitle(chart: Chart) -> str:
+    return "bars: MACs to scale" if isinstance(chart, BlockChart) else chart.subtitle
+
+
+def _curves(chart: LineChart, width: int, colour: bool) -> list[str]:
+    ends = (min(line.x[0] for line in chart.lines), max(line.x[-1] for line in chart.lines))
+    levels = [(ends, (level.y, level.y)) for level in chart.levels]
+    spare = [name for name in _COLOURS if name not in _LAYERS.values()] + list(_COLOURS)
+    colours = [_LAYERS.get(line.key, spare[place % len(spare)]) for place, line in enumerate(chart.lines)]
+    drawn, cell = _plot(
+        [*(line.x for line in chart.lines), *(x for x, _ in levels)],
+        [*(line.y for line in chart.lines), *(y for _, y in levels)],
+        [*(line.label for line in chart.lines), *(level.label for level in chart.levels)],
+        [*colours, *("yellow" for _ in levels)] if colour else None,
+        width,
+        lines=True,
+    )
+    for letter, mark in zip(_LETTERS, chart.marks, strict=False):
+        _write(drawn, *cell(float(mark.x), float(mark.y)), letter, colour)
+    names = [f"{letter}  {mark.label}" for letter, mark in zip(_LETTERS, chart.marks, strict=False)]
+    return [f"{chart.y_label} over {chart.x_label.partition('  ')[0]}", *drawn, *names]
+
+
+def _points(chart: ScatterChart, width: int, colour: bool) -> list[str]:
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for point in chart.points:
+        groups.setdefault(point.group, []).append((point.x, point.y))
+    colours = [list(_COLOURS)[place % len(_COLOURS)] for place in range(len(groups))]
+    drawn, _ = _plot(
+        [[x for x, _ in points] for points in groups.values()],
+        [[y for _, y in points] for points in groups.values()],
+        list(groups),
+        colours if colour else None,
+        width,
+        lines=False,
+    )
+    return [f"{chart.y_label} over {chart.x_label}", *drawn]
+
+
+def _plot(
+    xs: Any, ys: Any, names: list[str], colours: list[str] | None, width: int, *, lines: bool
+) -> tuple[list[str], Any]:
+    """uniplot's drawing as lines of text, and where in it a point lies: row, column."""
+    try:
+        import uniplot
+    except ImportError:
+        raise InputError(
+            "--terminal: needs uniplot, which is not installed: pip install 'vpcalc[plot]', or pip install uniplot"
+        ) from None
+    left, right = min(x for series in xs for x in series), max(x for series in xs for x in series)
+    low, high = min(y for series in ys for y in series), max(y for series in ys for y in series)
+    low, high = low / (high / low) ** 0.04, high * (high / low) ** 0.04
+    # With colours the finest dots; without them a sign of its own for each series.
+    style = "braille" if colours and lines else "ascii"
+    page = uniplot.plot_to_string(
+        [[float(y) for y in series] for series in ys],
+        [[float(x) for x in series] for series in xs],
+        lines=lines,
+        x_as_log=True,
+        y_as_log=True,
+        x_min=left / 1.05,
+        x_max=right * 1.05,
+        y_min=low,
+        y_max=high,
+        legend_labels=names,
+        color=colours or False,
+        character_set=style,
+        force_ascii_characters=list(_SIGNS),
+        width=width,
+        height=_ROWS,
+        line_length_hard_cap=width,
+    )
+    drawn = page.split("\n")
+    inside = len(_ESCAPES.sub("", drawn[0]).strip()) - 2
+
+    def cell(x: float, y: float) -> tuple[int, int]:
+        across = log(x * 1.05 / left) / log(right * 1.05**2 / left)
+        up = log(y / low) / log(high / low)
+        return 1 + int((1 - up) * _ROWS), 1 + int(across * inside)
+
+    return drawn, cell
+
+
+_ESCAPES = re.compile(r"\x1b\[[\d;]*m")
+_CELL = re.compile(r"(?:\x1b\[[\d;]*m)?.(?:\x1b\[0m)?")
+
+
+def _write(drawn: list[str], row: int, column: int, letter: str, colour: bool) -> None:
+    """Put a letter over a character of the drawing; beside the letter before it where there is one."""
+    cells = _CELL.findall(drawn[row])
+    while _ESCAPES.sub("", cells[column]).isalpha():
+        column += 1
+    cells[column] = f"\x1b[1m{letter}\x1b[0m" if colour else letter
+    drawn[row] = "".join(cells)
+
+
+def _as_bar(chart: BlockChart, place: int) -> Bar:
+    """A stage as a bar, named with its shape."""
+    block = chart.blocks[place]
+    names = max(len(each.name) for each in chart.blocks)
+    grid = "×".join(map(str, block.resolution))
+    depth = f" ×{block.depth}" if block.depth else ""
+    return Bar(f"{block.name:<{names}}  {grid}, {block.channels} ch.{depth}", block.cost.parts)
+
+
+def _bars(bars: Iterable[Bar], width: int, colour: bool, shares: bool = False) -> list[str]:
+    """One line a bar, its operators one beside the other, and what the signs stand for."""
+    bars = tuple(bars)
+    label = max(len(bar.label) for bar in bars)
+    amounts = [f"{numbers.short(bar.total)}  {bar.note}".rstrip() for bar in bars]
+    room = max(8, width - label - max(map(len, amounts)) - 3)
+    longest = max(bar.total for bar in bars) or 1
+    found = []
+    for bar, amount in zip(bars, amounts, strict=True):
+        whole = (bar.total or 1) if shares else longest
+        drawn, until, done = "", 0, 0
+        for kind, size in bar.parts:
+            # Each part ends where the sum so far ends, so that rounding never adds up.
+            done += size
+            end = round(room * done / whole)
+            drawn += _paint(_OPERATORS.get(kind, _OTHERS), end - until, colour)
+            until = end
+        found.append(f"{bar.label:<{label}} {drawn} {amount}")
+    kinds = dict.fromkeys(kind for bar in bars for kind, size in bar.parts if size)
+    known = [f"{_paint(_OPERATORS[kind], 2, colour)} {kind}" for kind in kinds if kind in _OPERATORS]
+    others = [kind.replace("_", " ") for kind in kinds if kind not in _OPERATORS]
+    if others:
+        known.append(f"{_paint(_OTHERS, 2, colour)} {', '.join(others)}")
+    return [*found, "   ".join(known)]
+
+
+def _paint(look: tuple[str, str], length: int, colour: bool) -> str:
+    sign, name = look
+    return f"\x1b[{_COLOURS[name]}m{sign * length}\x1b[0m" if colour and length else sign * length

@@ -1,0 +1,427 @@
+"""Sinusoidal positions: shifts, bounds, uniqueness, every length, distance; and adding against concatenating."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import cos, floor, pi
+from typing import Any
+
+from ..algebra.parser import parse
+from ..algebra.polynomial import as_polynomial
+from ..cost import Quantity
+from ..report import Column, Kind, Table
+from ..report.plots_theory import Chart, Series
+from ..symbolic import layer_on_symbols
+from .evidence import Evidence, close, exact, identity, letters, relative_error
+from .registry import Demonstration, Method, Step, statement
+
+PAPER = "Vaswani et al. 2017"
+
+BASE = 10_000
+"""Of the wavelengths: 2π to 2π · 10000^{(d − 2)/d}."""
+
+
+def frequencies(d: int) -> list[float]:
+    """ω_i = 10000^{−2i/d} for i = 0 … d/2 − 1."""
+    return [BASE ** (-2 * i / d) for i in range(d // 2)]
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """The reference module makes its angles in torch's default type."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def encoding(n: int, d: int) -> Any:
+    """The reference module's table of n positions, in float64."""
+    import torch
+
+    from ..reference.transformer import sinusoids
+
+    with in_float64():
+        return sinusoids(n, d, torch.device("cpu"))
+
+
+Pair = tuple[Any, Any]
+
+
+def rotated(at_pos: Pair, at_k: Pair) -> Pair:
+    """PE(pos + k) from PE(pos) and PE(k), pair by pair: (sine, cosine)."""
+    return at_pos[0] * at_k[1] + at_pos[1] * at_k[0], at_pos[1] * at_k[1] - at_pos[0] * at_k[0]
+
+
+# -- shifts -----------------------------------------------------------------------------------------
+
+
+@statement(
+    "sinusoid_shift",
+    "A shift is a rotation",
+    "PE(pos+k, 2i) = PE(pos, 2i) PE(k, 2i+1) + PE(pos, 2i+1) PE(k, 2i) and PE(pos+k, 2i+1) = PE(pos, 2i+1) PE(k, "
+    "2i+1) − "
+    "PE(pos, 2i) PE(k, 2i): linear in PE(pos), the same for every pos",
+    f"{PAPER}, §3.5: 'for any fixed offset k, PE_{{pos+k}} can be represented as a linear function of PE_pos'",
+)
+def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstration:
+    """The addition theorems for symbolic pos, k, i and d; the reference module's table."""
+    import sympy
+
+    pos, k, i = sympy.symbols("pos k i", integer=True, nonnegative=True)
+    d = sympy.Symbol("d", integer=True, positive=True)
+    omega = sympy.Integer(BASE) ** (-2 * i / d)
+
+    def pair(position: Any) -> Pair:
+        return sympy.sin(position * omega), sympy.cos(position * omega)
+
+    ours, true = shift(pair(pos), pair(k)), pair(pos + k)
+    differences = [sympy.expand_trig(sympy.expand(left)) - right for left, right in zip(true, ours, strict=True)]
+    table = encoding(600, 64)
+    lag = 37
+    even, odd = table[:, 0::2], table[:, 1::2]
+    moved = shift((even[:-lag], odd[:-lag]), (even[lag], odd[lag]))
+    error = max(relative_error(moved[0], even[lag:]), relative_error(moved[1], odd[lag:]))
+    return Demonstration(
+        (
+            Step(
+                "The encoding, with ω_i = 10000^{−2i/d}.",
+                "PE(pos, 2i) = sin(ω_i pos), PE(pos, 2i+1) = cos(ω_i pos)",
+                r"PE_{(pos, 2i)} = \sin(\omega_i\, pos), \quad PE_{(pos, 2i+1)} = \cos(\omega_i\, pos), \quad "
+                r"\omega_i = 10000^{-2i/d}",
+            ),
+            Step(
+                "Addition theorem of the sine.",
+                "sin(ω(pos + k)) = sin(ω pos) cos(ω k) + cos(ω pos) sin(ω k)",
+                r"\sin(\omega(pos + k)) = \sin(\omega\,pos)\cos(\omega k) + \cos(\omega\,pos)\sin(\omega k)",
+            ),
+            Step(
+                "Addition theorem of the cosine.",
+                "cos(ω(pos + k)) = cos(ω pos) cos(ω k) − sin(ω pos) sin(ω k)",
+                r"\cos(\omega(pos + k)) = \cos(\omega\,pos)\cos(\omega k) - \sin(\omega\,pos)\sin(\omega k)",
+            ),
+            Step(
+                "Together: each pair of channels is turned by ω_i k, whatever pos.",
+                "(PE(pos+k, 2i); PE(pos+k, 2i+1)) = (cos ω_i k, sin ω_i k; −sin ω_i k, cos ω_i k) (PE(pos, 2i); "
+                "PE(pos, 2i+1))",
+                r"\begin{pmatrix} PE_{(pos+k, 2i)} \\ PE_{(pos+k, 2i+1)} \end{pmatrix} = \begin{pmatrix} "
+                r"\cos\omega_i k & "
+                r"\sin\omega_i k \\ -\sin\omega_i k & \cos\omega_i k \end{pmatrix} "
+                r"\begin{pmatrix} PE_{(pos, 2i)} \\ PE_{(pos, 2i+1)} \end{pmatrix}",
+            ),
+        ),
+        (
+            identity("for symbolic pos, k, i and d", differences),
+            close("reference table of 600 positions of 64 channels, k = 37, float64", error, 1e-12, 563 * 64),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+# -- bounds and uniqueness --------------------------------------------------------------------------
+
+
+@statement(
+    "sinusoid_bounded",
+    "Bounded, and of one length",
+    "Every entry is in [−1, 1], and ‖PE(pos)‖² = d/2 for every pos",
+    f"{PAPER}, §3.5",
+)
+def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstration:
+    """sin² + cos² = 1, summed over symbolically many pairs; the reference table."""
+    import sympy
+
+    a = sympy.Symbol("a", real=True)
+    i = sympy.Symbol("i", integer=True)
+    d = sympy.Symbol("d", integer=True, positive=True)
+    pair = sympy.simplify(sympy.sin(a) ** 2 + sympy.cos(a) ** 2)
+    total = sympy.summation(pair, (i, 0, d / 2 - 1))
+    table = encoding(3000, 48)
+    error = float((table.square().sum(1) - float(square(48))).abs().max()) / 24
+    return Demonstration(
+        (
+            Step("Sine and cosine.", "−1 ≤ sin, cos ≤ 1", r"-1 \le \sin, \cos \le 1"),
+            Step(
+                "Each pair of channels adds one.",
+                "Σ_{i<d/2} (sin²(ω_i pos) + cos²(ω_i pos)) = d/2",
+                r"\sum_{i<d/2} \bigl(\sin^2(\omega_i\,pos) + \cos^2(\omega_i\,pos)\bigr) = \frac{d}{2}",
+            ),
+        ),
+        (
+            identity(
+                "sin² ≤ 1 and cos² ≤ 1: what is missing is a square",
+                [1 - sympy.sin(a) ** 2 - sympy.cos(a) ** 2, 1 - sympy.cos(a) ** 2 - sympy.sin(a) ** 2],
+            ),
+            identity("‖PE(pos)‖² for symbolic d", [total - square(d)]),
+            exact("reference table of 3,000 positions is within [−1, 1]", [bool((table.abs() <= 1).all())]),
+            close("its rows have ‖PE‖² = d/2, float64", error, 1e-12, 3000),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+def unique_length(d: int) -> int:
+    """Positions 0 … N − 1 that the slowest pair alone tells apart: its angle makes less than one turn."""
+    return floor(2 * pi * BASE ** ((d - 2) / d)) + 1
+
+
+@statement(
+    "sinusoid_unique",
+    "Unique positions",
+    "No two positions share an encoding, at any length: k = 2πm has no whole k ≠ 0. The slowest pair alone tells "
+    "⌊2π·10000^{(d−2)/d}⌋ + 1 positions apart",
+    f"{PAPER}, §3.5",
+)
+def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstration:
+    """π is irrational; the distance in closed form; the smallest distance by search, up to the derived length."""
+    import sympy
+    import torch
+
+    a, b = sympy.symbols("a b", real=True)
+    chord = (sympy.sin(a) - sympy.sin(b)) ** 2 + (sympy.cos(a) - sympy.cos(b)) ** 2
+    half = 4 * sympy.sin((a - b) / 2) ** 2
+    rows, positive, one_turn = [], [], []
+    for d in (2, 4, 8, 16, 64, 512):
+        n = length(d)
+        slowest = frequencies(d)[-1]
+        one_turn += [slowest * (n - 1) < 2 * pi, slowest * n >= 2 * pi]
+        lags = torch.arange(1, n, dtype=torch.float64)
+        squares = torch.zeros_like(lags)
+        for omega in frequencies(d):
+            squares += 4 * (omega * lags / 2).sin().square()
+        least = int(squares.argmin())
+        positive.append(float(squares[least]) > 1e-6)
+        rows.append((d, n, f"{float(squares[least]) ** 0.5:.4f}", least + 1))
+    table = encoding(600, 16)
+    direct = (table[0] - table).square().sum(1)
+    ours = sum(
+        4 * (omega * torch.arange(600, dtype=torch.float64) / 2).sin().square() for omega in frequencies(16)
+    )
+    columns = (
+        Column("d", "d", Kind.NUMBER),
+        Column("length", "positions of the slowest pair", Kind.NUMBER),
+        Column("distance", "smallest distance of two of them"),
+        Column("lag", "at k", Kind.NUMBER),
+    )
+    return Demonstration(
+        (
+            Step(
+                "The distance of two positions.",
+                "‖PE(p + k) − PE(p)‖² = Σ_i 4 sin²(ω_i k/2)",
+                r"\lVert PE_{p+k} - PE_p \rVert^2 = \sum_i 4 \sin^2(\omega_i k / 2)",
+            ),
+            Step(
+                "It is zero only if every term is, the first with ω_0 = 1: then k is a multiple of 2π, and π "
+                "would be "
+                "rational.",
+                "sin(k/2) = 0 ⟺ k = 2πm",
+                r"\sin(k/2) = 0 \iff k = 2\pi m",
+            ),
+            Step(
+                "In floating point not zero is not enough. The slowest pair, ω = 10000^{−(d−2)/d}, keeps "
+                "positions apart "
+                "until it has made a turn.",
+                "ω(N − 1) < 2π ⟺ N ≤ ⌊2π·10000^{(d−2)/d}⌋ + 1",
+                r"\omega (N - 1) < 2\pi \iff N \le \lfloor 2\pi \cdot 10000^{(d-2)/d} \rfloor + 1",
+            ),
+        ),
+        (
+            identity("(sin a − sin b)² + (cos a − cos b)² = 4 sin²((a − b)/2)", [sympy.simplify(chord - half)]),
+            Evidence(
+                "π is irrational, so k/2π is whole for no whole k ≠ 0",
+                Method.SYMBOLIC,
+                sympy.pi.is_irrational is True,
+            ),
+            exact("at that length the slowest pair has not made a turn, one further it has", one_turn),
+            exact("up to it all distances exceed 10⁻³ (d = 2 … 512, every lag)", positive),
+            close("closed form against the reference table, float64", relative_error(ours, direct), 1e-12, 600),
+        ),
+        Method.SYMBOLIC,
+        tables=(Table("How far apart positions are", columns, tuple(rows)),),
+    )
+
+
+# -- every length -----------------------------------------------------------------------------------
+
+
+@statement(
+    "sinusoid_every_length",
+    "Defined for every length",
+    "The encoding of n positions begins with that of any fewer and has no parameters; a learned table has N·d, "
+    "and nothing "
+    "beyond N",
+    f"{PAPER}, §3.5: 'it may allow the model to extrapolate to sequence lengths longer than the ones encountered'",
+)
+def sinusoid_every_length(learned: str = "NC", sinusoidal: str = "0") -> Demonstration:
+    """Parameters from our closed forms; prefixes bit by bit; what a learned table does with one token more."""
+    import torch
+
+    from ..reference.embedding import PositionEmbedding
+
+    long = encoding(5000, 32)
+    prefixes = [bool((encoding(n, 32) == long[:n]).all()) for n in (1, 2, 17, 512, 4999)]
+    table = PositionEmbedding(16, 32)
+    try:
+        table(torch.zeros(1, 17, 32))
+        beyond = False
+    except RuntimeError:
+        beyond = True
+    forms = [
+        as_polynomial(layer_on_symbols("position_embedding").total(Quantity.PARAMS)) == parse(learned),
+        as_polynomial(layer_on_symbols("positional_encoding").total(Quantity.PARAMS)) == parse(sinusoidal),
+        sum(p.numel() for p in table.parameters()) == parse(learned).value({"N": 16, "C": 32}),
+    ]
+    return Demonstration(
+        (
+            Step(
+                "The formula holds for every pos.",
+                "PE(pos, 2i) = sin(ω_i pos)",
+                r"PE_{(pos, 2i)} = \sin(\omega_i\,pos)",
+            ),
+            Step("A learned table is N vectors.", "N·d parameters", r"N \cdot d \text{ parameters}"),
+        ),
+        (
+            exact("the table of 5,000 begins with those of 1, 2, 17, 512 and 4,999, bit by bit", prefixes),
+            exact("parameters: N·d learned, none sinusoidal, from the closed forms and on the module", forms),
+            exact("a learned table of 16 refuses 17 tokens", [beyond]),
+        ),
+        Method.EXACT,
+    )
+
+
+@statement(
+    "sinusoid_distance",
+    "A dot product that depends on distance alone",
+    "PE(p)·PE(q) = Σ_{i<d/2} cos(ω_i (p − q)), and tends to (d/2)(Ci(k) − Ci(k/10000))/ln 10000 at k = |p − q| "
+    "for many "
+    "channels",
+    f"{PAPER}, §3.5",
+)
+def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration:
+    """The addition theorem; the reference table; the integral of the limit."""
+    import sympy
+    import torch
+
+    cosine = sympy.cos if term is None else term
+    a, b = sympy.symbols("a b", real=True)
+    product = sympy.sin(a) * sympy.sin(b) + sympy.cos(a) * sympy.cos(b)
+    k, u = sympy.symbols("k u", positive=True)
+    rate = sympy.log(BASE)
+    antiderivative = -sympy.Ci(k * sympy.exp(-rate * u)) / rate
+    integrand = sympy.cos(k * sympy.exp(-rate * u))
+
+    table = encoding(400, 64)
+    gram = table @ table.T
+    lags = torch.arange(400, dtype=torch.float64)
+    lag = (lags[:, None] - lags[None, :]).abs()
+    ours = sum((omega * lag).cos() for omega in frequencies(64))
+    series, worst = [], 0.0
+    for d in (32, 128, 512):
+        shown = [sum(cos(omega * x) for omega in frequencies(d)) / (d / 2) for x in range(101)]
+        series.append(Series(f"d = {d}", tuple(map(float, range(101))), tuple(shown)))
+    limit = [
+        float((antiderivative.subs({u: 1, k: x}) - antiderivative.subs({u: 0, k: x})).evalf())
+        for x in (1, 5, 20, 60)
+    ]
+    for x, value in zip((1, 5, 20, 60), limit, strict=True):
+        worst = max(worst, abs(value - sum(cos(omega * x) for omega in frequencies(4096)) / 2048))
+    return Demonstration(
+        (
+            Step(
+                "Pair by pair, the addition theorem.",
+                "sin(ω p) sin(ω q) + cos(ω p) cos(ω q) = cos(ω(p − q))",
+                r"\sin(\omega p)\sin(\omega q) + \cos(\omega p)\cos(\omega q) = \cos(\omega(p - q))",
+            ),
+            Step(
+                "Summed: no p or q but their difference, and no sign of it.",
+                "PE(p)·PE(q) = Σ_{i<d/2} cos(10000^{−2i/d} (p − q))",
+                r"PE_p \cdot PE_q = \sum_{i<d/2} \cos\bigl(10000^{-2i/d}(p - q)\bigr)",
+            ),
+            Step(
+                "For many channels the sum is an integral, with Ci the cosine integral.",
+                "(d/2) ∫_0^1 cos(k·10000^{−u}) du = (d/2) (Ci(k) − Ci(k/10000))/ln 10000",
+                r"\frac{d}{2} \int_0^1 \cos(k \cdot 10000^{-u})\, du = \frac{d}{2} \cdot "
+                r"\frac{\operatorname{Ci}(k) - \operatorname{Ci}(k/10000)}{\ln 10000}",
+            ),
+        ),
+        (
+            identity("sin a sin b + cos a cos b = cos(a − b)", [sympy.expand_trig(cosine(a - b)) - product]),
+            identity(
+                "the integral, by differentiation", [sympy.simplify(sympy.diff(antiderivative, u) - integrand)]
+            ),
+            close(
+                "every pair of 400 positions of 64 channels, float64", relative_error(ours, gram), 1e-12, 400 * 400
+            ),
+            close("4,096 channels against the limit, per pair of channels", worst, 1e-3, len(limit)),
+        ),
+        Method.SYMBOLIC,
+        figure=Chart("PE(p)·PE(q) over d/2", "p − q", "Σ cos(ω_i (p − q))/(d/2)", tuple(series)),
+    )
+
+
+# -- adding -----------------------------------------------------------------------------------------
+
+
+@statement(
+    "add_or_concatenate",
+    "Adding instead of concatenating",
+    "[W^I W^P][x; p] = W^I x + W^P p: to concatenate positions and project is to project both and add",
+    f"{PAPER}, §3.5, 'the positional encodings have the same dimension as the embeddings, so that the two can be "
+    f"summed'",
+)
+def add_or_concatenate(
+    added: Callable[[Any, Any, Any, Any], Any] = lambda W_I, W_P, x, p: W_I @ x + W_P @ p,
+) -> Demonstration:
+    """As blocks of symbolic size, entry by entry, and with linear modules."""
+    import numpy
+    import sympy
+    import torch
+
+    n, d, m = sympy.symbols("n d m", integer=True, positive=True)
+    W_I, W_P = sympy.MatrixSymbol("W_I", n, d), sympy.MatrixSymbol("W_P", n, m)
+    x, p = sympy.MatrixSymbol("x", d, 1), sympy.MatrixSymbol("p", m, 1)
+    whole = sympy.block_collapse(sympy.BlockMatrix([[W_I, W_P]]) * sympy.BlockMatrix([[x], [p]]))
+    blocks = sympy.Matrix(whole.blocks)[0, 0] if isinstance(whole, sympy.BlockMatrix) else whole
+    entries = []
+    for width in (1, 2, 3):
+        A, P, v, w = letters("A", 2, width), letters("P", 2, 2), letters("x", width), letters("p", 2)
+        joined = numpy.concatenate([A, P], axis=1) @ numpy.concatenate([v, w])
+        entries += list(joined - added(A, P, v, w))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        both = torch.nn.Linear(12 + 5, 8, bias=False).double()
+        tokens, places = torch.randn(12, 30, dtype=torch.float64), torch.randn(5, 30, dtype=torch.float64)
+        together = both(torch.cat([tokens, places]).T).T
+        apart = added(both.weight[:, :12], both.weight[:, 12:], tokens, places)
+    return Demonstration(
+        (
+            Step(
+                "A row times a column, in two blocks.",
+                "[W^I W^P][x; p] = W^I x + W^P p",
+                r"\begin{pmatrix} W^I & W^P \end{pmatrix} \begin{pmatrix} x \\ p \end{pmatrix} = W^I x + W^P p",
+            ),
+            Step(
+                "So a one-hot position that is concatenated before a linear layer is a learned vector that is "
+                "added after "
+                "it: column pos of W^P.",
+                "p = e_pos: W^P p = column pos of W^P",
+                r"p = e_{pos}: \; W^P p = W^P_{:, pos}",
+            ),
+            Step(
+                "Added to the tokens before it, positions share its weights.",
+                "W(x + e) = Wx + We = [W W][x; e]",
+                r"W(x + e) = Wx + We = \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} x \\ e \end{pmatrix}",
+            ),
+        ),
+        (
+            identity("for blocks of any size", [0 if blocks == W_I * x + W_P * p else 1]),
+            identity("entry by entry, widths 1, 2 and 3", entries),
+            close("linear modules of 12 + 5 channels, float64", relative_error(apart, together), 1e-13, 30),
+        ),
+        Method.SYMBOLIC,
+    )
