@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 import sympy
 from hypothesis import given
-from hypothesis import strategies as st
 
 import vpcalc
 from vpcalc.algebra import Polynomial, symbols
@@ -127,7 +126,7 @@ FACTORED = {
     a * (2 * M - 1) * (2 * M - 1): "a(2M − 1)²",
     h * w * C**2 / R**2 + h * w * C: "hwC(C + R²)/R²",
     h - w * C: "−(wC − h)",
-    (h - w) * (h + w): "(h − w)(h + w)",
+    (h - w) * (h + w): "(h + w)(h − w)",
     C + 1: "C + 1",
     (C + 1) / 2: "(C + 1)/2",
     4 * C: "4C",
@@ -156,9 +155,9 @@ def test_leading(polynomial: Polynomial) -> None:
 
 def test_the_sum_above_a_line_needs_no_brackets() -> None:
     half = Product(constant(1) / 2, ((h + C, 1),))
-    assert PRINTERS["latex"](half) == r"\frac{h + C}{2}"
-    assert PRINTERS["typst"](half) == "(h + C) / (2)"
-    assert PRINTERS["python"](half) == "(h + C)//2"
+    assert PRINTERS["latex"](half) == r"\frac{C + h}{2}"
+    assert PRINTERS["typst"](half) == "(C + h) / (2)"
+    assert PRINTERS["python"](half) == "(C + h)//2"
     minus = Product(-constant(1) / 2, ((h + C, 1),))
     assert eval(PRINTERS["python"](minus), {"h": 3, "C": 5}) == -4
     assert ElementTree.fromstring(PRINTERS["mathml"](minus)).tag.endswith("math")

@@ -14,23 +14,36 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .answers.audit import audit as audit
     from .answers.check_formula import check_formula as check_formula
     from .answers.compare import compare as compare
+    from .answers.conventions import conventions as conventions
     from .answers.derive import derive as derive
+    from .answers.draw import draw as draw
     from .answers.embed import embed as embed
     from .answers.figure import figure as figure
     from .answers.formula import formula as formula
     from .answers.macros import macros as macros
     from .answers.model import model as model
     from .answers.models import models as models
+    from .answers.plot import plot_crossover as plot_crossover
+    from .answers.plot import plot_memory as plot_memory
+    from .answers.plot import plot_resolution as plot_resolution
+    from .answers.plot_models import plot_models as plot_models
+    from .answers.plot_models import plot_operators as plot_operators
+    from .answers.plot_models import plot_stages as plot_stages
     from .answers.prove import prove as prove
     from .answers.prove import recheck as recheck
     from .answers.reproduce import reproduce as reproduce
+    from .answers.rnn import rnn as rnn
+    from .answers.theory import theory as theory
     from .errors import InputError as InputError
 
 _HOME = {
+    "audit": "answers.audit",
     "check_formula": "answers.check_formula",
     "compare": "answers.compare",
+    "conventions": "answers.conventions",
     "derive": "answers.derive",
     "embed": "answers.embed",
     "figure": "answers.figure",
@@ -41,24 +54,44 @@ _HOME = {
     "prove": "answers.prove",
     "recheck": "answers.prove",
     "reproduce": "answers.reproduce",
+    "rnn": "answers.rnn",
+    "theory": "answers.theory",
+    "draw": "answers.draw",
+    "plot_crossover": "answers.plot",
+    "plot_memory": "answers.plot",
+    "plot_resolution": "answers.plot",
+    "plot_models": "answers.plot_models",
+    "plot_operators": "answers.plot_models",
+    "plot_stages": "answers.plot_models",
     "InputError": "errors",
 }
 
 __all__ = [
     "InputError",
     "__version__",
+    "audit",
     "check_formula",
     "compare",
+    "conventions",
     "derive",
+    "draw",
     "embed",
     "figure",
     "formula",
     "macros",
     "model",
     "models",
+    "plot_crossover",
+    "plot_memory",
+    "plot_models",
+    "plot_operators",
+    "plot_resolution",
+    "plot_stages",
     "prove",
     "recheck",
     "reproduce",
+    "rnn",
+    "theory",
 ]
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from .dims import Dim
 
@@ -79,8 +79,7 @@ _MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tiling:
+class Tiling(NamedTuple):
     """``size`` is cut into tiles of side ``tile``; what does not fit is padded or dropped."""
 
     tile: Dim
@@ -89,8 +88,7 @@ class Tiling:
     drops: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """What a table says about a stage beside its cost."""
 
     resolution: tuple[Dim, ...]

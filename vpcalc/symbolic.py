@@ -102,6 +102,12 @@ def closed_form(cost: Cost, quantity: Quantity, factor: int | None = None) -> Fo
     return Form(as_polynomial(cost.total(quantity)), condition(cost, factor))
 
 
+def window_of(config: Mapping[str, Any]) -> int | None:
+    """The window side among an architecture's settings, which its lattice shows apart (32·7)."""
+    window = config.get("M")
+    return window if isinstance(window, int) else None
+
+
 def lattice(cost: Cost) -> dict[str, int]:
     """For each symbol the number that it has to be a multiple of, where that is a number."""
     steps: dict[str, int] = {}

@@ -7,13 +7,12 @@ before the grid, the grid before the widths, as the papers write ``2M²hwC``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """One letter of the alphabet. ``latex`` and ``typst`` are how the letter is set there."""
 
     name: str

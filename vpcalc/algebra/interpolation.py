@@ -34,7 +34,9 @@ def interpolate(grid: Grid, values: Sequence[int]) -> Polynomial:
         ValueError: the number of values is not that of the points, or a node occurs twice.
     """
     if len(values) != prod(len(nodes) for nodes in grid.values()):
-        raise ValueError(f"{len(values)} values do not fill a grid of {[len(nodes) for nodes in grid.values()]} nodes")
+        raise ValueError(
+            f"{len(values)} values do not fill a grid of {[len(nodes) for nodes in grid.values()]} nodes"
+        )
     rows: dict[Monomial, list[Fraction]] = {(): [Fraction(value) for value in values]}
     for name, nodes in grid.items():
         expanded: dict[Monomial, list[Fraction]] = {}

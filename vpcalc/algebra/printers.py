@@ -8,9 +8,10 @@ printer only spells it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import gcd
+from typing import NamedTuple
 
 from .. import symbols
 from .polynomial import Monomial, Polynomial
@@ -33,8 +34,7 @@ Names = Mapping[str, str]
 """Symbols that are written otherwise, by their own name; ``hw`` and ``HW`` stand for a whole grid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
+class Factor(NamedTuple):
     """A power of one symbol, of a grid such as hw, or of a sum in brackets."""
 
     names: tuple[str, ...]
@@ -42,8 +42,7 @@ class Factor:
     inside: Polynomial | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """sign * number * factors / (divisor * under)."""
 
     negative: bool
@@ -63,16 +62,16 @@ def layout(expression: Expression, names: Names | None = None) -> list[Term]:
     if isinstance(expression, Product):
         (front,) = layout(expression.single, names)
         behind = tuple(Factor((), power, bracket) for bracket, power in expression.brackets)
-        return [replace(front, factors=front.factors + behind)]
+        return [front._replace(factors=front.factors + behind)]
     return [_renamed(term, names) if names else term for term in _terms(expression)]
 
 
 def _renamed(term: Term, names: Names) -> Term:
     over, under = (
-        tuple(replace(factor, names=_new_names(factor.names, names)) for factor in factors)
+        tuple(factor._replace(names=_new_names(factor.names, names)) for factor in factors)
         for factors in (term.factors, term.under)
     )
-    return replace(term, factors=over, under=under)
+    return term._replace(factors=over, under=under)
 
 
 def _new_names(old: tuple[str, ...], names: Names) -> tuple[str, ...]:
@@ -311,11 +310,16 @@ def _mathml_product(number: int, factors: tuple[Factor, ...], names: Names | Non
     for factor in factors:
         base = "".join(_mathml_name(name) for name in factor.names)
         if factor.inside:
-            base = f"<mrow><mo>(</mo>{_mathml_sum(factor.inside, names)}<mo>)</mo></mrow>"
+            base = _mathml_brackets(_mathml_sum(factor.inside, names))
         elif len(factor.names) > 1 and factor.power != 1:
-            base = f"<mrow><mo>(</mo>{base}<mo>)</mo></mrow>"
+            base = _mathml_brackets(base)
         cells.append(base if factor.power == 1 else f"<msup>{base}<mn>{factor.power}</mn></msup>")
     return f"<mrow>{''.join(cells)}</mrow>"
+
+
+def _mathml_brackets(inside: str) -> str:
+    """Brackets that do not stretch: a browser sets those that do apart."""
+    return f'<mrow><mo stretchy="false">(</mo>{inside}<mo stretchy="false">)</mo></mrow>'
 
 
 def _mathml_name(name: str) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..algebra.polynomial import Polynomial
-from ..checks.derivation import Found, NotFound, Residual, find_form
-from ..checks.targets import Target, find_target
+from ..checks.derivation import find_form
+from ..checks.probing import spell_point
+from ..checks.search import Found, NotFound, Residual
+from ..checks.targets import find_target
 from ..errors import InputError
 from ..inputs import whole
 from ..report import Column, Kind, Table
@@ -29,7 +31,6 @@ class Derivation(Result):
         found: the verified polynomials and how they were verified, or why there are none.
         regime: how one description covers all sizes: one model, or one rebuilt for each size.
         tied: symbols that equal another one in this regime (squares only).
-        limits: the largest values that the model says it takes.
         backward: whether the gradients are counted too.
         depth: how deep :meth:`modules` goes.
         seconds: how long it took.
@@ -40,7 +41,6 @@ class Derivation(Result):
     found: Found | NotFound
     regime: str
     tied: Mapping[str, str]
-    limits: Mapping[str, int]
     backward: bool
     depth: int
     seconds: float
@@ -76,7 +76,7 @@ class Derivation(Result):
         phrases += [
             f"{name} ≥ {first}" for name, first in self.found.start.items() if first > self.found.lattice[name]
         ]
-        phrases += [f"{name} ≤ {most}" for name, most in self.limits.items()]
+        phrases += [f"{name} ≤ {most}" for name, most in self.found.limits.items()]
         phrases += [f"{name} = {other}" for name, other in self.tied.items()]
         return "; ".join(phrases)
 
@@ -119,7 +119,7 @@ class Derivation(Result):
             return {
                 **fields,
                 "from": dict(found.start),
-                "limits": dict(self.limits),
+                "limits": dict(found.limits),
                 "params": found.params and Form(found.params).to_dict(),
                 **({"backward_macs": Form(found.backward).to_dict()} if self.backward else {}),
                 "points": found.points,
@@ -146,12 +146,14 @@ class Derivation(Result):
 
     def _notes(self, found: Found) -> tuple[str, ...]:
         farthest = max(found.held_out, key=lambda point: sum(point.values()), default={})
-        where = ", ".join(f"{name} = {value}" for name, value in farthest.items())
+        where = spell_point(farthest)
         notes = [
             f"holds for {self.condition}" if self.condition else "holds for every size that was tried",
             f"{self.regime}; {found.points} counts fix it, {len(found.held_out)} others agree, up to {where}",
             f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",
         ]
+        if idle := sorted(set(found.lattice) - found.macs.symbols):
+            notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")
         if self.backward:
             notes.append(f"of this backward: {found.backward}")
         if found.real.agrees is None:
@@ -172,7 +174,7 @@ class Derivation(Result):
             Column("counted", "Counted", Kind.NUMBER),
             Column("difference", "Difference"),
         )
-        rows = tuple((_spell(r.point), str(r.expected), r.counted, _difference(r)) for r in found.residuals)
+        rows = tuple((spell_point(r.point), str(r.expected), r.counted, _difference(r)) for r in found.residuals)
         notes = [self.regime]
         if found.unknown:
             notes.append(f"operators without a price: {', '.join(found.unknown)}")
@@ -212,10 +214,10 @@ def derive(
     """Find the multiply-accumulates of a module in closed form.
 
     Args:
-        target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``, ``torchvision:NAME``,
-            ``transformers:MODEL_TYPE``, a module, or a function that returns one.
-        input: the shape of its input, letters being symbols: ``1,3,H,W``; ``1,N:long`` for integers; several inputs
-            apart by ``;``, by keyword where needed. A registry id has an input of its own.
+        target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``,
+            ``torchvision:NAME``, ``transformers:MODEL_TYPE``, a module, or a function that returns one.
+        input: the shape of its input, letters being symbols: ``1,3,H,W``; ``1,N:long`` for integers; several
+            inputs apart by ``;``, by keyword where needed. A registry id has an input of its own.
         args: arguments of the factory; a value that is a letter is a symbol (``{"dim": "C", "num_heads": 3}``).
         backward: add the gradients of the sum of the outputs.
         strict: an operator without a price is an error.
@@ -239,15 +241,10 @@ def derive(
         found=found,
         regime=regime.text,
         tied=resolved.tied(regime),
-        limits=_limits(resolved),
         backward=backward,
         depth=levels,
         seconds=time.perf_counter() - begin,
     )
-
-
-def _limits(target: Target) -> dict[str, int]:
-    return {v.name: v.limit for v in target.variables if v.limit is not None}
 
 
 def _forms_table(
@@ -259,7 +256,3 @@ def _forms_table(
 
 def _difference(residual: Residual) -> str:
     return str(residual.counted - residual.expected)
-
-
-def _spell(point: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in point.items())

@@ -46,4 +46,5 @@ def draw(
         "one square a block, bars the MACs"
     )
     inputs = {"model": found.architecture.id, "input": found.shape}
-    return Plot("draw", inputs, BlockChart(title, subtitle, tuple(blocks)), found.tables()[0])
+    chart = BlockChart(title, subtitle, tuple(blocks))
+    return Plot("stages", inputs, chart, found.tables()[0], command="draw")

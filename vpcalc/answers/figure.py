@@ -70,6 +70,9 @@ class Figure(Result):
     def __str__(self) -> str:
         return self.write()
 
+    def __repr__(self) -> str:
+        return self.write()
+
 
 def figure(
     name: str,

@@ -15,7 +15,7 @@ from ..cost import Cost, Op, Quantity
 from ..errors import unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols
+from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
 
@@ -178,6 +178,9 @@ class Formula(Result):
     def __str__(self) -> str:
         return self.form.text
 
+    def __repr__(self) -> str:
+        return self.passage()
+
 
 def formula(
     name: str,
@@ -221,12 +224,6 @@ def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> 
     window = window_of(config)
     form = closed_form(cost, counted, window)
     return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window)
-
-
-def window_of(config: Mapping[str, Any]) -> int | None:
-    """The window side among an architecture's settings, which its lattice shows apart (32·7)."""
-    window = config.get("M")
-    return window if isinstance(window, int) else None
 
 
 def _walk(cost: Cost, path: str, times: Any) -> list[tuple[str, Op, Any]]:

@@ -13,8 +13,7 @@ from ..errors import InputError
 from ..inputs import whole
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
-from ..symbolic import Form, closed_form, deviations, model_on_symbols
-from .formula import window_of
+from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
 from .result import Result
 from .verdicts import report_dict, verdict
 

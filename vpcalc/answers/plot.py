@@ -18,17 +18,17 @@ from ..dims import is_symbolic
 from ..errors import InputError
 from ..inputs import whole
 from ..layers import LAYERS
-from ..pictures import Chart, Level, Line, LineChart, Mark, draw, format_of
+from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
 from ..pictures.style import written
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio, short
-from ..symbolic import SYMBOL_OF, lattice
+from ..symbolic import lattice
 from .compare import DTYPES, SIDE, Comparison, Row, compare
 from .result import Result
 
 SAMPLES = 48
-"""Points of a curve, evenly spaced on the logarithmic axis, before they are moved to where the closed form is exact."""
+"""Points of a curve, evenly spaced on a logarithmic axis before they are moved to where its form is exact."""
 
 FROM, TO = 4, 512
 """Sides of the smallest and the largest grid: 512 × 512 is every pixel of a small photograph a token."""
@@ -43,12 +43,13 @@ class Plot(Result):
     chart: Chart
     data: Table
     more: tuple[Table, ...] = ()
+    command: str = "plot"
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
         from ..report.table import records
 
-        found: dict[str, Any] = {"command": "plot", "kind": self.kind, "inputs": dict(self.inputs)}
+        found: dict[str, Any] = {"command": self.command, "kind": self.kind, "inputs": dict(self.inputs)}
         found |= {"title": self.chart.title, "subtitle": self.chart.subtitle}
         for name, table in zip(("data", *_MORE), (self.data, *self.more), strict=False):
             found[name] = [{key: _plain(value) for key, value in row.items()} for row in records(table)]
@@ -58,12 +59,11 @@ class Plot(Result):
         """The numbers of the chart."""
         return (self.data, *self.more)
 
-    def draw(self, format: str = "svg", *, width: float | None = None, title: bool = True) -> bytes:
+    def draw(self, format: str = "svg", *, width: float = WIDTH, title: bool = True) -> bytes:
         """The picture as the contents of an ``svg``, ``pdf`` or ``png``; ``width`` in inches."""
-        options = {} if width is None else {"width": width}
-        return draw(self.chart, format, title=title, **options)
+        return draw(self.chart, format, width=width, title=title)
 
-    def save(self, path: str | Path, *, width: float | None = None, title: bool = True) -> None:
+    def save(self, path: str | Path, *, width: float = WIDTH, title: bool = True) -> None:
         """Write the picture; the name's suffix says of which kind.
 
         Raises:
@@ -81,12 +81,13 @@ class Plot(Result):
 
         return text(self.chart, width, colour)
 
-    def _repr_svg_(self) -> str | None:
+    def _repr_html_(self) -> str:
         """The picture in a notebook; its numbers where matplotlib is not installed."""
         try:
-            return self.draw("svg").decode()
+            picture = self.draw("svg").decode()
         except InputError:
-            return None
+            return Result._repr_html_(self)
+        return picture[picture.index("<svg") :]
 
 
 _MORE = ("crossovers",)
@@ -167,7 +168,8 @@ def plot_memory(
     """Bytes of each kind's attention maps against the number of tokens, and where they fill a device.
 
     Args:
-        C, M, R, P, heads, chunk, rows, low, high: as for :func:`plot_crossover`; ``rows`` without a map are left out.
+        C, M, R, P, heads, chunk, low, high: as for :func:`plot_crossover`.
+        rows: ids of the layers; those that have no map are left out.
         dtype: element type of the maps.
         fit: the device's memory, such as ``24GiB`` or ``80GB``.
 
@@ -183,7 +185,8 @@ def plot_memory(
     filled = {id: _last_within(form, room) for id, (_, form) in curves.items()}
     first = min(curves, key=lambda id: filled[id])
     last = max(curves, key=lambda id: filled[id])
-    title = f"One layer's maps fill {written(room, Unit.BYTES)}: {_name(curves[first][0])}'s beyond {exact(filled[first])} tokens"
+    device = written(room, Unit.BYTES)
+    title = f"One layer's maps fill {device}: {_name(curves[first][0])}'s beyond {exact(filled[first])} tokens"
     if last != first:
         title += f", {_name(curves[last][0])}'s beyond {exact(filled[last])}"
     chart = LineChart(
@@ -192,7 +195,7 @@ def plot_memory(
         "tokens hw  (above: side of a square grid)",
         "bytes of the attention maps",
         tuple(line for line, _ in curves.values()),
-        levels=(Level(written(room, Unit.BYTES), room),),
+        levels=(Level(device, room),),
         y_unit=Unit.BYTES,
         sides=True,
     )
@@ -255,7 +258,7 @@ def byte_size(option: str, text: str) -> int:
     for prefix, power in (("K", 1), ("M", 2), ("G", 3), ("T", 4)):
         for suffix, base in ((f"{prefix}iB", 1024), (f"{prefix}B", 1000)):
             if number.lower().endswith(suffix.lower()):
-                return whole(option, number[: -len(suffix)]) * base**power
+                return whole(option, number[: -len(suffix)]) * int(base**power)
     raise InputError(f"{option} {text[:40]!r}: must be a whole number of KiB, MiB, GiB or TiB, such as 24GiB")
 
 
@@ -379,7 +382,7 @@ def _at(form: Polynomial, tokens: int) -> Fraction:
 
 
 def _first_crossing(comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomial]]) -> str:
-    """The finding: from where on the first row costs more than the second, and how much more at the largest grid."""
+    """The finding: where the first rows that cross do so, and how far apart they are at the largest grid."""
     tokens = comparison.inputs["h"] * comparison.inputs["w"]
     grid = f"{comparison.inputs['h']}×{comparison.inputs['w']} tokens"
     for crossover in comparison.crossovers:

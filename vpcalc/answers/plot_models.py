@@ -91,7 +91,9 @@ def plot_operators(
         raise InputError("MODEL: give at least one; vpcalc models lists them")
     sizes = {size_of(each) for each in found}
     bars = tuple(
-        Bar(each.architecture.id, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {size_of(each)}")
+        Bar(
+            each.architecture.id, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {size_of(each)}"
+        )
         for each in found
     )
     title = _widest_spread(bars, UNITS[counted].strip())
@@ -119,7 +121,8 @@ def plot_models(families: Iterable[str] | None = None) -> Plot:
     wanted = known if families is None else set(families)
     for family in sorted(wanted - known):
         raise unknown("--family", family, known)
-    points, rows = [], []
+    points: list[Point] = []
+    rows: list[tuple[Any, ...]] = []
     printed = agreeing = 0
     for each in every:
         if each.family.name not in wanted:
@@ -140,7 +143,9 @@ def plot_models(families: Iterable[str] | None = None) -> Plot:
     title = _extent(points)
     if printed:
         title += f"; {agreeing} of {printed} published points agree to the last digit printed"
-    chart = ScatterChart(title, "each model at its native input, batch 1", "parameters", "multiply–accumulates", tuple(points))
+    chart = ScatterChart(
+        title, "each model at its native input, batch 1", "parameters", "multiply–accumulates", tuple(points)
+    )
     columns = (
         Column("model", "Model", Kind.WORD),
         Column("family", "Family", Kind.WORD, wide=True),
@@ -244,5 +249,3 @@ def _parts_table(title: str, key: str, bars: tuple[Bar, ...], quantity: Quantity
         (bar.label, kind, size, size / bar.total if bar.total else 0.0) for bar in bars for kind, size in bar.parts
     )
     return Table(title, columns, rows)
-
-

@@ -27,6 +27,15 @@ class Result(ABC):
         """Whether every check held. The command exits with 1 where it is false."""
         return True
 
+    def __init_subclass__(cls) -> None:
+        if "__repr__" not in cls.__dict__:
+            setattr(cls, "__repr__", Result.__repr__)  # noqa: B010  a dataclass's own would spell the whole cost tree
+
+    def __repr__(self) -> str:
+        from ..report.terminal import plain
+
+        return plain(self.tables())
+
     def __rich__(self) -> Any:
         from ..report.terminal import View
 
@@ -41,6 +50,11 @@ class Result(ABC):
         from ..report.markup import markdown
 
         return "\n\n".join(map(markdown, self.tables()))
+
+    def _repr_latex_(self) -> str:
+        from ..report.markup import latex
+
+        return "\n\n".join(map(latex, self.tables()))
 
     def to_pandas(self) -> Any:
         """The first table as a pandas DataFrame with exact values (needs pandas)."""

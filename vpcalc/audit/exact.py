@@ -137,14 +137,10 @@ def _einsum(call: Call) -> Term | None:
     return terms.number(prod(size.values()))
 
 
-def _stack(gates: int) -> Callable[[Call], Term]:
+def _stack(call: Call) -> Term:
     """Recurrent layers: every weight matrix once for every step and sequence."""
-
-    def form(call: Call) -> Term:
-        given, weights = call.args[0], next(a for a in call.args[2:] if isinstance(a, list))
-        return terms.sides(T=prod(given[:-1]), p=sum(prod(w) for w in weights if w is not None and len(w) == 2))
-
-    return form
+    given, weights = call.args[0], next(a for a in call.args[2:] if isinstance(a, list))
+    return terms.sides(T=prod(given[:-1]), p=sum(prod(w) for w in weights if w is not None and len(w) == 2))
 
 
 NODES: dict[str, Callable[[Call], Term | None]] = {
@@ -157,14 +153,20 @@ NODES: dict[str, Callable[[Call], Term | None]] = {
     "aten::mv": _matmul,
     "aten::dot": lambda c: terms.sides(N=c.args[0][0]),
     "aten::einsum": _einsum,
+    "aten::addmv": lambda c: terms.linear(1, c.args[1][1], c.args[1][0]),
+    "aten::addbmm": lambda c: terms.batched(*c.args[1], c.args[2][2]),
+    "aten::inner": lambda c: terms.linear(prod(c.out), c.args[0][-1], 1),
+    "aten::tensordot": lambda c: terms.linear(prod(c.out), prod(c.args[0][axis] for axis in c.args[2]), 1),
+    "aten::bilinear": lambda c: terms.sides(N=prod(c.args[0][:-1]), p=prod(c.args[2])),
     "aten::_convolution": lambda c: conv(c.args[0], c.args[1], c.out, bool(c.args[6])),
+    "aten::_convolution_mode": lambda c: conv(c.args[0], c.args[1], c.out, False),
     "aten::scaled_dot_product_attention": lambda c: sdpa(*c.args[:3]),
     "aten::_native_multi_head_attention": lambda c: multi_head(*c.args[:3]),
     "aten::_transformer_encoder_layer_fwd": lambda c: encoder_layer(c.args[0], [c.args[i] for i in (3, 5, 14, 16)]),
-    "aten::lstm": _stack(4),
-    "aten::gru": _stack(3),
-    "aten::rnn_tanh": _stack(1),
-    "aten::rnn_relu": _stack(1),
+    "aten::lstm": _stack,
+    "aten::gru": _stack,
+    "aten::rnn_tanh": _stack,
+    "aten::rnn_relu": _stack,
 }
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from .calls import Call, Height, Recording
 from .exact import node
-from .record import batch_of, submodules
+from .peers.peer import Hooks
+from .record import batch_of, hooked, submodules
 
 
-def record(module: nn.Module, args: tuple[Any, ...], *, grad: bool) -> Recording:
+def record(module: nn.Module, args: tuple[Any, ...], *, grad: bool, hooks: Hooks = Hooks.NONE) -> Recording:
     """Trace the module once and keep every node of ATen."""
     with ExitStack() as stack:
         stack.enter_context(torch.set_grad_enabled(grad))
+        stack.enter_context(hooked(module, hooks))
         stack.enter_context(scopes(module))
         graph, _ = torch.jit._get_trace_graph(module, args)
     calls = []
@@ -59,23 +62,19 @@ def _value(value: Any) -> Any:
 @contextmanager
 def scopes(module: nn.Module) -> Iterator[None]:
     """Within it, a traced node carries the path of its module."""
+    paths = {id(child): path for path, child in module.named_modules()}
 
-    def enter(path: str) -> Any:
-        def hook(child: nn.Module, args: Any) -> None:
-            state = torch._C._get_tracing_state()
-            if state:
-                state.push_scope(path)
-
-        return hook
+    def enter(child: nn.Module, args: Any) -> None:
+        state = torch._C._get_tracing_state()
+        if state:
+            state.push_scope(paths.get(id(child), ""))
 
     def leave(child: nn.Module, args: Any, output: Any) -> None:
         state = torch._C._get_tracing_state()
         if state:
             state.pop_scope()
 
-    hooks = []
-    for path, child in module.named_modules():
-        hooks += [child.register_forward_pre_hook(enter(path)), child.register_forward_hook(leave)]
+    hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
         yield
     finally:

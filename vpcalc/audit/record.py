@@ -19,6 +19,7 @@ from ..counters.formulas import PRICES
 from ..counters.policy import qualified_name
 from .calls import Call, Height, Recording, Submodule
 from .peers.names import PATCHED
+from .peers.peer import Hooks
 
 SETTINGS = (
     "in_channels out_channels kernel_size groups in_features out_features input_size hidden_size num_layers bidirectional"
@@ -28,12 +29,19 @@ SETTINGS = (
 
 
 def record(
-    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, grad: bool, backward: bool
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    grad: bool,
+    backward: bool = False,
+    hooks: Hooks = Hooks.NONE,
 ) -> tuple[Recording, DispatchCounts]:
     """Run the module once and keep every call; also the plain count of the same run."""
     recorder = Recorder(module)
     with ExitStack() as stack:
         stack.enter_context(torch.set_grad_enabled(grad or backward))
+        stack.enter_context(hooked(module, hooks))
         stack.enter_context(recorder.following())
         stack.enter_context(recorder)
         result = module(*args, **kwargs)
@@ -41,6 +49,26 @@ def record(
             outputs = [tensor for tensor in tensors_of(result) if tensor.requires_grad]
             torch.autograd.backward(outputs, [torch.ones_like(tensor) for tensor in outputs])
     return recorder.recording(batch_of(args, kwargs)), recorder.counts()
+
+
+@contextmanager
+def hooked(module: nn.Module, hooks: Hooks) -> Iterator[None]:
+    """Within it, modules carry hooks that do nothing: torch takes other ways where there are any."""
+    which: dict[Hooks, Iterable[nn.Module]] = {
+        Hooks.NONE: (),
+        Hooks.CHILDREN: module.children(),
+        Hooks.ALL: module.modules(),
+    }
+    handles = [child.register_forward_hook(_ignore) for child in which[hooks]]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _ignore(module: nn.Module, args: Any, output: Any) -> None:
+    return None
 
 
 def batch_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
@@ -81,7 +109,7 @@ class Recorder(DispatchCounter):
         with ExitStack() as stack:
             stack.enter_context(self.watch())
             hooks = [
-                register_module_forward_pre_hook(self._enter, ),
+                register_module_forward_pre_hook(self._enter),
                 register_module_forward_hook(self._leave, always_call=True),
             ]
             for hook in hooks:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from .calls import Recording, load
-from .peers import PEERS, Peer, View
+from .peers import PEERS, Hooks, Peer, View
 from .process import Limits, Outcome, Status, run
 from .reasons import Reason
 from .reconcile import reconcile
@@ -98,15 +98,14 @@ def audit(subject: Subject, peers: Sequence[Peer], settings: Settings, progress:
             for done in as_completed(asked):
                 outcomes[asked[done].name] = done.result()
                 tell(1 + len(outcomes), len(there) + 1)
-    exact = views[_key(View.RUN, settings.grad or settings.backward)]
+    exact = views[key(_reference(settings))]
     rows = []
     for peer in peers:
         if peer.name not in outcomes:
             rows.append(Row(peer, "", Status.NOT_INSTALLED, detail=f"pip install {peer.distributions[0]}"))
             continue
-        grad = _mode(peer, settings)
-        row = _row(peer, versions[peer.name], outcomes[peer.name], exact, views.get(_key(peer.view, grad)), grad)
-        rows.append(row)
+        seen = views.get(key(_view(peer, settings)))
+        rows.append(_row(peer, versions[peer.name], outcomes[peer.name], exact, seen, _mode(peer, settings)))
     return Session(tuple(rows), exact, facts)
 
 
@@ -155,14 +154,25 @@ def _mode(peer: Peer, settings: Settings) -> bool:
     return settings.grad or (settings.backward and peer.backward)
 
 
-def _key(view: View, grad: bool) -> str:
-    return f"{view.value} {grad}"
+def _view(peer: Peer, settings: Settings) -> list[Any]:
+    """What has to be recorded for a counter: its view, autograd's mode, and the hooks that matter only without it."""
+    grad = _mode(peer, settings)
+    return [peer.view.value, grad, (Hooks.NONE if grad else peer.hooks).value]
+
+
+def _reference(settings: Settings) -> list[Any]:
+    """The recording whose total is the exact count."""
+    return [View.RUN.value, settings.grad or settings.backward, Hooks.NONE.value]
+
+
+def key(view: list[Any]) -> str:
+    """The name of a recording."""
+    return " ".join(map(str, view))
 
 
 def _recorded(request: Mapping[str, Any], peers: Iterable[Peer], settings: Settings) -> Mapping[str, Any]:
-    views = [(View.RUN.value, settings.grad or settings.backward)]
-    views += [(peer.view.value, _mode(peer, settings)) for peer in peers]
-    told = {**request, "task": "record", "views": list(dict.fromkeys(views))}
+    views = [_reference(settings), *(_view(peer, settings) for peer in peers)]
+    told = {**request, "task": "record", "views": list({key(view): view for view in views}.values())}
     outcome = run(told, settings.limits)
     if outcome.status is Status.OK:
         return outcome.result

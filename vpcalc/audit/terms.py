@@ -55,10 +55,17 @@ def number(macs: int) -> Term:
 
 
 def elements(shape: Sequence[int]) -> Term:
-    """How many elements a tensor has: its last side times all others, ``NC``; ``hwC`` for images."""
+    """How many elements a tensor has: ``NC`` for rows of a width, otherwise ``x``."""
+    if len(shape) in (2, 3):
+        return sides(N=prod(shape[:-1]), C=shape[-1])
+    return sides(x=prod(shape))
+
+
+def grid(shape: Sequence[int]) -> Term:
+    """How many elements an image has, (batch, C, h, w): ``hwC``."""
     if len(shape) == 4:
         return sides(B=shape[0], C=shape[1], h=shape[2], w=shape[3])
-    return sides(N=prod(shape[:-1]), C=shape[-1]) if shape else number(1)
+    return elements(shape)
 
 
 def sides(**named: int) -> Term:

@@ -79,6 +79,8 @@ def recorded(request: Mapping[str, Any]) -> Result:
     from . import graph, record
     from .build import build, by_position
     from .calls import dump
+    from .peers import Hooks, View
+    from .session import key
 
     torch.set_num_threads(request["threads"])
     built = build(request)
@@ -86,23 +88,28 @@ def recorded(request: Mapping[str, Any]) -> Result:
     views: Result = {}
     problems: dict[str, str] = {}
     counts = None
-    for view, grad in request["views"]:
+    for view in request["views"]:
+        kind, grad, hooks = view
         fresh = build(again)
-        key = f"{view} {grad}"
         with _on(fresh.device):
-            if view == "run":
-                found, counted = record.record(
-                    fresh.module, fresh.args, fresh.kwargs, grad=grad, backward=request["backward"] and grad
+            if kind == View.RUN.value:
+                found, count = record.record(
+                    fresh.module,
+                    fresh.args,
+                    fresh.kwargs,
+                    grad=grad,
+                    backward=request["backward"] and grad,
+                    hooks=Hooks(hooks),
                 )
-                counts = counts or counted
+                counts = counts or count
             else:
                 try:
                     with tracing(fresh.device):
-                        found = graph.record(*by_position(fresh), grad=grad)
+                        found = graph.record(*by_position(fresh), grad=grad, hooks=Hooks(hooks))
                 except Exception as error:
-                    problems[key] = one_line(error)
+                    problems[key(view)] = one_line(error)
                     continue
-        views[key] = dump(found)
+        views[key(view)] = dump(found)
     assert counts is not None
     return {
         "views": views,

@@ -55,7 +55,7 @@ class InputShape:
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """The places of height and width, where this is an image: channels first, or last if those are a number."""
+        """The places of height and width of an image: channels first, or last if those are a number."""
         if len(self.dims) < 4 or self.dtype in ("long", "int", "bool"):
             return ()
         last = len(self.dims) - 1

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Arguments = Mapping[str, object]
 
-_SIZE_NAMES = ("image_size", "img_size")
+_SIZE_NAMES = ("image_size", "img_size", "input_size")
 _LIMIT_NAMES = ("max_position_embeddings", "n_positions", "max_source_positions")
 
 
@@ -59,19 +59,20 @@ class Target:
     def tied(self, regime: Regime) -> dict[str, str]:
         """Symbols that a square regime replaces, by the one that replaces them."""
         sides = [v.name for v in self.variables if v.kind is Kind.IMAGE] if regime.square else []
-        return {side: sides[0] for side in sides[1:]}
+        return dict.fromkeys(sides[1:], sides[0]) if sides else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Factory:
     """A function that returns a module, with what is known of its arguments.
 
-    ``size`` is the argument for the image's size, ``dynamic`` one that makes positions follow it, ``dtype`` the
-    element type of its main input, ``keywords`` the names of its inputs.
+    ``sizes`` are arguments that may set the image's size, ``dynamic`` one that makes positions follow it,
+    ``dtype`` the element type of its main input, ``keywords`` the names of its inputs, ``limit`` the longest
+    sequence.
     """
 
     make: Callable[..., Any]
-    size: str = ""
+    sizes: tuple[str, ...] = ()
     dynamic: str = ""
     dtype: str = "float32"
     keywords: tuple[str, ...] = ()
@@ -136,7 +137,9 @@ def _regimes(
         return Regime(text, make, kwargs, square)
 
     by_argument = any(v.kind is Kind.ARGUMENT for v in symbols) or any(map(letters, given.values()))
-    yield regime("rebuilt for each set of arguments" if by_argument else "one model at every size", lambda point: {})
+    yield regime(
+        "rebuilt for each set of arguments" if by_argument else "one model at every size", lambda point: {}
+    )
     image = next((shape for shape in shapes if shape.grid), None)
     if image is None or not any(isinstance(image.dims[place], str) for place in image.grid):
         return
@@ -145,20 +148,22 @@ def _regimes(
     )
     if factory.dynamic:
         yield regime(f"one model at every size, {factory.dynamic}=True", lambda point: {factory.dynamic: True})
-    if factory.size and factory.size not in given:
-        size = factory.size
 
-        def sides(point: Point) -> tuple[int, ...]:
+    def set_to(size: str, side: Callable[[tuple[int, ...]], object]) -> Callable[[Point], Arguments]:
+        def settings(point: Point) -> Arguments:
             shape = image.at(point)
-            return tuple(shape[place] for place in image.grid)
+            return {size: side(tuple(shape[place] for place in image.grid))}
 
-        yield regime(f"rebuilt for each size, {size}=(height, width)", lambda point: {size: sides(point)})
-        if all(isinstance(image.dims[place], str) for place in image.grid):
-            yield regime(
-                f"rebuilt for each size, squares only, {size}=height",
-                lambda point: {size: sides(point)[0]},
-                square=True,
-            )
+        return settings
+
+    sizes = [size for size in factory.sizes if size not in given]
+    for size in sizes:
+        yield regime(f"rebuilt for each size, {size}=(height, width)", set_to(size, tuple))
+    if all(isinstance(image.dims[place], str) for place in image.grid):
+        for size in sizes:
+            squares = f"rebuilt for each size, squares only, {size}="
+            yield regime(f"{squares}height", set_to(size, lambda sides: sides[0]), square=True)
+            yield regime(f"{squares}(height, height)", set_to(size, tuple), square=True)
 
 
 def _module(made: object) -> nn.Module:
@@ -214,10 +219,10 @@ def _described(make: Callable[..., Any]) -> Factory:
         parameters = inspect.signature(make).parameters
     except (TypeError, ValueError):
         return Factory(make)
-    size = next((name for name in _SIZE_NAMES if name in parameters), "")
+    sizes = tuple(name for name in _SIZE_NAMES if name in parameters)
     dynamic = "dynamic_img_size" if "dynamic_img_size" in parameters else ""
     defaults = {name: p.default for name, p in parameters.items() if type(p.default) is int and p.default > 0}
-    return Factory(make, size, dynamic, defaults=defaults)
+    return Factory(make, sizes, dynamic, defaults=defaults)
 
 
 def _from_code(target: str) -> Factory:
@@ -269,7 +274,9 @@ def _package(room: str) -> Any:
     try:
         return importlib.import_module(room)
     except ImportError as error:
-        raise InputError(f"TARGET {room}:…: needs {room}, which cannot be imported: {first_line(error)}") from error
+        raise InputError(
+            f"TARGET {room}:…: needs {room}, which cannot be imported: {first_line(error)}"
+        ) from error
 
 
 def _not_known(what: str, name: str, known: Iterable[str]) -> InputError:
@@ -285,7 +292,7 @@ def _timm(name: str, given: Arguments) -> Factory:
     if not timm.is_model(name):
         raise _not_known("timm's model", name, timm.list_models())
     return Factory(
-        lambda **settings: timm.create_model(name, pretrained=False, **settings), "img_size", "dynamic_img_size"
+        lambda **settings: timm.create_model(name, pretrained=False, **settings), ("img_size",), "dynamic_img_size"
     )
 
 
@@ -295,11 +302,11 @@ def _torchvision(name: str, given: Arguments) -> Factory:
         raise _not_known("torchvision's model", name, models.list_models())
     takes = inspect.signature(models.get_model_builder(name)).parameters
     none = {argument: None for argument in ("weights", "weights_backbone") if argument in takes}
-    return Factory(lambda **settings: models.get_model(name, **none, **settings), "image_size")
+    return Factory(lambda **settings: models.get_model(name, **none, **settings), ("image_size", "input_size"))
 
 
 def _transformers(name: str, given: Arguments) -> Factory:
-    """A model without a head, of random weights, with eager attention unless ``--arg attn_implementation=`` says."""
+    """A model without a head, with eager attention unless ``--arg attn_implementation=`` says otherwise."""
     transformers = _package("transformers")
     if name not in transformers.CONFIG_MAPPING:
         raise _not_known("transformers' model type", name, transformers.CONFIG_MAPPING.keys())
@@ -323,9 +330,9 @@ def _transformers(name: str, given: Arguments) -> Factory:
     is_text = main.endswith("ids")
     limits = [getattr(config, attribute, None) for attribute in _LIMIT_NAMES]
     limit = min((n for n in limits if type(n) is int and n > 0), default=None) if is_text else None
-    size = next((argument for argument in _SIZE_NAMES if hasattr(config, argument)), "")
+    sizes = tuple(argument for argument in _SIZE_NAMES if hasattr(config, argument))
     defaults = {k: v for k, v in config.to_dict().items() if type(v) is int and v > 0}
-    return Factory(make, size, "", "long" if is_text else "float32", keywords, limit, defaults)
+    return Factory(make, sizes, "", "long" if is_text else "float32", keywords, limit, defaults)
 
 
 _ROOMS: dict[str, Callable[[str, Arguments], Factory]] = {
@@ -397,7 +404,9 @@ def _fit_to_witness(
     changed[_BATCH] = shapes_at(native, 2)
     for role, shapes in changed.items():
         for index, (old, new) in enumerate(zip(base, shapes, strict=True)):
-            roles.update({(index, place): role for place, (m, n) in enumerate(zip(old, new, strict=True)) if m != n})
+            roles.update(
+                {(index, place): role for place, (m, n) in enumerate(zip(old, new, strict=True)) if m != n}
+            )
 
     def usual(index: int, place: int, size: int) -> int | str:
         role = roles.get((index, place), _BATCH)
@@ -413,11 +422,11 @@ def _fit_to_witness(
     spelled: dict[str, int | str] = {}
     for index, shape in enumerate(given):
         for place, dim in enumerate(shape.dims):
-            role = roles.get((index, place))
-            if role is None and dim != base[index][place]:
+            its = roles.get((index, place))
+            if its is None and dim != base[index][place]:
                 raise InputError(f"--input {text!r}: {dim} must be {base[index][place]} for {name}")
-            if role is not None and spelled.setdefault(role, dim) != dim:
-                raise InputError(f"--input {text!r}: {dim} must be {spelled[role]}, as before, for {name}")
+            if its is not None and spelled.setdefault(its, dim) != dim:
+                raise InputError(f"--input {text!r}: {dim} must be {spelled[its]}, as before, for {name}")
     return given, spelled
 
 
@@ -434,7 +443,9 @@ def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
     for argument in given:
         if argument not in dims:
             raise unknown(f"dimension of {name}", argument, dims)
-    values = {dim: given.get(dim, Letter(SYMBOL_OF.get(dim, dim))) for dim in dims if dim != "batch" or dim in given}
+    values = {
+        dim: given.get(dim, Letter(SYMBOL_OF.get(dim, dim))) for dim in dims if dim != "batch" or dim in given
+    }
     witness = LAYER_WITNESSES[name]
 
     def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
@@ -448,7 +459,9 @@ def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
 def _witnessed(witness: Any) -> tuple[nn.Module, Sequence[TensorShape]]:
     from ..counters.ways import TensorShape
 
-    return witness.module, [TensorShape(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for t in witness.inputs]
+    return witness.module, [
+        TensorShape(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for t in witness.inputs
+    ]
 
 
 def _whole_defaults(config: Mapping[str, object], given: Arguments) -> dict[str, int]:

@@ -5,13 +5,31 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from .. import __version__
 from ..errors import InputError
-from . import check, compare, derive, embed, figure, formula, macros, model, models, prove, reproduce
+from . import (
+    audit,
+    check,
+    compare,
+    derive,
+    draw,
+    embed,
+    figure,
+    formula,
+    macros,
+    model,
+    models,
+    plot,
+    prove,
+    reproduce,
+    rnn,
+    theory,
+)
+from .start import panel_of, screen
 
 app = typer.Typer(
     name="vpcalc",
@@ -22,8 +40,26 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-?"]},
 )
 
-for _module in (compare, model, formula, figure, models, reproduce, check, prove, derive, embed, macros):
-    app.command()(getattr(_module, _module.__name__.rpartition(".")[2]))
+for _module in (
+    compare,
+    model,
+    formula,
+    figure,
+    models,
+    reproduce,
+    check,
+    prove,
+    audit,
+    theory,
+    rnn,
+    derive,
+    embed,
+    macros,
+    draw,
+):
+    _name = _module.__name__.rpartition(".")[2]
+    app.command(rich_help_panel=panel_of(_name))(getattr(_module, _name))
+app.add_typer(plot.app, name="plot", rich_help_panel=panel_of("plot"))
 
 
 def _version(asked: bool) -> None:
@@ -41,7 +77,8 @@ def start(
 ) -> None:
     """What a neural architecture costs, derived from its operators and checked against the model that runs."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        group: Any = context.command
+        typer.echo(screen({name: each.help or "" for name, each in group.commands.items()}))
 
 
 def main() -> NoReturn:

@@ -14,29 +14,61 @@ if TYPE_CHECKING:
     from ..answers.compare import Comparison
 
 
+LAYERS = "Layers"
+
+
 def compare(
     h: Annotated[str, typer.Option("--h", help="Height of the token grid.", metavar="TOKENS")],
     w: Annotated[str, typer.Option("--w", help="Width of the token grid.", metavar="TOKENS")],
     C: Annotated[str, typer.Option("--C", help="Channels of a token.", metavar="CHANNELS")] = "96",
-    M: Annotated[str, typer.Option("--M", help="Side of an attention window.", metavar="TOKENS")] = "7",
-    R: Annotated[
-        str | None,
-        typer.Option("--R", help="Spatial reduction ratio of SRA: 8, or what the grid allows.", metavar="RATIO"),
-    ] = None,
-    P: Annotated[str, typer.Option("--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS")] = "7",
     heads: Annotated[
         str | None,
         typer.Option("--heads", help="Attention heads: C/32 where that is whole, else 1.", metavar="HEADS"),
     ] = None,
-    k: Annotated[str, typer.Option("--k", help="Kernel side, for convolution rows.", metavar="TOKENS")] = "3",
-    r: Annotated[str, typer.Option("--r", help="Expansion, for feed-forward rows.", metavar="RATIO")] = "4",
-    chunk: Annotated[
-        str | None, typer.Option("--chunk", help="Tokens of a chunk, for chunkwise retention.", metavar="TOKENS")
-    ] = None,
     batch: Annotated[str, typer.Option("--batch", help="Images.", metavar="IMAGES")] = "1",
-    dtype: Annotated[str, typer.Option("--dtype", help="Element type of the attention maps.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Element type of the attention maps.", metavar="TYPE")
+    ] = "float32",
     rows: Annotated[
-        str | None, typer.Option("--rows", help="Layers to compare, by id: msa,wmsa,ffn …", metavar="ID,ID…")
+        str | None,
+        typer.Option(
+            "--rows", help="Layers to compare, by id: msa,wmsa,ffn …", metavar="ID,ID…", rich_help_panel=LAYERS
+        ),
+    ] = None,
+    M: Annotated[
+        str,
+        typer.Option("--M", help="Side of an attention window.", metavar="TOKENS", rich_help_panel=LAYERS),
+    ] = "7",
+    R: Annotated[
+        str | None,
+        typer.Option(
+            "--R",
+            help="Spatial reduction ratio of SRA: 8, or what the grid allows.",
+            metavar="RATIO",
+            rich_help_panel=LAYERS,
+        ),
+    ] = None,
+    P: Annotated[
+        str,
+        typer.Option(
+            "--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS", rich_help_panel=LAYERS
+        ),
+    ] = "7",
+    k: Annotated[
+        str,
+        typer.Option("--k", help="Kernel side, for convolution rows.", metavar="TOKENS", rich_help_panel=LAYERS),
+    ] = "3",
+    r: Annotated[
+        str, typer.Option("--r", help="Expansion, for feed-forward rows.", metavar="RATIO", rich_help_panel=LAYERS)
+    ] = "4",
+    chunk: Annotated[
+        str | None,
+        typer.Option(
+            "--chunk",
+            help="Tokens of a chunk, for chunkwise retention.",
+            metavar="TOKENS",
+            rich_help_panel=LAYERS,
+        ),
     ] = None,
     check: CheckOption = True,
     exact: ExactOption = False,

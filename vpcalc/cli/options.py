@@ -25,17 +25,30 @@ class Format(str, Enum):
     TYPST = "typst"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
+SHOWN = "How it is shown"
+"""The heading of options that change what a result looks like, and not what it is."""
+
+FormatOption = Annotated[
+    Format,
+    typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(Format)}.", rich_help_panel=SHOWN),
+]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write to this file, whole or not at all.", rich_help_panel=SHOWN
+    ),
 ]
 CheckOption = Annotated[
     bool, typer.Option("--check/--no-check", help="Count the instantiated PyTorch modules with fvcore.")
 ]
-ExactOption = Annotated[bool, typer.Option("--exact", help="Write all digits instead of 2.004 G.")]
+ExactOption = Annotated[
+    bool, typer.Option("--exact", help="Write all digits instead of 2.004 G.", rich_help_panel=SHOWN)
+]
 ColumnsOption = Annotated[
     str | None,
-    typer.Option("--columns", help="Only these columns, of the table that has them.", metavar="KEY,KEY…"),
+    typer.Option(
+        "--columns", metavar="KEY,KEY…", help="Only these columns, by their names in CSV.", rich_help_panel=SHOWN
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")

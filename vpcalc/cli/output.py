@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -71,13 +70,9 @@ def written(result: Result, format: Format, exact: bool = False, columns: str | 
     if format is Format.CSV:
         return markup.csv_text(tables[0])
     if format is Format.TABLE:
-        from rich.console import Console
+        from ..report.terminal import plain
 
-        from ..report.terminal import View
-
-        page = io.StringIO()
-        Console(file=page, width=120, no_color=True).print(View(tables, exact))
-        return page.getvalue().rstrip("\n")
+        return plain(tables, exact)
     write = {
         Format.MARKDOWN: markup.markdown,
         Format.LATEX: markup.latex,

@@ -9,7 +9,7 @@ not, as its eager spelling computes it. Complex products count once, like real o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 Arguments = Mapping[str, Any]
 Price = Callable[[Arguments, Any], "int | None"]
@@ -22,10 +22,13 @@ OVER_TIME = "variable lengths"
 """Why attention over packed sequences has no price where their lengths cannot be read."""
 
 
-def priced(*names: str) -> Callable[[Price], Price]:
+P = TypeVar("P", bound=Price)
+
+
+def priced(*names: str) -> Callable[[P], P]:
     """Enter a price under the operators that it serves."""
 
-    def register(price: Price) -> Price:
+    def register(price: P) -> P:
         for name in names:
             qualified = name if "::" in name else f"aten::{name}"
             if qualified in PRICES:

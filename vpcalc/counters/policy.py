@@ -93,8 +93,8 @@ _POOLING = """
 """
 _QUESTIONS = """
     _fused_sdp_choice _is_zerotensor _nnz _propagate_xla_data dim is_coalesced is_contiguous
-    is_non_overlapping_and_dense is_strides_like_format is_set_to numel size storage_offset stride sym_is_contiguous
-    sym_numel sym_size sym_storage_offset sym_stride
+    is_non_overlapping_and_dense is_strides_like_format is_set_to numel size storage_offset stride
+    sym_is_contiguous sym_numel sym_size sym_storage_offset sym_stride
 """
 
 FREE = frozenset(

@@ -32,7 +32,6 @@ from torch._subclasses.fake_tensor import (
 
 from .dispatch import DispatchCounts, count
 
-
 ROOM = 1 << 32
 """Bytes of weights beyond which nothing is run for real."""
 
@@ -242,5 +241,9 @@ def _lazy_zeros(shape: torch.Size, dtype: torch.dtype) -> Tensor:
 def _tensor(spec: TensorShape, device: str, values: bool) -> Tensor:
     dtype = DTYPES[spec.dtype]
     if values and dtype.is_floating_point:
-        return torch.linspace(-1, 1, max(math.prod(spec.shape), 1))[: math.prod(spec.shape)].reshape(spec.shape).to(dtype)
+        return (
+            torch.linspace(-1, 1, max(math.prod(spec.shape), 1))[: math.prod(spec.shape)]
+            .reshape(spec.shape)
+            .to(dtype)
+        )
     return torch.zeros(spec.shape, dtype=dtype, device=device)

@@ -26,7 +26,8 @@ LENGTH = 2_000
 class Block:
     """A marked block: its command and line, and where in the text its content stands.
 
-    Every line of the content begins with ``indent`` and ends with ``newline``; an ``inline`` block has neither.
+    Every line of the content begins with ``indent`` and ends with ``newline``; an ``inline`` block has neither. A
+    ``folded`` one has both its markers on one line and is to be opened up.
     """
 
     command: str
@@ -36,6 +37,7 @@ class Block:
     indent: str = ""
     newline: str = ""
     inline: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def find_blocks(text: str, language: Language, file: str) -> list[Block]:
         else:
             markers = [] if hides(body) else list(_markers(body, language, where))
         if opened is None and len(markers) > 1:
-            blocks += _inline(markers, number, offset, where)
+            blocks += _within_line(markers, number, offset, line, language, where)
         elif opened is None and markers:
             (marker,) = markers
             if marker.command is None:
@@ -94,8 +96,18 @@ def _lines(text: str) -> list[str]:
     return re.findall(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text)
 
 
-def _inline(markers: list[_Marker], number: int, offset: int, where: str) -> Iterator[Block]:
+def _within_line(
+    markers: list[_Marker], number: int, offset: int, line: str, language: Language, where: str
+) -> Iterator[Block]:
     """Pairs of markers within one line."""
+    first, last = markers[0], markers[-1]
+    body = line.rstrip("\r\n")
+    before, behind = line[: first.start], body[last.end :]
+    folded = len(markers) == 2 and not re.sub(language.indent, "", before, count=1) and not behind.strip()
+    if language.spans and not folded and re.fullmatch(r"[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?", before):
+        raise InputError(
+            f"{where}: a marker that begins a line of text makes it HTML for Markdown; a word must precede"
+        )
     for begin, end in zip(markers[::2], [*markers[1::2], None], strict=False):
         if begin.command is None:
             raise InputError(f"{where}: /vpcalc ends nothing")
@@ -103,15 +115,17 @@ def _inline(markers: list[_Marker], number: int, offset: int, where: str) -> Ite
             raise InputError(f"{where}: the last block on this line has no end")
         if end.command is not None:
             raise InputError(f"{where}: a marker within the block before it")
-        yield Block(begin.command, number, offset + begin.end, offset + end.start, inline=True)
+        place = (begin.command, number, offset + begin.end, offset + end.start)
+        yield (
+            Block(*place, before, line[len(body) :] or "\n", folded=True) if folded else Block(*place, inline=True)
+        )
 
 
 def _markers(line: str, language: Language, where: str, strict: bool = True) -> Iterator[_Marker]:
     """Both kinds of markers on a line. If ``strict``, what was to be one and is not is an error."""
     if "vpcalc" not in line.lower():
         return
-    shown = re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)", lambda span: " " * len(span[0]), line) if language.spans else line
-    for start, end, text in _comments(shown, language, where, strict):
+    for start, end, text in _comments(line, language, where, strict):
         alone = not re.sub(language.indent, "", line[:start], count=1) and not line[end:].strip()
         if re.fullmatch(r"/\s*vpcalc", text):
             yield _Marker(None, start, end, alone)
@@ -127,14 +141,17 @@ def _comments(line: str, language: Language, where: str, strict: bool) -> Iterat
     """The comments of a line that may be markers: start, end, text."""
     if language.end:
         begin, end = re.escape(language.begin), re.escape(language.end)
-        for match in re.finditer(rf"{begin}(.*?)(?:({end})|$)", line):
-            text = match[1].strip()
-            if strict and match[2] is None and re.match(r"/?\s*vpcalc\b", text, re.IGNORECASE):
+        code = r"(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|" if language.spans else ""
+        for match in re.finditer(rf"{code}{begin}(?P<text>.*?)(?:(?P<end>{end})|$)", line):
+            if match["text"] is None:
+                continue  # code: of code and a comment the one that begins first holds the other
+            text = match["text"].strip()
+            if match["end"]:
+                yield match.start(), match.end(), text
+            elif strict and re.match(r"/?\s*vpcalc\b", text, re.IGNORECASE):
                 raise InputError(
                     f"{where}: the comment must end with {language.end} on the line on which it begins"
                 )
-            if match[2]:
-                yield match.start(), match.end(), text
         return
     before = r"^\s*" if language.begin == ".." else r"(?<![\\:])"  # \% is no comment, and nor is https://
     begun = re.search(rf"{before}(?P<comment>{re.escape(language.begin)}+\s*)/?\s*vpcalc\b", line, re.IGNORECASE)

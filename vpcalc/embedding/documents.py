@@ -84,7 +84,8 @@ def _content(block: Block, language: Language, name: str, run: Run, folder: Path
         lines = dress.block(printed, language, block.command)
     except InputError as error:
         raise InputError(f"{name}:{block.line}: {error}") from None
-    return "".join(f"{block.indent}{line}".rstrip() + block.newline for line in lines)
+    content = "".join(f"{block.indent}{line}".rstrip() + block.newline for line in lines)
+    return f"{block.newline}{content}{block.indent}" if block.folded else content
 
 
 def _spliced(text: str, blocks: Sequence[Block], contents: Sequence[str]) -> str:

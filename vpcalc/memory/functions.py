@@ -44,12 +44,19 @@ def _product(kind: str, shape: Sizes, a: Tensor, b: Tensor) -> Tensor:
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """(…, fan_in) times a weight (fan_out, fan_in): one product over all rows."""
+    """(…, fan_in) times a weight (fan_out, fan_in): one product over all rows.
+
+    Where the rows do not lie one after the other they are copied, and the bias is added apart.
+    """
     fan_in, fan_out = x.shape[-1], weight.shape[0]
     rows = x.reshape(x.elements // fan_in, fan_in)
-    operands = (rows, weight) if bias is None else (rows, weight, bias)
+    shape = (*x.shape[:-1], fan_out)
     saves: Saves = (("input", rows),) if weight.learns else ()
-    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves)
+    if bias is None:
+        return make("linear", shape, x.item, (rows, weight), saves=saves)
+    if len(shape) > 2 and not x.is_contiguous():
+        return make("linear", shape, x.item, (rows, weight), saves=saves) + bias
+    return make("linear", shape, x.item, (rows, weight, bias), saves=saves)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -115,7 +122,7 @@ def mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Over the last dimension. Keeps its input, and mean and inverse deviation of each row."""
-    statistics = _statistics(x, (*x.shape[:-1], 1), 2)
+    statistics = _statistics(x, (*x.shape[:-1], 1))
     operands = (x, weight) if bias is None else (x, weight, bias)
     return make("layer_norm", x.shape, x.item, operands, saves=(("input", x), *statistics))
 
@@ -123,24 +130,29 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def group_norm(x: Tensor, groups: Any) -> Tensor:
     """Over groups of channels, without affine parameters. Keeps its input and two numbers a group."""
     x = x if x.is_contiguous() else x.contiguous_copy()
-    statistics = _statistics(x, (x.shape[0], groups), 2)
+    statistics = _statistics(x, (x.shape[0], groups))
     return make("group_norm", x.shape, x.item, (x,), saves=(("input", x), *statistics))
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Over all but the channels. In training keeps its input and the batch's mean and inverse deviation."""
     strides = _map_strides(x, x.shape)
-    statistics = _statistics(x, (x.shape[1],), 2) if x.tape.training else ()
+    kept = x.tape.training or x.tape.kernels.unused_statistics
+    statistics = _statistics(x, (x.shape[1],)) if kept else ()
     return make(
         "batch_norm", x.shape, x.item, (x, weight, bias), strides=strides, saves=(("input", x), *statistics)
     )
 
 
-def _statistics(x: Tensor, shape: Sizes, count: int) -> Saves:
-    """What a norm knows of its input; in float32 even where the input is narrower."""
-    item = max(x.item, FLOAT32, key=lambda item: item.rank)
-    names = ("mean", "deviation")[:count]
-    return tuple((name, fresh(x.tape, shape, item)) for name in names)
+def _statistics(x: Tensor, shape: Sizes) -> Saves:
+    """What a norm knows of its input; on most devices in float32 even where the input is narrower."""
+    item = _wide(x) if x.tape.kernels.wide_statistics else x.item
+    return tuple((name, fresh(x.tape, shape, item)) for name in ("mean", "deviation"))
+
+
+def _wide(x: Tensor) -> Type:
+    """The type in which sums over its elements are taken."""
+    return max(x.item, FLOAT32, key=lambda item: item.rank)
 
 
 def convolve(
@@ -155,7 +167,8 @@ def convolve(
     shape = (x.shape[0], weight.shape[0], *sides)
     operands = (x, weight) if bias is None else (x, weight, bias)
     saves: Saves = (("input", x),) if weight.learns else ()
-    return make("conv", shape, x.item, operands, strides=_map_strides(x, shape), saves=saves)
+    strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
+    return make("conv", shape, x.item, operands, strides=strides, saves=saves)
 
 
 def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
@@ -293,7 +306,7 @@ def scaled_dot_product_attention(
     if (mask is not None and mask.learns) or q.shape[-1] != v.shape[-1]:
         return _plain_attention(q, k, v, mask)
     shape = q.shape
-    sums = fresh(q.tape, shape[:-1], max(q.item, FLOAT32, key=lambda item: item.rank))
+    sums = fresh(q.tape, shape[:-1], _wide(q))
     saves: Saves = (("q", q), ("k", k), ("v", v), ("sums", sums))
     if mask is not None:
         saves = (*saves, ("mask", mask))
@@ -304,13 +317,16 @@ def scaled_dot_product_attention(
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """What it falls back to: in float32 at least, with both operands scaled by the square root each."""
-    item = q.item
-    if item.rank < FLOAT32.rank:
-        q, k, v = (converted(x, FLOAT32) for x in (q, k, v))
-    q = q * 1.0
-    scores = matmul(q, k.transpose(-2, -1) * 1.0)
+    item, narrow = q.item, q.item.rank < FLOAT32.rank
+    query, key, value = (converted(x, FLOAT32) if narrow else x for x in (q, k, v))
+    scaled = query * 1.0
+    scores = matmul(scaled, key.transpose(-2, -1) * 1.0)
     if mask is not None:
         scores = scores + mask
     scores = softmax(scores)
-    result = matmul(scores, v)
-    return result if item.rank >= FLOAT32.rank else converted(result, item)
+    if not narrow:
+        return matmul(scores, value)
+    unused = converted(scores, item)
+    result = converted(matmul(scores, value), item)
+    del unused
+    return result

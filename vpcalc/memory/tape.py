@@ -24,6 +24,27 @@ RECOMPUTE = ("none", "block", "attention")
 """What is forgotten in the forward pass and computed again in the backward pass."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Where devices differ in what their operators return.
+
+    ``wide_statistics``: norms keep float32 statistics of narrower inputs. ``channels_last``: a convolution's
+    result is laid out as its input is. ``unused_statistics``: batch norm returns statistics where nobody uses them.
+    """
+
+    wide_statistics: bool = True
+    channels_last: bool = True
+    unused_statistics: bool = False
+
+
+REPORTED = Kernels()
+"""What is reported: as on a GPU, but for fused attention, which is that of a CPU."""
+
+CPU = Kernels(wide_statistics=False)
+META = Kernels(channels_last=False, unused_statistics=True)
+"""What the witnesses run on; they differ from what is reported as these say."""
+
+
 class Storage:
     """A piece of memory that one or more tensors view."""
 
@@ -91,6 +112,7 @@ class Tape:
     training: bool = False
     attention: str = "eager"
     recompute: str = "none"
+    kernels: Kernels = REPORTED
     live: Any = 0
     top: Peak = Peak(0, "", "")
     time: int = 0

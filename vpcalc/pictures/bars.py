@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .data import BarChart, Unit
-from .style import HATCHES, QUIET, TYPE, colour_of_operator, written
+from .style import HATCHES, NARROW, QUIET, TYPE, colour_of_operator, written
 
 _THICK = 0.62
 """Share of a bar's row that the bar fills."""
@@ -13,7 +13,7 @@ _THICK = 0.62
 
 def height(chart: BarChart, width: float) -> float:
     """Inches that the picture is high."""
-    return 1.35 + 0.27 * len(chart.bars)
+    return (1.35 if width >= NARROW else 1.6) + 0.27 * len(chart.bars)
 
 
 def draw(figure: Any, chart: BarChart) -> Any:
@@ -29,7 +29,8 @@ def draw(figure: Any, chart: BarChart) -> Any:
         for kind, size in bar.parts:
             length = size / whole
             axes.barh(row, length, _THICK, left, **look(kind))
-            _write_share(axes, row, left, length, size, bar.total, 1 if chart.shares else longest)
+            if length * figure.get_figwidth() > 0.45 * (1 if chart.shares else longest):  # wide enough to hold it
+                _write_share(axes, row, left + length / 2, size / bar.total)
             left += length
         axes.annotate(
             f"{written(bar.total, Unit.COUNT)}{bar.note and '  ' + bar.note}",
@@ -77,16 +78,12 @@ def legend(figure: Any, kinds: list[str]) -> None:
     figure.legend(handles=patches, loc="outside lower center", ncols=min(len(kinds), 4), handlelength=1.8)
 
 
-def _write_share(
-    axes: Any, row: int, left: float, length: float, size: int, total: int, longest: float
-) -> None:
-    """A part's share of its bar, where the part is wide enough to hold it."""
-    if length < 0.075 * longest:
-        return
+def _write_share(axes: Any, row: int, middle: float, share: float) -> None:
+    """A part's share of its bar."""
     axes.text(
-        left + length / 2,
+        middle,
         row,
-        f"{100 * size / total:.0f} %",
+        f"{100 * share:.0f} %",
         ha="center",
         va="center",
         fontsize=TYPE - 1,

@@ -1,7 +1,7 @@
 """An architecture as a row of stages: solids to scale, and under each what it costs.
 
-A solid is as high and as deep as its grid and as thick as its channels; grids and channels have a scale each, the same
-for the whole picture. Below it stand one square for every block, and a bar as high as its cost.
+A solid is as high and as deep as its grid and as thick as its channels; grids and channels have a scale each, the
+same for the whole picture. Below it stand one square for every block, and a bar as high as its cost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from ..report import numbers
 from .bars import legend, look
 from .data import Block, BlockChart
-from .style import BLUE, INK, LEFT, QUIET, SKY, TYPE
+from .style import BLUE, INK, LEFT, QUIET, SKY, TYPE, subtitle_lines, title_lines
 
 _MARGIN = 0.12
 _SOLID, _BAR = 1.45, 0.85
@@ -21,15 +21,16 @@ _SLANT = 0.28
 _SQUARE, _PER_ROW = 0.075, 10
 _LINE = 0.14
 """Inches from one line of text to the next."""
-_BASE, _HEAD = 0.42, 0.62
-"""Inches below the bars, for the legend, and above the solids, for the title."""
+_BASE = 0.42
+"""Inches below the bars, for the legend."""
 
 
 def height(chart: BlockChart, width: float) -> float:
     """Inches that the picture is high."""
     per_cell = _per_cell(chart)
     highest = max(block.resolution[0] * per_cell + _reach(block, per_cell) for block in chart.blocks)
-    return _floor(chart) + highest + _HEAD
+    lines = len(title_lines(chart.title, width)) + len(subtitle_lines(chart.subtitle, width))
+    return _floor(chart) + highest + 0.3 + _LINE * lines
 
 
 def draw(figure: Any, chart: BlockChart) -> Any:
@@ -39,16 +40,15 @@ def draw(figure: Any, chart: BlockChart) -> Any:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(0, tall))
     axes.axis("off")
-    column = (width - 2 * _MARGIN) / len(chart.blocks)
+    column = min((width - 2 * _MARGIN) / len(chart.blocks), 1.7)
+    start = (width - column * len(chart.blocks)) / 2
     size = min(TYPE - 0.5, 15 * column)  # ten characters of a column's text fit into it
     per_cell, floor = _per_cell(chart), _floor(chart)
-    per_channel = min(
-        (0.92 * column - _reach(block, per_cell)) / block.channels for block in chart.blocks
-    )
+    per_channel = min((0.86 * column - _reach(block, per_cell)) / block.channels for block in chart.blocks)
     per_channel = min(per_channel, 0.9 / max(block.channels for block in chart.blocks))
     per_mac = _BAR / max(block.cost.total for block in chart.blocks)
     for place, block in enumerate(chart.blocks):
-        left = _MARGIN + place * column
+        left = start + place * column
         _solid(axes, block, left, column, floor, per_cell, per_channel)
         below = floor - 0.1
         for text, bold in _lines(block):
@@ -66,14 +66,15 @@ def draw(figure: Any, chart: BlockChart) -> Any:
         _squares(axes, block, left + column / 2, below - 0.05)
         _bar(axes, block, left + column / 2, min(0.34, 0.5 * column), per_mac, size, chart)
     for place in range(1, len(chart.blocks)):
-        between = _MARGIN + place * column
+        between = start + place * column
         axes.annotate(
             "",
-            (between + 0.07, floor + 0.06),
-            (between - 0.07, floor + 0.06),
+            (between + 0.05 * column, floor + 0.06),
+            (between - 0.05 * column, floor + 0.06),
             arrowprops={"arrowstyle": "->", "color": QUIET, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
         )
-    subtitle = axes.text(LEFT * width, tall - 0.33, chart.subtitle, fontsize=TYPE - 0.5, color=QUIET, va="top")
+    under = tall - 0.15 - 1.2 * _LINE * len(title_lines(chart.title, width))
+    subtitle = axes.text(LEFT * width, under, chart.subtitle, fontsize=TYPE - 0.5, color=QUIET, va="top")
     kinds = list(dict.fromkeys(kind for block in chart.blocks for kind, cost in block.cost.parts if cost))
     legend(figure, kinds)
     return subtitle
@@ -132,7 +133,9 @@ def _squares(axes: Any, block: Block, middle: float, top: float) -> None:
         row, place = divmod(number, _PER_ROW)
         in_row = min(_PER_ROW, block.depth - row * _PER_ROW)
         x = middle - in_row * step / 2 + place * step
-        axes.add_patch(Rectangle((x, top - row * step - _SQUARE), _SQUARE, _SQUARE, facecolor=INK, edgecolor="none"))
+        axes.add_patch(
+            Rectangle((x, top - row * step - _SQUARE), _SQUARE, _SQUARE, facecolor=INK, edgecolor="none")
+        )
 
 
 def _bar(
@@ -150,4 +153,6 @@ def _bar(
     everything = sum(each.cost.total for each in chart.blocks)
     share = 100 * block.cost.total / everything if everything else 0.0
     text = f"{numbers.short(block.cost.total)}\n{share:.1f} %"
-    axes.text(middle, bottom + 0.03, text, ha="center", va="bottom", fontsize=size - 0.5, linespacing=1.1, color=INK)
+    axes.text(
+        middle, bottom + 0.03, text, ha="center", va="bottom", fontsize=size - 0.5, linespacing=1.1, color=INK
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
-from textwrap import wrap
 from typing import Any
 
 from ..errors import InputError
 from . import bars, blocks, lines, scatter
 from .data import BarChart, BlockChart, Chart, LineChart, ScatterChart
-from .style import LEFT, SETTINGS
+from .style import LEFT, SETTINGS, subtitle_lines, title_lines
 
 FORMATS = ("svg", "pdf", "png")
 """Kinds of file, which are also their suffixes."""
@@ -20,9 +20,6 @@ WIDTH = 6.9
 """Inches: the text width of a two-column page."""
 
 DPI = 200
-
-_CHARACTERS = 12.5
-"""Characters of a title that go into an inch."""
 
 _DRAW: dict[type, Callable[[Any, Any], Any]] = {
     LineChart: lines.draw,
@@ -66,21 +63,8 @@ def draw(chart: Chart, format: str, *, width: float = WIDTH, dpi: int = DPI, tit
     Raises:
         InputError: matplotlib is not installed.
     """
-    matplotlib = _matplotlib()
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # a user's own style is for the user's own plots
-        matplotlib.rcParams.update(SETTINGS)
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(width, _HEIGHT[type(chart)](chart, width)), layout="constrained")
-        if title:
-            text = "\n".join(wrap(chart.title, int(width * _CHARACTERS)))
-            figure.suptitle(text, x=LEFT, ha="left", fontsize=SETTINGS["axes.titlesize"], weight="bold")
-        subtitle = _DRAW[type(chart)](figure, chart)
-        if not title:
-            subtitle.set_text("")
-        elif type(chart) is not BlockChart:
-            _align(subtitle)
+    with _settings():
+        figure = figure_of(chart, width, title)
         page = io.BytesIO()
         # No date, so that a picture which did not change is a file which did not change.
         metadata = {
@@ -92,18 +76,43 @@ def draw(chart: Chart, format: str, *, width: float = WIDTH, dpi: int = DPI, tit
     return page.getvalue()
 
 
+def figure_of(chart: Chart, width: float = WIDTH, title: bool = True) -> Any:
+    """A chart as a matplotlib ``Figure``, for those who want to change it before they save it."""
+    with _settings():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(width, _HEIGHT[type(chart)](chart, width)), layout="constrained")
+        if title:
+            text = "\n".join(title_lines(chart.title, width))
+            figure.suptitle(text, x=LEFT, ha="left", fontsize=SETTINGS["axes.titlesize"], weight="bold")
+        subtitle = _DRAW[type(chart)](figure, chart)
+        subtitle.set_text("\n".join(subtitle_lines(chart.subtitle, width)))
+        if not title:
+            subtitle.set_text("")
+        elif type(chart) is not BlockChart:
+            _align(subtitle)
+    return figure
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """matplotlib set as :mod:`vpcalc.pictures.style` says; a user's own style is for the user's own plots."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise InputError(
+            "--output: pictures need matplotlib, which is not installed; pip install matplotlib, "
+            "or see the plot with --terminal"
+        ) from None
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        parameters: Any = matplotlib.rcParams
+        parameters.update(SETTINGS)
+        yield
+
+
 def _align(subtitle: Any) -> None:
     """Begin the subtitle of an axes where the picture's title begins."""
     subtitle.figure.draw_without_rendering()
     frame = subtitle.axes.get_position()
     subtitle.set_x((LEFT - frame.x0) / frame.width)
-
-
-def _matplotlib() -> Any:
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError(
-            "pictures need matplotlib, which is not installed: pip install 'vpcalc[plot]', or pip install matplotlib"
-        ) from None
-    return matplotlib

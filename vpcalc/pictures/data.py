@@ -57,7 +57,7 @@ class LineChart:
     x_unit: Unit = Unit.COUNT
     x_ticks: tuple[int, ...] = ()
     sides: bool = False
-    """Whether x is a number of tokens whose square root, the side of a square grid, is worth an axis of its own."""
+    """Whether x is a number of tokens, whose square root is the side of a grid and worth an axis of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isqrt
 from typing import Any
 
 from .data import LineChart, Unit
 from .placing import Placing, spread
-from .style import DASHES, INK, LAYERS, QUIET, TYPE, colour_of_layer, written
+from .style import DASHES, INK, LAYERS, LEFT, NARROW, QUIET, TYPE, colour_of_layer, written
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_KEY = 0.14
+"""Inches of a line of the key to the marks."""
+_TICKS = 2.2
+"""Named places to an inch of the axis, at most."""
 
 
 def height(chart: LineChart, width: float) -> float:
     """Inches that the picture is high."""
-    return min(0.66 * width, 4.6) + (0.5 if width < 5 else 0)
+    if width >= NARROW:
+        return min(0.66 * width, 4.6)
+    return 0.95 * width + _KEY * len(chart.marks)
 
 
 def draw(figure: Any, chart: LineChart) -> Any:
@@ -54,13 +61,13 @@ def _axes(axes: Any, chart: LineChart) -> None:
     axes.set_xscale("log", base=2 if chart.x_ticks else 10)
     axes.set_yscale("log", base=1024 if chart.y_unit is Unit.BYTES else 10)
     axes.set_xlim(min(line.x[0] for line in chart.lines), max(line.x[-1] for line in chart.lines))
-    axes.set_xlabel(chart.x_label)
+    axes.set_xlabel(chart.x_label if axes.figure.get_figwidth() >= NARROW else chart.x_label.replace("  ", "\n"))
     axes.set_ylabel(chart.y_label)
     axes.grid(True)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: written(x, chart.x_unit)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: written(y, chart.y_unit)))
     if chart.x_ticks:
-        axes.xaxis.set_major_locator(FixedLocator(chart.x_ticks))
+        axes.xaxis.set_major_locator(FixedLocator(_thinned(axes, chart.x_ticks)))
     axes.xaxis.set_minor_locator(NullLocator() if chart.x_ticks else LogLocator(subs=range(2, 10)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -68,7 +75,7 @@ def _axes(axes: Any, chart: LineChart) -> None:
         return
     # The same tokens as the side of a square grid. Powers of two are the sides that people ask for.
     low, high = axes.get_xlim()
-    sides = [2**power for power in range(17) if low <= 4**power <= high]
+    sides = _thinned(axes, [2**power for power in range(17) if low <= 4**power <= high])
     above = axes.secondary_xaxis("top")
     above.xaxis.set_major_locator(FixedLocator([side * side for side in sides]))
     above.xaxis.set_minor_locator(NullLocator())
@@ -77,16 +84,26 @@ def _axes(axes: Any, chart: LineChart) -> None:
     above.spines["top"].set_visible(False)
 
 
+def _thinned(axes: Any, places: Sequence[int]) -> list[int]:
+    """So many of the places, the last among them, as find room on the axis."""
+    room = max(2, round((axes.figure.get_figwidth() - 1.8) * _TICKS))
+    step = -(-len(places) // room)
+    return list(places[::-1][::step][::-1])
+
+
 def _name_ends(axes: Any, chart: LineChart) -> None:
     """Each curve's name at its right end, moved apart where ends are close."""
     axes.figure.draw_without_rendering()
     ends = [(line.x[-1], line.y[-1]) for line in chart.lines]
     pixels = axes.transData.transform(ends)
     dots = axes.figure.dpi / 72
-    apart = spread([float(y) for _, y in pixels], 1.3 * TYPE * dots)
-    for line, drawn, end, (_, y), goal in zip(chart.lines, axes.lines, ends, pixels, apart, strict=False):
+    wide = axes.figure.get_figwidth() >= NARROW
+    names = [line.label if wide else line.label.replace(", ", "\n") for line in chart.lines]
+    heights = [1.3 * TYPE * dots * (1 + name.count("\n")) for name in names]
+    apart = spread([float(y) for _, y in pixels], heights)
+    for name, drawn, end, (_, y), goal in zip(names, axes.lines, ends, pixels, apart, strict=False):
         axes.annotate(
-            line.label,
+            name,
             end,
             (5, (goal - y) / dots),
             textcoords="offset points",
@@ -107,7 +124,8 @@ def _mark(axes: Any, chart: LineChart) -> None:
     for letter, spot in zip(_LETTERS, spots, strict=False):
         placing.label(spot, letter, always=True, fontsize=TYPE - 0.5, style="italic", weight="bold")
     text = "\n".join(f"{letter}  {mark.label}" for letter, mark in zip(_LETTERS, chart.marks, strict=False))
-    # Costs grow: no curve comes near the upper left corner.
-    axes.text(
-        0.02, 0.97, text, transform=axes.transAxes, va="top", fontsize=TYPE - 1, linespacing=1.4, color=INK, zorder=1
-    )
+    style = {"fontsize": TYPE - 1, "linespacing": 1.4, "color": INK}
+    if axes.figure.get_figwidth() < NARROW:
+        axes.figure.supxlabel(text, x=LEFT, ha="left", **style)
+    else:  # costs grow: no curve comes near the upper left corner
+        axes.text(0.02, 0.97, text, transform=axes.transAxes, va="top", zorder=1, **style)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 _DIRECTIONS = ((1, 0), (0, 1), (0, -1), (-1, 0), (0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8))
 _AROUND = tuple((right * away, up * away) for away in (6, 10, 15, 20) for right, up in _DIRECTIONS)
-"""Offsets in points, in the order in which they are tried: beside, above, below, left, the corners; then further."""
+"""Offsets in points, in the order in which they are tried: beside, above, below, left, corners; then further."""
 
 
 class Placing:
@@ -63,22 +63,24 @@ class Placing:
         return Bbox.from_extents(x - reach, y - reach, x + reach, y + reach)
 
 
-def spread(wanted: list[float], gap: float) -> list[float]:
-    """Positions in the same order, each at least ``gap`` above the one below, as near as may be to where they were."""
+def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
+    """Middles for boxes of these heights that do not overlap, as near as may be to where they were wanted."""
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
-    # Neighbours that are too close are moved together, as one group around their common middle.
+    # Boxes that overlap are moved together, as one group around their common middle.
     groups: list[tuple[float, list[int]]] = []
     for place in order:
         groups.append((wanted[place], [place]))
         while len(groups) > 1:
             (below, lower), (above, upper) = groups[-2:]
-            if above - below >= gap * (len(lower) + len(upper)) / 2:
+            sizes = [sum(heights[each] for each in members) for members in (lower, upper)]
+            if above - below >= sum(sizes) / 2:
                 break
-            members = lower + upper
-            middle = (below * len(lower) + above * len(upper)) / len(members)
-            groups[-2:] = [(middle, members)]
+            middle = (below * sizes[0] + above * sizes[1]) / sum(sizes)
+            groups[-2:] = [(middle, lower + upper)]
     found = [0.0] * len(wanted)
     for middle, members in groups:
-        for step, place in enumerate(members):
-            found[place] = middle + gap * (step - (len(members) - 1) / 2)
+        bottom = middle - sum(heights[each] for each in members) / 2
+        for each in members:
+            found[each] = bottom + heights[each] / 2
+            bottom += heights[each]
     return found

@@ -36,7 +36,9 @@ def draw(figure: Any, chart: ScatterChart) -> Any:
         )
     printed = [(x, y) for point in chart.points for x, y, _ in point.published]
     if printed:
-        axes.plot(*zip(*printed, strict=True), "o", ms=8, mfc="none", mec=INK, mew=0.8, label="as published", zorder=4)
+        axes.plot(
+            *zip(*printed, strict=True), "o", ms=8, mfc="none", mec=INK, mew=0.8, label="as published", zorder=4
+        )
         for point in chart.points:
             for x, y, _ in point.published:
                 axes.plot([point.x, x], [point.y, y], color=INK, linewidth=0.7, label="_apart", zorder=2)

@@ -6,6 +6,7 @@ relies on colour alone: curves differ in their dashes, bars in their hatching, p
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 from ..report import numbers
@@ -41,6 +42,9 @@ HATCHES = {"matmul": "////", "conv": "....", "layer_norm": "xxxx", "group_norm":
 TYPE = 8.0
 """Size of the text in points: what stays legible in a printed column."""
 
+NARROW = 5.0
+"""Inches below which a picture is one for a column: keys go below, names are broken, ticks are fewer."""
+
 LEFT = 0.01
 """Where titles begin, as a share of the picture's width."""
 
@@ -73,6 +77,16 @@ SETTINGS: dict[str, Any] = {
     # The same data give the same bytes.
     "svg.hashsalt": "vpcalc",
 }
+
+
+def title_lines(title: str, width: float) -> list[str]:
+    """A title broken to a picture's width in inches."""
+    return wrap(title, int(12.5 * width))
+
+
+def subtitle_lines(subtitle: str, width: float) -> list[str]:
+    """A subtitle broken to a picture's width in inches; its type is smaller and not bold."""
+    return wrap(subtitle, int(14.5 * width))
 
 
 def colour_of_layer(key: str, place: int) -> str:

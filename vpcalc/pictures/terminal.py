@@ -43,20 +43,25 @@ def _subtitle(chart: Chart) -> str:
 
 
 def _curves(chart: LineChart, width: int, colour: bool) -> list[str]:
-    ends = (min(line.x[0] for line in chart.lines), max(line.x[-1] for line in chart.lines))
-    levels = [(ends, (level.y, level.y)) for level in chart.levels]
     spare = [name for name in _COLOURS if name not in _LAYERS.values()] + list(_COLOURS)
     colours = [_LAYERS.get(line.key, spare[place % len(spare)]) for place, line in enumerate(chart.lines)]
+    # Levels first: what is drawn later lies above.
+    ends = (min(line.x[0] for line in chart.lines), max(line.x[-1] for line in chart.lines))
     drawn, cell = _plot(
-        [*(line.x for line in chart.lines), *(x for x, _ in levels)],
-        [*(line.y for line in chart.lines), *(y for _, y in levels)],
-        [*(line.label for line in chart.lines), *(level.label for level in chart.levels)],
-        [*colours, *("yellow" for _ in levels)] if colour else None,
+        [*(ends for _ in chart.levels), *(line.x for line in chart.lines)],
+        [*((level.y, level.y) for level in chart.levels), *(line.y for line in chart.lines)],
+        [*(level.label for level in chart.levels), *(line.label for line in chart.lines)],
+        [*("yellow" for _ in chart.levels), *colours] if colour else None,
         width,
         lines=True,
     )
+    taken: set[tuple[int, int]] = set()
     for letter, mark in zip(_LETTERS, chart.marks, strict=False):
-        _write(drawn, *cell(float(mark.x), float(mark.y)), letter, colour)
+        row, column = cell(float(mark.x), float(mark.y))
+        while (row, column) in taken:
+            column += 1  # beside the letter that is there already
+        taken.add((row, column))
+        _write(drawn, row, column, letter, colour)
     names = [f"{letter}  {mark.label}" for letter, mark in zip(_LETTERS, chart.marks, strict=False)]
     return [f"{chart.y_label} over {chart.x_label.partition('  ')[0]}", *drawn, *names]
 
@@ -85,7 +90,8 @@ def _plot(
         import uniplot
     except ImportError:
         raise InputError(
-            "--terminal: needs uniplot, which is not installed: pip install 'vpcalc[plot]', or pip install uniplot"
+            "--terminal: curves need uniplot, which is not installed; pip install uniplot, "
+            "or write a picture with --output FILE.svg"
         ) from None
     left, right = min(x for series in xs for x in series), max(x for series in xs for x in series)
     low, high = min(y for series in ys for y in series), max(y for series in ys for y in series)
@@ -126,11 +132,9 @@ _CELL = re.compile(r"(?:\x1b\[[\d;]*m)?.(?:\x1b\[0m)?")
 
 
 def _write(drawn: list[str], row: int, column: int, letter: str, colour: bool) -> None:
-    """Put a letter over a character of the drawing; beside the letter before it where there is one."""
+    """Put a letter over a character of the drawing."""
     cells = _CELL.findall(drawn[row])
-    while _ESCAPES.sub("", cells[column]).isalpha():
-        column += 1
-    cells[column] = f"\x1b[1m{letter}\x1b[0m" if colour else letter
+    cells[min(column, len(cells) - 1)] = f"\x1b[1m{letter}\x1b[0m" if colour else letter
     drawn[row] = "".join(cells)
 
 
@@ -138,7 +142,7 @@ def _as_bar(chart: BlockChart, place: int) -> Bar:
     """A stage as a bar, named with its shape."""
     block = chart.blocks[place]
     names = max(len(each.name) for each in chart.blocks)
-    grid = "×".join(map(str, block.resolution))
+    grid = "×".join(map(str, block.resolution)) + ("" if len(block.resolution) > 1 else " tokens")
     depth = f" ×{block.depth}" if block.depth else ""
     return Bar(f"{block.name:<{names}}  {grid}, {block.channels} ch.{depth}", block.cost.parts)
 

@@ -86,7 +86,8 @@ def draw(figure: Figure, format: str) -> bytes:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a user's own style is for the user's own plots
-        matplotlib.rcParams.update(SETTINGS)
+        settings: Any = SETTINGS
+        matplotlib.rcParams.update(settings)
         from matplotlib.figure import Figure as Canvas
 
         canvas = Canvas(figsize=_size(figure), layout="constrained")
@@ -142,8 +143,8 @@ def _mosaic_text(mosaic: Mosaic, width: int) -> str:
 def _chart_text(chart: Chart, width: int, height: int = 16) -> str:
     """Each series with a letter of its own; where two meet, the later one is seen."""
     points = [_drawable(series, chart) for series in chart.series]
-    xs = [_scaled(x, chart.log_x) for x, _ in points for x in x]
-    ys = [_scaled(y, chart.log_y) for _, y in points for y in y]
+    xs = [_scaled(x, chart.log_x) for line, _ in points for x in line]
+    ys = [_scaled(y, chart.log_y) for _, line in points for y in line]
     if not xs:
         return chart.title
     sheet = [[" "] * width for _ in range(height)]

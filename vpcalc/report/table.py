@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import numbers
 
@@ -33,8 +33,7 @@ class Kind(Enum):
         return self in (Kind.COUNT, Kind.NUMBER, Kind.BYTES, Kind.RATIO, Kind.SHARE)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column. ``key`` heads it in CSV; ``wide`` columns are left out where the terminal is narrow.
 
     A ``passing`` column differs from run to run, as seconds do: documents, which last, leave it out.

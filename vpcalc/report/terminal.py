@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from typing import Literal
 
@@ -25,6 +26,15 @@ _VERDICTS = {
     "corrected": "yellow",
     "refuted": "bold red",
 }
+
+
+def plain(tables: Iterable[Table], exact: bool = False, width: int = 120) -> str:
+    """Tables as text without colour, as a file holds them."""
+    page = io.StringIO()
+    Console(file=page, width=width, no_color=True, force_terminal=False, force_jupyter=False).print(
+        View(tables, exact)
+    )
+    return page.getvalue().rstrip("\n")
 
 
 class View:

@@ -69,8 +69,18 @@ def _figures(values: Sequence[Any], column: Column, exact: bool) -> tuple[str, l
         present = [value for value in values if value is not None]
         scale = numbers.common_scale(present, binary=column.kind is Kind.BYTES)
         return scale.unit, ["" if value is None else scale.write(value) for value in values]
+    if column.kind is Kind.RATIO:
+        return "", _even([write(value, column.kind) for value in values], values)
     unit = {Kind.BYTES: "B", Kind.SHARE: "%"}.get(column.kind, "")
     return unit, [write(value, column.kind, exact).removesuffix(f" {unit}") for value in values]
+
+
+def _even(cells: list[str], values: Sequence[Any]) -> list[str]:
+    """Ratios with one number of decimals, that of the longest, unless they are worlds apart."""
+    decimals = max((len(cell.partition(".")[2]) for cell in cells), default=0)
+    if decimals > 4 or any("e" in cell for cell in cells):
+        return cells
+    return ["" if value is None else f"{value:.{decimals}f}" for value in values]
 
 
 def _s_column(column: _Set) -> _Set:

@@ -8,7 +8,7 @@ from typing import Any
 from ..report.plots_theory import Chart, Series
 from . import cells, unrolled
 from .cells import Array, GRUStep, LSTMStep
-from .evidence import close, derivatives, each, generic, identity, letters, relative_error
+from .evidence import autograd_jacobian, close, derivatives, each, generic, identity, letters, relative_error
 from .registry import Demonstration, Evidence, Method, Step, statement
 
 TOLERANCE = 1e-12
@@ -132,7 +132,7 @@ def _lstm_on_module(jacobian: Any) -> Evidence:
     state = (torch.zeros(1, n, dtype=torch.float64), torch.zeros(1, n, dtype=torch.float64))
     worst = 0.0
     for x, step in zip(xs, steps, strict=True):
-        true = torch.autograd.functional.jacobian(lambda *s, x=x: cell(x[None], *s), state)
+        true = autograd_jacobian(lambda *s, x=x: cell(x[None], *s), state)
         for row, true_row in zip(jacobian(step, Ws), true, strict=True):
             for block, reference in zip(row, true_row, strict=True):
                 worst = max(worst, relative_error(block, reference[0, :, 0, :]))
@@ -255,7 +255,7 @@ def _gru_on_module(jacobian: Any) -> Evidence:
     cell = _cell("gru", d, n, 1)
     h, worst = torch.zeros(1, n, dtype=torch.float64), 0.0
     for x, step in zip(_inputs(T, d, 1), steps, strict=True):
-        true = torch.autograd.functional.jacobian(lambda s, x=x: cell(x[None], s)[0], h)[0, :, 0, :]
+        true = autograd_jacobian(lambda s, x=x: cell(x[None], s)[0], h)[0, :, 0, :]
         worst = max(worst, relative_error(jacobian(step, Ws), true))
         with torch.no_grad():
             (h,) = cell(x[None], h)
@@ -351,8 +351,8 @@ def _attention_symbolic(jacobian: Any) -> Evidence:
 
     n, C, d = 3, 2, 1
     x = letters("x", n, C)
-    W_q, W_k, W_v = (letters(f"W{name}", d, C) for name in "qkv")
-    q, k, v = x @ W_q.T, x @ W_k.T, x @ W_v.T
+    Ws = [letters(f"W{name}", d, C) for name in "qkv"]
+    q, k, v = (x @ W.T for W in Ws)
     scale = sympy.Symbol("scale", positive=True)
     scores = scale * (q @ k.T)
     exponentials = each(sympy.exp, scores)
@@ -364,7 +364,7 @@ def _attention_symbolic(jacobian: Any) -> Evidence:
     differences = []
     for j in range(n):
         true = derivatives(y[0], x[j])
-        ours = jacobian(0, j, weights, q, k, v, W_q, W_k, W_v, scale)
+        ours = jacobian(0, j, weights, (q, k, v), Ws, scale)
         differences += [sympy.sympify(entry).subs(named) for entry in (true - ours).reshape(-1)]
     return identity("∂y_1/∂x_j for j = 1, 2, 3 (three tokens, C = 2, d_k = 1)", differences)
 
@@ -382,21 +382,32 @@ def _head() -> tuple[Any, Array, Any]:
     return module, x, 8**-0.5
 
 
+def attention_head(T: int, d: int, seed: int) -> tuple[list[Array], Array, float]:
+    """W_Q, W_K and W_V of the reference self-attention in one head of width d, T random tokens, and 1/√d."""
+    import torch
+
+    from ..reference.attention import SelfAttention
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = SelfAttention(d, 1).double()
+    return list(module.qkv.weight.detach().chunk(3)), _inputs(T, d, seed), d**-0.5
+
+
 def _blocks(jacobian: Any, x: Array) -> list[list[Array]]:
     module, _, scale = _head()
-    W_q, W_k, W_v = module.qkv.weight.detach().chunk(3)
-    q, k, v = (part.detach() for part in module.qkv(x).chunk(3, dim=-1))
-    weights = (scale * q @ k.T).softmax(-1)
+    Ws = module.qkv.weight.detach().chunk(3)
+    qkv = [part.detach() for part in module.qkv(x).chunk(3, dim=-1)]
+    weights = (scale * qkv[0] @ qkv[1].T).softmax(-1)
     out = module.proj.weight.detach()
     n = len(x)
-    return [[out @ jacobian(i, j, weights, q, k, v, W_q, W_k, W_v, scale) for j in range(n)] for i in range(n)]
+    return [[out @ jacobian(i, j, weights, qkv, Ws, scale) for j in range(n)] for i in range(n)]
 
 
 def _attention_on_module(jacobian: Any) -> tuple[list[list[Array]], Array]:
-    import torch
 
     module, x, _ = _head()
-    true = torch.autograd.functional.jacobian(lambda tokens: module(tokens[None])[0], x)
+    true = autograd_jacobian(lambda tokens: module(tokens[None])[0], x)
     return _blocks(jacobian, x), true
 
 

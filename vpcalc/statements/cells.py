@@ -59,12 +59,13 @@ def gru_jacobian(step: GRUStep, Ws: Sequence[Array]) -> Array:
 
 
 def attention_jacobian(
-    i: int, j: int, weights: Array, q: Array, k: Array, v: Array, W_q: Array, W_k: Array, W_v: Array, scale: Any
+    i: int, j: int, weights: Array, qkv: Sequence[Array], Ws: Sequence[Array], scale: Any
 ) -> Array:
     """∂y_i/∂x_j of y_i = Σ_m a_im v_m, a = softmax(scale · q kᵀ), in one head.
 
-    ``weights`` are a (n, n); ``q``, ``k``, ``v`` are (n, d); the matrices map x to them, (d, C).
+    ``weights`` are a, (n, n); ``qkv`` are queries, keys and values, (n, d) each; ``Ws`` map x to them, (d, C).
     """
+    (q, k, v), (W_q, W_k, W_v) = qkv, Ws
     y = weights[i] @ v
     block = weights[i, j] * (W_v + scale * (v[j] - y)[:, None] * (q[i] @ W_k)[None, :])
     if i == j:

@@ -13,7 +13,7 @@ def vanishes(expression: Any) -> bool:
     import sympy
 
     expression = sympy.sympify(expression)
-    return expression == 0 or sympy.expand(expression) == 0 or sympy.simplify(expression) == 0
+    return bool(expression == 0 or sympy.expand(expression) == 0 or sympy.simplify(expression) == 0)
 
 
 def identity(what: str, differences: Iterable[Any]) -> Evidence:
@@ -25,6 +25,18 @@ def identity(what: str, differences: Iterable[Any]) -> Evidence:
 def not_identity(what: str, difference: Any) -> Evidence:
     """Two expressions that are claimed to differ: an expression that does not vanish."""
     return Evidence(what, Method.SYMBOLIC, not vanishes(difference))
+
+
+def same(what: str, holds: Iterable[bool]) -> Evidence:
+    """Closed forms compared as polynomials: equal ones are equal at every point."""
+    each = list(holds)
+    return Evidence(what, Method.SYMBOLIC, bool(each) and all(each), len(each))
+
+
+def recovered(what: str, holds: Iterable[bool]) -> Evidence:
+    """Polynomials recovered from counts, and what they were claimed to be."""
+    each = list(holds)
+    return Evidence(what, Method.INTERPOLATION, bool(each) and all(each), len(each))
 
 
 def exact(what: str, holds: Iterable[bool]) -> Evidence:
@@ -90,3 +102,11 @@ def derivatives(outputs: Any, inputs: Any) -> Any:
 
     rows = [[sympy.diff(y, x) for x in inputs.reshape(-1)] for y in outputs.reshape(-1)]
     return numpy.array(rows, dtype=object).reshape(*outputs.shape, *inputs.shape)
+
+
+def autograd_jacobian(function: Callable[..., Any], inputs: Any) -> Any:
+    """The Jacobian that autograd gives, of one tensor or of several."""
+    import torch
+
+    jacobian: Any = torch.autograd.functional.jacobian
+    return jacobian(function, inputs)

@@ -181,7 +181,8 @@ def before(size: int, dilation: int = 1) -> Callable[[int, int], Iterable[int]]:
 
 def retention_recurrent(graph: Graph, xs: Nodes) -> Nodes:
     """S_n = γS_{n−1} + K_nᵀV_n and Q_n S_n (Sun et al. 2023, eq. 6), then a projection."""
-    outputs, state = [], ()
+    outputs: Nodes = []
+    state: tuple[int, ...] = ()
     for x in xs:
         q, k, v = graph.op(x), graph.op(x), graph.op(x)
         state = (graph.mix(k, v, *state),)

@@ -10,7 +10,7 @@ from typing import Any
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Mosaic, Picture
 from . import graphs
-from .evidence import exact
+from .evidence import exact, identity
 from .graphs import Layer
 from .registry import Demonstration, Evidence, Method, Step, statement
 
@@ -312,6 +312,8 @@ def picture(ids: Sequence[str]) -> Mosaic:
 )
 def windows_never_meet(shift: Callable[[int], int] = lambda M: M // 2) -> Demonstration:
     """Windows are the classes of an equivalence, which composes to itself; with the shift, the classes join."""
+    import sympy
+
     grids = [(h, w, M) for h, w, M in product((4, 6, 7, 9), (4, 8), (2, 3, 4)) if min(h, w) > M]
     stays, equivalences, meets = [], [], []
     for h, w, M in grids:
@@ -319,13 +321,12 @@ def windows_never_meet(shift: Callable[[int], int] = lambda M: M // 2) -> Demons
         once = reach(kind, h, w, 1, M)
         stays.append(reach(kind, h, w, 3, M) == once)
         equivalences.append(_is_equivalence(once) and not all(all(row) for row in once))
-        in_turn = graphs.layers_to_connect(
-            lambda number, h=h, w=w, M=M: graphs.attend(graphs.window(h, w, M, shift(M) if number % 2 else 0)),
-            h * w,
-            4 * max(h, w),
-            period=2,
-        )
+        pair = [graphs.attend(graphs.window(h, w, M)), graphs.attend(graphs.window(h, w, M, shift(M)))]
+        most = 4 * max(h, w)
+        in_turn = graphs.layers_to_connect((pair * most).__getitem__, h * w, most, period=2)
         meets.append(in_turn is not None)
+    M_, s_, c_ = sympy.symbols("M s c", positive=True)
+    borders = [c_ * M_ - (s_ + (c_ - 1) * M_) - (M_ - s_), s_ + c_ * M_ - c_ * M_ - s_]
     torch_zero = [
         measured_reach(SIGHTS["wmsa"], h, w, 4, M) == reach(SIGHTS["wmsa"], h, w, 1, M)
         for h, w, M in ((8, 8, 4), (6, 9, 3))
@@ -346,20 +347,25 @@ def windows_never_meet(shift: Callable[[int], int] = lambda M: M // 2) -> Demons
                 r"{\sim} \circ {\sim} = {\sim}, \quad \rho_L = {\sim} \text{ for every } L \ge 1",
             ),
             Step(
-                "Shifted windows have their borders at M/2 + cM: every border between two windows lies within a "
-                "shifted one, "
-                "which joins them.",
-                "cM ∈ (M/2 + (c − 1)M, M/2 + cM)",
-                r"cM \in \bigl(\tfrac{M}{2} + (c - 1)M,\; \tfrac{M}{2} + cM\bigr)",
+                "Shifted by s, 0 < s < M, windows have their borders at s + cM: every border cM between two "
+                "windows lies "
+                "strictly within a shifted one, which joins them.",
+                "s + (c − 1)M < cM < s + cM",
+                r"s + (c - 1)M < cM < s + cM",
             ),
         ),
         (
+            identity("a border is M − s after one shifted border and s before the next", borders),
+            exact(
+                "M/2, rounded down, is between 0 and M (M = 2 … 64)",
+                [0 < shift(side) < side for side in range(2, 65)],
+            ),
             exact(f"the relation is an equivalence and not everything, on {len(grids)} grids", equivalences),
             exact("three layers reach what one reaches, on the same grids", stays),
             exact("with every second layer shifted, all tokens meet, on the same grids", meets),
             exact("no gradient crosses a border in four layers of the reference module", torch_zero),
         ),
-        Method.EXACT,
+        Method.SYMBOLIC,
         figure=picture(("wmsa", "swmsa")),
     )
 

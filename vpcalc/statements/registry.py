@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
@@ -19,8 +20,10 @@ class Method(str, Enum):
 
     SYMBOLIC = "symbolic"
     """An identity of expressions: it holds for every value of its symbols."""
+    INTERPOLATION = "interpolation"
+    """A polynomial recovered from counts on a grid, and tried beyond it."""
     EXACT = "exact"
-    """Integers or bits compared without tolerance, or a polynomial recovered from counts."""
+    """Integers or bits compared without tolerance, at every point that was tried."""
     NUMERIC = "numeric"
     """Floating point within a stated tolerance, or samples."""
 
@@ -86,7 +89,7 @@ class Demonstration:
             raise ValueError(f"a demonstration that rests on {self.rests_on.value} evidence has none of it")
         if self.correction:
             return Finding.CORRECTED
-        return Finding.CHECKED if self.rests_on is Method.NUMERIC else Finding.PROVED
+        return Finding.PROVED if self.rests_on in (Method.SYMBOLIC, Method.INTERPOLATION) else Finding.CHECKED
 
     @property
     def failed(self) -> tuple[Evidence, ...]:
@@ -119,15 +122,22 @@ class Statement:
         return tuple(inspect.signature(self.demonstrate).parameters)
 
     def settle(self, **altered: Any) -> Demonstration:
-        """Carry the demonstration out, in one thread: tensors here are so small that more would get in the way."""
-        import torch
-
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        """Carry the demonstration out."""
+        with one_thread():
             return self.demonstrate(**altered)
-        finally:
-            torch.set_num_threads(threads)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Tensors here are so small that more threads would only wait for one another."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 STATEMENTS: Catalog[Statement] = Catalog("statement")

@@ -369,10 +369,9 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
             worst, cases = max(worst, *excess), cases + len(norms)
             if name == "tanh":
                 lags = tuple(float(lag) for lag in range(1, len(norms) + 1))
-                bounds.append(
-                    Series(f"bound, σ₁ = {sigma}", lags, tuple(bound[0] ** lag for lag in lags), dashed=True)
-                )
-                bounds.append(Series(f"measured, σ₁ = {sigma}", lags, tuple(10**log for log in norms)))
+                powers, measured = tuple(bound[0] ** lag for lag in lags), tuple(10**log for log in norms)
+                bounds.append(Series(f"bound, σ₁ = {sigma}", lags, powers, dashed=True, group=str(sigma)))
+                bounds.append(Series(f"measured, σ₁ = {sigma}", lags, measured, group=str(sigma)))
     return Demonstration(
         (
             Step(
@@ -523,10 +522,9 @@ def gradient_clipping(
         rows.append((label, f"{sigma}", _e(before), _e(after), _e(first / last)))
         lags = tuple(float(lag) for lag in range(len(terms)))
         sizes = [float(one.norm()) for one in reversed(terms)]
-        figures.append(Series(f"{label}, σ₁ = {sigma}", lags, tuple(sizes)))
-        figures.append(
-            Series(f"{label}, clipped", lags, tuple(size * after / before for size in sizes), dashed=True)
-        )
+        clipped_sizes = tuple(size * after / before for size in sizes)
+        figures.append(Series(f"{label}, σ₁ = {sigma}", lags, tuple(sizes), group=label))
+        figures.append(Series(f"{label}, clipped", lags, clipped_sizes, dashed=True, group=label))
     columns = (
         Column("network", "Network"),
         Column("sigma", "σ₁"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
-from .evidence import close, derivatives, each, exact, far, identity, letters, relative_error
+from .evidence import autograd_jacobian, close, derivatives, each, exact, far, identity, letters, relative_error
 from .registry import Demonstration, Evidence, Method, Step, statement
 
 PAPER = "Vaswani et al. 2017"
@@ -187,7 +187,7 @@ def softmax_jacobian(
     worst, norm = 0.0, 0.0
     for scale in (0.1, 1.0, 4.0, 16.0):
         scores = scale * torch.randn(24, generator=draw, dtype=torch.float64)
-        true = torch.autograd.functional.jacobian(lambda t: t.softmax(-1), scores)
+        true = autograd_jacobian(lambda t: t.softmax(-1), scores)
         worst = max(worst, relative_error(claimed(scores.softmax(-1)), true))
         norm = max(norm, float(torch.linalg.matrix_norm(true, 2)))
     return Demonstration(
@@ -322,7 +322,7 @@ FORMATS: Mapping[str, tuple[int, int]] = {"float16": (10, 15), "bfloat16": (7, 1
 
 def overflow_threshold(fraction: int, exponent: int) -> int:
     """From here on rounding to nearest gives infinity: half a step beyond the largest number."""
-    return 2 ** (exponent + 1) - 2 ** (exponent - fraction - 1)
+    return (1 << exponent + 1) - (1 << exponent - fraction - 1)
 
 
 def normal_tail(d_k: float, threshold: int) -> float:

@@ -222,7 +222,8 @@ def log_norms(jacobians: Sequence[Array]) -> list[float]:
     """
     import torch
 
-    product, scale, found = None, 0.0, []
+    product, scale = None, 0.0
+    found: list[float] = []
     for J in reversed(jacobians):
         J = J.double()
         product = J if product is None else product @ J
@@ -238,5 +239,5 @@ def log_norms(jacobians: Sequence[Array]) -> list[float]:
 def growth(log_norms: Sequence[float]) -> float:
     """The factor per step by which norms change over the longer half of the lags; 0 where they reach zero."""
     half = len(log_norms) // 2
-    early, late = log_norms[half - 1], log_norms[-1]
+    early, late = log_norms[half - 1] if half else 0.0, log_norms[-1]  # no factor at all: a norm of 1
     return 0.0 if late == -inf else float(10 ** ((late - early) / (len(log_norms) - half)))

@@ -18,7 +18,7 @@ from . import (
     torchinfo,
     torchprofile,
 )
-from .peer import Charge, Peer, View
+from .peer import Charge, Hooks, Peer, View
 
 PEERS: dict[str, Peer] = {
     peer.name: peer
@@ -36,4 +36,4 @@ PEERS: dict[str, Peer] = {
 }
 """Every counter that is known, by name, in the order of the table."""
 
-__all__ = ["PEERS", "Charge", "Peer", "View"]
+__all__ = ["PEERS", "Charge", "Hooks", "Peer", "View"]

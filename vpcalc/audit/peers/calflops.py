@@ -15,7 +15,7 @@ from ..calls import Call, Height, Recording
 from ..terms import Term
 from . import names
 from .deepspeed import Rules, added, charged, convolution, linear, product
-from .peer import Charge, Peer, visits
+from .peer import Charge, Hooks, Peer, visits
 
 
 def price(recording: Recording) -> Iterator[Charge]:
@@ -64,4 +64,4 @@ def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> in
     return macs
 
 
-PEER = Peer("calflops", ("calflops",), "0.3.2", "1 a multiply-accumulate", price, measure)
+PEER = Peer("calflops", ("calflops",), "0.3.2", "1 a multiply-accumulate", price, measure, hooks=Hooks.ALL)

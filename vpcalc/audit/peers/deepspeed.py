@@ -15,7 +15,7 @@ from .. import exact, terms
 from ..calls import Call, Height, Recording
 from ..terms import Term
 from . import names
-from .peer import Charge, Peer, called
+from .peer import Charge, Hooks, Peer, called
 
 Rules = Mapping[str, Callable[[Call], Term]]
 
@@ -116,4 +116,4 @@ def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> in
     return macs
 
 
-PEER = Peer("deepspeed", ("deepspeed",), "0.19.8", "1 a multiply-accumulate", price, measure)
+PEER = Peer("deepspeed", ("deepspeed",), "0.19.8", "1 a multiply-accumulate", price, measure, hooks=Hooks.ALL)

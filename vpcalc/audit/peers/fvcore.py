@@ -15,7 +15,7 @@ from typing import Any
 from .. import exact, terms
 from ..calls import Call, Height, Recording
 from ..terms import Term
-from .peer import Charge, Peer, View, called
+from .peer import Charge, Hooks, Peer, View, called
 
 _PRODUCTS = frozenset({"aten::addmm", "aten::bmm", "aten::_convolution", "aten::mm", "aten::linear"})
 
@@ -31,7 +31,7 @@ def price(recording: Recording) -> Iterator[Charge]:
             yield Charge(place, terms.number(_einsum(node)), why="read from NumPy's report, rounded to four digits")
         elif node.name in _OTHERS:
             factor, shape, why = _OTHERS[node.name](node)
-            yield Charge(place, factor * terms.elements(shape), False, why)
+            yield Charge(place, factor * terms.grid(shape), False, why)
 
 
 def _matmul(node: Call) -> Term:
@@ -108,6 +108,7 @@ PEER = Peer(
     "1 a multiply-accumulate",
     price,
     measure,
+    hooks=Hooks.ALL,
     view=View.GRAPH,
     positional=True,
 )

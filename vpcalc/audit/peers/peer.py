@@ -20,6 +20,14 @@ class View(str, Enum):
     GRAPH = "graph"
 
 
+class Hooks(str, Enum):
+    """On which modules a counter puts hooks. Without autograd, torch's fused layers are not used where there are any."""
+
+    NONE = "none"
+    CHILDREN = "children"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What a counter adds to its figure for one recorded call, in multiply-accumulates.
@@ -57,6 +65,7 @@ class Peer:
     measure: Measure
     per_mac: int = 1
     view: View = View.RUN
+    hooks: Hooks = Hooks.NONE
     grad: bool | None = None
     positional: bool = False
     backward: bool = False

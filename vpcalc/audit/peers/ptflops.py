@@ -18,7 +18,7 @@ from . import names
 from .deepspeed import added as added_product
 from .deepspeed import product as plain_product
 from .deepspeed import spread
-from .peer import Charge, Peer, called, size, visits
+from .peer import Charge, Hooks, Peer, called, size, visits
 
 Priced = tuple[Term, bool, str]
 Rule = Callable[[Call], "Iterator[Priced]"]
@@ -57,14 +57,14 @@ def _convolution(transposed: bool) -> Rule:
         kernel = tuple(about["kernel_size"])
         yield terms.convolution(given[0], grid, kernel, group, about["out_channels"]), True, ""
         if about["bias"]:
-            yield terms.elements(out), False, "a bias, 1 an output element"
+            yield terms.grid(out), False, "a bias, 1 an output element"
 
     return form
 
 
 def _norm(call: Call) -> Iterator[Priced]:
     factor = 2 if call.about.get("affine") else 1
-    yield factor * terms.elements(call.args[0]), False, f"a norm, {factor} an element"
+    yield factor * terms.grid(call.args[0]), False, f"a norm, {factor} an element"
 
 
 def _activation(call: Call) -> Iterator[Priced]:
@@ -72,7 +72,7 @@ def _activation(call: Call) -> Iterator[Priced]:
 
 
 def _pool(call: Call) -> Iterator[Priced]:
-    yield terms.elements(call.args[0]), False, "pooling, 1 an input element, by its hook"
+    yield terms.grid(call.args[0]), False, "pooling, 1 an input element, by its hook"
 
 
 def _upsample(call: Call) -> Iterator[Priced]:
@@ -249,4 +249,4 @@ def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> in
     return run(module, args, kwargs, "pytorch")
 
 
-PEER = Peer("ptflops", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure)
+PEER = Peer("ptflops", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure, hooks=Hooks.ALL)

@@ -6,12 +6,11 @@ It has prices for matrix products and convolutions and adds their biases; fused 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import prod
 from typing import Any
 
 from .. import exact, terms
 from ..calls import Height, Recording
-from .peer import Charge, Peer, called
+from .peer import Charge, Hooks, Peer, called
 from .ptflops import run
 
 
@@ -23,8 +22,7 @@ def price(recording: Recording) -> Iterator[Charge]:
         if call.name == "aten::addmm":
             yield Charge(place, terms.elements(call.out), False, "a bias, 1 an output element")
         elif call.name in ("aten::convolution", "aten::_convolution") and call.kwargs["bias"] is not None:
-            grid = terms.sides(B=call.out[0], C=call.out[1], x=prod(call.out[2:]))
-            yield Charge(place, grid, False, "a bias, 1 an output element")
+            yield Charge(place, terms.grid(call.out), False, "a bias, 1 an output element")
 
 
 def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int | float:
@@ -32,4 +30,4 @@ def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> in
     return run(module, args, kwargs, "aten")
 
 
-PEER = Peer("ptflops (aten)", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure)
+PEER = Peer("ptflops (aten)", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure, hooks=Hooks.CHILDREN)

@@ -14,7 +14,7 @@ from typing import Any
 from .. import terms
 from ..calls import Call, Height, Recording
 from ..terms import Term
-from .peer import Charge, Peer, called, visits
+from .peer import Charge, Hooks, Peer, called, visits
 
 Rule = Callable[[Call], "Iterator[tuple[Term, bool, str]]"]
 """What a hook adds for one call: the term, whether it stands for a product, and the rule in words."""
@@ -48,7 +48,7 @@ def _convolution(call: Call) -> Iterator[tuple[Term, bool, str]]:
 
 def _norm(call: Call) -> Iterator[tuple[Term, bool, str]]:
     factor = 4 if call.about.get("affine") or call.about.get("elementwise_affine") else 2
-    yield factor * terms.elements(call.args[0]), False, f"a norm, {factor} an element"
+    yield factor * terms.grid(call.args[0]), False, f"a norm, {factor} an element"
 
 
 def _prelu(call: Call) -> Iterator[tuple[Term, bool, str]]:
@@ -62,7 +62,7 @@ def _softmax(call: Call) -> Iterator[tuple[Term, bool, str]]:
 
 
 def _pool(call: Call) -> Iterator[tuple[Term, bool, str]]:
-    yield terms.elements(call.out), False, "pooling, 1 an output element"
+    yield terms.grid(call.out), False, "pooling, 1 an output element"
 
 
 def _adaptive_pool(call: Call) -> Iterator[tuple[Term, bool, str]]:
@@ -78,7 +78,7 @@ _RESIZED = {"linear": 5, "bilinear": 11, "bicubic": 224 + 35, "nearest": 1}
 def _upsample(call: Call) -> Iterator[tuple[Term, bool, str]]:
     factor = _RESIZED.get(str(call.about.get("mode")), 0)
     if factor:
-        yield factor * terms.elements(call.out), False, f"resizing, {factor} an output element"
+        yield factor * terms.grid(call.out), False, f"resizing, {factor} an output element"
 
 
 def _recurrent(gates: int, more: int, cell: bool) -> Rule:
@@ -134,9 +134,11 @@ _RULES: dict[str, Rule] = {
 
 def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int | float:
     """As its documentation calls it."""
+    import torch
     from thop import profile
 
-    macs, _ = profile(module, inputs=args, verbose=False)
+    with torch.device("cpu"):  # where its own counters live, on whatever device the module is
+        macs, _ = profile(module, inputs=args, verbose=False)
     return macs
 
 
@@ -147,6 +149,7 @@ PEER = Peer(
     "1 a multiply-accumulate",
     price,
     measure,
+    hooks=Hooks.ALL,
     grad=False,
     positional=True,
 )

@@ -14,7 +14,7 @@ from typing import Any
 from .. import terms
 from ..calls import Height, Recording
 from ..terms import Term
-from .peer import Charge, Peer, called
+from .peer import Charge, Hooks, Peer, called
 
 
 def price(recording: Recording) -> Iterator[Charge]:
@@ -83,5 +83,6 @@ PEER = Peer(
     "1 mult-add a multiply-accumulate",
     price,
     measure,
+    hooks=Hooks.ALL,
     grad=False,
 )

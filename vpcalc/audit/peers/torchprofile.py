@@ -43,18 +43,18 @@ def price(recording: Recording) -> Iterator[Charge]:
         elif name in ("aten::mul", "aten::mul_"):
             yield Charge(place, terms.elements(node.out), False, "a multiplication, 1 an element")
         elif name in _AFFINE and isinstance(node.args[_AFFINE[name]], tuple):
-            yield Charge(place, terms.elements(node.out), False, "an affine norm, 1 an element")
+            yield Charge(place, terms.grid(node.out), False, "an affine norm, 1 an element")
         elif name in _POOLING:
-            yield Charge(place, terms.elements(node.out), False, "pooling, 1 an output element")
+            yield Charge(place, terms.grid(node.out), False, "pooling, 1 an output element")
         elif name == "aten::mean":
             yield Charge(place, terms.elements(node.out), False, "a mean, 1 an output element")
         elif name == "aten::leaky_relu":
             yield Charge(place, terms.elements(node.out), False, "an activation, 1 an element")
         elif name == "aten::upsample_bilinear2d":
-            yield Charge(place, 4 * terms.elements(node.out), False, "resizing, 4 an output element")
+            yield Charge(place, 4 * terms.grid(node.out), False, "resizing, 4 an output element")
         elif name == "aten::grid_sampler" and node.args[2] != 1:
             factor = 16 if node.args[2] == 2 else 4
-            yield Charge(place, factor * terms.elements(node.out), False, f"sampling, {factor} an output element")
+            yield Charge(place, factor * terms.grid(node.out), False, f"sampling, {factor} an output element")
 
 
 _AFFINE = {"aten::batch_norm": 1, "aten::instance_norm": 1, "aten::layer_norm": 2, "aten::group_norm": 2}

@@ -1,0 +1,582 @@
+"""Pictures: that they show the closed forms' own numbers, say what they say, and arrive whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import vpcalc
+from vpcalc.algebra.polynomial import Polynomial
+from vpcalc.answers.compare import Comparison
+from vpcalc.answers.plot import Plot, byte_size
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.cli.start import PANELS, brief, screen
+from vpcalc.cost import Quantity
+from vpcalc.layers import LAYERS
+from vpcalc.pictures import BarChart, BlockChart, Line, LineChart, ScatterChart, draw
+from vpcalc.pictures.placing import spread
+from vpcalc.pictures.style import CYCLE, OPERATORS
+from vpcalc.pictures.style import LAYERS as LAYER_COLOURS
+from vpcalc.published import figures_of
+from vpcalc.symbolic import SYMBOL_OF
+
+from .conftest import Run
+
+matplotlib = pytest.importorskip("matplotlib")
+from vpcalc.pictures.canvas import figure_of  # noqa: E402
+
+
+def line_chart(plot: Plot) -> LineChart:
+    assert isinstance(plot.chart, LineChart)
+    return plot.chart
+
+
+def compared(rows: list[str] | None = None, C: int = 96, M: int = 7, R: int = 8) -> Comparison:
+    return vpcalc.compare(512, 512, C, M, R=R, rows=rows, check=False)
+
+
+def value(form: Polynomial | str, comparison: Comparison, tokens: int) -> Fraction:
+    """A row's closed form at a number of tokens, by Python's own arithmetic on its printed expression."""
+    values = {SYMBOL_OF.get(k, k): v for k, v in comparison.inputs.items() if isinstance(v, int)}
+    point = {**{name: Fraction(v) for name, v in values.items()}, "h": Fraction(tokens), "w": Fraction(1)}
+    return Fraction(eval(str(form), {}, point))
+
+
+def lies_on_its_form(line: Line, comparison: Comparison) -> bool:
+    (row,) = (row for row in comparison.rows if row.id == line.key)
+    expression = row.form.python.replace("//", "/")
+    return all(value(expression, comparison, x) == y for x, y in zip(line.x, line.y, strict=True))
+
+
+# -- curves ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_point_of_a_curve_lies_on_the_closed_form() -> None:
+    comparison, chart = compared(), line_chart(vpcalc.plot_crossover())
+    assert [line.label for line in chart.lines] == ["MSA", "W-MSA, SW-MSA", "SRA", "Linear SRA", "Retention"]
+    for line in chart.lines:
+        assert lies_on_its_form(line, comparison)
+        assert len(line.x) > 30
+        assert line.x[-1] == pytest.approx(512**2, rel=0.001)
+
+
+def test_a_curve_that_does_not_lie_on_its_form_is_found_out() -> None:
+    comparison, chart = compared(), line_chart(vpcalc.plot_crossover())
+    for line in chart.lines:
+        wrong = replace(line, y=(*line.y[:7], line.y[7] + 1, *line.y[8:]))
+        assert not lies_on_its_form(wrong, comparison)
+
+
+@pytest.mark.parametrize("id", ["msa", "wmsa", "sra", "linear_sra", "retention", "retention_chunkwise"])
+def test_every_point_of_a_curve_is_what_the_layer_costs(id: str) -> None:
+    """On a real grid of that many tokens, with ints all the way."""
+    chart = line_chart(vpcalc.plot_crossover(rows=[id], chunk=64))
+    (line,) = chart.lines
+    inputs = {**vpcalc.compare(512, 512, 96, rows=[id], chunk=64, check=False).inputs}
+    width = {"wmsa": 7, "sra": 8}.get(id, 1)
+    for tokens, macs in list(zip(line.x, line.y, strict=True))[::6]:
+        grid = {"h": tokens // width, "w": width, "N": tokens}
+        cost = LAYERS[id].build(**LAYERS[id].pick({**inputs, **grid}))
+        assert cost.total(Quantity.MACS) == macs
+
+
+@given(C=st.sampled_from([32, 64, 96, 256]), M=st.integers(2, 12), R=st.sampled_from([1, 2, 4, 8]))
+@settings(max_examples=15, deadline=None)
+def test_the_marks_are_the_crossovers(C: int, M: int, R: int) -> None:
+    comparison, plot = compared(C=C, M=M, R=R), vpcalc.plot_crossover(C, M, R=R)
+    found = {mark.x for mark in line_chart(plot).marks}
+    on_sheet = {c.at for c in comparison.crossovers if c.at >= max(16, M * M, R * R) and c.at < 512**2}
+    assert on_sheet <= found <= {c.at for c in comparison.crossovers}
+    assert [row["at"] for row in plot.to_dict()["crossovers"]] == [c.at for c in comparison.crossovers]
+
+
+def test_a_mark_is_where_the_curves_change_places() -> None:
+    comparison, chart = compared(), line_chart(vpcalc.plot_crossover())
+    rows = {row.id: row.form.python.replace("//", "/") for row in comparison.rows}
+    pairs = {c.at: c.between for c in comparison.crossovers if ":" not in c.between[0]}
+    for mark in chart.marks:
+        if mark.x not in pairs:
+            assert "quadratic" in mark.label
+            continue
+        more, less = (rows[id] for id in pairs[mark.x])
+        assert value(more, comparison, mark.x) <= value(less, comparison, mark.x)
+        assert value(more, comparison, mark.x + 1) > value(less, comparison, mark.x + 1)
+        assert mark.y == value(more, comparison, mark.x)
+        assert mark.label.endswith(f"hw > {mark.x:,}")
+
+
+def test_the_title_states_a_finding_that_is_true() -> None:
+    title = vpcalc.plot_crossover().chart.title
+    assert title == "MSA costs more than W-MSA beyond 49 tokens, 1,089 times as much at 512×512 tokens"
+    msa, wmsa = (row.figure(Quantity.MACS) for row in compared(["msa", "wmsa"], M=8).rows)
+    assert vpcalc.plot_crossover(M=8).chart.title.split()[-8] == f"{msa / wmsa:.0f}"
+
+
+def test_memory_says_where_the_maps_fill_a_device() -> None:
+    plot = vpcalc.plot_memory(fit="24GiB")
+    chart = line_chart(plot)
+    assert chart.levels[0].y == 24 * 2**30
+    assert "MSA's beyond 46,340 tokens" in chart.title
+    bytes_of = {tokens: 3 * tokens**2 * 4 for tokens in (46_340, 46_341)}
+    assert bytes_of[46_340] <= 24 * 2**30 < bytes_of[46_341]
+    msa = chart.lines[0]
+    assert msa.label == "MSA, Retention"
+    assert all(y == 3 * x * x * 4 for x, y in zip(msa.x, msa.y, strict=True))
+    half = line_chart(vpcalc.plot_memory(dtype="float16", rows=["msa", "ffn"]))
+    assert [line.label for line in half.lines] == ["MSA"]
+    assert all(y == 3 * x * x * 2 for x, y in zip(half.lines[0].x, half.lines[0].y, strict=True))
+
+
+def test_resolution_costs_what_the_models_cost_padding_and_all() -> None:
+    chart = line_chart(vpcalc.plot_resolution(["swin_t", "resnet18"], low=96, high=256, step=40))
+    for line in chart.lines:
+        for side, macs in zip(line.x, line.y, strict=True):
+            assert vpcalc.model(line.key, input=side, check=False).figure(Quantity.MACS) == macs
+    first, last = (vpcalc.model("swin_t", input=side, check=False).figure(Quantity.MACS) for side in (96, 256))
+    assert f"swin_t grows {last / first:.2f}-fold" in chart.title
+
+
+# -- bars, points and blocks ----------------------------------------------------------------------------------------
+
+
+def test_stages_add_up_to_the_model() -> None:
+    for quantity in ("macs", "params", "fvcore", "activations"):
+        plot = vpcalc.plot_stages("swin_t", quantity=quantity)
+        found = vpcalc.model("swin_t", check=False)
+        assert isinstance(plot.chart, BarChart)
+        assert sum(bar.total for bar in plot.chart.bars) == found.figure(Quantity(quantity))
+        stages = {stage["name"]: stage[quantity] for stage in found.to_dict()["stages"]}
+        assert {bar.label: bar.total for bar in plot.chart.bars} == stages
+    assert vpcalc.plot_stages("swin_t").chart.title == "swin_t: stage 3 takes 49 % of 4.491 GMACs"
+
+
+def test_operators_are_those_of_the_models() -> None:
+    plot = vpcalc.plot_operators(["vit_b_16", "resnet50"], quantity="fvcore")
+    assert isinstance(plot.chart, BarChart)
+    for bar in plot.chart.bars:
+        assert dict(bar.parts) == vpcalc.model(bar.label, check=False).to_dict()["operators"]
+    assert "resnet50" in plot.chart.title
+    mixed = vpcalc.plot_operators(["t5_small", "resnet18"])
+    assert isinstance(mixed.chart, BarChart)
+    assert [bar.note for bar in mixed.chart.bars] == ["at 512 and 512 tokens", "at 224×224"]
+
+
+def test_models_stand_at_their_parameters_and_macs_with_their_published_points() -> None:
+    plot = vpcalc.plot_models()
+    assert isinstance(plot.chart, ScatterChart)
+    assert {point.label for point in plot.chart.points} == set(ARCHITECTURES)
+    for point in plot.chart.points:
+        native = ARCHITECTURES[point.label]
+        found = native.cost(native.sizes)
+        assert (point.x, point.y) == (found.total(Quantity.PARAMS), found.total(Quantity.MACS))
+        printed = {f.value for f in figures_of(point.label, "x".join(map(str, native.sizes)))}
+        assert {number for x, y, _ in point.published for number in (x, y)} <= printed
+    swin = next(point for point in plot.chart.points if point.label == "swin_t")
+    assert (29e6, 4.5e9, "Swin Table 1 (arXiv 2103.14030)") in swin.published
+    agreeing, printed_points = map(int, re.findall(r"(\d+) of (\d+)", plot.chart.title)[0])
+    assert printed_points == sum(len(point.published) for point in plot.chart.points)
+    assert 0 < agreeing <= printed_points
+    assert {p.group for p in vpcalc.plot_models(["swin"]).chart.points} == {"swin"}  # type: ignore[union-attr]
+
+
+def test_the_models_do_not_depend_on_what_was_loaded_first() -> None:
+    code = "import vpcalc; {}; print([p.label for p in vpcalc.plot_models().chart.points])"
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", code.format(first)], capture_output=True, text=True, check=True
+        ).stdout
+        for first in ("vpcalc.formula('vgg11')", "vpcalc.formula('retnet_1_3b')")
+    }
+    assert len(orders) == 1
+
+
+def test_blocks_are_the_stages() -> None:
+    chart = vpcalc.draw("pvt_v2_b5").chart
+    assert isinstance(chart, BlockChart)
+    stages = vpcalc.model("pvt_v2_b5", check=False).to_dict()["stages"]
+    for block, stage in zip(chart.blocks, stages, strict=True):
+        shown = (block.name, list(block.resolution), block.channels, block.depth, block.cost.total)
+        assert shown == tuple(stage[key] for key in ("name", "resolution", "channels", "depth", "macs"))
+
+
+# -- what matplotlib is given ---------------------------------------------------------------------------------------
+
+
+def drawn_lines(figure: Any) -> dict[str, Any]:
+    return {line.get_label(): line for line in figure.axes[0].lines}
+
+
+def test_the_sheet_shows_the_curves_the_marks_and_the_words() -> None:
+    plot = vpcalc.plot_crossover()
+    chart, figure = line_chart(plot), figure_of(plot.chart)
+    lines = drawn_lines(figure)
+    for line in chart.lines:
+        assert tuple(lines[line.label].get_xdata()) == line.x
+        assert tuple(lines[line.label].get_ydata()) == line.y
+    assert tuple(lines["_crossings"].get_xdata()) == tuple(mark.x for mark in chart.marks)
+    assert len(lines) == len(chart.lines) + 1
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
+    assert len(looks) == len(lines)
+    axes = figure.axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert figure.get_suptitle().replace("\n", " ") == chart.title
+    assert axes.get_xlabel() == chart.x_label
+    words = [text.get_text() for text in axes.texts]
+    assert [line.label for line in chart.lines] == [
+        word for word in words if word in {c.label for c in chart.lines}
+    ]
+    assert all(any(mark.label in word for word in words) for mark in chart.marks)
+    assert figure_of(plot.chart, title=False).get_suptitle() == ""
+
+
+def test_bars_are_as_long_as_their_cost() -> None:
+    plot = vpcalc.plot_stages("pvt_tiny", quantity="fvcore")
+    assert isinstance(plot.chart, BarChart)
+    figure = figure_of(plot.chart)
+    widths = [patch.get_width() for patch in figure.axes[0].patches]
+    assert widths == [size for bar in plot.chart.bars for _, size in bar.parts]
+    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert labels == [bar.label for bar in plot.chart.bars]
+    shares = figure_of(vpcalc.plot_operators(["swin_t", "vgg16"], shares=True).chart)
+    right = {round(patch.get_x() + patch.get_width(), 12) for patch in shares.axes[0].patches}
+    assert 1.0 in right
+    assert max(right) == 1.0
+
+
+def test_points_have_rings_where_something_is_published() -> None:
+    plot = vpcalc.plot_models(["swin", "vgg"])
+    assert isinstance(plot.chart, ScatterChart)
+    lines = drawn_lines(figure_of(plot.chart))
+    for family in ("swin", "vgg"):
+        points = [point for point in plot.chart.points if point.group == family]
+        assert tuple(lines[family].get_xdata()) == tuple(point.x for point in points)
+        assert tuple(lines[family].get_ydata()) == tuple(point.y for point in points)
+    rings = [(x, y) for point in plot.chart.points for x, y, _ in point.published]
+    assert list(zip(*lines["as published"].get_data(), strict=True)) == rings
+
+
+def test_solids_are_to_scale() -> None:
+    plot = vpcalc.draw("swin_t")
+    assert isinstance(plot.chart, BlockChart)
+    axes = figure_of(plot.chart).axes[0]
+    fronts = [p for p in axes.patches if type(p).__name__ == "Polygon" and p.get_fill()][::3]
+    squares = [p for p in axes.patches if type(p).__name__ == "Rectangle"]
+    for block, front in zip(plot.chart.blocks, fronts, strict=True):
+        (x, y), (x2, _), (_, y2), *_ = front.get_xy()
+        first = plot.chart.blocks[0]
+        (a, b), (a2, _), (_, b2), *_ = fronts[0].get_xy()
+        assert (y2 - y) / (b2 - b) == pytest.approx(block.resolution[0] / first.resolution[0])
+        assert (x2 - x) / (a2 - a) == pytest.approx(block.channels / first.channels)
+    bars = [p.get_height() for p in squares if p.get_width() > 0.2]
+    costs = [size for block in plot.chart.blocks for _, size in block.cost.parts]
+    assert [bar / max(bars) for bar in bars] == pytest.approx([cost / max(costs) for cost in costs])
+    assert len([p for p in squares if p.get_width() < 0.2]) == sum(block.depth for block in plot.chart.blocks)
+
+
+def every_plot() -> list[Plot]:
+    return [
+        vpcalc.plot_crossover(),
+        vpcalc.plot_memory(),
+        vpcalc.plot_resolution(["swin_t"], low=64, high=256, step=64),
+        vpcalc.plot_stages("swin_t"),
+        vpcalc.plot_operators(),
+        vpcalc.plot_models(["swin", "pvt"]),
+        vpcalc.draw("exfuse_resnet50"),
+        vpcalc.draw("transformer_base"),
+        vpcalc.draw("lstm"),
+    ]
+
+
+@pytest.mark.parametrize("plot", every_plot(), ids=lambda plot: f"{plot.command} {plot.kind}")
+@pytest.mark.parametrize("width", [6.9, 3.4])
+def test_nothing_stands_outside_the_paper_or_over_another_text(plot: Plot, width: float) -> None:
+    figure = figure_of(plot.chart, width)
+    figure.draw_without_rendering()
+    page = figure.bbox
+    texts = [t for axes in figure.axes for t in axes.texts if t.get_text() and t.get_visible()]
+    texts += [figure._suptitle]
+    boxes = [text.get_window_extent() for text in texts]
+    for text, box in zip(texts, boxes, strict=True):
+        assert box.x0 >= page.x0 - 1, text.get_text()
+        assert box.x1 <= page.x1 + 1, text.get_text()
+        assert box.y0 >= page.y0 - 1, text.get_text()
+        assert box.y1 <= page.y1 + 1, text.get_text()
+    for (one, first), (other, second) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        shared = max(0, min(first.x1, second.x1) - max(first.x0, second.x0)) * max(
+            0, min(first.y1, second.y1) - max(first.y0, second.y0)
+        )
+        smaller = min(first.width * first.height, second.width * second.height)
+        assert shared <= 0.2 * smaller, (one.get_text(), other.get_text())
+
+
+# -- files ----------------------------------------------------------------------------------------------------------
+
+MAGIC = {"svg": b"<?xml", "pdf": b"%PDF-", "png": b"\x89PNG\r\n\x1a\n"}
+
+
+@pytest.mark.parametrize("format", MAGIC)
+def test_files_are_what_they_say(format: str) -> None:
+    for plot in (vpcalc.plot_stages("swin_t"), vpcalc.draw("swin_t")):
+        content = plot.draw(format)
+        assert content.startswith(MAGIC[format])
+        assert len(content) > 5000
+        assert content == plot.draw(format)
+        assert plot.chart.title.encode() in content or format == "pdf"
+
+
+def test_fonts_are_embedded() -> None:
+    """As TrueType in a PDF, which journals ask for; as outlines in an SVG."""
+    pdf = vpcalc.plot_stages("swin_t").draw("pdf")
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    svg = vpcalc.plot_stages("swin_t").draw("svg")
+    assert b"<!-- stage 3 -->" in svg
+    assert b"font-family" not in svg
+
+
+def test_a_users_own_style_changes_nothing() -> None:
+    before = vpcalc.plot_stages("swin_t").draw("svg")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink"}):
+        assert vpcalc.plot_stages("swin_t").draw("svg") == before
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def _seen_by(colour: str, blindness: str) -> tuple[float, ...]:
+    """sRGB to what a dichromat sees of it, in CIE Lab (matrices of Machado, Oliveira and Fernandes 2009)."""
+    rows = {
+        "none": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+        "protanopia": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+        "deuteranopia": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+    }[blindness]
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    seen = [min(1, max(0, sum(a * b for a, b in zip(row, linear, strict=True)))) for row in rows]
+    to_xyz = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+    white = (0.9505, 1.0, 1.089)
+    x, y, z = (
+        (lambda t: t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116)(
+            sum(a * b for a, b in zip(row, seen, strict=True)) / w
+        )
+        for row, w in zip(to_xyz, white, strict=True)
+    )
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@pytest.mark.parametrize("blindness", ["none", "protanopia", "deuteranopia"])
+@pytest.mark.parametrize(
+    "palette", [CYCLE, tuple(LAYER_COLOURS.values()), tuple(dict.fromkeys(OPERATORS.values()))]
+)
+def test_colours_stay_apart_for_the_colour_blind(palette: tuple[str, ...], blindness: str) -> None:
+    for one, other in itertools.combinations(palette, 2):
+        apart = sum(
+            (a - b) ** 2 for a, b in zip(_seen_by(one, blindness), _seen_by(other, blindness), strict=True)
+        )
+        assert apart**0.5 > 12, (one, other)
+
+
+def test_red_and_green_of_the_same_lightness_would_be_refused() -> None:
+    with pytest.raises(AssertionError):
+        test_colours_stay_apart_for_the_colour_blind(("#C04040", "#7A7A20"), "deuteranopia")
+
+
+@given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0.5, 9)), min_size=1, max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_labels_are_spread_without_overlap_and_in_order(boxes: list[tuple[float, float]]) -> None:
+    wanted, heights = [at for at, _ in boxes], [height for _, height in boxes]
+    found = spread(wanted, heights)
+    order = sorted(range(len(boxes)), key=lambda place: found[place])
+    for below, above in itertools.pairwise(order):
+        assert found[above] - found[below] >= (heights[above] + heights[below]) / 2 - 1e-9
+        assert wanted[below] <= wanted[above]
+    if len(boxes) == 1:
+        assert found == wanted
+
+
+# -- in the terminal ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [60, 80, 132])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_plot_fits_the_terminal(width: int, colour: bool) -> None:
+    pytest.importorskip("uniplot")
+    for plot in every_plot():
+        page = plot.terminal(width, colour)
+        plain = re.sub(r"\x1b\[[\d;]*m", "", page)
+        assert colour or page == plain
+        assert max(map(len, plain.splitlines())) <= width
+        assert plain.splitlines()[0] in plot.chart.title
+
+
+def test_curves_in_the_terminal_have_names_and_crossings() -> None:
+    pytest.importorskip("uniplot")
+    page = vpcalc.plot_crossover().terminal(80)
+    for name in ("MSA", "W-MSA, SW-MSA", "SRA", "Linear SRA", "Retention"):
+        assert name in page
+    assert "b  MSA > W-MSA: hw > 49" in page
+    inside = "\n".join(line for line in page.splitlines() if line.startswith("│"))
+    assert all(letter in inside for letter in "abcdefg")
+
+
+def test_bars_in_the_terminal_are_as_long_as_their_cost() -> None:
+    plot = vpcalc.plot_stages("swin_t")
+    assert isinstance(plot.chart, BarChart)
+    lengths = [sum(line.count(sign) for sign in "█▒▓") for line in plot.terminal(100).splitlines()[2:-1]]
+    longest = max(bar.total for bar in plot.chart.bars)
+    for bar, length in zip(plot.chart.bars, lengths, strict=True):
+        assert length == pytest.approx(max(lengths) * bar.total / longest, abs=1)
+
+
+# -- on the command line --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "plot crossover",
+        "plot memory",
+        "plot stages swin_t",
+        "plot operators vit_b_16 swin_t",
+        "draw swin_t --input 384",
+    ],
+)
+def test_commands_write_pictures(vpcalc: Run, command: str, tmp_path: Path) -> None:
+    for format, magic in MAGIC.items():
+        target = tmp_path / f"picture.{format}"
+        done = vpcalc(*command.split(), "-o", str(target))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert target.read_bytes().startswith(magic)
+    assert len(os.listdir(tmp_path)) == 3
+
+
+def test_an_unknown_suffix_leaves_everything_as_it_is(vpcalc: Run, tmp_path: Path) -> None:
+    for name in ("picture.jpg", "picture"):
+        target = tmp_path / name
+        target.write_text("mine")
+        done = vpcalc("plot", "stages", "swin_t", "-o", str(target))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.count("\n") == 1
+        assert ".svg, .pdf, .png" in done.stderr
+        assert target.read_text() == "mine"
+
+
+BAD = [
+    "plot crossover --C 0",
+    "plot crossover --from 9 --to 9",
+    "plot crossover --rows nothing",
+    "plot crossover --width 1",
+    "plot crossover --width wide",
+    "plot memory --fit much",
+    "plot memory --dtype float",
+    "plot memory --rows ffn",
+    "plot resolution t5_small",
+    "plot resolution swin_t --from 500 --to 501",
+    "plot stages",
+    "plot stages swin_q",
+    "plot stages swin_t --quantity cost",
+    "plot operators nothing",
+    "plot models --family swim",
+    "plot nothing",
+    "draw",
+    "draw swin_t --tokens 9",
+    "draw swin_t -o no/such/folder/picture.svg",
+]
+
+
+@pytest.mark.parametrize("command", BAD)
+def test_bad_input_is_one_line_and_status_two(vpcalc: Run, command: str) -> None:
+    done = vpcalc(*command.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("vpcalc: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [("matplotlib", ["-o", "never.svg"]), ("uniplot", ["--terminal"])],
+)
+def test_without_the_library_one_line_says_what_to_do(package: str, arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        f"sys.argv = ['vpcalc', 'plot', 'crossover', *{arguments!r}]\n"
+        "from vpcalc.cli.app import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert f"pip install {package}" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_numbers_of_a_plot_can_be_had(vpcalc: Run) -> None:
+    found = json.loads(vpcalc("plot", "crossover", "--format", "json").stdout)
+    assert (found["command"], found["kind"]) == ("plot", "crossover")
+    assert all(isinstance(row["macs"], int) for row in found["data"])
+    assert {row["at"] for row in found["crossovers"]} >= {49, 6112}
+    rows = list(csv.DictReader(io.StringIO(vpcalc("plot", "stages", "swin_t", "--format", "csv").stdout)))
+    assert sum(int(row["macs"]) for row in rows) == 4_490_566_656
+    drawn = json.loads(vpcalc("draw", "swin_t", "--format", "json").stdout)
+    assert (drawn["command"], drawn["model"] if "model" in drawn else drawn["inputs"]["model"]) == (
+        "draw",
+        "swin_t",
+    )
+
+
+def test_a_plot_imports_matplotlib_only_to_draw() -> None:
+    code = "import sys, vpcalc; vpcalc.plot_crossover(); vpcalc.draw('swin_t'); print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_plot_shows_itself_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    plot = vpcalc.plot_stages("swin_t")
+    assert plot._repr_html_().startswith("<svg")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert plot._repr_html_().startswith("<table")
+
+
+def test_sizes_of_devices() -> None:
+    assert byte_size("--fit", "24GiB") == 24 * 2**30
+    assert byte_size("--fit", "80 gb") == 80 * 10**9
+    for text in ("", "24", "1.5GiB", "GiB", "24PiB"):
+        with pytest.raises(vpcalc.InputError, match="--fit"):
+            byte_size("--fit", text)
+
+
+# -- the first screen -----------------------------------------------------------------------------------------------
+
+
+def test_all_commands_fit_one_screen(vpcalc: Run) -> None:
+    lines = vpcalc(COLUMNS="80").stdout.splitlines()
+    assert len(lines) <= 27
+    assert max(map(len, lines)) <= 79
+
+
+def test_the_screen_lists_every_command_once() -> None:
+    page = screen({"zeta": "Not in a panel.", **{name: "Help." for names in PANELS.values() for name in names}})
+    for name in ("zeta", *itertools.chain(*PANELS.values())):
+        assert len(re.findall(rf"^\S*\s+{name}  ", page, re.M)) == 1
+
+
+def test_a_brief_is_a_whole_phrase_where_it_can_be() -> None:
+    assert brief("Show it.\n\nMore.", 20) == "Show it"
+    assert brief("Show one thing: with all of its parts.", 20) == "Show one thing"
+    assert brief("Show one thing: with all of its parts.", 60) == "Show one thing: with all of its parts"
+    assert brief("Show a thing that has a long name.", 20) == "Show a thing that …"
+
+
+def test_draw_is_for_the_four_kinds_of_chart() -> None:
+    assert draw(vpcalc.plot_stages("swin_t").chart, "svg").startswith(b"<?xml")

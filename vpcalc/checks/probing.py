@@ -1,0 +1,159 @@
+"""Counting a target at points: one fresh model a point, by the cheapest way that works, and real runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .shapes import Point
+from .targets import Regime, Target, first_line
+
+if TYPE_CHECKING:
+    from ..counters.dispatch import DispatchCounts
+    from ..counters.ways import Way
+
+MOST_WORK = 10**10
+"""Multiply-accumulates beyond which the smallest size is not run for real."""
+
+LARGEST_TENSOR = 1 << 26
+"""Elements of the largest tensor of such a run."""
+
+
+class ProbeError(Exception):
+    """A model could not be built or run at a point."""
+
+
+class Prober:
+    """Counts a target at points, each once, with a fresh model each time."""
+
+    def __init__(self, target: Target, regime: Regime, backward: bool) -> None:
+        self._regime = regime
+        self._backward = backward
+        self._tied = target.tied(regime)
+        self._seen: dict[tuple[tuple[str, int], ...], DispatchCounts | ProbeError] = {}
+        self._seconds: dict[tuple[tuple[str, int], ...], float] = {}
+        self.way: Way | None = None
+
+    def seconds(self, point: Point) -> float:
+        """How long the count at a point took."""
+        return self._seconds[tuple(sorted(point.items()))]
+
+    def counted(self) -> Iterator[tuple[dict[str, int], DispatchCounts]]:
+        """Every point that was counted, in order."""
+        for key, counts in self._seen.items():
+            if not isinstance(counts, ProbeError):
+                yield dict(key), counts
+
+    def counts(self, point: Point) -> DispatchCounts:
+        """The count at a point.
+
+        Raises:
+            ProbeError: the model cannot be built or run there.
+        """
+        key = tuple(sorted(point.items()))
+        if key not in self._seen:
+            begin = time.perf_counter()
+            try:
+                self._seen[key] = self._count(point)
+            except (ProbeError, InputError) as error:
+                self._seen[key] = ProbeError(str(error))
+            except Exception as error:  # foreign code may raise anything
+                self._seen[key] = ProbeError(f"{spell_point(point)}: {first_line(error)}")
+            self._seconds[key] = time.perf_counter() - begin
+        found = self._seen[key]
+        if isinstance(found, ProbeError):
+            raise found
+        return found
+
+    def macs(self, point: Point) -> int:
+        """The total at a point."""
+        return self.counts(point).macs
+
+    def real(self, point: Point) -> int:
+        """The total of a real forward pass."""
+        from ..counters.ways import Way
+
+        return self._run(Way.CPU, point, backward=False).macs
+
+    def _count(self, point: Point) -> DispatchCounts:
+        """By the cheapest way that works; the first point decides which."""
+        from ..counters.ways import Way, needs_values
+
+        if self.way is not None:
+            return self._run(self.way, point, self._backward)
+        failures = []
+        for way in Way:
+            try:
+                counts = self._run(way, point, self._backward)
+            except Exception as error:  # noqa: PERF203  # foreign code may raise anything
+                if way is Way.META and not needs_values(error):
+                    raise
+                failures.append(f"{way.value}: {first_line(error)}")
+            else:
+                self.way = way
+                return counts
+        raise ProbeError(f"{spell_point(point)}: {'; '.join(failures)}")
+
+    def _run(self, way: Way, point: Point, backward: bool) -> DispatchCounts:
+        from ..counters.ways import run
+
+        whole = {**point, **{side: point[first] for side, first in self._tied.items()}}
+        return run(way, lambda: self._regime.make(whole), self._regime.kwargs, backward=backward)
+
+
+@dataclass(frozen=True, slots=True)
+class RealRun:
+    """Real runs at the smallest size and at a long one. ``agrees`` is None where there was none; ``note`` says why.
+
+    ``fails_at`` is the point at which the model does not run.
+    """
+
+    agrees: bool | None
+    note: str = ""
+    fails_at: Point | None = None
+
+
+def affordable(counts: DispatchCounts) -> bool:
+    """Whether a real run of the same would take little time and memory."""
+    return counts.macs <= MOST_WORK and counts.largest <= LARGEST_TENSOR
+
+
+def run_for_real(prober: Prober, smallest: Point, longest: Point | None) -> RealRun:
+    """Run the smallest size for real, and the longest sequence that there is time for."""
+    from ..counters.ways import Way
+
+    if prober.way is Way.CPU:
+        return RealRun(True, "every count was a real run of zero weights; what depends on values may differ")
+    counts = prober.counts(smallest)
+    if not affordable(counts):
+        size = f"{counts.macs:,} MACs and a tensor of {counts.largest:,} elements"
+        return RealRun(None, f"not run for real: {size} at {spell_point(smallest)}")
+    first = _ran(prober, smallest)
+    if first.agrees is not True or longest is None:
+        return first
+    second = _ran(prober, longest)
+    return second if second.agrees is False else first
+
+
+def _ran(prober: Prober, point: Point) -> RealRun:
+    from ..counters.ways import TooLargeError
+
+    counts = prober.counts(point)
+    try:
+        macs = prober.real(point)
+    except TooLargeError as error:
+        return RealRun(None, str(error))
+    except Exception as error:  # foreign code may raise anything
+        return RealRun(False, f"does not run for real at {spell_point(point)}: {first_line(error)}", dict(point))
+    forward = counts.macs - counts.backward
+    if macs != forward:
+        return RealRun(False, f"a real run at {spell_point(point)} counted {macs:,}, not {forward:,}")
+    return RealRun(True)
+
+
+def spell_point(point: Point) -> str:
+    """A point in words."""
+    return ", ".join(f"{name} = {value}" for name, value in point.items())

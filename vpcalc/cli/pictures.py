@@ -1,0 +1,83 @@
+"""What ``vpcalc plot`` and ``vpcalc draw`` have in common: where a picture goes, and how."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError
+from .options import SHOWN as PANEL
+from .options import Format
+from .output import emit
+
+if TYPE_CHECKING:
+    from ..answers.plot import Plot
+
+
+PictureOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write a picture: .svg, .pdf or .png. With --format, the numbers.",
+        rich_help_panel=PANEL,
+    ),
+]
+TerminalOption = Annotated[
+    bool,
+    typer.Option("--terminal", help="Plot in the terminal; so it is without --output.", rich_help_panel=PANEL),
+]
+DataOption = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help=f"Write the chart's numbers instead: {', '.join(Format)}.",
+        rich_help_panel=PANEL,
+    ),
+]
+WidthOption = Annotated[
+    str,
+    typer.Option(
+        "--width",
+        metavar="INCHES",
+        help="Width of the picture: 6.9 fills a page, 3.4 a column.",
+        rich_help_panel=PANEL,
+    ),
+]
+TitleOption = Annotated[
+    bool,
+    typer.Option(
+        "--title/--no-title", help="Say the finding above it, or leave that to a caption.", rich_help_panel=PANEL
+    ),
+]
+
+
+def deliver_plot(
+    plot: Plot, output: Path | None, terminal: bool, format: Format | None, width: str, title: bool
+) -> None:
+    """A picture to a file, its numbers in a format, or the plot to the terminal."""
+    inches = read_width(width)
+    if format is not None:
+        emit(plot, format, output)
+    elif output is not None:
+        plot.save(output, width=inches, title=title)
+    if terminal or (format is None and output is None):
+        from rich.console import Console
+
+        console = Console()
+        print(plot.terminal(console.width, console.color_system is not None and not console.no_color))
+        sys.stdout.flush()
+
+
+def read_width(text: str) -> float:
+    """Inches between 2 and 40."""
+    if not re.fullmatch(r"\d{1,2}(\.\d{1,3})?", text.strip()) or not 2 <= float(text) <= 40:
+        raise InputError(f"--width {text[:40]!r}: must be a number of inches from 2 to 40, such as 3.4")
+    return float(text)

@@ -1,0 +1,53 @@
+"""What ``vpcalc`` alone shows: everything it can do, on one screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from textwrap import shorten
+
+from .. import __version__
+
+WIDTH = 79
+TRY = (
+    ("vpcalc compare --h 56 --w 56 --C 96 --M 7", "attention on one grid"),
+    ("vpcalc model swin_t --input 224", "one architecture, stage by stage"),
+    ("vpcalc plot crossover -o crossover.svg", "where one overtakes the other"),
+)
+"""First commands, and what they show."""
+
+PANELS = {
+    "Costs": ("compare", "model", "formula", "models", "derive", "memory"),
+    "Checks": ("check", "prove", "reproduce", "audit", "theory", "rnn"),
+    "Papers": ("figure", "macros", "embed", "plot", "draw"),
+}
+"""Where each command is listed; what is not named here stands under the last heading."""
+
+
+def panel_of(name: str) -> str:
+    """The heading under which a command is listed."""
+    return next((panel for panel, names in PANELS.items() if name in names), list(PANELS)[-1])
+
+
+def screen(commands: Mapping[str, str]) -> str:
+    """The commands by panel, each with the beginning of its help, in lines of at most 79 columns."""
+    lines = [f"vpcalc {__version__}: what a neural architecture costs, and how we know."]
+    wide = max(len(command) for command, _ in TRY)
+    lines += [*(f"  {command:<{wide}}   {shows}" for command, shows in TRY), ""]
+    heading, name = max(map(len, PANELS)), max(map(len, commands))
+    for panel, names in PANELS.items():
+        here = [each for each in commands if panel_of(each) == panel]
+        here.sort(key=lambda each: names.index(each) if each in names else len(names))
+        for place, each in enumerate(here):
+            text = brief(commands[each], WIDTH - heading - name - 4)
+            lines.append(f"{panel if place == 0 else '':<{heading}}  {each:<{name}}  {text}")
+    lines.append("vpcalc COMMAND --help shows its options and an example.")
+    return "\n".join(lines)
+
+
+def brief(help: str, room: int) -> str:
+    """The first sentence of a help text, or its beginning: without what follows a colon or a semicolon, or cut."""
+    sentence = re.split(r"\.\s|\.$", " ".join(help.strip().split("\n\n")[0].split()))[0]
+    return next(
+        (text for text in (sentence, re.split(r"[:;]\s", sentence)[0]) if len(text) <= room), ""
+    ) or shorten(sentence, room, placeholder=" …")
