@@ -217,7 +217,7 @@ REFUSED = {  # what stands on line 3 of a Markdown file: what the error says aft
     "<!-- vpcalc: formula msa": "must end with --> on the line on which it begins",
     "text <!-- vpcalc: formula msa -->": "must stand alone on its line, or have <!-- /vpcalc --> behind it",
     "a <!-- vpcalc: formula msa --> a <!-- vpcalc: formula wmsa -->": "a marker within the block before it",
-    "a <!-- vpcalc: formula msa --> a <!-- /vpcalc --> <!-- vpcalc: formula msa -->": "the last block on this line",
+    "a <!-- vpcalc: formula msa --> a <!-- /vpcalc --> <!-- vpcalc: models -->": "the last block on this line",
     "a <!-- vpcalc: formula msa --steps --><!-- /vpcalc -->": "its output has more than one line",
     "<!-- vpcalc: formula msa --><!-- /vpcalc --> is text": "a word must precede",
     "- <!-- vpcalc: formula msa --><!-- /vpcalc --> is text": "a word must precede",
@@ -429,6 +429,15 @@ def test_each_command_is_run_once(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f"{BLOCK}\n{BLOCK}\n")
     package.embed([tmp_path / "a.md", tmp_path / "b.md"], run=run)
     assert asked == [["formula", "msa"]]
+
+
+def test_figures_without_a_check_need_neither_torch_nor_sympy(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(f"{BLOCK}\n\n<!-- vpcalc: model swin_t --no-check -->\n<!-- /vpcalc -->\n")
+    script = (
+        f"import sys, vpcalc; vpcalc.embed({str(tmp_path / 'a.md')!r})\n"
+        "assert not {'torch', 'sympy', 'numpy', 'fvcore'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_languages_by_the_files_ending() -> None:

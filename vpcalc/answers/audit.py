@@ -23,8 +23,8 @@ from ..report.plots_theory import bar
 from .result import Result
 
 DEVICES = ("auto", "cpu", "meta")
-WIDTH = 16
-"""Columns of the bar of a figure that is exact."""
+WIDTH = 12
+"""Columns of the bar of the exact figure; there is room for twice as much."""
 SHOWN = 3
 """Reasons that stand in a counter's row."""
 
@@ -120,14 +120,11 @@ class Audit(Result):
             Column("unexplained", "Unexplained", Kind.NUMBER),
             Column("because", "Because"),
         )
-        most = max([self.macs, *(row.macs or 0 for row in self.rows)])
-        widest = WIDTH if most <= 2 * self.macs else 2 * WIDTH
-        scale = max(self.macs * widest // WIDTH, 1)
         rows: list[tuple[Any, ...]] = [
-            ("exact", "", self.macs, None, bar(self.macs, 0, scale, widest), None, self._said_of_exact())
+            ("exact", "", self.macs, None, _bar(self.macs, self.macs), None, self._said_of_exact())
         ]
         for row in self.rows:
-            drawn = None if row.macs is None else _bar(row.macs, scale, widest)
+            drawn = None if row.macs is None else _bar(row.macs, self.macs)
             off = None if row.difference is None or not self.macs else row.difference / self.macs
             rows.append((row.peer.name, row.version, row.macs, off, drawn, row.unexplained, because(row)))
         shapes = "; ".join("×".join(map(str, shape)) for shape in self.session.facts["input"])
@@ -218,7 +215,8 @@ def audit(
         set: a model's settings, a layer's dimensions or a factory's arguments.
         counters: names of counters; all of them if None.
         device: ``cpu``, ``meta``, or ``auto``: the CPU unless the weights are too large for a real run.
-        grad: whether autograd is on for counters that leave that to the caller. Torch has other kernels without it.
+        grad: whether autograd is on for counters that leave that to the caller; torch has other kernels
+            without it.
         backward: count the gradients too.
         strict: an operator without a price makes the result not ``ok``.
         timeout, memory: seconds and GiB that each process may take.
@@ -263,9 +261,12 @@ def _in_short(reason: Reason) -> str:
     return f"{sign}{short(reason.macs)} {reason.operator} ×{reason.calls} {reason.verdict.value}"
 
 
-def _bar(figure: int, scale: int, width: int) -> str:
-    """A bar to scale; an arrow where it does not fit."""
-    return bar(scale, 0, scale, width - 1) + "▶" if figure > scale else bar(figure, 0, scale, width) or "▏"
+def _bar(figure: int, exact: int) -> str:
+    """A bar to scale; an arrow where it is more than twice the exact figure."""
+    most = 2 * max(exact, 1)
+    if figure > most:
+        return bar(most, 0, most, 2 * WIDTH - 1) + "▶"
+    return bar(figure, 0, most, 2 * WIDTH) or "▏"
 
 
 def _same_version(row: Row) -> bool:

@@ -236,7 +236,7 @@ def compare(
     if "sra" in ids and inputs["R"] > shorter:
         raise InputError(f"--R {inputs['R']}: larger than the grid; must be from 1 to {shorter}")
     costs = {id: LAYERS[id].build(**LAYERS[id].pick(_dims(inputs))) for id in ids}
-    symbolic = {id: _on_symbols(id) for id in dict.fromkeys(("msa", *ids))}
+    symbolic = {id: _at_ratio_one(id, inputs) or _on_symbols(id) for id in dict.fromkeys(("msa", *ids))}
     baseline = _msa_macs(inputs)
     result = Comparison(
         inputs,
@@ -245,7 +245,7 @@ def compare(
                 id,
                 LAYERS[id].name,
                 cost,
-                closed_form(_at_ratio_one(id, inputs) or symbolic[id], Quantity.MACS),
+                closed_form(symbolic[id], Quantity.MACS),
                 cost.total(Quantity.MACS) / baseline,
                 DTYPES[dtype],
             )

@@ -1,4 +1,4 @@
-"""``vpcalc audit NAME --against FIGURE``: under which convention, and at which input, a printed figure comes out."""
+"""``vpcalc audit NAME --against FIGURE``: under which convention and at which input a printed figure comes out."""
 
 from __future__ import annotations
 
@@ -18,13 +18,26 @@ from ..symbolic import deviations, model_on_symbols
 from .model import read_sizes
 from .result import Result
 
-SIDES = (32, 64, 96, 112, 128, 144, 160, 176, 192, 200, 208, 224, 240, 256, 260, 280, 288, 299, 300, 320, 331, 336)
-SIDES += (352, 380, 384, 392, 400, 416, 448, 456, 480, 512, 518, 528, 560, 576, 600, 608, 640, 672, 720, 768, 800)
-SIDES += (896, 960, 1024, 1280)
-OBLONG = ((480, 640), (512, 1024), (512, 2048), (600, 1000), (640, 960), (768, 1344), (800, 1280), (800, 1333))
-OBLONG += ((1024, 2048),)
-LENGTHS = (8, 10, 16, 20, 25, 30, 32, 49, 50, 64, 77, 100, 128, 196, 197, 200, 256, 384, 400, 500, 512, 577, 784)
-LENGTHS += (1000, 1024, 2048, 3136, 4096, 8192)
+OBLONG = (
+    (480, 640),
+    (512, 1024),
+    (512, 2048),
+    (600, 1000),
+    (640, 960),
+    (768, 1344),
+    (800, 1280),
+    (800, 1333),
+    (1024, 2048),
+)
+_SIDES = """
+    32 64 96 112 128 144 160 176 192 200 208 224 240 256 260 280 288 299 300 320 331 336 352 380 384 392 400 416
+    448 456 480 512 518 528 560 576 600 608 640 672 720 768 800 896 960 1024 1280
+"""
+_LENGTHS = """
+    8 10 16 20 25 30 32 49 50 64 77 100 128 196 197 200 256 384 400 500 512 577 784 1000 1024 2048 3136 4096 8192
+"""
+SIDES = tuple(map(int, _SIDES.split()))
+LENGTHS = tuple(map(int, _LENGTHS.split()))
 """Inputs that papers use, which are tried."""
 
 

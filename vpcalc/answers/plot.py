@@ -22,7 +22,7 @@ from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_
 from ..pictures.data import Unit
 from ..pictures.style import written
 from ..report import Column, Kind, Table
-from ..report.numbers import exact, ratio, short
+from ..report.numbers import exact, ratio
 from ..symbolic import lattice
 from .compare import DTYPES, SIDE, Comparison, Row, compare
 from .result import Result
@@ -276,22 +276,14 @@ def _largest(ends: tuple[int, int], C: object, M: object, **options: Any) -> Com
 
 def _settings(comparison: Comparison) -> str:
     """The settings that the rows depend on."""
-    used = {name for row in comparison.rows for name in LAYERS[row.id].dims} - {
-        "h",
-        "w",
-        "N",
-        "T",
-        "d",
-        "n",
-        "heads",
-    }
+    used = {"C", *(name for row in comparison.rows for name in LAYERS[row.id].dims)}
     named = [
         f"{name} = {comparison.inputs[name]}" for name in ("C", "M", "R", "P", "k", "r", "chunk") if name in used
     ]
-    if "C" not in used:
-        named.insert(0, f"C = {comparison.inputs['C']}")
     heads = comparison.inputs["heads"]
-    return ", ".join([*named, f"{heads} head{'s' if heads > 1 else ''}"])
+    if "heads" in used:
+        named.append(f"{heads} head{'s' if heads > 1 else ''}")
+    return ", ".join(named)
 
 
 def _curves(
@@ -382,23 +374,24 @@ def _at(form: Polynomial, tokens: int) -> Fraction:
 
 
 def _first_crossing(comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomial]]) -> str:
-    """The finding: where the first rows that cross do so, and how far apart they are at the largest grid."""
-    tokens = comparison.inputs["h"] * comparison.inputs["w"]
+    """The finding: where the first rows that cross do so, and how far apart they are at the largest grid.
+
+    That grid is the user's own, so its figures are what the layers cost there, padding included.
+    """
     grid = f"{comparison.inputs['h']}×{comparison.inputs['w']} tokens"
+    macs = {row.id: row.figure(Quantity.MACS) for row in comparison.rows if row.id in curves}
+    names = {id: _name(curves[id][0]) for id in macs}
     for crossover in comparison.crossovers:
-        if ":" in crossover.between[0] or any(id not in curves for id in crossover.between):
-            continue
-        (more, less) = (curves[id] for id in crossover.between)
-        times = _at(more[1], tokens) / _at(less[1], tokens)
-        return (
-            f"{_name(more[0])} costs more than {_name(less[0])} beyond {exact(crossover.at)} tokens, "
-            f"{ratio(float(times))} times as much at {grid}"
-        )
-    macs = {_name(line): _at(form, tokens) for line, form in curves.values()}
+        more, less = crossover.between
+        if more in macs and less in macs:
+            return (
+                f"{names[more]} costs more than {names[less]} beyond {exact(crossover.at)} tokens, "
+                f"{ratio(macs[more] / macs[less])} times as much at {grid}"
+            )
     most, least = max(macs, key=macs.__getitem__), min(macs, key=macs.__getitem__)
     if most == least:
-        return f"{most} costs {short(int(macs[most]))} MACs at {grid}"
-    return f"{most} costs {ratio(float(macs[most] / macs[least]))} times as much as {least} at {grid}"
+        return f"{names[most]} costs {exact(macs[most])} MACs at {grid}"
+    return f"{names[most]} costs {ratio(macs[most] / macs[least])} times as much as {names[least]} at {grid}"
 
 
 def _name(line: Line) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, log10
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series, bar
 from ..report.plots_theory import text as in_characters
+from ..statements.experiment import Judgement, Lag, Measured, Term, measure
 from ..statements.rnn_algorithms import WAYS
 from ..statements.rnn_costs import cost_table
-from ..statements.unrolled import ACTIVATIONS, Network
+from ..statements.unrolled import ACTIVATIONS
 from .result import Result
 from .theory import save
 
@@ -28,62 +29,39 @@ WEIGHTS = ("gaussian", "orthogonal")
 WORK = 10**9
 """Largest T·n³: about a minute."""
 
-ROUNDING = 1e-6
-"""Nearer to 1 than this, a factor per step is taken to be 1, which decides nothing."""
-
-STEADY = 1e-3
-"""A measured factor per step this near to 1 neither vanishes nor explodes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """Products of ``lag`` Jacobians that end at the last step, as log₁₀ of their norms.
-
-    ``bound`` is (γσ₁)^lag. ``lstm`` and ``gru`` are the products of the reference cells' Jacobians, ``attention``
-    the one Jacobian between two tokens that far apart.
-    """
-
-    lag: int
-    bound: float
-    norm: float
-    lstm: float
-    gru: float
-    attention: float
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A term of the sum for U: ‖term k‖, and its relative error to autograd; None beyond floating point."""
-
-    k: int
-    lag: int
-    norm: float
-    error: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the theorem says of any trajectory or of this one, and what was measured on this one."""
-
-    theorem: str
-    why: str
-    measured: str
-    rate: float
-
 
 @dataclass(frozen=True)
 class Recurrence(Result):
     """A network at random, its gradient through time, and its cost."""
 
     inputs: Mapping[str, Any]
-    gamma: float
-    radius: float
-    judgement: Judgement
-    lags: tuple[Lag, ...]
-    terms: tuple[Term, ...]
-    before: float
-    after: float
+    found: Measured
     costs: Table
+
+    @property
+    def lags(self) -> tuple[Lag, ...]:
+        """Norms by lag, from 1."""
+        return self.found.lags
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Terms of the sum by k, from 1."""
+        return self.found.terms
+
+    @property
+    def judgement(self) -> Judgement:
+        """Vanishing, exploding or undecided, by the theorem and as measured."""
+        return self.found.judgement
+
+    @property
+    def bound_per_step(self) -> float:
+        """γσ₁."""
+        return float(self.found.gamma * self.inputs["sigma"])
+
+    @property
+    def clipped(self) -> float:
+        """The gradient's norm after clipping."""
+        return min(self.found.gradient, float(self.inputs["clip"]))
 
     @property
     def largest_error(self) -> float | None:
@@ -108,9 +86,9 @@ class Recurrence(Result):
         return {
             "command": "rnn",
             "inputs": dict(self.inputs),
-            "gamma": self.gamma,
-            "spectral_radius": self.radius,
-            "bound_per_step": self.gamma * self.inputs["sigma"],
+            "gamma": self.found.gamma,
+            "spectral_radius": self.found.radius,
+            "bound_per_step": self.bound_per_step,
             "verdict": {
                 "theorem": self.judgement.theorem,
                 "why": self.judgement.why,
@@ -139,8 +117,8 @@ class Recurrence(Result):
             "bound_holds": self.bound_holds,
             "clipping": {
                 "threshold": self.inputs["clip"],
-                "before": _finite(self.before),
-                "after": _finite(self.after),
+                "before": _finite(self.found.gradient),
+                "after": _finite(self.clipped),
             },
             "costs": [
                 {
@@ -160,7 +138,7 @@ class Recurrence(Result):
         return (self.by_lag(_some(len(self.lags))), self._summary(), self.costs)
 
     def by_lag(self, chosen: Sequence[int] | None = None) -> Table:
-        """Norms and terms at these lags, or at all of them."""
+        """Norms and terms at these lags; at all of them, and without bars, where none are chosen."""
         wanted = range(1, len(self.lags) + 1) if chosen is None else chosen
         by_lag = {term.lag: term for term in self.terms}
         drawn = [value for lag in self.lags for value in (lag.norm, lag.bound) if -inf < value < inf]
@@ -197,7 +175,8 @@ class Recurrence(Result):
             "LSTM (forget bias +1), GRU and self-attention: reference modules of the same sizes, as initialised",
             "term k of ∂L/∂U, and its relative error to autograd",
         )
-        return Table(title.format(**self.inputs), columns, tuple(rows), notes)
+        table = Table(title.format(**self.inputs), columns, tuple(rows), notes)
+        return table if chosen is not None else table.pick([c.key for c in columns if c.key != "plot"])
 
     def _summary(self) -> Table:
         error = self.largest_error
@@ -212,8 +191,8 @@ class Recurrence(Result):
             (
                 "bound",
                 "holds" if self.bound_holds else "fails",
-                f"‖∏ J‖ ≤ (γσ₁)^(t−k) at every lag, γσ₁ = {self.gamma * self.inputs['sigma']:.4g}; "
-                f"spectral radius {self.radius:.4g}",
+                f"‖∏ J‖ ≤ (γσ₁)^(t−k) at every lag, γσ₁ = {self.bound_per_step:.4g}; "
+                f"spectral radius {self.found.radius:.4g}",
             ),
             (
                 "terms",
@@ -226,8 +205,8 @@ class Recurrence(Result):
                 "clipping",
                 f"at {self.inputs['clip']:g}",
                 "‖∂L/∂U‖ is beyond floating point, and clipping does not bring it back"
-                if _finite(self.before) is None
-                else f"‖∂L/∂U‖ = {self.before:.3g} becomes {self.after:.3g}; shares of terms stay as they are",
+                if _finite(self.found.gradient) is None
+                else f"‖∂L/∂U‖ = {self.found.gradient:.3g} becomes {self.clipped:.3g}; all terms shrink alike",
             ),
         )
         columns = (Column("what", "Gradient"), Column("verdict", "Verdict", Kind.VERDICT), Column("why", "Why"))
@@ -320,7 +299,9 @@ def rnn(
     if steps * hidden**3 > WORK or steps * hidden * (inputs["d"] + hidden) > WORK // 10:
         most = max(1, min(WORK // hidden**3, WORK // 10 // (hidden * (inputs["d"] + hidden))))
         raise InputError(f"--T {steps}: is too much work with --n {hidden} and --d {inputs['d']}; at most {most}")
-    return _measured(inputs)
+    names = ("T", "n", "d", "sigma", "activation", "weights", "dtype", "seed")
+    found = measure(*(inputs[name] for name in names))
+    return Recurrence(inputs, found, cost_table(inputs["T"], inputs["n"], inputs["d"]))
 
 
 def _positive(option: str, value: object) -> float:
@@ -329,102 +310,6 @@ def _positive(option: str, value: object) -> float:
     if isinstance(value, bool) or not 1e-6 <= number <= 1e6:
         raise InputError(f"{option} {text[:40]!r}: must be a number from 0.000001 to 1000000")
     return number
-
-
-def _measured(inputs: Mapping[str, Any]) -> Recurrence:
-    import torch
-
-    from ..statements import unrolled
-    from ..statements.registry import one_thread
-
-    sizes = (inputs["T"], inputs["n"], inputs["d"])
-    with one_thread():
-        net = unrolled.network(
-            *sizes,
-            inputs["sigma"],
-            inputs["activation"],
-            weights=inputs["weights"],
-            seed=inputs["seed"],
-            dtype=inputs["dtype"],
-        )
-        if not bool(torch.isfinite(net.states).all()):
-            raise InputError(
-                f"--sigma {inputs['sigma']:g}: the states themselves overflow {inputs['dtype']} with "
-                f"--activation {inputs['activation']} and --T {inputs['T']}; choose less of one of them"
-            )
-        ours, theirs = unrolled.printed_terms(net)[0], unrolled.autograd_terms(net)[0]
-        errors = unrolled.term_errors(ours, theirs)
-        norms = unrolled.log_norms(net.jacobians()[1:])
-        radius = float(torch.linalg.eigvals(net.W.double()).abs().max())
-        gamma = float(net.activation.gamma)
-        lstm, gru, attention = _others(*sizes, inputs["seed"])
-        per_step = log10(gamma * inputs["sigma"])
-        before = float(theirs.double().sum(0).norm())
-        terms = tuple(
-            Term(k, inputs["T"] - k, float(one.double().norm()), error)
-            for k, (one, error) in enumerate(zip(theirs, errors, strict=True), start=1)
-        )
-        return Recurrence(
-            inputs,
-            gamma,
-            radius,
-            _judge(net, inputs["sigma"], radius, norms),
-            tuple(
-                Lag(lag, per_step * lag, *values)
-                for lag, values in enumerate(zip(norms, lstm, gru, attention, strict=True), start=1)
-            ),
-            terms,
-            before,
-            min(before, inputs["clip"]),
-            cost_table(*sizes),
-        )
-
-
-def _judge(net: Network, sigma: float, radius: float, norms: Sequence[float]) -> Judgement:
-    """Vanishing where that is certain, exploding where that is certain, else undecided; and what was measured."""
-    import torch
-
-    from ..statements.unrolled import growth
-
-    bound = float(net.activation.gamma) * sigma
-    smallest = float(torch.linalg.svdvals(net.W.double())[-1])
-    floor = float(net.slopes().double().abs().min()) * smallest
-    linear = net.activation.name == "identity"
-    if bound < 1 - ROUNDING:
-        theorem, why = "vanishing", f"γσ₁ = {bound:.4g} < 1 is sufficient, whatever the inputs"
-    elif linear and radius < 1 - ROUNDING:
-        theorem, why = "vanishing", f"f is linear and the spectral radius {radius:.4g} < 1"
-    elif linear and radius > 1 + ROUNDING:
-        theorem, why = "exploding", f"f is linear and the spectral radius {radius:.4g} > 1"
-    elif floor > 1 + ROUNDING:
-        theorem, why = (
-            "exploding",
-            f"on this trajectory no Jacobian shrinks any vector: min f′ · σ_n = {floor:.4g} > 1",
-        )
-    else:
-        theorem, why = "undecided", f"γσ₁ = {bound:.4g} ≥ 1 is necessary to explode, not sufficient"
-    rate = growth(norms)
-    measured = "steady" if abs(rate - 1) < STEADY else "vanishing" if rate < 1 else "exploding"
-    return Judgement(theorem, why, measured, rate)
-
-
-def _others(T: int, n: int, d: int, seed: int) -> tuple[list[float], list[float], list[float]]:
-    """log₁₀ of norms by lag for an LSTM, a GRU, and for attention between two tokens."""
-    import torch
-
-    from ..statements import cell_gradients, cells, unrolled
-
-    lstm = unrolled.log_norms(cell_gradients.lstm_jacobians(*cell_gradients.lstm_run(n, d, T, seed, 1.0))[1:])
-    gru = unrolled.log_norms(cell_gradients.gru_jacobians(*cell_gradients.gru_run(n, d, T, seed))[1:])
-    Ws, x, scale = cell_gradients.attention_head(T, d, seed)
-    qkv = [x @ W.T for W in Ws]
-    weights = (scale * qkv[0] @ qkv[1].T).softmax(-1)
-    attention = []
-    for lag in range(1, T):
-        block = cells.attention_jacobian(T - 1, T - 1 - lag, weights, qkv, Ws, scale)
-        norm = float(torch.linalg.matrix_norm(block, 2))
-        attention.append(log10(norm) if norm else -inf)
-    return lstm, gru, attention
 
 
 def _some(most: int) -> list[int]:

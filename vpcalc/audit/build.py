@@ -41,17 +41,25 @@ def build(request: Mapping[str, Any]) -> Built:
         return _made(target, request, request["regime"], request["device"])
     problem: Exception | None = None
     for number in range(len(target.regimes)):
-        try:
-            built = _on_some_device(target, request, number)
-            with ways.quiet():
-                built.module(*built.args, **built.kwargs)
-        except InputError:
-            raise
-        except Exception as error:
-            problem = problem or error
-        else:
+        built = _tried(target, request, number)
+        if isinstance(built, Built):
             return built
-    raise InputError(f"TARGET {target.name!r} does not run at {_at(request)}: {first_line(problem or ValueError())}")
+        problem = problem or built
+    line = first_line(problem or ValueError())
+    raise InputError(f"TARGET {target.name!r} does not run at {_at(request)}: {line}")
+
+
+def _tried(target: Target, request: Mapping[str, Any], regime: int) -> Built | Exception:
+    """Built and run once, or why not."""
+    try:
+        built = _on_some_device(target, request, regime)
+        with ways.quiet():
+            built.module(*built.args, **built.kwargs)
+    except InputError:
+        raise
+    except Exception as error:
+        return error
+    return built
 
 
 def _named(request: Mapping[str, Any]) -> object:
@@ -92,7 +100,7 @@ def _made(target: Target, request: Mapping[str, Any], number: int, device: str) 
 
 
 def by_position(built: Built) -> tuple[nn.Module, tuple[Any, ...]]:
-    """The same for counters that pass no keywords: the module itself where its signature allows, else a wrapper."""
+    """The same without keywords: the module itself where its signature allows it, else in a wrapper."""
     words = list(inspect.signature(built.module.forward).parameters)[len(built.args) :]
     if words[: len(built.kwargs)] == list(built.kwargs):
         return built.module, (*built.args, *built.kwargs.values())

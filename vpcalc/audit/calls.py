@@ -88,8 +88,18 @@ def dump(recording: Recording) -> dict[str, Any]:
     """As JSON."""
     return {
         "calls": [
-            [c.height.value, c.name, c.parent, c.path, pack(list(c.args)), pack(c.kwargs), pack(c.out), c.macs, c.backward]
-            + [pack(c.about)]
+            [
+                c.height.value,
+                c.name,
+                c.parent,
+                c.path,
+                pack(list(c.args)),
+                pack(c.kwargs),
+                pack(c.out),
+                c.macs,
+                c.backward,
+                pack(c.about),
+            ]
             for c in recording.calls
         ],
         "modules": [[m.path, m.name, m.same] for m in recording.modules],
@@ -100,7 +110,18 @@ def dump(recording: Recording) -> dict[str, Any]:
 def load(data: Mapping[str, Any]) -> Recording:
     """From JSON."""
     calls = tuple(
-        Call(Height(height), name, parent, path, tuple(unpack(args)), unpack(kwargs), unpack(out), macs, back, unpack(about))
+        Call(
+            Height(height),
+            name,
+            parent,
+            path,
+            tuple(unpack(args)),
+            unpack(kwargs),
+            unpack(out),
+            macs,
+            back,
+            unpack(about),
+        )
         for height, name, parent, path, args, kwargs, out, macs, back, about in data["calls"]
     )
     return Recording(calls, tuple(Submodule(*place) for place in data["modules"]), data["batch"])
@@ -127,4 +148,3 @@ def unpack(value: Any) -> Any:
             return tuple(value[_TENSOR])
         return {name: unpack(part) for name, part in value.items()}
     return [unpack(part) for part in value] if isinstance(value, list) else value
-

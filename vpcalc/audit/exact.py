@@ -133,7 +133,11 @@ def _einsum(call: Call) -> Term | None:
     inputs = equation.replace(" ", "").partition("->")[0].split(",")
     if len(inputs) < 2:
         return terms.number(0)
-    size = {letter: side for letters, shape in zip(inputs, operands, strict=True) for letter, side in zip(letters, shape, strict=True)}
+    size = {
+        letter: side
+        for letters, shape in zip(inputs, operands, strict=True)
+        for letter, side in zip(letters, shape, strict=True)
+    }
     return terms.number(prod(size.values()))
 
 
@@ -162,7 +166,9 @@ NODES: dict[str, Callable[[Call], Term | None]] = {
     "aten::_convolution_mode": lambda c: conv(c.args[0], c.args[1], c.out, False),
     "aten::scaled_dot_product_attention": lambda c: sdpa(*c.args[:3]),
     "aten::_native_multi_head_attention": lambda c: multi_head(*c.args[:3]),
-    "aten::_transformer_encoder_layer_fwd": lambda c: encoder_layer(c.args[0], [c.args[i] for i in (3, 5, 14, 16)]),
+    "aten::_transformer_encoder_layer_fwd": lambda c: encoder_layer(
+        c.args[0], [c.args[i] for i in (3, 5, 14, 16)]
+    ),
     "aten::lstm": _stack,
     "aten::gru": _stack,
     "aten::rnn_tanh": _stack,

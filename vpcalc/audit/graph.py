@@ -1,4 +1,4 @@
-"""Recording a graph: the nodes that ``torch.jit`` traces, which fvcore and torchprofile price. Runs in a child process."""
+"""Recording a graph, in a child process: the nodes that ``torch.jit`` traces, on which some counters stand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.jit._trace import _get_trace_graph
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from .calls import Call, Height, Recording
@@ -22,7 +23,7 @@ def record(module: nn.Module, args: tuple[Any, ...], *, grad: bool, hooks: Hooks
         stack.enter_context(torch.set_grad_enabled(grad))
         stack.enter_context(hooked(module, hooks))
         stack.enter_context(scopes(module))
-        graph, _ = torch.jit._get_trace_graph(module, args)
+        graph, _ = _get_trace_graph(module, args)
     calls = []
     for found in graph.nodes():
         kind = found.kind()

@@ -1,4 +1,4 @@
-"""What a counter leaves behind in the process: functions still replaced, hooks, buffers, attributes. In a child process."""
+"""What a counter leaves behind in its process: functions still replaced, hooks, buffers, attributes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class Before:
         found = []
         replaced = [name for name, function in self._functions.items() if _function(name) is not function]
         if replaced:
-            found.append(f"{len(replaced)} functions still replaced ({replaced[0]}{', …' if replaced[1:] else ''})")
+            found.append(
+                f"{len(replaced)} functions still replaced ({replaced[0]}{', …' if replaced[1:] else ''})"
+            )
         hooks = _hooks(module) - self._hooks
         if hooks:
             found.append(f"{hooks} hooks")

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from .worker import REQUEST, RESULT
@@ -50,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended, what came back, and one line that says more. ``printed`` are bytes written to standard output."""
+    """How it ended, what came back, one line that says more, and how many bytes it printed."""
 
     status: Status
     result: Mapping[str, Any]
@@ -59,8 +60,8 @@ class Outcome:
     printed: int = 0
 
 
-def run(request: Mapping[str, Any], limits: Limits) -> Outcome:
-    """Do a request in a process of its own and wait for it."""
+def run(request: Mapping[str, Any], limits: Limits, stop: Event | None = None) -> Outcome:
+    """Do a request in a process of its own and wait for it, until the time is over or ``stop`` is set."""
     with tempfile.TemporaryDirectory(prefix="vpcalc-audit-") as folder:
         told = {**request, "memory": limits.memory, "threads": limits.threads}
         Path(folder, REQUEST).write_text(json.dumps(told), encoding="utf-8")
@@ -75,14 +76,23 @@ def run(request: Mapping[str, Any], limits: Limits) -> Outcome:
                 start_new_session=True,
             )
             try:
-                code: int | None = process.wait(limits.seconds)
-            except subprocess.TimeoutExpired:
-                code = None
+                code = _waited(process, start + limits.seconds, stop or Event())
             finally:
                 _end(process)
         seconds = time.monotonic() - start
         status, result, detail = _judged(Path(folder), code, limits)
         return Outcome(status, result, detail, seconds, Path(folder, "out").stat().st_size)
+
+
+def _waited(process: subprocess.Popen[bytes], until: float, stop: Event) -> int | None:
+    """The process's status, or None where it did not end in time."""
+    while not stop.is_set():
+        left = until - time.monotonic()
+        if left <= 0:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(min(left, 0.2))
+    return None
 
 
 def _judged(folder: Path, code: int | None, limits: Limits) -> tuple[Status, Mapping[str, Any], str]:

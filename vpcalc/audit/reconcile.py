@@ -73,7 +73,9 @@ def _elsewhere(seen: Recording, reference: Recording) -> Iterator[Item]:
         return
     if seen.forward != reference.forward:
         why = "other operators run as this counter runs the module"
-        yield Item(Verdict.PRICED, "(all)", "", why, (terms.number(seen.forward),), (terms.number(reference.forward),))
+        yield Item(
+            Verdict.PRICED, "(all)", "", why, (terms.number(seen.forward),), (terms.number(reference.forward),)
+        )
     if any(call.backward for call in seen.calls):
         return
     for call in reference.calls:

@@ -22,9 +22,27 @@ from .peers.names import PATCHED
 from .peers.peer import Hooks
 
 SETTINGS = (
-    "in_channels out_channels kernel_size groups in_features out_features input_size hidden_size num_layers bidirectional"
-    " batch_first affine elementwise_affine num_heads head_dim embed_dim kdim vdim mode dim"
-).split()
+    "in_channels",
+    "out_channels",
+    "kernel_size",
+    "groups",
+    "in_features",
+    "out_features",
+    "input_size",
+    "hidden_size",
+    "num_layers",
+    "bidirectional",
+    "batch_first",
+    "affine",
+    "elementwise_affine",
+    "num_heads",
+    "head_dim",
+    "embed_dim",
+    "kdim",
+    "vdim",
+    "mode",
+    "dim",
+)
 """Attributes of modules that some counter's price depends on."""
 
 
@@ -90,7 +108,7 @@ class Recorder(DispatchCounter):
 
     def recording(self, batch: int) -> Recording:
         """Everything so far, without operators that turned out to have no price."""
-        places = {}
+        places: dict[int, int] = {}
         for place, call in enumerate(self._calls):
             if call is not None:
                 places[place] = len(places)
@@ -200,7 +218,16 @@ def _finished(call: Call, out: Any) -> Call:
 
 def _moved(call: Call, parent: int) -> Call:
     return Call(
-        call.height, call.name, parent, call.path, call.args, call.kwargs, call.out, call.macs, call.backward, call.about
+        call.height,
+        call.name,
+        parent,
+        call.path,
+        call.args,
+        call.kwargs,
+        call.out,
+        call.macs,
+        call.backward,
+        call.about,
     )
 
 

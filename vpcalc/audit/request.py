@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from ..architectures import ARCHITECTURES
@@ -80,16 +81,20 @@ def _pickled(target: object) -> bytes:
 
     light = without_weights(target) if isinstance(target, nn.Module) else target
     try:
-        import cloudpickle
-    except ImportError:
-        cloudpickle = pickle
-    try:
-        return bytes(cloudpickle.dumps(light))
+        return bytes(_pickler().dumps(light))
     except Exception as error:
         line = " ".join(str(error).split())[:160]
         raise InputError(
             f"target: cannot be sent to another process ({line}); name it as file.py:factory instead"
         ) from None
+
+
+def _pickler() -> Any:
+    """cloudpickle where it is installed, since it takes classes from a notebook."""
+    try:
+        return import_module("cloudpickle")
+    except ImportError:
+        return pickle
 
 
 def _layer(name: str, sizes: Mapping[str, object], given: Mapping[str, object]) -> Subject:
@@ -125,7 +130,9 @@ def _shape(target: str, sizes: Mapping[str, object]) -> tuple[str, dict[str, int
         if src is None or tgt is None:
             raise InputError(f"--{'tgt' if tgt is None else 'src'}: give both --src and --tgt")
         return "1,S;1,T", {"S": whole("--src", src), "T": whole("--tgt", tgt)}
-    raise InputError(f"--input: give the size of the input of {target}: --input 224, --tokens 128 or --input 1,3,224,224")
+    raise InputError(
+        f"--input: give the size of the input of {target}: --input 224, --tokens 128 or --input 1,3,224,224"
+    )
 
 
 def _is_shape(value: object) -> bool:

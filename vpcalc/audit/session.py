@@ -5,14 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ..errors import InputError
 from .calls import Recording, load
-from .peers import PEERS, Hooks, Peer, View
+from .peers import PEERS, Hooks, Peer, View, find
 from .process import Limits, Outcome, Status, run
 from .reasons import Reason
 from .reconcile import reconcile
@@ -29,7 +30,7 @@ class Settings:
     grad: bool = True
     backward: bool = False
     jobs: int = 2
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class Session:
     facts: Mapping[str, Any]
 
 
-def audit(subject: Subject, peers: Sequence[Peer], settings: Settings, progress: Progress | None = None) -> Session:
+def audit(
+    subject: Subject, peers: Sequence[Peer], settings: Settings, progress: Progress | None = None
+) -> Session:
     """Record, count, reconcile.
 
     Raises:
@@ -90,14 +93,7 @@ def audit(subject: Subject, peers: Sequence[Peer], settings: Settings, progress:
         facts = _recorded(request, there, settings)
         tell(1, len(there) + 1)
         views = {key: load(data) for key, data in facts["views"].items()}
-        outcomes: dict[str, Outcome] = {}
-        with ThreadPoolExecutor(max(1, settings.jobs)) as pool:
-            asked = {
-                pool.submit(run, _counting(request, facts, peer, settings), settings.limits): peer for peer in there
-            }
-            for done in as_completed(asked):
-                outcomes[asked[done].name] = done.result()
-                tell(1 + len(outcomes), len(there) + 1)
+        outcomes = _counted([_counting(request, facts, peer, settings) for peer in there], settings, tell)
     exact = views[key(_reference(settings))]
     rows = []
     for peer in peers:
@@ -109,27 +105,42 @@ def audit(subject: Subject, peers: Sequence[Peer], settings: Settings, progress:
     return Session(tuple(rows), exact, facts)
 
 
+def _counted(requests: Sequence[Mapping[str, Any]], settings: Settings, tell: Progress) -> dict[str, Outcome]:
+    """The outcome of each request by its counter; none goes on where this is interrupted."""
+    outcomes: dict[str, Outcome] = {}
+    stop = Event()
+    with ThreadPoolExecutor(max(1, settings.jobs)) as pool:
+        asked = {pool.submit(run, told, settings.limits, stop): told["peer"] for told in requests}
+        try:
+            for done in as_completed(asked):
+                outcomes[asked[done]] = done.result()
+                tell(1 + len(outcomes), len(requests) + 1)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return outcomes
+
+
 def installed(peer: Peer) -> str:
     """The version of a counter that is installed; empty where it is not."""
-    for name in peer.distributions:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return ""
+    return next((version for version in map(_version, peer.distributions) if version), "")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def chosen(names: Iterable[str] | None) -> tuple[Peer, ...]:
     """Counters by name, in the table's order; all of them if None."""
     if names is None:
         return tuple(PEERS.values())
-    from ..errors import unknown
-
-    wanted = list(names)
-    for name in wanted:
-        if name not in PEERS:
-            raise unknown("--counter", name, PEERS)
-    return tuple(peer for peer in PEERS.values() if peer.name in wanted)
+    wanted = [find(name) for name in dict.fromkeys(names)]
+    order = list(PEERS)
+    return tuple(sorted(wanted, key=lambda peer: order.index(peer.name) if peer.name in order else len(order)))
 
 
 def _request(subject: Subject, settings: Settings, folder: Path) -> dict[str, Any]:
@@ -155,7 +166,7 @@ def _mode(peer: Peer, settings: Settings) -> bool:
 
 
 def _view(peer: Peer, settings: Settings) -> list[Any]:
-    """What has to be recorded for a counter: its view, autograd's mode, and the hooks that matter only without it."""
+    """What has to be recorded for a counter: its view, the mode of autograd, and its hooks where they matter."""
     grad = _mode(peer, settings)
     return [peer.view.value, grad, (Hooks.NONE if grad else peer.hooks).value]
 
@@ -178,7 +189,9 @@ def _recorded(request: Mapping[str, Any], peers: Iterable[Peer], settings: Setti
         return outcome.result
     if outcome.status is Status.UNUSABLE:
         raise InputError(outcome.detail)
-    raise InputError(f"TARGET {request['target']!r}: {outcome.status.value} while it was recorded: {outcome.detail}")
+    raise InputError(
+        f"TARGET {request['target']!r}: {outcome.status.value} while it was recorded: {outcome.detail}"
+    )
 
 
 def _counting(

@@ -71,7 +71,7 @@ def grid(shape: Sequence[int]) -> Term:
 def sides(**named: int) -> Term:
     """A product of sides, by the symbol of each; those that are one are left out."""
     kept = {name: side for name, side in named.items() if side != 1}
-    return monomial(1, {name: 1 for name in kept}, kept)
+    return monomial(1, dict.fromkeys(kept, 1), kept)
 
 
 def monomial(factor: int, powers: Mapping[str, int], values: Mapping[str, int]) -> Term:
@@ -100,15 +100,15 @@ def batched(batch: int, rows: int, inner: int, cols: int) -> Term:
         found = {"N": 2, "d_k": 1}, {"N": rows, "d_k": inner}
     elif rows == inner:
         found = {"N": 2, "d_k": 1}, {"N": rows, "d_k": cols}
-    elif cols > inner:
-        found = {"N": 1, "S": 1, "d_k": 1}, {"N": rows, "S": cols, "d_k": inner}
     else:
-        found = {"N": 1, "S": 1, "d_k": 1}, {"N": rows, "S": inner, "d_k": cols}
+        found = {"N": 1, "c_in": 1, "c_out": 1}, {"N": rows, "c_in": inner, "c_out": cols}
     return monomial(1, powers | found[0], values | found[1])
 
 
 @lru_cache(maxsize=4096)
-def attention(batch: int, heads: int, n: int, m: int, key: int, value: int, scores: int = 1, mixes: int = 1) -> Term:
+def attention(
+    batch: int, heads: int, n: int, m: int, key: int, value: int, scores: int = 1, mixes: int = 1
+) -> Term:
     """``scores`` products (n, d_k)(d_k, m) and ``mixes`` products (n, m)(m, d_v), for every head."""
     values, powers = {"N": n}, {"N": 1}
     if m == n:

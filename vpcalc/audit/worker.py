@@ -46,7 +46,9 @@ def attempt(request: Mapping[str, Any]) -> Result:
 
 def _failed(error: BaseException) -> Result:
     detail = one_line(error)
-    allocating = any(sign in detail.lower() for sign in ("can't allocate memory", "not enough memory", "bad_alloc"))
+    allocating = any(
+        sign in detail.lower() for sign in ("can't allocate memory", "not enough memory", "bad_alloc")
+    )
     kind = "memory" if allocating else "missing" if isinstance(error, ModuleNotFoundError) else "failed"
     return {"error": kind, "detail": detail}
 
@@ -134,10 +136,10 @@ def counted(request: Mapping[str, Any]) -> Result:
 
     from .build import build, by_position
     from .leftovers import Before
-    from .peers import PEERS
+    from .peers import find
 
     torch.set_num_threads(request["threads"])
-    peer = PEERS[request["peer"]]
+    peer = find(request["peer"])
     built = build(request)
     module, args, kwargs = built.module, built.args, dict(built.kwargs)
     if peer.positional and kwargs:
@@ -158,7 +160,9 @@ def counted(request: Mapping[str, Any]) -> Result:
         except Exception as error:
             result = _failed(error)
         else:
-            result = {"figure": figure} if figure == int(figure) else {"error": "failed", "detail": f"counted {figure}"}
+            result = (
+                {"figure": figure} if figure == int(figure) else {"error": "failed", "detail": f"counted {figure}"}
+            )
             result["figure"] = int(figure)
     result["leaves"] = before.left(module)
     return result

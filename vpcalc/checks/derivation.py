@@ -42,7 +42,7 @@ def find_form(
 
 
 def _search(prober: Prober, variables: tuple[Variable, ...]) -> Found | NotFound:
-    """Search; and where a long sequence does not run for real, as beyond a table of positions, among shorter ones."""
+    """Search; where a long sequence does not run for real, as beyond a table of positions, among shorter ones."""
     while True:
         found = Search(prober, variables).run()
         if not isinstance(found, Found) or found.real.fails_at is None:

@@ -106,7 +106,7 @@ class Prober:
 
 @dataclass(frozen=True, slots=True)
 class RealRun:
-    """Real runs at the smallest size and at a long one. ``agrees`` is None where there was none; ``note`` says why.
+    """Real runs at the smallest size and at a long one. ``agrees`` is None if there was none; ``note`` says why.
 
     ``fails_at`` is the point at which the model does not run.
     """

@@ -153,11 +153,14 @@ class Search:
             form = lines and self._form(lines)
         if not lines or not form:
             return self._failure(anchors)
-        lattice = self._lattice(form, lines)
-        found = self._verified(form, lines, lattice)
-        if found is None and any(lattice[name] != line.stride for name, line in lines.items()):
-            found = self._verified(form, lines, {name: line.stride for name, line in lines.items()})
-        return found or self._failure(anchors)
+        fine = self._lattice(form, lines)
+        coarse = {name: line.stride for name, line in lines.items()}
+        first = {name: line.nodes[0] for name, line in lines.items()}
+        for lattice in (fine, coarse):
+            for start in (self._start(form, lattice, lines), first):
+                if found := self._verified(form, lines, lattice, start):
+                    return found
+        return self._failure(anchors)
 
     # -- where to stand ---------------------------------------------------------------------------
 
@@ -264,16 +267,13 @@ class Search:
         return None
 
     def _far(self, v: Variable, anchors: Point, stride: int, nodes: list[int]) -> list[int]:
-        """Sizes far from the nodes: five strides, for sequences also twenty, and :data:`FAR` where there is time.
+        """Sizes far from the nodes: five strides beyond them, and :data:`FAR` where there is time.
 
         Seconds grow with a power of the size, which two nodes show. Where a far count would take too long, the
         search begins anew with small sizes, and with those it goes as far as it can.
         """
         last = nodes[-1] // stride
-        multiples = [last + 5]
-        if v.kind is Kind.SEQUENCE and not self._small:
-            multiples.append(4 * last + 15)
-        multiples.append(-(-FAR.get(v.kind, 0) // stride))
+        multiples = [last + 5, -(-FAR.get(v.kind, 0) // stride)]
         if v.limit is not None:
             multiples = [min(multiple, v.limit // stride) for multiple in multiples]
         sizes = [stride * multiple for multiple in sorted(set(multiples)) if multiple > last]
@@ -375,8 +375,8 @@ class Search:
         for multiple in (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64):
             if stride * multiple >= first[name]:
                 break
-            if self._holds(form, {**first, name: stride * multiple}):
-                return stride * multiple
+            if all(self._holds(form, {**first, name: stride * (multiple + more)}) for more in (0, 1)):
+                return stride * multiple  # two in a row: curves may cross by chance
         return first[name]
 
     # -- verification -----------------------------------------------------------------------------
@@ -394,8 +394,7 @@ class Search:
         on_grid = list(points(grid))
         held_out = []
         for point, counts in self._prober.counted():
-            on_lattice = all(size % lattice[name] == 0 and size >= start[name] for name, size in point.items())
-            if not on_lattice or point in on_grid:
+            if point in on_grid or not self._concerns(point, lattice, start):
                 continue
             held_out.append(point)
             expected = value_at(form, point)
@@ -403,6 +402,14 @@ class Search:
                 self._residuals.append(Residual(point, expected, counts.macs))
                 return None
         return self._found(form, grid, held_out, lattice, start, tuple(failed)) if held_out else None
+
+    def _concerns(self, point: Point, lattice: Mapping[str, int], start: Point) -> bool:
+        """Whether the form claims to hold at a point."""
+        for name, size in point.items():
+            limit = self._variables[name].limit
+            if size % lattice[name] or size < start[name] or (limit is not None and size > limit):
+                return False
+        return True
 
     def _unseen(
         self, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Point

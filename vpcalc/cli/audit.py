@@ -73,7 +73,9 @@ def audit(
     given = named("--set", set, "--set C=128")
     if against is not None:
         if ":" in target:
-            raise InputError(f"--against {against}: {target} has no closed form; name a model that vpcalc models lists")
+            raise InputError(
+                f"--against {against}: {target} has no closed form; name a model that vpcalc models lists"
+            )
         from ..answers.conventions import conventions
 
         found = conventions(target, against, input=input, tokens=tokens, src=src, tgt=tgt, set=given)

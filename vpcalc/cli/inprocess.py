@@ -36,14 +36,14 @@ def run(arguments: list[str], folder: Path) -> Printed:
         InputError: there is no such command, it may not stand in a document, its input is unusable, or it ended
             with another status than 0.
     """
-    from .app import app
+    from .app import COMMANDS, application
 
-    group: Any = typer.main.get_command(app)
     name, *rest = arguments
     if name in REFUSED:
         raise InputError(f"{name} cannot stand in a marker: it {REFUSED[name]}")
-    if name not in group.commands:
-        raise unknown("command", name, [known for known in group.commands if known not in REFUSED])
+    if name not in COMMANDS:
+        raise unknown("command", name, [known for known in COMMANDS if known not in REFUSED])
+    group: Any = typer.main.get_command(application([name]))
     buffer = io.BytesIO()
     page = io.TextIOWrapper(buffer, encoding="utf-8", newline="\n")
     values: Mapping[str, Any] = {}
@@ -72,6 +72,8 @@ def _harmless(name: str, values: Mapping[str, Any]) -> None:
     """Refuse options that write a file, and targets that are other people's code."""
     if values.get("output") is not None:
         raise InputError(f"--output {values['output']}: a marker writes no file but its own")
+    if values.get("plot") is not None:
+        raise InputError(f"--plot {values['plot']}: a marker writes no file but its own")
     if values.get("backend") is not None:
         raise InputError(f"--backend {values['backend']}: a marker starts nothing on other machines")
     for target in map(values.get, ("target", "model", "name")):
@@ -92,7 +94,7 @@ def _kind(name: str, values: Mapping[str, Any]) -> str:
     return _KINDS.get(str(format), str(format))
 
 
-_KINDS = {"text": "table", "siunitx": "latex", "mathml": "html", "function": "python"}
+_KINDS = {"None": "table", "text": "table", "siunitx": "latex", "mathml": "html", "function": "python"}
 
 
 @contextmanager

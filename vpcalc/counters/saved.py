@@ -20,52 +20,93 @@ from .dispatch import tensors_of
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Bytes by the path of the module in which they were kept first, and the inputs' own bytes."""
+    """Bytes by the path of the module in which they were kept first; ``most`` is the most at any time.
+
+    ``inputs``, ``weights`` and ``buffers`` are the bytes of these.
+    """
 
     by_module: Mapping[str, int]
+    most: int
     inputs: int
     weights: int
     buffers: int
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All that is kept when the forward pass is over."""
         return sum(self.by_module.values())
 
 
 class _Held:
     """A tensor in the hands of the graph."""
 
-    __slots__ = ("__weakref__", "tensor")
+    __slots__ = ("__weakref__", "path", "tensor")
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
+    def __init__(self, tensor: Tensor, path: str) -> None:
+        self.tensor, self.path = tensor, path
 
 
-def count(module: nn.Module, inputs: tuple[Any, ...]) -> Saved:
-    """Count one forward pass in training mode. Meta modules take no memory and no time to compute."""
+class _Keeper:
+    """Follows what the graph holds, from the time that it is packed until the graph lets go."""
+
+    def __init__(self, foreign: set[int]) -> None:
+        self.foreign = foreign
+        self.held: dict[int, weakref.ref[_Held]] = {}
+        self.holders: dict[int, int] = {}
+        self.now = self.most = 0
+
+    def pack(self, tensor: Tensor, path: str) -> _Held:
+        """Note a tensor that the graph takes."""
+        storage = tensor.untyped_storage()
+        name, size = int(storage._cdata), storage.nbytes()
+        found = _Held(tensor, path)
+        if name in self.foreign:
+            return found
+        place = len(self.held)
+
+        def gone(_: Any) -> None:
+            self.holders[name] -= 1
+            if not self.holders[name]:
+                self.now -= size
+
+        self.held[place] = weakref.ref(found, gone)
+        self.holders[name] = self.holders.get(name, 0) + 1
+        if self.holders[name] == 1:
+            self.now += size
+            self.most = max(self.most, self.now)
+        return found
+
+    def by_module(self) -> dict[str, int]:
+        """What is held now, each storage where it was first."""
+        found: dict[str, int] = {}
+        seen: set[int] = set()
+        for reference in self.held.values():
+            held = reference()
+            if held is not None and key(held.tensor) not in seen:
+                seen.add(key(held.tensor))
+                found[held.path] = found.get(held.path, 0) + held.tensor.untyped_storage().nbytes()
+        return found
+
+
+def count(module: nn.Module, inputs: tuple[Any, ...], *, backward: bool = False) -> Saved:
+    """Count one forward pass in training mode; with ``backward`` the backward pass, too, for ``most``.
+
+    Meta modules take no memory and no time to compute.
+    """
     module.train()
     given = list(tensors_of(inputs))
-    foreign = {key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)}
-    held: list[tuple[str, weakref.ref[_Held]]] = []
-    with running(module) as place:
-
-        def pack(tensor: Tensor) -> _Held:
-            found = _Held(tensor)
-            held.append((place[-1], weakref.ref(found)))
-            return found
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
-            result = module(*inputs)
-    by_module: dict[str, int] = {}
-    seen = set(foreign)
-    for path, reference in held:
-        found = reference()
-        if found is not None and key(found.tensor) not in seen:
-            seen.add(key(found.tensor))
-            by_module[path] = by_module.get(path, 0) + found.tensor.untyped_storage().nbytes()
-    del result
-    return Saved(by_module, _bytes(given), _bytes(module.parameters()), _bytes(module.buffers()))
+    keeper = _Keeper({key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)})
+    with (
+        running(module) as place,
+        torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor: keeper.pack(tensor, place[-1]), lambda found: found.tensor
+        ),
+    ):
+        results = tensors_of(module(*inputs))
+        by_module = keeper.by_module()
+        if backward:
+            torch.autograd.backward(results, [torch.ones_like(result) for result in results])
+    return Saved(by_module, keeper.most, _bytes(given), _bytes(module.parameters()), _bytes(module.buffers()))
 
 
 @contextmanager

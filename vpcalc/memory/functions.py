@@ -48,15 +48,17 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
     Where the rows do not lie one after the other they are copied, and the bias is added apart.
     """
+    if bias is not None and len(x.shape) > 2 and not x.is_contiguous():
+        return _rows_times(x, weight, None) + bias
+    return _rows_times(x, weight, bias)
+
+
+def _rows_times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     fan_in, fan_out = x.shape[-1], weight.shape[0]
     rows = x.reshape(x.elements // fan_in, fan_in)
-    shape = (*x.shape[:-1], fan_out)
+    operands = (rows, weight) if bias is None else (rows, weight, bias)
     saves: Saves = (("input", rows),) if weight.learns else ()
-    if bias is None:
-        return make("linear", shape, x.item, (rows, weight), saves=saves)
-    if len(shape) > 2 and not x.is_contiguous():
-        return make("linear", shape, x.item, (rows, weight), saves=saves) + bias
-    return make("linear", shape, x.item, (rows, weight, bias), saves=saves)
+    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves)
 
 
 def gelu(x: Tensor) -> Tensor:

@@ -94,9 +94,13 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """What the backward pass keeps while it is at a part that was not kept: ``time`` is when that part ran."""
+    """What the backward pass keeps while it is at a part that was not kept.
+
+    ``time`` is that of the node that stands for the part, ``path`` the module that it is.
+    """
 
     time: int
+    path: str
     bytes: Any
 
 

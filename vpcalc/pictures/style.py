@@ -81,7 +81,7 @@ SETTINGS: dict[str, Any] = {
 
 def title_lines(title: str, width: float) -> list[str]:
     """A title broken to a picture's width in inches."""
-    return wrap(title, int(12.5 * width))
+    return wrap(title, int(11.8 * width))
 
 
 def subtitle_lines(subtitle: str, width: float) -> list[str]:

@@ -33,7 +33,8 @@ def latex(title: str, claim: str, lines: Sequence[Line], ending: Sequence[str]) 
     body = [rf"\paragraph{{{prose(title)}.}} {prose(claim)}"]
     for line in lines:
         body += ["", prose(line.why), r"\[", f"  {line.latex}", r"\]"]
-    return "\n".join(["% \\usepackage{amsmath}", *body, "", *map(prose, ending)])
+    listed = [rf"  \item {prose(entry)}" for entry in ending]
+    return "\n".join([r"% \usepackage{amsmath}", *body, "", r"\begin{itemize}", *listed, r"\end{itemize}"])
 
 
 def prose(text: str) -> str:

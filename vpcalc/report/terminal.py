@@ -17,6 +17,9 @@ from .table import Column, Kind, Table, write
 READABLE = 24
 """Text is wrapped, but never to less than this many columns if there is any way around it."""
 
+BAR = 10
+"""Columns of a full bar beside a share: drawn where a person looks at a terminal that has room for it."""
+
 _VERDICTS = {
     "agrees": "green",
     "differs": "bold red",
@@ -49,7 +52,7 @@ class View:
             if number:
                 yield ""
             fits = _needed(table, self.exact) <= options.max_width
-            yield _render(table if fits else table.narrow(), self.exact, options.max_width)
+            yield _render(table if fits else table.narrow(), self.exact, options.max_width, options.is_terminal)
 
 
 def _needed(table: Table, exact: bool, between: int = 2) -> int:
@@ -67,9 +70,10 @@ def _widths(table: Table, exact: bool) -> list[int]:
     return widths
 
 
-def _render(table: Table, exact: bool, width: int) -> Group:
+def _render(table: Table, exact: bool, width: int, bars: bool = False) -> Group:
     padding = (0, 1, 0, 0) if _needed(table, exact) <= width else (0, 0)
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, show_edge=False)
+    bars = bars and _needed(table, exact) + BAR + 1 <= width
     fixed_kinds = frozenset(Kind) - {Kind.TEXT, Kind.FORMULA}
     for column in table.columns:
         justify: Literal["left", "right"] = "right" if column.kind.numeric else "left"
@@ -78,14 +82,24 @@ def _render(table: Table, exact: bool, width: int) -> Group:
     for number, row in enumerate(table.rows):
         if table.total and number == len(table.rows) - 1:
             grid.add_section()
-        grid.add_row(*(_cell(value, column, exact) for value, column in zip(row, table.columns, strict=True)))
+        total = table.total and number == len(table.rows) - 1
+        cells = zip(row, table.columns, strict=True)
+        grid.add_row(*(_cell(value, column, exact, bars and not total) for value, column in cells))
     notes = [Text(note, style="dim") for note in table.notes]
     return Group(Text(table.title, style="bold"), grid, *notes)
 
 
-def _cell(value: object, column: Column, exact: bool) -> Text:
+def _cell(value: object, column: Column, exact: bool, bars: bool = False) -> Text:
     text = write(value, column.kind, exact)
+    if column.kind is Kind.SHARE and isinstance(value, (int, float)):
+        return Text.assemble((bar(value), "blue"), f" {text:>7}") if bars else Text(text)
     if column.kind is Kind.VERDICT:
         style = next((style for start, style in _VERDICTS.items() if text.startswith(start)), "")
         return Text(text, style=style)
     return Text(text)
+
+
+def bar(share: float, width: int = BAR) -> str:
+    """A share as a bar, to an eighth of a character, filled up with spaces."""
+    whole, eighths = divmod(round(8 * width * min(max(share, 0.0), 1.0)), 8)
+    return ("█" * whole + " ▏▎▍▌▋▊▉"[eighths] * (eighths > 0)).ljust(width)

@@ -422,6 +422,7 @@ def exp_overflow(
             ),
         ),
         (
+            _rounding(largest),
             _every_16_bit_number(largest),
             exact(
                 "P(q·k > 0) = 1/2 for d_k = 2 … 32, in rationals",
@@ -441,6 +442,19 @@ def exp_overflow(
             "Chance that exp of a score overflows", "d_k", "probability", tuple(series), log_x=True, log_y=True
         ),
     )
+
+
+def _rounding(largest: Mapping[str, int]) -> Evidence:
+    """θ itself becomes infinite, the float32 before it does not."""
+    import torch
+
+    held = []
+    for name, limit in largest.items():
+        at = torch.tensor(float(limit), dtype=torch.float32)
+        below = torch.nextafter(at, torch.zeros(()))
+        kind = getattr(torch, name)
+        held += [bool(at.to(kind).isinf()), bool(below.to(kind).isfinite())]
+    return exact("θ rounds to infinity and the float32 below it does not, in both types", held)
 
 
 def _every_16_bit_number(largest: Mapping[str, int]) -> Evidence:

@@ -7,6 +7,10 @@ from the version that ``read_at`` names; another version that follows other rule
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import import_module
+
+from ...errors import InputError, unknown
 from . import (
     calflops,
     deepspeed,
@@ -36,4 +40,25 @@ PEERS: dict[str, Peer] = {
 }
 """Every counter that is known, by name, in the order of the table."""
 
-__all__ = ["PEERS", "Charge", "Hooks", "Peer", "View"]
+
+def find(name: str) -> Peer:
+    """A counter by its name, or by ``package.module:NAME`` where it is somebody else's :class:`Peer`.
+
+    Raises:
+        InputError: there is none.
+    """
+    if ":" not in name:
+        if name not in PEERS:
+            raise unknown("--counter", name, PEERS)
+        return PEERS[name]
+    place, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(place), attribute, None)
+    except ImportError as error:
+        raise InputError(f"--counter {name!r}: {place} cannot be imported: {error}") from None
+    if not isinstance(found, Peer):
+        raise InputError(f"--counter {name!r}: must be a vpcalc.audit.peers.Peer")
+    return replace(found, name=name)
+
+
+__all__ = ["PEERS", "Charge", "Hooks", "Peer", "View", "find"]

@@ -1,7 +1,7 @@
 """calflops, its MACs: functions replaced by name, one for each multiply-accumulate.
 
-Like DeepSpeed's profiler, of which it is a relative, but ``@``, ``mm``, ``bmm`` and fused attention are not among the
-names. A module that stands in several places is added up once a place.
+Like DeepSpeed's profiler, of which it is a relative, but ``@``, ``mm``, ``bmm`` and fused attention are not among
+the names. A module that stands in several places is added up once a place.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> in
     from calflops import calculate_flops
 
     _, macs, _ = calculate_flops(
-        module, args=list(args), kwargs=dict(kwargs), print_results=False, print_detailed=False, output_as_string=False
+        module,
+        args=list(args),
+        kwargs=dict(kwargs),
+        print_results=False,
+        print_detailed=False,
+        output_as_string=False,
     )
     return macs
 

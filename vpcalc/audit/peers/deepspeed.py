@@ -1,8 +1,8 @@
 """DeepSpeed's flops profiler, its MACs: functions replaced by name, one for each multiply-accumulate.
 
-``F.linear``, convolutions, ``@``, matmul and fused attention are seen, whoever calls them by those names; a call from
-C++ is not, nor is anything in a layer of recurrent networks. Where a kernel written in Python calls one
-of the names again, as on the meta device, the product is added twice.
+``F.linear``, convolutions, ``@``, matmul and fused attention are seen, whoever calls them by those names; a call
+from C++ is not, nor is anything in a layer of recurrent networks. Where a kernel written in Python calls one of
+the names again, as on the meta device, the product is added twice.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def rectangle(left: Any, right: Any) -> Term:
 
 def added(call: Call) -> Term:
     """The same for addmm and its kin, whose first operand is what is added to."""
-    return rectangle(call.arg(1, "mat1", call.kwargs.get("batch1")), call.arg(2, "mat2", call.kwargs.get("batch2")))
+    return rectangle(
+        call.arg(1, "mat1", call.kwargs.get("batch1")), call.arg(2, "mat2", call.kwargs.get("batch2"))
+    )
 
 
 def convolution(call: Call) -> Term:
@@ -71,7 +73,11 @@ def convolved(call: Call) -> tuple[int, ...]:
     kernel = weight[2:]
     if padding == "valid":
         padding = 0
-    pad = [d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)] if padding == "same" else spread(padding, axes)
+    pad = (
+        [d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)]
+        if padding == "same"
+        else spread(padding, axes)
+    )
     return tuple(
         (side + 2 * p - (d * (k - 1) + 1)) // s + 1
         for side, k, s, p, d in zip(given[2:], kernel, stride, pad, dilation, strict=True)

@@ -1,4 +1,4 @@
-"""torch.utils.flop_counter.FlopCounterMode: prices operators as they are dispatched, two for a multiply-accumulate.
+"""torch's FlopCounterMode: prices operators as they are dispatched, two for each multiply-accumulate.
 
 Operators without a formula count nothing, in silence: on a CPU the kernel of fused attention is one. The gradient
 of a convolution's weight is priced as if every channel met every other, whatever ``groups`` says.
@@ -18,7 +18,9 @@ _ATTENTION = tuple(
     for kind in ("flash", "efficient", "cudnn")
     for way in ("", "_backward")
 )
-_KERNELS = tuple(f"aten::_{kind}_attention_{way}" for kind in ("flash", "efficient") for way in ("forward", "backward"))
+_KERNELS = tuple(
+    f"aten::_{kind}_attention_{way}" for kind in ("flash", "efficient") for way in ("forward", "backward")
+)
 _PRICED = frozenset(
     {
         "aten::mm",

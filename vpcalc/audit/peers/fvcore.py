@@ -28,7 +28,9 @@ def price(recording: Recording) -> Iterator[Charge]:
         elif node.name == "aten::matmul":
             yield Charge(place, _matmul(node), why="broadcasting forgotten")
         elif node.name == "aten::einsum":
-            yield Charge(place, terms.number(_einsum(node)), why="read from NumPy's report, rounded to four digits")
+            yield Charge(
+                place, terms.number(_einsum(node)), why="read from NumPy's report, rounded to four digits"
+            )
         elif node.name in _OTHERS:
             factor, shape, why = _OTHERS[node.name](node)
             yield Charge(place, factor * terms.grid(shape), False, why)
@@ -49,9 +51,9 @@ def _einsum(node: Call) -> int:
             letters.setdefault(letter, chr(97 + len(letters)))
     renamed = "".join(letters.get(letter, letter) for letter in equation)
     if renamed == "abc,abd->acd":
-        return prod(operands[0]) * int(operands[-1][-1])
+        return int(prod(operands[0]) * operands[-1][-1])
     if renamed == "abc,adc->adb":
-        return prod(operands[0]) * int(operands[-1][1])
+        return int(prod(operands[0]) * operands[-1][1])
     return reported_by_numpy(renamed, operands) // 2
 
 

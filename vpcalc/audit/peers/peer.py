@@ -21,7 +21,7 @@ class View(str, Enum):
 
 
 class Hooks(str, Enum):
-    """On which modules a counter puts hooks. Without autograd, torch's fused layers are not used where there are any."""
+    """On which modules a counter puts hooks. Where there are any, torch does not use its fused layers."""
 
     NONE = "none"
     CHILDREN = "children"

@@ -1,8 +1,8 @@
 """ptflops with its first backend: hooks on modules of torch.nn's own classes, and functions replaced by name.
 
-``@``, ``F.linear`` and fused attention are seen by neither. Biases, norms, activations, softmax and pooling count; what
-torch.nn implements by calling one of the replaced functions counts in the hook and in the function. The hooks of
-modules below an attention module are not added up. Modules are divided by the batch, functions are not.
+``@``, ``F.linear`` and fused attention are seen by neither. Biases, norms, activations, softmax and pooling count;
+what torch.nn implements by calling one of the replaced functions counts in the hook and in the function. The hooks
+of modules below an attention module are not added up. Modules are divided by the batch, functions are not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import names
 from .deepspeed import added as added_product
 from .deepspeed import product as plain_product
 from .deepspeed import spread
-from .peer import Charge, Hooks, Peer, called, size, visits
+from .peer import Charge, Hooks, Peer, size, visits
 
 Priced = tuple[Term, bool, str]
 Rule = Callable[[Call], "Iterator[Priced]"]
@@ -126,7 +126,11 @@ def _multi_head(call: Call) -> Iterator[Priced]:
 def _timm_attention(call: Call) -> Iterator[Priced]:
     batch, n, _ = call.args[0]
     heads, width = call.about["num_heads"], call.about["head_dim"]
-    yield terms.attention(1, heads, n, n, width, width) * batch, True, "the attention alone: its projections are not added up"
+    yield (
+        terms.attention(1, heads, n, n, width, width) * batch,
+        True,
+        "the attention alone: its projections are not added up",
+    )
     yield terms.sides(N=n, C=heads * width) * batch, False, "scaling of the queries"
     yield terms.sides(a=heads, N=n, S=n) * batch, False, "softmax, 1 an element"
 

@@ -1,4 +1,4 @@
-"""ptflops with its second backend, which prices operators as they are dispatched, one for each multiply-accumulate.
+"""ptflops with its second backend: prices operators as they are dispatched, one for each multiply-accumulate.
 
 It has prices for matrix products and convolutions and adds their biases; fused kernels count nothing.
 """
@@ -30,4 +30,6 @@ def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> in
     return run(module, args, kwargs, "aten")
 
 
-PEER = Peer("ptflops (aten)", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure, hooks=Hooks.CHILDREN)
+PEER = Peer(
+    "ptflops (aten)", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure, hooks=Hooks.CHILDREN
+)

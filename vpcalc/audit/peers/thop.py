@@ -1,8 +1,7 @@
 """thop: hooks on modules of torch.nn's own classes, one for each multiply-accumulate.
 
-Functions are not seen at all: no ``@``, no fused attention, no ``F.linear``. Biases are free; an affine norm is 4 an
-element and another 2. A module that stands in several places is hooked once a place and added up once a
-place.
+Functions are not seen at all: no ``@``, no fused attention, no ``F.linear``. Biases are free; an affine norm is 4
+an element and another 2. A module that stands in several places is hooked once a place and added up once a place.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """torchinfo: one for each parameter of a leaf module and each position of its output, which it calls mult-adds.
 
-A position is one of the grid for a class with "Conv" in its name, a step for weights of recurrent layers, and one of
-the batch for everything else: a Linear on tokens is counted as if there were one token. Biases, norms and embeddings
-are parameters too. What a module with children does itself is not counted.
+A position is one of the grid for a class with "Conv" in its name, a step for weights of recurrent layers, and one
+of the batch for everything else: a Linear on tokens is counted as if there were one token. Biases, norms and
+embeddings are parameters too. What a module with children does itself is not counted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from .peer import Charge, Hooks, Peer, called
 
 def price(recording: Recording) -> Iterator[Charge]:
     """What its hooks add for each call of a leaf."""
-    busy = {call.parent for call in recording.calls if call.macs}
-    busy |= {recording.calls[place].parent for place in busy if place >= 0}
     for place, call in called(recording, Height.MODULE):
         if not call.about["leaf"] or not isinstance(call.out, tuple):
             continue

@@ -61,7 +61,7 @@ _AFFINE = {"aten::batch_norm": 1, "aten::instance_norm": 1, "aten::layer_norm": 
 
 
 def _convolution(node: Call) -> Term:
-    """The output times a weight's taps; which side of the weight is the input's is told by the output's channels."""
+    """The output times a weight's taps; the output's channels tell which side of the weight is the input's."""
     weight, out = node.args[1], node.out
     channels = weight[1] if out[1] == weight[0] else weight[0]
     return terms.convolution(out[0], tuple(out[2:]), tuple(weight[2:]), channels, out[1])

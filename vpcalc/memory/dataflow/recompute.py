@@ -34,28 +34,29 @@ def checkpoint(function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Te
     tape = given[0].tape
     if not tape.grad:
         return function(*args, **kwargs)
-    tape.recomputed.append(_again(tape, function, args, kwargs))
+    again = _again(tape, function, args, kwargs)
     with tape.setting(grad=False):
         result = function(*args, **kwargs)
     saved = tuple(("input", tensor.storage) for tensor in given)
     result.node = Node(tape, "checkpoint", saved, nodes(*given))
+    tape.recomputed.append(Recomputed(result.node.time, tape.place, again))
     return result
 
 
-def _again(tape: Tape, function: Callable[..., Tensor], args: Any, kwargs: Any) -> Recomputed:
-    """What autograd keeps when the function runs in the backward pass, on operands cut off from the graph."""
+def _again(tape: Tape, function: Callable[..., Tensor], args: Any, kwargs: Any) -> Any:
+    """Bytes that autograd keeps when the function runs in the backward pass, beside the operands."""
     cut = tuple(_leaf(a) if isinstance(a, Tensor) else a for a in args)
     operands = {id(a.storage) for a in cut if isinstance(a, Tensor)}
-    now = tape.time
     with tape.setting(registering=False, live=tape.live, top=tape.top):
         result = function(*cut, **kwargs)
-        again = [storage.bytes for _, _, storage in kept(result.node) if id(storage) not in operands]
+        sizes = [storage.bytes for _, _, storage in kept(result.node) if id(storage) not in operands]
         del result
     total: Any = 0
-    for size in again:
+    for size in sizes:
         total = total + size
-    return Recomputed(now, total)
+    return total
 
 
 def _leaf(tensor: Tensor) -> Tensor:
+    """The same tensor without its past."""
     return Tensor(tensor.storage, tensor.shape, tensor.strides, tensor.item, None, tensor.learns)

@@ -1,0 +1,321 @@
+"""Pages that are filled from the registries: one for each family and each statement, the layers, the commands.
+
+``python docs/generate.py`` writes them to ``docs/generated``; Sphinx does the same before it reads anything. Nothing
+here is typed in twice: every figure is derived, and each family's first model is counted by fvcore, while the pages
+are written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from inspect import getdoc
+from pathlib import Path
+from typing import Any
+
+import vpcalc
+from vpcalc.architectures import ARCHITECTURES, Architecture
+from vpcalc.cost import Quantity
+from vpcalc.layers import LAYERS
+from vpcalc.report.markup import markdown
+from vpcalc.report.numbers import short
+from vpcalc.statements import STATEMENTS
+from vpcalc.symbols import ALPHABET
+
+Pages = Iterator[tuple[str, str]]
+"""Names below the folder, and their text."""
+
+
+def write_all(folder: Path) -> None:
+    """Write every page and picture; files that are not written any more are removed."""
+    folder.mkdir(exist_ok=True)
+    written = set()
+    for pages in (pictures, architectures, layers, statements, commands):
+        for name, text in pages(folder):
+            written.add(folder / name)
+            _write(folder / name, text)
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in written:
+            path.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write where something changed, so that Sphinx reads only that again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+# -- pictures -----------------------------------------------------------------------------------------------
+
+
+def pictures(folder: Path) -> Pages:
+    """What ``vpcalc plot`` draws, for the pages that show it."""
+    plots: dict[str, Callable[[], Any]] = {
+        "crossover": vpcalc.plot_crossover,
+        "memory": vpcalc.plot_memory,
+        "resolution": vpcalc.plot_resolution,
+        "operators": vpcalc.plot_operators,
+        "models": lambda: vpcalc.plot_models(["vit", "deit", "pvt", "pvt_v2", "swin", "resnet"]),
+        "stages": lambda: vpcalc.plot_stages("swin_t"),
+    }
+    for name, plot in plots.items():
+        yield f"pictures/{name}.svg", plot().draw("svg").decode()
+
+
+# -- architectures ------------------------------------------------------------------------------------------
+
+
+def architectures(folder: Path) -> Pages:
+    """A page for each family, and the list of them."""
+    families: dict[str, list[Architecture]] = {}
+    for id in ARCHITECTURES:
+        families.setdefault(ARCHITECTURES[id].family.name, []).append(ARCHITECTURES[id])
+    for name, members in families.items():
+        yield f"pictures/draw_{name}.svg", vpcalc.draw(members[0].id).draw("svg").decode()
+        yield f"architectures/{name}.md", _family(name, members)
+    rows = [
+        f"| [{name}]({name}.md) | {_title(members[0])} | {len(members)} | {members[0].family.source} |"
+        for name, members in families.items()
+    ]
+    yield (
+        "architectures/index.md",
+        _page(
+            "# Architectures",
+            "Every figure on these pages was derived when the site was built, and each family's first model was "
+            "instantiated and counted by fvcore.",
+            "| family | | models | source |\n| --- | --- | ---: | --- |\n" + "\n".join(rows),
+            "![Parameters against MACs](../pictures/models.svg)",
+            _toctree(families),
+        ),
+    )
+
+
+def _family(name: str, members: list[Architecture]) -> str:
+    first = members[0]
+    found = vpcalc.model(first.id)
+    stages, operators, *published = found.tables()
+    reproduced = vpcalc.reproduce(name, check=False)
+    return _page(
+        f"# {name}: {_title(first)}",
+        f"{getdoc(first.family.build)}",
+        f"Source: {first.family.source}.",
+        "## Models",
+        _variants(members),
+        f"Settings: {_settings(members)}. Other names: {_aliases(members)}.",
+        f"## {first.id}, stage by stage",
+        f"```sh\nvpcalc model {first.id}\nvpcalc draw {first.id} -o {first.id}.svg\n```",
+        f"![{first.id}: stages to scale](../pictures/draw_{name}.svg)",
+        markdown(stages),
+        "## Counted by fvcore",
+        markdown(operators, exact=True),
+        "## Closed forms",
+        "In the sizes of the input; each comes with the sizes at which it holds.",
+        _forms(members),
+        _details("How the first adds up, operator by operator", _steps(first.id)),
+        "## Published figures",
+        *(map(markdown, reproduced.tables()) if reproduced.rows else ["No paper prints its cost."]),
+        "## What can be set",
+        _meanings(first),
+    )
+
+
+def _title(architecture: Architecture) -> str:
+    """The first words of the family's module: its names, without papers and particulars."""
+    module = import_module(architecture.family.build.__module__)
+    first = (module.__doc__ or "").partition("\n")[0]
+    return re.sub(r"\s*\([^)]*\)", "", first).partition(",")[0].partition(":")[0].rstrip(".")
+
+
+def _variants(members: list[Architecture]) -> str:
+    changing = [key for key in members[0].config if len({str(m.config.get(key)) for m in members}) > 1]
+    head = ["model", "input", *changing, "params", "MACs"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * (len(head) - 2) + " ---: | ---: |"]
+    for member in members:
+        cost = member.cost(member.sizes)
+        cells = [f"`{member.id}`", "×".join(map(str, member.sizes)), *(_value(member.config[k]) for k in changing)]
+        cells += [short(cost.total(Quantity.PARAMS)), short(cost.total(Quantity.MACS))]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _settings(members: list[Architecture]) -> str:
+    same = {k: v for k, v in members[0].config.items() if all(m.config.get(k) == v for m in members)}
+    return ", ".join(f"{key} = {_value(value)}" for key, value in same.items()) or "none in common"
+
+
+def _aliases(members: list[Architecture]) -> str:
+    return ", ".join(f"`{alias}`" for member in members for alias in member.aliases) or "none"
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _forms(members: list[Architecture]) -> str:
+    lines = ["| model | MACs | holds for |", "| --- | --- | --- |"]
+    for member in members:
+        form = vpcalc.formula(member.id).form
+        lines.append(f"| `{member.id}` | ${form.latex}$ | {form.valid or 'all sizes'} |")
+    return "\n".join(lines)
+
+
+def _steps(name: str) -> str:
+    return markdown(vpcalc.formula(name).tables()[0])
+
+
+def _meanings(architecture: Architecture) -> str:
+    lines = ["| `--set` | default | meaning |", "| --- | --- | --- |"]
+    for key, value in architecture.config.items():
+        choices = " or ".join(architecture.family.choices.get(key, ()))
+        meaning = architecture.family.meanings.get(key, "") + (f" ({choices})" if choices else "")
+        lines.append(f"| `{key}` | {_value(value)} | {meaning} |")
+    return "\n".join(lines)
+
+
+# -- layers -------------------------------------------------------------------------------------------------
+
+
+def layers(folder: Path) -> Pages:
+    """All layers with their closed forms and derivations, and the alphabet."""
+    parts = [
+        "# Layers",
+        "A layer is a function of its dimensions that walks through primitive operators. Its closed form is what "
+        "comes out when it is run on symbols; the table below each shows which operator gives which term.",
+    ]
+    for id in LAYERS:
+        layer, form = LAYERS[id], vpcalc.formula(id).form
+        parts += [
+            f"## {layer.name}",
+            f"`{id}`: {getdoc(layer.build)}".partition("\n\nArgs:")[0],
+            f"$${form.latex}$$" if form.polynomial else "It has parameters and costs no product.",
+            f"Holds for {form.valid}. Source: {layer.source}." if form.valid else f"Source: {layer.source}.",
+        ]
+        if form.polynomial:
+            parts.append(_details(f"How it adds up (`vpcalc formula {id} --steps`)", _steps(id)))
+    symbols = "\n".join(f"| ${s.latex or s.name}$ | {s.meaning} | {s.unit} |" for s in ALPHABET)
+    parts += ["## Symbols", f"| symbol | meaning | unit |\n| --- | --- | --- |\n{symbols}"]
+    yield "layers.md", _page(*parts)
+
+
+# -- statements ---------------------------------------------------------------------------------------------
+
+
+def statements(folder: Path) -> Pages:
+    """A page for each statement with its derivation and its evidence, and the list of them."""
+    rows = []
+    for id, statement in STATEMENTS.items():
+        settled = vpcalc.theory(id)
+        found = settled.to_dict()["statements"][0]
+        picture = f"pictures/theory_{id}.svg" if found["plot"] else None
+        if picture:
+            settled.save(folder / picture)
+            yield picture, (folder / picture).read_text(encoding="utf-8")
+        yield f"statements/{id}.md", _statement(found, settled, picture)
+        rows.append(
+            f"| [{statement.title}]({id}.md) | {statement.family} | {found['verdict']} | {statement.claim} |"
+        )
+    yield (
+        "statements/index.md",
+        _page(
+            "# Statements and their proofs",
+            "About sequences, gradients and positions: each with its source, a derivation, and evidence that was "
+            "gathered when the site was built. *Proved* rests on an identity or on exact numbers, *checked* on "
+            "floating point within a stated tolerance; *corrected* says that a source prints it otherwise.",
+            "| statement | family | verdict | claim |\n| --- | --- | --- | --- |\n" + "\n".join(rows),
+            _toctree(STATEMENTS),
+        ),
+    )
+
+
+def _statement(found: dict[str, Any], settled: Any, picture: str | None) -> str:
+    parts = [
+        f"# {found['title']}",
+        f"{found['claim']}.",
+        f"**{found['verdict'].capitalize()}.** Source: {found['source']}. `vpcalc theory {found['id']}`",
+    ]
+    if found["note"]:
+        parts.append(f":::{{admonition}} Correction\n{found['note']}.\n:::")
+    parts.append("## Derivation")
+    for step in found["derivation"]:
+        parts += [step["why"], f"$${step['latex']}$$"]
+    *data, _, evidence = settled.tables()
+    if picture:
+        parts.append(f"![{found['title']}](../{picture})")
+    parts += ["## Evidence", *map(markdown, data), markdown(evidence)]
+    return _page(*parts)
+
+
+# -- commands -----------------------------------------------------------------------------------------------
+
+
+def commands(folder: Path) -> Pages:
+    """The reference of all commands, read from the application itself."""
+    import typer
+
+    from vpcalc.cli.app import application
+    from vpcalc.cli.start import PANELS, panel_of
+
+    group: Any = typer.main.get_command(application())
+    parts = [
+        "# Commands",
+        "Exit status: 0 all well, 1 a check did not hold, 2 unusable input, with one line that says what is allowed. "
+        "Standard output holds the result and nothing else. A value is data and is never evaluated as code.",
+    ]
+    for panel in PANELS:
+        parts.append(f"## {panel}")
+        for name, command in group.commands.items():
+            if panel_of(name) != panel:
+                continue
+            parts += _command(f"vpcalc {name}", command, "###")
+            for below, each in getattr(command, "commands", {}).items():
+                parts += _command(f"vpcalc {name} {below}", each, "####")
+    yield "commands.md", _page(*parts)
+
+
+def _command(name: str, command: Any, heading: str) -> list[str]:
+    text, _, examples = (command.help or "").partition("Example")
+    shown = [line.strip() for line in examples.removeprefix("s").removeprefix(":").splitlines() if line.strip()]
+    found = [f"{heading} {name}", *(_prose(part) for part in text.split("\n\n") if part.strip())]
+    if shown:
+        found.append("```sh\n" + "\n".join(shown) + "\n```")
+    rows = []
+    for parameter in command.params:
+        names = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts) if option)
+        if parameter.param_type_name == "argument":
+            names = f"`{parameter.metavar or parameter.name}`"
+        help = _prose(parameter.help or "")
+        default = parameter.default
+        plain = isinstance(default, (str, int, float)) and not isinstance(default, bool)
+        shown_default = f"`{getattr(default, 'value', default)}`" if plain else ""
+        rows.append(f"| {names} | {help} | {shown_default} |")
+    if rows:
+        found.append("| | | default |\n| --- | --- | --- |\n" + "\n".join(rows))
+    return found
+
+
+def _prose(text: str) -> str:
+    """Help on one line, with what Markdown would read otherwise taken literally."""
+    return " ".join(re.sub(r"([|<>*_\[\]\\])", r"\\\1", text).split())
+
+
+# -- Markdown -----------------------------------------------------------------------------------------------
+
+
+def _page(*parts: str) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+def _details(summary: str, body: str) -> str:
+    code = re.sub(r"`([^`]*)`", r"<code>\1</code>", summary)
+    return f"<details><summary>{code}</summary>\n\n{body}\n\n</details>"
+
+
+def _toctree(names: Any) -> str:
+    return "```{toctree}\n:hidden:\n\n" + "\n".join(names) + "\n```"
+
+
+if __name__ == "__main__":
+    write_all(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "generated")

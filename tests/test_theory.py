@@ -1,0 +1,429 @@
+"""Every statement holds as it is claimed, and fails as soon as something else is claimed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sympy
+
+import vpcalc
+from vpcalc.answers.theory import _PLOTTED, Settled, Theory, require_plot
+from vpcalc.checks.claims import CLAIMS
+from vpcalc.checks.proof import Finding
+from vpcalc.errors import InputError
+from vpcalc.report import plots_theory
+from vpcalc.report.derivation import prose
+from vpcalc.statements import FAMILIES, STATEMENTS, cells, evidence, scaling, table1
+from vpcalc.statements.receptive_field import SIGHTS
+from vpcalc.statements.registry import Demonstration, Evidence, Method, Statement
+from vpcalc.statements.rnn_algorithms import TEXTBOOK
+from vpcalc.statements.table1 import COMPLEXITY, PATHS, SEQUENTIAL
+
+VERDICTS = {
+    "rnn_jacobian": Finding.CORRECTED,
+    "pascanu_jacobian": Finding.CORRECTED,
+    "table1_complexity": Finding.CORRECTED,
+    "attention_or_recurrence": Finding.CORRECTED,
+    "table1_path": Finding.CHECKED,
+    "softmax_saturation": Finding.CHECKED,
+    "exp_overflow": Finding.CHECKED,
+    "order_comes_back": Finding.CHECKED,
+    "receptive_field": Finding.CHECKED,
+}
+"""The others are proved."""
+
+
+@pytest.fixture(scope="module")
+def theory() -> Theory:
+    return vpcalc.theory()
+
+
+@pytest.mark.parametrize("id", list(STATEMENTS))
+def test_each_statement_holds(theory: Theory, id: str) -> None:
+    settled = next(one for one in theory.statements if one.statement.id == id)
+    assert settled.demonstration is not None
+    assert settled.demonstration.failed == ()
+    assert settled.demonstration.verdict is VERDICTS.get(id, Finding.PROVED)
+    assert settled.demonstration.steps
+
+
+def test_all_families_are_there(theory: Theory) -> None:
+    assert {one.statement.family for one in theory.statements} == set(FAMILIES)
+    assert theory.ok
+    assert [one.statement.id for one in theory.statements] == list(STATEMENTS)
+
+
+# -- planted mistakes -------------------------------------------------------------------------------
+
+
+def altered(mapping: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    return {**mapping, key: value}
+
+
+def lstm_with(**wrong: Callable[[cells.LSTMStep], Any]) -> Callable[..., Any]:
+    """The LSTM's Jacobian of a step in which one thing is taken for another."""
+
+    def jacobian(step: cells.LSTMStep, Ws: Any) -> Any:
+        return cells.lstm_jacobian(replace(step, **{name: take(step) for name, take in wrong.items()}), Ws)
+
+    return jacobian
+
+
+def gru_with(**wrong: Callable[[cells.GRUStep], Any]) -> Callable[..., Any]:
+    def jacobian(step: cells.GRUStep, Ws: Any) -> Any:
+        return cells.gru_jacobian(replace(step, **{name: take(step) for name, take in wrong.items()}), Ws)
+
+    return jacobian
+
+
+def values_alone(i: int, j: int, weights: Any, qkv: Any, Ws: Any, scale: Any) -> Any:
+    """Attention's Jacobian as if the weights did not depend on the tokens."""
+    return weights[i, j] * Ws[2]
+
+
+def backwards(jacobians: Any, start: Any) -> Any:
+    """The product of Jacobians in the wrong order."""
+    product = start
+    for J in jacobians:
+        product = product @ J
+    return product
+
+
+def plain_rotation(at_pos: Any, at_k: Any) -> Any:
+    """The addition theorem of the cosine with the wrong sign."""
+    return at_pos[0] * at_k[1] + at_pos[1] * at_k[0], at_pos[1] * at_k[1] + at_pos[0] * at_k[0]
+
+
+def shifted_path(id: str, by: int) -> dict[str, Any]:
+    path = PATHS[id]
+    assert path.exactly is not None
+    exactly = path.exactly
+    return altered(PATHS, id, replace(path, exactly=lambda n, size: exactly(n, size) + by))
+
+
+PLANTED: list[tuple[str, dict[str, Any]]] = [
+    # diag(f′)W, not W diag(f′), not W, not f in place of f′; J_t leftmost; ∂⁺ has f′ and x
+    ("rnn_gradient", {"jacobian": lambda slope, W: W * slope[None, :]}),
+    ("rnn_gradient", {"jacobian": lambda slope, W: W + 0 * slope[:, None]}),
+    ("rnn_gradient", {"chain": backwards}),
+    ("rnn_gradient", {"term": lambda row, slope, x: row[:, None] * x[None, :]}),
+    ("rnn_gradient", {"term": lambda row, slope, x: 2 * (row * slope)[:, None] * x[None, :]}),
+    ("rnn_jacobian", {"jacobian": lambda slope, W: W * slope[None, :]}),
+    ("rnn_jacobian", {"jacobian": lambda slope, W: evidence.each(sympy.tanh, W)}),  # as slides print it
+    ("rnn_jacobian", {"chain": backwards}),
+    ("pascanu_jacobian", {"jacobian": lambda W, slope: W.T * slope[None, :]}),  # as eq. 5 prints it
+    ("pascanu_jacobian", {"jacobian": lambda W, slope: slope[:, None] * W}),
+    ("rnn_bound", {"gamma": {"tanh": Fraction(1), "sigmoid": Fraction(1, 8)}}),
+    ("rnn_bound", {"gamma": {"tanh": Fraction(1), "sigmoid": Fraction(1)}}),
+    ("rnn_bound", {"gamma": {"tanh": Fraction(1, 2), "sigmoid": Fraction(1, 4)}}),
+    ("gradient_clipping", {"scale": lambda norm, threshold: threshold / norm**2}),
+    ("gradient_clipping", {"scale": lambda norm, threshold: 1 + 0 * norm}),
+    ("lstm_jacobian", {"jacobian": lstm_with(f=lambda step: step.i)}),
+    ("lstm_jacobian", {"jacobian": lstm_with(c=lambda step: 0 * step.c)}),
+    ("lstm_jacobian", {"jacobian": lstm_with(tanh_c=lambda step: step.c)}),
+    ("gru_jacobian", {"jacobian": gru_with(z=lambda step: 1 - step.z)}),  # the paper's other convention
+    ("gru_jacobian", {"jacobian": gru_with(product=lambda step: 0 * step.product)}),
+    ("attention_gradient", {"jacobian": values_alone}),
+    *(
+        ("bptt_cost", {"printed": altered(TEXTBOOK, way, (f"{macs} + Tn", kept))})
+        for way, (macs, kept) in TEXTBOOK.items()
+    ),
+    *(
+        ("bptt_cost", {"printed": altered(TEXTBOOK, way, (macs, f"{kept} + n"))})
+        for way, (macs, kept) in TEXTBOOK.items()
+    ),
+    ("bptt_cost", {"printed": altered(TEXTBOOK, "as_printed", ("T²n³/2 + (T − 1)n² + Tnd", "Tn + n²"))}),
+    ("checkpointing", {"best": lambda T: T / 2}),
+    ("checkpointing", {"least": lambda T, n: sympy.sqrt(T) * n}),
+    *(("table1_complexity", {"claimed": altered(COMPLEXITY, id, "n²d²")}) for id in COMPLEXITY),
+    ("attention_or_recurrence", {"bounds": {"mixing": lambda d: 2 * d}}),
+    ("attention_or_recurrence", {"bounds": {"lstm": lambda d: d}}),
+    ("attention_or_recurrence", {"bounds": {"gru": lambda d: 2 * d}}),
+    *(
+        ("table1_sequential", {"claimed": altered(SEQUENTIAL, id, "n" if at == "1" else "1")})
+        for id, at in SEQUENTIAL.items()
+    ),
+    ("table1_sequential", {"claimed": altered(SEQUENTIAL, "recurrent", "2n")}),
+    ("table1_sequential", {"claimed": altered(SEQUENTIAL, "retention_chunkwise", "n")}),
+    *(
+        ("table1_path", {"claimed": shifted_path(id, 1)})
+        for id in ("self_attention", "recurrent", "swmsa", "dilated")
+    ),
+    ("table1_path", {"claimed": altered(PATHS, "wmsa", PATHS["swmsa"])}),  # windows that stay never meet
+    (
+        "table1_path",
+        {"claimed": altered(PATHS, "convolution", replace(PATHS["convolution"], order=lambda n, k: sympy.log(n)))},
+    ),
+    ("table1_path", {"claimed": altered(PATHS, "dilated", replace(PATHS["dilated"], order=lambda n, k: n / k))}),
+    ("dot_product_variance", {"variance": lambda d, mean_q, mean_k, var_q, var_k: d**2 * var_q * var_k}),
+    ("dot_product_variance", {"variance": lambda d, mean_q, mean_k, var_q, var_k: d * var_q * var_k}),
+    ("softmax_jacobian", {"jacobian": lambda p: -p[:, None] * p[None, :]}),
+    ("softmax_jacobian", {"largest": Fraction(1, 4)}),
+    ("softmax_jacobian", {"largest": Fraction(1)}),
+    ("softmax_saturation", {"root": lambda d: 1.0}),
+    ("softmax_saturation", {"root": lambda d: float(d)}),
+    ("exp_overflow", {"threshold": lambda fraction, exponent: 2 ** (exponent + 1)}),
+    ("exp_overflow", {"threshold": lambda fraction, exponent: 2 ** (exponent + 1) - 2 ** (exponent - fraction)}),
+    ("exp_overflow", {"tail": scaling.normal_tail}),  # the limit, at d_k = 16
+    ("dot_product_cosine", {"product": lambda q, k, cosine: q * k}),
+    ("dot_product_cosine", {"product": lambda q, k, cosine: 2 * q * k * cosine}),
+    ("softmax_distribution", {"weight": lambda s: sympy.exp(2 * s)}),
+    ("softmax_distribution", {"ratio": lambda gap: sympy.exp(-gap)}),
+    ("permutation_equivariance", {"mask": lambda i, j: j <= i}),  # causal
+    ("permutation_equivariance", {"mask": lambda i, j: abs(i - j) <= 1}),  # a window
+    ("order_comes_back", {"at_least": 10.0}),
+    ("sinusoid_shift", {"shift": plain_rotation}),
+    ("sinusoid_bounded", {"square": lambda d: d}),
+    ("sinusoid_unique", {"length": lambda d: 2 * int(6.2831 * 10_000 ** ((d - 2) / d))}),
+    ("sinusoid_unique", {"length": lambda d: int(6.2831 * 10_000 ** ((d - 2) / d)) // 2}),
+    ("sinusoid_every_length", {"learned": "2NC"}),
+    ("sinusoid_every_length", {"sinusoidal": "NC"}),
+    ("sinusoid_distance", {"term": sympy.sin}),
+    ("add_or_concatenate", {"added": lambda W_I, W_P, x, p: W_I @ x - W_P @ p}),
+    ("add_or_concatenate", {"added": lambda W_I, W_P, x, p: W_I @ x}),
+    *(
+        ("receptive_field", {"side": {**{name: kind.side for name, kind in SIGHTS.items()}, id: wrong}})
+        for id, wrong in (
+            ("msa", lambda L, size: 1),
+            ("wmsa", lambda L, M: L * M),
+            ("swmsa", lambda L, M: M),
+            ("conv", lambda L, k: L * k),
+            ("recurrent", lambda L, size: 3),
+        )
+    ),
+    ("windows_never_meet", {"shift": lambda M: 0}),
+    ("windows_never_meet", {"shift": lambda M: M}),
+    ("linear_collapse", {"weight": lambda W2, W1: W2 @ W1 + W2 @ W1}),
+    ("linear_collapse", {"bias": lambda W2, b1, b2: W2 @ b1}),
+]
+
+
+def named(plant: tuple[str, dict[str, Any]]) -> str:
+    return f"{plant[0]}-{'-'.join(plant[1])}"
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=named)
+def test_what_is_not_so_is_refuted(plant: tuple[str, dict[str, Any]]) -> None:
+    id, claim = plant
+    assert STATEMENTS[id].settle(**claim).verdict is Finding.REFUTED
+
+
+def test_every_claim_of_every_statement_has_been_planted_wrong() -> None:
+    planted = {(id, name) for id, claim in PLANTED for name in claim}
+    assert planted == {(id, name) for id, one in STATEMENTS.items() for name in one.claims}
+
+
+# -- evidence ---------------------------------------------------------------------------------------
+
+
+def test_no_evidence_proves_nothing() -> None:
+    assert Demonstration((), (), Method.SYMBOLIC).verdict is Finding.REFUTED
+    assert not evidence.identity("nothing", []).holds
+    assert not evidence.exact("nothing", []).holds
+    assert not evidence.close("not a number", float("nan"), 1.0).holds
+    with pytest.raises(ValueError, match="symbolic"):
+        Demonstration((), (evidence.exact("a point", [True]),), Method.SYMBOLIC).verdict  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("method", "finding"),
+    [
+        (Method.SYMBOLIC, Finding.PROVED),
+        (Method.INTERPOLATION, Finding.PROVED),
+        (Method.EXACT, Finding.CHECKED),
+        (Method.NUMERIC, Finding.CHECKED),
+    ],
+)
+def test_the_verdict_is_what_the_evidence_amounts_to(method: Method, finding: Finding) -> None:
+    holds, fails = Evidence("so", method, True), Evidence("not so", method, False)
+    assert Demonstration((), (holds,), method).verdict is finding
+    assert Demonstration((), (holds,), method, correction="printed otherwise").verdict is Finding.CORRECTED
+    assert Demonstration((), (holds, fails), method, correction="printed otherwise").verdict is Finding.REFUTED
+
+
+def test_a_generic_function_is_differentiated_by_name() -> None:
+    f = evidence.generic("f")
+    x, y = sympy.symbols("x y")
+    assert sympy.diff(f(x * y), x) == y * sympy.Function("f_prime")(x * y)
+    assert not evidence.vanishes(f(x) - f(y))
+
+
+def test_the_exact_tail_tends_to_the_normal_one() -> None:
+    ratios = [scaling.exact_tail(d, 65520) / scaling.normal_tail(d, 65520) for d in (16, 64, 256)]
+    assert abs(ratios[0] - 1) > abs(ratios[1] - 1) > abs(ratios[2] - 1)
+    assert abs(ratios[2] - 1) < 0.005
+
+
+def test_an_expectation_needs_no_more_than_two_moments() -> None:
+    q, k = sympy.symbols("q k")
+    moments = {q: (2, 3), k: (0, 1)}
+    assert scaling.expectation(q**2 * k**2 + q, moments) == (3 + 4) * 1 + 2
+
+
+def test_leading_terms() -> None:
+    form = table1.ROWS["self_attention"].whole()
+    assert str(table1.in_paper_letters(table1.leading(form, "N"))) == "2n²d"
+    assert str(table1.in_paper_letters(table1.leading(form, "C"))) == "4nd²"
+
+
+# -- the command ------------------------------------------------------------------------------------
+
+
+def test_json_is_the_contract(theory: Theory) -> None:
+    found = json.loads(json.dumps(theory.to_dict(), allow_nan=False))
+    assert found["command"] == "theory"
+    assert {"id", "title", "source", "verdict"} <= set(found["statements"][0])
+    by_id = {one["id"]: one for one in found["statements"]}
+    assert by_id["rnn_jacobian"]["verdict"] == "corrected"
+    assert "tanh(W)" in by_id["rnn_jacobian"]["note"]
+    terms = by_id["rnn_gradient"]["data"][0]["rows"]
+    assert len(terms) == 16
+    assert all(float(term["relative_error"]) < 1e-11 for term in terms)
+
+
+def test_results_are_frozen(theory: Theory) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        theory.alone = True  # type: ignore[misc]
+
+
+def test_a_list_without_proofs_says_so() -> None:
+    found = vpcalc.theory("positions", check=False)
+    assert {one.verdict for one in found.statements} == {"not checked"}
+    assert {one.statement.family for one in found.statements} == {"positions"}
+    with pytest.raises(InputError, match="no-check"):
+        vpcalc.theory("sinusoid_shift", check=False).passage("latex")
+
+
+def test_plots_are_named_rightly(theory: Theory) -> None:
+    with_plot = [s.statement.id for s in theory.statements if s.demonstration and s.demonstration.figure]
+    assert list(_PLOTTED) == with_plot
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "says"),
+    [
+        ("rnn_gradient", "x.png", "has no plot"),
+        (None, "x.png", "a list of statements has no plot"),
+        ("positions", "x.png", "a list of statements has no plot"),
+        ("rnn_bound", "x.gif", "must end with one of"),
+        ("rnn_bound", "x", "must end with one of"),
+    ],
+)
+def test_plots_that_cannot_be(name: str | None, path: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        require_plot(name, path)
+
+
+def test_unknown_statement() -> None:
+    with pytest.raises(InputError, match="did you mean rnn_bound"):
+        vpcalc.theory("rnn_bond")
+
+
+@pytest.mark.parametrize("format", ["png", "svg", "pdf"])
+def test_plots_are_files_and_repeatable(theory: Theory, format: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    for id in ("rnn_bound", "windows_never_meet"):
+        one = Theory(tuple(s for s in theory.statements if s.statement.id == id), alone=True)
+        path = tmp_path / f"{id}.{format}"
+        one.save(path)
+        first = path.read_bytes()
+        assert first.startswith(starts[format])
+        assert plots_theory.draw(one.figure(), format) == first
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"rnn_bound.{format}", f"windows_never_meet.{format}"]
+
+
+def test_a_file_that_cannot_be_written(theory: Theory) -> None:
+    pytest.importorskip("matplotlib")
+    one = Theory(tuple(s for s in theory.statements if s.statement.id == "rnn_bound"), alone=True)
+    with pytest.raises(InputError, match="cannot be written"):
+        one.save("/nonexistent/x.png")
+
+
+def test_plots_in_characters(theory: Theory) -> None:
+    pictures = {s.statement.id: Theory((s,), alone=True).terminal(60) for s in theory.statements}
+    assert pictures["rnn_gradient"] == ""
+    assert "W-MSA, SW-MSA in turn, L = 4" in pictures["windows_never_meet"]
+    assert "██" in pictures["windows_never_meet"]
+    chart = pictures["rnn_bound"].splitlines()
+    assert chart[0].startswith("Norm of the product of Jacobians")
+    assert all(len(line) <= 80 for line in chart)
+
+
+def test_passages(theory: Theory) -> None:
+    one = Theory(tuple(s for s in theory.statements if s.statement.id == "rnn_gradient"), alone=True)
+    latex, markdown = one.passage("latex"), one.passage("markdown")
+    assert latex.count(r"\[") == len(one.statements[0].demonstration.steps)  # type: ignore[union-attr]
+    assert r"\prod_{j=k+1}^{t}" in latex
+    assert "$$\\frac{dL_t}{dU} = " in markdown
+    assert "Verdict: proved." in latex
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [
+        ("divided by d_k", "divided by $d_{k}$"),
+        ("s_{t−1} is fixed", "$s_{t-1}$ is fixed"),
+        ("∂s_j", r"$\partial s_{j}$"),
+        ("50 %", r"50 \%"),
+    ],
+)
+def test_indices_in_prose(text: str, set_as: str) -> None:
+    assert prose(text) == set_as
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(theory: Theory, tmp_path: Path) -> None:
+    body = "\n\n".join(Theory((one,), alone=True).passage("latex") for one in theory.statements)
+    source = "\\documentclass{article}\\usepackage{amsmath,amssymb,booktabs}\\begin{document}\n"
+    (tmp_path / "a.tex").write_text(f"{source}{body}\n\\end{{document}}\n", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+# -- the claims of vpcalc prove ---------------------------------------------------------------------
+
+
+def test_every_statement_is_a_claim() -> None:
+    for id, one in STATEMENTS.items():
+        assert CLAIMS[id].kind == "theory"
+        assert CLAIMS[id].statement == one.claim
+        assert CLAIMS[id].source == one.source
+
+
+@pytest.mark.parametrize("id", ["linear_collapse", "pascanu_jacobian", "bptt_cost", "order_comes_back"])
+def test_a_claim_has_its_statements_verdict(id: str) -> None:
+    outcome = CLAIMS[id].settle()
+    assert outcome.verdict is VERDICTS.get(id, Finding.PROVED)
+    assert outcome.method in ("symbolic", "interpolation", "numeric")
+    assert outcome.points >= 1
+    json.dumps(dict(outcome.evidence), allow_nan=False)
+
+
+def test_a_statement_that_fails_is_refuted_with_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpcalc.checks.claims.theory import settled
+
+    true = STATEMENTS["linear_collapse"]
+    wrong = Statement(
+        true.id,
+        true.title,
+        true.claim,
+        true.source,
+        true.family,
+        lambda: true.demonstrate(bias=lambda W2, b1, b2: W2 @ b1),
+    )
+    outcome = settled(wrong)
+    assert outcome.verdict is Finding.REFUTED
+    assert "entry by entry" in outcome.note
+    assert Theory((Settled(wrong, wrong.settle()),), alone=True).ok is False

@@ -1,0 +1,144 @@
+"""What a network takes: one description, run for inference and for training.
+
+All figures are bytes, ints or traced symbols according to the sizes that come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .dataflow import LAYERS, MODELS, Description
+from .tape import REPORTED, Kept, Kernels, Node, Peak, Recomputed, Tape, kept
+from .tensor import FLOATS, Tensor
+
+Start = Callable[[Tape], tuple[tuple[Tensor, ...], Any]]
+"""Makes the inputs on a tape and runs the network: the inputs and the outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a network is run: the type of its weights and activations, and what is traded for memory."""
+
+    dtype: str = "float32"
+    attention: str = "eager"
+    recompute: str = "none"
+    kernels: Kernels = REPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What one run takes.
+
+    ``kept`` is what autograd keeps, in the order of time; ``inference`` and ``forward`` are the most bytes that are
+    live at once without and with autograd; ``held`` is the most that autograd keeps at any time of a step, parts
+    that are computed again included. ``cache`` is what a next token needs of all before it.
+    """
+
+    params: Any
+    tensors: int
+    weights: Any
+    buffers: Any
+    inputs: Any
+    kept: tuple[Kept, ...]
+    held: Any
+    inference: Peak
+    forward: Peak
+    cache: Any
+
+    @property
+    def saved(self) -> Any:
+        """Bytes that autograd keeps when the forward pass is over."""
+        return total(part.bytes for part in self.kept)
+
+    def by_module(self) -> dict[str, Any]:
+        """The same by the path of the module that kept them first."""
+        found: dict[str, Any] = {}
+        for part in self.kept:
+            found[part.path] = found.get(part.path, 0) + part.bytes
+        return found
+
+
+def model_footprint(
+    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = Way()
+) -> Footprint:
+    """What an architecture takes at an input."""
+    return footprint(lambda tape: _started(MODELS[family], tape, sizes, config, batch), way)
+
+
+def _started(
+    description: Description, tape: Tape, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any
+) -> tuple[tuple[Tensor, ...], Any]:
+    inputs = description.inputs(tape, sizes, config, batch)
+    return inputs, description.run(*inputs, **config)
+
+
+def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = Way()) -> Footprint:
+    """What a layer takes, as part of a network: its inputs have gradients."""
+    return footprint(lambda tape: ((), LAYERS[id](tape, **dims)), way)
+
+
+def footprint(start: Start, way: Way = Way()) -> Footprint:
+    """Run a network twice, for inference and for training."""
+    evaluating = _tape(way, training=False)
+    start(evaluating)
+    tape = _tape(way, training=True)
+    inputs, outputs = start(tape)
+    found = kept(*graph(outputs))
+    return Footprint(
+        params=total(weight.elements for weight in tape.parameters),
+        tensors=len(tape.parameters),
+        weights=total(weight.storage.bytes for weight in tape.parameters),
+        buffers=total(buffer.storage.bytes for buffer in tape.buffers),
+        inputs=total(tensor.storage.bytes for tensor in inputs),
+        kept=tuple(part for _, part, _ in found),
+        held=_held([(node, part) for node, part, _ in found], tape.recomputed),
+        inference=evaluating.top,
+        forward=tape.top,
+        cache=total(tape.cached),
+    )
+
+
+def checkpoints(
+    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way
+) -> tuple[str, ...]:
+    """Paths of the modules that are computed again."""
+    tape = _tape(way, training=True)
+    _started(MODELS[family], tape, sizes, config, batch)
+    return tuple(part.path for part in tape.recomputed)
+
+
+def _tape(way: Way, training: bool) -> Tape:
+    return Tape(
+        FLOATS[way.dtype],
+        grad=training,
+        training=training,
+        attention=way.attention,
+        recompute=way.recompute,
+        kernels=way.kernels,
+    )
+
+
+def graph(outputs: Any) -> list[Node | None]:
+    """Where the graph of the backward pass ends."""
+    return [tensor.node for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+
+def _held(found: list[tuple[Node, Kept]], recomputed: list[Recomputed]) -> Any:
+    """The most that is kept at once: at the end of the forward pass, or when the backward pass is at a part that
+    was not kept. By then all that came later is freed, and what the part keeps has been computed again."""
+    most = total(part.bytes for _, part in found)
+    for again in recomputed:
+        earlier = total(part.bytes for node, part in found if node.time <= again.time)
+        if earlier + again.bytes > most:
+            most = earlier + again.bytes
+    return most
+
+
+def total(parts: Iterable[Any]) -> Any:
+    """The sum of numbers, traced or not."""
+    found: Any = 0
+    for part in parts:
+        found = found + part
+    return found
