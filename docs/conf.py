@@ -33,12 +33,9 @@ pygments_style, pygments_dark_style = "default", "github-dark"
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 myst_dmath_allow_labels = False
-# Pages that are still to be written are no broken links: the table of contents takes those that are there.
-suppress_warnings = ["toc.empty_glob"]
-
 nitpicky = True
-# Types that a signature names and that no page is about.
-nitpick_ignore_regex = [("py:.*", r"(?!vpcalc\.)[\w. ]+|vpcalc\.\w+\..*")]
+# Types and modules that a signature or a docstring names and that no page is about. Functions must be found.
+nitpick_ignore_regex = [("py:(class|data|obj|mod|attr)", ".*")]
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -48,14 +45,22 @@ napoleon_use_ivar = True
 _OUTSIDE = re.compile(r"\[([^\]]*)\]\(\.\./((?!docs/)[^)#]*)[^)]*\)")
 
 
-def _name_what_lies_outside(app: Any, name: str, source: list[str]) -> None:
-    """A link to a file of the repository that is no page becomes the file's name: the site stands alone."""
-    if name.count("/") == 0:
+def _standing_alone(app: Any, name: str, source: list[str]) -> None:
+    """A link to a file of the repository that is no page becomes the file's name.
+
+    The table of contents takes those of its pages that are there.
+    """
+    if "/" not in name:
         source[0] = _OUTSIDE.sub(r"`\2`", source[0])
+    if name == "index":
+        lines = source[0].split("\n")
+        source[0] = "\n".join(
+            line for line in lines if not re.fullmatch("[a-z]+", line) or (HERE / f"{line}.md").exists()
+        )
 
 
 def setup(app: Any) -> None:
     """Generate the pages that the registries fill, then let Sphinx read them all."""
     mathml.setup(app)
     app.connect("builder-inited", lambda app: generate.write_all(HERE / "generated"))
-    app.connect("source-read", _name_what_lies_outside)
+    app.connect("source-read", _standing_alone)

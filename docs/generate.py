@@ -1,8 +1,8 @@
 """Pages that are filled from the registries: one for each family and each statement, the layers, the commands.
 
-``python docs/generate.py`` writes them to ``docs/generated``; Sphinx does the same before it reads anything. Nothing
-here is typed in twice: every figure is derived, and each family's first model is counted by fvcore, while the pages
-are written.
+``python docs/generate.py`` writes them to ``docs/generated``; Sphinx does the same before it reads anything.
+Nothing here is typed in twice: every figure is derived, and each family's first model is counted by fvcore, while
+the pages are written.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import vpcalc
+from vpcalc.answers.theory import describe
 from vpcalc.architectures import ARCHITECTURES, Architecture
+from vpcalc.architectures.registry import FAMILY_FILES
 from vpcalc.cost import Quantity
 from vpcalc.layers import LAYERS
 from vpcalc.report.markup import markdown
 from vpcalc.report.numbers import short
+from vpcalc.report.table import records
 from vpcalc.statements import STATEMENTS
 from vpcalc.symbols import ALPHABET
 
@@ -32,7 +35,7 @@ def write_all(folder: Path) -> None:
     """Write every page and picture; files that are not written any more are removed."""
     folder.mkdir(exist_ok=True)
     written = set()
-    for pages in (pictures, architectures, layers, statements, commands):
+    for pages in (pictures, architectures, layers, statements, commands, functions):
         for name, text in pages(folder):
             written.add(folder / name)
             _write(folder / name, text)
@@ -71,8 +74,10 @@ def pictures(folder: Path) -> Pages:
 def architectures(folder: Path) -> Pages:
     """A page for each family, and the list of them."""
     families: dict[str, list[Architecture]] = {}
-    for id in ARCHITECTURES:
-        families.setdefault(ARCHITECTURES[id].family.name, []).append(ARCHITECTURES[id])
+    every = [ARCHITECTURES[id] for id in ARCHITECTURES]
+    # In the order in which the field met them, whichever was loaded first.
+    for member in sorted(every, key=lambda each: FAMILY_FILES.index(_file(each))):
+        families.setdefault(member.family.name, []).append(member)
     for name, members in families.items():
         yield f"pictures/draw_{name}.svg", vpcalc.draw(members[0].id).draw("svg").decode()
         yield f"architectures/{name}.md", _family(name, members)
@@ -96,11 +101,10 @@ def architectures(folder: Path) -> Pages:
 def _family(name: str, members: list[Architecture]) -> str:
     first = members[0]
     found = vpcalc.model(first.id)
-    stages, operators, *published = found.tables()
-    reproduced = vpcalc.reproduce(name, check=False)
+    stages, operators, *_ = found.tables()
     return _page(
         f"# {name}: {_title(first)}",
-        f"{getdoc(first.family.build)}",
+        _docstring(first.family.build),
         f"Source: {first.family.source}.",
         "## Models",
         _variants(members),
@@ -108,7 +112,7 @@ def _family(name: str, members: list[Architecture]) -> str:
         f"## {first.id}, stage by stage",
         f"```sh\nvpcalc model {first.id}\nvpcalc draw {first.id} -o {first.id}.svg\n```",
         f"![{first.id}: stages to scale](../pictures/draw_{name}.svg)",
-        markdown(stages),
+        markdown(stages.narrow()),
         "## Counted by fvcore",
         markdown(operators, exact=True),
         "## Closed forms",
@@ -116,10 +120,14 @@ def _family(name: str, members: list[Architecture]) -> str:
         _forms(members),
         _details("How the first adds up, operator by operator", _steps(first.id)),
         "## Published figures",
-        *(map(markdown, reproduced.tables()) if reproduced.rows else ["No paper prints its cost."]),
+        *_reproduced(vpcalc.reproduce(name, check=False)),
         "## What can be set",
         _meanings(first),
     )
+
+
+def _file(architecture: Architecture) -> str:
+    return architecture.family.build.__module__.rpartition(".")[2]
 
 
 def _title(architecture: Architecture) -> str:
@@ -166,6 +174,19 @@ def _steps(name: str) -> str:
     return markdown(vpcalc.formula(name).tables()[0])
 
 
+def _reproduced(found: Any) -> list[str]:
+    """The published figures, each with its source and with what is known about a difference."""
+    if not found.rows:
+        return ["No paper prints its cost."]
+    figures, *rest = found.tables()
+    lines = ["| model | input | | printed | derived | | source |", "| --- | --- | --- | ---: | ---: | --- | --- |"]
+    for row in records(figures):
+        source = f"{row['source']}. *{_prose(row['why'])}*" if row["why"] else row["source"]
+        figure = (row["quantity"], row["published"], short(row["derived"]), row["verdict"], source)
+        lines.append("| `" + row["model"] + "` | " + " | ".join((row["input"], *figure)) + " |")
+    return ["\n".join(lines), "\n\n".join(figures.notes), *map(markdown, rest)]
+
+
 def _meanings(architecture: Architecture) -> str:
     lines = ["| `--set` | default | meaning |", "| --- | --- | --- |"]
     for key, value in architecture.config.items():
@@ -189,7 +210,7 @@ def layers(folder: Path) -> Pages:
         layer, form = LAYERS[id], vpcalc.formula(id).form
         parts += [
             f"## {layer.name}",
-            f"`{id}`: {getdoc(layer.build)}".partition("\n\nArgs:")[0],
+            f"`{id}`: {_docstring(layer.build)}",
             f"$${form.latex}$$" if form.polynomial else "It has parameters and costs no product.",
             f"Holds for {form.valid}. Source: {layer.source}." if form.valid else f"Source: {layer.source}.",
         ]
@@ -233,19 +254,34 @@ def statements(folder: Path) -> Pages:
 def _statement(found: dict[str, Any], settled: Any, picture: str | None) -> str:
     parts = [
         f"# {found['title']}",
-        f"{found['claim']}.",
-        f"**{found['verdict'].capitalize()}.** Source: {found['source']}. `vpcalc theory {found['id']}`",
+        f"{_sentence(found['claim'])}.",
+        f"**{found['verdict'].capitalize()}.** Source: {_sentence(found['source'])}.",
     ]
     if found["note"]:
-        parts.append(f":::{{admonition}} Correction\n{found['note']}.\n:::")
+        parts.append(f":::{{admonition}} Correction\n{_sentence(found['note'])}.\n:::")
     parts.append("## Derivation")
     for step in found["derivation"]:
-        parts += [step["why"], f"$${step['latex']}$$"]
-    *data, _, evidence = settled.tables()
+        parts += [_sentence(step["why"]), f"$${step['latex']}$$"]
     if picture:
         parts.append(f"![{found['title']}](../{picture})")
-    parts += ["## Evidence", *map(markdown, data), markdown(evidence)]
+    demonstration = settled.statements[0].demonstration
+    parts += ["## Evidence", "\n".join(f"- {_sentence(describe(piece))}" for piece in demonstration.evidence)]
+    parts += [markdown(table.lasting()) for table in demonstration.tables]
+    parts.append(f"```sh\nvpcalc theory {found['id']}\n```")
     return _page(*parts)
+
+
+_INDEXED = re.compile(r"((?:[^\W\d_]|[∂Σ∏′])+)_(\{[^{}]*\}|[^\W_]+)")
+
+
+def _sentence(text: str) -> str:
+    """A sentence of a statement: letters with an index become mathematics, the rest is taken literally."""
+    pieces, last = [], 0
+    for found in _INDEXED.finditer(text):
+        index = found[2].strip("{}").replace("−", "-")
+        pieces += [_prose(text[last : found.start()]), f"${found[1]}_{{{index}}}$"]
+        last = found.end()
+    return "".join([*pieces, _prose(text[last:])])
 
 
 # -- commands -----------------------------------------------------------------------------------------------
@@ -261,8 +297,8 @@ def commands(folder: Path) -> Pages:
     group: Any = typer.main.get_command(application())
     parts = [
         "# Commands",
-        "Exit status: 0 all well, 1 a check did not hold, 2 unusable input, with one line that says what is allowed. "
-        "Standard output holds the result and nothing else. A value is data and is never evaluated as code.",
+        "Exit status: 0 all well, 1 a check did not hold, 2 unusable input, with one line that says what is "
+        "allowed. Standard output holds the result and nothing else. Values are data and never run as code.",
     ]
     for panel in PANELS:
         parts.append(f"## {panel}")
@@ -297,11 +333,29 @@ def _command(name: str, command: Any, heading: str) -> list[str]:
 
 
 def _prose(text: str) -> str:
-    """Help on one line, with what Markdown would read otherwise taken literally."""
-    return " ".join(re.sub(r"([|<>*_\[\]\\])", r"\\\1", text).split())
+    """Text on one line, with what Markdown would read otherwise taken literally."""
+    return re.sub(r"\s+", " ", re.sub(r"([|<>*_\[\]\\$])", r"\\\1", text))
+
+
+# -- functions ----------------------------------------------------------------------------------------------
+
+
+def functions(folder: Path) -> Pages:
+    """What ``import vpcalc`` offers, for the reference to include: every public function, pictures apart."""
+    public = [name for name in vpcalc.__all__ if callable(getattr(vpcalc, name)) and name != "InputError"]
+    drawing = [name for name in public if name == "draw" or name.startswith("plot_")]
+    for page, names in (("answers", [name for name in public if name not in drawing]), ("pictures", drawing)):
+        listed = "\n".join(f".. autofunction:: vpcalc.{name}" for name in names)
+        yield f"functions/{page}.txt", f"```{{eval-rst}}\n.. currentmodule:: vpcalc\n\n{listed}\n```\n"
 
 
 # -- Markdown -----------------------------------------------------------------------------------------------
+
+
+def _docstring(function: object) -> str:
+    """A function's docstring as Markdown, without its arguments."""
+    text = (getdoc(function) or "").partition("\n\nArgs:")[0]
+    return re.sub(r":\w+:`~?([^`]*)`", r"`\1`", text.replace("``", "`"))
 
 
 def _page(*parts: str) -> str:

@@ -11,7 +11,14 @@ from docutils import nodes
 from docutils.utils.math import MathError, latex2mathml
 from sphinx.util import logging
 
-_UNKNOWN_TO_DOCUTILS = {r"\iff": r"\;\Longleftrightarrow\;"}
+_UNKNOWN_TO_DOCUTILS = {
+    r"\iff": r"\;\Longleftrightarrow\;",
+    "∂": r"\partial ",
+    "∏": r"\prod ",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "′": "'",
+}
 
 
 def to_mathml(latex: str, block: bool) -> str:

@@ -84,8 +84,8 @@ ROOT = Path(vpcalc.__file__).parent
 @pytest.mark.parametrize(
     ("word", "allowed"),
     [
-        ("torch", ("reference/", "counters/", "checks/", "statements/", "memory/", "audit/", "testing.py")),
-        ("fvcore", ("counters/", "audit/peers/")),
+        ("torch", ("reference/", "counters/", "checks/", "statements/", "memory/", "auditing/", "testing.py")),
+        ("fvcore", ("counters/", "auditing/peers/")),
         ("rich", ("report/terminal.py", "cli/")),
         ("typer", ("cli/",)),
     ],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -27,6 +29,8 @@ from vpcalc.statements.receptive_field import SIGHTS
 from vpcalc.statements.registry import Demonstration, Evidence, Method, Statement
 from vpcalc.statements.rnn_algorithms import TEXTBOOK
 from vpcalc.statements.table1 import COMPLEXITY, PATHS, SEQUENTIAL
+
+from .conftest import Run
 
 VERDICTS = {
     "rnn_jacobian": Finding.CORRECTED,
@@ -427,3 +431,38 @@ def test_a_statement_that_fails_is_refuted_with_what_failed(monkeypatch: pytest.
     assert outcome.verdict is Finding.REFUTED
     assert "entry by entry" in outcome.note
     assert Theory((Settled(wrong, wrong.settle()),), alone=True).ok is False
+
+
+def test_a_list_of_statements_needs_nothing_heavy() -> None:
+    script = (
+        "import sys, vpcalc\n"
+        "vpcalc.theory(check=False).to_dict()\n"
+        "import vpcalc.answers.rnn\n"
+        "heavy = {'torch', 'sympy', 'numpy', 'matplotlib', 'fvcore'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# -- the page ---------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parent.parent / "docs" / "theory.md"
+
+
+def test_the_page_lists_every_statement_with_its_verdict() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for id in STATEMENTS:
+        assert re.search(rf"^\| {id} \| .* \| {VERDICTS.get(id, Finding.PROVED).value} \|", text, re.M), id
+
+
+def test_the_pages_code_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    exec(code, {})
+    assert capsys.readouterr().out.split() == [code.rsplit("#", 1)[1].strip()]
+
+
+@pytest.mark.slow
+def test_the_page_is_not_stale(vpcalc: Run) -> None:
+    done = vpcalc("embed", "--check", str(PAGE))
+    assert done.returncode == 0, done.stdout

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .answers.figure import figure as figure
     from .answers.formula import formula as formula
     from .answers.macros import macros as macros
+    from .answers.memory import memory as memory
     from .answers.model import model as model
     from .answers.models import models as models
     from .answers.plot import plot_crossover as plot_crossover
@@ -49,6 +50,7 @@ _HOME = {
     "figure": "answers.figure",
     "formula": "answers.formula",
     "macros": "answers.macros",
+    "memory": "answers.memory",
     "model": "answers.model",
     "models": "answers.models",
     "prove": "answers.prove",
@@ -79,6 +81,7 @@ __all__ = [
     "figure",
     "formula",
     "macros",
+    "memory",
     "model",
     "models",
     "plot_crossover",

@@ -75,7 +75,7 @@ def assert_cost(
     """
     bounds = [("macs", read_bound("macs", macs)), ("params", read_bound("params", params))]
     expected = _evaluated(formula, where or {})
-    from .audit.budget import count
+    from .auditing.budget import count
 
     counts = count(model, inputs, kwargs)
     tree = {

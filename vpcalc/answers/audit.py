@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..architectures import ARCHITECTURES
-from ..audit.process import Limits, Status
-from ..audit.reasons import Reason
-from ..audit.request import Subject, subject
-from ..audit.session import Progress, Row, Session, Settings, chosen
-from ..audit.session import audit as run_audit
+from ..auditing.process import Limits, Status
+from ..auditing.reasons import Reason
+from ..auditing.request import Subject, subject
+from ..auditing.session import Progress, Row, Session, Settings, chosen
+from ..auditing.session import audit as run_audit
 from ..cost import Quantity
 from ..errors import InputError, unknown
 from ..inputs import whole

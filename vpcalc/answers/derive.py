@@ -195,7 +195,7 @@ class Derivation(Result):
         return {name: None if form is None else Form(form) for name, form in polynomials.items()}
 
     def _repr_latex_(self) -> str:
-        return super(Derivation, self)._repr_latex_() if self.macs is None else f"${self.macs.latex}$"
+        return super()._repr_latex_() if self.macs is None else f"${self.macs.latex}$"
 
     def __str__(self) -> str:
         return self.found.reason if isinstance(self.found, NotFound) else str(self.macs)

@@ -103,22 +103,19 @@ class Model(Result):
             Column("activations", "Activations", Kind.COUNT, wide=True),
         )
         total = self.figure(Quantity.MACS)
-        rows = []
+
+        def figures(node: Cost) -> tuple[Any, ...]:
+            macs = node.total(Quantity.MACS)
+            share = macs / total if total else 0.0
+            return (node.total(Quantity.PARAMS), macs, share, node.total(Quantity.ACTIVATIONS))
+
+        rows: list[tuple[Any, ...]] = []
         for node in self.cost.stages():
             stage = node.stage
             assert stage is not None
-            macs = node.total(Quantity.MACS)
-            shape = (
-                node.name,
-                "×".join(map(str, stage.resolution)),
-                stage.channels,
-                stage.depth or None,
-                stage.heads,
-            )
-            figures = (node.total(Quantity.PARAMS), macs, macs / total if total else 0.0)
-            rows.append((*shape, *figures, node.total(Quantity.ACTIVATIONS)))
-        figures = (self.figure(Quantity.PARAMS), total, 1.0, self.figure(Quantity.ACTIVATIONS))
-        rows.append(("total", "", None, None, None, *figures))
+            size = "×".join(map(str, stage.resolution))
+            rows.append((node.name, size, stage.channels, stage.depth or None, stage.heads, *figures(node)))
+        rows.append(("total", "", None, None, None, *figures(self.cost)))
         holds = f"   ({self.form.valid})" if self.form.valid else ""
         notes = [f"MACs = {self.form}{holds}"]
         notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]

@@ -243,7 +243,13 @@ class Search:
         return None
 
     def _along(self, v: Variable, anchors: Point, stride: int, first: int) -> Line | None:
-        """The lowest degree that predicts the next node and the far ones."""
+        """The lowest degree that predicts the next node and the far ones.
+
+        The other side of an image stands on the same lattice: a window that does not fit one side bends the other.
+        """
+        if v.kind is Kind.IMAGE:
+            sides = [name for name, other in self._variables.items() if other.kind is Kind.IMAGE]
+            anchors = {**anchors, **dict.fromkeys(sides, stride * first)}
 
         def at(node: int) -> int:
             return self._prober.macs({**anchors, v.name: node})
@@ -381,9 +387,10 @@ class Search:
 
     # -- verification -----------------------------------------------------------------------------
 
-    def _verified(self, form: Polynomial, lines: Mapping[str, Line], lattice: Mapping[str, int]) -> Found | None:
+    def _verified(
+        self, form: Polynomial, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Mapping[str, int]
+    ) -> Found | None:
         """The form with everything else that was counted, unless a point that it has not seen refutes it."""
-        start = self._start(form, lattice, lines)
         grid = {name: line.nodes for name, line in lines.items()}
         failed = []
         for point in self._unseen(lines, lattice, start):
@@ -424,7 +431,7 @@ class Search:
             between[name] = stride * (
                 after or _coprime(line.stride * (line.first + 1 + place) // stride + 1, finer)
             )
-            wish = max(5 * line.stride, line.nodes[-1] + line.stride) * line.first + place * line.stride
+            wish = max(5 * line.nodes[0], line.nodes[-1] + line.stride) + place * line.stride
             if v.limit is not None:
                 wish = min(wish, v.limit - stride)
             far[name] = stride * _coprime(wish // stride, finer)

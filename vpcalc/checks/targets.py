@@ -67,14 +67,12 @@ class Factory:
     """A function that returns a module, with what is known of its arguments.
 
     ``sizes`` are arguments that may set the image's size, ``dynamic`` one that makes positions follow it,
-    ``dtype`` the element type of its main input, ``keywords`` the names of its inputs, ``limit`` the longest
-    sequence.
+    ``keywords`` the names of its inputs, ``limit`` the longest sequence.
     """
 
     make: Callable[..., Any]
     sizes: tuple[str, ...] = ()
     dynamic: str = ""
-    dtype: str = "float32"
     keywords: tuple[str, ...] = ()
     limit: int | None = None
     defaults: Mapping[str, int] = field(default_factory=dict)
@@ -105,11 +103,7 @@ def find_target(target: object, inputs: str | None = None, arguments: Arguments 
 def _from_factory(name: str, factory: Factory, text: str | None, given: Arguments) -> Target:
     shapes = _shapes(name, text)
     named = tuple(
-        InputShape(
-            shape.dims,
-            shape.dtype or (factory.dtype if place == 0 or not factory.keywords else "long"),
-            shape.keyword or (factory.keywords[place] if place < len(factory.keywords) else ""),
-        )
+        _keyed(shape, factory.keywords[place] if place < len(factory.keywords) else "")
         for place, shape in enumerate(shapes)
     )
     limits = {}
@@ -124,6 +118,12 @@ def _from_factory(name: str, factory: Factory, text: str | None, given: Argument
     symbols = variables(named, given, limits, defaults)
     _some_symbol(name, symbols)
     return Target(name, named, symbols, tuple(_regimes(factory, named, symbols, given)))
+
+
+def _keyed(shape: InputShape, keyword: str) -> InputShape:
+    """The input by its keyword; ``…_ids`` are integers unless something else is said."""
+    keyword = shape.keyword or keyword
+    return InputShape(shape.dims, shape.dtype or ("long" if keyword.endswith("ids") else ""), keyword)
 
 
 def _regimes(
@@ -332,7 +332,7 @@ def _transformers(name: str, given: Arguments) -> Factory:
     limit = min((n for n in limits if type(n) is int and n > 0), default=None) if is_text else None
     sizes = tuple(argument for argument in _SIZE_NAMES if hasattr(config, argument))
     defaults = {k: v for k, v in config.to_dict().items() if type(v) is int and v > 0}
-    return Factory(make, sizes, "", "long" if is_text else "float32", keywords, limit, defaults)
+    return Factory(make, sizes, "", keywords, limit, defaults)
 
 
 _ROOMS: dict[str, Callable[[str, Arguments], Factory]] = {

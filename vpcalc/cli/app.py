@@ -21,6 +21,7 @@ COMMANDS = (
     "formula",
     "figure",
     "models",
+    "memory",
     "reproduce",
     "check",
     "prove",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .dataflow import LAYERS, MODELS, Description
-from .tape import REPORTED, Kept, Kernels, Node, Peak, Recomputed, Tape, kept
+from .tape import REPORTED, Kept, Kernels, Node, Peak, Recomputed, Tape, Work, kept
 from .tensor import FLOATS, Tensor
 
 Start = Callable[[Tape], tuple[tuple[Tensor, ...], Any]]
@@ -107,6 +107,16 @@ def checkpoints(
     tape = _tape(way, training=True)
     _started(MODELS[family], tape, sizes, config, batch)
     return tuple(part.path for part in tape.recomputed)
+
+
+def works(
+    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = Way()
+) -> list[Work]:
+    """What the operators of an inference do, in order."""
+    tape = _tape(way, training=False)
+    tape.works = []
+    _started(MODELS[family], tape, sizes, config, batch)
+    return tape.works
 
 
 def _tape(way: Way, training: bool) -> Tape:

@@ -40,7 +40,7 @@ def _product(kind: str, shape: Sizes, a: Tensor, b: Tensor) -> Tensor:
     saves: Saves = (("left", a),) if b.learns else ()
     if a.learns:
         saves = (*saves, ("right", b))
-    return make(kind, shape, a.item, (a, b), saves=saves)
+    return make(kind, shape, a.item, (a, b), saves=saves, macs=a.elements * b.shape[-1])
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -58,7 +58,8 @@ def _rows_times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     rows = x.reshape(x.elements // fan_in, fan_in)
     operands = (rows, weight) if bias is None else (rows, weight, bias)
     saves: Saves = (("input", rows),) if weight.learns else ()
-    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves)
+    macs = rows.elements * fan_out
+    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves, macs=macs)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -69,6 +70,11 @@ def gelu(x: Tensor) -> Tensor:
 def silu(x: Tensor) -> Tensor:
     """Keeps its input."""
     return elementwise("silu", x, saves=(("input", x),))
+
+
+def elu(x: Tensor) -> Tensor:
+    """Keeps its input."""
+    return elementwise("elu", x, saves=(("input", x),))
 
 
 def square(x: Tensor) -> Tensor:
@@ -109,9 +115,10 @@ def dropout(x: Tensor) -> Tensor:
     return elementwise("dropout", x, saves=(("mask", mask),))
 
 
-def total(x: Tensor, dim: int) -> Tensor:
+def total(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The sum over a dimension. Keeps nothing."""
-    return make("sum", (*x.shape[:dim], *x.shape[dim + 1 :]), x.item, (x,))
+    dim %= len(x.shape)
+    return make("sum", (*x.shape[:dim], *((1,) if keepdim else ()), *x.shape[dim + 1 :]), x.item, (x,))
 
 
 def mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
@@ -170,7 +177,8 @@ def convolve(
     operands = (x, weight) if bias is None else (x, weight, bias)
     saves: Saves = (("input", x),) if weight.learns else ()
     strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
-    return make("conv", shape, x.item, operands, strides=strides, saves=saves)
+    macs = product(shape) * product(weight.shape[1:])
+    return make("conv", shape, x.item, operands, strides=strides, saves=saves, macs=macs)
 
 
 def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
@@ -267,7 +275,8 @@ def repeat(x: Tensor, *times: Any) -> Tensor:
 def rows_of(table: Tensor, rows: Tensor) -> Tensor:
     """The rows of a table that an index of integers names. Keeps the index."""
     shape = (*rows.shape, *table.shape[1:])
-    return make("lookup", shape, table.item, (table, rows), saves=(("rows", rows),))
+    read = product(shape) * table.item.bytes + rows.elements * rows.item.bytes
+    return make("lookup", shape, table.item, (table, rows), saves=(("rows", rows),), read=read)
 
 
 def filled(x: Tensor, where: Tensor) -> Tensor:
@@ -314,7 +323,10 @@ def scaled_dot_product_attention(
         saves = (*saves, ("mask", mask))
     operands = (q, k, v) if mask is None else (q, k, v, mask)
     strides = layout.dense(shape, (3, 1, 2, 0))
-    return make("attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True)
+    macs = 2 * q.elements * k.shape[-2]
+    return make(
+        "attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True, macs=macs
+    )
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

@@ -104,11 +104,23 @@ class Recomputed:
     bytes: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run of an operator: multiply-accumulates, and bytes read from its operands and written to its result."""
+
+    path: str
+    kind: str
+    macs: Any
+    read: Any
+    written: Any
+
+
 @dataclass
 class Tape:
     """One run. ``grad``: autograd records; ``training``: modules are in training mode.
 
     ``item`` is the type of weights and activations. Without ``registering`` weights are not entered a second time.
+    ``works`` collects what operators do, where it is a list.
     """
 
     item: Any
@@ -122,6 +134,7 @@ class Tape:
     time: int = 0
     kind: str = ""
     registering: bool = True
+    works: list[Work] | None = None
     parameters: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
     cached: list[Any] = field(default_factory=list)

@@ -11,8 +11,8 @@ from typing import Any, Union
 
 from . import layout
 from .layout import Sizes, product
-from .tape import ACTIVATION, Node, Storage, Tape
-from .traced import tiles
+from .tape import ACTIVATION, Node, Storage, Tape, Work
+from .traced import count, tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +137,20 @@ class Tensor:
 
     def chunk(self, parts: int, dim: int = -1) -> tuple[Tensor, ...]:
         """Equal parts along a dimension."""
-        return self.split(self.shape[dim] // parts, dim)
+        dim %= len(self.shape)
+        shape = (*self.shape[:dim], self.shape[dim] // parts, *self.shape[dim + 1 :])
+        return tuple(self.viewed(shape, self.strides) for _ in range(parts))
 
     def split(self, size: Any, dim: int = -1) -> tuple[Tensor, ...]:
         """Parts of equal size along a dimension; how many has to be a number."""
         dim %= len(self.shape)
         shape = (*self.shape[:dim], size, *self.shape[dim + 1 :])
-        parts = self.shape[dim] // size
-        return tuple(self.viewed(shape, self.strides) for _ in range(getattr(parts, "value", parts)))
+        return tuple(self.viewed(shape, self.strides) for _ in range(count(self.shape[dim] // size)))
 
     def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
         """The entries along a dimension, which has to be a number."""
         dim %= len(self.shape)
-        count = self.shape[dim]
-        return tuple(self.select(dim) for _ in range(getattr(count, "value", count)))
+        return tuple(self.select(dim) for _ in range(count(self.shape[dim])))
 
     def select(self, dim: int) -> Tensor:
         """One entry along a dimension."""
@@ -244,17 +244,34 @@ def make(
     strides: Sizes | None = None,
     saves: Saves = (),
     saves_result: bool = False,
+    macs: Any = 0,
+    read: Any = None,
 ) -> Tensor:
-    """The result of an operator, in a storage of its own; where autograd records, with what it keeps."""
+    """The result of an operator, in a storage of its own; where autograd records, with what it keeps.
+
+    ``macs`` are its multiply-accumulates; ``read`` the bytes that it reads, where these are not its operands.
+    """
     sources = [operand for operand in operands if isinstance(operand, Tensor)]
     tape = sources[0].tape
     tape.kind = kind
+    if tape.works is not None:
+        seen = _read(sources) if read is None else read
+        tape.works.append(Work(tape.place, kind, macs, seen, product(shape) * item.bytes))
     storage = Storage(tape, product(shape) * item.bytes)
     node = None
     if tape.grad and any(source.learns for source in sources):
         own = (("result", storage),) if saves_result else ()
         node = Node(tape, kind, (*((what, t.storage) for what, t in saves), *own), nodes(*sources))
     return Tensor(storage, shape, layout.contiguous(shape) if strides is None else strides, item, node)
+
+
+def _read(sources: list[Tensor]) -> Any:
+    """Bytes that an operator has to see at least once; what is only repeated is there once."""
+    total: Any = 0
+    for source in sources:
+        own = (size for size, stride in zip(source.shape, source.strides, strict=True) if stride != 0)
+        total = total + product(tuple(own)) * source.item.bytes
+    return total
 
 
 def fresh(tape: Tape, shape: Sizes, item: Type, role: str = ACTIVATION, leaf: bool = False) -> Tensor:

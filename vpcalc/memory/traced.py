@@ -54,6 +54,12 @@ class Traced:
     def __mod__(self, other: Number) -> int:
         return self.value % value(other)
 
+    def __rmod__(self, other: int) -> int:
+        return other % self.value
+
+    def __rfloordiv__(self, other: int) -> Traced:
+        return Traced(other, as_polynomial(other)) / self
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (int, Traced)) and self.value == value(other)
 
@@ -95,5 +101,23 @@ def form(number: Any) -> Polynomial:
 
 
 def tiles(size: Any, tile: Any) -> Any:
-    """How many tiles cover a size; off the lattice the form is that of the sizes with the same remainder."""
-    return (size + -size % tile) // tile
+    """How many tiles cover a size; where they do not fit, the form is that of sizes with the same remainder."""
+    rest = -size % tile
+    if rest and isinstance(tile, Traced):
+        raise ValueError(f"{tile} does not divide {size}")
+    return (size + rest) // tile
+
+
+class Unrolled(TypeError):
+    """A loop runs as often as a symbol says: the form of one size says nothing about others."""
+
+
+def count(number: Any) -> int:
+    """A number of rounds.
+
+    Raises:
+        Unrolled: it is a symbol.
+    """
+    if isinstance(number, Traced):
+        raise Unrolled(f"as many rounds as {number.form}")
+    return int(number)

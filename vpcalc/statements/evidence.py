@@ -9,11 +9,48 @@ from .registry import Evidence, Method
 
 
 def vanishes(expression: Any) -> bool:
-    """Whether a SymPy expression is zero for every value of its symbols."""
+    """Whether a SymPy expression is zero for every value of its symbols.
+
+    Only an identity that SymPy finds counts. A point at which the expression is not zero settles the contrary,
+    and spares a search that can take a minute.
+    """
     import sympy
 
     expression = sympy.sympify(expression)
-    return bool(expression == 0 or sympy.expand(expression) == 0 or sympy.simplify(expression) == 0)
+    if expression == 0 or sympy.expand(expression) == 0:
+        return True
+    return not _differs_at_a_point(expression) and bool(sympy.simplify(expression) == 0)
+
+
+def _differs_at_a_point(expression: Any) -> bool:
+    """Whether it is far from zero where symbols, and functions of which nothing is known, are numbers."""
+    import random
+
+    import sympy
+
+    draw = random.Random(0)
+    values: dict[Any, Any] = {}
+
+    def value(key: Any, whole: bool) -> Any:
+        if key not in values:
+            number = draw.randint(1, 9)
+            values[key] = sympy.Integer(number) if whole else sympy.Rational(number, draw.choice((7, 11, 13)))
+        return values[key]
+
+    if not all(symbol.is_commutative for symbol in expression.free_symbols):
+        return False
+    at = expression.subs({s: value(s, bool(s.is_integer)) for s in sorted(expression.free_symbols, key=str)})
+    at = at.replace(_is_generic, lambda call: value(call, False))
+    found = sympy.N(at, 30)
+    return bool(found.is_number and found.is_finite and abs(found) > sympy.Float("1e-15"))
+
+
+def _is_generic(node: Any) -> bool:
+    """A function of which nothing is known: SymPy's own undefined ones, and those of :func:`generic`."""
+    import sympy
+    from sympy.core.function import AppliedUndef
+
+    return isinstance(node, AppliedUndef) or (isinstance(node, sympy.Function) and hasattr(node, "generic"))
 
 
 def identity(what: str, differences: Iterable[Any]) -> Evidence:
@@ -74,7 +111,7 @@ def generic(name: str, derivative: Callable[[Any], Any] | None = None) -> Any:
     def fdiff(self: Any, argindex: int = 1) -> Any:
         return prime(*self.args) if derivative is None else derivative(self)
 
-    return type(name, (sympy.Function,), {"fdiff": fdiff, "nargs": (1,)})
+    return type(name, (sympy.Function,), {"fdiff": fdiff, "nargs": (1,), "generic": True})
 
 
 def letters(name: str, *shape: int) -> Any:

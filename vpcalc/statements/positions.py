@@ -377,8 +377,7 @@ def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration
     "add_or_concatenate",
     "Adding instead of concatenating",
     "[W^I W^P][x; p] = W^I x + W^P p: to concatenate positions and project is to project both and add",
-    f"{PAPER}, §3.5, 'the positional encodings have the same dimension as the embeddings, so that the two can be "
-    f"summed'",
+    f"{PAPER}, §3.5, which has both of one width so that they can be summed",
 )
 def add_or_concatenate(
     added: Callable[[Any, Any, Any, Any], Any] = lambda W_I, W_P, x, p: W_I @ x + W_P @ p,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -149,6 +150,7 @@ SIGHTS: Mapping[str, Sight] = {
 CAUSAL = ("recurrent", "retention")
 
 
+@cache
 def reach(kind: Sight, h: int, w: int, depth: int, size: int | None = None) -> Reach:
     """Reach through ``depth`` layers in the graph of the programs."""
     used = kind.size if size is None else size
@@ -244,7 +246,7 @@ def receptive_field(side: Mapping[str, Callable[[int, int], int | None]] | None 
 
 GRID = (16, 16)
 DEPTHS = (1, 2, 3, 4)
-_PLACE = (8, 8)
+_PLACE = (9, 9)
 
 
 def _seen(seen: Reach, place: tuple[int, int]) -> int:
@@ -274,6 +276,7 @@ _TRIED = ((1, 8, 6, 4), (2, 6, 6, 3), (3, 8, 8, 4), (2, 5, 7, 3), (3, 4, 9, 2))
 """Depth, grid and size: also grids that the size does not divide, and odd windows; two keys at least."""
 
 
+@cache
 def _gradients(kind: Sight) -> Evidence:
     held = []
     for depth, h, w, size in _TRIED:

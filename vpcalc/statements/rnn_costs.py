@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol, symbols
@@ -14,7 +14,7 @@ from ..report.plots_theory import Chart, Series
 from ..symbolic import Form
 from .evidence import exact, identity
 from .registry import Demonstration, Evidence, Method, Step, statement
-from .rnn_algorithms import TEXTBOOK, WAYS, memory, problem, run
+from .rnn_algorithms import TEXTBOOK, WAYS, Tally, memory, problem, run
 
 
 def macs_form(way: str) -> Polynomial:
@@ -138,11 +138,17 @@ def _recovered(
 
 
 def _count(way: str, sizes: Mapping[str, int]) -> int:
-    return run(way, problem(sizes["T"], sizes["n"], sizes["d"]), sizes.get("b", 1))[1].macs
+    return _ran(way, sizes["T"], sizes["n"], sizes["d"], sizes.get("b", 1)).macs
 
 
 def _peak(way: str, sizes: Mapping[str, int]) -> int:
-    return run(way, problem(sizes["T"], sizes["n"], sizes["d"]), sizes.get("b", 1))[1].peak
+    return _ran(way, sizes["T"], sizes["n"], sizes["d"], sizes.get("b", 1)).peak
+
+
+@cache
+def _ran(way: str, T: int, n: int, d: int, b: int) -> Tally:
+    """What running the program took; it depends on the sizes alone."""
+    return run(way, problem(T, n, d), b)[1]
 
 
 def _same_gradient() -> Evidence:

@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     convolution,
     embedding,
     exfuse,
+    linear_attention,
     pvt,
     pvt_v2,
     recurrence,

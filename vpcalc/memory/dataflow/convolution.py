@@ -23,9 +23,14 @@ pixel_shuffle = module(functions.pixel_shuffle)
 @module
 def same_conv(x: Tensor, fan_out: Any, kernel: tuple[Any, Any], groups: Any = 1) -> Tensor:
     """A convolution of stride 1 that keeps the grid."""
-    tall, wide = kernel
-    widths = ((wide - 1) // 2, wide // 2, (tall - 1) // 2, tall // 2)
-    return conv("conv", pad(x, widths), fan_out, kernel, groups=groups)
+    (top, bottom), (left, right) = (_around(side) for side in kernel)
+    return conv("conv", pad(x, (left, right, top, bottom)), fan_out, kernel, groups=groups)
+
+
+def _around(side: Any) -> tuple[Any, Any]:
+    """What a kernel needs before and after; one more after where it is even."""
+    before = (side - 1) // 2
+    return before, side - 1 - before
 
 
 def conv_norm(c_out: Any, kernel: int, stride: int = 1) -> Step:
@@ -83,8 +88,7 @@ def global_convolution(x: Tensor, c_out: Any, k: Any) -> Tensor:
 @module
 def semantic_embedding(low: Tensor, high: Tensor) -> Tensor:
     """low x upsample(conv(high))."""
-    wide = conv("conv", high, low.shape[1], (3, 3), padding=1)
-    return low * functions.interpolate(wide, low.shape[2:])
+    return low * functions.interpolate(conv("conv", high, low.shape[1], (3, 3), padding=1), low.shape[2:])
 
 
 @module

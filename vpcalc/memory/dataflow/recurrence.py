@@ -11,7 +11,7 @@ from ..functions import affine, cat, constant, flip, sigmoid, stack, tanh
 from ..modules import module, parameter, sequential
 from ..tape import Tape
 from ..tensor import Tensor
-from .recompute import recomputable
+from ..traced import count
 from .registry import given, layer, model, steps
 
 State = tuple[Tensor, ...]
@@ -80,14 +80,13 @@ def run(cell: Cell, x: Tensor) -> Tensor:
     products = _affine(f"{cell.name}from_input", x, *cell.from_input)
     state: State = (constant(x.tape, x.shape[0], cell.n, item=x.item),) * CELLS[cell.kind][1]
     outputs = []
-    for step in range(x.shape[1]):
+    for step in range(count(x.shape[1])):
         state = cell.advance(products[:, step], state)
         outputs.append(state[0])
     return stack(outputs, dim=1)
 
 
 @module
-@recomputable
 def recurrent_layer(x: Tensor, kind: str, n: Any, bidirectional: bool, bias: bool) -> Tensor:
     """(batch, T, d) to (batch, T, n), or in both directions to (batch, T, 2n)."""
     tape, d = x.tape, x.shape[-1]
@@ -99,7 +98,7 @@ def recurrent_layer(x: Tensor, kind: str, n: Any, bidirectional: bool, bias: boo
     return cat(outputs, dim=-1)
 
 
-@model("recurrent", steps, attends=False)
+@model("recurrent", steps, blocks=False, attends=False)
 def recurrent(x: Tensor, *, cell: str, d: Any, n: Any, layers: int, bidirectional: bool, bias: bool) -> Tensor:
     """A stack over T steps."""
     step = partial(recurrent_layer, kind=cell, n=n, bidirectional=bidirectional, bias=bias)

@@ -63,7 +63,7 @@ def chunkwise(q: Tensor, k: Tensor, v: Tensor, gamma: Tensor, chunk: Any) -> tup
     """Parallel within a chunk, a state from chunk to chunk; outputs and last state."""
     batch, decay, states = q.shape[0], gamma[:, None, None], [_no_state(q, v)]
     position = constant(q.tape, chunk)[:, None]
-    since_start, to_end = pointwise("pow", decay, position + 1), pointwise("pow", decay, chunk - 1 - position)
+    since_start, to_end = pointwise("pow", decay, position + 1), pointwise("pow", decay, -position)
     q, k, v = (_to_chunks(x, chunk) for x in (q, k, v))
     updates = k.transpose(-2, -1) @ (v * to_end)
     for update in updates.unflatten(0, (batch, -1)).unbind(dim=1):

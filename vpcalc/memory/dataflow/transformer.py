@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..functions import chosen, constant, filled, pointwise, relu
+from ..functions import affine, chosen, constant, filled, pointwise, relu
 from ..modules import Step, embedding, layer_norm, linear, module, parameter, sequential
-from ..tape import Tape
-from ..tensor import Tensor
+from ..tape import INPUT, Tape
+from ..tensor import INT64, Tensor, fresh
 from .attention import attend, merge_heads, split_heads
 from .embedding import position_embedding
 from .recompute import recomputable
@@ -146,8 +146,6 @@ def transformer(
 @module
 def vocabulary(x: Tensor, table: Tensor) -> Tensor:
     """Scores of every word."""
-    from ..functions import affine
-
     return affine(x, table, None)
 
 
@@ -166,6 +164,11 @@ def _causal_mha(tape: Tape, T: Any, d_model: Any, heads: Any, d_k: Any, d_v: Any
 @layer("ffn_tokens")
 def _ffn_tokens(tape: Tape, N: Any, d_model: Any, d_ff: Any, batch: Any) -> Tensor:
     return position_wise_feed_forward("", given(tape, batch, N, d_model), d_ff)
+
+
+@layer("token_embedding")
+def _token_embedding(tape: Tape, V: Any, d_model: Any) -> Tensor:
+    return embedding("", fresh(tape, (1, 1), INT64, INPUT), parameter(tape, V, d_model))
 
 
 @layer("positional_encoding")

@@ -121,6 +121,20 @@ class Positional(nn.Module):
         return self.module(*args[:plain], **dict(zip(self.words, args[plain:], strict=True)))
 
 
+class Named(nn.Module):
+    """A module whose first inputs are passed on by position: ``input0``, ``input1`` …"""
+
+    def __init__(self, module: nn.Module, count: int) -> None:
+        super().__init__()
+        self.module = module
+        self.words = [f"input{number}" for number in range(count)]
+
+    def forward(self, **named: Any) -> Any:
+        """Pass them on."""
+        args = [named.pop(word) for word in self.words]
+        return self.module(*args, **named)
+
+
 def _at(request: Mapping[str, Any]) -> str:
     sizes = ", ".join(f"{name} = {value}" for name, value in request["point"].items())
     return f"{request['inputs']} with {sizes}" if request["inputs"] else sizes

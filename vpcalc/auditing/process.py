@@ -68,7 +68,7 @@ def run(request: Mapping[str, Any], limits: Limits, stop: Event | None = None) -
         start = time.monotonic()
         with Path(folder, "out").open("wb") as out, Path(folder, "err").open("wb") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", "vpcalc.audit.worker", folder],
+                [sys.executable, "-m", "vpcalc.auditing.worker", folder],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -7,6 +7,7 @@ of modules below an attention module are not added up. Modules are divided by th
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any
@@ -224,16 +225,12 @@ _FUNCTIONS: dict[str, Rule] = {
 
 
 def run(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: str) -> int | float:
-    """As its documentation calls it: the inputs come from a function."""
-    import inspect
-
+    """As its documentation calls it: the inputs come from a function, as one tensor or by name."""
     from ptflops import get_model_complexity_info
 
-    named = dict(kwargs)
-    if len(args) > 1 or (args and kwargs):
-        words = [word for word in inspect.signature(module.forward).parameters if word not in kwargs]
-        named.update(zip(words, args, strict=False))
-    given = named if len(args) != 1 or kwargs else args[0]
+    given: Any = args[0]
+    if len(args) != 1 or kwargs:
+        module, given = _by_name(module, args, kwargs)
     macs, _ = get_model_complexity_info(
         module,
         (1,),
@@ -246,6 +243,17 @@ def run(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: 
     if macs is None:
         raise RuntimeError("returned no figure; what it printed says why")
     return int(macs)
+
+
+def _by_name(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The module with all its inputs by name, in a wrapper where its parameters have none."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    words = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in kwargs]
+    if len(words) >= len(args):
+        return module, {**dict(zip(words, args, strict=False)), **kwargs}
+    from ..build import Named
+
+    return Named(module, len(args)), {**{f"input{n}": value for n, value in enumerate(args)}, **kwargs}
 
 
 def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int | float:

@@ -1,4 +1,4 @@
-"""The child process: ``python -m vpcalc.audit.worker FOLDER`` reads a request there, does it, writes the result.
+"""The child process: ``python -m vpcalc.auditing.worker FOLDER`` does the request that lies there.
 
 It may be killed at any time, by its own limits too. Whoever started it sees a whole result or none.
 """

@@ -90,9 +90,9 @@ def _ignore(module: nn.Module, args: Any, output: Any) -> None:
 
 
 def batch_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
-    """The first side of the first tensor that is passed by position; one where there is none."""
+    """The first side of a single input; one where there are more, or where it is passed by name."""
     tensors = tensors_of(args)
-    return int(tensors[0].shape[0]) if tensors and tensors[0].dim() else 1
+    return int(tensors[0].shape[0]) if len(args) == 1 and not kwargs and tensors and tensors[0].dim() else 1
 
 
 class Recorder(DispatchCounter):

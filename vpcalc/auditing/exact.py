@@ -99,6 +99,7 @@ OPERATORS: dict[str, Callable[[Operands, Any], Term]] = {
     "aten::_native_multi_head_attention": _multi_head,
     "aten::_transformer_encoder_layer_fwd": _encoder_layer,
     "aten::mkldnn_rnn_layer": _recurrent,
+    "aten::_grouped_mm": lambda x, out: grouped(x["self"], x["mat2"]),
 }
 
 
@@ -166,6 +167,8 @@ NODES: dict[str, Callable[[Call], Term | None]] = {
     "aten::_convolution_mode": lambda c: conv(c.args[0], c.args[1], c.out, False),
     "aten::scaled_dot_product_attention": lambda c: sdpa(*c.args[:3]),
     "aten::_native_multi_head_attention": lambda c: multi_head(*c.args[:3]),
+    "aten::_grouped_mm": lambda c: grouped(c.args[0], c.args[1]),
+    "transformers::grouped_mm_fallback": lambda c: grouped(c.args[0], c.args[1]),
     "aten::_transformer_encoder_layer_fwd": lambda c: encoder_layer(
         c.args[0], [c.args[i] for i in (3, 5, 14, 16)]
     ),
@@ -192,16 +195,34 @@ def sdpa(query: Any, key: Any, value: Any, scores: int = 1, mixes: int = 1) -> T
     return terms.attention(batch, heads, query[-2], key[-2], query[-1], value[-1], scores, mixes)
 
 
+def grouped(left: Any, right: Any) -> Term:
+    """Products of a mixture of experts: each row or column of a flat operand belongs to one group."""
+    if len(left) == 3 and len(right) == 2:
+        return terms.linear(left[1], right[0], right[1])
+    return terms.linear(prod(left[:-1]), left[-1], right[-1])
+
+
 def multi_head(query: Any, key: Any, value: Any) -> Term:
     """Projections of queries, keys, values and the mix, and attention: ``4NC² + 2N²C``."""
     batch, n, width = query
-    rows = (n, n, key[1], value[1])
-    projected = [terms.linear(batch * row, width, width) for row in rows]
-    return terms.added(*projected, terms.attention(batch, 1, n, key[1], width, width))
+    m = key[1]
+    if m == value[1] == n:
+        return _layer(batch, n, width, {(("N", 1), ("C", 2)): 4, (("N", 2), ("C", 1)): 2})
+    parts = [terms.linear(batch * rows, width, width) for rows in (n, n, m, value[1])]
+    return terms.added(*parts, terms.attention(batch, 1, n, m, width, width))
 
 
 def encoder_layer(given: Any, weights: Any) -> Term:
-    """Every weight once a row, and ``2N²C``."""
+    """The same and a feed-forward layer: ``4NC² + 2N²C + 2NC·d_ff``."""
     batch, n, width = given
-    attend = terms.attention(batch, 1, n, n, width, width)
-    return terms.added(*(terms.linear(batch * n, *reversed(weight)) for weight in weights), attend)
+    hidden = weights[2][0]
+    powers = {(("N", 1), ("C", 2)): 4, (("N", 2), ("C", 1)): 2, (("N", 1), ("C", 1), ("d_ff", 1)): 2}
+    return _layer(batch, n, width, powers, d_ff=hidden)
+
+
+def _layer(batch: int, n: int, width: int, powers: Mapping[Any, int], **more: int) -> Term:
+    """A sum of monomials for each of the batch."""
+    values = {"N": n, "C": width, **more}
+    each = {"B": 1} if batch != 1 else {}
+    values |= {"B": batch} if batch != 1 else {}
+    return terms.added(*(terms.monomial(times, each | dict(found), values) for found, times in powers.items()))

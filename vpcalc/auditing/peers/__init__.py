@@ -57,7 +57,7 @@ def find(name: str) -> Peer:
     except ImportError as error:
         raise InputError(f"--counter {name!r}: {place} cannot be imported: {error}") from None
     if not isinstance(found, Peer):
-        raise InputError(f"--counter {name!r}: must be a vpcalc.audit.peers.Peer")
+        raise InputError(f"--counter {name!r}: must be a vpcalc.auditing.peers.Peer")
     return replace(found, name=name)
 
 

@@ -1,0 +1,238 @@
+"""Printed figures against closed forms, and a repository's own tests of cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import vpcalc
+from vpcalc.answers.conventions import read_printed
+from vpcalc.testing import UPDATE, assert_cost, read_bound
+
+# -- a printed figure ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "step"),
+    [
+        ("4.5G", 4_500_000_000, 10**8),
+        ("4.50 GFLOPs", 4_500_000_000, 10**7),
+        ("17.6 GMACs", 17_600_000_000, 10**8),
+        ("600M", 600_000_000, 10**6),
+        ("1.8e9", 1_800_000_000, 10**8),
+        ("15B", 15_000_000_000, 10**9),
+        ("4,490,566,656", 4_490_566_656, 1),
+        ("0.6 TFLOPS", 600_000_000_000, 10**11),
+    ],
+)
+def test_a_figure_is_read_with_its_precision(text: str, value: int, step: int) -> None:
+    printed = read_printed(text)
+    assert printed.value == value
+    assert printed.fits(value + step // 2)
+    assert not printed.fits(value + step // 2 + 1)
+    assert printed.fits(value - step // 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "G", "4.5 X", "-4G", "4..5G", "0", "0.0G", "4.5GG", "four", "4.5e1000", "1/2"]
+)
+def test_what_is_no_figure_is_refused(text: str) -> None:
+    with pytest.raises(vpcalc.InputError, match="--against"):
+        read_printed(text)
+
+
+def fitting(name: str, printed: str, **more: object) -> list[tuple[str, tuple[int, ...]]]:
+    found = vpcalc.conventions(name, printed, **more)
+    return [(reading.convention, reading.sizes) for reading in found.readings if reading.fits]
+
+
+def test_swins_table_prints_multiply_accumulates() -> None:
+    assert fitting("swin_t", "4.5G")[0] == ("MACs", (224, 224))
+    assert ("FLOPs, 2 a MAC", (224, 224)) in fitting("swin_t", "9.0G")
+    assert ("MACs with norms and pooling (fvcore)", (224, 224)) in fitting("swin_t", "4.509G")
+
+
+def test_a_counter_that_drops_attention_is_recognised() -> None:
+    without = "MACs without products of two activations (attention)"
+    assert fitting("vit_b_16", "16.85G")[0] == (without, (224, 224))
+    assert fitting("swin_t", "4.35G") == [(without, (224, 224))]
+
+
+def test_another_input_is_found() -> None:
+    assert ("MACs", (384, 384)) in fitting("vit_b_16", "55.5G")
+    found = vpcalc.conventions("vit_b_16", "55.5G")
+    assert found.ok
+    assert "another input only" in found.tables()[0].notes[0]
+
+
+def test_padding_to_whole_windows_can_be_left_out() -> None:
+    padded = vpcalc.conventions("swin_t", "1G", input=256)
+    readings = {r.convention: r.derived for r in padded.readings if r.sizes == (256, 256)}
+    plain = readings["MACs without padding to whole windows and patches"]
+    assert plain == Fraction(89481 * 256 * 256 + 768000)
+    assert plain < readings["MACs"]
+    assert not any("padding" in r.convention for r in vpcalc.conventions("swin_t", "1G").readings[:6])
+
+
+def test_biases_are_those_of_the_layers_that_have_one() -> None:
+    readings = {r.convention: r.derived for r in vpcalc.conventions("resnet50", "1G").readings}
+    assert readings["MACs with biases"] - readings["MACs"] == 1000  # only the classifier has any
+
+
+def test_a_figure_of_no_convention_is_not_ok() -> None:
+    found = vpcalc.conventions("swin_t", "123.456G")
+    assert not found.ok
+    assert found.to_dict()["command"] == "audit"
+    assert "under none of these" in found.tables()[0].notes[0]
+
+
+@pytest.mark.parametrize(("name", "printed"), [("lstm", "1M"), ("t5_small", "10G"), ("retnet_1_3b", "2T")])
+def test_sequences_are_tried_at_lengths(name: str, printed: str) -> None:
+    assert vpcalc.conventions(name, printed).tried > 20
+
+
+# -- assert_cost -----------------------------------------------------------------------------------------------
+
+
+def network(width: int = 8) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+
+
+@pytest.mark.parametrize("inputs", ["3,4", torch.zeros(3, 4), (torch.zeros(3, 4),), {"input": torch.zeros(3, 4)}])
+def test_what_holds_passes_and_is_returned(inputs: object) -> None:
+    found = assert_cost(network(), inputs, macs="<= 1k", params=58)
+    assert (found.macs, found.params) == (144, 58)
+    assert found.modules == {"0": {"aten::addmm": 96}, "2": {"aten::addmm": 48}}
+
+
+def test_a_function_is_built_by_shapes_alone() -> None:
+    found = assert_cost(lambda: nn.Linear(200_000, 200_000), "1,200000", macs="== 40G")
+    assert found.params == 40_000_200_000
+
+
+@pytest.mark.parametrize(
+    "bound", ["<= 144", "< 145", ">= 144", "> 143", "== 144", "≤ 0.144k", "140.0 ", 144, "0.14k"]
+)
+def test_bounds_that_hold(bound: object) -> None:
+    if bound == "140.0 ":
+        with pytest.raises(AssertionError, match=r"macs: 144 is not about 140\.0"):
+            assert_cost(network(), "3,4", macs=bound)
+    else:
+        assert_cost(network(), "3,4", macs=bound)
+
+
+@pytest.mark.parametrize("bound", ["<= 143", "< 144", ">= 145", "> 144", "== 145", 145, "0.15k"])
+def test_bounds_that_do_not(bound: object) -> None:
+    with pytest.raises(AssertionError, match="macs: 144 is not"):
+        assert_cost(network(), "3,4", macs=bound)
+
+
+@pytest.mark.parametrize("bound", ["", "<=", "=< 5G", "many", "<= -5", True, 1.5j])
+def test_bounds_that_are_none(bound: object) -> None:
+    with pytest.raises(vpcalc.InputError, match="assert_cost: macs="):
+        read_bound("macs", bound)
+
+
+def test_a_formula_holds_to_the_unit() -> None:
+    where = {"N": 3, "d": 4, "n": 8, "C": 2}
+    assert_cost(network(), "3,4", formula="N*d*n + N*n*C", where=where)
+    with pytest.raises(AssertionError, match=r"macs: 144, and N\*d\*n is 96: \+48"):
+        assert_cost(network(), "3,4", formula="N*d*n", where=where)
+    with pytest.raises(vpcalc.InputError, match="no value for C"):
+        assert_cost(network(), "3,4", formula="N*C", where={"N": 3})
+
+
+def test_the_message_names_the_operator_that_grew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cost" / "net.json"
+    with pytest.raises(AssertionError, match="there is none yet; run once with VPCALC_UPDATE=1"):
+        assert_cost(network(), "3,4", snapshot=path)
+    monkeypatch.setenv(UPDATE, "1")
+    assert_cost(network(), "3,4", snapshot=path)
+    monkeypatch.delenv(UPDATE)
+    assert json.loads(path.read_text())["macs"] == 144
+    assert_cost(network(), "3,4", snapshot=path)
+    assert_cost(
+        network(9), "3,4", macs="<= 200", snapshot=path
+    )  # the limit is the rule, the snapshot for the message
+    with pytest.raises(AssertionError) as failure:
+        assert_cost(network(16), "3,4", macs="<= 200", snapshot=path)
+    assert str(failure.value).splitlines() == [
+        "macs: 288 is not <= 200",
+        f"grown since {path}:",
+        "  0 · aten::addmm: 96 → 192 MACs (+96)",
+        "  2 · aten::addmm: 48 → 96 MACs (+48)",
+    ]
+    with pytest.raises(AssertionError, match="the cost is not the one in"):
+        assert_cost(network(7), "3,4", snapshot=path)
+
+
+def test_a_broken_snapshot_is_unusable(tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    path.write_text("{}")
+    with pytest.raises(vpcalc.InputError, match="is not one of assert_cost"):
+        assert_cost(network(), "3,4", snapshot=path)
+
+
+def test_operators_without_a_price_are_a_failure_unless_allowed() -> None:
+    class Unpriced(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.fft.fft(x).real
+
+    with pytest.raises(
+        AssertionError, match="operators without a price, missing from the count: aten::_fft_r2c ×1"
+    ):
+        assert_cost(Unpriced(), "1,8", macs=0)
+    assert_cost(Unpriced(), "1,8", macs=0, unknown=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "said"),
+    [
+        (3, "1,4", "a int; must be a torch.nn.Module"),
+        (lambda: 3, "1,4", "the function made a int"),
+        (network(), "1,N", "N must be a number"),
+        (network(), [1, 2], "an input is a int; must be a tensor"),
+        (network(), "1,5", "the module does not run on these inputs"),
+    ],
+)
+def test_what_cannot_be_counted_is_unusable(model: object, inputs: object, said: str) -> None:
+    with pytest.raises(vpcalc.InputError, match=said):
+        assert_cost(model, inputs)
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    module = network().train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assert_cost(module, "3,4")
+    assert module.training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_the_flag_of_pytest_sets_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(UPDATE, raising=False)
+    (tmp_path / "test_flag.py").write_text(
+        "from vpcalc.testing import updating\ndef test_flag(): assert updating()", encoding="utf-8"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "vpcalc.testing",
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path),
+    ]
+    root = str(Path(vpcalc.__file__).parents[1])
+    plain, flagged = (
+        subprocess.run([*command, *more], cwd=root, check=False) for more in ([], ["--vpcalc-update"])
+    )
+    assert (plain.returncode, flagged.returncode) == (1, 0)

@@ -1,0 +1,669 @@
+"""Closed forms of modules that nobody wrote a formula for, against counts of the same modules by others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import vpcalc
+from vpcalc.algebra import Polynomial, symbols
+from vpcalc.algebra.interpolation import value_at
+from vpcalc.algebra.polynomial import as_polynomial
+from vpcalc.answers.derive import Derivation, derive
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.checks.probing import Prober
+from vpcalc.checks.search import NotFound
+from vpcalc.checks.shapes import InputShape, Kind, Letter, parse_inputs, read_argument, resolve, variables
+from vpcalc.checks.targets import find_target
+from vpcalc.cost import Quantity
+from vpcalc.counters.dispatch import tensors_of
+from vpcalc.counters.fvcore import count as fvcore_count
+from vpcalc.counters.ways import Way
+from vpcalc.errors import InputError
+from vpcalc.symbolic import lattice, model_on_symbols
+
+from .conftest import Run
+
+B, C, H, N, T, W, a, h, w = symbols("B C H N T W a h w")
+
+
+# -- what a user writes --------------------------------------------------------------------------------
+
+
+def test_shapes_are_read() -> None:
+    assert parse_inputs("1,3,H,W") == (InputShape((1, 3, "H", "W")),)
+    assert parse_inputs(" (1, N):long ; mask = 1,N:bool") == (
+        InputShape((1, "N"), "long"),
+        InputShape((1, "N"), "bool", "mask"),
+    )
+    assert str(parse_inputs("ids=1,d_k:long")[0]) == "ids=1,d_k:long"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1,,3", "1,HW", "1,3.5", "1,-3", "1,N:lang", "1 3", "__import__('os')", "x y=1,N", "1,2,3,4,5,6,7,8,N", "0,N"],
+)
+def test_a_shape_that_cannot_be_read_is_one_line(text: str) -> None:
+    with pytest.raises(InputError, match="--input") as caught:
+        parse_inputs(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_are_data() -> None:
+    read = {text: read_argument("x", text) for text in ("3", "-2", "0.5", "true", "None", "relu", "C", "d_ff", "'C'")}
+    values = [3, -2, 0.5, True, None, "relu", Letter("C"), Letter("d_ff"), "C"]
+    assert list(read.values()) == values
+    assert read_argument("depths", "2,2,L,2") == [2, 2, Letter("L"), 2]
+    assert resolve([2, Letter("L")], {"L": 5}) == [2, 5]
+    assert read_argument("x", 7) == 7
+
+
+def test_what_a_symbol_measures() -> None:
+    kinds = {v.name: v.kind for v in variables(parse_inputs("B,3,H,W;1,N:long"), {"dim": Letter("C")})}
+    image = Kind.IMAGE
+    assert kinds == {"B": Kind.BATCH, "H": image, "W": image, "N": Kind.SEQUENCE, "C": Kind.ARGUMENT}
+    assert {v.name: v.kind for v in variables(parse_inputs("1,h,w,96"), {})} == {"h": image, "w": image}
+    (square,) = variables(parse_inputs("1,3,S,S"), {"image_size": Letter("S")})
+    assert (square.kind, square.degree) == (Kind.IMAGE, 4)
+
+
+# -- our own models --------------------------------------------------------------------------------------
+
+
+def closed_form(name: str, quantity: Quantity = Quantity.MACS) -> Polynomial:
+    architecture = ARCHITECTURES[name]
+    return as_polynomial(model_on_symbols(architecture, architecture.config).total(quantity))
+
+
+def form(result: Derivation) -> Polynomial:
+    assert result.macs is not None, str(result)
+    return result.macs.polynomial
+
+
+FAMILIES = ("swin_t", "vit_b_16", "resnet18", "vgg11", "pvt_v2_b0", "t5_small", "lstm")
+SLOW = tuple(name for name in ARCHITECTURES if name not in FAMILIES)
+
+
+def is_the_registered_form(name: str) -> Derivation:
+    result = derive(name)
+    assert form(result) == closed_form(name)
+    assert result.to_dict()["params"] is not None
+    assert result.found.params == closed_form(name, Quantity.PARAMS)  # type: ignore[union-attr]
+    architecture = ARCHITECTURES[name]
+    conditions = lattice(model_on_symbols(architecture, architecture.config))
+    assert all(conditions.get(symbol, 1) % stride == 0 for symbol, stride in result.lattice.items())
+    assert (result.unknown, result.ok) == ({}, True)
+    return result
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_counting_gives_the_form_that_layers_give(name: str) -> None:
+    """Two derivations that share nothing: operators seen at work, and formulas on symbols."""
+    is_the_registered_form(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_counting_gives_the_form_that_layers_give_for_all(name: str) -> None:
+    is_the_registered_form(name)
+
+
+def test_the_lattice_is_found() -> None:
+    assert derive("swin_t", "1,3,H,W").lattice == {"H": 224, "W": 224}
+    assert derive("vit_b_16", "B,3,H,W").lattice == {"B": 1, "H": 16, "W": 16}
+
+
+def test_a_size_may_be_fixed_and_letters_are_free() -> None:
+    result = derive("resnet18", "1,3,224,w")
+    assert form(result) == closed_form("resnet18").subs({"H": 224, "W": w})
+
+
+def test_a_setting_may_be_a_symbol() -> None:
+    """ViT's width and depth: 12LC² a token, as everyone says."""
+    result = derive("vit_ti_16", "1,3,224,224", {"C": "C", "depth": "L"})
+    L = symbols("L")[0]
+    tokens = 197
+    assert form(result) == L * (12 * tokens * C**2 + 2 * tokens**2 * C) + (196 * 768 + 1000) * C
+
+
+@pytest.mark.parametrize("name", ["msa", "retention"])
+def test_a_layer_in_its_own_dimensions(name: str) -> None:
+    from vpcalc.symbolic import layer_on_symbols
+
+    assert form(derive(name)) == as_polynomial(layer_on_symbols(name).total(Quantity.MACS))
+
+
+def test_backward_is_twice_forward_where_every_input_is_trained() -> None:
+    """Except the patch embedding, whose input is the image."""
+    both, forward = derive("vit_ti_16", backward=True), derive("vit_ti_16")
+    patches = 16 * 16 * 3 * 192 * (H * W / 256)
+    assert form(both) == 3 * form(forward) - patches
+    assert both.to_dict()["backward_macs"]["text"] == str(2 * form(forward) - patches)
+
+
+# -- models that this repository has never seen -------------------------------------------------------------
+
+TINY = {"num_hidden_layers": 2}
+THIN = {"num_hidden_layers": 2, "hidden_size": 96, "num_attention_heads": 3, "intermediate_size": 192}
+TEXT: dict[str, dict[str, object]] = {
+    "bert": TINY,
+    "gpt2": {"n_layer": 2},
+    "distilbert": {"n_layers": 2},
+    "roberta": TINY,
+    "electra": TINY,
+    "mamba": {"num_hidden_layers": 1, "hidden_size": 32},
+    "llama": {**THIN, "vocab_size": 100, "num_key_value_heads": 1},
+}
+VISION: dict[str, dict[str, object]] = {
+    "segformer": {"depths": [1, 1, 1, 1]},
+    "convnext": {"depths": [1, 1, 2, 1]},
+    "mobilenet_v2": {},
+    "beit": THIN,
+    "poolformer": {"depths": [1, 1, 1, 1]},
+    "dinov2": {"num_hidden_layers": 2, "hidden_size": 96, "num_attention_heads": 3},
+    "focalnet": {"depths": [1, 1, 1, 1]},
+}
+PRODUCTS = ("linear", "matmul", "conv", "addmm", "bmm", "einsum")
+
+
+class AllTensors(nn.Module):
+    """A model with every output, in a form that a tracer takes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensors_of(self.model(x)))
+
+
+def by_fvcore(name: str, settings: Mapping[str, object], x: Tensor) -> int:
+    """The products of the eager model, as fvcore counts them."""
+    import transformers
+
+    config = transformers.AutoConfig.for_model(name, **settings)
+    config.use_cache = False
+    with torch.device("meta"):
+        model = transformers.AutoModel.from_config(config, attn_implementation="eager")
+    flops = fvcore_count(AllTensors(model), (x,), activations=False).flops
+    return sum(flops.get(operator, 0) for operator in PRODUCTS)
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_language_models(name: str) -> None:
+    result = derive(f"transformers:{name}", "1,N", TEXT[name])
+    for size in (37, 200):
+        x = torch.zeros(1, size, dtype=torch.long, device="meta")
+        assert value_at(form(result), {"N": size}) == by_fvcore(name, TEXT[name], x)
+    assert result.lattice == {"N": 1}
+    assert result.ok
+
+
+@pytest.mark.parametrize("name", VISION)
+def test_vision_models(name: str) -> None:
+    result = derive(f"transformers:{name}", "1,3,H,W", VISION[name])
+    for H, W in ((352, 544), (128, 32)):
+        assert all(size % result.lattice[name] == 0 for name, size in (("H", H), ("W", W)))
+        x = torch.zeros(1, 3, H - H % result.lattice["H"], W - W % result.lattice["W"], device="meta")
+        sizes = {"H": x.shape[2], "W": x.shape[3]}
+        assert value_at(form(result), sizes) == by_fvcore(name, VISION[name], x)
+    assert result.ok
+
+
+@pytest.mark.slow
+def test_levit_only_in_squares() -> None:
+    """A table of attention biases for one square grid: rebuilt for each size, and only for squares."""
+    settings = {"depths": [1, 1, 1]}
+    result = derive("transformers:levit", "1,3,H,W", settings)
+    assert "squares only" in result.regime
+    assert "W = H" in result.condition
+    x = torch.zeros(1, 3, 320, 320, device="meta")
+    assert value_at(form(result), {"H": 320}) == by_fvcore("levit", {**settings, "image_size": 320}, x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "settings", "stride"),
+    [
+        ("canine", {"num_hidden_layers": 1}, 128),
+        ("mamba2", {"num_hidden_layers": 1}, 256),
+        ("big_bird", {"num_hidden_layers": 1}, 64),
+    ],
+)
+def test_sequences_that_come_in_blocks(name: str, settings: dict[str, object], stride: int) -> None:
+    result = derive(f"transformers:{name}", "1,N", settings)
+    assert result.lattice == {"N": stride}
+
+
+@pytest.mark.slow
+def test_a_mixture_of_experts_counts_its_grouped_products() -> None:
+    settings: dict[str, object] = {**THIN, "num_local_experts": 4, "num_experts_per_tok": 2, "vocab_size": 100}
+    result = derive("transformers:mixtral", "1,N", {**settings, "num_key_value_heads": 3})
+    experts = 2 * 2 * 3 * 96 * 192 * N  # layers, experts a token, matrices
+    grouped = result.operators()["aten::_grouped_mm"]
+    assert grouped is not None
+    assert grouped.polynomial == experts
+
+
+def test_a_model_with_a_fourier_transform_names_it() -> None:
+    result = derive("transformers:fnet", "1,N", TINY)
+    assert result.unknown == {"aten::_fft_c2c": 2}
+    assert "aten::_fft_c2c" in result.tables()[0].notes[-1]
+    with pytest.raises(InputError, match=r"--strict.*aten::_fft_c2c"):
+        derive("transformers:fnet", "1,N", TINY, strict=True)
+
+
+# -- regimes -----------------------------------------------------------------------------------------------
+
+
+class Patches(nn.Module):
+    """Tokens of 4 x 4 pixels with a table of positions, and their scores with one another."""
+
+    def __init__(self, image_size: Any = 64, C: int = 8) -> None:
+        super().__init__()
+        sides = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+        self.grid = tuple(side // 4 for side in sides)
+        self.conv = nn.Conv2d(3, C, 4, stride=4)
+        self.positions = nn.Parameter(torch.zeros(1, C, *self.grid))
+
+    def add_positions(self, x: Tensor) -> Tensor:
+        return x + self.positions
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.add_positions(self.conv(x)).flatten(2)
+        return tokens.transpose(1, 2) @ tokens
+
+
+class Interpolated(Patches):
+    def forward(self, x: Tensor, interpolate_pos_encoding: bool = False) -> Tensor:
+        x = self.conv(x)
+        positions = F.interpolate(self.positions, x.shape[2:]) if interpolate_pos_encoding else self.positions
+        tokens = (x + positions).flatten(2)
+        return tokens.transpose(1, 2) @ tokens
+
+
+class Dynamic(Patches):
+    def __init__(self, dynamic_img_size: bool = False) -> None:
+        super().__init__()
+        self.dynamic = dynamic_img_size
+
+    def add_positions(self, x: Tensor) -> Tensor:
+        return x + F.interpolate(self.positions, x.shape[2:]) if self.dynamic else super().add_positions(x)
+
+
+class Squares(Patches):
+    def __init__(self, image_size: int = 64) -> None:
+        super().__init__(int(image_size))
+
+
+SCORES = 48 * C * (H * W / 16) + C * (H * W / 16) ** 2
+
+
+@pytest.mark.parametrize(
+    ("make", "regime"),
+    [
+        (Interpolated, "one model at every size, interpolate_pos_encoding=True"),
+        (Dynamic, "one model at every size, dynamic_img_size=True"),
+        (Patches, "rebuilt for each size, image_size=(height, width)"),
+    ],
+)
+def test_tables_of_positions(make: Callable[..., nn.Module], regime: str) -> None:
+    result = derive(make, "1,3,H,W")
+    assert result.regime == regime
+    assert form(result) == SCORES.subs({"C": 8})
+    assert result.lattice == {"H": 4, "W": 4}
+    rebuilt = "rebuilt" in regime
+    assert ("HW" in result.to_dict()["params"]["text"]) == rebuilt
+
+
+def test_squares_when_nothing_else_goes() -> None:
+    result = derive(Squares, "1,3,H,W")
+    assert "squares only" in result.regime
+    assert result.condition == "H a multiple of 4; W = H"
+    assert form(result) == SCORES.subs({"C": 8, "W": H})
+
+
+def test_a_size_given_by_the_user_is_a_symbol_like_any_other() -> None:
+    S = symbols("S")[0]
+    result = derive(Patches, "1,3,S,S", {"image_size": "S", "C": "C"})
+    assert form(result) == SCORES.subs({"H": S, "W": S})
+
+
+class Chunks(nn.Module):
+    """All pairs up to 700 tokens, a linear map beyond."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ x.transpose(1, 2) if x.shape[1] <= 700 else self.linear(x)
+
+
+def test_a_branch_for_short_inputs_is_noticed() -> None:
+    result = derive(Chunks, "B,N,8")
+    assert form(result) == 64 * B * N
+    assert result.condition == "N ≥ 768"
+
+
+class Padded(nn.Module):
+    """Windows of 100 tokens, the last one padded."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (0, 0, 0, -x.shape[1] % 320)).reshape(-1, 320, 4)
+        return x @ x.transpose(1, 2)
+
+
+def test_a_lattice_of_its_own() -> None:
+    result = derive(Padded, "1,N,4")
+    assert result.lattice == {"N": 320}
+    assert form(result) == 320 * 4 * N
+
+
+class Forgetful(nn.Module):
+    """Counts on its own calls: the second is another model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x if self.calls > 1 else x @ x.transpose(1, 2)
+
+
+def test_every_count_is_of_a_fresh_model() -> None:
+    module = Forgetful()
+    assert form(derive(module, "1,N,4")) == 4 * N**2
+    assert module.calls == 0
+
+
+class Positions(nn.Module):
+    """A table of positions that the meta device lets a long sequence leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(50, 8), nn.Embedding(100, 8)
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.linear(self.words(ids) + self.places(torch.arange(ids.shape[1], device=ids.device)))
+
+
+def test_where_a_table_ends_a_real_run_tells() -> None:
+    result = derive(Positions, "1,N:long")
+    assert form(result) == 64 * N
+    assert result.ok
+    assert 16 < result.to_dict()["limits"]["N"] <= 100
+
+
+class Undone(nn.Module):
+    """Has shapes and cannot run: an index beyond its table at every size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(3, 8)
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) + self.table(torch.full((x.shape[1],), 5, device=x.device))
+
+
+def test_a_model_that_cannot_run_is_not_a_success() -> None:
+    result = derive(Undone, "1,N,8")
+    assert not result.ok
+    assert "does not run for real" in result.to_dict()["real_run"]["note"]
+
+
+class ReadsAMask(nn.Module):
+    """Looks at a small constant: FakeTensorMode keeps it. Looks at its input: only a real run does."""
+
+    def __init__(self, deep: bool = False) -> None:
+        super().__init__()
+        self.deep = deep
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flag = torch.tensor(1.0) if not self.deep else x.abs().sum() + 1
+        return self.linear(x) if flag.item() > 0 else x
+
+
+@pytest.mark.parametrize(("deep", "way"), [(False, "fake"), (True, "cpu")])
+def test_ways_to_run(deep: bool, way: str) -> None:
+    result = derive(ReadsAMask, "1,N,8", {"deep": deep})
+    assert form(result) == 64 * N
+    assert result.to_dict()["method"] == way
+
+
+def test_a_grown_loop_is_tried_at_small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a count far away would take too long, the search begins again with small sizes."""
+    monkeypatch.setattr("vpcalc.checks.search.PATIENCE", 0.0)
+    result = derive(Chunks, "1,N,8")
+    assert max(point["N"] for point in result.found.held_out) < 700 if result.ok else True  # type: ignore[union-attr]
+
+
+# -- where there is no formula --------------------------------------------------------------------------------
+
+
+class Root(nn.Module):
+    """As many rows as the root of the tokens, rounded down."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ x[:, : int(x.shape[1] ** 0.5)].transpose(1, 2)
+
+
+def test_no_polynomial_is_said_with_its_residuals() -> None:
+    result = derive(Root, "1,N,8")
+    assert (result.macs, result.ok) == (None, False)
+    found = result.to_dict()
+    assert found["macs"] is None
+    assert "no polynomial of degree at most 3 in N" in found["reason"]
+    assert found["residuals"]
+    for residual in found["residuals"]:
+        N = residual["at"]["N"]
+        assert residual["counted"] == 8 * N * int(N**0.5)
+    assert len(result.tables()[0].rows) == len(found["residuals"])
+
+
+def test_too_low_a_degree_is_refuted() -> None:
+    """The planted mistake: all pairs of tokens, and only lines allowed."""
+
+    class Pairs(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ x.transpose(1, 2)
+
+    assert form(derive(Pairs, "1,N,8")) == 8 * N**2
+    assert derive(Pairs, "1,N,8", degree=1).macs is None
+
+
+def test_a_wrong_count_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted mistake: one product too many at one size that the grid does not hold."""
+    honest = Prober.macs
+
+    def macs(self: Prober, point: Mapping[str, int]) -> int:
+        return honest(self, point) + (point == {"N": 1472})
+
+    monkeypatch.setattr(Prober, "macs", macs)
+    assert isinstance(derive("torch.nn:Linear", "1,N,8", {"in_features": 8, "out_features": 4}).found, NotFound)
+
+
+def test_an_operator_that_switches_its_name_is_added_up() -> None:
+    class Switches(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            weight = torch.zeros(8, 8, device=x.device)
+            rows = x.flatten(0, 1)
+            return rows @ weight if x.shape[1] % 128 else torch.addmm(torch.zeros(8, device=x.device), rows, weight)
+
+    result = derive(Switches, "1,N,8")
+    assert form(result) == 64 * N
+    assert {name: str(part) for name, part in result.operators().items()} == {"aten::addmm or aten::mm": "64N"}
+
+
+# -- misuse ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "shape", "args", "message"),
+    [
+        ("swin_tt", None, {}, "did you mean swin_t"),
+        ("transformers:brt", "1,N", {}, "did you mean bert"),
+        ("transformers:bert", None, {}, "--input"),
+        ("transformers:bert", "1,64", {}, "no symbol"),
+        ("transformers:bert", "1,N", {"num_attention_heads": 7}, "could not be run"),
+        ("transformers:", "1,N", {}, "give a name"),
+        ("nowhere.py:make", "1,N", {}, "no file"),
+        ("no.such.package:make", "1,N", {}, "cannot be imported"),
+        ("torch.nn:Linnear", "1,N", {}, "did you mean Linear"),
+        ("torch.nn:Linear", "1,N", {"in_features": 3}, "could not be run"),
+        ("math:sqrt", "1,N", {"x": 4}, "could not be run"),
+        ("swin_t", "1,4,H,W", {}, "must be 3"),
+        ("swin_t", "1,3,H", {}, "must be like"),
+        ("swin_t", None, {"D": 3}, "setting of swin_t"),
+        ("msa", "1,N", {}, "is a layer"),
+        ("msa", None, {"K": 3}, "dimension of msa"),
+        ("msa", None, {"h": 8, "w": 8, "C": 8, "heads": 2}, "no symbol"),
+        (42, "1,N", {}, "must be a name"),
+        ("resnet18", "N,3,H,W;1,C", {}, "must be like"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(target: Any, shape: str | None, args: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        derive(target, shape, args)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("degree", 0), ("degree", "two"), ("depth", -1)])
+def test_numbers_out_of_bounds(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"--{name}"):
+        derive("swin_t", **{name: value})  # type: ignore[arg-type]
+
+
+def test_too_many_symbols() -> None:
+    with pytest.raises(InputError, match="at most 5"):
+        derive(Patches, "B,c,H,W", {"C": "C", "image_size": "S"})
+
+
+@pytest.mark.parametrize("package", ["timm", "torchvision"])
+def test_a_package_that_is_not_there_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=f"needs {package}"):
+        derive(f"{package}:resnet18", "1,3,H,W")
+
+
+# -- the result -----------------------------------------------------------------------------------------------
+
+MODEL = """
+import torch
+from torch import nn
+
+print("made noise")
+
+class Block(nn.Module):
+    def __init__(self, dim, num_heads=3):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(dim, num_heads, 4 * dim, batch_first=True)
+
+    def forward(self, x):
+        print("made noise")
+        return self.layer(x)
+"""
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> str:
+    path = tmp_path / "model.py"
+    path.write_text(MODEL, encoding="utf-8")
+    return f"{path}:Block"
+
+
+def test_the_command(vpcalc: Run, model_file: str) -> None:
+    """A file of the user's own, which prints: standard output holds one JSON object and nothing else."""
+    arguments = ("--input", "1,N,C", "--arg", "dim=C", "--arg", "num_heads=3")
+    done = vpcalc("derive", model_file, *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["macs"]["text"] == "12NC² + 2N²C"
+    assert found["macs"]["latex"] == "12NC^{2} + 2N^{2}C"
+    assert eval(found["macs"]["python"], {"N": 10, "C": 6}) == 12 * 10 * 36 + 2 * 100 * 6
+    assert found["valid"] == {"N": 1, "C": 3}
+    assert set(found["operators"]) == {"aten::addmm", "aten::bmm"}
+    assert (found["command"], found["target"], found["unknown"]) == ("derive", model_file, {})
+    assert found["points"] == 9
+    assert found["held_out"] >= 5
+    assert found["real_run"]["agrees"] is True
+    shown = vpcalc("derive", model_file, *arguments)
+    assert "holds for C a multiple of 3" in shown.stdout
+
+
+def test_the_exit_status_says_whether_it_held(vpcalc: Run, tmp_path: Path) -> None:
+    path = tmp_path / "root.py"
+    path.write_text(
+        "from torch import nn\nclass Root(nn.Module):\n"
+        "    def forward(self, x):\n        return x @ x[:, : int(x.shape[1] ** 0.5)].transpose(1, 2)\n",
+        encoding="utf-8",
+    )
+    done = vpcalc("derive", f"{path}:Root", "--input", "1,N,8")
+    assert done.returncode == 1
+    assert "no polynomial" in done.stdout
+    done = vpcalc("derive", "swin_tt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vpcalc: TARGET 'swin_tt' is not known; did you mean swin_t or swin_s or swin_l?\n"
+
+
+def test_in_python() -> None:
+    result = vpcalc.derive(nn.Conv2d(3, 8, 3, padding=1), "1,3,H,W")
+    assert str(result) == "216HW"
+    assert result._repr_latex_() == "$216HW$"
+    assert "216" in result._repr_html_()
+    assert hasattr(result, "__rich__")
+    assert json.dumps(result.to_dict())
+    with pytest.raises(AttributeError):
+        result.seconds = 0  # type: ignore[misc]
+    with pytest.raises(InputError, match="already built"):
+        vpcalc.derive(nn.Linear(3, 3), "1,N,3", {"bias": False})
+
+
+def test_a_trained_module_keeps_its_weights_and_its_mode() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.Dropout())
+    before = module[0].weight.clone()
+    assert form(derive(module, "1,N,4")) == 16 * N
+    assert module.training
+    assert torch.equal(module[0].weight, before)
+    assert module[0].weight.device.type == "cpu"
+
+
+def test_by_module_to_a_depth() -> None:
+    result = derive("vit_ti_16", depth=2)
+    modules = result.modules()
+    blocks = [part.polynomial for path, part in modules.items() if path.startswith("blocks.") and part is not None]
+    whole = modules["blocks"]
+    assert whole is not None
+    assert sum(blocks, Polynomial({})) == whole.polynomial
+    assert len(blocks) == 12
+
+
+def test_only_the_first_way_is_tried_where_it_works() -> None:
+    prober = Prober(target := find_target("vit_ti_16"), target.regimes[0], False)
+    prober.counts({"H": 32, "W": 32})
+    assert prober.way is Way.META
+
+
+@pytest.mark.slow
+def test_eleven_billion_parameters_in_two_gigabytes() -> None:
+    script = (
+        "import resource, vpcalc; print(vpcalc.derive('t5_11b').macs);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    text, kibibytes = done.stdout.split("\n")[:2]
+    assert text == str(closed_form("t5_11b"))
+    assert int(kibibytes) < 2 * 1024**2

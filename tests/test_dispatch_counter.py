@@ -1,0 +1,593 @@
+"""The dispatch counter against counts by hand: every operator, forward and backward, fused and not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.counters.dispatch import HIDDEN_PRODUCT, DispatchCounts, count, counting
+from vpcalc.counters.formulas import PRICES, priced
+from vpcalc.counters.fvcore import count as fvcore_count
+from vpcalc.counters.policy import FREE, Rule, rule_of
+from vpcalc.counters.ways import TensorShape, Way, needs_values, run, without_weights
+from vpcalc.errors import InputError
+from vpcalc.reference import MODEL_WITNESSES
+
+aten = torch.ops.aten
+
+
+def counted(what: Callable[[], Any], device: str = "meta", grad: bool = False) -> DispatchCounts:
+    with torch.device(device), torch.set_grad_enabled(grad), counting() as counter:
+        what()
+    return counter.counts()
+
+
+def zeros(*shape: int, **kwargs: Any) -> Tensor:
+    return torch.zeros(shape, **kwargs)
+
+
+def grouped(left: tuple[int, ...], right: tuple[int, ...]) -> Callable[[], Tensor]:
+    def call() -> Tensor:
+        offsets = torch.zeros(3, dtype=torch.int32)
+        return torch._grouped_mm(zeros(*left), zeros(*right), offs=offsets if len(left) + len(right) < 6 else None)
+
+    return call
+
+
+# Operator, call on the meta device, multiply-accumulates by hand.
+BY_HAND: dict[str, tuple[str, Callable[[], Any], int]] = {
+    "mm": ("mm", lambda: zeros(2, 3) @ zeros(3, 5), 2 * 3 * 5),
+    "mm of nothing": ("mm", lambda: zeros(2, 0) @ zeros(0, 5), 0),
+    "addmm": ("addmm", lambda: torch.addmm(zeros(5), zeros(2, 3), zeros(3, 5)), 30),
+    "bmm": ("bmm", lambda: torch.bmm(zeros(7, 2, 3), zeros(7, 3, 5)), 7 * 30),
+    "baddbmm": ("baddbmm", lambda: torch.baddbmm(zeros(1, 1, 5), zeros(7, 2, 3), zeros(7, 3, 5)), 210),
+    "addbmm": ("addbmm", lambda: torch.addbmm(zeros(2, 5), zeros(7, 2, 3), zeros(7, 3, 5)), 210),
+    "mv": ("mv", lambda: torch.mv(zeros(4, 3), zeros(3)), 12),
+    "addmv": ("addmv", lambda: torch.addmv(zeros(4), zeros(4, 3), zeros(3)), 12),
+    "dot": ("dot", lambda: torch.dot(zeros(9), zeros(9)), 9),
+    "vdot": ("vdot", lambda: torch.vdot(zeros(9), zeros(9)), 9),
+    "addr": ("addr", lambda: aten.addr(zeros(4, 3), zeros(4), zeros(3)), 12),
+    "matmul broadcasts": ("bmm", lambda: zeros(1, 3, 5) @ zeros(4, 5, 7), 4 * 3 * 5 * 7),
+    "linear folds its batch": ("addmm", lambda: F.linear(zeros(2, 3, 4), zeros(5, 4), zeros(5)), 6 * 4 * 5),
+    "linear, 1-D": ("addmm", lambda: F.linear(zeros(4), zeros(5, 4), zeros(5)), 20),
+    "einsum": ("bmm", lambda: torch.einsum("bij,bkj->bik", zeros(2, 3, 4), zeros(2, 5, 4)), 2 * 3 * 5 * 4),
+    "tensordot": ("mm", lambda: torch.tensordot(zeros(2, 3, 4), zeros(3, 4, 5), 2), 2 * 12 * 5),
+    "bilinear": ("_trilinear", lambda: F.bilinear(zeros(6, 3), zeros(6, 4), zeros(5, 3, 4)), 6 * 5 * 3 * 4),
+    "int8": ("_int_mm", lambda: torch._int_mm(*(zeros(32, 32, dtype=torch.int8) for _ in "ab")), 32**3),
+    "grouped rows": ("_grouped_mm", grouped((16, 32), (3, 32, 64)), 16 * 32 * 64),
+    "grouped columns": ("_grouped_mm", grouped((3, 16, 32), (32, 64)), 16 * 32 * 64),
+    "grouped sums": ("_grouped_mm", grouped((16, 32), (32, 64)), 16 * 32 * 64),
+    "grouped batch": ("_grouped_mm", grouped((3, 16, 32), (3, 32, 64)), 3 * 16 * 32 * 64),
+    "affine grid": ("affine_grid_generator", lambda: F.affine_grid(zeros(2, 2, 3), [2, 1, 5, 7], align_corners=False), 2 * 35 * 3 * 2),
+    "conv1d": ("convolution", lambda: F.conv1d(zeros(2, 4, 10), zeros(6, 4, 3)), 2 * 6 * 8 * 4 * 3),
+    "conv2d": ("convolution", lambda: F.conv2d(zeros(2, 4, 9, 9), zeros(6, 4, 3, 3)), 2 * 6 * 49 * 4 * 9),
+    "strided": ("convolution", lambda: F.conv2d(zeros(1, 4, 9, 9), zeros(6, 4, 3, 3), stride=2), 6 * 16 * 36),
+    "padded": ("convolution", lambda: F.conv2d(zeros(1, 4, 9, 9), zeros(6, 4, 3, 3), padding=1), 6 * 81 * 36),
+    "same": ("convolution", lambda: F.conv2d(zeros(1, 4, 9, 9), zeros(6, 4, 3, 3), padding="same"), 6 * 81 * 36),
+    "dilated": ("convolution", lambda: F.conv2d(zeros(1, 4, 9, 9), zeros(6, 4, 3, 3), dilation=2), 6 * 25 * 36),
+    "in groups": ("convolution", lambda: F.conv2d(zeros(1, 4, 9, 9), zeros(6, 2, 3, 3), groups=2), 6 * 49 * 18),
+    "depthwise": ("convolution", lambda: F.conv2d(zeros(1, 4, 9, 9), zeros(4, 1, 3, 3), groups=4), 4 * 49 * 9),
+    "conv3d": ("convolution", lambda: F.conv3d(zeros(1, 2, 5, 5, 5), zeros(3, 2, 3, 3, 3)), 3 * 27 * 54),
+    "transposed": ("convolution", lambda: F.conv_transpose2d(zeros(1, 4, 5, 5), zeros(4, 6, 3, 3)), 25 * 4 * 54),
+    "transposed in groups": (
+        "convolution",
+        lambda: F.conv_transpose1d(zeros(1, 4, 5), zeros(4, 3, 3), groups=2, stride=2, output_padding=1),
+        5 * 4 * 3 * 3,
+    ),
+    "conv without batch": ("convolution", lambda: F.conv2d(zeros(4, 9, 9), zeros(6, 4, 3, 3)), 6 * 49 * 36),
+    "time first": ("conv_tbc", lambda: torch.conv_tbc(zeros(10, 2, 4), zeros(3, 4, 6), zeros(6)), 8 * 2 * 6 * 12),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_a_product_by_hand(case: str) -> None:
+    operator, call, macs = BY_HAND[case]
+    counts = counted(call)
+    assert counts.operators == {f"aten::{operator}": macs}
+    assert counts.macs == macs
+    assert counts.calls == {f"aten::{operator}": 1}
+    assert counts.unknown == {}
+
+
+def test_a_planted_mistake_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A price that forgets the inner side makes the table above fail."""
+    monkeypatch.setitem(PRICES, "aten::mm", lambda x, out: int(out.numel()))
+    monkeypatch.setattr("vpcalc.counters.dispatch._KNOWN", {})
+    operator, call, macs = BY_HAND["mm"]
+    assert counted(call).operators[f"aten::{operator}"] != macs
+
+
+def test_under_inference_mode_composites_are_taken_apart() -> None:
+    def call() -> Tensor:
+        with torch.inference_mode():
+            return F.linear(zeros(2, 3, 4), zeros(5, 4)).softmax(-1) @ zeros(5, 6)
+
+    counts = counted(call)
+    assert counts.macs == 6 * 4 * 5 + 6 * 5 * 6
+    assert counts.unknown == {}
+
+
+@given(
+    batch=st.integers(1, 3),
+    groups=st.integers(1, 3),
+    per_group=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    kernel=st.integers(1, 3),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 2),
+    transposed=st.booleans(),
+    side=st.integers(5, 9),
+)
+def test_a_convolution_of_ones_adds_up_its_own_products(
+    batch: int,
+    groups: int,
+    per_group: tuple[int, int],
+    kernel: int,
+    stride: int,
+    dilation: int,
+    transposed: bool,
+    side: int,
+) -> None:
+    """Without padding, ones times ones summed over the result is the number of multiply-accumulates.
+
+    So is the sum of either gradient of that sum.
+    """
+    fan_in, fan_out = (groups * width for width in per_group)
+    kind = nn.ConvTranspose2d if transposed else nn.Conv2d
+    layer = kind(fan_in, fan_out, kernel, stride=stride, dilation=dilation, groups=groups, bias=False).double()
+    nn.init.ones_(layer.weight)
+    x = torch.ones(batch, fan_in, side, side + 1, dtype=torch.float64, requires_grad=True)
+    with counting() as forward:
+        y = layer(x)
+    with counting() as backward:
+        y.backward(torch.ones_like(y))
+    macs = round(float(y.detach().sum()))
+    assert forward.counts().macs == macs
+    assert x.grad is not None
+    assert layer.weight.grad is not None
+    assert backward.counts().operators == {
+        "aten::convolution_backward": round(float(x.grad.sum())) + round(float(layer.weight.grad.sum()))
+    }
+    assert backward.counts().macs == 2 * macs
+
+
+# -- fused attention ----------------------------------------------------------------------------------
+
+Q, K, V = (2, 6, 10, 8), (2, 6, 14, 8), (2, 6, 14, 4)
+PAIRS = 2 * 6 * 10 * 14
+
+
+def test_the_eager_spelling() -> None:
+    counts = counted(lambda: F.scaled_dot_product_attention(zeros(*Q), zeros(*K), zeros(*V)))
+    assert counts.operators == {"aten::bmm": PAIRS * (8 + 4)}
+
+
+FUSED = {
+    "_scaled_dot_product_flash_attention": lambda q, k, v: (q, k, v),
+    "_scaled_dot_product_efficient_attention": lambda q, k, v: (q, k, v, None, False),
+    "_scaled_dot_product_cudnn_attention": lambda q, k, v: (q, k, v, None, False),
+    "_scaled_dot_product_fused_attention_overrideable": lambda q, k, v: (q, k, v),
+    "_scaled_dot_product_flash_attention_for_cpu": lambda q, k, v: (q, k, v),
+}
+
+
+@pytest.mark.parametrize("kernel", FUSED)
+def test_every_fused_kernel_costs_what_the_eager_one_costs(kernel: str) -> None:
+    q, k, v = (torch.zeros(*shape, device="meta", dtype=torch.float16) for shape in (Q, K, K))
+    counts = counted(lambda: getattr(aten, kernel)(*FUSED[kernel](q, k, v)))
+    assert counts.operators == {f"aten::{kernel}": PAIRS * (8 + 8)}
+
+
+def test_fewer_heads_of_keys_are_shared() -> None:
+    q, k = torch.zeros(2, 6, 10, 8), torch.zeros(2, 3, 14, 8)
+    counts = counted(lambda: F.scaled_dot_product_attention(q, k, k, enable_gqa=True), "cpu")
+    assert counts.macs == PAIRS * 16
+
+
+def test_attention_on_the_cpu_runs_one_kernel_forward_and_one_backward() -> None:
+    q = torch.zeros(*Q, requires_grad=True)
+    k = torch.zeros(*K, requires_grad=True)
+
+    def step() -> None:
+        F.scaled_dot_product_attention(q, k, k).sum().backward()
+
+    counts = counted(step, "cpu", grad=True)
+    fused = "aten::_scaled_dot_product_flash_attention_for_cpu"
+    # Scores and mix; then the scores again and the gradients of values, map, queries and keys.
+    assert counts.operators == {fused: PAIRS * 16, f"{fused}_backward": PAIRS * 5 * 8}
+    assert counts.backward == PAIRS * 5 * 8
+
+
+def test_the_eager_backward_has_four_products() -> None:
+    def step() -> None:
+        q, k = zeros(*Q, requires_grad=True), zeros(*K, requires_grad=True)
+        F.scaled_dot_product_attention(q, k, k).sum().backward()
+
+    counts = counted(step, grad=True)
+    assert counts.macs == PAIRS * 16 * 3
+    assert counts.backward == PAIRS * 16 * 2
+
+
+BACKWARD = [name for name in PRICES if "attention" in name and name.endswith("_backward") and "dot_product" in name]
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_every_fused_backward_has_five_products(name: str) -> None:
+    """Most of these kernels run on other machines: the price is asked with the schema's own names."""
+    q, k, v = (torch.zeros(*shape, device="meta") for shape in (Q, K, V))
+    assert PRICES[name]({"query": q, "key": k, "value": v}, q) == PAIRS * (3 * 8 + 2 * 4)
+    schema = getattr(aten, name.partition("::")[2]).default._schema
+    assert {"query", "key", "value"} <= {argument.name for argument in schema.arguments}
+
+
+def test_kernels_on_packed_sequences_read_their_lengths() -> None:
+    offsets = torch.tensor([0, 3, 10], dtype=torch.int32)
+    packed = torch.zeros(10, 6, 8)
+    x = {"query": packed, "key": packed, "value": packed, "cum_seq_q": offsets, "cum_seq_k": offsets}
+    assert PRICES["aten::_flash_attention_forward"](x, packed) == 6 * (3 * 3 + 7 * 7) * 16
+    unread = {**x, "cum_seq_q": offsets.to("meta")}
+    assert PRICES["aten::_flash_attention_forward"](unread, packed) is None
+    dense = torch.zeros(2, 10, 6, 8)
+    batch = {"query": dense, "key": dense, "value": dense, "cum_seq_q": None, "cum_seq_k": None}
+    assert PRICES["aten::_flash_attention_forward"](batch, dense) == 2 * 6 * 10 * 10 * 16
+    assert PRICES["aten::_flash_attention_backward"](batch, dense) == 2 * 6 * 10 * 10 * 40
+
+
+# -- fused layers -------------------------------------------------------------------------------------
+
+
+def test_the_fused_encoder_layer_costs_what_its_parts_cost() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 64, batch_first=True).eval()
+    attention = layer.self_attn
+    x = torch.zeros(3, 5, 16)
+    weights = (attention.in_proj_weight, attention.in_proj_bias, attention.out_proj.weight, attention.out_proj.bias)
+    norms = (layer.norm1.weight, layer.norm1.bias, layer.norm2.weight, layer.norm2.bias)
+    ffn = (layer.linear1.weight, layer.linear1.bias, layer.linear2.weight, layer.linear2.bias)
+    fused = counted(
+        lambda: torch._transformer_encoder_layer_fwd(x, 16, 2, *weights, False, False, 1e-5, *norms, *ffn), "cpu"
+    )
+    by_hand = 3 * 5 * (4 * 16**2 + 2 * 16 * 64) + 2 * 3 * 5 * 5 * 16
+    assert fused.operators == {"aten::_transformer_encoder_layer_fwd": by_hand}
+    assert count(layer, (x,)).macs == by_hand
+    attended = counted(lambda: torch._native_multi_head_attention(x, x, x, 16, 2, *weights), "cpu")
+    assert attended.operators == {"aten::_native_multi_head_attention": 3 * 5 * 4 * 16**2 + 2 * 3 * 5 * 5 * 16}
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_recurrent_layers(kind: Any, gates: int, device: str, backward: bool) -> None:
+    """Two layers, two directions. On the CPU an LSTM is one operator a layer and direction."""
+    with torch.device(device):
+        module, x = kind(5, 7, num_layers=2, bidirectional=True), torch.zeros(6, 3, 5)
+    forward = 6 * 3 * 2 * gates * (7 * (5 + 7) + 7 * (14 + 7))
+    counts = count(module, (x,), backward=backward)
+    assert counts.macs - counts.backward == forward
+    assert counts.unknown == {}
+    if kind is nn.LSTM and device == "cpu":
+        assert counts.calls["aten::mkldnn_rnn_layer"] == 4
+    if backward:
+        # Weights' gradients cost as much as the forward pass; the data's gradient leaves out the input's, and
+        # the initial state's, unless the kernel is fused.
+        free = 6 * 3 * 2 * gates * 7 * 5 + 4 * 3 * gates * 7 * 7
+        fused = kind is nn.LSTM and device == "cpu"
+        assert counts.backward == 2 * forward - (0 if fused else free)
+
+
+def test_a_stack_of_recurrent_layers_in_one_call() -> None:
+    """cuDNN's operator: each weight matrix once for every step and sequence."""
+    module = nn.LSTM(5, 7, num_layers=2, bidirectional=True, proj_size=3)
+    weights = [p.detach() for p in module.parameters()]
+    x = {"input": torch.zeros(6, 4, 5), "weight": weights, "output_mask": (True, True, True, True)}
+    rows = 6 * 4
+    by_hand = rows * 2 * (4 * 7 * (5 + 3) + 3 * 7 + 4 * 7 * (6 + 3) + 3 * 7)
+    assert PRICES["aten::_cudnn_rnn"](x, x["input"]) == by_hand
+    assert PRICES["aten::_cudnn_rnn_backward"](x, x["input"]) == 2 * by_hand
+    frozen = {**x, "output_mask": (True, True, True, False)}
+    assert PRICES["aten::_cudnn_rnn_backward"](frozen, x["input"]) == by_hand
+
+
+# -- backward -----------------------------------------------------------------------------------------
+
+
+def test_backward_of_a_chain_of_linears() -> None:
+    """The first layer's input needs no gradient."""
+    with torch.device("meta"):
+        module, x = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 5)), torch.zeros(2, 3)
+    counts = count(module, (x,), backward=True)
+    assert counts.macs - counts.backward == 2 * (12 + 20)
+    assert counts.backward == 2 * (12 + 2 * 20)
+
+
+def test_a_grouped_convolution_backward_remembers_its_groups() -> None:
+    with torch.device("meta"):
+        module = nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 8, 3, groups=4, padding=1))
+        x = torch.zeros(2, 4, 6, 6)
+    counts = count(module, (x,), backward=True)
+    first, second = 2 * 36 * 8 * 4, 2 * 36 * 8 * 2 * 9
+    assert counts.operators == {
+        "aten::convolution": first + second,
+        "aten::convolution_backward": first + 2 * second,
+    }
+
+
+def test_without_anything_to_train_backward_is_refused() -> None:
+    with pytest.raises(InputError, match="--backward"):
+        count(nn.ReLU(), (torch.zeros(3),), backward=True)
+
+
+def test_backward_runs_through_every_kind_of_output() -> None:
+    from dataclasses import dataclass
+
+    @dataclass
+    class Output:
+        first: Tensor
+        rest: dict[str, list[Tensor]]
+
+    class Many(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(2, 2) for _ in "abc")
+
+        def forward(self, x: Tensor) -> Output:
+            return Output(self.a(x), {"more": [self.b(x), self.c(x)]})
+
+    assert count(Many(), (torch.zeros(1, 2),), backward=True).backward == 3 * 4
+
+
+# -- what is free, and what is unknown ------------------------------------------------------------------
+
+UNKNOWN: dict[str, tuple[str, Callable[[], Any]]] = {
+    "fft": ("aten::_fft_c2c", lambda: torch.fft.fft2(zeros(4, 4, dtype=torch.complex64))),
+    "cdist": ("aten::_euclidean_dist", lambda: torch.cdist(zeros(1, 30, 4), zeros(1, 30, 4))),
+    "grid sampling": (
+        "aten::grid_sampler_2d",
+        lambda: F.grid_sample(zeros(1, 2, 4, 4), zeros(1, 4, 4, 2), align_corners=False),
+    ),
+    "inverse": ("aten::linalg_inv_ex", lambda: torch.linalg.inv(zeros(4, 4))),
+    "svd": ("aten::_linalg_svd", lambda: torch.linalg.svd(zeros(4, 4))),
+    "cholesky": ("aten::linalg_cholesky_ex", lambda: torch.linalg.cholesky_ex(zeros(4, 4))),
+
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_arithmetic_without_a_price_is_named(case: str) -> None:
+    operator, call = UNKNOWN[case]
+    counts = counted(call)
+    assert counts.unknown == {operator: 1}
+    assert counts.macs == 0
+
+
+def test_an_operator_of_another_library_is_named() -> None:
+    with torch.library._scoped_library("vpcalc_test", "DEF") as library:
+        library.define("mystery(Tensor x) -> Tensor")
+        library.impl("mystery", lambda x: x.clone(), "Meta")
+        counts = counted(lambda: torch.ops.vpcalc_test.mystery(zeros(3)))
+    assert counts.unknown == {"vpcalc_test::mystery": 1}
+
+
+def test_a_product_of_sparse_tensors_is_not_priced_by_its_shape() -> None:
+    counts = counted(lambda: torch.eye(4).to_sparse() @ torch.zeros(4, 5), "cpu")
+    assert counts.macs == 0
+    assert any("sparse" in name for name in counts.unknown)
+
+
+HIDDEN = {
+    "rows with rows": lambda: (zeros(5, 1, 8) * zeros(1, 7, 8)).sum(-1),
+    "mean": lambda: (zeros(5, 1, 8) * zeros(7, 8)).mean(dim=(2,)),
+    "over everything": lambda: (zeros(5, 1, 8) * zeros(7, 8)).sum(),
+}
+NOT_HIDDEN = {
+    "a mask": lambda: (zeros(5, 7, 8) * zeros(5, 7, 1)).sum(-1),
+    "an outer product": lambda: zeros(5, 1) * zeros(1, 7),
+    "summed where only one of them varies": lambda: (zeros(5, 1, 1) * zeros(1, 7, 8)).sum(-1),
+    "squares": lambda: (zeros(5, 8) * zeros(5, 8)).sum(-1),
+}
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_a_product_hidden_in_a_broadcast_is_reported(case: str) -> None:
+    assert counted(HIDDEN[case]).unknown == {HIDDEN_PRODUCT: 1}
+
+
+@pytest.mark.parametrize("case", NOT_HIDDEN)
+def test_other_broadcasts_are_elementwise(case: str) -> None:
+    assert counted(NOT_HIDDEN[case]).unknown == {}
+
+
+FREE_LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "norms": (lambda: nn.Sequential(nn.LayerNorm(8), nn.RMSNorm(8), nn.Softmax(-1), nn.LogSoftmax(-1)), (2, 4, 8)),
+    "batch norm": (lambda: nn.BatchNorm2d(4), (2, 4, 8, 8)),
+    "group norm": (lambda: nn.Sequential(nn.GroupNorm(2, 4), nn.InstanceNorm2d(4)), (2, 4, 8, 8)),
+    "activations": (
+        lambda: nn.Sequential(nn.ReLU(), nn.GELU(), nn.SiLU(), nn.Hardswish(), nn.PReLU(), nn.GLU(), nn.Mish()),
+        (2, 4, 8),
+    ),
+    "pooling": (
+        lambda: nn.Sequential(nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(3), nn.AdaptiveMaxPool2d(2)),
+        (2, 4, 32, 32),
+    ),
+    "resizing": (
+        lambda: nn.Sequential(
+            nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2, mode="bilinear"), nn.PixelShuffle(2)
+        ),
+        (2, 4, 8, 8),
+    ),
+    "padding": (lambda: nn.Sequential(nn.ZeroPad2d(1), nn.ReflectionPad2d(1), nn.ReplicationPad2d(1)), (2, 4, 8, 8)),
+    "moving": (lambda: nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Unflatten(1, (4, 8)), nn.Identity()), (2, 4, 8)),
+    "unfolding": (lambda: nn.Sequential(nn.Unfold(3), nn.Fold((6, 6), 3)), (2, 4, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("case", FREE_LAYERS)
+def test_what_multiplies_no_matrices_is_free(case: str) -> None:
+    make, shape = FREE_LAYERS[case]
+    with torch.device("meta"):
+        module, x = make(), torch.zeros(shape, requires_grad=True)
+    if case == "unfolding":
+        x = torch.zeros(2, 4, 6, 6, device="meta", requires_grad=True)
+    counts = count(module, (x,), backward=True)
+    assert (counts.macs, counts.unknown) == (0, {})
+    assert sum(counts.free.values()) > 0
+
+
+def test_a_free_name_is_never_priced_and_prices_are_entered_once() -> None:
+    assert not {name.partition("::")[2] for name in PRICES} & FREE
+    with pytest.raises(ValueError, match="already"):
+        priced("mm")(lambda x, out: 0)
+
+
+@pytest.mark.parametrize(
+    ("operator", "rule"),
+    [
+        (aten.view.default, Rule.FREE),
+        (aten.add_.Tensor, Rule.FREE),
+        (aten.native_layer_norm_backward.default, Rule.FREE),
+        (aten.nll_loss_forward.default, Rule.FREE),
+        (aten.embedding_dense_backward.default, Rule.FREE),
+        (aten.mm.default, Rule.PRICED),
+        (aten.matmul.default, Rule.DECOMPOSED),
+        (aten._fft_r2c.default, Rule.UNKNOWN),
+        (aten.grid_sampler_2d_backward.default, Rule.UNKNOWN),
+        (aten._cdist_backward.default, Rule.UNKNOWN),
+    ],
+)
+def test_rules(operator: Any, rule: Rule) -> None:
+    assert rule_of(operator) is rule
+
+
+# -- by module ----------------------------------------------------------------------------------------
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 3))
+        self.scale = nn.Parameter(torch.zeros(3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inner(x) @ self.scale
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_counts_belong_to_modules_forward_and_backward(device: str) -> None:
+    with torch.device(device):
+        module, x = Nested(), torch.zeros(2, 3, requires_grad=True)
+    forward = count(module, (x,)).by_module()
+    assert forward == {"": 2 * (4 * 12 + 9), "inner": 2 * 4 * 12, "inner.0": 2 * 24, "inner.1": 2 * 24}
+    both = count(module, (x,), backward=True)
+    assert both.by_module() == {path: 3 * macs for path, macs in forward.items()}
+    assert both.backward == 2 * forward[""]
+
+
+def test_a_module_that_fails_leaves_the_counter_in_order() -> None:
+    class Fallback(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bad, self.good = nn.Linear(9, 9), nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                self.bad(x)
+            except RuntimeError:
+                return self.good(x)
+            return x
+
+    with torch.device("meta"):
+        module, x = Fallback(), torch.zeros(2, 3)
+    assert count(module, (x,)).by_module() == {"": 24, "good": 24}
+    assert count(module, (x,)).by_module() == {"": 24, "good": 24}
+
+
+# -- other witnesses ----------------------------------------------------------------------------------
+
+MODELS = {"resnet18": None, "vit_ti_16": None, "swin_t": None, "pvt_v2_b0": None, "t5_small": (40, 30), "rnn": (12,)}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_as_many_products_as_fvcore_counts(name: str) -> None:
+    """On eager models; its norms and pooling are no products."""
+    architecture = ARCHITECTURES[name]
+    with torch.device("meta"):
+        sizes = MODELS[name] or architecture.sizes
+        module, inputs = MODEL_WITNESSES[architecture.family.name](sizes, architecture.config)
+    theirs = fvcore_count(module, inputs, activations=False)
+    products = sum(theirs.flops.get(operator, 0) for operator in ("linear", "matmul", "conv", "addmm", "bmm"))
+    ours = count(module, inputs)
+    assert ours.macs == products
+    assert ours.unknown == {}
+    assert ours.params == theirs.params
+    assert ours.as_counts().flops == ours.operators
+
+
+class Mixed(nn.Module):
+    """A convolution, an attention that may be fused, a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 4, stride=4)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.rnn = nn.GRU(8, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.conv(x).flatten(2).transpose(1, 2)
+        attended = self.attention(tokens, tokens, tokens, need_weights=False)[0]
+        return self.rnn(attended)[0]
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_every_way_counts_the_same(way: Way) -> None:
+    counts = run(way, lambda: (Mixed(), [TensorShape((2, 3, 16, 12))]))
+    tokens = 12
+    attention = 2 * (tokens * 4 * 64 + 2 * tokens**2 * 8)
+    assert counts.macs == 2 * tokens * 8 * 48 + attention + 2 * tokens * 3 * 128
+    assert counts.unknown == {}
+
+
+def test_a_value_that_is_read_needs_another_way() -> None:
+    class Reads(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if bool(x.sum() > 0) else -x
+
+    def build() -> tuple[nn.Module, list[TensorShape]]:
+        return Reads(), [TensorShape((3,))]
+
+    for way in (Way.META, Way.FAKE):
+        with pytest.raises(Exception, match=r".") as caught:  # noqa: PT011  # whatever torch raises
+            run(way, build)
+        assert needs_values(caught.value)
+    run(Way.CPU, build)
+    assert not needs_values(ValueError("size mismatch"))
+
+
+def test_a_constructor_may_read_what_it_has_made() -> None:
+    class Rates(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rates = [float(rate) for rate in torch.linspace(0, 1, 3)]
+            self.linear = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x)
+
+    assert run(Way.META, lambda: (Rates(), [TensorShape((2, 3))])).macs == 24
+
+
+def test_a_copy_without_weights_shares_nothing_and_ties_what_was_tied() -> None:
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    module[1].weight = module[0].weight
+    bare = without_weights(module)
+    assert all(parameter.is_meta for parameter in bare.parameters())
+    assert bare[1].weight is bare[0].weight
+    assert not module[0].weight.is_meta
+    assert prod(bare[0].weight.shape) == 9

@@ -1,0 +1,302 @@
+"""The documentation: every command that a page shows runs, every figure is fresh, every link leads somewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import html.parser
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+import vpcalc
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.cli.app import COMMANDS, application, main
+from vpcalc.layers import LAYERS
+from vpcalc.statements import STATEMENTS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"generated", "_build"} & set(path.parts))
+NAMES = [path.relative_to(DOCS).as_posix() for path in PAGES]
+HEAVY = {"theory.md", "papers.md", "audit.md", "memory.md", "derive.md"}
+"""Pages whose commands take many seconds."""
+
+BLOCK = re.compile(r"<!-- vpcalc: .*? -->.*?<!-- /vpcalc -->", re.S)
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def fenced(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.S | re.M)
+
+
+def commands(page: str) -> list[str]:
+    """The vpcalc commands in a page's ``sh`` blocks."""
+    return re.findall(r"^vpcalc (.*?)\s*(?:  #.*)?$", "\n".join(fenced(page, "sh")), re.M)
+
+
+def run(command: str) -> tuple[int, str]:
+    """A command in this process: its exit status and its standard output."""
+    out, before = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), sys.argv
+    sys.argv = ["vpcalc", *shlex.split(command)]
+    status: Any = 0
+    try:
+        with contextlib.redirect_stdout(out):
+            main()
+    except SystemExit as end:
+        status = end.code
+    finally:
+        sys.argv = before
+    out.seek(0)
+    return int(status or 0), out.read()
+
+
+def marked(names: list[str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in names]
+
+
+# -- commands and figures -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the example's paper, where pictures and tables may be left."""
+    for file in (ROOT / "examples" / "paper").glob("paper.*"):
+        shutil.copy(file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path
+
+
+def test_there_are_pages_and_commands() -> None:
+    assert {"index.md", "tutorial.md", "pixels.md", "counting.md", "explain/factor-two.md"} <= set(NAMES)
+    assert sum(len(commands(text(name))) for name in NAMES) > 40
+
+
+@pytest.mark.parametrize("name", marked([name for name in NAMES if commands(text(name))]))
+def test_commands_run(name: str, desk: Path) -> None:
+    for command in commands(text(name)):
+        status, shown = run(command)
+        assert status == 0, command
+        assert shown or "-o " in command or "--plot" in command, command
+
+
+def test_a_command_that_fails_is_found_out(desk: Path) -> None:
+    assert run("compare --h 0 --w 1")[0] == 2
+    assert run('check "4hwC^2 + (hw)^2C" --against msa')[0] == 1  # the page says so, in a block that is not run
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "```console" in BLOCK.sub("", text(name))])
+def test_shown_output_is_real(name: str, desk: Path) -> None:
+    for shown in fenced(BLOCK.sub("", text(name)), "console"):
+        command, _, output = shown.removeprefix("$ vpcalc ").partition("\n")
+        assert [line.rstrip() for line in run(command)[1].splitlines()] == output.splitlines()
+
+
+@pytest.mark.parametrize("name", marked([name for name in NAMES if BLOCK.search(text(name))]))
+def test_embedded_figures_are_fresh(name: str) -> None:
+    result = vpcalc.embed([str(DOCS / name)], check=True)
+    assert result.ok, result.diff()
+
+
+def test_a_stale_figure_is_found_out(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text("explain/factor-two.md").replace("2,003,828,736", "2,003,828,737"), encoding="utf-8")
+    assert not vpcalc.embed([str(page)], check=True).ok
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "```python" in text(name) and name not in HEAVY])
+def test_python_examples_say_what_they_return(name: str) -> None:
+    for code in fenced(text(name), "python"):
+        scope: dict[str, Any] = {}
+        for line in code.splitlines():
+            expression, _, comment = line.partition("   #")
+            if comment:
+                assert eval(expression, scope) == eval(comment), line
+            else:
+                exec(line, scope)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_that_are_mentioned_exist(name: str) -> None:
+    prose = re.sub(r"^```.*?^```", "", text(name), flags=re.S | re.M)
+    for command in re.findall(r"`vpcalc ([a-z]+)", prose):
+        assert command in COMMANDS
+
+
+# -- links --------------------------------------------------------------------------------------------
+
+GENERATED = {
+    "architectures/index.md",
+    "statements/index.md",
+    "layers.md",
+    "commands.md",
+    *(f"pictures/{name}.svg" for name in ("crossover", "memory", "resolution", "operators", "models", "stages")),
+    *(f"pictures/draw_{ARCHITECTURES[id].family.name}.svg" for id in ARCHITECTURES),
+    *(f"statements/{id}.md" for id in STATEMENTS),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_between_pages_lead_somewhere(name: str) -> None:
+    page = re.sub(r"^```.*?^```", "", text(name), flags=re.S | re.M)
+    for target in re.findall(r"\]\(([^)\s]+)\)", page):
+        if "://" in target or target.startswith("#"):
+            continue
+        path = (DOCS / name).parent.joinpath(target.partition("#")[0]).resolve()
+        if path.is_relative_to(DOCS / "generated"):
+            assert path.relative_to(DOCS / "generated").as_posix() in GENERATED, target
+        else:
+            assert path.exists(), target
+
+
+def test_no_page_names_another_host() -> None:
+    """Pages are read offline: nothing is fetched, and no address of a machine slips in."""
+    for name in NAMES:
+        for url in re.findall(r"https?://[^\s)>\"]+", text(name)):
+            assert not re.search(r"localhost|127\.0\.0\.1|file:", url), f"{name}: {url}"
+
+
+# -- what is generated --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    sys.path.insert(0, str(DOCS))
+    try:
+        import generate as module  # type: ignore[import-not-found,unused-ignore]
+    finally:
+        sys.path.remove(str(DOCS))
+    return module  # type: ignore[no-any-return,unused-ignore]
+
+
+def test_the_reference_has_every_command_and_every_option(generate: ModuleType, tmp_path: Path) -> None:
+    import typer
+
+    ((_, page),) = generate.commands(tmp_path)
+    group: Any = typer.main.get_command(application())
+    for name, command in group.commands.items():
+        assert f"### vpcalc {name}\n" in page
+        for each in (command, *getattr(command, "commands", {}).values()):
+            for parameter in each.params:
+                assert all(f"`{option}`" in page for option in parameter.opts if option.startswith("-"))
+
+
+def test_the_reference_has_every_function(generate: ModuleType, tmp_path: Path) -> None:
+    pages = dict(generate.functions(tmp_path))
+    listed = set(re.findall(r"autofunction:: vpcalc\.(\w+)", "".join(pages.values())))
+    public = {name for name in vpcalc.__all__ if callable(getattr(vpcalc, name))} - {"InputError"}
+    assert listed == public
+
+
+def test_every_layer_has_its_closed_form_and_its_derivation(generate: ModuleType, tmp_path: Path) -> None:
+    ((_, page),) = generate.layers(tmp_path)
+    for id in LAYERS:
+        form = vpcalc.formula(id).form
+        assert f"`{id}`: " in page
+        if form.polynomial:
+            assert f"$${form.latex}$$" in page
+            assert f"vpcalc formula {id} --steps" in page
+
+
+def test_a_familys_page_has_its_figures(generate: ModuleType) -> None:
+    members = [ARCHITECTURES[id] for id in ARCHITECTURES if ARCHITECTURES[id].family.name == "deit"]
+    page = generate._family("deit", members)
+    for member in members:
+        assert f"| `{member.id}` | ${vpcalc.formula(member.id).form.latex}$ |" in page
+    assert "agrees" in page
+    assert "differs" in page  # a paper's figure that is cut off stands there as what it is
+    assert all(f"| `{setting}` |" in page for setting in members[0].config)
+
+
+def test_sentences_are_taken_literally(generate: ModuleType) -> None:
+    assert generate._sentence("a_j and a_{j−1} of [x] * 2") == r"$a_{j}$ and $a_{j-1}$ of \[x\] \* 2"
+    assert generate._sentence("∂s_j/∂s_{k}") == "$∂s_{j}$/$∂s_{k}$"
+
+
+def test_mathematics_is_read(generate: ModuleType) -> None:
+    pytest.importorskip("sphinx")
+    sys.path.insert(0, str(DOCS))
+    try:
+        import mathml  # type: ignore[import-not-found,unused-ignore]
+    finally:
+        sys.path.remove(str(DOCS))
+    for id in LAYERS:
+        assert mathml.to_mathml(vpcalc.formula(id).form.latex, block=True).startswith("<math")
+    assert "⟺" in mathml.to_mathml(r"a < b \iff c", block=False)
+    with pytest.raises(mathml.MathError):
+        mathml.to_mathml(r"\nothing", block=False)
+
+
+# -- the site -----------------------------------------------------------------------------------------
+
+
+class Links(html.parser.HTMLParser):
+    """What a page points to, and what in it can be pointed to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src") and value and tag != "base":
+                self.targets.append(value)
+            if name in ("id", "name") and value:
+                self.anchors.add(value)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole site, built with warnings as errors."""
+    pytest.importorskip("furo")
+    pytest.importorskip("myst_parser")
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-E", "-q", "-b", "html", str(DOCS)]
+    done = subprocess.run([*command, str(out)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    return out
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(site: Path) -> None:
+    for family in {ARCHITECTURES[id].family.name for id in ARCHITECTURES}:
+        assert (site / "generated" / "architectures" / f"{family}.html").exists()
+    for id in STATEMENTS:
+        assert (site / "generated" / "statements" / f"{id}.html").exists()
+
+
+@pytest.mark.slow
+def test_every_link_of_the_site_leads_somewhere(site: Path) -> None:
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    assert len(pages) > 60
+    for path, links in pages.items():
+        for target in links.targets:
+            if re.match(r"[a-z]+:|#$|//", target):
+                continue
+            where, _, anchor = unquote(target).partition("#")
+            goal = (path.parent / where.partition("?")[0]).resolve() if where else path
+            assert goal.exists(), f"{path.name}: {target}"
+            if anchor and goal in pages:
+                assert anchor in pages[goal].anchors, f"{path.name}: {target}"
+
+
+@pytest.mark.slow
+def test_the_site_fetches_nothing(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert not re.search(r"<(?:script|img|link)[^>]+(?:src|href)=\"https?://", page), path.name
+        assert "<math" in page or "$$" not in page

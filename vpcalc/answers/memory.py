@@ -1,0 +1,551 @@
+"""``vpcalc memory``: what it takes to run and to train, to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..algebra.polynomial import as_polynomial, symbol
+from ..architectures import ARCHITECTURES, Architecture
+from ..architectures.registry import IMAGE, PAIR
+from ..cost import Quantity
+from ..errors import InputError, unknown
+from ..inputs import LARGEST, whole
+from ..memory.dataflow import MODELS
+from ..memory.devices import Device, find
+from ..memory.fit import Fit, by_form, fit
+from ..memory.footprint import Footprint, Way, model_footprint, works
+from ..memory.forms import Forms, model_forms
+from ..memory.optimizers import read_bytes, read_optimizer
+from ..memory.plan import Plan
+from ..memory.roofline import Roof, ridge, roofs
+from ..memory.tape import ATTENTIONS, RECOMPUTE
+from ..memory.tensor import FLOATS
+from ..report import Column, Kind, Table
+from ..symbolic import Form, condition, deviations, model_on_symbols, window_of
+from .model import PIXELS, read_sizes
+from .result import Result
+from .verdicts import report_dict, verdict
+
+if TYPE_CHECKING:
+    from ..checks import Report
+
+SOLVES = ("batch", "input", "tokens")
+"""What ``--fit`` may look for."""
+
+
+@dataclass(frozen=True)
+class Memory(Result):
+    """An architecture at one input in one way of running it. ``report`` is None until PyTorch was asked."""
+
+    architecture: Architecture
+    sizes: tuple[int, ...]
+    config: Mapping[str, Any]
+    batch: int
+    way: Way
+    plan: Plan
+    attention: int
+    forms: Mapping[str, Form]
+    notes: tuple[str, ...] = ()
+    fitted: Fit | None = None
+    device: Device | None = None
+    report: Report | None = None
+
+    @property
+    def footprint(self) -> Footprint:
+        """What the run takes."""
+        return self.plan.footprint
+
+    @property
+    def shape(self) -> list[Any]:
+        """Shape of the input tensor; of both tensors for a source and a target."""
+        if self.architecture.family.axes == IMAGE:
+            return [self.batch, 3, *self.sizes]
+        if self.architecture.family.axes == PAIR:
+            return [[self.batch, size] for size in self.sizes]
+        return [self.batch, *self.sizes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        plan, found = self.plan, self.footprint
+        return {
+            "command": "memory",
+            "model": self.architecture.id,
+            "family": self.architecture.family.name,
+            "input": self.shape,
+            "config": {name: list(v) if isinstance(v, tuple) else v for name, v in self.config.items()},
+            "batch": self.batch,
+            "dtype": self.way.dtype,
+            "train": plan.train,
+            "optimizer": plan.optimizer.name,
+            "master_weights": plan.optimizer.master,
+            "attention": self.way.attention,
+            "recompute": self.way.recompute,
+            "params": found.params,
+            **self.figures(),
+            "optimizer_host_bytes": plan.optimizer.steps(found.tensors),
+            "peak": _peak(found.inference),
+            "forward_peak": _peak(found.forward),
+            "modules": [{"path": path, "saved_bytes": size} for path, size in found.by_module().items()],
+            "operators": {f"{kind} {what}": size for (kind, what), size in self._kept().items()},
+            "formula": {name: form.to_dict() for name, form in self.forms.items()},
+            "fit": self.fitted.to_dict() if self.fitted else None,
+            "roofline": self._roofline(),
+            "notes": list(self.notes),
+            **report_dict(self.report),
+        }
+
+    def figures(self) -> dict[str, int]:
+        """Every quantity in bytes."""
+        plan, found = self.plan, self.footprint
+        return {
+            "weights_bytes": found.weights,
+            "buffers_bytes": found.buffers,
+            "gradients_bytes": plan.gradients,
+            "optimizer_bytes": plan.state,
+            "input_bytes": found.inputs,
+            "saved_bytes": found.saved,
+            "held_bytes": found.held,
+            "forward_peak_bytes": found.forward.bytes,
+            "peak_bytes": found.inference.bytes,
+            "attention_bytes": self.attention,
+            "cache_bytes": found.cache,
+            "inference_bytes": plan.inference,
+            "training_bytes": plan.training,
+            "total_bytes": plan.total,
+        }
+
+    def checked(self) -> Memory:
+        """The same with the instantiated module run by PyTorch."""
+        from ..checks.memory import check_memory
+
+        family = self.architecture.family.name
+        return replace(self, report=check_memory(family, self.sizes, self.config, self.batch, self.way))
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check differs."""
+        return not (self.report and self.report.differing)
+
+    # -- tables ---------------------------------------------------------------------------------
+
+    def tables(self) -> tuple[Table, ...]:
+        """What it takes, what autograd keeps, what fits, and the least time on a device."""
+        found = [self._total_table()]
+        if self.plan.train:
+            found.append(self._kept_table())
+        if self.fitted is not None:
+            found.append(self._fit_table(self.fitted))
+        if self.device is not None:
+            found.append(self._roofline_table(self.device))
+        return tuple(found)
+
+    def _total_table(self) -> Table:
+        columns = (
+            Column("quantity", "Memory", Kind.WORD),
+            Column("bytes", "Bytes", Kind.NUMBER),
+            Column("size", "Size", Kind.BYTES),
+            Column("share", "Share", Kind.SHARE),
+            Column("formula", "Closed form", Kind.FORMULA, wide=True),
+            Column("verdict", "PyTorch", Kind.VERDICT),
+        )
+        figures, total = self.figures(), self.plan.total
+        rows = [
+            (words, figures[name], figures[name], figures[name] / total, self.forms.get(name), self._verdict(name))
+            for name, words in self._parts()
+        ]
+        rows.append(("total", total, total, 1.0, self.forms.get("total_bytes"), verdict(self.report)))
+        return Table(self._title(), columns, tuple(rows), self._notes(), total=True)
+
+    def _parts(self) -> list[tuple[str, str]]:
+        """What the total is made of."""
+        parts = [("weights_bytes", "weights")]
+        if self.footprint.buffers:
+            parts.append(("buffers_bytes", "buffers"))
+        if not self.plan.train:
+            return [*parts, ("input_bytes", "input"), ("peak_bytes", "activations at their peak")]
+        parts += [("gradients_bytes", "gradients"), ("optimizer_bytes", f"{self.plan.optimizer.name} state")]
+        recomputing = self.footprint.held > self.footprint.forward.bytes
+        most = ("held_bytes", "kept while recomputing") if recomputing else ("forward_peak_bytes", "activations")
+        return [*parts, ("input_bytes", "input"), most]
+
+    def _kept_table(self) -> Table:
+        columns = (
+            Column("operator", "Autograd keeps", Kind.WORD),
+            Column("what", "its", Kind.WORD),
+            Column("bytes", "Bytes", Kind.NUMBER),
+            Column("size", "Size", Kind.BYTES),
+            Column("share", "Share", Kind.SHARE),
+        )
+        total = self.footprint.saved
+        kept = sorted(self._kept().items(), key=lambda item: -item[1])
+        rows = [(kind, what, size, size, size / total if total else 0.0) for (kind, what), size in kept]
+        rows.append(("saved", "", total, total, 1.0))
+        form = self.forms.get("saved_bytes")
+        notes = [f"saved = {form}" + (f"   ({form.valid})" if form.valid else "")] if form else []
+        notes.append(f"attention maps, all at once: {self.attention:,} bytes")
+        if self.report is not None:
+            notes.append(f"saved tensors of the module in PyTorch: {self._verdict('saved_bytes')}")
+        return Table("What autograd keeps, each storage once", columns, tuple(rows), tuple(notes), total=True)
+
+    def _kept(self) -> dict[tuple[str, str], int]:
+        """Saved bytes by operator and by what of it is kept."""
+        found: dict[tuple[str, str], int] = {}
+        for part in self.footprint.kept:
+            found[part.kind, part.what] = found.get((part.kind, part.what), 0) + part.bytes
+        return found
+
+    def _fit_table(self, found: Fit) -> Table:
+        columns = (
+            Column("size", f"{found.solved}", Kind.NUMBER),
+            Column("bytes", "Bytes", Kind.NUMBER),
+            Column("total", "Size", Kind.BYTES),
+            Column("outcome", f"in {found.budget:,} bytes", Kind.WORD),
+        )
+        rows = [(found.answer, found.bytes, found.bytes, "fits")]
+        if not found.capped:
+            over = found.next_bytes - found.budget
+            rows.append((found.answer + 1, found.next_bytes, found.next_bytes, f"{over:,} bytes too many"))
+        notes = ("the largest that vpcalc takes",) if found.capped else ()
+        return Table(f"The largest {found.solved} that fits", columns, tuple(rows), notes)
+
+    def _roofline_table(self, device: Device) -> Table:
+        columns = (
+            Column("operator", "Operator", Kind.WORD),
+            Column("runs", "Runs", Kind.NUMBER),
+            Column("macs", "MACs", Kind.COUNT),
+            Column("bytes", "Moved", Kind.BYTES),
+            Column("intensity", "Operations a byte", Kind.RATIO),
+            Column("bound", "bound by", Kind.WORD),
+            Column("milliseconds", "at least ms", Kind.RATIO),
+            Column("share", "Share", Kind.SHARE),
+        )
+        found = self.roofs()
+        seconds = sum(float(roof.seconds) for roof in found)
+        rows = [
+            (r.name, r.runs, r.macs, r.bytes, r.intensity, r.bound, r.milliseconds, float(r.seconds) / seconds)
+            for r in found
+        ]
+        macs, moved = sum(r.macs for r in found), sum(r.bytes for r in found)
+        runs = sum(r.runs for r in found)
+        rows.append(("total", runs, macs, moved, 2 * macs / moved, "", seconds * 1000, 1.0))
+        notes = (
+            "a bound on an inference that runs operator by operator, each reading and writing main memory; not a "
+            "forecast",
+            f"computing takes over from {ridge(device, self.way.dtype):.3g} operations a byte",
+            f"source: {device.source}",
+        )
+        return Table(f"The least time on {device.name}, {self.way.dtype}", columns, tuple(rows), notes, total=True)
+
+    def roofs(self, by: str = "kind") -> list[Roof]:
+        """The roofline bound by operator (``kind``) or by module (``path``)."""
+        if self.device is None:
+            return []
+        done = works(self.architecture.family.name, self.sizes, self.config, self.batch, self.way)
+        return roofs(done, self.device, self.way.dtype, by)
+
+    def _roofline(self) -> dict[str, Any] | None:
+        if self.device is None:
+            return None
+        found = self.roofs()
+        return {
+            "device": self.device.id,
+            "name": self.device.name,
+            "source": self.device.source,
+            "peak_flops": float(self.device.rate(self.way.dtype)),
+            "bandwidth": float(self.device.bandwidth),
+            "ridge": ridge(self.device, self.way.dtype),
+            "macs": sum(roof.macs for roof in found),
+            "bytes_moved": sum(roof.bytes for roof in found),
+            "milliseconds": sum(roof.milliseconds for roof in found),
+            "operators": [_roof(roof) for roof in found],
+            "modules": [_roof(roof) for roof in self.roofs("path")],
+        }
+
+    def _title(self) -> str:
+        plan, way = self.plan, self.way
+        axes = self.architecture.family.axes
+        named = ", ".join(f"{axis} = {size}" for axis, size in zip(axes, self.sizes, strict=True))
+        size = "×".join(map(str, self.sizes)) if axes == IMAGE else named
+        doing = f"training with {plan.optimizer.name}" if plan.train else "inference"
+        ways = [way.dtype, doing]
+        ways += [f"{way.attention} attention"] if MODELS[self.architecture.family.name].attends else []
+        ways += [f"{way.recompute} recomputed"] if way.recompute != "none" else []
+        ways += ["float32 master weights"] if plan.optimizer.master else []
+        return f"{self.architecture.id} at {size}, batch {self.batch}: {', '.join(ways)}"
+
+    def _notes(self) -> tuple[str, ...]:
+        found, plan = self.footprint, self.plan
+        peak = found.forward if plan.train else found.inference
+        where = f"{peak.path} ({peak.kind})" if peak.path else f"the network's own {peak.kind}"
+        notes = [f"activations peak in {where}"]
+        if found.cache:
+            notes.append(f"cache for the next token: {found.cache:,} bytes")
+        if plan.train and plan.optimizer.steps(found.tensors):
+            notes.append(f"step counters in the host's memory: {plan.optimizer.steps(found.tensors):,} bytes")
+        if plan.train:
+            notes.append("gradients of activations and workspaces of kernels come on top, and are freed at once")
+        if self.device is not None and self.device.memory is not None:
+            spare = self.device.memory - plan.total
+            holds = "fits into" if spare >= 0 else "does not fit into"
+            notes.append(f"{holds} the {self.device.memory:,} bytes of {self.device.name}")
+        if self.report is not None and self.report.verdict.value != "agrees":
+            notes.append(str(self.report))
+        return (*notes, *self.notes)
+
+    def _verdict(self, quantity: str) -> str:
+        """What PyTorch says of one quantity."""
+        if self.report is None or not self.report.checks:
+            return verdict(self.report)
+        held = [check for check in self.report.checks if check.quantity == quantity]
+        if not held:
+            return "–"
+        return "differs" if any(check.delta for check in held) else "agrees"
+
+
+def _peak(peak: Any) -> dict[str, Any]:
+    return {"bytes": peak.bytes, "module": peak.path, "operator": peak.kind}
+
+
+def _roof(roof: Roof) -> dict[str, Any]:
+    return {
+        "name": roof.name,
+        "runs": roof.runs,
+        "macs": roof.macs,
+        "bytes_moved": roof.bytes,
+        "intensity": roof.intensity,
+        "bound": roof.bound,
+        "milliseconds": roof.milliseconds,
+    }
+
+
+def memory(
+    name: str,
+    *,
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+    batch: object = 1,
+    dtype: str = "float32",
+    train: bool = False,
+    optimizer: str = "adamw",
+    master_weights: bool = False,
+    attention: str = "eager",
+    recompute: str = "none",
+    fit: object = None,
+    solve: str | None = None,
+    device: str | None = None,
+    devices: str | None = None,
+    check: bool = True,
+) -> Memory:
+    """What an architecture takes to run or, with ``train``, to train.
+
+    Args:
+        name: an id or alias that :func:`vpcalc.models` lists.
+        input: side of a square image in pixels, or ``"HxW"``, or a pair; the native size if None.
+        tokens: length of a sequence, for models of one sequence.
+        src, tgt: lengths of source and target, for encoder-decoders.
+        set: changes to the architecture's settings, by name.
+        batch: images or sequences.
+        dtype: type of weights and activations: float64, float32, bfloat16 or float16.
+        train: weights, gradients, optimizer and what autograd keeps, instead of inference.
+        optimizer: sgd, momentum, adam or adamw.
+        master_weights: the optimizer keeps weights and moments of its own in float32.
+        attention: eager (plain products) or fused (PyTorch's own operator, as its CPU kernel does it).
+        recompute: none, block or attention: what is forgotten and computed again in the backward pass.
+        fit: a budget such as ``"24GiB"``: the answer is the largest that fits into it.
+        solve: of what: batch, input (side of a square image) or tokens.
+        device: an accelerator or CPU of the table, for a bound on the time of an inference.
+        devices: a CSV file with further devices.
+        check: run the instantiated module in PyTorch, without memory, and compare every byte.
+
+    Raises:
+        InputError: an unknown name or setting, a value that is not usable, or a budget that nothing fits into.
+    """
+    architecture = ARCHITECTURES[name]
+    sizes = read_sizes(architecture, input=input, tokens=tokens, src=src, tgt=tgt)
+    config = architecture.configure(set or {})
+    number = whole("--batch", batch)
+    way = _way(architecture, dtype, attention, recompute)
+    item = FLOATS[dtype].bytes
+    training = read_optimizer(optimizer, master_weights, dtype, item)
+    found = find(device, devices) if device is not None else None
+    if found is not None:
+        found.rate(dtype)
+
+    def planned(sizes: tuple[int, ...], batch: int) -> Plan:
+        architecture.cost(sizes, config, batch)  # refuses sizes that are too small
+        footprint = model_footprint(architecture.family.name, sizes, config, batch, way)
+        return Plan(footprint, item, train, training)
+
+    fitted = None
+    if fit is not None:
+        budget, solved = read_bytes("--fit", fit), _solved(architecture, solve)
+        symbolic = _traced(architecture, config, way, None if solved == "batch" else number)
+        fitted = _fit(architecture, solved, budget, sizes, number, planned, symbolic)
+        sizes, number = _at(solved, fitted.answer, sizes, number)
+    elif solve is not None:
+        raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
+    plan = planned(sizes, number)
+    cost = architecture.cost(sizes, config, number)
+    attended = int(cost.total(Quantity.ATTENTION)) * item
+    forms = _forms(architecture, config, way, number, sizes, plan)
+    notes = (*deviations(cost), *_remarks(architecture, config, way, number))
+    result = Memory(
+        architecture, sizes, config, number, way, plan, attended, forms, notes, fitted, device=found
+    )
+    return result.checked() if check else result
+
+
+def _way(architecture: Architecture, dtype: str, attention: str, recompute: str) -> Way:
+    for option, value, known in (
+        ("--dtype", dtype, FLOATS),
+        ("--attention", attention, ATTENTIONS),
+        ("--recompute", recompute, RECOMPUTE),
+    ):
+        if value not in known:
+            raise unknown(option, value, known)
+    family = architecture.family.name
+    if family not in MODELS:
+        raise InputError(f"memory: the dataflow of {family} is not described; known: {', '.join(sorted(MODELS))}")
+    description = MODELS[family]
+    if attention == "fused" and not description.attends:
+        raise InputError(f"--attention fused: {architecture.id} has no softmax attention; must be eager")
+    if recompute == "attention" and not description.attends:
+        raise InputError(f"--recompute attention: {architecture.id} has no softmax attention; must be none or block")
+    if recompute == "attention" and attention == "fused":
+        raise InputError("--recompute attention: fused attention keeps no map to be recomputed; must be none or block")
+    if recompute == "block" and not description.blocks:
+        raise InputError(f"--recompute block: {architecture.id} has no repeated blocks; must be none")
+    return Way(dtype, attention, recompute)
+
+
+# -- closed forms -----------------------------------------------------------------------------------
+
+
+def _forms(
+    architecture: Architecture,
+    config: Mapping[str, Any],
+    way: Way,
+    batch: int,
+    sizes: tuple[int, ...],
+    plan: Plan,
+) -> dict[str, Form]:
+    """The quantities in closed form."""
+    symbolic = model_on_symbols(architecture, config)
+    valid = condition(symbolic, window_of(config))
+    if batch > 1:
+        valid = f"{valid}; B at least 2" if valid else "B at least 2"
+    forms = _traced(architecture, config, way, batch, sizes)
+    if forms is None:
+        return {}
+
+    def form(figure: Callable[[Footprint], Any], also: str = "") -> Form:
+        return Form(forms.of(figure), "; ".join(part for part in (valid, also) if part))
+
+    def peak(place: str) -> str:
+        return f"while activations peak in {place}" if place else "while activations peak where they do here"
+
+    found = plan.footprint
+    at_inference, at_training = peak(found.inference.path), peak(found.forward.path)
+    images = 1 if batch == 1 else symbol("B")
+    attended = architecture.cost(tuple(symbol(axis) for axis in architecture.family.axes), config, images)
+    maps = as_polynomial(attended.total(Quantity.ATTENTION)) * plan.item
+    made = {
+        "attention_bytes": Form(maps, condition(symbolic, window_of(config))),
+        "weights_bytes": form(lambda f: f.weights),
+        "input_bytes": form(lambda f: f.inputs),
+        "saved_bytes": form(lambda f: f.saved),
+        "peak_bytes": form(lambda f: f.inference.bytes, at_inference),
+        "forward_peak_bytes": form(lambda f: f.forward.bytes, at_training),
+        "held_bytes": form(lambda f: f.held),
+        "total_bytes": form(lambda f: replace(plan, footprint=f).total, at_training if plan.train else at_inference),
+    }
+    if found.buffers:
+        made["buffers_bytes"] = form(lambda f: f.buffers)
+    if found.cache:
+        made["cache_bytes"] = form(lambda f: f.cache)
+    return made
+
+
+def _traced(
+    architecture: Architecture,
+    config: Mapping[str, Any],
+    way: Way,
+    batch: int | None = None,
+    sizes: tuple[int, ...] | None = None,
+) -> Forms | None:
+    """The network on symbols, where it has closed forms."""
+    try:
+        return model_forms(architecture, config, way, batch, sizes)
+    except (InputError, ValueError):
+        return None
+
+
+def _remarks(architecture: Architecture, config: Mapping[str, Any], way: Way, batch: int) -> tuple[str, ...]:
+    """What a reader of these figures should know."""
+    if way.attention == "fused" and architecture.family.name in ("swin", "t5"):
+        return ("PyTorch's CPU has no fused kernel for a learned bias and takes plain products where there is one",)
+    return ()
+
+
+# -- the inverse question ---------------------------------------------------------------------------
+
+
+def _solved(architecture: Architecture, solve: str | None) -> str:
+    axes = architecture.family.axes
+    if solve is None:
+        return "batch"
+    if solve not in SOLVES:
+        raise unknown("--solve", solve, SOLVES)
+    if (solve == "input") != (axes == IMAGE) and solve != "batch":
+        other = "input" if axes == IMAGE else "tokens"
+        raise InputError(f"--solve {solve}: must be batch or {other} for {architecture.id}")
+    return solve
+
+
+def _at(solved: str, answer: int, sizes: tuple[int, ...], batch: int) -> tuple[tuple[int, ...], int]:
+    return (sizes, answer) if solved == "batch" else ((answer,) * len(sizes), batch)
+
+
+def _fit(
+    architecture: Architecture,
+    solved: str,
+    budget: int,
+    sizes: tuple[int, ...],
+    batch: int,
+    planned: Callable[[tuple[int, ...], int], Plan],
+    forms: Forms | None,
+) -> Fit:
+    """The largest that fits: a guess by the closed form, then for certain by the plan itself."""
+
+    def total(number: int) -> int:
+        return int(planned(*_at(solved, number, sizes, batch)).total)
+
+    highest = PIXELS if solved == "input" else LARGEST
+    names = ("B",) if solved == "batch" else architecture.family.axes
+    guess = None
+    if forms is not None:
+        known = dict(zip(architecture.family.axes, sizes, strict=True)) if solved == "batch" else {"B": batch}
+        plan = planned(sizes, batch)
+        form = forms.of(lambda footprint: replace(plan, footprint=footprint).total).subs(known)
+        guess = by_form(form, names)
+        if forms.length and solved != "batch":
+            total = guess  # it goes step by step: the form is exact at every length and far faster
+    return fit(solved, budget, total, highest, guess, _least(total, highest))
+
+
+def _least(total: Callable[[int], int], highest: int) -> int:
+    """The smallest size that the architecture takes."""
+    number = 1
+    while number < highest:
+        try:
+            total(number)
+        except InputError:
+            number *= 2
+        else:
+            break
+    return number

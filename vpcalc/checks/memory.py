@@ -1,0 +1,101 @@
+"""Bytes of the dataflow against PyTorch: saved tensors, live bytes, weights and optimizer state.
+
+Eager networks are counted on the meta device, networks with fused attention under FakeTensorMode, where tensors
+say that they live on the CPU: on meta PyTorch chooses no fused kernel. Both take no memory. Where these kernels
+return more or less than what is reported (:class:`~vpcalc.memory.tape.Kernels`), the description is run by their
+rules, so that a check compares like with like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..memory.footprint import Footprint, Way, checkpoints, model_footprint
+from ..memory.tape import CPU, META
+from .crosscheck import Check, Report
+
+if TYPE_CHECKING:
+    from ..reference import Witness
+
+HOOKS, TRACKER, TORCH = "saved_tensors_hooks", "live storages", "torch"
+
+
+def check_memory(family: str, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way) -> Report:
+    """Run the reference module once for inference and once with a backward pass, and compare every byte."""
+    fused = way.attention == "fused"
+    way = replace(way, kernels=CPU if fused else META)
+    expected = model_footprint(family, sizes, config, batch, way)
+    if max(expected.saved, expected.weights, expected.inference.bytes) >= 2**62:
+        return Report(reason=f"not run: {expected.saved:,} bytes are beyond what torch can address")
+    from ..counters import live, saved
+
+    with _running(family, sizes, config, batch, way) as witness:
+        inference = live.count(*witness)
+        kept = saved.count(*witness, backward=way.recompute != "none")
+    return Report(tuple(_checks(expected, kept, inference, recomputing=way.recompute != "none")))
+
+
+def _checks(expected: Footprint, kept: Any, inference: Any, recomputing: bool) -> Iterator[Check]:
+    yield Check(TORCH, "weights_bytes", "all", expected.weights, kept.weights)
+    yield Check(TORCH, "buffers_bytes", "all", expected.buffers, kept.buffers)
+    yield Check(TORCH, "input_bytes", "all", expected.inputs, kept.inputs)
+    yield Check(HOOKS, "saved_bytes", "all", expected.saved, kept.total)
+    ours = expected.by_module()
+    for path in sorted(ours.keys() | kept.by_module.keys()):
+        if ours.get(path, 0) != kept.by_module.get(path, 0):
+            name = path or "the network itself"
+            yield Check(HOOKS, "saved_bytes", name, ours.get(path, 0), kept.by_module.get(path, 0))
+    if recomputing:
+        yield Check(HOOKS, "held_bytes", "all", expected.held, kept.most)
+    yield Check(TRACKER, "peak_bytes", "all", expected.inference.bytes, inference.peak)
+
+
+@contextmanager
+def _running(
+    family: str, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way
+) -> Iterator[Witness]:
+    """The reference module, ready to be run in this way."""
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    from ..reference import MODEL_WITNESSES
+    from ..reference.attention import attending
+
+    with ExitStack() as stack:
+        stack.enter_context(default_type(getattr(torch, way.dtype)))
+        stack.enter_context(FakeTensorMode() if way.attention == "fused" else torch.device("meta"))
+        forgets = way.recompute == "attention"
+        stack.enter_context(attending("recomputed" if forgets else way.attention))
+        witness = MODEL_WITNESSES[family](sizes, config, batch)
+        if way.recompute == "block":
+            for path in checkpoints(family, sizes, config, batch, way):
+                recompute(witness.module.get_submodule(path))
+        yield witness
+
+
+@contextmanager
+def default_type(dtype: Any) -> Iterator[None]:
+    """Within it, weights and constants are made in this type."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def recompute(module: Any) -> None:
+    """Have a module forget what it computes and compute it again in the backward pass."""
+    from torch.utils.checkpoint import checkpoint
+
+    forward = module.forward
+
+    def forgetting(*inputs: Any) -> Any:
+        return checkpoint(forward, *inputs, use_reentrant=True)
+
+    module.forward = forgetting

@@ -1,0 +1,106 @@
+"""``vpcalc memory``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import (
+    CheckOption,
+    ColumnsOption,
+    ExactOption,
+    Format,
+    FormatOption,
+    OutputOption,
+    SetOption,
+    settings,
+)
+from .output import emit, working
+
+TRAINING = "Training"
+BUDGET = "A budget, a device"
+
+
+def memory(
+    name: Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="NAME")],
+    input: Annotated[
+        str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
+    ] = None,
+    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
+    src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None,
+    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None,
+    set: SetOption = None,
+    batch: Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")] = "1",
+    dtype: Annotated[str, typer.Option("--dtype", help="Type of weights and activations.")] = "float32",
+    attention: Annotated[str, typer.Option("--attention", help="eager or fused.")] = "eager",
+    train: Annotated[
+        bool, typer.Option("--train", help="Train instead of infer.", rich_help_panel=TRAINING)
+    ] = False,
+    optimizer: Annotated[
+        str, typer.Option("--optimizer", help="sgd, momentum, adam or adamw.", rich_help_panel=TRAINING)
+    ] = "adamw",
+    master_weights: Annotated[
+        bool,
+        typer.Option("--master-weights", help="The optimizer works in float32.", rich_help_panel=TRAINING),
+    ] = False,
+    recompute: Annotated[
+        str,
+        typer.Option(
+            "--recompute", help="Forget and compute again: none, block or attention.", rich_help_panel=TRAINING
+        ),
+    ] = "none",
+    fit: Annotated[
+        str | None,
+        typer.Option(
+            "--fit", help="The largest that fits: 24GiB, 80GB …", metavar="SIZE", rich_help_panel=BUDGET
+        ),
+    ] = None,
+    solve: Annotated[
+        str | None, typer.Option("--solve", help="Of what: batch, input or tokens.", rich_help_panel=BUDGET)
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="Bound the time on this device.", metavar="ID", rich_help_panel=BUDGET),
+    ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option("--devices", help="A CSV file of devices.", metavar="FILE", rich_help_panel=BUDGET),
+    ] = None,
+    check: CheckOption = True,
+    exact: ExactOption = False,
+    columns: ColumnsOption = None,
+    format: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+) -> None:
+    """Show what it takes to run or to train an architecture, to the byte, and what fits into a budget.
+
+    Examples:  vpcalc memory swin_t --input 224 --batch 128 --train
+               vpcalc memory vit_b_16 --train --fit 24GiB
+    """
+    from ..answers.memory import memory as ask
+
+    result = ask(
+        name,
+        input=input,
+        tokens=tokens,
+        src=src,
+        tgt=tgt,
+        set=settings(set),
+        batch=batch,
+        dtype=dtype,
+        train=train,
+        optimizer=optimizer,
+        master_weights=master_weights,
+        attention=attention,
+        recompute=recompute,
+        fit=fit,
+        solve=solve,
+        device=device,
+        devices=devices,
+        check=False,
+    )
+    if check:
+        with working("running it in PyTorch, without memory …"):
+            result = result.checked()
+    emit(result, format, output, exact, columns)

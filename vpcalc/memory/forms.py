@@ -1,0 +1,157 @@
+"""Closed forms of what a network takes: descriptions run on symbols with a value.
+
+The values are those of a sample: big enough that no size is 1 and no two that differ in general happen to
+agree, because then PyTorch copies less. A network that goes through its input step by step is run at several
+lengths, and its form in the length is interpolated; it has to hold at lengths beyond these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from inspect import signature
+from typing import Any
+
+from ..algebra.interpolation import interpolate
+from ..algebra.polynomial import Monomial, Polynomial, as_polynomial, symbol
+from ..architectures import Architecture
+from ..cost import Cost
+from ..errors import InputError
+from ..layers import LAYERS
+from ..symbolic import SYMBOL_OF, lattice, model_on_symbols
+from .footprint import Footprint, Way, layer_footprint, model_footprint
+from .traced import Traced, Unrolled, traced
+
+Figure = Callable[[Footprint], Any]
+"""One figure of a footprint."""
+
+BATCH = 2
+"""The batch of the sample: one image alone is stored with fewer copies."""
+
+SAMPLE = {
+    "h": 28,
+    "w": 42,
+    "H": 56,
+    "W": 84,
+    "C": 48,
+    "heads": 3,
+    "M": 7,
+    "R": 2,
+    "P": 7,
+    "r": 4,
+    "k": 3,
+    "u": 2,
+    "s": 4,
+    "c_in": 10,
+    "c_out": 6,
+    "classes": 11,
+    "N": 12,
+    "T": 9,
+    "S": 8,
+    "d_model": 24,
+    "d_k": 4,
+    "d_v": 6,
+    "d_ff": 32,
+    "V": 50,
+    "d": 8,
+    "n": 5,
+    "chunk": 14,
+}
+"""Dimensions of layers at which their forms are traced."""
+
+STEPS = (4, 5, 6, 7, 10, 13)
+"""Lengths at which a network that goes step by step is run; the last two only check the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """A network on symbols: its footprint, or those at several lengths where it counts through one."""
+
+    traced: tuple[Footprint, ...]
+    length: str = ""
+    points: tuple[int, ...] = ()
+
+    def of(self, figure: Figure) -> Polynomial:
+        """The closed form of a figure."""
+        forms = [_form(figure(found)) for found in self.traced]
+        return _interpolated(self.length, self.points, forms) if self.length else forms[0]
+
+
+def model_forms(
+    architecture: Architecture,
+    config: Mapping[str, Any],
+    way: Way = Way(),
+    batch: int | None = None,
+    sizes: tuple[int, ...] | None = None,
+) -> Forms:
+    """An architecture in its input's sizes and the batch B; a batch of 1 is a case of its own and stays a number.
+
+    It is traced at ``sizes`` where everything divides there, so that the forms hold there for certain.
+    """
+    steps = lattice(model_on_symbols(architecture, config))
+    axes, family = architecture.family.axes, architecture.family.name
+    if sizes is None or any(size % steps.get(axis, 1) for axis, size in zip(axes, sizes, strict=True)):
+        sizes = tuple(
+            up(2 * native, steps.get(axis, 1)) for axis, native in zip(axes, architecture.sizes, strict=True)
+        )
+    images = 1 if batch == 1 else traced("B", batch or BATCH)
+
+    def at(symbols: Mapping[str, Any]) -> Footprint:
+        return model_footprint(family, tuple(symbols[axis] for axis in axes), config, images, way)
+
+    return _stepped(at, dict(zip(axes, sizes, strict=True)), steps)
+
+
+def layer_forms(id: str, way: Way = Way()) -> Forms:
+    """A layer in its dimensions and the batch."""
+    dims = {name: SAMPLE[name] for name in LAYERS[id].dims}
+    batch = {"batch": traced("B", BATCH)} if "batch" in signature(LAYERS[id].build).parameters else {}
+    return _stepped(lambda symbols: layer_footprint(id, {**symbols, **batch}, way), dims, {})
+
+
+def _stepped(
+    at: Callable[[Mapping[str, Any]], Footprint], sample: Mapping[str, int], steps: Mapping[str, int]
+) -> Forms:
+    """Run with a symbol for every size; where one is counted through, with numbers for that."""
+    symbols = {name: traced(SYMBOL_OF.get(name, name), number) for name, number in sample.items()}
+    try:
+        return Forms((at(symbols),))
+    except Unrolled as loop:
+        length = next((name for name in LENGTHS if name in sample), None)
+        if length is None:
+            raise InputError(f"formula: it takes {loop}, and has no closed form here") from None
+    points = tuple(steps.get(length, 1) * number for number in STEPS)
+    return Forms(tuple(at({**symbols, length: point}) for point in points), length, points)
+
+
+LENGTHS = ("T", "N")
+"""Sizes that a network may count through."""
+
+
+def _interpolated(name: str, points: tuple[int, ...], forms: list[Polynomial]) -> Polynomial:
+    """The polynomial in a length, from the forms at some lengths; the last two have to agree."""
+    held_out = 2
+    monomials: dict[Monomial, None] = {m: None for form in forms for m in form.terms}
+    found = as_polynomial(0)
+    for monomial in monomials:
+        values = [_coefficient(form, monomial) for form in forms]
+        part = interpolate({name: points[:-held_out]}, values[:-held_out])
+        found = found + part * Polynomial({monomial: 1})
+    for point, form in zip(points, forms, strict=True):
+        if found.subs({name: point}) != form:
+            raise InputError(f"formula: no polynomial in {name}")
+    return found
+
+
+def _coefficient(form: Polynomial, monomial: Monomial) -> Any:
+    return Fraction(form.terms.get(monomial, 0), form.denominator)
+
+
+def _form(found: Any) -> Polynomial:
+    return found.form if isinstance(found, Traced) else as_polynomial(found)
+
+
+def up(number: int, step: int) -> int:
+    """The next multiple."""
+    return -(-number // step) * step

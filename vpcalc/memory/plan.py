@@ -1,0 +1,51 @@
+"""What a network takes on a device, put together: weights, gradients, optimizer, input, activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .footprint import Footprint
+from .optimizers import Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A footprint in numbers, and how it is trained if it is. ``item`` is the size of a weight in bytes."""
+
+    footprint: Footprint
+    item: int
+    train: bool = False
+    optimizer: Optimizer = Optimizer()
+
+    @property
+    def gradients(self) -> Any:
+        """A gradient for each weight, in its type."""
+        return self.footprint.weights
+
+    @property
+    def state(self) -> Any:
+        """The optimizer's state on the device."""
+        return self.optimizer.state(self.footprint.params, self.item)
+
+    @property
+    def inference(self) -> Any:
+        """Weights, buffers, the input, and activations at their peak."""
+        found = self.footprint
+        return found.weights + found.buffers + found.inputs + found.inference.bytes
+
+    @property
+    def activations(self) -> Any:
+        """What training holds of activations at its peak: in the forward pass, or while it computes again."""
+        return max(self.footprint.forward.bytes, self.footprint.held)
+
+    @property
+    def training(self) -> Any:
+        """Weights, gradients, optimizer state, buffers, the input, and activations at their peak."""
+        found = self.footprint
+        return found.weights + self.gradients + self.state + found.buffers + found.inputs + self.activations
+
+    @property
+    def total(self) -> Any:
+        """What is asked for."""
+        return self.training if self.train else self.inference
