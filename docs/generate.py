@@ -275,13 +275,14 @@ _INDEXED = re.compile(r"((?:[^\W\d_]|[∂Σ∏′])+)_(\{[^{}]*\}|[^\W_]+)")
 
 
 def _sentence(text: str) -> str:
-    """A sentence of a statement: letters with an index become mathematics, the rest is taken literally."""
+    """A sentence of a statement: indices and powers are set as such, the rest is taken literally."""
     pieces, last = [], 0
     for found in _INDEXED.finditer(text):
         index = found[2].strip("{}").replace("−", "-")
         pieces += [_prose(text[last : found.start()]), f"${found[1]}_{{{index}}}$"]
         last = found.end()
-    return "".join([*pieces, _prose(text[last:])])
+    sentence = "".join([*pieces, _prose(text[last:])])
+    return re.sub(r"\^\{([^{}]*)\}|\^(\w)", lambda power: f"<sup>{power[1] or power[2]}</sup>", sentence)
 
 
 # -- commands -----------------------------------------------------------------------------------------------

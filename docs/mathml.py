@@ -5,6 +5,7 @@ docutils converts LaTeX; this file only hooks that into Sphinx.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -21,15 +22,31 @@ _UNKNOWN_TO_DOCUTILS = {
 }
 
 
+_FUNCTION = r"(?:\\operatorname\{\w+\}|\\(?:tanh|sin|cos|ln|log)(?![a-z]))"
+_SCRIPTS = r"(?:[\^_](?:\{[^{}]*\}|\w))*"
+
+
 def to_mathml(latex: str, block: bool) -> str:
     """A ``<math>`` element.
 
     Raises:
         MathError: docutils cannot read the formula.
     """
+    mathml = str(latex2mathml.tex2mathml(_as_docutils_reads(latex), as_block=block))
+    # A norm's bars are as high as a line: browsers stretch them to the highest thing in the formula.
+    return re.sub(r"<mo(?: [^>]*)?>([‖∥])</mo>", r'<mo stretchy="false">\1</mo>', mathml)
+
+
+def _as_docutils_reads(latex: str) -> str:
+    """The same formula in words that docutils knows, with the spaces that TeX sets around functions."""
     for command, known in _UNKNOWN_TO_DOCUTILS.items():
         latex = latex.replace(command, known)
-    return str(latex2mathml.tex2mathml(latex, as_block=block))
+    # TeX takes one digit for each part of a fraction, docutils both for the first.
+    latex = re.sub(r"(\\[td]?frac)\s*(\d)\s*(\d)", r"\1{\2}{\3}", latex)
+    latex = re.sub(rf"(?<=[\w)}}])\s*(?={_FUNCTION})", r"\\, ", latex)
+    return re.sub(
+        rf"({_FUNCTION}{_SCRIPTS})\s*(?=[A-Za-z]|\\(?:theta|alpha|beta|omega|angle)(?![a-z]))", r"\1\\, ", latex
+    )
 
 
 def _write(translator: Any, node: Any, block: bool) -> None:

@@ -114,6 +114,18 @@ class Lines(nn.Module):
         return self.form(y, y)
 
 
+class ListOfOperands(nn.Module):
+    """An einsum spelled in a way that some counters cannot read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.linear(x))
+        return torch.einsum("nc,mc->nm", [y, y])
+
+
 class Unpriced(nn.Module):
     """An operator that nobody here can price."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from vpcalc.algebra.polynomial import as_polynomial
 from vpcalc.answers.derive import Derivation, derive
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.probing import Prober
-from vpcalc.checks.search import NotFound
+from vpcalc.checks.search import Found, NotFound
 from vpcalc.checks.shapes import InputShape, Kind, Letter, parse_inputs, read_argument, resolve, variables
 from vpcalc.checks.targets import find_target
-from vpcalc.cost import Quantity
-from vpcalc.counters.dispatch import tensors_of
+from vpcalc.cost import Cost, Quantity
+from vpcalc.counters.dispatch import DispatchCounts, tensors_of
 from vpcalc.counters.fvcore import count as fvcore_count
 from vpcalc.counters.ways import Way
 from vpcalc.errors import InputError
@@ -50,7 +51,19 @@ def test_shapes_are_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1,,3", "1,HW", "1,3.5", "1,-3", "1,N:lang", "1 3", "__import__('os')", "x y=1,N", "1,2,3,4,5,6,7,8,N", "0,N"],
+    [
+        "",
+        "1,,3",
+        "1,HW",
+        "1,3.5",
+        "1,-3",
+        "1,N:lang",
+        "1 3",
+        "__import__('os')",
+        "x y=1,N",
+        "1,2,3,4,5,6,7,8,N",
+        "0,N",
+    ],
 )
 def test_a_shape_that_cannot_be_read_is_one_line(text: str) -> None:
     with pytest.raises(InputError, match="--input") as caught:
@@ -59,7 +72,9 @@ def test_a_shape_that_cannot_be_read_is_one_line(text: str) -> None:
 
 
 def test_arguments_are_data() -> None:
-    read = {text: read_argument("x", text) for text in ("3", "-2", "0.5", "true", "None", "relu", "C", "d_ff", "'C'")}
+    read = {
+        text: read_argument("x", text) for text in ("3", "-2", "0.5", "true", "None", "relu", "C", "d_ff", "'C'")
+    }
     values = [3, -2, 0.5, True, None, "relu", Letter("C"), Letter("d_ff"), "C"]
     assert list(read.values()) == values
     assert read_argument("depths", "2,2,L,2") == [2, 2, Letter("L"), 2]
@@ -79,9 +94,16 @@ def test_what_a_symbol_measures() -> None:
 # -- our own models --------------------------------------------------------------------------------------
 
 
-def closed_form(name: str, quantity: Quantity = Quantity.MACS) -> Polynomial:
+Settings = Mapping[str, object]
+
+
+def symbolic(name: str, settings: Settings) -> Cost:
     architecture = ARCHITECTURES[name]
-    return as_polynomial(model_on_symbols(architecture, architecture.config).total(quantity))
+    return model_on_symbols(architecture, architecture.configure(settings))
+
+
+def closed_form(name: str, quantity: Quantity = Quantity.MACS, **settings: object) -> Polynomial:
+    return as_polynomial(symbolic(name, settings).total(quantity))
 
 
 def form(result: Derivation) -> Polynomial:
@@ -89,50 +111,54 @@ def form(result: Derivation) -> Polynomial:
     return result.macs.polynomial
 
 
-FAMILIES = ("swin_t", "vit_b_16", "resnet18", "vgg11", "pvt_v2_b0", "t5_small", "lstm")
-SLOW = tuple(name for name in ARCHITECTURES if name not in FAMILIES)
+SHALLOW: dict[str, Settings] = {
+    "swin_t": {"depths": "2,2", "heads": "3,6"},
+    "vit_b_16": {"depth": 2},
+    "resnet18": {},
+    "vgg11": {},
+    "pvt_v2_b0": {"depths": "1,1,1,1"},
+    "t5_small": {"layers": 1},
+}
 
 
-def is_the_registered_form(name: str) -> Derivation:
-    result = derive(name)
-    assert form(result) == closed_form(name)
-    assert result.to_dict()["params"] is not None
-    assert result.found.params == closed_form(name, Quantity.PARAMS)  # type: ignore[union-attr]
-    architecture = ARCHITECTURES[name]
-    conditions = lattice(model_on_symbols(architecture, architecture.config))
+def is_the_registered_form(name: str, settings: Settings) -> Derivation:
+    result = derive(name, args=settings)
+    assert form(result) == closed_form(name, **settings)
+    assert isinstance(result.found, Found)
+    assert result.found.params == closed_form(name, Quantity.PARAMS, **settings)
+    conditions = lattice(symbolic(name, settings))
     assert all(conditions.get(symbol, 1) % stride == 0 for symbol, stride in result.lattice.items())
     assert (result.unknown, result.ok) == ({}, True)
     return result
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", SHALLOW)
 def test_counting_gives_the_form_that_layers_give(name: str) -> None:
     """Two derivations that share nothing: operators seen at work, and formulas on symbols."""
-    is_the_registered_form(name)
+    is_the_registered_form(name, SHALLOW[name])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_counting_gives_the_form_that_layers_give_for_all(name: str) -> None:
-    is_the_registered_form(name)
+    is_the_registered_form(name, {})
 
 
 def test_the_lattice_is_found() -> None:
-    assert derive("swin_t", "1,3,H,W").lattice == {"H": 224, "W": 224}
-    assert derive("vit_b_16", "B,3,H,W").lattice == {"B": 1, "H": 16, "W": 16}
+    assert derive("swin_t", "1,3,H,W", SHALLOW["swin_t"]).lattice == {"H": 56, "W": 56}
+    assert derive("vit_b_16", "B,3,H,32", {"depth": 1}).lattice == {"B": 1, "H": 16}
 
 
 def test_a_size_may_be_fixed_and_letters_are_free() -> None:
-    result = derive("resnet18", "1,3,224,w")
-    assert form(result) == closed_form("resnet18").subs({"H": 224, "W": w})
+    result = derive("vgg11", "1,3,224,w")
+    assert form(result) == closed_form("vgg11").subs({"H": 224, "W": w})
 
 
 def test_a_setting_may_be_a_symbol() -> None:
     """ViT's width and depth: 12LC² a token, as everyone says."""
-    result = derive("vit_ti_16", "1,3,224,224", {"C": "C", "depth": "L"})
+    result = derive("vit_ti_16", "1,3,32,32", {"C": "C", "depth": "L"})
     L = symbols("L")[0]
-    tokens = 197
-    assert form(result) == L * (12 * tokens * C**2 + 2 * tokens**2 * C) + (196 * 768 + 1000) * C
+    assert form(result) == L * (12 * 5 * C**2 + 2 * 5**2 * C) + (4 * 768 + 1000) * C
 
 
 @pytest.mark.parametrize("name", ["msa", "retention"])
@@ -144,23 +170,24 @@ def test_a_layer_in_its_own_dimensions(name: str) -> None:
 
 def test_backward_is_twice_forward_where_every_input_is_trained() -> None:
     """Except the patch embedding, whose input is the image."""
-    both, forward = derive("vit_ti_16", backward=True), derive("vit_ti_16")
+    both = derive("vit_ti_16", args={"depth": 1}, backward=True)
+    forward = closed_form("vit_ti_16", depth=1)
     patches = 16 * 16 * 3 * 192 * (H * W / 256)
-    assert form(both) == 3 * form(forward) - patches
-    assert both.to_dict()["backward_macs"]["text"] == str(2 * form(forward) - patches)
+    assert form(both) == 3 * forward - patches
+    assert both.to_dict()["backward_macs"]["text"] == str(2 * forward - patches)
 
 
 # -- models that this repository has never seen -------------------------------------------------------------
 
-TINY = {"num_hidden_layers": 2}
-THIN = {"num_hidden_layers": 2, "hidden_size": 96, "num_attention_heads": 3, "intermediate_size": 192}
+TINY = {"num_hidden_layers": 1}
+THIN = {"num_hidden_layers": 1, "hidden_size": 96, "num_attention_heads": 3, "intermediate_size": 192}
 TEXT: dict[str, dict[str, object]] = {
     "bert": TINY,
-    "gpt2": {"n_layer": 2},
-    "distilbert": {"n_layers": 2},
+    "gpt2": {"n_layer": 1},
+    "distilbert": {"n_layers": 1},
     "roberta": TINY,
     "electra": TINY,
-    "mamba": {"num_hidden_layers": 1, "hidden_size": 32},
+    "mamba": {"num_hidden_layers": 1, "hidden_size": 32},  # a loop over tokens
     "llama": {**THIN, "vocab_size": 100, "num_key_value_heads": 1},
 }
 VISION: dict[str, dict[str, object]] = {
@@ -198,7 +225,14 @@ def by_fvcore(name: str, settings: Mapping[str, object], x: Tensor) -> int:
     return sum(flops.get(operator, 0) for operator in PRODUCTS)
 
 
-@pytest.mark.parametrize("name", TEXT)
+QUICK = ("bert", "gpt2", "distilbert", "segformer", "convnext", "poolformer")
+
+
+def some_slow(names: Iterable[str]) -> list[Any]:
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", some_slow(TEXT))
 def test_language_models(name: str) -> None:
     result = derive(f"transformers:{name}", "1,N", TEXT[name])
     for size in (37, 200):
@@ -208,11 +242,10 @@ def test_language_models(name: str) -> None:
     assert result.ok
 
 
-@pytest.mark.parametrize("name", VISION)
+@pytest.mark.parametrize("name", some_slow(VISION))
 def test_vision_models(name: str) -> None:
     result = derive(f"transformers:{name}", "1,3,H,W", VISION[name])
     for H, W in ((352, 544), (128, 32)):
-        assert all(size % result.lattice[name] == 0 for name, size in (("H", H), ("W", W)))
         x = torch.zeros(1, 3, H - H % result.lattice["H"], W - W % result.lattice["W"], device="meta")
         sizes = {"H": x.shape[2], "W": x.shape[3]}
         assert value_at(form(result), sizes) == by_fvcore(name, VISION[name], x)
@@ -248,7 +281,7 @@ def test_sequences_that_come_in_blocks(name: str, settings: dict[str, object], s
 def test_a_mixture_of_experts_counts_its_grouped_products() -> None:
     settings: dict[str, object] = {**THIN, "num_local_experts": 4, "num_experts_per_tok": 2, "vocab_size": 100}
     result = derive("transformers:mixtral", "1,N", {**settings, "num_key_value_heads": 3})
-    experts = 2 * 2 * 3 * 96 * 192 * N  # layers, experts a token, matrices
+    experts = 2 * 3 * 96 * 192 * N  # experts a token, matrices
     grouped = result.operators()["aten::_grouped_mm"]
     assert grouped is not None
     assert grouped.polynomial == experts
@@ -256,7 +289,7 @@ def test_a_mixture_of_experts_counts_its_grouped_products() -> None:
 
 def test_a_model_with_a_fourier_transform_names_it() -> None:
     result = derive("transformers:fnet", "1,N", TINY)
-    assert result.unknown == {"aten::_fft_c2c": 2}
+    assert result.unknown == {"aten::_fft_c2c": 1}
     assert "aten::_fft_c2c" in result.tables()[0].notes[-1]
     with pytest.raises(InputError, match=r"--strict.*aten::_fft_c2c"):
         derive("transformers:fnet", "1,N", TINY, strict=True)
@@ -486,13 +519,14 @@ def test_too_low_a_degree_is_refuted() -> None:
 
 
 def test_a_wrong_count_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The planted mistake: one product too many at one size that the grid does not hold."""
-    honest = Prober.macs
+    """The planted mistake: a few products too many, by a rule that no lattice of ours divides."""
+    honest = Prober._count
 
-    def macs(self: Prober, point: Mapping[str, int]) -> int:
-        return honest(self, point) + (point == {"N": 1472})
+    def count(self: Prober, point: Mapping[str, int]) -> DispatchCounts:
+        counts = honest(self, point)
+        return replace(counts, operators={**counts.operators, "aten::dot": point["N"] // 7})
 
-    monkeypatch.setattr(Prober, "macs", macs)
+    monkeypatch.setattr(Prober, "_count", count)
     assert isinstance(derive("torch.nn:Linear", "1,N,8", {"in_features": 8, "out_features": 4}).found, NotFound)
 
 
@@ -501,7 +535,9 @@ def test_an_operator_that_switches_its_name_is_added_up() -> None:
         def forward(self, x: Tensor) -> Tensor:
             weight = torch.zeros(8, 8, device=x.device)
             rows = x.flatten(0, 1)
-            return rows @ weight if x.shape[1] % 128 else torch.addmm(torch.zeros(8, device=x.device), rows, weight)
+            return (
+                rows @ weight if x.shape[1] % 128 else torch.addmm(torch.zeros(8, device=x.device), rows, weight)
+            )
 
     result = derive(Switches, "1,N,8")
     assert form(result) == 64 * N
@@ -522,7 +558,7 @@ def test_an_operator_that_switches_its_name_is_added_up() -> None:
         ("transformers:", "1,N", {}, "give a name"),
         ("nowhere.py:make", "1,N", {}, "no file"),
         ("no.such.package:make", "1,N", {}, "cannot be imported"),
-        ("torch.nn:Linnear", "1,N", {}, "did you mean Linear"),
+        ("torch.nn:Linnear", "1,N", {}, "did you mean .*Linear"),
         ("torch.nn:Linear", "1,N", {"in_features": 3}, "could not be run"),
         ("math:sqrt", "1,N", {"x": 4}, "could not be run"),
         ("swin_t", "1,4,H,W", {}, "must be 3"),
@@ -642,13 +678,13 @@ def test_a_trained_module_keeps_its_weights_and_its_mode() -> None:
 
 
 def test_by_module_to_a_depth() -> None:
-    result = derive("vit_ti_16", depth=2)
+    result = derive("vit_ti_16", args={"depth": 3}, depth=2)
     modules = result.modules()
     blocks = [part.polynomial for path, part in modules.items() if path.startswith("blocks.") and part is not None]
     whole = modules["blocks"]
     assert whole is not None
     assert sum(blocks, Polynomial({})) == whole.polynomial
-    assert len(blocks) == 12
+    assert len(blocks) == 3
 
 
 def test_only_the_first_way_is_tried_where_it_works() -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from vpcalc.architectures import ARCHITECTURES
-from vpcalc.counters.dispatch import HIDDEN_PRODUCT, DispatchCounts, count, counting
+from vpcalc.counters.dispatch import HIDDEN_PRODUCT, DispatchCounter, DispatchCounts, count, counting, tensors_of
 from vpcalc.counters.formulas import PRICES, priced
 from vpcalc.counters.fvcore import count as fvcore_count
 from vpcalc.counters.policy import FREE, Rule, rule_of
+from vpcalc.counters.shortcuts import shortcut_of
 from vpcalc.counters.ways import TensorShape, Way, needs_values, run, without_weights
 from vpcalc.errors import InputError
 from vpcalc.reference import MODEL_WITNESSES
@@ -67,7 +68,11 @@ BY_HAND: dict[str, tuple[str, Callable[[], Any], int]] = {
     "grouped columns": ("_grouped_mm", grouped((3, 16, 32), (32, 64)), 16 * 32 * 64),
     "grouped sums": ("_grouped_mm", grouped((16, 32), (32, 64)), 16 * 32 * 64),
     "grouped batch": ("_grouped_mm", grouped((3, 16, 32), (3, 32, 64)), 3 * 16 * 32 * 64),
-    "affine grid": ("affine_grid_generator", lambda: F.affine_grid(zeros(2, 2, 3), [2, 1, 5, 7], align_corners=False), 2 * 35 * 3 * 2),
+    "affine grid": (
+        "affine_grid_generator",
+        lambda: F.affine_grid(zeros(2, 2, 3), [2, 1, 5, 7], align_corners=False),
+        2 * 35 * 3 * 2,
+    ),
     "conv1d": ("convolution", lambda: F.conv1d(zeros(2, 4, 10), zeros(6, 4, 3)), 2 * 6 * 8 * 4 * 3),
     "conv2d": ("convolution", lambda: F.conv2d(zeros(2, 4, 9, 9), zeros(6, 4, 3, 3)), 2 * 6 * 49 * 4 * 9),
     "strided": ("convolution", lambda: F.conv2d(zeros(1, 4, 9, 9), zeros(6, 4, 3, 3), stride=2), 6 * 16 * 36),
@@ -216,7 +221,9 @@ def test_the_eager_backward_has_four_products() -> None:
     assert counts.backward == PAIRS * 16 * 2
 
 
-BACKWARD = [name for name in PRICES if "attention" in name and name.endswith("_backward") and "dot_product" in name]
+BACKWARD = [
+    name for name in PRICES if "attention" in name and name.endswith("_backward") and "dot_product" in name
+]
 
 
 @pytest.mark.parametrize("name", BACKWARD)
@@ -248,7 +255,12 @@ def test_the_fused_encoder_layer_costs_what_its_parts_cost() -> None:
     layer = nn.TransformerEncoderLayer(16, 2, 64, batch_first=True).eval()
     attention = layer.self_attn
     x = torch.zeros(3, 5, 16)
-    weights = (attention.in_proj_weight, attention.in_proj_bias, attention.out_proj.weight, attention.out_proj.bias)
+    weights = (
+        attention.in_proj_weight,
+        attention.in_proj_bias,
+        attention.out_proj.weight,
+        attention.out_proj.bias,
+    )
     norms = (layer.norm1.weight, layer.norm1.bias, layer.norm2.weight, layer.norm2.bias)
     ffn = (layer.linear1.weight, layer.linear1.bias, layer.linear2.weight, layer.linear2.bias)
     fused = counted(
@@ -355,7 +367,6 @@ UNKNOWN: dict[str, tuple[str, Callable[[], Any]]] = {
     "inverse": ("aten::linalg_inv_ex", lambda: torch.linalg.inv(zeros(4, 4))),
     "svd": ("aten::_linalg_svd", lambda: torch.linalg.svd(zeros(4, 4))),
     "cholesky": ("aten::linalg_cholesky_ex", lambda: torch.linalg.cholesky_ex(zeros(4, 4))),
-
 }
 
 
@@ -422,8 +433,14 @@ FREE_LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (2, 4, 8, 8),
     ),
-    "padding": (lambda: nn.Sequential(nn.ZeroPad2d(1), nn.ReflectionPad2d(1), nn.ReplicationPad2d(1)), (2, 4, 8, 8)),
-    "moving": (lambda: nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Unflatten(1, (4, 8)), nn.Identity()), (2, 4, 8)),
+    "padding": (
+        lambda: nn.Sequential(nn.ZeroPad2d(1), nn.ReflectionPad2d(1), nn.ReplicationPad2d(1)),
+        (2, 4, 8, 8),
+    ),
+    "moving": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Unflatten(1, (4, 8)), nn.Identity()),
+        (2, 4, 8),
+    ),
     "unfolding": (lambda: nn.Sequential(nn.Unfold(3), nn.Fold((6, 6), 3)), (2, 4, 8, 8)),
 }
 
@@ -511,7 +528,14 @@ def test_a_module_that_fails_leaves_the_counter_in_order() -> None:
 
 # -- other witnesses ----------------------------------------------------------------------------------
 
-MODELS = {"resnet18": None, "vit_ti_16": None, "swin_t": None, "pvt_v2_b0": None, "t5_small": (40, 30), "rnn": (12,)}
+MODELS = {
+    "resnet18": None,
+    "vit_ti_16": None,
+    "swin_t": None,
+    "pvt_v2_b0": None,
+    "t5_small": (40, 30),
+    "rnn": (12,),
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -591,3 +615,85 @@ def test_a_copy_without_weights_shares_nothing_and_ties_what_was_tied() -> None:
     assert bare[1].weight is bare[0].weight
     assert not module[0].weight.is_meta
     assert prod(bare[0].weight.shape) == 9
+
+
+# -- shortcuts ----------------------------------------------------------------------------------------
+
+
+class Suspicious(DispatchCounter):
+    """Asks torch too wherever a shortcut has an answer, and compares the two."""
+
+    agreed = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        rule = shortcut_of(func)
+        ours = None if rule is None else rule(args, kwargs or {})
+        if ours is not None and "grouped" not in str(func):
+            theirs = func(*args, **(kwargs or {}))
+            assert described(ours) == described(theirs), func
+            self.agreed += 1
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+def described(result: Any) -> Any:
+    if isinstance(result, Tensor):
+        # The stride of a side of 1 leads nowhere.
+        strides = [stride for stride, side in zip(result.stride(), result.shape, strict=True) if side != 1]
+        return result.shape, strides, result.dtype, result.device
+    return [described(part) for part in result]
+
+
+@pytest.mark.parametrize(
+    "name", ["swin_t", "vit_ti_16", "resnet18", "pvt_v2_b0", "pvt_v2_b2_li", "t5_small", "lstm"]
+)
+def test_shortcuts_give_what_torch_gives(name: str) -> None:
+    architecture = ARCHITECTURES[name]
+    sizes = architecture.sizes if len(architecture.family.axes) == 2 else (12,)
+    with torch.device("meta"):
+        module, inputs = MODEL_WITNESSES[architecture.family.name](sizes, architecture.config)
+        with Suspicious(module.eval()) as counter:
+            output = module(*inputs)
+            for tensor in tensors_of(output):
+                tensor.sum().backward(retain_graph=True)
+    assert counter.agreed > 10
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "shapes that do not fit": lambda: zeros(2, 3) + zeros(2, 4),
+    "sides that do not fit": lambda: zeros(2, 3) @ zeros(4, 5),
+    "a norm over other sides": lambda: F.layer_norm(zeros(2, 3), (4,)),
+    "a bias that does not fit": lambda: torch.addmm(zeros(4), zeros(2, 3), zeros(3, 5)),
+    "a result larger than its place": lambda: zeros(3).add_(zeros(2, 3)),
+    "running statistics that do not fit": lambda: F.batch_norm(zeros(2, 3, 4), zeros(5), zeros(5)),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_shortcuts_leave_errors_to_torch(case: str) -> None:
+    with pytest.raises(RuntimeError):
+        counted(ODD[case])
+
+
+LAYOUTS: dict[str, Callable[[], Any]] = {
+    "integers": lambda: torch.arange(3) + torch.arange(3),
+    "integers and a float": lambda: torch.arange(3) * 0.5,
+    "two types": lambda: zeros(3) + zeros(3, dtype=torch.float64),
+    "half": lambda: F.layer_norm(zeros(2, 3, dtype=torch.bfloat16), (3,)),
+    "transposed": lambda: F.gelu(zeros(2, 3, 4).transpose(1, 2)),
+    "transposed and not": lambda: zeros(2, 3, 4).transpose(1, 2) + zeros(2, 4, 3),
+    "expanded": lambda: zeros(2, 1, 4).expand(2, 3, 4) * 2,
+    "sliced": lambda: zeros(2, 6, 4)[:, ::2] * 2,
+    "channels last": lambda: zeros(2, 3, 4, 5).to(memory_format=torch.channels_last) * zeros(1, 3, 1, 1),
+    "rounding": lambda: torch.div(zeros(3), zeros(3), rounding_mode="floor"),
+    "scalar tensors": lambda: torch.zeros(()) + zeros(2, 3),
+    "nothing": lambda: zeros(0, 3) + zeros(3),
+}
+
+
+@pytest.mark.parametrize("case", LAYOUTS)
+def test_shortcuts_know_when_to_ask(case: str) -> None:
+    with torch.device("meta"):
+        theirs = LAYOUTS[case]()
+        with Suspicious():
+            ours = LAYOUTS[case]()
+    assert described(ours) == described(theirs)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import vpcalc
 from vpcalc.algebra.polynomial import Polynomial
 from vpcalc.answers.compare import Comparison
-from vpcalc.answers.plot import Plot, byte_size
+from vpcalc.answers.plot import Plot
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cli.start import PANELS, brief, screen
 from vpcalc.cost import Quantity
@@ -547,14 +547,6 @@ def test_a_plot_shows_itself_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> N
     assert plot._repr_html_().startswith("<svg")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert plot._repr_html_().startswith("<table")
-
-
-def test_sizes_of_devices() -> None:
-    assert byte_size("--fit", "24GiB") == 24 * 2**30
-    assert byte_size("--fit", "80 gb") == 80 * 10**9
-    for text in ("", "24", "1.5GiB", "GiB", "24PiB"):
-        with pytest.raises(vpcalc.InputError, match="--fit"):
-            byte_size("--fit", text)
 
 
 # -- the first screen ------------------------------------------------------------------------------

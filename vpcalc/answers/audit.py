@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -270,8 +271,9 @@ def _bar(figure: int, exact: int) -> str:
 
 
 def _same_version(row: Row) -> bool:
-    known, found = (version.replace("-", ".post").partition("+")[0] for version in (row.peer.read_at, row.version))
-    return known == found or known.replace(".post", "") == found.replace(".post", "")
+    """Whether the rules were read at the version that is installed, however it spells itself."""
+    known, found = (re.findall(r"\d+", text.partition("+")[0]) for text in (row.peer.read_at, row.version))
+    return known == found
 
 
 def _closed_form(what: Subject) -> int | None:

@@ -16,7 +16,7 @@ from ..memory.dataflow import MODELS
 from ..memory.devices import Device, find
 from ..memory.fit import Fit, by_form, fit
 from ..memory.footprint import Footprint, Way, model_footprint, works
-from ..memory.forms import Forms, model_forms
+from ..memory.forms import LONGEST, Forms, model_forms
 from ..memory.optimizers import read_bytes, read_optimizer
 from ..memory.plan import Plan
 from ..memory.roofline import Roof, ridge, roofs
@@ -376,6 +376,8 @@ def memory(
     if found is not None:
         found.rate(dtype)
 
+    _in_reach(architecture, config, way, sizes)
+
     def planned(sizes: tuple[int, ...], batch: int) -> Plan:
         architecture.cost(sizes, config, batch)  # refuses sizes that are too small
         footprint = model_footprint(architecture.family.name, sizes, config, batch, way)
@@ -423,6 +425,15 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str)
     return Way(dtype, attention, recompute)
 
 
+def _in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, sizes: tuple[int, ...]) -> None:
+    """Refuse lengths that would take minutes to go through step by step."""
+    if max(sizes) <= LONGEST or architecture.family.axes == IMAGE:
+        return
+    forms = _traced(architecture, config, way)
+    if forms is not None and forms.length:
+        raise InputError(f"--tokens {max(sizes)}: {architecture.id} goes step by step; must be at most {LONGEST}")
+
+
 # -- closed forms -----------------------------------------------------------------------------------
 
 
@@ -439,35 +450,43 @@ def _forms(
     valid = condition(symbolic, window_of(config))
     if batch > 1:
         valid = f"{valid}; B at least 2" if valid else "B at least 2"
-    forms = _traced(architecture, config, way, batch, sizes)
-    if forms is None:
+    general = _traced(architecture, config, way, batch)
+    here = _traced(architecture, config, way, batch, sizes)
+    if general is None or here is None:
         return {}
+    point = {**dict(zip(architecture.family.axes, sizes, strict=True)), "B": batch}
 
-    def form(figure: Callable[[Footprint], Any], also: str = "") -> Form:
-        return Form(forms.of(figure), "; ".join(part for part in (valid, also) if part))
+    def add(name: str, figure: Callable[[Footprint], Any], also: str = "") -> None:
+        """The form of the whole lattice where it holds here, else that of inputs like this one."""
+        try:
+            found, limits = general.of(figure), [valid, also]
+            if found.subs(point) != figure(plan.footprint):
+                found, limits = here.of(figure), [valid, also, "for inputs like this one"]
+        except InputError:
+            return  # a peak that wanders with the length is no polynomial in it
+        made[name] = Form(found, "; ".join(limit for limit in limits if limit))
 
     def peak(place: str) -> str:
         return f"while activations peak in {place}" if place else "while activations peak where they do here"
 
+    made: dict[str, Form] = {}
     found = plan.footprint
     at_inference, at_training = peak(found.inference.path), peak(found.forward.path)
     images = 1 if batch == 1 else symbol("B")
     attended = architecture.cost(tuple(symbol(axis) for axis in architecture.family.axes), config, images)
     maps = as_polynomial(attended.total(Quantity.ATTENTION)) * plan.item
-    made = {
-        "attention_bytes": Form(maps, condition(symbolic, window_of(config))),
-        "weights_bytes": form(lambda f: f.weights),
-        "input_bytes": form(lambda f: f.inputs),
-        "saved_bytes": form(lambda f: f.saved),
-        "peak_bytes": form(lambda f: f.inference.bytes, at_inference),
-        "forward_peak_bytes": form(lambda f: f.forward.bytes, at_training),
-        "held_bytes": form(lambda f: f.held),
-        "total_bytes": form(lambda f: replace(plan, footprint=f).total, at_training if plan.train else at_inference),
-    }
+    made["attention_bytes"] = Form(maps, condition(symbolic, window_of(config)))
+    add("weights_bytes", lambda f: f.weights)
+    add("input_bytes", lambda f: f.inputs)
+    add("saved_bytes", lambda f: f.saved)
+    add("held_bytes", lambda f: f.held)
+    add("peak_bytes", lambda f: f.inference.bytes, at_inference)
+    add("forward_peak_bytes", lambda f: f.forward.bytes, at_training)
+    add("total_bytes", lambda f: replace(plan, footprint=f).total, at_training if plan.train else at_inference)
     if found.buffers:
-        made["buffers_bytes"] = form(lambda f: f.buffers)
+        add("buffers_bytes", lambda f: f.buffers)
     if found.cache:
-        made["cache_bytes"] = form(lambda f: f.cache)
+        add("cache_bytes", lambda f: f.cache)
     return made
 
 
@@ -525,16 +544,19 @@ def _fit(
     def total(number: int) -> int:
         return int(planned(*_at(solved, number, sizes, batch)).total)
 
-    highest = PIXELS if solved == "input" else LARGEST
+    stepwise = forms is not None and bool(forms.length)
+    highest = PIXELS if solved == "input" else LONGEST if solved == "tokens" and stepwise else LARGEST
     names = ("B",) if solved == "batch" else architecture.family.axes
     guess = None
     if forms is not None:
         known = dict(zip(architecture.family.axes, sizes, strict=True)) if solved == "batch" else {"B": batch}
         plan = planned(sizes, batch)
-        form = forms.of(lambda footprint: replace(plan, footprint=footprint).total).subs(known)
-        guess = by_form(form, names)
-        if forms.length and solved != "batch":
-            total = guess  # it goes step by step: the form is exact at every length and far faster
+        try:
+            form = forms.of(lambda footprint: replace(plan, footprint=footprint).total).subs(known)
+        except InputError:
+            pass  # no form: halving finds it
+        else:
+            guess = by_form(form, names)
     return fit(solved, budget, total, highest, guess, _least(total, highest))
 
 

@@ -18,6 +18,7 @@ from ..dims import is_symbolic
 from ..errors import InputError
 from ..inputs import whole
 from ..layers import LAYERS
+from ..memory.optimizers import read_bytes
 from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
 from ..pictures.style import written
@@ -177,7 +178,7 @@ def plot_memory(
         InputError: a value is not usable; the message says which and what is allowed.
     """
     ends = _ends(low, high)
-    room = byte_size("--fit", fit)
+    room = read_bytes("--fit", fit)
     largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, rows=rows, dtype=dtype)
     curves = _curves(largest, Quantity.ATTENTION, ends, DTYPES[dtype])
     if not curves:
@@ -246,20 +247,6 @@ def plot_resolution(
     )
     inputs = {"models": [model.id for model in chosen], "low": sides[0], "high": sides[-1], "step": bounds[2]}
     return Plot("resolution", inputs, chart, _long_table(title, chart.lines, "macs", "MACs", Kind.COUNT, "side"))
-
-
-def byte_size(option: str, text: str) -> int:
-    """Bytes from a text such as ``24GiB`` or ``80GB``.
-
-    Raises:
-        InputError: it is no size.
-    """
-    number = text.strip()
-    for prefix, power in (("K", 1), ("M", 2), ("G", 3), ("T", 4)):
-        for suffix, base in ((f"{prefix}iB", 1024), (f"{prefix}B", 1000)):
-            if number.lower().endswith(suffix.lower()):
-                return whole(option, number[: -len(suffix)]) * int(base**power)
-    raise InputError(f"{option} {text[:40]!r}: must be a whole number of KiB, MiB, GiB or TiB, such as 24GiB")
 
 
 def _ends(low: object, high: object) -> tuple[int, int]:

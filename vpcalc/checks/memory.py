@@ -18,6 +18,7 @@ from ..memory.tape import CPU, META
 from .crosscheck import Check, Report
 
 if TYPE_CHECKING:
+    from ..counters.saved import Saved
     from ..reference import Witness
 
 HOOKS, TRACKER, TORCH = "saved_tensors_hooks", "live storages", "torch"
@@ -32,13 +33,18 @@ def check_memory(family: str, sizes: tuple[int, ...], config: Mapping[str, Any],
         return Report(reason=f"not run: {expected.saved:,} bytes are beyond what torch can address")
     from ..counters import live, saved
 
+    recomputing = way.recompute != "none"
     with _running(family, sizes, config, batch, way) as witness:
         inference = live.count(*witness)
-        kept = saved.count(*witness, backward=way.recompute != "none")
-    return Report(tuple(_checks(expected, kept, inference, recomputing=way.recompute != "none")))
+        if way.recompute == "block":
+            for path in checkpoints(family, sizes, config, batch, way):
+                recompute(witness.module.get_submodule(path))
+        forward = live.count(*witness, training=True)
+        kept = saved.count(*witness, backward=recomputing)
+    return Report(tuple(_checks(expected, kept, inference.peak, forward.peak, recomputing)))
 
 
-def _checks(expected: Footprint, kept: Any, inference: Any, recomputing: bool) -> Iterator[Check]:
+def _checks(expected: Footprint, kept: Saved, inference: int, forward: int, recomputing: bool) -> Iterator[Check]:
     yield Check(TORCH, "weights_bytes", "all", expected.weights, kept.weights)
     yield Check(TORCH, "buffers_bytes", "all", expected.buffers, kept.buffers)
     yield Check(TORCH, "input_bytes", "all", expected.inputs, kept.inputs)
@@ -50,7 +56,8 @@ def _checks(expected: Footprint, kept: Any, inference: Any, recomputing: bool) -
             yield Check(HOOKS, "saved_bytes", name, ours.get(path, 0), kept.by_module.get(path, 0))
     if recomputing:
         yield Check(HOOKS, "held_bytes", "all", expected.held, kept.most)
-    yield Check(TRACKER, "peak_bytes", "all", expected.inference.bytes, inference.peak)
+    yield Check(TRACKER, "peak_bytes", "all", expected.inference.bytes, inference)
+    yield Check(TRACKER, "forward_peak_bytes", "all", expected.forward.bytes, forward)
 
 
 @contextmanager
@@ -69,11 +76,7 @@ def _running(
         stack.enter_context(FakeTensorMode() if way.attention == "fused" else torch.device("meta"))
         forgets = way.recompute == "attention"
         stack.enter_context(attending("recomputed" if forgets else way.attention))
-        witness = MODEL_WITNESSES[family](sizes, config, batch)
-        if way.recompute == "block":
-            for path in checkpoints(family, sizes, config, batch, way):
-                recompute(witness.module.get_submodule(path))
-        yield witness
+        yield MODEL_WITNESSES[family](sizes, config, batch)
 
 
 @contextmanager

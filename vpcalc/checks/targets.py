@@ -15,6 +15,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,6 +245,13 @@ def _from_code(target: str) -> Factory:
     return _described(found)
 
 
+def _quiet() -> AbstractContextManager[None]:
+    """Standard output is ours."""
+    from ..counters.ways import quiet
+
+    return quiet()
+
+
 def _load_file(place: str) -> Any:
     path = Path(place)
     if not path.is_file():
@@ -255,7 +263,8 @@ def _load_file(place: str) -> Any:
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.resolve().parent))
     try:
-        spec.loader.exec_module(module)
+        with _quiet():
+            spec.loader.exec_module(module)
     except Exception as error:
         raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
     finally:
@@ -265,14 +274,16 @@ def _load_file(place: str) -> Any:
 
 def _load_module(place: str) -> Any:
     try:
-        return importlib.import_module(place)
+        with _quiet():
+            return importlib.import_module(place)
     except Exception as error:
         raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
 
 
 def _package(room: str) -> Any:
     try:
-        return importlib.import_module(room)
+        with _quiet():
+            return importlib.import_module(room)
     except ImportError as error:
         raise InputError(
             f"TARGET {room}:…: needs {room}, which cannot be imported: {first_line(error)}"
@@ -312,7 +323,8 @@ def _transformers(name: str, given: Arguments) -> Factory:
         raise _not_known("transformers' model type", name, transformers.CONFIG_MAPPING.keys())
     try:
         fixed = {k: v for k, v in given.items() if not letters(v) and k != "attn_implementation"}
-        config = transformers.AutoConfig.for_model(name, **fixed)
+        with _quiet():
+            config = transformers.AutoConfig.for_model(name, **fixed)
         mapped = transformers.MODEL_MAPPING[type(config)]
         model_class = mapped[0] if isinstance(mapped, (tuple, list)) else mapped
     except Exception as error:

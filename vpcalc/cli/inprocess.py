@@ -79,6 +79,11 @@ def _harmless(name: str, values: Mapping[str, Any]) -> None:
     for target in map(values.get, ("target", "model", "name")):
         if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
             raise InputError(f"{name} {target}: a marker runs no code but vpcalc's own; must be an id, or {_SAID}")
+    for counter in values.get("counter") or ():
+        if ":" in counter:
+            raise InputError(
+                f"--counter {counter}: a marker runs no code but vpcalc's own; must be a counter's name"
+            )
 
 
 def _kind(name: str, values: Mapping[str, Any]) -> str:

@@ -24,7 +24,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._C._autograd import _get_sequence_nr
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
@@ -33,6 +32,7 @@ from ..errors import InputError
 from .counts import Counts
 from .formulas import OVER_TIME, PRICES, Price
 from .policy import Rule, qualified_name, rule_of
+from .shortcuts import Shortcut, shortcut_of
 
 HIDDEN_PRODUCT = "aten::mul and aten::sum (a matrix product spelled as a broadcast)"
 """The name under which such products are reported, one call for each sum."""
@@ -177,7 +177,9 @@ class DispatchCounter(TorchDispatchMode):
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        result = _grouped(*args) if known.name == _GROUPED and _has_no_values(args[0]) else func(*args, **kwargs)
+        result = None if known.shortcut is None else known.shortcut(args, kwargs)
+        if result is None:
+            result = func(*args, **kwargs)
         first = result[0] if isinstance(result, (tuple, list)) and result else result
         if not known.is_view and isinstance(first, Tensor) and not first.is_nested:
             self._tally.largest = max(self._tally.largest, first.numel())
@@ -280,6 +282,7 @@ class _Known:
     arguments: tuple[str, ...]
     hides: bool
     is_view: bool
+    shortcut: Shortcut | None
 
     @classmethod
     def of(cls, func: Any) -> _Known:
@@ -287,26 +290,11 @@ class _Known:
         schema = getattr(func, "_schema", None)
         arguments = ("query", "key", "value") if schema is None else tuple(a.name for a in schema.arguments)
         hides = name in ("aten::mul", "aten::sum", "aten::mean")
-        return cls(name, rule_of(func), PRICES.get(name), arguments, hides, bool(getattr(func, "is_view", False)))
+        is_view = bool(getattr(func, "is_view", False))
+        return cls(name, rule_of(func), PRICES.get(name), arguments, hides, is_view, shortcut_of(func))
 
 
 _KNOWN: dict[Any, _Known] = {}
-
-
-_GROUPED = "aten::_grouped_mm"
-
-
-def _has_no_values(tensor: Tensor) -> bool:
-    return tensor.device.type == "meta" or isinstance(tensor, FakeTensor)
-
-
-def _grouped(left: Tensor, right: Tensor, offsets: Tensor | None = None, *_: Any, **kwargs: Any) -> Tensor:
-    """An empty result of the right shape, where the kernel for shapes alone refuses all types but bfloat16."""
-    sides = [left.shape[-2], right.shape[-1]]
-    if left.dim() == right.dim():
-        groups = left.shape[0] if left.dim() == 3 else 0 if offsets is None else offsets.shape[0]
-        sides.insert(0, groups)
-    return left.new_empty(sides, dtype=kwargs.get("out_dtype") or left.dtype)
 
 
 def _sides_of_outer_product(args: Any, out: Any) -> frozenset[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+import mmap
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
@@ -232,10 +232,11 @@ def _filled(module: nn.Module, make: Callable[[torch.Size, torch.dtype], Tensor]
 
 def _lazy_zeros(shape: torch.Size, dtype: torch.dtype) -> Tensor:
     """Zeros that the operating system backs with memory only once they are written to."""
-    size = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
-    if not size:
+    count = math.prod(shape)
+    if not count:
         return torch.zeros(shape, dtype=dtype)
-    return torch.from_numpy(numpy.zeros(size, dtype=numpy.uint8)).view(dtype).reshape(shape)
+    pages = mmap.mmap(-1, count * torch.empty((), dtype=dtype).element_size())
+    return torch.frombuffer(pages, dtype=dtype).reshape(shape)
 
 
 def _tensor(spec: TensorShape, device: str, values: bool) -> Tensor:

@@ -60,8 +60,11 @@ SAMPLE = {
 }
 """Dimensions of layers at which their forms are traced."""
 
-STEPS = (4, 5, 6, 7, 10, 13)
+STEPS = (24, 25, 26, 27, 33, 40)
 """Lengths at which a network that goes step by step is run; the last two only check the form."""
+
+LONGEST = 10_000
+"""Most steps that are gone through one by one."""
 
 
 @dataclass(frozen=True, slots=True)

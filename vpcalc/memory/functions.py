@@ -28,6 +28,10 @@ from .tensor import (
 from .traced import tiles
 
 
+STATISTICS = ("mean", "deviation")
+"""What a norm keeps of each row, map or group."""
+
+
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """Batched products (…, n, k)(…, k, m): both operands are brought into the layout that ``bmm`` takes."""
     batch, (n, k), m = a.shape[:-2], a.shape[-2:], b.shape[-1]
@@ -37,9 +41,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _product(kind: str, shape: Sizes, a: Tensor, b: Tensor) -> Tensor:
-    saves: Saves = (("left", a),) if b.learns else ()
+    saves: Saves = (("left operand", a),) if b.learns else ()
     if a.learns:
-        saves = (*saves, ("right", b))
+        saves = (*saves, ("right operand", b))
     return make(kind, shape, a.item, (a, b), saves=saves, macs=a.elements * b.shape[-1])
 
 
@@ -137,9 +141,9 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def group_norm(x: Tensor, groups: Any) -> Tensor:
-    """Over groups of channels, without affine parameters. Keeps its input and two numbers a group."""
+    """Over groups of channels, without affine parameters. Keeps its input and two numbers a group, in its type."""
     x = x if x.is_contiguous() else x.contiguous_copy()
-    statistics = _statistics(x, (x.shape[0], groups))
+    statistics = tuple((name, fresh(x.tape, (x.shape[0], groups), x.item)) for name in STATISTICS)
     return make("group_norm", x.shape, x.item, (x,), saves=(("input", x), *statistics))
 
 
@@ -156,7 +160,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _statistics(x: Tensor, shape: Sizes) -> Saves:
     """What a norm knows of its input; on most devices in float32 even where the input is narrower."""
     item = _wide(x) if x.tape.kernels.wide_statistics else x.item
-    return tuple((name, fresh(x.tape, shape, item)) for name in ("mean", "deviation"))
+    return tuple((name, fresh(x.tape, shape, item)) for name in STATISTICS)
 
 
 def _wide(x: Tensor) -> Type:

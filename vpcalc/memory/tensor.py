@@ -204,16 +204,16 @@ class Tensor:
     def __mul__(self, other: Operand) -> Tensor:
         if not isinstance(other, Tensor):
             return elementwise("mul", self, other)
-        saves: Saves = (("left", self),) if other.learns else ()
-        return elementwise("mul", self, other, saves=(*saves, *((("right", other),) if self.learns else ())))
+        saves: Saves = (("left operand", self),) if other.learns else ()
+        return elementwise("mul", self, other, saves=(*saves, *((("right operand", other),) if self.learns else ())))
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Operand) -> Tensor:
         if not isinstance(other, Tensor):
             return elementwise("div", self, item=promoted(self, 1.0))
-        saves: Saves = (("left", self),) if other.learns else ()
-        return elementwise("div", self, other, saves=(*saves, ("right", other)))
+        saves: Saves = (("left operand", self),) if other.learns else ()
+        return elementwise("div", self, other, saves=(*saves, ("right operand", other)))
 
     def __matmul__(self, other: Tensor) -> Tensor:
         from .functions import matmul

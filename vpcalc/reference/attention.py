@@ -46,7 +46,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scaled: 
     """softmax(q kᵀ/√d + bias) v on (batch, heads, n, d); without the √d where not ``scaled``."""
     if _way.get() == "fused":
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=None if scaled else 1.0)
-    if _way.get() == "recomputed":
+    if _way.get() == "recomputed" and torch.is_grad_enabled():
         recomputed: Tensor = checkpoint(_attend, q, k, v, bias, scaled, use_reentrant=True)
         return recomputed
     return _attend(q, k, v, bias, scaled)

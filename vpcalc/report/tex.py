@@ -154,6 +154,8 @@ _TEX = {
     **{letter: rf"$\{name}$" for letter, name in GREEK.items()},
     **{digit: rf"\textsuperscript{{{number}}}" for number, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     **{digit: rf"\textsubscript{{{number}}}" for number, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **{block: rf"\rule{{{eighths / 16}em}}{{1ex}}" for eighths, block in enumerate("▏▎▍▌▋▊▉█", 1)},
+    "▶": r"$\triangleright$",
 }
 
 

@@ -228,8 +228,10 @@ def run(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: 
     """As its documentation calls it: the inputs come from a function, as one tensor or by name."""
     from ptflops import get_model_complexity_info
 
-    given: Any = args[0]
-    if len(args) != 1 or kwargs:
+    given: Any
+    if len(args) == 1 and not kwargs:
+        (given,) = args
+    else:
         module, given = _by_name(module, args, kwargs)
     macs, _ = get_model_complexity_info(
         module,

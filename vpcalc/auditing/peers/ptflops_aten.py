@@ -30,6 +30,4 @@ def measure(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> in
     return run(module, args, kwargs, "aten")
 
 
-PEER = Peer(
-    "ptflops (aten)", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure, hooks=Hooks.CHILDREN
-)
+PEER = Peer("ptflops-aten", ("ptflops",), "0.7.5", "1 a multiply-accumulate", price, measure, hooks=Hooks.CHILDREN)

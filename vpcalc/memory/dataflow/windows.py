@@ -32,7 +32,7 @@ def window_attention(x: Tensor, heads: Any, M: Any, shift: bool = False) -> Tens
     """(batch, h, w, C) to the same."""
     _, h, w, _ = x.shape
     shift = shift and min(h, w) > M
-    M = min(h, w, M)
+    M = min(M, h, w)
     bottom, right = -h % M, -w % M
     x = padded(x, (0, 0, 0, right, 0, bottom))
     if shift:

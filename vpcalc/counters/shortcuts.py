@@ -1,0 +1,173 @@
+"""Results of the commonest operators on the meta device, by their shapes alone.
+
+Torch computes the shape of a layer norm's result in Python, in most of a millisecond; counting a model is
+hundreds of such calls. Here the plain cases have plain rules: floating-point tensors of one type, without gaps,
+on the meta device. In every other case, and wherever shapes do not fit together, the answer is None and torch
+is asked. The tests hold each result against torch's own, stride by stride.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+
+Shortcut = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
+"""Arguments and keywords to the result, or to None."""
+
+_ELEMENTWISE = """
+    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh leaky_relu mul mul_ neg
+    reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward silu silu_ silu_backward sqrt square sub sub_
+    tanh tanh_ tanh_backward threshold_backward
+"""
+
+
+def shortcut_of(func: Any) -> Shortcut | None:
+    """The rule for an operator overload, where there is one."""
+    name = str(getattr(func, "overloadpacket", ""))
+    if func.__name__.endswith(("out", "grad_input")):
+        return None
+    return _RULES.get(name.removeprefix("aten."))
+
+
+def _elementwise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """One or two tensors, and numbers. Tensors that are laid out alike give a result that is laid out like them."""
+    tensors = _given(args)
+    if kwargs.keys() - _HARMLESS or not _plain(tensors, contiguous=False) or len(tensors) > 2:
+        return None
+    first = tensors[0]
+    if all(x.is_contiguous() for x in tensors):
+        shape = _broadcast(first.shape, tensors[-1].shape)
+        return None if shape is None else first.new_empty(shape)
+    alike = first.shape == tensors[-1].shape and first.stride() == tensors[-1].stride()
+    return first.new_empty_strided(first.shape, first.stride()) if alike and _dense(first) else None
+
+
+_HARMLESS = {"alpha", "approximate"}
+
+
+def _in_place(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    result = _elementwise(args, kwargs)
+    return args[0] if result is not None and result.shape == args[0].shape else None
+
+
+def _layer_norm(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The result, the means and the reciprocal deviations of the rows."""
+    x, sides = args[0], tuple(args[1])
+    cut = x.dim() - len(sides)
+    if kwargs or not _plain(_given(args), contiguous=False) or cut < 0 or tuple(x.shape[cut:]) != sides:
+        return None
+    if x.dtype not in _WHOLE or any(tuple(weight.shape) != sides for weight in _given(args)[1:]):
+        return None
+    rows = (*x.shape[:cut], *(1 for _ in sides))
+    return x.new_empty(x.shape), x.new_empty(rows), x.new_empty(rows)
+
+
+def _batch_norm(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """In eval mode: the result, and on this device a mean and a deviation for each channel."""
+    x = args[0]
+    if kwargs or args[5] or not _plain(_given(args)) or x.dim() < 2:
+        return None
+    if x.dtype not in _WHOLE or any(tuple(row.shape) != (x.shape[1],) for row in _given(args)[1:]):
+        return None
+    return x.new_empty(x.shape), x.new_empty((x.shape[1],)), x.new_empty((x.shape[1],))
+
+
+def _product(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """mm and bmm. What is multiplied may be transposed: the result is contiguous."""
+    left, right = args[0], args[1]
+    if kwargs or len(args) > 2 or not _plain([left, right], contiguous=False):
+        return None
+    if left.dim() != right.dim() or left.shape[-1] != right.shape[-2] or left.shape[:-2] != right.shape[:-2]:
+        return None
+    return left.new_empty((*left.shape[:-1], right.shape[-1]))
+
+
+def _added_product(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """addmm."""
+    if kwargs.keys() - {"alpha", "beta"} or len(args) > 3 or not _plain([args[0]]):
+        return None
+    result = _product(args[1:], {})
+    if result is None or result.dtype != args[0].dtype or result.dim() != 2:
+        return None
+    return result if _broadcast(args[0].shape, result.shape) == tuple(result.shape) else None
+
+
+def _softmax(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Without a change of type."""
+    x, axis, half_to_float = args
+    if half_to_float or not _plain([x], contiguous=False) or not -x.dim() <= axis < x.dim():
+        return None
+    return x.new_empty(x.shape)
+
+
+def _grouped(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Also under FakeTensorMode: torch's rule for the shape refuses all types but bfloat16."""
+    left, right, *rest = args
+    offsets = rest[0] if rest else kwargs.get("offs")
+    if left.device.type != "meta" and not isinstance(left, FakeTensor):
+        return None
+    sides = [left.shape[-2], right.shape[-1]]
+    if left.dim() == right.dim():
+        sides.insert(0, left.shape[0] if left.dim() == 3 else 0 if offsets is None else offsets.shape[0])
+    return left.new_empty(sides, dtype=kwargs.get("out_dtype") or left.dtype)
+
+
+_RULES: dict[str, Shortcut] = {
+    **{name: _in_place if name.endswith("_") else _elementwise for name in _ELEMENTWISE.split()},
+    "native_layer_norm": _layer_norm,
+    "native_batch_norm": _batch_norm,
+    "mm": _product,
+    "bmm": _product,
+    "addmm": _added_product,
+    "_softmax": _softmax,
+    "_grouped_mm": _grouped,
+}
+
+
+def _plain(tensors: list[Tensor], contiguous: bool = True) -> bool:
+    """Whether these are what the rules are for."""
+    if not tensors or not tensors[0].dtype.is_floating_point:
+        return False
+    dtype = tensors[0].dtype
+    return all(
+        type(x) in _KINDS and x.is_meta and x.dtype is dtype and (not contiguous or x.is_contiguous())
+        for x in tensors
+    )
+
+
+def _dense(x: Tensor) -> bool:
+    """Whether a tensor is a contiguous one with its axes in another order; a side of 1 has no place in it."""
+    expected = 1
+    for stride, side in sorted(zip(x.stride(), x.shape, strict=True)):
+        if side == 1 or stride != expected:
+            return False
+        expected *= side
+    return True
+
+
+_WHOLE = (torch.float32, torch.float64)
+"""Types whose statistics are kept in the same type."""
+
+_KINDS = (Tensor, torch.nn.Parameter)
+
+
+def _given(args: tuple[Any, ...]) -> list[Tensor]:
+    return [arg for arg in args if isinstance(arg, Tensor)]
+
+
+def _broadcast(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The common shape, or None."""
+    if left == right:
+        return tuple(left)
+    long, short = (left, right) if len(left) >= len(right) else (right, left)
+    shape = list(long)
+    for place, side in enumerate(short, start=len(long) - len(short)):
+        if shape[place] == 1:
+            shape[place] = side
+        elif side not in (1, shape[place]):
+            return None
+    return tuple(shape)
