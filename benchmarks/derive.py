@@ -1,4 +1,4 @@
-"""How long deriving takes, against one count of the same model by fvcore. Prints ratios of one run; asserts nothing.
+"""How long deriving takes, against one count of the same model by fvcore. Prints ratios; asserts nothing.
 
     python benchmarks/derive.py [RUNS]
 
@@ -46,23 +46,26 @@ def ratio(work: Callable[[], object], yardstick: Callable[[], object], runs: int
     return mine, theirs
 
 
+def measures(name: str) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    module, inputs = build(name)
+    return {
+        "dispatch": (
+            lambda: dispatch.count(module, inputs),
+            lambda: fvcore.count(module, inputs, activations=False),
+        ),
+        "derive": (
+            lambda: derive(name),
+            lambda: fvcore.count(*build(name), activations=False),
+        ),
+    }
+
+
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     warnings.simplefilter("ignore")
     print(f"{'model':12} {'measure':9} {'median s':>9} {'fvcore s':>9} {'ratio':>6} {'aim':>5}")
     for name in MODELS:
-        module, inputs = build(name)
-        measures: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-            "dispatch": (
-                lambda: dispatch.count(module, inputs),
-                lambda: fvcore.count(module, inputs, activations=False),
-            ),
-            "derive": (
-                lambda: derive(name),
-                lambda: fvcore.count(*build(name), activations=False),
-            ),
-        }
-        for measure, (work, yardstick) in measures.items():
+        for measure, (work, yardstick) in measures(name).items():
             mine, theirs = ratio(work, yardstick, runs)
             print(
                 f"{name:12} {measure:9} {mine:9.3f} {theirs:9.3f} {mine / theirs:6.2f} {AIMS[measure]:5.1f}",

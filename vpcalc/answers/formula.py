@@ -14,12 +14,14 @@ from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
 from ..errors import unknown
 from ..layers import LAYERS
+from ..memory.quantities import MemoryQuantity, layer_tree, model_tree
 from ..report import Column, Kind, Table
 from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
 
 QUANTITIES = tuple(quantity.value for quantity in Quantity)
+MEMORY = tuple(quantity.value for quantity in MemoryQuantity)
 SPELLINGS = tuple(PRINTERS)
 
 
@@ -30,7 +32,7 @@ class Formula(Result):
     name: str
     title: str
     source: str
-    quantity: Quantity
+    quantity: Quantity | MemoryQuantity
     form: Form
     cost: Cost
     window: int | None = None
@@ -194,7 +196,8 @@ def formula(
 
     Args:
         name: a layer (``msa``, ``wmsa``, ``sra`` …) or a model (``swin_t`` …).
-        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``.
+        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``; or of memory
+            ``saved_bytes``, ``peak_bytes``, ``training_bytes`` … (:class:`vpcalc.memory.quantities.MemoryQuantity`).
         set: changes to a model's settings.
         form: ``expanded``, ``factored`` (common factors in front) or ``leading`` (what outgrows the rest).
         symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.
@@ -202,13 +205,16 @@ def formula(
     Raises:
         InputError: an unknown name, quantity, setting or form, or an unusable symbol.
     """
-    if quantity not in QUANTITIES:
-        raise unknown("--quantity", quantity, QUANTITIES)
+    if quantity not in QUANTITIES + MEMORY:
+        raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
     if form not in SHAPES:
         raise unknown("--form", form, SHAPES)
-    found = _derived(name, Quantity(quantity), set)
+    memory = quantity in MEMORY
+    found = _of_memory(name, MemoryQuantity(quantity), set) if memory else _derived(name, Quantity(quantity), set)
     names = naming(found.form.polynomial, symbols or {})
     valid = condition(found.cost, found.window, names)
+    if memory:
+        valid = "; ".join(part for part in (valid, "every size at least 2") if part)
     return replace(found, form=Form(found.form.polynomial, valid, form, tuple(names.items())))
 
 
@@ -224,6 +230,25 @@ def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> 
     window = window_of(config)
     form = closed_form(cost, counted, window)
     return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window)
+
+
+def _of_memory(name: str, counted: MemoryQuantity, set: Mapping[str, object] | None) -> Formula:
+    if name in LAYERS and not set:
+        layer, cost = LAYERS[name], layer_tree(name, counted)
+        return Formula(layer.id, layer.name, layer.source, counted, _added(cost, counted), cost)
+    if name not in ARCHITECTURES:
+        raise unknown("formula", name, [*LAYERS, *ARCHITECTURES])
+    architecture = ARCHITECTURES[name]
+    config = architecture.configure(set or {})
+    cost, window = model_tree(architecture, config, counted), window_of(config)
+    return Formula(
+        architecture.id, architecture.id, architecture.source, counted, _added(cost, counted), cost, window
+    )
+
+
+def _added(cost: Cost, counted: MemoryQuantity) -> Form:
+    """The sum of a memory tree; where it holds is said by whoever asks."""
+    return Form(sum((as_polynomial(counted.of(op)) for op in cost.ops), as_polynomial(0)))
 
 
 def _walk(cost: Cost, path: str, times: Any) -> list[tuple[str, Op, Any]]:

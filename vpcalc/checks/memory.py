@@ -38,7 +38,7 @@ def check_memory(family: str, sizes: tuple[int, ...], config: Mapping[str, Any],
         inference = live.count(*witness)
         if way.recompute == "block":
             for path in checkpoints(family, sizes, config, batch, way):
-                recompute(witness.module.get_submodule(path))
+                forget(witness.module.get_submodule(path), "forward")
         forward = live.count(*witness, training=True)
         kept = saved.count(*witness, backward=recomputing)
     return Report(tuple(_checks(expected, kept, inference.peak, forward.peak, recomputing)))
@@ -92,13 +92,13 @@ def default_type(dtype: Any) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def recompute(module: Any) -> None:
-    """Have a module forget what it computes and compute it again in the backward pass."""
+def forget(owner: Any, function: str) -> None:
+    """Have a function of a module forget what it computes and compute it again in the backward pass."""
     from torch.utils.checkpoint import checkpoint
 
-    forward = module.forward
+    remembering = getattr(owner, function)
 
     def forgetting(*inputs: Any) -> Any:
-        return checkpoint(forward, *inputs, use_reentrant=True)
+        return checkpoint(remembering, *inputs, use_reentrant=True)
 
-    module.forward = forgetting
+    setattr(owner, function, forgetting)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from ..counters.ways import Way
 
 MOST_WORK = 10**10
-"""Multiply-accumulates beyond which the smallest size is not run for real."""
+"""Multiply-accumulates beyond which the smallest size is not run for real: half a second on one core."""
+
+MORE_WORK = 10**9
+"""The same for a second, longer run."""
 
 LARGEST_TENSOR = 1 << 26
 """Elements of the largest tensor of such a run."""
@@ -116,9 +119,9 @@ class RealRun:
     fails_at: Point | None = None
 
 
-def affordable(counts: DispatchCounts) -> bool:
+def affordable(counts: DispatchCounts, most: int = MOST_WORK) -> bool:
     """Whether a real run of the same would take little time and memory."""
-    return counts.macs <= MOST_WORK and counts.largest <= LARGEST_TENSOR
+    return counts.macs <= most and counts.largest <= LARGEST_TENSOR
 
 
 def run_for_real(prober: Prober, smallest: Point, longest: Point | None) -> RealRun:

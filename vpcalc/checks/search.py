@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..algebra.interpolation import interpolate, points, value_at
 from ..algebra.polynomial import Polynomial
-from .probing import ProbeError, Prober, RealRun, affordable, run_for_real
+from .probing import MORE_WORK, ProbeError, Prober, RealRun, affordable, run_for_real
 from .shapes import Kind, Point, Variable
 
 if TYPE_CHECKING:
@@ -503,7 +503,7 @@ class Search:
         """The longest sequence that can be run for real: the meta device does not see where a table ends."""
         if not any(v.kind is Kind.SEQUENCE for v in self._variables.values()):
             return None
-        possible = [point for point in held_out if affordable(self._prober.counts(point))]
+        possible = [point for point in held_out if affordable(self._prober.counts(point), MORE_WORK)]
         return max(possible, key=self._prober.macs, default=None)
 
     def _failure(self, anchors: Point) -> NotFound:

@@ -177,9 +177,7 @@ class DispatchCounter(TorchDispatchMode):
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        result = None if known.shortcut is None else known.shortcut(args, kwargs)
-        if result is None:
-            result = func(*args, **kwargs)
+        result = self._result(known, func, args, kwargs)
         first = result[0] if isinstance(result, (tuple, list)) and result else result
         if not known.is_view and isinstance(first, Tensor) and not first.is_nested:
             self._tally.largest = max(self._tally.largest, first.numel())
@@ -192,6 +190,11 @@ class DispatchCounter(TorchDispatchMode):
         else:
             self._charge(known, known.price, args, kwargs, first)
         return result
+
+    def _result(self, known: _Known, func: Any, args: Any, kwargs: Any) -> Any:
+        """What the operator returns: by a rule for its shape where there is one, else from torch."""
+        result = None if known.shortcut is None else known.shortcut(args, kwargs)
+        return func(*args, **kwargs) if result is None else result
 
     def _charge(self, known: _Known, price: Price, args: Any, kwargs: Any, out: Any) -> None:
         operands = dict(zip(known.arguments, args, strict=False))

@@ -19,7 +19,7 @@ Shortcut = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 """Arguments and keywords to the result, or to None."""
 
 _ELEMENTWISE = """
-    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh leaky_relu mul mul_ neg
+    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh leaky_relu mul mul_ neg pow
     reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward silu silu_ silu_backward sqrt square sub sub_
     tanh tanh_ tanh_backward threshold_backward
 """
@@ -34,9 +34,11 @@ def shortcut_of(func: Any) -> Shortcut | None:
 
 
 def _elementwise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """One or two tensors, and numbers. Tensors that are laid out alike give a result that is laid out like them."""
+    """One or two tensors, and real numbers. Tensors that are laid out alike give a result laid out like them."""
     tensors = _given(args)
     if kwargs.keys() - _HARMLESS or not _plain(tensors, contiguous=False) or len(tensors) > 2:
+        return None
+    if any(isinstance(arg, complex) for arg in args):
         return None
     first = tensors[0]
     if all(x.is_contiguous() for x in tensors):
@@ -104,6 +106,17 @@ def _softmax(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return x.new_empty(x.shape)
 
 
+def _reduction(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Sums and means over some axes."""
+    if kwargs or len(args) < 2 or not _plain([args[0]]) or not isinstance(args[1], (list, tuple)) or not args[1]:
+        return None
+    x, keep = args[0], len(args) > 2 and args[2]
+    if any(not -x.dim() <= axis < x.dim() for axis in args[1]):
+        return None
+    gone = {axis % x.dim() for axis in args[1]}
+    return x.new_empty([1 if axis in gone else n for axis, n in enumerate(x.shape) if keep or axis not in gone])
+
+
 def _grouped(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Also under FakeTensorMode: torch's rule for the shape refuses all types but bfloat16."""
     left, right, *rest = args
@@ -124,6 +137,8 @@ _RULES: dict[str, Shortcut] = {
     "bmm": _product,
     "addmm": _added_product,
     "_softmax": _softmax,
+    "mean": _reduction,
+    "sum": _reduction,
     "_grouped_mm": _grouped,
 }
 

@@ -3,8 +3,8 @@
 * *meta*: tensors have shapes and nothing else. An 11-billion-parameter model takes a few megabytes.
 * *fake*: the same under FakeTensorMode, where tensors say that they live on the CPU and small constants keep
   their values. For models that look at a mask before they use it, or that choose a kernel by device.
-* *cpu*: a real run, of zero weights that take memory only where something is written to them. For
-  models whose next operator depends on a value, and to see that a formula's model runs at all.
+* *cpu*: a real run, of zero weights that share one stretch of memory. For models whose next operator
+  depends on a value, and to see that a formula's model runs at all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from torch._subclasses.fake_tensor import (
 from .dispatch import DispatchCounts, count
 
 ROOM = 1 << 32
-"""Bytes of weights beyond which nothing is run for real."""
+"""Bytes of weights beyond which nothing is run for real: reading them takes seconds."""
 
 DTYPES = {
     "float": torch.float32,
@@ -189,7 +189,7 @@ def _for_real(build: Build) -> Built:
     size = sum(p.numel() * p.element_size() for p in module.parameters())
     if size > ROOM:
         raise TooLargeError(f"a real run needs {size:,} bytes for its weights: more than {ROOM:,}")
-    return _filled(module, _lazy_zeros), inputs
+    return _filled(module, _Zeros(module)), inputs
 
 
 _BUILDERS: dict[Way, Callable[[Build], Built]] = {Way.META: _on_meta, Way.FAKE: _fake, Way.CPU: _for_real}
@@ -230,13 +230,19 @@ def _filled(module: nn.Module, make: Callable[[torch.Size, torch.dtype], Tensor]
     return module
 
 
-def _lazy_zeros(shape: torch.Size, dtype: torch.dtype) -> Tensor:
-    """Zeros that the operating system backs with memory only once they are written to."""
-    count = math.prod(shape)
-    if not count:
-        return torch.zeros(shape, dtype=dtype)
-    pages = mmap.mmap(-1, count * torch.empty((), dtype=dtype).element_size())
-    return torch.frombuffer(pages, dtype=dtype).reshape(shape)
+class _Zeros:
+    """Weights of nothing: all of them look at the same zeros, which a forward pass reads and does not write."""
+
+    def __init__(self, module: nn.Module) -> None:
+        tensors = (*module.parameters(), *module.buffers())
+        size = max((tensor.numel() * tensor.element_size() for tensor in tensors), default=0)
+        self._pages = mmap.mmap(-1, max(size, 1))
+
+    def __call__(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        count = math.prod(shape)
+        if not count:
+            return torch.zeros(shape, dtype=dtype)
+        return torch.frombuffer(self._pages, dtype=dtype, count=count).reshape(shape)
 
 
 def _tensor(spec: TensorShape, device: str, values: bool) -> Tensor:

@@ -118,6 +118,6 @@ def count(number: Any) -> int:
     Raises:
         Unrolled: it is a symbol.
     """
-    if isinstance(number, Traced):
+    if isinstance(number, Traced) and number.form.symbols:
         raise Unrolled(f"as many rounds as {number.form}")
-    return int(number)
+    return value(number)
