@@ -14,7 +14,7 @@ from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
 from ..errors import unknown
 from ..layers import LAYERS
-from ..memory.quantities import MemoryQuantity, layer_tree, model_tree
+from ..memory.quantities import MemoryQuantity
 from ..report import Column, Kind, Table
 from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
@@ -214,7 +214,7 @@ def formula(
     names = naming(found.form.polynomial, symbols or {})
     valid = condition(found.cost, found.window, names)
     if memory:
-        valid = "; ".join(part for part in (valid, "every size at least 2") if part)
+        valid = "; ".join(part for part in (valid, "every size at least 2", *found.cost.notes) if part)
     return replace(found, form=Form(found.form.polynomial, valid, form, tuple(names.items())))
 
 
@@ -233,6 +233,8 @@ def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> 
 
 
 def _of_memory(name: str, counted: MemoryQuantity, set: Mapping[str, object] | None) -> Formula:
+    from ..memory.trees import layer_tree, model_tree
+
     if name in LAYERS and not set:
         layer, cost = LAYERS[name], layer_tree(name, counted)
         return Formula(layer.id, layer.name, layer.source, counted, _added(cost, counted), cost)

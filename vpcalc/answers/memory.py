@@ -396,9 +396,7 @@ def memory(
     attended = int(cost.total(Quantity.ATTENTION)) * item
     forms = _forms(architecture, config, way, number, sizes, plan)
     notes = (*deviations(cost), *_remarks(architecture, config, way, number))
-    result = Memory(
-        architecture, sizes, config, number, way, plan, attended, forms, notes, fitted, device=found
-    )
+    result = Memory(architecture, sizes, config, number, way, plan, attended, forms, notes, fitted, device=found)
     return result.checked() if check else result
 
 
@@ -417,9 +415,13 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str)
     if attention == "fused" and not description.attends:
         raise InputError(f"--attention fused: {architecture.id} has no softmax attention; must be eager")
     if recompute == "attention" and not description.attends:
-        raise InputError(f"--recompute attention: {architecture.id} has no softmax attention; must be none or block")
+        raise InputError(
+            f"--recompute attention: {architecture.id} has no softmax attention; must be none or block"
+        )
     if recompute == "attention" and attention == "fused":
-        raise InputError("--recompute attention: fused attention keeps no map to be recomputed; must be none or block")
+        raise InputError(
+            "--recompute attention: fused attention keeps no map to be recomputed; must be none or block"
+        )
     if recompute == "block" and not description.blocks:
         raise InputError(f"--recompute block: {architecture.id} has no repeated blocks; must be none")
     return Way(dtype, attention, recompute)
@@ -507,7 +509,9 @@ def _traced(
 def _remarks(architecture: Architecture, config: Mapping[str, Any], way: Way, batch: int) -> tuple[str, ...]:
     """What a reader of these figures should know."""
     if way.attention == "fused" and architecture.family.name in ("swin", "t5"):
-        return ("PyTorch's CPU has no fused kernel for a learned bias and takes plain products where there is one",)
+        return (
+            "PyTorch's CPU has no fused kernel for a learned bias and takes plain products where there is one",
+        )
     return ()
 
 

@@ -95,7 +95,9 @@ def find_target(target: object, inputs: str | None = None, arguments: Arguments 
         return _from_factory(target, _ROOMS[room](name, given), inputs, given)
     if colon:
         return _from_factory(target, _from_code(target), inputs, given)
-    return _from_registry(target, inputs, given)
+    from .registered import from_registry
+
+    return from_registry(target, inputs, given)
 
 
 # -- factories ----------------------------------------------------------------------------------------
@@ -117,7 +119,7 @@ def _from_factory(name: str, factory: Factory, text: str | None, given: Argument
         for letter in letters(value)
     }
     symbols = variables(named, given, limits, defaults)
-    _some_symbol(name, symbols)
+    some_symbol(name, symbols)
     return Target(name, named, symbols, tuple(_regimes(factory, named, symbols, given)))
 
 
@@ -187,7 +189,8 @@ def _shapes(name: str, text: str | None) -> tuple[InputShape, ...]:
     return parse_inputs(text)
 
 
-def _some_symbol(name: str, symbols: Sequence[Variable]) -> None:
+def some_symbol(name: str, symbols: Sequence[Variable]) -> None:
+    """Refuse a target in which nothing may vary, or too much."""
     if not symbols:
         raise InputError(f"--input: no symbol in it for {name}; write a letter for what may vary, such as 1,3,H,W")
     if len(symbols) > 5:
@@ -265,7 +268,7 @@ def _load_file(place: str) -> Any:
     try:
         with _quiet():
             spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
     finally:
         sys.path.remove(str(path.resolve().parent))
@@ -276,7 +279,7 @@ def _load_module(place: str) -> Any:
     try:
         with _quiet():
             return importlib.import_module(place)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
 
 
@@ -352,138 +355,6 @@ _ROOMS: dict[str, Callable[[str, Arguments], Factory]] = {
     "torchvision": _torchvision,
     "transformers": _transformers,
 }
-
-
-# -- our own registry ---------------------------------------------------------------------------------
-
-
-def _from_registry(name: str, text: str | None, given: Arguments) -> Target:
-    from ..architectures import ARCHITECTURES
-    from ..layers import LAYERS
-
-    if name in LAYERS:
-        return _from_layer(name, text, given)
-    if name not in ARCHITECTURES:
-        raise unknown("TARGET", name, [*ARCHITECTURES, *LAYERS])
-    from ..reference import MODEL_WITNESSES
-
-    architecture = ARCHITECTURES[name]
-    architecture.configure({n: resolve(v, dict.fromkeys(letters(v), 1)) for n, v in given.items()})
-    axes, witness = architecture.family.axes, MODEL_WITNESSES[architecture.family.name]
-    native = dict(zip(axes, architecture.sizes, strict=True))
-
-    def shapes_at(sizes: Point, batch: int = 1) -> list[tuple[int, ...]]:
-        import torch
-
-        config = architecture.configure({n: v for n, v in given.items() if not letters(v)})
-        with torch.device("meta"):
-            made = witness(tuple(sizes[axis] for axis in axes), config, batch)
-        return [tuple(tensor.shape) for tensor in made.inputs]
-
-    inputs, spelled = _fit_to_witness(name, text, native, shapes_at)
-
-    def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
-        config = architecture.configure({n: resolve(v, point) for n, v in given.items()})
-
-        def value(role: str, otherwise: int) -> int:
-            dim = spelled.get(role, otherwise)
-            return point[dim] if isinstance(dim, str) else dim
-
-        sizes = tuple(value(axis, native[axis]) for axis in axes)
-        return _witnessed(witness(sizes, config, value(_BATCH, 1)))
-
-    symbols = variables(inputs, given, None, _whole_defaults(architecture.config, given))
-    _some_symbol(name, symbols)
-    return Target(name, inputs, symbols, (Regime("rebuilt for each size", make),))
-
-
-_BATCH = "batch"
-
-
-def _fit_to_witness(
-    name: str,
-    text: str | None,
-    native: Point,
-    shapes_at: Callable[..., list[tuple[int, ...]]],
-) -> tuple[tuple[InputShape, ...], dict[str, int | str]]:
-    """The inputs with their symbols, and which number or symbol each axis and the batch are.
-
-    The places of an axis are found by asking the witness twice.
-    """
-    base = shapes_at(native)
-    roles: dict[tuple[int, int], str] = {}
-    changed = {axis: shapes_at({**native, axis: 2 * size}) for axis, size in native.items()}
-    changed[_BATCH] = shapes_at(native, 2)
-    for role, shapes in changed.items():
-        for index, (old, new) in enumerate(zip(base, shapes, strict=True)):
-            roles.update(
-                {(index, place): role for place, (m, n) in enumerate(zip(old, new, strict=True)) if m != n}
-            )
-
-    def usual(index: int, place: int, size: int) -> int | str:
-        role = roles.get((index, place), _BATCH)
-        return size if role == _BATCH else role
-
-    wanted = tuple(
-        InputShape(tuple(usual(index, place, size) for place, size in enumerate(shape)))
-        for index, shape in enumerate(base)
-    )
-    given = wanted if text is None else parse_inputs(text)
-    if [len(shape.dims) for shape in given] != [len(shape.dims) for shape in wanted]:
-        raise InputError(f"--input {text!r}: must be like {';'.join(map(str, wanted))} for {name}")
-    spelled: dict[str, int | str] = {}
-    for index, shape in enumerate(given):
-        for place, dim in enumerate(shape.dims):
-            its = roles.get((index, place))
-            if its is None and dim != base[index][place]:
-                raise InputError(f"--input {text!r}: {dim} must be {base[index][place]} for {name}")
-            if its is not None and spelled.setdefault(its, dim) != dim:
-                raise InputError(f"--input {text!r}: {dim} must be {spelled[its]}, as before, for {name}")
-    return given, spelled
-
-
-def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
-    """A layer: every dimension that is not given is a symbol."""
-    from ..layers import LAYERS
-    from ..reference import LAYER_WITNESSES
-    from ..symbolic import SYMBOL_OF
-    from .shapes import Letter
-
-    if text is not None:
-        raise InputError(f"--input: {name} is a layer; give its dimensions, such as --arg C=96")
-    dims = (*LAYERS[name].dims, "batch")
-    for argument in given:
-        if argument not in dims:
-            raise unknown(f"dimension of {name}", argument, dims)
-    values = {
-        dim: given.get(dim, Letter(SYMBOL_OF.get(dim, dim))) for dim in dims if dim != "batch" or dim in given
-    }
-    witness = LAYER_WITNESSES[name]
-
-    def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
-        return _witnessed(witness(**{dim: resolve(value, point) for dim, value in values.items()}))
-
-    symbols = variables((), values)
-    _some_symbol(name, symbols)
-    return Target(name, (), symbols, (Regime("rebuilt for each set of dimensions", make),))
-
-
-def _witnessed(witness: Any) -> tuple[nn.Module, Sequence[TensorShape]]:
-    from ..counters.ways import TensorShape
-
-    return witness.module, [
-        TensorShape(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for t in witness.inputs
-    ]
-
-
-def _whole_defaults(config: Mapping[str, object], given: Arguments) -> dict[str, int]:
-    found = {}
-    for argument, value in given.items():
-        default = config.get(argument)
-        for letter in letters(value):
-            if type(default) is int:
-                found[letter] = default
-    return found
 
 
 def first_line(error: BaseException) -> str:

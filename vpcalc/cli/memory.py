@@ -52,9 +52,7 @@ def memory(
     ] = "none",
     fit: Annotated[
         str | None,
-        typer.Option(
-            "--fit", help="The largest that fits: 24GiB, 80GB …", metavar="SIZE", rich_help_panel=BUDGET
-        ),
+        typer.Option("--fit", help="The largest that fits: 24GiB, 80GB …", metavar="SIZE", rich_help_panel=BUDGET),
     ] = None,
     solve: Annotated[
         str | None, typer.Option("--solve", help="Of what: batch, input or tokens.", rich_help_panel=BUDGET)

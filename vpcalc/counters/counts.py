@@ -25,4 +25,5 @@ class Counts:
 class Counter(Protocol):
     """Counts one forward pass of ``module`` on ``inputs``."""
 
-    def __call__(self, module: Any, inputs: tuple[Any, ...]) -> Counts: ...
+    def __call__(self, module: Any, inputs: tuple[Any, ...]) -> Counts:
+        """What one forward pass costs, in the counter's own convention."""

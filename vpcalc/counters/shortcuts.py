@@ -19,9 +19,9 @@ Shortcut = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 """Arguments and keywords to the result, or to None."""
 
 _ELEMENTWISE = """
-    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh leaky_relu mul mul_ neg pow
-    reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward silu silu_ silu_backward sqrt square sub sub_
-    tanh tanh_ tanh_backward threshold_backward
+    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh leaky_relu mul mul_ neg
+    pow reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward silu silu_ silu_backward sqrt square sub
+    sub_ tanh tanh_ tanh_backward threshold_backward
 """
 
 

@@ -96,7 +96,7 @@ def footprint(start: Start, way: Way = Way()) -> Footprint:
         held=_held([(node, part) for node, part, _ in found], tape.recomputed),
         inference=evaluating.top,
         forward=tape.top,
-        cache=total(tape.cached),
+        cache=total(evaluating.cached),
     )
 
 

@@ -124,6 +124,8 @@ def _stepped(
         length = next((name for name in LENGTHS if name in sample), None)
         if length is None:
             raise InputError(f"formula: it takes {loop}, and has no closed form here") from None
+    except ValueError as error:
+        raise InputError(f"formula: {error}; there is no closed form here") from None
     points = tuple(steps.get(length, 1) * number for number in STEPS)
     return Forms(tuple(at({**symbols, length: point}) for point in points), length, points)
 

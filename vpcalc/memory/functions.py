@@ -328,9 +328,7 @@ def scaled_dot_product_attention(
     operands = (q, k, v) if mask is None else (q, k, v, mask)
     strides = layout.dense(shape, (3, 1, 2, 0))
     macs = 2 * q.elements * k.shape[-2]
-    return make(
-        "attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True, macs=macs
-    )
+    return make("attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True, macs=macs)
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

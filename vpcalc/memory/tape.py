@@ -120,7 +120,7 @@ class Tape:
     """One run. ``grad``: autograd records; ``training``: modules are in training mode.
 
     ``item`` is the type of weights and activations. Without ``registering`` weights are not entered a second time.
-    ``works`` collects what operators do, where it is a list.
+    ``works`` collects what operators do, where it is a list; ``cached`` are bytes that a next token needs.
     """
 
     item: Any

@@ -65,6 +65,10 @@ class Tensor:
         """Whether a gradient flows to it."""
         return self.leaf or self.node is not None
 
+    def cached(self) -> None:
+        """Note that the next token of a sequence needs it."""
+        self.tape.cached.append(self.elements * self.item.bytes)
+
     @property
     def elements(self) -> Any:
         """How many there are."""
@@ -205,7 +209,9 @@ class Tensor:
         if not isinstance(other, Tensor):
             return elementwise("mul", self, other)
         saves: Saves = (("left operand", self),) if other.learns else ()
-        return elementwise("mul", self, other, saves=(*saves, *((("right operand", other),) if self.learns else ())))
+        return elementwise(
+            "mul", self, other, saves=(*saves, *((("right operand", other),) if self.learns else ()))
+        )
 
     __rmul__ = __mul__
 

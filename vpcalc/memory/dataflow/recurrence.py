@@ -92,6 +92,8 @@ def recurrent_layer(x: Tensor, kind: str, n: Any, bidirectional: bool, bias: boo
     tape, d = x.tape, x.shape[-1]
     names = ("cells.0.", "cells.1.") if bidirectional else ("cells.0.",)
     cells = [Cell.made(tape, name, kind, d, n, bias) for name in names]
+    if not bidirectional:
+        tape.cached.append(x.shape[0] * n * CELLS[kind][1] * x.item.bytes)
     outputs = [run(cells[0], x)]
     if bidirectional:
         outputs.append(flip(run(cells[1], flip(x))))

@@ -104,6 +104,7 @@ def retention(x: Tensor, heads: Any, form: str = "parallel", chunk: Any = 512) -
     q = rotate(split_heads(linear("q", x, C, bias=False), heads))
     k = rotate(split_heads(linear("k", x, C, bias=False), heads)) * 1.0
     v = split_heads(linear("v", x, 2 * C, bias=False), heads)
+    x.tape.cached.append(batch * heads * (C // heads) * (2 * C // heads) * x.item.bytes)  # S of eq. 6
     y = merge_heads(_mix(q, k, v, gamma, form, chunk))
     y = _norm("norm", y.reshape(batch * n, 2 * C), heads).reshape(batch, n, 2 * C)
     return linear("out", silu(linear("gate", x, 2 * C, bias=False)) * y, C, bias=False)[:, :length]

@@ -44,24 +44,28 @@ def relative_bias(x: Tensor, heads: Any, causal: bool, buckets: Any = 32) -> Ten
 
 
 @module
-def attention(targets: Tensor, sources: Tensor, heads: Any, d_kv: Any, bias: Tensor | None = None) -> Tensor:
-    """Targets attend to sources; scores are not scaled."""
+def attention(
+    targets: Tensor, sources: Tensor, heads: Any, d_kv: Any, bias: Tensor | None = None, cached: bool = False
+) -> Tensor:
+    """Targets attend to sources; scores are not scaled. ``cached``: a decoder's."""
     width = heads * d_kv
     q = split_heads(linear("q", targets, width, bias=False), heads)
     k = split_heads(linear("k", sources, width, bias=False), heads)
     v = split_heads(linear("v", sources, width, bias=False), heads)
+    if cached:
+        k.cached(), v.cached()
     return linear("out", merge_heads(attend(q, k, v, bias, scaled=False)), targets.shape[-1], bias=False)
 
 
 @module
 @recomputable
-def layer(x: Tensor, bias: Tensor, memory: Tensor | None, widths: tuple[Any, ...]) -> Tensor:
+def layer(x: Tensor, bias: Tensor, memory: Tensor | None, widths: tuple[Any, ...], causal: bool) -> Tensor:
     """Self-attention, attention to the encoder's output if there is one, feed-forward; norms come first."""
     d_ff, heads, d_kv = widths
     normed = scale_norm("norm1", x)
-    x = x + attention("attention", normed, normed, heads, d_kv, bias)
+    x = x + attention("attention", normed, normed, heads, d_kv, bias, cached=causal)
     if memory is not None:
-        x = x + attention("cross", scale_norm("norm2", x), memory, heads, d_kv)
+        x = x + attention("cross", scale_norm("norm2", x), memory, heads, d_kv, cached=True)
     return x + position_wise_feed_forward("ffn", scale_norm("norm3", x), d_ff, bias=False)
 
 
@@ -75,7 +79,7 @@ def stack(
     if causal:
         bias = bias + causal_mask(x.tape, x.shape[1])
     for number, step in enumerate(layers):
-        x = step(f"layers.{number}", x, bias, memory)
+        x = step(f"layers.{number}", x, bias, memory, causal=causal)
     return scale_norm("norm", x)
 
 

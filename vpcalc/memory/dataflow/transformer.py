@@ -20,12 +20,23 @@ Part = Callable[..., Tensor]
 
 @module
 def multi_head_attention(
-    targets: Tensor, sources: Tensor, heads: Any, d_k: Any, d_v: Any, mask: Tensor | None = None
+    targets: Tensor,
+    sources: Tensor,
+    heads: Any,
+    d_k: Any,
+    d_v: Any,
+    mask: Tensor | None = None,
+    cached: bool = False,
 ) -> Tensor:
-    """Targets (batch, T, d_model) attend to sources (batch, S, d_model); projections without bias."""
+    """Targets (batch, T, d_model) attend to sources (batch, S, d_model); projections without bias.
+
+    ``cached``: a decoder's, whose keys and values serve every later token.
+    """
     q = split_heads(linear("q", targets, heads * d_k, bias=False), heads)
     k = split_heads(linear("k", sources, heads * d_k, bias=False), heads)
     v = split_heads(linear("v", sources, heads * d_v, bias=False), heads)
+    if cached:
+        k.cached(), v.cached()
     return linear("out", merge_heads(attend(q, k, v, mask)), targets.shape[-1], bias=False)
 
 
@@ -70,9 +81,9 @@ def encoder_layer(x: Tensor, widths: tuple[Any, ...]) -> Tensor:
 def decoder_layer(x: Tensor, mask: Tensor, memory: Tensor | None, widths: tuple[Any, ...]) -> Tensor:
     """Causal self-attention, attention to the encoder's output if there is one, feed-forward."""
     d_ff, heads, d_k, d_v = widths
-    x = layer_norm("norm1", x + multi_head_attention("attention", x, x, heads, d_k, d_v, mask))
+    x = layer_norm("norm1", x + multi_head_attention("attention", x, x, heads, d_k, d_v, mask, cached=True))
     if memory is not None:
-        x = layer_norm("norm2", x + multi_head_attention("cross", x, memory, heads, d_k, d_v))
+        x = layer_norm("norm2", x + multi_head_attention("cross", x, memory, heads, d_k, d_v, cached=True))
     return layer_norm("norm3", x + position_wise_feed_forward("ffn", x, d_ff))
 
 
@@ -158,7 +169,7 @@ def _mha(tape: Tape, S: Any, T: Any, d_model: Any, heads: Any, d_k: Any, d_v: An
 @layer("causal_mha")
 def _causal_mha(tape: Tape, T: Any, d_model: Any, heads: Any, d_k: Any, d_v: Any, batch: Any) -> Tensor:
     x = given(tape, batch, T, d_model)
-    return multi_head_attention("attention", x, x, heads, d_k, d_v, causal_mask(tape, T))
+    return multi_head_attention("attention", x, x, heads, d_k, d_v, causal_mask(tape, T), cached=True)
 
 
 @layer("ffn_tokens")
