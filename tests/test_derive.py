@@ -295,6 +295,16 @@ def test_a_model_with_a_fourier_transform_names_it() -> None:
         derive("transformers:fnet", "1,N", TINY, strict=True)
 
 
+def test_a_model_of_nothing_but_unknown_operators_is_not_free() -> None:
+    class Transform(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.fft.rfft(x).abs() if x.shape[1] > 100 else x.relu()
+
+    result = derive(Transform, "1,N,8")
+    assert form(result) == 0
+    assert result.unknown == {"aten::_fft_r2c": 1}
+
+
 # -- regimes -----------------------------------------------------------------------------------------------
 
 

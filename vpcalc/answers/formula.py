@@ -196,8 +196,9 @@ def formula(
 
     Args:
         name: a layer (``msa``, ``wmsa``, ``sra`` …) or a model (``swin_t`` …).
-        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``; or of memory
-            ``saved_bytes``, ``peak_bytes``, ``training_bytes`` … (:class:`vpcalc.memory.quantities.MemoryQuantity`).
+        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``; or of
+            memory ``saved_bytes``, ``peak_bytes``, ``training_bytes`` …
+            (:class:`vpcalc.memory.quantities.MemoryQuantity`).
         set: changes to a model's settings.
         form: ``expanded``, ``factored`` (common factors in front) or ``leading`` (what outgrows the rest).
         symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.polynomial import as_polynomial, symbol
 from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.registry import IMAGE, PAIR
 from ..cost import Quantity
 from ..errors import InputError, unknown
-from ..inputs import LARGEST, whole
+from ..inputs import whole
+from ..memory.closed import plan_forms, traced_forms
 from ..memory.dataflow import MODELS
 from ..memory.devices import Device, find
-from ..memory.fit import Fit, by_form, fit
+from ..memory.fit import Fit
 from ..memory.footprint import Footprint, Way, model_footprint, works
-from ..memory.forms import LONGEST, Forms, model_forms
+from ..memory.forms import LONGEST
 from ..memory.optimizers import read_bytes, read_optimizer
 from ..memory.plan import Plan
 from ..memory.roofline import Roof, ridge, roofs
+from ..memory.solve import at, largest, read_solve
 from ..memory.tape import ATTENTIONS, RECOMPUTE
 from ..memory.tensor import FLOATS
 from ..report import Column, Kind, Table
-from ..symbolic import Form, condition, deviations, model_on_symbols, window_of
-from .model import PIXELS, read_sizes
+from ..symbolic import Form, deviations
+from .model import read_sizes
 from .result import Result
 from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
     from ..checks import Report
 
-SOLVES = ("batch", "input", "tokens")
-"""What ``--fit`` may look for."""
-
 
 @dataclass(frozen=True)
 class Memory(Result):
-    """An architecture at one input in one way of running it. ``report`` is None until PyTorch was asked."""
+    """An architecture at one input in one way of running it.
+
+    ``report`` is None until PyTorch was asked; ``step`` is then what it had alive at most in a step of training.
+    """
 
     architecture: Architecture
     sizes: tuple[int, ...]
@@ -51,6 +52,7 @@ class Memory(Result):
     fitted: Fit | None = None
     device: Device | None = None
     report: Report | None = None
+    step: int | None = None
 
     @property
     def footprint(self) -> Footprint:
@@ -85,6 +87,7 @@ class Memory(Result):
             "params": found.params,
             **self.figures(),
             "optimizer_host_bytes": plan.optimizer.steps(found.tensors),
+            "measured_step_bytes": self._measured(),
             "peak": _peak(found.inference),
             "forward_peak": _peak(found.forward),
             "modules": [{"path": path, "saved_bytes": size} for path, size in found.by_module().items()],
@@ -120,8 +123,9 @@ class Memory(Result):
         """The same with the instantiated module run by PyTorch."""
         from ..checks.memory import check_memory
 
-        family = self.architecture.family.name
-        return replace(self, report=check_memory(family, self.sizes, self.config, self.batch, self.way))
+        family, train = self.architecture.family.name, self.plan.train
+        report, step = check_memory(family, self.sizes, self.config, self.batch, self.way, step=train)
+        return replace(self, report=report, step=step)
 
     @property
     def ok(self) -> bool:
@@ -285,7 +289,11 @@ class Memory(Result):
         if plan.train and plan.optimizer.steps(found.tensors):
             notes.append(f"step counters in the host's memory: {plan.optimizer.steps(found.tensors):,} bytes")
         if plan.train:
-            notes.append("gradients of activations and workspaces of kernels come on top, and are freed at once")
+            notes.append("the total leaves out gradients of activations and workspaces of kernels")
+        if (measured := self._measured()) is not None:
+            notes.append(
+                f"a whole step in PyTorch takes {measured:,} bytes, weights' gradients as they come (measured)"
+            )
         if self.device is not None and self.device.memory is not None:
             spare = self.device.memory - plan.total
             holds = "fits into" if spare >= 0 else "does not fit into"
@@ -293,6 +301,13 @@ class Memory(Result):
         if self.report is not None and self.report.verdict.value != "agrees":
             notes.append(str(self.report))
         return (*notes, *self.notes)
+
+    def _measured(self) -> int | None:
+        """What a step of training takes: weights, buffers, optimizer, input, and all that was alive at once."""
+        if self.step is None:
+            return None
+        found = self.footprint
+        return int(found.weights + found.buffers + self.plan.state + found.inputs + self.step)
 
     def _verdict(self, quantity: str) -> str:
         """What PyTorch says of one quantity."""
@@ -385,17 +400,17 @@ def memory(
 
     fitted = None
     if fit is not None:
-        budget, solved = read_bytes("--fit", fit), _solved(architecture, solve)
-        symbolic = _traced(architecture, config, way, None if solved == "batch" else number)
-        fitted = _fit(architecture, solved, budget, sizes, number, planned, symbolic)
-        sizes, number = _at(solved, fitted.answer, sizes, number)
+        budget, solved = read_bytes("--fit", fit), read_solve(architecture, solve)
+        symbolic = traced_forms(architecture, config, way, None if solved == "batch" else number)
+        fitted = largest(architecture, solved, budget, sizes, number, planned, symbolic)
+        sizes, number = at(solved, fitted.answer, sizes, number)
     elif solve is not None:
         raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
     plan = planned(sizes, number)
     cost = architecture.cost(sizes, config, number)
     attended = int(cost.total(Quantity.ATTENTION)) * item
-    forms = _forms(architecture, config, way, number, sizes, plan)
-    notes = (*deviations(cost), *_remarks(architecture, config, way, number))
+    forms = plan_forms(architecture, config, way, number, sizes, plan)
+    notes = (*deviations(cost), *_remarks(way, plan))
     result = Memory(architecture, sizes, config, number, way, plan, attended, forms, notes, fitted, device=found)
     return result.checked() if check else result
 
@@ -431,147 +446,13 @@ def _in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, s
     """Refuse lengths that would take minutes to go through step by step."""
     if max(sizes) <= LONGEST or architecture.family.axes == IMAGE:
         return
-    forms = _traced(architecture, config, way)
+    forms = traced_forms(architecture, config, way)
     if forms is not None and forms.length:
         raise InputError(f"--tokens {max(sizes)}: {architecture.id} goes step by step; must be at most {LONGEST}")
 
 
-# -- closed forms -----------------------------------------------------------------------------------
-
-
-def _forms(
-    architecture: Architecture,
-    config: Mapping[str, Any],
-    way: Way,
-    batch: int,
-    sizes: tuple[int, ...],
-    plan: Plan,
-) -> dict[str, Form]:
-    """The quantities in closed form."""
-    symbolic = model_on_symbols(architecture, config)
-    valid = condition(symbolic, window_of(config))
-    if batch > 1:
-        valid = f"{valid}; B at least 2" if valid else "B at least 2"
-    general = _traced(architecture, config, way, batch)
-    here = _traced(architecture, config, way, batch, sizes)
-    if general is None or here is None:
-        return {}
-    point = {**dict(zip(architecture.family.axes, sizes, strict=True)), "B": batch}
-
-    def add(name: str, figure: Callable[[Footprint], Any], also: str = "") -> None:
-        """The form of the whole lattice where it holds here, else that of inputs like this one."""
-        try:
-            found, limits = general.of(figure), [valid, also]
-            if found.subs(point) != figure(plan.footprint):
-                found, limits = here.of(figure), [valid, also, "for inputs like this one"]
-        except InputError:
-            return  # a peak that wanders with the length is no polynomial in it
-        made[name] = Form(found, "; ".join(limit for limit in limits if limit))
-
-    def peak(place: str) -> str:
-        return f"while activations peak in {place}" if place else "while activations peak where they do here"
-
-    made: dict[str, Form] = {}
-    found = plan.footprint
-    at_inference, at_training = peak(found.inference.path), peak(found.forward.path)
-    images = 1 if batch == 1 else symbol("B")
-    attended = architecture.cost(tuple(symbol(axis) for axis in architecture.family.axes), config, images)
-    maps = as_polynomial(attended.total(Quantity.ATTENTION)) * plan.item
-    made["attention_bytes"] = Form(maps, condition(symbolic, window_of(config)))
-    add("weights_bytes", lambda f: f.weights)
-    add("input_bytes", lambda f: f.inputs)
-    add("saved_bytes", lambda f: f.saved)
-    add("held_bytes", lambda f: f.held)
-    add("peak_bytes", lambda f: f.inference.bytes, at_inference)
-    add("forward_peak_bytes", lambda f: f.forward.bytes, at_training)
-    add("total_bytes", lambda f: replace(plan, footprint=f).total, at_training if plan.train else at_inference)
-    if found.buffers:
-        add("buffers_bytes", lambda f: f.buffers)
-    if found.cache:
-        add("cache_bytes", lambda f: f.cache)
-    return made
-
-
-def _traced(
-    architecture: Architecture,
-    config: Mapping[str, Any],
-    way: Way,
-    batch: int | None = None,
-    sizes: tuple[int, ...] | None = None,
-) -> Forms | None:
-    """The network on symbols, where it has closed forms."""
-    try:
-        return model_forms(architecture, config, way, batch, sizes)
-    except (InputError, ValueError):
-        return None
-
-
-def _remarks(architecture: Architecture, config: Mapping[str, Any], way: Way, batch: int) -> tuple[str, ...]:
+def _remarks(way: Way, plan: Plan) -> tuple[str, ...]:
     """What a reader of these figures should know."""
-    if way.attention == "fused" and architecture.family.name in ("swin", "t5"):
-        return (
-            "PyTorch's CPU has no fused kernel for a learned bias and takes plain products where there is one",
-        )
+    if way.attention == "fused" and any(part.kind == "softmax" for part in plan.footprint.kept):
+        return ("where a bias is learned or widths differ, PyTorch has no fused kernel on a CPU: plain products",)
     return ()
-
-
-# -- the inverse question ---------------------------------------------------------------------------
-
-
-def _solved(architecture: Architecture, solve: str | None) -> str:
-    axes = architecture.family.axes
-    if solve is None:
-        return "batch"
-    if solve not in SOLVES:
-        raise unknown("--solve", solve, SOLVES)
-    if (solve == "input") != (axes == IMAGE) and solve != "batch":
-        other = "input" if axes == IMAGE else "tokens"
-        raise InputError(f"--solve {solve}: must be batch or {other} for {architecture.id}")
-    return solve
-
-
-def _at(solved: str, answer: int, sizes: tuple[int, ...], batch: int) -> tuple[tuple[int, ...], int]:
-    return (sizes, answer) if solved == "batch" else ((answer,) * len(sizes), batch)
-
-
-def _fit(
-    architecture: Architecture,
-    solved: str,
-    budget: int,
-    sizes: tuple[int, ...],
-    batch: int,
-    planned: Callable[[tuple[int, ...], int], Plan],
-    forms: Forms | None,
-) -> Fit:
-    """The largest that fits: a guess by the closed form, then for certain by the plan itself."""
-
-    def total(number: int) -> int:
-        return int(planned(*_at(solved, number, sizes, batch)).total)
-
-    stepwise = forms is not None and bool(forms.length)
-    highest = PIXELS if solved == "input" else LONGEST if solved == "tokens" and stepwise else LARGEST
-    names = ("B",) if solved == "batch" else architecture.family.axes
-    guess = None
-    if forms is not None:
-        known = dict(zip(architecture.family.axes, sizes, strict=True)) if solved == "batch" else {"B": batch}
-        plan = planned(sizes, batch)
-        try:
-            form = forms.of(lambda footprint: replace(plan, footprint=footprint).total).subs(known)
-        except InputError:
-            pass  # no form: halving finds it
-        else:
-            guess = by_form(form, names)
-    return fit(solved, budget, total, highest, guess, _least(total, highest))
-
-
-def _least(total: Callable[[int], int], highest: int) -> int:
-    """The smallest size that the architecture takes."""
-    number = 1
-    while number < highest:
-        try:
-            total(number)
-        except InputError:
-            number *= 2
-        else:
-            break
-    return number

@@ -24,13 +24,19 @@ if TYPE_CHECKING:
 HOOKS, TRACKER, TORCH = "saved_tensors_hooks", "live storages", "torch"
 
 
-def check_memory(family: str, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way) -> Report:
-    """Run the reference module once for inference and once with a backward pass, and compare every byte."""
+def check_memory(
+    family: str, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way, step: bool = False
+) -> tuple[Report, int | None]:
+    """Run the reference module for inference and for training, and compare every byte.
+
+    With ``step`` the most bytes that are alive in a whole step of training are measured, too: activations, what
+    autograd keeps, and all gradients. Nothing is derived to compare them with.
+    """
     fused = way.attention == "fused"
     way = replace(way, kernels=CPU if fused else META)
     expected = model_footprint(family, sizes, config, batch, way)
     if max(expected.saved, expected.weights, expected.inference.bytes) >= 2**62:
-        return Report(reason=f"not run: {expected.saved:,} bytes are beyond what torch can address")
+        return Report(reason=f"not run: {expected.saved:,} bytes are beyond what torch can address"), None
     from ..counters import live, saved
 
     recomputing = way.recompute != "none"
@@ -41,7 +47,8 @@ def check_memory(family: str, sizes: tuple[int, ...], config: Mapping[str, Any],
                 forget(witness.module.get_submodule(path), "forward")
         forward = live.count(*witness, training=True)
         kept = saved.count(*witness, backward=recomputing)
-    return Report(tuple(_checks(expected, kept, inference.peak, forward.peak, recomputing)))
+        most = live.count(*witness, training=True, backward=True).peak if step else None
+    return Report(tuple(_checks(expected, kept, inference.peak, forward.peak, recomputing))), most
 
 
 def _checks(expected: Footprint, kept: Saved, inference: int, forward: int, recomputing: bool) -> Iterator[Check]:

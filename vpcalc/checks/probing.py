@@ -44,6 +44,14 @@ class Prober:
         """How long the count at a point took."""
         return self._seconds[tuple(sorted(point.items()))]
 
+    def timed_again(self, point: Point) -> float:
+        """The same, the lesser of two: a busy machine may have been slow once."""
+        key = tuple(sorted(point.items()))
+        begin = time.perf_counter()
+        self._count(point)
+        self._seconds[key] = min(self._seconds[key], time.perf_counter() - begin)
+        return self._seconds[key]
+
     def counted(self) -> Iterator[tuple[dict[str, int], DispatchCounts]]:
         """Every point that was counted, in order."""
         for key, counts in self._seen.items():

@@ -44,7 +44,7 @@ COARSE: Mapping[Kind, tuple[tuple[int, int], ...]] = {
 SMALL: Mapping[Kind, tuple[tuple[int, int], ...]] = {
     **COARSE,
     Kind.IMAGE: ((32, 1), (56, 1), (64, 1), (224, 1)),
-    Kind.SEQUENCE: ((8, 1), (1, 1), (64, 1), (320, 2), (512, 1), (1024, 1)),
+    Kind.SEQUENCE: ((8, 1), (1, 1), (64, 1), (256, 1), (320, 2), (512, 1), (1024, 1)),
 }
 """The same where every count is a real run, or where its time grows with the size: a loop over tokens."""
 
@@ -146,12 +146,10 @@ class Search:
             ProbeError: the model runs nowhere.
         """
         anchors = self._anchors()
-        lines = self._lines(anchors, by_analogy=True)
-        form = lines and self._form(lines)
-        if lines and not form and len(lines) > 1:
-            lines = self._lines(anchors, by_analogy=False)
-            form = lines and self._form(lines)
-        if not lines or not form:
+        lines, form = self._fitted(anchors, by_analogy=True)
+        if lines and form is None and len(lines) > 1:
+            lines, form = self._fitted(anchors, by_analogy=False)
+        if form is None:
             return self._failure(anchors)
         fine = self._lattice(form, lines)
         coarse = {name: line.stride for name, line in lines.items()}
@@ -161,6 +159,10 @@ class Search:
                 if found := self._verified(form, lines, lattice, start):
                     return found
         return self._failure(anchors)
+
+    def _fitted(self, anchors: Point, by_analogy: bool) -> tuple[dict[str, Line], Polynomial | None]:
+        lines = self._lines(anchors, by_analogy)
+        return lines, self._form(lines) if lines else None
 
     # -- where to stand ---------------------------------------------------------------------------
 
@@ -199,16 +201,16 @@ class Search:
 
     # -- along one symbol -------------------------------------------------------------------------
 
-    def _lines(self, anchors: Point, by_analogy: bool) -> dict[str, Line] | None:
-        """A line for each symbol; by analogy, symbols of one kind share the line of the first."""
+    def _lines(self, anchors: Point, by_analogy: bool) -> dict[str, Line]:
+        """A line for each symbol, or none at all; by analogy, symbols of one kind share the line of the first."""
         lines: dict[str, Line] = {}
         of_kind: dict[Kind, Line] = {}
         for name, v in self._variables.items():
             line = of_kind.get(v.kind) if by_analogy and v.kind is not Kind.ARGUMENT else None
             line = line or self._line(v, anchors)
             if line is None:
-                return None
-            lines[name] = of_kind.setdefault(v.kind, line)
+                return {}
+            of_kind.setdefault(v.kind, line)
             lines[name] = line
         return lines
 
@@ -284,11 +286,17 @@ class Search:
             multiples = [min(multiple, v.limit // stride) for multiple in multiples]
         sizes = [stride * multiple for multiple in sorted(set(multiples)) if multiple > last]
         before, now = (self._prober.seconds({**anchors, v.name: node}) for node in nodes[-2:])
-        power = min(max(math.log(now / before) / math.log(nodes[-1] / nodes[-2]), 0.0), 2.5)
-        in_time = [size for size in sizes if now * (size / nodes[-1]) ** power <= PATIENCE]
-        if in_time != sizes and not self._small and now > 0.1 * PATIENCE:
+
+        def in_time(now: float) -> list[int]:
+            power = min(max(math.log(now / before) / math.log(nodes[-1] / nodes[-2]), 0.0), 2.5)
+            return [size for size in sizes if now * (size / nodes[-1]) ** power <= PATIENCE]
+
+        if self._small:
+            return in_time(now)
+        again = {**anchors, v.name: nodes[-1]}
+        if now > 0.1 * PATIENCE and in_time(now) != sizes and in_time(self._prober.timed_again(again)) != sizes:
             raise SlowError
-        return in_time if self._small else sizes
+        return sizes
 
     def _refutes(self, polynomial: Polynomial, point: Point, values: Point, lenient: bool = False) -> bool:
         """Whether the count at a point differs; a lenient question takes a failed run for no answer."""
@@ -433,7 +441,7 @@ class Search:
             )
             wish = max(5 * line.nodes[0], line.nodes[-1] + line.stride) + place * line.stride
             if v.limit is not None:
-                wish = min(wish, v.limit - stride)
+                wish = max(min(wish, v.limit - stride), stride)
             far[name] = stride * _coprime(wish // stride, finer)
             if v.limit is not None and far[name] > v.limit:
                 far[name] = v.limit // stride * stride
@@ -493,7 +501,7 @@ class Search:
             limits={name: v.limit for name, v in self._variables.items() if v.limit is not None},
             points=len(at_grid),
             held_out=tuple(held_out),
-            unknown=dict(self._prober.counts(start).unknown),
+            unknown=self._unknown(start, *held_out, *points(grid)),
             way=self._prober.way,
             real=run_for_real(self._prober, start, self._longest(held_out)),
             failed=failed,
@@ -506,14 +514,21 @@ class Search:
         possible = [point for point in held_out if affordable(self._prober.counts(point), MORE_WORK)]
         return max(possible, key=self._prober.macs, default=None)
 
+    def _unknown(self, *given: Point) -> dict[str, int]:
+        """Operators without a price, with their calls at the first of these points where they ran."""
+        calls: dict[str, int] = {}
+        for point in given:
+            calls = {**self._prober.counts(point).unknown, **calls}
+        return calls
+
     def _failure(self, anchors: Point) -> NotFound:
         degrees = ", ".join(f"{v.degree} in {v.name}" for v in self._variables.values())
         reason = f"no polynomial of degree at most {degrees} gives the counts"
         if not self._residuals:
             last = self._errors[-1] if self._errors else "no lattice could be tried"
             reason = f"not enough sizes could be run to find a polynomial; {last}"
-        unknown = self._prober.counts(anchors).unknown
-        return NotFound(reason, tuple(self._residuals[-5:]), dict(unknown), self._prober.way)
+        last_at = {tuple(residual.point.items()): residual for residual in self._residuals}
+        return NotFound(reason, tuple(last_at.values())[-5:], self._unknown(anchors), self._prober.way)
 
 
 def _primes(number: int) -> list[int]:

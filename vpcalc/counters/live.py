@@ -28,12 +28,20 @@ class Live:
     operator: str
 
 
-def count(module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False) -> Live:
-    """Run one forward pass, for inference or, with ``training``, with autograd keeping what it needs."""
+def count(
+    module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False, backward: bool = False
+) -> Live:
+    """Run one forward pass, for inference or, with ``training``, with autograd keeping what it needs.
+
+    With ``backward`` the backward pass of the outputs' sum, too: the weights' gradients are then alive as well.
+    """
     module.train(training)
+    module.zero_grad(set_to_none=True)
     foreign = {key(tensor) for tensor in (*module.parameters(), *module.buffers(), *tensors_of(inputs))}
     with torch.set_grad_enabled(training), running(module) as place, _Tracker(foreign, place) as tracker:
         result = module(*inputs)
+        if backward:
+            torch.stack([tensor.sum() for tensor in tensors_of(result)]).sum().backward()
     del result
     return tracker.top
 

@@ -1,7 +1,7 @@
 """Accelerators and CPUs: what they can do at most, from their makers' own figures.
 
-The table is ``vpcalc/data/devices.csv``; users may give a table of their own in the same columns. Rates are operations
-a second (two for a multiply-accumulate) by element type, bandwidth is bytes a second of main memory.
+The table is ``vpcalc/data/devices.csv``; users may give a table of their own in the same columns. Rates are
+operations a second (two for a multiply-accumulate) by element type, bandwidth is bytes a second of main memory.
 """
 
 from __future__ import annotations

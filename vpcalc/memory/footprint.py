@@ -27,13 +27,17 @@ class Way:
     kernels: Kernels = REPORTED
 
 
+PLAIN = Way()
+"""In float32, with plain products, and nothing recomputed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """What one run takes.
 
-    ``kept`` is what autograd keeps, in the order of time; ``inference`` and ``forward`` are the most bytes that are
-    live at once without and with autograd; ``held`` is the most that autograd keeps at any time of a step, parts
-    that are computed again included. ``cache`` is what a next token needs of all before it.
+    ``kept`` is what autograd keeps, in the order of time; ``inference`` and ``forward`` are the most bytes that
+    are live at once without and with autograd; ``held`` is the most that autograd keeps at any time of a step,
+    parts that are computed again included. ``cache`` is what a next token needs of all before it.
     """
 
     params: Any
@@ -61,7 +65,7 @@ class Footprint:
 
 
 def model_footprint(
-    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = Way()
+    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
 ) -> Footprint:
     """What an architecture takes at an input."""
     return footprint(lambda tape: _started(MODELS[family], tape, sizes, config, batch), way)
@@ -74,12 +78,12 @@ def _started(
     return inputs, description.run(*inputs, **config)
 
 
-def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = Way()) -> Footprint:
+def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN) -> Footprint:
     """What a layer takes, as part of a network: its inputs have gradients."""
     return footprint(lambda tape: ((), LAYERS[id](tape, **dims)), way)
 
 
-def footprint(start: Start, way: Way = Way()) -> Footprint:
+def footprint(start: Start, way: Way = PLAIN) -> Footprint:
     """Run a network twice, for inference and for training."""
     evaluating = _tape(way, training=False)
     start(evaluating)
@@ -110,7 +114,7 @@ def checkpoints(
 
 
 def works(
-    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = Way()
+    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
 ) -> list[Work]:
     """What the operators of an inference do, in order."""
     tape = _tape(way, training=False)

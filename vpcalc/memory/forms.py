@@ -14,14 +14,14 @@ from inspect import signature
 from typing import Any
 
 from ..algebra.interpolation import interpolate
-from ..algebra.polynomial import Monomial, Polynomial, as_polynomial, symbol
+from ..algebra.polynomial import Monomial, Polynomial, as_polynomial
 from ..architectures import Architecture
 from ..cost import Cost
 from ..errors import InputError
 from ..layers import LAYERS
 from ..symbolic import SYMBOL_OF, lattice, model_on_symbols
-from .footprint import Footprint, Way, layer_footprint, model_footprint
-from .traced import Traced, Unrolled, traced
+from .footprint import PLAIN, Footprint, Way, layer_footprint, model_footprint
+from .traced import Traced, UnrolledError, traced
 
 Figure = Callable[[Footprint], Any]
 """One figure of a footprint."""
@@ -84,7 +84,7 @@ class Forms:
 def model_forms(
     architecture: Architecture,
     config: Mapping[str, Any],
-    way: Way = Way(),
+    way: Way = PLAIN,
     batch: int | None = None,
     sizes: tuple[int, ...] | None = None,
 ) -> Forms:
@@ -92,9 +92,10 @@ def model_forms(
 
     It is traced at ``sizes`` where everything divides there, so that the forms hold there for certain.
     """
-    steps = lattice(model_on_symbols(architecture, config))
+    symbolic = model_on_symbols(architecture, config)
+    steps = lattice(symbolic)
     axes, family = architecture.family.axes, architecture.family.name
-    if sizes is None or any(size % steps.get(axis, 1) for axis, size in zip(axes, sizes, strict=True)):
+    if sizes is None or not on_lattice(symbolic, architecture, sizes):
         sizes = tuple(
             up(2 * native, steps.get(axis, 1)) for axis, native in zip(axes, architecture.sizes, strict=True)
         )
@@ -106,7 +107,13 @@ def model_forms(
     return _stepped(at, dict(zip(axes, sizes, strict=True)), steps)
 
 
-def layer_forms(id: str, way: Way = Way()) -> Forms:
+def on_lattice(symbolic: Cost, architecture: Architecture, sizes: tuple[int, ...]) -> bool:
+    """Whether everything divides at these sizes."""
+    steps = lattice(symbolic)
+    return not any(size % steps.get(axis, 1) for axis, size in zip(architecture.family.axes, sizes, strict=True))
+
+
+def layer_forms(id: str, way: Way = PLAIN) -> Forms:
     """A layer in its dimensions and the batch."""
     dims = {name: SAMPLE[name] for name in LAYERS[id].dims}
     batch = {"batch": traced("B", BATCH)} if "batch" in signature(LAYERS[id].build).parameters else {}
@@ -120,7 +127,7 @@ def _stepped(
     symbols = {name: traced(SYMBOL_OF.get(name, name), number) for name, number in sample.items()}
     try:
         return Forms((at(symbols),))
-    except Unrolled as loop:
+    except UnrolledError as loop:
         length = next((name for name in LENGTHS if name in sample), None)
         if length is None:
             raise InputError(f"formula: it takes {loop}, and has no closed form here") from None

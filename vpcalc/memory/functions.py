@@ -27,7 +27,6 @@ from .tensor import (
 )
 from .traced import tiles
 
-
 STATISTICS = ("mean", "deviation")
 """What a norm keeps of each row, map or group."""
 

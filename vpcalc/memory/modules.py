@@ -26,7 +26,7 @@ def module(describe: Callable[P, T]) -> Callable[Concatenate[str, P], T]:
     """Make a description a module: it is called with its name first."""
 
     @wraps(describe)
-    def call(name: str, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(name: str, /, *args: P.args, **kwargs: P.kwargs) -> T:
         tape: Tape = args[0].tape  # type: ignore[attr-defined]
         with tape.inside(name):
             return describe(*args, **kwargs)

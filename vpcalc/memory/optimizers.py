@@ -71,7 +71,9 @@ def read_bytes(option: str, text: object) -> int:
         given = str(text)[:40]
         raise InputError(f"{option} {given!r}: must be a number with a unit such as 24GiB, 80GB or 512MiB")
     digits = found[2] or ""
-    size, rest = divmod(int(found[1] + digits) * _UNITS[found[3] or "B"], 10 ** len(digits))
+    scale: int = 10 ** len(digits)
+    scaled = int(found[1] + digits) * _UNITS[found[3] or "B"]
+    size, rest = int(scaled // scale), scaled % scale
     if rest or size < 1:
         raise InputError(f"{option} {str(text)[:40]!r}: must be a whole number of bytes, at least 1")
     return size

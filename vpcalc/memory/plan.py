@@ -15,8 +15,8 @@ class Plan:
 
     footprint: Footprint
     item: int
-    train: bool = False
-    optimizer: Optimizer = Optimizer()
+    train: bool
+    optimizer: Optimizer
 
     @property
     def gradients(self) -> Any:

@@ -45,6 +45,6 @@ _MEANING = {
     MemoryQuantity.FORWARD_PEAK: "bytes of activations that are live at once in training's forward pass, at most",
     MemoryQuantity.ATTENTION: "bytes of the attention maps, all at once",
     MemoryQuantity.CACHE: "bytes that the next token needs of all before it",
-    MemoryQuantity.INFERENCE: "bytes of weights, buffers, input, and activations at their peak",
-    MemoryQuantity.TRAINING: "bytes of weights, gradients, AdamW's state, buffers, input, and activations at their peak",
+    MemoryQuantity.INFERENCE: "bytes of weights, buffers, input and peak activations",
+    MemoryQuantity.TRAINING: "bytes of weights, gradients, AdamW's state, buffers, input and peak activations",
 }

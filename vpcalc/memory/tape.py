@@ -29,7 +29,7 @@ class Kernels:
     """Where devices differ in what their operators return.
 
     ``wide_statistics``: norms keep float32 statistics of narrower inputs. ``channels_last``: a convolution's
-    result is laid out as its input is. ``unused_statistics``: batch norm returns statistics where nobody uses them.
+    result is laid out as its input is. ``unused_statistics``: batch norm returns statistics even in an inference.
     """
 
     wide_statistics: bool = True

@@ -108,7 +108,7 @@ def tiles(size: Any, tile: Any) -> Any:
     return (size + rest) // tile
 
 
-class Unrolled(TypeError):
+class UnrolledError(TypeError):
     """A loop runs as often as a symbol says: the form of one size says nothing about others."""
 
 
@@ -116,8 +116,8 @@ def count(number: Any) -> int:
     """A number of rounds.
 
     Raises:
-        Unrolled: it is a symbol.
+        UnrolledError: it is a symbol.
     """
     if isinstance(number, Traced) and number.form.symbols:
-        raise Unrolled(f"as many rounds as {number.form}")
+        raise UnrolledError(f"as many rounds as {number.form}")
     return value(number)

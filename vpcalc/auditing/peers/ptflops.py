@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -228,6 +229,8 @@ def run(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], backend: 
     """As its documentation calls it: the inputs come from a function, as one tensor or by name."""
     from ptflops import get_model_complexity_info
 
+    if any(parameter.is_meta for parameter in module.parameters()):
+        import_module("torch._dynamo")  # else torch does so in the midst of it, and trips over replaced functions
     given: Any
     if len(args) == 1 and not kwargs:
         (given,) = args

@@ -137,7 +137,7 @@ def _mixed_precision() -> Outcome:
 
 @claim(
     "backward_macs",
-    "the backward pass takes twice the multiply-accumulates of the forward pass, less the first layer's input gradient",
+    "the backward pass takes twice the forward pass's multiply-accumulates, less the first layer's input gradient",
     "each product has two gradients, but none flows to the network's input; Kaplan et al. 2020, §2.1",
     "memory",
 )

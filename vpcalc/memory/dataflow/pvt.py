@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ def block(x: Tensor, heads: Any, R: Any, r: Any) -> Tensor:
 
 
 @module
-def stage(x: Tensor, C: Any, P: Any, last: bool, blocks: list[Step]) -> Tensor:
+def stage(x: Tensor, C: Any, P: Any, last: bool, blocks: Sequence[Step]) -> Tensor:
     """Patches, positions and blocks; in the last stage a class token goes first."""
     y = dropping_patch_embedding("patches", x, C, P)
     tokens = y.flatten(1, 2)

@@ -20,7 +20,7 @@ def recomputable(block: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[Co
     """Mark the block of a network: where blocks are recomputed, only what comes into it is kept."""
 
     @wraps(block)
-    def run(x: Tensor, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def run(x: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
         if x.tape.recompute == "block":
             return checkpoint(block, x, *args, **kwargs)
         return block(x, *args, **kwargs)

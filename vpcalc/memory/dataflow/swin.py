@@ -10,9 +10,9 @@ from ..modules import Step, layer_norm, linear, module, sequential
 from ..tensor import Tensor
 from .attention import feed_forward
 from .embedding import patch_embedding, patch_merging
-from .windows import window_attention
 from .recompute import recomputable
 from .registry import image, model
+from .windows import window_attention
 
 
 @module

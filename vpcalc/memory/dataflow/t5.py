@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from ..functions import chosen, constant, converted, mean, pointwise, sqrt, square
 from ..modules import embedding, linear, module, parameter
-from ..tape import Tape
 from ..tensor import INT64, Tensor
 from .attention import attend, merge_heads, split_heads
 from .recompute import recomputable
@@ -36,11 +36,15 @@ def relative_bias(x: Tensor, heads: Any, causal: bool, buckets: Any = 32) -> Ten
     table = parameter(tape, buckets, heads)
     position = constant(tape, x.shape[1])
     ahead = position[None, :] - position[:, None]
-    if causal:
-        rows = bucket(pointwise("clamp", -ahead))
-    else:
-        rows = bucket(pointwise("abs", ahead)) + (ahead > 0) * 1
+    rows = _rows(ahead, causal)
     return embedding("table", rows, table).permute(2, 0, 1)[None]
+
+
+def _rows(ahead: Tensor, causal: bool) -> Tensor:
+    """The row of the table for each distance."""
+    if causal:
+        return bucket(pointwise("clamp", -ahead))
+    return bucket(pointwise("abs", ahead)) + (ahead > 0) * 1
 
 
 @module
@@ -53,7 +57,8 @@ def attention(
     k = split_heads(linear("k", sources, width, bias=False), heads)
     v = split_heads(linear("v", sources, width, bias=False), heads)
     if cached:
-        k.cached(), v.cached()
+        k.cached()
+        v.cached()
     return linear("out", merge_heads(attend(q, k, v, bias, scaled=False)), targets.shape[-1], bias=False)
 
 
@@ -71,7 +76,7 @@ def layer(x: Tensor, bias: Tensor, memory: Tensor | None, widths: tuple[Any, ...
 
 @module
 def stack(
-    ids: Tensor, memory: Tensor | None = None, *, table: Tensor, layers: list[Part], heads: Any, causal: bool
+    ids: Tensor, memory: Tensor | None = None, *, table: Tensor, layers: Sequence[Part], heads: Any, causal: bool
 ) -> Tensor:
     """Token ids to vectors; one table of relative biases for all layers."""
     x = embedding("tokens", ids, table)

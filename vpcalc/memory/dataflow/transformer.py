@@ -36,7 +36,8 @@ def multi_head_attention(
     k = split_heads(linear("k", sources, heads * d_k, bias=False), heads)
     v = split_heads(linear("v", sources, heads * d_v, bias=False), heads)
     if cached:
-        k.cached(), v.cached()
+        k.cached()
+        v.cached()
     return linear("out", merge_heads(attend(q, k, v, mask)), targets.shape[-1], bias=False)
 
 
