@@ -273,6 +273,17 @@ def test_the_fused_encoder_layer_costs_what_its_parts_cost() -> None:
     assert attended.operators == {"aten::_native_multi_head_attention": 3 * 5 * 4 * 16**2 + 2 * 3 * 5 * 5 * 16}
 
 
+def test_sequences_nested_by_a_padding_mask_have_their_own_lengths() -> None:
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 1).eval()
+    masked = torch.tensor([[False, False, True], [False, True, True]])
+    with torch.no_grad(), pytest.warns(UserWarning, match="nested"), counting() as counter:
+        encoder(torch.zeros(2, 3, 16), src_key_padding_mask=masked)
+    weights = 4 * 16**2 + 2 * 16 * 32
+    assert counter.counts().operators == {
+        "aten::_transformer_encoder_layer_fwd": (2 + 1) * weights + 2 * (4 + 1) * 16
+    }
+
+
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
 @pytest.mark.parametrize("device", ["meta", "cpu"])
 @pytest.mark.parametrize("backward", [False, True])
@@ -334,6 +345,22 @@ def test_a_grouped_convolution_backward_remembers_its_groups() -> None:
 def test_without_anything_to_train_backward_is_refused() -> None:
     with pytest.raises(InputError, match="--backward"):
         count(nn.ReLU(), (torch.zeros(3),), backward=True)
+
+
+def test_recomputation_is_counted_where_it_runs() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    class Recomputed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.inner, x, use_reentrant=False)
+
+    counts = count(Recomputed(), (torch.zeros(2, 4, requires_grad=True),), backward=True)
+    assert counts.macs - counts.backward == 2 * 2 * 16
+    assert counts.backward == (2 * 2 + 1) * 2 * 16  # without the last layer, whose result nobody needs again
 
 
 def test_backward_runs_through_every_kind_of_output() -> None:

@@ -84,7 +84,7 @@ ROOT = Path(vpcalc.__file__).parent
 @pytest.mark.parametrize(
     ("word", "allowed"),
     [
-        ("torch", ("reference/", "counters/", "checks/", "statements/", "memory/", "auditing/", "testing.py")),
+        ("torch", ("reference/", "counters/", "checks/", "statements/", "storage/", "auditing/", "testing.py")),
         ("fvcore", ("counters/", "auditing/peers/")),
         ("rich", ("report/terminal.py", "cli/")),
         ("typer", ("cli/",)),
@@ -100,3 +100,11 @@ def test_only_some_rooms_name_a_library(word: str, allowed: tuple[str, ...]) -> 
             start = line.strip().split(" ")
             if start[:1] in (["import"], ["from"]) and len(start) > 1:
                 assert start[1].partition(".")[0].rstrip(",") != word, f"{place}: {line.strip()}"
+
+
+def test_no_room_takes_the_name_of_a_question() -> None:
+    """A package called like a function of the public face would replace it once imported."""
+    from vpcalc import _HOME
+
+    rooms = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert not rooms & set(_HOME)

@@ -28,7 +28,7 @@ class Op:
     ``layer_norm`` …); operators that no convention prices (a learned table, a lookup) have names of
     their own. ``other`` is what fvcore charges beyond multiply-accumulates, for norms and pooling.
     ``shapes`` are the operands, for the derivation that a reader follows. ``bytes`` are what an entry of a memory
-    tree stands for (:mod:`vpcalc.memory.quantities`).
+    tree stands for (:mod:`vpcalc.storage.quantities`).
     """
 
     kind: str

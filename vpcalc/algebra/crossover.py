@@ -73,7 +73,8 @@ def _last_not_above(coefficients: Mapping[int, int]) -> int:
     """The largest N >= 0 at which a polynomial with one sign change is not yet positive."""
 
     def positive(n: int) -> bool:
-        return sum(c * n**power for power, c in coefficients.items()) > 0
+        value: int = sum(c * n**power for power, c in coefficients.items())
+        return value > 0
 
     high = 1
     while not positive(high):

@@ -14,8 +14,8 @@ from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
 from ..errors import unknown
 from ..layers import LAYERS
-from ..memory.quantities import MemoryQuantity
 from ..report import Column, Kind, Table
+from ..storage.quantities import MemoryQuantity
 from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
@@ -198,7 +198,7 @@ def formula(
         name: a layer (``msa``, ``wmsa``, ``sra`` …) or a model (``swin_t`` …).
         quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``; or of
             memory ``saved_bytes``, ``peak_bytes``, ``training_bytes`` …
-            (:class:`vpcalc.memory.quantities.MemoryQuantity`).
+            (:class:`vpcalc.storage.quantities.MemoryQuantity`).
         set: changes to a model's settings.
         form: ``expanded``, ``factored`` (common factors in front) or ``leading`` (what outgrows the rest).
         symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.
@@ -234,7 +234,7 @@ def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> 
 
 
 def _of_memory(name: str, counted: MemoryQuantity, set: Mapping[str, object] | None) -> Formula:
-    from ..memory.trees import layer_tree, model_tree
+    from ..storage.trees import layer_tree, model_tree
 
     if name in LAYERS and not set:
         layer, cost = LAYERS[name], layer_tree(name, counted)

@@ -11,19 +11,19 @@ from ..architectures.registry import IMAGE, PAIR
 from ..cost import Quantity
 from ..errors import InputError, unknown
 from ..inputs import whole
-from ..memory.closed import plan_forms, traced_forms
-from ..memory.dataflow import MODELS
-from ..memory.devices import Device, find
-from ..memory.fit import Fit
-from ..memory.footprint import Footprint, Way, model_footprint, works
-from ..memory.forms import LONGEST
-from ..memory.optimizers import read_bytes, read_optimizer
-from ..memory.plan import Plan
-from ..memory.roofline import Roof, ridge, roofs
-from ..memory.solve import at, largest, read_solve
-from ..memory.tape import ATTENTIONS, RECOMPUTE
-from ..memory.tensor import FLOATS
 from ..report import Column, Kind, Table
+from ..storage.closed import plan_forms, traced_forms
+from ..storage.dataflow import MODELS
+from ..storage.devices import Device, find
+from ..storage.fit import Fit
+from ..storage.footprint import Footprint, Way, model_footprint, works
+from ..storage.forms import LONGEST
+from ..storage.optimizers import read_bytes, read_optimizer
+from ..storage.plan import Plan
+from ..storage.roofline import Roof, ridge, roofs
+from ..storage.solve import at, largest, read_solve
+from ..storage.tape import ATTENTIONS, RECOMPUTE
+from ..storage.tensor import FLOATS
 from ..symbolic import Form, deviations
 from .model import read_sizes
 from .result import Result

@@ -18,12 +18,12 @@ from ..dims import is_symbolic
 from ..errors import InputError
 from ..inputs import whole
 from ..layers import LAYERS
-from ..memory.optimizers import read_bytes
 from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
 from ..pictures.style import written
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio
+from ..storage.optimizers import read_bytes
 from ..symbolic import lattice
 from .compare import DTYPES, SIDE, Comparison, Row, compare
 from .result import Result

@@ -2,7 +2,7 @@
 
 Eager networks are counted on the meta device, networks with fused attention under FakeTensorMode, where tensors
 say that they live on the CPU: on meta PyTorch chooses no fused kernel. Both take no memory. Where these kernels
-return more or less than what is reported (:class:`~vpcalc.memory.tape.Kernels`), the description is run by their
+return more or less than what is reported (:class:`~vpcalc.storage.tape.Kernels`), the description is run by their
 rules, so that a check compares like with like.
 """
 
@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..memory.footprint import Footprint, Way, checkpoints, model_footprint
-from ..memory.tape import CPU, META
+from ..storage.footprint import Footprint, Way, checkpoints, model_footprint
+from ..storage.tape import CPU, META
 from .crosscheck import Check, Report
 
 if TYPE_CHECKING:

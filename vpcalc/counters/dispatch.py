@@ -30,7 +30,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from ..errors import InputError
 from .counts import Counts
-from .formulas import OVER_TIME, PRICES, Price
+from .formulas import OVER_TIME, PRICES, TAKES_NESTED, Price
 from .policy import Rule, qualified_name, rule_of
 from .shortcuts import Shortcut, shortcut_of
 
@@ -120,11 +120,6 @@ class DispatchCounter(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Torch's wrapper against compilation costs more than the counting does, and nothing compiles this."""
-        return False
-
     def __init__(self, module: nn.Module | None = None) -> None:
         super().__init__()
         self._names = {} if module is None else {id(child): name for name, child in module.named_modules()}
@@ -199,7 +194,7 @@ class DispatchCounter(TorchDispatchMode):
     def _charge(self, known: _Known, price: Price, args: Any, kwargs: Any, out: Any) -> None:
         operands = dict(zip(known.arguments, args, strict=False))
         operands.update(kwargs)
-        layout = _unusual_layout(operands)
+        layout = "" if known.name in TAKES_NESTED else _unusual_layout(operands)
         macs = None if layout else price(operands, out)
         if macs is None:
             self._tally.unknown[f"{known.name} ({layout or OVER_TIME})"] += 1

@@ -18,6 +18,9 @@ Price = Callable[[Arguments, Any], "int | None"]
 PRICES: dict[str, Price] = {}
 """By qualified name, such as ``aten::addmm``."""
 
+TAKES_NESTED = frozenset({"aten::_transformer_encoder_layer_fwd"})
+"""Operators whose price knows nested tensors."""
+
 OVER_TIME = "variable lengths"
 """Why attention over packed sequences has no price where their lengths cannot be read."""
 
@@ -263,10 +266,14 @@ def _readable(tensor: Any) -> bool:
 
 @priced("_transformer_encoder_layer_fwd")
 def encoder_layer(x: Arguments, out: Any) -> int:
-    """nn.TransformerEncoderLayer in one call, on (batch, n, C): every weight a row, and 2n²C for the attention."""
-    batch, n, width = x["src"].shape
+    """nn.TransformerEncoderLayer in one call, on (batch, n, C): every weight a row, and 2n²C for the attention.
+
+    With a padding mask the sequences of a batch come nested, each with its own length.
+    """
+    src = x["src"]
+    lengths = src._nested_tensor_size()[:, 0].tolist() if src.is_nested else src.shape[0] * [src.shape[1]]
     weights = sum(x[name].numel() for name in ("qkv_weight", "proj_weight", "ffn_weight_1", "ffn_weight_2"))
-    return int(batch * n * weights + 2 * batch * n * n * width)
+    return int(sum(n * weights + 2 * n * n * x["embed_dim"] for n in lengths))
 
 
 @priced("_native_multi_head_attention")

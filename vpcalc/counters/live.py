@@ -28,9 +28,7 @@ class Live:
     operator: str
 
 
-def count(
-    module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False, backward: bool = False
-) -> Live:
+def count(module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False, backward: bool = False) -> Live:
     """Run one forward pass, for inference or, with ``training``, with autograd keeping what it needs.
 
     With ``backward`` the backward pass of the outputs' sum, too: the weights' gradients are then alive as well.

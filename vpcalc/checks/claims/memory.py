@@ -7,8 +7,8 @@ from functools import partial
 
 from ...algebra import Polynomial
 from ...architectures import ARCHITECTURES
-from ...memory.forms import model_forms
-from ...memory.laws import gpt_layer, inside
+from ...storage.forms import model_forms
+from ...storage.laws import gpt_layer, inside
 from ..proof import Domain, Finding, Interpolation, Outcome, Sizes
 from .registry import claim
 

@@ -1,4 +1,4 @@
-"""The quantities of memory by name; :mod:`vpcalc.memory.trees` derives their closed forms."""
+"""The quantities of memory by name; :mod:`vpcalc.storage.trees` derives their closed forms."""
 
 from __future__ import annotations
 

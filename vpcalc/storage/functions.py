@@ -325,7 +325,7 @@ def scaled_dot_product_attention(
     if mask is not None:
         saves = (*saves, ("mask", mask))
     operands = (q, k, v) if mask is None else (q, k, v, mask)
-    strides = layout.dense(shape, (3, 1, 2, 0))
+    strides = layout.elementwise(shape, [q.strides])
     macs = 2 * q.elements * k.shape[-2]
     return make("attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True, macs=macs)
 

@@ -1,6 +1,6 @@
 """How a tensor lies in memory: strides, and when PyTorch has to copy.
 
-Sizes and strides are tuples of numbers (:mod:`vpcalc.memory.traced`), strides in elements. The rules are those
+Sizes and strides are tuples of numbers (:mod:`vpcalc.storage.traced`), strides in elements. The rules are those
 of ATen: ``computeStride`` for views, ``TensorIterator`` for the results of elementwise operators.
 """
 

@@ -1,6 +1,6 @@
 """What one run of a description allocates, keeps for the backward pass, and frees.
 
-A description (:mod:`vpcalc.memory.dataflow`) has the structure of the module that it describes: the same
+A description (:mod:`vpcalc.storage.dataflow`) has the structure of the module that it describes: the same
 functions with the same local variables. So nothing here computes lifetimes: Python's own reference counting
 frees an abstract tensor at the line where it would free the real one, and a :class:`Storage` reports both
 ends of its life to its :class:`Tape`. Tensors that autograd keeps hang on the :class:`Node` of the operator
