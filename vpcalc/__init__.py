@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .answers.plot_models import plot_models as plot_models
     from .answers.plot_models import plot_operators as plot_operators
     from .answers.plot_models import plot_stages as plot_stages
+    from .answers.plot_roofline import plot_roofline as plot_roofline
     from .answers.prove import prove as prove
     from .answers.prove import recheck as recheck
     from .answers.reproduce import reproduce as reproduce
@@ -65,6 +66,7 @@ _HOME = {
     "plot_models": "answers.plot_models",
     "plot_operators": "answers.plot_models",
     "plot_stages": "answers.plot_models",
+    "plot_roofline": "answers.plot_roofline",
     "InputError": "errors",
 }
 
@@ -89,6 +91,7 @@ __all__ = [
     "plot_models",
     "plot_operators",
     "plot_resolution",
+    "plot_roofline",
     "plot_stages",
     "prove",
     "recheck",

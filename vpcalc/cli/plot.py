@@ -221,5 +221,48 @@ def models(
     deliver_plot(plot_models(family or None), output, terminal, format, width, title)
 
 
+@app.command()
+def roofline(
+    model: Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="MODEL")],
+    device: Annotated[str, typer.Option("--device", metavar="ID", help="An accelerator or CPU.")] = "a100_80gb",
+    devices: Annotated[
+        str | None, typer.Option("--devices", metavar="FILE", help="A CSV file of devices.")
+    ] = None,
+    input: ImageOption = None,
+    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
+    src: Annotated[str | None, typer.Option("--src", help="Length of the source.", metavar="N")] = None,
+    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target.", metavar="N")] = None,
+    set: SetOption = None,
+    batch: Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")] = "1",
+    dtype: Annotated[str, typer.Option("--dtype", metavar="TYPE", help="Of weights and activations.")] = "float32",
+    attention: Annotated[str, typer.Option("--attention", help="eager or fused.")] = "eager",
+    output: PictureOption = None,
+    terminal: TerminalOption = False,
+    format: DataOption = None,
+    width: WidthOption = "6.9",
+    title: TitleOption = True,
+) -> None:
+    """What a device can do at most, and where the operators of a model stand on it.
+
+    Example:  vpcalc plot roofline swin_t --device a100_80gb --batch 64 -o roofline.svg
+    """
+    from ..answers.plot_roofline import plot_roofline
+
+    found = plot_roofline(
+        model,
+        device=device,
+        devices=devices,
+        input=input,
+        tokens=tokens,
+        src=src,
+        tgt=tgt,
+        set=settings(set),
+        batch=batch,
+        dtype=dtype,
+        attention=attention,
+    )
+    deliver_plot(found, output, terminal, format, width, title)
+
+
 def _ids(rows: str | None) -> list[str] | None:
     return None if rows is None else [id.strip() for id in rows.split(",") if id.strip()]

@@ -1,8 +1,9 @@
 """The least time that a device needs: every operator at its peak rate, or at the speed of its memory.
 
 The bound is that of an inference that runs operator by operator, each reading its operands from main memory and
-writing its result there (Williams et al. 2009, the roofline model). Nothing is gained from caches between
-operators and nothing lost to launching them, so it is a bound and not a forecast.
+writing its result there, with every multiplication of its product (Williams et al. 2009, the roofline model).
+Nothing is lost to launching operators, so it is a bound and not a forecast. What goes below it does less than
+that: operators that are fused or find their operands in a cache, convolutions by Winograd's algorithm.
 """
 
 from __future__ import annotations

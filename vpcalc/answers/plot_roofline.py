@@ -1,0 +1,92 @@
+"""``vpcalc plot roofline``: what a device can do at each intensity, and where a model's operators stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ..errors import InputError
+from ..pictures import Line, LineChart, Mark
+from ..report import Column, Kind, Table
+from ..report.numbers import percent
+from ..storage.devices import Device
+from ..storage.roofline import Roof, ridge
+from .memory import Memory, memory
+from .plot import Plot
+
+SHOWN = 8
+"""Most operators that are marked: those that take longest."""
+
+
+def plot_roofline(
+    name: str,
+    *,
+    device: str,
+    devices: str | None = None,
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+    batch: object = 1,
+    dtype: str = "float32",
+    attention: str = "eager",
+) -> Plot:
+    """The roofline of a device with the matrix products and convolutions of an inference on it.
+
+    Args:
+        name: an id or alias that :func:`vpcalc.models` lists.
+        device: an accelerator or CPU of the table, or of the CSV file ``devices``.
+        devices: a CSV file with further devices.
+        input, tokens, src, tgt, set, batch, dtype, attention: as for :func:`vpcalc.memory`.
+
+    Raises:
+        InputError: an unknown name, or a value that is not usable.
+    """
+    options = {"input": input, "tokens": tokens, "src": src, "tgt": tgt, "set": set, "batch": batch}
+    ways = {"dtype": dtype, "attention": attention, "device": device, "devices": devices}
+    result = memory(name, **options, **ways, check=False)  # type: ignore[arg-type]
+    if result.device is None:
+        raise InputError("--device: name one, such as a100_80gb")
+    found = result.roofs()
+    marks = [roof for roof in found if roof.macs][:SHOWN]
+    highest = max(4 * round(ridge(result.device, dtype)), *(2 * round(roof.intensity) for roof in marks), 8)
+    places = tuple(dict.fromkeys(round(highest ** (step / 48)) for step in range(49)))
+    line = Line("roof", result.device.name, places, tuple(_attainable(result, x) for x in places))
+    chart = LineChart(
+        _finding(result.architecture.id, result.device, found),
+        f"{dtype}, batch {result.batch}, {attention} attention; an inference, operator by operator",
+        "operations a byte",
+        "operations a second, at most",
+        (line,),
+        marks=tuple(_mark(result, roof) for roof in marks),
+    )
+    table = result.tables()[-1]
+    inputs = {"model": result.architecture.id, "input": result.shape, "device": device, "dtype": dtype}
+    columns = (
+        Column("intensity", "Operations a byte", Kind.NUMBER),
+        Column("rate", "At most a second", Kind.COUNT),
+    )
+    roof = Table(result.device.name, columns, tuple(zip(line.x, line.y, strict=True)))
+    return Plot("roofline", inputs, chart, table, (roof,))
+
+
+def _attainable(result: Memory, intensity: int) -> int:
+    device = result.device
+    assert device is not None
+    return int(min(device.rate(result.way.dtype), intensity * device.bandwidth))
+
+
+def _mark(result: Memory, roof: Roof) -> Mark:
+    """Where an operator stands below the roof: at its own intensity."""
+    place = max(1, round(roof.intensity))
+    share = percent(float(roof.seconds) / sum(float(each.seconds) for each in result.roofs()))
+    return Mark(f"{roof.name}: {share} of the time", place, Fraction(_attainable(result, place)))
+
+
+def _finding(id: str, device: Device, found: list[Roof]) -> str:
+    """What binds: computing or moving."""
+    seconds: Any = sum(roof.seconds for roof in found)
+    waiting = percent(float(1 - sum(roof.computing for roof in found) / seconds))
+    return f"{id} on {device.name}: memory binds {waiting} of its least time"
