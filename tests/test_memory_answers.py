@@ -21,6 +21,7 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.claims import CLAIMS
 from vpcalc.checks.proof import Finding
 from vpcalc.errors import InputError
+from vpcalc.pictures import LineChart
 from vpcalc.reference import MODEL_WITNESSES
 from vpcalc.storage.devices import devices
 from vpcalc.storage.fit import by_form, fit
@@ -308,6 +309,18 @@ def test_every_device_has_a_source() -> None:
         assert device.source
         assert device.rates
         assert device.bandwidth > 10**9
+
+
+def test_a_roofline_as_a_picture() -> None:
+    found = package.plot_roofline("swin_t", device="a100_80gb", batch=64)
+    chart = found.chart
+    assert isinstance(chart, LineChart)
+    assert chart.lines[0].y[-1] == 19_500_000_000_000
+    assert [mark.label.partition(":")[0] for mark in chart.marks] == ["linear", "matmul", "conv"]
+    assert all(mark.y <= chart.lines[0].y[-1] for mark in chart.marks)
+    assert "linear" in found.terminal()
+    with pytest.raises(InputError, match="--device 'b100'"):
+        package.plot_roofline("swin_t", device="b100")
 
 
 # -- what is refused ---------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class Memory(Result):
     way: Way
     plan: Plan
     attention: int
+    activations: int
     forms: Mapping[str, Form]
     notes: tuple[str, ...] = ()
     fitted: Fit | None = None
@@ -90,7 +91,7 @@ class Memory(Result):
             "measured_step_bytes": self._measured(),
             "peak": _peak(found.inference),
             "forward_peak": _peak(found.forward),
-            "modules": [{"path": path, "saved_bytes": size} for path, size in found.by_module().items()],
+            "modules": self._modules(),
             "operators": {f"{kind} {what}": size for (kind, what), size in self._kept().items()},
             "formula": {name: form.to_dict() for name, form in self.forms.items()},
             "fit": self.fitted.to_dict() if self.fitted else None,
@@ -98,6 +99,12 @@ class Memory(Result):
             "notes": list(self.notes),
             **report_dict(self.report),
         }
+
+    def _modules(self) -> list[dict[str, Any]]:
+        """What each module keeps in training, and the most that is live while it runs in an inference."""
+        kept, peaks = self.footprint.by_module(), self.footprint.peaks
+        paths = dict.fromkeys((*peaks, *kept))
+        return [{"path": p, "saved_bytes": kept.get(p, 0), "peak_bytes": peaks.get(p, 0)} for p in paths]
 
     def figures(self) -> dict[str, int]:
         """Every quantity in bytes."""
@@ -112,6 +119,7 @@ class Memory(Result):
             "held_bytes": found.held,
             "forward_peak_bytes": found.forward.bytes,
             "peak_bytes": found.inference.bytes,
+            "activation_bytes": self.activations,
             "attention_bytes": self.attention,
             "cache_bytes": found.cache,
             "inference_bytes": plan.inference,
@@ -409,9 +417,12 @@ def memory(
     plan = planned(sizes, number)
     cost = architecture.cost(sizes, config, number)
     attended = int(cost.total(Quantity.ATTENTION)) * item
+    activations = int(cost.total(Quantity.ACTIVATIONS)) * item
     forms = plan_forms(architecture, config, way, number, sizes, plan)
     notes = (*deviations(cost), *_remarks(way, plan))
-    result = Memory(architecture, sizes, config, number, way, plan, attended, forms, notes, fitted, device=found)
+    result = Memory(
+        architecture, sizes, config, number, way, plan, attended, activations, forms, notes, fitted, device=found
+    )
     return result.checked() if check else result
 
 

@@ -18,6 +18,7 @@ from ..storage.tape import CPU, META
 from .crosscheck import Check, Report
 
 if TYPE_CHECKING:
+    from ..counters.live import Live
     from ..counters.saved import Saved
     from ..reference import Witness
 
@@ -48,23 +49,30 @@ def check_memory(
         forward = live.count(*witness, training=True)
         kept = saved.count(*witness, backward=recomputing)
         most = live.count(*witness, training=True, backward=True).peak if step else None
-    return Report(tuple(_checks(expected, kept, inference.peak, forward.peak, recomputing))), most
+    return Report(tuple(_checks(expected, kept, inference, forward.peak, recomputing))), most
 
 
-def _checks(expected: Footprint, kept: Saved, inference: int, forward: int, recomputing: bool) -> Iterator[Check]:
+def _checks(expected: Footprint, kept: Saved, inference: Live, forward: int, recomputing: bool) -> Iterator[Check]:
     yield Check(TORCH, "weights_bytes", "all", expected.weights, kept.weights)
     yield Check(TORCH, "buffers_bytes", "all", expected.buffers, kept.buffers)
     yield Check(TORCH, "input_bytes", "all", expected.inputs, kept.inputs)
     yield Check(HOOKS, "saved_bytes", "all", expected.saved, kept.total)
-    ours = expected.by_module()
-    for path in sorted(ours.keys() | kept.by_module.keys()):
-        if ours.get(path, 0) != kept.by_module.get(path, 0):
-            name = path or "the network itself"
-            yield Check(HOOKS, "saved_bytes", name, ours.get(path, 0), kept.by_module.get(path, 0))
+    yield from _by_module(HOOKS, "saved_bytes", expected.by_module(), kept.by_module)
     if recomputing:
         yield Check(HOOKS, "held_bytes", "all", expected.held, kept.most)
-    yield Check(TRACKER, "peak_bytes", "all", expected.inference.bytes, inference)
+    yield Check(TRACKER, "peak_bytes", "all", expected.inference.bytes, inference.peak)
+    yield from _by_module(TRACKER, "peak_bytes", expected.peaks, inference.by_module)
     yield Check(TRACKER, "forward_peak_bytes", "all", expected.forward.bytes, forward)
+
+
+def _by_module(
+    counter: str, quantity: str, expected: Mapping[str, int], counted: Mapping[str, int]
+) -> Iterator[Check]:
+    """The modules that differ, each by its path."""
+    for path in sorted(expected.keys() | counted.keys()):
+        if expected.get(path, 0) != counted.get(path, 0):
+            name = path or "the network itself"
+            yield Check(counter, quantity, name, expected.get(path, 0), counted.get(path, 0))
 
 
 @contextmanager

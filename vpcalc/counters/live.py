@@ -7,7 +7,8 @@ inputs are not counted, nor what a kernel allocates within itself and does not r
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,6 +27,8 @@ class Live:
     peak: int
     path: str
     operator: str
+    by_module: Mapping[str, int] = field(default_factory=dict)
+    """The same while a module's own operators ran, by its path."""
 
 
 def count(module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False, backward: bool = False) -> Live:
@@ -41,7 +44,7 @@ def count(module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False,
         if backward:
             torch.stack([tensor.sum() for tensor in tensors_of(result)]).sum().backward()
     del result
-    return tracker.top
+    return replace(tracker.top, by_module=tracker.peaks)
 
 
 class _Tracker(TorchDispatchMode):
@@ -53,6 +56,7 @@ class _Tracker(TorchDispatchMode):
         self.alive: dict[int, weakref.ref[Any]] = {}
         self.live = 0
         self.top = Live(0, "", "")
+        self.peaks: dict[str, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -71,5 +75,7 @@ class _Tracker(TorchDispatchMode):
 
         self.alive[name] = weakref.ref(storage, gone)
         self.live += size
+        place = self.place[-1]
+        self.peaks[place] = max(self.live, self.peaks.get(place, 0))
         if self.live > self.top.peak:
-            self.top = Live(self.live, self.place[-1], operator)
+            self.top = Live(self.live, place, operator)

@@ -37,7 +37,8 @@ class Footprint:
 
     ``kept`` is what autograd keeps, in the order of time; ``inference`` and ``forward`` are the most bytes that
     are live at once without and with autograd; ``held`` is the most that autograd keeps at any time of a step,
-    parts that are computed again included. ``cache`` is what a next token needs of all before it.
+    parts that are computed again included. ``cache`` is what a next token needs of all before it; ``peaks`` the
+    most that is live in an inference while a module's own operators run, by its path.
     """
 
     params: Any
@@ -50,6 +51,7 @@ class Footprint:
     inference: Peak
     forward: Peak
     cache: Any
+    peaks: Mapping[str, Any]
 
     @property
     def saved(self) -> Any:
@@ -101,6 +103,7 @@ def footprint(start: Start, way: Way = PLAIN) -> Footprint:
         inference=evaluating.top,
         forward=tape.top,
         cache=total(evaluating.cached),
+        peaks=evaluating.peaks,
     )
 
 

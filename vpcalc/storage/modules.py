@@ -90,10 +90,11 @@ def conv(
     return functions.convolve(x, weight, offset, (stride, stride), (padding, padding))
 
 
-@module
-def embedding(ids: Tensor, table: Tensor) -> Tensor:
-    """The rows of a table (words, width) for each id."""
-    return functions.rows_of(table, ids)
+def embedding(name: str, ids: Tensor, table: Tensor) -> Tensor:
+    """The rows of a table (words, width) for each id. Who shares a table shares the module."""
+    tape = ids.tape
+    with tape.setting(_path=[tape.home(name, table)]):
+        return functions.rows_of(table, ids)
 
 
 @module

@@ -120,7 +120,8 @@ class Tape:
     """One run. ``grad``: autograd records; ``training``: modules are in training mode.
 
     ``item`` is the type of weights and activations. Without ``registering`` weights are not entered a second time.
-    ``works`` collects what operators do, where it is a list; ``cached`` are bytes that a next token needs.
+    ``works`` collects what operators do, where it is a list; ``cached`` are bytes that a next token needs;
+    ``peaks`` the most that was live while a module itself ran. ``homes`` are paths of modules that are used twice.
     """
 
     item: Any
@@ -138,6 +139,8 @@ class Tape:
     parameters: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
     cached: list[Any] = field(default_factory=list)
+    peaks: dict[str, Any] = field(default_factory=dict)
+    homes: dict[int, str] = field(default_factory=dict)
     recomputed: list[Recomputed] = field(default_factory=list)
     _path: list[str] = field(default_factory=list)
 
@@ -149,8 +152,11 @@ class Tape:
     def allocate(self, size: Any) -> None:
         """More memory is in use."""
         self.live = self.live + size
+        place = self.place
+        if place not in self.peaks or self.live > self.peaks[place]:
+            self.peaks[place] = self.live
         if self.live > self.top.bytes:
-            self.top = Peak(self.live, self.place, self.kind)
+            self.top = Peak(self.live, place, self.kind)
 
     @contextmanager
     def inside(self, name: str) -> Iterator[None]:
@@ -163,6 +169,11 @@ class Tape:
             yield
         finally:
             self._path.pop()
+
+    def home(self, name: str, shared: object) -> str:
+        """The path of a module within this one; of one that holds something ``shared``, its first path."""
+        path = f"{self.place}.{name}" if self.place else name
+        return self.homes.setdefault(id(shared), path)
 
     @contextmanager
     def setting(self, **changes: Any) -> Iterator[None]:

@@ -47,5 +47,6 @@ def resnet(
 ) -> Tensor:
     """Image to classes."""
     stages = in_stages(residual_stages(C, depths, block, version, shortcut))
-    features = sequential("stages", sequential("stem", images, *stem(C)), *stages)
-    return linear("fc", adaptive_avg_pool("pool", features, 1).flatten(1), classes)
+    features = partial(sequential, "stages")
+    pooled = adaptive_avg_pool("pool", features(sequential("stem", images, *stem(C)), *stages), 1)
+    return linear("fc", pooled.flatten(1), classes)

@@ -20,8 +20,13 @@ def block(x: Tensor, heads: Any, form: str, chunk: Any) -> Tensor:
     """Retention and feed-forward, each after a norm and with a residual; products without bias."""
     d_model = x.shape[-1]
     x = x + retention("retention", layer_norm("norm1", x), heads, form, chunk)
-    wide = linear("fc1", layer_norm("norm2", x), 2 * d_model, bias=False)
-    return x + linear("fc2", gelu(wide), d_model, bias=False)
+    # no local variables here: what a call has consumed is freed within the line
+    return x + linear(
+        "fc2",
+        gelu(linear("fc1", layer_norm("norm2", x), 2 * d_model, bias=False)),
+        d_model,
+        bias=False,
+    )
 
 
 @model("retnet", words, attends=False)
