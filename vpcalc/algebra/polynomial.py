@@ -23,6 +23,28 @@ Scalar = Union[int, "Polynomial"]
 _ONE: Monomial = ()
 
 
+class Atom(str):
+    """A symbol that stands for a function of other symbols, and whose name says which.
+
+    It takes a symbol's place in a monomial. Two atoms are equal exactly when their names are.
+    """
+
+    __slots__ = ()
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """The plain symbols that it depends on."""
+        raise NotImplementedError
+
+    def subs(self, values: Mapping[str, Any]) -> Scalar:
+        """What it becomes where symbols are replaced by ints or polynomials."""
+        raise NotImplementedError
+
+    def at(self, values: Mapping[str, Any]) -> Any:
+        """Its value where every letter has a number, or an array of numbers."""
+        raise NotImplementedError
+
+
 class Polynomial:
     """``sum of numerator * monomial, over denominator``. Immutable and hashable."""
 
@@ -135,6 +157,13 @@ class Polynomial:
         """Names of the symbols that occur."""
         return frozenset(name for monomial in self.terms for name, _ in monomial)
 
+    @property
+    def letters(self) -> frozenset[str]:
+        """The plain symbols that occur, those within atoms included."""
+        return frozenset(
+            letter for name in self.symbols for letter in (name.letters if isinstance(name, Atom) else (name,))
+        )
+
     def degree(self, name: str) -> int:
         """Highest power of one symbol."""
         return max((dict(monomial).get(name, 0) for monomial in self.terms), default=0)
@@ -159,9 +188,35 @@ class Polynomial:
         for monomial, number in self.terms.items():
             term = Polynomial({_ONE: number}, self.denominator)
             for name, power in monomial:
-                term = term * as_polynomial(values.get(name, symbol(name))) ** power
+                if name in values:
+                    factor = values[name]
+                else:
+                    factor = name.subs(values) if isinstance(name, Atom) else symbol(name)
+                term = term * as_polynomial(factor) ** power
             total = total + term
         return total
+
+    def at(self, values: Mapping[str, Any]) -> Any:
+        """The whole number where every letter has one; an array where letters have arrays.
+
+        Raises:
+            ValueError: the result is not whole, or a letter stands in a denominator.
+        """
+        total: Any = 0
+        for monomial, number in self.terms.items():
+            term: Any = number
+            for name, power in monomial:
+                if power < 0:
+                    raise ValueError(f"{self} divides by {name}")
+                size = name.at(values) if isinstance(name, Atom) else values[name]
+                term = term * (size if power == 1 else size**power)
+            total = total + term
+        if self.denominator == 1:
+            return total
+        rest = total % self.denominator
+        if (rest != 0) if isinstance(rest, int) else (rest != 0).any():
+            raise ValueError(f"{self} is not a whole number at {dict(values)}")
+        return total // self.denominator
 
     def value(self, values: Mapping[str, int]) -> int:
         """The integer at a point of the lattice.
@@ -169,7 +224,7 @@ class Polynomial:
         Raises:
             ValueError: a symbol has no value, or the result is not whole (a point off the lattice).
         """
-        missing = sorted(self.symbols - set(values))
+        missing = sorted(self.letters - set(values))
         if missing:
             raise ValueError(f"no value for {', '.join(missing)}")
         result = self.subs(values)

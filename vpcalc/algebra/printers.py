@@ -14,6 +14,7 @@ from math import gcd
 from typing import NamedTuple
 
 from .. import symbols
+from .floors import Floor
 from .polynomial import Monomial, Polynomial
 
 _GRID = frozenset(name for pair in symbols.GRIDS for name in pair)
@@ -75,6 +76,8 @@ def _renamed(term: Term, names: Names) -> Term:
 
 
 def _new_names(old: tuple[str, ...], names: Names) -> tuple[str, ...]:
+    if any(isinstance(name, Floor) for name in old):
+        return old  # its own letters are renamed where it is spelled
     whole = "".join(old)
     return (names[whole],) if whole in names else tuple(names.get(name, name) for name in old)
 
@@ -102,13 +105,20 @@ def _order(monomial: Monomial) -> tuple[int, int, int, list[tuple[tuple[int, str
     width = sum(power for name, power in monomial if symbols.is_width(name))
     degree = sum(power for _, power in monomial)
     grid = sum(power for name, power in monomial if name in _GRID)
-    return (-width, -degree, -grid, sorted((symbols.place(name), -power) for name, power in monomial))
+    return (-width, -degree, -grid, sorted((_place(name), -power) for name, power in monomial))
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Where a factor stands within a term; a floor where the first of its letters would."""
+    if isinstance(name, Floor):
+        return (min((symbols.place(letter)[0] for letter in name.letters), default=0), name)
+    return symbols.place(name)
 
 
 def _factors(powers: Monomial) -> tuple[Factor, ...]:
     left = dict(powers)
     factors = []
-    for name in sorted(left, key=symbols.place):
+    for name in sorted(left, key=_place):
         if name not in left:
             continue
         partner = next((pair[1] for pair in symbols.GRIDS if pair[0] == name), None)
@@ -153,10 +163,21 @@ def _text_term(names: Names | None, term: Term) -> str:
 def _text_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
     spelled = _number(number, factors)
     for factor in factors:
-        base = f"({text(factor.inside, names)})" if factor.inside else _run_together(_parts(factor.names), "·")
+        grid = _run_together(_parts(factor.names, partial(_text_name, names)), "·")
+        base = f"({text(factor.inside, names)})" if factor.inside else grid
         power = "" if factor.power == 1 else str(factor.power).translate(_SUPERSCRIPT)
         spelled.append((_powered(factor, base, power), _is_long(factor)))
     return _run_together(spelled, "·")
+
+
+def _text_name(names: Names | None, name: str) -> str:
+    if not isinstance(name, Floor):
+        return name
+    above, up = name.reading
+    over = f"({text(above, names)})" if len(above.terms) > 1 else text(above, names)
+    below = text(name.divisor, names)
+    under = f"({below})" if len(name.divisor.terms) > 1 or len(name.divisor.symbols) > 1 else below
+    return f"⌈{over}/{under}⌉" if up else f"⌊{over}/{under}⌋"
 
 
 def _lone_bracket(term: Term) -> Polynomial | None:
@@ -170,12 +191,17 @@ def _number(number: int, factors: tuple[Factor, ...]) -> list[tuple[str, bool]]:
     return [(str(number), False)] if number != 1 or not factors else []
 
 
-def _parts(names: tuple[str, ...], spell: Callable[[str], str] = str) -> list[tuple[str, bool]]:
-    return [(spell(name), len(name) > 1) for name in names]
+def _parts(names: tuple[str, ...], spell: Callable[[str], str]) -> list[tuple[str, bool]]:
+    return [(spell(name), _has_letters(name)) for name in names]
 
 
 def _is_long(factor: Factor) -> bool:
-    return any(len(name) > 1 for name in factor.names)
+    return any(map(_has_letters, factor.names))
+
+
+def _has_letters(name: str) -> bool:
+    """Whether a name is more than one letter; a floor has brackets of its own."""
+    return len(name) > 1 and not isinstance(name, Floor)
 
 
 def _powered(factor: Factor, base: str, power: str) -> str:
@@ -212,14 +238,19 @@ def _tex_term(names: Names | None, term: Term) -> str:
 def _tex_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
     spelled = _number(number, factors)
     for factor in factors:
-        grid = _run_together(_parts(factor.names, _tex_name), r" \, ")
+        grid = _run_together(_parts(factor.names, partial(_tex_name, names)), r" \, ")
         base = f"({latex(factor.inside, names)})" if factor.inside else grid
         power = "" if factor.power == 1 else f"^{{{factor.power}}}"
         spelled.append((_powered(factor, base, power), _is_long(factor)))
     return _run_together(spelled, r" \, ")
 
 
-def _tex_name(name: str) -> str:
+def _tex_name(names: Names | None, name: str) -> str:
+    if isinstance(name, Floor):
+        above, up = name.reading
+        side = "ceil" if up else "floor"
+        fraction = rf"\frac{{{latex(above, names)}}}{{{latex(name.divisor, names)}}}"
+        return rf"{{\left\l{side} {fraction} \right\r{side}}}"
     known = _known(name)
     if known is not None and known.latex:
         return known.latex
@@ -261,13 +292,16 @@ def _typst_term(names: Names | None, term: Term) -> str:
 def _typst_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
     spelled = [part for part, _ in _number(number, factors)]
     for factor in factors:
-        grid = " ".join(_typst_name(name) for name in factor.names)
+        grid = " ".join(_typst_name(name, names) for name in factor.names)
         base = f"({typst(factor.inside, names)})" if factor.inside else grid
         spelled.append(_powered(factor, base, "" if factor.power == 1 else f"^{factor.power}"))
     return " ".join(spelled)
 
 
-def _typst_name(name: str) -> str:
+def _typst_name(name: str, names: Names | None = None) -> str:
+    if isinstance(name, Floor):
+        above, up = name.reading
+        return f"{'ceil' if up else 'floor'}(({typst(above, names)}) / ({typst(name.divisor, names)}))"
     known = _known(name)
     if known is not None and known.typst:
         return known.typst
@@ -308,7 +342,7 @@ def _mathml_sum(expression: Expression, names: Names | None) -> str:
 def _mathml_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
     cells = [f"<mn>{part}</mn>" for part, _ in _number(number, factors)]
     for factor in factors:
-        base = "".join(_mathml_name(name) for name in factor.names)
+        base = "".join(_mathml_name(name, names) for name in factor.names)
         if factor.inside:
             base = _mathml_brackets(_mathml_sum(factor.inside, names))
         elif len(factor.names) > 1 and factor.power != 1:
@@ -322,7 +356,12 @@ def _mathml_brackets(inside: str) -> str:
     return f'<mrow><mo stretchy="false">(</mo>{inside}<mo stretchy="false">)</mo></mrow>'
 
 
-def _mathml_name(name: str) -> str:
+def _mathml_name(name: str, names: Names | None = None) -> str:
+    if isinstance(name, Floor):
+        above, up = name.reading
+        left, right = "⌈⌉" if up else "⌊⌋"
+        fraction = f"<mfrac>{_mathml_sum(above, names)}{_mathml_sum(name.divisor, names)}</mfrac>"
+        return f"<mrow><mo>{left}</mo>{fraction}<mo>{right}</mo></mrow>"
     base, _, index = name.partition("_")
     return f"<msub><mi>{base}</mi><mi>{index}</mi></msub>" if index else f"<mi>{base}</mi>"
 
@@ -366,9 +405,17 @@ def _common_divisor(expression: Expression) -> Polynomial:
 def _python_term(names: Names | None, term: Term) -> str:
     spelled = [part for part, _ in _number(term.number, term.factors)]
     for factor in term.factors:
-        base = f"({python(factor.inside, names)})" if factor.inside else "*".join(factor.names)
+        grid = "*".join(_python_name(name, names) for name in factor.names)
+        base = f"({python(factor.inside, names)})" if factor.inside else grid
         spelled.append(_powered(factor, base, "" if factor.power == 1 else f"**{factor.power}"))
     return "*".join(spelled)
+
+
+def _python_name(name: str, names: Names | None) -> str:
+    if not isinstance(name, Floor):
+        return name
+    over, under = python(name.numerator, names), python(name.divisor, names)
+    return f"(({over})//({under}))" if not under.isdecimal() else f"(({over})//{under})"
 
 
 PRINTERS: dict[str, Callable[..., str]] = {

@@ -1,0 +1,261 @@
+"""Floors of polynomials as symbols, so that a form holds at sizes that do not divide.
+
+``floor_div(H + 6, 7)`` is a polynomial in one new symbol, the :class:`Floor` whose name is ``⌈H/7⌉``. Everything
+that holds of polynomials holds of it: sums, products, printers, substitution. Ceilings, remainders and paddings
+are written by floors; minima and maxima are decisions, and whoever takes them notes a condition.
+
+:func:`floor_div` writes what it is given in one way as far as rewriting goes: whole parts are taken out, common
+factors cancelled, and a floor of a floor becomes one, ``⌊(⌊x/m⌋ + b)/n⌋ = ⌊(x + mb)/(mn)⌋`` (Graham, Knuth and
+Patashnik 1994, eq. 3.11). What rewriting does not see, such as ``⌊x/2⌋ + ⌊(x+1)/2⌋ = x``, :func:`equal` decides: a
+form in floors by constants is a polynomial on each class of residues, so that finitely many values settle it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from math import gcd, lcm, prod
+from typing import Any
+
+from .polynomial import Atom, Monomial, Polynomial, Scalar, as_polynomial, constant, symbol
+
+MOST_VALUES = 1 << 22
+"""Values that :func:`equal` may look at; where more were needed its answer is None."""
+
+
+class Floor(Atom):
+    """``⌊numerator / divisor⌋``, with whole coefficients above and a positive number or a polynomial below."""
+
+    __slots__ = ("divisor", "numerator")
+
+    numerator: Polynomial
+    divisor: Polynomial
+
+    def __new__(cls, numerator: Polynomial, divisor: Polynomial) -> Floor:  # its name is computed
+        above, up = _reading(numerator, divisor)
+        over = f"({above})" if len(above.terms) > 1 else str(above)
+        under = f"({divisor})" if _needs_brackets(divisor) else str(divisor)
+        self = super().__new__(cls, f"⌈{over}/{under}⌉" if up else f"⌊{over}/{under}⌋")
+        self.numerator, self.divisor = numerator, divisor
+        return self
+
+    def __getnewargs__(self) -> tuple[Polynomial, Polynomial]:  # type: ignore[override]
+        return self.numerator, self.divisor
+
+    @property
+    def reading(self) -> tuple[Polynomial, bool]:
+        """What stands above the line as people write it, and whether that is rounded up: ⌊(H+6)/7⌋ is ⌈H/7⌉."""
+        return _reading(self.numerator, self.divisor)
+
+    @property
+    def letters(self) -> frozenset[str]:
+        return self.numerator.letters | self.divisor.letters
+
+    def subs(self, values: Mapping[str, Any]) -> Scalar:
+        return floor_div(self.numerator.subs(values), self.divisor.subs(values))
+
+    def at(self, values: Mapping[str, Any]) -> Any:
+        return self.numerator.at(values) // self.divisor.at(values)
+
+
+def _reading(numerator: Polynomial, divisor: Polynomial) -> tuple[Polynomial, bool]:
+    if divisor.symbols:
+        return numerator, False
+    step, rest = divisor.terms[()], numerator.terms.get((), 0)
+    return (numerator - (step - 1), True) if step - 1 - rest < rest else (numerator, False)
+
+
+def _needs_brackets(divisor: Polynomial) -> bool:
+    return len(divisor.terms) > 1 or any(len(monomial) > 1 for monomial in divisor.terms)
+
+
+def floor_div(above: Scalar, below: Scalar) -> Polynomial:
+    """``⌊above / below⌋``, equal to Python's ``//`` at every integer point where ``below`` is not 0.
+
+    Raises:
+        ZeroDivisionError: ``below`` is 0.
+    """
+    above, below = as_polynomial(above), as_polynomial(below)
+    if not below:
+        raise ZeroDivisionError(f"⌊({above})/0⌋")
+    above, below = above * below.denominator * above.denominator, below * below.denominator * above.denominator
+    if not below.symbols:
+        step = below.terms[()]
+        return _floor(above, step) if step > 0 else _floor(-above, -step)
+    quotient = divided(above, below)
+    if quotient is not None:
+        return quotient
+    return symbol(Floor(*_cancelled(above, below)))
+
+
+def remainder(above: Scalar, below: Scalar) -> Polynomial:
+    """``above mod below`` as Python's ``%``."""
+    return as_polynomial(above) - floor_div(above, below) * as_polynomial(below)
+
+
+def ceil_div(above: Scalar, below: Scalar) -> Polynomial:
+    """``⌈above / below⌉``."""
+    return -floor_div(-as_polynomial(above), below)
+
+
+def _floor(above: Polynomial, step: int) -> Polynomial:
+    """By a positive number: whole parts out, the leading sign positive, factors cancelled, inner floors joined."""
+    whole, rest = _split(above, step)
+    if not rest.symbols:
+        return whole + rest.terms.get((), 0) // step
+    if rest.terms[_leading(rest)] < 0:  # ⌊(−A)/m⌋ = −⌈A/m⌉
+        return whole - _floor(step - 1 - rest, step)
+    offset = rest.terms.get((), 0)
+    common = gcd(step, *(number for monomial, number in rest.terms.items() if monomial))
+    if common > 1:  # ⌊(gA + b)/(gm)⌋ = ⌊(A + ⌊b/g⌋)/m⌋
+        inner = Polynomial({m: n // common for m, n in rest.terms.items() if m}) + offset // common
+        return whole + _floor(inner, step // common)
+    joined = _joined(rest, step)
+    return whole + (joined if joined is not None else symbol(Floor(rest, constant(step))))
+
+
+def _split(above: Polynomial, step: int) -> tuple[Polynomial, Polynomial]:
+    """``above = step·whole + rest``; numbers of the rest nearest to 0, its constant from 0 to ``step - 1``."""
+    whole, rest = {}, {}
+    for monomial, number in above.terms.items():
+        quotient, left = divmod(number, step)
+        if monomial and 2 * left > step:
+            quotient, left = quotient + 1, left - step
+        whole[monomial], rest[monomial] = quotient, left
+    return Polynomial(whole), Polynomial(rest)
+
+
+def _leading(polynomial: Polynomial) -> Monomial:
+    return min(monomial for monomial in polynomial.terms if monomial)
+
+
+def _joined(above: Polynomial, step: int) -> Polynomial | None:
+    """``⌊(⌊x/m⌋ + b)/n⌋ = ⌊(x + mb)/(mn)⌋``, where one inner floor by a number stands alone with a 1 or −1."""
+    for monomial, number in above.terms.items():
+        if len(monomial) != 1 or abs(number) != 1 or monomial[0][1] != 1:
+            continue
+        (inner, _) = monomial[0]
+        if not isinstance(inner, Floor) or inner.divisor.symbols:
+            continue
+        others = above - symbol(inner) * number
+        if any(isinstance(name, Atom) for name in others.symbols):
+            continue  # one floor stays either way: leave the shorter
+        by = inner.divisor.terms[()]
+        x = inner.numerator if number == 1 else by - 1 - inner.numerator
+        return _floor(x + others * by, by * step)
+    return None
+
+
+def _cancelled(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Polynomial]:
+    """Without the factors that every term of both has: ``⌊(ka)/(kb)⌋ = ⌊a/b⌋`` for every k that is not 0."""
+    if not above:
+        return above, below
+    common = Polynomial({**above.terms, **{(("", 0), *m): n for m, n in below.terms.items()}})
+    number = gcd(*above.terms.values(), *below.terms.values())
+    powers: dict[str, int] = {}
+    for name in above.symbols & below.symbols:
+        low = min(dict(monomial).get(name, 0) for monomial in common.terms)
+        if low:
+            powers[name] = low
+    factor = Polynomial({tuple(sorted(powers.items())): number})
+    return above / factor, below / factor
+
+
+def divided(above: Polynomial, below: Polynomial) -> Polynomial | None:
+    """The polynomial ``above / below`` with whole coefficients, or None where there is none."""
+    names = sorted(above.symbols | below.symbols)
+
+    def order(monomial: Monomial) -> tuple[int, tuple[int, ...]]:
+        powers = dict(monomial)
+        return sum(powers.values()), tuple(powers.get(name, 0) for name in names)
+
+    lead = max(below.terms, key=order)
+    first, powers = below.terms[lead], dict(lead)
+    left, quotient = above, constant(0)
+    while left:
+        top = max(left.terms, key=order)
+        number, over = left.terms[top], dict(top)
+        if number % first or any(over.get(name, 0) < power for name, power in powers.items()):
+            return None
+        rest = tuple((name, power - powers.get(name, 0)) for name, power in top)
+        term = Polynomial({tuple((name, power) for name, power in rest if power): number // first})
+        quotient, left = quotient + term, left - term * below
+    return quotient
+
+
+# -- equality -----------------------------------------------------------------------------------------
+
+
+def equal(left: Scalar, right: Scalar) -> bool | None:
+    """Whether two forms have one value at every integer point; None where it cannot be decided.
+
+    Decided for floors by numbers, nested and multiplied, of sums of letters: their difference is a polynomial on
+    each class of residues, of a degree and a period that can be read off it: it is 0 everywhere when it is 0 on a
+    grid of (degree + 1) · period values a letter. For floors of products or by symbols a difference is found
+    by trying sizes; sameness only where the forms are written alike.
+    """
+    difference = as_polynomial(left) - as_polynomial(right)
+    if not difference:
+        return True
+    difference = difference * difference.denominator
+    letters = sorted(difference.letters)
+    if any(difference.at(dict(zip(letters, point, strict=True))) for point in _some_points(len(letters))):
+        return False
+    shape = {letter: extent for letter in letters if (extent := _extent(difference, letter)) is not None}
+    if len(shape) < len(letters) or prod(shape.values()) > MOST_VALUES:
+        return None
+    return _zero_on_grid(difference, shape)
+
+
+def _some_points(letters: int) -> list[tuple[int, ...]]:
+    """A few sizes that most differences show at."""
+    rows = ((1, 2, 3, 5, 7), (223, 1021, 64, 97, 11), (31, 48, 1000, 6, 2), (512, 225, 77, 13, 4), (1, 1, 1, 1, 1))
+    return [tuple(row[place % 5] + place // 5 for place in range(letters)) for row in rows]
+
+
+def _extent(form: Polynomial, letter: str) -> int | None:
+    """How many values of a letter settle whether a form is 0; None where it is no quasi-polynomial in it."""
+    degree = 0
+    period = 1
+    for monomial in form.terms:
+        power = 0
+        for name, exponent in monomial:
+            if isinstance(name, Floor) and letter in name.letters:
+                step = _period(name, letter)
+                if step is None:
+                    return None
+                period = lcm(period, step)
+                power += exponent
+            elif name == letter:
+                power += exponent
+        degree = max(degree, power)
+    return (degree + 1) * period
+
+
+def _period(floor: Floor, letter: str) -> int | None:
+    """A shift of a letter by which a floor grows by one whole number wherever it is; None if there is none."""
+    if floor.divisor.symbols or any(sum(power for _, power in monomial) > 1 for monomial in floor.numerator.terms):
+        return None
+    period = floor.divisor.terms[()]
+    for name in floor.numerator.symbols:
+        if isinstance(name, Floor) and letter in name.letters:
+            inner = _period(name, letter)
+            if inner is None:
+                return None
+            period *= inner
+    return period
+
+
+def _zero_on_grid(form: Polynomial, shape: Mapping[str, int]) -> bool:
+    """Whether a form is 0 at every point of a grid that begins at 1 in every letter."""
+    widest = 4 * len(shape) * max(shape.values())  # a floor is below the sum of its letters
+    bound = sum(
+        abs(number) * widest ** sum(power for _, power in monomial) for monomial, number in form.terms.items()
+    )
+    if bound < 1 << 62:
+        import numpy
+
+        axes = numpy.meshgrid(*(numpy.arange(1, size + 1) for size in shape.values()), indexing="ij", sparse=True)
+        return not numpy.any(form.at(dict(zip(shape, axes, strict=True))))
+    ranges = (range(1, size + 1) for size in shape.values())
+    return not any(form.at(dict(zip(shape, point, strict=True))) for point in product(*ranges))
