@@ -88,6 +88,23 @@ def floor_div(above: Scalar, below: Scalar) -> Polynomial:
     return symbol(Floor(*_cancelled(above, below)))
 
 
+def tidied(form: Polynomial) -> Polynomial:
+    """``y − ⌊y/2⌋`` as ``⌊(y + 1)/2⌋``, in every term that holds it alone: the size of what is padded to be even."""
+    if form.denominator != 1:
+        return form
+    for name in form.symbols:
+        number = -form.terms.get(((name, 1),), 0)
+        if not number or not isinstance(name, Floor) or name.divisor.symbols or name.divisor.terms[()] % 2:
+            continue
+        whole = floor_div(name.numerator, name.divisor.terms[()] // 2)
+        found = form - (whole - symbol(name)) * number
+        if whole.symbols and len(found.terms) <= len(form.terms) - 2 + (
+            () not in form.terms and () in found.terms
+        ):
+            return tidied(found + floor_div(whole + 1, 2) * number)
+    return form
+
+
 def remainder(above: Scalar, below: Scalar) -> Polynomial:
     """``above mod below`` as Python's ``%``."""
     return as_polynomial(above) - floor_div(above, below) * as_polynomial(below)
@@ -119,7 +136,7 @@ def _split(above: Polynomial, step: int) -> tuple[Polynomial, Polynomial]:
     whole, rest = {}, {}
     for monomial, number in above.terms.items():
         quotient, left = divmod(number, step)
-        if monomial and 2 * left > step:
+        if monomial and (2 * left > step or (2 * left == step and number < 0)):
             quotient, left = quotient + 1, left - step
         whole[monomial], rest[monomial] = quotient, left
     return Polynomial(whole), Polynomial(rest)
@@ -181,6 +198,26 @@ def divided(above: Polynomial, below: Polynomial) -> Polynomial | None:
         term = Polynomial({tuple((name, power) for name, power in rest if power): number // first})
         quotient, left = quotient + term, left - term * below
     return quotient
+
+
+def on_lattice(form: Polynomial) -> tuple[Polynomial, dict[str, int]] | None:
+    """The form without floors where each letter is a multiple of a number, and those numbers; None if floors stay."""
+    strides = {letter: 1 for letter in form.letters}
+    for name in form.symbols:
+        if isinstance(name, Floor):
+            for letter in name.letters:
+                strides[letter] = lcm(strides[letter], _stride(name))
+    multiples = {letter: symbol(letter) * stride for letter, stride in strides.items()}
+    tidy = form.subs(multiples)
+    if any(isinstance(name, Atom) for name in tidy.symbols):
+        return None
+    return tidy.subs({letter: symbol(letter) / stride for letter, stride in strides.items()}), strides
+
+
+def _stride(floor: Floor) -> int:
+    """What letters have to be multiples of, so that a floor by numbers is a polynomial."""
+    inner = [_stride(name) for name in floor.numerator.symbols if isinstance(name, Floor)]
+    return lcm(1, *inner) * (1 if floor.divisor.symbols else floor.divisor.terms[()])
 
 
 # -- equality -----------------------------------------------------------------------------------------

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..algebra.polynomial import Polynomial
 from ..checks.derivation import find_form
+from ..checks.exploring import NotExecutedError, explore
 from ..checks.probing import spell_point
 from ..checks.search import Found, NotFound, Residual
-from ..checks.targets import find_target
-from ..errors import InputError
+from ..checks.targets import Target, find_target
+from ..errors import InputError, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
+from .executed import Executed
 from .result import Result
 
 DEGREE = 6
 """Highest power of one symbol that may be allowed."""
+
+MOST_SIZE = 1 << 20
+"""The largest size that a range may reach to."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Derivation(Result):
         backward: whether the gradients are counted too.
         depth: how deep :meth:`modules` goes.
         seconds: how long it took.
+        fixed: symbols that a run on symbols would take as numbers, with why.
+        why: why it was not executed on symbols; empty where nobody asked for that.
     """
 
     target: str
@@ -44,6 +51,8 @@ class Derivation(Result):
     backward: bool
     depth: int
     seconds: float
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
 
     @property
     def macs(self) -> Form | None:
@@ -110,6 +119,10 @@ class Derivation(Result):
             "operators": {name: form and form.to_dict() for name, form in self.operators().items()},
             "modules": {path: form and form.to_dict() for path, form in self.modules().items()},
             "unknown": self.unknown,
+            "fixed": dict(self.fixed),
+            "not_executed": self.why,
+            "verdict": "identified" if isinstance(found, Found) else None,
+            "complete": False,
             "regime": self.regime,
             "method": found.way and found.way.value,
             "backward": self.backward,
@@ -160,6 +173,8 @@ class Derivation(Result):
             notes.append(f"{found.way.value} only; {found.real.note}")
         elif found.real.note:
             notes.append(found.real.note)
+        if self.why:
+            notes.append(f"identified from counts, since it cannot be executed on symbols: {self.why}")
         if found.failed:
             notes.append(f"it did not run at {len(found.failed)} sizes of the lattice, such as {found.failed[0]}")
         if self.unknown:
@@ -210,8 +225,15 @@ def derive(
     strict: bool = False,
     degree: object = None,
     depth: object = 1,
-) -> Derivation:
+    range: Mapping[str, object] | None = None,
+    regimes: object = 32,
+    lattice: bool = False,
+    counting: bool = False,
+) -> Executed | Derivation:
     """Find the multiply-accumulates of a module in closed form.
+
+    The module is executed on symbols: its form is read off its own run, for every size of a range. Where that cannot
+    be done, and for the backward pass, it is counted at chosen sizes and the form found from counts.
 
     Args:
         target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``,
@@ -221,8 +243,13 @@ def derive(
         args: arguments of the factory; a value that is a letter is a symbol (``{"dim": "C", "num_heads": 3}``).
         backward: add the gradients of the sum of the outputs.
         strict: an operator without a price is an error.
-        degree: highest power of a symbol; from the shape if None.
+        degree: highest power of a symbol that counting tries; from the shape if None.
         depth: how deep the modules are shown.
+        range: for each symbol the sizes that are asked about, ``{"H": "1:4096"}``; 1 to 4096 for images and 1 to
+            65536 for sequences unless said.
+        regimes: as many regimes at most.
+        lattice: show the tidy forms of the lattice on which everything divides.
+        counting: from counts alone.
 
     Raises:
         InputError: the target, its input or its arguments cannot be used, or ``strict`` and something is unknown.
@@ -230,11 +257,30 @@ def derive(
     begin = time.perf_counter()
     power = None if degree is None else whole("--degree", degree, high=DEGREE)
     levels = whole("--depth", depth, high=99)
+    most = whole("--regimes", regimes, high=1024)
     resolved = find_target(target, input, args)
+    fixed: Mapping[str, str] = {}
+    why = ""
+    if not (counting or backward or degree is not None):
+        try:
+            variant, explored = explore(resolved, _ranges(range or {}, resolved), most)
+        except NotExecutedError as error:
+            why, fixed = str(error), error.fixed
+        else:
+            _strictly(strict, resolved.name, explored.unknown)
+            return Executed(
+                target=resolved.name,
+                inputs=";".join(map(str, resolved.inputs)),
+                explored=explored,
+                variables=resolved.variables,
+                way=variant.text,
+                tied=resolved.tied(variant),
+                depth=levels,
+                on_lattice=lattice,
+                seconds=time.perf_counter() - begin,
+            )
     regime, found = find_form(resolved, backward=backward, degree=power)
-    if strict and found.unknown:
-        named = ", ".join(f"{name} ({calls} calls)" for name, calls in found.unknown.items())
-        raise InputError(f"--strict: {resolved.name} runs operators that have no price: {named}")
+    _strictly(strict, resolved.name, found.unknown)
     return Derivation(
         target=resolved.name,
         inputs=";".join(map(str, resolved.inputs)),
@@ -244,7 +290,32 @@ def derive(
         backward=backward,
         depth=levels,
         seconds=time.perf_counter() - begin,
+        fixed=fixed,
+        why=why,
     )
+
+
+def _strictly(strict: bool, name: str, unknown: Mapping[str, int]) -> None:
+    if strict and unknown:
+        named = ", ".join(f"{operator} ({calls} calls)" for operator, calls in unknown.items())
+        raise InputError(f"--strict: {name} runs operators that have no price: {named}")
+
+
+def _ranges(given: Mapping[str, object], target: Target) -> dict[str, tuple[int, int]]:
+    """``{"H": "1:4096"}`` as numbers."""
+    found = {}
+    known = [v.name for v in target.variables]
+    for name, text in given.items():
+        if name not in known:
+            raise unknown("symbol of --range", name, known)
+        low, colon, high = str(text).partition(":")
+        if not colon:
+            raise InputError(f"--range {name}={text}: must be FROM:TO, such as {name}=1:4096")
+        first, last = whole(f"--range {name}", low, high=MOST_SIZE), whole(f"--range {name}", high, high=MOST_SIZE)
+        if first > last:
+            raise InputError(f"--range {name}={text}: {first} is more than {last}")
+        found[name] = (first, last)
+    return found
 
 
 def _forms_table(

@@ -39,13 +39,15 @@ class Regime:
     """One way to have a model at every size.
 
     ``make`` builds it at a point; ``kwargs`` go to its forward; in a ``square`` regime all sides of the image are
-    the first of them.
+    the first of them; a ``fixed`` one has the same model at every point. ``sources`` are the Python modules that make it.
     """
 
     text: str
     make: Callable[[Point], tuple[nn.Module, Sequence[TensorShape]]]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     square: bool = False
+    fixed: bool = False
+    sources: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +134,16 @@ def _keyed(shape: InputShape, keyword: str) -> InputShape:
 def _regimes(
     factory: Factory, shapes: tuple[InputShape, ...], symbols: tuple[Variable, ...], given: Arguments
 ) -> Iterable[Regime]:
+    by_argument = any(v.kind is Kind.ARGUMENT for v in symbols) or any(map(letters, given.values()))
+
     def regime(text: str, more: Callable[[Point], Arguments], square: bool = False, **kwargs: object) -> Regime:
         def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
             settings = {**{name: resolve(value, point) for name, value in given.items()}, **more(point)}
-            return _module(factory.make(**settings)), _tensors(shapes, point)
+            return _module(factory.make(**settings)), _tensors(shapes, point) if point else []
 
-        return Regime(text, make, kwargs, square)
+        fixed = text.startswith("one model") and not by_argument
+        return Regime(text, make, kwargs, square, fixed, _sources(factory.make))
 
-    by_argument = any(v.kind is Kind.ARGUMENT for v in symbols) or any(map(letters, given.values()))
     yield regime(
         "rebuilt for each set of arguments" if by_argument else "one model at every size", lambda point: {}
     )
@@ -167,6 +171,12 @@ def _regimes(
             squares = f"rebuilt for each size, squares only, {size}="
             yield regime(f"{squares}height", set_to(size, lambda sides: sides[0]), square=True)
             yield regime(f"{squares}(height, height)", set_to(size, tuple), square=True)
+
+
+def _sources(make: object) -> tuple[Any, ...]:
+    """The Python module in which a factory was written."""
+    source = sys.modules.get(getattr(make, "__module__", ""))
+    return () if source is None or source.__name__.startswith(("torch.", "vpcalc.checks")) else (source,)
 
 
 def _module(made: object) -> nn.Module:

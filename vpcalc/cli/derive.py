@@ -39,17 +39,32 @@ def derive(
         str | None, typer.Option("--degree", help="Highest power of a symbol.", metavar="NUMBER")
     ] = None,
     depth: Annotated[str, typer.Option("--depth", help="Levels of modules to show.", metavar="NUMBER")] = "1",
+    range: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="NAME=FROM:TO",
+            help="Sizes that are asked about; 1 to 4096 for images, to 65536 for sequences. May be repeated.",
+        ),
+    ] = None,
+    regimes: Annotated[str, typer.Option("--regimes", help="As many regimes at most.", metavar="NUMBER")] = "32",
+    lattice: Annotated[
+        bool, typer.Option("--lattice", help="Show the tidy forms of the lattice on which everything divides.")
+    ] = False,
+    counting: Annotated[
+        bool, typer.Option("--counting", help="From counts alone, without a run on symbols.")
+    ] = False,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Find the closed form of any PyTorch module by counting it, and try to refute it.
+    """Find the closed form of any PyTorch module: execute it on symbolic sizes, and try to refute the form by counts.
 
     Examples:  vpcalc derive transformers:segformer --input 1,3,H,W
                vpcalc derive model.py:make --input 1,N,C --arg dim=C --arg num_heads=3
     """
     from ..answers.derive import derive as ask
 
-    with working("counting at chosen sizes …"):
+    with working("running on symbols, counting at chosen sizes …"):
         result = ask(
             target,
             input,
@@ -58,5 +73,9 @@ def derive(
             strict=strict,
             degree=degree,
             depth=depth,
+            range=named("--range", range, "--range H=1:4096"),
+            regimes=regimes,
+            lattice=lattice,
+            counting=counting,
         )
     emit(result, format, output)

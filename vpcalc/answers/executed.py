@@ -1,0 +1,269 @@
+"""What ``vpcalc derive`` answers where the module was executed on symbols: its regimes, and the tidy form of papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .. import symbols
+from ..algebra.floors import on_lattice
+from ..algebra.polynomial import Polynomial
+from ..checks.exploring import Explored
+from ..checks.probing import spell_point
+from ..checks.shapes import Kind as What
+from ..checks.shapes import Variable
+from ..checks.targets import first_line
+from ..report import Column, Kind, Table
+from ..symbolic import Form
+from .result import Result
+
+if TYPE_CHECKING:
+    from ..execution.domains import Domain
+    from ..execution.regimes import Regime
+
+_MEANS = {
+    What.BATCH: "first side of its input",
+    What.SEQUENCE: "side of its input",
+    What.IMAGE: "side of its image",
+    What.ARGUMENT: "argument",
+}
+
+
+@dataclass(frozen=True)
+class Executed(Result):
+    """Closed forms that were read off the program's own run, each with its domain.
+
+    Args:
+        target, inputs: what was derived, as it was written.
+        explored: the regimes and the evidence for them.
+        variables: the symbols.
+        way: how one description covers all sizes: one model, or one rebuilt for each size.
+        tied: symbols that equal another one (squares only).
+        depth: how deep :meth:`modules` goes.
+        on_lattice: whether tables show the tidy forms of the lattice instead of those of every size.
+        seconds: how long it took.
+    """
+
+    target: str
+    inputs: str
+    explored: Explored
+    variables: tuple[Variable, ...]
+    way: str
+    tied: Mapping[str, str]
+    depth: int
+    on_lattice: bool
+    seconds: float
+
+    verdict = "executed"
+
+    @property
+    def regimes(self) -> tuple[Regime, ...]:
+        """Those that run first, then refusals."""
+        return self.explored.exploration.regimes
+
+    @cached_property
+    def _tidy(self) -> tuple[Polynomial, dict[str, int]] | None:
+        found = on_lattice(self.explored.main.leader.execution.macs)
+        if found is None:
+            return None
+        return found[0], {**dict.fromkeys(self.explored.exploration.range.bounds, 1), **found[1]}
+
+    @property
+    def everywhere(self) -> Form:
+        """The form of the main regime, at every size of its domain."""
+        return Form(self.explored.main.leader.execution.macs, self.domain.text)
+
+    @property
+    def macs(self) -> Form:
+        """The tidy form, on its lattice within the main regime; with floors where there is none."""
+        return self.everywhere if self._tidy is None else Form(self._tidy[0], self.condition)
+
+    @property
+    def lattice(self) -> dict[str, int]:
+        """What each symbol has to be a multiple of for the tidy form."""
+        return dict.fromkeys(self.explored.exploration.range.bounds, 1) if self._tidy is None else self._tidy[1]
+
+    @cached_property
+    def domain(self) -> Domain:
+        """Where the main regime holds, within the range."""
+        from ..execution.domains import domain
+
+        return domain(self.explored.main.regions)
+
+    @property
+    def condition(self) -> str:
+        """Where the tidy form holds, in words."""
+        by_multiple: dict[int, list[str]] = {}
+        for name, stride in self.lattice.items():
+            by_multiple.setdefault(stride, []).append(name)
+        phrases = [
+            f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {stride}"
+            for stride, names in by_multiple.items()
+            if stride > 1
+        ]
+        phrases += [self.domain.text] if self.domain.text else []
+        phrases += [f"{name} = {other}" for name, other in self.tied.items()]
+        return "; ".join(phrases)
+
+    @property
+    def unknown(self) -> dict[str, int]:
+        """Operators that do arithmetic which nobody here can price, with their calls: missing from the total."""
+        return dict(self.explored.unknown)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the real run, where there was one, agrees."""
+        return self.explored.real.agrees is not False
+
+    def operators(self) -> dict[str, Form]:
+        """The form of each operator of the main regime, by its name in ATen."""
+        forms: dict[str, Polynomial] = {}
+        for name, form in self.explored.main.leader.execution.operators().items():
+            known = f"aten::{name.strip('_')}"
+            forms[known] = forms[known] + form if known in forms else form
+        return {name: self._shown(form) for name, form in sorted(forms.items())}
+
+    def modules(self) -> dict[str, Form]:
+        """The form of each module that computes anything, with its children, to the given depth."""
+        forms = self.explored.main.leader.execution.modules()
+        return {
+            path: self._shown(form)
+            for path, form in forms.items()
+            if path and path.count(".") < self.depth and form
+        }
+
+    def _shown(self, form: Polynomial) -> Form:
+        tidy = on_lattice(form) if self.on_lattice and self._tidy is not None else None
+        return Form(form if tidy is None else tidy[0])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        explored, main = self.explored, self.explored.main
+        extent = explored.exploration.range.bounds
+        macs = self.macs.to_dict()
+        params = Form(main.leader.execution.params).to_dict()
+        return {
+            "command": "derive",
+            "target": self.target,
+            "input": self.inputs,
+            "symbols": {v.name: self._meaning(v) for v in self.variables},
+            "regimes": [self._regime(regime) for regime in self.regimes],
+            "complete": explored.complete,
+            "open": [why for _, why in explored.exploration.open],
+            "range": {name: list(bounds) for name, bounds in extent.items()},
+            "lattice": {"macs": macs, "valid": self.lattice} if self._tidy is not None else None,
+            "macs": macs,
+            "valid": self.lattice,
+            "condition": self.condition,
+            "verdict": self.verdict,
+            "params": params,
+            "operators": {name: form.to_dict() for name, form in self.operators().items()},
+            "modules": {path: form.to_dict() for path, form in self.modules().items()},
+            "fixed": {},
+            "unknown": self.unknown,
+            "limits": dict(explored.limits),
+            "from": {name: int(main.regions[0].values(name)[0]) for name in extent},
+            "regime": self.way,
+            "method": "execution",
+            "backward": False,
+            "points": explored.exploration.runs,
+            "held_out": len(main.confirmed),
+            "held_out_points": [dict(point) for point in main.confirmed],
+            "real_run": {"agrees": explored.real.agrees, "note": explored.real.note},
+            "failed": [],
+            "seconds": round(self.seconds, 3),
+        }
+
+    def _meaning(self, v: Variable) -> str:
+        known = next((s.meaning for s in symbols.ALPHABET if s.name == v.name), None)
+        return _MEANS[v.kind] if known is None or v.kind is What.BATCH else known
+
+    def _regime(self, regime: Regime) -> dict[str, Any]:
+        from ..execution.domains import domain
+
+        when = domain(regime.regions).to_dict()
+        execution = regime.leader.execution
+        if execution.error is not None:
+            return {"when": when, "refused": first_line(execution.error), "held_out": len(regime.confirmed)}
+        return {
+            "when": when,
+            "macs": Form(execution.macs).to_dict(),
+            "params": Form(execution.params).to_dict(),
+            "verdict": self.verdict,
+            "held_out": len(regime.confirmed),
+        }
+
+    def tables(self) -> tuple[Table, ...]:
+        """Operators and modules of the main regime, and all regimes where there are several."""
+        title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
+        total = self.macs if self.on_lattice else self.everywhere
+        found = [_forms_table("operator", "Operator", title, self.operators(), total, self._notes())]
+        modules = self.modules()
+        if len(modules) > 1:
+            found.append(_forms_table("module", "Module", "By module", modules, total, ()))
+        if len(self.regimes) > 1 or self.explored.exploration.open:
+            found.insert(0, self._regimes_table())
+        return tuple(found)
+
+    def _regimes_table(self) -> Table:
+        from ..execution.domains import domain
+
+        columns = (
+            Column("when", "Where"),
+            Column("macs", "MACs in closed form", Kind.FORMULA),
+            Column("checked", "Counts", Kind.NUMBER),
+        )
+        rows: list[tuple[Any, ...]] = []
+        for regime in self.regimes:
+            execution = regime.leader.execution
+            where = domain(regime.regions).text or "elsewhere"
+            if execution.error is None:
+                rows.append((where, Form(execution.macs), len(regime.confirmed)))
+            else:
+                rows.append((where, f"refused: {first_line(execution.error)}", len(regime.confirmed)))
+        return Table(f"Regimes of {self.target}", columns, tuple(rows), ())
+
+    def _notes(self) -> tuple[str, ...]:
+        explored = self.explored
+        extent = ", ".join(
+            f"{name} from {low} to {high:,}" for name, (low, high) in explored.exploration.range.bounds.items()
+        )
+        notes = [f"{self.verdict}: holds for {self.domain.text or 'every size'}; asked about {extent}"]
+        if explored.exploration.open:
+            notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
+        if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):
+            notes.append(f"for {self.condition}: {self.macs}")
+        far = max(explored.main.confirmed, key=lambda point: sum(point.values()), default={})
+        counts = len(explored.main.confirmed)
+        notes.append(
+            f"{self.way}; {explored.exploration.runs} runs on symbols, {counts} counts agree, up to {spell_point(far)}"
+        )
+        notes.append(f"parameters: {explored.main.leader.execution.params}")
+        if idle := sorted(set(explored.exploration.range.bounds) - self.everywhere.polynomial.letters):
+            notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")
+        if explored.limits:
+            bounds = " and ".join(f"{name} ≤ {most}" for name, most in explored.limits.items())
+            notes.append(f"its configuration takes {bounds}")
+        if explored.real.note:
+            notes.append(
+                explored.real.note if explored.real.agrees is not None else f"meta only; {explored.real.note}"
+            )
+        if self.unknown:
+            named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
+            notes.append(f"not in the total, because nobody here can price it: {named}")
+        return tuple(notes)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.everywhere.latex}$"
+
+    def __str__(self) -> str:
+        return str(self.macs)
+
+
+def _forms_table(
+    key: str, header: str, title: str, forms: Mapping[str, Form], total: Form, notes: tuple[str, ...]
+) -> Table:
+    columns = (Column(key, header), Column("macs", "MACs in closed form", Kind.FORMULA))
+    return Table(title, columns, (*forms.items(), ("total", total)), notes, total=True)

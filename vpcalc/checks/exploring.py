@@ -1,0 +1,200 @@
+"""A target executed on symbols: its regimes over a range, and what runs for real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .probing import MORE_WORK, Prober, RealRun, affordable, run_for_real
+from .shapes import Kind, Point, Variable
+from .targets import Regime as Variant
+from .targets import Target, first_line
+
+if TYPE_CHECKING:
+    from ..execution.program import Program
+    from ..execution.regimes import Exploration, Regime
+
+RANGES: Mapping[Kind, int] = {Kind.IMAGE: 4096, Kind.SEQUENCE: 65536, Kind.BATCH: 4096, Kind.ARGUMENT: 4096}
+"""The largest size of each kind that is asked about unless the user says otherwise."""
+
+STARTS: Mapping[Kind, tuple[int, ...]] = {
+    Kind.IMAGE: (453, 224, 256, 384, 32),
+    Kind.SEQUENCE: (211, 61, 16, 2048, 4096),
+    Kind.BATCH: (3, 1, 1, 1, 1),
+    Kind.ARGUMENT: (96, 12, 48, 8, 1),
+}
+"""Sizes at which a first run is tried; the first ones divide by nothing that programs divide by."""
+
+
+class NotExecutedError(Exception):
+    """A target cannot be executed on symbols. ``fixed`` are letters that it takes as numbers, with why."""
+
+    def __init__(self, why: str, fixed: Mapping[str, str] | None = None) -> None:
+        super().__init__(why)
+        self.fixed = dict(fixed or {})
+
+
+@dataclass(frozen=True)
+class Explored:
+    """All regimes of a target, the one whose form stands for it, and what was seen beside.
+
+    ``unknown`` are operators without a price with their calls, ``limits`` are sizes beyond which its configuration
+    says that it was not made to go.
+    """
+
+    exploration: Exploration
+    main: Regime
+    unknown: Mapping[str, int]
+    limits: Mapping[str, int]
+    real: RealRun
+
+    @property
+    def complete(self) -> bool:
+        """Whether every size of the range has its regime."""
+        return not self.exploration.open
+
+
+def explore(
+    target: Target, ranges: Mapping[str, tuple[int, int]] | None = None, most: int = 32
+) -> tuple[Variant, Explored]:
+    """Execute a target in the first way in which it runs at more than one size.
+
+    Raises:
+        InputError: the model runs at no size in any way.
+        NotExecutedError: a run cannot be followed, or ties a letter to a number.
+    """
+    errors: dict[str, None] = {}
+    narrow: tuple[Variant, Explored] | None = None
+    for variant in target.regimes:
+        found = _explored(target, variant, ranges or {}, most)
+        if isinstance(found, Explored):
+            if _is_wide(found):
+                return variant, found
+            narrow = narrow or (variant, found)
+        else:
+            errors[found] = None
+    if narrow is not None:
+        return narrow
+    own = [error for error in errors if "unexpected keyword argument" not in error]
+    raise InputError(f"{target.name}: could not be run: {'; '.join((own or list(errors))[:2])}")
+
+
+def _explored(
+    target: Target, variant: Variant, ranges: Mapping[str, tuple[int, int]], most: int
+) -> Explored | str:
+    """The regimes of one way to run, or why there is none that runs."""
+    from ..counters.ways import needs_values
+    from ..execution.regimes import Explorer, HeldError
+    from ..execution.regions import Range
+    from ..execution.run import BeyondError
+
+    letters = [v for v in target.variables if v.name not in target.tied(variant)]
+    bounds = {v.name: ranges.get(v.name, (1, min(RANGES[v.kind], v.limit or RANGES[v.kind]))) for v in letters}
+    try:
+        program = _program(target, variant)
+    except Exception as error:
+        if needs_values(error):
+            raise NotExecutedError(first_line(error)) from error
+        return first_line(error)
+
+    def count(point: Point) -> int | None:
+        try:
+            return program.counts(point).macs
+        except Exception:  # the program may raise anything
+            return None
+
+    try:
+        exploration = Explorer(program.execute, count, Range(bounds), most).explore(list(_starts(letters, bounds)))
+    except BeyondError as beyond:
+        raise NotExecutedError(str(beyond)) from beyond
+    except HeldError as held:
+        raise NotExecutedError(str(held), held.letters) from held
+    running = [regime for regime in exploration.regimes if not regime.refused]
+    if not running:
+        raised = exploration.regimes[0].leader.execution.error
+        assert raised is not None
+        if needs_values(raised):
+            raise NotExecutedError(first_line(raised))
+        return first_line(raised)
+    limits = {v.name: v.limit for v in letters if v.limit is not None and v.name not in ranges}
+    main = max(running, key=_extent)
+    return Explored(
+        exploration,
+        main,
+        _unknown(program, running),
+        limits,
+        _real(target, variant, main),
+    )
+
+
+def _program(target: Target, variant: Variant) -> Program:
+    from ..execution.program import Fixed, Input, Rebuilt
+
+    tied = target.tied(variant)
+
+    def whole(point: Point) -> Point:
+        return {**point, **{side: point[first] for side, first in tied.items()}}
+
+    if not variant.fixed:
+        return Rebuilt(lambda point: variant.make(whole(point)), variant.kwargs, variant.sources)
+    inputs = [
+        Input(tuple(tied.get(d, d) if isinstance(d, str) else d for d in s.dims), s.dtype or "float32", s.keyword)
+        for s in target.inputs
+    ]
+    return Fixed(lambda: variant.make({})[0], inputs, variant.kwargs)
+
+
+def _starts(letters: list[Variable], bounds: Mapping[str, tuple[int, int]]) -> Iterator[dict[str, int]]:
+    """Points to begin at, in order; the sides of an image differ at first."""
+    for row in range(max(map(len, STARTS.values()))):
+        point: dict[str, int] = {}
+        sides = 0
+        for v in letters:
+            size = STARTS[v.kind][row]
+            if v.default and row < 2:
+                size = v.default
+            if v.kind is Kind.IMAGE:
+                size += 718 * sides if row == 0 else 0
+                sides += 1
+            elif row == 0:
+                size += 2 * len(point)
+            low, high = bounds[v.name]
+            point[v.name] = min(max(size, low), high)
+        yield point
+
+
+def _extent(regime: Regime) -> float:
+    """How many sizes a regime covers, at most."""
+    from math import prod
+
+    return max(prod(float(mask.sum()) for mask in region.axes.values()) for region in regime.regions)
+
+
+def _is_wide(found: Explored) -> bool:
+    """Whether the model runs at more than one size of each letter."""
+    regions = [region for regime in found.exploration.regimes if not regime.refused for region in regime.regions]
+    bounds = found.exploration.range.bounds
+    return all(
+        low == high or any(region.axes[letter].sum() > 1 for region in regions)
+        for letter, (low, high) in bounds.items()
+    )
+
+
+def _unknown(program: Program, running: list[Regime]) -> dict[str, int]:
+    """Operators without a price, with their calls where they first ran."""
+    calls: dict[str, int] = {}
+    for regime in running:
+        calls = {**program.counts(regime.leader.point).unknown, **calls}
+    return calls
+
+
+def _real(target: Target, variant: Variant, main: Regime) -> RealRun:
+    """Real runs at the smallest size that was confirmed, and at a large one that there is time for."""
+    prober = Prober(target, variant, backward=False)
+    points = sorted((*main.confirmed, main.leader.point), key=lambda point: sum(point.values()))
+    smallest = points[0]
+    prober.counts(smallest)
+    possible = [point for point in points[1:] if affordable(prober.counts(point), MORE_WORK)]
+    return run_for_real(prober, smallest, max(possible, key=prober.macs, default=None))

@@ -1,0 +1,289 @@
+"""How a domain is written: ``4 | H, H ≥ 193``, from the set that it is.
+
+A region is a product of sets of values, one a letter, and conditions on several letters. A set is written by what is
+seen of it: from where to where, of which it is a multiple, or what remains. A domain is a union of regions: parts
+that differ in one letter are joined first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy
+
+from ..algebra.printers import PRINTERS
+from .guards import EQUAL, Guard
+from .regions import Mask, Range, Region
+
+MOST_PERIOD = 512
+"""The longest period of a set of values that is looked for."""
+
+MOST_PIECES = 6
+"""Pieces of a set beyond which it is written by its values' remainders, or not in full."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition in three spellings."""
+
+    text: str
+    latex: str
+    python: str
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A union of conjunctions; ``everywhere`` if it is every size."""
+
+    parts: tuple[tuple[Condition, ...], ...]
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether there is no condition."""
+        return any(not part for part in self.parts)
+
+    @property
+    def text(self) -> str:
+        """``4 | H, H ≥ 193; or …``; empty for every size."""
+        return self._joined(lambda c: c.text, ", ", "; or ")
+
+    @property
+    def latex(self) -> str:
+        """The same in LaTeX."""
+        return self._joined(lambda c: c.latex, r",\ ", r";\ \text{or}\ ")
+
+    @property
+    def python(self) -> str:
+        """A Python expression that is true exactly there."""
+        if self.everywhere:
+            return "True"
+        if not self.parts:
+            return "False"
+        spelled = [" and ".join(condition.python for condition in part) for part in self.parts]
+        return spelled[0] if len(spelled) == 1 else " or ".join(f"({part})" for part in spelled)
+
+    def _joined(self, spell: Callable[[Condition], str], inner: str, outer: str) -> str:
+        return "" if self.everywhere else outer.join(inner.join(map(spell, part)) for part in self.parts)
+
+    def to_dict(self) -> dict[str, str]:
+        """Fields of the JSON contract."""
+        return {"text": self.text, "latex": self.latex, "python": self.python}
+
+
+def domain(regions: Iterable[Region]) -> Domain:
+    """What a union of regions is, written from its sets."""
+    joined = _joined_regions(list(regions))
+    return Domain(tuple(_written(region) for region in joined))
+
+
+def _joined_regions(regions: Sequence[Region]) -> list[Region]:
+    """Fewer and larger regions with the same union."""
+    free = [region for region in regions if not region.others]
+    bound = [region for region in regions if region.others]
+    left = _largest(free) + bound
+    changed = True
+    while changed:
+        changed = False
+        for i, one in enumerate(left):
+            for j in range(i + 1, len(left)):
+                both = _union(one, left[j])
+                if both is not None:
+                    left[i] = both
+                    del left[j]
+                    changed = True
+                    break
+            if changed:
+                break
+    return left
+
+
+def _largest(regions: Sequence[Region]) -> list[Region]:
+    """Products of sets, each grown within the union letter by letter, and those dropped that others cover.
+
+    Values of a letter that lie in the same regions are one class, so that the union is a small table of classes.
+    """
+    if not regions:
+        return []
+    letters = list(regions[0].axes)
+    classes = {n: _classes([region.axes[n] for region in regions]) for n in letters}
+    rows = [tuple(classes[n][1][:, i] for n in letters) for i in range(len(regions))]
+    union = numpy.zeros([len(classes[n][1]) for n in letters], bool)
+    for row in rows:
+        union |= _table(row)
+    grown = [_grown(row, union) for row in rows]
+    kept: list[tuple[Any, ...]] = []
+    for i, row in enumerate(grown):
+        others = kept + grown[i + 1 :]
+        cover = numpy.zeros_like(union)
+        for other in others:
+            cover |= _table(other)
+        if (_table(row) & ~cover).any():
+            kept.append(row)
+    return [
+        Region(regions[0].range, {n: part[classes[n][0]] for n, part in zip(letters, row, strict=True)}, ())
+        for row in kept
+    ]
+
+
+def _classes(masks: Sequence[Mask]) -> tuple[Any, Any]:
+    """For each value its class, and for each class which of the masks hold it."""
+    signatures, inverse = numpy.unique(numpy.stack(masks, axis=1), axis=0, return_inverse=True)
+    return inverse.reshape(-1), signatures
+
+
+def _table(row: Sequence[Any]) -> Any:
+    return reduce(lambda table, part: table[..., None] & part, row[1:], row[0])
+
+
+def _grown(row: tuple[Any, ...], union: Any) -> tuple[Any, ...]:
+    """Each letter in turn takes all the classes that the others' choice allows; the last ones first."""
+    for axis in reversed(range(len(row))):
+        without = [part if i != axis else numpy.ones_like(part) for i, part in enumerate(row)]
+        allowed = union | ~_table(without)
+        others = tuple(i for i in range(len(row)) if i != axis)
+        row = (*row[:axis], allowed.all(axis=others), *row[axis + 1 :])
+    return row
+
+
+def _union(one: Region, other: Region) -> Region | None:
+    differing = [n for n, mask in one.axes.items() if not numpy.array_equal(mask, other.axes[n])]
+    mine, theirs = set(one.others), set(other.others)
+    if mine == theirs and len(differing) <= 1:
+        axes = {n: mask | other.axes[n] for n, mask in one.axes.items()}
+        return Region(one.range, axes, one.others)
+    if mine <= theirs and _within(other, one):
+        return one
+    if theirs <= mine and _within(one, other):
+        return other
+    if not differing and len(mine - theirs) == len(theirs - mine) == 1:
+        ((guard, outcome),) = mine - theirs
+        if (guard, not outcome) in theirs:
+            return Region(one.range, one.axes, tuple(x for x in one.others if x != (guard, outcome)))
+    return None
+
+
+def _within(inner: Region, outer: Region) -> bool:
+    return all(_within_letter(inner, outer, letter) for letter in inner.axes)
+
+
+def _within_letter(inner: Region, outer: Region, letter: str) -> bool:
+    return not (inner.axes[letter] & ~outer.axes[letter]).any()
+
+
+def _written(region: Region) -> tuple[Condition, ...]:
+    found: list[Condition] = []
+    for letter, mask in region.axes.items():
+        found += _set(letter, mask, region.range)
+    found += [_comparison(guard, outcome) for guard, outcome in region.others]
+    return tuple(found)
+
+
+def _comparison(guard: Guard, outcome: bool) -> Condition:
+    """A condition on several letters, its terms on the side on which they are positive."""
+    form = guard.form
+    if guard.relation != EQUAL and not outcome:
+        form = -form - 1
+    left = type(form)({m: n for m, n in form.terms.items() if n > 0})
+    right = type(form)({m: -n for m, n in form.terms.items() if n < 0})
+    signs = ("=", "=", "==") if guard.relation == EQUAL else ("≥", r"\ge", ">=")
+    if guard.relation == EQUAL and not outcome:
+        signs = ("≠", r"\ne", "!=")
+    spelled = [
+        f"{PRINTERS[kind](left)} {sign} {PRINTERS[kind](right)}"
+        for kind, sign in zip(("text", "latex", "python"), signs, strict=True)
+    ]
+    return Condition(*spelled)
+
+
+def _set(letter: str, mask: Mask, extent: Range) -> list[Condition]:
+    """The values of one letter, as conditions that hold together."""
+    if mask.all():
+        return []
+    low, high = extent.bounds[letter]
+    values = extent.values(letter)[mask]
+    if not len(values):
+        return [Condition("never", r"\text{never}", "False")]
+    steps = numpy.diff(values)
+    if len(values) > 2 and (steps == steps[0]).all() and steps[0] > 1:
+        return [_multiple(letter, int(steps[0]), int(values[0])), *_ends(letter, values, low, high, int(steps[0]))]
+    pieces = numpy.split(values, numpy.flatnonzero(steps > 1) + 1)
+    if len(pieces) <= MOST_PIECES:
+        return _pieces(letter, pieces, low, high)
+    period = _period(mask[int(values[0]) - low : int(values[-1]) - low + 1])
+    first = int(values[0])
+    if period is not None:
+        rests = sorted({int(value) % period for value in values[: period + 1] if value < first + period})
+        return [_remainders(letter, period, rests), *_ends(letter, values, low, high, period)]
+    return _pieces(letter, pieces, low, high)
+
+
+def _multiple(letter: str, step: int, first: int) -> Condition:
+    rest = first % step
+    name = _tex(letter)
+    if not rest:
+        return Condition(f"{step} | {letter}", rf"{step} \mid {name}", f"{letter} % {step} == 0")
+    return Condition(
+        f"{letter} mod {step} = {rest}", rf"{name} \bmod {step} = {rest}", f"{letter} % {step} == {rest}"
+    )
+
+
+def _remainders(letter: str, period: int, rests: Sequence[int]) -> Condition:
+    missing = [rest for rest in range(period) if rest not in set(rests)]
+    name = _tex(letter)
+    if missing == [0]:
+        return Condition(f"{period} ∤ {letter}", rf"{period} \nmid {name}", f"{letter} % {period} != 0")
+    listed = ", ".join(map(str, rests))
+    python = " or ".join(f"{letter} % {period} == {rest}" for rest in rests)
+    return Condition(
+        f"{letter} mod {period} ∈ {{{listed}}}", rf"{name} \bmod {period} \in \{{{listed}\}}", f"({python})"
+    )
+
+
+def _ends(letter: str, values: Any, low: int, high: int, step: int) -> list[Condition]:
+    found = []
+    if values[0] - step >= low:
+        found.append(_bound(letter, "≥", int(values[0])))
+    if values[-1] + step <= high:
+        found.append(_bound(letter, "≤", int(values[-1])))
+    return found
+
+
+def _bound(letter: str, sign: str, value: int) -> Condition:
+    tex = {"≥": r"\ge", "≤": r"\le", "=": "="}[sign]
+    python = {"≥": ">=", "≤": "<=", "=": "=="}[sign]
+    return Condition(f"{letter} {sign} {value}", f"{_tex(letter)} {tex} {value}", f"{letter} {python} {value}")
+
+
+def _pieces(letter: str, pieces: Sequence[Any], low: int, high: int) -> list[Condition]:
+    """A union of stretches."""
+    spelled = [_stretch(letter, int(piece[0]), int(piece[-1]), low, high) for piece in pieces]
+    if len(spelled) == 1:
+        return spelled[0]
+    text = " or ".join(" and ".join(c.text for c in part) for part in spelled)
+    latex = r" \text{ or } ".join(r" \text{ and } ".join(c.latex for c in part) for part in spelled)
+    python = " or ".join(" and ".join(c.python for c in part) for part in spelled)
+    return [Condition(f"({text})", f"({latex})", f"({python})")]
+
+
+def _stretch(letter: str, first: int, last: int, low: int, high: int) -> list[Condition]:
+    if first == last:
+        return [_bound(letter, "=", first)]
+    found = [_bound(letter, "≥", first)] if first > low else []
+    return found + ([_bound(letter, "≤", last)] if last < high else [])
+
+
+def _period(mask: Mask) -> int | None:
+    """The shortest shift under which a set stays, within itself."""
+    for period in range(2, min(MOST_PERIOD, len(mask) // 2) + 1):
+        if numpy.array_equal(mask[period:], mask[:-period]):
+            return period
+    return None
+
+
+def _tex(letter: str) -> str:
+    from ..algebra.polynomial import symbol
+
+    return str(PRINTERS["latex"](symbol(letter)))

@@ -1,0 +1,124 @@
+"""The comparisons that a run makes of its sizes, in order: the path that it took, and so the domain of its form.
+
+A :class:`Guard` is a question about sizes, ``form == 0`` or ``form ≥ 0``, written in one way whichever way round the
+program asked it. A :class:`Path` notes the first answer to each, with why it was asked. What no size of at least 1
+can change is not noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import gcd
+from typing import Any, NamedTuple
+
+from ..algebra.floors import Floor
+from ..algebra.polynomial import Polynomial, symbol
+
+EQUAL, AT_LEAST = "==", ">="
+
+
+class Guard(NamedTuple):
+    """``form == 0`` or ``form >= 0``, where ``form`` has whole coefficients."""
+
+    form: Polynomial
+    relation: str
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """The symbols that it asks about."""
+        return self.form.letters
+
+    def holds(self, values: Any) -> Any:
+        """The answer where letters have numbers, or an array of answers."""
+        size = self.form.at(values)
+        return size == 0 if self.relation == EQUAL else size >= 0
+
+
+class Noted(NamedTuple):
+    """A guard, what the run answered, and why it was asked."""
+
+    guard: Guard
+    outcome: bool
+    why: str
+
+
+class Path:
+    """What one run has decided so far.
+
+    ``held`` are letters that had to be taken as numbers, each with the reason: the run says nothing of other values.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[Guard, Noted] = {}
+        self.held: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Noted]:
+        return iter(self._noted.values())
+
+    def equal(self, difference: Polynomial, outcome: bool, why: str = "") -> None:
+        """``difference == 0`` was answered."""
+        self._note(difference, EQUAL, outcome, why)
+
+    def at_least(self, difference: Polynomial, outcome: bool, why: str = "") -> None:
+        """``difference >= 0`` was answered, of whole numbers."""
+        self._note(difference, AT_LEAST, outcome, why)
+
+    def hold(self, letters: Iterable[str], why: str) -> None:
+        """Some letters were taken as numbers."""
+        for letter in letters:
+            self.held.setdefault(letter, why)
+
+    def _note(self, form: Polynomial, relation: str, outcome: bool, why: str) -> None:
+        form = Polynomial(form.terms)  # the sign is that of the numerator
+        if not form.symbols or _positive(form) or _positive(-form):
+            return
+        if form.terms[min(monomial for monomial in form.terms if monomial)] < 0:
+            if relation == EQUAL:
+                form = -form
+            else:  # f >= 0 is not (-f - 1 >= 0)
+                form, outcome = -form - 1, not outcome
+        for part in _parts(form, relation, outcome):
+            guard = Guard(part, relation)
+            self._noted.setdefault(guard, Noted(guard, outcome, why))
+
+
+def _parts(form: Polynomial, relation: str, outcome: bool) -> Iterator[Polynomial]:
+    """The same question in smaller ones that all have the same answer, where there are such."""
+    offset = form.terms.get((), 0)
+    common = gcd(*(number for monomial, number in form.terms.items() if monomial))
+    if relation == EQUAL and offset % common:
+        return  # never
+    form = Polynomial({m: n // common for m, n in form.terms.items() if m}) + offset // common
+    factors = dict(form.content().terms).popitem()[0]
+    if relation == EQUAL and factors:
+        rest = form / Polynomial({factors: 1})
+        floors = [name for name, _ in factors if isinstance(name, Floor)]
+        if outcome and floors:
+            yield form  # one of them is 0, or the rest
+            return
+        yield from (symbol(name) for name in floors)
+        if rest.symbols:
+            yield rest
+    elif outcome and relation == AT_LEAST and len(form.terms) == 2 and offset // common == -1:
+        ((monomial, number),) = (term for term in form.terms.items() if term[0])
+        if number == 1 and all(not isinstance(name, Floor) or _not_negative(name) for name, _ in monomial):
+            yield from (symbol(name) - 1 for name, _ in monomial if isinstance(name, Floor))  # ab >= 1
+        else:
+            yield form
+    else:
+        yield form
+
+
+def _positive(form: Polynomial) -> bool:
+    """Whether a form is above 0 wherever its letters are at least 1. A no is no answer."""
+    low = form.terms.get((), 0)
+    for monomial, number in form.terms.items():
+        if monomial and number < 0 or any(isinstance(n, Floor) and not _not_negative(n) for n, _ in monomial):
+            return False
+        if monomial and not any(isinstance(name, Floor) for name, _ in monomial):
+            low += number
+    return low > 0
+
+
+def _not_negative(floor: Floor) -> bool:
+    return _positive(floor.numerator + 1) and _positive(floor.divisor)

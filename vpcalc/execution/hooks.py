@@ -1,0 +1,86 @@
+"""What is changed in torch and in a module's source for the time of a run, and put back after it.
+
+* Functions of ``torch.nn.functional`` and their like hand themselves to a mode whole. Here they run their own Python,
+  so that the mode meets only what is built in.
+* ``int`` in the sources of the module's classes keeps forms (:class:`vpcalc.execution.nodes.whole`).
+* Symbolic numbers get the methods that they lack, parameters the forms of the tensors that they are made of.
+* Weights are not initialised: their values are never looked at.
+"""
+
+from __future__ import annotations
+
+import numbers
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch._tensor
+import torch.functional
+import torch.nn.functional
+import torch.nn.init
+from torch import nn
+
+from .nodes import METHODS, whole
+from .shapes import MARK
+
+_OPENED = (torch.nn.functional, torch.functional, torch._tensor)
+_ASKED = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+_MISSING = object()
+
+numbers.Integral.register(torch.SymInt)  # as torch's own modules ask before they take a size
+
+
+def _no(*_: Any) -> bool:
+    return False
+
+
+def _untouched(tensor: Any, *_: Any, **__: Any) -> Any:
+    return tensor
+
+
+def _make_subclass(cls: type, data: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """A parameter keeps the shape of what it is made of."""
+    made: Any = _ORIGINAL(cls, data, *args, **kwargs)
+    if MARK in data.__dict__:
+        setattr(made, MARK, data.__dict__[MARK])
+    return made
+
+
+_ORIGINAL = torch.Tensor._make_subclass
+_INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
+
+
+def _changes() -> list[tuple[Any, str, Any]]:
+    found: list[tuple[Any, str, Any]] = [
+        (room, name, _no) for room in _OPENED for name in _ASKED if hasattr(room, name)
+    ]
+    found += [(kind, name, method) for (kind, name), method in METHODS.items()]
+    found += [(torch.nn.init, name, _untouched) for name in _INITIALISERS]
+    found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
+    found.append((torch.Tensor, "_make_subclass", staticmethod(_make_subclass)))
+    return found
+
+
+@contextmanager
+def opened(sources: Iterable[Any]) -> Iterator[None]:
+    """Within it, modules can be built and run on sizes with forms; ``sources`` are the Python modules they are from."""
+    changes = _changes() + [(source, "int", whole) for source in sources]
+    before = [(place, name, vars(place).get(name, _MISSING)) for place, name, _ in changes]
+    for place, name, value in changes:
+        setattr(place, name, value)
+    try:
+        yield
+    finally:
+        for place, name, value in before:
+            if value is _MISSING:
+                delattr(place, name)
+            else:
+                setattr(place, name, value)
+
+
+def sources_of(module: nn.Module) -> list[Any]:
+    """The Python modules that define the classes of a module, torch's own left out."""
+    names = dict.fromkeys(type(part).__module__ for part in module.modules())
+    return [sys.modules[name] for name in names if name in sys.modules and not name.startswith("torch.")]

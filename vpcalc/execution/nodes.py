@@ -1,0 +1,282 @@
+"""Sizes in the dress that PyTorch takes: ``torch.SymInt`` over a node that answers its protocol.
+
+The protocol is private to torch; with :mod:`vpcalc.execution.hooks` this is the only file that knows such names.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import torch
+
+from ..algebra.polynomial import as_polynomial
+from .sizes import Size
+
+
+class Node(Size):
+    """A size as a SymNode: whole or float."""
+
+    __slots__ = ()
+
+    # what it is
+    def is_int(self) -> bool:
+        return not self.floats
+
+    def is_float(self) -> bool:
+        return self.floats
+
+    def is_bool(self) -> bool:
+        return False
+
+    def is_symbolic(self) -> bool:
+        return True
+
+    has_hint = is_symbolic
+
+    def is_constant(self) -> bool:
+        return not isinstance(self.value, float) and self.form is not None and not self.form.symbols
+
+    def is_nested_int(self) -> bool:
+        return False
+
+    def _nothing(self, *_: Any) -> None:
+        return None
+
+    nested_int = maybe_as_int = maybe_as_float = maybe_as_bool = constant_int = constant_bool = _nothing
+    singleton_int = _nothing
+    shape_env = property(_nothing)
+    hint = _hint = expr = property(lambda self: self.value)
+    pytype = property(lambda self: type(self.value))
+
+    def str(self) -> str:
+        return repr(self)
+
+    _graph_repr = str
+
+    def clone(self) -> Node:
+        return self
+
+    # numbers in its dress
+    def wrap_int(self, number: int) -> Node:
+        return Node(number, as_polynomial(number), self.path)
+
+    def wrap_float(self, number: float) -> Node:
+        return self._lifted(number)  # type: ignore[return-value]
+
+    def wrap_bool(self, answer: bool) -> Answer:
+        return Answer(answer)
+
+    # operations by their names there
+    add, sub, mul = Size.__add__, Size.__sub__, Size.__mul__
+    floordiv = int_floordiv = Size.__floordiv__
+    truediv = float_truediv = int_truediv = Size.__truediv__
+    mod, neg = Size.__mod__, Size.__neg__
+
+    def pow_by_natural(self, power: Node) -> Size:
+        return self ** power.fixed("an exponent")
+
+    def float_pow(self, power: Node) -> Size:
+        exponent = power.value
+        whole = isinstance(exponent, float) and exponent.is_integer() and not power.letters
+        return self ** int(exponent) if whole and exponent >= 0 else self.like(self.value**exponent, None, power)
+
+    pow = float_pow
+
+    def sym_min(self, other: Node) -> Node:
+        return self if self <= other else other
+
+    def sym_max(self, other: Node) -> Node:
+        return self if self >= other else other
+
+    def sym_sum(self, parts: list[Node]) -> Node:
+        total: Any = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total  # type: ignore[no-any-return]
+
+    def sym_float(self) -> Node:
+        return Node(float(self.value), self.form, self.path, self.letters_of)
+
+    sym_int = trunc_ = Size.trunc
+
+    def sym_sqrt(self) -> Size:
+        return self.like(self.value**0.5, None)
+
+    # comparisons are decided when they are asked for
+    def eq(self, other: Node) -> Answer:
+        return Answer(None, self, "==", other)
+
+    def ne(self, other: Node) -> Answer:
+        return Answer(None, self, "!=", other)
+
+    def lt(self, other: Node) -> Answer:
+        return Answer(None, self, "<", other)
+
+    def le(self, other: Node) -> Answer:
+        return Answer(None, self, "<=", other)
+
+    def gt(self, other: Node) -> Answer:
+        return Answer(None, self, ">", other)
+
+    def ge(self, other: Node) -> Answer:
+        return Answer(None, self, ">=", other)
+
+    # where the program needs a plain number
+    def int_(self) -> int:
+        return int(self.fixed("a number that the program needs"))
+
+    def guard_int(self, *_: Any) -> int:
+        return self.int_()
+
+    def guard_float(self, *_: Any) -> float:
+        return float(self.fixed("a float that the program needs"))
+
+    def bool_(self) -> bool:
+        return self != 0
+
+
+class Answer:
+    """A comparison of two sizes, noted when the program asks for its answer."""
+
+    __slots__ = ("answer", "left", "relation", "right")
+
+    _NEGATED = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+    def __init__(
+        self, answer: bool | None, left: Node | None = None, relation: str = "", right: Node | None = None
+    ) -> None:
+        self.answer, self.left, self.relation, self.right = answer, left, relation, right
+
+    def is_bool(self) -> bool:
+        return True
+
+    def is_int(self) -> bool:
+        return False
+
+    is_float = is_nested_int = is_int
+
+    def is_constant(self) -> bool:
+        return self.answer is not None
+
+    is_symbolic = has_hint = is_bool
+
+    def bool_(self) -> bool:
+        if self.answer is None:
+            assert self.left is not None
+            self.answer = self.left.compare(self.relation, self.right, "a branch")
+        return self.answer
+
+    def guard_bool(self, *_: Any) -> bool:
+        return self.bool_()
+
+    guard_size_oblivious = guard_or_false = guard_or_true = expect_true = statically_known_true = guard_bool
+    hint = _hint = expr = property(bool_)
+    pytype = bool
+
+    def _nothing(self, *_: Any) -> None:
+        return None
+
+    maybe_as_int = maybe_as_float = maybe_as_bool = constant_bool = constant_int = _nothing
+    shape_env = property(_nothing)
+
+    def wrap_bool(self, answer: bool) -> Answer:
+        return Answer(answer)
+
+    def sym_not(self) -> Answer:
+        if self.answer is not None:
+            return Answer(not self.answer)
+        return Answer(None, self.left, self._NEGATED[self.relation], self.right)
+
+    def and_(self, other: Answer) -> Answer:
+        return Answer(self.bool_() and other.bool_())
+
+    def or_(self, other: Answer) -> Answer:
+        return Answer(self.bool_() or other.bool_())
+
+    sym_and, sym_or = and_, or_
+
+    def sym_ite(self, yes: Any, no: Any) -> Any:
+        return yes if self.bool_() else no
+
+    def clone(self) -> Answer:
+        return self
+
+    def str(self) -> str:
+        return f"{self.left} {self.relation} {self.right}"
+
+    _graph_repr = str
+
+
+def dressed(size: Any) -> Any:
+    """A size as a program sees it: an int where it is constant, else a SymInt (or a SymFloat)."""
+    if not isinstance(size, Size):
+        return size
+    if size.form is not None and not size.form.symbols and not size.floats:
+        return size.value
+    return (torch.SymFloat if size.floats else torch.SymInt)(size)
+
+
+def undressed(value: Any) -> Any:
+    """The size within a SymInt or SymFloat; anything else as it is."""
+    if isinstance(value, (torch.SymInt, torch.SymFloat)) and isinstance(value.node, Size):
+        return value.node
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Arguments with numbers in the place of sizes, as kernels take them. Nothing is noted."""
+    if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+        node = value.node
+        return node.bool_() if isinstance(node, Answer) else node.value
+    if isinstance(value, (list, tuple)):
+        if not any(isinstance(part, _MAY_HOLD) for part in value):
+            return value
+        parts = [plain(part) for part in value]
+        if isinstance(value, torch.Size):
+            return torch.Size(parts)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, slice):
+        return slice(plain(value.start), plain(value.stop), plain(value.step))
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    return value
+
+
+_MAY_HOLD = (torch.SymInt, torch.SymFloat, torch.SymBool, list, tuple, slice, dict)
+
+
+class _Whole(type):
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs:
+            node = undressed(args[0])
+            if isinstance(node, Size):
+                return dressed(node.trunc())
+        return builtins.int(*args, **kwargs)
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, (builtins.int, torch.SymInt))
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, builtins.int)
+
+
+class whole(int, metaclass=_Whole):  # noqa: N801
+    """``int`` for a program's own source: it keeps the form of a size, where Python's would take the number."""
+
+
+def _float_method(name: str) -> Any:
+    return lambda self, *_: dressed(getattr(undressed(self), name)())
+
+
+METHODS: dict[tuple[type, str], Any] = {
+    (torch.SymFloat, "__float__"): lambda self: undressed(self).guard_float(),
+    (torch.SymFloat, "__floor__"): _float_method("floor"),
+    (torch.SymFloat, "__ceil__"): _float_method("ceil"),
+    (torch.SymFloat, "__trunc__"): _float_method("trunc"),
+    (torch.SymFloat, "__round__"): lambda self, digits=None: dressed(undressed(self).round()),
+    (torch.SymInt, "__hash__"): lambda self: hash(undressed(self)),
+    (torch.SymInt, "__divmod__"): lambda self, other: (self // other, self % other),
+    (torch.SymInt, "__rdivmod__"): lambda self, other: (other // self, other % self),
+}
+"""What symbolic numbers lack or refuse, for the time of a run."""

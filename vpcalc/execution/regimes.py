@@ -1,0 +1,376 @@
+"""Every size of a range: which form holds where, and where the program refuses.
+
+A run's form is true on its path, the comparisons that it made. Most of these do not matter: whether a side was padded
+changes nothing where the form is written with a ceiling. So the other side of each comparison is run once, near by, and the
+two forms are compared on the second path (:func:`vpcalc.execution.regions.vanishes`). If one form holds on both, the
+comparison is *idle*; if not, the region is split by the comparison that tells its runs apart, and both parts are explored
+in the same way. One flip a comparison, not one run a path: paths multiply (pads × stages × sides), comparisons add up.
+
+That two idle comparisons do not matter together either is the hypothesis of this room. It is tested: independent
+counts are taken at sizes that answer the idle ones in other ways, near, far, on and beyond the kept ones, and a count
+that differs is run and splits its region.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..algebra.floors import Floor, floor_div
+from ..algebra.polynomial import Polynomial, symbol
+from .guards import EQUAL, Guard
+from .regions import Point, Range, Region, vanishes
+from .run import Execution
+
+MOST_RUNS = 160
+"""Runs beyond which an exploration ends, whatever is open."""
+
+NEEDED = frozenset(("a number that the program needs", "a number of parts", "a loop over a side"))
+"""Reasons to ask that tie a size to one number: loops, and parts of lists."""
+
+
+class HeldError(Exception):
+    """A letter that every run takes as a number: the program is another one for each of its values."""
+
+    def __init__(self, letters: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{letter}: {why}" for letter, why in letters.items()))
+        self.letters = dict(letters)
+
+
+@dataclass(eq=False)
+class Run:
+    """An execution with the comparisons that can go either way in the range, in order, and its path."""
+
+    execution: Execution
+    asked: tuple[tuple[Guard, bool], ...]
+    path: Region
+    needed: Mapping[Guard, str]
+
+    @property
+    def point(self) -> Point:
+        """Where it ran."""
+        return self.execution.point
+
+    @property
+    def refused(self) -> bool:
+        """Whether the program raised."""
+        return self.execution.error is not None
+
+
+@dataclass(eq=False)
+class Regime:
+    """A form and the regions on which it holds, or a refusal.
+
+    ``tried`` says that its equality with some run was found at sizes rather than decided; ``confirmed`` are the sizes at
+    which an independent count agreed.
+    """
+
+    leader: Run
+    regions: list[Region]
+    tried: bool = False
+    confirmed: list[Point] = field(default_factory=list)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the program raises here."""
+        return self.leader.refused
+
+    def __contains__(self, point: Point) -> bool:
+        return any(point in region for region in self.regions)
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """All regimes of a range. ``open`` are regions that were left, with why: none if it is complete."""
+
+    range: Range
+    regimes: tuple[Regime, ...]
+    open: tuple[tuple[Region, str], ...]
+    runs: int
+    counts: int
+
+    def at(self, point: Point) -> Regime | None:
+        """The regime of a size."""
+        return next((regime for regime in self.regimes if point in regime), None)
+
+
+Execute = Callable[[Point], Execution]
+Count = Callable[[Point], "int | None"]
+"""The MACs that an independent counter sees at a size, or None where the program raises."""
+
+
+class Explorer:
+    """Explores one program."""
+
+    def __init__(self, execute: Execute, count: Count, extent: Range, most: int = 32, seed: int = 0) -> None:
+        self._execute = execute
+        self._count = count
+        self._range = extent
+        self._most = most
+        self._rng = random.Random(seed)
+        self._runs: dict[tuple[tuple[str, int], ...], Run] = {}
+        self._counts: dict[tuple[tuple[str, int], ...], int | None] = {}
+        self._idle: set[Guard] = set()
+        self._leaves: list[Regime] = []
+        self._open: list[tuple[Region, str]] = []
+
+    def explore(self, starts: list[Point]) -> Exploration:
+        """From sizes to begin at: the first at which the program runs is where exploration starts.
+
+        Raises:
+            HeldError: a letter is a number in every run.
+            BeyondError: a run cannot be followed.
+        """
+        for start in starts:
+            if not self._run(start).refused:
+                break
+        self._settle(self._range.whole())
+        self._confirm()
+        return Exploration(
+            self._range, tuple(self._merged()), tuple(self._open), len(self._runs), len(self._counts)
+        )
+
+    # -- runs ---------------------------------------------------------------------------------------
+
+    def _run(self, point: Point) -> Run:
+        key = tuple(sorted(point.items()))
+        if key not in self._runs:
+            execution = self._execute(point)
+            if execution.held:
+                raise HeldError(execution.held)
+            self._runs[key] = self._read(execution)
+        return self._runs[key]
+
+    def _read(self, execution: Execution) -> Run:
+        """Without the comparisons that go one way everywhere, or that others decide."""
+        path = self._range.whole()
+        asked: list[tuple[Guard, bool]] = []
+        needed: dict[Guard, str] = {}
+        for guard, outcome, why in execution.path:
+            if path.always(guard, outcome):
+                continue
+            path = path.where(guard, outcome)
+            asked.append((guard, outcome))
+            if why in NEEDED and guard.relation == EQUAL and outcome:
+                needed[guard] = why
+        return Run(execution.written(rounded_up(execution.macs, path)), tuple(asked), path, needed)
+
+    def _counted(self, point: Point) -> int | None:
+        key = tuple(sorted(point.items()))
+        if key not in self._counts:
+            self._counts[key] = self._count(point)
+        return self._counts[key]
+
+    # -- splitting ----------------------------------------------------------------------------------
+
+    def _settle(self, region: Region) -> None:
+        """Explore a region until one form, or refusal, holds on all of it; else split it."""
+        here = [run for run in self._runs.values() if run.point in region]
+        if not here:
+            point = region.find(self._rng, self._nearest())
+            if point is None:
+                return
+            here = [self._run(point)]
+        regime = Regime(here[0], [region])
+        flipped: set[Guard] = set()
+        members = [here[0]]
+        waiting = here[1:]
+        while True:
+            for run in waiting:
+                if not self._joins(regime, members, run, region):
+                    self._split(region, [*members, run], regime)
+                    return
+                members.append(run)
+            found = self._flip(region, members, flipped, regime)
+            if found is None:
+                break
+            if len(self._runs) >= MOST_RUNS:
+                self._open.append((region, "the number of runs"))
+                return
+            waiting = [found]
+        self._leaves.append(regime)
+        if len(self._leaves) > 4 * self._most:
+            raise OverflowError(f"more than {4 * self._most} regions")
+
+    def _nearest(self) -> Point | None:
+        return next((run.point for run in self._runs.values() if not run.refused), None)
+
+    def _joins(self, regime: Regime, members: list[Run], run: Run, region: Region) -> bool:
+        """Whether one form holds on a run's path too, the leader's or the run's own."""
+        if run.refused or regime.refused:
+            return run.refused and regime.refused
+        holds = self._holds(regime.leader, run, region)
+        if holds is False:
+            holds = True
+            for member in members:
+                on = self._holds(run, member, region)
+                holds = None if on is None and holds else on and holds
+                if on is False:
+                    return False
+            regime.leader = run
+        regime.tried = regime.tried or holds is None
+        return True
+
+    def _holds(self, leader: Run, run: Run, region: Region) -> bool | None:
+        """Whether a form holds on another run's path within a region."""
+        difference = leader.execution.macs - run.execution.macs
+        return vanishes(difference, run.path.meet(region), random.Random(7))
+
+    def _flip(self, region: Region, members: list[Run], flipped: set[Guard], regime: Regime) -> Run | None:
+        """A run on the other side of a comparison that is not known to be idle and has one side only so far."""
+        for run in members:
+            order = reversed(run.asked) if run.refused else run.asked
+            for guard, outcome in order:
+                if guard in flipped or guard in self._idle:
+                    continue
+                flipped.add(guard)
+                other = region.where(guard, not outcome)
+                if any(member.point in other for member in members):
+                    self._note_idle(guard, regime)
+                    continue
+                earlier = run.asked[: run.asked.index((guard, outcome))]
+                point = other.find(self._rng, run.point, (*earlier, *run.asked))
+                if point is None:
+                    continue
+                if run.refused and not self._may_run(point):
+                    continue
+                found = self._run(point)
+                if (
+                    guard in run.needed
+                    and not found.refused
+                    and not self._joins(Regime(run, [region]), [run], found, region)
+                ):
+                    raise HeldError(dict.fromkeys(sorted(guard.letters), run.needed[guard]))
+                return found
+        return None
+
+    def _may_run(self, point: Point) -> bool:
+        """Of the flips of a refusal only those matter that run: a count, or its failure, says so for less."""
+        return self._counted(point) is not None
+
+    def _note_idle(self, guard: Guard, regime: Regime) -> None:
+        if not regime.refused:
+            self._idle.add(guard)
+
+    def _split(self, region: Region, runs: list[Run], regime: Regime) -> None:
+        """By the comparison that tells the last run from the others, and best of all runs those that run."""
+        odd, others = runs[-1], runs[:-1]
+        best, best_score = None, 0.0
+        for run in (odd, *others):
+            for place, (guard, _) in enumerate(run.asked):
+                mine = bool(guard.holds(odd.point))
+                apart = sum(bool(guard.holds(other.point)) != mine for other in others)
+                score = apart / len(others) - 0.1 * (len(guard.letters) > 1) - 1e-4 * place
+                if run is odd and odd.refused and (guard, mine) == odd.asked[-1]:
+                    score += 0.05  # what was asked right before it raised
+                if apart and score > best_score:
+                    best, best_score = guard, score
+        if best is None:
+            self._open.append((region, f"no comparison tells {dict(odd.point)} from {dict(others[0].point)}"))
+            return
+        for outcome in (True, False):
+            self._settle(region.where(best, outcome))
+
+    # -- confirmation -------------------------------------------------------------------------------
+
+    def _confirm(self) -> None:
+        """Hold every leaf against independent counts; one that differs is run and its region explored again."""
+        pending = list(self._leaves)
+        while pending and len(self._runs) < MOST_RUNS:
+            regime = pending.pop()
+            wrong = next((p for p in self._trials(regime) if not self._agrees(regime, p)), None)
+            if wrong is None:
+                continue
+            self._leaves.remove(regime)
+            before = set(map(id, self._leaves))
+            self._run(wrong)
+            self._settle(regime.regions[0])
+            pending += [leaf for leaf in self._leaves if id(leaf) not in before]
+        for regime in pending:
+            self._open.append((regime.regions[0], "counts that were left"))
+
+    def _agrees(self, regime: Regime, point: Point) -> bool:
+        counted = self._counted(point)
+        expected = None if regime.refused else regime.leader.execution.macs.at(point)
+        if counted != expected:
+            return False
+        regime.confirmed.append(dict(point))
+        return True
+
+    def _trials(self, regime: Regime) -> Iterator[Point]:
+        """Sizes at which a regime is tried: random, near, far, on and beside comparisons, idle ones answered anew."""
+        (region,) = regime.regions
+        rng = self._rng
+        idle = sorted(self._idle, key=str)
+        seen = set()
+
+        def fresh(point: Point | None) -> Iterator[Point]:
+            key = None if point is None else tuple(sorted(point.items()))
+            if point is not None and key not in seen:
+                seen.add(key)
+                yield point
+
+        low = {n: bounds[0] for n, bounds in self._range.bounds.items()}
+        high = {n: bounds[1] for n, bounds in self._range.bounds.items()}
+        yield from fresh(region.find(rng, low))
+        yield from fresh(region.find(rng, high))
+        for _ in range(2 if regime.refused else 3):
+            yield from fresh(region.find(rng))
+        for _ in range(0 if regime.refused else min(len(idle), 5)):
+            wishes = [(guard, rng.random() < 0.5) for guard in idle]
+            yield from fresh(region.find(rng, None, wishes))
+
+    # -- together -----------------------------------------------------------------------------------
+
+    def _merged(self) -> list[Regime]:
+        """Leaves of one form, or refused alike, as one regime."""
+        found: list[Regime] = []
+        for leaf in self._leaves:
+            for regime in found:
+                if self._alike(regime, leaf):
+                    regime.regions += leaf.regions
+                    regime.confirmed += leaf.confirmed
+                    regime.tried = regime.tried or leaf.tried
+                    break
+            else:
+                found.append(leaf)
+        found.sort(key=lambda regime: regime.refused)
+        return found
+
+    def _alike(self, regime: Regime, leaf: Regime) -> bool:
+        if regime.refused or leaf.refused:
+            return regime.refused and leaf.refused
+        one, other = regime.leader.execution.macs, leaf.leader.execution.macs
+        if all(vanishes(one - other, region, random.Random(7)) for region in leaf.regions):
+            return True
+        if all(vanishes(one - other, region, random.Random(7)) for region in regime.regions):
+            regime.leader = leaf.leader
+            return True
+        return False
+
+
+def rounded_up(form: Polynomial, path: Region) -> dict[str, Polynomial]:
+    """Floors of a form as ceilings and a number, where they are that on a path.
+
+    A program that pads only what does not divide has ``⌊H/4⌋ + 1`` on one path and ``H/4`` on the other: ``⌈H/4⌉`` on both.
+    """
+    found: dict[str, Polynomial] = {}
+    for name in form.symbols:
+        if not isinstance(name, Floor) or name.divisor.symbols or len(name.letters) != 1:
+            continue
+        (letter,) = name.letters
+        offset, step = name.numerator.terms.get((), 0), name.divisor.terms[()]
+        if name.numerator - offset != symbol(letter) or offset == step - 1:
+            continue
+        up = floor_div(symbol(letter) + (step - 1), step)
+        values = path.values(letter)
+        more = (symbol(name) - up).at({letter: values})
+        if len(values) and (more == more[0]).all():
+            found[name] = up + int(more[0])
+    return found
+
+
+def form_of(regime: Regime) -> Polynomial:
+    """The form of a regime that runs."""
+    return regime.leader.execution.macs

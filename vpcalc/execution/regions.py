@@ -1,0 +1,283 @@
+"""Sets of sizes within a range, decided by evaluation.
+
+A condition on one letter is the set of its values that meet it, held as one bit for each value of the range: exact
+whatever the condition is made of, floors of products and symbolic divisors included. A condition on several letters is
+kept as it is, and asked along one letter at a time. Where two forms are compared on a region, the answer is exact if every
+floor has one letter (:func:`vanishes`); what had to be tried at sizes instead is said so.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import numpy
+import numpy.typing
+
+from ..algebra.floors import Floor
+from ..algebra.polynomial import Monomial, Polynomial
+from .guards import Guard
+
+Mask = numpy.typing.NDArray[numpy.bool_]
+Point = Mapping[str, int]
+
+DRAWS = 24
+"""Lines along one letter on which a region of several letters is looked for, each way."""
+
+_PRIMES = (2147483647, 2147483629, 2147483587)
+_EXACT_BELOW = 1 << 90
+"""A form below this at every size that is 0 modulo the three primes is 0."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of each letter that are asked about: from, to."""
+
+    bounds: Mapping[str, tuple[int, int]]
+    _masks: dict[Guard, Mask] = field(default_factory=dict, compare=False, repr=False)
+
+    def values(self, letter: str) -> Any:
+        """All values of a letter, in order."""
+        low, high = self.bounds[letter]
+        return numpy.arange(low, high + 1, dtype=numpy.int64)
+
+    def mask(self, guard: Guard) -> Mask:
+        """Where a guard of one letter holds."""
+        if guard not in self._masks:
+            (letter,) = guard.letters
+            values = self.values(letter)
+            if _bound(guard.form, {letter: int(values[-1])}) >= 1 << 62:
+                values = values.astype(object)
+            self._masks[guard] = numpy.broadcast_to(
+                numpy.asarray(guard.holds({letter: values}), bool), values.shape
+            )
+        return self._masks[guard]
+
+    def whole(self) -> Region:
+        """Every size."""
+        return Region(self, {n: numpy.ones(high - low + 1, bool) for n, (low, high) in self.bounds.items()}, ())
+
+
+@dataclass(frozen=True)
+class Region:
+    """Values of each letter, and conditions on several letters at once with the answers that are wanted."""
+
+    range: Range
+    axes: Mapping[str, Mask]
+    others: tuple[tuple[Guard, bool], ...]
+
+    def where(self, guard: Guard, outcome: bool) -> Region:
+        """The part in which a guard has an answer."""
+        letters = guard.letters
+        if len(letters) == 1:
+            (letter,) = letters
+            mask = self.range.mask(guard)
+            return replace(self, axes={**self.axes, letter: self.axes[letter] & (mask if outcome else ~mask)})
+        if (guard, outcome) in self.others:
+            return self
+        return replace(self, others=(*self.others, (guard, outcome)))
+
+    def meet(self, other: Region) -> Region:
+        """The part in both."""
+        axes = {letter: mask & other.axes[letter] for letter, mask in self.axes.items()}
+        return Region(self.range, axes, tuple(dict.fromkeys((*self.others, *other.others))))
+
+    def __contains__(self, point: Point) -> bool:
+        for letter, mask in self.axes.items():
+            at = point[letter] - self.range.bounds[letter][0]
+            if not 0 <= at < len(mask) or not mask[at]:
+                return False
+        return all(bool(guard.holds(point)) == outcome for guard, outcome in self.others)
+
+    @property
+    def surely_empty(self) -> bool:
+        """Whether some letter has no value left."""
+        return not all(mask.any() for mask in self.axes.values())
+
+    def always(self, guard: Guard, outcome: bool) -> bool:
+        """Whether a guard has an answer everywhere: exactly so for one letter, else as far as sizes were tried."""
+        if len(guard.letters) == 1:
+            return self.where(guard, not outcome).surely_empty
+        return self.where(guard, not outcome).find(random.Random(1)) is None
+
+    def values(self, letter: str) -> Any:
+        """The values of one letter."""
+        return self.range.values(letter)[self.axes[letter]]
+
+    def find(
+        self, rng: random.Random, near: Point | None = None, wishes: Sequence[tuple[Guard, bool]] = ()
+    ) -> dict[str, int] | None:
+        """A size of the region, close to another one or at random; one that meets the most wishes, the first first.
+
+        None if there is none, or where conditions on several letters left none on the lines that were tried.
+        """
+        if self.surely_empty:
+            return None
+        best, best_score = None, -1.0
+        for point in self._candidates(rng, near):
+            score = float(sum(bool(guard.holds(point)) == outcome for guard, outcome in wishes))
+            if near is not None:
+                score -= sum(abs(point[n] - near[n]) / (near[n] + 1) for n in point) / 100
+            if best is None or score > best_score:
+                best, best_score = point, score
+        return best
+
+    def _candidates(self, rng: random.Random, near: Point | None) -> Iterator[dict[str, int]]:
+        letters = list(self.axes)
+        choices = {letter: self.values(letter) for letter in letters}
+        if not self.others:
+            for attempt in range(DRAWS):
+                yield {n: _pick(v, rng, None if near is None else near[n], attempt) for n, v in choices.items()}
+            return
+        for attempt in range(DRAWS):
+            for along in letters:
+                fixed = {
+                    n: _pick(v, rng, None if near is None else near[n], attempt)
+                    for n, v in choices.items()
+                    if n != along
+                }
+                line = {**{n: numpy.int64(v) for n, v in fixed.items()}, along: choices[along]}
+                fits = numpy.ones(len(choices[along]), bool)
+                for guard, outcome in self.others:
+                    fits &= numpy.asarray(guard.holds(line), bool) == outcome
+                if fits.any():
+                    yield {
+                        **fixed,
+                        along: _pick(choices[along][fits], rng, None if near is None else near[along], attempt),
+                    }
+
+
+def _pick(values: Any, rng: random.Random, near: int | None, attempt: int) -> int:
+    """One of some sorted values: the closest at first, then small ones more often than large ones."""
+    if near is not None and attempt < DRAWS // 2:
+        at = int(numpy.searchsorted(values, near))
+        spread = attempt // 2
+        low, high = max(at - 1 - spread, 0), min(at + spread, len(values) - 1)
+        if attempt == 0:
+            return int(min(values[low : high + 1], key=lambda v: abs(int(v) - near)))
+        return int(values[rng.randint(low, high)])
+    return int(values[int(len(values) * rng.random() ** rng.choice((1, 2, 4)))])
+
+
+# -- forms on regions ---------------------------------------------------------------------------------
+
+
+def vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | None:
+    """Whether a form is 0 at every size of a region; None where it was only found so at sizes that were tried.
+
+    Conditions on several letters are left out first, which asks for more; only where the form is not 0 without them
+    are sizes tried that meet them.
+
+    With one letter every value is looked at. With several, a form whose floors have one letter each is a sum of
+    products of functions of one letter. Values of a letter whose vectors of functions span those of all its values
+    stand for all of them: where the form is 0 modulo a prime on the grid of such values, it is so everywhere. Three
+    primes and a bound on its size make that exact.
+    """
+    if not form:
+        return True
+    form = Polynomial(form.terms)
+    letters = sorted(form.letters)
+    for attempt in range(6):
+        point = region.find(rng) if attempt else region.find(random.Random(attempt))
+        if point is None:
+            return True
+        if form.at(point):
+            return False
+    exact = _vanishes_on(form, {letter: region.values(letter) for letter in letters})
+    if exact is True:
+        return True
+    if exact is False and not region.others:
+        return False
+    tried = (region.find(rng) for _ in range(40))
+    return None if not any(point is not None and form.at(point) for point in tried) else False
+
+
+def _vanishes_on(form: Polynomial, values: Mapping[str, Any]) -> bool | None:
+    """The same on the grid of all these values; None where it cannot be decided."""
+    letters = list(values)
+    if not letters:
+        return not form
+    if any(len(v) == 0 for v in values.values()):
+        return True
+    tops = {letter: int(v[-1]) for letter, v in values.items()}
+    if len(letters) == 1:
+        (letter,) = letters
+        numbers = values[letter]
+        if _bound(form, tops) >= 1 << 62:
+            numbers = numbers.astype(object)
+        return not numpy.any(form.at({letter: numbers}))
+    split = [_by_letter(monomial, letters) for monomial in form.terms]
+    if any(part is None for part in split) or _bound(form, tops) >= _EXACT_BELOW:
+        return None
+    columns: dict[str, dict[Monomial, int]] = {letter: {} for letter in letters}
+    for parts in split:
+        for letter, part in zip(letters, parts or (), strict=True):
+            columns[letter].setdefault(part, len(columns[letter]))
+    for prime in _PRIMES:
+        chosen = {n: _spanning(values[n], n, list(columns[n]), prime) for n in letters}
+        tensor = numpy.zeros([len(columns[letter]) for letter in letters], dtype=object)
+        for parts, number in zip(split, form.terms.values(), strict=True):
+            place = tuple(columns[n][part] for n, part in zip(letters, parts or (), strict=True))
+            tensor[place] += number
+        for letter in letters:  # each contraction moves the next letter to the front
+            rows = numpy.stack([_column(part, letter, chosen[letter].astype(object)) for part in columns[letter]])
+            tensor = numpy.tensordot(tensor, rows % prime, axes=([0], [0])) % prime
+        if numpy.any(tensor):
+            return False
+    return True
+
+
+def _by_letter(monomial: Monomial, letters: Sequence[str]) -> tuple[Monomial, ...] | None:
+    """A monomial as one factor for each letter; None if a floor has several."""
+    parts: dict[str, list[tuple[str, int]]] = {letter: [] for letter in letters}
+    for name, power in monomial:
+        own = name.letters if isinstance(name, Floor) else frozenset((name,))
+        if len(own) != 1:
+            return None
+        parts[next(iter(own))].append((name, power))
+    return tuple(tuple(part) for part in parts.values())
+
+
+def _column(part: Monomial, letter: str, values: Any) -> Any:
+    column = Polynomial({part: 1}).at({letter: values})
+    return column if part else numpy.ones(len(values), dtype=object)
+
+
+def _spanning(values: Any, letter: str, parts: Sequence[Monomial], prime: int) -> Any:
+    """Values whose vectors of functions span those of all values, modulo a prime."""
+    wide = values.astype(object) if _bound_of(parts, int(values[-1])) >= 1 << 62 else values
+    matrix = numpy.stack(
+        [numpy.asarray(_column(part, letter, wide) % prime, dtype=numpy.int64) for part in parts], axis=1
+    )
+    pivots = []
+    for column in range(matrix.shape[1]):
+        rows = numpy.flatnonzero(matrix[:, column])
+        if not len(rows):
+            continue
+        pivot = int(rows[0])
+        pivots.append(pivot)
+        reduced = matrix[pivot] * pow(int(matrix[pivot, column]), -1, prime) % prime
+        matrix = (matrix - matrix[:, column : column + 1] * reduced % prime) % prime
+    return values[pivots]
+
+
+def _bound(form: Polynomial, tops: Mapping[str, int]) -> int:
+    """A number that a form does not exceed in size on a range."""
+    return sum(
+        abs(number) * prod(_top(name, tops) ** power for name, power in monomial)
+        for monomial, number in form.terms.items()
+    )
+
+
+def _bound_of(parts: Iterable[Monomial], top: int) -> int:
+    forms = [Polynomial({part: 1}) for part in parts]
+    return max(_bound(form, dict.fromkeys(form.letters, top)) for form in forms)
+
+
+def _top(name: str, tops: Mapping[str, int]) -> int:
+    if isinstance(name, Floor):  # below a divisor stands at least 1
+        return _bound(name.numerator, tops) + 1
+    return tops[name]

@@ -1,0 +1,330 @@
+"""One run of a module on sizes with forms.
+
+The module runs on tensors of the meta device whose sizes are numbers, as it would run anywhere; beside each tensor a
+shape with forms is kept. What the program reads of sizes has forms, so that what it computes of them has; every function
+of torch that it calls is followed by a rule that says the shape of its result (:mod:`vpcalc.execution.shapes`) and by
+its price (:mod:`vpcalc.execution.prices`). ATen never sees a symbol. The result is the cost as a form, true at every
+size at which the program would take the same path, and that path.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from ..algebra.polynomial import Polynomial, constant, symbol
+from ..counters.ways import DTYPES, quiet
+from .guards import Path
+from .hooks import opened, sources_of
+from .nodes import Node, dressed, plain, undressed
+from .prices import PRICES
+from .shapes import MARK, Shape, rule_for, shape_of, tensors_in
+from .sizes import Size, form_of, product, value_of
+
+Point = Mapping[str, int]
+
+
+class BeyondError(Exception):
+    """The run cannot be followed: a function without a rule, or a rule that torch contradicts."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What one run gave.
+
+    ``params`` are the trained parameters. ``error`` is what the program raised, in which case the path says when. ``calls`` has the MACs of each priced
+    call by module path and function. ``held`` are letters that had to be taken as numbers, with the reason.
+    """
+
+    point: Point
+    path: Path
+    macs: Polynomial
+    params: Polynomial
+    calls: Mapping[tuple[str, str], Polynomial]
+    error: Exception | None
+    seconds: float
+
+    def written(self, otherwise: Mapping[str, Polynomial]) -> Execution:
+        """The same with some floors written otherwise, which are equal to them on its path."""
+        if not otherwise:
+            return self
+        calls = {place: macs.subs(otherwise) for place, macs in self.calls.items()}
+        return replace(self, macs=self.macs.subs(otherwise), params=self.params.subs(otherwise), calls=calls)
+
+    @property
+    def held(self) -> Mapping[str, str]:
+        """Letters of which the run knows one value only."""
+        return self.path.held
+
+    def operators(self) -> dict[str, Polynomial]:
+        """MACs by function."""
+        return _summed((name, macs) for (_, name), macs in self.calls.items())
+
+    def modules(self) -> dict[str, Polynomial]:
+        """MACs by module path, each with its children."""
+        return _summed((parent, macs) for (path, _), macs in self.calls.items() for parent in _parents(path))
+
+
+def _summed(parts: Iterator[tuple[str, Polynomial]] | Any) -> dict[str, Polynomial]:
+    totals: dict[str, Polynomial] = {}
+    for name, macs in parts:
+        totals[name] = totals[name] + macs if name in totals else macs
+    return totals
+
+
+def _parents(path: str) -> Iterator[str]:
+    parts = path.split(".") if path else []
+    for depth in range(len(parts) + 1):
+        yield ".".join(parts[:depth])
+
+
+Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
+"""A module with its arguments, by position and by name."""
+
+
+def execute(start: Callable[[Path], Started], point: Point, sources: Sequence[Any] = ()) -> Execution:
+    """Run a program once, in eval mode.
+
+    Args:
+        start: builds a module and its inputs (:func:`tensor`), or has them ready; it runs under the same watch, so
+            that what it asks of sizes belongs to the path.
+        point: the numbers of the letters.
+        sources: Python modules in which ``int`` keeps forms while the module is built.
+
+    Raises:
+        BeyondError: the run cannot be followed; its text says at which function.
+    """
+    begin = time.process_time()
+    path = Path()
+    mode = _Following(path)
+    error: Exception | None = None
+    with ExitStack() as stack:
+        for room in (quiet(), opened(sources), torch.no_grad(), torch.device("meta"), mode):
+            stack.enter_context(room)
+        try:
+            module, args, kwargs = start(path)
+            params = [form_of(product(shape_of(p))) for p in module.parameters() if p.requires_grad]
+            module.eval()
+            stack.enter_context(opened(sources_of(module)))
+            stack.enter_context(mode.watching(module))
+            module(*args, **kwargs)
+        except BeyondError:
+            raise
+        except Exception as raised:  # the program may raise anything
+            if mode.beyond is not None:
+                raise mode.beyond from raised
+            error, params = raised, []
+    if mode.beyond is not None:
+        raise mode.beyond
+    total, weights = sum(mode.macs.values(), constant(0)), sum(params, constant(0))
+    return Execution(dict(point), path, total, weights, dict(mode.macs), error, time.process_time() - begin)
+
+
+def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path) -> Tensor:
+    """An input on the meta device, its letters as forms."""
+    shape: Shape = [letter(d, point, path) if isinstance(d, str) else d for d in dims]
+    made = torch.empty([dressed(side) for side in shape], dtype=DTYPES[dtype])
+    _mark(made, shape)
+    return made
+
+
+def letter(name: str, point: Point, path: Path) -> Node:
+    """A letter as a size of a run."""
+    return Node(point[name], symbol(name), path)
+
+
+def _mark(tensor: Tensor, shape: Shape) -> None:
+    """Keep a shape beside its tensor, where it has forms."""
+    if any(isinstance(side, Size) for side in shape):
+        setattr(tensor, MARK, [_settled(side) for side in shape])
+    elif MARK in tensor.__dict__:
+        delattr(tensor, MARK)
+
+
+def _settled(side: Any) -> Any:
+    """A size without letters is a number."""
+    return side.value if isinstance(side, Size) and side.form is not None and not side.form.symbols else side
+
+
+_PLAIN = frozenset(
+    """
+    dim ndimension dtype device layout stride is_contiguous is_floating_point is_complex is_cuda get_device element_size
+    type data_ptr storage_offset is_nested is_sparse is_quantized __hash__ __repr__ __str__ __format__ has_names names
+    is_pinned is_set_to is_same_size is_signed is_inference is_conj is_neg untyped_storage storage _is_view is_shared
+    register_hook retain_grad requires_grad_ __deepcopy__ __reduce_ex__ can_cast result_type promote_types get_default_dtype
+    is_tensor is_storage is_grad_enabled set_grad_enabled manual_seed initial_seed numpy is_nonzero is_scripting
+    _assert_async _assert is_autocast_enabled get_autocast_dtype is_autocast_cpu_enabled __setitem__ is_inference_mode_enabled
+    """.split()
+)
+"""Questions that are passed on."""
+
+_READ = frozenset(
+    "item tolist __bool__ __int__ __float__ __index__ __contains__ numpy nonzero is_nonzero equal allclose".split()
+)
+"""Functions whose answer is a value, or has a shape that depends on one."""
+
+
+@dataclass
+class _Where:
+    """The path of the module that is running."""
+
+    names: Mapping[int, str]
+    stack: list[str] = field(default_factory=lambda: [""])
+
+
+class _Following(TorchFunctionMode):
+    """Follows what a program calls."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.macs: defaultdict[tuple[str, str], Polynomial] = defaultdict(lambda: constant(0))
+        self.beyond: BeyondError | None = None
+        self._where = _Where({})
+
+    @contextmanager
+    def watching(self, module: nn.Module) -> Iterator[None]:
+        """Within it, calls are known by the part of a module that makes them."""
+        self._where = _Where({id(child): name for name, child in module.named_modules()})
+        stack = self._where.stack
+
+        def enter(module: nn.Module, args: Any) -> None:
+            stack.append(self._where.names.get(id(module), stack[-1]))
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            if len(stack) > 1:
+                stack.pop()
+
+        hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = func.__name__
+        if name == "__get__":
+            return self._property(func, args)
+        if name in ("size", "numel", "nelement", "__len__"):
+            return _asked(name, *args, **kwargs)
+        if name in _PLAIN or name.startswith("sym_") or name in ("__set__", "__delete__"):
+            return func(*plain(args), **plain(kwargs)) if name == "__setitem__" else func(*args, **kwargs)
+        return self._call(name, func, args, kwargs)
+
+    def _property(self, func: Any, args: Any) -> Any:
+        name = func.__self__.__name__
+        tensor = args[0]
+        if name == "shape":
+            return torch.Size([dressed(side) for side in shape_of(tensor)])
+        result = func(*args)
+        if isinstance(result, Tensor) and MARK in tensor.__dict__ and name not in ("grad", "_base"):
+            shape = shape_of(tensor)
+            if name in ("T", "H"):
+                shape = shape[::-1]
+            elif name in ("mT", "mH"):
+                shape = [*shape[:-2], *shape[-2:][::-1]]
+            self._keep(name, result, shape)
+        return result
+
+    def _call(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            result = func(*plain(args), **plain(kwargs))
+        except Exception:
+            self._explain(name, args, kwargs)
+            raise
+        if not isinstance(result, (Tensor, tuple, list)):
+            return result
+        shapes = self._followed(name, result, args, kwargs) if _has_forms(args, kwargs) else _sizes(result)
+        pricing = PRICES.get(name)
+        if pricing is not None:
+            self._charge(name, pricing, shapes, args, kwargs)
+        return result
+
+    def _followed(self, name: str, result: Any, args: Any, kwargs: Any) -> Any:
+        """The shapes of what a call returned, kept beside it."""
+        rule = rule_for(name)
+        if rule is None:
+            self._give_up(f"{name} has no rule")
+        try:
+            shapes = rule(*args, **kwargs)  # type: ignore[misc]
+        except NotImplementedError as missing:
+            self._give_up(f"{name}: {missing}")
+        except (TypeError, ValueError, IndexError, AssertionError, KeyError) as wrong:
+            self._give_up(f"{name}: its rule does not take this call ({type(wrong).__name__}: {wrong})")
+        if isinstance(result, Tensor):
+            self._keep(name, result, shapes)
+        else:
+            for part, shape in zip(result, shapes, strict=False):
+                if isinstance(part, Tensor):
+                    self._keep(name, part, shape)
+        return shapes
+
+    def _charge(self, name: str, pricing: Callable[..., Polynomial], shapes: Any, args: Any, kwargs: Any) -> None:
+        try:
+            macs = pricing(shapes, *args, **kwargs)
+        except NotImplementedError as missing:
+            self._give_up(f"{name}: {missing}")
+        self.macs[self._where.stack[-1], name] += macs
+
+    def _keep(self, name: str, result: Tensor, shape: Shape) -> None:
+        if [value_of(side) for side in shape] != list(result.size()):
+            self._give_up(f"{name}: its rule says {shape}, torch {list(result.size())}")
+        _mark(result, shape)
+
+    def _explain(self, name: str, args: Any, kwargs: Any) -> None:
+        """torch refuses these sizes: the rule notes the comparison that says why."""
+        rule = rule_for(name)
+        if rule is not None:
+            try:
+                rule(*args, **kwargs)
+            except Exception:  # noqa: S110  # it says what it can
+                pass
+
+    def _give_up(self, why: str) -> None:
+        self.beyond = BeyondError(why)
+        raise self.beyond
+
+
+def _asked(name: str, tensor: Tensor, dim: int | None = None, **kwargs: Any) -> Any:
+    """A size that a program reads."""
+    shape = shape_of(tensor)
+    if name == "size":
+        dim = kwargs.get("dim", dim)
+        return torch.Size([dressed(side) for side in shape]) if dim is None else dressed(shape[dim])
+    if name == "__len__":
+        if not shape:
+            raise TypeError("len() of a 0-d tensor")
+        return dressed(shape[0])
+    return dressed(product(shape))
+
+
+def _sizes(result: Any) -> Any:
+    """Shapes without forms."""
+    if isinstance(result, Tensor):
+        return list(result.size())
+    return [list(part.size()) for part in result if isinstance(part, Tensor)]
+
+
+def _has_forms(args: Any, kwargs: Any) -> bool:
+    return any(MARK in tensor.__dict__ for tensor in tensors_in((args, kwargs))) or _has_size((args, kwargs))
+
+
+def _has_size(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return any(map(_has_size, value))
+    if isinstance(value, dict):
+        return any(map(_has_size, value.values()))
+    if isinstance(value, slice):
+        return any(map(_has_size, (value.start, value.stop, value.step)))
+    return isinstance(undressed(value), Size)

@@ -1,0 +1,291 @@
+"""A size of a tensor: a number and its form at once. The number decides, the form is carried.
+
+Python's operators work on it, with ints, floats and each other. Floats are exact fractions of forms for as long as they
+can be, since programs halve sizes by ``int(h * 0.5)``; one that cannot be (a root) has no form, only the letters
+that it came from, and these are held where it becomes a size or decides a branch.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from ..algebra.floors import floor_div, remainder, tidied
+from ..algebra.polynomial import Polynomial, as_polynomial
+from .guards import Path
+
+MOST_EXACT = 1 << 20
+"""Denominator of a float beyond which its products are not exact."""
+
+
+class Size:
+    """A number of the run and its form in the run's letters.
+
+    ``form`` is None for a float that left the ring; ``letters`` are then what it depends on.
+    """
+
+    __slots__ = ("form", "letters_of", "path", "value")
+
+    def __init__(
+        self, value: Any, form: Polynomial | None, path: Path, letters: frozenset[str] = frozenset()
+    ) -> None:
+        self.value = value
+        self.form = form
+        self.path = path
+        self.letters_of = letters
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """The letters that it depends on."""
+        return self.letters_of if self.form is None else self.form.letters
+
+    @property
+    def floats(self) -> bool:
+        """Whether the program holds a float."""
+        return isinstance(self.value, float)
+
+    def like(self, value: Any, form: Polynomial | None, *others: Any) -> Size:
+        """Another size of the same run; ``others`` it depends on if it has no form."""
+        letters = frozenset() if form is not None else self.letters.union(*(_letters(o) for o in others))
+        return type(self)(value, form, self.path, letters)
+
+    # -- arithmetic ---------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Size:
+        return self._with(operator.add, other)._tidied()
+
+    def __sub__(self, other: Any) -> Size:
+        return self._with(operator.sub, other)._tidied()
+
+    def _tidied(self) -> Size:
+        if self.form is not None and len(self.form.terms) > 1:
+            self.form = tidied(self.form)
+        return self
+
+    def __rsub__(self, other: Any) -> Size:
+        return (-self) + other
+
+    def __mul__(self, other: Any) -> Size:
+        return self._with(operator.mul, other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Size:
+        return self.like(-self.value, None if self.form is None else -self.form)
+
+    def _with(self, operation: Callable[[Any, Any], Any], other: Any) -> Size:
+        mine, theirs = self.form, _form(other)
+        form = None if mine is None or theirs is None else operation(mine, theirs)
+        return self.like(operation(self.value, _value(other)), form, other)
+
+    def __floordiv__(self, other: Any) -> Size:
+        value = self.value // _value(other)
+        mine, theirs = self.form, _form(other)
+        if mine is None or theirs is None:
+            return self.like(value, None, other)
+        self._not_zero(other)
+        return self.like(value, floor_div(mine, theirs))
+
+    def __rfloordiv__(self, other: Any) -> Size:
+        return self._lifted(other) // self
+
+    def __mod__(self, other: Any) -> Size:
+        value = self.value % _value(other)
+        mine, theirs = self.form, _form(other)
+        if mine is None or theirs is None:
+            return self.like(value, None, other)
+        self._not_zero(other)
+        return self.like(value, remainder(mine, theirs))
+
+    def __rmod__(self, other: Any) -> Size:
+        return self._lifted(other) % self
+
+    def __truediv__(self, other: Any) -> Size:
+        value = self.value / _value(other)
+        mine, theirs = self.form, _form(other)
+        form = None
+        if mine is not None and theirs is not None:
+            self._not_zero(other)
+            form = _quotient(mine, theirs)
+        return self.like(value, form, other)
+
+    def __rtruediv__(self, other: Any) -> Size:
+        return self._lifted(other) / self
+
+    def __pow__(self, power: Any) -> Size:
+        exact = isinstance(power, int) and power >= 0 and self.form is not None
+        form = self.form**power if exact and self.form is not None else None
+        return self.like(self.value ** _value(power), form, power)
+
+    def __divmod__(self, other: Any) -> tuple[Size, Size]:
+        return self // other, self % other
+
+    def floor(self) -> Size:
+        """The whole number below."""
+        return self._rounded(math.floor(self.value), self.form)
+
+    def ceil(self) -> Size:
+        """The whole number above."""
+        below = None if self.form is None else -self.form
+        return -self._rounded(math.floor(-self.value), below)
+
+    def trunc(self) -> Size:
+        """The whole number towards 0, as ``int`` takes it."""
+        if not self.floats:
+            return self
+        if self.form is not None:
+            self.path.at_least(self.form, self.value >= 0, "int of a float")
+        return self.floor() if self.value >= 0 else self.ceil()
+
+    def round(self) -> Size:
+        """The nearest whole number; a half, which goes to the even one, leaves the ring."""
+        if not self.floats:
+            return self
+        value = round(self.value)
+        if self.form is None or self.form.denominator == 1:
+            return self._rounded(value, self.form)
+        whole = self.form.denominator
+        twice = remainder(self.form * whole, whole) * 2 - whole  # twice the fraction, less one
+        is_half = (
+            twice.value({}) == 0 if not twice.symbols else abs(self.value - math.floor(self.value) - 0.5) == 0
+        )
+        self.path.equal(twice, is_half, "a half is rounded to the even number")
+        if is_half:
+            return self._rounded(value, None)
+        return self._rounded(value, self.form + Polynomial({(): 1}, 2))
+
+    def _rounded(self, value: int, form: Polynomial | None) -> Size:
+        if form is None:
+            self.path.hold(self.letters, "a float that is no fraction of sizes becomes a size")
+            return self.like(value, as_polynomial(value))
+        found = floor_div(Polynomial(form.terms), form.denominator)
+        return self.like(value, found)
+
+    # -- decisions ----------------------------------------------------------------------------------
+
+    def compare(self, relation: str, other: Any, why: str = "") -> bool:
+        """``self relation other`` as Python decides it, noted."""
+        outcome = bool(_COMPARISONS[relation](self.value, _value(other)))
+        mine, theirs = self.form, _form(other)
+        if mine is None or theirs is None:
+            self.path.hold(self.letters | _letters(other), "a float that is no fraction of sizes decides a branch")
+            return outcome
+        difference = mine - theirs
+        if not difference.symbols:
+            return outcome
+        scale = difference.denominator
+        whole = difference * scale
+        if relation == "==":
+            self.path.equal(whole, outcome, why)
+        elif relation == "!=":
+            self.path.equal(whole, not outcome, why)
+        elif relation == ">=":
+            self.path.at_least(whole, outcome, why)
+        elif relation == "<":
+            self.path.at_least(whole, not outcome, why)
+        elif relation == ">":
+            self.path.at_least(whole - 1, outcome, why)
+        else:
+            self.path.at_least(whole - 1, not outcome, why)
+        return outcome
+
+    def __eq__(self, other: object) -> bool:
+        return self.compare("==", other) if isinstance(other, (Size, int, float)) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return self.compare("!=", other) if isinstance(other, (Size, int, float)) else NotImplemented
+
+    def __lt__(self, other: Any) -> bool:
+        return self.compare("<", other)
+
+    def __le__(self, other: Any) -> bool:
+        return self.compare("<=", other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self.compare(">", other)
+
+    def __ge__(self, other: Any) -> bool:
+        return self.compare(">=", other)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def fixed(self, why: str) -> Any:
+        """Its number, where the program needs one: a guard that says so."""
+        if self.form is None or self.floats:
+            self.path.hold(self.letters, why)
+        elif self.form.symbols:
+            self.path.equal(self.form - self.value, True, why)
+        return self.value
+
+    def _not_zero(self, other: Any) -> None:
+        if isinstance(other, Size):
+            other.compare("!=", 0, "a divisor")
+
+    def _lifted(self, other: Any) -> Size:
+        return type(self)(other, _form(other), self.path)
+
+    def __repr__(self) -> str:
+        return f"{self.form} = {self.value}"
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def value_of(size: Any) -> Any:
+    """The number of a size, or a number as it is."""
+    return size.value if isinstance(size, Size) else size
+
+
+_value = value_of
+
+
+def form_of(size: Any) -> Polynomial:
+    """The form of a whole size."""
+    if isinstance(size, Size):
+        assert size.form is not None
+        return size.form
+    return as_polynomial(int(size))
+
+
+def _form(size: Any) -> Polynomial | None:
+    if isinstance(size, Size):
+        return size.form
+    if isinstance(size, float):
+        if not math.isfinite(size):
+            return None
+        exact = Fraction(size)  # products with others (0.1, 1/7) are rounded, so that no exact form is theirs
+        return Polynomial({(): exact.numerator}, exact.denominator) if exact.denominator <= MOST_EXACT else None
+    return as_polynomial(int(size))
+
+
+def _letters(size: Any) -> frozenset[str]:
+    return size.letters if isinstance(size, Size) else frozenset()
+
+
+def _quotient(above: Polynomial, below: Polynomial) -> Polynomial | None:
+    """``above / below`` as a fraction with a number below, if it is one."""
+    from ..algebra.floors import divided
+
+    if not below.symbols:
+        return above / below
+    whole = divided(above * above.denominator, below * below.denominator)
+    return None if whole is None else whole * below.denominator / above.denominator
+
+
+def product(sizes: Any) -> Any:
+    """The product of sizes: an int where all are."""
+    total: Any = 1
+    for size in sizes:
+        total = size * total if isinstance(size, Size) else total * size
+    return total
