@@ -198,7 +198,7 @@ def test_convolutional_feed_forward_agrees_with_fvcore(h, w, C, r, batch):
 def test_a_wrong_layer_is_found():
     """Planted: patches that do not overlap, and a feed-forward without its convolution."""
     dims = {"H": 33, "W": 18, "C": 8, "s": 4}
-    apart = LAYERS["patch_embedding"].build(33, 18, 8, 4, norm=True)
+    apart = LAYERS["patch_embedding"].build(33, 18, 8, 4, norm=True, pads=True)
     found = check_layer("overlap_patch_embedding", apart, dims).differing
     assert {(check.quantity, check.operator) for check in found} == {("fvcore", "conv"), ("params", "all")}
     grid = {"h": 5, "w": 6, "C": 8, "r": 4}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..cost import Cost, Stage
-from ..dims import Dim, floor_div, is_number, is_symbolic
+from ..dims import Dim, floor_div, require_side
 from ..errors import InputError
 from ..layers.embedding import class_token, classification_head, patch_embedding, position_embedding
 from ..layers.feedforward import token_feed_forward
@@ -45,7 +45,7 @@ def pvt(
     for number, (c, depth, a, ratio, expansion, side) in enumerate(
         zip(C, depths, heads, R, r, P, strict=True), start=1
     ):
-        patches = patch_embedding(h, w, c, side, batch=batch, channels=channels, norm=True, drops=True)
+        patches = patch_embedding(h, w, c, side, batch=batch, channels=channels, norm=True)
         h, w, channels = floor_div(h, side), floor_div(w, side), c
         last = number == len(depths)
         grid = (h * w + 1, 1) if last else (h, w)  # with a class token the tokens are a sequence
@@ -74,16 +74,6 @@ def _block(grid: tuple[Dim, Dim], C: Dim, heads: Dim, R: Dim, r: Dim, batch: Dim
             token_feed_forward(N, C, r * C, batch=batch),
         ),
     )
-
-
-def require_side(sides: tuple[Dim, ...], least: int, why: str) -> None:
-    """Refuse an image (or a sweep of them) of which a grid would come out empty."""
-    for side in sides:
-        if is_symbolic(side):
-            continue
-        lowest = side if is_number(side) else side.min()
-        if lowest < least:
-            raise InputError(f"an input side of {lowest} is too small: {why} need at least {least} pixels a side")
 
 
 def same_stages(config: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..cost import Cost, Tiling
-from ..dims import Dim, ceil_div, floor_div
+from ..dims import Dim, ceil_div, floor_div, require_side
 from ..ops import conv2d, layer_norm, linear, table
 from .registry import layer
 
@@ -18,9 +18,9 @@ def patch_embedding(
     batch: Dim = 1,
     channels: Dim = 3,
     norm: bool = False,
-    drops: bool = False,
+    pads: bool = False,
 ) -> Cost:
-    """A convolution of kernel and stride P. An image that P does not divide is padded, right and bottom.
+    """A convolution of kernel and stride P without padding: what P does not divide is dropped, right and bottom.
 
     Args:
         H, W: the image in pixels.
@@ -29,13 +29,15 @@ def patch_embedding(
         batch: images.
         channels: of a pixel.
         norm: layer norm afterwards, as in Swin and PVT.
-        drops: what P does not divide is dropped rather than padded, as in PVT.
+        pads: the image is padded to whole patches instead, as in Swin.
     """
-    patches = floor_div if drops else ceil_div
+    if not pads:
+        require_side((H, W), P, "whole patches")
+    patches = ceil_div if pads else floor_div
     h, w = patches(H, P), patches(W, P)
     projection = conv2d("proj", batch, (h, w), channels, C, (P, P))
     after = (layer_norm("norm", batch * h * w, C),) if norm else ()
-    tilings = (Tiling(P, H, "patch", drops), Tiling(P, W, "patch", drops))
+    tilings = (Tiling(P, H, "patch", not pads), Tiling(P, W, "patch", not pads))
     return Cost("patch_embedding", (projection, *after), tilings=tilings)
 
 

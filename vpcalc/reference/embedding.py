@@ -15,17 +15,23 @@ def padded(x: Tensor, widths: tuple[int, ...]) -> Tensor:
 
 
 class PatchEmbedding(nn.Module):
-    """Image (batch, c, H, W) to grid (batch, h, w, C); padded right and bottom to whole patches."""
+    """Image (batch, c, H, W) to grid (batch, h, w, C).
 
-    def __init__(self, C: int, P: int, channels: int = 3, norm: bool = False) -> None:
+    The convolution leaves out what P does not divide; with ``pads`` the image is padded right and bottom.
+    """
+
+    def __init__(self, C: int, P: int, channels: int = 3, norm: bool = False, pads: bool = False) -> None:
         super().__init__()
         self.P = P
+        self.pads = pads
         self.proj = nn.Conv2d(channels, C, kernel_size=P, stride=P)
         self.norm = nn.LayerNorm(C) if norm else None
 
     def forward(self, image: Tensor) -> Tensor:
-        _, _, H, W = image.shape
-        grid = self.proj(padded(image, (0, -W % self.P, 0, -H % self.P))).permute(0, 2, 3, 1)
+        if self.pads:
+            _, _, H, W = image.shape
+            image = padded(image, (0, -W % self.P, 0, -H % self.P))
+        grid = self.proj(image).permute(0, 2, 3, 1)
         return grid if self.norm is None else self.norm(grid)
 
 

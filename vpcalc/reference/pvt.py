@@ -8,22 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .embedding import ClassToken, PositionEmbedding
+from .embedding import ClassToken, PatchEmbedding, PositionEmbedding
 from .feedforward import FeedForward
 from .reduction import SpatialReductionAttention
 from .registry import Witness, model_witness
-
-
-class DroppingPatchEmbedding(nn.Module):
-    """Image (batch, c, H, W) to grid (batch, h, w, C); the convolution leaves out what P does not divide."""
-
-    def __init__(self, channels: int, C: int, P: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(channels, C, kernel_size=P, stride=P)
-        self.norm = nn.LayerNorm(C)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.norm(self.proj(image).permute(0, 2, 3, 1))
 
 
 class PVTBlock(nn.Module):
@@ -61,7 +49,7 @@ class PVTStage(nn.Module):
     ) -> None:
         super().__init__()
         h, w = grid
-        self.patches = DroppingPatchEmbedding(channels, C, P)
+        self.patches = PatchEmbedding(C, P, channels, norm=True)
         self.class_token = ClassToken(C) if last else None
         self.positions = PositionEmbedding(h * w + 1 if last else h * w, C)
         self.blocks = nn.Sequential(*(PVTBlock(C, heads, R, r) for _ in range(depth)))

@@ -17,10 +17,12 @@ def padded(x: Tensor, widths: tuple[Any, ...]) -> Tensor:
 
 
 @module
-def patch_embedding(image: Tensor, C: Any, P: Any, norm: bool = False) -> Tensor:
-    """Image (batch, c, H, W) to grid (batch, h, w, C), padded to whole patches."""
-    _, _, H, W = image.shape
-    grid = conv("proj", padded(image, (0, -W % P, 0, -H % P)), C, (P, P), stride=P).permute(0, 2, 3, 1)
+def patch_embedding(image: Tensor, C: Any, P: Any, norm: bool = False, pads: bool = False) -> Tensor:
+    """Image (batch, c, H, W) to grid (batch, h, w, C); what P does not divide is left out, or padded."""
+    if pads:
+        _, _, H, W = image.shape
+        image = padded(image, (0, -W % P, 0, -H % P))
+    grid = conv("proj", image, C, (P, P), stride=P).permute(0, 2, 3, 1)
     return layer_norm("norm", grid) if norm else grid
 
 

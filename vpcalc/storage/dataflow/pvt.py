@@ -6,19 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ..modules import Step, conv, layer_norm, linear, module, sequential
+from ..modules import Step, layer_norm, linear, module, sequential
 from ..tensor import Tensor
 from .attention import feed_forward
-from .embedding import class_token, position_embedding
+from .embedding import class_token, patch_embedding, position_embedding
 from .recompute import recomputable
 from .reduction import spatial_reduction_attention
 from .registry import image, model
-
-
-@module
-def dropping_patch_embedding(x: Tensor, C: Any, P: Any) -> Tensor:
-    """Image to grid; what P does not divide is left out."""
-    return layer_norm("norm", conv("proj", x, C, (P, P), stride=P).permute(0, 2, 3, 1))
 
 
 @module
@@ -32,7 +26,7 @@ def block(x: Tensor, heads: Any, R: Any, r: Any) -> Tensor:
 @module
 def stage(x: Tensor, C: Any, P: Any, last: bool, blocks: Sequence[Step]) -> Tensor:
     """Patches, positions and blocks; in the last stage a class token goes first."""
-    y = dropping_patch_embedding("patches", x, C, P)
+    y = patch_embedding("patches", x, C, P, norm=True)
     tokens = y.flatten(1, 2)
     if last:
         y = position_embedding("positions", class_token("class_token", tokens)).unsqueeze(2)
