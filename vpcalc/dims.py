@@ -65,6 +65,14 @@ def conv_size(x: Dim, kernel: int, stride: int, padding: int) -> Dim:
     return (x + 2 * padding - kernel) // stride + 1
 
 
+def unequal(x: Dim, y: Dim) -> Dim:
+    """1 where two dimensions differ and 0 where they do not; a symbol stands for any other number."""
+    if is_symbolic(x) or is_symbolic(y):
+        return int(bool(x != y))
+    differ = x != y
+    return int(differ) if is_number(x) and is_number(y) else 1 * differ
+
+
 def require_side(sides: tuple[Dim, ...], least: Dim, why: str) -> None:
     """Refuse an image (or a sweep of them) of which a grid would come out empty."""
     for side in sides:

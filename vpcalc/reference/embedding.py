@@ -72,6 +72,31 @@ class PositionEmbedding(nn.Module):
         return x + self.positions
 
 
+class ResizedPositions(nn.Module):
+    """Adds one learned vector to each token of a grid, (batch, first + hw, C).
+
+    A table that was made for another number of places is resized bilinearly; the ``first`` positions, those of
+    tokens before the grid, stay as they are.
+    """
+
+    def __init__(self, table: tuple[int, int], C: int, first: int = 0) -> None:
+        super().__init__()
+        self.table = table
+        self.first = first
+        self.positions = nn.Parameter(torch.zeros(1, first + table[0] * table[1], C))
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        return x + self.at(grid)
+
+    def at(self, grid: tuple[int, int]) -> Tensor:
+        """The positions of a grid."""
+        if grid[0] * grid[1] == self.table[0] * self.table[1]:
+            return self.positions
+        made = self.positions[:, self.first :].reshape(1, *self.table, -1).permute(0, 3, 1, 2)
+        resized = F.interpolate(made, size=grid, mode="bilinear").flatten(2).transpose(1, 2)
+        return torch.cat((self.positions[:, : self.first], resized), dim=1) if self.first else resized
+
+
 @layer_witness("patch_embedding")
 def patch_embedding(H: int, W: int, C: int, P: int, batch: int = 1) -> Witness:
     """A colour image to a grid."""

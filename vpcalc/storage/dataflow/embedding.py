@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..functions import cat, pad
+from ..functions import cat, interpolate, pad
 from ..modules import conv, layer_norm, linear, module, parameter
 from ..tape import Tape
 from ..tensor import Tensor
@@ -46,6 +46,21 @@ def class_token(x: Tensor) -> Tensor:
 def position_embedding(x: Tensor) -> Tensor:
     """Adds one learned vector to each position."""
     return x + parameter(x.tape, 1, *x.shape[1:])
+
+
+@module
+def resized_positions(x: Tensor, grid: tuple[Any, Any], table: tuple[Any, Any], first: int = 0) -> Tensor:
+    """Adds one learned vector to each token; a table of another number of places is resized."""
+    return x + _positions_of(x, grid, table, first)
+
+
+def _positions_of(x: Tensor, grid: tuple[Any, Any], table: tuple[Any, Any], first: int) -> Tensor:
+    positions = parameter(x.tape, 1, first + table[0] * table[1], x.shape[-1])
+    if grid[0] * grid[1] == table[0] * table[1]:
+        return positions.expand(-1, *x.shape[1:])  # no more than a name: on symbols the sum's sizes are those of x
+    made = positions[:, first:].reshape(1, *table, -1).permute(0, 3, 1, 2)
+    resized = interpolate(made, grid).flatten(2).transpose(1, 2)
+    return cat((positions[:, :first], resized), dim=1) if first else resized
 
 
 @layer("patch_embedding")
