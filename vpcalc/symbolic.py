@@ -186,6 +186,12 @@ def deviations(cost: Cost) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def pads(cost: Cost) -> bool:
+    """Whether something was padded in an int cost tree."""
+    whole = (t for t in _tilings(cost) if isinstance(t.tile, int) and isinstance(t.size, int))
+    return any(tiling.size % tiling.tile and not tiling.drops for tiling in whole)
+
+
 def _resizes(table: tuple[Any, Any], grid: tuple[Any, Any]) -> bool:
     return all(isinstance(side, int) for side in grid) and table[0] * table[1] != grid[0] * grid[1]
 
