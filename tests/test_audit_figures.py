@@ -81,6 +81,12 @@ def test_padding_to_whole_windows_can_be_left_out() -> None:
     assert not any("padding" in r.convention for r in vpcalc.conventions("swin_t", "1G").readings[:6])
 
 
+def test_what_is_dropped_is_no_padding_to_leave_out() -> None:
+    """ViT costs at 230 what it costs at 224; the closed form at 230 would add fractions of patches."""
+    readings = vpcalc.conventions("vit_b_16", "1G", input=230).readings
+    assert not any("padding" in r.convention for r in readings if r.sizes == (230, 230))
+
+
 def test_biases_are_those_of_the_layers_that_have_one() -> None:
     readings = {r.convention: r.derived for r in vpcalc.conventions("resnet50", "1G").readings}
     assert readings["MACs with biases"] - readings["MACs"] == 1000  # only the classifier has any

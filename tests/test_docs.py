@@ -20,6 +20,7 @@ import pytest
 
 import vpcalc
 from vpcalc.architectures import ARCHITECTURES
+from vpcalc.architectures.registry import IMAGE
 from vpcalc.cli.app import COMMANDS, application, main
 from vpcalc.layers import LAYERS
 from vpcalc.statements import STATEMENTS
@@ -30,6 +31,13 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"generated", "_build"
 NAMES = [path.relative_to(DOCS).as_posix() for path in PAGES]
 HEAVY = {"theory.md", "papers.md", "audit.md", "memory.md", "derive.md"}
 """Pages whose commands take many seconds."""
+
+
+def test_the_table_of_sizes_that_do_not_divide_has_every_family_of_images() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", text("explain/padding.md"), re.M)
+    families = [architecture.family for architecture in ARCHITECTURES.values()]
+    assert sorted(rows) == sorted({family.name for family in families if family.axes == IMAGE})
+
 
 BLOCK = re.compile(r"<!-- vpcalc: .*? -->.*?<!-- /vpcalc -->", re.S)
 

@@ -227,11 +227,12 @@ def test_training_classifiers_are_all_that_supervision_adds():
     assert supervised.total(Quantity.MACS) - plain.total(Quantity.MACS) == added
 
 
-def test_the_encoder_is_resnet50_without_its_head():
+@pytest.mark.parametrize("size", [(512, 512), (230, 250)])
+def test_the_encoder_is_resnet50_without_its_head(size):
     resnet = ARCHITECTURES["resnet50"]
-    whole = resnet.cost((512, 512))
+    whole = resnet.cost(size)
     head = next(node for node in whole.stages() if node.name == "head")
-    encoder = [node for node in cost_of().stages() if node.name == "stem" or node.name.startswith("stage")]
+    encoder = [node for node in cost_of(size).stages() if node.name == "stem" or node.name.startswith("stage")]
     for quantity in Quantity:
         expected = whole.total(quantity) - head.total(quantity)
         assert sum(node.total(quantity) for node in encoder) == expected

@@ -43,6 +43,7 @@ def dimensions(draw: st.DrawFn) -> dict[str, int]:
     """Any sizes: sides that windows and ratios divide or not, windows larger than the grid, batches."""
     heads = draw(st.integers(1, 4))
     h, w = draw(st.integers(1, 20)), draw(st.integers(1, 20))
+    P = draw(st.integers(1, 9))
     return {
         "h": h,
         "w": w,
@@ -50,10 +51,10 @@ def dimensions(draw: st.DrawFn) -> dict[str, int]:
         "C": heads * draw(st.integers(1, 6)),
         "M": draw(st.integers(1, 9)),
         "R": draw(st.integers(1, min(h, w))),
-        "P": draw(st.integers(1, 9)),
+        "P": P,
         "r": draw(st.integers(1, 4)),
-        "H": draw(st.integers(1, 40)),
-        "W": draw(st.integers(1, 40)),
+        "H": draw(st.integers(P, 40)),  # at least one patch
+        "W": draw(st.integers(P, 40)),
         "N": draw(st.integers(1, 40)),
         "classes": draw(st.integers(1, 10)),
         "batch": draw(st.integers(1, 3)),

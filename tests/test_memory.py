@@ -35,7 +35,8 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_t", (45, 70), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": 5}),
     ("vit_ti_16", (48, 64), {"depth": 2}),
     ("deit_t", (50, 64), {"depth": 1}),
-    ("pvt_tiny", (64, 96), {}),
+    ("pvt_tiny", (64, 96), {}),  # resizes its positions
+    ("pvt_tiny", (64, 96), {"depths": (1, 1, 1, 1), "trained_at": (64, 96)}),
     ("pvt_v2_b0", (64, 70), {}),
     ("pvt_v2_b2_li", (64, 64), {"depths": (1, 1, 1, 1)}),
     ("resnet18", (64, 66), {}),
@@ -258,7 +259,7 @@ def test_a_models_forms_hold_on_the_whole_lattice(id: str) -> None:
     architecture = ARCHITECTURES[id]
     forms = model_forms(architecture, architecture.config)
     steps = lattice(model_on_symbols(architecture, architecture.config))
-    for rows, columns, batch in ((1, 1, 2), (1, 2, 5), (3, 2, 3), (2, 5, 2)):
+    for rows, columns, batch in ((1, 1, 2), (1, 2, 5), (3, 2, 3), (2, 5, 2), (7, 7, 2)):  # 7: PVT's own size
         sizes = tuple(n * steps.get(axis, 1) for n, axis in zip((rows, columns), ("H", "W"), strict=True))
         found = model_footprint(architecture.family.name, sizes, architecture.config, batch)
         point = {"H": sizes[0], "W": sizes[1], "B": batch}

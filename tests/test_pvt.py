@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
+from math import prod
 from typing import Any
 
 import pytest
@@ -21,8 +21,7 @@ from vpcalc.checks.crosscheck import compare
 from vpcalc.cost import Cost, Op, Quantity
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
-from vpcalc.ops import upsample_bilinear2d
-from vpcalc.symbolic import condition, lattice, layer_on_symbols, model_on_symbols
+from vpcalc.symbolic import closed_form, condition, deviations, lattice, layer_on_symbols, model_on_symbols
 
 V1 = ("pvt_tiny", "pvt_small", "pvt_medium", "pvt_large")
 V2 = ("pvt_v2_b0", "pvt_v2_b1", "pvt_v2_b2", "pvt_v2_b2_li", "pvt_v2_b3", "pvt_v2_b4", "pvt_v2_b5")
@@ -105,8 +104,8 @@ def test_every_variant_agrees_with_fvcore_at_an_odd_size(id):
 @pytest.mark.parametrize("id", ["pvt_tiny", "pvt_v2_b0", "pvt_v2_b2_li"])
 def test_operators_have_the_names_that_fvcore_gives_them(id):
     named = {check.operator for check in count_model(id, (64, 96)).checks if check.quantity == "fvcore"}
-    pooled = {"adaptive_avg_pool2d"} if id.endswith("_li") else set()
-    assert named == {"conv", "linear", "matmul", "layer_norm"} | pooled
+    own = {"pvt_v2_b2_li": {"adaptive_avg_pool2d"}, "pvt_tiny": {"upsample_bilinear2d"}}
+    assert named == {"conv", "linear", "matmul", "layer_norm"} | own.get(id, set())
 
 
 def test_a_batch_multiplies_all_but_the_parameters():
@@ -135,13 +134,17 @@ def pyramids(draw: st.DrawFn, sides: str) -> dict[str, Any]:
         return tuple(draw(st.lists(st.integers(low, high), min_size=stages, max_size=stages)))
 
     heads = each(1, 3)
+    steps = each(1, 4)
+    least = prod(steps)
+    made = st.integers(least, least + 40)
     return {
+        **({"trained_at": (draw(made), draw(made))} if sides == "P" else {}),
         "C": tuple(a * d for a, d in zip(heads, each(1, 4), strict=True)),
         "depths": each(1, 2),
         "heads": heads,
         "R": each(1, 3),
         "r": each(1, 3),
-        sides: each(1, 4),
+        sides: steps,
         "classes": draw(st.integers(1, 5)),
     }
 
@@ -198,7 +201,7 @@ def test_convolutional_feed_forward_agrees_with_fvcore(h, w, C, r, batch):
 def test_a_wrong_layer_is_found():
     """Planted: patches that do not overlap, and a feed-forward without its convolution."""
     dims = {"H": 33, "W": 18, "C": 8, "s": 4}
-    apart = LAYERS["patch_embedding"].build(33, 18, 8, 4, norm=True)
+    apart = LAYERS["patch_embedding"].build(33, 18, 8, 4, norm=True, pads=True)
     found = check_layer("overlap_patch_embedding", apart, dims).differing
     assert {(check.quantity, check.operator) for check in found} == {("fvcore", "conv"), ("params", "all")}
     grid = {"h": 5, "w": 6, "C": 8, "r": 4}
@@ -218,8 +221,36 @@ def test_the_closed_form_is_the_cost_tree_on_its_lattice(id):
     for quantity in Quantity:
         form = symbolic.total(quantity)
         form = form if isinstance(form, Polynomial) else Polynomial({(): form})
-        for H, W in ((32, 32), (64, 32), (96, 160), (224, 224), (1024, 32)):
-            assert form.value({"H": H, "W": W}) == architecture.cost((H, W)).total(quantity), (quantity, H, W)
+        for H, W in ((32, 32), (64, 32), (96, 160), (224, 224), (1024, 32), (1568, 32)):
+            fits = id in V1 and quantity is Quantity.FVCORE and H * W == 224 * 224  # nothing to resize there
+            spared = resizing((H, W), architecture.config["C"]) if fits else 0
+            assert form.value({"H": H, "W": W}) - spared == architecture.cost((H, W)).total(quantity), (H, W)
+
+
+def resizing(sizes: tuple[int, int], widths: tuple[int, ...]) -> int:
+    """fvcore's price of resizing every stage's positions: 4 an element, at 4, 8, 16 and 32 pixels a token."""
+    return sum(
+        4 * C * (sizes[0] // step) * (sizes[1] // step) for C, step in zip(widths, (4, 8, 16, 32), strict=True)
+    )
+
+
+@pytest.mark.parametrize("quantity", Quantity)
+def test_the_form_says_at_which_size_it_does_not_hold(quantity):
+    """fvcore prices the resizing of positions, and only at 224 x 224 (or as many pixels) there is none."""
+    architecture = ARCHITECTURES["pvt_tiny"]
+    valid = closed_form(model_on_symbols(architecture, architecture.config), quantity).valid
+    exception = "; HW other than 50176" if quantity is Quantity.FVCORE else ""
+    assert valid == f"H and W multiples of 32{exception}"
+
+
+def test_tables_of_an_image_that_does_not_divide_fit_other_sizes_in_each_stage():
+    """250 gives tables of 62, 31, 15 and 7 a side: 62² tokens of 4² pixels, 15² of 16², 7² of 32²."""
+    architecture = ARCHITECTURES["pvt_tiny"]
+    config = architecture.configure({"trained_at": "250,250"})
+    valid = closed_form(model_on_symbols(architecture, config), Quantity.FVCORE).valid
+    assert valid == "H and W multiples of 32; " + "; ".join(
+        f"HW other than {number}" for number in (62**2 * 4**2, 15**2 * 16**2, 7**2 * 32**2)
+    )
 
 
 @pytest.mark.parametrize("id", ["pvt_tiny", "pvt_v2_b0", "pvt_v2_b2_li"])
@@ -256,6 +287,50 @@ def test_closed_forms_of_the_new_layers():
     embedding = layer_on_symbols("overlap_patch_embedding")
     assert embedding.total(Quantity.MACS) == patches * 3 * C * (2 * s - 1) ** 2
     assert condition(embedding) == "H and W multiples of s"
+
+
+# -- positions ---------------------------------------------------------------------------------------
+
+
+def test_the_parameters_of_v1_do_not_change_with_the_input():
+    """The authors' detectors run at 800 x 1333, which their loader pads to multiples of 32, on tables of 224."""
+    small = ARCHITECTURES["pvt_small"]
+    there = small.cost((800, 1344))
+    assert there.total(Quantity.PARAMS) == small.cost((224, 224)).total(Quantity.PARAMS) == 24_485_864
+    resized = there.by_operator(Quantity.FVCORE)["upsample_bilinear2d"]
+    assert resized == resizing((800, 1344), (64, 128, 320, 512)) == 33_331_200
+    assert deviations(there) == (
+        "positions resized: 56×56 to 200×336, 28×28 to 100×168, 14×14 to 50×84, 7×7 to 25×42",
+    )
+
+
+def test_a_table_is_resized_once_for_a_whole_batch():
+    one, five = (ARCHITECTURES["pvt_tiny"].cost((64, 64), batch=batch) for batch in (1, 5))
+    assert five.by_operator(Quantity.FVCORE)["conv"] == 5 * one.by_operator(Quantity.FVCORE)["conv"]
+    kind = "upsample_bilinear2d"
+    assert five.by_operator(Quantity.FVCORE)[kind] == one.by_operator(Quantity.FVCORE)[kind]
+
+
+def test_at_its_own_size_nothing_is_resized():
+    assert deviations(native("pvt_tiny")) == ()
+    assert "upsample_bilinear2d" not in native("pvt_tiny").by_operator(Quantity.FVCORE)
+
+
+def test_only_the_stages_whose_tables_do_not_fit_resize_them():
+    """230 has a row and a column of tokens more than 224 in the first stage, and as many in the others."""
+    assert deviations(ARCHITECTURES["pvt_tiny"].cost((230, 230)))[-1] == "positions resized: 56×56 to 57×57"
+    assert count_model("pvt_tiny", (230, 230)).verdict is Verdict.AGREES
+
+
+def test_a_table_that_grows_with_the_input_is_found():
+    """Planted: tables made for the input, as vpcalc had them once, against a module with those of 224."""
+    architecture = ARCHITECTURES["pvt_tiny"]
+    wrong = architecture.cost((64, 64), architecture.configure({"trained_at": "64,64"}))
+    found = check_model("pvt", wrong, (64, 64), architecture.config).differing
+    assert {(check.quantity, check.operator) for check in found} == {
+        ("fvcore", "upsample_bilinear2d"),
+        ("params", "all"),
+    }
 
 
 # -- against the papers -----------------------------------------------------------------------------
@@ -439,6 +514,8 @@ def test_linear_attention_is_a_setting():
         ("pvt_tiny", {"depths": "2,2,2"}, "--set C has 4 values and depths 3"),
         ("pvt_tiny", {"r": 4}, "--set r has 1 values and depths 4"),
         ("pvt_tiny", {"R": "8,4,2,2"}, "--set R ends with 2"),
+        ("pvt_tiny", {"trained_at": "224"}, "--set trained_at=224: give height and width, at least 32 pixels"),
+        ("pvt_tiny", {"trained_at": "224,31"}, "--set trained_at=224,31: give height and width, at least 32"),
         ("pvt_tiny", {"linear": "true"}, "setting of pvt_tiny 'linear' is not known"),
         ("pvt_v2_b0", {"heads": "1,2"}, "--set heads has 2 values and depths 4"),
         ("pvt_v2_b0", {"linear": "maybe"}, "must be true or false"),
@@ -531,27 +608,27 @@ def compare_with_theirs(id: str, cost: Cost, sizes: tuple[int, int]) -> Report:
     return compare(cost, count(module, (image,)))
 
 
-def resized_positions(cost: Cost) -> Cost:
-    """transformers' PVT resizes every stage's positions whenever it is traced, even to the size they have."""
-    resizing = tuple(
-        upsample_bilinear2d("positions", 1, node.stage.resolution, node.stage.channels)
-        for node in cost.stages()
-        if node.name != "head"
-    )
-    return replace(cost, ops=(*cost.ops, *resizing))
-
-
 @pytest.mark.parametrize("side", [224, 250])
 @pytest.mark.parametrize("id", [pytest.param(id, marks=pytest.mark.slow if id in DEEP else ()) for id in V1])
 def test_transformers_counts_the_same_and_resizes_its_positions(id, side):
-    cost = ARCHITECTURES[id].cost((side, side))
-    report = compare_with_theirs(id, resized_positions(cost), (side, side))
-    assert report.verdict is Verdict.AGREES, report
+    """It has to be built for its input, and resizes whenever it is traced, even to the size that it has.
+
+    So tables of any other image cost ours what theirs cost it; what they hold is held against tables of the input.
+    """
+    architecture = ARCHITECTURES[id]
+    elsewhere = architecture.cost((side, side), architecture.configure({"trained_at": "320,352"}))
+    report = compare_with_theirs(id, elsewhere, (side, side))
+    assert {(check.quantity, check.operator) for check in report.differing} == {("params", "all")}, report
+    assert "upsample_bilinear2d" in {check.operator for check in report.checks}
+    here = architecture.cost((side, side), architecture.configure({"trained_at": f"{side},{side}"}))
+    assert report.differing[0].counted == here.total(Quantity.PARAMS)
 
 
 def test_without_the_resizing_that_one_operator_differs():
-    """Planted: the known difference left out."""
-    report = compare_with_theirs("pvt_tiny", ARCHITECTURES["pvt_tiny"].cost((64, 64)), (64, 64))
+    """Planted: tables that fit."""
+    architecture = ARCHITECTURES["pvt_tiny"]
+    fitting = architecture.cost((64, 64), architecture.configure({"trained_at": "64,64"}))
+    report = compare_with_theirs("pvt_tiny", fitting, (64, 64))
     assert [(check.quantity, check.operator) for check in report.differing] == [("fvcore", "upsample_bilinear2d")]
 
 
@@ -626,7 +703,7 @@ def outputs(id: str, sizes: tuple[int, int], changes: Mapping[str, object], **pl
 @pytest.mark.parametrize(
     ("id", "sizes", "changes"),
     [
-        ("pvt_tiny", (42, 42), {**SMALL, "R": "3,1", "P": "4,2"}),
+        ("pvt_tiny", (42, 42), {**SMALL, "R": "3,1", "P": "4,2", "trained_at": "42,42"}),
         ("pvt_v2_b0", (37, 50), {**SMALL, "R": "3,1", "S": "4,2"}),
         ("pvt_v2_b2_li", (37, 50), {**SMALL, "R": "3,1", "S": "4,2"}),
     ],
@@ -637,6 +714,45 @@ def test_the_reference_computes_what_transformers_computes(id, sizes, changes):
     ours, theirs = outputs(id, sizes, changes)
     assert ours.shape == (2, 5)
     torch.testing.assert_close(ours, theirs)
+
+
+def with_tables_resized(mode: str) -> tuple[Any, Any]:
+    """Our PVT with tables of 29 x 50 pixels, and transformers' with the same resized to its own 42 x 42."""
+    import torch
+    import torch.nn.functional as F
+
+    from vpcalc.reference import MODEL_WITNESSES
+
+    changes = {**SMALL, "R": "3,1", "P": "4,2", "trained_at": "29,50"}
+    torch.manual_seed(0)
+    their = theirs("pvt_tiny", 42, **changes).double().eval()
+    our = MODEL_WITNESSES["pvt"]((42, 42), ARCHITECTURES["pvt_tiny"].configure(changes)).module.double().eval()
+    image = torch.randn(2, 3, 42, 42, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in (*their.parameters(), *our.parameters()):
+            parameter.normal_(std=0.3)
+        ours = dict(our.state_dict())
+        made = {0: (7, 12, 10), 1: (3, 6, 5)}  # stage: table's h and w, side at 42
+        for stage, (h, w, side) in made.items():
+            table = ours[f"stages.{stage}.positions.positions"]
+            lone, grid = table[:, : len(table[0]) - h * w], table[:, len(table[0]) - h * w :]
+            resized = F.interpolate(grid.mT.unflatten(2, (h, w)), size=(side, side), mode=mode).flatten(2).mT
+            their.pvt.encoder.patch_embeddings[stage].position_embeddings.copy_(torch.cat((lone, resized), dim=1))
+        kept = {name: table for name, table in ours.items() if "positions" in name}
+        our.load_state_dict({**in_our_names(their.state_dict()), **kept})
+        return our(image), their(image).logits
+
+
+def test_the_reference_resizes_its_tables_bilinearly_and_leaves_the_class_tokens_position():
+    import torch
+
+    torch.testing.assert_close(*with_tables_resized("bilinear"))
+
+
+def test_tables_resized_otherwise_compute_something_else():
+    """Planted: bicubic, as for ViT."""
+    ours, theirs = with_tables_resized("bicubic")
+    assert not ours.allclose(theirs)
 
 
 def test_a_reference_of_other_heads_computes_something_else():

@@ -32,21 +32,34 @@ def test_native_size(id: str) -> None:
     check(id, ARCHITECTURES[id].sizes)
 
 
-# not square; not divisible by the patch; grids that no window divides; smaller than one window; one pixel
-AWKWARD = [(192, 256), (225, 301), (97, 512), (30, 500), (1, 1)]
+# not square; not divisible by the patch; grids that no window divides; smaller than one window; one patch; a pixel
+AWKWARD = [(192, 256), (225, 301), (97, 512), (30, 500), (32, 47), (1, 1)]
+
+
+def check_or_refuse(id: str, sizes: tuple[int, int]) -> None:
+    """ViT drops what its patch does not cover: below one patch nothing is left, and the module does not run."""
+    architecture = ARCHITECTURES[id]
+    patch = architecture.config["P"]
+    if architecture.family.name == "swin" or min(sizes) >= patch:
+        check(id, sizes)
+        return
+    with pytest.raises(InputError, match=rf"side of {min(sizes)} is too small: .* at least {patch} pixels"):
+        architecture.cost(sizes)
+    with pytest.raises(RuntimeError, match=r"kernel .* does not fit"):
+        check_model(architecture.family.name, Cost("none"), sizes, architecture.config)
 
 
 @pytest.mark.parametrize("sizes", AWKWARD)
 @pytest.mark.parametrize("id", ["swin_t", "vit_b_16"])
 def test_awkward_sizes(id: str, sizes: tuple[int, int]) -> None:
-    check(id, sizes)
+    check_or_refuse(id, sizes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", AWKWARD)
 @pytest.mark.parametrize("id", [id for id in IDS if id not in ("swin_t", "vit_b_16")])
 def test_awkward_sizes_of_all_others(id: str, sizes: tuple[int, int]) -> None:
-    check(id, sizes)
+    check_or_refuse(id, sizes)
 
 
 @given(
@@ -82,8 +95,8 @@ def test_any_swin(config: dict[str, Any], height: int, width: int, batch: int) -
             "classes": st.integers(1, 9),
         }
     ),
-    st.integers(1, 70),
-    st.integers(1, 70),
+    st.integers(9, 70),
+    st.integers(9, 70),
     st.integers(1, 3),
 )
 def test_any_vit(config: dict[str, Any], height: int, width: int, batch: int) -> None:
@@ -110,6 +123,17 @@ def test_lattices() -> None:
     for id, step in expected.items():
         architecture = ARCHITECTURES[id]
         assert lattice(model_on_symbols(architecture, architecture.config)) == {"H": step, "W": step}
+
+
+def test_vit_drops_what_its_patch_does_not_divide() -> None:
+    """230 costs what 224 costs; 512 is 36 x 36 patches of 14 and 8 pixels that nobody sees."""
+    vit = ARCHITECTURES["vit_b_16"]
+    for quantity in Quantity:
+        assert vit.cost((230, 239)).total(quantity) == vit.cost((224, 224)).total(quantity)
+    assert deviations(vit.cost((230, 224))) == ("patch 16 does not divide 230: the last 6 dropped",)
+    huge = ARCHITECTURES["vit_h_14"]
+    assert huge.cost((512, 512)).total(Quantity.MACS) == huge.cost((504, 504)).total(Quantity.MACS)
+    assert f"{huge.cost((512, 512)).total(Quantity.MACS) / 1e9:.3f}" == "954.785"
 
 
 def _swap(cost: Cost, name: str, changed: Cost) -> Cost:
@@ -150,6 +174,22 @@ TORCHVISION = {
     "vit_l_16": ("61.555", 304_326_632),
     "vit_l_32": ("15.378", 306_535_400),
 }
+
+
+# the same pages: weights fine-tuned at a larger input (SWAG, end to end), whose table is that of the input
+TORCHVISION_LARGER = {
+    ("vit_b_16", 384): ("55.484", 86_859_496),
+    ("vit_l_16", 512): ("361.986", 305_174_504),
+    ("vit_h_14", 518): ("1016.717", 633_470_440),
+}
+
+
+@pytest.mark.parametrize(("id", "side"), TORCHVISION_LARGER)
+def test_the_position_table_is_that_of_the_input(id: str, side: int) -> None:
+    cost = ARCHITECTURES[id].cost((side, side))
+    gmacs, params = TORCHVISION_LARGER[id, side]
+    assert f"{cost.total(Quantity.MACS) / 1e9:.3f}" == gmacs
+    assert cost.total(Quantity.PARAMS) == params
 
 
 @pytest.mark.parametrize("id", TORCHVISION)

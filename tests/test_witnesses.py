@@ -58,7 +58,7 @@ def test_swin_pads_as_it_does(sizes: tuple[int, int]) -> None:
         ("deit_s", "DeiT", 384, 6, 16),
     ],
 )
-@pytest.mark.parametrize("sizes", [(224, 224), (160, 288)])
+@pytest.mark.parametrize("sizes", [(224, 224), (160, 288), (230, 250)])
 def test_vit_and_deit(name: str, kind: str, width: int, heads: int, patch: int, sizes: tuple[int, int]) -> None:
     config = getattr(transformers, f"{kind}Config")(
         image_size=sizes,
@@ -102,17 +102,28 @@ TIMM = [
     "pvt_v2_b0",
     "pvt_v2_b2_li",
     "resnet50",
-    "vgg11_bn",
 ]
+"""Not VGG: timm's head is a convolution of 7 x 7 that slides over the grid, and pools afterwards."""
 
 
+ODD = (230, 250)
+"""Neither patches of 4 and 16 nor strides of 2 divide it."""
+
+
+def _odd(id: str) -> tuple[int, int]:
+    """Swin's is one that only its windows do not divide: what its patch leaves over timm and torchvision drop."""
+    return (232, 248) if id.startswith("swin") else ODD
+
+
+@pytest.mark.parametrize("odd", [False, True])
 @pytest.mark.parametrize("id", TIMM)
-def test_timm(id: str) -> None:
+def test_timm(id: str, odd: bool) -> None:
     timm = _other("timm")
-    ours = model(id, check=False)
+    ours = model(id, input=_odd(id) if odd else None, check=False)
     name = next(iter(ours.architecture.aliases), id)
+    made_for = {"img_size": ours.sizes} if odd and id.startswith(("swin", "vit", "deit")) else {}
     with torch.device("meta"):
-        network = timm.create_model(name)
+        network = timm.create_model(name, **made_for)
     for module in network.modules():
         if hasattr(module, "fused_attn"):
             module.fused_attn = False  # fvcore prices the fused operator at nothing
@@ -121,10 +132,11 @@ def test_timm(id: str) -> None:
     assert theirs.params == ours.figure(Quantity.PARAMS)
 
 
+@pytest.mark.parametrize("odd", [False, True])
 @pytest.mark.parametrize("id", ["swin_t", "resnet18", "resnet50", "vgg11", "vgg16_bn"])
-def test_torchvision(id: str) -> None:
+def test_torchvision(id: str, odd: bool) -> None:
     torchvision = _other("torchvision")
-    ours = model(id, check=False)
+    ours = model(id, input=_odd(id) if odd else None, check=False)
     with torch.device("meta"):
         network = torchvision.models.get_model(id)
     theirs = dict(count(network, (torch.zeros(1, 3, *ours.sizes, device="meta"),)).flops)

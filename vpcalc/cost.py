@@ -90,6 +90,13 @@ class Tiling(NamedTuple):
     drops: bool = False
 
 
+class Resizing(NamedTuple):
+    """A learned table that was made for one grid is resized to another, unless that has as many places."""
+
+    table: tuple[Dim, Dim]
+    grid: tuple[Dim, Dim]
+
+
 class Stage(NamedTuple):
     """What a table says about a stage beside its cost."""
 
@@ -103,9 +110,10 @@ class Stage(NamedTuple):
 class Cost:
     """A module's cost: its own operators, its children, and how often it runs.
 
-    ``tilings`` say what was padded or dropped, or has to divide; ``notes`` what else a reader of this
-    very figure should know. ``loop`` says how many steps its module takes one after the other, which
-    matters to nobody but to those who run it: the operators' prices are of all steps.
+    ``tilings`` say what was padded or dropped, or has to divide; ``resizings`` what was resized, or is so at
+    all sizes but one; ``notes`` what else a reader of this very figure should know. ``loop`` says how many
+    steps its module takes one after the other, which matters to nobody but to those who run it: the
+    operators' prices are of all steps.
     """
 
     name: str
@@ -116,6 +124,7 @@ class Cost:
     stage: Stage | None = None
     notes: tuple[str, ...] = ()
     loop: Dim = 1
+    resizings: tuple[Resizing, ...] = ()
 
     def total(self, quantity: Quantity) -> Dim:
         """The whole tree in one convention."""

@@ -65,6 +65,26 @@ def conv_size(x: Dim, kernel: int, stride: int, padding: int) -> Dim:
     return (x + 2 * padding - kernel) // stride + 1
 
 
+def unequal(x: Dim, y: Dim) -> Dim:
+    """1 where two dimensions differ and 0 where they do not; a symbol stands for any other number."""
+    if is_symbolic(x) or is_symbolic(y):
+        return int(bool(x != y))
+    differ = x != y
+    return int(differ) if is_number(x) and is_number(y) else 1 * differ
+
+
+def require_side(sides: tuple[Dim, ...], least: Dim, why: str) -> None:
+    """Refuse an image (or a sweep of them) of which a grid would come out empty."""
+    for side in sides:
+        if is_symbolic(side) or is_symbolic(least):
+            continue
+        short = side < least
+        if short if isinstance(short, bool) else bool(short.any()):
+            lowest = side if is_number(side) else side.min()
+            needed = least if is_number(least) else least.max()
+            raise InputError(f"an input side of {lowest} is too small: {why} need at least {needed} pixels a side")
+
+
 def smallest(first: Dim, *rest: Dim) -> Dim:
     """The minimum. Where a symbol takes part, the *first* argument is taken to be it."""
     if any(is_symbolic(x) for x in (first, *rest)):

@@ -20,6 +20,9 @@ from .architectures import Architecture
 from .cost import Cost, Quantity, Tiling
 from .layers import LAYERS
 
+RESIZE = "upsample_bilinear2d"
+"""The operator that a :class:`vpcalc.cost.Resizing` runs."""
+
 SYMBOL_OF = {"heads": "a", "classes": "K", "chunk": "b"}
 """Parameters whose symbol in a closed form is not their own name."""
 
@@ -99,7 +102,7 @@ class Form:
 
 def closed_form(cost: Cost, quantity: Quantity, factor: int | None = None) -> Form:
     """The total of a symbolic cost tree. ``factor`` is a number to show apart in the condition."""
-    return Form(as_polynomial(cost.total(quantity)), condition(cost, factor))
+    return Form(as_polynomial(cost.total(quantity)), condition(cost, factor, quantity=quantity))
 
 
 def window_of(config: Mapping[str, Any]) -> int | None:
@@ -118,8 +121,17 @@ def lattice(cost: Cost) -> dict[str, int]:
     return {name: step for name, step in sorted(steps.items()) if step > 1}
 
 
-def condition(cost: Cost, factor: int | None = None, spelled: Mapping[str, str] | None = None) -> str:
-    """Where the closed form of a symbolic cost tree holds, in words; symbols that are ``spelled`` otherwise."""
+def condition(
+    cost: Cost,
+    factor: int | None = None,
+    spelled: Mapping[str, str] | None = None,
+    quantity: Quantity | None = None,
+) -> str:
+    """Where the closed form of a symbolic cost tree holds, in words; symbols that are ``spelled`` otherwise.
+
+    With a ``quantity`` its single exceptions are named, too. Forms of memory have none: of a resized table
+    nothing is kept, and the peak of a block is higher than that of resizing what it reads.
+    """
 
     def written(size: Any) -> str:
         return PRINTERS["text"](as_polynomial(size), spelled)
@@ -139,11 +151,28 @@ def condition(cost: Cost, factor: int | None = None, spelled: Mapping[str, str] 
     phrases = []
     for multiple, names in by_multiple.items():
         phrases.append(f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {multiple}")
+    if quantity is not None:
+        phrases += [f"{written(size)} other than {number}" for size, number in _exceptions(cost, quantity)]
     return "; ".join(phrases)
 
 
+def _exceptions(cost: Cost, quantity: Quantity) -> Iterable[tuple[Polynomial, int]]:
+    """Sizes at which a table fits that is resized, at a price, at all others: ``HW`` and 50176."""
+    found: dict[tuple[Polynomial, int], None] = {}
+    for node in cost.nodes():
+        if not any(quantity.of(op) for op in node.ops if op.kind == RESIZE):
+            continue
+        for (rows, columns), (h, w) in node.resizings:
+            size = as_polynomial(h * w)  # HW/16 is 3136 where HW is 50176
+            common = gcd(*size.terms.values())
+            number, rest = divmod(rows * columns * size.denominator, common)
+            if not rest:
+                found[size * size.denominator / common, number] = None
+    return found
+
+
 def deviations(cost: Cost) -> tuple[str, ...]:
-    """Notes on an int cost tree: what was padded, dropped or shrunk, each once."""
+    """Notes on an int cost tree: what was padded, dropped, shrunk or resized, each once."""
     notes: dict[str, None] = dict.fromkeys(note for node in cost.nodes() for note in node.notes)
     for tiling in _tilings(cost):
         if not (isinstance(tiling.tile, int) and isinstance(tiling.size, int)) or tiling.size % tiling.tile == 0:
@@ -151,7 +180,24 @@ def deviations(cost: Cost) -> tuple[str, ...]:
         tiles, rest = divmod(tiling.size, tiling.tile)
         done = f"the last {rest} dropped" if tiling.drops else f"padded to {(tiles + 1) * tiling.tile}"
         notes[f"{tiling.what} {tiling.tile} does not divide {tiling.size}: {done}"] = None
+    resized = [_resized(*resizing) for node in cost.nodes() for resizing in node.resizings if _resizes(*resizing)]
+    if resized:
+        notes[f"positions resized: {', '.join(resized)}"] = None
     return tuple(notes)
+
+
+def pads(cost: Cost) -> bool:
+    """Whether something was padded in an int cost tree."""
+    whole = (t for t in _tilings(cost) if isinstance(t.tile, int) and isinstance(t.size, int))
+    return any(tiling.size % tiling.tile and not tiling.drops for tiling in whole)
+
+
+def _resizes(table: tuple[Any, Any], grid: tuple[Any, Any]) -> bool:
+    return all(isinstance(side, int) for side in grid) and table[0] * table[1] != grid[0] * grid[1]
+
+
+def _resized(table: tuple[Any, Any], grid: tuple[Any, Any]) -> str:
+    return f"{table[0]}×{table[1]} to {grid[0]}×{grid[1]}"
 
 
 def _tilings(cost: Cost) -> Iterable[Tiling]:

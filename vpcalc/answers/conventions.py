@@ -14,7 +14,7 @@ from ..architectures.registry import IMAGE, PAIR
 from ..cost import Cost, Op, Quantity
 from ..errors import InputError
 from ..report import Column, Kind, Table
-from ..symbolic import deviations, model_on_symbols
+from ..symbolic import model_on_symbols, pads
 from .model import read_sizes
 from .result import Result
 
@@ -209,7 +209,7 @@ def _counts(
     biased = _sum(cost, lambda op: op.macs + _bias(op))
     if biased != plain:
         yield "MACs with biases", biased
-    if deviations(cost):
+    if pads(cost):
         points = dict(zip(architecture.family.axes, sizes, strict=True))
         value = form.subs(points)
         unpadded = round(Fraction(value.terms.get((), 0), value.denominator))

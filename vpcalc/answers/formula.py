@@ -213,7 +213,7 @@ def formula(
     memory = quantity in MEMORY
     found = _of_memory(name, MemoryQuantity(quantity), set) if memory else _derived(name, Quantity(quantity), set)
     names = naming(found.form.polynomial, symbols or {})
-    valid = condition(found.cost, found.window, names)
+    valid = condition(found.cost, found.window, names, None if memory else Quantity(quantity))
     if memory:
         valid = "; ".join(part for part in (valid, "every size at least 2", *found.cost.notes) if part)
     return replace(found, form=Form(found.form.polynomial, valid, form, tuple(names.items())))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from ..cost import Cost, Stage
-from ..dims import Dim, floor_div, is_number, is_symbolic
+from ..dims import Dim, floor_div, require_side
 from ..errors import InputError
-from ..layers.embedding import class_token, classification_head, patch_embedding, position_embedding
+from ..layers.embedding import class_token, classification_head, patch_embedding, resized_positions
 from ..layers.feedforward import token_feed_forward
 from ..layers.reduction import spatial_reduction_attention
 from ..ops import layer_norm
@@ -25,14 +26,18 @@ def pvt(
     R: tuple[int, ...],
     r: tuple[int, ...],
     P: tuple[int, ...],
+    trained_at: tuple[int, int],
     classes: Dim,
     batch: Dim = 1,
 ) -> Cost:
     """Stages of spatial-reduction attention; each opens with patches and positions of its own (Figure 3).
 
-    The class token joins the last stage, whose attention is not reduced: N = hw + 1 tokens. Positions
-    are made for the given input. Rows and columns that a patch does not divide are dropped, as the
-    authors' convolution without padding drops them.
+    The class token joins the last stage, whose attention is not reduced: N = hw + 1 tokens. Rows and
+    columns that a patch does not divide are dropped, as the authors' convolution without padding drops
+    them. The tables of positions are those of an image of ``trained_at``; a stage that has another number
+    of tokens resizes its own, as the authors' detectors do at 800 x 1333. (Their code asks the first stage's
+    number in every stage, so that it resizes in the others at 224 x 224 too, to the size they have, and
+    stops at 448 x 448, where the second stage has that number. Here each stage asks its own.)
     """
     step, least = 1, 1
     for side, ratio in zip(P, R, strict=True):
@@ -41,15 +46,18 @@ def pvt(
     require_side((H, W), least, "patches and R")
 
     h, w, channels = H, W, 3
+    table = trained_at
     stages = []
     for number, (c, depth, a, ratio, expansion, side) in enumerate(
         zip(C, depths, heads, R, r, P, strict=True), start=1
     ):
-        patches = patch_embedding(h, w, c, side, batch=batch, channels=channels, norm=True, drops=True)
+        patches = patch_embedding(h, w, c, side, batch=batch, channels=channels, norm=True)
         h, w, channels = floor_div(h, side), floor_div(w, side), c
+        table = (table[0] // side, table[1] // side)
         last = number == len(depths)
         grid = (h * w + 1, 1) if last else (h, w)  # with a class token the tokens are a sequence
-        opening = (patches, *((class_token(c),) if last else ()), position_embedding(grid[0] * grid[1], c))
+        positions = resized_positions(h, w, c, table, first=1 if last else 0)
+        opening = (patches, *((class_token(c),) if last else ()), positions)
         block = _block(grid, c, a, ratio, expansion, batch)
         stages.append(
             Cost(f"stage {number}", children=(*opening, block * depth), stage=Stage((h, w), c, depth, a))
@@ -76,16 +84,6 @@ def _block(grid: tuple[Dim, Dim], C: Dim, heads: Dim, R: Dim, r: Dim, batch: Dim
     )
 
 
-def require_side(sides: tuple[Dim, ...], least: int, why: str) -> None:
-    """Refuse an image (or a sweep of them) of which a grid would come out empty."""
-    for side in sides:
-        if is_symbolic(side):
-            continue
-        lowest = side if is_number(side) else side.min()
-        if lowest < least:
-            raise InputError(f"an input side of {lowest} is too small: {why} need at least {least} pixels a side")
-
-
 def same_stages(config: Mapping[str, Any], names: tuple[str, ...]) -> None:
     """Refuse settings that speak of different numbers of stages."""
     stages = len(config["depths"])
@@ -102,6 +100,11 @@ def _check(config: Mapping[str, Any]) -> None:
         raise InputError(
             f"--set R ends with {config['R'][-1]}: the last stage holds the class token, so end with 1"
         )
+    least, given = prod(config["P"]), config["trained_at"]
+    if len(given) != 2 or min(given) < least:
+        raise InputError(
+            f"--set trained_at={','.join(map(str, given))}: give height and width, at least {least} pixels each"
+        )
 
 
 PVT = Family(
@@ -115,6 +118,7 @@ PVT = Family(
         "R": "spatial reduction ratio of each stage; 1 in the last",
         "r": "feed-forward expansion of each stage",
         "P": "patch side of each stage, in pixels or tokens of the stage before",
+        "trained_at": "image that the positions were made for; at another size they are resized",
         "classes": "outputs of the head",
     },
     check=_check,
@@ -138,5 +142,6 @@ for _id, _depths in (
         R=(8, 4, 2, 1),
         r=(8, 8, 4, 4),
         P=(4, 2, 2, 2),
+        trained_at=(224, 224),
         classes=1000,
     )

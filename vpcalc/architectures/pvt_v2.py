@@ -8,12 +8,12 @@ from typing import Any
 
 from ..algebra import Polynomial, symbols
 from ..cost import Cost, Stage
-from ..dims import Dim, ceil_div
+from ..dims import Dim, ceil_div, require_side
 from ..layers.embedding import classification_head
 from ..layers.overlapping import convolutional_feed_forward, overlap_patch_embedding
 from ..layers.reduction import linear_spatial_reduction_attention, spatial_reduction_attention
 from ..ops import layer_norm
-from .pvt import require_side, same_stages
+from .pvt import same_stages
 from .registry import Family, register
 
 

@@ -34,7 +34,7 @@ def swin(
     M may be an expression of a stage's grid, ``"h/8"``: then the window grows with the resolution.
     """
     h, w = ceil_div(H, P), ceil_div(W, P)
-    opening = patch_embedding(H, W, C, P, batch=batch, norm=True)
+    opening = patch_embedding(H, W, C, P, batch=batch, norm=True, pads=True)
     stages = []
     for number, (depth, a) in enumerate(zip(depths, heads, strict=True), start=1):
         if number > 1:

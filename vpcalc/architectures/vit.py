@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..cost import Cost, Stage
-from ..dims import Dim, ceil_div
+from ..dims import Dim, floor_div
 from ..layers.attention import token_attention
 from ..layers.embedding import class_token, classification_head, patch_embedding, position_embedding
 from ..layers.feedforward import token_feed_forward
@@ -14,9 +14,11 @@ from .registry import Family, register
 def vit(H: Dim, W: Dim, *, C: Dim, depth: Dim, heads: Dim, P: Dim, r: Dim, classes: Dim, batch: Dim = 1) -> Cost:
     """Patches, a class token and learned positions, ``depth`` pre-norm blocks, a norm over all tokens, a head.
 
-    The position embedding is made for the given input: N = hw + 1 vectors.
+    Rows and columns that P does not divide are dropped (padding='VALID' in the authors' code). The position
+    embedding is made for the given input, N = hw + 1 vectors: the authors resize it once, before they fine-tune
+    at another resolution, so that the network itself holds the larger table.
     """
-    h, w = ceil_div(H, P), ceil_div(W, P)
+    h, w = floor_div(H, P), floor_div(W, P)
     N = h * w + 1
     block = Cost(
         "block",

@@ -15,17 +15,23 @@ def padded(x: Tensor, widths: tuple[int, ...]) -> Tensor:
 
 
 class PatchEmbedding(nn.Module):
-    """Image (batch, c, H, W) to grid (batch, h, w, C); padded right and bottom to whole patches."""
+    """Image (batch, c, H, W) to grid (batch, h, w, C).
 
-    def __init__(self, C: int, P: int, channels: int = 3, norm: bool = False) -> None:
+    The convolution leaves out what P does not divide; with ``pads`` the image is padded right and bottom.
+    """
+
+    def __init__(self, C: int, P: int, channels: int = 3, norm: bool = False, pads: bool = False) -> None:
         super().__init__()
         self.P = P
+        self.pads = pads
         self.proj = nn.Conv2d(channels, C, kernel_size=P, stride=P)
         self.norm = nn.LayerNorm(C) if norm else None
 
     def forward(self, image: Tensor) -> Tensor:
-        _, _, H, W = image.shape
-        grid = self.proj(padded(image, (0, -W % self.P, 0, -H % self.P))).permute(0, 2, 3, 1)
+        if self.pads:
+            _, _, H, W = image.shape
+            image = padded(image, (0, -W % self.P, 0, -H % self.P))
+        grid = self.proj(image).permute(0, 2, 3, 1)
         return grid if self.norm is None else self.norm(grid)
 
 
@@ -64,6 +70,31 @@ class PositionEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.positions
+
+
+class ResizedPositions(nn.Module):
+    """Adds one learned vector to each token of a grid, (batch, first + hw, C).
+
+    A table that was made for another number of places is resized bilinearly; the ``first`` positions, those of
+    tokens before the grid, stay as they are.
+    """
+
+    def __init__(self, table: tuple[int, int], C: int, first: int = 0) -> None:
+        super().__init__()
+        self.table = table
+        self.first = first
+        self.positions = nn.Parameter(torch.zeros(1, first + table[0] * table[1], C))
+
+    def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        return x + self.at(grid)
+
+    def at(self, grid: tuple[int, int]) -> Tensor:
+        """The positions of a grid."""
+        if grid[0] * grid[1] == self.table[0] * self.table[1]:
+            return self.positions
+        made = self.positions[:, self.first :].reshape(1, *self.table, -1).permute(0, 3, 1, 2)
+        resized = F.interpolate(made, size=grid, mode="bilinear").flatten(2).transpose(1, 2)
+        return torch.cat((self.positions[:, : self.first], resized), dim=1) if self.first else resized
 
 
 @layer_witness("patch_embedding")

@@ -8,22 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .embedding import ClassToken, PositionEmbedding
+from .embedding import ClassToken, PatchEmbedding, ResizedPositions
 from .feedforward import FeedForward
 from .reduction import SpatialReductionAttention
 from .registry import Witness, model_witness
-
-
-class DroppingPatchEmbedding(nn.Module):
-    """Image (batch, c, H, W) to grid (batch, h, w, C); the convolution leaves out what P does not divide."""
-
-    def __init__(self, channels: int, C: int, P: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(channels, C, kernel_size=P, stride=P)
-        self.norm = nn.LayerNorm(C)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.norm(self.proj(image).permute(0, 2, 3, 1))
 
 
 class PVTBlock(nn.Module):
@@ -42,14 +30,14 @@ class PVTBlock(nn.Module):
 
 
 class PVTStage(nn.Module):
-    """Patches, positions for one grid size, and blocks; in the last stage a class token goes first.
+    """Patches, positions made for one grid, and blocks; in the last stage a class token goes first.
 
     (batch, c, H, W) to (batch, h, w, C), or to (batch, hw + 1, 1, C) where there is a class token.
     """
 
     def __init__(
         self,
-        grid: tuple[int, int],
+        table: tuple[int, int],
         channels: int,
         C: int,
         depth: int,
@@ -60,44 +48,44 @@ class PVTStage(nn.Module):
         last: bool,
     ) -> None:
         super().__init__()
-        h, w = grid
-        self.patches = DroppingPatchEmbedding(channels, C, P)
+        self.patches = PatchEmbedding(C, P, channels, norm=True)
         self.class_token = ClassToken(C) if last else None
-        self.positions = PositionEmbedding(h * w + 1 if last else h * w, C)
+        self.positions = ResizedPositions(table, C, first=1 if last else 0)
         self.blocks = nn.Sequential(*(PVTBlock(C, heads, R, r) for _ in range(depth)))
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.patches(image)
+        grid = (int(x.shape[1]), int(x.shape[2]))
         tokens = x.flatten(1, 2)
         if self.class_token is not None:
-            x = self.positions(self.class_token(tokens)).unsqueeze(2)
+            x = self.positions(self.class_token(tokens), grid).unsqueeze(2)
         else:
-            x = self.positions(tokens).reshape(x.shape)
+            x = self.positions(tokens, grid).reshape(x.shape)
         return self.blocks(x)
 
 
 class PVT(nn.Module):
-    """Image (batch, 3, H, W) to (batch, classes), made for one input size (Figure 3)."""
+    """Image (batch, 3, H, W) to (batch, classes), with positions of an image of ``trained_at`` (Figure 3)."""
 
     def __init__(
         self,
-        H: int,
-        W: int,
         C: tuple[int, ...],
         depths: tuple[int, ...],
         heads: tuple[int, ...],
         R: tuple[int, ...],
         r: tuple[int, ...],
         P: tuple[int, ...],
+        trained_at: tuple[int, int],
         classes: int,
     ) -> None:
         super().__init__()
         self.stages = nn.ModuleList()
+        h, w = trained_at
         for stage, (channels, c) in enumerate(zip((3, *C[:-1]), C, strict=True)):
-            H, W = H // P[stage], W // P[stage]
+            h, w = h // P[stage], w // P[stage]
             last = stage == len(C) - 1
             self.stages.append(
-                PVTStage((H, W), channels, c, depths[stage], heads[stage], R[stage], r[stage], P[stage], last)
+                PVTStage((h, w), channels, c, depths[stage], heads[stage], R[stage], r[stage], P[stage], last)
             )
         self.norm = nn.LayerNorm(C[-1])
         self.head = nn.Linear(C[-1], classes)
@@ -112,4 +100,4 @@ class PVT(nn.Module):
 @model_witness("pvt")
 def pvt(sizes: tuple[int, int], config: Mapping[str, Any], batch: int = 1) -> Witness:
     """PVT for one image size."""
-    return Witness(PVT(*sizes, **config), (torch.zeros(batch, 3, *sizes),))
+    return Witness(PVT(**config), (torch.zeros(batch, 3, *sizes),))

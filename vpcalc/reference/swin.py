@@ -50,7 +50,7 @@ class Swin(nn.Module):
     ) -> None:
         super().__init__()
         h, w = -(-H // P), -(-W // P)
-        stages: list[nn.Module] = [PatchEmbedding(C, P, norm=True)]
+        stages: list[nn.Module] = [PatchEmbedding(C, P, norm=True, pads=True)]
         for stage, (depth, a) in enumerate(zip(depths, heads, strict=True)):
             if stage:
                 stages.append(PatchMerging(C))

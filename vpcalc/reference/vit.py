@@ -36,7 +36,7 @@ class ViT(nn.Module):
         super().__init__()
         self.patches = PatchEmbedding(C, P)
         self.class_token = ClassToken(C)
-        self.positions = PositionEmbedding(-(-H // P) * -(-W // P) + 1, C)
+        self.positions = PositionEmbedding((H // P) * (W // P) + 1, C)
         self.blocks = nn.Sequential(*(ViTBlock(C, heads, r) for _ in range(depth)))
         self.norm = nn.LayerNorm(C)
         self.head = nn.Linear(C, classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..functions import cat, pad
+from ..functions import cat, interpolate, pad
 from ..modules import conv, layer_norm, linear, module, parameter
 from ..tape import Tape
 from ..tensor import Tensor
@@ -17,10 +17,12 @@ def padded(x: Tensor, widths: tuple[Any, ...]) -> Tensor:
 
 
 @module
-def patch_embedding(image: Tensor, C: Any, P: Any, norm: bool = False) -> Tensor:
-    """Image (batch, c, H, W) to grid (batch, h, w, C), padded to whole patches."""
-    _, _, H, W = image.shape
-    grid = conv("proj", padded(image, (0, -W % P, 0, -H % P)), C, (P, P), stride=P).permute(0, 2, 3, 1)
+def patch_embedding(image: Tensor, C: Any, P: Any, norm: bool = False, pads: bool = False) -> Tensor:
+    """Image (batch, c, H, W) to grid (batch, h, w, C); what P does not divide is left out, or padded."""
+    if pads:
+        _, _, H, W = image.shape
+        image = padded(image, (0, -W % P, 0, -H % P))
+    grid = conv("proj", image, C, (P, P), stride=P).permute(0, 2, 3, 1)
     return layer_norm("norm", grid) if norm else grid
 
 
@@ -44,6 +46,21 @@ def class_token(x: Tensor) -> Tensor:
 def position_embedding(x: Tensor) -> Tensor:
     """Adds one learned vector to each position."""
     return x + parameter(x.tape, 1, *x.shape[1:])
+
+
+@module
+def resized_positions(x: Tensor, grid: tuple[Any, Any], table: tuple[Any, Any], first: int = 0) -> Tensor:
+    """Adds one learned vector to each token; a table of another number of places is resized."""
+    return x + _positions_of(x, grid, table, first)
+
+
+def _positions_of(x: Tensor, grid: tuple[Any, Any], table: tuple[Any, Any], first: int) -> Tensor:
+    positions = parameter(x.tape, 1, first + table[0] * table[1], x.shape[-1])
+    if grid[0] * grid[1] == table[0] * table[1]:
+        return positions.expand(-1, *x.shape[1:])  # no more than a name: on symbols the sum's sizes are those of x
+    made = positions[:, first:].reshape(1, *table, -1).permute(0, 3, 1, 2)
+    resized = interpolate(made, grid).flatten(2).transpose(1, 2)
+    return cat((positions[:, :first], resized), dim=1) if first else resized
 
 
 @layer("patch_embedding")

@@ -6,19 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ..modules import Step, conv, layer_norm, linear, module, sequential
+from ..modules import Step, layer_norm, linear, module, sequential
 from ..tensor import Tensor
 from .attention import feed_forward
-from .embedding import class_token, position_embedding
+from .embedding import class_token, patch_embedding, resized_positions
 from .recompute import recomputable
 from .reduction import spatial_reduction_attention
 from .registry import image, model
-
-
-@module
-def dropping_patch_embedding(x: Tensor, C: Any, P: Any) -> Tensor:
-    """Image to grid; what P does not divide is left out."""
-    return layer_norm("norm", conv("proj", x, C, (P, P), stride=P).permute(0, 2, 3, 1))
 
 
 @module
@@ -30,14 +24,15 @@ def block(x: Tensor, heads: Any, R: Any, r: Any) -> Tensor:
 
 
 @module
-def stage(x: Tensor, C: Any, P: Any, last: bool, blocks: Sequence[Step]) -> Tensor:
+def stage(x: Tensor, C: Any, P: Any, table: tuple[Any, Any], last: bool, blocks: Sequence[Step]) -> Tensor:
     """Patches, positions and blocks; in the last stage a class token goes first."""
-    y = dropping_patch_embedding("patches", x, C, P)
+    y = patch_embedding("patches", x, C, P, norm=True)
+    grid = (y.shape[1], y.shape[2])
     tokens = y.flatten(1, 2)
     if last:
-        y = position_embedding("positions", class_token("class_token", tokens)).unsqueeze(2)
+        y = resized_positions("positions", class_token("class_token", tokens), grid, table, 1).unsqueeze(2)
     else:
-        y = position_embedding("positions", tokens).reshape(*y.shape)
+        y = resized_positions("positions", tokens, grid, table).reshape(*y.shape)
     return sequential("blocks", y, *blocks)
 
 
@@ -51,13 +46,17 @@ def pvt(
     R: tuple[Any, ...],
     r: tuple[Any, ...],
     P: tuple[Any, ...],
+    trained_at: tuple[Any, Any],
     classes: Any,
 ) -> Tensor:
     """Image to classes."""
     stages: list[Step] = []
+    table = trained_at
     for number, c in enumerate(C):
         blocks = [partial(block, heads=heads[number], R=R[number], r=r[number]) for _ in range(depths[number])]
-        stages.append(partial(stage, C=c, P=P[number], last=number == len(C) - 1, blocks=blocks))
+        table = (table[0] // P[number], table[1] // P[number])
+        last = number == len(C) - 1
+        stages.append(partial(stage, C=c, P=P[number], table=table, last=last, blocks=blocks))
     x = images
     for number, step in enumerate(stages[:-1]):
         x = step(f"stages.{number}", x).permute(0, 3, 1, 2)

@@ -36,7 +36,7 @@ def swin(
     classes: Any,
 ) -> Tensor:
     """Image to classes."""
-    steps: list[Step] = [partial(patch_embedding, C=C, P=P, norm=True)]
+    steps: list[Step] = [partial(patch_embedding, C=C, P=P, norm=True, pads=True)]
     for stage, (depth, a) in enumerate(zip(depths, heads, strict=True)):
         if stage:
             steps.append(patch_merging)
