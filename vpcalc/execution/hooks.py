@@ -40,15 +40,15 @@ def _untouched(tensor: Any, *_: Any, **__: Any) -> Any:
     return tensor
 
 
-def _make_subclass(cls: type, data: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+def _parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
     """A parameter keeps the shape of what it is made of."""
-    made: Any = _ORIGINAL(cls, data, *args, **kwargs)
-    if MARK in data.__dict__:
+    made = _ORIGINAL(cls, data, requires_grad)
+    if data is not None and MARK in data.__dict__:
         setattr(made, MARK, data.__dict__[MARK])
     return made
 
 
-_ORIGINAL = torch.Tensor._make_subclass
+_ORIGINAL = nn.Parameter.__new__
 _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
 
 
@@ -59,7 +59,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found += [(kind, name, method) for (kind, name), method in METHODS.items()]
     found += [(torch.nn.init, name, _untouched) for name in _INITIALISERS]
     found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
-    found.append((torch.Tensor, "_make_subclass", staticmethod(_make_subclass)))
+    found.append((nn.Parameter, "__new__", _parameter))
     return found
 
 
