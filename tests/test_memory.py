@@ -33,6 +33,8 @@ Settings = Mapping[str, Any]
 SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_t", (64, 96), {}),
     ("swin_t", (45, 70), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": 5}),
+    ("swin_t", (64, 96), {"C": 12, "heads": (1, 2, 3, 4), "M": "h/2"}),
+    ("swin_t", (64, 72), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": "h/4"}),
     ("swin_t", (32, 40), {"C": 12, "depths": (2,), "heads": (3,), "M": 1}),
     ("vit_ti_16", (48, 64), {"depth": 2}),
     ("deit_t", (50, 64), {"depth": 1}),
