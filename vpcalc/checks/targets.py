@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, first_line, unknown
+from .arguments import refuse_loader, refuse_loading
 from .offline import imported
 from .shapes import InputShape, Kind, Point, Variable, letters, parse_inputs, read_argument, resolve, variables
 
@@ -86,6 +87,7 @@ def find_target(target: object, inputs: str | None = None, arguments: Arguments 
         InputError: one of them cannot be used; the message says which and what is allowed.
     """
     given = {name: read_argument(name, value) for name, value in (arguments or {}).items()}
+    refuse_loading(given, target)
     if not isinstance(target, str):
         return _from_object(target, inputs, given)
     room, colon, name = target.partition(":")
@@ -234,6 +236,7 @@ def _from_code(target: str) -> Factory:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise InputError(f"TARGET {target!r}: must be NAME, file.py:factory or package.module:factory")
+    refuse_loader(target, name)
     module = _load_file(place) if place.endswith(".py") else imported(place)
     found: Any = module
     for part in name.split("."):
@@ -318,6 +321,8 @@ def _transformers(name: str, given: Arguments) -> Factory:
     def make(attn_implementation: str = "eager", **settings: object) -> Any:
         config = transformers.AutoConfig.for_model(name, **settings)
         config.use_cache = False
+        if getattr(config, "use_pretrained_backbone", False):  # before version 5 the default of some detectors
+            config.use_pretrained_backbone = False
         config.architectures = [model_class.__name__]
         return transformers.AutoModel.from_config(config, attn_implementation=attn_implementation)
 
