@@ -41,6 +41,8 @@ class Family:
     check: Callable[[Mapping[str, Any]], None] | None = None
     expressions: frozenset[str] = frozenset()
     """Settings that may be an expression of the grid, such as ``M=h/8``."""
+    implied: Callable[[Mapping[str, Any]], Mapping[str, Setting]] | None = None
+    """Settings that follow from the others; whoever gives one all the same is held to what he gave."""
     facts: Callable[..., Mapping[str, Dim]] | None = None
     """``facts(*sizes, **config)``: what else is worth knowing, by name, such as sequential operations."""
 
@@ -70,6 +72,9 @@ class Architecture:
                 config[name] = grid_expression(f"--set {name}", str(value))
             else:
                 config[name] = read_setting(name, value, config[name], self.family.choices.get(name))
+        if self.family.implied is not None:
+            follows = self.family.implied(config)
+            config.update({name: value for name, value in follows.items() if name not in changes})
         if self.family.check is not None:
             self.family.check(config)
         return config
