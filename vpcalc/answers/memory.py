@@ -25,6 +25,7 @@ from ..storage.solve import at, largest, read_solve
 from ..storage.tape import ATTENTIONS, RECOMPUTE
 from ..storage.tensor import FLOATS
 from ..symbolic import Form, deviations
+from .assumed import assumed
 from .model import read_sizes
 from .result import Result
 from .verdicts import report_dict, verdict
@@ -411,7 +412,8 @@ def memory(
     cost = architecture.cost(sizes, config, number)
     attended = int(cost.total(Quantity.ATTENTION)) * item
     forms = plan_forms(architecture, config, way, number, sizes, plan)
-    notes = (*deviations(cost), *_remarks(way, plan))
+    rests = (each.note(cost) for each in assumed(architecture, sizes, config, number))
+    notes = (*deviations(cost), *filter(None, rests), *_remarks(way, plan))
     result = Memory(architecture, sizes, config, number, way, plan, attended, forms, notes, fitted, device=found)
     return result.checked() if check else result
 
