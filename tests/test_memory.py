@@ -33,6 +33,9 @@ Settings = Mapping[str, Any]
 SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_t", (64, 96), {}),
     ("swin_t", (45, 70), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": 5}),
+    ("swin_t", (64, 96), {"C": 12, "heads": (1, 2, 3, 4), "M": "h/2"}),
+    ("swin_t", (64, 72), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": "h/4"}),
+    ("swin_t", (32, 40), {"C": 12, "depths": (2,), "heads": (3,), "M": 1}),
     ("vit_ti_16", (48, 64), {"depth": 2}),
     ("deit_t", (50, 64), {"depth": 1}),
     ("pvt_tiny", (64, 96), {}),  # resizes its positions
@@ -50,7 +53,8 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("transformer_base", (8, 6), {"vocab": 50, "N": 1, "part": "encoder", "positions": "learned"}),
     ("transformer_base", (8, 6), {"vocab": 50, "N": 2, "part": "decoder", "shared": False, "d_v": 32}),
     ("t5_small", (8, 6), {"vocab": 50, "layers": 2}),
-    ("t5_small", (8, 6), {"vocab": 50, "layers": 1, "part": "encoder", "head": False}),
+    ("t5_small", (8, 6), {"vocab": 50, "layers": 1, "part": "encoder"}),
+    ("t5_small", (8, 6), {"vocab": 50, "layers": 1, "part": "decoder"}),
     ("rnn", (7,), {"layers": 2}),
     ("lstm", (5,), {"bidirectional": True}),
     ("gru", (6,), {"bias": False}),

@@ -345,6 +345,9 @@ def test_a_roofline_as_a_picture() -> None:
         ({"batch": 0}, "--batch 0"),
         ({"tokens": 5}, "takes --input"),
         ({"devices": "/nowhere.csv", "device": "x"}, "--devices '/nowhere.csv': cannot be read"),
+        ({"set": {"M": "h/8"}, "fit": "1GiB", "solve": "input", "input": 256}, "M = h/8 is whole at some sizes"),
+        ({"set": {"M": "h/8"}, "input": 224}, "is 7/2 on a grid of 28x28"),
+        ({"set": {"M": "(h+w)/16"}, "input": 256}, "must be a whole number, or one term"),
     ],
 )
 def test_unusable_input(options: dict[str, Any], said: str) -> None:
@@ -367,7 +370,47 @@ def test_what_an_architecture_does_not_have(name: str, options: dict[str, Any], 
         quick(name, **options)
 
 
+SHALLOW = {"C": 12, "depths": "2,2", "heads": "3,2"}
+
+
+@pytest.mark.parametrize(
+    ("window", "sizes"),
+    [("h/8", (64, 64)), ("h/8", (128, 32)), ("h/4", (64, 96)), ("w/4", (96, 64)), ("h", (64, 64))],
+)
+def test_forms_of_a_window_that_grows_with_the_grid(window: str, sizes: tuple[int, int]) -> None:
+    """The sample divides in both directions, and at sizes of the lattice the forms are the figures."""
+    result = quick("swin_t", input=sizes, batch=2, train=True, set={**SHALLOW, "M": window})
+    figures = result.figures()
+    assert {"saved_bytes", "weights_bytes", "forward_peak_bytes", "total_bytes"} <= set(result.forms)
+    point = {"H": sizes[0], "W": sizes[1], "B": 2}
+    found = {name: form.polynomial.value(point) for name, form in result.forms.items()}
+    assert found == {name: figures[name] for name in found}
+
+
+def test_the_sample_of_a_form_divides() -> None:
+    """Twice the native size is 512 by 448 on the lattice of h/4, and 32 rows do not divide 112 columns."""
+    form = package.formula("swin_t", quantity="saved_bytes", set={"M": "h/4"}).form.polynomial
+    at_once = quick("swin_t", input=(128, 160), batch=2, set={"M": "h/4"})
+    assert form.value({"H": 128, "W": 160, "B": 2}) == at_once.figures()["saved_bytes"]
+
+
+def test_a_grid_that_its_window_does_not_divide_has_bytes_and_the_form_of_the_lattice() -> None:
+    """h/4 is 8 rows, and 20 columns are padded to 24."""
+    result = memory("swin_t", input=(128, 80), set={**SHALLOW, "M": "h/4"})
+    assert result.ok
+    assert "W/4 a multiple of H/16" in result.forms["peak_bytes"].valid
+
+
 # -- the command -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("memory",), ("plot", "roofline", "--device", "a100_80gb", "--format", "json")]
+)
+def test_a_window_that_grows_with_the_grid(vpcalc: Run, command: tuple[str, ...]) -> None:
+    done = vpcalc(*command, "swin_t", "--set", "M=h/8", "--input", "256")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "differs" not in done.stdout
 
 
 def test_in_every_format(vpcalc: Run) -> None:

@@ -65,3 +65,85 @@ def test_a_difference_with_a_paper_is_no_failure(vpcalc: Run) -> None:
     assert done.returncode == 0
     assert any(not row["agrees"] for row in json.loads(done.stdout)["rows"])
     assert vpcalc("reproduce", "diet").returncode == 2
+
+
+# -- assumptions ---------------------------------------------------------------------------------------
+
+OURS: dict[str, dict[str, object]] = {  # rests on a setting of our choice: what a source gives instead
+    "retnet_1_3b": {"vocab": 100_000},
+    "retnet_2_7b": {"vocab": 100_000},
+    "retnet_6_7b": {"vocab": 100_000},
+    "pvt_small": {"depths": (3, 3, 6, 3)},
+    "pvt_medium": {"depths": (3, 3, 18, 3)},
+    "pvt_v2_b2": {"depths": (3, 3, 6, 3)},
+    "pvt_v2_b2_li": {"depths": (3, 3, 6, 3)},
+    "pvt_v2_b3": {"depths": (3, 3, 18, 3)},
+    "vit_h_14": {"classes": 18_000},
+}
+
+
+def test_a_figure_that_agrees_by_our_choice_says_so() -> None:
+    """Exactly those rows: with the other value, costed here anew, they would not agree."""
+    resting = set()
+    for row in vpcalc.reproduce(check=False).rows:
+        name, changes = row.published.model, OURS.get(row.published.model)
+        rests = False
+        if changes and row.agrees:
+            other = vpcalc.model(name, input=row.published.input or None, set=changes, check=False)
+            rests = not row.published.agrees(other.to_dict()[row.published.quantity])
+        assert row.to_dict()["assumed"] == (list(changes or ()) if rests else [])
+        assert (row.agrees and bool(row.why)) == rests
+        if changes and rests:
+            assert row.why.startswith(f"only with {next(iter(changes))} = ")
+            resting.add(name)
+    assert resting == set(OURS)
+
+
+@pytest.mark.parametrize("name", ["retnet_1_3b", "retnet_2_7b", "retnet_6_7b"])
+def test_the_vocabulary_of_retnet_is_told_wherever_a_figure_rests_on_it(name: str) -> None:
+    result = vpcalc.model(name, check=False)
+    (assumption,) = result.to_dict()["assumptions"]
+    assert (assumption["setting"], assumption["value"], assumption["other"]) == ("vocab", 64_000, 100_000)
+    assert assumption["params"] == result.to_dict()["params"] + 36_000 * result.config["d_model"]
+    assert "an author says more than 100,000 (microsoft/torchscale, issue 75)" in assumption["why"]
+    for table in (result.tables()[0], result.tables()[-1], vpcalc.memory(name, tokens=8, check=False).tables()[0]):
+        assert any("more than 100,000" in note for note in table.notes)
+    (published,) = result.to_dict()["published"]
+    assert published["agrees"]
+    assert "would make it" in published["why"]
+
+
+def test_an_assumption_that_was_changed_or_plays_no_part_is_not_told(vpcalc: Run) -> None:
+    for command in (
+        ("model", "retnet_1_3b", "--set", "vocab=100000", "--no-check"),
+        ("formula", "retnet_1_3b", "--set", "vocab=64001"),
+        ("formula", "retnet_1_3b", "--set", "head=false"),
+        ("formula", "pvt_tiny"),
+    ):
+        done = vpcalc(*command)
+        assert done.returncode == 0
+        assert "assumed" not in done.stdout + done.stderr, command
+
+
+@pytest.mark.parametrize("quantity", ["params", "macs", "weights_bytes"])
+def test_a_form_stands_alone_and_its_assumption_beside_it(vpcalc: Run, quantity: str) -> None:
+    done = vpcalc("formula", "retnet_1_3b", "-q", quantity)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr.startswith("vpcalc: assumed: vocab = 64000; ")
+    found = json.loads(vpcalc("formula", "retnet_1_3b", "-q", quantity, "--format", "json").stdout)
+    assert [f"vpcalc: {text}\n" for text in found["assumptions"]] == [done.stderr]
+
+
+def test_a_figure_stands_alone_and_its_assumption_beside_it(vpcalc: Run) -> None:
+    done = vpcalc("figure", "pvt_small", "--quantity", "params")
+    assert (done.stdout, done.stderr) == (
+        "24.49 M\n",
+        "vpcalc: assumed: depths = 3,4,6,3; the authors' code has these, Table 1 of their paper prints others\n",
+    )
+
+
+def test_the_count_of_agreements_says_how_many_rest_on_our_choice(vpcalc: Run) -> None:
+    shown = " ".join(vpcalc("reproduce", "retnet", "--no-check").stdout.split())
+    assert "3 of 3 figures agree" in shown
+    assert "3 of these only with a setting that we chose" in shown
+    assert "a setting that we chose" not in vpcalc("reproduce", "swin", "--no-check").stdout

@@ -16,10 +16,12 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.architectures.t5 import relative_bias
 from vpcalc.checks import Verdict, check_model
 from vpcalc.checks.crosscheck import compare
+from vpcalc.checks.memory import check_memory
 from vpcalc.cost import Quantity
 from vpcalc.counters.fvcore import count
 from vpcalc.errors import InputError
 from vpcalc.reference.t5 import T5
+from vpcalc.storage.footprint import PLAIN
 
 SMALL = ARCHITECTURES["t5_small"]
 IDS = ("t5_small", "t5_base", "t5_large", "t5_3b", "t5_11b")
@@ -156,13 +158,32 @@ def test_stages_are_encoder_decoder_and_head():
     stages = [(node.name, node.stage.resolution) for node in at(SMALL, 30, 20).stages()]
     assert stages == [("encoder", (30,)), ("decoder", (20,)), ("head", (20,))]
     alone = [(node.name, node.stage.resolution) for node in at(SMALL, 30, 20, part="encoder").stages()]
-    assert alone == [("encoder", (30,)), ("head", (30,))]
+    assert alone == [("encoder", (30,))]
+    alone = [(node.name, node.stage.resolution) for node in at(SMALL, 30, 20, part="decoder").stages()]
+    assert alone == [("decoder", (20,)), ("head", (20,))]
 
 
 def test_head_is_a_projection_of_the_target():
     whole, bare = at(SMALL, 30, 20), at(SMALL, 30, 20, head="false")
     assert whole.total(Quantity.MACS) - bare.total(Quantity.MACS) == 20 * 512 * 32128
     assert whole.total(Quantity.PARAMS) == bare.total(Quantity.PARAMS)
+
+
+def test_an_encoder_alone_has_no_projection():
+    """Its vectors are its output, as in transformers' T5EncoderModel: 12 layers of 4·768² + 2·512·768 + 2·768·3072
+    multiply-accumulates a token."""
+    base = ARCHITECTURES["t5_base"]
+    config = base.configure({"part": "encoder"})
+    assert config["head"] is False
+    total = base.cost((512, 512), config).total(Quantity.MACS)
+    assert total == 512 * 12 * (4 * 768**2 + 2 * 512 * 768 + 2 * 768 * 3072) == 48_318_382_080
+    told = {**config, "head": True}  # the description and the module know it by themselves
+    assert base.cost((512, 512), told).total(Quantity.MACS) == total
+    tiny = {**TINY, "part": "encoder", "head": True}
+    assert T5(**tiny).head is None
+    assert check_memory("t5", (8, 6), tiny, 2, PLAIN)[0].verdict is Verdict.AGREES
+    with pytest.raises(InputError, match="--set head=true: a T5 encoder alone has no vocabulary projection"):
+        base.configure({"part": "encoder", "head": "true"})
 
 
 def test_names_of_transformers_are_aliases():
@@ -229,7 +250,7 @@ def test_transformers_counts_the_same(id, lengths):
         ids = tuple(torch.ones(1, n, dtype=torch.long) for n in lengths)
     report = compare(architecture.cost(lengths), count(whole, ids))
     assert report.verdict is Verdict.AGREES, report
-    report = compare(at(architecture, *lengths, part="encoder", head="false"), count(encoder, ids[:1]))
+    report = compare(at(architecture, *lengths, part="encoder"), count(encoder, ids[:1]))
     assert report.verdict is Verdict.AGREES, report
 
 

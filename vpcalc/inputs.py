@@ -27,19 +27,21 @@ def whole(option: str, value: object, low: int = 1, high: int = LARGEST) -> int:
 def grid_expression(option: str, text: str) -> str:
     """An expression of the grid such as ``h/8`` or ``2*w``, refused where it is anything else.
 
+    It is one term: a closed form divides by the window, and a polynomial can be divided by a single term only.
+
     Raises:
-        InputError: it does not parse, or uses other symbols than h and w.
+        InputError: it does not parse, is a sum, or uses other symbols than h and w.
     """
     from .algebra.parser import parse
 
     refusal = (
-        f"{option} {text[:40]!r}: must be a whole number, or an expression of the grid's sides h and w such as h/8"
+        f"{option} {text[:40]!r}: must be a whole number, or one term in the grid's sides h and w such as h/8"
     )
     try:
         formula = parse(text)
     except InputError:
         raise InputError(refusal) from None
-    if not formula.symbols or formula.symbols - {"h", "w"}:
+    if len(formula.terms) != 1 or not formula.symbols or formula.symbols - {"h", "w"}:
         raise InputError(refusal)
     return text.strip()
 

@@ -121,6 +121,19 @@ def lattice(cost: Cost) -> dict[str, int]:
     return {name: step for name, step in sorted(steps.items()) if step > 1}
 
 
+def divides(cost: Cost, sizes: Mapping[str, int]) -> bool:
+    """Whether sizes are on the lattice of a symbolic cost tree: whether all that has to divide does."""
+    if any(sizes[name] % step for name, step in lattice(cost).items()):
+        return False
+    for tiling in _tilings(cost):
+        if isinstance(tiling.tile, int):
+            continue
+        tiles = (as_polynomial(tiling.size) / tiling.tile).subs(sizes)
+        if not tiles.symbols and tiles.denominator != 1:
+            return False
+    return True
+
+
 def condition(
     cost: Cost,
     factor: int | None = None,

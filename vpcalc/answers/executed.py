@@ -14,7 +14,7 @@ from ..checks.exploring import Explored
 from ..checks.probing import spell_point
 from ..checks.shapes import Kind as What
 from ..checks.shapes import Variable
-from ..checks.targets import first_line
+from ..errors import first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
@@ -237,9 +237,8 @@ class Executed(Result):
             notes.append(f"for {self.condition}: {self.macs}")
         far = max(explored.main.confirmed, key=lambda point: sum(point.values()), default={})
         counts = len(explored.main.confirmed)
-        notes.append(
-            f"{self.way}; {explored.exploration.runs} runs on symbols, {counts} counts agree, up to {spell_point(far)}"
-        )
+        runs = f"{explored.exploration.runs} runs on symbols"
+        notes.append(f"{self.way}; {runs}, {counts} counts agree, up to {spell_point(far)}")
         notes.append(f"parameters: {explored.main.leader.execution.params}")
         if idle := sorted(set(explored.exploration.range.bounds) - self.everywhere.polynomial.letters):
             notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")

@@ -29,6 +29,7 @@ class Figure(Result):
     value: int
     digits: int | None
     source: str
+    assumptions: tuple[str, ...] = ()
 
     def write(self, writing: str = "text") -> str:
         """The number as text, latex or siunitx."""
@@ -55,13 +56,14 @@ class Figure(Result):
             "value": self.value,
             **{writing: self.write(writing) for writing in WRITINGS},
             "source": self.source,
+            "assumptions": list(self.assumptions),
         }
 
     def tables(self) -> tuple[Table, ...]:
         """The figure and what it counts."""
         columns = (Column("name", "Name"), Column("at", "At"), Column("value", self.quantity.value, Kind.NUMBER))
         at = ", ".join(f"{name} = {value}" for name, value in self.at.items())
-        notes = (self.quantity.meaning, f"source: {self.source}")
+        notes = (self.quantity.meaning, f"source: {self.source}", *self.assumptions)
         return (Table(f"{self.name}: {self.quantity.value}", columns, ((self.name, at, self.value),), notes),)
 
     def _repr_latex_(self) -> str:
@@ -118,7 +120,9 @@ def figure(
     found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch, check=False)
     axes = zip(found.architecture.family.axes, found.sizes, strict=True)
     at = {**dict(axes), "batch": found.batch, **(set or {})}
-    return Figure(found.architecture.id, counted, at, found.figure(counted), shown, found.architecture.source)
+    value, source = found.figure(counted), found.architecture.source
+    rests = tuple(each.text for each in found.assumptions if each.figure(counted) != value)
+    return Figure(found.architecture.id, counted, at, value, shown, source, rests)
 
 
 def _of_layer(name: str, counted: Quantity, given: Mapping[str, object], shown: int | None) -> Figure:

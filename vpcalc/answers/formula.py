@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..algebra.forms import SHAPES, multiplied_out, naming
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
-from ..architectures import ARCHITECTURES
+from ..architectures import ARCHITECTURES, Architecture
 from ..cost import Cost, Op, Quantity
 from ..errors import unknown
 from ..layers import LAYERS
@@ -36,6 +36,7 @@ class Formula(Result):
     form: Form
     cost: Cost
     window: int | None = None
+    assumptions: tuple[str, ...] = ()
 
     def spell(self, spelling: str = "text") -> str:
         """The formula alone, as text, latex, typst, mathml or python."""
@@ -97,6 +98,7 @@ class Formula(Result):
                 for module, op, times, term in self.steps()
             ],
             "source": self.source,
+            "assumptions": list(self.assumptions),
         }
 
     def legend(self, units: bool = False) -> dict[str, str]:
@@ -145,7 +147,8 @@ class Formula(Result):
         notes = [f"holds for {self.form.valid}"] if self.form.valid else []
         notes += [f"{name}: {meaning}" for name, meaning in self.legend().items()]
         title = f"{self.title}: {self.quantity.meaning}"
-        return (Table(title, columns, tuple(rows), (*notes, f"source: {self.source}"), total=True),)
+        notes += [f"source: {self.source}", *self.assumptions]
+        return (Table(title, columns, tuple(rows), tuple(notes), total=True),)
 
     def _written(self, term: Polynomial) -> Form:
         """A term of the derivation, in the names of the whole."""
@@ -230,7 +233,27 @@ def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> 
     cost = model_on_symbols(architecture, config)
     window = window_of(config)
     form = closed_form(cost, counted, window)
-    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window)
+    rests = _assumptions(
+        architecture,
+        config,
+        form,
+        lambda other: as_polynomial(model_on_symbols(architecture, other).total(counted)),
+    )
+    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window, rests)
+
+
+def _assumptions(
+    architecture: Architecture,
+    config: Mapping[str, Any],
+    form: Form,
+    derived: Callable[[Mapping[str, Any]], Polynomial],
+) -> tuple[str, ...]:
+    """The assumptions of ours without which the form would be another."""
+    return tuple(
+        each.text(config[each.setting])
+        for each in architecture.assumed(config)
+        if derived({**config, each.setting: each.other}) != form.polynomial
+    )
 
 
 def _of_memory(name: str, counted: MemoryQuantity, set: Mapping[str, object] | None) -> Formula:
@@ -244,9 +267,14 @@ def _of_memory(name: str, counted: MemoryQuantity, set: Mapping[str, object] | N
     architecture = ARCHITECTURES[name]
     config = architecture.configure(set or {})
     cost, window = model_tree(architecture, config, counted), window_of(config)
-    return Formula(
-        architecture.id, architecture.id, architecture.source, counted, _added(cost, counted), cost, window
+    form = _added(cost, counted)
+    rests = _assumptions(
+        architecture,
+        config,
+        form,
+        lambda other: _added(model_tree(architecture, other, counted), counted).polynomial,
     )
+    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window, rests)
 
 
 def _added(cost: Cost, counted: MemoryQuantity) -> Form:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from ..storage.solve import at, largest, read_solve
 from ..storage.tape import ATTENTIONS, RECOMPUTE
 from ..storage.tensor import FLOATS
 from ..symbolic import Form, deviations
+from .assumed import assumed
 from .model import read_sizes
 from .result import Result
 from .verdicts import report_dict, verdict
@@ -409,6 +410,7 @@ def memory(
     fitted = None
     if fit is not None:
         budget, solved = read_bytes("--fit", fit), read_solve(architecture, solve)
+        _same_everywhere(solved, config, architecture.family.expressions)
         symbolic = traced_forms(architecture, config, way, None if solved == "batch" else number)
         fitted = largest(architecture, solved, budget, sizes, number, planned, symbolic)
         sizes, number = at(solved, fitted.answer, sizes, number)
@@ -419,7 +421,8 @@ def memory(
     attended = int(cost.total(Quantity.ATTENTION)) * item
     activations = int(cost.total(Quantity.ACTIVATIONS)) * item
     forms = plan_forms(architecture, config, way, number, sizes, plan)
-    notes = (*deviations(cost), *_remarks(way, plan))
+    rests = (each.note(cost) for each in assumed(architecture, sizes, config, number))
+    notes = (*deviations(cost), *filter(None, rests), *_remarks(way, plan))
     result = Memory(
         architecture, sizes, config, number, way, plan, attended, activations, forms, notes, fitted, device=found
     )
@@ -460,6 +463,16 @@ def _in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, s
     forms = traced_forms(architecture, config, way)
     if forms is not None and forms.length:
         raise InputError(f"--tokens {max(sizes)}: {architecture.id} goes step by step; must be at most {LONGEST}")
+
+
+def _same_everywhere(solved: str, config: Mapping[str, Any], expressions: Iterable[str]) -> None:
+    """Refuse to look for a size where a setting depends on it: it is whole at some sizes only."""
+    for name in sorted(expressions):
+        if solved == "input" and isinstance(config[name], str):
+            raise InputError(
+                f"--solve input: {name} = {config[name]} is whole at some sizes only; give {name} as a number, "
+                "or look for the batch"
+            )
 
 
 def _remarks(way: Way, plan: Plan) -> tuple[str, ...]:

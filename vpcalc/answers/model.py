@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import IMAGE, PAIR
+from ..architectures.registry import IMAGE, PAIR, spelled
 from ..cost import Cost, Quantity
 from ..errors import InputError
 from ..inputs import whole
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
+from ..report.numbers import short
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
+from .assumed import Assumed, assumed, listed
 from .result import Result
 from .verdicts import report_dict, verdict
 
@@ -59,15 +62,16 @@ class Model(Result):
             "model": self.architecture.id,
             "family": family.name,
             "input": self.shape,
-            "config": {name: list(v) if isinstance(v, tuple) else v for name, v in self.config.items()},
+            "config": {name: listed(value) for name, value in self.config.items()},
             **{quantity.value: self.figure(quantity) for quantity in shown},
             "attention_elements": self.figure(Quantity.ATTENTION),
             "formula": {"macs": {"valid": "", **self.form.to_dict()}},
             "stages": [_stage_dict(stage) for stage in self.cost.stages()],
             "operators": self.cost.by_operator(Quantity.FVCORE),
             "facts": dict(self._facts()),
-            "notes": list(deviations(self.cost)),
-            "published": [p.to_dict(self._derived(p)) for p in self.published],
+            "notes": list(self._notes()),
+            "assumptions": [each.to_dict() for each in self.assumptions],
+            "published": [self._published_dict(figure) for figure in self.published],
             **report_dict(self.report),
         }
 
@@ -119,8 +123,8 @@ class Model(Result):
         holds = f"   ({self.form.valid})" if self.form.valid else ""
         notes = [f"MACs = {self.form}{holds}"]
         notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]
-        notes += deviations(self.cost)
-        settings = ", ".join(f"{name} = {_spell(value)}" for name, value in self.config.items())
+        notes += self._notes()
+        settings = ", ".join(f"{name} = {spelled(value)}" for name, value in self.config.items())
         title = f"{self.architecture.id} at {self._size()}, batch {self.batch} ({settings})"
         return Table(title, columns, tuple(rows), tuple(notes), total=True)
 
@@ -174,9 +178,33 @@ class Model(Result):
             derived = self._derived(figure)
             outcome = "agrees" if figure.agrees(derived) else "differs"
             rows.append((figure.quantity, figure.printed, derived, outcome, figure.source))
-            if figure.why and outcome == "differs":
-                notes[f"{figure.printed}: {figure.why}"] = None
+            why = self.why(figure) if outcome == "agrees" else figure.why
+            if why:
+                notes[f"{figure.printed}: {why}"] = None
         return Table("Published figures", columns, tuple(rows), tuple(notes))
+
+    @cached_property
+    def assumptions(self) -> tuple[Assumed, ...]:
+        """What we chose where the sources are silent or at odds, as far as nobody has changed it."""
+        return assumed(self.architecture, self.sizes, self.config, self.batch)
+
+    def why(self, figure: Published) -> str:
+        """On which assumptions it rests that a printed figure agrees; empty where on none."""
+        if not figure.agrees(self._derived(figure)):
+            return ""
+        quantity = Quantity(figure.quantity)
+        others = [(each, each.figure(quantity)) for each in self.assumptions]
+        return "; ".join(each.only(short(other)) for each, other in others if not figure.agrees(other))
+
+    def _notes(self) -> tuple[str, ...]:
+        """What was padded or shrunk, and what is assumed."""
+        assumptions = [each.note(self.cost) for each in self.assumptions]
+        return (*deviations(self.cost), *filter(None, assumptions))
+
+    def _published_dict(self, figure: Published) -> dict[str, Any]:
+        fields = figure.to_dict(self._derived(figure))
+        why = self.why(figure)
+        return {**fields, "why": why} if why else fields
 
     def _derived(self, figure: Published) -> int:
         return self.figure(Quantity(figure.quantity))
@@ -269,7 +297,3 @@ def _stage_dict(node: Cost) -> dict[str, Any]:
         "heads": stage.heads,
         **{quantity.value: node.total(quantity) for quantity in shown},
     }
-
-
-def _spell(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

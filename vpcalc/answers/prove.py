@@ -18,6 +18,7 @@ from ..checks.claims import CLAIMS, Claim, select
 from ..checks.proof import Finding, Outcome
 from ..errors import InputError
 from ..inputs import whole
+from ..optional import optional
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
@@ -225,10 +226,7 @@ def _settled(
 
 def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: str | None) -> Iterator[Proof]:
     """Through joblib, the longest first: whole architectures."""
-    try:
-        import joblib
-    except ImportError:
-        raise InputError("--jobs: more than one process needs joblib: pip install joblib") from None
+    joblib = optional("joblib", "--jobs: more than one process needs joblib", "pip install joblib")
     first = sorted(claims, key=lambda claim: claim.kind != "family")
     tasks = (joblib.delayed(_timed)(claim, settle) for claim in first)
     as_it_comes = backend in (None, "loky", "threading")  # the others give a list when all is done
@@ -237,7 +235,7 @@ def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: st
             import_module("ray.util.joblib").register_ray()
         with joblib.parallel_config(backend=backend or "loky", n_jobs=jobs):
             run = joblib.Parallel(batch_size=1, return_as="generator_unordered" if as_it_comes else "list")
-    except (ValueError, ImportError) as error:
+    except Exception as error:  # no such backend, or one whose package is missing or broken
         raise InputError(f"--backend {backend!r}: {' '.join(str(error).split())}") from None
     yield from run(tasks)
 

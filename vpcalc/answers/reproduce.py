@@ -45,9 +45,9 @@ class Reproduced:
 
     @property
     def why(self) -> str:
-        """What is known about a difference."""
+        """What is known about a difference, or on which assumption of ours an agreement rests."""
         if self.agrees:
-            return ""
+            return self.model.why(self.published)
         if self.published.why:
             return self.published.why
         if self.published.truncates(self.derived):
@@ -67,6 +67,7 @@ class Reproduced:
             "counted": self.counted,
             "agrees": self.agrees,
             "why": self.why,
+            "assumed": [each.assumption.setting for each in self.model.assumptions if self.agrees and self.why],
             "source": self.published.source,
         }
 
@@ -122,8 +123,10 @@ class Reproduction(Result):
             for row, sources in self._by_figure()
         )
         agreeing = sum(row.agrees for row in self.rows)
+        assuming = sum(bool(row.agrees and row.why) for row in self.rows)
+        resting = f"; {assuming} of these only with a setting that we chose" if assuming else ""
         notes = (
-            f"{agreeing} of {len(self.rows)} figures agree at the precision at which they are printed.",
+            f"{agreeing} of {len(self.rows)} figures agree at the precision at which they are printed{resting}.",
             "A difference is a finding about the paper or its counter; ours are checked against the module.",
         )
         figures_table = Table("Published figures, reproduced", columns, rows, notes)

@@ -58,9 +58,10 @@ class Result(ABC):
 
     def to_pandas(self) -> Any:
         """The first table as a pandas DataFrame with exact values (needs pandas)."""
-        import pandas
-
+        from ..optional import optional
         from ..report.table import records
+
+        pandas = optional("pandas", "to_pandas: needs pandas", "pip install pandas")
 
         rows = [
             {key: getattr(value, "text", value) for key, value in row.items()} for row in records(self.tables()[0])

@@ -13,7 +13,7 @@ from ..layers.embedding import class_token, classification_head, patch_embedding
 from ..layers.feedforward import token_feed_forward
 from ..layers.reduction import spatial_reduction_attention
 from ..ops import layer_norm
-from .registry import Family, register
+from .registry import Assumption, Family, register
 
 
 def pvt(
@@ -124,18 +124,23 @@ PVT = Family(
     check=_check,
 )
 
-# Table 1 prints 3 blocks in the second stage of Small and Medium. The authors' code has 4, and only 4 gives the
-# parameters of their Table 2 (24.5 M and 44.2 M).
-for _id, _depths in (
-    ("pvt_tiny", (2, 2, 2, 2)),
-    ("pvt_small", (3, 4, 6, 3)),
-    ("pvt_medium", (3, 4, 18, 3)),
-    ("pvt_large", (3, 8, 27, 3)),
+
+def as_in_the_code(*printed: int) -> tuple[Assumption, ...]:
+    """Depths that Table 1 of a paper prints, where its authors' code has others."""
+    return (Assumption("depths", printed, "the authors' code has these, Table 1 of their paper prints others"),)
+
+
+for _id, _depths, _assumptions in (
+    ("pvt_tiny", (2, 2, 2, 2), ()),
+    ("pvt_small", (3, 4, 6, 3), as_in_the_code(3, 3, 6, 3)),
+    ("pvt_medium", (3, 4, 18, 3), as_in_the_code(3, 3, 18, 3)),
+    ("pvt_large", (3, 8, 27, 3), ()),
 ):
     register(
         PVT,
         _id,
         sizes=(224, 224),
+        assumptions=_assumptions,
         C=(64, 128, 320, 512),
         depths=_depths,
         heads=(1, 2, 5, 8),

@@ -13,7 +13,7 @@ from ..layers.embedding import classification_head
 from ..layers.overlapping import convolutional_feed_forward, overlap_patch_embedding
 from ..layers.reduction import linear_spatial_reduction_attention, spatial_reduction_attention
 from ..ops import layer_norm
-from .pvt import same_stages
+from .pvt import as_in_the_code, same_stages
 from .registry import Family, register
 
 
@@ -96,8 +96,8 @@ PVT_V2 = Family(
 
 _NARROW, _WIDE = (32, 64, 160, 256), (64, 128, 320, 512)
 
-# Table 1 prints 3 blocks in the second stage of B2, B2-Li and B3. The authors' code has 4, and only 4 gives the
-# parameters of their Table 2 (25.4 M, 22.6 M and 45.2 M).
+# Table 1 prints 3 blocks in the second stage of B2, B2-Li and B3.
+_PRINTED = {(3, 4, 6, 3): as_in_the_code(3, 3, 6, 3), (3, 4, 18, 3): as_in_the_code(3, 3, 18, 3)}
 for _id, _C, _depths, _r, _linear in (
     ("pvt_v2_b0", _NARROW, (2, 2, 2, 2), (8, 8, 4, 4), False),
     ("pvt_v2_b1", _WIDE, (2, 2, 2, 2), (8, 8, 4, 4), False),
@@ -111,6 +111,7 @@ for _id, _C, _depths, _r, _linear in (
         PVT_V2,
         _id,
         sizes=(224, 224),
+        assumptions=_PRINTED.get(_depths, ()),
         C=_C,
         depths=_depths,
         heads=(1, 2, 5, 8),

@@ -23,6 +23,11 @@ Setting = int | bool | str | tuple[int, ...]
 Config = dict[str, Setting]
 
 
+def spelled(value: Setting) -> str:
+    """A setting as it is given."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """Architectures that one function builds.
@@ -41,8 +46,27 @@ class Family:
     check: Callable[[Mapping[str, Any]], None] | None = None
     expressions: frozenset[str] = frozenset()
     """Settings that may be an expression of the grid, such as ``M=h/8``."""
+    implied: Callable[[Mapping[str, Any]], Mapping[str, Setting]] | None = None
+    """Settings that follow from the others; whoever gives one all the same is held to what he gave."""
     facts: Callable[..., Mapping[str, Dim]] | None = None
     """``facts(*sizes, **config)``: what else is worth knowing, by name, such as sequential operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A setting on which the sources are silent or at odds, so that its value is our choice.
+
+    ``other`` is what a source gives or allows instead; ``says`` is a phrase on where both come from. It is printed
+    beside every figure that rests on it.
+    """
+
+    setting: str
+    other: Setting
+    says: str
+
+    def text(self, value: Setting) -> str:
+        """What is assumed and why, in one line."""
+        return f"assumed: {self.setting} = {spelled(value)}; {self.says}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +79,11 @@ class Architecture:
     sizes: tuple[int, ...]
     aliases: tuple[str, ...]
     source: str
+    assumptions: tuple[Assumption, ...] = ()
+
+    def assumed(self, config: Mapping[str, Any]) -> tuple[Assumption, ...]:
+        """The assumptions whose settings have the value that we chose."""
+        return tuple(each for each in self.assumptions if config[each.setting] == self.config[each.setting])
 
     def cost(self, sizes: tuple[Dim, ...], config: Mapping[str, Any] | None = None, batch: Dim = 1) -> Cost:
         """The cost tree at an input size."""
@@ -70,6 +99,9 @@ class Architecture:
                 config[name] = grid_expression(f"--set {name}", str(value))
             else:
                 config[name] = read_setting(name, value, config[name], self.family.choices.get(name))
+        if self.family.implied is not None:
+            follows = self.family.implied(config)
+            config.update({name: value for name, value in follows.items() if name not in changes})
         if self.family.check is not None:
             self.family.check(config)
         return config
@@ -100,10 +132,11 @@ def register(
     sizes: tuple[int, ...],
     aliases: tuple[str, ...] = (),
     source: str | None = None,
+    assumptions: tuple[Assumption, ...] = (),
     **config: Setting,
 ) -> None:
     """Enter one variant of a family."""
-    architecture = Architecture(id, family, config, sizes, aliases, source or family.source)
+    architecture = Architecture(id, family, config, sizes, aliases, source or family.source, assumptions)
     ARCHITECTURES.add(id, architecture, aliases)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from ..cost import Cost, Stage
 from ..dims import Dim
+from ..errors import InputError
 from ..layers.transformer import multi_head_attention, position_wise_feed_forward, token_embedding
 from ..ops import rms_norm, table
-from .registry import PAIR, Family, register
+from .registry import PAIR, Family, Setting, register
 from .transformer import PARTS, vocabulary_head
 
 BUCKETS = 32
@@ -29,12 +32,12 @@ def t5(
     head: bool,
     batch: Dim = 1,
 ) -> Cost:
-    """An encoder over S tokens, a decoder over T tokens, and the vocabulary projection of what came last.
+    """An encoder over S tokens, a decoder over T tokens, and the vocabulary projection of the decoder's.
 
     No bias anywhere. Every sub-layer opens with a norm that only rescales, and a last one closes each part.
     Positions enter as a bias on the scores of self-attention; one table a part serves all its layers
-    (§2.1). One matrix embeds both sides and projects to the vocabulary. An encoder or a decoder alone (``part``)
-    projects its own tokens; the other length is then not used.
+    (§2.1). One matrix embeds both sides and projects to the vocabulary. With an encoder or a decoder alone
+    (``part``) the other length is not used, and an encoder's vectors are what it is for: nothing projects them.
     """
     attention = partial(multi_head_attention, d_model=d_model, heads=heads, d_k=d_kv, d_v=d_kv, batch=batch)
 
@@ -57,14 +60,23 @@ def t5(
         if part == "both":
             attentions.append(attention(S, T, name="cross_attention"))
         parts.append(stack("decoder", T, *attentions, owns_table=part == "decoder"))
-    if head:
-        parts.append(vocabulary_head(S if part == "encoder" else T, d_model, vocab, batch=batch, shared=True))
+    if head and part != "encoder":
+        parts.append(vocabulary_head(T, d_model, vocab, batch=batch, shared=True))
     return Cost("t5", children=tuple(parts))
 
 
 def relative_bias(heads: Dim) -> Cost:
     """The table of a part; looking it up and adding it to the scores are not products."""
     return Cost("relative_position_bias", (table("relative position bias", BUCKETS, heads),))
+
+
+def _implied(config: Mapping[str, Any]) -> Mapping[str, Setting]:
+    return {"head": False} if config["part"] == "encoder" else {}
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    if config["part"] == "encoder" and config["head"]:
+        raise InputError("--set head=true: a T5 encoder alone has no vocabulary projection; leave head out")
 
 
 T5 = Family(
@@ -80,9 +92,11 @@ T5 = Family(
         "d_kv": "width of a query, key or value head",
         "vocab": "words of the vocabulary",
         "part": "the encoder-decoder, or one of the two alone",
-        "head": "whether the vocabulary projection is run",
+        "head": "whether the vocabulary projection is run; an encoder alone has none",
     },
     choices={"part": PARTS},
+    implied=_implied,
+    check=_check,
 )
 
 LENGTH = 512

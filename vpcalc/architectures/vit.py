@@ -8,7 +8,7 @@ from ..layers.attention import token_attention
 from ..layers.embedding import class_token, classification_head, patch_embedding, position_embedding
 from ..layers.feedforward import token_feed_forward
 from ..ops import layer_norm
-from .registry import Family, register
+from .registry import Assumption, Family, register
 
 
 def vit(H: Dim, W: Dim, *, C: Dim, depth: Dim, heads: Dim, P: Dim, r: Dim, classes: Dim, batch: Dim = 1) -> Cost:
@@ -56,6 +56,13 @@ _MEANINGS = {
 VIT = Family("vit", vit, "Dosovitskiy et al. 2021, arXiv 2010.11929", meanings=_MEANINGS)
 DEIT = Family("deit", vit, "Touvron et al. 2021, arXiv 2012.12877", meanings=_MEANINGS)
 
+HEAD = Assumption(
+    "classes",
+    18_000,
+    "Table 1 of the paper does not say with which head its 632 M are counted: the 1,000 classes of ImageNet fit, "
+    "the 18k of JFT do not",
+)
+
 for _family, _id, _C, _depth, _heads, _P, _alias in (
     (VIT, "vit_ti_16", 192, 12, 3, 16, "vit_tiny_patch16_224"),
     (VIT, "vit_s_16", 384, 12, 6, 16, "vit_small_patch16_224"),
@@ -74,6 +81,7 @@ for _family, _id, _C, _depth, _heads, _P, _alias in (
         _family,
         _id,
         sizes=(224, 224),
+        assumptions=(HEAD,) if _id == "vit_h_14" else (),
         aliases=(_alias,),
         C=_C,
         depth=_depth,

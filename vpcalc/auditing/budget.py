@@ -8,10 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..checks.shapes import parse_inputs
-from ..checks.targets import first_line
 from ..counters.dispatch import DispatchCounts
 from ..counters.ways import DTYPES, Build, TensorShape, Way, needs_values, run, without_weights
-from ..errors import InputError
+from ..errors import InputError, first_line
 
 
 def count(model: object, inputs: object, kwargs: Mapping[str, Any] | None = None) -> DispatchCounts:

@@ -12,10 +12,10 @@ from typing import Any
 from torch import nn
 
 from ..checks.shapes import Kind
-from ..checks.targets import Target, find_target, first_line
+from ..checks.targets import Target, find_target
 from ..counters import ways
 from ..counters.ways import TooLargeError, Way
-from ..errors import InputError
+from ..errors import InputError, first_line
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .probing import MORE_WORK, Prober, RealRun, affordable, run_for_real
 from .shapes import Kind, Point, Variable
 from .targets import Regime as Variant
-from .targets import Target, first_line
+from .targets import Target
 
 if TYPE_CHECKING:
     from ..execution.program import Program

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .shapes import Point
-from .targets import Regime, Target, first_line
+from .targets import Regime, Target
 
 if TYPE_CHECKING:
     from ..counters.dispatch import DispatchCounts

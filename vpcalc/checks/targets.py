@@ -10,7 +10,6 @@ rebuilt for each size, which are a family whose parameters may change.
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.util
 import inspect
 import sys
@@ -20,7 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, unknown
+from ..errors import InputError, first_line, unknown
+from .arguments import refuse_loader, refuse_loading
+from .offline import imported
 from .shapes import InputShape, Kind, Point, Variable, letters, parse_inputs, read_argument, resolve, variables
 
 if TYPE_CHECKING:
@@ -88,13 +89,14 @@ def find_target(target: object, inputs: str | None = None, arguments: Arguments 
         InputError: one of them cannot be used; the message says which and what is allowed.
     """
     given = {name: read_argument(name, value) for name, value in (arguments or {}).items()}
+    refuse_loading(given, target)
     if not isinstance(target, str):
         return _from_object(target, inputs, given)
     room, colon, name = target.partition(":")
     if colon and room in _ROOMS:
         if not name:
             raise InputError(f"TARGET {target!r}: give a name after {room}:")
-        return _from_factory(target, _ROOMS[room](name, given), inputs, given)
+        return _from_factory(target, _in_room(room, name, given), inputs, given)
     if colon:
         return _from_factory(target, _from_code(target), inputs, given)
     from .registered import from_registry
@@ -244,7 +246,8 @@ def _from_code(target: str) -> Factory:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise InputError(f"TARGET {target!r}: must be NAME, file.py:factory or package.module:factory")
-    module = _load_file(place) if place.endswith(".py") else _load_module(place)
+    refuse_loader(target, name)
+    module = _load_file(place) if place.endswith(".py") else imported(place)
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -285,24 +288,6 @@ def _load_file(place: str) -> Any:
     return module
 
 
-def _load_module(place: str) -> Any:
-    try:
-        with _quiet():
-            return importlib.import_module(place)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
-
-
-def _package(room: str) -> Any:
-    try:
-        with _quiet():
-            return importlib.import_module(room)
-    except ImportError as error:
-        raise InputError(
-            f"TARGET {room}:…: needs {room}, which cannot be imported: {first_line(error)}"
-        ) from error
-
-
 def _not_known(what: str, name: str, known: Iterable[str]) -> InputError:
     """As :func:`vpcalc.errors.unknown`, for lists too long to print."""
     names = sorted(known)
@@ -312,7 +297,7 @@ def _not_known(what: str, name: str, known: Iterable[str]) -> InputError:
 
 
 def _timm(name: str, given: Arguments) -> Factory:
-    timm = _package("timm")
+    timm = imported("timm")
     if not timm.is_model(name):
         raise _not_known("timm's model", name, timm.list_models())
     return Factory(
@@ -321,7 +306,7 @@ def _timm(name: str, given: Arguments) -> Factory:
 
 
 def _torchvision(name: str, given: Arguments) -> Factory:
-    models = _package("torchvision").models
+    models = imported("torchvision").models
     if name not in models.list_models():
         raise _not_known("torchvision's model", name, models.list_models())
     takes = inspect.signature(models.get_model_builder(name)).parameters
@@ -331,7 +316,7 @@ def _torchvision(name: str, given: Arguments) -> Factory:
 
 def _transformers(name: str, given: Arguments) -> Factory:
     """A model without a head, with eager attention unless ``--arg attn_implementation=`` says otherwise."""
-    transformers = _package("transformers")
+    transformers = imported("transformers")
     if name not in transformers.CONFIG_MAPPING:
         raise _not_known("transformers' model type", name, transformers.CONFIG_MAPPING.keys())
     try:
@@ -346,6 +331,8 @@ def _transformers(name: str, given: Arguments) -> Factory:
     def make(attn_implementation: str = "eager", **settings: object) -> Any:
         config = transformers.AutoConfig.for_model(name, **settings)
         config.use_cache = False
+        if getattr(config, "use_pretrained_backbone", False):  # before version 5 the default of some detectors
+            config.use_pretrained_backbone = False
         config.architectures = [model_class.__name__]
         return transformers.AutoModel.from_config(config, attn_implementation=attn_implementation)
 
@@ -360,14 +347,18 @@ def _transformers(name: str, given: Arguments) -> Factory:
     return Factory(make, sizes, "", keywords, limit, defaults)
 
 
+def _in_room(room: str, name: str, given: Arguments) -> Factory:
+    """A package's model. What is imported only when it is looked at may turn out to be broken as late as here."""
+    try:
+        return _ROOMS[room](name, given)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"TARGET {room}:{name}: {room} cannot make it: {first_line(error)}") from error
+
+
 _ROOMS: dict[str, Callable[[str, Arguments], Factory]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "transformers": _transformers,
 }
-
-
-def first_line(error: BaseException) -> str:
-    """An error in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import ExactOption, Format, OutputOption, SetOption, settings
-from .output import deliver, emit
+from .output import aside, deliver, emit
 
 
 class Writing(str, Enum):
@@ -69,5 +69,6 @@ def figure(
     )
     if format.value in WRITINGS:
         deliver(result.write(format.value), output)
+        aside(result.assumptions)
     else:
         emit(result, Format(format.value), output)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Format, OutputOption, SetOption, named, settings
-from .output import deliver, emit
+from .output import aside, deliver, emit
 
 
 class Spelling(str, Enum):
@@ -86,3 +86,4 @@ def formula(
         deliver(result.function(), output)
     else:
         deliver(result.spell(format.value), output)
+        aside(result.assumptions)

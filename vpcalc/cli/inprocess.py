@@ -17,6 +17,7 @@ import typer
 
 from ..embedding.commands import Printed
 from ..errors import InputError, unknown
+from .options import named
 
 REFUSED = {"embed": "fills documents itself", "plot": "writes a picture"}
 """Commands that a marker cannot hold, and why."""
@@ -76,9 +77,15 @@ def _harmless(name: str, values: Mapping[str, Any]) -> None:
         raise InputError(f"--plot {values['plot']}: a marker writes no file but its own")
     if values.get("backend") is not None:
         raise InputError(f"--backend {values['backend']}: a marker starts nothing on other machines")
-    for target in map(values.get, ("target", "model", "name")):
+    for target in map(values.get, ("target", "model", "name", "against")):
         if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
             raise InputError(f"{name} {target}: a marker runs no code but vpcalc's own; must be an id, or {_SAID}")
+    if isinstance(values.get("target"), str) and values["target"].startswith(_SAFE):
+        from ..checks.arguments import refuse_in_document
+
+        refuse_in_document(
+            values["target"], named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())])
+        )
     for counter in values.get("counter") or ():
         if ":" in counter:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +93,12 @@ def deliver(text: str, output: Path | None) -> None:
         files.replace(output, (text + "\n").encode())
     except OSError as error:
         raise InputError(f"--output {str(output)!r}: cannot be written: {error.strerror or error}") from None
+
+
+def aside(notes: Iterable[str]) -> None:
+    """What belongs to a result that stands alone on standard output."""
+    for note in notes:
+        print(f"vpcalc: {note}", file=sys.stderr)
 
 
 @contextmanager

@@ -74,12 +74,14 @@ class Node(Size):
     mod, neg = Size.__mod__, Size.__neg__
 
     def pow_by_natural(self, power: Node) -> Size:
-        return self ** power.fixed("an exponent")
+        return Size.__pow__(self, power.fixed("an exponent"))
 
     def float_pow(self, power: Node) -> Size:
         exponent = power.value
         whole = isinstance(exponent, float) and exponent.is_integer() and not power.letters
-        return self ** int(exponent) if whole and exponent >= 0 else self.like(self.value**exponent, None, power)
+        if whole and exponent >= 0:
+            return Size.__pow__(self, int(exponent))
+        return self.like(self.value**exponent, None, power)
 
     pow = float_pow
 

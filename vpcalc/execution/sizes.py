@@ -66,7 +66,7 @@ class Size:
         return self
 
     def __rsub__(self, other: Any) -> Size:
-        return (-self) + other
+        return self.__neg__().__add__(other)
 
     def __mul__(self, other: Any) -> Size:
         return self._with(operator.mul, other)

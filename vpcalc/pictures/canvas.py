@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..errors import InputError
+from ..optional import optional
 from . import bars, blocks, lines, scatter
 from .data import BarChart, BlockChart, Chart, LineChart, ScatterChart
 from .style import LEFT, SETTINGS, subtitle_lines, title_lines
@@ -97,13 +98,11 @@ def figure_of(chart: Chart, width: float = WIDTH, title: bool = True) -> Any:
 @contextmanager
 def _settings() -> Iterator[None]:
     """matplotlib set as :mod:`vpcalc.pictures.style` says; a user's own style is for the user's own plots."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError(
-            "--output: pictures need matplotlib, which is not installed; pip install matplotlib, "
-            "or see the plot with --terminal"
-        ) from None
+    matplotlib = optional(
+        "matplotlib",
+        "--output: pictures need matplotlib",
+        "pip install matplotlib, or see the plot with --terminal",
+    )
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         parameters: Any = matplotlib.rcParams

@@ -8,7 +8,7 @@ from math import log
 from textwrap import wrap
 from typing import Any
 
-from ..errors import InputError
+from ..optional import optional
 from ..report import numbers
 from .data import Bar, BarChart, BlockChart, Chart, LineChart, ScatterChart
 
@@ -86,13 +86,11 @@ def _plot(
     xs: Any, ys: Any, names: list[str], colours: list[str] | None, width: int, *, lines: bool
 ) -> tuple[list[str], Any]:
     """uniplot's drawing as lines of text, and where in it a point lies: row, column."""
-    try:
-        import uniplot
-    except ImportError:
-        raise InputError(
-            "--terminal: curves need uniplot, which is not installed; pip install uniplot, "
-            "or write a picture with --output FILE.svg"
-        ) from None
+    uniplot = optional(
+        "uniplot",
+        "--terminal: curves need uniplot",
+        "pip install uniplot, or write a picture with --output FILE.svg",
+    )
     left, right = min(x for series in xs for x in series), max(x for series in xs for x in series)
     low, high = min(y for series in ys for y in series), max(y for series in ys for y in series)
     low, high = low / (high / low) ** 0.04, high * (high / low) ** 0.04

@@ -120,8 +120,8 @@ class T5Stack(nn.Module):
 class T5(nn.Module):
     """Ids of source (batch, S) and target (batch, T) to scores (batch, T, vocab), or vectors without a head.
 
-    With ``part`` an encoder or a decoder alone, there is one input and its own tokens are scored. One
-    matrix embeds both sides and, on vectors scaled by 1/√d_model, gives the scores.
+    With ``part`` an encoder or a decoder alone, there is one input; an encoder gives vectors. One matrix
+    embeds both sides and, on vectors scaled by 1/√d_model, gives the decoder's scores.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class T5(nn.Module):
             self.encoder = stack(causal=False, cross=False)
         if part != "encoder":
             self.decoder = stack(causal=True, cross=part == "both")
-        if head:
+        if head and part != "encoder":
             self.head = nn.Linear(d_model, vocab, bias=False)
             self.head.weight = tokens.weight
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..errors import InputError
+from ..optional import optional
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -78,10 +79,7 @@ def draw(figure: Figure, format: str) -> bytes:
     Raises:
         InputError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError("--plot: needs matplotlib, which is not installed: pip install matplotlib") from None
+    matplotlib = optional("matplotlib", "--plot: needs matplotlib", "pip install matplotlib")
     from ..pictures.style import SETTINGS
 
     with matplotlib.rc_context():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from inspect import signature
+from math import lcm
 from typing import Any
 
 from ..algebra.interpolation import interpolate
@@ -19,7 +20,7 @@ from ..architectures import Architecture
 from ..cost import Cost
 from ..errors import InputError
 from ..layers import LAYERS
-from ..symbolic import SYMBOL_OF, lattice, model_on_symbols
+from ..symbolic import SYMBOL_OF, divides, lattice, model_on_symbols
 from .footprint import PLAIN, Footprint, Way, layer_footprint, model_footprint
 from .traced import Traced, UnrolledError, traced
 
@@ -96,9 +97,7 @@ def model_forms(
     steps = lattice(symbolic)
     axes, family = architecture.family.axes, architecture.family.name
     if sizes is None or not on_lattice(symbolic, architecture, sizes):
-        sizes = tuple(
-            up(2 * native, steps.get(axis, 1)) for axis, native in zip(axes, architecture.sizes, strict=True)
-        )
+        sizes = _sample(symbolic, architecture)
     images = 1 if batch == 1 else traced("B", batch or BATCH)
 
     def at(symbols: Mapping[str, Any]) -> Footprint:
@@ -107,10 +106,24 @@ def model_forms(
     return _stepped(at, dict(zip(axes, sizes, strict=True)), steps)
 
 
+def _sample(symbolic: Cost, architecture: Architecture) -> tuple[int, ...]:
+    """Twice the native sizes or a little more, so that everything divides.
+
+    A window that is a part of one side need not divide the other: then the sides are made equal.
+    """
+    steps = lattice(symbolic)
+    axes = architecture.family.axes
+    sizes = tuple(
+        up(2 * native, steps.get(axis, 1)) for axis, native in zip(axes, architecture.sizes, strict=True)
+    )
+    if on_lattice(symbolic, architecture, sizes):
+        return sizes
+    return (up(max(sizes), lcm(*steps.values())),) * len(axes)
+
+
 def on_lattice(symbolic: Cost, architecture: Architecture, sizes: tuple[int, ...]) -> bool:
     """Whether everything divides at these sizes."""
-    steps = lattice(symbolic)
-    return not any(size % steps.get(axis, 1) for axis, size in zip(architecture.family.axes, sizes, strict=True))
+    return divides(symbolic, dict(zip(architecture.family.axes, sizes, strict=True)))
 
 
 def layer_forms(id: str, way: Way = PLAIN) -> Forms:
@@ -131,7 +144,7 @@ def _stepped(
         length = next((name for name in LENGTHS if name in sample), None)
         if length is None:
             raise InputError(f"formula: it takes {loop}, and has no closed form here") from None
-    except ValueError as error:
+    except (ValueError, ZeroDivisionError) as error:  # a size that does not divide, or a sum to divide by
         raise InputError(f"formula: {error}; there is no closed form here") from None
     points = tuple(steps.get(length, 1) * number for number in STEPS)
     return Forms(tuple(at({**symbols, length: point}) for point in points), length, points)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
-from ...errors import InputError, unknown
+from ...errors import InputError, first_line, unknown
 from . import (
     calflops,
     deepspeed,
@@ -54,8 +54,8 @@ def find(name: str) -> Peer:
     place, _, attribute = name.partition(":")
     try:
         found = getattr(import_module(place), attribute, None)
-    except ImportError as error:
-        raise InputError(f"--counter {name!r}: {place} cannot be imported: {error}") from None
+    except (Exception, SystemExit) as error:
+        raise InputError(f"--counter {name!r}: {place} cannot be imported: {first_line(error)}") from error
     if not isinstance(found, Peer):
         raise InputError(f"--counter {name!r}: must be a vpcalc.auditing.peers.Peer")
     return replace(found, name=name)

@@ -107,4 +107,4 @@ def t5(
     encode = None if part == "decoder" else partial(stacked, causal=False)
     decode = None if part == "encoder" else partial(stacked, causal=True)
     x = run_parts(encode, decode, ids)
-    return vocabulary("head", x * 1.0, table) if head else x
+    return vocabulary("head", x * 1.0, table) if head and part != "encoder" else x

@@ -31,7 +31,7 @@ def from_windows(x: Tensor, M: Any, h: Any, w: Any) -> Tensor:
 def window_attention(x: Tensor, heads: Any, M: Any, shift: bool = False) -> Tensor:
     """(batch, h, w, C) to the same."""
     _, h, w, _ = x.shape
-    shift = shift and min(h, w) > M
+    shift = shift and min(h, w) > M > 1  # half a window of one token is no shift
     M = min(M, h, w)
     bottom, right = -h % M, -w % M
     x = padded(x, (0, 0, 0, right, 0, bottom))
