@@ -89,7 +89,7 @@ def floor_div(above: Scalar, below: Scalar) -> Polynomial:
 
 
 def tidied(form: Polynomial) -> Polynomial:
-    """``y − ⌊y/2⌋`` as ``⌊(y + 1)/2⌋``, in every term that holds it alone: the size of what is padded to be even."""
+    """``y − ⌊y/2⌋`` as ``⌊(y + 1)/2⌋``, in every term that holds it alone: a size that is padded to be even."""
     if form.denominator != 1:
         return form
     for name in form.symbols:
@@ -201,8 +201,8 @@ def divided(above: Polynomial, below: Polynomial) -> Polynomial | None:
 
 
 def on_lattice(form: Polynomial) -> tuple[Polynomial, dict[str, int]] | None:
-    """The form without floors where each letter is a multiple of a number, and those numbers; None if floors stay."""
-    strides = {letter: 1 for letter in form.letters}
+    """The form without floors where letters are multiples of numbers, and those numbers; None if floors stay."""
+    strides = dict.fromkeys(form.letters, 1)
     for name in form.symbols:
         if isinstance(name, Floor):
             for letter in name.letters:

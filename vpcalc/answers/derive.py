@@ -232,8 +232,8 @@ def derive(
 ) -> Executed | Derivation:
     """Find the multiply-accumulates of a module in closed form.
 
-    The module is executed on symbols: its form is read off its own run, for every size of a range. Where that cannot
-    be done, and for the backward pass, it is counted at chosen sizes and the form found from counts.
+    The module is executed on symbols: its form is read off its own run, for every size of a range. Where that
+    cannot be done, and for the backward pass, it is counted at chosen sizes and the form found from counts.
 
     Args:
         target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``,

@@ -1,4 +1,4 @@
-"""What ``vpcalc derive`` answers where the module was executed on symbols: its regimes, and the tidy form of papers."""
+"""What ``vpcalc derive`` answers where the module was executed on symbols: regimes, and papers' tidy form."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ class Regime:
     """One way to have a model at every size.
 
     ``make`` builds it at a point; ``kwargs`` go to its forward; in a ``square`` regime all sides of the image are
-    the first of them; a ``fixed`` one has the same model at every point. ``sources`` are the Python modules that make it.
+    the first of them; a ``fixed`` one has the same model at every point. ``sources`` are the Python modules that
+    make it.
     """
 
     text: str

@@ -57,7 +57,7 @@ def derive(
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
-    """Find the closed form of any PyTorch module: execute it on symbolic sizes, and try to refute the form by counts.
+    """Find the closed form of any PyTorch module: run it on symbolic sizes, and try to refute the form by counts.
 
     Examples:  vpcalc derive transformers:segformer --input 1,3,H,W
                vpcalc derive model.py:make --input 1,N,C --arg dim=C --arg num_heads=3

@@ -1,8 +1,8 @@
 """How a domain is written: ``4 | H, H ≥ 193``, from the set that it is.
 
-A region is a product of sets of values, one a letter, and conditions on several letters. A set is written by what is
-seen of it: from where to where, of which it is a multiple, or what remains. A domain is a union of regions: parts
-that differ in one letter are joined first.
+A region is a product of sets of values, one a letter, and conditions on several letters. A set is written by what
+is seen of it: from where to where, of which it is a multiple, or what remains. A domain is a union of regions:
+parts that differ in one letter are joined first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The comparisons that a run makes of its sizes, in order: the path that it took, and so the domain of its form.
 
-A :class:`Guard` is a question about sizes, ``form == 0`` or ``form ≥ 0``, written in one way whichever way round the
-program asked it. A :class:`Path` notes the first answer to each, with why it was asked. What no size of at least 1
-can change is not noted.
+A :class:`Guard` is a question about sizes, ``form == 0`` or ``form ≥ 0``, written in one way whichever way round
+the program asked it. A :class:`Path` notes the first answer to each, with why it was asked. What no size of at
+least 1 can change is not noted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Noted(NamedTuple):
 class Path:
     """What one run has decided so far.
 
-    ``held`` are letters that had to be taken as numbers, each with the reason: the run says nothing of other values.
+    ``held`` are letters that had to be taken as numbers, each with the reason: the run says nothing of other
+    values.
     """
 
     def __init__(self) -> None:
@@ -113,7 +114,7 @@ def _positive(form: Polynomial) -> bool:
     """Whether a form is above 0 wherever its letters are at least 1. A no is no answer."""
     low = form.terms.get((), 0)
     for monomial, number in form.terms.items():
-        if monomial and number < 0 or any(isinstance(n, Floor) and not _not_negative(n) for n, _ in monomial):
+        if (monomial and number < 0) or any(isinstance(n, Floor) and not _not_negative(n) for n, _ in monomial):
             return False
         if monomial and not any(isinstance(name, Floor) for name, _ in monomial):
             low += number

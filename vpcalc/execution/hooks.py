@@ -1,7 +1,7 @@
 """What is changed in torch and in a module's source for the time of a run, and put back after it.
 
-* Functions of ``torch.nn.functional`` and their like hand themselves to a mode whole. Here they run their own Python,
-  so that the mode meets only what is built in.
+* Functions of ``torch.nn.functional`` and their like hand themselves to a mode whole. Here they run their own
+  Python, so that the mode meets only what is built in.
 * ``int`` in the sources of the module's classes keeps forms (:class:`vpcalc.execution.nodes.whole`).
 * Symbolic numbers get the methods that they lack, parameters the forms of the tensors that they are made of.
 * Weights are not initialised: their values are never looked at.
@@ -23,7 +23,7 @@ import torch.nn.init
 from torch import nn
 
 from .nodes import METHODS, whole
-from .shapes import MARK
+from .rules.registry import MARK
 
 _OPENED = (torch.nn.functional, torch.functional, torch._tensor)
 _ASKED = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
@@ -65,7 +65,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
 
 @contextmanager
 def opened(sources: Iterable[Any]) -> Iterator[None]:
-    """Within it, modules can be built and run on sizes with forms; ``sources`` are the Python modules they are from."""
+    """Within it, modules of these Python ``sources`` can be built and run on sizes with forms."""
     changes = _changes() + [(source, "int", whole) for source in sources]
     before = [(place, name, vars(place).get(name, _MISSING)) for place, name, _ in changes]
     for place, name, value in changes:

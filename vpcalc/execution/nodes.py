@@ -6,7 +6,7 @@ The protocol is private to torch; with :mod:`vpcalc.execution.hooks` this is the
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -143,7 +143,7 @@ class Answer:
 
     __slots__ = ("answer", "left", "relation", "right")
 
-    _NEGATED = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+    _NEGATED: ClassVar = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
     def __init__(
         self, answer: bool | None, left: Node | None = None, relation: str = "", right: Node | None = None

@@ -8,13 +8,13 @@ numbers: each is the other's witness.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from ..algebra.polynomial import Polynomial, as_polynomial
-from .nodes import undressed
-from .shapes import Shape, _einsum_sides, shape_of, tensors_in
+from .rules.products import einsum_sides
+from .rules.registry import Shape, shape_of, tensors_in
 from .sizes import form_of, product
 
 Price = Callable[..., Polynomial]
@@ -23,10 +23,13 @@ PRICES: dict[str, Price] = {}
 """By the name of the function or method; every other function is free."""
 
 
-def price(names: str) -> Callable[[Price], Price]:
+P = TypeVar("P", bound=Price)
+
+
+def price(names: str) -> Callable[[P], P]:
     """Enter a price for several functions."""
 
-    def register(function: Price) -> Price:
+    def register(function: P) -> P:
         for name in names.split():
             if name in PRICES:
                 raise ValueError(f"{name} has a price already")
@@ -81,15 +84,15 @@ def transposed_convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **
 def einsum(out: Shape, equation: str, *operands: Any, **kwargs: Any) -> Polynomial:
     """Of two operands: one product for each value of the letters that are left or contracted.
 
-    A letter that one operand has alone and the result has not is summed away beforehand. Without a contraction it is
-    a product element by element.
+    A letter that one operand has alone and the result has not is summed away beforehand. Without a contraction it
+    is a product element by element.
     """
     tensors = list(tensors_in(operands))
     if len(tensors) == 1:
         return as_polynomial(0)
     if len(tensors) > 2:
         raise NotImplementedError("einsum of more than two operands")
-    sides, ahead, behind = _einsum_sides(equation, operands)
+    sides, ahead, behind = einsum_sides(equation, operands)
     terms = equation.replace(" ", "").partition("->")[0].split(",")
     contracted = [letter for letter in sides if letter not in behind and all(letter in term for term in terms)]
     if not contracted:
@@ -115,8 +118,3 @@ def recurrent(out: list[Shape], x: Tensor, states: Any, weights: Any, *args: Any
     """Every weight matrix once a step and sequence."""
     matrices = sum((elements(shape_of(w)) for w in weights if w.dim() == 2), as_polynomial(0))
     return elements(shape_of(x)[:-1]) * matrices
-
-
-def scalar(value: Any) -> Polynomial:
-    """The form of an argument."""
-    return form_of(undressed(value))

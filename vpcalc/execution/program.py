@@ -1,8 +1,8 @@
 """A program that is explored: what may be run again and again as if it were built anew each time.
 
-Building a module takes longer than running it on sizes. So one that is the same at every size is kept, with all that
-its forward may change noted before and put back after: where a forward does change something (transformers' Swin
-overwrites its window), every other run sees the module as it was built.
+Building a module takes longer than running it on sizes. So one that is the same at every size is kept, with all
+that its forward may change noted before and put back after: where a forward does change something (transformers'
+Swin overwrites its window), every other run sees the module as it was built.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Build = Callable[[Any], "tuple[nn.Module, Sequence[TensorShape]]"]
 
 @dataclass(frozen=True)
 class Input:
-    """What a module is given: sides that are numbers or letters, an element type, and a keyword where it has one."""
+    """What a module is given: sides that are numbers or letters, an element type, a keyword where it has one."""
 
     dims: tuple[int | str, ...]
     dtype: str = "float32"

@@ -1,14 +1,15 @@
 """Every size of a range: which form holds where, and where the program refuses.
 
-A run's form is true on its path, the comparisons that it made. Most of these do not matter: whether a side was padded
-changes nothing where the form is written with a ceiling. So the other side of each comparison is run once, near by, and the
-two forms are compared on the second path (:func:`vpcalc.execution.regions.vanishes`). If one form holds on both, the
-comparison is *idle*; if not, the region is split by the comparison that tells its runs apart, and both parts are explored
-in the same way. One flip a comparison, not one run a path: paths multiply (pads × stages × sides), comparisons add up.
+A run's form is true on its path, the comparisons that it made. Most of these do not matter: whether a side was
+padded changes nothing where the form is written with a ceiling. So the other side of each comparison is run once,
+near by, and the two forms are compared on the second path (:func:`vpcalc.execution.regions.vanishes`). If one form
+holds on both, the comparison is *idle*; if not, the region is split by the comparison that tells its runs apart,
+and both parts are explored in the same way. One flip a comparison, not one run a path: paths multiply (pads ×
+stages × sides), comparisons add up.
 
 That two idle comparisons do not matter together either is the hypothesis of this room. It is tested: independent
-counts are taken at sizes that answer the idle ones in other ways, near, far, on and beyond the kept ones, and a count
-that differs is run and splits its region.
+counts are taken at sizes that answer the idle ones in other ways, near, far, on and beyond the kept ones, and a
+count that differs is run and splits its region.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class Run:
 class Regime:
     """A form and the regions on which it holds, or a refusal.
 
-    ``tried`` says that its equality with some run was found at sizes rather than decided; ``confirmed`` are the sizes at
-    which an independent count agreed.
+    ``tried`` says that its equality with some run was found at sizes rather than decided; ``confirmed`` are the
+    sizes at which an independent count agreed.
     """
 
     leader: Run
@@ -299,7 +300,7 @@ class Explorer:
         return True
 
     def _trials(self, regime: Regime) -> Iterator[Point]:
-        """Sizes at which a regime is tried: random, near, far, on and beside comparisons, idle ones answered anew."""
+        """Sizes at which a regime is tried: near, far, random, and with idle comparisons answered anew."""
         (region,) = regime.regions
         rng = self._rng
         idle = sorted(self._idle, key=str)
@@ -353,7 +354,8 @@ class Explorer:
 def rounded_up(form: Polynomial, path: Region) -> dict[str, Polynomial]:
     """Floors of a form as ceilings and a number, where they are that on a path.
 
-    A program that pads only what does not divide has ``⌊H/4⌋ + 1`` on one path and ``H/4`` on the other: ``⌈H/4⌉`` on both.
+    A program that pads only what does not divide has ``⌊H/4⌋ + 1`` on one path and ``H/4`` on the other: ``⌈H/4⌉``
+    on both.
     """
     found: dict[str, Polynomial] = {}
     for name in form.symbols:

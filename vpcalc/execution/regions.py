@@ -1,9 +1,9 @@
 """Sets of sizes within a range, decided by evaluation.
 
 A condition on one letter is the set of its values that meet it, held as one bit for each value of the range: exact
-whatever the condition is made of, floors of products and symbolic divisors included. A condition on several letters is
-kept as it is, and asked along one letter at a time. Where two forms are compared on a region, the answer is exact if every
-floor has one letter (:func:`vanishes`); what had to be tried at sizes instead is said so.
+whatever the condition is made of, floors of products and symbolic divisors included. A condition on several
+letters is kept as it is, and asked along one letter at a time. Where two forms are compared on a region, the
+answer is exact if every floor has one letter (:func:`vanishes`); what had to be tried at sizes instead is said so.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Region:
     def find(
         self, rng: random.Random, near: Point | None = None, wishes: Sequence[tuple[Guard, bool]] = ()
     ) -> dict[str, int] | None:
-        """A size of the region, close to another one or at random; one that meets the most wishes, the first first.
+        """A size of the region, close to another one or at random: the one that meets the most wishes.
 
         None if there is none, or where conditions on several letters left none on the lines that were tried.
         """
@@ -168,13 +168,13 @@ def _pick(values: Any, rng: random.Random, near: int | None, attempt: int) -> in
 def vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | None:
     """Whether a form is 0 at every size of a region; None where it was only found so at sizes that were tried.
 
-    Conditions on several letters are left out first, which asks for more; only where the form is not 0 without them
-    are sizes tried that meet them.
+    Conditions on several letters are left out first, which asks for more; only where the form is not 0 without
+    them are sizes tried that meet them.
 
     With one letter every value is looked at. With several, a form whose floors have one letter each is a sum of
     products of functions of one letter. Values of a letter whose vectors of functions span those of all its values
-    stand for all of them: where the form is 0 modulo a prime on the grid of such values, it is so everywhere. Three
-    primes and a bound on its size make that exact.
+    stand for all of them: where the form is 0 modulo a prime on the grid of such values, it is so everywhere.
+    Three primes and a bound on its size make that exact.
     """
     if not form:
         return True

@@ -1,10 +1,10 @@
 """One run of a module on sizes with forms.
 
-The module runs on tensors of the meta device whose sizes are numbers, as it would run anywhere; beside each tensor a
-shape with forms is kept. What the program reads of sizes has forms, so that what it computes of them has; every function
-of torch that it calls is followed by a rule that says the shape of its result (:mod:`vpcalc.execution.shapes`) and by
-its price (:mod:`vpcalc.execution.prices`). ATen never sees a symbol. The result is the cost as a form, true at every
-size at which the program would take the same path, and that path.
+The module runs on tensors of the meta device whose sizes are numbers, as it would run anywhere; beside each tensor
+a shape with forms is kept. What the program reads of sizes has forms, so that what it computes of them has; every
+function of torch that it calls is followed by a rule that says the shape of its result
+(:mod:`vpcalc.execution.rules`) and by its price (:mod:`vpcalc.execution.prices`). ATen never sees a symbol. The
+result is the cost as a form, true at every size at which the program would take the same path, and that path.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from .guards import Path
 from .hooks import opened, sources_of
 from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
-from .shapes import MARK, Shape, rule_for, shape_of, tensors_in
+from .rules import MARK, Shape, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
 
 Point = Mapping[str, int]
@@ -41,8 +41,9 @@ class BeyondError(Exception):
 class Execution:
     """What one run gave.
 
-    ``params`` are the trained parameters. ``error`` is what the program raised, in which case the path says when. ``calls`` has the MACs of each priced
-    call by module path and function. ``held`` are letters that had to be taken as numbers, with the reason.
+    ``params`` are the trained parameters. ``error`` is what the program raised, in which case the path says when.
+    ``calls`` has the MACs of each priced call by module path and function. ``held`` are letters that had to be
+    taken as numbers, with the reason.
     """
 
     point: Point
@@ -155,22 +156,17 @@ def _settled(side: Any) -> Any:
     return side.value if isinstance(side, Size) and side.form is not None and not side.form.symbols else side
 
 
-_PLAIN = frozenset(
-    """
-    dim ndimension dtype device layout stride is_contiguous is_floating_point is_complex is_cuda get_device element_size
-    type data_ptr storage_offset is_nested is_sparse is_quantized __hash__ __repr__ __str__ __format__ has_names names
-    is_pinned is_set_to is_same_size is_signed is_inference is_conj is_neg untyped_storage storage _is_view is_shared
-    register_hook retain_grad requires_grad_ __deepcopy__ __reduce_ex__ can_cast result_type promote_types get_default_dtype
-    is_tensor is_storage is_grad_enabled set_grad_enabled manual_seed initial_seed numpy is_nonzero is_scripting
-    _assert_async _assert is_autocast_enabled get_autocast_dtype is_autocast_cpu_enabled __setitem__ is_inference_mode_enabled
-    """.split()
-)
+_PLAIN = """
+    dim ndimension dtype device layout stride is_contiguous is_floating_point is_complex is_cuda get_device
+    element_size type data_ptr storage_offset is_nested is_sparse is_quantized __hash__ __repr__ __str__ __format__
+    has_names names is_pinned is_set_to is_same_size is_signed is_inference is_conj is_neg untyped_storage storage
+    _is_view is_shared register_hook retain_grad requires_grad_ __deepcopy__ __reduce_ex__ can_cast result_type
+    promote_types get_default_dtype is_tensor is_storage is_grad_enabled set_grad_enabled manual_seed initial_seed
+    numpy is_nonzero is_scripting _assert_async _assert is_autocast_enabled get_autocast_dtype
+    is_autocast_cpu_enabled __setitem__ is_inference_mode_enabled
+"""
+_ASIDE = frozenset(_PLAIN.split())
 """Questions that are passed on."""
-
-_READ = frozenset(
-    "item tolist __bool__ __int__ __float__ __index__ __contains__ numpy nonzero is_nonzero equal allclose".split()
-)
-"""Functions whose answer is a value, or has a shape that depends on one."""
 
 
 @dataclass
@@ -218,7 +214,7 @@ class _Following(TorchFunctionMode):
             return self._property(func, args)
         if name in ("size", "numel", "nelement", "__len__"):
             return _asked(name, *args, **kwargs)
-        if name in _PLAIN or name.startswith("sym_") or name in ("__set__", "__delete__"):
+        if name in _ASIDE or name.startswith("sym_") or name in ("__set__", "__delete__"):
             return func(*plain(args), **plain(kwargs)) if name == "__setitem__" else func(*args, **kwargs)
         return self._call(name, func, args, kwargs)
 
@@ -286,10 +282,8 @@ class _Following(TorchFunctionMode):
         """torch refuses these sizes: the rule notes the comparison that says why."""
         rule = rule_for(name)
         if rule is not None:
-            try:
+            with suppress(Exception):  # it says what it can
                 rule(*args, **kwargs)
-            except Exception:  # noqa: S110  # it says what it can
-                pass
 
     def _give_up(self, why: str) -> None:
         self.beyond = BeyondError(why)

@@ -1,8 +1,8 @@
 """A size of a tensor: a number and its form at once. The number decides, the form is carried.
 
-Python's operators work on it, with ints, floats and each other. Floats are exact fractions of forms for as long as they
-can be, since programs halve sizes by ``int(h * 0.5)``; one that cannot be (a root) has no form, only the letters
-that it came from, and these are held where it becomes a size or decides a branch.
+Python's operators work on it, with ints, floats and each other. Floats are exact fractions of forms for as long as
+they can be, since programs halve sizes by ``int(h * 0.5)``; one that cannot be (a root) has no form, only the
+letters that it came from, and these are held where it becomes a size or decides a branch.
 """
 
 from __future__ import annotations

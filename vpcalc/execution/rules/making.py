@@ -1,0 +1,157 @@
+"""Functions that make tensors: of sizes, of numbers, of other tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..nodes import undressed
+from ..sizes import Size, product
+from .registry import Shape, broadcast, rule, shape_of, sizes_of, tensors_in
+
+
+@rule("zeros ones empty rand randn")
+def made(*args: Any, **kwargs: Any) -> Shape:
+    """The sizes that were asked for."""
+    return sizes_of(args) if args else sizes_of((kwargs["size"],))
+
+
+@rule("new_zeros new_ones new_empty")
+def made_like(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The same, of a tensor's type."""
+    return made(*args, **kwargs)
+
+
+@rule("full")
+def full(*args: Any, **kwargs: Any) -> Shape:
+    """The sizes that were asked for."""
+    return sizes_of((args[0] if args else kwargs["size"],))
+
+
+@rule("new_full")
+def full_like(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The same, of a tensor's type."""
+    return full(*args, **kwargs)
+
+
+@rule("randint normal")
+def random_made(*args: Any, **kwargs: Any) -> Shape:
+    """The sizes that were asked for, the last of the arguments."""
+    return sizes_of((kwargs.get("size") or next(a for a in reversed(args) if isinstance(a, (tuple, list))),))
+
+
+@rule("randperm")
+def randperm(n: Any, **kwargs: Any) -> Shape:
+    """An order of n."""
+    return [undressed(n)]
+
+
+@rule("eye")
+def eye(n: Any, m: Any = None, **kwargs: Any) -> Shape:
+    """Ones on the diagonal."""
+    return [undressed(n), undressed(n if m is None or not isinstance(m, (int, torch.SymInt)) else m)]
+
+
+@rule("arange range")
+def arange(*args: Any, **kwargs: Any) -> Shape:
+    """From start to before end."""
+    numbers = [undressed(a) for a in args]
+    start = undressed(kwargs.get("start", numbers[0] if len(numbers) > 1 else 0))
+    end = undressed(kwargs.get("end", numbers[1] if len(numbers) > 1 else numbers[0] if numbers else 0))
+    step = undressed(kwargs.get("step", numbers[2] if len(numbers) > 2 else 1))
+    length = end - start
+    if isinstance(step, int) and step == 1 and not isinstance(length, float):
+        found = length
+    elif isinstance(step, float) or isinstance(length, float):
+        found = -((-length) // step)
+        found = found.trunc() if isinstance(found, Size) else int(found)
+    else:
+        found = -((-length) // step)
+    if isinstance(found, Size) and found.floats:
+        found = found.ceil()
+    return [found if found >= 0 else 0]
+
+
+@rule("linspace logspace")
+def linspace(start: Any, end: Any, steps: Any = None, *args: Any, **kwargs: Any) -> Shape:
+    """As many steps as asked for."""
+    return [undressed(steps)]
+
+
+@rule("meshgrid")
+def meshgrid(*tensors: Any, **kwargs: Any) -> list[Shape]:
+    """Every tensor over the grid of all."""
+    sides = [product(shape_of(tensor)) for tensor in tensors_in(tensors)]
+    if kwargs.get("indexing") == "xy" and len(sides) > 1:
+        sides[0], sides[1] = sides[1], sides[0]
+    return [list(sides)] * len(sides)
+
+
+@rule("broadcast_tensors")
+def broadcast_tensors(*tensors: Any) -> list[Shape]:
+    """All in their common shape."""
+    operands = list(tensors_in(tensors))
+    return [broadcast(map(shape_of, operands))] * len(operands)
+
+
+@rule("embedding")
+def embedding(weight: Tensor, indices: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """A row for each index."""
+    return [*shape_of(indices), *shape_of(weight)[1:]]
+
+
+@rule("one_hot")
+def one_hot(x: Tensor, num_classes: Any = -1) -> Shape:
+    """A side of classes more."""
+    return [*shape_of(x), undressed(num_classes)]
+
+
+@rule("tensor as_tensor asarray scalar_tensor")
+def from_numbers(data: Any = None, *args: Any, **kwargs: Any) -> Shape:
+    """Nested lists of numbers."""
+    if isinstance(data, Tensor):
+        return shape_of(data)
+    shape = []
+    while isinstance(data, (tuple, list)):
+        shape.append(len(data))
+        data = data[0] if data else None
+        if isinstance(data, Tensor):
+            return shape + shape_of(data)
+    return shape
+
+
+@rule("as_strided")
+def as_strided(x: Tensor, size: Any, *args: Any, **kwargs: Any) -> Shape:
+    """The sizes that were asked for."""
+    return sizes_of((size,))
+
+
+@rule("view_as_real")
+def view_as_real(x: Tensor) -> Shape:
+    """Real and imaginary parts apart."""
+    return [*shape_of(x), 2]
+
+
+@rule("view_as_complex")
+def view_as_complex(x: Tensor) -> Shape:
+    """And together."""
+    return shape_of(x)[:-1]
+
+
+@rule("fft_rfft")
+def rfft(x: Tensor, n: Any = None, dim: int = -1, norm: Any = None) -> Shape:
+    """Half of the frequencies, and one."""
+    shape = shape_of(x)
+    side = shape[dim] if n is None else undressed(n)
+    shape[dim] = side // 2 + 1
+    return shape
+
+
+@rule("fft_irfft")
+def irfft(x: Tensor, n: Any = None, dim: int = -1, norm: Any = None) -> Shape:
+    """The way back."""
+    shape = shape_of(x)
+    shape[dim] = (shape[dim] - 1) * 2 if n is None else undressed(n)
+    return shape

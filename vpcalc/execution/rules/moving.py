@@ -1,0 +1,388 @@
+"""Functions that move elements and compute nothing: views, slices, parts, repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..nodes import undressed
+from ..sizes import Size, product, value_of
+from .registry import Shape, axes_of, broadcast, rule, same, shape_of, sizes_of, wider
+from .windows import window
+
+
+@rule("view reshape _unsafe_view")
+def view(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The sides that were asked for; one of them may be what is left."""
+    if args and isinstance(args[0], torch.dtype):
+        shape = shape_of(x)
+        return [*shape[:-1], shape[-1] * x.element_size() // _item(args[0])] if shape else shape
+    wanted = sizes_of(args or (kwargs.get("shape", kwargs.get("size")),))
+    whole = shape_of(x)
+    open_places = [i for i, size in enumerate(wanted) if value_of(size) == -1]
+    if not open_places:
+        same(product(whole), product(wanted))
+        return wanted
+    (place,) = open_places
+    rest = product(wanted[:place] + wanted[place + 1 :])
+    wanted[place] = _share(product(whole), rest)
+    return wanted
+
+
+def _share(total: Any, part: Any) -> Any:
+    """``total / part``, which must be whole."""
+    if not isinstance(total, Size) and not isinstance(part, Size):
+        return total // part if part else 0
+    found = total // part
+    if not isinstance(found, Size) or (found * part).form != (total.form if isinstance(total, Size) else total):
+        same(found * part, total)
+    return found
+
+
+def _item(dtype: torch.dtype) -> int:
+    return int(torch.empty((), dtype=dtype, device="meta").element_size())
+
+
+@rule("unflatten")
+def unflatten(x: Tensor, dim: Any, sizes: Any) -> Shape:
+    """One side as several."""
+    shape = shape_of(x)
+    axis = int(dim) % len(shape)
+    wanted = sizes_of((sizes,))
+    for place, size in enumerate(wanted):
+        if value_of(size) == -1:
+            wanted[place] = _share(shape[axis], product(wanted[:place] + wanted[place + 1 :]))
+    same(product(wanted), shape[axis])
+    return shape[:axis] + wanted + shape[axis + 1 :]
+
+
+@rule("flatten")
+def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Shape:
+    """Several sides as one."""
+    shape = shape_of(x)
+    if not shape:
+        return [1]
+    first, last = start_dim % len(shape), end_dim % len(shape)
+    return [*shape[:first], product(shape[first : last + 1]), *shape[last + 1 :]]
+
+
+@rule("ravel")
+def ravel(x: Tensor) -> Shape:
+    """All sides as one."""
+    return [product(shape_of(x))]
+
+
+@rule("permute")
+def permute(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """Sides in another order."""
+    shape = shape_of(x)
+    return [shape[int(i)] for i in sizes_of(args or (kwargs["dims"],))]
+
+
+@rule("transpose swapaxes swapdims transpose_")
+def transpose(x: Tensor, dim0: int, dim1: int) -> Shape:
+    """Two sides change places."""
+    shape = shape_of(x)
+    shape[dim0], shape[dim1] = shape[dim1], shape[dim0]
+    return shape
+
+
+@rule("t adjoint")
+def transposed(x: Tensor) -> Shape:
+    """The last two sides change places."""
+    shape = shape_of(x)
+    return [*shape[:-2], *reversed(shape[-2:])]
+
+
+@rule("movedim moveaxis")
+def movedim(x: Tensor, source: Any, destination: Any) -> Shape:
+    """Sides at other places."""
+    shape = shape_of(x)
+    froms, tos = axes_of(source, len(shape)), axes_of(destination, len(shape))
+    rest = iter(axis for axis in range(len(shape)) if axis not in froms)
+    at = dict(zip(tos, froms, strict=True))
+    return [shape[at[place] if place in at else next(rest)] for place in range(len(shape))]
+
+
+@rule("unsqueeze unsqueeze_")
+def unsqueeze(x: Tensor, dim: int) -> Shape:
+    """A side of 1 more."""
+    shape = shape_of(x)
+    shape.insert(dim % (len(shape) + 1), 1)
+    return shape
+
+
+@rule("squeeze squeeze_")
+def squeeze(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """Without sides of 1."""
+    shape = shape_of(x)
+    dims = args[0] if args else kwargs.get("dim")
+    axes = axes_of(dims, len(shape))
+    return [side for i, side in enumerate(shape) if i not in axes or not same(side, 1, "squeezed")]
+
+
+@rule("expand broadcast_to")
+def expand(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """Sides of 1 repeated."""
+    wanted = sizes_of(args or (kwargs["size"],))
+    shape = [1] * (len(wanted) - len(shape_of(x))) + shape_of(x)
+    found = []
+    for want, side in zip(wanted, shape, strict=True):
+        if value_of(want) == -1:
+            found.append(side)
+        elif isinstance(side, int) and side == 1:
+            found.append(want)
+        else:
+            found.append(wider(side, want))
+    return found
+
+
+@rule("expand_as view_as reshape_as")
+def as_other(x: Tensor, other: Tensor) -> Shape:
+    """The shape of another tensor."""
+    return shape_of(other)
+
+
+@rule("repeat tile")
+def repeat(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """Each side several times."""
+    times = sizes_of(args or (kwargs.get("repeats", kwargs.get("dims")),))
+    shape = shape_of(x)
+    rank = max(len(times), len(shape))
+    times, shape = [1] * (rank - len(times)) + times, [1] * (rank - len(shape)) + shape
+    return [side * n for side, n in zip(shape, times, strict=True)]
+
+
+@rule("repeat_interleave")
+def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **kwargs: Any) -> Shape:
+    """One side with each of its elements several times."""
+    if isinstance(repeats, Tensor):
+        if kwargs.get("output_size") is None:
+            raise NotImplementedError("repeat_interleave by a tensor")
+        grown = undressed(kwargs["output_size"])
+    else:
+        grown = None
+    shape = shape_of(x) if dim is not None else [product(shape_of(x))]
+    axis = 0 if dim is None else dim % len(shape)
+    shape[axis] = shape[axis] * undressed(repeats) if grown is None else grown
+    return shape
+
+
+@rule("cat concat concatenate")
+def cat(tensors: Sequence[Tensor], dim: int = 0, **kwargs: Any) -> Shape:
+    """Side by side."""
+    axis = kwargs.get("axis", dim)
+    shapes = [s for s in map(shape_of, tensors) if s != [0]]
+    found = list(shapes[0])
+    axis %= len(found)
+    for shape in shapes[1:]:
+        found[axis] = found[axis] + shape[axis]
+        for i in range(len(found)):
+            if i != axis:
+                found[i] = _alike(found[i], shape[i])
+    return found
+
+
+def _alike(one: Any, other: Any) -> Any:
+    """One of two sides that must be equal; the number if one is."""
+    same(one, other)
+    return other if isinstance(other, int) else one
+
+
+@rule("stack")
+def stack(tensors: Sequence[Tensor], dim: int = 0, **kwargs: Any) -> Shape:
+    """On top of each other."""
+    shape = shape_of(tensors[0])
+    for other in tensors[1:]:
+        shape = [_alike(one, two) for one, two in zip(shape, shape_of(other), strict=True)]
+    shape.insert(dim % (len(shape) + 1), len(tensors))
+    return shape
+
+
+@rule("vstack hstack dstack")
+def stacked_otherwise(tensors: Sequence[Tensor]) -> Shape:
+    """Rules for these are not worth having."""
+    raise NotImplementedError("vstack, hstack, dstack")
+
+
+@rule("chunk tensor_split unsafe_chunk")
+def chunk(x: Tensor, chunks: int, dim: int = 0) -> list[Shape]:
+    """Parts of ``⌈n/chunks⌉``, the last one what is left."""
+    shape = shape_of(x)
+    axis, side = dim % len(shape), shape_of(x)[dim]
+    if not isinstance(side, Size):
+        step = -(-side // chunks)
+        return [[*shape[:axis], min(step, side - at), *shape[axis + 1 :]] for at in range(0, side, step)]
+    step = (side + (chunks - 1)) // chunks
+    if step.form is not None and (step * chunks).form == side.form:
+        return [[*shape[:axis], step, *shape[axis + 1 :]]] * chunks
+    return _parts(shape, axis, step, chunks)
+
+
+def _parts(shape: Shape, axis: int, step: Any, most: int | None = None) -> list[Shape]:
+    """A side in parts of a step, as many as the run has."""
+    side = shape[axis]
+    count = -(-value_of(side) // value_of(step))
+    if isinstance(side, Size) or isinstance(step, Size):
+        same((side + (step - 1)) // step, count, "a number of parts")
+    parts = [step] * (count - 1) + [side - step * (count - 1)]
+    return [[*shape[:axis], part, *shape[axis + 1 :]] for part in parts]
+
+
+@rule("split split_with_sizes unsafe_split")
+def split(x: Tensor, split_size_or_sections: Any = None, dim: int = 0, **kwargs: Any) -> list[Shape]:
+    """Parts of one size, or of given ones."""
+    sizes = (
+        split_size_or_sections
+        if split_size_or_sections is not None
+        else kwargs.get("split_size", kwargs.get("split_sizes"))
+    )
+    shape = shape_of(x)
+    axis = dim % len(shape)
+    if isinstance(sizes, (tuple, list)):
+        given = sizes_of((sizes,))
+        same(shape[axis], sum(given[1:], given[0]))
+        return [[*shape[:axis], size, *shape[axis + 1 :]] for size in given]
+    return _parts(shape, axis, undressed(sizes))
+
+
+@rule("unbind __iter__")
+def unbind(x: Tensor, dim: int = 0) -> list[Shape]:
+    """One tensor for each place along a side, whose number is then fixed."""
+    shape = shape_of(x)
+    axis = dim % len(shape)
+    count = shape[axis].fixed("a loop over a side") if isinstance(shape[axis], Size) else shape[axis]
+    return [shape[:axis] + shape[axis + 1 :]] * count
+
+
+@rule("select")
+def select(x: Tensor, dim: int, index: Any) -> Shape:
+    """One place along a side."""
+    shape = shape_of(x)
+    _within(shape.pop(dim % len(shape)), undressed(index))
+    return shape
+
+
+def _within(side: Any, index: Any) -> None:
+    """Note that an index does not leave a side."""
+    if isinstance(side, Size) or isinstance(index, Size):
+        behind = side - index - 1 if value_of(index) >= 0 else side + index
+        if isinstance(behind, Size):
+            behind.compare(">=", 0, "an index within its side")
+
+
+@rule("narrow")
+def narrow(x: Tensor, dim: int, start: Any, length: Any) -> Shape:
+    """A stretch of a side."""
+    shape = shape_of(x)
+    shape[dim] = undressed(length)
+    return shape
+
+
+@rule("unfold")
+def unfold(x: Tensor, dimension: int, size: Any, step: Any) -> Shape:
+    """Windows along a side, as a side of their own."""
+    shape = shape_of(x)
+    length, step = undressed(size), undressed(step)
+    shape[dimension] = window(shape[dimension], length, step, 0)
+    return [*shape, length]
+
+
+@rule("gather take_along_dim")
+def gather(x: Tensor, dim: int, index: Tensor, **kwargs: Any) -> Shape:
+    """As many as there are places to look at."""
+    return shape_of(index)
+
+
+@rule("index_select")
+def index_select(x: Tensor, dim: int, index: Tensor) -> Shape:
+    """Places along a side."""
+    shape = shape_of(x)
+    shape[dim] = product(shape_of(index))
+    return shape
+
+
+@rule("diagonal")
+def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Shape:
+    """The shorter of two sides."""
+    shape = shape_of(x)
+    first, second = shape[dim1], shape[dim2]
+    rest = [side for i, side in enumerate(shape) if i not in {dim1 % len(shape), dim2 % len(shape)}]
+    if offset:
+        raise NotImplementedError("diagonal beside the main one")
+    return [*rest, first if first <= second else second]
+
+
+@rule("__getitem__")
+def getitem(x: Tensor, index: Any) -> Shape:
+    """Slices, places, new sides, and tensors of places."""
+    places = list(index) if isinstance(index, tuple) else [index]
+    shape = shape_of(x)
+    used = sum(_consumes(place) for place in places)
+    whole = [slice(None)] * (len(shape) - used)
+    dots = next((i for i, place in enumerate(places) if place is Ellipsis), None)
+    places = places + whole if dots is None else places[:dots] + whole + places[dots + 1 :]
+    found: list[Any] = []
+    picked: tuple[int, list[Shape]] | None = None
+    sides = iter(shape)
+    apart = False
+    for place in places:
+        if place is None:
+            found.append(1)
+        elif isinstance(place, slice):
+            found.append(_sliced(next(sides), place))
+            apart = apart or picked is not None
+        elif (isinstance(place, Tensor) and place.dim() > 0) or isinstance(place, (list, range)):
+            if isinstance(place, Tensor) and place.dtype in (torch.bool, torch.uint8):
+                raise NotImplementedError("a mask as an index")
+            next(sides)
+            own = shape_of(place) if isinstance(place, Tensor) else [len(place)]
+            if picked is None:
+                picked = (len(found), [own])
+            else:
+                if apart:
+                    picked = (0, picked[1])
+                picked[1].append(own)
+        elif isinstance(place, bool):
+            raise NotImplementedError("a mask as an index")
+        else:
+            side = next(sides)
+            if not isinstance(place, Tensor):
+                _within(side, undressed(place))
+    if picked is not None:
+        found[picked[0] : picked[0]] = broadcast(picked[1])
+    return found
+
+
+def _consumes(place: Any) -> int:
+    if place is None or place is Ellipsis or isinstance(place, bool):
+        return 0
+    if isinstance(place, Tensor) and place.dtype is torch.bool:
+        return place.dim()
+    return 1
+
+
+def _sliced(side: Any, place: slice) -> Any:
+    """The length of a slice, clipped as Python clips."""
+    start, stop, step = (undressed(part) for part in (place.start, place.stop, place.step))
+    step = 1 if step is None else step
+
+    def clipped(at: Any, default: Any) -> Any:
+        if at is None:
+            return default
+        if at < 0:
+            at = at + side
+            if at < 0:
+                return 0
+        return at if at <= side else side
+
+    first, last = clipped(start, 0), clipped(stop, side)
+    length = last - first
+    if length < 0:
+        return 0
+    if isinstance(step, int) and step == 1:
+        return length
+    return (length + (step - 1)) // step

@@ -1,0 +1,105 @@
+"""Matrix products, attention and fused recurrent layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .registry import Shape, broadcast, rule, same, shape_of, tensors_in, wider
+
+
+@rule("linear")
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Shape:
+    """(…, k)(n, k)ᵀ."""
+    shape, weights = shape_of(x), shape_of(weight)
+    same(shape[-1], weights[-1])
+    return [*shape[:-1], *weights[:-1]]
+
+
+@rule("matmul __matmul__ mm bmm __rmatmul__ mv dot")
+def matmul(x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
+    """(…, m, k)(…, k, n), vectors as torch takes them."""
+    left, right = shape_of(x), shape_of(y)
+    row, column = len(left) == 1, len(right) == 1
+    left, right = [1, *left] if row else left, [*right, 1] if column else right
+    same(left[-1], right[-2])
+    found = [*broadcast((left[:-2], right[:-2])), left[-2], right[-1]]
+    if row:
+        del found[-2]
+    if column:
+        del found[-1]
+    return found
+
+
+@rule("addmm addmm_ addbmm")
+def addmm(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
+    """bias + (m, k)(k, n)."""
+    return matmul(x, y)[-2:]
+
+
+@rule("baddbmm baddbmm_")
+def baddbmm(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
+    """bias + (b, m, k)(b, k, n)."""
+    return matmul(x, y)
+
+
+@rule("outer ger")
+def outer(x: Tensor, y: Tensor) -> Shape:
+    """(m)(n)."""
+    return shape_of(x) + shape_of(y)
+
+
+@rule("bilinear")
+def bilinear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> Shape:
+    """(…, i)(n, i, j)(…, j)."""
+    return [*shape_of(x)[:-1], shape_of(weight)[0]]
+
+
+@rule("einsum")
+def einsum(equation: str, *operands: Any, **kwargs: Any) -> Shape:
+    """The sides that the letters behind the arrow name."""
+    sides, ahead, behind = einsum_sides(equation, operands)
+    return [*ahead, *(sides[letter] for letter in behind)]
+
+
+def einsum_sides(equation: str, operands: Any) -> tuple[dict[str, Any], Shape, str]:
+    """The side of each letter, the sides under an ellipsis, and the letters of the result."""
+    tensors = list(tensors_in(operands))
+    terms, arrow, behind = equation.replace(" ", "").partition("->")
+    sides: dict[str, Any] = {}
+    under: list[Shape] = []
+    for term, tensor in zip(terms.split(","), tensors, strict=True):
+        shape = shape_of(tensor)
+        before, dots, after = term.partition("...")
+        covered = len(shape) - len(before) - len(after)
+        under.append(shape[len(before) : len(before) + covered] if dots else [])
+        own = [*shape[: len(before)], *shape[len(shape) - len(after) :]] if dots else shape
+        for letter, side in zip(before + after, own, strict=True):
+            sides[letter] = wider(sides[letter], side) if letter in sides else side
+    if not arrow:
+        once = [letter for letter in sorted(sides) if terms.count(letter) == 1]
+        behind = "..." * ("..." in terms) + "".join(once)
+    ahead = broadcast(under) if "..." in behind else []
+    return sides, ahead, behind.replace("...", "")
+
+
+@rule("scaled_dot_product_attention _native_scaled_dot_product_attention")
+def attention(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """(…, n, d)(…, m, d)ᵀ, then (…, n, m)(…, m, v)."""
+    q, k, v = map(shape_of, (query, key, value))
+    same(q[-1], k[-1])
+    same(k[-2], v[-2])
+    return [*q[:-1], v[-1]]
+
+
+@rule("lstm gru rnn_tanh rnn_relu")
+def recurrent(x: Tensor, states: Any, weights: Any, *args: Any, **kwargs: Any) -> list[Shape]:
+    """Of padded sequences: outputs, and the last states as they came in."""
+    if isinstance(weights, Tensor):
+        raise NotImplementedError("packed sequences")
+    bidirectional = bool(args[4]) if len(args) > 4 else False
+    firsts = states if isinstance(states, (tuple, list)) else (states,)
+    shape = shape_of(x)
+    projected = shape_of(firsts[0])[-1]
+    return [[*shape[:-1], projected * (1 + bidirectional)], *map(shape_of, firsts)]

@@ -1,0 +1,79 @@
+"""Sums, extremes, sorting, losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ..nodes import undressed
+from ..sizes import Size
+from .elementwise import pointwise
+from .registry import Shape, axes_of, broadcast, rule, shape_of
+
+
+def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
+    shape = shape_of(x)
+    axes = axes_of(dim, len(shape))
+    return [1 if i in axes else side for i, side in enumerate(shape) if keepdim or i not in axes]
+
+
+@rule("mean sum amax amin prod nansum nanmean logsumexp count_nonzero var std all any argmax argmin norm")
+@rule("linalg_vector_norm linalg_norm median_ quantile_")
+def reduced(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """Sides that are summed away, or kept as 1."""
+    dims = [a for a in args if isinstance(a, (int, tuple, list)) and not isinstance(a, bool)]
+    dim = kwargs.get("dim", kwargs.get("axis", dims[-1] if dims else None))
+    flags = [a for a in args if isinstance(a, bool)]
+    keep = kwargs.get("keepdim", kwargs.get("keepdims", flags[-1] if flags else False))
+    return _reduced(x, dim, bool(keep))
+
+
+@rule("max min median mode kthvalue aminmax var_mean std_mean cummax cummin")
+def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Of all elements one; along a side, values and places; of two tensors the larger ones."""
+    if args and isinstance(args[0], Tensor):
+        return pointwise(x, *args)
+    if not args and not kwargs:
+        return []
+    shape = reduced(x, *args, **kwargs)
+    return [shape, shape]
+
+
+@rule("sort msort")
+def sort(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
+    """Values and places."""
+    return [shape_of(x)] * 2
+
+
+@rule("topk")
+def topk(x: Tensor, k: Any, dim: int = -1, *args: Any, **kwargs: Any) -> list[Shape]:
+    """The first k, values and places."""
+    shape = shape_of(x)
+    count = undressed(k)
+    if isinstance(shape[dim], Size):
+        shape[dim].compare(">=", count, "as many as topk takes")
+    shape[dim] = count
+    return [shape, shape]
+
+
+@rule("cosine_similarity")
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 0.0) -> Shape:
+    """One number for each pair of vectors."""
+    shape = broadcast((shape_of(x1), shape_of(x2)))
+    del shape[dim]
+    return shape
+
+
+@rule("cdist")
+def cdist(x1: Tensor, x2: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """All pairs."""
+    left, right = shape_of(x1), shape_of(x2)
+    return [*broadcast((left[:-2], right[:-2])), left[-2], right[-2]]
+
+
+@rule("mse_loss l1_loss smooth_l1_loss cross_entropy_loss nll_loss nll_loss_nd binary_cross_entropy")
+@rule("binary_cross_entropy_with_logits kl_div huber_loss")
+def loss(*args: Any, **kwargs: Any) -> Shape:
+    """One number."""
+    return []

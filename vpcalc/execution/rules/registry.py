@@ -1,0 +1,117 @@
+"""The registry of rules, and what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from ..nodes import undressed
+from ..sizes import Size, value_of
+
+Shape = list[Any]
+Rule = Callable[..., Any]
+
+RULES: dict[str, Rule] = {}
+"""By the name of the function or method."""
+
+MARK = "_vpcalc_shape"
+
+
+def shape_of(tensor: Tensor) -> Shape:
+    """A tensor's shape, with forms where it has them."""
+    found = tensor.__dict__.get(MARK)
+    return list(found) if found is not None else list(tensor.size())
+
+
+R = TypeVar("R", bound=Rule)
+
+
+def rule(names: str) -> Callable[[R], R]:
+    """Enter a rule for several functions."""
+
+    def register(function: R) -> R:
+        for name in names.split():
+            if name in RULES:
+                raise ValueError(f"{name} has a rule already")
+            RULES[name] = function
+        return function
+
+    return register
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Every tensor among arguments."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from tensors_in(part)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from tensors_in(part)
+
+
+def same(left: Any, right: Any, why: str = "sizes that must be equal") -> bool:
+    """Whether two sizes are equal, noted."""
+    if isinstance(left, Size):
+        return left.compare("==", right, why)
+    if isinstance(right, Size):
+        return right.compare("==", left, why)
+    return bool(left == right)
+
+
+def broadcast(shapes: Iterable[Shape]) -> Shape:
+    """The common shape of operands that work element by element."""
+    shapes = list(shapes)
+    found: Shape = []
+    for place in range(-max(map(len, shapes), default=0), 0):
+        side: Any = 1
+        for shape in shapes:
+            if -place <= len(shape):
+                side = wider(side, shape[place])
+        found.append(side)
+    return found
+
+
+def wider(one: Any, other: Any) -> Any:
+    """The side in which two sides fit."""
+    if isinstance(one, int) and isinstance(other, int):
+        return other if one == 1 else one
+    if isinstance(one, int) and one == 1:
+        return other
+    if isinstance(other, int) and other == 1:
+        return one
+    if value_of(one) == value_of(other):
+        if isinstance(one, Size) and isinstance(other, Size) and one.form == other.form:
+            return one
+        same(one, other)
+        return one if isinstance(one, int) else other if isinstance(other, int) else one
+    if value_of(one) == 1:
+        same(one, 1)
+        return other
+    if not same(one, other):  # torch has refused this, unless the other is 1
+        same(other, 1)
+    return one
+
+
+def sizes_of(args: Sequence[Any]) -> Shape:
+    """Sizes given one by one or as a sequence."""
+    sizes = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+    return [undressed(size) for size in sizes]
+
+
+def each_side(value: Any, count: int) -> list[Any]:
+    """A setting for each spatial side."""
+    if isinstance(value, (tuple, list)):
+        return [undressed(v) for v in (value if len(value) == count else list(value) * count)]
+    return [undressed(value)] * count
+
+
+def axes_of(dim: Any, rank: int) -> list[int]:
+    """Places of sides that are named from either end; all where none is."""
+    if dim is None:
+        return list(range(rank))
+    axes = dim if isinstance(dim, (tuple, list)) else (dim,)
+    return [int(axis) % max(rank, 1) for axis in axes] or list(range(rank))

@@ -1,0 +1,213 @@
+"""Convolutions, pooling, resizing, padding: functions of an image or a signal."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from torch import Tensor
+
+from ..nodes import undressed
+from ..sizes import Size, product, value_of
+from .registry import RULES, Rule, Shape, each_side, rule, same, shape_of
+
+
+def window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False) -> Any:
+    """Positions of a window: ``⌊(size + 2p − d(k − 1) − 1)/s⌋ + 1``; rounded up, each begins within the input."""
+    reach = size + 2 * padding - dilation * (kernel - 1) - 1
+    if isinstance(reach, Size):
+        reach.compare(">=", 0, "a window that fits")
+    if not ceil:
+        return reach // stride + 1
+    found = (reach + (stride - 1)) // stride + 1
+    begin = (found - 1) * stride
+    late = (
+        begin >= size + padding if isinstance(begin, Size) else bool(value_of(begin) >= value_of(size) + padding)
+    )
+    return found - 1 if late else found
+
+
+def _spatial(x: Tensor, rank: int) -> tuple[Shape, Shape]:
+    shape = shape_of(x)
+    return shape[:-rank], shape[-rank:]
+
+
+def _convolution(rank: int) -> Rule:
+    def convolution(
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: Any = 1,
+    ) -> Shape:
+        front, sides = _spatial(input, rank)
+        weights = shape_of(weight)
+        same(front[-1], weights[1] * undressed(groups))
+        strides, dilations = each_side(stride, rank), each_side(dilation, rank)
+        if padding == "same":
+            return [*front[:-1], weights[0], *sides]
+        paddings = each_side(0 if padding == "valid" else padding, rank)
+        found = [
+            window(side, weights[2 + i], strides[i], paddings[i], dilations[i]) for i, side in enumerate(sides)
+        ]
+        return [*front[:-1], weights[0], *found]
+
+    return convolution
+
+
+def _transposed(rank: int) -> Rule:
+    def convolution(
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: Any = 1,
+        dilation: Any = 1,
+    ) -> Shape:
+        front, sides = _spatial(input, rank)
+        weights = shape_of(weight)
+        settings = (each_side(setting, rank) for setting in (stride, padding, output_padding, dilation))
+        found = [
+            (side - 1) * s - 2 * p + d * (weights[2 + i] - 1) + o + 1
+            for i, (side, s, p, o, d) in enumerate(zip(sides, *settings, strict=True))
+        ]
+        return [*front[:-1], weights[1] * undressed(groups), *found]
+
+    return convolution
+
+
+def _pooled(input: Tensor, rank: int, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: Any) -> Shape:
+    front, sides = _spatial(input, rank)
+    kernels, paddings, dilations = (each_side(setting, rank) for setting in (kernel, padding, dilation))
+    strides = kernels if stride is None or stride == [] or stride == () else each_side(stride, rank)
+    return front + [
+        window(side, kernels[i], strides[i], paddings[i], dilations[i], bool(ceil)) for i, side in enumerate(sides)
+    ]
+
+
+def _max_pooling(rank: int) -> Rule:
+    def pool(
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: Any = False,
+        **kwargs: Any,
+    ) -> Shape:
+        return _pooled(input, rank, kernel_size, stride, padding, dilation, ceil_mode)
+
+    return pool
+
+
+def _average_pooling(rank: int) -> Rule:
+    def pool(
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: Any = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Shape:
+        return _pooled(input, rank, kernel_size, stride, padding, 1, ceil_mode)
+
+    return pool
+
+
+for _rank in (1, 2, 3):
+    RULES[f"conv{_rank}d"] = _convolution(_rank)
+    RULES[f"conv_transpose{_rank}d"] = _transposed(_rank)
+    RULES[f"max_pool{_rank}d"] = RULES[f"max_pool{_rank}d_with_indices"] = _max_pooling(_rank)
+    RULES[f"avg_pool{_rank}d"] = _average_pooling(_rank)
+
+
+def _adaptive(rank: int) -> Rule:
+    def pool(input: Tensor, output_size: Any, *args: Any) -> Shape:
+        front, sides = _spatial(input, rank)
+        wanted = each_side(output_size, rank)
+        return front + [side if want is None else want for side, want in zip(sides, wanted, strict=True)]
+
+    return pool
+
+
+for _rank in (1, 2, 3):
+    for _name in ("avg", "max"):
+        RULES[f"adaptive_{_name}_pool{_rank}d"] = _adaptive(_rank)
+
+
+def _resized(rank: int) -> Rule:
+    def resized(input: Tensor, output_size: Any = None, *settings: Any, **kwargs: Any) -> Shape:
+        front, sides = _spatial(input, rank)
+        if output_size is not None:
+            return front + each_side(output_size, rank)
+        scales = next(
+            (s for s in (*reversed(settings), kwargs.get("scale_factors")) if isinstance(s, (list, tuple))), None
+        )
+        assert scales is not None
+        found = []
+        for side, scale in zip(sides, scales, strict=True):
+            exact = Fraction(value_of(undressed(scale)))
+            found.append(side * exact.numerator // exact.denominator)
+        return front + found
+
+    return resized
+
+
+for _name in ("nearest", "_nearest_exact"):
+    for _rank in (1, 2, 3):
+        RULES[f"{'_' * _name.startswith('_')}upsample_{_name.lstrip('_')}{_rank}d"] = _resized(_rank)
+for _name, _rank in (("linear1d", 1), ("bilinear2d", 2), ("bicubic2d", 2), ("trilinear3d", 3)):
+    RULES[f"upsample_{_name}"] = RULES[f"_upsample_{_name}_aa"] = _resized(_rank)
+
+
+@rule("im2col unfold_windows")
+def im2col(input: Tensor, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Shape:
+    """Every window as a column."""
+    front, sides = _spatial(input, 2)
+    kernels, dilations, paddings, strides = (each_side(s, 2) for s in (kernel_size, dilation, padding, stride))
+    found = [window(side, kernels[i], strides[i], paddings[i], dilations[i]) for i, side in enumerate(sides)]
+    return [*front[:-1], front[-1] * kernels[0] * kernels[1], product(found)]
+
+
+@rule("col2im")
+def col2im(input: Tensor, output_size: Any, kernel_size: Any, *args: Any, **kwargs: Any) -> Shape:
+    """Columns back to an image."""
+    shape, kernels = shape_of(input), each_side(kernel_size, 2)
+    return [*shape[:-2], shape[-2] // (kernels[0] * kernels[1]), *each_side(output_size, 2)]
+
+
+@rule("pad constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d")
+def pad(input: Tensor, pad: Any, *args: Any, **kwargs: Any) -> Shape:
+    """The last sides grow (or shrink) by pairs."""
+    shape = shape_of(input)
+    amounts = each_side(pad, 1) if not isinstance(pad, (tuple, list)) else [undressed(p) for p in pad]
+    for i in range(len(amounts) // 2):
+        shape[-1 - i] = shape[-1 - i] + amounts[2 * i] + amounts[2 * i + 1]
+    return shape
+
+
+@rule("pixel_shuffle")
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Shape:
+    """(…, Cr², h, w) to (…, C, hr, wr)."""
+    *front, channels, h, w = shape_of(input)
+    r = undressed(upscale_factor)
+    return [*front, channels // (r * r), h * r, w * r]
+
+
+@rule("pixel_unshuffle")
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Shape:
+    """The way back."""
+    *front, channels, h, w = shape_of(input)
+    r = undressed(downscale_factor)
+    return [*front, channels * r * r, h // r, w // r]
+
+
+@rule("grid_sampler grid_sampler_2d")
+def grid_sampler(input: Tensor, grid: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """Channels of the input at the places of the grid."""
+    return shape_of(input)[:2] + shape_of(grid)[1:-1]
