@@ -44,8 +44,8 @@ class DispatchCounts:
 
     ``operators`` and ``calls`` are keyed by operator (``aten::addmm``), ``modules`` by module path and operator:
     what the module did itself, without its children. ``backward`` is the part of the total that ran while
-    gradients propagated. ``unknown`` and ``free`` hold calls. ``largest`` is the number of elements of the
-    largest tensor that an operator made.
+    gradients propagated after the forward pass: a gradient that forward itself asks for is forward. ``unknown``
+    and ``free`` hold calls. ``largest`` is the number of elements of the largest tensor that an operator made.
     """
 
     operators: Mapping[str, int]
@@ -230,20 +230,23 @@ class _Tally:
 
 
 class _Where:
-    """Which submodule an operator belongs to.
+    """Which submodule an operator belongs to, and in which pass.
 
-    Forward, the innermost that is running. Backward, the one that was running when the node of autograd's
-    graph was made: nodes carry a number that grows, and the numbers at which modules came and went are
-    kept.
+    Forward, the innermost that is running. While gradients propagate, the one that was running when the node of
+    autograd's graph was made: nodes carry a number that grows, and the numbers at which modules came and went
+    are kept.
+
+    Propagation that starts while a module runs was asked for by that module, and belongs to its forward pass. A
+    module that starts while gradients propagate is computed once more, in the pass that is going on.
     """
 
     def __init__(self) -> None:
-        self._stack = [""]
+        self._stack: list[tuple[str, int]] = [("", NO_TASK)]
         self._numbers: list[int] = [0]
         self._paths = [""]
 
     def enter(self, path: str | None) -> None:
-        self._stack.append(self._stack[-1] if path is None else path)
+        self._stack.append((self._stack[-1][0] if path is None else path, _task()))
         self._mark()
 
     def leave(self) -> None:
@@ -254,20 +257,36 @@ class _Where:
     def _mark(self) -> None:
         if torch.is_grad_enabled():
             self._numbers.append(_get_sequence_nr())
-            self._paths.append(self._stack[-1])
+            self._paths.append(self._stack[-1][0])
+
+    @property
+    def propagating(self) -> bool:
+        """Whether gradients are propagating, whoever asked for them."""
+        return _task() != NO_TASK
 
     @property
     def backward(self) -> bool:
-        """Whether gradients are propagating."""
-        return bool(torch._C._current_graph_task_id() != -1)
+        """Whether gradients are propagating and no forward pass is waiting for them."""
+        outermost = self._stack[1:2]
+        return _task() != NO_TASK and all(task != NO_TASK for _, task in outermost)
 
     def path(self) -> str:
-        if len(self._stack) > 1 or not self.backward:
-            return self._stack[-1]
+        innermost, task = self._stack[-1]
+        if _task() in (NO_TASK, task):
+            return innermost
         node = torch._C._current_autograd_node()
         if node is None:
-            return ""
+            return innermost
         return self._paths[bisect_right(self._numbers, node._sequence_nr()) - 1]
+
+
+NO_TASK = -1
+"""What torch answers where no gradients propagate."""
+
+
+def _task() -> int:
+    """The number of the propagation that is going on."""
+    return int(torch._C._current_graph_task_id())
 
 
 @dataclass(frozen=True, slots=True)
