@@ -5,11 +5,10 @@ operator that reaches a kernel is priced (:mod:`vpcalc.counters.formulas`), free
 (:mod:`vpcalc.counters.policy`). So fused attention, fused recurrent layers and the backward pass are
 counted, and an operator that nobody can price is a result, not a zero.
 
-What no name can show is a matrix product spelled as a broadcast product and a sum,
-``(a[:, None] * b[None]).sum(-1)``. Where one tensor is larger than both its factors and is summed
-over a side that both have, it is reported as :data:`HIDDEN_PRODUCT`; other spellings (a sum after a change
-of shape or type, a weighted sum with as many weights as elements) pass as the elementwise operators that
-they are.
+What no name can show is a matrix product spelled as an elementwise product and a sum,
+``(a[:, None] * b[None]).sum(-1)``: :mod:`vpcalc.counters.hidden` follows products to their sums, and each is
+reported as :data:`HIDDEN_PRODUCT`, with the multiply-accumulates that it would be. They are in no total:
+``macs`` are those of operators whose name says what they are.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from torch import Tensor, nn
 from torch._C._autograd import _get_sequence_nr
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.weak import WeakIdKeyDictionary
 
 from ..errors import InputError
 from .counts import Counts
 from .formulas import OVER_TIME, PRICES, TAKES_NESTED, Price
+from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
 from .shortcuts import Shortcut, shortcut_of
 
@@ -46,6 +45,8 @@ class DispatchCounts:
     what the module did itself, without its children. ``backward`` is the part of the total that ran while
     gradients propagated after the forward pass: a gradient that forward itself asks for is forward. ``unknown``
     and ``free`` hold calls. ``largest`` is the number of elements of the largest tensor that an operator made.
+    ``hidden`` are the multiply-accumulates that products spelled as broadcasts would be, by module path; they are
+    in no total.
     """
 
     operators: Mapping[str, int]
@@ -56,6 +57,7 @@ class DispatchCounts:
     free: Mapping[str, int]
     params: int
     largest: int
+    hidden: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def macs(self) -> int:
@@ -126,7 +128,7 @@ class DispatchCounter(TorchDispatchMode):
         self._params = 0 if module is None else sum(p.numel() for p in module.parameters() if p.requires_grad)
         self._tally = _Tally()
         self._where = _Where()
-        self._outer = WeakIdKeyDictionary()
+        self._products = Products()
 
     def counts(self) -> DispatchCounts:
         """Everything seen so far."""
@@ -143,6 +145,7 @@ class DispatchCounter(TorchDispatchMode):
             free=dict(sorted(tally.free.items())),
             params=self._params,
             largest=tally.largest,
+            hidden=dict(tally.hidden),
         )
 
     @contextmanager
@@ -178,12 +181,14 @@ class DispatchCounter(TorchDispatchMode):
             self._tally.largest = max(self._tally.largest, first.numel())
         if known.rule is Rule.FREE:
             self._tally.free[known.name] += 1
-            if known.hides:
-                self._look_for_hidden_product(known.name, args, kwargs, first)
         elif known.price is None:
             self._tally.unknown[known.name] += 1
         else:
             self._charge(known, known.price, args, kwargs, first)
+        hidden = self._products.see(known.step, func, args, kwargs, result, self._where.propagating)
+        if hidden:
+            self._tally.unknown[HIDDEN_PRODUCT] += 1
+            self._tally.hidden[self._where.path()] += hidden
         return result
 
     def _result(self, known: _Known, func: Any, args: Any, kwargs: Any) -> Any:
@@ -204,18 +209,6 @@ class DispatchCounter(TorchDispatchMode):
         if self._where.backward:
             self._tally.backward += macs
 
-    def _look_for_hidden_product(self, name: str, args: Any, kwargs: Any, out: Any) -> None:
-        if name == "aten::mul":
-            shared = _sides_of_outer_product(args, out)
-            if shared:
-                self._outer[out] = shared
-        elif args and isinstance(args[0], Tensor) and args[0] in self._outer:
-            axes = args[1] if len(args) > 1 else kwargs.get("dim")
-            axes = range(args[0].dim()) if axes is None or not isinstance(axes, (list, tuple, int)) else axes
-            axes = (axes,) if isinstance(axes, int) else axes
-            if self._outer[args[0]] & {axis % max(args[0].dim(), 1) for axis in axes}:
-                self._tally.unknown[HIDDEN_PRODUCT] += 1
-
 
 @dataclass
 class _Tally:
@@ -225,6 +218,7 @@ class _Tally:
     calls: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     free: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
     backward: int = 0
     largest: int = 0
 
@@ -297,7 +291,7 @@ class _Known:
     rule: Rule
     price: Price | None
     arguments: tuple[str, ...]
-    hides: bool
+    step: Step
     is_view: bool
     shortcut: Shortcut | None
 
@@ -306,22 +300,12 @@ class _Known:
         name = qualified_name(func)
         schema = getattr(func, "_schema", None)
         arguments = ("query", "key", "value") if schema is None else tuple(a.name for a in schema.arguments)
-        hides = name in ("aten::mul", "aten::sum", "aten::mean")
+        rule = rule_of(func)
         is_view = bool(getattr(func, "is_view", False))
-        return cls(name, rule_of(func), PRICES.get(name), arguments, hides, is_view, shortcut_of(func))
+        return cls(name, rule, PRICES.get(name), arguments, step_of(func, name, rule), is_view, shortcut_of(func))
 
 
 _KNOWN: dict[Any, _Known] = {}
-
-
-def _sides_of_outer_product(args: Any, out: Any) -> frozenset[int]:
-    """The sides that both factors have, where each also has one of its own; else nothing."""
-    if len(args) < 2 or not (isinstance(args[0], Tensor) and isinstance(args[1], Tensor)):
-        return frozenset()
-    if out.numel() <= max(args[0].numel(), args[1].numel()):
-        return frozenset()
-    left, right = ((1,) * (out.dim() - a.dim()) + tuple(a.shape) for a in args[:2])
-    return frozenset(axis for axis, (m, n) in enumerate(zip(left, right, strict=True)) if m > 1 and n > 1)
 
 
 def _unusual_layout(operands: Mapping[str, Any]) -> str:
