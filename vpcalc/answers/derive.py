@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..algebra.polynomial import Polynomial
 from ..checks.derivation import find_form
+from ..checks.prices import read_prices
 from ..checks.probing import spell_point
 from ..checks.search import Found, NotFound, Residual
 from ..checks.targets import find_target
+from ..counters.pricing import announced, supplied
 from ..errors import InputError
 from ..inputs import whole
 from ..report import Column, Kind, Table
@@ -34,6 +36,7 @@ class Derivation(Result):
         backward: whether the gradients are counted too.
         depth: how deep :meth:`modules` goes.
         seconds: how long it took.
+        sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
     """
 
     target: str
@@ -44,6 +47,7 @@ class Derivation(Result):
     backward: bool
     depth: int
     seconds: float
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def macs(self) -> Form | None:
@@ -110,6 +114,7 @@ class Derivation(Result):
             "operators": {name: form and form.to_dict() for name, form in self.operators().items()},
             "modules": {path: form and form.to_dict() for path, form in self.modules().items()},
             "unknown": self.unknown,
+            "sources": dict(self.sources),
             "regime": self.regime,
             "method": found.way and found.way.value,
             "backward": self.backward,
@@ -162,6 +167,7 @@ class Derivation(Result):
             notes.append(found.real.note)
         if found.failed:
             notes.append(f"it did not run at {len(found.failed)} sizes of the lattice, such as {found.failed[0]}")
+        notes += announced(self.sources)
         if self.unknown:
             named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
             notes.append(f"not in the total, because nobody here can price it: {named}")
@@ -210,6 +216,7 @@ def derive(
     strict: bool = False,
     degree: object = None,
     depth: object = 1,
+    prices: Mapping[str, object] | None = None,
 ) -> Derivation:
     """Find the multiply-accumulates of a module in closed form.
 
@@ -223,6 +230,8 @@ def derive(
         strict: an operator without a price is an error.
         degree: highest power of a symbol; from the shape if None.
         depth: how deep the modules are shown.
+        prices: multiply-accumulates of operators that nobody else can price, by ``library::operator``: a function
+            of the operator's arguments by name and of its result, or ``file.py:function``.
 
     Raises:
         InputError: the target, its input or its arguments cannot be used, or ``strict`` and something is unknown.
@@ -231,7 +240,9 @@ def derive(
     power = None if degree is None else whole("--degree", degree, high=DEGREE)
     levels = whole("--depth", depth, high=99)
     resolved = find_target(target, input, args)
-    regime, found = find_form(resolved, backward=backward, degree=power)
+    with supplied(read_prices(prices)) as given:
+        regime, found = find_form(resolved, backward=backward, degree=power)
+    given.check_all_asked()
     if strict and found.unknown:
         named = ", ".join(f"{name} ({calls} calls)" for name, calls in found.unknown.items())
         raise InputError(f"--strict: {resolved.name} runs operators that have no price: {named}")
@@ -244,6 +255,7 @@ def derive(
         backward=backward,
         depth=levels,
         seconds=time.perf_counter() - begin,
+        sources={name: source.value for name, source in sorted(given.elsewhere.items())},
     )
 
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -28,9 +28,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import InputError
 from .counts import Counts
-from .formulas import OVER_TIME, PRICES, TAKES_NESTED, Price
+from .formulas import OVER_TIME, PRICES, TAKES_NESTED
 from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
+from .pricing import Source, UserPrice, asked_price, halved, note, torch_formula, user_price
 from .shortcuts import Shortcut, shortcut_of
 
 HIDDEN_PRODUCT = "aten::mul and aten::sum (a matrix product spelled as a broadcast)"
@@ -45,8 +46,8 @@ class DispatchCounts:
     what the module did itself, without its children. ``backward`` is the part of the total that ran while
     gradients propagated after the forward pass: a gradient that forward itself asks for is forward. ``unknown``
     and ``free`` hold calls. ``largest`` is the number of elements of the largest tensor that an operator made.
-    ``hidden`` are the multiply-accumulates that products spelled as broadcasts would be, by module path; they are
-    in no total.
+    ``sources`` says of each operator whose price it has (:class:`vpcalc.counters.pricing.Source`). ``hidden`` are
+    the multiply-accumulates that products spelled as broadcasts would be, by module path; they are in no total.
     """
 
     operators: Mapping[str, int]
@@ -57,6 +58,7 @@ class DispatchCounts:
     free: Mapping[str, int]
     params: int
     largest: int
+    sources: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -129,6 +131,7 @@ class DispatchCounter(TorchDispatchMode):
         self._tally = _Tally()
         self._where = _Where()
         self._products = Products()
+        self._priced: dict[Any, _Known] = {}
 
     def counts(self) -> DispatchCounts:
         """Everything seen so far."""
@@ -145,6 +148,7 @@ class DispatchCounter(TorchDispatchMode):
             free=dict(sorted(tally.free.items())),
             params=self._params,
             largest=tally.largest,
+            sources=dict(sorted(tally.sources.items())),
             hidden=dict(tally.hidden),
         )
 
@@ -167,9 +171,7 @@ class DispatchCounter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        known = _KNOWN.get(func)
-        if known is None:
-            known = _KNOWN[func] = _Known.of(func)
+        known = self._known(func)
         if known.rule is Rule.DECOMPOSED:
             with self:
                 result = func.decompose(*args, **kwargs)
@@ -181,33 +183,41 @@ class DispatchCounter(TorchDispatchMode):
             self._tally.largest = max(self._tally.largest, first.numel())
         if known.rule is Rule.FREE:
             self._tally.free[known.name] += 1
-        elif known.price is None:
-            self._tally.unknown[known.name] += 1
+        elif known.rule is Rule.PRICED:
+            self._charge(known, args, kwargs, result)
         else:
-            self._charge(known, known.price, args, kwargs, first)
+            self._tally.unknown[known.name] += 1
         hidden = self._products.see(known.step, func, args, kwargs, result, self._where.propagating)
         if hidden:
             self._tally.unknown[HIDDEN_PRODUCT] += 1
             self._tally.hidden[self._where.path()] += hidden
         return result
 
+    def _known(self, func: Any) -> _Known:
+        """What is known of an operator in this run."""
+        known = self._priced.get(func)
+        if known is None:
+            known = self._priced[func] = _with_price(func)
+        return known
+
     def _result(self, known: _Known, func: Any, args: Any, kwargs: Any) -> Any:
         """What the operator returns: by a rule for its shape where there is one, else from torch."""
         result = None if known.shortcut is None else known.shortcut(args, kwargs)
         return func(*args, **kwargs) if result is None else result
 
-    def _charge(self, known: _Known, price: Price, args: Any, kwargs: Any, out: Any) -> None:
-        operands = dict(zip(known.arguments, args, strict=False))
-        operands.update(kwargs)
-        layout = "" if known.name in TAKES_NESTED else _unusual_layout(operands)
-        macs = None if layout else price(operands, out)
+    def _charge(self, known: _Known, args: Any, kwargs: Any, result: Any) -> int | None:
+        """Enter the price of a call; None where it has none after all."""
+        macs, reason = known.ask(args, kwargs, result)
         if macs is None:
-            self._tally.unknown[f"{known.name} ({layout or OVER_TIME})"] += 1
-            return
+            self._tally.unknown[f"{known.name} ({reason})"] += 1
+            return None
         self._tally.calls[known.name] += 1
+        self._tally.sources[known.name] = known.source.value
+        note(known.name, known.source)
         self._tally.macs[self._where.path()][known.name] += macs
         if self._where.backward:
             self._tally.backward += macs
+        return macs
 
 
 @dataclass
@@ -219,6 +229,7 @@ class _Tally:
     unknown: Counter[str] = field(default_factory=Counter)
     free: Counter[str] = field(default_factory=Counter)
     hidden: Counter[str] = field(default_factory=Counter)
+    sources: dict[str, str] = field(default_factory=dict)
     backward: int = 0
     largest: int = 0
 
@@ -283,32 +294,89 @@ def _task() -> int:
     return int(torch._C._current_graph_task_id())
 
 
+Answer = tuple["int | None", str]
+"""Multiply-accumulates, or the reason why there are none."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of one operator overload before it is called."""
 
     name: str
     rule: Rule
-    price: Price | None
     arguments: tuple[str, ...]
+    ask: Callable[[Any, Any, Any], Answer]
+    source: Source
     step: Step
     is_view: bool
     shortcut: Shortcut | None
 
     @classmethod
     def of(cls, func: Any) -> _Known:
-        name = qualified_name(func)
+        name, rule = qualified_name(func), rule_of(func)
+        is_view = bool(getattr(func, "is_view", False))
         schema = getattr(func, "_schema", None)
         arguments = ("query", "key", "value") if schema is None else tuple(a.name for a in schema.arguments)
-        rule = rule_of(func)
-        is_view = bool(getattr(func, "is_view", False))
-        return cls(name, rule, PRICES.get(name), arguments, step_of(func, name, rule), is_view, shortcut_of(func))
+        ask = _own_price(name, arguments)
+        return cls(
+            name, rule, arguments, ask, Source.VPCALC, step_of(func, name, rule), is_view, shortcut_of(func)
+        )
 
 
 _KNOWN: dict[Any, _Known] = {}
 
 
-def _unusual_layout(operands: Mapping[str, Any]) -> str:
+def _with_price(func: Any) -> _Known:
+    """The same with the prices that hold for one run: the user's, ours, and those registered with torch."""
+    known = _KNOWN.get(func)
+    if known is None:
+        known = _KNOWN[func] = _Known.of(func)
+    user = user_price(known.name)
+    if user is not None:
+        return replace(known, rule=Rule.PRICED, ask=_user_price(func, known.name, user), source=Source.USER)
+    formula = torch_formula(func) if known.rule in (Rule.UNKNOWN, Rule.DECOMPOSED) else None
+    if formula is not None:
+        return replace(known, rule=Rule.PRICED, ask=_torch_price(formula), source=Source.TORCH)
+    return known
+
+
+def _own_price(name: str, arguments: tuple[str, ...]) -> Callable[[Any, Any, Any], Answer]:
+    def ask(args: Any, kwargs: Any, result: Any) -> Answer:
+        operands = dict(zip(arguments, args, strict=False))
+        operands.update(kwargs)
+        layout = "" if name in TAKES_NESTED else _unusual_layout(operands)
+        first = result[0] if isinstance(result, (tuple, list)) and result else result
+        return (None, layout) if layout else (PRICES[name](operands, first), OVER_TIME)
+
+    return ask
+
+
+def _user_price(func: Any, name: str, price: UserPrice) -> Callable[[Any, Any, Any], Answer]:
+    schema = getattr(func, "_schema", None)
+    arguments = [] if schema is None else list(schema.arguments)
+    names = [argument.name for argument in arguments]
+    defaults = {a.name: a.default_value for a in arguments if a.has_default_value()}
+
+    def ask(args: Any, kwargs: Any, result: Any) -> Answer:
+        given = dict(zip(names or map(str, range(len(args))), args, strict=False))
+        operands = {**dict.fromkeys(names), **defaults, **given, **kwargs}
+        return asked_price(name, price, operands, result), ""
+
+    return ask
+
+
+def _torch_price(formula: Callable[..., Any]) -> Callable[[Any, Any, Any], Answer]:
+    def ask(args: Any, kwargs: Any, result: Any) -> Answer:
+        layout = _unusual_layout(dict(enumerate((*args, *kwargs.values()))))
+        if layout:
+            return None, layout
+        flops = formula(*args, **kwargs, out_val=result)
+        return halved(flops), f"torch's registered flop formula gives {flops}: no whole multiply-accumulates"
+
+    return ask
+
+
+def _unusual_layout(operands: Mapping[Any, Any]) -> str:
     """What a price in terms of shapes cannot be applied to."""
     for value in operands.values():
         if isinstance(value, Tensor):
