@@ -210,3 +210,13 @@ def test_the_command_line_takes_prices(model: str) -> None:
         status, out, error = vpcalc_says(*asked, "--price", given)
         assert (status, out) == (2, "")
         assert said in error
+
+
+def test_audit_takes_prices(model: str) -> None:
+    given = {"mylib::scan": f"{model}:price"}
+    audit = vpcalc.audit(f"{model}:Model", input="1,5,4", counters=["fvcore"], prices=given, strict=True)
+    assert (audit.macs, audit.unknown, audit.ok) == (5 * 40, {}, True)
+    assert audit.to_dict()["coverage"]["sources"] == {"mylib::scan": "user"}
+    assert "priced by the user: mylib::scan" in audit.tables()[0].notes
+    with pytest.raises(InputError, match="never runs it"):
+        vpcalc.audit(f"{model}:Model", input="1,5,4", counters=["fvcore"], prices={"mylib::no": f"{model}:price"})
