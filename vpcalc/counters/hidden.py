@@ -27,11 +27,11 @@ from enum import Enum, auto
 from itertools import chain, combinations, count
 from math import prod
 from typing import Any
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor, nn
 from torch.utils._mode_utils import no_dispatch
-from torch.utils.weak import WeakIdKeyDictionary
 
 from .policy import _MAKES, Rule
 
@@ -137,6 +137,29 @@ class _Trace:
     product: _Product | None = None
 
 
+class _Traces:
+    """Traces by tensor, which they do not keep alive; the place of one that is gone is taken by the next.
+
+    Every operator looks here several times, and a weak dictionary makes an object for each look.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[ReferenceType[Tensor], _Trace]] = {}
+
+    def get(self, x: Tensor) -> _Trace | None:
+        """The trace of this very tensor."""
+        found = self._found.get(id(x))
+        return found[1] if found is not None and found[0]() is x else None
+
+    def __setitem__(self, x: Tensor, trace: _Trace) -> None:
+        self._found[id(x)] = (ref(x), trace)
+
+
+_Operands = Sequence[tuple[Tensor, _Trace]]
+
+_MULTIPLY = (Step.MUL, Step.ADDCMUL)
+_SPREAD = (Step.KEEP, Step.MUL, Step.ADD, Step.ADDCMUL, Step.POINTWISE)
+
 MOST_FACTORS = 4
 """Factors that are told apart in one product, and terms in one sum."""
 
@@ -145,7 +168,7 @@ class Products:
     """Follows the elementwise products of one run to their sums."""
 
     def __init__(self) -> None:
-        self._traces = WeakIdKeyDictionary()
+        self._traces = _Traces()
         self._names = count(1)
 
     def see(self, step: Step, func: Any, args: Any, kwargs: Mapping[str, Any], result: Any, outer: bool) -> int:
@@ -156,26 +179,29 @@ class Products:
         first = result[0] if isinstance(result, (tuple, list)) and result else result
         if not isinstance(first, Tensor):
             return 0
-        given = [x for x in _flat((*args, *kwargs.values())) if _plain(x)]
-        if step is Step.VIEW and given:
-            self._view(func, args, kwargs, given[0], result)
+        given = {id(x): (x, self._trace(x)) for x in _flat((*args, *kwargs.values())) if _plain(x)}
+        operands = list(given.values())
+        if step is Step.VIEW and operands:
+            self._view(func, args, kwargs, *operands[0], result)
             return 0
         product, macs = None, 0
-        if given and _plain(first):
+        if step in _MULTIPLY or any(trace.product is not None for _, trace in operands):
             handle = _HANDLERS.get(step)
-            if handle is not None:
+            if handle is not None and operands and _plain(first):
                 product, macs = handle(self, _Call(func, args, kwargs, first, outer))
-        varies = self._spread(step, func, args, kwargs, given, first)
-        fresh = macs or step in (Step.MATERIAL, Step.ARRANGE, Step.JOIN)
-        self._enter(step, given, result, varies, product, bool(fresh))
+        varies = self._spread(step, func, args, kwargs, operands, first)
+        # What a gradient was made of is never asked while gradients propagate.
+        fresh = macs or outer or step in (Step.MATERIAL, Step.ARRANGE, Step.JOIN)
+        self._enter(step, operands, result, varies, product, bool(fresh))
         return macs
 
     # -- what is known of a tensor ------------------------------------------------------------------------
 
     def _trace(self, x: Tensor) -> _Trace:
-        found: _Trace | None = self._traces.get(x)
+        found = self._traces.get(x)
         if found is None:
-            found = self._traces[x] = _Trace(_Values(self._leaf(x), _elements(x), {}))
+            found = _Trace(_Values(self._leaf(x), _elements(x), {}))
+            self._traces[x] = found
         return found
 
     def _leaf(self, x: Tensor) -> Sources:
@@ -185,9 +211,8 @@ class Products:
         name = next(self._names)
         return frozenset((-name if isinstance(x, nn.Parameter) else name,))
 
-    def _sources(self, x: Tensor) -> Sources:
-        """The same of a slice is a name of its own: queries and keys may be slices of one tensor."""
-        values = self._trace(x).values
+    def _sources(self, x: Tensor, values: _Values) -> Sources:
+        """Those of a slice are a name of its own: queries and keys may be slices of one tensor."""
         if not values.sources or _elements(x) >= values.size:
             return values.sources
         return frozenset((self._part(x, values),))
@@ -200,10 +225,6 @@ class Products:
             values.parts[place] = -name if max(values.sources) < 0 else name
         return values.parts[place]
 
-    def _varies(self, x: Tensor) -> Axes:
-        known = self._trace(x).varies
-        return _by_strides(x) if known is None else known
-
     def _product(self, x: Any) -> _Product | None:
         found = self._traces.get(x) if isinstance(x, Tensor) else None
         return None if found is None else found.product
@@ -213,12 +234,14 @@ class Products:
         product = self._product(x)
         if product is not None and product.alone and len(product.terms) == 1:
             return tuple(_Factor(f.sources, _padded(f.varies, dim)) for f in product.terms[0])
-        return (_Factor(self._sources(x), _padded(self._varies(x), dim)),)
+        trace = self._trace(x)
+        return (_Factor(self._sources(x, trace.values), _padded(_varies(x, trace), dim)),)
 
     # -- what an operator makes ---------------------------------------------------------------------------
 
-    def _view(self, func: Any, args: Any, kwargs: Mapping[str, Any], x: Tensor, result: Any) -> None:
-        trace = self._trace(x)
+    def _view(
+        self, func: Any, args: Any, kwargs: Mapping[str, Any], x: Tensor, trace: _Trace, result: Any
+    ) -> None:
         for place, out in enumerate(_flat((result,))):
             if not _plain(out):
                 continue
@@ -231,31 +254,27 @@ class Products:
             self._traces[out] = _Trace(trace.values, varies, product)
 
     def _spread(
-        self, step: Step, func: Any, args: Any, kwargs: Mapping[str, Any], given: list[Tensor], out: Any
+        self, step: Step, func: Any, args: Any, kwargs: Mapping[str, Any], operands: _Operands, out: Any
     ) -> Axes | None:
         """Along which axes a result varies; None where it may along all of them."""
-        if not given or not _plain(out):
+        if not operands or not _plain(out):
             return None
         if step in (Step.SUM, Step.REDUCE):
-            x = given[0]
-            varies = self._varies(x)
-            if all(v or side == 1 for v, side in zip(varies, x.shape, strict=True)):
+            x, trace = operands[0]
+            if trace.varies is None and 0 not in x.stride():
                 return None
-            return _reduced(varies, _axes(func, args, kwargs, x), out.dim())
-        if step not in (Step.KEEP, Step.MUL, Step.ADD, Step.ADDCMUL, Step.POINTWISE):
+            return _reduced(_varies(x, trace), _axes(func, args, kwargs, x), out.dim())
+        if step not in _SPREAD:
             return None
-        if any(x.shape == out.shape and self._is_full(x) for x in given):
+        if any(x.shape == out.shape and trace.varies is None and 0 not in x.stride() for x, trace in operands):
             return None
-        spread = [_padded(self._varies(x), out.dim()) for x in given if x.dim() <= out.dim()]
+        spread = [_padded(_varies(x, trace), out.dim()) for x, trace in operands if x.dim() <= out.dim()]
         return tuple(any(along) for along in zip(*spread, strict=True))
-
-    def _is_full(self, x: Tensor) -> bool:
-        return self._trace(x).varies is None and 0 not in x.stride()
 
     def _enter(
         self,
         step: Step,
-        given: list[Tensor],
+        operands: _Operands,
         result: Any,
         varies: Axes | None,
         product: _Product | None,
@@ -263,21 +282,21 @@ class Products:
     ) -> None:
         made_of: Sources = frozenset()
         if step is not Step.MAKE:
-            parts = {self._sources(x) for x in given}
-            made_of = next(iter(parts)) if len(parts) == 1 else frozenset(chain.from_iterable(parts))
-            if fresh and (made_of or step is Step.MATERIAL):
-                made_of = frozenset((next(self._names),))
-            elif not given:
-                made_of = frozenset((next(self._names),))  # drawn at random
+            constant = not any(trace.values.sources for _, trace in operands)
+            if not operands or step is Step.MATERIAL or (fresh and not constant):
+                made_of = frozenset((next(self._names),))  # also what is drawn at random
+            elif not constant:
+                parts = {self._sources(x, trace.values) for x, trace in operands}
+                made_of = next(iter(parts)) if len(parts) == 1 else frozenset(chain.from_iterable(parts))
         for place, out in enumerate(_flat((result,))):
             if not _plain(out):
                 continue
             mine = made_of if _numeric(out) else frozenset()
-            if any(out is x for x in given):  # in place: whoever shares the elements shares the sources
-                values = self._trace(out).values
-                values.sources |= mine
-            else:
+            values = next((trace.values for x, trace in operands if x is out), None)
+            if values is None:
                 values = _Values(mine, out.numel(), {})
+            else:  # in place: whoever shares the elements shares the sources
+                values.sources |= mine
             self._traces[out] = _Trace(values, varies if place == 0 else None, product if place == 0 else None)
 
 
@@ -452,6 +471,10 @@ def _same(left: Sources, right: Sources) -> bool:
 
 
 # -- axes -------------------------------------------------------------------------------------------------
+
+
+def _varies(x: Tensor, trace: _Trace) -> Axes:
+    return _by_strides(x) if trace.varies is None else trace.varies
 
 
 def _by_strides(x: Tensor) -> Axes:
