@@ -363,6 +363,66 @@ def test_recomputation_is_counted_where_it_runs() -> None:
     assert counts.backward == (2 * 2 + 1) * 2 * 16  # without the last layer, whose result nobody needs again
 
 
+class Force(nn.Module):
+    """An energy and its gradient by the positions, both in forward."""
+
+    functional = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 16), nn.Linear(16, 1)
+
+    def energy(self, positions: Tensor) -> Tensor:
+        return self.b(torch.tanh(self.a(positions))).sum()
+
+    def forward(self, positions: Tensor) -> Tensor:
+        if self.functional:
+            return torch.func.grad(self.energy)(positions)
+        with torch.enable_grad():
+            positions = positions.detach().requires_grad_(True)
+            return torch.autograd.grad(self.energy(positions), positions, create_graph=True)[0]
+
+
+@pytest.mark.parametrize("functional", [False, True])
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_gradient_that_forward_asks_for_is_forward(functional: bool, device: str) -> None:
+    with torch.device(device):
+        module, x = Force(), torch.zeros(5, 3)
+    module.functional = functional
+    counts = count(module, (x,))
+    assert counts.macs == 5 * 2 * (48 + 16)
+    assert counts.backward == 0
+    # Each gradient belongs to the module whose product it undoes.
+    assert counts.by_module() == {"": 5 * 128, "a": 5 * 96, "b": 5 * 32}
+
+
+def test_the_backward_pass_of_a_gradient_is_backward() -> None:
+    with torch.device("meta"):
+        module, x = Force(), torch.zeros(5, 3)
+    forward, both = count(module, (x,)), count(module, (x,), backward=True)
+    assert both.macs - both.backward == forward.macs
+    # The weights of a and b: from the energy's own pass (1) and from the gradient's (2); b's is not all needed.
+    assert both.backward > forward.macs // 2
+
+
+def test_what_a_gradient_in_forward_computes_once_more_is_forward() -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    class Recomputed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.last = Force(), nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(checkpoint(self.inner, x, use_reentrant=False))
+
+    with torch.device("meta"):
+        module, x = Recomputed(), torch.zeros(5, 3, requires_grad=True)
+    counts = count(module, (x,), backward=True)
+    # The gradient in forward needs what checkpoint has dropped: the product of a, once more.
+    assert counts.macs - counts.backward == 5 * (128 + 48 + 9)
+
+
 def test_backward_runs_through_every_kind_of_output() -> None:
     from dataclasses import dataclass
 

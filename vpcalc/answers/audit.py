@@ -15,6 +15,7 @@ from ..auditing.request import Subject, subject
 from ..auditing.session import Progress, Row, Session, Settings, chosen
 from ..auditing.session import audit as run_audit
 from ..cost import Quantity
+from ..counters.pricing import announced
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
@@ -63,6 +64,11 @@ class Audit(Result):
         return dict(self.session.facts["unknown"])
 
     @property
+    def hidden(self) -> int:
+        """What the products spelled as broadcasts would be, which are among the unknown."""
+        return int(self.session.facts["hidden"])
+
+    @property
     def ok(self) -> bool:
         """Whether the closed form agrees and, under ``strict``, nothing is unknown."""
         agrees = self.closed_form is None or self.closed_form == self.session.exact.forward
@@ -100,6 +106,8 @@ class Audit(Result):
                 },
                 "free": dict(facts["free"]),
                 "unknown": self.unknown,
+                "hidden_macs": self.hidden,
+                "sources": dict(facts["sources"]),
             },
             "counters": [_row_dict(row) for row in self.rows],
         }
@@ -144,6 +152,9 @@ class Audit(Result):
         if self.unknown:
             named = ", ".join(f"{name} ×{calls}" for name, calls in self.unknown.items())
             yield f"missing from the exact count, since nobody here can price it: {named}"
+        if self.hidden:
+            yield f"products spelled as broadcasts would be {all_digits(self.hidden)} multiply-accumulates"
+        yield from announced(facts["sources"])
         if facts["device"] == "meta" and self.settings.device == "auto":
             yield "on the meta device: the weights are too large for a real run"
         left = [f"{row.peer.name}: {'; '.join(row.leaves)}" for row in self.rows if row.leaves]
@@ -201,6 +212,7 @@ def audit(
     grad: bool = True,
     backward: bool = False,
     strict: bool = False,
+    prices: Mapping[str, object] | None = None,
     timeout: object = 300,
     memory: object = 16,
     jobs: object = None,
@@ -220,6 +232,8 @@ def audit(
             without it.
         backward: count the gradients too.
         strict: an operator without a price makes the result not ``ok``.
+        prices: multiply-accumulates of operators that nobody else can price, by ``library::operator``: a function
+            of the operator's arguments by name and of its result, or ``file.py:function``.
         timeout, memory: seconds and GiB that each process may take.
         jobs: processes at once.
         progress: told after each process how many of all are done.
@@ -239,7 +253,7 @@ def audit(
         whole("--memory", memory, high=65536) << 30,
         max(1, min(4, processors // number)),
     )
-    settings = Settings(device, grad, backward, number, limits)
+    settings = Settings(device, grad, backward, number, limits, dict(prices or {}))
     what = subject(target, input=input, tokens=tokens, src=src, tgt=tgt, arguments=set)
     session = run_audit(what, peers, settings, progress)
     return Audit(what.name, session, _closed_form(what), settings, strict)

@@ -10,9 +10,11 @@ from typing import Any
 from ..algebra.polynomial import Polynomial
 from ..checks.derivation import find_form
 from ..checks.exploring import NotExecutedError, explore
+from ..checks.prices import read_prices
 from ..checks.probing import spell_point
 from ..checks.search import Found, NotFound, Residual
 from ..checks.targets import Target, find_target
+from ..counters.pricing import announced, supplied
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
@@ -41,6 +43,7 @@ class Derivation(Result):
         seconds: how long it took.
         fixed: symbols that a run on symbols would take as numbers, with why.
         why: why it was not executed on symbols; empty where nobody asked for that.
+        sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
     """
 
     target: str
@@ -53,6 +56,7 @@ class Derivation(Result):
     seconds: float
     fixed: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def macs(self) -> Form | None:
@@ -123,6 +127,7 @@ class Derivation(Result):
             "not_executed": self.why,
             "verdict": "identified" if isinstance(found, Found) else None,
             "complete": False,
+            "sources": dict(self.sources),
             "regime": self.regime,
             "method": found.way and found.way.value,
             "backward": self.backward,
@@ -177,6 +182,7 @@ class Derivation(Result):
             notes.append(f"identified from counts, since it cannot be executed on symbols: {self.why}")
         if found.failed:
             notes.append(f"it did not run at {len(found.failed)} sizes of the lattice, such as {found.failed[0]}")
+        notes += announced(self.sources)
         if self.unknown:
             named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
             notes.append(f"not in the total, because nobody here can price it: {named}")
@@ -229,6 +235,7 @@ def derive(
     regimes: object = 32,
     lattice: bool = False,
     counting: bool = False,
+    prices: Mapping[str, object] | None = None,
 ) -> Executed | Derivation:
     """Find the multiply-accumulates of a module in closed form.
 
@@ -250,6 +257,8 @@ def derive(
         regimes: as many regimes at most.
         lattice: show the tidy forms of the lattice on which everything divides.
         counting: from counts alone.
+        prices: multiply-accumulates of operators that nobody else can price, by ``library::operator``: a function
+            of the operator's arguments by name and of its result, or ``file.py:function``.
 
     Raises:
         InputError: the target, its input or its arguments cannot be used, or ``strict`` and something is unknown.
@@ -261,25 +270,28 @@ def derive(
     resolved = find_target(target, input, args)
     fixed: Mapping[str, str] = {}
     why = ""
-    if not (counting or backward or degree is not None):
-        try:
-            variant, explored = explore(resolved, _ranges(range or {}, resolved), most)
-        except NotExecutedError as error:
-            why, fixed = str(error), error.fixed
-        else:
-            _strictly(strict, resolved.name, explored.unknown)
-            return Executed(
-                target=resolved.name,
-                inputs=";".join(map(str, resolved.inputs)),
-                explored=explored,
-                variables=resolved.variables,
-                way=variant.text,
-                tied=resolved.tied(variant),
-                depth=levels,
-                on_lattice=lattice,
-                seconds=time.perf_counter() - begin,
-            )
-    regime, found = find_form(resolved, backward=backward, degree=power)
+    with supplied(read_prices(prices)) as given:
+        if not (counting or backward or degree is not None):
+            try:
+                variant, explored = explore(resolved, _ranges(range or {}, resolved), most)
+            except NotExecutedError as error:
+                why, fixed = str(error), error.fixed
+            else:
+                _strictly(strict, resolved.name, explored.unknown)
+                given.check_all_asked()
+                return Executed(
+                    target=resolved.name,
+                    inputs=";".join(map(str, resolved.inputs)),
+                    explored=explored,
+                    variables=resolved.variables,
+                    way=variant.text,
+                    tied=resolved.tied(variant),
+                    depth=levels,
+                    on_lattice=lattice,
+                    seconds=time.perf_counter() - begin,
+                )
+        regime, found = find_form(resolved, backward=backward, degree=power)
+    given.check_all_asked()
     _strictly(strict, resolved.name, found.unknown)
     return Derivation(
         target=resolved.name,
@@ -292,6 +304,7 @@ def derive(
         seconds=time.perf_counter() - begin,
         fixed=fixed,
         why=why,
+        sources={name: source.value for name, source in sorted(given.elsewhere.items())},
     )
 
 

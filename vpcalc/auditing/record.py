@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..counters.dispatch import DispatchCounter, DispatchCounts, tensors_of
-from ..counters.formulas import PRICES
-from ..counters.policy import qualified_name
+from ..counters.policy import Rule
 from .calls import Call, Height, Recording, Submodule
 from .peers.names import PATCHED
 from .peers.peer import Hooks
@@ -167,8 +166,7 @@ class Recorder(DispatchCounter):
     # -- operators ------------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = qualified_name(func)
-        if name not in PRICES:
+        if self._known(func).rule is not Rule.PRICED:
             return super().__torch_dispatch__(func, types, args, kwargs)
         # The operator's place is taken before it runs: a kernel written in Python may call patched names.
         self._push(None)
@@ -187,11 +185,10 @@ class Recorder(DispatchCounter):
                 raise
             return result
 
-    def _charge(self, known: Any, price: Any, args: Any, kwargs: Any, out: Any) -> None:
-        before = self._tally.calls[known.name]
-        super()._charge(known, price, args, kwargs, out)
-        if self._tally.calls[known.name] == before:
-            return
+    def _charge(self, known: Any, args: Any, kwargs: Any, result: Any) -> int | None:
+        macs = super()._charge(known, args, kwargs, result)
+        if macs is None:
+            return None
         operands = dict(zip(known.arguments, args, strict=False))
         operands.update(kwargs)
         backward = self._where.backward
@@ -201,10 +198,11 @@ class Recorder(DispatchCounter):
             -1 if backward else self._open[-2],
             self._where.path(),
             kwargs={name: plain(value) for name, value in operands.items()},
-            out=plain(out),
-            macs=price(operands, out) or 0,
+            out=first(result),
+            macs=macs,
             backward=backward,
         )
+        return macs
 
     def _here(self) -> str:
         place = self._open[-1]

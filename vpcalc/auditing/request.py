@@ -79,13 +79,21 @@ def _pickled(target: object) -> bytes:
 
     from ..counters.ways import without_weights
 
-    light = without_weights(target) if isinstance(target, nn.Module) else target
+    return pickled("target", without_weights(target) if isinstance(target, nn.Module) else target)
+
+
+def pickled(what: str, value: object) -> bytes:
+    """An object for another process.
+
+    Raises:
+        InputError: it cannot be sent there.
+    """
     try:
-        return bytes(_pickler().dumps(light))
+        return bytes(_pickler().dumps(value))
     except Exception as error:
         line = " ".join(str(error).split())[:160]
         raise InputError(
-            f"target: cannot be sent to another process ({line}); name it as file.py:factory instead"
+            f"{what}: cannot be sent to another process ({line}); name it as file.py:function instead"
         ) from None
 
 

@@ -17,7 +17,7 @@ from .peers import PEERS, Hooks, Peer, View, find
 from .process import Limits, Outcome, Status, run
 from .reasons import Reason
 from .reconcile import reconcile
-from .request import Subject
+from .request import Subject, pickled
 
 Progress = Callable[[int, int], None]
 
@@ -31,6 +31,7 @@ class Settings:
     backward: bool = False
     jobs: int = 2
     limits: Limits = field(default_factory=Limits)
+    prices: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,21 @@ def _request(subject: Subject, settings: Settings, folder: Path) -> dict[str, An
         "pickle": place,
         "device": settings.device,
         "backward": settings.backward,
+        "prices": _prices(settings.prices, folder),
     }
+
+
+def _prices(prices: Mapping[str, object], folder: Path) -> dict[str, Any]:
+    """As data: a price is a text that names a function, or the file that a function was pickled into."""
+    told: dict[str, Any] = {}
+    for number, (name, price) in enumerate(prices.items()):
+        if isinstance(price, str):
+            told[name] = {"text": price}
+        else:
+            place = folder / f"price{number}"
+            place.write_bytes(pickled(f"price of {name}", price))
+            told[name] = {"pickle": str(place)}
+    return told
 
 
 def _mode(peer: Peer, settings: Settings) -> bool:

@@ -78,6 +78,7 @@ def recorded(request: Mapping[str, Any]) -> Result:
     """Every view of the module that some counter needs, and the coverage of the exact count."""
     import torch
 
+    from ..counters.pricing import Source, supplied
     from . import graph, record
     from .build import build, by_position
     from .calls import dump
@@ -90,28 +91,30 @@ def recorded(request: Mapping[str, Any]) -> Result:
     views: Result = {}
     problems: dict[str, str] = {}
     counts = None
-    for view in request["views"]:
-        kind, grad, hooks = view
-        fresh = build(again)
-        with _on(fresh.device):
-            if kind == View.RUN.value:
-                found, count = record.record(
-                    fresh.module,
-                    fresh.args,
-                    fresh.kwargs,
-                    grad=grad,
-                    backward=request["backward"] and grad,
-                    hooks=Hooks(hooks),
-                )
-                counts = counts or count
-            else:
-                try:
-                    with tracing(fresh.device):
-                        found = graph.record(*by_position(fresh), grad=grad, hooks=Hooks(hooks))
-                except Exception as error:
-                    problems[key(view)] = one_line(error)
-                    continue
-        views[key(view)] = dump(found)
+    with supplied(prices_of(request)) as prices:
+        for view in request["views"]:
+            kind, grad, hooks = view
+            fresh = build(again)
+            with _on(fresh.device):
+                if kind == View.RUN.value:
+                    found, count = record.record(
+                        fresh.module,
+                        fresh.args,
+                        fresh.kwargs,
+                        grad=grad,
+                        backward=request["backward"] and grad,
+                        hooks=Hooks(hooks),
+                    )
+                    counts = counts or count
+                else:
+                    try:
+                        with tracing(fresh.device):
+                            found = graph.record(*by_position(fresh), grad=grad, hooks=Hooks(hooks))
+                    except Exception as error:
+                        problems[key(view)] = one_line(error)
+                        continue
+            views[key(view)] = dump(found)
+    prices.check_all_asked()
     assert counts is not None
     return {
         "views": views,
@@ -126,8 +129,23 @@ def recorded(request: Mapping[str, Any]) -> Result:
         "calls": dict(counts.calls),
         "free": dict(counts.free),
         "unknown": dict(counts.unknown),
+        "hidden": sum(counts.hidden.values()),
+        "sources": {name: source for name, source in counts.sources.items() if source != Source.VPCALC},
         "module": type(built.module).__name__,
     }
+
+
+def prices_of(request: Mapping[str, Any]) -> dict[str, object]:
+    """The user's prices, read after the target: they may stand in its file."""
+    import pickle
+
+    from ..checks.prices import read_prices
+
+    found = {
+        name: told["text"] if "text" in told else pickle.loads(Path(told["pickle"]).read_bytes())
+        for name, told in request["prices"].items()
+    }
+    return read_prices(found)
 
 
 def counted(request: Mapping[str, Any]) -> Result:

@@ -91,7 +91,6 @@ def _explored(
     from ..execution.run import BeyondError
 
     letters = [v for v in target.variables if v.name not in target.tied(variant)]
-    bounds = {v.name: ranges.get(v.name, (1, min(RANGES[v.kind], v.limit or RANGES[v.kind]))) for v in letters}
     try:
         program = _program(target, variant)
     except Exception as error:
@@ -106,6 +105,8 @@ def _explored(
             return None
 
     try:
+        limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
+        bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, RANGES[v.kind]))) for v in letters}
         exploration = Explorer(program.execute, count, Range(bounds), most).explore(list(_starts(letters, bounds)))
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond
@@ -118,7 +119,6 @@ def _explored(
         if needs_values(raised):
             raise NotExecutedError(first_line(raised))
         return first_line(raised)
-    limits = {v.name: v.limit for v in letters if v.limit is not None and v.name not in ranges}
     main = max(running, key=_extent)
     return Explored(
         exploration,
@@ -144,6 +144,15 @@ def _program(target: Target, variant: Variant) -> Program:
         for s in target.inputs
     ]
     return Fixed(lambda: variant.make({})[0], inputs, variant.kwargs)
+
+
+def _limits(program: Program, letters: list[Variable]) -> dict[str, int]:
+    """The limits of a configuration that its program does not keep itself, by refusing what is longer."""
+    limited = {v.name: v.limit for v in letters if v.limit is not None}
+    if not limited:
+        return {}
+    beyond = {v.name: v.limit + 1 if v.limit is not None else STARTS[v.kind][1] for v in letters}
+    return {} if program.execute(beyond).error is not None else limited
 
 
 def _starts(letters: list[Variable], bounds: Mapping[str, tuple[int, int]]) -> Iterator[dict[str, int]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from .options import ExactOption, Format, FormatOption, OutputOption, named
+from .options import PRICE_EXAMPLE, ExactOption, Format, FormatOption, OutputOption, PriceOption, named
 from .output import counting, emit
 
 LIMITS = "What each process may take"
@@ -50,6 +50,7 @@ def audit(
     grad: Annotated[
         bool, typer.Option("--grad/--no-grad", help="With or without autograd, for counters that leave it open.")
     ] = True,
+    price: PriceOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="An operator without a price is an error.")] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or meta.", metavar="DEVICE")] = "auto",
     timeout: Annotated[
@@ -96,6 +97,7 @@ def audit(
             grad=grad,
             backward=backward,
             strict=strict,
+            prices=named("--price", price, PRICE_EXAMPLE),
             timeout=timeout,
             memory=memory,
             jobs=jobs,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Format, FormatOption, OutputOption, named
+from .options import PRICE_EXAMPLE, Format, FormatOption, OutputOption, PriceOption, named
 from .output import emit, working
 
 
@@ -34,6 +34,7 @@ def derive(
         ),
     ] = None,
     backward: Annotated[bool, typer.Option("--backward", help="Add the backward pass.")] = False,
+    price: PriceOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="An operator without a price is an error.")] = False,
     degree: Annotated[
         str | None, typer.Option("--degree", help="Highest power of a symbol.", metavar="NUMBER")
@@ -77,5 +78,6 @@ def derive(
             regimes=regimes,
             lattice=lattice,
             counting=counting,
+            prices=named("--price", price, PRICE_EXAMPLE),
         )
     emit(result, format, output)

@@ -54,6 +54,17 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
 ]
 
+PriceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="OPERATOR=FILE:FUNCTION",
+        help="The MACs of an operator that has no price: a function of its arguments by name and of its result. "
+        "May be repeated.",
+    ),
+]
+PRICE_EXAMPLE = "--price mylib::scan=prices.py:scan"
+
 
 def settings(pairs: Iterable[str] | None) -> dict[str, object]:
     """``--set NAME=VALUE`` texts as a dictionary."""

@@ -5,20 +5,19 @@ operator that reaches a kernel is priced (:mod:`vpcalc.counters.formulas`), free
 (:mod:`vpcalc.counters.policy`). So fused attention, fused recurrent layers and the backward pass are
 counted, and an operator that nobody can price is a result, not a zero.
 
-What no name can show is a matrix product spelled as a broadcast product and a sum,
-``(a[:, None] * b[None]).sum(-1)``. Where one tensor is larger than both its factors and is summed
-over a side that both have, it is reported as :data:`HIDDEN_PRODUCT`; other spellings (a sum after a change
-of shape or type, a weighted sum with as many weights as elements) pass as the elementwise operators that
-they are.
+What no name can show is a matrix product spelled as an elementwise product and a sum,
+``(a[:, None] * b[None]).sum(-1)``: :mod:`vpcalc.counters.hidden` follows products to their sums, and each is
+reported as :data:`HIDDEN_PRODUCT`, with the multiply-accumulates that it would be. They are in no total:
+``macs`` are those of operators whose name says what they are.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -26,12 +25,13 @@ from torch import Tensor, nn
 from torch._C._autograd import _get_sequence_nr
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.weak import WeakIdKeyDictionary
 
 from ..errors import InputError
 from .counts import Counts
-from .formulas import OVER_TIME, PRICES, TAKES_NESTED, Price
+from .formulas import OVER_TIME, PRICES, TAKES_NESTED
+from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
+from .pricing import Source, UserPrice, asked_price, halved, note, torch_formula, user_price
 from .shortcuts import Shortcut, shortcut_of
 
 HIDDEN_PRODUCT = "aten::mul and aten::sum (a matrix product spelled as a broadcast)"
@@ -44,8 +44,10 @@ class DispatchCounts:
 
     ``operators`` and ``calls`` are keyed by operator (``aten::addmm``), ``modules`` by module path and operator:
     what the module did itself, without its children. ``backward`` is the part of the total that ran while
-    gradients propagated. ``unknown`` and ``free`` hold calls. ``largest`` is the number of elements of the
-    largest tensor that an operator made.
+    gradients propagated after the forward pass: a gradient that forward itself asks for is forward. ``unknown``
+    and ``free`` hold calls. ``largest`` is the number of elements of the largest tensor that an operator made.
+    ``sources`` says of each operator whose price it has (:class:`vpcalc.counters.pricing.Source`). ``hidden`` are
+    the multiply-accumulates that products spelled as broadcasts would be, by module path; they are in no total.
     """
 
     operators: Mapping[str, int]
@@ -56,6 +58,8 @@ class DispatchCounts:
     free: Mapping[str, int]
     params: int
     largest: int
+    sources: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def macs(self) -> int:
@@ -126,7 +130,8 @@ class DispatchCounter(TorchDispatchMode):
         self._params = 0 if module is None else sum(p.numel() for p in module.parameters() if p.requires_grad)
         self._tally = _Tally()
         self._where = _Where()
-        self._outer = WeakIdKeyDictionary()
+        self._products = Products()
+        self._priced: dict[Any, _Known] = {}
 
     def counts(self) -> DispatchCounts:
         """Everything seen so far."""
@@ -143,6 +148,8 @@ class DispatchCounter(TorchDispatchMode):
             free=dict(sorted(tally.free.items())),
             params=self._params,
             largest=tally.largest,
+            sources=dict(sorted(tally.sources.items())),
+            hidden=dict(tally.hidden),
         )
 
     @contextmanager
@@ -164,9 +171,7 @@ class DispatchCounter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        known = _KNOWN.get(func)
-        if known is None:
-            known = _KNOWN[func] = _Known.of(func)
+        known = self._known(func)
         if known.rule is Rule.DECOMPOSED:
             with self:
                 result = func.decompose(*args, **kwargs)
@@ -178,43 +183,41 @@ class DispatchCounter(TorchDispatchMode):
             self._tally.largest = max(self._tally.largest, first.numel())
         if known.rule is Rule.FREE:
             self._tally.free[known.name] += 1
-            if known.hides:
-                self._look_for_hidden_product(known.name, args, kwargs, first)
-        elif known.price is None:
-            self._tally.unknown[known.name] += 1
+        elif known.rule is Rule.PRICED:
+            self._charge(known, args, kwargs, result)
         else:
-            self._charge(known, known.price, args, kwargs, first)
+            self._tally.unknown[known.name] += 1
+        hidden = self._products.see(known.step, func, args, kwargs, result, self._where.propagating)
+        if hidden:
+            self._tally.unknown[HIDDEN_PRODUCT] += 1
+            self._tally.hidden[self._where.path()] += hidden
         return result
+
+    def _known(self, func: Any) -> _Known:
+        """What is known of an operator in this run."""
+        known = self._priced.get(func)
+        if known is None:
+            known = self._priced[func] = _with_price(func)
+        return known
 
     def _result(self, known: _Known, func: Any, args: Any, kwargs: Any) -> Any:
         """What the operator returns: by a rule for its shape where there is one, else from torch."""
         result = None if known.shortcut is None else known.shortcut(args, kwargs)
         return func(*args, **kwargs) if result is None else result
 
-    def _charge(self, known: _Known, price: Price, args: Any, kwargs: Any, out: Any) -> None:
-        operands = dict(zip(known.arguments, args, strict=False))
-        operands.update(kwargs)
-        layout = "" if known.name in TAKES_NESTED else _unusual_layout(operands)
-        macs = None if layout else price(operands, out)
+    def _charge(self, known: _Known, args: Any, kwargs: Any, result: Any) -> int | None:
+        """Enter the price of a call; None where it has none after all."""
+        macs, reason = known.ask(args, kwargs, result)
         if macs is None:
-            self._tally.unknown[f"{known.name} ({layout or OVER_TIME})"] += 1
-            return
+            self._tally.unknown[f"{known.name} ({reason})"] += 1
+            return None
         self._tally.calls[known.name] += 1
+        self._tally.sources[known.name] = known.source.value
+        note(known.name, known.source)
         self._tally.macs[self._where.path()][known.name] += macs
         if self._where.backward:
             self._tally.backward += macs
-
-    def _look_for_hidden_product(self, name: str, args: Any, kwargs: Any, out: Any) -> None:
-        if name == "aten::mul":
-            shared = _sides_of_outer_product(args, out)
-            if shared:
-                self._outer[out] = shared
-        elif args and isinstance(args[0], Tensor) and args[0] in self._outer:
-            axes = args[1] if len(args) > 1 else kwargs.get("dim")
-            axes = range(args[0].dim()) if axes is None or not isinstance(axes, (list, tuple, int)) else axes
-            axes = (axes,) if isinstance(axes, int) else axes
-            if self._outer[args[0]] & {axis % max(args[0].dim(), 1) for axis in axes}:
-                self._tally.unknown[HIDDEN_PRODUCT] += 1
+        return macs
 
 
 @dataclass
@@ -225,25 +228,30 @@ class _Tally:
     calls: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     free: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
+    sources: dict[str, str] = field(default_factory=dict)
     backward: int = 0
     largest: int = 0
 
 
 class _Where:
-    """Which submodule an operator belongs to.
+    """Which submodule an operator belongs to, and in which pass.
 
-    Forward, the innermost that is running. Backward, the one that was running when the node of autograd's
-    graph was made: nodes carry a number that grows, and the numbers at which modules came and went are
-    kept.
+    Forward, the innermost that is running. While gradients propagate, the one that was running when the node of
+    autograd's graph was made: nodes carry a number that grows, and the numbers at which modules came and went
+    are kept.
+
+    Propagation that starts while a module runs was asked for by that module, and belongs to its forward pass. A
+    module that starts while gradients propagate is computed once more, in the pass that is going on.
     """
 
     def __init__(self) -> None:
-        self._stack = [""]
+        self._stack: list[tuple[str, int]] = [("", NO_TASK)]
         self._numbers: list[int] = [0]
         self._paths = [""]
 
     def enter(self, path: str | None) -> None:
-        self._stack.append(self._stack[-1] if path is None else path)
+        self._stack.append((self._stack[-1][0] if path is None else path, _task()))
         self._mark()
 
     def leave(self) -> None:
@@ -254,20 +262,40 @@ class _Where:
     def _mark(self) -> None:
         if torch.is_grad_enabled():
             self._numbers.append(_get_sequence_nr())
-            self._paths.append(self._stack[-1])
+            self._paths.append(self._stack[-1][0])
+
+    @property
+    def propagating(self) -> bool:
+        """Whether gradients are propagating, whoever asked for them."""
+        return _task() != NO_TASK
 
     @property
     def backward(self) -> bool:
-        """Whether gradients are propagating."""
-        return bool(torch._C._current_graph_task_id() != -1)
+        """Whether gradients are propagating and no forward pass is waiting for them."""
+        outermost = self._stack[1:2]
+        return _task() != NO_TASK and all(task != NO_TASK for _, task in outermost)
 
     def path(self) -> str:
-        if len(self._stack) > 1 or not self.backward:
-            return self._stack[-1]
+        innermost, task = self._stack[-1]
+        if _task() in (NO_TASK, task):
+            return innermost
         node = torch._C._current_autograd_node()
         if node is None:
-            return ""
+            return innermost
         return self._paths[bisect_right(self._numbers, node._sequence_nr()) - 1]
+
+
+NO_TASK = -1
+"""What torch answers where no gradients propagate."""
+
+
+def _task() -> int:
+    """The number of the propagation that is going on."""
+    return int(torch._C._current_graph_task_id())
+
+
+Answer = tuple["int | None", str]
+"""Multiply-accumulates, or the reason why there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,36 +304,79 @@ class _Known:
 
     name: str
     rule: Rule
-    price: Price | None
     arguments: tuple[str, ...]
-    hides: bool
+    ask: Callable[[Any, Any, Any], Answer]
+    source: Source
+    step: Step
     is_view: bool
     shortcut: Shortcut | None
 
     @classmethod
     def of(cls, func: Any) -> _Known:
-        name = qualified_name(func)
+        name, rule = qualified_name(func), rule_of(func)
+        is_view = bool(getattr(func, "is_view", False))
         schema = getattr(func, "_schema", None)
         arguments = ("query", "key", "value") if schema is None else tuple(a.name for a in schema.arguments)
-        hides = name in ("aten::mul", "aten::sum", "aten::mean")
-        is_view = bool(getattr(func, "is_view", False))
-        return cls(name, rule_of(func), PRICES.get(name), arguments, hides, is_view, shortcut_of(func))
+        ask = _own_price(name, arguments)
+        return cls(
+            name, rule, arguments, ask, Source.VPCALC, step_of(func, name, rule), is_view, shortcut_of(func)
+        )
 
 
 _KNOWN: dict[Any, _Known] = {}
 
 
-def _sides_of_outer_product(args: Any, out: Any) -> frozenset[int]:
-    """The sides that both factors have, where each also has one of its own; else nothing."""
-    if len(args) < 2 or not (isinstance(args[0], Tensor) and isinstance(args[1], Tensor)):
-        return frozenset()
-    if out.numel() <= max(args[0].numel(), args[1].numel()):
-        return frozenset()
-    left, right = ((1,) * (out.dim() - a.dim()) + tuple(a.shape) for a in args[:2])
-    return frozenset(axis for axis, (m, n) in enumerate(zip(left, right, strict=True)) if m > 1 and n > 1)
+def _with_price(func: Any) -> _Known:
+    """The same with the prices that hold for one run: the user's, ours, and those registered with torch."""
+    known = _KNOWN.get(func)
+    if known is None:
+        known = _KNOWN[func] = _Known.of(func)
+    user = user_price(known.name)
+    if user is not None:
+        return replace(known, rule=Rule.PRICED, ask=_user_price(func, known.name, user), source=Source.USER)
+    formula = torch_formula(func) if known.rule in (Rule.UNKNOWN, Rule.DECOMPOSED) else None
+    if formula is not None:
+        return replace(known, rule=Rule.PRICED, ask=_torch_price(formula), source=Source.TORCH)
+    return known
 
 
-def _unusual_layout(operands: Mapping[str, Any]) -> str:
+def _own_price(name: str, arguments: tuple[str, ...]) -> Callable[[Any, Any, Any], Answer]:
+    def ask(args: Any, kwargs: Any, result: Any) -> Answer:
+        operands = dict(zip(arguments, args, strict=False))
+        operands.update(kwargs)
+        layout = "" if name in TAKES_NESTED else _unusual_layout(operands)
+        first = result[0] if isinstance(result, (tuple, list)) and result else result
+        return (None, layout) if layout else (PRICES[name](operands, first), OVER_TIME)
+
+    return ask
+
+
+def _user_price(func: Any, name: str, price: UserPrice) -> Callable[[Any, Any, Any], Answer]:
+    schema = getattr(func, "_schema", None)
+    arguments = [] if schema is None else list(schema.arguments)
+    names = [argument.name for argument in arguments]
+    defaults = {a.name: a.default_value for a in arguments if a.has_default_value()}
+
+    def ask(args: Any, kwargs: Any, result: Any) -> Answer:
+        given = dict(zip(names or map(str, range(len(args))), args, strict=False))
+        operands = {**dict.fromkeys(names), **defaults, **given, **kwargs}
+        return asked_price(name, price, operands, result), ""
+
+    return ask
+
+
+def _torch_price(formula: Callable[..., Any]) -> Callable[[Any, Any, Any], Answer]:
+    def ask(args: Any, kwargs: Any, result: Any) -> Answer:
+        layout = _unusual_layout(dict(enumerate((*args, *kwargs.values()))))
+        if layout:
+            return None, layout
+        flops = formula(*args, **kwargs, out_val=result)
+        return halved(flops), f"torch's registered flop formula gives {flops}: no whole multiply-accumulates"
+
+    return ask
+
+
+def _unusual_layout(operands: Mapping[Any, Any]) -> str:
     """What a price in terms of shapes cannot be applied to."""
     for value in operands.values():
         if isinstance(value, Tensor):

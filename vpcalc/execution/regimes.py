@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, symbol
+from ..errors import first_line
 from .guards import EQUAL, Guard
 from .regions import Point, Range, Region, vanishes
-from .run import Execution
+from .run import BeyondError, Execution, TableEndError
 
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""
@@ -140,8 +141,22 @@ class Explorer:
             execution = self._execute(point)
             if execution.held:
                 raise HeldError(execution.held)
+            self._witnessed(execution)
             self._runs[key] = self._read(execution)
         return self._runs[key]
+
+    def _witnessed(self, execution: Execution) -> None:
+        """Every run is held against the counter at its own size: a rule or a price that is wrong goes no further."""
+        counted = self._counted(execution.point)
+        at = ", ".join(f"{name} = {size}" for name, size in execution.point.items())
+        if execution.error is None:
+            followed = execution.macs.at(execution.point)
+            if followed != counted:
+                seen = "a plain run raises" if counted is None else f"the counter sees {counted:,}"
+                raise BeyondError(f"at {at} the run on symbols has {followed:,} MACs, {seen}")
+        elif counted is not None and not isinstance(execution.error, TableEndError):
+            error = first_line(execution.error)
+            raise BeyondError(f"at {at} the run on symbols raises where a plain run does not: {error}")
 
     def _read(self, execution: Execution) -> Run:
         """Without the comparisons that go one way everywhere, or that others decide."""
@@ -293,6 +308,8 @@ class Explorer:
 
     def _agrees(self, regime: Regime, point: Point) -> bool:
         counted = self._counted(point)
+        if regime.refused and isinstance(regime.leader.execution.error, TableEndError):
+            counted = None if self._run(point).refused else counted  # the counter does not see where a table ends
         expected = None if regime.refused else regime.leader.execution.macs.at(point)
         if counted != expected:
             return False

@@ -33,6 +33,10 @@ from .sizes import Size, form_of, product, value_of
 Point = Mapping[str, int]
 
 
+class TableEndError(IndexError):
+    """An index beyond its table, which tensors without values would let pass."""
+
+
 class BeyondError(Exception):
     """The run cannot be followed: a function without a rule, or a rule that torch contradicts."""
 
@@ -169,6 +173,28 @@ _ASIDE = frozenset(_PLAIN.split())
 """Questions that are passed on."""
 
 
+TOP = "_vpcalc_top"
+"""Where a tensor of whole numbers keeps the first number that is above all of its values."""
+
+_SAME_VALUES = frozenset(
+    "view reshape unsqueeze expand expand_as to long int contiguous flatten __getitem__ repeat clone".split()
+)
+_INDEXING = _SAME_VALUES | {"arange", "embedding", "add", "__add__", "__radd__"}
+
+
+def _top(name: str, args: Any, kwargs: Any) -> Any:
+    """The first number above all values of a result, where it is known."""
+    if name == "arange":
+        numbers = [undressed(a) for a in args]
+        end = numbers[1] if len(numbers) > 1 else numbers[0] if numbers else undressed(kwargs.get("end"))
+        return end if isinstance(end, (Size, int)) else None
+    top = args[0].__dict__.get(TOP) if isinstance(args[0], Tensor) else None
+    if top is None or name in _SAME_VALUES:
+        return top
+    other = undressed(args[1]) if len(args) > 1 else None
+    return top + other if isinstance(other, (Size, int)) else None
+
+
 @dataclass
 class _Where:
     """The path of the module that is running."""
@@ -245,6 +271,8 @@ class _Following(TorchFunctionMode):
         pricing = PRICES.get(name)
         if pricing is not None:
             self._charge(name, pricing, shapes, args, kwargs)
+        if name in _INDEXING:
+            self._within_table(name, args, kwargs, result)
         return result
 
     def _followed(self, name: str, result: Any, args: Any, kwargs: Any) -> Any:
@@ -265,6 +293,21 @@ class _Following(TorchFunctionMode):
                 if isinstance(part, Tensor):
                     self._keep(name, part, shape)
         return shapes
+
+    def _within_table(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Follow how large the values of whole numbers can be, from where they are made to where they are looked up.
+
+        Positions come from ``arange`` and go into a table: beyond its end a kernel raises, and the meta device not.
+        """
+        if name == "embedding":
+            weight, indices = (*args, kwargs.get("input"))[:2] if len(args) > 1 else (args[0], kwargs["indices"])
+            top = indices.__dict__.get(TOP)
+            if isinstance(top, Size) and not top <= shape_of(weight)[0]:
+                raise TableEndError(f"index {top.value - 1} is out of range for a table of {weight.size(0)} rows")
+        elif isinstance(result, Tensor) and not result.is_floating_point():
+            top = _top(name, args, kwargs)
+            if top is not None:
+                setattr(result, TOP, top)
 
     def _charge(self, name: str, pricing: Callable[..., Polynomial], shapes: Any, args: Any, kwargs: Any) -> None:
         try:
