@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .targets import _load_file, _load_module
+from .offline import imported
+from .targets import _load_file
 
 
 def read_prices(given: Mapping[str, object] | None) -> dict[str, object]:
@@ -37,7 +38,7 @@ def _found(name: str, text: str) -> object:
 
 def _module(place: str) -> Any:
     if not place.endswith(".py"):
-        return _load_module(place)
+        return imported(place)
     path = Path(place).resolve()
     for module in list(sys.modules.values()):
         if str(getattr(module, "__file__", None) or "") and Path(str(module.__file__)).resolve() == path:

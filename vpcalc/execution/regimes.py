@@ -146,7 +146,7 @@ class Explorer:
         return self._runs[key]
 
     def _witnessed(self, execution: Execution) -> None:
-        """Every run is held against the counter at its own size: a rule or a price that is wrong goes no further."""
+        """Every run is held against the counter at its own size: a wrong rule or price goes no further."""
         counted = self._counted(execution.point)
         at = ", ".join(f"{name} = {size}" for name, size in execution.point.items())
         if execution.error is None:

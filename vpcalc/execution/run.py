@@ -45,7 +45,8 @@ class BeyondError(Exception):
 class Execution:
     """What one run gave.
 
-    ``params`` are the trained parameters. ``error`` is what the program raised, in which case the path says when.
+    ``params`` are the trained parameters. ``steps`` are the calls that were followed.
+    ``error`` is what the program raised, in which case the path says when.
     ``calls`` has the MACs of each priced call by module path and function. ``held`` are letters that had to be
     taken as numbers, with the reason.
     """
@@ -56,6 +57,7 @@ class Execution:
     params: Polynomial
     calls: Mapping[tuple[str, str], Polynomial]
     error: Exception | None
+    steps: int
     seconds: float
 
     def written(self, otherwise: Mapping[str, Polynomial]) -> Execution:
@@ -131,7 +133,9 @@ def execute(start: Callable[[Path], Started], point: Point, sources: Sequence[An
     if mode.beyond is not None:
         raise mode.beyond
     total, weights = sum(mode.macs.values(), constant(0)), sum(params, constant(0))
-    return Execution(dict(point), path, total, weights, dict(mode.macs), error, time.process_time() - begin)
+    return Execution(
+        dict(point), path, total, weights, dict(mode.macs), error, mode.steps, time.process_time() - begin
+    )
 
 
 def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path) -> Tensor:
@@ -176,9 +180,8 @@ _ASIDE = frozenset(_PLAIN.split())
 TOP = "_vpcalc_top"
 """Where a tensor of whole numbers keeps the first number that is above all of its values."""
 
-_SAME_VALUES = frozenset(
-    "view reshape unsqueeze expand expand_as to long int contiguous flatten __getitem__ repeat clone".split()
-)
+_KEEP_VALUES = "view reshape unsqueeze expand expand_as to long int contiguous flatten __getitem__ repeat clone"
+_SAME_VALUES = frozenset(_KEEP_VALUES.split())
 _INDEXING = _SAME_VALUES | {"arange", "embedding", "add", "__add__", "__radd__"}
 
 
@@ -211,6 +214,7 @@ class _Following(TorchFunctionMode):
         self.path = path
         self.macs: defaultdict[tuple[str, str], Polynomial] = defaultdict(lambda: constant(0))
         self.beyond: BeyondError | None = None
+        self.steps = 0
         self._where = _Where({})
 
     @contextmanager
@@ -260,6 +264,7 @@ class _Following(TorchFunctionMode):
         return result
 
     def _call(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
+        self.steps += 1
         try:
             result = func(*plain(args), **plain(kwargs))
         except Exception:
@@ -295,9 +300,9 @@ class _Following(TorchFunctionMode):
         return shapes
 
     def _within_table(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        """Follow how large the values of whole numbers can be, from where they are made to where they are looked up.
+        """Follow how large whole numbers can be, from where they are made to where they are looked up.
 
-        Positions come from ``arange`` and go into a table: beyond its end a kernel raises, and the meta device not.
+        Positions come from ``arange`` and go into a table: beyond its end a kernel raises, the meta device not.
         """
         if name == "embedding":
             weight, indices = (*args, kwargs.get("input"))[:2] if len(args) > 1 else (args[0], kwargs["indices"])
