@@ -6,6 +6,7 @@ import logging
 
 import pytest
 import torch
+from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import nn
 
 from vpcalc.checks.crosscheck import Verdict, compare
@@ -65,6 +66,15 @@ def test_counting_is_silent(capfd: pytest.CaptureFixture[str], caplog: pytest.Lo
         count(nn.Sequential(nn.Linear(3, 3), nn.Softmax(-1)), (torch.zeros(1, 3),))
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+@pytest.mark.parametrize("id", ["sra", "patch_embedding", "retention"])
+def test_one_trace_counts_what_fvcores_two_analyses_count(id: str) -> None:
+    witness = LAYER_WITNESSES[id](**LAYERS[id].pick(DIMS))
+    counts = count(*witness)
+    assert counts.flops == {k: n for k, n in FlopCountAnalysis(*witness).by_operator().items() if n}
+    assert counts.activations == {k: n for k, n in ActivationCountAnalysis(*witness).by_operator().items() if n}
+    assert counts.activations
 
 
 class Fused(nn.Module):

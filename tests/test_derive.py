@@ -221,7 +221,7 @@ def by_fvcore(name: str, settings: Mapping[str, object], x: Tensor) -> int:
     config.use_cache = False
     with torch.device("meta"):
         model = transformers.AutoModel.from_config(config, attn_implementation="eager")
-    flops = fvcore_count(AllTensors(model), (x,), activations=False).flops
+    flops = fvcore_count(AllTensors(model), (x,)).flops
     return sum(flops.get(operator, 0) for operator in PRODUCTS)
 
 
