@@ -19,7 +19,8 @@ from vpcalc.counters.formulas import PRICES, priced
 from vpcalc.counters.fvcore import count as fvcore_count
 from vpcalc.counters.policy import FREE, Rule, rule_of
 from vpcalc.counters.shortcuts import shortcut_of
-from vpcalc.counters.ways import TensorShape, Way, needs_values, run, without_weights
+from vpcalc.counters.ways import TensorShape, Way, needs_values, run
+from vpcalc.counters.weights import without_weights
 from vpcalc.errors import InputError
 from vpcalc.reference import MODEL_WITNESSES
 
