@@ -9,6 +9,7 @@ import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import nn
 
+from vpcalc.checks import check_layer, crosscheck
 from vpcalc.checks.crosscheck import Verdict, compare
 from vpcalc.cost import Cost
 from vpcalc.counters.fvcore import count
@@ -96,9 +97,24 @@ def test_an_lstm_makes_a_count_no_witness() -> None:
     assert "aten::lstm" in str(report)
 
 
-def test_a_tensor_beyond_torchs_addresses_is_said_and_not_tried() -> None:
-    from vpcalc.checks import check_layer
+def never(make: object) -> None:
+    raise AssertionError("the other way")
 
+
+@pytest.mark.parametrize(
+    ("side", "C", "other"),
+    [(14, 96, "_without_values"), (112, 24, "_with_values"), (14, 8192, "_with_values")],
+    ids=["a small one", "a large map", "much work"],
+)
+def test_a_small_witness_is_run_for_real_and_a_large_one_on_meta(
+    side: int, C: int, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crosscheck, other, never)
+    dims = {"h": side, "w": side, "C": C, "heads": 1}
+    assert check_layer("msa", self_attention(**dims), dims).verdict is Verdict.AGREES
+
+
+def test_a_tensor_beyond_torchs_addresses_is_said_and_not_tried() -> None:
     side = 65536
     dims = {"h": side, "w": side, "C": 96, "heads": 3}
     report = check_layer("msa", self_attention(**dims), dims)
