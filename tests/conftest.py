@@ -16,6 +16,11 @@ settings.register_profile(
 settings.load_profile("vpcalc")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What a shell or a CI runner asks of rich and typer for the eyes of its users. A test asks for itself.
+_WISHES = ("COLUMNS", "LINES", "TERMINAL_WIDTH", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")
+for _name in (*_WISHES, "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(_name, None)
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

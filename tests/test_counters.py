@@ -6,8 +6,10 @@ import logging
 
 import pytest
 import torch
+from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import nn
 
+from vpcalc.checks import check_layer, crosscheck
 from vpcalc.checks.crosscheck import Verdict, compare
 from vpcalc.cost import Cost
 from vpcalc.counters.fvcore import count
@@ -67,6 +69,15 @@ def test_counting_is_silent(capfd: pytest.CaptureFixture[str], caplog: pytest.Lo
     assert not caplog.records
 
 
+@pytest.mark.parametrize("id", ["sra", "patch_embedding", "retention"])
+def test_one_trace_counts_what_fvcores_two_analyses_count(id: str) -> None:
+    witness = LAYER_WITNESSES[id](**LAYERS[id].pick(DIMS))
+    counts = count(*witness)
+    assert counts.flops == {k: n for k, n in FlopCountAnalysis(*witness).by_operator().items() if n}
+    assert counts.activations == {k: n for k, n in ActivationCountAnalysis(*witness).by_operator().items() if n}
+    assert counts.activations
+
+
 class Fused(nn.Module):
     """Attention that fvcore does not see."""
 
@@ -86,9 +97,24 @@ def test_an_lstm_makes_a_count_no_witness() -> None:
     assert "aten::lstm" in str(report)
 
 
-def test_a_tensor_beyond_torchs_addresses_is_said_and_not_tried() -> None:
-    from vpcalc.checks import check_layer
+def never(make: object) -> None:
+    raise AssertionError("the other way")
 
+
+@pytest.mark.parametrize(
+    ("side", "C", "other"),
+    [(14, 96, "_without_values"), (112, 24, "_with_values"), (14, 8192, "_with_values")],
+    ids=["a small one", "a large map", "much work"],
+)
+def test_a_small_witness_is_run_for_real_and_a_large_one_on_meta(
+    side: int, C: int, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crosscheck, other, never)
+    dims = {"h": side, "w": side, "C": C, "heads": 1}
+    assert check_layer("msa", self_attention(**dims), dims).verdict is Verdict.AGREES
+
+
+def test_a_tensor_beyond_torchs_addresses_is_said_and_not_tried() -> None:
     side = 65536
     dims = {"h": side, "w": side, "C": 96, "heads": 3}
     report = check_layer("msa", self_attention(**dims), dims)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import vpcalc
+from vpcalc.architectures import ARCHITECTURES
 
 HEAVY = {"torch", "fvcore", "sympy", "numpy", "matplotlib", "pandas", "transformers", "joblib"}
 SHOW = {"rich", "typer"}
@@ -70,6 +71,50 @@ def test_commands_without_a_check_import_neither_torch_nor_sympy(command: str) -
         "except SystemExit as end: assert not end.code, end.code"
     )
     assert not loaded(code) & HEAVY
+
+
+CHECKED = {
+    "compare": "compare --h 56 --w 56",
+    "swin": "model swin_t",
+    "vit": "model vit_ti_16",
+    "deit": "model deit_t",
+    "pvt": "model pvt_tiny --input 64",
+    "pvt_v2": "model pvt_v2_b0 --input 64",
+    "resnet": "model resnet18 --input 64",
+    "vgg": "model vgg11 --input 64",
+    "exfuse": "model exfuse_resnet50 --input 64",
+    "transformer": "model transformer_base",
+    "t5": "model t5_small --src 32 --tgt 32",
+    "recurrent": "model lstm --tokens 10",
+    "retnet": "model retnet_1_3b --tokens 16 --set layers=1",
+}
+"""For each family, a command whose check is of everyday size."""
+
+SLOW_TO_IMPORT = ("sympy", "torch._dynamo", "torch.fx.experimental.symbolic_shapes")
+"""What the meta device's kernels import: as much time again as torch takes."""
+
+
+def test_every_family_has_a_check_of_everyday_size() -> None:
+    assert set(CHECKED) - {"compare"} == {architecture.family.name for architecture in ARCHITECTURES.values()}
+
+
+def test_checks_of_everyday_size_import_neither_sympy_nor_torchs_compiler() -> None:
+    """Beyond what torch and fvcore bring themselves; one process runs them all, and says the first at fault."""
+    script = (
+        "import sys, torch, fvcore.nn\n"
+        "before = set(sys.modules)\n"
+        "from vpcalc.cli.app import main\n"
+        f"for command in {list(CHECKED.values())!r}:\n"
+        "    sys.argv = ['vpcalc', *command.split(), '--format', 'json']\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, command\n"
+        f"    late = (set(sys.modules) - before) & set({SLOW_TO_IMPORT!r})\n"
+        "    assert not late, f'{command}: {late}'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"counter": "fvcore"') > len(CHECKED)
+    assert "differs" not in done.stdout
 
 
 def test_importing_the_package_imports_nothing_of_it() -> None:

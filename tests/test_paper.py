@@ -21,13 +21,12 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.layers import LAYERS
 from vpcalc.report.markup import escape_tex, latex, siunitx, typst
 
+from . import tex
+from .tex import needs_tex, packages_of
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
-needs_tex = pytest.mark.skipif(
-    shutil.which("pdflatex") is None,
-    reason="needs pdflatex and siunitx: apt-get install texlive-latex-recommended texlive-science",
-)
 needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs apt-get install chromium")
 
 RENAMED = {"C": "d_model", "hw": "n"}
@@ -83,7 +82,14 @@ def document(folder: Path, body: str, packages: str) -> str:
     return compiled(folder, "a.tex")
 
 
-@needs_tex
+def example_of_the_page() -> str:
+    """The paper that docs/papers.md begins with."""
+    page = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```tex\n(.*?)```", page, re.S)
+    return example
+
+
+@needs_tex(*packages_of((EXAMPLES / "paper" / "paper.tex").read_text(encoding="utf-8")))
 def test_the_example_paper_compiles_to_two_pages(tmp_path: Path) -> None:
     for name in ("paper.tex", "paper.toml"):
         shutil.copy(EXAMPLES / "paper" / name, tmp_path)
@@ -93,13 +99,11 @@ def test_the_example_paper_compiles_to_two_pages(tmp_path: Path) -> None:
     assert "Overfull" not in log
 
 
-@needs_tex
+@needs_tex(*packages_of(example_of_the_page()))
 def test_from_an_empty_block_to_a_compiled_paper(tmp_path: Path) -> None:
     """The five minutes of docs/papers.md, word for word."""
-    page = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```tex\n(.*?)```", page, re.S)
     path = tmp_path / "paper.tex"
-    path.write_text(example, encoding="utf-8")
+    path.write_text(example_of_the_page(), encoding="utf-8")
     assert not package.embed(path, check=True).ok
     package.embed(path)
     assert package.embed(path, check=True).ok
@@ -107,9 +111,14 @@ def test_from_an_empty_block_to_a_compiled_paper(tmp_path: Path) -> None:
     assert "MSA & $4hwC^{2} + 2(hw)^{2}C$ & 2.0038 & 37.2 & agrees" in path.read_text(encoding="utf-8")
 
 
-@needs_tex
 @pytest.mark.parametrize(
-    ("write", "packages"), [(latex, "amsmath,booktabs"), (siunitx, "amsmath,booktabs,siunitx")]
+    ("write", "packages"),
+    [
+        pytest.param(latex, "amsmath,booktabs", marks=needs_tex("geometry", "amsmath", "booktabs")),
+        pytest.param(
+            siunitx, "amsmath,booktabs,siunitx", marks=needs_tex("geometry", "amsmath", "booktabs", "siunitx")
+        ),
+    ],
 )
 def test_every_table_is_set_by_tex(tmp_path: Path, write: Callable[..., str], packages: str) -> None:
     tables = [table for result in results() for table in result.tables()]
@@ -119,20 +128,20 @@ def test_every_table_is_set_by_tex(tmp_path: Path, write: Callable[..., str], pa
     assert "Missing character" not in log
 
 
-@needs_tex
+@needs_tex("geometry", "amsmath")
 def test_every_formula_is_set_by_tex(tmp_path: Path) -> None:
     body = "\n\n".join(f"${found.spell('latex')}$\n{found.passage('latex')}" for found in formulas())
     assert "Output written" in document(tmp_path, body, "amsmath")
 
 
-@needs_tex
+@needs_tex("geometry", "amsmath")
 def test_macros_work_in_text_and_in_mathematics(tmp_path: Path) -> None:
     found = package.macros(EXAMPLES / "paper" / "paper.toml")
     uses = "\n\n".join(rf"Text \{macro.name}. Math $x = \{macro.name}$." for macro in found.macros)
     assert "Output written" in document(tmp_path, f"{found.latex}\n{uses}", "amsmath")
 
 
-@needs_tex
+@needs_tex("geometry", "amsmath")
 def test_every_character_that_we_write_is_set_by_tex(tmp_path: Path) -> None:
     """With TeX's own fonts; what only pictures in a terminal use is left out."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "vpcalc").rglob("*.py"))
@@ -142,10 +151,39 @@ def test_every_character_that_we_write_is_set_by_tex(tmp_path: Path) -> None:
     assert "Missing character" not in log
 
 
-@needs_tex
+@needs_tex("geometry", "booktabs")
 def test_a_mistake_in_a_table_would_be_noticed(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="Misplaced alignment"):
         document(tmp_path, "100 & MACs", "booktabs")
+
+
+@pytest.mark.parametrize(
+    ("programs", "wanted", "absent"),
+    [
+        ((), ("amsmath",), ["pdflatex", "kpsewhich"]),
+        (("pdflatex",), ("amsmath",), ["kpsewhich"]),
+        (("pdflatex", "kpsewhich"), ("amsmath", "siunitx"), ["siunitx"]),
+        (("pdflatex", "kpsewhich"), ("amsmath",), []),
+    ],
+)
+def test_what_tex_lacks_is_skipped_and_named(
+    programs: tuple[str, ...],
+    wanted: tuple[str, ...],
+    absent: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With programs that stand for a TeX that has amsmath and not siunitx."""
+    for program in programs:
+        path = tmp_path / program
+        path.write_text('#!/bin/sh\ntest "$1" = amsmath.sty && echo "/tex/$1"\n', encoding="utf-8")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tex._found.cache_clear()
+    try:
+        assert tex.missing(wanted) == absent
+    finally:
+        tex._found.cache_clear()
 
 
 # -- Typst ------------------------------------------------------------------------------------------------

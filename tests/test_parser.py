@@ -181,12 +181,12 @@ PIECES = [
 
 
 def _only_input_errors(text: str) -> None:
-    start, said = time.perf_counter(), ""
+    start, said = time.thread_time(), ""  # of the processor, for which other processes do not matter
     try:
         parse(text)
     except InputError as error:
         said = str(error)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
     assert len(said) < 3000
     assert "\n" not in said
 

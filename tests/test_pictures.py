@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import vpcalc
@@ -395,6 +395,7 @@ def test_red_and_green_of_the_same_lightness_would_be_refused() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0.5, 9)), min_size=1, max_size=12))
+@example([(0.12500000000000003, 1.0)])
 @settings(max_examples=25, deadline=None)
 def test_labels_are_spread_without_overlap_and_in_order(boxes: list[tuple[float, float]]) -> None:
     wanted, heights = [at for at, _ in boxes], [height for _, height in boxes]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ from vpcalc.statements.rnn_algorithms import TEXTBOOK
 from vpcalc.statements.table1 import COMPLEXITY, PATHS, SEQUENTIAL
 
 from .conftest import Run
+from .tex import needs_tex
 
 VERDICTS = {
     "rnn_jacobian": Finding.CORRECTED,
@@ -386,7 +386,7 @@ def test_indices_in_prose(text: str, set_as: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@needs_tex("amsmath", "amssymb", "booktabs")
 def test_latex_compiles(theory: Theory, tmp_path: Path) -> None:
     body = "\n\n".join(Theory((one,), alone=True).passage("latex") for one in theory.statements)
     source = "\\documentclass{article}\\usepackage{amsmath,amssymb,booktabs}\\begin{document}\n"

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..checks.shapes import parse_inputs
 from ..counters.dispatch import DispatchCounts
-from ..counters.ways import DTYPES, Build, TensorShape, Way, needs_values, run, without_weights
+from ..counters.ways import DTYPES, Build, TensorShape, Way, needs_values, run
+from ..counters.weights import without_weights
 from ..errors import InputError, first_line
 
 

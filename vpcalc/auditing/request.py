@@ -77,7 +77,7 @@ def _pickled(target: object) -> bytes:
     """The object as bytes, without its weights."""
     from torch import nn
 
-    from ..counters.ways import without_weights
+    from ..counters.weights import without_weights
 
     return pickled("target", without_weights(target) if isinstance(target, nn.Module) else target)
 

@@ -325,7 +325,7 @@ def counted(
         return sum(p.numel() for p in witness.module.parameters() if p.requires_grad)
     from ..counters.fvcore import count
 
-    counts = count(witness.module, witness.inputs, activations=False)
+    counts = count(witness.module, witness.inputs)
     if unknown := _left_out(counts):
         raise ValueError(f"the count would leave out {', '.join(unknown)}")
     return sum(counts.flops.get(operator, 0) for operator in operators)

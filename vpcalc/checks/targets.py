@@ -220,7 +220,7 @@ def _from_object(target: object, text: str | None, given: Arguments) -> Target:
     if isinstance(target, nn.Module):
         if given:
             raise InputError("args: a module is already built; give a function that builds it")
-        from ..counters.ways import without_weights
+        from ..counters.weights import without_weights
 
         module = target
         return _from_factory(type(module).__name__, Factory(lambda: without_weights(module)), text, given)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from .counts import Counts
 from .meta import meta_tracing
 
+Handle = Callable[[list[Any], list[Any]], Any]
+"""fvcore's price of one operator, from the values that go in and come out."""
 
-def count(module: nn.Module, inputs: tuple[Tensor, ...], *, activations: bool = True) -> Counts:
+
+def count(module: nn.Module, inputs: tuple[Tensor, ...]) -> Counts:
     """Count one forward pass in eval mode. Meta modules take no memory and no time to compute.
-
-    Without ``activations`` these are left out, and it takes half the time.
 
     Raises:
         ValueError: fvcore returned a count that is not a whole number.
@@ -30,19 +32,39 @@ def count(module: nn.Module, inputs: tuple[Tensor, ...], *, activations: bool = 
         warnings.simplefilter("ignore")
         stack.enter_context(torch.no_grad())
         stack.enter_context(meta_tracing() if on_meta else nullcontext())
-        flops = _quiet(FlopCountAnalysis(module, inputs))
-        outputs = _quiet(ActivationCountAnalysis(module, inputs)).by_operator() if activations else {}
+        analysis = _BothAtOnce(module, inputs)
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        flops = analysis.by_operator()
         return Counts(
             counter="fvcore",
-            flops=_whole(flops.by_operator()),
-            activations=_whole(outputs),
+            flops=_whole(flops),
+            activations=_whole(analysis.activations),
             params=sum(p.numel() for p in module.parameters() if p.requires_grad),
-            unpriced=dict(flops.unsupported_ops()),
+            unpriced=dict(analysis.unsupported_ops()),
         )
 
 
-def _quiet(analysis: Any) -> Any:
-    return analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+class _BothAtOnce(FlopCountAnalysis):
+    """fvcore's flops, and the activations that its other analysis would count on the same trace.
+
+    Each analysis runs and traces the module, which is most of what a count takes. Here the handles of both
+    see the operators of one run.
+    """
+
+    def __init__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        super().__init__(module, inputs)
+        self.activations: Counter[str] = Counter()
+        for operator, handle in ActivationCountAnalysis(module, inputs)._op_handles.items():
+            self.set_op_handle(operator, self._with_activations(operator, self._op_handles[operator], handle))
+
+    def _with_activations(self, operator: str, flops: Handle, activations: Handle) -> Handle:
+        def both(inputs: list[Any], outputs: list[Any]) -> Any:
+            found = activations(inputs, outputs)
+            named = found if isinstance(found, Counter) else {self._simplify_op_name(operator): found}
+            self.activations.update(named)
+            return flops(inputs, outputs)
+
+        return both
 
 
 def _whole(counts: Mapping[str, Any]) -> dict[str, int]:

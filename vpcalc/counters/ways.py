@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import math
-import mmap
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 from .dispatch import DispatchCounts, count
+from .weights import Zeros, filled, parameters_on_meta
 
 ROOM = 1 << 32
 """Bytes of weights beyond which nothing is run for real: reading them takes seconds."""
@@ -150,17 +150,6 @@ _NO_VALUES = (
 )
 
 
-def without_weights(module: nn.Module) -> nn.Module:
-    """A copy of a module whose parameters are on the meta device, so that nothing large is copied."""
-    import copy
-
-    return copy.deepcopy(module, {id(parameter): _bare(parameter) for parameter in module.parameters()})
-
-
-def _bare(parameter: Tensor) -> nn.Parameter:
-    return nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad)
-
-
 # -- building -----------------------------------------------------------------------------------------
 
 Built = tuple[nn.Module, Sequence[TensorShape]]
@@ -173,76 +162,26 @@ def _on_meta(build: Build) -> Built:
     except Exception as error:
         if not needs_values(error):
             raise
-        with _parameters_on_meta():  # a constructor that reads a value it has just made
+        with parameters_on_meta():  # a constructor that reads a value it has just made
             module, inputs = build()
     return module.to("meta"), inputs
 
 
 def _fake(build: Build) -> Built:
     module, inputs = build()
-    return _filled(module, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu")), inputs
+    return filled(module, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="cpu")), inputs
 
 
 def _for_real(build: Build) -> Built:
-    with _parameters_on_meta():
+    with parameters_on_meta():
         module, inputs = build()
     size = sum(p.numel() * p.element_size() for p in module.parameters())
     if size > ROOM:
         raise TooLargeError(f"a real run needs {size:,} bytes for its weights: more than {ROOM:,}")
-    return _filled(module, _Zeros(module)), inputs
+    return filled(module, Zeros(module)), inputs
 
 
 _BUILDERS: dict[Way, Callable[[Build], Built]] = {Way.META: _on_meta, Way.FAKE: _fake, Way.CPU: _for_real}
-
-
-@contextmanager
-def _parameters_on_meta() -> Iterator[None]:
-    """Within it, a parameter moves to the meta device when its module takes it; all else is real."""
-    original = nn.Module.register_parameter
-
-    def register(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        if type(param) is nn.Parameter and param.device.type != "meta":
-            param = _bare(param)
-        original(self, name, param)
-
-    nn.Module.register_parameter = register  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        nn.Module.register_parameter = original  # type: ignore[method-assign]
-
-
-def _filled(module: nn.Module, make: Callable[[torch.Size, torch.dtype], Tensor]) -> nn.Module:
-    """Put tensors in the place of those on the meta device; what was shared stays shared."""
-    made: dict[int, Any] = {}
-    keep = [*module.parameters(), *module.buffers()]  # ids stay theirs while they live
-    for child in list(module.modules()):
-        for name, parameter in list(child._parameters.items()):
-            if parameter is not None and parameter.device.type == "meta":
-                if id(parameter) not in made:
-                    tensor = make(parameter.shape, parameter.dtype)
-                    made[id(parameter)] = nn.Parameter(tensor, requires_grad=parameter.requires_grad)
-                setattr(child, name, made[id(parameter)])
-        for name, buffer in list(child._buffers.items()):
-            if buffer is not None and buffer.device.type == "meta":
-                child._buffers[name] = made.setdefault(id(buffer), make(buffer.shape, buffer.dtype))
-    del keep
-    return module
-
-
-class _Zeros:
-    """Weights of nothing: all of them look at the same zeros, which a forward pass reads and does not write."""
-
-    def __init__(self, module: nn.Module) -> None:
-        tensors = (*module.parameters(), *module.buffers())
-        size = max((tensor.numel() * tensor.element_size() for tensor in tensors), default=0)
-        self._pages = mmap.mmap(-1, max(size, 1))
-
-    def __call__(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
-        count = math.prod(shape)
-        if not count:
-            return torch.zeros(shape, dtype=dtype)
-        return torch.frombuffer(self._pages, dtype=dtype, count=count).reshape(shape)
 
 
 def _tensor(spec: TensorShape, device: str, values: bool) -> Tensor:

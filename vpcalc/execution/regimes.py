@@ -252,12 +252,8 @@ class Explorer:
                 if run.refused and not self._may_run(point):
                     continue
                 found = self._run(point)
-                if (
-                    guard in run.needed
-                    and not found.refused
-                    and not self._joins(Regime(run, [region]), [run], found, region)
-                ):
-                    raise HeldError(dict.fromkeys(sorted(guard.letters), run.needed[guard]))
+                if guard in run.needed and not found.refused and found.execution.steps != run.execution.steps:
+                    raise HeldError(dict.fromkeys(sorted(guard.letters), f"a loop: {run.needed[guard]}"))
                 return found
         return None
 

@@ -79,8 +79,9 @@ def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
             groups[-2:] = [(middle, lower + upper)]
     found = [0.0] * len(wanted)
     for middle, members in groups:
-        bottom = middle - sum(heights[each] for each in members) / 2
+        half, bottom = sum(heights[each] for each in members) / 2, 0.0
         for each in members:
-            found[each] = bottom + heights[each] / 2
+            # The distance comes first: it is 0 for a box on its own, which then stays exactly where it was wanted.
+            found[each] = middle + (bottom + heights[each] / 2 - half)
             bottom += heights[each]
     return found
