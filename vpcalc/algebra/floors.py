@@ -13,6 +13,7 @@ form in floors by constants is a polynomial on each class of residues, so that f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import product
 from math import gcd, lcm, prod
 from typing import Any, NamedTuple
@@ -96,7 +97,11 @@ def floor_div(above: Scalar, below: Scalar) -> Polynomial:
     Raises:
         ZeroDivisionError: ``below`` is 0.
     """
-    above, below = as_polynomial(above), as_polynomial(below)
+    return _floor_div(as_polynomial(above), as_polynomial(below))
+
+
+@lru_cache(4096)  # the layers of one stage divide the same sizes by the same numbers
+def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
     if not below:
         raise ZeroDivisionError(f"⌊({above})/0⌋")
     above, below = above * below.denominator * above.denominator, below * below.denominator * above.denominator
@@ -141,11 +146,14 @@ def _floor(above: Polynomial, step: int) -> Polynomial:
 
 
 def _split(above: Polynomial, step: int) -> tuple[Polynomial, Polynomial]:
-    """``above = step·whole + rest``; numbers of the rest nearest to 0, its constant from 0 to ``step - 1``."""
+    """``above = step·whole + rest``; numbers of the rest nearest to 0, its constant from 0 to ``step - 1``.
+
+    A half keeps its sign: ⌊−x/2⌋ is −⌈x/2⌉ and not ⌊x/2⌋ − x, so that ⌈⌈x/4⌉/2⌉ is one floor.
+    """
     whole, rest = {}, {}
     for monomial, number in above.terms.items():
         quotient, left = divmod(number, step)
-        if monomial and 2 * left > step:
+        if monomial and (2 * left > step or (2 * left == step and number < 0)):
             quotient, left = quotient + 1, left - step
         whole[monomial], rest[monomial] = quotient, left
     return Polynomial(whole), Polynomial(rest)

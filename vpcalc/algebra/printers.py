@@ -111,7 +111,8 @@ def _order(monomial: Monomial) -> tuple[int, int, int, list[tuple[tuple[int, str
 def _place(name: str) -> tuple[int, str]:
     """Where a factor stands within a term; a floor where the first of its letters would."""
     if isinstance(name, Floor):
-        return (min((symbols.place(letter)[0] for letter in name.letters), default=0), name)
+        step = 0 if name.divisor.symbols else name.divisor.terms[()]
+        return (min((symbols.place(letter)[0] for letter in name.letters), default=0), f"~{step:09}{name}")
     return symbols.place(name)
 
 
