@@ -65,12 +65,22 @@ class Regime:
     cost: Cost | None = None
     refused: str = ""
 
+    def written(self, shape: str, names: tuple[tuple[str, str], ...]) -> Regime:
+        """The same in another shape and with symbols written otherwise."""
+        form = None if self.form is None else replace(self.form, shape=shape, names=names)
+        return replace(self, when=replace(self.when, names=names), form=form)
+
     @property
     def case(self) -> Case:
         """The regime as a line of a formula with cases."""
         if self.form is not None:
             return Case(self.when.where, self.form.expression)
         return Case(self.when.where, None, f"refused: {self.refused}" if self.refused else "undecided")
+
+    def form_dict(self) -> dict[str, Any]:
+        """The form with where it holds, where it stands beside the form on a lattice."""
+        assert self.form is not None
+        return {**self.form.to_dict(), "when": self.when.to_dict()}
 
     def to_dict(self, quantity: str) -> dict[str, Any]:
         """Fields of the JSON contract."""

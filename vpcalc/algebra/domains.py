@@ -176,6 +176,17 @@ class Domain:
         return None if self._bounds is None else self._bounds.get((letter, ""))
 
     @property
+    def letters_said(self) -> frozenset[str]:
+        """Letters of which the guards speak."""
+        return frozenset(
+            letter
+            for guard in self.guards
+            for form in (guard.form, guard.divisor)
+            if form is not None
+            for letter in form.letters
+        )
+
+    @property
     def fixed(self) -> dict[str, int]:
         """Letters that have one value only."""
         return {letter: self.low(letter) for letter in self.letters if self.high(letter) == self.low(letter)}
