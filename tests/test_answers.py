@@ -36,9 +36,14 @@ def test_compare_fields() -> None:
         assert row["checks"]
         assert all(check["delta"] == 0 for check in row["checks"])
         assert eval(row["formula"]["python"], {}, point) == row["macs"]
-    assert {"between": ["msa", "wmsa"], "condition": "hw > M²", "latex": "hw > M^{2}", "at": 49} in found[
-        "crossovers"
-    ]
+    assert {
+        "between": ["msa", "wmsa"],
+        "condition": "hw > M²",
+        "latex": "hw > M^{2}",
+        "at": 49,
+        "valid": "h and w multiples of M",
+        "holds_here": True,
+    } in found["crossovers"]
     assert ("msa:matmul", "msa:linear", "hw > 2C", 192) in [
         (*c["between"], c["condition"], c["at"]) for c in found["crossovers"]
     ]

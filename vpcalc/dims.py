@@ -1,10 +1,11 @@
 """Arithmetic of dimensions.
 
-A dimension is a Python ``int``, a NumPy array of ints (a sweep), or a symbol: a
-:class:`vpcalc.algebra.Polynomial` or a SymPy expression. ``+``, ``-`` and ``*`` mean the same for
-all of them; the four functions here are the places where they differ.
+A dimension is a Python ``int``, a NumPy array of ints (a sweep), a traced size (an int with its form,
+:mod:`vpcalc.algebra.traced`), or a symbol: a :class:`vpcalc.algebra.Polynomial` or a SymPy expression. ``+``,
+``-`` and ``*`` mean the same for all of them; the functions here are the places where they differ.
 
-* Numbers and arrays are rounded exactly as the architecture's code rounds.
+* Numbers and arrays are rounded exactly as the architecture's code rounds; so are traced sizes, whose forms keep
+  the floors and whose comparisons are noted.
 * Symbols stand for sizes on the lattice where everything divides. What has to divide is recorded
   by the layer (:class:`vpcalc.cost.Tiling`), so that a closed form always comes with its condition.
 
@@ -16,26 +17,31 @@ from __future__ import annotations
 import sys
 from typing import Any, TypeAlias
 
+from .algebra.traced import Traced, is_divided, lowest, quotient
 from .errors import InputError
 
 Dim: TypeAlias = Any
-"""An int, a NumPy array of ints, a Polynomial or a SymPy expression."""
+"""An int, a NumPy array of ints, a traced size, a Polynomial or a SymPy expression."""
 
 
 def is_number(x: Dim) -> bool:
-    """Whether ``x`` is an int (of Python or NumPy) rather than a symbol or an array."""
-    return isinstance(x, int) or (_is_numpy(x) and x.ndim == 0)
+    """Whether ``x`` is one number (of Python or NumPy, or traced) rather than a symbol or an array."""
+    return isinstance(x, (int, Traced)) or (_is_numpy(x) and x.ndim == 0)
 
 
 def is_symbolic(x: Dim) -> bool:
     """Whether ``x`` stands for any number of a lattice."""
-    return not isinstance(x, int) and not _is_numpy(x)
+    return not isinstance(x, (int, Traced)) and not _is_numpy(x)
 
 
 def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimension") -> Dim:
     """``x / y`` where it must be whole; an :class:`InputError` names both where it is not."""
     if is_symbolic(x) or is_symbolic(y):
         return x / y
+    if isinstance(x, Traced) or isinstance(y, Traced):
+        if is_divided(x, y):
+            return quotient(x, y)
+        raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
     remainder = x % y
     if (remainder != 0) if isinstance(remainder, int) else bool((remainder != 0).any()):
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
@@ -96,6 +102,8 @@ def smallest(first: Dim, *rest: Dim) -> Dim:
         for x in rest:
             low = numpy.minimum(low, x)
         return low
+    if any(isinstance(x, Traced) for x in (first, *rest)):
+        return lowest(first, *rest)
     return min(first, *rest)
 
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING
+
+from .algebra.traced import Traced, is_divided, quotient
 from .dims import Dim, is_symbolic
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .algebra import Polynomial
 
 LARGEST = 1_000_000
 """Upper end of every size and setting: far beyond any network, and safe from absurd input."""
@@ -56,6 +64,8 @@ def on_grid(option: str, value: int | str, h: Dim, w: Dim) -> Dim:
         return value
     from .algebra.parser import parse
 
+    if isinstance(h, Traced) or isinstance(w, Traced):
+        return _on_traced_grid(f"{option} {value}", parse(value), {"h": h, "w": w})
     formula = parse(value).subs({"h": h, "w": w})
     if is_symbolic(h) or is_symbolic(w):
         return formula
@@ -65,3 +75,19 @@ def on_grid(option: str, value: int | str, h: Dim, w: Dim) -> Dim:
             f"{option} {value}: is {formula} on a grid of {h}x{w}; must be whole and positive on every grid"
         )
     return number
+
+
+def _on_traced_grid(said: str, formula: Polynomial, grid: Mapping[str, Dim]) -> Dim:
+    """The same where the grid is traced: whether it is whole and positive there is a decision."""
+    from .algebra.parser import parts_of
+
+    above, below = (
+        sum(
+            number * prod(grid[name] ** power for name, power in monomial)
+            for monomial, number in part.terms.items()
+        )
+        for part in parts_of(formula)
+    )
+    if not is_divided(above, below) or above < below:
+        raise InputError(f"{said}: is {above}/{below} on this grid; must be whole and positive on every grid")
+    return quotient(above, below)

@@ -88,6 +88,13 @@ class Form:
         """Typst math without dollar signs."""
         return self.spell("typst")
 
+    def gives(self, total: int, sizes: Mapping[str, int]) -> bool:
+        """Whether the form has this value at these sizes: off its lattice it may not even be whole."""
+        try:
+            return self.polynomial.value(sizes) == total
+        except ValueError:
+            return False
+
     def _repr_latex_(self) -> str:
         return f"${self.latex}$"
 

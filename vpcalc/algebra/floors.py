@@ -13,14 +13,18 @@ form in floors by constants is a polynomial on each class of residues, so that f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import product
 from math import gcd, lcm, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from .polynomial import Atom, Monomial, Polynomial, Scalar, as_polynomial, constant, symbol
 
 MOST_VALUES = 1 << 22
 """Values that :func:`equal` may look at; where more were needed its answer is None."""
+
+FEW_VALUES = 1 << 10
+"""So many are looked at one by one, which is sooner done than NumPy is imported."""
 
 
 class Floor(Atom):
@@ -32,12 +36,19 @@ class Floor(Atom):
     divisor: Polynomial
 
     def __new__(cls, numerator: Polynomial, divisor: Polynomial) -> Floor:  # its name is computed
-        above, up = _reading(numerator, divisor)
+        above, up = cls._read(numerator, divisor)
         over = f"({above})" if len(above.terms) > 1 else str(above)
-        under = f"({divisor})" if _needs_brackets(divisor) else str(divisor)
+        under = f"({divisor})" if is_product(divisor) else str(divisor)
         self = super().__new__(cls, f"⌈{over}/{under}⌉" if up else f"⌊{over}/{under}⌋")
         self.numerator, self.divisor = numerator, divisor
         return self
+
+    @staticmethod
+    def _read(numerator: Polynomial, divisor: Polynomial) -> tuple[Polynomial, bool]:
+        if divisor.symbols:
+            return numerator, False
+        step, rest = divisor.terms[()], numerator.terms.get((), 0)
+        return (numerator - (step - 1), True) if step - 1 - rest < rest else (numerator, False)
 
     def __getnewargs__(self) -> tuple[Polynomial, Polynomial]:  # type: ignore[override]
         return self.numerator, self.divisor
@@ -45,7 +56,7 @@ class Floor(Atom):
     @property
     def reading(self) -> tuple[Polynomial, bool]:
         """What stands above the line as people write it, and whether that is rounded up: ⌊(H+6)/7⌋ is ⌈H/7⌉."""
-        return _reading(self.numerator, self.divisor)
+        return self._read(self.numerator, self.divisor)
 
     @property
     def letters(self) -> frozenset[str]:
@@ -58,15 +69,26 @@ class Floor(Atom):
         return self.numerator.at(values) // self.divisor.at(values)
 
 
-def _reading(numerator: Polynomial, divisor: Polynomial) -> tuple[Polynomial, bool]:
-    if divisor.symbols:
-        return numerator, False
-    step, rest = divisor.terms[()], numerator.terms.get((), 0)
-    return (numerator - (step - 1), True) if step - 1 - rest < rest else (numerator, False)
+class Ceiling(Floor):
+    """``⌈numerator / divisor⌉`` by a symbol; by a number a ceiling is the floor of another numerator."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _read(numerator: Polynomial, divisor: Polynomial) -> tuple[Polynomial, bool]:
+        return numerator, True
+
+    def subs(self, values: Mapping[str, Any]) -> Scalar:
+        return ceil_div(self.numerator.subs(values), self.divisor.subs(values))
+
+    def at(self, values: Mapping[str, Any]) -> Any:
+        return -(-self.numerator.at(values) // self.divisor.at(values))
 
 
-def _needs_brackets(divisor: Polynomial) -> bool:
-    return len(divisor.terms) > 1 or any(len(monomial) > 1 for monomial in divisor.terms)
+def is_product(divisor: Polynomial) -> bool:
+    """Whether it needs brackets behind a slash: a sum, or more than one factor."""
+    ((monomial, number), *others) = divisor.terms.items()
+    return bool(others) or len(monomial) + (number != 1) > 1
 
 
 def floor_div(above: Scalar, below: Scalar) -> Polynomial:
@@ -75,17 +97,26 @@ def floor_div(above: Scalar, below: Scalar) -> Polynomial:
     Raises:
         ZeroDivisionError: ``below`` is 0.
     """
-    above, below = as_polynomial(above), as_polynomial(below)
+    return _floor_div(as_polynomial(above), as_polynomial(below))
+
+
+@lru_cache(4096)  # the layers of one stage divide the same sizes by the same numbers
+def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
     if not below:
         raise ZeroDivisionError(f"⌊({above})/0⌋")
     above, below = above * below.denominator * above.denominator, below * below.denominator * above.denominator
+    quotient = divided(above, below) if below.symbols else None
+    if quotient is not None:
+        return quotient
+    above, below = _cancelled(above, below)
     if not below.symbols:
         step = below.terms[()]
         return _floor(above, step) if step > 0 else _floor(-above, -step)
-    quotient = divided(above, below)
-    if quotient is not None:
-        return quotient
-    return symbol(Floor(*_cancelled(above, below)))
+    if below.terms[_leading(below)] < 0:
+        above, below = -above, -below
+    if above.terms[_leading(above)] < 0:  # ⌊−a/b⌋ = −⌈a/b⌉
+        return -symbol(Ceiling(-above, below))
+    return symbol(Floor(above, below))
 
 
 def tidied(form: Polynomial) -> Polynomial:
@@ -132,7 +163,10 @@ def _floor(above: Polynomial, step: int) -> Polynomial:
 
 
 def _split(above: Polynomial, step: int) -> tuple[Polynomial, Polynomial]:
-    """``above = step·whole + rest``; numbers of the rest nearest to 0, its constant from 0 to ``step - 1``."""
+    """``above = step·whole + rest``; numbers of the rest nearest to 0, its constant from 0 to ``step - 1``.
+
+    A half keeps its sign: ⌊−x/2⌋ is −⌈x/2⌉ and not ⌊x/2⌋ − x, so that ⌈⌈x/4⌉/2⌉ is one floor.
+    """
     whole, rest = {}, {}
     for monomial, number in above.terms.items():
         quotient, left = divmod(number, step)
@@ -143,7 +177,8 @@ def _split(above: Polynomial, step: int) -> tuple[Polynomial, Polynomial]:
 
 
 def _leading(polynomial: Polynomial) -> Monomial:
-    return min(monomial for monomial in polynomial.terms if monomial)
+    """The term whose sign is made positive: the first in the alphabet, the constant where it is alone."""
+    return min((monomial for monomial in polynomial.terms if monomial), default=())
 
 
 def _joined(above: Polynomial, step: int) -> Polynomial | None:
@@ -224,24 +259,46 @@ def _stride(floor: Floor) -> int:
 
 
 def equal(left: Scalar, right: Scalar) -> bool | None:
-    """Whether two forms have one value at every integer point; None where it cannot be decided.
+    """Whether two forms have one value at every point of positive integers; None where it cannot be decided.
 
-    Decided for floors by numbers, nested and multiplied, of sums of letters: their difference is a polynomial on
-    each class of residues, of a degree and a period that can be read off it: it is 0 everywhere when it is 0 on a
-    grid of (degree + 1) · period values a letter. For floors of products or by symbols a difference is found
-    by trying sizes; sameness only where the forms are written alike.
+    Decided for floors by numbers, nested and multiplied: their difference is a polynomial on each class of
+    residues, of a degree and a period that can be read off it: it is 0 everywhere when it is 0 on a grid of
+    (degree + 1) · period values a letter. For floors by symbols a difference is found by trying sizes; sameness
+    only where the forms are written alike.
     """
-    difference = as_polynomial(left) - as_polynomial(right)
+    difference = _without_divisions(as_polynomial(left) - as_polynomial(right))
     if not difference:
         return True
-    difference = difference * difference.denominator
     letters = sorted(difference.letters)
-    if any(difference.at(dict(zip(letters, point, strict=True))) for point in _some_points(len(letters))):
+    if any(_differs(difference, dict(zip(letters, point, strict=True))) for point in _some_points(len(letters))):
         return False
-    shape = {letter: extent for letter in letters if (extent := _extent(difference, letter)) is not None}
-    if len(shape) < len(letters) or prod(shape.values()) > MOST_VALUES:
+    shape: dict[str, int] = {}
+    for letter in letters:
+        extent = _extent(difference, letter)
+        if extent is None:
+            return None
+        shape[letter] = extent
+    if prod(shape.values()) > MOST_VALUES:
         return None
     return _zero_on_grid(difference, shape)
+
+
+def _differs(difference: Polynomial, point: Mapping[str, int]) -> bool:
+    """Whether it has a value there and that is not 0; a symbol below a line may be 0."""
+    try:
+        return bool(difference.at(point))
+    except ZeroDivisionError:
+        return False
+
+
+def _without_divisions(form: Polynomial) -> Polynomial:
+    """The form times what it is divided by: 0 exactly where the form is."""
+    lows: dict[str, int] = {}
+    for monomial in form.terms:
+        for name, power in monomial:
+            lows[name] = min(lows.get(name, 0), power)
+    under = tuple(sorted((name, -low) for name, low in lows.items() if low < 0))
+    return form * Polynomial({under: form.denominator})
 
 
 def _some_points(letters: int) -> list[tuple[int, ...]]:
@@ -250,49 +307,78 @@ def _some_points(letters: int) -> list[tuple[int, ...]]:
     return [tuple(row[place % 5] + place // 5 for place in range(letters)) for row in rows]
 
 
+class _Course(NamedTuple):
+    """How a form runs along one letter, the others fixed: a polynomial on each class of residues."""
+
+    degree: int
+    period: int
+    denominator: int
+    """What clears the polynomials' coefficients."""
+    growth: int | None
+    """By how much it grows over a period, wherever it starts; None where that varies."""
+
+
 def _extent(form: Polynomial, letter: str) -> int | None:
     """How many values of a letter settle whether a form is 0; None where it is no quasi-polynomial in it."""
-    degree = 0
-    period = 1
-    for monomial in form.terms:
-        power = 0
-        for name, exponent in monomial:
-            if isinstance(name, Floor) and letter in name.letters:
-                step = _period(name, letter)
-                if step is None:
-                    return None
-                period = lcm(period, step)
-                power += exponent
-            elif name == letter:
-                power += exponent
-        degree = max(degree, power)
-    return (degree + 1) * period
+    course = _course(form, letter)
+    return None if course is None else (course.degree + 1) * course.period
 
 
-def _period(floor: Floor, letter: str) -> int | None:
-    """A shift of a letter by which a floor grows by one whole number wherever it is; None if there is none."""
-    if floor.divisor.symbols or any(sum(power for _, power in monomial) > 1 for monomial in floor.numerator.terms):
-        return None
-    period = floor.divisor.terms[()]
-    for name in floor.numerator.symbols:
-        if isinstance(name, Floor) and letter in name.letters:
-            inner = _period(name, letter)
-            if inner is None:
+def _course(form: Polynomial, letter: str) -> _Course | None:
+    degree, period, denominator = 0, 1, 1
+    growths: list[tuple[int, int]] | None = []  # of each term: over which shift, by how much
+    for monomial, number in form.terms.items():
+        above, below, factors = 0, 1, 0
+        for name, power in monomial:
+            course = _course_of(name, letter)
+            if course is None:
                 return None
-            period *= inner
-    return period
+            above, below = above + power * course.degree, below * course.denominator**power
+            period = lcm(period, course.period)
+            if course.degree:
+                factors += power
+                if factors > 1 or len(monomial) > 1 or course.growth is None:
+                    growths = None
+                elif growths is not None:
+                    growths.append((course.period, number * course.growth))
+        degree, denominator = max(degree, above), lcm(denominator, below)
+    growth = None if growths is None else sum(period // shift * each for shift, each in growths)
+    return _Course(degree, period, denominator, growth)
+
+
+def _course_of(name: str, letter: str) -> _Course | None:
+    if not isinstance(name, Floor):
+        return _Course(1, 1, 1, 1) if name == letter else _Course(0, 1, 1, 0)
+    if letter not in name.letters:
+        return _Course(0, 1, 1, 0)
+    inner = None if name.divisor.symbols else _course(name.numerator, letter)
+    if inner is None:
+        return None
+    step = name.divisor.terms[()]
+    denominator = step * inner.denominator
+    if inner.growth is None:  # D·p(t) has whole coefficients, so that p(t + mD) and p(t) leave the same rest by m
+        return _Course(inner.degree, inner.period * denominator, denominator, None)
+    times = step // gcd(step, inner.growth)
+    return _Course(inner.degree, inner.period * times, denominator, inner.growth * times // step)
 
 
 def _zero_on_grid(form: Polynomial, shape: Mapping[str, int]) -> bool:
     """Whether a form is 0 at every point of a grid that begins at 1 in every letter."""
-    widest = 4 * len(shape) * max(shape.values())  # a floor is below the sum of its letters
-    bound = sum(
-        abs(number) * widest ** sum(power for _, power in monomial) for monomial, number in form.terms.items()
-    )
-    if bound < 1 << 62:
+    if _largest(form, shape) < 1 << 62 and prod(shape.values()) > FEW_VALUES:
         import numpy
 
         axes = numpy.meshgrid(*(numpy.arange(1, size + 1) for size in shape.values()), indexing="ij", sparse=True)
         return not numpy.any(form.at(dict(zip(shape, axes, strict=True))))
     ranges = (range(1, size + 1) for size in shape.values())
     return not any(form.at(dict(zip(shape, point, strict=True))) for point in product(*ranges))
+
+
+def _largest(form: Polynomial, shape: Mapping[str, int]) -> int:
+    """A bound on what occurs where a form is evaluated on that grid, whatever its terms' signs."""
+    total = 0
+    for monomial, number in form.terms.items():
+        total += abs(number) * prod(
+            (_largest(name.numerator, shape) + 1 if isinstance(name, Floor) else shape[name]) ** power
+            for name, power in monomial
+        )
+    return total

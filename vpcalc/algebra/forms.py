@@ -13,6 +13,7 @@ from math import prod
 
 from .. import symbols
 from ..errors import InputError, unknown
+from .floors import Floor
 from .polynomial import Polynomial, as_polynomial, constant
 from .printers import Expression, Product, reading_order
 
@@ -89,8 +90,8 @@ def naming(polynomial: Polynomial, names: Mapping[str, str]) -> dict[str, str]:
     grids = {"".join(pair): pair for pair in symbols.GRIDS}
     known = [*(symbol.name for symbol in symbols.ALPHABET), *grids]
     for old, new in names.items():
-        if old not in known and old not in polynomial.symbols:
-            raise unknown(f"--symbol {old}={new}: symbol", old, [*sorted(polynomial.symbols), *grids])
+        if old not in known and old not in polynomial.letters:
+            raise unknown(f"--symbol {old}={new}: symbol", old, [*sorted(polynomial.letters), *grids])
         if not NAME.fullmatch(new) or keyword.iskeyword(new):
             raise InputError(
                 f"--symbol {old}={new[:40]}: a name is letters, with an index after _ if need be, such as d_model"
@@ -99,7 +100,7 @@ def naming(polynomial: Polynomial, names: Mapping[str, str]) -> dict[str, str]:
             _whole_grid(polynomial, old, grids[old], names)
     written: dict[str, str] = {}
     covered = {part: grid for grid, pair in grids.items() if grid in names for part in pair}
-    for name in sorted(polynomial.symbols):
+    for name in sorted(polynomial.letters):
         old = covered.get(name, name)
         new = names.get(old, old)
         if written.setdefault(new, old) != old:
@@ -112,10 +113,17 @@ def _whole_grid(polynomial: Polynomial, grid: str, pair: tuple[str, str], names:
         raise InputError(
             f"--symbol {grid}={names[grid]}: {' and '.join(pair)} cannot have names of their own then"
         )
-    for monomial in polynomial.terms:
-        powers = dict(monomial)
-        if powers.get(pair[0], 0) != powers.get(pair[1], 0):
-            raise InputError(f"--symbol {grid}={names[grid]}: {pair[0]} and {pair[1]} stand apart in this formula")
+    if not _together(polynomial, pair):
+        raise InputError(f"--symbol {grid}={names[grid]}: {pair[0]} and {pair[1]} stand apart in this formula")
+
+
+def _together(polynomial: Polynomial, pair: tuple[str, str]) -> bool:
+    """Whether two letters occur as their product alone, within floors too."""
+    powers = [dict(monomial) for monomial in polynomial.terms]
+    floors = [name for name in polynomial.symbols if isinstance(name, Floor)]
+    return all(power.get(pair[0], 0) == power.get(pair[1], 0) for power in powers) and all(
+        _together(floor.numerator, pair) and _together(floor.divisor, pair) for floor in floors
+    )
 
 
 def _irreducible(polynomial: Polynomial) -> list[tuple[Polynomial, int]]:

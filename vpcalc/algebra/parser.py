@@ -4,10 +4,14 @@ One small grammar reads Python's spelling, our own text and the LaTeX of papers;
 as code::
 
     sum      = ["+" | "-"] product { ("+" | "-") product }
-    product  = run { ("*" | "/") run }             a run after "/" is a single power, else it is ambiguous
+    product  = run { ("*" | "/" | "%") run }       a run after "/" is a single power, else it is ambiguous
     run      = power { power }                     letters side by side are multiplied
     power    = atom ["^" whole number]
     atom     = number | name | "(" sum ")" | "{" sum "}" | "\\frac" "{" sum "}" "{" sum "}"
+             | "⌊" sum "⌋" | "⌈" sum "⌉"           also \\lfloor, \\lceil
+
+``//`` is a division on the lattice of a closed form, where it leaves nothing, and Python's own where floors are
+asked for: :func:`parse` says which.
 
 Where paper and code read one spelling differently (``1/2hw``, ``C2``) the reader is asked, not guessed at.
 Length, depth, exponents, numbers and work are bounded, so that any text gives a polynomial or one
@@ -18,12 +22,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
 from .. import symbols
 from ..errors import InputError
+from .floors import ceil_div, floor_div, remainder
 from .polynomial import Polynomial, constant, symbol
 from .printers import GREEK
 
@@ -55,13 +60,19 @@ _TOKEN = re.compile(
   | (?P<letter>  [^\W\d_] )
   | (?P<power>   \*\* | \^ )
   | (?P<times>   [*·⋅×∗] | \\(?:cdot|times|ast)(?![a-zA-Z]) )
-  | (?P<over>    // | [/÷⁄] )
+  | (?P<floored> // )
+  | (?P<over>    [/÷⁄] )
+  | (?P<modulo>  % | \\(?:bmod)(?![a-zA-Z]) )
   | (?P<plus>    \+ )
   | (?P<minus>   [-−–] )
   | (?P<open>    [(\[] )
   | (?P<close>   [)\]] )
   | (?P<begin>   \{{ )
   | (?P<end>     \}} )
+  | (?P<floor>   ⌊ | \\lfloor(?![a-zA-Z]) )
+  | (?P<ceil>    ⌈ | \\lceil(?![a-zA-Z]) )
+  | (?P<endfloor> ⌋ | \\rfloor(?![a-zA-Z]) )
+  | (?P<endceil> ⌉ | \\rceil(?![a-zA-Z]) )
   | (?P<frac>    \\[dt]?frac(?![a-zA-Z]) )
   | (?P<greek>   \\(?:{"|".join(GREEK.values())})(?![a-zA-Z]) )
     """,
@@ -98,13 +109,14 @@ _NUMBER = rf"(?:[,.;]|\\q?quad){_GAP}\(\d{{1,3}}[a-z]?\)"
 _TAIL = re.compile(rf"(?:{_NUMBER}|\\(?:tag|label)\{{[^{{}}]{{0,40}}\}}|\\\\|\\[\])]|\\q?quad)\Z")
 
 
-def parse(text: str, rename: Mapping[str, str] | None = None) -> Polynomial:
+def parse(text: str, rename: Mapping[str, str] | None = None, *, floors: bool = False) -> Polynomial:
     """The closed form that a text spells.
 
     Args:
         text: Python's spelling, our own text, or a paper's LaTeX; a left-hand side ``Ω(MSA) =`` is skipped.
         rename: names in the text, each with the symbol or formula of the alphabet that it stands for:
             ``{"c": "C", "n": "hw"}``.
+        floors: ``a//b`` is ⌊a/b⌋, as Python has it at every size; else a/b, as it is on a lattice.
 
     Raises:
         InputError: the text is not a formula in the alphabet; the message gives the position.
@@ -113,7 +125,7 @@ def parse(text: str, rename: Mapping[str, str] | None = None) -> Polynomial:
         raise InputError(f"formula: must be text, not {type(text).__name__}")
     if len(text) > LENGTH:
         raise InputError(f"formula: {len(text)} characters; must be at most {LENGTH}")
-    return _Parser(text, _names(rename or {})).formula()
+    return _Parser(text, _names(rename or {}), floors).formula()
 
 
 def _names(rename: Mapping[str, str]) -> dict[str, Polynomial]:
@@ -129,6 +141,11 @@ def _names(rename: Mapping[str, str]) -> dict[str, Polynomial]:
     return names
 
 
+_Rounding = Callable[[Polynomial, Polynomial], Polynomial]
+
+_CLOSING = {"open": "close", "begin": "end", "floor": "endfloor", "ceil": "endceil"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     kind: str
@@ -139,8 +156,9 @@ class _Token:
 class _Parser:
     """Recursive descent over the tokens of one text."""
 
-    def __init__(self, text: str, names: Mapping[str, Polynomial]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Polynomial], floors: bool) -> None:
         self._text = text
+        self._floored = floor_div if floors else None
         self._names = names
         self._words = sorted((n for n in names if len(n.partition("_")[0]) > 1), key=len, reverse=True)
         self._tokens = self._split()
@@ -228,9 +246,8 @@ class _Parser:
             self._fail(self._here.at, "there is no formula here")
         total = self._sum()
         if self._here.kind != "nothing":
-            self._fail(
-                self._here.at, "a bracket too many" if self._here.kind in ("close", "end") else "unexpected"
-            )
+            closes = self._here.kind in _CLOSING.values()
+            self._fail(self._here.at, "a bracket too many" if closes else "unexpected")
         return total
 
     @property
@@ -254,12 +271,16 @@ class _Parser:
 
     def _product(self) -> Polynomial:
         product = self._run(single=False)
-        while operator := self._take("times", "over"):
-            factor = self._run(single=operator.kind == "over")
-            if operator.kind == "over":
-                product = self._divide(product, factor, operator.at)
-            else:
+        while operator := self._take("times", "over", "floored", "modulo"):
+            factor = self._run(single=operator.kind != "times")
+            if operator.kind == "times":
                 product = self._multiply(product, factor, operator.at)
+            elif operator.kind == "modulo":
+                product = self._rounded(remainder, product, factor, operator.at)
+            elif operator.kind == "floored" and self._floored:
+                product = self._rounded(self._floored, product, factor, operator.at)
+            else:
+                product = self._divide(product, factor, operator.at)
         return product
 
     def _run(self, single: bool) -> Polynomial:
@@ -268,7 +289,7 @@ class _Parser:
         while sign := self._take("plus", "minus"):
             negative ^= sign.kind == "minus"
         product = self._power()
-        while self._here.kind in ("number", "name", "open", "begin", "frac"):
+        while self._here.kind in ("number", "name", "open", "begin", "floor", "ceil", "frac"):
             if self._here.kind == "number":
                 self._fail(self._here.at, "a number after a factor: write C^2 for a power, 2*C for a product")
             if single:
@@ -284,7 +305,7 @@ class _Parser:
         raised = self._take("power", "raised")
         if raised is None:
             return base
-        if group[0].kind == "begin" and len(group) > 3 and group[1].kind != "open":
+        if group[0].kind == "begin" and len(group) > 3 and group[1].kind not in ("open", "floor", "ceil"):
             self._fail(raised.at, "on paper this raises the last factor alone: use ( ) around the product")
         exponent = int(raised.text.translate(_RAISED)) if raised.kind == "raised" else self._exponent()
         if abs(exponent) > EXPONENT:
@@ -320,6 +341,8 @@ class _Parser:
             return self._names[token.text]
         if token.kind in ("open", "begin"):
             return self._bracket(token)
+        if token.kind in ("floor", "ceil"):
+            return self._whole_part(token)
         if token.kind == "frac":
             over, under = self._group(), self._group()
             return self._divide(over, under, token.at)
@@ -339,11 +362,41 @@ class _Parser:
             self._fail(opening.at, f"brackets nested deeper than {DEPTH}")
         inside = self._sum()
         self._depth -= 1
-        if not self._take("close" if opening.kind == "open" else "end"):
+        self._close(opening)
+        return inside
+
+    def _close(self, opening: _Token) -> None:
+        if not self._take(_CLOSING[opening.kind]):
             if self._here.kind == "nothing":
                 self._fail(opening.at, "this bracket is not closed")
             self._fail(self._here.at, "unexpected; the bracket before it is still open")
-        return inside
+
+    def _whole_part(self, opening: _Token) -> Polynomial:
+        """⌊a/b⌋ of any a and b; of a sum of fractions what it is over their common denominator."""
+        self._depth += 1
+        if self._depth > DEPTH:
+            self._fail(opening.at, f"brackets nested deeper than {DEPTH}")
+        over, under = self._fraction(_CLOSING[opening.kind])
+        self._depth -= 1
+        self._close(opening)
+        return self._rounded(floor_div if opening.kind == "floor" else ceil_div, over, under, opening.at)
+
+    def _fraction(self, closing: str) -> tuple[Polynomial, Polynomial]:
+        """``a/b`` before a closing bracket, where b may be a sum; else whatever stands there, over one line."""
+        start = self._next
+        if self._take("frac"):
+            parts = self._group(), self._group()
+            if self._here.kind == closing:
+                return parts
+            self._next = start
+        elif self._here.kind in ("name", "number", "open", "minus", "floor", "ceil"):
+            over = self._run(single=False)
+            if self._take("over"):
+                under = self._run(single=True)
+                if self._here.kind == closing:
+                    return over, under
+            self._next = start
+        return parts_of(self._sum())
 
     def _number(self, token: _Token) -> Polynomial:
         if len(token.text) > DIGITS:
@@ -367,6 +420,16 @@ class _Parser:
         if not _is_single(right):
             self._fail(at, "can divide by a single term only, such as R^2 or (2*R)")
         return self._multiply(left, right.reciprocal(), at)
+
+    def _rounded(self, how: _Rounding, left: Polynomial, right: Polynomial, at: int) -> Polynomial:
+        if not right:
+            self._fail(at, "a division by zero")
+        (over, over_divisor), (under, under_divisor) = parts_of(left), parts_of(right)
+        over = self._multiply(over, under_divisor, at)
+        under = self._multiply(under, over_divisor, at)
+        self._spend(10 * (len(over.terms) + len(under.terms)) ** 2, at)
+        rounded = how(over, under)
+        return self._bounded(rounded / over_divisor / under_divisor if how is remainder else rounded, at)
 
     def _spend(self, work: int, at: int) -> None:
         self._work += work
@@ -408,6 +471,17 @@ class _Parser:
         rest = self._text[at : at + 24]
         shown = f" (at {rest!r})" if rest else ""
         raise InputError(f"formula, position {at + 1}{shown}: {message}")
+
+
+def parts_of(polynomial: Polynomial) -> tuple[Polynomial, Polynomial]:
+    """What stands above and below one common line, both with whole coefficients and without negative powers."""
+    lows: dict[str, int] = {}
+    for monomial in polynomial.terms:
+        for name, power in monomial:
+            lows[name] = min(lows.get(name, 0), power)
+    under = tuple(sorted((name, -low) for name, low in lows.items() if low < 0))
+    below = Polynomial({under: polynomial.denominator})
+    return polynomial * below, below
 
 
 def _is_single(polynomial: Polynomial) -> bool:

@@ -14,7 +14,7 @@ from math import gcd
 from typing import NamedTuple
 
 from .. import symbols
-from .floors import Floor
+from .floors import Ceiling, Floor, is_product
 from .polynomial import Monomial, Polynomial
 
 _GRID = frozenset(name for pair in symbols.GRIDS for name in pair)
@@ -111,7 +111,8 @@ def _order(monomial: Monomial) -> tuple[int, int, int, list[tuple[tuple[int, str
 def _place(name: str) -> tuple[int, str]:
     """Where a factor stands within a term; a floor where the first of its letters would."""
     if isinstance(name, Floor):
-        return (min((symbols.place(letter)[0] for letter in name.letters), default=0), name)
+        step = 0 if name.divisor.symbols else name.divisor.terms[()]
+        return (min((symbols.place(letter)[0] for letter in name.letters), default=0), f"~{step:09}{name}")
     return symbols.place(name)
 
 
@@ -176,7 +177,7 @@ def _text_name(names: Names | None, name: str) -> str:
     above, up = name.reading
     over = f"({text(above, names)})" if len(above.terms) > 1 else text(above, names)
     below = text(name.divisor, names)
-    under = f"({below})" if len(name.divisor.terms) > 1 or len(name.divisor.symbols) > 1 else below
+    under = f"({below})" if is_product(name.divisor) else below
     return f"⌈{over}/{under}⌉" if up else f"⌊{over}/{under}⌋"
 
 
@@ -414,8 +415,11 @@ def _python_term(names: Names | None, term: Term) -> str:
 def _python_name(name: str, names: Names | None) -> str:
     if not isinstance(name, Floor):
         return name
-    over, under = python(name.numerator, names), python(name.divisor, names)
-    return f"(({over})//({under}))" if not under.isdecimal() else f"(({over})//{under})"
+    up = isinstance(name, Ceiling)
+    over, under = python(-name.numerator if up else name.numerator, names), python(name.divisor, names)
+    over = over if over.isidentifier() else f"({over})"
+    under = under if under.isalnum() else f"({under})"
+    return f"(-({over}//{under}))" if up else f"({over}//{under})"
 
 
 PRINTERS: dict[str, Callable[..., str]] = {

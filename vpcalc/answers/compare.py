@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,13 @@ from ..errors import InputError, unknown
 from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, symbols_of
+from ..symbolic import SYMBOL_OF, Form, closed_form, condition, deviations, symbols_of
 from .result import Result
 from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
     from ..checks import Report
+    from ..everywhere import Regime
 
 ROWS = ("msa", "wmsa", "swmsa", "sra", "linear_sra", "retention")
 """The rows that are shown unless others are asked for."""
@@ -32,7 +33,11 @@ SIDE = 65536
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One layer on the grid. ``report`` is None until its module has been counted."""
+    """One layer on the grid. ``report`` is None until its module has been counted.
+
+    ``form`` is the tidy one, for grids that are tiled without a rest; ``around`` is the form that holds on this
+    grid, where the tidy one does not.
+    """
 
     id: str
     name: str
@@ -40,11 +45,23 @@ class Row:
     form: Form
     ratio: float
     element_bytes: int
+    around: Regime | None = None
     report: Report | None = None
 
     def figure(self, quantity: Quantity) -> int:
         """One of its totals."""
         return int(self.cost.total(quantity))
+
+    @property
+    def form_here(self) -> Form:
+        """The form whose value is this row's figure."""
+        return self.form if self.around is None or self.around.form is None else self.around.form
+
+    def _formula(self) -> dict[str, Any]:
+        lattice = self.form.to_dict()
+        if self.around is None:
+            return lattice
+        return {**lattice, "holds_here": False, "everywhere": self.around.form_dict()}
 
     @property
     def attention_bytes(self) -> int:
@@ -57,7 +74,7 @@ class Row:
         return {
             "id": self.id,
             "name": self.name,
-            "formula": self.form.to_dict(),
+            "formula": self._formula(),
             **{quantity.value: self.figure(quantity) for quantity in shown},
             "fvcore": self.figure(Quantity.FVCORE),
             "attention_bytes": self.attention_bytes,
@@ -71,7 +88,9 @@ class Row:
 class Crossover:
     """``between`` the first costs more than the second exactly where the condition holds: hw > ``at``.
 
-    The condition is spelled in several ways, as a closed form is.
+    That is so on grids whose sides are multiples of ``tiles``, which is what ``valid`` says in words; elsewhere
+    padding and dropped rows count too, and ``holds_here`` says whether it is so on the grid of the comparison. The
+    condition is spelled in several ways, as a closed form is.
     """
 
     between: tuple[str, str]
@@ -80,11 +99,15 @@ class Crossover:
     mathml: str
     typst: str
     at: int
+    tiles: str = ""
+    valid: str = ""
+    holds_here: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Fields of the JSON contract."""
         spelled = {"condition": self.text, "latex": self.latex}
-        return {"between": list(self.between), **spelled, "at": self.at}
+        where = {"valid": self.valid, "holds_here": self.holds_here}
+        return {"between": list(self.between), **spelled, "at": self.at, **where}
 
     def __str__(self) -> str:
         return self.text
@@ -141,7 +164,7 @@ class Comparison(Result):
         rows = tuple(
             (
                 row.name,
-                row.form,
+                row.form_here,
                 row.figure(Quantity.MACS),
                 row.ratio,
                 row.figure(Quantity.PARAMS),
@@ -155,13 +178,10 @@ class Comparison(Result):
         if not self.crossovers:
             return (compared,)
         names = {row.id: row.name for row in self.rows} | _PARTS
-        crossing_rows = tuple((f"{names[c.between[0]]} > {names[c.between[1]]}", c, c.at) for c in self.crossovers)
-        crossing_columns = (
-            Column("costs_more", "Costs more", Kind.WORD),
-            Column("condition", "exactly where", Kind.FORMULA),
-            Column("at", "here: hw >", Kind.NUMBER),
+        return (
+            compared,
+            crossing_table(self, {c: f"{names[c.between[0]]} > {names[c.between[1]]}" for c in self.crossovers}),
         )
-        return (compared, Table("Where they cross", crossing_columns, crossing_rows))
 
     def _notes(self) -> tuple[str, ...]:
         """What is to be said about rows, rows of which the same is to be said together."""
@@ -171,6 +191,25 @@ class Comparison(Result):
             for note in (*deviations(row.cost), *complaint):
                 names.setdefault(note, []).append(row.name)
         return tuple(f"{', '.join(rows)}: {note}" for note, rows in names.items())
+
+
+def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> Table:
+    """Where rows cross: the condition, and the tiles of which the grid's sides have to be multiples for it."""
+    columns = (
+        Column("costs_more", "Costs more", Kind.WORD),
+        Column("condition", "exactly where", Kind.FORMULA),
+        Column("at", "here: hw >", Kind.NUMBER),
+        Column("tiles", "tiles", Kind.WORD),
+    )
+    rows = tuple((label, c, c.at, c.tiles) for c, label in labels.items())
+    size = f"{comparison.inputs['h']}×{comparison.inputs['w']}"
+    notes = ["exact on grids that are whole numbers of the row's tiles, if it names any"]
+    notes += [
+        f"not so on {size}, which {c.tiles} does not tile: {label}"
+        for c, label in labels.items()
+        if not c.holds_here
+    ]
+    return Table("Where they cross", columns, rows, tuple(notes) if any(c.tiles for c in labels) else ())
 
 
 _PARTS = {"msa:matmul": "MSA's quadratic term", "msa:linear": "its projections"}
@@ -248,10 +287,11 @@ def compare(
                 closed_form(symbolic[id], Quantity.MACS),
                 cost.total(Quantity.MACS) / baseline,
                 DTYPES[dtype],
+                _around(id, cost, symbolic[id], inputs),
             )
             for id, cost in costs.items()
         ),
-        _crossovers(symbolic, ids, {SYMBOL_OF.get(name, name): value for name, value in _dims(inputs).items()}),
+        _crossovers(symbolic, ids, inputs, costs),
     )
     return result.checked() if check else result
 
@@ -263,12 +303,44 @@ def _dims(inputs: dict[str, Any]) -> dict[str, int]:
     return {**given, "N": tokens, "T": tokens, "d": inputs["C"], "n": inputs["C"]}
 
 
+def _values(inputs: dict[str, Any]) -> dict[str, int]:
+    """The number of each symbol of the closed forms."""
+    return {SYMBOL_OF.get(name, name): value for name, value in _dims(inputs).items()}
+
+
+def _around(id: str, cost: Cost, symbolic: Cost, inputs: dict[str, Any]) -> Regime | None:
+    """The form that holds on this grid, where that on the lattice does not; both are of one image."""
+    total = int(cost.total(Quantity.MACS)) // inputs["batch"]
+    values = _values(inputs)
+    if closed_form(symbolic, Quantity.MACS).gives(total, values):
+        return None
+    from ..everywhere import form_at
+
+    letters = {name: SYMBOL_OF.get(name, name) for name in LAYERS[id].dims if name not in _AS_SEQUENCE}
+
+    def run(sizes: dict[str, Any]) -> Cost:
+        given = {name: sizes[letter] for name, letter in letters.items()}
+        if any(name in _AS_SEQUENCE for name in LAYERS[id].dims):
+            given |= {name: value for name, value in _sequence(sizes).items() if name in LAYERS[id].dims}
+        return LAYERS[id].build(**given)
+
+    return form_at(run, {letter: values[letter] for letter in ("h", "w", "C", *letters.values())}, Quantity.MACS)
+
+
 def _on_symbols(id: str, **fixed: Any) -> Cost:
     """A layer with a symbol for each dimension of the grid; a sequence layer runs over its hw tokens."""
-    h, w, C = (symbol(name) for name in ("h", "w", "C"))
-    as_sequence = {"N": h * w, "T": h * w, "d": C, "n": C}
+    as_sequence = _sequence({name: symbol(name) for name in ("h", "w", "C")})
     dims = {name: as_sequence.get(name, own) for name, own in symbols_of(id).items()}
     return LAYERS[id].build(**{**dims, **fixed})
+
+
+_AS_SEQUENCE = ("N", "T", "d", "n")
+
+
+def _sequence(sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """The dimensions of a layer over a sequence, from those of a grid."""
+    tokens = sizes["h"] * sizes["w"]
+    return dict(zip(_AS_SEQUENCE, (tokens, tokens, sizes["C"], sizes["C"]), strict=True))
 
 
 def _heads(heads: object, C: int) -> int:
@@ -307,7 +379,24 @@ def _msa_macs(inputs: dict[str, Any]) -> int:
     return int(LAYERS["msa"].build(**LAYERS["msa"].pick(_dims(inputs))).total(Quantity.MACS))
 
 
-def _crossovers(symbolic: dict[str, Cost], ids: tuple[str, ...], values: dict[str, int]) -> tuple[Crossover, ...]:
+def _where(
+    symbolic: dict[str, Cost], costs: dict[str, Cost], between: tuple[str, str], at: int, values: dict[str, int]
+) -> tuple[str, str, bool]:
+    """On multiples of what a crossing is exact, in short and in words, and whether it is so on this very grid."""
+    if between[0].partition(":")[0] == between[1].partition(":")[0]:
+        return "", "", True  # two parts of one layer, which tiles nothing
+    trees = [symbolic[id] for id in between]
+    tilings = [tiling for tree in trees for node in tree.nodes() for tiling in node.tilings]
+    tiles = dict.fromkeys(str(tiling.tile) for tiling in tilings if not isinstance(tiling.tile, int))
+    valid = "; ".join(dict.fromkeys(words for tree in trees if (words := condition(tree))))
+    more, less = (costs[id].total(Quantity.MACS) for id in between)
+    return ", ".join(tiles), valid, (more > less) == (values["h"] * values["w"] > at)
+
+
+def _crossovers(
+    symbolic: dict[str, Cost], ids: tuple[str, ...], inputs: dict[str, Any], costs: dict[str, Cost]
+) -> tuple[Crossover, ...]:
+    values = _values(inputs)
     forms = {id: as_polynomial(symbolic[id].total(Quantity.MACS)) for id in ids}
     pairs: list[tuple[str, Polynomial, str, Polynomial]] = []
     if "msa" in ids:
@@ -327,5 +416,6 @@ def _crossovers(symbolic: dict[str, Cost], ids: tuple[str, ...], values: dict[st
         if cross is not None and cross.at > 0:
             between = (b, a) if cross.swapped else (a, b)
             text, latex, mathml, typst = map(cross.spell, ("text", "latex", "mathml", "typst"))
-            found.append(Crossover(between, text, latex, mathml, typst, cross.at))
+            where = _where(symbolic, costs, between, cross.at, values)
+            found.append(Crossover(between, text, latex, mathml, typst, cross.at, *where))
     return tuple(found)

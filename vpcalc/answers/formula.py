@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..algebra.forms import SHAPES, multiplied_out, naming
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES, Architecture
 from ..cost import Cost, Op, Quantity
-from ..errors import unknown
+from ..errors import InputError, unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
+
+if TYPE_CHECKING:
+    from ..everywhere import Regime
 
 QUANTITIES = tuple(quantity.value for quantity in Quantity)
 MEMORY = tuple(quantity.value for quantity in MemoryQuantity)
@@ -27,7 +30,11 @@ SPELLINGS = tuple(PRINTERS)
 
 @dataclass(frozen=True, slots=True)
 class Formula(Result):
-    """A closed form with its tree, so that every term can be traced to its operator."""
+    """A closed form with its tree, so that every term can be traced to its operator.
+
+    ``regimes`` are there where the form was asked for everywhere: ``form`` is then that of the first, which holds
+    at the largest sizes.
+    """
 
     name: str
     title: str
@@ -37,11 +44,16 @@ class Formula(Result):
     cost: Cost
     window: int | None = None
     assumptions: tuple[str, ...] = ()
+    regimes: tuple[Regime, ...] = ()
 
     def spell(self, spelling: str = "text") -> str:
-        """The formula alone, as text, latex, typst, mathml or python."""
+        """The formula alone, as text, latex, typst, mathml or python; with cases where it has several regimes."""
         if spelling not in PRINTERS:
             raise unknown("--format", spelling, PRINTERS)
+        if self.regimes:
+            from ..algebra import cases
+
+            return cases.spell([regime.case for regime in self.regimes], spelling, dict(self.form.names))
         return self.form.spell(spelling)
 
     def passage(self, spelling: str = "text") -> str:
@@ -54,25 +66,31 @@ class Formula(Result):
         glossary = [
             (PRINTERS[printer](symbol(name)), meaning) for name, meaning in self.legend(units=True).items()
         ]
-        return PASSAGES[spelling](self.spell(printer), glossary, self.form.valid)
+        return PASSAGES[spelling](self.spell(printer), glossary, "" if self.regimes else self.form.valid)
 
     def function(self) -> str:
         """A Python function of the symbols, for ints and for NumPy arrays of ints."""
         shape = "" if self.form.shape == "expanded" else f"_{self.form.shape}"
         name = re.sub(r"\W", "_", f"{self.name}_{self.quantity.value}{shape}")
+        arrays = len(self.regimes) < 2
+        exact = "ints and for NumPy arrays of ints; beyond 2**63 give these dtype=object" if arrays else "ints"
         lines = [
             f"def {name}({', '.join(self.legend())}):",
             f'    """{self.title}: {self.quantity.meaning}.',
             "",
             f"    {self.form.text}    ({self.source})",
-            *([f"    Holds for {self.form.valid}."] if self.form.valid else []),
-            "    Exact for ints and for NumPy arrays of ints; beyond 2**63 give these dtype=object.",
+            *([f"    Holds for {self.form.valid}."] if self.form.valid and arrays else []),
+            f"    Exact for {exact}.",
             "",
             *(f"    {name}: {meaning}" for name, meaning in self.legend(units=True).items()),
             '    """',
-            f"    return {self.form.python}",
         ]
-        return "\n".join(lines)
+        if arrays:
+            return "\n".join([*lines, f"    return {self.form.python}"])
+        for regime in self.regimes:
+            done = f"return {regime.form.python}" if regime.form else f"raise ValueError({regime.case.said!r})"
+            lines += [f"    if {regime.when.spell('python')}:", f"        {done}"]
+        return "\n".join([*lines, '    raise ValueError("sizes are positive whole numbers")'])
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
@@ -83,6 +101,7 @@ class Formula(Result):
             "quantity": self.quantity.value,
             "form": self.form.shape,
             "formula": self.form.to_dict(),
+            **self._everywhere(),
             "typst": self.spell("typst"),
             "mathml": self.spell("mathml"),
             "symbols": self.legend(),
@@ -101,10 +120,21 @@ class Formula(Result):
             "assumptions": list(self.assumptions),
         }
 
+    def _everywhere(self) -> dict[str, Any]:
+        """Where the form holds, and all regimes where there are several."""
+        if not self.regimes:
+            return {}
+        when = {"when": self.regimes[0].when.to_dict(), "complete": all(map(_is_settled, self.regimes))}
+        if len(self.regimes) == 1:
+            return when
+        return {**when, "regimes": [regime.to_dict(self.quantity.value) for regime in self.regimes]}
+
     def legend(self, units: bool = False) -> dict[str, str]:
         """The symbols that occur, as they are written, and what they mean; ``units`` adds theirs."""
         names = dict(self.form.names)
-        occurring = multiplied_out(self.form.expression).symbols
+        occurring = multiplied_out(self.form.expression).letters.union(
+            *(part.letters_said for regime in self.regimes for part in regime.when.where.parts)
+        )
         meanings = {}
         for letter in ALPHABET:
             if letter.name not in occurring:
@@ -194,6 +224,7 @@ def formula(
     set: Mapping[str, object] | None = None,
     form: str = "expanded",
     symbols: Mapping[str, str] | None = None,
+    everywhere: bool = False,
 ) -> Formula:
     """The closed form of a layer in its dimensions, or of a model in its input's sizes.
 
@@ -205,6 +236,8 @@ def formula(
         set: changes to a model's settings.
         form: ``expanded``, ``factored`` (common factors in front) or ``leading`` (what outgrows the rest).
         symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.
+        everywhere: the form that holds at every size, with floors and, where sizes decide, in regimes; else
+            the tidy form on the lattice where everything divides.
 
     Raises:
         InputError: an unknown name, quantity, setting or form, or an unusable symbol.
@@ -213,6 +246,8 @@ def formula(
         raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
     if form not in SHAPES:
         raise unknown("--form", form, SHAPES)
+    if everywhere:
+        return _everywhere(name, quantity, set, form, symbols or {})
     memory = quantity in MEMORY
     found = _of_memory(name, MemoryQuantity(quantity), set) if memory else _derived(name, Quantity(quantity), set)
     names = naming(found.form.polynomial, symbols or {})
@@ -254,6 +289,43 @@ def _assumptions(
         for each in architecture.assumed(config)
         if derived({**config, each.setting: each.other}) != form.polynomial
     )
+
+
+def _everywhere(
+    name: str, quantity: str, set: Mapping[str, object] | None, form: str, symbols: Mapping[str, str]
+) -> Formula:
+    if quantity in MEMORY:
+        raise InputError(
+            f"--everywhere: --quantity {quantity} has its form on a lattice only; leave one of them out"
+        )
+    if form == "leading":
+        raise InputError("--everywhere: --form leading leaves out terms, which floors do not rank; give expanded")
+    from ..everywhere import layer_run, model_run, regimes
+
+    found = _derived(name, Quantity(quantity), set)
+    if name in LAYERS and not set:
+        run, letters = layer_run(name)
+    else:
+        architecture = ARCHITECTURES[name]
+        run, letters = model_run(architecture, architecture.configure(set or {}))
+    every = regimes(run, letters, Quantity(quantity))
+    main = every[0]
+    if main.form is None or main.cost is None:
+        raise InputError(f"{name}: refused at every size: {main.refused}")
+    spoken = [regime.form.polynomial for regime in every if regime.form]
+    spoken += [guard.form for regime in every for part in regime.when.where.parts for guard in part.guards]
+    for polynomial in spoken:
+        naming(polynomial, symbols)
+    named = tuple(symbols.items())
+    every = tuple(regime.written(form, named) for regime in every)
+    valid = "" if every[0].when.always else every[0].when.text
+    return replace(
+        found, form=Form(main.form.polynomial, valid, form, named), cost=main.cost, window=None, regimes=every
+    )
+
+
+def _is_settled(regime: Regime) -> bool:
+    return regime.form is not None or bool(regime.refused)
 
 
 def _of_memory(name: str, counted: MemoryQuantity, set: Mapping[str, object] | None) -> Formula:

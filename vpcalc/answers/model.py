@@ -22,6 +22,7 @@ from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
     from ..checks import Report
+    from ..everywhere import Regime
 
 PIXELS = 65536
 """Longest side of an image."""
@@ -29,7 +30,11 @@ PIXELS = 65536
 
 @dataclass(frozen=True)
 class Model(Result):
-    """An architecture at one input size. ``report`` is None until its module has been counted."""
+    """An architecture at one input size. ``report`` is None until its module has been counted.
+
+    ``form`` is the tidy one, on the lattice where everything divides; ``around`` is the form that holds at this
+    size, where the tidy one does not.
+    """
 
     architecture: Architecture
     sizes: tuple[int, ...]
@@ -38,6 +43,7 @@ class Model(Result):
     cost: Cost
     form: Form
     published: tuple[Published, ...]
+    around: Regime | None = None
     report: Report | None = None
 
     def figure(self, quantity: Quantity) -> int:
@@ -65,7 +71,7 @@ class Model(Result):
             "config": {name: listed(value) for name, value in self.config.items()},
             **{quantity.value: self.figure(quantity) for quantity in shown},
             "attention_elements": self.figure(Quantity.ATTENTION),
-            "formula": {"macs": {"valid": "", **self.form.to_dict()}},
+            "formula": {"macs": self._formula()},
             "stages": [_stage_dict(stage) for stage in self.cost.stages()],
             "operators": self.cost.by_operator(Quantity.FVCORE),
             "facts": dict(self._facts()),
@@ -74,6 +80,11 @@ class Model(Result):
             "published": [self._published_dict(figure) for figure in self.published],
             **report_dict(self.report),
         }
+
+    def _formula(self) -> dict[str, Any]:
+        """The form on its lattice; whether this size is on it; and the form that holds here where it is not."""
+        lattice = {"valid": "", **self.form.to_dict(), "holds_here": self.around is None}
+        return lattice if self.around is None else {**lattice, "everywhere": self.around.form_dict()}
 
     def checked(self) -> Model:
         """The same with the instantiated module counted by fvcore."""
@@ -120,13 +131,23 @@ class Model(Result):
             size = "×".join(map(str, stage.resolution))
             rows.append((node.name, size, stage.channels, stage.depth or None, stage.heads, *figures(node)))
         rows.append(("total", "", None, None, None, *figures(self.cost)))
-        holds = f"   ({self.form.valid})" if self.form.valid else ""
-        notes = [f"MACs = {self.form}{holds}"]
+        notes = self._formula_notes()
         notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]
         notes += self._notes()
         settings = ", ".join(f"{name} = {spelled(value)}" for name, value in self.config.items())
         title = f"{self.architecture.id} at {self._size()}, batch {self.batch} ({settings})"
         return Table(title, columns, tuple(rows), tuple(notes), total=True)
+
+    def _formula_notes(self) -> list[str]:
+        """The form that holds at this size, and where; the tidy one with its lattice."""
+        if self.around is None:
+            return [f"MACs = {self.form}" + (f"   ({self.form.valid})" if self.form.valid else "")]
+        where = "" if self.around.when.always else f"   ({self.around.when})"
+        lattice = f"for {self.form.valid}" if self.form.valid else "as a rule"
+        return [
+            f"MACs = {self.around.form}{where}",
+            f"{lattice} {self.form}, which does not hold at {self._size()}",
+        ]
 
     def _operator_table(self) -> Table:
         columns = [
@@ -257,8 +278,34 @@ def model(
     form = closed_form(model_on_symbols(architecture, config, number), Quantity.MACS, window_of(config))
     native = config == dict(architecture.config) and number == 1
     published = figures_of(architecture.id, "x".join(map(str, sizes))) if native else ()
-    result = Model(architecture, sizes, config, number, cost, form, published)
+    result = Model(
+        architecture,
+        sizes,
+        config,
+        number,
+        cost,
+        form,
+        published,
+        _around(cost, form, architecture, sizes, config, number),
+    )
     return result.checked() if check else result
+
+
+def _around(
+    cost: Cost,
+    form: Form,
+    architecture: Architecture,
+    sizes: tuple[int, ...],
+    config: Mapping[str, Any],
+    batch: int,
+) -> Regime | None:
+    """The form that holds at these sizes, where that on the lattice does not."""
+    point = dict(zip(architecture.family.axes, sizes, strict=True))
+    if form.gives(int(cost.total(Quantity.MACS)), point):
+        return None
+    from ..everywhere import form_at, model_run
+
+    return form_at(model_run(architecture, config, batch)[0], point, Quantity.MACS)
 
 
 def read_sizes(architecture: Architecture, **given: object) -> tuple[int, ...]:

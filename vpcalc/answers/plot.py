@@ -25,7 +25,7 @@ from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio
 from ..storage.optimizers import read_bytes
 from ..symbolic import lattice
-from .compare import DTYPES, SIDE, Comparison, Row, compare
+from .compare import DTYPES, SIDE, Comparison, Crossover, Row, compare, crossing_table
 from .result import Result
 
 SAMPLES = 48
@@ -131,7 +131,7 @@ def plot_crossover(
     ends = _ends(low, high)
     largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, rows=rows)
     curves = _curves(largest, Quantity.MACS, ends)
-    marks, crossing_rows = _marks(largest, curves)
+    marks, labels = _marks(largest, curves)
     title = _first_crossing(largest, curves)
     chart = LineChart(
         title,
@@ -142,12 +142,7 @@ def plot_crossover(
         marks=marks,
         sides=True,
     )
-    columns = (
-        Column("costs_more", "Costs more", Kind.WORD),
-        Column("condition", "exactly where", Kind.FORMULA),
-        Column("at", "here: hw >", Kind.NUMBER),
-    )
-    more = (Table("Where they cross", columns, crossing_rows),)
+    more = (crossing_table(largest, labels),)
     inputs = {**largest.inputs, "low": ends[0], "high": ends[1]}
     return Plot("crossover", inputs, chart, _long_table(title, chart.lines, "macs", "MACs", Kind.COUNT), more)
 
@@ -335,24 +330,24 @@ def _samples(low: int, high: int, unit: int) -> tuple[int, ...]:
 
 def _marks(
     comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomial]]
-) -> tuple[tuple[Mark, ...], tuple[tuple[Any, ...], ...]]:
-    """The crossovers that lie on the sheet, and all of them as rows of a table."""
+) -> tuple[tuple[Mark, ...], dict[Crossover, str]]:
+    """The crossovers that lie on the sheet, and what each of all is called."""
     names = {row.id: row.name for row in comparison.rows}
-    marks, rows = [], []
+    marks, labels = [], {}
     for crossover in comparison.crossovers:
         more, less = (id.partition(":")[0] for id in crossover.between)
         if more == less:
             label = f"{names[more]}'s quadratic term > its projections"
         else:
             label = f"{names[more]} > {names[less]}"
-        rows.append((label, crossover, crossover.at))
+        labels[crossover] = label
         on_sheet = all(
             id in curves and curves[id][0].x[0] <= crossover.at <= curves[id][0].x[-1] for id in (more, less)
         )
         if on_sheet:
             height = _at(curves[more][1], crossover.at)
             marks.append(Mark(f"{label}: hw > {exact(crossover.at)}", crossover.at, height))
-    return tuple(sorted(marks, key=lambda mark: mark.x)), tuple(rows)
+    return tuple(sorted(marks, key=lambda mark: mark.x)), labels
 
 
 def _at(form: Polynomial, tokens: int) -> Fraction:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..cost import Cost, Stage, Tiling
-from ..dims import Dim, ceil_div, is_symbolic
+from ..dims import Dim, ceil_div
 from ..errors import InputError
 from ..inputs import on_grid
 from ..layers.embedding import classification_head, patch_embedding, patch_merging
@@ -61,17 +61,13 @@ def swin(
 
 def _blocks(h: Dim, w: Dim, C: Dim, depth: int, heads: int, M: Dim, r: Dim, batch: Dim) -> list[Cost]:
     """Blocks alternate between windows and shifted windows; a grid of one window has nothing to shift."""
-    one_window = not is_symbolic(h) and not is_symbolic(w) and not is_symbolic(M) and _fits(h, w, M)
+    # only ints: where sizes are symbols, traced or arrays, both kinds of block stand for one another, at one cost
+    one_window = all(isinstance(side, int) for side in (h, w, M)) and (h <= M or w <= M)
     shifted = 0 if one_window else depth // 2
     plain = window_attention(h, w, C, heads, M, batch=batch)
     rolled = shifted_window_attention(h, w, C, heads, M, batch=batch)
     kinds = ((plain, depth - shifted), (rolled, shifted))
     return [_block(attention, h * w, C, r, batch) * times for attention, times in kinds if times]
-
-
-def _fits(h: Dim, w: Dim, M: Dim) -> bool:
-    fits = (h <= M) | (w <= M)
-    return fits if isinstance(fits, bool) else False  # arrays: both kinds of block cost the same
 
 
 def _block(attention: Cost, N: Dim, C: Dim, r: Dim, batch: Dim) -> Cost:

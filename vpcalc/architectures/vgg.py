@@ -66,7 +66,7 @@ def _convolutions(h: Dim, w: Dim, fan_in: Dim, C: Dim, depth: int, norm: bool, b
 
 def _check_size(H: Dim, W: Dim, stages: int) -> None:
     least = 2**stages
-    if is_number(H) and is_number(W) and min(H, W) < least:
+    if any(is_number(side) and side < least for side in (H, W)):
         raise InputError(f"an image of {H}x{W} is too small for {stages} poolings by 2: at least {least}x{least}")
 
 

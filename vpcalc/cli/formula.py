@@ -62,6 +62,12 @@ def formula(
             help="Write a symbol otherwise: C=d_model, or a whole grid: hw=n. May be repeated.",
         ),
     ] = None,
+    everywhere: Annotated[
+        bool,
+        typer.Option(
+            "--everywhere", help="The form at every size, with floors and, where sizes decide, in regimes."
+        ),
+    ] = False,
     legend: Annotated[bool, typer.Option("--legend", help="Add what the symbols stand for.")] = False,
     steps: Annotated[bool, typer.Option("--steps", help="Show how it adds up, operator by operator.")] = False,
     set: SetOption = None,
@@ -71,12 +77,13 @@ def formula(
 
     Examples:  vpcalc formula msa --format latex
                vpcalc formula wmsa --steps
+               vpcalc formula swin_t --everywhere
                vpcalc formula msa --symbol hw=n --symbol C=d --form factored --legend
     """
     from ..answers.formula import formula as ask
 
     symbols = named("--symbol", symbol, "--symbol C=d_model")
-    result = ask(name, quantity=quantity, set=settings(set), form=form, symbols=symbols)
+    result = ask(name, quantity=quantity, set=settings(set), form=form, symbols=symbols, everywhere=everywhere)
     if legend and not steps and format.value in PASSAGES:
         deliver(result.passage(PASSAGES[format.value]), output)
     elif steps or format in TABULAR:

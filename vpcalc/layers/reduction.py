@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..cost import Cost, Op, Tiling
-from ..dims import Dim, floor_div
+from ..dims import Dim, floor_div, is_number, smallest
 from ..errors import InputError
 from ..ops import adaptive_avg_pool2d, conv2d, layer_norm, linear
 from .attention import head_width, scaled_dot_product
@@ -28,8 +28,8 @@ def spatial_reduction_attention(
     """
     d = head_width(C, heads)
     reduced = (floor_div(h, R), floor_div(w, R))
-    if isinstance(reduced[0], int) and isinstance(reduced[1], int) and 0 in reduced:
-        raise InputError(f"R = {R} is larger than the grid {h}x{w}: choose R from 1 to {min(h, w)}")
+    if all(map(is_number, (h, w, R))) and (h < R or w < R):
+        raise InputError(f"R = {R} is larger than the grid {h}x{w}: choose R from 1 to {smallest(h, w)}")
     keys = reduced[0] * reduced[1]
     reduction: tuple[Op, ...] = ()
     if R != 1:

@@ -1,0 +1,249 @@
+"""Sizes that are a number and a form at once, and the decisions that were taken on them.
+
+A description of a network decides by numbers: does the window fit, does the ratio divide. Run on :class:`Traced`
+sizes it decides as it does at those numbers, carries the form with floors beside each, and leaves a note of every
+decision: a :class:`~vpcalc.algebra.domains.Guard`. What comes out holds at every size at which all the guards
+hold, since there the very same lines run. :func:`explore` runs it again beyond each guard until no size is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from . import floors
+from .domains import Domain, Guard, at_least, divides, positive
+from .polynomial import Polynomial, as_polynomial, symbol
+
+T = TypeVar("T")
+
+MOST_RUNS = 400
+"""Runs of one description; what is not reached with so many is undecided."""
+
+
+class Tape:
+    """The decisions of one run, each noted once."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self.sizes = sizes
+        self.domain = positive(sizes)
+
+    def note(self, guard: Guard, truth: bool) -> bool:
+        """Note how a guard was decided, unless that follows from those before; the decision itself."""
+        taken = guard if truth else guard.negation()
+        if taken.form.symbols and not self.domain.implies(taken):
+            self.domain = self.domain & taken
+        return truth
+
+
+class Traced:
+    """``value`` decides, ``form`` is carried along, ``tape`` takes the notes."""
+
+    __slots__ = ("form", "tape", "value")
+
+    __hash__ = None  # type: ignore[assignment]  # a set or a dictionary would decide by it and leave no note
+
+    def __init__(self, value: int, form: Polynomial, tape: Tape) -> None:
+        self.value = value
+        self.form = form
+        self.tape = tape
+
+    def _with(self, value: int, form: Polynomial) -> Traced:
+        return Traced(value, form, self.tape)
+
+    def __add__(self, other: Any) -> Traced:
+        if not isinstance(other, (int, Traced)):
+            return NotImplemented
+        return self._with(self.value + value_of(other), self.form + form_of(other))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Traced:
+        return self._with(-self.value, -self.form)
+
+    def __sub__(self, other: Any) -> Traced:
+        if not isinstance(other, (int, Traced)):
+            return NotImplemented
+        return self._with(self.value - value_of(other), self.form - form_of(other))
+
+    def __rsub__(self, other: int) -> Traced:
+        return -self + other
+
+    def __mul__(self, other: Any) -> Traced:
+        if not isinstance(other, (int, Traced)):
+            return NotImplemented
+        return self._with(self.value * value_of(other), self.form * form_of(other))
+
+    __rmul__ = __mul__
+
+    def __pow__(self, exponent: int) -> Traced:
+        return self._with(self.value**exponent, self.form**exponent)
+
+    def __floordiv__(self, other: Any) -> Traced:
+        if not isinstance(other, (int, Traced)):
+            return NotImplemented
+        return self._with(self.value // value_of(other), floors.floor_div(self.form, form_of(other)))
+
+    def __rfloordiv__(self, other: int) -> Traced:
+        return self._with(other // self.value, floors.floor_div(other, self.form))
+
+    def __mod__(self, other: Any) -> Traced:
+        if not isinstance(other, (int, Traced)):
+            return NotImplemented
+        return self._with(self.value % value_of(other), floors.remainder(self.form, form_of(other)))
+
+    def __rmod__(self, other: int) -> Traced:
+        return self._with(other % self.value, floors.remainder(other, self.form))
+
+    # -- decisions ------------------------------------------------------------------------------
+
+    def __ge__(self, other: int | Traced) -> bool:
+        return self.tape.note(at_least(self.form - form_of(other)), self.value >= value_of(other))
+
+    def __le__(self, other: int | Traced) -> bool:
+        return self.tape.note(at_least(form_of(other) - self.form), self.value <= value_of(other))
+
+    def __gt__(self, other: int | Traced) -> bool:
+        return not self <= other
+
+    def __lt__(self, other: int | Traced) -> bool:
+        return not self >= other
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (int, Traced)) and self <= other and self >= other
+
+    def __bool__(self) -> bool:
+        return self != 0
+
+    def __str__(self) -> str:
+        return str(self.form)
+
+    def __repr__(self) -> str:
+        return f"{self.form} = {self.value}"
+
+
+def value_of(size: int | Traced) -> int:
+    """The number, whichever it is."""
+    return size.value if isinstance(size, Traced) else size
+
+
+def form_of(size: Any) -> Polynomial:
+    """The form, whichever it is."""
+    return size.form if isinstance(size, Traced) else as_polynomial(size)
+
+
+def is_divided(size: int | Traced, by: int | Traced) -> bool:
+    """Whether ``by`` divides ``size``: a decision."""
+    tape = _tape(size, by)
+    truth = value_of(size) % value_of(by) == 0
+    if tape is None:
+        return truth
+    return tape.note(divides(form_of(by), form_of(size)), truth)
+
+
+def quotient(size: int | Traced, by: int | Traced) -> Traced:
+    """``size / by`` where it has been decided that it is whole."""
+    tape = _tape(size, by)
+    assert tape is not None
+    over, under = form_of(size), form_of(by)
+    form = floors.divided(over, under)
+    if form is None:
+        form = over / under if len(under.terms) == 1 else floors.floor_div(over, under)
+    return Traced(value_of(size) // value_of(by), form, tape)
+
+
+def lowest(first: int | Traced, *rest: int | Traced) -> int | Traced:
+    """The minimum: a decision. Of one and the same growing function of two letters the letters decide."""
+    low = first
+    for other in rest:
+        if not _not_above(low, other):
+            low = other
+    return low
+
+
+def _not_above(one: int | Traced, other: int | Traced) -> bool:
+    """Whether the one may stand for the smaller of the two; ⌈H/4⌉ may for ⌈W/4⌉ where H ≤ W."""
+    if isinstance(one, Traced) and isinstance(other, Traced):
+        mine, theirs = one.form.letters, other.form.letters
+        if len(mine) == len(theirs) == 1 and mine != theirs and _grows(one.form):
+            (a,), (b,) = mine, theirs
+            if one.form.subs({a: symbol(b)}) == other.form:
+                return one.tape.note(at_least(symbol(b) - symbol(a)), one.tape.sizes[a] <= one.tape.sizes[b])
+    return bool(one <= other)
+
+
+def _grows(form: Polynomial) -> bool:
+    """Whether a form of one letter never falls as the letter grows: only sums of floors of such, added."""
+    return all(
+        number > 0
+        and all(
+            power > 0 and (not isinstance(name, floors.Floor) or _grows_inside(name)) for name, power in monomial
+        )
+        for monomial, number in form.terms.items()
+        if monomial
+    )
+
+
+def _grows_inside(floor: floors.Floor) -> bool:
+    return not floor.divisor.symbols and _grows(floor.numerator)
+
+
+def _tape(*sizes: int | Traced) -> Tape | None:
+    return next((size.tape for size in sizes if isinstance(size, Traced)), None)
+
+
+# -- exploration -------------------------------------------------------------------------------------
+
+
+class Leaf(NamedTuple, Generic[T]):
+    """What one run gave, and where every run takes the same decisions."""
+
+    domain: Domain
+    outcome: T
+
+
+class Explored(NamedTuple, Generic[T]):
+    """All runs; ``undecided`` are domains of which it is not known whether they have a point."""
+
+    leaves: tuple[Leaf[T], ...]
+    undecided: tuple[Domain, ...]
+
+
+def explore(run: Callable[[dict[str, Traced]], T], letters: tuple[str, ...]) -> Explored[T]:
+    """Run a description on traced sizes, at one point of each domain that its decisions cut out.
+
+    ``run`` takes the traced size of each letter and must decide by these alone.
+    """
+    leaves: list[Leaf[T]] = []
+    undecided: list[Domain] = []
+    waiting = [positive(letters)]
+    while waiting:
+        domain = waiting.pop()
+        if domain.empty is True:
+            continue
+        point = domain.point
+        if point is None or len(leaves) >= MOST_RUNS:
+            undecided.append(domain)
+            continue
+        leaf = run_at(run, point)
+        leaves.append(leaf)
+        seen = positive(letters)
+        for guard in leaf.domain.guards:
+            if guard not in domain.guards:
+                waiting.append(_joined(domain, seen) & guard.negation())
+            seen = seen & guard
+    return Explored(tuple(leaves), tuple(undecided))
+
+
+def run_at(run: Callable[[dict[str, Traced]], T], point: dict[str, int]) -> Leaf[T]:
+    """One run at a point."""
+    tape = Tape(point)
+    outcome = run({letter: Traced(value, symbol(letter), tape) for letter, value in point.items()})
+    return Leaf(tape.domain, outcome)
+
+
+def _joined(first: Domain, second: Domain) -> Domain:
+    for guard in second.guards:
+        if guard not in first.guards:
+            first = first & guard
+    return first

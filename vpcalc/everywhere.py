@@ -1,0 +1,206 @@
+"""Closed forms that hold at every size: layers and architectures run on traced sizes, regime by regime.
+
+:mod:`vpcalc.symbolic` gives the tidy form on the lattice where everything divides. Here the same functions run on
+sizes that are a number and a form at once (:mod:`vpcalc.algebra.traced`), so that what does not divide is in the
+form as a floor, and what is decided by sizes is in the condition beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from .algebra import conditions
+from .algebra.cases import Case
+from .algebra.domains import Domain, Where, union
+from .algebra.polynomial import Polynomial, as_polynomial
+from .algebra.traced import Leaf, Traced, explore, form_of, run_at
+from .architectures import Architecture
+from .cost import Cost, Op, Quantity
+from .errors import InputError
+from .layers import LAYERS
+from .symbolic import SYMBOL_OF, Form
+
+Run = Callable[[dict[str, Traced]], Cost]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Where a form holds, in the spellings of :data:`vpcalc.algebra.printers.PRINTERS`."""
+
+    where: Where
+    names: tuple[tuple[str, str], ...] = ()
+
+    def spell(self, spelling: str) -> str:
+        """One of the spellings; ``python`` is an expression that is true exactly there."""
+        return conditions.spell(self.where, spelling, dict(self.names))
+
+    @cached_property
+    def text(self) -> str:
+        """Unicode text."""
+        return self.spell("text")
+
+    @property
+    def always(self) -> bool:
+        """Whether it holds at every size."""
+        return any(not part.guards for part in self.where.parts)
+
+    def to_dict(self) -> dict[str, str]:
+        """Fields of the JSON contract."""
+        return {spelling: self.spell(spelling) for spelling in ("text", "latex", "python")}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Regime:
+    """One form and where it holds; or ``refused``, why sizes there are; or ``undecided``."""
+
+    when: Condition
+    form: Form | None = None
+    cost: Cost | None = None
+    refused: str = ""
+
+    def written(self, shape: str, names: tuple[tuple[str, str], ...]) -> Regime:
+        """The same in another shape and with symbols written otherwise."""
+        form = None if self.form is None else replace(self.form, shape=shape, names=names)
+        return replace(self, when=replace(self.when, names=names), form=form)
+
+    @property
+    def case(self) -> Case:
+        """The regime as a line of a formula with cases."""
+        if self.form is not None:
+            return Case(self.when.where, self.form.expression)
+        return Case(self.when.where, None, f"refused: {self.refused}" if self.refused else "undecided")
+
+    def form_dict(self) -> dict[str, Any]:
+        """The form with where it holds, where it stands beside the form on a lattice."""
+        assert self.form is not None
+        return {**self.form.to_dict(), "when": self.when.to_dict()}
+
+    def to_dict(self, quantity: str) -> dict[str, Any]:
+        """Fields of the JSON contract."""
+        when = {"when": self.when.to_dict()}
+        if self.form is not None:
+            return {**when, quantity: self.form.to_dict()}
+        return {**when, "refused": self.refused} if self.refused else {**when, "undecided": True}
+
+
+class Outcome(NamedTuple):
+    """What one run gave: a tree of forms, or the reason why the sizes are refused."""
+
+    cost: Cost | None
+    refused: str
+
+
+def layer_run(id: str) -> tuple[Run, tuple[str, ...]]:
+    """A layer as a run on traced sizes, and the letters of its dimensions."""
+    letters = {name: SYMBOL_OF.get(name, name) for name in LAYERS[id].dims}
+
+    def run(sizes: dict[str, Traced]) -> Cost:
+        return LAYERS[id].build(**{name: sizes[letter] for name, letter in letters.items()})
+
+    return run, tuple(letters.values())
+
+
+def model_run(
+    architecture: Architecture, config: Mapping[str, Any], batch: int = 1
+) -> tuple[Run, tuple[str, ...]]:
+    """An architecture as a run on traced sizes, and the letters of its input."""
+    axes = architecture.family.axes
+
+    def run(sizes: dict[str, Traced]) -> Cost:
+        return architecture.cost(tuple(sizes[axis] for axis in axes), config, batch)
+
+    return run, axes
+
+
+def regimes(run: Run, letters: tuple[str, ...], quantity: Quantity) -> tuple[Regime, ...]:
+    """The forms of a quantity and where each holds; together they are every size, each once.
+
+    The one that holds at the largest sizes comes first.
+    """
+    found = explore(lambda sizes: _outcome(run, sizes), letters)
+    leaves = sorted(found.leaves, key=_generality)
+    forms: dict[Polynomial | str, list[Leaf[Outcome]]] = {}
+    for leaf in leaves:
+        cost, refused = leaf.outcome
+        key = refused if cost is None else _total(cost, quantity, leaf.domain)
+        forms.setdefault(key, []).append(leaf)
+    result = []
+    for key, same in forms.items():
+        when = Condition(union(leaf.domain for leaf in same))
+        if isinstance(key, str):
+            result.append(Regime(when, refused=key))
+        else:
+            result.append(Regime(when, Form(key), same[0].outcome.cost))
+    if found.undecided:
+        result.append(Regime(Condition(union(found.undecided))))
+    return tuple(sorted(result, key=lambda regime: (regime.form is None, not regime.refused)))
+
+
+def form_at(run: Run, sizes: Mapping[str, int], quantity: Quantity) -> Regime:
+    """The form that holds at these sizes, and around them as far as the same decisions are taken."""
+    leaf = run_at(lambda traced: _outcome(run, traced), dict(sizes))
+    cost = leaf.outcome.cost
+    assert cost is not None, leaf.outcome.refused
+    return Regime(Condition(union([leaf.domain])), Form(_total(cost, quantity, leaf.domain)), cost)
+
+
+def _total(cost: Cost, quantity: Quantity, domain: Domain) -> Polynomial:
+    """The form of a quantity, with the numbers of letters that have one value in the domain."""
+    total, fixed = as_polynomial(cost.total(quantity)), domain.fixed
+    return total.subs(fixed) if fixed else total
+
+
+def _outcome(run: Run, sizes: dict[str, Traced]) -> Outcome:
+    try:
+        return Outcome(_of_forms(run(sizes)), "")
+    except InputError as refusal:
+        return Outcome(None, re.sub(r"\b(\w+) = \1\b", r"\1", str(refusal)))  # R = R says no more than R
+
+
+def _generality(leaf: Leaf[Outcome]) -> tuple[int, int]:
+    """Domains that are bounded least come first: they hold the largest sizes."""
+    domain: Domain = leaf.domain
+    bounded = sum(domain.high(letter) is not None for letter in domain.letters)
+    return bounded, len(domain.guards)
+
+
+def _of_forms(cost: Cost) -> Cost:
+    """The tree with a form in place of each traced size. Its condition is that of its regime, not its tilings."""
+    stage = cost.stage
+    return replace(
+        cost,
+        ops=tuple(map(_op_of_forms, cost.ops)),
+        children=tuple(map(_of_forms, cost.children)),
+        times=_plain(cost.times),
+        loop=_plain(cost.loop),
+        tilings=(),
+        stage=stage
+        and stage._replace(
+            resolution=tuple(map(_plain, stage.resolution)),
+            channels=_plain(stage.channels),
+            depth=_plain(stage.depth),
+        ),
+    )
+
+
+def _op_of_forms(op: Op) -> Op:
+    return replace(
+        op,
+        macs=_plain(op.macs),
+        other=_plain(op.other),
+        params=_plain(op.params),
+        activations=_plain(op.activations),
+        attention=_plain(op.attention),
+        shapes=tuple(tuple(map(_plain, shape)) for shape in op.shapes),
+    )
+
+
+def _plain(size: Any) -> Any:
+    return form_of(size) if isinstance(size, Traced) else size
