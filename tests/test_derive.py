@@ -654,7 +654,7 @@ def test_the_exit_status_says_whether_it_held(vpcalc: Run, tmp_path: Path) -> No
     )
     done = vpcalc("derive", f"{path}:Root", "--input", "1,N,8")
     assert done.returncode == 1
-    assert "no polynomial" in done.stdout
+    assert "no polynomial" in " ".join(done.stdout.split())  # a long path of the file breaks the line
     done = vpcalc("derive", "swin_tt")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "vpcalc: TARGET 'swin_tt' is not known; did you mean swin_t or swin_s or swin_l?\n"
