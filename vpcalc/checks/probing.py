@@ -31,7 +31,11 @@ class ProbeError(Exception):
 
 
 class OutOfReachError(ProbeError):
-    """A point that says nothing of the model: too much work, or more elements than PyTorch can number."""
+    """A point that says nothing of the model: a run there would be too much."""
+
+
+class BeyondTorchError(OutOfReachError):
+    """More elements than PyTorch can number: no model of its kind runs there."""
 
 
 class Prober:
@@ -66,7 +70,7 @@ class Prober:
             except (ProbeError, InputError) as error:
                 self._seen[key] = ProbeError(str(error))
             except Exception as error:  # foreign code may raise anything
-                kind = OutOfReachError if _is_too_large(error) else ProbeError
+                kind = BeyondTorchError if _is_too_large(error) else ProbeError
                 self._seen[key] = kind(f"{spell_point(point)}: {first_line(error)}")
         found = self._seen[key]
         if isinstance(found, ProbeError):

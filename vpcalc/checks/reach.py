@@ -12,7 +12,7 @@ from random import Random
 
 from ..counters.dispatch import DispatchCounts
 from .effort import operators
-from .probing import OutOfReachError, ProbeError, Prober
+from .probing import BeyondTorchError, OutOfReachError, ProbeError, Prober
 from .shapes import Point, Variable
 
 FARTHEST = 1 << 20
@@ -74,7 +74,7 @@ class Section:
 def explore(section: Section, anchor: int, random: Random) -> Reach:
     """Climb from a size that runs. Raises :class:`ProbeError` if that one does not."""
     most = FARTHEST if section.v.limit is None else section.v.limit
-    size, before, held_back = anchor, None, ""
+    size, before, held_back, stopped = anchor, None, "", False
     section.counts(size)
     while (larger := min(size * _factor(section, before, size), most // anchor * anchor)) > size:
         larger, why = _affordable(section, before, size, larger, anchor)
@@ -83,14 +83,13 @@ def explore(section: Section, anchor: int, random: Random) -> Reach:
         try:
             section.counts(larger, braked=True)
         except OutOfReachError as error:
-            if larger <= 2 * size:
-                return Reach(size, held_back=str(error))
-            most, held_back = larger // 2, str(error)  # half as far, then no farther
+            held_back = "" if isinstance(error, BeyondTorchError) else str(error)
+            most, stopped = larger // 2, True  # half as far, then no farther
             continue
         except ProbeError:
             return _edge(section, anchor, size, larger, random)
         size, before = larger, size
-    if held_back or section.v.limit is None or size == most:
+    if stopped or section.v.limit is None or size == most:
         return Reach(size, held_back=held_back)
     return Reach(most) if section.runs(most) else _edge(section, anchor, size, most, random)
 
