@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -395,7 +396,7 @@ class Chunks(nn.Module):
 def test_a_branch_for_short_inputs_is_noticed() -> None:
     result = derive(Chunks, "B,N,8")
     assert form(result) == 64 * B * N
-    assert result.condition == "N ≥ 768"
+    assert result.condition == "N ≥ 701"
 
 
 class Padded(nn.Module):
@@ -446,7 +447,8 @@ def test_where_a_table_ends_a_real_run_tells() -> None:
     result = derive(Positions, "1,N:long")
     assert form(result) == 64 * N
     assert result.ok
-    assert 16 < result.to_dict()["limits"]["N"] <= 100
+    assert result.condition == "N ≤ 100"
+    assert "IndexError" in result.to_dict()["edges"]["N"]
 
 
 class Undone(nn.Module):
@@ -487,13 +489,6 @@ def test_ways_to_run(deep: bool, way: str) -> None:
     assert result.to_dict()["method"] == way
 
 
-def test_a_grown_loop_is_tried_at_small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a count far away would take too long, the search begins again with small sizes."""
-    monkeypatch.setattr("vpcalc.checks.search.PATIENCE", 0.0)
-    result = derive(Chunks, "1,N,8")
-    assert max(point["N"] for point in result.found.held_out) < 700 if result.ok else True  # type: ignore[union-attr]
-
-
 # -- where there is no formula --------------------------------------------------------------------------------
 
 
@@ -529,12 +524,12 @@ def test_too_low_a_degree_is_refuted() -> None:
 
 
 def test_a_wrong_count_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The planted mistake: a few products too many, by a rule that no lattice of ours divides."""
+    """The planted mistake: a few products too many, by a rule that no lattice divides."""
     honest = Prober._count
 
     def count(self: Prober, point: Mapping[str, int]) -> DispatchCounts:
         counts = honest(self, point)
-        return replace(counts, operators={**counts.operators, "aten::dot": point["N"] // 7})
+        return replace(counts, operators={**counts.operators, "aten::dot": isqrt(point["N"])})
 
     monkeypatch.setattr(Prober, "_count", count)
     assert isinstance(derive("torch.nn:Linear", "1,N,8", {"in_features": 8, "out_features": 4}).found, NotFound)

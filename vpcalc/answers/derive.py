@@ -89,7 +89,8 @@ class Derivation(Result):
         phrases += [
             f"{name} ≥ {first}" for name, first in self.found.start.items() if first > self.found.lattice[name]
         ]
-        phrases += [f"{name} ≤ {most}" for name, most in self.found.limits.items()]
+        most = {name: self.found.tried[name] for name in self.found.held_back} | dict(self.found.limits)
+        phrases += [f"{name} ≤ {size}" for name, size in most.items()]
         phrases += [f"{name} = {other}" for name, other in self.tied.items()]
         return "; ".join(phrases)
 
@@ -142,6 +143,12 @@ class Derivation(Result):
                 **({"backward_macs": Form(found.backward).to_dict()} if self.backward else {}),
                 "points": found.points,
                 "held_out": len(found.held_out),
+                "tried": dict(found.tried),
+                "edges": dict(found.edges),
+                "held_back": dict(found.held_back),
+                "degree": dict(found.degree),
+                "draws": found.chance.draws,
+                "error_bound": found.error_bound,
                 "held_out_points": [dict(point) for point in found.held_out],
                 "real_run": {"agrees": found.real.agrees, "note": found.real.note},
                 "failed": list(found.failed),
@@ -168,7 +175,14 @@ class Derivation(Result):
         notes = [
             f"holds for {self.condition}" if self.condition else "holds for every size that was tried",
             f"{self.regime}; {found.points} counts fix it, {len(found.held_out)} others agree, up to {where}",
+            f"identified: {_hypothesis(found)}",
             f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",
+        ]
+        notes += [
+            f"beyond {name} = {found.limits[name]} it does not run: {said}" for name, said in found.edges.items()
+        ]
+        notes += [
+            f"{name} was tried up to {found.tried[name]} only: {why}" for name, why in found.held_back.items()
         ]
         if idle := sorted(set(found.lattice) - found.macs.symbols):
             notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")
@@ -336,6 +350,18 @@ def _forms_table(
 ) -> Table:
     columns = (Column(key, header), Column("macs", "MACs in closed form", Kind.FORMULA))
     return Table(title, columns, (*forms.items(), ("total", total)), tuple(notes), total=True)
+
+
+def _hypothesis(found: Found) -> str:
+    """What the form rests on, and how likely a wrong one would have passed."""
+    powers = " and ".join(f"{power} in {name}" for name, power in found.degree.items())
+    if found.error_bound == "1":
+        return (
+            f"if the counts are a polynomial of degree at most {powers}; too few sizes to bound an error by chance"
+        )
+    drawn = f"{found.chance.draws} of those points are random"
+    return f"if the counts are a polynomial of degree at most {powers}, it is wrong with a probability of at most \
+{found.error_bound}, for {drawn}"
 
 
 def _difference(residual: Residual) -> str:

@@ -10,9 +10,6 @@ from .search import Found, NotFound, Search
 from .shapes import Kind, Variable
 from .targets import Regime, Target
 
-SHORTEST = 16
-"""Where a model runs for real with no sequence longer than this, it is not tried further."""
-
 
 def find_form(
     target: Target, *, backward: bool = False, degree: int | None = None
@@ -28,7 +25,8 @@ def find_form(
     errors: dict[str, None] = {}
     for regime in target.regimes:
         try:
-            found = _search(Prober(target, regime, backward), _variables(target, regime, degree))
+            seed = f"{target.name} {';'.join(map(str, target.inputs))}"
+            found = _search(Prober(target, regime, backward), _variables(target, regime, degree), seed)
         except ProbeError as error:
             errors[str(error)] = None
             continue
@@ -41,18 +39,40 @@ def find_form(
     return min(tried, key=lambda attempt: _failure(attempt[1]))
 
 
-def _search(prober: Prober, variables: tuple[Variable, ...]) -> Found | NotFound:
-    """Search; where a long sequence does not run for real, as beyond a table of positions, among shorter ones."""
+def _search(prober: Prober, variables: tuple[Variable, ...], seed: str) -> Found | NotFound:
+    """Search; where a long sequence does not run for real, as beyond a table of positions, only up to its end."""
+    ends: dict[str, str] = {}
     while True:
-        found = Search(prober, variables).run()
-        if not isinstance(found, Found) or found.real.fails_at is None:
+        found = Search(prober, variables, seed).run()
+        if not isinstance(found, Found):
             return found
-        lengths = {v.name: found.real.fails_at[v.name] for v in variables if v.kind is Kind.SEQUENCE}
-        if not lengths or max(lengths.values()) <= SHORTEST or found.real.fails_at == found.start:
+        found = replace(found, edges={**found.edges, **ends})
+        if found.real.fails_at is None or found.real.fails_at == found.start:
             return found
-        variables = tuple(
-            replace(v, limit=max(lengths[v.name] // 2, 1)) if v.name in lengths else v for v in variables
-        )
+        names = [v.name for v in variables if v.kind in (Kind.SEQUENCE, Kind.BATCH) and v.name not in ends]
+        if (end := _end_of_real(prober, found, names)) is None:
+            return found
+        name, limit = end
+        ends[name] = found.real.note
+        variables = tuple(replace(v, limit=limit) if v.name == name else v for v in variables)
+
+
+def _end_of_real(prober: Prober, found: Found, names: list[str]) -> tuple[str, int] | None:
+    """The symbol because of which a long real run failed, and the largest of its sizes at which one does not."""
+    fails = found.real.fails_at
+    assert fails is not None
+    for name in names:
+        if prober.runs_for_real({**fails, name: found.start[name]}):
+            step = found.lattice[name]
+            low, high = found.start[name] // step, fails[name] // step
+            while high - low > 1:
+                middle = (low + high) // 2
+                if prober.runs_for_real({**fails, name: middle * step}):
+                    low = middle
+                else:
+                    high = middle
+            return name, low * step
+    return None
 
 
 def _failure(found: Found | NotFound) -> int:

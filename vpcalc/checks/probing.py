@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, first_line
+from .effort import MOST_CALLS, MOST_OPERATORS, MOST_REAL_ELEMENTS, MOST_REAL_WORK, StoppedError, brake
 from .shapes import Point
 from .targets import Regime, Target
 
@@ -29,6 +30,14 @@ class ProbeError(Exception):
     """A model could not be built or run at a point."""
 
 
+class OutOfReachError(ProbeError):
+    """A point that says nothing of the model: a run there would be too much."""
+
+
+class BeyondTorchError(OutOfReachError):
+    """More elements than PyTorch can number: no model of its kind runs there."""
+
+
 class Prober:
     """Counts a target at points, each once, with a fresh model each time."""
 
@@ -37,20 +46,7 @@ class Prober:
         self._backward = backward
         self._tied = target.tied(regime)
         self._seen: dict[tuple[tuple[str, int], ...], DispatchCounts | ProbeError] = {}
-        self._seconds: dict[tuple[tuple[str, int], ...], float] = {}
         self.way: Way | None = None
-
-    def seconds(self, point: Point) -> float:
-        """How long the count at a point took."""
-        return self._seconds[tuple(sorted(point.items()))]
-
-    def timed_again(self, point: Point) -> float:
-        """The same, the lesser of two: a busy machine may have been slow once."""
-        key = tuple(sorted(point.items()))
-        begin = time.perf_counter()
-        self._count(point)
-        self._seconds[key] = min(self._seconds[key], time.perf_counter() - begin)
-        return self._seconds[key]
 
     def counted(self) -> Iterator[tuple[dict[str, int], DispatchCounts]]:
         """Every point that was counted, in order."""
@@ -58,26 +54,45 @@ class Prober:
             if not isinstance(counts, ProbeError):
                 yield dict(key), counts
 
-    def counts(self, point: Point) -> DispatchCounts:
-        """The count at a point.
+    def counts(self, point: Point, braked: bool = False) -> DispatchCounts:
+        """The count at a point. Braked, where no run so far shows that it ends in reasonable time.
 
         Raises:
             ProbeError: the model cannot be built or run there.
         """
         key = tuple(sorted(point.items()))
         if key not in self._seen:
-            begin = time.perf_counter()
             try:
-                self._seen[key] = self._count(point)
+                with brake(MOST_CALLS) if braked else nullcontext():
+                    self._seen[key] = self._count(point)
+            except StoppedError:
+                self._seen[key] = OutOfReachError(f"{spell_point(point)}: more than {MOST_CALLS:,} calls")
             except (ProbeError, InputError) as error:
                 self._seen[key] = ProbeError(str(error))
             except Exception as error:  # foreign code may raise anything
-                self._seen[key] = ProbeError(f"{spell_point(point)}: {first_line(error)}")
-            self._seconds[key] = time.perf_counter() - begin
+                kind = BeyondTorchError if _is_too_large(error) else ProbeError
+                self._seen[key] = kind(f"{spell_point(point)}: {first_line(error)}")
         found = self._seen[key]
         if isinstance(found, ProbeError):
             raise found
         return found
+
+    @property
+    def is_real(self) -> bool:
+        """Whether every count is a real run, which takes as long as the model does."""
+        from ..counters.ways import Way
+
+        return self.way is Way.CPU
+
+    def too_much(self, macs: int, operators: int, largest: int) -> str:
+        """Why a run of these figures is not made, or nothing."""
+        if operators > MOST_OPERATORS:
+            return f"a run would dispatch more than {MOST_OPERATORS:,} operators"
+        if self.is_real and macs > MOST_REAL_WORK:
+            return f"a real run would take more than {MOST_REAL_WORK:,} multiply-accumulates"
+        if self.is_real and largest > MOST_REAL_ELEMENTS:
+            return f"a real run would need a tensor of more than {MOST_REAL_ELEMENTS:,} elements"
+        return ""
 
     def macs(self, point: Point) -> int:
         """The total at a point."""
@@ -89,12 +104,20 @@ class Prober:
 
         return self._run(Way.CPU, point, backward=False).macs
 
+    def runs_for_real(self, point: Point) -> bool:
+        """Whether a real forward pass goes through."""
+        try:
+            self.real(point)
+        except Exception:  # foreign code may raise anything
+            return False
+        return True
+
     def _count(self, point: Point) -> DispatchCounts:
         """By the cheapest way that works; the first point decides which."""
         from ..counters.ways import Way, needs_values
 
         if self.way is not None:
-            return self._run(self.way, point, self._backward)
+            return self._count_again(self.way, point)
         failures = []
         for way in Way:
             try:
@@ -108,11 +131,35 @@ class Prober:
                 return counts
         raise ProbeError(f"{spell_point(point)}: {'; '.join(failures)}")
 
+    def _count_again(self, way: Way, point: Point) -> DispatchCounts:
+        """In the way that worked before. That a value is wanted here and not there says nothing of the model."""
+        from ..counters.ways import Way, needs_values
+
+        try:
+            return self._run(way, point, self._backward)
+        except Exception as error:  # foreign code may raise anything
+            if way is Way.CPU or not needs_values(error):
+                raise
+        try:
+            return self._run(Way.FAKE, point, self._backward)
+        except Exception as error:  # foreign code may raise anything
+            said = f"{spell_point(point)}: it looks at values there: {first_line(error)}"
+            raise OutOfReachError(said) from error
+
     def _run(self, way: Way, point: Point, backward: bool) -> DispatchCounts:
         from ..counters.ways import run
 
         whole = {**point, **{side: point[first] for side, first in self._tied.items()}}
         return run(way, lambda: self._regime.make(whole), self._regime.kwargs, backward=backward)
+
+
+def _is_too_large(error: Exception) -> bool:
+    """Whether PyTorch could not number or hold the elements, so that the model itself was not asked."""
+    text = str(error).lower()
+    return isinstance(error, (MemoryError, OverflowError)) or any(sign in text for sign in _TOO_LARGE)
+
+
+_TOO_LARGE = ("overflow", "not enough memory", "can't allocate memory", "memory size", "too large to convert")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,70 +1,58 @@
 """The search for the sizes on which one polynomial gives the counts.
 
-Counting is exact and so is interpolation; what has to be found is where *one* polynomial holds. The search
-goes from coarse to fine. Along each symbol a coarse stride is taken that most networks divide (224 = 2⁵·7 for
-an image) and the lowest degree is found that also predicts a size far away, so that a chunk or a branch for
-short inputs is noticed. A tensor grid fixes the polynomial; then the stride is divided by one prime after
-the other for as long as the polynomial still gives the count, which finds the lattice in a handful of
-counts. At last it is held against sizes of that lattice that it has not seen, near, far, and at the
-smallest, and the smallest is run for real where memory allows, because the meta device does not check
-indices.
+Counting is exact and so is interpolation; what has to be found is where *one* polynomial holds. Along each
+symbol the search first goes as far as the model does (:mod:`.reach`), then finds the strides on which a polynomial
+holds there and from where (:mod:`.strides`). A tensor grid on that lattice fixes the polynomial of all symbols.
+Then it is held against sizes of the lattice that nobody chose: the smallest, the farthest of all symbols together,
+and random ones, so that a wrong form has a probability of passing that can be stated (:mod:`.chance`). At last
+the smallest is run for real where memory allows, because the meta device does not check indices.
+
+Nothing here depends on time (:mod:`.effort`), and every symbol is treated in the same way, whatever it measures.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
+from random import Random
 from typing import TYPE_CHECKING
 
 from ..algebra.interpolation import interpolate, points, value_at
 from ..algebra.polynomial import Polynomial
-from .probing import MORE_WORK, ProbeError, Prober, RealRun, affordable, run_for_real
+from .chance import Box, Chance
+from .probing import MORE_WORK, OutOfReachError, ProbeError, Prober, RealRun, affordable, run_for_real
+from .reach import Section, explore
 from .shapes import Kind, Point, Variable
+from .strides import Line, Strides
 
 if TYPE_CHECKING:
     from ..counters.dispatch import DispatchCounts
     from ..counters.ways import Way
 
-COARSE: Mapping[Kind, tuple[tuple[int, int], ...]] = {
-    Kind.BATCH: ((1, 1),),
-    Kind.IMAGE: ((224, 1), (256, 1), (320, 1), (384, 1), (448, 1), (224, 3), (512, 1), (640, 1), (32, 1)),
-    Kind.SEQUENCE: (
-        *((64, 1), (8, 1), (1, 1), (64, 12), (256, 1), (320, 1)),
-        *((320, 4), (512, 1), (512, 3), (1024, 1), (2048, 1)),
-    ),
-    Kind.ARGUMENT: tuple(
-        (stride, 1)
-        for stride in (1, 2, 3, 4, 6, 7, 8, 12, 14, 16, 24, 28, 32, 48, 56, 64, 96, 112, 128, 192, 224, 256, 384)
-    ),
-}
-"""Strides to begin with, and the multiple of the stride at which to begin, in the order of trial."""
-
-SMALL: Mapping[Kind, tuple[tuple[int, int], ...]] = {
-    **COARSE,
-    Kind.IMAGE: ((32, 1), (56, 1), (64, 1), (224, 1)),
-    Kind.SEQUENCE: ((8, 1), (1, 1), (64, 1), (256, 1), (320, 2), (512, 1), (1024, 1)),
-}
-"""The same where every count is a real run, or where its time grows with the size: a loop over tokens."""
-
-FAR: Mapping[Kind, int] = {Kind.SEQUENCE: 1472, Kind.IMAGE: 1120}
-"""A size that is far for every stride: beyond the windows and chunks of most networks."""
-
-PATIENCE = 5.0
-"""Seconds that one count may take. Where it would be more, the search makes do with small sizes."""
-
 ANCHORS: Mapping[Kind, tuple[int, ...]] = {
-    Kind.BATCH: (1,),
+    Kind.BATCH: (1, 64, 8, 320, 960, 2048),
     Kind.IMAGE: (224, 256, 384, 320, 32),
     Kind.SEQUENCE: (64, 8, 1, 320, 960, 2048),
     Kind.ARGUMENT: (12, 48, 1, 64, 96, 240),
 }
 """Where a symbol stands while another is varied."""
 
+SCAN = range(1, 131)
+"""Where one may stand if none of those will do: windows and groups divide one of these or are larger."""
 
-class SlowError(Exception):
-    """A count far away would take too long."""
+DIVISIBLE = (720_720, 5_040, 720)
+"""Divided by many numbers: where other arguments stand while one is varied that has to divide them."""
+
+DRAWS = 8
+"""Random points that the polynomial has to give."""
+
+LARGE = 1024
+"""Symbols beyond this are halved first where the farthest sizes of all cannot be run at once."""
+
+NEAR = 3
+"""The same where small sizes are as likely as large ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +70,11 @@ class Found:
 
     ``operators`` and ``modules`` hold None where the whole follows a polynomial and the part does not. ``failed``
     are sizes of the lattice at which the model did not run, with the reason.
+
+    ``degree`` is the hypothesis: that on the lattice, from ``start`` to ``tried``, the count is a polynomial of at
+    most that degree in each symbol. Under it ``error_bound`` is the most that the probability of a wrong form can
+    be, over the draw of ``chance.draws`` points. ``limits`` are the largest sizes at which the model runs,
+    ``edges`` what it says beyond them, ``held_back`` why sizes that may well run were not tried.
     """
 
     macs: Polynomial
@@ -92,12 +85,22 @@ class Found:
     lattice: Mapping[str, int]
     start: Mapping[str, int]
     limits: Mapping[str, int]
+    edges: Mapping[str, str]
+    tried: Mapping[str, int]
+    held_back: Mapping[str, str]
+    degree: Mapping[str, int]
+    chance: Chance
     points: int
     held_out: tuple[dict[str, int], ...]
     unknown: Mapping[str, int]
     way: Way
     real: RealRun
     failed: tuple[str, ...]
+
+    @property
+    def error_bound(self) -> str:
+        """The probability of error in exact figures, such as ``(6/32768)^8``."""
+        return self.chance.spelled
 
 
 @dataclass(frozen=True)
@@ -110,34 +113,15 @@ class NotFound:
     way: Way | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What was found along one symbol: its nodes are stride·first, …, stride·(first + degree)."""
-
-    stride: int
-    first: int
-    degree: int
-
-    @property
-    def nodes(self) -> tuple[int, ...]:
-        """Enough of them for the degree."""
-        return tuple(self.stride * (self.first + i) for i in range(self.degree + 1))
-
-    @property
-    def beyond(self) -> int:
-        """The node after those."""
-        return self.stride * (self.first + self.degree + 1)
-
-
 class Search:
     """One regime of one target."""
 
-    def __init__(self, prober: Prober, variables: tuple[Variable, ...]) -> None:
+    def __init__(self, prober: Prober, variables: tuple[Variable, ...], seed: str = "") -> None:
         self._prober = prober
         self._variables = {v.name: v for v in variables}
+        self._random = Random(seed)
         self._residuals: list[Residual] = []
         self._errors: list[str] = []
-        self._small = False
 
     def run(self) -> Found | NotFound:
         """Find the polynomial or say why there is none.
@@ -146,23 +130,21 @@ class Search:
             ProbeError: the model runs nowhere.
         """
         anchors = self._anchors()
-        lines, form = self._fitted(anchors, by_analogy=True)
-        if lines and form is None and len(lines) > 1:
-            lines, form = self._fitted(anchors, by_analogy=False)
-        if form is None:
-            return self._failure(anchors)
-        fine = self._lattice(form, lines)
-        coarse = {name: line.stride for name, line in lines.items()}
-        first = {name: line.nodes[0] for name, line in lines.items()}
-        for lattice in (fine, coarse):
-            for start in (self._start(form, lattice, lines), first):
-                if found := self._verified(form, lines, lattice, start):
-                    return found
+        several = len(self._variables) > 1
+        for by_analogy in (True, False) if several else (False,):
+            lines = self._lines(anchors, by_analogy)
+            if lines and (found := self._found_on(lines, anchors, not by_analogy)):
+                return found
         return self._failure(anchors)
 
-    def _fitted(self, anchors: Point, by_analogy: bool) -> tuple[dict[str, Line], Polynomial | None]:
-        lines = self._lines(anchors, by_analogy)
-        return lines, self._form(lines) if lines else None
+    def _found_on(self, lines: Mapping[str, Line], anchors: Point, farther: bool) -> Found | None:
+        """The form of all symbols, from a grid at the smallest sizes, or also from farther on."""
+        lattice = {name: line.stride for name, line in lines.items()}
+        for grid in islice(self._grids(lines, lattice, anchors), None if farther else 1):
+            form = self._form(grid)
+            if form is not None and (found := self._verified(form, grid, lines, lattice)):
+                return found
+        return None
 
     # -- where to stand ---------------------------------------------------------------------------
 
@@ -189,6 +171,7 @@ class Search:
             {kind: values[min(i, len(values) - 1)] for kind, values in choices.items()} for i in range(6)
         ]
         rows += [{**rows[0], kind: value} for kind, values in choices.items() for value in values]
+        rows += [dict.fromkeys(choices, value) for value in SCAN]
         for with_defaults in (True, False):
             for row in rows:
                 point = {}
@@ -202,136 +185,76 @@ class Search:
     # -- along one symbol -------------------------------------------------------------------------
 
     def _lines(self, anchors: Point, by_analogy: bool) -> dict[str, Line]:
-        """A line for each symbol, or none at all; by analogy, symbols of one kind share the line of the first."""
+        """A line for each symbol, or none at all; by analogy, symbols of one kind share that of the first."""
         lines: dict[str, Line] = {}
         of_kind: dict[Kind, Line] = {}
         for name, v in self._variables.items():
             line = of_kind.get(v.kind) if by_analogy and v.kind is not Kind.ARGUMENT else None
-            line = line or self._line(v, anchors)
+            if line is None or not self._looks_alike(v, anchors, line):
+                line = self._line(v, anchors)
+            if line is None and v.kind is Kind.ARGUMENT:
+                others = (self._divisible(anchors, name, number) for number in DIVISIBLE)
+                line = next(filter(None, (self._line(v, there) for there in others)), None)
             if line is None:
                 return {}
             of_kind.setdefault(v.kind, line)
             lines[name] = line
         return lines
 
-    def _line(self, v: Variable, anchors: Point) -> Line | None:
-        """The first stride along which a polynomial of the allowed degree predicts near and far sizes."""
-        from ..counters.ways import Way
+    def _looks_alike(self, v: Variable, anchors: Point, line: Line) -> bool:
+        """Whether it is worth a try to take another symbol's line: it has no branch, and this one goes as far."""
+        return line.start == line.stride and Section(self._prober, v, anchors).runs(line.reach.top)
 
-        self._small = self._small or self._prober.way is Way.CPU
-        if not self._small:
-            try:
-                return self._first_line(v, anchors, COARSE[v.kind])
-            except SlowError:
-                self._small = True
-        return self._first_line(v, anchors, SMALL[v.kind])
-
-    def _first_line(self, v: Variable, anchors: Point, strides: tuple[tuple[int, int], ...]) -> Line | None:
-        refuted: list[int] = []
-        for stride, first in strides:
-            if v.limit is not None and stride * (first + 2) > v.limit:
-                continue
-            if first == 1 and any(multiple % stride == 0 for multiple in refuted):
-                continue  # one polynomial on a finer lattice would have been one on the coarser
-            try:
-                line = self._along(v, anchors, stride, first)
-            except ProbeError as error:
-                self._errors.append(str(error))
-                continue
-            if line is not None:
-                return line
-            if first == 1:
-                refuted.append(stride)
-        return None
-
-    def _along(self, v: Variable, anchors: Point, stride: int, first: int) -> Line | None:
-        """The lowest degree that predicts the next node and the far ones.
-
-        The other side of an image stands on the same lattice: a window that does not fit one side bends the other.
-        """
-        if v.kind is Kind.IMAGE:
-            sides = [name for name, other in self._variables.items() if other.kind is Kind.IMAGE]
-            anchors = {**anchors, **dict.fromkeys(sides, stride * first)}
-
-        def at(node: int) -> int:
-            return self._prober.macs({**anchors, v.name: node})
-
-        nodes: list[int] = []
-        values: list[int] = []
-        while len(nodes) < v.degree + 2:
-            node = stride * (first + len(nodes))
-            if v.limit is not None and node > v.limit:
-                return None
-            nodes.append(node)
-            values.append(at(node))
-            if len(nodes) < 2:
-                continue
-            far = self._far(v, anchors, stride, nodes)
-            polynomial = interpolate({v.name: nodes[:-1]}, values[:-1])
-            if self._refutes(polynomial, {**anchors, v.name: node}, {v.name: node}):
-                continue
-            if not any(self._refutes(polynomial, {**anchors, v.name: x}, {v.name: x}, True) for x in far):
-                return Line(stride, first, len(nodes) - 2)
-        return None
-
-    def _far(self, v: Variable, anchors: Point, stride: int, nodes: list[int]) -> list[int]:
-        """Sizes far from the nodes: five strides beyond them, and :data:`FAR` where there is time.
-
-        Seconds grow with a power of the size, which two nodes show. Where a far count would take too long, the
-        search begins anew with small sizes, and with those it goes as far as it can.
-        """
-        last = nodes[-1] // stride
-        multiples = [last + 5, -(-FAR.get(v.kind, 0) // stride)]
-        if v.limit is not None:
-            multiples = [min(multiple, v.limit // stride) for multiple in multiples]
-        sizes = [stride * multiple for multiple in sorted(set(multiples)) if multiple > last]
-        before, now = (self._prober.seconds({**anchors, v.name: node}) for node in nodes[-2:])
-
-        def in_time(now: float) -> list[int]:
-            power = min(max(math.log(now / before) / math.log(nodes[-1] / nodes[-2]), 0.0), 2.5)
-            return [size for size in sizes if now * (size / nodes[-1]) ** power <= PATIENCE]
-
-        if self._small:
-            return in_time(now)
-        again = {**anchors, v.name: nodes[-1]}
-        if now > 0.1 * PATIENCE and in_time(now) != sizes and in_time(self._prober.timed_again(again)) != sizes:
-            raise SlowError
-        return sizes
-
-    def _refutes(self, polynomial: Polynomial, point: Point, values: Point, lenient: bool = False) -> bool:
-        """Whether the count at a point differs; a lenient question takes a failed run for no answer."""
+    def _line(self, v: Variable, others: Point) -> Line | None:
+        section = Section(self._prober, v, others)
         try:
-            counted = self._prober.macs(point)
-        except ProbeError:
-            if lenient:
-                return False
-            raise
-        expected = value_at(polynomial, values)
-        if expected == counted:
-            return False
-        self._residuals.append(Residual(dict(point), expected, counted))
-        return True
-
-    # -- all symbols ------------------------------------------------------------------------------
-
-    def _form(self, lines: Mapping[str, Line]) -> Polynomial | None:
-        """The polynomial on the grid of all nodes, if it predicts the node after the last in every symbol."""
-        grid = {name: line.nodes for name, line in lines.items()}
-        try:
-            form = interpolate(grid, [self._prober.macs(point) for point in points(grid)])
+            reach = explore(section, others[v.name], self._random)
         except ProbeError as error:
             self._errors.append(str(error))
             return None
-        beyond = self._within({name: line.beyond for name, line in lines.items()}, lines)
-        return None if self._refutes(form, beyond, beyond, True) else form
 
-    def _within(self, point: Point, lines: Mapping[str, Line]) -> dict[str, int]:
-        """A point, moved back to where its symbols have a limit."""
-        moved = {}
-        for name, value in point.items():
-            limit = self._variables[name].limit
-            moved[name] = value if limit is None or value <= limit else lines[name].nodes[-1]
+        def refuted(size: int, expected: Fraction, counted: int) -> None:
+            self._residuals.append(Residual(section.point(size), expected, counted))
+
+        strides = Strides(section, reach, self._random, refuted)
+        line = strides.find()
+        self._errors += strides.errors
+        if line is None and reach.fails:
+            self._errors.append(reach.fails)
+        return line
+
+    def _divisible(self, anchors: Point, name: str, number: int) -> dict[str, int]:
+        """The other arguments moved to where many numbers divide them, and this one to where it divides those."""
+        moved = dict(anchors)
+        for other, v in self._variables.items():
+            if v.kind is Kind.ARGUMENT:
+                moved[other] = 1 if other == name else number
         return moved
+
+    # -- all symbols ------------------------------------------------------------------------------
+
+    def _grids(
+        self, lines: Mapping[str, Line], lattice: Point, anchors: Point
+    ) -> Iterator[dict[str, tuple[int, ...]]]:
+        """Grids that fix the polynomial: from the smallest sizes at which it may hold, and from farther on."""
+        for beginnings in (
+            {name: line.start for name, line in lines.items()},
+            {name: max(line.start, anchors[name]) for name, line in lines.items()},
+            {name: max(line.start, line.reach.top // 4) for name, line in lines.items()},
+        ):
+            grid = {}
+            for name, line in lines.items():
+                first = -(-beginnings[name] // lattice[name])
+                grid[name] = tuple(lattice[name] * (first + i) for i in range(line.degree + 1))
+            if all(grid[name][-1] <= line.reach.top for name, line in lines.items()):
+                yield grid
+
+    def _form(self, grid: Mapping[str, tuple[int, ...]]) -> Polynomial | None:
+        try:
+            return interpolate(grid, [self._prober.macs(point) for point in points(grid)])
+        except ProbeError as error:
+            self._errors.append(str(error))
+            return None
 
     def _holds(self, form: Polynomial, point: Point) -> bool:
         """Whether the model runs at a point and the form gives its count. Silent: it is only a guess."""
@@ -340,127 +263,125 @@ class Search:
         except ProbeError:
             return False
 
-    def _lattice(self, form: Polynomial, lines: Mapping[str, Line]) -> dict[str, int]:
-        """The finest stride of each symbol on which the form still gives the count."""
-        strides: dict[str, int] = {}
-        of_kind: dict[Kind, int] = {}
-        for name, v in self._variables.items():
-            strides[name] = self._finest(name, form, lines, of_kind.get(v.kind))
-            of_kind.setdefault(v.kind, strides[name])
-        return strides
-
-    def _finest(self, name: str, form: Polynomial, lines: Mapping[str, Line], guess: int | None) -> int:
-        """One symbol's stride.
-
-        Whatever holds on a lattice holds on a coarser one within it; so it is enough to divide by one prime at a
-        time and to stop where that fails. Of the remainders of a prime the first and the last are tried.
-        """
-        line = lines[name]
-        middle = line.stride * (line.first + 1)
-        rest = {other: its.nodes[0] for other, its in lines.items() if other != name}
-
-        def holds(stride: int, *multiples: int) -> bool:
-            return all(self._holds(form, {**rest, name: stride * multiple}) for multiple in multiples)
-
-        stride = line.stride
-        if guess is None and self._variables[name].kind is Kind.SEQUENCE:
-            guess = 1
-        if guess and stride % guess == 0 and holds(guess, middle // guess + 1, middle // guess - 3):
-            stride = guess
-        for prime in sorted(_primes(stride), reverse=True):
-            while stride % prime == 0:
-                finer = stride // prime
-                near = middle // finer // prime * prime
-                remainders = {1, prime - 1}
-                if not holds(finer, *(near + remainder for remainder in remainders)):
-                    break
-                stride = finer
-        return stride
-
-    def _start(self, form: Polynomial, strides: Mapping[str, int], lines: Mapping[str, Line]) -> dict[str, int]:
-        """The smallest sizes at which the form gives the count: one stride in each symbol, or what it takes."""
-        if self._holds(form, strides):
-            return dict(strides)
-        first = {name: line.nodes[0] for name, line in lines.items()}
-        start = {name: self._first(name, first, form, stride) for name, stride in strides.items()}
-        return start if self._holds(form, start) else first
-
-    def _first(self, name: str, first: Point, form: Polynomial, stride: int) -> int:
-        for multiple in (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64):
-            if stride * multiple >= first[name]:
-                break
-            if all(self._holds(form, {**first, name: stride * (multiple + more)}) for more in (0, 1)):
-                return stride * multiple  # two in a row: curves may cross by chance
-        return first[name]
-
     # -- verification -----------------------------------------------------------------------------
 
     def _verified(
-        self, form: Polynomial, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Mapping[str, int]
+        self,
+        form: Polynomial,
+        grid: Mapping[str, tuple[int, ...]],
+        lines: Mapping[str, Line],
+        lattice: Mapping[str, int],
     ) -> Found | None:
         """The form with everything else that was counted, unless a point that it has not seen refutes it."""
-        grid = {name: line.nodes for name, line in lines.items()}
-        failed = []
-        for point in self._unseen(lines, lattice, start):
+        nodes = {name: sizes[0] for name, sizes in grid.items()}
+        start = self._corner(form, lines, lattice, nodes)
+        box = self._box(form, lines, lattice, start)
+        failed: list[str] = []
+        drawn: list[dict[str, int]] = []
+        for point in islice(box.draws(self._random), 4 * DRAWS):
             try:
                 self._prober.counts(point)
-            except ProbeError as error:  # noqa: PERF203
+            except OutOfReachError:
+                continue
+            except ProbeError as error:
                 failed.append(str(error))
+                if (divided := self._divided(point, box)) is None or not self._runs(divided):
+                    continue
+                drawn.append(divided)
+            else:
+                drawn.append(point)
+            if len(drawn) == DRAWS or value_at(form, drawn[-1]) != self._prober.macs(drawn[-1]):
+                break
+        for point in islice(box.near(self._random), NEAR):
+            self._runs(point)
         on_grid = list(points(grid))
         held_out = []
         for point, counts in self._prober.counted():
-            if point in on_grid or not self._concerns(point, lattice, start):
+            if point in on_grid or not box.contains(point):
                 continue
             held_out.append(point)
             expected = value_at(form, point)
             if expected != counts.macs:
                 self._residuals.append(Residual(point, expected, counts.macs))
                 return None
-        return self._found(form, grid, held_out, lattice, start, tuple(failed)) if held_out else None
+        if not held_out or not drawn:
+            self._errors += failed[:1]
+            return None
+        return self._found(form, grid, held_out, lines, box, len(drawn), tuple(failed))
 
-    def _concerns(self, point: Point, lattice: Mapping[str, int], start: Point) -> bool:
-        """Whether the form claims to hold at a point."""
-        for name, size in point.items():
-            limit = self._variables[name].limit
-            if size % lattice[name] or size < start[name] or (limit is not None and size > limit):
-                return False
+    def _corner(self, form: Polynomial, lines: Mapping[str, Line], lattice: Point, nodes: Point) -> dict[str, int]:
+        """The smallest sizes of all symbols together: what holds alone may not hold at once.
+
+        A branch may depend on a product. Then all are doubled until the form holds there.
+        """
+        start = {name: -(-line.start // lattice[name]) * lattice[name] for name, line in lines.items()}
+        while not self._holds(form, start):
+            if all(start[name] >= nodes[name] for name in start):
+                break
+            start = {name: min(2 * size, max(nodes[name], size)) for name, size in start.items()}
+        return start
+
+    def _box(self, form: Polynomial, lines: Mapping[str, Line], lattice: Point, start: Point) -> Box:
+        """All sizes that the form is held against, halved until the farthest of all together can be run."""
+        top = {name: line.reach.top // lattice[name] * lattice[name] for name, line in lines.items()}
+        while True:
+            box = Box(start, top, lattice)
+            if not self._too_far(form, box):
+                return box
+            large = {name for name, size in top.items() if size > LARGE} or set(top)
+            halved = {
+                name: max(size // 2 // lattice[name] * lattice[name], start[name]) if name in large else size
+                for name, size in top.items()
+            }
+            if halved == top:
+                return box
+            top = halved
+
+    def _too_far(self, form: Polynomial, box: Box) -> bool:
+        top = box.top
+        if self._prober.is_real and self._prober.too_much(int(value_at(form, top)), 0, 0):
+            return True
+        try:
+            self._prober.counts(top, braked=True)
+        except OutOfReachError:
+            return True
+        except ProbeError:
+            divided = self._divided(top, box)
+            return divided is not None and not self._runs(divided)
+        return False
+
+    def _runs(self, point: Point) -> bool:
+        try:
+            self._prober.counts(point)
+        except ProbeError:
+            return False
         return True
 
-    def _unseen(
-        self, lines: Mapping[str, Line], lattice: Mapping[str, int], start: Point
-    ) -> Iterator[dict[str, int]]:
-        """Points of the lattice that are on no grid: the smallest, in between, far in all symbols and in each."""
-        near, between, far = {}, {}, {}
-        for place, (name, line) in enumerate(lines.items()):
-            stride, v = lattice[name], self._variables[name]
-            finer = line.stride // stride
-            after = line.nodes[-1] // line.stride + 2 + place if finer == 1 else 0
-            near[name] = stride * (after or _coprime(line.nodes[0] // stride + 2 + 3 * place, finer))
-            between[name] = stride * (
-                after or _coprime(line.stride * (line.first + 1 + place) // stride + 1, finer)
-            )
-            wish = max(5 * line.nodes[0], line.nodes[-1] + line.stride) + place * line.stride
-            if v.limit is not None:
-                wish = max(min(wish, v.limit - stride), stride)
-            far[name] = stride * _coprime(wish // stride, finer)
-            if v.limit is not None and far[name] > v.limit:
-                far[name] = v.limit // stride * stride
-        yield dict(start)
-        yield self._within(near, lines)
-        yield self._within(between, lines)
-        yield dict(far)
-        for name in lines:
-            yield {**self._within(between, lines), **start, name: far[name]}
+    def _divided(self, point: Point, box: Box) -> dict[str, int] | None:
+        """A point near one at which the model did not run, where larger arguments are multiples of the least."""
+        arguments = [name for name, v in self._variables.items() if v.kind is Kind.ARGUMENT]
+        if len(arguments) < 2:
+            return None
+        moved = dict(point)
+        smallest = min(arguments, key=lambda name: box.top[name])
+        moved[smallest] = self._random.choice(range(box.start[smallest], 17, box.lattice[smallest]) or [1])
+        for name in arguments:
+            step = box.lattice[name] * moved[smallest]
+            if name != smallest:
+                moved[name] = max(moved[name] // step, 1) * step
+        return moved if box.contains(moved) else None
 
     def _found(
         self,
         form: Polynomial,
         grid: Mapping[str, tuple[int, ...]],
         held_out: list[dict[str, int]],
-        lattice: Mapping[str, int],
-        start: Point,
+        lines: Mapping[str, Line],
+        box: Box,
+        draws: int,
         failed: tuple[str, ...],
     ) -> Found:
+        start = dict(box.start)
         at_grid = [self._prober.counts(point) for point in points(grid)]
         at_rest = [self._prober.counts(point) for point in held_out]
         fits: dict[tuple[int, ...], Polynomial | None] = {}
@@ -496,9 +417,14 @@ class Search:
             modules=fit_each(lambda counts: counts.by_module()),
             backward=Polynomial({}) if backward is None else backward,
             params=fit(lambda counts: counts.params),
-            lattice=dict(lattice),
-            start=dict(start),
-            limits={name: v.limit for name, v in self._variables.items() if v.limit is not None},
+            lattice=dict(box.lattice),
+            start=start,
+            limits=self._limits(lines),
+            edges={name: line.reach.fails for name, line in lines.items() if line.reach.is_edge},
+            tried=dict(box.top),
+            held_back={name: line.reach.held_back for name, line in lines.items() if line.reach.held_back},
+            degree={name: v.degree for name, v in self._variables.items()},
+            chance=Chance(sum(v.degree for v in self._variables.values()), box.sizes, draws),
             points=len(at_grid),
             held_out=tuple(held_out),
             unknown=self._unknown(start, *held_out, *points(grid)),
@@ -507,9 +433,14 @@ class Search:
             failed=failed,
         )
 
+    def _limits(self, lines: Mapping[str, Line]) -> dict[str, int]:
+        """The largest size of each symbol at which the model runs, where that is known."""
+        given = {name: v.limit for name, v in self._variables.items() if v.limit is not None}
+        return {**given, **{name: line.reach.top for name, line in lines.items() if line.reach.is_edge}}
+
     def _longest(self, held_out: list[dict[str, int]]) -> dict[str, int] | None:
         """The longest sequence that can be run for real: the meta device does not see where a table ends."""
-        if not any(v.kind is Kind.SEQUENCE for v in self._variables.values()):
+        if not any(v.kind in (Kind.SEQUENCE, Kind.BATCH) for v in self._variables.values()):
             return None
         possible = [point for point in held_out if affordable(self._prober.counts(point), MORE_WORK)]
         return max(possible, key=self._prober.macs, default=None)
@@ -529,23 +460,3 @@ class Search:
             reason = f"not enough sizes could be run to find a polynomial; {last}"
         last_at = {tuple(residual.point.items()): residual for residual in self._residuals}
         return NotFound(reason, tuple(last_at.values())[-5:], self._unknown(anchors), self._prober.way)
-
-
-def _primes(number: int) -> list[int]:
-    """Its distinct prime factors."""
-    found, divisor = [], 2
-    while number > 1:
-        if number % divisor == 0:
-            found.append(divisor)
-            while number % divisor == 0:
-                number //= divisor
-        divisor += 1
-    return found
-
-
-def _coprime(number: int, other: int) -> int:
-    """The next number that shares no prime with another."""
-    primes = _primes(other)
-    while any(number % prime == 0 for prime in primes):
-        number += 1
-    return number

@@ -1,0 +1,57 @@
+"""How much work one count may be, measured in steps that a busy machine takes as well as an idle one.
+
+Nothing here reads a clock: the same question has the same answer under load. The steps of a run are the
+operators that it dispatches, which :class:`~vpcalc.counters.dispatch.DispatchCounts` knows afterwards. A run that
+would not end (a constructor that makes a table of all pairs in Python) dispatches none, so it is stopped by the
+number of its calls, Python's own among them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..counters.dispatch import DispatchCounts
+
+MOST_OPERATORS = 2_500
+"""Operators of one run beyond which no larger size is tried: a loop over tokens shows as operators growing."""
+
+MOST_CALLS = 5_000_000
+"""Calls of functions, Python's and C's, after which a run on the meta device is stopped."""
+
+MOST_REAL_WORK = 10**11
+"""Multiply-accumulates of a run that has to be real."""
+
+MOST_REAL_ELEMENTS = 1 << 27
+"""Elements of the largest tensor of such a run."""
+
+
+class StoppedError(BaseException):
+    """A run took too many steps. Not an ``Exception``: foreign code must not take it for one of its own."""
+
+
+def operators(counts: DispatchCounts) -> int:
+    """How many operators a run dispatched, priced, free and unknown."""
+    return sum(map(sum, (counts.calls.values(), counts.free.values(), counts.unknown.values())))
+
+
+@contextmanager
+def brake(most: int) -> Iterator[None]:
+    """Within it, :class:`StoppedError` is raised after so many calls; a profiler outside is set aside."""
+    left = most
+
+    def step(frame: Any, event: str, arg: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise StoppedError
+
+    outside = sys.getprofile()
+    sys.setprofile(step)
+    try:
+        yield
+    finally:
+        sys.setprofile(outside)
