@@ -1,0 +1,449 @@
+"""PyTorch executed on symbolic sizes: forms of modules from their own runs, held against another's counts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import vpcalc
+from vpcalc.algebra.floors import ceil_div, floor_div, remainder
+from vpcalc.algebra.polynomial import Polynomial, as_polynomial, symbols
+from vpcalc.answers.executed import Executed
+from vpcalc.errors import InputError
+from vpcalc.execution import regimes as exploration
+from vpcalc.execution.domains import domain
+from vpcalc.execution.guards import Guard
+from vpcalc.execution.guards import Path as Decisions
+from vpcalc.execution.prices import PRICES
+from vpcalc.execution.program import Fixed, Input
+from vpcalc.execution.regimes import Explorer, HeldError
+from vpcalc.execution.regions import Range, vanishes
+from vpcalc.execution.rules.registry import RULES
+from vpcalc.execution.run import BeyondError
+from vpcalc.execution.sizes import Size
+
+H, N, W = symbols("H N W")
+IMAGE = (Input((1, 3, "H", "W")),)
+ROWS = (Input((1, "N", 8)),)
+
+
+# -- sizes --------------------------------------------------------------------------------------------
+
+
+def size(name: str, value: int, path: Decisions) -> Size:
+    return Size(value, symbols(name)[0], path)
+
+
+def test_a_size_is_a_number_and_its_form() -> None:
+    path = Decisions()
+    h = size("H", 453, path)
+    padded = h + (7 - h % 7) % 7
+    assert (padded.value, padded.form) == (455, 7 * ceil_div(H, 7))
+    assert ((h * 0.5).trunc().value, (h * 0.5).trunc().form) == (226, floor_div(H, 2))
+    assert (-(-h // 4)).form == ceil_div(H, 4)
+    assert not [noted for noted in path if noted.why != "int of a float"]
+
+
+def test_decisions_are_noted_once_and_one_way_round() -> None:
+    path = Decisions()
+    h, w = size("H", 453, path), size("W", 30, path)
+    assert h > w
+    assert not w >= h
+    assert h % 4 != 0
+    assert h + 1 > 0  # true of every size: nothing to note
+    assert [(n.guard, n.outcome) for n in path] == [
+        (Guard(H - W - 1, ">="), True),
+        (Guard(remainder(H, 4), "=="), False),
+    ]
+
+
+def test_a_float_that_is_no_fraction_holds_its_letter() -> None:
+    path = Decisions()
+    n = size("N", 100, path)
+    assert (n**0.5).trunc().form == as_polynomial(10)
+    assert set(path.held) == {"N"}
+    other = Decisions()
+    assert (size("N", 100, other) * 0.1).trunc().value == 10
+    assert set(other.held) == {"N"}
+
+
+# -- regions ------------------------------------------------------------------------------------------
+
+
+def test_forms_are_compared_at_every_size_of_a_region() -> None:
+    whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
+    rng = random.Random(1)
+    up = sum((ceil_div(H, 4 * k) * ceil_div(W, 4 * k) * (k + 3) for k in (1, 2, 4, 7, 14)), Polynomial({}))
+    down = sum((ceil_div(H, 4 * k) * floor_div(W, 4 * k) * (k + 3) for k in (1, 2, 4, 7, 14)), Polynomial({}))
+    tiled = whole.where(Guard(remainder(W, 112), "=="), True)
+    assert vanishes(up - down, tiled, rng) is True
+    assert vanishes(up - down, whole.where(Guard(remainder(W, 56), "=="), True), rng) is False
+    assert vanishes(up - down, whole, rng) is False
+    one_size = whole.where(Guard(H - W, "=="), True)
+    assert vanishes(floor_div(H * W, 3) - floor_div(H * H, 3), one_size, rng) is None, "tried, not decided"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_comparison_of_forms_is_right(seed: int) -> None:
+    """Against every size of a small range."""
+    rng = random.Random(seed)
+    values = range(1, 41)
+    region = Range({"H": (1, 40), "W": (1, 40)}).whole()
+    for name in ("H", "W"):
+        region = region.where(Guard(remainder(symbols(name)[0], rng.choice((2, 3, 4))), "=="), rng.random() < 0.5)
+    parts = [floor_div(x + rng.randrange(6), rng.choice((2, 3, 4, 6))) for x in (H, H, W, W)]
+    form = (
+        parts[0] * parts[2] - parts[1] * parts[3] * rng.choice((0, 1)) - rng.randrange(3) * (parts[0] - parts[1])
+    )
+    true = all(form.at({"H": a, "W": b}) == 0 for a in values for b in values if {"H": a, "W": b} in region)
+    assert vanishes(form, region, rng) is true
+
+
+def test_domains_are_written_as_people_write_them() -> None:
+    whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
+    tall, wide = Guard(H - 193, ">="), Guard(W - 193, ">=")
+    both = whole.where(tall, True).where(wide, True)
+    assert domain([both]).text == "H ≥ 193, W ≥ 193"
+    assert domain([both.where(Guard(remainder(H, 4), "=="), True)]).text == "4 | H, H ≥ 196, W ≥ 193"
+    assert domain([whole]).text == ""
+    split = [whole.where(tall, False), whole.where(tall, True).where(wide, False)]
+    assert set(domain(split).text.split("; or ")) == {"H ≤ 192", "W ≤ 192"}
+    area = whole.where(Guard(H * W - 1000001, ">="), False)
+    assert domain([area]).python == "1000000 >= H*W"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_written_is_the_set(seed: int) -> None:
+    """The Python expression of a union of regions is true exactly in it."""
+    rng = random.Random(seed)
+    extent = Range({"H": (1, 60), "W": (1, 60)})
+    regions = []
+    for _ in range(rng.randrange(1, 4)):
+        region = extent.whole()
+        for _ in range(rng.randrange(1, 4)):
+            x = rng.choice((H, W))
+            guard = rng.choice(
+                (
+                    Guard(x - rng.randrange(60), ">="),
+                    Guard(remainder(x, rng.choice((2, 3, 5))), "=="),
+                    Guard(H - W, ">="),
+                )
+            )
+            region = region.where(guard, rng.random() < 0.6)
+        regions.append(region)
+    code = compile(domain(regions).python, "when", "eval")
+    for a in range(1, 61):
+        for b in range(1, 61):
+            point = {"H": a, "W": b}
+            assert bool(eval(code, dict(point))) == any(point in region for region in regions)
+
+
+# -- modules ------------------------------------------------------------------------------------------
+
+
+class Branch(nn.Module):
+    """All pairs up to 3000 tokens, a linear map beyond."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(x) if x.shape[1] > 3000 else self.a(x) @ x.transpose(1, 2)
+
+
+class Padded(nn.Module):
+    """Windows of 7, padded only where they do not divide, as Swin's code pads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 4, stride=4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] % 4:
+            x = F.pad(x, (0, 0, 0, 4 - x.shape[2] % 4))
+        if x.shape[3] % 4:
+            x = F.pad(x, (0, 4 - x.shape[3] % 4))
+        x = self.c(x)
+        x = F.pad(x, (0, -x.shape[3] % 7, 0, -x.shape[2] % 7))
+        b, c, h, w = x.shape
+        x = x.view(b, c, h // 7, 7, w // 7, 7).permute(0, 2, 4, 3, 5, 1).reshape(-1, 49, c)
+        return x @ x.transpose(1, 2)
+
+
+class Half(nn.Module):
+    """Sizes by floats, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, w = x.shape[-2:]
+        x = F.interpolate(x, size=(int(h * 0.5), int(w * 0.5)), mode="bilinear")
+        return self.b(F.interpolate(self.a(x), scale_factor=2))
+
+
+class Area(nn.Module):
+    """A branch on the product of two sides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x[..., ::2, ::2] if x.shape[-1] * x.shape[-2] > 100000 else x)
+
+
+class Forgets(nn.Module):
+    """Overwrites a setting in forward, as transformers' Swin does with its window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 100
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.most = min(self.most, x.shape[1])
+        return self.l(x[:, : self.most])
+
+
+class Table(nn.Module):
+    """A table of 100 positions, whose end the meta device does not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Embedding(100, 8)
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.l(x + self.places(torch.arange(x.shape[1], device=x.device).unsqueeze(0)))
+
+
+class Loop(nn.Module):
+    """As many layers as tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i in range(x.shape[1]):
+            x = x + self.l(x[:, i : i + 1])
+        return x
+
+
+class Two(nn.Module):
+    """Two branches that matter together: four regimes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        x = self.l(x) if x.shape[1] > 50 else x
+        return self.l(self.l(y)).sum() + x.sum() if y.shape[1] > 70 else self.l(y).sum() + x.sum()
+
+
+def explored(make: type[nn.Module], inputs: tuple[Input, ...], bounds: Mapping[str, tuple[int, int]]) -> Any:
+    program = Fixed(make, inputs)
+
+    def count(point: Mapping[str, int]) -> int | None:
+        try:
+            return program.counts(point).macs
+        except Exception:
+            return None
+
+    start = {name: min(low + 210 + 7 * i, high) for i, (name, (low, high)) in enumerate(bounds.items())}
+    return Explorer(program.execute, count, Range(bounds)).explore([start]), count
+
+
+def check_everywhere(found: Any, count: Any, points: list[dict[str, int]]) -> None:
+    """Every size has its regime, and the regime its count."""
+    for point in points:
+        regime = found.at(point)
+        assert regime is not None, point
+        expected = None if regime.refused else regime.leader.execution.macs.at(point)
+        real = isinstance(regime.leader.execution.error, IndexError)  # the counter does not see where a table ends
+        assert real or expected == count(point), point
+
+
+SQUARE = {"H": (1, 1024), "W": (1, 1024)}
+
+
+@pytest.mark.parametrize(
+    ("make", "forms"),
+    [
+        (
+            Padded,
+            {
+                9 * 4 * 16 * 0
+                + 192 * ceil_div(H, 4) * ceil_div(W, 4)
+                + 49 * 49 * 4 * ceil_div(H, 28) * ceil_div(W, 28)
+            },
+        ),
+        (Half, None),
+        (Area, {216 * ceil_div(H, 2) * ceil_div(W, 2), 216 * ceil_div(H, 4) * ceil_div(W, 4)}),
+    ],
+)
+def test_images(make: type[nn.Module], forms: set[Polynomial] | None) -> None:
+    found, count = explored(make, IMAGE, SQUARE)
+    assert not found.open
+    if forms is not None:
+        assert {r.leader.execution.macs for r in found.regimes if not r.refused} == forms
+    rng = random.Random(3)
+    points = [{"H": rng.randrange(1, 1025), "W": rng.randrange(1, 1025)} for _ in range(40)]
+    check_everywhere(
+        found, count, points + [{"H": a, "W": b} for a in (1, 2, 28, 29, 223) for b in (1, 3, 4, 224)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (Branch, {"N ≥ 3001": 16 * N, "N ≤ 3000": 64 * N + 8 * N**2}),
+        (Forgets, {"N ≥ 100": as_polynomial(6400), "N ≤ 99": 64 * N}),
+        (Table, {"N ≤ 100": 64 * N, "N ≥ 101": None}),
+    ],
+)
+def test_sequences(make: type[nn.Module], expected: dict[str, Polynomial | None]) -> None:
+    found, count = explored(make, ROWS, {"N": (1, 65536)})
+    got = {domain(r.regions).text: None if r.refused else r.leader.execution.macs for r in found.regimes}
+    assert got == expected
+    assert not found.open
+    check_everywhere(found, count, [{"N": n} for n in (1, 2, 99, 100, 101, 500, 2999, 3000, 3001, 65536)])
+
+
+def test_branches_that_matter_together() -> None:
+    found, count = explored(Two, (Input((1, "N", 8)), Input((1, "M", 8))), {"N": (1, 300), "M": (1, 300)})
+    assert len(found.regimes) == 4
+    check_everywhere(found, count, [{"N": n, "M": m} for n in (50, 51) for m in (70, 71)])
+
+
+def test_a_loop_is_no_form() -> None:
+    with pytest.raises(HeldError, match="N: a loop"):
+        explored(Loop, ROWS, {"N": (1, 65536)})
+
+
+def test_a_module_is_as_it_was_built_for_every_run() -> None:
+    program = Fixed(Forgets, ROWS)
+    program.counts({"N": 5})
+    assert program.module.most == 100
+    assert program.execute({"N": 60}).macs == 64 * N
+
+
+# -- planted mistakes -----------------------------------------------------------------------------------
+
+
+def test_a_wrong_rule_is_caught_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = RULES["conv2d"]
+    monkeypatch.setitem(RULES, "conv2d", lambda *a, **k: [side + 1 for side in right(*a, **k)])
+    with pytest.raises(BeyondError, match="conv2d: its rule says"):
+        explored(Area, IMAGE, SQUARE)
+
+
+def test_a_wrong_price_is_caught_by_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = PRICES["linear"]
+    monkeypatch.setitem(PRICES, "linear", lambda *a, **k: right(*a, **k) + 1)
+    with pytest.raises(BeyondError, match="the counter sees"):
+        explored(Branch, ROWS, {"N": (1, 4096)})
+
+
+def test_a_floor_that_is_wrong_beyond_the_first_run_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A form that gives the number of its own run and no other: counts elsewhere refute it."""
+    right = PRICES["conv2d"]
+
+    def price(out: Any, x: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+        form = right(out, x, *args, **kwargs)
+        side = out[2]
+        return form if not isinstance(side, Size) else form + side.form - side.value
+
+    monkeypatch.setitem(PRICES, "conv2d", price)
+    found, _ = explored(Area, IMAGE, SQUARE)
+    assert found.open, "a form that counts refute is never whole"
+
+
+def test_without_counts_two_idle_branches_would_hide_a_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A branch that only two others together reach: one flip at a time does not see it, the counts do."""
+
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.l = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.l(x)
+            short, odd = x.shape[1] <= 400, x.shape[1] % 2 == 1
+            if short:
+                y = y * 1
+            if odd:
+                y = y * 1
+                return self.l(y) if short else y
+            return y
+
+    found, count = explored(Hidden, ROWS, {"N": (1, 1000)})
+    check_everywhere(found, count, [{"N": n} for n in range(1, 1001, 7)])
+
+
+# -- what a user sees ------------------------------------------------------------------------------------
+
+
+def test_the_answer() -> None:
+    result = vpcalc.derive(Padded, "1,3,H,W")
+    assert isinstance(result, Executed)
+    found = result.to_dict()
+    assert found["complete"] is True
+    assert found["range"] == {"H": [1, 4096], "W": [1, 4096]}
+    assert found["macs"]["text"] == "97HW/4"  # 12HW and 49·4·HW/16
+    assert found["valid"] == {"H": 28, "W": 28}
+    (regime,) = found["regimes"]
+    assert regime["when"] == {"text": "", "latex": "", "python": "True"}
+    assert regime["verdict"] == "executed"
+    for sizes in ({"H": 1, "W": 1}, {"H": 453, "W": 28}):
+        assert eval(regime["macs"]["python"], dict(sizes)) == Fixed(Padded, IMAGE).counts(sizes).macs
+    assert "executed: holds for every size" in "".join(result.tables()[0].notes)
+
+
+def test_a_range_is_asked_for() -> None:
+    result = vpcalc.derive(Branch, "1,N,8", range={"N": "1:2000"}).to_dict()
+    assert (result["range"], len(result["regimes"])) == ({"N": [1, 2000]}, 1)
+    for text, message in (("2000", "FROM:TO"), ("5:2", "more than"), ("0:9", "--range N")):
+        with pytest.raises(InputError, match=message):
+            vpcalc.derive(Branch, "1,N,8", range={"N": text})
+    with pytest.raises(InputError, match="symbol of --range"):
+        vpcalc.derive(Branch, "1,N,8", range={"M": "1:9"})
+
+
+def test_a_module_that_is_built_on_symbols() -> None:
+    """Channels and heads are letters too."""
+    result = vpcalc.derive("torch.nn:Linear", "1,N,C", {"in_features": "C", "out_features": "D"})
+    assert isinstance(result, Executed)
+    assert str(result.everywhere) == "NCD"
+    assert result.to_dict()["params"]["text"] == "CD + D"
+
+
+PRIVATE = ("torch._", "torch.nn.init._", "sym_node", "SymNode", "._C")
+
+
+def test_private_names_of_torch_are_in_two_files() -> None:
+    room = Path(exploration.__file__).parent
+    for path in sorted(room.rglob("*.py")):
+        if path.name in ("hooks.py", "nodes.py"):
+            continue
+        lines = [
+            line for line in path.read_text(encoding="utf-8").splitlines() if "import" in line or "torch." in line
+        ]
+        assert not [line for line in lines if any(name in line for name in PRIVATE)], path.name
+
+
+def test_masks_are_arrays_of_bits() -> None:
+    extent = Range({"N": (1, 64)})
+    assert numpy.array_equal(extent.mask(Guard(N - 33, ">=")), numpy.arange(1, 65) >= 33)
