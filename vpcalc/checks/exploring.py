@@ -86,7 +86,7 @@ def _explored(
 ) -> Explored | str:
     """The regimes of one way to run, or why there is none that runs."""
     from ..counters.ways import needs_values
-    from ..execution.regimes import Explorer, HeldError
+    from ..execution.regimes import MOST_RUNS, Explorer, HeldError
     from ..execution.regions import Range
     from ..execution.run import BeyondError
 
@@ -107,12 +107,16 @@ def _explored(
     try:
         limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, RANGES[v.kind]))) for v in letters}
-        exploration = Explorer(program.execute, count, Range(bounds), most).explore(list(_starts(letters, bounds)))
+        runs = MOST_RUNS if variant.fixed else MOST_RUNS // 4  # building takes most of the time
+        explorer = Explorer(program.execute, count, Range(bounds), most, runs)
+        exploration = explorer.explore(list(_starts(letters, bounds)))
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond
     except HeldError as held:
         raise NotExecutedError(str(held), held.letters) from held
     running = [regime for regime in exploration.regimes if not regime.refused]
+    if not running and not exploration.regimes:
+        raise NotExecutedError("no size at which it runs was found")
     if not running:
         raised = exploration.regimes[0].leader.execution.error
         assert raised is not None
@@ -176,9 +180,7 @@ def _starts(letters: list[Variable], bounds: Mapping[str, tuple[int, int]]) -> I
 
 def _extent(regime: Regime) -> float:
     """How many sizes a regime covers, at most."""
-    from math import prod
-
-    return max(prod(float(mask.sum()) for mask in region.axes.values()) for region in regime.regions)
+    return max(region.extent() for region in regime.regions)
 
 
 def _is_wide(found: Explored) -> bool:

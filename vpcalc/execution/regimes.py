@@ -28,6 +28,8 @@ from .run import BeyondError, Execution, TableEndError
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""
 
+RUNS_SPENT = "the number of runs is spent"
+
 NEEDED = frozenset(("a number that the program needs", "a number of parts", "a loop over a side"))
 """Reasons to ask that tie a size to one number: loops, and parts of lists."""
 
@@ -105,11 +107,20 @@ Count = Callable[[Point], "int | None"]
 class Explorer:
     """Explores one program."""
 
-    def __init__(self, execute: Execute, count: Count, extent: Range, most: int = 32, seed: int = 0) -> None:
+    def __init__(
+        self,
+        execute: Execute,
+        count: Count,
+        extent: Range,
+        most: int = 32,
+        most_runs: int = MOST_RUNS,
+        seed: int = 0,
+    ) -> None:
         self._execute = execute
         self._count = count
         self._range = extent
         self._most = most
+        self._most_runs = most_runs
         self._rng = random.Random(seed)
         self._runs: dict[tuple[tuple[str, int], ...], Run] = {}
         self._counts: dict[tuple[tuple[str, int], ...], int | None] = {}
@@ -183,6 +194,9 @@ class Explorer:
     def _settle(self, region: Region) -> None:
         """Explore a region until one form, or refusal, holds on all of it; else split it."""
         here = [run for run in self._runs.values() if run.point in region]
+        if not here and len(self._runs) >= self._most_runs:
+            self._open.append((region, RUNS_SPENT))
+            return
         if not here:
             point = region.find(self._rng, self._nearest())
             if point is None:
@@ -201,13 +215,18 @@ class Explorer:
             found = self._flip(region, members, flipped, regime)
             if found is None:
                 break
-            if len(self._runs) >= MOST_RUNS:
-                self._open.append((region, "the number of runs"))
+            if len(self._runs) >= self._most_runs:
+                self._publish_paths(region, [*members, found])
                 return
             waiting = [found]
         self._leaves.append(regime)
-        if len(self._leaves) > 4 * self._most:
-            raise OverflowError(f"more than {4 * self._most} regions")
+        if len(self._leaves) >= self._most:
+            self._most_runs = 0  # what is left stays open
+
+    def _publish_paths(self, region: Region, runs: list[Run]) -> None:
+        """Where the runs are spent, what they are worth without the others: each its form, on its own path."""
+        self._open.append((region, RUNS_SPENT))
+        self._leaves += [Regime(run, [run.path.meet(region)]) for run in runs if not run.refused]
 
     def _nearest(self) -> Point | None:
         return next((run.point for run in self._runs.values() if not run.refused), None)
@@ -281,15 +300,16 @@ class Explorer:
         if best is None:
             self._open.append((region, f"no comparison tells {dict(odd.point)} from {dict(others[0].point)}"))
             return
-        for outcome in (True, False):
-            self._settle(region.where(best, outcome))
+        parts = [region.where(best, outcome) for outcome in (True, False)]
+        for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
+            self._settle(part)
 
     # -- confirmation -------------------------------------------------------------------------------
 
     def _confirm(self) -> None:
         """Hold every leaf against independent counts; one that differs is run and its region explored again."""
         pending = list(self._leaves)
-        while pending and len(self._runs) < MOST_RUNS:
+        while pending and len(self._runs) < self._most_runs + MOST_RUNS // 4:
             regime = pending.pop()
             wrong = next((p for p in self._trials(regime) if not self._agrees(regime, p)), None)
             if wrong is None:

@@ -103,6 +103,10 @@ class Region:
             return self.where(guard, not outcome).surely_empty
         return self.where(guard, not outcome).find(random.Random(1)) is None
 
+    def extent(self) -> float:
+        """How many sizes there are, as far as conditions on one letter say."""
+        return float(prod(float(mask.sum()) for mask in self.axes.values()))
+
     def values(self, letter: str) -> Any:
         """The values of one letter."""
         return self.range.values(letter)[self.axes[letter]]
