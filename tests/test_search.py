@@ -276,3 +276,25 @@ def test_the_hypothesis_is_kept_and_printed() -> None:
     drawn = [p for p in result.found.held_out if min(p.values()) > 1000]
     assert len(drawn) >= DRAWS
     assert all(value_at(result.found.macs, point) == 216 * point["H"] * point["W"] for point in drawn)
+
+
+class Blocks(nn.Module):
+    """Windows of 128 rows one after the other, with much work between: few windows can be afforded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = F.pad(x, (0, 0, 0, -x.shape[-2] % 128)).split(128, -2)
+        for _ in range(40):
+            parts = [part.relu() + part for part in parts]
+        return torch.cat([part @ part.mT @ self.linear(part) for part in parts], -2)
+
+
+def test_few_multiples_are_no_chance_line() -> None:
+    """240·k for k up to 8 drifts by 16 a step against 128, and just misses every jump: not the stride."""
+    result = derive(Blocks(), "1,N,8")
+    assert isinstance(result.found, Found)
+    assert result.found.tried["N"] < 64 * 128
+    assert shown(result) == ("2112N", f"N a multiple of 128; N ≤ {result.found.tried['N']}")

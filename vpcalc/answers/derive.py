@@ -89,7 +89,9 @@ class Derivation(Result):
         phrases += [
             f"{name} ≥ {first}" for name, first in self.found.start.items() if first > self.found.lattice[name]
         ]
-        most = {name: self.found.tried[name] for name in self.found.held_back} | dict(self.found.limits)
+        most = dict(self.found.limits)
+        for name in self.found.held_back:
+            most[name] = min(self.found.tried[name], most.get(name, self.found.tried[name]))
         phrases += [f"{name} ≤ {size}" for name, size in most.items()]
         phrases += [f"{name} = {other}" for name, other in self.tied.items()]
         return "; ".join(phrases)
@@ -355,13 +357,11 @@ def _forms_table(
 def _hypothesis(found: Found) -> str:
     """What the form rests on, and how likely a wrong one would have passed."""
     powers = " and ".join(f"{power} in {name}" for name, power in found.degree.items())
+    rests = f"if the counts are a polynomial of degree at most {powers} there"
     if found.error_bound == "1":
-        return (
-            f"if the counts are a polynomial of degree at most {powers}; too few sizes to bound an error by chance"
-        )
-    drawn = f"{found.chance.draws} of those points are random"
-    return f"if the counts are a polynomial of degree at most {powers}, it is wrong with a probability of at most \
-{found.error_bound}, for {drawn}"
+        return f"{rests}; too few sizes, or too many at which it does not run, to bound an error by chance"
+    agrees = f"another agrees at {found.chance.draws} random points with a probability of at most"
+    return f"{rests}, {agrees} {found.error_bound}"
 
 
 def _difference(residual: Residual) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_OPERATORS = 2_500
 """Operators of one run beyond which no larger size is tried: a loop over tokens shows as operators growing."""
 
-MOST_CALLS = 5_000_000
+MOST_CALLS = 20_000_000
 """Calls of functions, Python's and C's, after which a run on the meta device is stopped."""
 
 MOST_REAL_WORK = 10**11

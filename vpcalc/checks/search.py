@@ -73,8 +73,9 @@ class Found:
 
     ``degree`` is the hypothesis: that on the lattice, from ``start`` to ``tried``, the count is a polynomial of at
     most that degree in each symbol. Under it ``error_bound`` is the most that the probability of a wrong form can
-    be, over the draw of ``chance.draws`` points. ``limits`` are the largest sizes at which the model runs,
-    ``edges`` what it says beyond them, ``held_back`` why sizes that may well run were not tried.
+    be, over the draw of ``chance.draws`` points; none count where the model does not run at each that was drawn.
+    ``limits`` are the largest sizes at which the model runs, ``edges`` what it says beyond them, ``held_back`` why
+    sizes that may well run were not tried.
     """
 
     macs: Polynomial
@@ -278,12 +279,15 @@ class Search:
         box = self._box(form, lines, lattice, start)
         failed: list[str] = []
         drawn: list[dict[str, int]] = []
+        uniform = True
         for point in islice(box.draws(self._random), 4 * DRAWS):
             try:
                 self._prober.counts(point)
             except OutOfReachError:
+                uniform = False
                 continue
             except ProbeError as error:
+                uniform = False
                 failed.append(str(error))
                 if (divided := self._divided(point, box)) is None or not self._runs(divided):
                     continue
@@ -307,7 +311,7 @@ class Search:
         if not held_out or not drawn:
             self._errors += failed[:1]
             return None
-        return self._found(form, grid, held_out, lines, box, len(drawn), tuple(failed))
+        return self._found(form, grid, held_out, lines, box, len(drawn) if uniform else 0, tuple(failed))
 
     def _corner(self, form: Polynomial, lines: Mapping[str, Line], lattice: Point, nodes: Point) -> dict[str, int]:
         """The smallest sizes of all symbols together: what holds alone may not hold at once.

@@ -98,6 +98,38 @@ class Strides:
                 wide_line = wide_line or line
         return wide_line
 
+    def _ends(self) -> bool:
+        """Whether the model takes no sizes beyond the reach, as far as anyone knows."""
+        known = self._reach.is_edge or self._section.v.limit is not None
+        return known and not self._reach.held_back
+
+    def _repeats(self, line: Line) -> bool:
+        """Whether the counts are a polynomial also on other remainders of the stride.
+
+        If the true period is another, remainders drift by a little with each multiple, and somewhere a remainder
+        passes a jump.
+        """
+        fixed = self._section.v.degree + 1
+        wide = fixed + SPARE
+        last = self._reach.top // line.stride - 1
+        first = max(-(-line.start // line.stride), last - 4 * wide)
+        multiples = self._random.sample(range(first, last + 1), min(wide, last - first + 1))
+        if len(multiples) <= fixed:
+            return False  # nothing to hold it against
+        ran = False
+        for offset in {line.stride // 2, line.stride // 3, self._random.randrange(line.stride)} - {0}:
+            nodes = [line.stride * multiple + offset for multiple in multiples]
+            try:
+                values = [self._section.macs(size) for size in nodes]
+            except ProbeError:
+                continue  # the model does not take this remainder
+            ran = True
+            form = interpolate({self._name: nodes[:fixed]}, values[:fixed])
+            for size, counted in zip(nodes[fixed:], values[fixed:], strict=True):
+                if value_at(form, {self._name: size}) != counted:
+                    return False
+        return ran
+
     def _is_fine(self, line: Line) -> bool:
         """Whether its stride is short enough to be believed before consecutive sizes were looked at."""
         return line.stride <= SHORT or self._reach.is_edge
@@ -106,14 +138,15 @@ class Strides:
         """Whether it holds at random sizes of its lattice, which has to have many.
 
         On a few multiples of a stride that the true one nearly divides, the counts are a line by chance (512 is
-        17·30 + 2). Few sizes are enough only where the model takes no others, and then each of them is tried.
+        17·30 + 2). Few sizes are enough only where the model takes no others or where the counts repeat themselves
+        with that period between them too, and then each of them is tried.
         """
         first, last = line.start // line.stride, self._reach.top // line.stride
         if last - first <= line.degree:
             return False  # nothing to hold it against
         if last - first + 1 >= MANY or line.stride == self._reach.unit:
             sizes = [self._random.randint(first, last) for _ in range(2 * SPARE)]
-        elif self._reach.is_edge or self._section.v.limit is not None:
+        elif self._ends() or (last - first >= self._section.v.degree + SPARE and self._repeats(line)):
             sizes = list(range(first, last + 1))
         else:
             return False
