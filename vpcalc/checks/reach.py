@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import TYPE_CHECKING
 
-from ..counters.dispatch import DispatchCounts
 from .effort import operators
 from .probing import BeyondTorchError, OutOfReachError, ProbeError, Prober
 from .shapes import Point, Variable
+
+if TYPE_CHECKING:
+    from ..counters.dispatch import DispatchCounts
 
 FARTHEST = 1 << 20
 """No size beyond this is tried."""
