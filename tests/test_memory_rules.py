@@ -66,7 +66,12 @@ def test_an_elementwise_result_lies_as_pytorch_lays_it(x: torch.Tensor, data: An
     operands = [layout.expanded(tuple(t.shape), t.stride(), shape) for t in (x, other)]
     expected = x + other
     assert shape == tuple(expected.shape)
-    assert layout.elementwise(shape, operands) == expected.stride()
+    assert used(shape, layout.elementwise(shape, operands)) == used(shape, expected.stride())
+
+
+def used(shape: tuple[int, ...], strides: tuple[int, ...]) -> list[int]:
+    """Strides of the dimensions in which there is a step to take; in the others PyTorch's devices differ."""
+    return [stride for side, stride in zip(shape, strides, strict=True) if side > 1]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
