@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 import vpcalc
 from vpcalc.algebra import Polynomial, symbols
+from vpcalc.algebra.floors import on_lattice
 from vpcalc.algebra.interpolation import value_at
 from vpcalc.algebra.polynomial import as_polynomial
 from vpcalc.answers.derive import Derivation, derive
+from vpcalc.answers.executed import Executed
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.probing import Prober
 from vpcalc.checks.search import Found, NotFound
@@ -107,7 +109,7 @@ def closed_form(name: str, quantity: Quantity = Quantity.MACS, **settings: objec
     return as_polynomial(symbolic(name, settings).total(quantity))
 
 
-def form(result: Derivation) -> Polynomial:
+def form(result: Derivation | Executed) -> Polynomial:
     assert result.macs is not None, str(result)
     return result.macs.polynomial
 
@@ -122,27 +124,33 @@ SHALLOW: dict[str, Settings] = {
 }
 
 
-def is_the_registered_form(name: str, settings: Settings) -> Derivation:
-    result = derive(name, args=settings)
+def is_the_registered_form(name: str, settings: Settings, counting: bool = False) -> None:
+    result = derive(name, args=settings, counting=counting)
     assert form(result) == closed_form(name, **settings)
-    assert isinstance(result.found, Found)
-    assert result.found.params == closed_form(name, Quantity.PARAMS, **settings)
+    if isinstance(result, Executed):
+        assert not counting
+        params = on_lattice(result.explored.main.leader.execution.params)
+        assert params is not None
+        assert params.form == closed_form(name, Quantity.PARAMS, **settings)
+    else:
+        assert isinstance(result.found, Found)
+        assert result.found.params == closed_form(name, Quantity.PARAMS, **settings)
     conditions = lattice(symbolic(name, settings))
     assert all(conditions.get(symbol, 1) % stride == 0 for symbol, stride in result.lattice.items())
     assert (result.unknown, result.ok) == ({}, True)
-    return result
 
 
+@pytest.mark.parametrize("counting", [False, True], ids=["executed", "counted"])
 @pytest.mark.parametrize("name", SHALLOW)
-def test_counting_gives_the_form_that_layers_give(name: str) -> None:
-    """Two derivations that share nothing: operators seen at work, and formulas on symbols."""
-    is_the_registered_form(name, SHALLOW[name])
+def test_running_gives_the_form_that_layers_give(name: str, counting: bool) -> None:
+    """Derivations that share nothing: the module's own run, operators seen at work, and formulas on symbols."""
+    is_the_registered_form(name, SHALLOW[name], counting)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_counting_gives_the_form_that_layers_give_for_all(name: str) -> None:
-    is_the_registered_form(name, {})
+    is_the_registered_form(name, {}, counting=True)
 
 
 def test_the_lattice_is_found() -> None:
@@ -366,13 +374,14 @@ def test_tables_of_positions(make: Callable[..., nn.Module], regime: str) -> Non
     assert form(result) == SCORES.subs({"C": 8})
     assert result.lattice == {"H": 4, "W": 4}
     rebuilt = "rebuilt" in regime
-    assert ("HW" in result.to_dict()["params"]["text"]) == rebuilt
+    letters = on_lattice(result.explored.main.leader.execution.params).form.letters  # type: ignore[union-attr]
+    assert (letters == {"H", "W"}) == rebuilt
 
 
 def test_squares_when_nothing_else_goes() -> None:
     result = derive(Squares, "1,3,H,W")
     assert "squares only" in result.regime
-    assert result.condition == "H a multiple of 4; W = H"
+    assert result.condition == "H a multiple of 4; H ≥ 4; W = H"
     assert form(result) == SCORES.subs({"C": 8, "W": H})
 
 
@@ -444,7 +453,7 @@ class Positions(nn.Module):
 
 
 def test_where_a_table_ends_a_real_run_tells() -> None:
-    result = derive(Positions, "1,N:long")
+    result = derive(Positions, "1,N:long", counting=True)
     assert form(result) == 64 * N
     assert result.ok
     assert result.condition == "N ≤ 100"
@@ -532,7 +541,9 @@ def test_a_wrong_count_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(counts, operators={**counts.operators, "aten::dot": isqrt(point["N"])})
 
     monkeypatch.setattr(Prober, "_count", count)
-    assert isinstance(derive("torch.nn:Linear", "1,N,8", {"in_features": 8, "out_features": 4}).found, NotFound)
+    assert isinstance(
+        derive("torch.nn:Linear", "1,N,8", {"in_features": 8, "out_features": 4}, counting=True).found, NotFound
+    )
 
 
 def test_an_operator_that_switches_its_name_is_added_up() -> None:
@@ -544,7 +555,7 @@ def test_an_operator_that_switches_its_name_is_added_up() -> None:
                 rows @ weight if x.shape[1] % 128 else torch.addmm(torch.zeros(8, device=x.device), rows, weight)
             )
 
-    result = derive(Switches, "1,N,8")
+    result = derive(Switches, "1,N,8", counting=True)
     assert form(result) == 64 * N
     assert {name: str(part) for name, part in result.operators().items()} == {"aten::addmm or aten::mm": "64N"}
 

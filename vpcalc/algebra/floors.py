@@ -235,18 +235,31 @@ def divided(above: Polynomial, below: Polynomial) -> Polynomial | None:
     return quotient
 
 
-def on_lattice(form: Polynomial) -> tuple[Polynomial, dict[str, int]] | None:
-    """The form without floors where letters are multiples of numbers, and those numbers; None if floors stay."""
+class Tidy(NamedTuple):
+    """A form without floors: for letters that are multiples of ``strides``, ``exact`` seconds dividing firsts."""
+
+    form: Polynomial
+    strides: dict[str, int]
+    exact: tuple[tuple[Polynomial, Polynomial], ...]
+
+
+def on_lattice(form: Polynomial) -> Tidy | None:
+    """The form where every floor divides; None if some floor stays."""
     strides = dict.fromkeys(form.letters, 1)
     for name in form.symbols:
-        if isinstance(name, Floor):
+        if isinstance(name, Floor) and not name.divisor.symbols:
             for letter in name.letters:
                 strides[letter] = lcm(strides[letter], _stride(name))
-    multiples = {letter: symbol(letter) * stride for letter, stride in strides.items()}
-    tidy = form.subs(multiples)
-    if any(isinstance(name, Atom) for name in tidy.symbols):
-        return None
-    return tidy.subs({letter: symbol(letter) / stride for letter, stride in strides.items()}), strides
+    tidy = form.subs({letter: symbol(letter) * stride for letter, stride in strides.items()})
+    tidy = tidy.subs({letter: symbol(letter) / stride for letter, stride in strides.items()})
+    exact = []
+    for name in sorted(tidy.symbols):
+        if isinstance(name, Floor):
+            if len(name.divisor.terms) != 1 or any(isinstance(part, Atom) for part in name.numerator.symbols):
+                return None
+            exact.append((name.numerator, name.divisor))
+            tidy = tidy.subs({name: name.numerator / name.divisor})
+    return Tidy(tidy, strides, tuple(exact))
 
 
 def _stride(floor: Floor) -> int:

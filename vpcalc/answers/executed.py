@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import symbols
-from ..algebra.floors import on_lattice
+from ..algebra.floors import Tidy, on_lattice
 from ..algebra.polynomial import Polynomial
 from ..checks.exploring import Explored
 from ..checks.probing import spell_point
@@ -63,12 +63,14 @@ class Executed(Result):
         """Those that run first, then refusals."""
         return self.explored.exploration.regimes
 
+    @property
+    def regime(self) -> str:
+        """How one description covers all sizes, as where it is counted."""
+        return self.way
+
     @cached_property
-    def _tidy(self) -> tuple[Polynomial, dict[str, int]] | None:
-        found = on_lattice(self.explored.main.leader.execution.macs)
-        if found is None:
-            return None
-        return found[0], {**dict.fromkeys(self.explored.exploration.range.bounds, 1), **found[1]}
+    def _tidy(self) -> Tidy | None:
+        return on_lattice(self.explored.main.leader.execution.macs)
 
     @property
     def everywhere(self) -> Form:
@@ -78,12 +80,13 @@ class Executed(Result):
     @property
     def macs(self) -> Form:
         """The tidy form, on its lattice within the main regime; with floors where there is none."""
-        return self.everywhere if self._tidy is None else Form(self._tidy[0], self.condition)
+        return self.everywhere if self._tidy is None else Form(self._tidy.form, self.condition)
 
     @property
     def lattice(self) -> dict[str, int]:
         """What each symbol has to be a multiple of for the tidy form."""
-        return dict.fromkeys(self.explored.exploration.range.bounds, 1) if self._tidy is None else self._tidy[1]
+        every = dict.fromkeys(self.explored.exploration.range.bounds, 1)
+        return every if self._tidy is None else {**every, **self._tidy.strides}
 
     @cached_property
     def domain(self) -> Domain:
@@ -103,6 +106,7 @@ class Executed(Result):
             for stride, names in by_multiple.items()
             if stride > 1
         ]
+        phrases += [f"{above} a multiple of {below}" for above, below in (self._tidy.exact if self._tidy else ())]
         phrases += [self.domain.text] if self.domain.text else []
         phrases += [f"{name} = {other}" for name, other in self.tied.items()]
         return "; ".join(phrases)
@@ -136,7 +140,7 @@ class Executed(Result):
 
     def _shown(self, form: Polynomial) -> Form:
         tidy = on_lattice(form) if self.on_lattice and self._tidy is not None else None
-        return Form(form if tidy is None else tidy[0])
+        return Form(form if tidy is None else tidy.form)
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
@@ -200,11 +204,11 @@ class Executed(Result):
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
         total = self.macs if self.on_lattice else self.everywhere
         found = [_forms_table("operator", "Operator", title, self.operators(), total, self._notes())]
+        if len(self.regimes) > 1 or self.explored.exploration.open:
+            found.append(self._regimes_table())
         modules = self.modules()
         if len(modules) > 1:
             found.append(_forms_table("module", "Module", "By module", modules, total, ()))
-        if len(self.regimes) > 1 or self.explored.exploration.open:
-            found.insert(0, self._regimes_table())
         return tuple(found)
 
     def _regimes_table(self) -> Table:

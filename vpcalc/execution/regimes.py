@@ -121,6 +121,7 @@ class Explorer:
         self._range = extent
         self._most = most
         self._most_runs = most_runs
+        self._stopped = False
         self._rng = random.Random(seed)
         self._runs: dict[tuple[tuple[str, int], ...], Run] = {}
         self._counts: dict[tuple[tuple[str, int], ...], int | None] = {}
@@ -189,12 +190,16 @@ class Explorer:
             self._counts[key] = self._count(point)
         return self._counts[key]
 
+    @property
+    def _spent(self) -> bool:
+        return self._stopped or len(self._runs) >= self._most_runs
+
     # -- splitting ----------------------------------------------------------------------------------
 
     def _settle(self, region: Region) -> None:
         """Explore a region until one form, or refusal, holds on all of it; else split it."""
         here = [run for run in self._runs.values() if run.point in region]
-        if not here and len(self._runs) >= self._most_runs:
+        if not here and self._spent:
             self._open.append((region, RUNS_SPENT))
             return
         if not here:
@@ -215,13 +220,13 @@ class Explorer:
             found = self._flip(region, members, flipped, regime)
             if found is None:
                 break
-            if len(self._runs) >= self._most_runs:
+            if self._spent:
                 self._publish_paths(region, [*members, found])
                 return
             waiting = [found]
         self._leaves.append(regime)
         if len(self._leaves) >= self._most:
-            self._most_runs = 0  # what is left stays open
+            self._stopped = True  # what is left stays open
 
     def _publish_paths(self, region: Region, runs: list[Run]) -> None:
         """Where the runs are spent, what they are worth without the others: each its form, on its own path."""
@@ -309,7 +314,7 @@ class Explorer:
     def _confirm(self) -> None:
         """Hold every leaf against independent counts; one that differs is run and its region explored again."""
         pending = list(self._leaves)
-        while pending and len(self._runs) < self._most_runs + MOST_RUNS // 4:
+        while pending and len(self._runs) < self._most_runs * 5 // 4:
             regime = pending.pop()
             wrong = next((p for p in self._trials(regime) if not self._agrees(regime, p)), None)
             if wrong is None:
