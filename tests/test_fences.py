@@ -132,7 +132,19 @@ ROOT = Path(vpcalc.__file__).parent
 @pytest.mark.parametrize(
     ("word", "allowed"),
     [
-        ("torch", ("reference/", "counters/", "checks/", "statements/", "storage/", "auditing/", "testing.py")),
+        (
+            "torch",
+            (
+                "reference/",
+                "counters/",
+                "execution/",
+                "checks/",
+                "statements/",
+                "storage/",
+                "auditing/",
+                "testing.py",
+            ),
+        ),
         ("fvcore", ("counters/", "auditing/peers/")),
         ("rich", ("report/terminal.py", "cli/")),
         ("typer", ("cli/",)),
