@@ -41,7 +41,7 @@ def test_the_function_refuses_what_the_model_refuses() -> None:
 
 
 def test_fields_of_the_contract() -> None:
-    one = vpcalc.formula("vit_b_16", everywhere=True, quantity="params").to_dict()
+    one = vpcalc.formula("resnet18", everywhere=True, quantity="params").to_dict()
     assert (one["when"]["python"], one["complete"], "regimes" in one) == ("True", True, False)
     found = vpcalc.formula("pvt_tiny", everywhere=True).to_dict()
     assert found["when"] == {
