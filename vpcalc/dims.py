@@ -72,9 +72,15 @@ def conv_size(x: Dim, kernel: int, stride: int, padding: int) -> Dim:
 
 
 def unequal(x: Dim, y: Dim) -> Dim:
-    """1 where two dimensions differ and 0 where they do not; a symbol stands for any other number."""
+    """1 where two dimensions differ and 0 where they do not; a symbol stands for any other number.
+
+    Of a traced size it is a form, ``1 − ⌊1/(1 + (x − y)²)⌋``: no decision, since nothing else depends on it.
+    """
     if is_symbolic(x) or is_symbolic(y):
         return int(bool(x != y))
+    if isinstance(x, Traced) or isinstance(y, Traced):
+        apart = x - y
+        return 1 - 1 // (apart * apart + 1)
     differ = x != y
     return int(differ) if is_number(x) and is_number(y) else 1 * differ
 
