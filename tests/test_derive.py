@@ -243,7 +243,7 @@ def some_slow(names: Iterable[str]) -> list[Any]:
 
 @pytest.mark.parametrize("name", some_slow(TEXT))
 def test_language_models(name: str) -> None:
-    result = derive(f"transformers:{name}", "1,N", TEXT[name])
+    result = derive(f"transformers:{name}", "1,N", TEXT[name], counting=name not in QUICK)
     for size in (37, 200):
         x = torch.zeros(1, size, dtype=torch.long, device="meta")
         assert value_at(form(result), {"N": size}) == by_fvcore(name, TEXT[name], x)
@@ -253,7 +253,7 @@ def test_language_models(name: str) -> None:
 
 @pytest.mark.parametrize("name", some_slow(VISION))
 def test_vision_models(name: str) -> None:
-    result = derive(f"transformers:{name}", "1,3,H,W", VISION[name])
+    result = derive(f"transformers:{name}", "1,3,H,W", VISION[name], counting=name not in QUICK)
     for H, W in ((352, 544), (128, 32)):
         x = torch.zeros(1, 3, H - H % result.lattice["H"], W - W % result.lattice["W"], device="meta")
         sizes = {"H": x.shape[2], "W": x.shape[3]}
@@ -265,7 +265,7 @@ def test_vision_models(name: str) -> None:
 def test_levit_only_in_squares() -> None:
     """A table of attention biases for one square grid: rebuilt for each size, and only for squares."""
     settings = {"depths": [1, 1, 1]}
-    result = derive("transformers:levit", "1,3,H,W", settings)
+    result = derive("transformers:levit", "1,3,H,W", settings, counting=True)
     assert "squares only" in result.regime
     assert "W = H" in result.condition
     x = torch.zeros(1, 3, 320, 320, device="meta")
@@ -282,14 +282,14 @@ def test_levit_only_in_squares() -> None:
     ],
 )
 def test_sequences_that_come_in_blocks(name: str, settings: dict[str, object], stride: int) -> None:
-    result = derive(f"transformers:{name}", "1,N", settings)
+    result = derive(f"transformers:{name}", "1,N", settings, counting=True)
     assert result.lattice == {"N": stride}
 
 
 @pytest.mark.slow
 def test_a_mixture_of_experts_counts_its_grouped_products() -> None:
     settings: dict[str, object] = {**THIN, "num_local_experts": 4, "num_experts_per_tok": 2, "vocab_size": 100}
-    result = derive("transformers:mixtral", "1,N", {**settings, "num_key_value_heads": 3})
+    result = derive("transformers:mixtral", "1,N", {**settings, "num_key_value_heads": 3}, counting=True)
     experts = 2 * 3 * 96 * 192 * N  # experts a token, matrices
     grouped = result.operators()["aten::_grouped_mm"]
     assert grouped is not None
@@ -713,7 +713,7 @@ def test_only_the_first_way_is_tried_where_it_works() -> None:
 @pytest.mark.slow
 def test_eleven_billion_parameters_in_two_gigabytes() -> None:
     script = (
-        "import resource, vpcalc; print(vpcalc.derive('t5_11b').macs);"
+        "import resource, vpcalc; print(vpcalc.derive('t5_11b', counting=True).macs);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
