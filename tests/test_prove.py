@@ -204,7 +204,9 @@ def test_numbers_check_and_a_planted_mistake_refutes(monkeypatch: pytest.MonkeyP
     outcome = CLAIMS["wmsa_padding"].settle()
     assert (outcome.method, outcome.verdict, outcome.held_out) == ("numeric", Finding.CHECKED, 0)
     assert outcome.points > 40
-    assert "⌈h/M⌉" in prove(["wmsa_padding"])._repr_markdown_()
+    shown = prove(["wmsa_padding"])
+    assert r"\lceil \frac{h}{M} \right\rceil" in shown._repr_markdown_()
+    assert "⌈h/M⌉" in shown.to_dict()["claims"][0]["recovered"]
 
     def floored(h: int, w: int, C: int, heads: int, M: int) -> Any:
         return LAYERS["wmsa"].build(h - M, w, C, heads, M)
