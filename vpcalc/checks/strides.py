@@ -322,7 +322,7 @@ def coarse_strides(most: int) -> tuple[int, ...]:
     """Strides up to a size, in order, so that each covers as much as possible of what those before it do not.
 
     A stride covers its divisors. Windows and patches are powers of two more often than anything else, and short
-    rather than long: d = 2ᵃ·b weighs 1/((a + 1)·b), beyond 4096 nothing.
+    rather than long: d = 2^a·b weighs 1/((a + 1)·b), beyond 4096 nothing.
     """
     smooth = [1]
     for prime in PRIMES:

@@ -234,7 +234,7 @@ def _remainders(letter: str, period: int, rests: Sequence[int]) -> Condition:
     missing = [rest for rest in range(period) if rest not in set(rests)]
     name = _tex(letter)
     if missing == [0]:
-        return Condition(f"{period} ∤ {letter}", rf"{period} \nmid {name}", f"{letter} % {period} != 0")
+        return Condition(f"{period} ∤ {letter}", rf"{period} \not\mid {name}", f"{letter} % {period} != 0")
     listed = ", ".join(map(str, rests))
     python = " or ".join(f"{letter} % {period} == {rest}" for rest in rests)
     return Condition(

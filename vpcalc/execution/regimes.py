@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..algebra.floors import Floor, floor_div
-from ..algebra.polynomial import Polynomial, symbol
+from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line
 from .guards import EQUAL, Guard
 from .regions import Point, Range, Region, vanishes
@@ -176,13 +176,17 @@ class Explorer:
         asked: list[tuple[Guard, bool]] = []
         needed: dict[Guard, str] = {}
         for guard, outcome, why in execution.path:
-            if path.always(guard, outcome):
+            if len(guard.letters) > 1:
+                guard = Guard(guard.form.subs(settled(guard.form, path)), guard.relation)
+            if not guard.letters or path.always(guard, outcome):
                 continue
             path = path.where(guard, outcome)
             asked.append((guard, outcome))
             if why in NEEDED and guard.relation == EQUAL and outcome:
                 needed[guard] = why
-        return Run(execution.written(rounded_up(execution.macs, path)), tuple(asked), path, needed)
+        for rewritten in (settled, rounded_up):
+            execution = execution.written(rewritten(execution.macs, path))
+        return Run(execution, tuple(asked), path, needed)
 
     def _counted(self, point: Point) -> int | None:
         key = tuple(sorted(point.items()))
@@ -387,6 +391,28 @@ class Explorer:
             regime.leader = leaf.leader
             return True
         return False
+
+
+def settled(form: Polynomial, path: Region) -> dict[str, Polynomial]:
+    """Floors that something is divided by and that have one value only on a path.
+
+    A window as wide as a grid of 7 columns is 7 wide: what is divided by it is divided by a number.
+    """
+    found: dict[str, Polynomial] = {}
+    waiting = [(name, False) for name in form.symbols]
+    while waiting:
+        name, below = waiting.pop()
+        if not isinstance(name, Floor):
+            continue
+        if below and len(name.letters) == 1 and not name.divisor.symbols:
+            (letter,) = name.letters
+            values = name.at({letter: path.values(letter)})
+            if len(values) and (values == values[0]).all():
+                found[name] = constant(int(values[0]))
+                continue
+        waiting += [(inner, below) for inner in name.numerator.symbols]
+        waiting += [(inner, True) for inner in name.divisor.symbols]
+    return found
 
 
 def rounded_up(form: Polynomial, path: Region) -> dict[str, Polynomial]:
