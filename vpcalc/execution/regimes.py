@@ -15,8 +15,10 @@ count that differs is run and splits its region.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf, log2
 
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
@@ -27,6 +29,9 @@ from .run import BeyondError, Execution, TableEndError
 
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""
+
+FEW = 16
+"""Sizes of a region that are counted before it is split."""
 
 RUNS_SPENT = "the number of runs is spent"
 
@@ -229,7 +234,7 @@ class Explorer:
                 return
             waiting = [found]
         self._leaves.append(regime)
-        if len(self._leaves) >= self._most:
+        if len({leaf.refused or leaf.leader.execution.macs for leaf in self._leaves}) >= self._most:
             self._stopped = True  # what is left stays open
 
     def _publish_paths(self, region: Region, runs: list[Run]) -> None:
@@ -294,24 +299,43 @@ class Explorer:
             self._idle.add(guard)
 
     def _split(self, region: Region, runs: list[Run], regime: Regime) -> None:
-        """By the comparison that tells the last run from the others, and best of all runs those that run."""
-        odd, others = runs[-1], runs[:-1]
-        best, best_score = None, 0.0
-        for run in (odd, *others):
-            for place, (guard, _) in enumerate(run.asked):
-                mine = bool(guard.holds(odd.point))
-                apart = sum(bool(guard.holds(other.point)) != mine for other in others)
-                score = apart / len(others) - 0.1 * (len(guard.letters) > 1) - 1e-4 * place
-                if run is odd and odd.refused and (guard, mine) == odd.asked[-1]:
-                    score += 0.05  # what was asked right before it raised
-                if apart and score > best_score:
-                    best, best_score = guard, score
+        """By the comparison that tells best what happens where, of all that any run made.
+
+        What happens is known wherever it ran or was counted: it refuses, has the leader's count, or another one.
+        """
+        happens = self._known(region, regime)
+        guards = dict.fromkeys(guard for run in (*reversed(runs), *self._runs.values()) for guard, _ in run.asked)
+        best, best_gain = None, -inf
+        for place, guard in enumerate(guards):
+            said = _gain(guard, happens)
+            gain = said - region.range.length(guard) - 1e-6 * place
+            if said > 1e-9 and gain > best_gain:
+                best, best_gain = guard, gain
         if best is None:
-            self._open.append((region, f"no comparison tells {dict(odd.point)} from {dict(others[0].point)}"))
+            self._open.append((region, f"no comparison tells {dict(runs[-1].point)} from {dict(runs[0].point)}"))
             return
         parts = [region.where(best, outcome) for outcome in (True, False)]
         for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
             self._settle(part)
+
+    def _known(self, region: Region, regime: Regime) -> list[tuple[Point, object]]:
+        """Sizes of a region with what happens there, a few more than were needed so far."""
+        points = [dict(key) for key in self._counts if dict(key) in region]
+        for _ in range(FEW - len(points)):
+            point = region.find(self._rng)
+            if point is not None and point not in points:
+                points.append(point)
+        found: list[tuple[Point, object]] = []
+        for point in points:
+            counted = self._counted(point)
+            run = self._runs.get(tuple(sorted(point.items())))
+            if counted is None or (run is not None and run.refused):
+                found.append((point, "refused"))
+            elif regime.refused or counted == regime.leader.execution.macs.at(point):
+                found.append((point, "runs"))
+            else:
+                found.append((point, "otherwise"))
+        return found
 
     # -- confirmation -------------------------------------------------------------------------------
 
@@ -391,6 +415,19 @@ class Explorer:
             regime.leader = leaf.leader
             return True
         return False
+
+
+def _gain(guard: Guard, happens: Sequence[tuple[Point, object]]) -> float:
+    """Bits that the answer to a guard saves where one writes down what happens at these sizes (Quinlan 1986)."""
+    yes = [what for point, what in happens if guard.holds(point)]
+    no = Counter(what for _, what in happens) - Counter(yes)
+    parts = (Counter(yes), no)
+    return _bits(parts[0] + no) - sum(map(_bits, parts))
+
+
+def _bits(counts: Counter[object]) -> float:
+    total = counts.total()
+    return -sum(number * log2(number / total) for number in counts.values())
 
 
 def settled(form: Polynomial, path: Region) -> dict[str, Polynomial]:

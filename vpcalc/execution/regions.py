@@ -8,6 +8,7 @@ answer is exact if every floor has one letter (:func:`vanishes`); what had to be
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,13 @@ class Range:
                 numpy.asarray(guard.holds({letter: values}), bool), values.shape
             )
         return self._masks[guard]
+
+    def length(self, guard: Guard) -> float:
+        """How long a guard's answer is to write, in bits: by the number of times that it changes along its letter."""
+        if len(guard.letters) > 1:
+            return 8.0
+        mask = self.mask(guard)
+        return math.log2(1 + int(numpy.count_nonzero(mask[1:] != mask[:-1])))
 
     def whole(self) -> Region:
         """Every size."""
