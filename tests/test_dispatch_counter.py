@@ -793,3 +793,15 @@ def test_shortcuts_know_when_to_ask(case: str) -> None:
         with Suspicious():
             ours = LAYOUTS[case]()
     assert described(ours) == described(theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])
+def test_shortcuts_of_masks_and_shifts(dtype: torch.dtype) -> None:
+    """What a shifted window's mask is made of."""
+    with torch.device("meta"), Suspicious() as counter:
+        x, row = zeros(2, 6, 6, dtype=dtype), zeros(6, dtype=dtype)
+        for left, right in ((x, row), (row, x), (x, x[:, :1]), (x.mT, x), (x, 3), (zeros(dtype=dtype), x)):
+            _ = left == right, left != right, left < right, left >= right
+        x.roll((1, -2), (1, 2)), x.roll(3, -1), x.roll(2), x.mT.roll(1, 0)
+        zeros(2, 6, 6).masked_fill(x == row, -100.0), zeros(6).masked_fill(zeros(2, 6, dtype=torch.bool), 0.0)
+    assert counter.agreed >= 20

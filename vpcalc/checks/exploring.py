@@ -197,15 +197,15 @@ def _unknown(program: Program, running: list[Regime]) -> dict[str, int]:
     """Operators without a price, with their calls where they first ran."""
     calls: dict[str, int] = {}
     for regime in running:
-        calls = {**program.counts(regime.leader.point).unknown, **calls}
+        calls = {**program.counts(regime.leader.point, products=True).unknown, **calls}
     return calls
 
 
 def _real(target: Target, variant: Variant, main: Regime) -> RealRun:
     """Real runs at the smallest size that was confirmed, and at a large one that there is time for."""
     prober = Prober(target, variant, backward=False)
-    points = sorted((*main.confirmed, main.leader.point), key=lambda point: sum(point.values()))
-    smallest = points[0]
-    prober.counts(smallest)
-    possible = [point for point in points[1:] if affordable(prober.counts(point), MORE_WORK)]
-    return run_for_real(prober, smallest, max(possible, key=prober.macs, default=None))
+    points = sorted((*main.confirmed, main.leader.point), key=main.leader.execution.macs.at)
+    smallest, *larger = points
+    small = [point for point in larger if main.leader.execution.macs.at(point) <= MORE_WORK]
+    longest = next((point for point in reversed(small) if affordable(prober.counts(point), MORE_WORK)), None)
+    return run_for_real(prober, smallest, longest)

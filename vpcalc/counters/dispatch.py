@@ -89,9 +89,11 @@ def count(
     kwargs: Mapping[str, Any] | None = None,
     *,
     backward: bool = False,
+    products: bool = True,
 ) -> DispatchCounts:
     """Count one forward pass in eval mode; with ``backward``, also the gradients of the sum of its outputs.
 
+    Without ``products`` those that are spelled as broadcasts are not looked for, which takes less time.
     Modules and inputs on the meta device take no memory and compute nothing.
 
     Raises:
@@ -104,7 +106,7 @@ def count(
     with ExitStack() as stack:
         stack.enter_context(torch.device("meta") if on_meta else nullcontext())
         stack.enter_context(torch.enable_grad() if backward else torch.no_grad())
-        counter = stack.enter_context(counting(module))
+        counter = stack.enter_context(counting(module, products))
         result = module(*inputs, **kwargs)
         if backward:
             _propagate(result)
@@ -112,9 +114,9 @@ def count(
 
 
 @contextmanager
-def counting(module: nn.Module | None = None) -> Iterator[DispatchCounter]:
+def counting(module: nn.Module | None = None, products: bool = True) -> Iterator[DispatchCounter]:
     """Count whatever runs within. With ``module``, by the paths of its submodules too."""
-    counter = DispatchCounter(module)
+    counter = DispatchCounter(module, products)
     with counter.watch(), counter:
         yield counter
 
@@ -124,13 +126,13 @@ class DispatchCounter(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, module: nn.Module | None = None) -> None:
+    def __init__(self, module: nn.Module | None = None, products: bool = True) -> None:
         super().__init__()
         self._names = {} if module is None else {id(child): name for name, child in module.named_modules()}
         self._params = 0 if module is None else sum(p.numel() for p in module.parameters() if p.requires_grad)
         self._tally = _Tally()
         self._where = _Where()
-        self._products = Products()
+        self._products = Products() if products else None
         self._priced: dict[Any, _Known] = {}
 
     def counts(self) -> DispatchCounts:
@@ -187,6 +189,8 @@ class DispatchCounter(TorchDispatchMode):
             self._charge(known, args, kwargs, result)
         else:
             self._tally.unknown[known.name] += 1
+        if self._products is None:
+            return result
         hidden = self._products.see(known.step, func, args, kwargs, result, self._where.propagating)
         if hidden:
             self._tally.unknown[HIDDEN_PRODUCT] += 1

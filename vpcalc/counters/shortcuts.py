@@ -117,6 +117,31 @@ def _reduction(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return x.new_empty([1 if axis in gone else n for axis, n in enumerate(x.shape) if keep or axis not in gone])
 
 
+def _roll(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    x, axes = args[0], args[2] if len(args) > 2 else ()
+    if kwargs or not _simple([x]) or len(axes) != len(args[1]):
+        return None
+    return x.new_empty(x.shape) if all(-x.dim() <= axis < x.dim() for axis in axes) else None
+
+
+def _filled(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """With a number, where a mask is true."""
+    x, mask, value = args
+    if kwargs or isinstance(value, (Tensor, complex)) or not _simple([x, mask]) or mask.dtype is not torch.bool:
+        return None
+    fits = x.dtype.is_floating_point and _broadcast(x.shape, mask.shape) == tuple(x.shape)
+    return x.new_empty(x.shape) if fits else None
+
+
+def _comparison(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Truth values of two tensors, or of one and a number."""
+    tensors = _given(args)
+    if kwargs or not _simple(tensors) or not isinstance(args[0], Tensor):
+        return None
+    shape = _broadcast(tensors[0].shape, tensors[-1].shape)
+    return None if shape is None else tensors[0].new_empty(shape, dtype=torch.bool)
+
+
 def _grouped(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Also under FakeTensorMode: torch's rule for the shape refuses all types but bfloat16."""
     left, right, *rest = args
@@ -139,6 +164,9 @@ _RULES: dict[str, Shortcut] = {
     "_softmax": _softmax,
     "mean": _reduction,
     "sum": _reduction,
+    "roll": _roll,
+    "masked_fill": _filled,
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), _comparison),
     "_grouped_mm": _grouped,
 }
 
@@ -152,6 +180,11 @@ def _plain(tensors: list[Tensor], contiguous: bool = True) -> bool:
         type(x) in _KINDS and x.is_meta and x.dtype is dtype and (not contiguous or x.is_contiguous())
         for x in tensors
     )
+
+
+def _simple(tensors: list[Tensor]) -> bool:
+    """The same of tensors of any types, without gaps."""
+    return all(type(x) in _KINDS and x.is_meta and x.is_contiguous() and not x.is_complex() for x in tensors)
 
 
 def _dense(x: Tensor) -> bool:

@@ -78,7 +78,12 @@ Build = Callable[[], "tuple[nn.Module, Sequence[TensorShape]]"]
 
 
 def run(
-    way: Way, build: Build, kwargs: Mapping[str, Any] | None = None, *, backward: bool = False
+    way: Way,
+    build: Build,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    backward: bool = False,
+    products: bool = True,
 ) -> DispatchCounts:
     """Build a fresh module, run it once and count it.
 
@@ -104,7 +109,7 @@ def run(
                 named[spec.keyword] = tensor
             else:
                 unnamed.append(tensor)
-        return count(module, tuple(unnamed), named, backward=backward)
+        return count(module, tuple(unnamed), named, backward=backward, products=products)
 
 
 @contextmanager

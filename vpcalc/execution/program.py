@@ -56,8 +56,8 @@ class Fixed:
         with _unchanged(self.module):
             return execute(start, point)
 
-    def counts(self, point: Point) -> DispatchCounts:
-        """The same at the same sizes, seen where operators reach their kernels.
+    def counts(self, point: Point, products: bool = False) -> DispatchCounts:
+        """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.
 
         Raises:
             Exception: whatever the program raises.
@@ -68,7 +68,7 @@ class Fixed:
             made.append((spec.keyword, torch.zeros(shape, dtype=DTYPES[spec.dtype], device="meta")))
         args, kwargs = _by_keyword(made, self._kwargs)
         with quiet(), _unchanged(self.module):
-            return count_operators(self.module, args, kwargs)
+            return count_operators(self.module, args, kwargs, products=products)
 
 
 class Rebuilt:
@@ -89,13 +89,13 @@ class Rebuilt:
 
         return execute(start, point, self._sources)
 
-    def counts(self, point: Point) -> DispatchCounts:
-        """The same at the same sizes, seen where operators reach their kernels.
+    def counts(self, point: Point, products: bool = False) -> DispatchCounts:
+        """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.
 
         Raises:
             Exception: whatever the program raises.
         """
-        return run(Way.META, lambda: self._build(point), self._kwargs)
+        return run(Way.META, lambda: self._build(point), self._kwargs, products=products)
 
 
 Program = Fixed | Rebuilt
@@ -111,34 +111,31 @@ def _by_keyword(
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
     """Within it, a forward may change what it likes of a module; it is put back."""
-    before = [(part, _kept(vars(part))) for part in module.modules()]
+    before = [(vars(part), vars(part).copy(), _contents(vars(part))) for part in module.modules()]
     try:
         yield
     finally:
-        for part, state in before:
-            now = vars(part)
-            if now.keys() != state.keys() or any(not _is_same(now[name], state[name]) for name in state):
+        for now, state, contents in before:
+            if _identities(now) != _identities(state):
                 now.clear()
-                now.update(_kept(state))
+                now.update(state)
+            for container, content in contents:
+                if _identities(container) != _identities(content):
+                    _put_back(container, content)
 
 
-def _kept(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A state whose containers are copies, so that they can be told from what became of them."""
-    return {name: _copied(value) for name, value in state.items()}
+def _contents(state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The containers of a state, each with a copy of what it holds."""
+    return [(value, value.copy()) for value in state.values() if isinstance(value, (list, dict, set))]
 
 
-def _copied(value: Any) -> Any:
-    if type(value) in (list, dict, set) or type(value).__name__ == "OrderedDict":
-        return value.copy()
-    return value
+def _identities(container: Any) -> tuple[Any, ...]:
+    """What tells whether a container holds the very same things."""
+    if isinstance(container, dict):
+        return (*container, *map(id, container.values()))
+    return tuple(sorted(map(id, container)) if isinstance(container, set) else map(id, container))
 
 
-def _is_same(now: Any, then: Any) -> bool:
-    if type(then) in (list, dict, set) or type(then).__name__ == "OrderedDict":
-        if type(now) is not type(then) or len(now) != len(then):
-            return False
-        pairs = (
-            zip(now.values(), then.values(), strict=True) if isinstance(now, dict) else zip(now, then, strict=True)
-        )
-        return all(a is b for a, b in pairs)
-    return now is then
+def _put_back(container: Any, content: Any) -> None:
+    container.clear()
+    (container.extend if isinstance(container, list) else container.update)(content)

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf, log2
+from math import log2
 
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
@@ -30,13 +30,23 @@ from .run import BeyondError, Execution, TableEndError
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""
 
-FEW = 16
-"""Sizes of a region that are counted before it is split."""
+DOUBT, MOST_DOUBTS = 2.0, 8
+"""Bits within which two comparisons tell nearly as well what happens, and sizes that are counted to tell them."""
+
+MOST_FAILED = 3
+"""Failed counts on one side of a comparison after which it is taken to fail."""
 
 RUNS_SPENT = "the number of runs is spent"
 
 NEEDED = frozenset(("a number that the program needs", "a number of parts", "a loop over a side"))
 """Reasons to ask that tie a size to one number: loops, and parts of lists."""
+
+
+Key = tuple[tuple[str, int], ...]
+
+
+def _key(point: Point) -> Key:
+    return tuple(sorted(point.items()))
 
 
 class HeldError(Exception):
@@ -128,8 +138,8 @@ class Explorer:
         self._most_runs = most_runs
         self._stopped = False
         self._rng = random.Random(seed)
-        self._runs: dict[tuple[tuple[str, int], ...], Run] = {}
-        self._counts: dict[tuple[tuple[str, int], ...], int | None] = {}
+        self._runs: dict[Key, Run] = {}
+        self._counts: dict[Key, int | None] = {}
         self._idle: set[Guard] = set()
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
@@ -145,15 +155,13 @@ class Explorer:
             if not self._run(start).refused:
                 break
         self._settle(self._range.whole())
-        self._confirm()
-        return Exploration(
-            self._range, tuple(self._merged()), tuple(self._open), len(self._runs), len(self._counts)
-        )
+        regimes = self._confirm()
+        return Exploration(self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts))
 
     # -- runs ---------------------------------------------------------------------------------------
 
     def _run(self, point: Point) -> Run:
-        key = tuple(sorted(point.items()))
+        key = _key(point)
         if key not in self._runs:
             execution = self._execute(point)
             if execution.held:
@@ -163,7 +171,12 @@ class Explorer:
         return self._runs[key]
 
     def _witnessed(self, execution: Execution) -> None:
-        """Every run is held against the counter at its own size: a wrong rule or price goes no further."""
+        """Every run is held against the counter at its own size: a wrong rule or price goes no further.
+
+        The first and those that raise against a plain run, others against what reached kernels in them.
+        """
+        if self._runs and execution.error is None:
+            self._counts.setdefault(_key(execution.point), execution.counted)
         counted = self._counted(execution.point)
         at = ", ".join(f"{name} = {size}" for name, size in execution.point.items())
         if execution.error is None:
@@ -194,7 +207,7 @@ class Explorer:
         return Run(execution, tuple(asked), path, needed)
 
     def _counted(self, point: Point) -> int | None:
-        key = tuple(sorted(point.items()))
+        key = _key(point)
         if key not in self._counts:
             self._counts[key] = self._count(point)
         return self._counts[key]
@@ -271,7 +284,7 @@ class Explorer:
         for run in members:
             order = reversed(run.asked) if run.refused else run.asked
             for guard, outcome in order:
-                if guard in flipped or guard in self._idle:
+                if guard in flipped or (guard in self._idle and not run.refused):
                     continue
                 flipped.add(guard)
                 other = region.where(guard, not outcome)
@@ -282,7 +295,7 @@ class Explorer:
                 point = other.find(self._rng, run.point, (*earlier, *run.asked))
                 if point is None:
                     continue
-                if run.refused and not self._may_run(point):
+                if run.refused and not self._may_run(point, other):
                     continue
                 found = self._run(point)
                 if guard in run.needed and not found.refused and found.execution.steps != run.execution.steps:
@@ -290,8 +303,14 @@ class Explorer:
                 return found
         return None
 
-    def _may_run(self, point: Point) -> bool:
-        """Of the flips of a refusal only those matter that run: a count, or its failure, says so for less."""
+    def _may_run(self, point: Point, region: Region) -> bool:
+        """Of the flips of a refusal only those matter that run: a count, or its failure, says so for less.
+
+        Where counts have failed all over the other side already, no more is asked.
+        """
+        known = [self._counts[_key(seen)] for seen in self._seen(region)]
+        if len(known) >= MOST_FAILED and not any(counted is not None for counted in known):
+            return False
         return self._counted(point) is not None
 
     def _note_idle(self, guard: Guard, regime: Regime) -> None:
@@ -302,15 +321,19 @@ class Explorer:
         """By the comparison that tells best what happens where, of all that any run made.
 
         What happens is known wherever it ran or was counted: it refuses, has the leader's count, or another one.
+        While two comparisons tell it nearly as well, a size at which they differ is counted.
         """
-        happens = self._known(region, regime)
+        happens = {_key(point): self._happens(point, regime) for point in self._seen(region)}
         guards = dict.fromkeys(guard for run in (*reversed(runs), *self._runs.values()) for guard, _ in run.asked)
-        best, best_gain = None, -inf
-        for place, guard in enumerate(guards):
-            said = _gain(guard, happens)
-            gain = said - region.range.length(guard) - 1e-6 * place
-            if said > 1e-9 and gain > best_gain:
-                best, best_gain = guard, gain
+        for left in reversed(range(MOST_DOUBTS)):
+            gains = {guard: _gain(guard, happens) - region.range.length(guard) for guard in guards}
+            ranked = sorted(gains, key=gains.__getitem__, reverse=True)
+            rivals = [guard for guard in ranked[1:8] if gains[guard] > gains[ranked[0]] - DOUBT]
+            point = next(filter(None, (self._apart(region, ranked[0], rival) for rival in rivals)), None)
+            if point is None or not left:
+                break
+            happens[_key(point)] = self._happens(point, regime)
+        best = next((guard for guard in ranked if _gain(guard, happens) > 1e-9), None)
         if best is None:
             self._open.append((region, f"no comparison tells {dict(runs[-1].point)} from {dict(runs[0].point)}"))
             return
@@ -318,42 +341,43 @@ class Explorer:
         for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
             self._settle(part)
 
-    def _known(self, region: Region, regime: Regime) -> list[tuple[Point, object]]:
-        """Sizes of a region with what happens there, a few more than were needed so far."""
-        points = [dict(key) for key in self._counts if dict(key) in region]
-        for _ in range(FEW - len(points)):
-            point = region.find(self._rng)
-            if point is not None and point not in points:
-                points.append(point)
-        found: list[tuple[Point, object]] = []
-        for point in points:
-            counted = self._counted(point)
-            run = self._runs.get(tuple(sorted(point.items())))
-            if counted is None or (run is not None and run.refused):
-                found.append((point, "refused"))
-            elif regime.refused or counted == regime.leader.execution.macs.at(point):
-                found.append((point, "runs"))
-            else:
-                found.append((point, "otherwise"))
-        return found
+    def _seen(self, region: Region) -> list[Point]:
+        return [point for point in map(dict, self._counts) if point in region]
+
+    def _happens(self, point: Point, regime: Regime) -> str:
+        counted, run = self._counted(point), self._runs.get(_key(point))
+        if counted is None or (run is not None and run.refused):
+            return "refused"
+        return "runs" if regime.refused or counted == regime.leader.execution.macs.at(point) else "otherwise"
+
+    def _apart(self, region: Region, one: Guard, other: Guard) -> Point | None:
+        """A size of a region at which two guards have other answers."""
+        for outcome in (True, False):
+            point = region.where(one, outcome).where(other, not outcome).find(self._rng)
+            if point is not None:
+                return point
+        return None
 
     # -- confirmation -------------------------------------------------------------------------------
 
-    def _confirm(self) -> None:
-        """Hold every leaf against independent counts; one that differs is run and its region explored again."""
-        pending = list(self._leaves)
-        while pending and len(self._runs) < self._most_runs * 5 // 4:
-            regime = pending.pop()
-            wrong = next((p for p in self._trials(regime) if not self._agrees(regime, p)), None)
-            if wrong is None:
+    def _confirm(self) -> list[Regime]:
+        """Hold every regime against independent counts; where one differs, that is run and explored again."""
+        while True:
+            regimes = self._merged()
+            point = next(filter(None, map(self._refuted, regimes)), None)
+            if point is None:
+                return regimes
+            leaf = next(leaf for leaf in self._leaves if point in leaf)
+            self._leaves.remove(leaf)
+            if _key(point) in self._runs or len(self._runs) >= self._most_runs * 5 // 4:
+                self._open.append((leaf.regions[0], "a count differs there"))
                 continue
-            self._leaves.remove(regime)
-            before = set(map(id, self._leaves))
-            self._run(wrong)
-            self._settle(regime.regions[0])
-            pending += [leaf for leaf in self._leaves if id(leaf) not in before]
-        for regime in pending:
-            self._open.append((regime.regions[0], "counts that were left"))
+            self._run(point)
+            self._settle(leaf.regions[0])
+
+    def _refuted(self, regime: Regime) -> Point | None:
+        """A size at which a regime is wrong."""
+        return next((point for point in self._trials(regime) if not self._agrees(regime, point)), None)
 
     def _agrees(self, regime: Regime, point: Point) -> bool:
         counted = self._counted(point)
@@ -366,27 +390,25 @@ class Explorer:
         return True
 
     def _trials(self, regime: Regime) -> Iterator[Point]:
-        """Sizes at which a regime is tried: near, far, random, and with idle comparisons answered anew."""
-        (region,) = regime.regions
-        rng = self._rng
-        idle = sorted(self._idle, key=str)
-        seen = set()
+        """Sizes at which a regime is tried: each region near, far and at random, the widest ones with idle
+        comparisons answered anew.
 
-        def fresh(point: Point | None) -> Iterator[Point]:
-            key = None if point is None else tuple(sorted(point.items()))
-            if point is not None and key not in seen:
-                seen.add(key)
-                yield point
-
+        The same ones whenever it is asked, so that nothing is counted twice.
+        """
         low = {n: bounds[0] for n, bounds in self._range.bounds.items()}
         high = {n: bounds[1] for n, bounds in self._range.bounds.items()}
-        yield from fresh(region.find(rng, low))
-        yield from fresh(region.find(rng, high))
-        for _ in range(2 if regime.refused else 3):
-            yield from fresh(region.find(rng))
-        for _ in range(0 if regime.refused else min(len(idle), 5)):
-            wishes = [(guard, rng.random() < 0.5) for guard in idle]
-            yield from fresh(region.find(rng, None, wishes))
+        regions = sorted(regime.regions, key=Region.extent, reverse=True)
+        trials: list[Point | None] = []
+        for place, region in enumerate(regions):
+            rng = random.Random(str(region.extent()))
+            trials += [region.find(rng, near) for near in ((low, high, None) if regime.refused else (low, None))]
+            if place == 0:
+                trials += [region.find(rng, near) for near in (high, None, None)]
+            if place < 3 and not regime.refused:
+                for _ in range(min(len(self._idle), 6 - 2 * place)):
+                    wishes = [(guard, rng.random() < 0.5) for guard in sorted(self._idle, key=str)]
+                    trials.append(region.find(rng, None, wishes))
+        yield from {_key(point): point for point in trials if point is not None}.values()
 
     # -- together -----------------------------------------------------------------------------------
 
@@ -397,35 +419,35 @@ class Explorer:
             for regime in found:
                 if self._alike(regime, leaf):
                     regime.regions += leaf.regions
-                    regime.confirmed += leaf.confirmed
                     regime.tried = regime.tried or leaf.tried
                     break
             else:
-                found.append(leaf)
+                found.append(Regime(leaf.leader, list(leaf.regions), leaf.tried))
         found.sort(key=lambda regime: regime.refused)
         return found
 
     def _alike(self, regime: Regime, leaf: Regime) -> bool:
+        """Whether one form holds on both, which the regime then has."""
         if regime.refused or leaf.refused:
             return regime.refused and leaf.refused
-        one, other = regime.leader.execution.macs, leaf.leader.execution.macs
-        if all(vanishes(one - other, region, random.Random(7)) for region in leaf.regions):
-            return True
-        if all(vanishes(one - other, region, random.Random(7)) for region in regime.regions):
-            regime.leader = leaf.leader
-            return True
+        difference = regime.leader.execution.macs - leaf.leader.execution.macs
+        for leader, regions in ((regime.leader, leaf.regions), (leaf.leader, regime.regions)):
+            holds = [vanishes(difference, region, random.Random(7)) for region in regions]
+            if False not in holds:
+                regime.leader = leader
+                regime.tried = regime.tried or None in holds
+                return True
         return False
 
 
-def _gain(guard: Guard, happens: Sequence[tuple[Point, object]]) -> float:
+def _gain(guard: Guard, happens: Mapping[Key, str]) -> float:
     """Bits that the answer to a guard saves where one writes down what happens at these sizes (Quinlan 1986)."""
-    yes = [what for point, what in happens if guard.holds(point)]
-    no = Counter(what for _, what in happens) - Counter(yes)
-    parts = (Counter(yes), no)
-    return _bits(parts[0] + no) - sum(map(_bits, parts))
+    yes = Counter(what for point, what in happens.items() if guard.holds(dict(point)))
+    no = Counter(happens.values()) - yes
+    return _bits(yes + no) - _bits(yes) - _bits(no)
 
 
-def _bits(counts: Counter[object]) -> float:
+def _bits(counts: Counter[str]) -> float:
     total = counts.total()
     return -sum(number * log2(number / total) for number in counts.values())
 

@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -27,6 +28,9 @@ Point = Mapping[str, int]
 
 DRAWS = 24
 """Lines along one letter on which a region of several letters is looked for, each way."""
+
+MOST_SIZES = 1 << 11
+"""So many sizes are looked at one by one."""
 
 _PRIMES = (2147483647, 2147483629, 2147483587)
 _EXACT_BELOW = 1 << 90
@@ -58,7 +62,7 @@ class Range:
         return self._masks[guard]
 
     def length(self, guard: Guard) -> float:
-        """How long a guard's answer is to write, in bits: by the number of times that it changes along its letter."""
+        """How long a guard's answer is to write, in bits: by how often it changes along its letter."""
         if len(guard.letters) > 1:
             return 8.0
         mask = self.mask(guard)
@@ -118,6 +122,13 @@ class Region:
     def values(self, letter: str) -> Any:
         """The values of one letter."""
         return self.range.values(letter)[self.axes[letter]]
+
+    def __iter__(self) -> Iterator[Point]:
+        """Every size, one by one."""
+        for sizes in product(*(self.values(letter).tolist() for letter in self.axes)):
+            point = dict(zip(self.axes, sizes, strict=True))
+            if all(bool(guard.holds(point)) == outcome for guard, outcome in self.others):
+                yield point
 
     def find(
         self, rng: random.Random, near: Point | None = None, wishes: Sequence[tuple[Guard, bool]] = ()
@@ -203,6 +214,8 @@ def vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | Non
         return True
     if exact is False and not region.others:
         return False
+    if region.extent() <= MOST_SIZES:
+        return not any(form.at(point) for point in region)
     tried = (region.find(rng) for _ in range(40))
     return None if not any(point is not None and form.at(point) for point in tried) else False
 

@@ -22,6 +22,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 
 from ..algebra.polynomial import Polynomial, constant, symbol
+from ..counters.dispatch import DispatchCounter, counting
 from ..counters.ways import DTYPES, quiet
 from .guards import Path
 from .hooks import opened, sources_of
@@ -45,10 +46,10 @@ class BeyondError(Exception):
 class Execution:
     """What one run gave.
 
-    ``params`` are the trained parameters. ``steps`` are the calls that were followed.
-    ``error`` is what the program raised, in which case the path says when.
-    ``calls`` has the MACs of each priced call by module path and function. ``held`` are letters that had to be
-    taken as numbers, with the reason.
+    ``params`` are the trained parameters. ``steps`` are the calls that were followed. ``counted`` are the MACs
+    that the dispatch counter saw reach their kernels in the same run, at its numbers. ``error`` is what the
+    program raised, in which case the path says when. ``calls`` has the MACs of each priced call by module path and
+    function. ``held`` are letters that had to be taken as numbers, with the reason.
     """
 
     point: Point
@@ -58,6 +59,7 @@ class Execution:
     calls: Mapping[tuple[str, str], Polynomial]
     error: Exception | None
     steps: int
+    counted: int
     seconds: float
 
     def written(self, otherwise: Mapping[str, Polynomial]) -> Execution:
@@ -114,6 +116,7 @@ def execute(start: Callable[[Path], Started], point: Point, sources: Sequence[An
     path = Path()
     mode = _Following(path)
     error: Exception | None = None
+    counter: DispatchCounter | None = None
     with ExitStack() as stack:
         for room in (quiet(), opened(sources), torch.no_grad(), torch.device("meta"), mode):
             stack.enter_context(room)
@@ -123,6 +126,7 @@ def execute(start: Callable[[Path], Started], point: Point, sources: Sequence[An
             module.eval()
             stack.enter_context(opened(sources_of(module)))
             stack.enter_context(mode.watching(module))
+            counter = stack.enter_context(counting(products=False))
             module(*args, **kwargs)
         except BeyondError:
             raise
@@ -133,9 +137,9 @@ def execute(start: Callable[[Path], Started], point: Point, sources: Sequence[An
     if mode.beyond is not None:
         raise mode.beyond
     total, weights = sum(mode.macs.values(), constant(0)), sum(params, constant(0))
-    return Execution(
-        dict(point), path, total, weights, dict(mode.macs), error, mode.steps, time.process_time() - begin
-    )
+    counted = 0 if counter is None else counter.counts().macs
+    seconds = time.process_time() - begin
+    return Execution(dict(point), path, total, weights, dict(mode.macs), error, mode.steps, counted, seconds)
 
 
 def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path) -> Tensor:
