@@ -92,7 +92,7 @@ def _explored(
 
     letters = [v for v in target.variables if v.name not in target.tied(variant)]
     try:
-        program = _program(target, variant)
+        program = program_of(target, variant)
     except Exception as error:
         if needs_values(error):
             raise NotExecutedError(first_line(error)) from error
@@ -109,7 +109,7 @@ def _explored(
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, RANGES[v.kind]))) for v in letters}
         runs = MOST_RUNS if variant.fixed else MOST_RUNS // 13  # building takes most of the time
         explorer = Explorer(program.execute, count, Range(bounds), most, runs)
-        exploration = explorer.explore(list(_starts(letters, bounds)))
+        exploration = explorer.explore(list(starts(letters, bounds)))
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond
     except HeldError as held:
@@ -133,7 +133,8 @@ def _explored(
     )
 
 
-def _program(target: Target, variant: Variant) -> Program:
+def program_of(target: Target, variant: Variant) -> Program:
+    """What runs again and again in one way: a module that is kept, or one that is rebuilt for each size."""
     from ..execution.program import Fixed, Input, Rebuilt
 
     tied = target.tied(variant)
@@ -159,7 +160,7 @@ def _limits(program: Program, letters: list[Variable]) -> dict[str, int]:
     return {} if program.execute(beyond).error is not None else limited
 
 
-def _starts(letters: list[Variable], bounds: Mapping[str, tuple[int, int]]) -> Iterator[dict[str, int]]:
+def starts(letters: list[Variable], bounds: Mapping[str, tuple[int, int]]) -> Iterator[dict[str, int]]:
     """Points to begin at, in order; the sides of an image differ at first."""
     for row in range(max(map(len, STARTS.values()))):
         point: dict[str, int] = {}

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from math import gcd
 from typing import Any, NamedTuple
 
+import numpy
+
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, symbol
 
@@ -29,8 +31,15 @@ class Guard(NamedTuple):
         return self.form.letters
 
     def holds(self, values: Any) -> Any:
-        """The answer where letters have numbers, or an array of answers."""
-        size = self.form.at(values)
+        """The answer where letters have numbers, or an array of answers.
+
+        A quotient by 0 counts as 0, so that there is an answer where no program would ask.
+        """
+        with numpy.errstate(divide="ignore"):
+            try:
+                size = self.form.at(values)
+            except ZeroDivisionError:
+                size = self.form.at({name: numpy.asarray(v, numpy.int64) for name, v in values.items()})
         return size == 0 if self.relation == EQUAL else size >= 0
 
 

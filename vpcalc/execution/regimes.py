@@ -76,6 +76,13 @@ class Run:
         """Whether the program raised."""
         return self.execution.error is not None
 
+    def macs_at(self, point: Point) -> int | None:
+        """What its form says at another size; None where it divides by 0."""
+        try:
+            return int(self.execution.macs.at(point))
+        except ZeroDivisionError:
+            return None
+
 
 @dataclass(eq=False)
 class Regime:
@@ -348,7 +355,7 @@ class Explorer:
         counted, run = self._counted(point), self._runs.get(_key(point))
         if counted is None or (run is not None and run.refused):
             return "refused"
-        return "runs" if regime.refused or counted == regime.leader.execution.macs.at(point) else "otherwise"
+        return "runs" if regime.refused or counted == regime.leader.macs_at(point) else "otherwise"
 
     def _apart(self, region: Region, one: Guard, other: Guard) -> Point | None:
         """A size of a region at which two guards have other answers."""
@@ -383,8 +390,8 @@ class Explorer:
         counted = self._counted(point)
         if regime.refused and isinstance(regime.leader.execution.error, TableEndError):
             counted = None if self._run(point).refused else counted  # the counter does not see where a table ends
-        expected = None if regime.refused else regime.leader.execution.macs.at(point)
-        if counted != expected:
+        expected = None if regime.refused else regime.leader.macs_at(point)
+        if counted != expected or (expected is None and not regime.refused):
             return False
         regime.confirmed.append(dict(point))
         return True

@@ -199,9 +199,15 @@ def vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | Non
     stand for all of them: where the form is 0 modulo a prime on the grid of such values, it is so everywhere.
     Three primes and a bound on its size make that exact.
     """
+    try:
+        return _vanishes(Polynomial(form.terms), region, rng)
+    except ZeroDivisionError:
+        return False  # somewhere it has no value
+
+
+def _vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | None:
     if not form:
         return True
-    form = Polynomial(form.terms)
     letters = sorted(form.letters)
     for attempt in range(6):
         point = region.find(rng) if attempt else region.find(random.Random(attempt))
