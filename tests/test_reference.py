@@ -39,8 +39,8 @@ def test_attention_is_torchs_own() -> None:
 
 def test_windows_are_cut_and_put_back() -> None:
     x = torch.randn(2, 6, 9, 4)
-    assert torch.equal(from_windows(to_windows(x, 3), 3, 6, 9), x)
-    assert torch.equal(to_windows(x, 3)[0], x[0, :3, :3].reshape(9, 4))
+    assert torch.equal(from_windows(to_windows(x, 3, 6, 9), 3, 6, 9), x)
+    assert torch.equal(to_windows(x, 3, 6, 9)[0], x[0, :3, :3].reshape(9, 4))
 
 
 def test_relative_index_depends_on_the_offset_alone() -> None:

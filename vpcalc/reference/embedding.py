@@ -11,7 +11,7 @@ from .registry import Witness, layer_witness
 
 def padded(x: Tensor, widths: tuple[int, ...]) -> Tensor:
     """Zeros around it where there is something to add; ``F.pad`` copies even where there is not."""
-    return F.pad(x, widths) if any(int(width) for width in widths) else x
+    return F.pad(x, widths) if any(width != 0 for width in widths) else x
 
 
 class PatchEmbedding(nn.Module):

@@ -10,9 +10,9 @@ from .embedding import padded
 from .registry import Witness, layer_witness
 
 
-def to_windows(x: Tensor, M: int) -> Tensor:
-    """(batch, h, w, C) to (batch * windows, M * M, C)."""
-    batch, h, w, C = x.shape
+def to_windows(x: Tensor, M: int, h: int, w: int) -> Tensor:
+    """(batch, h, w, C), with sides that M divides, to (batch * windows, M * M, C)."""
+    batch, _, _, C = x.shape
     x = x.reshape(batch, h // M, M, w // M, M, C).transpose(2, 3)
     return x.reshape(-1, M * M, C)
 
@@ -21,7 +21,7 @@ def from_windows(x: Tensor, M: int, h: int, w: int) -> Tensor:
     """The inverse of :func:`to_windows`."""
     C = x.shape[-1]
     x = x.reshape(-1, h // M, w // M, M, M, C).transpose(2, 3)
-    return x.reshape(-1, h, w, C)
+    return x.reshape(x.shape[0], h, w, C)
 
 
 def relative_index(M: int) -> Tensor:
@@ -45,7 +45,7 @@ def shift_mask(h: int, w: int, M: int, shift: int) -> Tensor:
         return (position >= side - M).long() + (position >= side - shift).long()
 
     grid = regions(h)[:, None] * 3 + regions(w)[None, :]
-    windows = to_windows(grid.reshape(1, h, w, 1), M).squeeze(-1)
+    windows = to_windows(grid.reshape(1, h, w, 1), M, h, w).squeeze(-1)
     apart = windows[:, None, :, None] != windows[:, None, None, :]
     return torch.zeros(apart.shape).masked_fill(apart, float("-inf"))
 
@@ -72,24 +72,25 @@ class WindowAttention(nn.Module):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        _, h, w, _ = x.shape
+        batch, h, w, _ = x.shape
         bottom, right = self.padding
+        sides = h + bottom, w + right
         x = padded(x, (0, 0, 0, right, 0, bottom))
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
-        tokens = to_windows(x, self.M)
-        tokens = self.attention(tokens, self._bias(tokens.shape[0]))
-        x = from_windows(tokens, self.M, h + bottom, w + right)
+        tokens = to_windows(x, self.M, *sides)
+        tokens = self.attention(tokens, self._bias(batch))
+        x = from_windows(tokens, self.M, *sides)
         if self.shift:
             x = x.roll((self.shift, self.shift), dims=(1, 2))
         return x[:, :h, :w]
 
-    def _bias(self, windows: int) -> Tensor:
+    def _bias(self, batch: int) -> Tensor:
         pairs = self.M * self.M
         bias = self.bias_table[self.index.reshape(-1)].reshape(pairs, pairs, -1).permute(2, 0, 1)[None]
         if self.mask is None:
             return bias
-        return bias + self.mask.repeat(windows // self.mask.shape[0], 1, 1, 1)
+        return bias + self.mask.repeat(batch, 1, 1, 1)
 
 
 @layer_witness("wmsa")
