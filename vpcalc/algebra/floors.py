@@ -279,7 +279,7 @@ def equal(left: Scalar, right: Scalar) -> bool | None:
     (degree + 1) · period values a letter. For floors by symbols a difference is found by trying sizes; sameness
     only where the forms are written alike.
     """
-    difference = _without_divisions(as_polynomial(left) - as_polynomial(right))
+    difference = without_divisions(as_polynomial(left) - as_polynomial(right))
     if not difference:
         return True
     letters = sorted(difference.letters)
@@ -304,7 +304,7 @@ def _differs(difference: Polynomial, point: Mapping[str, int]) -> bool:
         return False
 
 
-def _without_divisions(form: Polynomial) -> Polynomial:
+def without_divisions(form: Polynomial) -> Polynomial:
     """The form times what it is divided by: 0 exactly where the form is."""
     lows: dict[str, int] = {}
     for monomial in form.terms:

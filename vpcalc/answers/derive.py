@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..algebra.polynomial import Polynomial
+from ..checks.agreement import agreements
 from ..checks.derivation import find_form
-from ..checks.exploring import NotExecutedError, explore
+from ..checks.exploring import Explored, NotExecutedError, explore
 from ..checks.prices import read_prices
 from ..checks.probing import spell_point
 from ..checks.search import Found, NotFound, Residual
@@ -21,6 +22,10 @@ from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .executed import Executed
 from .result import Result
+
+if TYPE_CHECKING:
+    from ..checks.agreement import Agreement
+    from ..execution.regimes import Regime
 
 DEGREE = 6
 """Highest power of one symbol that may be allowed."""
@@ -299,6 +304,7 @@ def derive(
                     target=resolved.name,
                     inputs=";".join(map(str, resolved.inputs)),
                     explored=explored,
+                    agreements=_agreements(resolved, explored),
                     variables=resolved.variables,
                     way=variant.text,
                     tied=resolved.tied(variant),
@@ -322,6 +328,13 @@ def derive(
         why=why,
         sources={name: source.value for name, source in sorted(given.elsewhere.items())},
     )
+
+
+def _agreements(target: Target, explored: Explored) -> dict[Regime, Agreement]:
+    """Whether the run's forms are those of the layers, for a target that is made of ours."""
+    if target.describe is None:
+        return {}
+    return agreements(target.describe, explored.exploration, explored.count)
 
 
 def _strictly(strict: bool, name: str, unknown: Mapping[str, int]) -> None:

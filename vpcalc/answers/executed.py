@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import symbols
 from ..algebra.floors import Tidy, on_lattice
 from ..algebra.polynomial import Polynomial
+from ..checks.agreement import Agreement
 from ..checks.exploring import Explored
 from ..checks.probing import spell_point
 from ..checks.shapes import Kind as What
@@ -38,6 +39,7 @@ class Executed(Result):
     Args:
         target, inputs: what was derived, as it was written.
         explored: the regimes and the evidence for them.
+        agreements: for each regime that runs whether its form is that of the layers; empty where there are none.
         variables: the symbols.
         way: how one description covers all sizes: one model, or one rebuilt for each size.
         tied: symbols that equal another one (squares only).
@@ -49,6 +51,7 @@ class Executed(Result):
     target: str
     inputs: str
     explored: Explored
+    agreements: Mapping[Regime, Agreement]
     variables: tuple[Variable, ...]
     way: str
     tied: Mapping[str, str]
@@ -56,7 +59,14 @@ class Executed(Result):
     on_lattice: bool
     seconds: float
 
-    verdict = "executed"
+    @property
+    def verdict(self) -> str:
+        """That of the main regime; ``unsettled`` where any regime is."""
+        found = {each.verdict for each in self.agreements.values()}
+        return "unsettled" if "unsettled" in found else self._verdict(self.explored.main)
+
+    def _verdict(self, regime: Regime) -> str:
+        return self.agreements[regime].verdict if regime in self.agreements else "executed"
 
     @property
     def regimes(self) -> tuple[Regime, ...]:
@@ -118,8 +128,8 @@ class Executed(Result):
 
     @property
     def ok(self) -> bool:
-        """Whether the real run, where there was one, agrees."""
-        return self.explored.real.agrees is not False
+        """Whether the real run, where there was one, agrees, and so do the layers."""
+        return self.explored.real.agrees is not False and self.verdict != "unsettled"
 
     def operators(self) -> dict[str, Form]:
         """The form of each operator of the main regime, by its name in ATen."""
@@ -195,7 +205,8 @@ class Executed(Result):
             "when": when,
             "macs": Form(execution.macs).to_dict(),
             "params": Form(execution.params).to_dict(),
-            "verdict": self.verdict,
+            "verdict": self._verdict(regime),
+            **({"layers": self.agreements[regime].to_dict()} if regime in self.agreements else {}),
             "held_out": len(regime.confirmed),
         }
 
@@ -218,15 +229,18 @@ class Executed(Result):
             Column("when", "Where"),
             Column("macs", "MACs in closed form", Kind.FORMULA),
             Column("checked", "Counts", Kind.NUMBER),
+            *((Column("verdict", "Verdict", Kind.VERDICT),) if self.agreements else ()),
         )
         rows: list[tuple[Any, ...]] = []
         for regime in self.regimes:
             execution = regime.leader.execution
             where = domain(regime.regions).text or "elsewhere"
             if execution.error is None:
-                rows.append((where, Form(execution.macs), len(regime.confirmed)))
+                said: Form | str = Form(execution.macs)
             else:
-                rows.append((where, f"refused: {first_line(execution.error)}", len(regime.confirmed)))
+                said = f"refused: {first_line(execution.error)}"
+            verdict = "" if regime.refused else self._verdict(regime)
+            rows.append((where, said, len(regime.confirmed), *((verdict,) if self.agreements else ())))
         return Table(f"Regimes of {self.target}", columns, tuple(rows), ())
 
     def _notes(self) -> tuple[str, ...]:
@@ -235,6 +249,7 @@ class Executed(Result):
             f"{name} from {low} to {high:,}" for name, (low, high) in explored.exploration.range.bounds.items()
         )
         notes = [f"{self.verdict}: holds for {self.domain.text or 'every size'}; asked about {extent}"]
+        notes += self._of_layers()
         if explored.exploration.open:
             notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):
@@ -257,6 +272,18 @@ class Executed(Result):
             named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
             notes.append(f"not in the total, because nobody here can price it: {named}")
         return tuple(notes)
+
+    def _of_layers(self) -> list[str]:
+        """What the layers, which know nothing of torch, say of the run's forms."""
+        if not self.agreements:
+            return []
+        if all(each.equal for each in self.agreements.values()):
+            return ["the layers' form, which was derived without torch, is the same element of the ring there"]
+        differing = [each.why for each in self.agreements.values() if each.equal is False]
+        open_ = [each.why for each in self.agreements.values() if each.equal is None]
+        return [f"layers and module disagree: {why}" for why in differing] + [
+            f"not proved everywhere: {why}" for why in open_[:1]
+        ]
 
     def _repr_latex_(self) -> str:
         return f"${self.everywhere.latex}$"

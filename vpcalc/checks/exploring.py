@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class Explored:
     """All regimes of a target, the one whose form stands for it, and what was seen beside.
 
     ``unknown`` are operators without a price with their calls, ``limits`` are sizes beyond which its configuration
-    says that it was not made to go.
+    says that it was not made to go. ``count`` is the counter that the regimes were held against.
     """
 
     exploration: Exploration
@@ -49,6 +49,7 @@ class Explored:
     unknown: Mapping[str, int]
     limits: Mapping[str, int]
     real: RealRun
+    count: Callable[[Point], int | None]
 
     @property
     def complete(self) -> bool:
@@ -130,6 +131,7 @@ def _explored(
         _unknown(program, running),
         limits,
         _real(target, variant, main),
+        count,
     )
 
 

@@ -12,6 +12,7 @@ from .targets import Arguments, Regime, Target, some_symbol
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..cost import Cost
     from ..counters.ways import TensorShape
 
 
@@ -45,19 +46,23 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
 
     inputs, spelled = _fit_to_witness(name, text, native, shapes_at)
 
+    def value(at: Mapping[str, Any], role: str, otherwise: int) -> Any:
+        dim = spelled.get(role, otherwise)
+        return at[dim] if isinstance(dim, str) else dim
+
     def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
         config = architecture.configure({n: resolve(v, point) for n, v in given.items()})
+        sizes = tuple(value(point, axis, native[axis]) for axis in axes)
+        return _witnessed(witness(sizes, config, value(point, _BATCH, 1)))
 
-        def value(role: str, otherwise: int) -> int:
-            dim = spelled.get(role, otherwise)
-            return point[dim] if isinstance(dim, str) else dim
-
-        sizes = tuple(value(axis, native[axis]) for axis in axes)
-        return _witnessed(witness(sizes, config, value(_BATCH, 1)))
+    def describe(at: Mapping[str, Any]) -> Cost:
+        sizes = tuple(value(at, axis, native[axis]) for axis in axes)
+        return architecture.cost(sizes, architecture.configure(given), value(at, _BATCH, 1))
 
     symbols = variables(inputs, given, None, _whole_defaults(architecture.config, given))
     some_symbol(name, symbols)
-    return Target(name, inputs, symbols, (Regime("rebuilt for each size", make),))
+    plain = not any(map(letters, given.values()))  # a setting that is a symbol cannot be read as one
+    return Target(name, inputs, symbols, (Regime("rebuilt for each size", make),), describe if plain else None)
 
 
 _BATCH = "batch"
@@ -125,9 +130,12 @@ def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
     def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
         return _witnessed(witness(**{dim: resolve(value, point) for dim, value in values.items()}))
 
+    def describe(at: Mapping[str, Any]) -> Cost:
+        return LAYERS[name].build(**{dim: resolve(value, at) for dim, value in values.items()})
+
     symbols = variables((), values)
     some_symbol(name, symbols)
-    return Target(name, (), symbols, (Regime("rebuilt for each set of dimensions", make),))
+    return Target(name, (), symbols, (Regime("rebuilt for each set of dimensions", make),), describe)
 
 
 def _witnessed(witness: Any) -> tuple[nn.Module, Sequence[TensorShape]]:

@@ -27,6 +27,7 @@ from .shapes import InputShape, Kind, Point, Variable, letters, parse_inputs, re
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..cost import Cost
     from ..counters.ways import TensorShape
 
 Arguments = Mapping[str, object]
@@ -54,12 +55,16 @@ class Regime:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is derived: its symbols and its regimes."""
+    """What is derived: its symbols and its regimes.
+
+    ``describe`` gives the cost of a target of ours from its layers, without torch, at numbers or traced sizes.
+    """
 
     name: str
     inputs: tuple[InputShape, ...]
     variables: tuple[Variable, ...]
     regimes: tuple[Regime, ...]
+    describe: Callable[[Mapping[str, Any]], Cost] | None = None
 
     def tied(self, regime: Regime) -> dict[str, str]:
         """Symbols that a square regime replaces, by the one that replaces them."""
