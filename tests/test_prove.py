@@ -94,6 +94,36 @@ def test_every_family_has_a_claim() -> None:
     assert {f"{family}_family" for family in families} <= set(CLAIMS)
 
 
+def test_a_family_is_settled_at_every_size() -> None:
+    outcome = CLAIMS["resnet_family"].settle()
+    assert outcome.verdict is Finding.PROVED, outcome.note
+    assert outcome.domain == "every size, of H from 1 to 4,096, W from 1 to 4,096"
+    assert outcome.valid == "H and W multiples of 32"
+    again = CLAIMS["resnet_family"].replay(outcome.evidence)
+    assert (again.verdict, again.domain) == (outcome.verdict, outcome.domain)
+
+
+def test_layers_that_are_wrong_off_the_lattice_are_unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts on the lattice cannot see it."""
+    from vpcalc.architectures import ARCHITECTURES
+    from vpcalc.cost import Cost
+    from vpcalc.dims import ceil_div, floor_div
+    from vpcalc.layers.embedding import classification_head
+
+    family = type(ARCHITECTURES["resnet18"])
+    right = family.cost
+
+    def wrong(self: Any, sizes: Any, config: Any = None, batch: Any = 1) -> Cost:
+        off = ceil_div(sizes[0], 32) - floor_div(sizes[0], 32)
+        return Cost("wrong", (), (right(self, sizes, config, batch), classification_head(1, 1) * off))
+
+    monkeypatch.setattr(family, "cost", wrong)
+    proofs = prove(["resnet_family"])
+    (found,) = proofs.to_dict()["claims"]
+    assert (found["verdict"], proofs.ok) == ("unsettled", False)
+    assert "as the run" in found["note"]
+
+
 def test_a_form_on_a_lattice_is_written_in_the_papers_symbols() -> None:
     domain = Domain({"h": 1, "C": 1, "R": 1}, {"h": "R"}, {"R": 2})
     outcome = toy(lambda h, C, R: h * C // R, h * C / R, domain, "hC/R").settle()

@@ -47,6 +47,7 @@ class Proof:
             "verdict": outcome.verdict.value,
             "recovered": outcome.recovered,
             "valid": outcome.valid,
+            "domain": outcome.domain,
             "points": outcome.points,
             "held_out": outcome.held_out,
             "seconds": round(self.seconds, 3),
@@ -72,8 +73,8 @@ class Proofs(Result):
 
     @property
     def ok(self) -> bool:
-        """Whether no claim is refuted. A correction of what a paper prints is a finding, not a failure."""
-        return not any(proof.outcome.verdict is Finding.REFUTED for proof in self.proofs)
+        """Whether no claim is refuted or unsettled. A correction of what a paper prints is a finding."""
+        return not any(proof.outcome.verdict in (Finding.REFUTED, Finding.UNSETTLED) for proof in self.proofs)
 
     def tables(self) -> tuple[Table, ...]:
         """One row a claim; what differs stands below."""

@@ -37,12 +37,16 @@ class Finding(str, Enum):
 
     PROVED = "proved"
     """It is an identity: recovered, derived and printed form are one polynomial."""
+    EXECUTED = "executed"
+    """The program's own run on symbols gave it, and counts agree; no other derivation decides it everywhere."""
     CHECKED = "checked"
     """It held at every point that was tried; no identity was shown."""
     CORRECTED = "corrected"
     """What the source prints differs from what runs, in terms that are named."""
     REFUTED = "refuted"
     """It does not hold."""
+    UNSETTLED = "unsettled"
+    """Two derivations of ours disagree: one of them has a mistake, whatever the source says."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ class Outcome:
     """How a claim was settled.
 
     ``method`` is interpolation, symbolic or numeric; ``points`` is the number of counts or samples, ``held_out``
-    of those beyond the grid. ``valid`` says where ``recovered`` holds, ``note`` names what differs, and
-    ``evidence`` is what is needed to check again, in values that JSON holds.
+    of those beyond the grid. ``valid`` says where ``recovered`` holds, ``domain`` where the statement was settled
+    beyond that, ``note`` names what differs, and ``evidence`` is what is needed to check again, in values that
+    JSON holds.
     """
 
     method: str
@@ -61,6 +66,7 @@ class Outcome:
     held_out: int = 0
     note: str = ""
     valid: str = ""
+    domain: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -250,7 +256,7 @@ class Interpolation:
             len(beyond),
             note,
             self.domain.condition,
-            self._evidence(recovered, derived, printed, counts, beyond),
+            evidence=self._evidence(recovered, derived, printed, counts, beyond),
         )
 
     def _missed(self, recovered: Polynomial, beyond: Sequence[int]) -> str:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from ...catalog import Catalog
 from ...errors import unknown
 from ..proof import Interpolation, Outcome
+from .executed import OnEverySize
 
-Way = Callable[[], Outcome | Interpolation]
+Way = Callable[[], Outcome | Interpolation | OnEverySize]
 W = TypeVar("W", bound=Way)
 
 
@@ -19,7 +20,8 @@ class Claim:
     """A statement with its source, and the way in which it is settled.
 
     ``kind`` is the group under which it can be asked for. ``way`` returns the outcome, or an
-    :class:`~vpcalc.checks.proof.Interpolation`, which is then carried out and can be replayed from a certificate.
+    :class:`~vpcalc.checks.proof.Interpolation`, or one that goes on to every size, which is then carried out and
+    can be replayed from a certificate.
     """
 
     id: str

@@ -11,6 +11,7 @@ from ...architectures import ARCHITECTURES
 from ...cost import Quantity
 from ...symbolic import SYMBOL_OF, lattice, layer_on_symbols, model_on_symbols
 from ..proof import PRODUCTS, Domain, Interpolation, Sizes, counted
+from .executed import OnEverySize
 
 
 def of_layer(
@@ -34,12 +35,12 @@ def of_layer(
     )
 
 
-def of_model(id: str, degree: int) -> Interpolation:
+def of_model(id: str, degree: int) -> OnEverySize:
     """An architecture at its own settings, in the sizes of its input: of degree up to ``degree`` in each."""
     architecture = ARCHITECTURES[id]
     steps = lattice(model_on_symbols(architecture, architecture.config))
     domain = Domain(dict.fromkeys(architecture.family.axes, degree), steps, held_out=3)
-    return Interpolation(partial(_model_form, id), partial(_model_count, id), domain)
+    return OnEverySize(id, Interpolation(partial(_model_form, id), partial(_model_count, id), domain))
 
 
 def _layer_form(id: str, quantity: Quantity, operators: tuple[str, ...]) -> Polynomial:
