@@ -39,6 +39,23 @@ def test_the_table_of_sizes_that_do_not_divide_has_every_family_of_images() -> N
     assert sorted(rows) == sorted({family.name for family in families if family.axes == IMAGE})
 
 
+def test_every_family_has_its_witness_or_says_that_it_has_none() -> None:
+    """And the tests that are named are there, each in a file that asks whom the row names."""
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| .*? \| (.*?) \|$", text("explain/witnesses.md"), re.M)
+    assert sorted(family for family, _, _ in rows) == sorted({a.family.name for a in ARCHITECTURES.values()})
+    for family, witness, tests in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", tests)
+        assert named, family
+        sources = {file: (Path(__file__).parent / file).read_text(encoding="utf-8") for file, _ in named}
+        for file, name in named:
+            assert f"def {name}(" in sources[file], (family, name)
+        for library in re.findall(r"transformers|timm|torchvision", witness):
+            assert any(library in source for source in sources.values()), (family, library)
+        assert ("no outside witness" in witness) == (
+            not re.search(r"transformers|timm|torchvision|PyTorch", witness)
+        )
+
+
 BLOCK = re.compile(r"<!-- vpcalc: .*? -->.*?<!-- /vpcalc -->", re.S)
 
 
