@@ -53,6 +53,8 @@ def step(x: Tensor, rng: random.Random) -> Any:
         lambda: x + torch.arange(x.shape[-1]) if x.dim() else x,
         lambda: x.expand(2, *x.shape),
         lambda: x.transpose(0, axis) if x.dim() else x,
+        lambda: x.repeat(2, *[1] * x.dim()),
+        lambda: x.repeat([2] * x.dim()),
     ]
     if x.dim():
         choices += [

@@ -188,7 +188,7 @@ def _kept(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     return found
 
 
-@_follower("view reshape flatten ravel repeat permute transpose squeeze unflatten t movedim narrow")
+@_follower("view reshape flatten ravel permute transpose squeeze unflatten t movedim narrow")
 def _moved(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     found = known(x)
     if isinstance(found, Alike):
@@ -202,6 +202,16 @@ def _moved(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None
 @_follower("expand expand_as broadcast_to")
 def _broadcast(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     return _spread(result, x)
+
+
+@_follower("repeat")
+def _repeated(result: Tensor, x: Tensor, *times: Any, **kwargs: Any) -> Known | None:
+    """Several times along other sides than the one that rises."""
+    found = known(x)
+    times = tuple(times[0]) if times and isinstance(times[0], (tuple, list)) else times
+    if isinstance(found, Rising):
+        return found if isinstance(times[found.axis], int) and times[found.axis] == 1 else None
+    return found
 
 
 def _spread(result: Tensor, x: Tensor) -> Known | None:
