@@ -65,6 +65,28 @@ def model_of(config: object) -> type | None:
     return mapped[0] if isinstance(mapped, (tuple, list)) else mapped
 
 
+def mended(config: object) -> dict[str, object]:
+    """What a configuration leaves open, although its model cannot be built or run without it."""
+    found: dict[str, object] = {}
+    heads, wide = getattr(config, "num_attention_heads", None), getattr(config, "hidden_size", None)
+    if getattr(config, "head_dim", 0) is None and type(heads) is int and type(wide) is int:
+        found["head_dim"] = wide // heads
+    if getattr(config, "num_experts_per_tok", 0) is None:
+        found["num_experts_per_tok"] = 2
+    layers = small(config).get("num_hidden_layers")
+    if layers is not None and getattr(config, "layer_types", 0) is None:
+        found["layer_types"] = ["full_attention"]
+    rope = getattr(config, "rope_parameters", None)
+    if isinstance(rope, dict) and "rope_theta" in rope and "glm" in str(getattr(config, "model_type", "")):
+        found["rope_parameters"] = {**rope, "partial_rotary_factor": 0.5, "mrope_section": [8, 12, 12]}
+        found["head_dim"] = 128
+    for name in getattr(config, "sub_configs", {}):
+        part = getattr(config, name, None)
+        if part is not None and (more := mended(part)):
+            found[name] = {**small(part), **more}
+    return found
+
+
 def candidates(kind: str) -> Iterator[Candidate]:
     """Inputs and arguments with which a type may run, the likeliest first."""
     import transformers
@@ -73,7 +95,12 @@ def candidates(kind: str) -> Iterator[Candidate]:
     model = model_of(config)
     if model is None:
         return
-    for arguments in (small(config), {}):
+    settings = [small(config), {}]
+    if more := mended(config):
+        settings.insert(1, {**small(config), **more})
+    if getattr(config, "pad_token_id", None) is not None:
+        settings.insert(1, {**small(config), "pad_token_id": None})  # no padding to look for among token ids
+    for arguments in settings:
         for text in inputs(config, model):
             yield text, arguments
 
@@ -118,7 +145,8 @@ def inputs(config: object, model: type) -> Iterator[str]:
         yield "input_values=1,N"
         yield "input_values=1,1,N"
         yield f"input_values=1,N,{_number(config, 128, 'num_mel_bins')}"
-        yield "input_values=1,N;decoder_input_values=1,M,80"
+        if "decoder_input_ids" in takes:
+            yield "input_values=1,N;decoder_input_ids=1,M:long"
     elif main == "input_features":
         part = getattr(config, "audio_config", None) or getattr(config, "encoder_config", None) or config
         bins = _number(part, 80, "num_mel_bins", "feature_size", "input_dim", "mel_bins")
@@ -152,6 +180,7 @@ def judge(kind: str, identify: bool) -> dict[str, object]:
     if not tries:
         return {"verdict": "not built", "why": "no model of its own, or none that takes text, an image or sound"}
     why = ""
+    counted: tuple[str, dict[str, object], str] | None = None
     for text, arguments in tries:
         try:
             target = find_target(f"transformers:{kind}", text, arguments)
@@ -160,8 +189,13 @@ def judge(kind: str, identify: bool) -> dict[str, object]:
             why = why or _first(error)
             continue
         except NotExecutedError as error:
-            return {**_identified(kind, text, arguments, str(error), identify), "input": text}
+            counted = counted or (text, arguments, str(error))
+            if "item()" not in str(error):
+                break
+            continue
         return {**_held_against_counts(kind, target, variant, explored), "input": text}
+    if counted is not None:
+        return {**_identified(kind, *counted, identify), "input": counted[0]}
     if "not found in your environment" in why:
         return {"verdict": "not built", "why": why}
     return {"verdict": "failed", "why": why}
