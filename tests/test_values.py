@@ -171,3 +171,24 @@ def test_a_number_that_is_read_has_its_form() -> None:
     assert [(noted.guard.form, noted.outcome) for noted in found.path] == [(N - 101, True)]
     small = program.execute({"N": 41})
     assert small.macs.at({"N": 41}) == program.counts({"N": 41}).macs == 64 * 20
+
+
+class Ambiguous(nn.Module):
+    """Asks a tensor for its truth that has one element at one size only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.l(x) if torch.ones(x.shape[1]) == 1 else x
+
+
+def test_only_one_element_has_a_truth() -> None:
+    program = Fixed(Ambiguous, ROWS)
+    one, more = program.execute({"N": 1}), program.execute({"N": 3})
+    assert (one.error, one.macs) == (None, 64 * N)
+    assert [(noted.guard.form, noted.outcome) for noted in one.path] == [(N - 1, True)]
+    assert more.error is not None
+    with pytest.raises(RuntimeError):
+        program.counts({"N": 3})

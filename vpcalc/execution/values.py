@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from .nodes import dressed, undressed
 from .rules.registry import shape_of
-from .sizes import Size, product, value_of
+from .sizes import Size, product
 
 MARK = "_vpcalc_known"
 
@@ -83,12 +83,9 @@ def asked(name: str, args: Any, kwargs: Any) -> Any:
     """
     if name in _QUESTIONS and len(args) == 1 and not kwargs:
         found = known(args[0])
-        if isinstance(found, Rising) and value_of(product(shape_of(args[0]))) == 1:
-            found = Alike(found.first)
-        if isinstance(found, Alike):
-            if args[0].is_floating_point() and name == "item":
-                raise UnknownValueError
-            return _QUESTIONS[name](found.number)
+        is_float = name == "item" and args[0].is_floating_point()
+        if found is not None and not is_float and _equal(product(shape_of(args[0])), 1):  # torch refuses others
+            return _QUESTIONS[name](found.number if isinstance(found, Alike) else found.first)
     raise UnknownValueError
 
 
