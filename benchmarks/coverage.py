@@ -22,6 +22,7 @@ import resource
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 SMALL = {
@@ -96,8 +97,9 @@ def candidates(kind: str) -> Iterator[Candidate]:
     if model is None:
         return
     settings = [small(config), {}]
-    if more := mended(config):
-        settings.insert(1, {**small(config), **more})
+    with suppress(ValueError):  # settings of its own for each layer
+        if more := mended(config):
+            settings.insert(1, {**small(config), **more})
     if getattr(config, "pad_token_id", None) is not None:
         settings.insert(1, {**small(config), "pad_token_id": None})  # no padding to look for among token ids
     for arguments in settings:
@@ -293,11 +295,11 @@ def in_a_process(kind: str, seconds: int, identify: bool) -> dict[str, object]:
     with os.fdopen(reader, "rb") as pipe:
         text = pipe.read()
     os.waitpid(child, 0)
-    return json.loads(text) if text else {"verdict": "failed", "why": "takes too long"}
+    return json.loads(text) if text else {"verdict": "failed", "why": f"more than {seconds} seconds"}
 
 
-def page(rows: list[dict[str, object]]) -> str:
-    """The table as a page of the docs."""
+def page(rows: list[dict[str, object]], of: int) -> str:
+    """The table as a page of the docs; ``of`` are all types that there are."""
     lines = [
         "# Coverage of transformers",
         "",
@@ -306,9 +308,10 @@ def page(rows: list[dict[str, object]]) -> str:
         "*partial*: for some; *identified*: from counts alone; *failed*: none. Every form was held against the",
         f"dispatch counter at {TRIALS} random sizes, on and off every lattice: *wrong* would be one that differs",
         "anywhere. What cannot be built, for want of a package or of a model of its own, is not judged.",
-        "`python benchmarks/coverage.py` makes this page.",
+        "`python benchmarks/coverage.py --results FILE --resume -o docs/coverage.md` makes this page, in pieces",
+        "if need be.",
         "",
-        summary(rows),
+        f"Of {of} types, {summary(rows)}",
         "",
         "| type | input | verdict | regimes | why |",
         "| --- | --- | --- | ---: | --- |",
@@ -316,7 +319,8 @@ def page(rows: list[dict[str, object]]) -> str:
     for row in sorted(rows, key=lambda row: (VERDICTS.index(str(row["verdict"])), str(row["kind"]))):
         if row["verdict"] == "not built":
             continue
-        why = " ".join(str(row.get("why", "")).split()).replace("|", "\\|").replace("<", "&lt;")
+        why = " ".join(str(row.get("why", "")).split()).replace("|", "\\|").replace("<", "&lt;")[:160]
+        why = why.removeprefix(f"transformers:{row['kind']}: ")
         given = f"`{row['input']}`" if row.get("input") else ""
         lines.append(f"| {row['kind']} | {given} | {row['verdict']} | {row.get('regimes', '')} | {why} |")
     return "\n".join(lines) + "\n"
@@ -364,7 +368,7 @@ def main() -> None:
         print(f"{kind:28} {row['verdict']:11} {' '.join(str(row['why']).split())[:140]}", flush=True)
     print(f"\n{summary(list(rows.values()))}", file=sys.stdout)
     if options.output:
-        options.output.write_text(page(list(rows.values())), "utf-8")
+        options.output.write_text(page(list(rows.values()), len(CONFIG_MAPPING)), "utf-8")
 
 
 if __name__ == "__main__":
