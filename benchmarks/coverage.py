@@ -97,7 +97,7 @@ def candidates(kind: str) -> Iterator[Candidate]:
     if model is None:
         return
     settings = [small(config), {}]
-    with suppress(ValueError):  # settings of its own for each layer
+    with suppress(Exception):  # settings of its own for each layer
         if more := mended(config):
             settings.insert(1, {**small(config), **more})
     if getattr(config, "pad_token_id", None) is not None:
@@ -223,9 +223,9 @@ def _identified(kind: str, text: str, arguments: dict[str, object], why: str, id
 
 def _held_against_counts(kind: str, target: object, variant: object, explored: object) -> dict[str, object]:
     """The verdict on an executed type: the counter decides whether anything in it is wrong."""
-    from vpcalc.checks.exploring import _program
+    from vpcalc.checks.exploring import program_of
 
-    program = _program(target, variant)
+    program = program_of(target, variant)
     exploration = explored.exploration
     rng = random.Random(kind)
     wrong: list[dict[str, int]] = []
@@ -332,9 +332,7 @@ def summary(rows: list[dict[str, object]]) -> str:
     judged = len(rows) - tally["not built"]
     good = tally["complete"] + tally["partial"]
     parts = ", ".join(f"{tally[verdict]} {verdict}" for verdict in VERDICTS)
-    return (
-        f"{len(rows)} types: {parts}. {good} of {judged} complete or partial ({100 * good // max(judged, 1)} %)."
-    )
+    return f"{len(rows)} were run: {parts}. {good} of {judged} complete or partial ({100 * good // max(judged, 1)} %)."
 
 
 def main() -> None:
@@ -368,7 +366,7 @@ def main() -> None:
         print(f"{kind:28} {row['verdict']:11} {' '.join(str(row['why']).split())[:140]}", flush=True)
     print(f"\n{summary(list(rows.values()))}", file=sys.stdout)
     if options.output:
-        options.output.write_text(page(list(rows.values()), len(CONFIG_MAPPING)), "utf-8")
+        options.output.write_text(page(list(rows.values()), len(list(CONFIG_MAPPING))), "utf-8")
 
 
 if __name__ == "__main__":
