@@ -39,7 +39,7 @@ SECONDS = 300
 """Of the processor, for each type."""
 
 TRIALS = 20
-VERDICTS = ("complete", "partial", "identified", "failed", "wrong", "not built")
+VERDICTS = ("complete", "partial", "identified", "not executed", "failed", "wrong", "not built")
 
 Candidate = tuple[str, dict[str, object]]
 
@@ -212,13 +212,13 @@ def _identified(kind: str, text: str, arguments: dict[str, object], why: str, id
     import vpcalc
 
     if not identify:
-        return {"verdict": "identified", "why": why, "counted": False}
+        return {"verdict": "not executed", "why": why}
     try:
         answer = vpcalc.derive(f"transformers:{kind}", text, arguments, counting=True)
     except vpcalc.InputError as error:
         return {"verdict": "failed", "why": f"{why}; {_first(error)}"}
     found = answer.macs is not None
-    return {"verdict": "identified" if found else "failed", "why": why, "counted": True}
+    return {"verdict": "identified" if found else "failed", "why": why}
 
 
 def _held_against_counts(kind: str, target: object, variant: object, explored: object) -> dict[str, object]:
@@ -305,7 +305,8 @@ def page(rows: list[dict[str, object]], of: int) -> str:
         "",
         "What `vpcalc derive transformers:TYPE` answers for the model types of transformers, each from a small",
         "configuration (one layer of each kind). *Complete*: a form, or a refusal, for every size of the range;",
-        "*partial*: for some; *identified*: from counts alone; *failed*: none. Every form was held against the",
+        "*partial*: for some; *identified*: from counts alone; *not executed*: left to counting, which was not",
+        "tried here; *failed*: none, or none within the limit. Every form was held against the",
         f"dispatch counter at {TRIALS} random sizes, on and off every lattice: *wrong* would be one that differs",
         "anywhere. What cannot be built, for want of a package or of a model of its own, is not judged.",
         "`python benchmarks/coverage.py --results FILE --resume -o docs/coverage.md` makes this page, in pieces",
@@ -332,7 +333,8 @@ def summary(rows: list[dict[str, object]]) -> str:
     judged = len(rows) - tally["not built"]
     good = tally["complete"] + tally["partial"]
     parts = ", ".join(f"{tally[verdict]} {verdict}" for verdict in VERDICTS)
-    return f"{len(rows)} were run: {parts}. {good} of {judged} complete or partial ({100 * good // max(judged, 1)} %)."
+    share = f"{good} of {judged} complete or partial ({100 * good // max(judged, 1)} %)"
+    return f"{len(rows)} were run: {parts}. {share}."
 
 
 def main() -> None:
