@@ -340,7 +340,11 @@ def _transformers(name: str, given: Arguments) -> Factory:
         if getattr(config, "use_pretrained_backbone", False):  # before version 5 the default of some detectors
             config.use_pretrained_backbone = False
         config.architectures = [model_class.__name__]
-        return transformers.AutoModel.from_config(config, attn_implementation=attn_implementation)
+        model = transformers.AutoModel.from_config(config, attn_implementation=attn_implementation)
+        for part in model.modules():  # it looks for padding among token ids, which have no values, only to warn
+            if hasattr(part, _WARNING):
+                setattr(part, _WARNING, _say_nothing)
+        return model
 
     main = getattr(model_class, "main_input_name", "input_ids")
     main = main if isinstance(main, str) else main[0]
@@ -351,6 +355,13 @@ def _transformers(name: str, given: Arguments) -> Factory:
     sizes = tuple(argument for argument in _SIZE_NAMES if hasattr(config, argument))
     defaults = {k: v for k, v in config.to_dict().items() if type(v) is int and v > 0}
     return Factory(make, sizes, "", keywords, limit, defaults)
+
+
+_WARNING = "warn_if_padding_and_no_attention_mask"
+
+
+def _say_nothing(*_: object) -> None:
+    return None
 
 
 def _in_room(room: str, name: str, given: Arguments) -> Factory:

@@ -68,6 +68,19 @@ def summed_products(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: An
     return products(out, x) * form_of(shape_of(x)[0])
 
 
+@price("_grouped_mm")
+def grouped_products(out: Shape, x: Tensor, y: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+    """Each row, column or term of a flat operand meets its own group only.
+
+    (rows, k)(groups, k, n) and a plain batch: every element of the left meets n. (groups, m, k)(k, columns): every
+    element of the right meets m. (m, k)(k, n), cut along k: as one product.
+    """
+    left, right = shape_of(x), shape_of(y)
+    if len(left) == 3 and len(right) == 2:
+        return elements(right) * form_of(left[1])
+    return elements(left) * form_of(right[-1])
+
+
 @price("conv1d conv2d conv3d")
 def convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
     """Every element of the result is a sum over one filter."""

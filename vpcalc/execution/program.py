@@ -21,6 +21,7 @@ from ..counters.ways import DTYPES, TensorShape, Way, quiet, run
 from .guards import Path
 from .nodes import dressed
 from .run import Execution, Point, Started, execute, letter, tensor
+from .values import Knowing
 
 Build = Callable[[Any], "tuple[nn.Module, Sequence[TensorShape]]"]
 """A module at a point of its letters, and what it takes there."""
@@ -41,7 +42,7 @@ class Fixed:
     def __init__(
         self, build: Callable[[], nn.Module], inputs: Sequence[Input], kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        with quiet(), torch.device("meta"):
+        with quiet(), torch.device("meta"), Knowing():
             self.module = build().to("meta").eval()
         self._inputs = tuple(inputs)
         self._kwargs = dict(kwargs or {})
@@ -67,7 +68,7 @@ class Fixed:
             shape = [point[side] if isinstance(side, str) else side for side in spec.dims]
             made.append((spec.keyword, torch.zeros(shape, dtype=DTYPES[spec.dtype], device="meta")))
         args, kwargs = _by_keyword(made, self._kwargs)
-        with quiet(), _unchanged(self.module):
+        with quiet(), _unchanged(self.module), Knowing():
             return count_operators(self.module, args, kwargs, products=products)
 
 
@@ -95,7 +96,8 @@ class Rebuilt:
         Raises:
             Exception: whatever the program raises.
         """
-        return run(Way.META, lambda: self._build(point), self._kwargs, products=products)
+        with Knowing():
+            return run(Way.META, lambda: self._build(point), self._kwargs, products=products)
 
 
 Program = Fixed | Rebuilt

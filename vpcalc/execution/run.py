@@ -30,6 +30,7 @@ from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
 from .rules import MARK, Shape, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
+from .values import UnknownValueError, asked, follow, forget
 
 Point = Mapping[str, int]
 
@@ -174,7 +175,7 @@ _PLAIN = """
     has_names names is_pinned is_set_to is_same_size is_signed is_inference is_conj is_neg untyped_storage storage
     _is_view is_shared register_hook retain_grad requires_grad_ __deepcopy__ __reduce_ex__ can_cast result_type
     promote_types get_default_dtype is_tensor is_storage is_grad_enabled set_grad_enabled manual_seed initial_seed
-    numpy is_nonzero is_scripting _assert_async _assert is_autocast_enabled get_autocast_dtype
+    numpy is_scripting _assert_async _assert is_autocast_enabled get_autocast_dtype
     is_autocast_cpu_enabled __setitem__ is_inference_mode_enabled
 """
 _ASIDE = frozenset(_PLAIN.split())
@@ -258,6 +259,8 @@ class _Following(TorchFunctionMode):
         if name == "shape":
             return torch.Size([dressed(side) for side in shape_of(tensor)])
         result = func(*args)
+        if name == "data":
+            forget(tensor)
         if isinstance(result, Tensor) and MARK in tensor.__dict__ and name not in ("grad", "_base"):
             shape = shape_of(tensor)
             if name in ("T", "H"):
@@ -269,6 +272,8 @@ class _Following(TorchFunctionMode):
 
     def _call(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         self.steps += 1
+        with suppress(UnknownValueError):
+            return asked(name, args, kwargs)
         try:
             result = func(*plain(args), **plain(kwargs))
         except Exception:
@@ -282,6 +287,7 @@ class _Following(TorchFunctionMode):
             self._charge(name, pricing, shapes, args, kwargs)
         if name in _INDEXING:
             self._within_table(name, args, kwargs, result)
+        follow(name, args, kwargs, result)
         return result
 
     def _followed(self, name: str, result: Any, args: Any, kwargs: Any) -> Any:

@@ -18,6 +18,7 @@ _KEEPING = """
     masked_scatter_ index_fill index_fill_ index_copy index_copy_ index_add index_add_ scatter scatter_ scatter_add
     scatter_add_ scatter_reduce index_put index_put_ local_response_norm conj real imag fft_fftshift fft_ifftshift
     fft_fft fft_ifft fft_fftn fft_ifftn fft_fft2 fft_ifft2 fake_quantize_per_tensor_affine rsub isin
+    copy_ hardswish hardswish_ log_sigmoid rrelu prelu celu celu_ selu selu_
 """
 
 _SPELLED = """
@@ -26,7 +27,7 @@ _SPELLED = """
     __itruediv__ __div__ __floordiv__ __rfloordiv__ __mod__ __rmod__ __pow__ __rpow__ __ipow__ __eq__ __ne__ __lt__
     __le__ __gt__ __ge__ __and__ __or__ __xor__ __iand__ __ior__ __rand__ __ror__ __invert__ __neg__ __abs__
     __pos__ true_divide subtract multiply divide negative absolute greater greater_equal less less_equal not_equal
-    floor_divide
+    floor_divide polar complex
 """
 
 

@@ -249,6 +249,16 @@ def split(x: Tensor, split_size_or_sections: Any = None, dim: int = 0, **kwargs:
     return _parts(shape, axis, undressed(sizes))
 
 
+@rule("glu")
+def halved(x: Tensor, dim: int = -1) -> Shape:
+    """One half of a side gates the other."""
+    shape = shape_of(x)
+    half = shape[dim] // 2
+    same(half * 2, shape[dim])
+    shape[dim] = half
+    return shape
+
+
 @rule("unbind __iter__")
 def unbind(x: Tensor, dim: int = 0) -> list[Shape]:
     """One tensor for each place along a side, whose number is then fixed."""

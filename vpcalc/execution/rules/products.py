@@ -44,6 +44,28 @@ def baddbmm(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
     return matmul(x, y)
 
 
+@rule("_grouped_mm")
+def grouped(x: Tensor, y: Tensor, offs: Tensor | None = None, **kwargs: Any) -> Shape:
+    """Each row, column or term of a flat operand belongs to one group: the groups are a side of the other."""
+    left, right = shape_of(x), shape_of(y)
+    same(left[-1], right[-2])
+    if len(left) == 2 and len(right) == 2:
+        if offs is None:
+            raise NotImplementedError("groups of terms without their ends")
+        return [shape_of(offs)[0], left[-2], right[-1]]
+    if len(left) == 3 and len(right) == 3:
+        return [wider(left[0], right[0]), left[-2], right[-1]]
+    return [left[-2], right[-1]]
+
+
+@rule("linalg_solve_triangular")
+def solved(a: Tensor, b: Tensor, **kwargs: Any) -> Shape:
+    """(…, n, n)⁻¹(…, n, k)."""
+    left, right = shape_of(a), shape_of(b)
+    same(left[-1], right[-2])
+    return [*broadcast((left[:-2], right[:-2])), *right[-2:]]
+
+
 @rule("outer ger")
 def outer(x: Tensor, y: Tensor) -> Shape:
     """(m)(n)."""

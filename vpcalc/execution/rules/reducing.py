@@ -46,6 +46,30 @@ def sort(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     return [shape_of(x)] * 2
 
 
+@rule("diff")
+def diff(x: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Shape:
+    """One less along a side for each time, after what is put before and behind."""
+    shape = shape_of(x)
+    for more in (prepend, append):
+        if more is not None:
+            shape[dim] = shape[dim] + shape_of(more)[dim]
+    left = shape[dim] - n
+    shape[dim] = left if left >= 0 else 0
+    return shape
+
+
+@rule("histc")
+def histogram(x: Tensor, bins: Any = 100, *args: Any, **kwargs: Any) -> Shape:
+    """As many as there are bins."""
+    return [undressed(bins)]
+
+
+@rule("_is_all_true _is_any_true equal")
+def one_answer(*args: Any, **kwargs: Any) -> Shape:
+    """Of all elements together."""
+    return []
+
+
 @rule("topk")
 def topk(x: Tensor, k: Any, dim: int = -1, *args: Any, **kwargs: Any) -> list[Shape]:
     """The first k, values and places."""

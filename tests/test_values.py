@@ -1,0 +1,194 @@
+"""What is known of values that a meta tensor has not: held against the values of the same program on the CPU."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vpcalc.algebra.polynomial import symbols
+from vpcalc.execution.program import Fixed, Input
+from vpcalc.execution.values import Alike, Knowing, Rising, known
+
+(N,) = symbols("N")
+ROWS = (Input((1, "N", 8)),)
+
+
+def spelled(found: Alike | Rising, like: Tensor) -> Tensor:
+    """The tensor that is meant."""
+    if isinstance(found, Alike):
+        return torch.full(like.shape, int(found.number))
+    side = like.shape[found.axis]
+    values = torch.arange(side) + found.first
+    return values.reshape(side, *[1] * (-1 - found.axis)).expand(like.shape)
+
+
+def step(x: Tensor, rng: random.Random) -> Any:
+    """Something that programs do with positions and masks."""
+    number = rng.randrange(-2, 3)
+    axis = rng.randrange(-x.dim(), x.dim()) if x.dim() else 0
+    choices = [
+        lambda: x + number,
+        lambda: number + x,
+        lambda: x - number,
+        lambda: x.unsqueeze(rng.randrange(0, x.dim() + 1)),
+        lambda: x.long(),
+        lambda: x.bool(),
+        lambda: x.float(),
+        lambda: x.to(torch.int32),
+        lambda: x == number,
+        lambda: x != number,
+        lambda: x >= number,
+        lambda: x.all(),
+        lambda: x.any(),
+        lambda: x * number,
+        lambda: x.reshape(1, -1),
+        lambda: x.clone().add_(1),
+        lambda: torch.logical_not(x),
+        lambda: x.max(),
+        lambda: x.min(),
+        lambda: x + torch.arange(x.shape[-1]) if x.dim() else x,
+        lambda: x.expand(2, *x.shape),
+        lambda: x.transpose(0, axis) if x.dim() else x,
+        lambda: x.repeat(2, *[1] * x.dim()),
+        lambda: x.repeat([2] * x.dim()),
+    ]
+    if x.dim():
+        choices += [
+            lambda: x[..., : rng.randrange(1, 4)],
+            lambda: x[:, None] if x.dim() > 1 else x[None],
+            lambda: x[rng.randrange(-1, 1)],
+            lambda: x[..., rng.randrange(-1, 1)],
+            lambda: x.diff(dim=axis, prepend=x.narrow(axis, 0, 1) - rng.randrange(0, 2)),
+            lambda: x.cumsum(axis),
+            lambda: x[..., rng.randrange(0, 2) :],
+            lambda: x.flatten(),
+        ]
+    return rng.choice(choices)()
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_what_is_known_is_true(seed: int) -> None:
+    rng = random.Random(seed)
+    learnt = 0
+    with Knowing():
+        x = rng.choice(
+            (
+                lambda: torch.arange(rng.randrange(1, 6)),
+                lambda: torch.arange(2, 7),
+                lambda: torch.zeros(2, 3),
+                lambda: torch.ones(3, dtype=torch.long),
+                lambda: torch.full((2, 2), 3),
+                lambda: torch.tensor(4),
+                lambda: torch.arange(3).expand(2, 3),
+            )
+        )()
+        for _ in range(8):
+            if x.numel() == 0 or x.numel() > 500:
+                break
+            found = known(x)
+            if found is not None:
+                learnt += 1
+                with torch._C.DisableTorchFunction():
+                    assert torch.equal(x.double(), spelled(found, x).double()), found
+            try:
+                x = step(x, rng)
+            except RuntimeError:  # torch does not take this of these
+                break
+    assert learnt, "every start is known"
+
+
+def test_what_is_written_into_is_forgotten() -> None:
+    with Knowing():
+        x = torch.zeros(3, 3, dtype=torch.long)
+        row = x[0]
+        assert known(row) == Alike(0)
+        row.fill_(1)  # by a view
+        assert known(x) is None
+        y = torch.zeros(3)
+        y[1] = 5
+        assert known(y) is None
+        z = torch.zeros(3)
+        z.data.fill_(1)  # leaves no trace
+        assert known(z) is None
+        w = torch.zeros(3)
+        w += 1
+        assert known(w) is None
+
+
+class Packed(nn.Module):
+    """Looks whether its positions jump, as the masks of decoders do, and takes other work if they do."""
+
+    def __init__(self, start: int = 0, jump: int = 0) -> None:
+        super().__init__()
+        self.start, self.jump = start, jump
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        at = torch.arange(self.start, self.start + x.shape[1]).unsqueeze(0)
+        steps = torch.diff(at, prepend=at[:, :1] - 1 - self.jump, dim=-1)
+        packed = (steps != 1).cumsum(-1)
+        if (packed[:, -1] == 0).all():
+            return self.l(x)
+        return self.l(self.l(x))
+
+
+def test_positions_that_do_not_jump() -> None:
+    program = Fixed(Packed, ROWS)
+    for n in (1, 5, 211):
+        found = program.execute({"N": n})
+        assert (found.error, found.macs) == (None, 64 * N)
+        assert not list(found.path), "true at every size"
+        assert program.counts({"N": n}).macs == 64 * n
+    assert Packed()(torch.ones(1, 5, 8)).shape == (1, 5, 8)
+
+
+def test_what_is_not_known_is_not_guessed() -> None:
+    found = Fixed(lambda: Packed(jump=1), ROWS).execute({"N": 5})
+    assert "item() cannot be called on meta tensors" in str(found.error)
+
+
+class Longest(nn.Module):
+    """A table that grows with the last position, which is asked for as a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        at = torch.arange(x.shape[1], device=x.device)
+        longest = (at.max() + 1).item()
+        return self.l(x) if longest > 100 else self.l(x[:, : longest // 2])
+
+
+def test_a_number_that_is_read_has_its_form() -> None:
+    program = Fixed(Longest, ROWS)
+    found = program.execute({"N": 300})
+    assert found.macs == 64 * N
+    assert [(noted.guard.form, noted.outcome) for noted in found.path] == [(N - 101, True)]
+    small = program.execute({"N": 41})
+    assert small.macs.at({"N": 41}) == program.counts({"N": 41}).macs == 64 * 20
+
+
+class Ambiguous(nn.Module):
+    """Asks a tensor for its truth that has one element at one size only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.l(x) if torch.ones(x.shape[1]) == 1 else x
+
+
+def test_only_one_element_has_a_truth() -> None:
+    program = Fixed(Ambiguous, ROWS)
+    one, more = program.execute({"N": 1}), program.execute({"N": 3})
+    assert (one.error, one.macs) == (None, 64 * N)
+    assert [(noted.guard.form, noted.outcome) for noted in one.path] == [(N - 1, True)]
+    assert more.error is not None
+    with pytest.raises(RuntimeError):
+        program.counts({"N": 3})

@@ -1,0 +1,413 @@
+"""What is known of the values of tensors that have none: all alike, or counting upwards along a side.
+
+On the meta device a program cannot look at a value. Many look at one that their sizes decide: decoders ask whether
+their positions, which they have just counted, jump anywhere. So two kinds of tensors are followed from where they
+are made, at every size at once: :class:`Alike` (``zeros``, and what a comparison of such gives) and
+:class:`Rising` (``arange``). Anything else is not known, and a program that looks at it raises as before. What is
+written into in place is forgotten, with all that shares its memory: torch counts the writes of a memory
+(``Tensor._version``).
+
+Numbers are ints, bools or sizes with forms; floats are known only where they are whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from .nodes import dressed, undressed
+from .rules.registry import shape_of
+from .sizes import Size, product
+
+MARK = "_vpcalc_known"
+
+EXACT = 1 << 24
+"""Whole numbers below it are the same in single precision."""
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Every element is this number."""
+
+    number: Any
+
+
+@dataclass(frozen=True)
+class Rising:
+    """``first + i`` at place i of a side, which is counted from the last one (-1)."""
+
+    axis: int
+    first: Any
+
+
+Known = Alike | Rising
+
+
+class UnknownValueError(Exception):
+    """A question to a tensor whose values are not known."""
+
+
+def known(tensor: Any) -> Known | None:
+    """What is known of a tensor; a number is alike."""
+    if not isinstance(tensor, Tensor):
+        number = undressed(tensor)
+        return Alike(number) if isinstance(number, (int, Size)) and not _is_float(number) else None
+    found = tensor.__dict__.get(MARK)
+    return found[0] if found is not None and found[1:] == _stamp(tensor) else None
+
+
+def _stamp(tensor: Tensor) -> tuple[int, int]:
+    """Changes with every write into its memory; a copy has another one."""
+    return tensor._version, id(tensor)
+
+
+def forget(tensor: Tensor) -> None:
+    """Its memory is handed out in a way that leaves no trace of writes (``Tensor.data``)."""
+    tensor.__dict__.pop(MARK, None)
+
+
+def _is_float(number: Any) -> bool:
+    return isinstance(number, float) or (isinstance(number, Size) and number.floats)
+
+
+def asked(name: str, args: Any, kwargs: Any) -> Any:
+    """The answer to a question about values.
+
+    Raises:
+        UnknownValueError: it is no such question, or they are not known.
+    """
+    if name in _QUESTIONS and len(args) == 1 and not kwargs:
+        found = known(args[0])
+        is_float = name == "item" and args[0].is_floating_point()
+        if found is not None and not is_float and _equal(product(shape_of(args[0])), 1):  # torch refuses others
+            return _QUESTIONS[name](found.number if isinstance(found, Alike) else found.first)
+    raise UnknownValueError
+
+
+_QUESTIONS: dict[str, Callable[[Any], Any]] = {
+    "__bool__": lambda number: bool(number != 0),
+    "is_nonzero": lambda number: bool(number != 0),
+    "item": dressed,
+    "__int__": lambda number: int(number.fixed("a number that the program needs")) if _sized(number) else number,
+    "__index__": lambda number: int(number.fixed("a number that the program needs")) if _sized(number) else number,
+}
+
+
+def _sized(number: Any) -> bool:
+    return isinstance(number, Size)
+
+
+def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
+    """Note what is known of a result. Its shape is kept already."""
+    follower = _FOLLOWERS.get(name)
+    if follower is None or not isinstance(result, Tensor):
+        return
+    try:
+        found = follower(result, *args, **kwargs)
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):  # another form of the call: nothing is known
+        found = None
+    forget(result)
+    if found is not None and _is_exact(found, result):
+        setattr(result, MARK, (found, *_stamp(result)))
+
+
+def _is_exact(found: Known, result: Tensor) -> bool:
+    """Whether an element type holds these numbers as they are."""
+    if result.dtype in (torch.int64, torch.int32):
+        number = found.first if isinstance(found, Rising) else found.number
+        return isinstance(number, Size) or abs(number) < EXACT  # no size is near the end of 32 bits
+    if isinstance(found, Rising) or isinstance(found.number, Size):
+        return False
+    if result.dtype is torch.bool:
+        return found.number in (0, 1)
+    return result.dtype in (torch.float32, torch.float64) and abs(found.number) < EXACT
+
+
+_FOLLOWERS: dict[str, Callable[..., Known | None]] = {}
+
+
+def _follower(names: str) -> Callable[[Callable[..., Known | None]], Callable[..., Known | None]]:
+    def register(function: Callable[..., Known | None]) -> Callable[..., Known | None]:
+        for name in names.split():
+            assert name not in _FOLLOWERS, name
+            _FOLLOWERS[name] = function
+        return function
+
+    return register
+
+
+# -- making -------------------------------------------------------------------------------------------
+
+
+@_follower("zeros zeros_like new_zeros")
+def _zeros(result: Tensor, *args: Any, **kwargs: Any) -> Known:
+    return Alike(0)
+
+
+@_follower("ones ones_like new_ones")
+def _ones(result: Tensor, *args: Any, **kwargs: Any) -> Known:
+    return Alike(1)
+
+
+@_follower("full full_like new_full")
+def _full(result: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    number = kwargs.get("fill_value", args[-1] if "fill_value" not in kwargs else None)
+    return known(number)
+
+
+@_follower("tensor as_tensor asarray scalar_tensor")
+def _of_number(result: Tensor, data: Any, *args: Any, **kwargs: Any) -> Known | None:
+    return known(data) if not isinstance(data, (list, tuple)) else None
+
+
+@_follower("arange")
+def _arange(result: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    numbers = [undressed(a) for a in args]
+    start = undressed(kwargs.get("start", numbers[0] if len(numbers) > 1 else 0))
+    step = undressed(kwargs.get("step", numbers[2] if len(numbers) > 2 else 1))
+    is_whole = isinstance(start, (int, Size)) and not _is_float(start)
+    return Rising(-1, start) if is_whole and isinstance(step, int) and step == 1 else None
+
+
+# -- moving -------------------------------------------------------------------------------------------
+
+
+@_follower("to long int bool float double type type_as contiguous clone alias detach cpu cuda")
+def _kept(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    found = known(x)
+    if result.dtype is torch.bool and isinstance(found, Alike):
+        return Alike(bool(found.number != 0))
+    return found
+
+
+@_follower("view reshape flatten ravel permute transpose squeeze unflatten t movedim narrow")
+def _moved(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    found = known(x)
+    if isinstance(found, Alike):
+        return found if result.dtype is x.dtype else None
+    before, after = shape_of(x), shape_of(result)
+    if found is not None and len(before) == 1 and _all_ones(after[:-1]) and len(after) > 1:
+        return Rising(-1, found.first) if result.dtype is x.dtype else None  # (n) as (1, …, 1, n)
+    return None
+
+
+@_follower("expand expand_as broadcast_to")
+def _broadcast(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    return _spread(result, x)
+
+
+@_follower("repeat")
+def _repeated(result: Tensor, x: Tensor, *times: Any, **kwargs: Any) -> Known | None:
+    """Several times along other sides than the one that rises."""
+    found = known(x)
+    times = tuple(times[0]) if times and isinstance(times[0], (tuple, list)) else times
+    if isinstance(found, Rising):
+        return found if isinstance(times[found.axis], int) and times[found.axis] == 1 else None
+    return found
+
+
+def _spread(result: Tensor, x: Tensor) -> Known | None:
+    """Repeated along sides of 1, or new ones in front; not along the side that rises."""
+    found = known(x)
+    if isinstance(found, Rising):
+        return found if _equal(shape_of(x)[found.axis], shape_of(result)[found.axis]) else None
+    return found
+
+
+@_follower("unsqueeze")
+def _unsqueezed(result: Tensor, x: Tensor, dim: int) -> Known | None:
+    found = known(x)
+    if isinstance(found, Rising):
+        place = dim % result.dim()  # of the new side
+        mine = x.dim() + found.axis
+        return Rising((mine + (place <= mine)) - result.dim(), found.first)
+    return found
+
+
+@_follower("__getitem__")
+def _indexed(result: Tensor, x: Tensor, index: Any) -> Known | None:
+    found = known(x)
+    if not isinstance(found, Rising):
+        return found
+    places = list(index) if isinstance(index, tuple) else [index]
+    if any(isinstance(place, (Tensor, list, range, bool)) for place in places):
+        return None
+    shape = shape_of(x)
+    whole = [slice(None)] * (len(shape) - sum(place is not None and place is not Ellipsis for place in places))
+    dots = next((i for i, place in enumerate(places) if place is Ellipsis), None)
+    places = places + whole if dots is None else places[:dots] + whole + places[dots + 1 :]
+    axis, behind, mine = len(shape) + found.axis, 0, None
+    at = -1
+    for place in places:
+        if place is None:
+            behind += mine is not None
+            continue
+        at += 1
+        if at == axis:
+            mine = place
+        elif mine is not None:
+            behind += isinstance(place, slice)
+    if isinstance(mine, slice):
+        start, _, step = (undressed(part) for part in (mine.start, mine.stop, mine.step))
+        if step not in (None, 1) or (start is not None and start < 0):
+            return None
+        return Rising(-1 - behind, found.first if start is None else found.first + start)
+    number = undressed(mine)
+    return Alike(found.first + number if number >= 0 else found.first + shape[axis] + number)
+
+
+# -- arithmetic ---------------------------------------------------------------------------------------
+
+
+def _shifted(result: Tensor, x: Any, y: Any, sign: int) -> Known | None:
+    one, other = known(x), known(y)
+    if one is None or other is None:
+        return None
+    if isinstance(one, Alike) and isinstance(other, Alike):
+        return Alike(one.number + sign * other.number)
+    if isinstance(one, Rising) and isinstance(other, Alike):
+        spread = _spread(result, x)
+        return None if spread is None else Rising(one.axis, one.first + sign * other.number)
+    if isinstance(other, Rising) and sign == 1:
+        return _shifted(result, y, x, 1)
+    return None
+
+
+@_follower("add __add__ __radd__")
+def _sum(result: Tensor, x: Any, y: Any) -> Known | None:
+    return _shifted(result, x, y, 1)
+
+
+@_follower("sub __sub__ subtract")
+def _difference(result: Tensor, x: Any, y: Any) -> Known | None:
+    return _shifted(result, x, y, -1)
+
+
+@_follower("mul __mul__ __rmul__ multiply")
+def _multiplied(result: Tensor, x: Any, y: Any) -> Known | None:
+    one, other = known(x), known(y)
+    both = isinstance(one, Alike) and isinstance(other, Alike)
+    return Alike(one.number * other.number) if both else None  # type: ignore[union-attr]
+
+
+@_follower("floor_divide __floordiv__")
+def _divided(result: Tensor, x: Any, y: Any) -> Known | None:
+    one, other = known(x), known(y)
+    both = isinstance(one, Alike) and isinstance(other, Alike)
+    return Alike(one.number // other.number) if both else None  # type: ignore[union-attr]
+
+
+@_follower("diff")
+def _steps(
+    result: Tensor, x: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None
+) -> Known | None:
+    """Neighbours of what rises differ by 1, if what is put before it ends one below."""
+    found = known(x)
+    axis = dim if dim < 0 else dim - x.dim()
+    if n != 1 or append is not None or not isinstance(found, Rising) or found.axis != axis:
+        return None
+    if prepend is not None:
+        before = known(prepend)
+        length = shape_of(prepend)[axis]
+        if isinstance(before, Rising) and before.axis == axis:
+            if not _equal(before.first + length, found.first):
+                return None
+        elif not (isinstance(before, Alike) and _equal(length, 1) and _equal(before.number + 1, found.first)):
+            return None
+    return Alike(1)
+
+
+@_follower("cumsum")
+def _cumulated(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    """Of nothing but zeros."""
+    return Alike(0) if known(x) == Alike(0) else None
+
+
+def _compared(decide: Callable[[Any, Any], Any]) -> Callable[..., Known | None]:
+    def compared(result: Tensor, x: Any, y: Any) -> Known | None:
+        one, other = known(x), known(y)
+        if isinstance(one, Alike) and isinstance(other, Alike):
+            return Alike(bool(decide(one.number, other.number)))
+        return None
+
+    return compared
+
+
+for _names, _decide in {
+    "eq __eq__": lambda a, b: a == b,
+    "ne __ne__ not_equal": lambda a, b: a != b,
+    "lt __lt__ less": lambda a, b: a < b,
+    "le __le__ less_equal": lambda a, b: a <= b,
+    "gt __gt__ greater": lambda a, b: a > b,
+    "ge __ge__ greater_equal": lambda a, b: a >= b,
+    "logical_and": lambda a, b: bool(a) and bool(b),
+    "logical_or": lambda a, b: bool(a) or bool(b),
+}.items():
+    _follower(_names)(_compared(_decide))
+
+
+@_follower("logical_not")
+def _negated(result: Tensor, x: Tensor) -> Known | None:
+    found = known(x)
+    return Alike(not bool(found.number)) if isinstance(found, Alike) else None
+
+
+@_follower("all any")
+def _quantified(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    """Of elements that are alike, of which there are some."""
+    found = known(x)
+    if not isinstance(found, Alike) or not _some(x):
+        return None
+    return Alike(bool(found.number != 0))
+
+
+@_follower("max amax")
+def _largest(result: Tensor, x: Tensor) -> Known | None:
+    """Of all elements together."""
+    found = known(x) if _some(x) else None
+    return Alike(found.first + shape_of(x)[found.axis] - 1) if isinstance(found, Rising) else found
+
+
+@_follower("min amin")
+def _smallest(result: Tensor, x: Tensor) -> Known | None:
+    """Of all elements together."""
+    found = known(x) if _some(x) else None
+    return Alike(found.first) if isinstance(found, Rising) else found
+
+
+def _some(x: Tensor) -> bool:
+    count = product(shape_of(x))
+    return bool(count >= 1)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two numbers are equal at every size at which the program comes here: the path notes it."""
+    return bool(one == other)
+
+
+def _all_ones(sides: Iterable[Any]) -> bool:
+    return all(isinstance(side, int) and side == 1 for side in sides)
+
+
+class Knowing(TorchFunctionMode):
+    """Follows values where nothing else is followed: while a module is built, or counted at numbers."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = func.__name__
+        try:
+            return asked(name, args, kwargs)
+        except UnknownValueError:
+            pass
+        result = func(*args, **kwargs)
+        if name == "__get__":
+            if func.__self__.__name__ == "data":
+                forget(args[0])
+        else:
+            follow(name, args, kwargs, result)
+        return result
