@@ -44,6 +44,7 @@ class Derivation(Result):
         fixed: symbols that a run on symbols would take as numbers, with why.
         why: why it was not executed on symbols; empty where nobody asked for that.
         sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
+        built: which class was built, where its name leaves that open.
     """
 
     target: str
@@ -57,6 +58,7 @@ class Derivation(Result):
     fixed: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    built: str = ""
 
     @property
     def macs(self) -> Form | None:
@@ -119,6 +121,7 @@ class Derivation(Result):
         fields: dict[str, Any] = {
             "command": "derive",
             "target": self.target,
+            "built": self.built,
             "input": self.inputs,
             "macs": macs and macs.to_dict(),
             "valid": self.lattice,
@@ -180,6 +183,7 @@ class Derivation(Result):
             f"identified: {_hypothesis(found)}",
             f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",
         ]
+        notes += [f"built: {self.built}"] if self.built else []
         notes += [
             f"beyond {name} = {found.limits[name]} it does not run: {said}" for name, said in found.edges.items()
         ]
@@ -260,7 +264,8 @@ def derive(
 
     Args:
         target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``,
-            ``torchvision:NAME``, ``transformers:MODEL_TYPE``, a module, or a function that returns one.
+            ``torchvision:NAME``, ``transformers:NAME`` (a model type or a class), a module, or a function that
+            returns one.
         input: the shape of its input, letters being symbols: ``1,3,H,W``; ``1,N:long`` for integers; several
             inputs apart by ``;``, by keyword where needed. A registry id has an input of its own.
         args: arguments of the factory; a value that is a letter is a symbol (``{"dim": "C", "num_heads": 3}``).
@@ -305,6 +310,7 @@ def derive(
                     depth=levels,
                     on_lattice=lattice,
                     seconds=time.perf_counter() - begin,
+                    built=resolved.built,
                 )
         regime, found = find_form(resolved, backward=backward, degree=power)
     given.check_all_asked()
@@ -321,6 +327,7 @@ def derive(
         fixed=fixed,
         why=why,
         sources={name: source.value for name, source in sorted(given.elsewhere.items())},
+        built=resolved.built,
     )
 
 

@@ -44,6 +44,7 @@ class Executed(Result):
         depth: how deep :meth:`modules` goes.
         on_lattice: whether tables show the tidy forms of the lattice instead of those of every size.
         seconds: how long it took.
+        built: which class was built, where its name leaves that open.
     """
 
     target: str
@@ -55,6 +56,7 @@ class Executed(Result):
     depth: int
     on_lattice: bool
     seconds: float
+    built: str = ""
 
     verdict = "executed"
 
@@ -151,6 +153,7 @@ class Executed(Result):
         return {
             "command": "derive",
             "target": self.target,
+            "built": self.built,
             "input": self.inputs,
             "symbols": {v.name: self._meaning(v) for v in self.variables},
             "regimes": [self._regime(regime) for regime in self.regimes],
@@ -235,6 +238,8 @@ class Executed(Result):
             f"{name} from {low} to {high:,}" for name, (low, high) in explored.exploration.range.bounds.items()
         )
         notes = [f"{self.verdict}: holds for {self.domain.text or 'every size'}; asked about {extent}"]
+        if self.built:
+            notes.append(f"built: {self.built}")
         if explored.exploration.open:
             notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):

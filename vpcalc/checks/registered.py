@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, unknown
+from .factories import Arguments
 from .shapes import InputShape, Letter, Point, letters, parse_inputs, resolve, variables
-from .targets import Arguments, Regime, Target, some_symbol
+from .targets import Regime, Target, some_symbol
 
 if TYPE_CHECKING:
     from torch import nn

@@ -17,7 +17,14 @@ from ..inputs import whole
 Point = Mapping[str, int]
 """A value for each symbol."""
 
-DTYPES = ("float", "float16", "bfloat16", "float32", "float64", "long", "int", "bool")
+WHOLE = ("long", "int", "int64", "int32", "int16", "int8")
+"""Element types of indices and other whole numbers."""
+
+DTYPES = (
+    *("float", "double", "half", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    *WHOLE,
+    *("uint8", "bool"),
+)
 """Element types that an input may have."""
 
 _SYMBOL = re.compile(r"[A-Za-z](?:_[A-Za-z0-9]{1,10})?")
@@ -56,7 +63,7 @@ class InputShape:
     @property
     def grid(self) -> tuple[int, ...]:
         """The places of height and width of an image: channels first, or last if those are a number."""
-        if len(self.dims) < 4 or self.dtype in ("long", "int", "bool"):
+        if len(self.dims) < 4 or self.dtype in (*WHOLE, "bool"):
             return ()
         last = len(self.dims) - 1
         channels_last = len(self.dims) == 4 and isinstance(self.dims[1], str) and isinstance(self.dims[3], int)

@@ -15,7 +15,7 @@ def derive(
         str,
         typer.Argument(
             help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
-            "or transformers:MODEL_TYPE.",
+            "or transformers:NAME, a model type or a class.",
             metavar="TARGET",
         ),
     ],
