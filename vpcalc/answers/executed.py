@@ -45,6 +45,7 @@ class Executed(Result):
         on_lattice: whether tables show the tidy forms of the lattice instead of those of every size.
         seconds: how long it took.
         built: which class was built, where its name leaves that open.
+        train_mode: whether it ran in train mode.
     """
 
     target: str
@@ -57,6 +58,7 @@ class Executed(Result):
     on_lattice: bool
     seconds: float
     built: str = ""
+    train_mode: bool = False
 
     verdict = "executed"
 
@@ -154,6 +156,7 @@ class Executed(Result):
             "command": "derive",
             "target": self.target,
             "built": self.built,
+            "train_mode": self.train_mode,
             "input": self.inputs,
             "symbols": {v.name: self._meaning(v) for v in self.variables},
             "regimes": [self._regime(regime) for regime in self.regimes],
@@ -240,6 +243,8 @@ class Executed(Result):
         notes = [f"{self.verdict}: holds for {self.domain.text or 'every size'}; asked about {extent}"]
         if self.built:
             notes.append(f"built: {self.built}")
+        if self.train_mode:
+            notes.append("in train mode")
         if explored.exploration.open:
             notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):

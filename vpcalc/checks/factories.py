@@ -83,6 +83,7 @@ def _quiet() -> AbstractContextManager[None]:
 
 
 def load_file(place: str) -> Any:
+    """A Python file of the user's, imported. Raises :class:`InputError` where that fails."""
     path = Path(place)
     if not path.is_file():
         raise InputError(f"TARGET: no file {place!r}")

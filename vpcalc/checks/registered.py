@@ -13,7 +13,7 @@ from .targets import Regime, Target, some_symbol
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..counters.ways import TensorShape
+    from ..counters.given import TensorShape
 
 
 def from_registry(name: str, text: str | None, given: Arguments) -> Target:
@@ -132,7 +132,7 @@ def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
 
 
 def _witnessed(witness: Any) -> tuple[nn.Module, Sequence[TensorShape]]:
-    from ..counters.ways import TensorShape
+    from ..counters.given import TensorShape
 
     return witness.module, [
         TensorShape(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for t in witness.inputs

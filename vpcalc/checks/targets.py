@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .arguments import refuse_loading
 from .factories import LIBRARIES, Arguments, Factory, described, from_code, from_library
+from .input_functions import InputFunction
+from .layouts import Layout, parse_layout, tensor_shapes
 from .shapes import (
     WHOLE,
     InputShape,
@@ -24,7 +26,6 @@ from .shapes import (
     Point,
     Variable,
     letters,
-    parse_inputs,
     read_argument,
     resolve,
     variables,
@@ -33,7 +34,7 @@ from .shapes import (
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..counters.ways import TensorShape
+    from ..counters.given import Given, TensorShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Regime:
     """
 
     text: str
-    make: Callable[[Point], tuple[nn.Module, Sequence[TensorShape]]]
+    make: Callable[[Point], tuple[nn.Module, Given | Sequence[TensorShape]]]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     square: bool = False
     fixed: bool = False
@@ -55,13 +56,27 @@ class Regime:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is derived: its symbols and its regimes. ``built`` says what its name leaves open."""
+    """What is derived: its symbols and its regimes.
+
+    ``built`` says what its name leaves open; ``layout`` how inputs are passed on where some are in lists or
+    dictionaries; ``function`` makes them where a function does. In ``training`` it runs in train mode.
+    """
 
     name: str
     inputs: tuple[InputShape, ...]
     variables: tuple[Variable, ...]
     regimes: tuple[Regime, ...]
     built: str = ""
+    layout: Layout | None = None
+    function: InputFunction | None = None
+    training: bool = False
+
+    @property
+    def spelled(self) -> str:
+        """Its inputs as a user writes them."""
+        if self.function is not None:
+            return self.function.spelled
+        return ";".join(map(str, self.inputs)) if self.layout is None else self.layout.spelled(self.inputs)
 
     def tied(self, regime: Regime) -> dict[str, str]:
         """Symbols that a square regime replaces, by the one that replaces them."""
@@ -69,14 +84,25 @@ class Target:
         return dict.fromkeys(sides[1:], sides[0]) if sides else {}
 
 
-def find_target(target: object, inputs: str | None = None, arguments: Arguments | None = None) -> Target:
-    """Resolve a target, an input specification and arguments.
+def find_target(
+    target: object,
+    inputs: str | InputFunction | None = None,
+    arguments: Arguments | None = None,
+    *,
+    training: bool = False,
+) -> Target:
+    """Resolve a target, an input specification (or a function that makes inputs) and arguments.
 
     Raises:
         InputError: one of them cannot be used; the message says which and what is allowed.
     """
     given = {name: read_argument(name, value) for name, value in (arguments or {}).items()}
     refuse_loading(given, target)
+    found = _found(target, inputs, given)
+    return replace(found, training=True) if training else found
+
+
+def _found(target: object, inputs: str | InputFunction | None, given: Arguments) -> Target:
     if not isinstance(target, str):
         return _from_object(target, inputs, given)
     room, colon, name = target.partition(":")
@@ -86,6 +112,8 @@ def find_target(target: object, inputs: str | None = None, arguments: Arguments 
         return _from_factory(target, from_library(room, name, given), inputs, given)
     if colon:
         return _from_factory(target, from_code(target), inputs, given)
+    if isinstance(inputs, InputFunction):
+        raise InputError(f"--inputs {inputs.name}: {target} has inputs of its own; give --input")
     from .registered import from_registry
 
     return from_registry(target, inputs, given)
@@ -94,12 +122,11 @@ def find_target(target: object, inputs: str | None = None, arguments: Arguments 
 # -- factories ----------------------------------------------------------------------------------------
 
 
-def _from_factory(name: str, factory: Factory, text: str | None, given: Arguments) -> Target:
-    shapes = _shapes(name, text)
-    named = tuple(
-        _keyed(shape, factory.keywords[place] if place < len(factory.keywords) else "")
-        for place, shape in enumerate(shapes)
-    )
+def _from_factory(name: str, factory: Factory, text: str | InputFunction | None, given: Arguments) -> Target:
+    if isinstance(text, InputFunction):
+        layout, named = None, text.leaves()
+    else:
+        layout, named = _named_leaves(name, text, factory.keywords)
     limits = {
         dim: factory.limits[shape.keyword]
         for shape in named
@@ -115,7 +142,24 @@ def _from_factory(name: str, factory: Factory, text: str | None, given: Argument
     }
     symbols = variables(named, given, limits, defaults)
     some_symbol(name, symbols)
-    return Target(name, named, symbols, tuple(_regimes(factory, named, symbols, given)), factory.built)
+    function = text if isinstance(text, InputFunction) else None
+    regimes = _regimes(factory, named, symbols, given, function or layout)
+    return Target(name, named, symbols, tuple(regimes), factory.built, layout, function)
+
+
+def _named_leaves(
+    name: str, text: str | None, keywords: Sequence[str]
+) -> tuple[Layout | None, tuple[InputShape, ...]]:
+    """Inputs by their keywords where they have any, and how they are passed on unless it is one by one."""
+    if text is None:
+        raise InputError(f"--input: give the shape of the input of {name}, such as 1,3,H,W or 1,N:long")
+    leaves, layout = parse_layout(text)
+    found = list(leaves)
+    for place, (_, part) in enumerate(layout.parts):
+        if isinstance(part, int):
+            found[part] = _keyed(leaves[part], keywords[place] if place < len(keywords) else "")
+    named = layout.named(found)
+    return None if layout.is_flat else named, tuple(found)
 
 
 def _keyed(shape: InputShape, keyword: str) -> InputShape:
@@ -125,14 +169,18 @@ def _keyed(shape: InputShape, keyword: str) -> InputShape:
 
 
 def _regimes(
-    factory: Factory, shapes: tuple[InputShape, ...], symbols: tuple[Variable, ...], given: Arguments
+    factory: Factory,
+    shapes: tuple[InputShape, ...],
+    symbols: tuple[Variable, ...],
+    given: Arguments,
+    how: InputFunction | Layout | None,
 ) -> Iterable[Regime]:
     by_argument = any(v.kind is Kind.ARGUMENT for v in symbols) or any(map(letters, given.values()))
 
     def regime(text: str, more: Callable[[Point], Arguments], square: bool = False, **kwargs: object) -> Regime:
-        def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
+        def make(point: Point) -> tuple[nn.Module, Given | Sequence[TensorShape]]:
             settings = {**{name: resolve(value, point) for name, value in given.items()}, **more(point)}
-            return _module(factory.make(**settings)), _tensors(shapes, point) if point else []
+            return _module(factory.make(**settings)), _inputs(shapes, point, how) if point else []
 
         fixed = text.startswith("one model") and not by_argument
         return Regime(text, make, kwargs, square, fixed, _sources(factory.make))
@@ -180,16 +228,16 @@ def _module(made: object) -> nn.Module:
     return made
 
 
-def _tensors(shapes: Iterable[InputShape], point: Point) -> list[TensorShape]:
-    from ..counters.ways import TensorShape
+def _inputs(
+    shapes: Sequence[InputShape], point: Point, how: InputFunction | Layout | None
+) -> Given | Sequence[TensorShape]:
+    """What a forward is given at a point."""
+    from ..counters.given import Described, Objects
 
-    return [TensorShape(shape.at(point), shape.dtype or "float32", shape.keyword) for shape in shapes]
-
-
-def _shapes(name: str, text: str | None) -> tuple[InputShape, ...]:
-    if text is None:
-        raise InputError(f"--input: give the shape of the input of {name}, such as 1,3,H,W or 1,N:long")
-    return parse_inputs(text)
+    if isinstance(how, InputFunction):
+        return Objects(lambda: how.arguments(point))
+    made = tensor_shapes(shapes, point)
+    return made if how is None else Described(made, how.pack)
 
 
 def some_symbol(name: str, symbols: Sequence[Variable]) -> None:
@@ -204,16 +252,16 @@ def some_symbol(name: str, symbols: Sequence[Variable]) -> None:
 # -- where factories come from ------------------------------------------------------------------------
 
 
-def _from_object(target: object, text: str | None, given: Arguments) -> Target:
+def _from_object(target: object, text: str | InputFunction | None, given: Arguments) -> Target:
     from torch import nn
 
     if isinstance(target, nn.Module):
         if given:
             raise InputError("args: a module is already built; give a function that builds it")
-        from ..counters.weights import without_weights
+        from ..counters.weights import sharing_weights
 
         module = target
-        return _from_factory(type(module).__name__, Factory(lambda: without_weights(module)), text, given)
+        return _from_factory(type(module).__name__, Factory(lambda: sharing_weights(module)), text, given)
     if not callable(target):
         raise InputError(f"target: a {type(target).__name__}; must be a name, a torch.nn.Module or a function")
     name = getattr(target, "__qualname__", type(target).__name__)
