@@ -177,10 +177,10 @@ def test_flex_attention(counting: bool) -> None:
     class Flex(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.to = nn.Linear(12, 3 * 16)
+            self.qkv = nn.Linear(12, 3 * 16)
 
         def forward(self, x: Tensor) -> Tensor:
-            q, k, v = self.to(x).unflatten(-1, (3, 2, 8)).permute(2, 0, 3, 1, 4)
+            q, k, v = self.qkv(x).unflatten(-1, (3, 2, 8)).permute(2, 0, 3, 1, 4)
             return flex_attention(q, k, v, score_mod=lambda score, b, h, i, j: score + (i - j))
 
     result = derive(Flex, "B,N,12", counting=counting)

@@ -57,8 +57,8 @@ def everywhere(prober: Prober, found: Found, seed: str) -> Everywhere | None:
     if sum(strides.values()) * each > MOST_STEPS:
         return None
     random = Random(seed)
-    for rounding in (_ceilings, _floors, _both):
-        form = _Fit(prober, found, rounding, random).form()
+    for more, rounding in product((0, 1), (_ceilings, _floors, _both)):
+        form = _Fit(prober, found, rounding, more, random).form()
         if form is not None:
             return form
     return None
@@ -80,12 +80,16 @@ def _both(name: str, stride: int) -> list[Polynomial]:
 
 
 class _Fit:
-    """The form of one kind of rounding."""
+    """The form of one kind of rounding.
 
-    def __init__(self, prober: Prober, found: Found, rounding: Atoms, random: Random) -> None:
+    Its degree may be one more than on the lattice: the squares of a rest are not seen there.
+    """
+
+    def __init__(self, prober: Prober, found: Found, rounding: Atoms, more: int, random: Random) -> None:
         self._prober = prober
         self._found = found
         self._random = random
+        self._more = more
         self._names = list(found.lattice)
         self._bases = {name: self._basis(name, rounding) for name in self._names}
 
@@ -119,13 +123,17 @@ class _Fit:
 
     def _basis(self, name: str, rounding: Atoms) -> list[Polynomial]:
         """Products of a symbol and its roundings, up to the degree that the counts have in it."""
-        degree = self._found.macs.degree(name)
+        degree = self._degree(name)
         atoms = [symbol(name)]
         if self._found.lattice[name] > 1 and degree:
             atoms += rounding(name, self._found.lattice[name])
         powers = [p for p in product(range(degree + 1), repeat=len(atoms)) if sum(p) <= degree]
         powers.sort(key=lambda p: (sum(p), p))
         return [_times([atom**power for atom, power in zip(atoms, each, strict=True) if power]) for each in powers]
+
+    def _degree(self, name: str) -> int:
+        degree = self._found.macs.degree(name)
+        return degree + self._more if degree and self._found.lattice[name] > 1 else degree
 
     def _sizes(self, name: str) -> list[int]:
         """Sizes that tell the terms apart: several remainders of several multiples."""
@@ -134,7 +142,7 @@ class _Fit:
         if stride == 1:
             return [first + step for step in range(wanted)]
         offsets = sorted({0, 1 % stride, stride // 2, stride - 1})
-        degree = self._found.macs.degree(name)
+        degree = self._degree(name)
         return [first + stride * multiple + offset for multiple in range(degree + 1) for offset in offsets]
 
     def _since(self, form: Polynomial) -> dict[str, int]:
