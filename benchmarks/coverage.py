@@ -63,7 +63,7 @@ def judge(kind: str) -> dict[str, object]:
     """The verdict on one type, in this process."""
     import vpcalc
     from vpcalc.answers.executed import Executed
-    from vpcalc.checks.exploring import _program
+    from vpcalc.checks.exploring import program_of
     from vpcalc.checks.targets import find_target
 
     found = target(kind)
@@ -80,7 +80,7 @@ def judge(kind: str) -> dict[str, object]:
         return {"kind": kind, "verdict": verdict, "why": (form["not_executed"] or form.get("reason", ""))[:160]}
     resolved = find_target(f"transformers:{kind}", text, arguments)
     variant = next(v for v in resolved.regimes if v.text == answer.way)
-    program = _program(resolved, variant)
+    program = program_of(resolved, variant)
     exploration = answer.explored.exploration
     rng = random.Random(kind)
     wrong = 0

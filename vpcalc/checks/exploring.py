@@ -158,7 +158,7 @@ def program_of(target: Target, variant: Variant) -> Program:
         for s in target.inputs
     ]
     free = [v for v in target.variables if v.name not in tied]
-    some = [whole(point) for point in islice(_starts(free, {v.name: (1, RANGES[v.kind]) for v in free}), 2)]
+    some = [whole(point) for point in islice(starts(free, {v.name: (1, RANGES[v.kind]) for v in free}), 2)]
     modules = built_on_meta(variant.make, some)
     pack = None if target.layout is None else target.layout.pack
     function = target.function
