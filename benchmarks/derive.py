@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from vpcalc.checks import exploring
 from vpcalc.checks.targets import Target, find_target
 from vpcalc.counters import fvcore
-from vpcalc.counters.ways import DTYPES, quiet
+from vpcalc.counters.given import DTYPES
+from vpcalc.counters.ways import quiet
 from vpcalc.execution.program import Fixed
 
 MODELS = {

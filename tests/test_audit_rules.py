@@ -20,7 +20,7 @@ from vpcalc.auditing.reasons import Verdict
 from vpcalc.auditing.reconcile import reconcile, short
 from vpcalc.checks.shapes import parse_inputs
 from vpcalc.counters.dispatch import count
-from vpcalc.counters.ways import DTYPES
+from vpcalc.counters.given import DTYPES
 from vpcalc.reference import LAYER_WITNESSES, MODEL_WITNESSES
 
 # -- closed forms ------------------------------------------------------------------------------------------

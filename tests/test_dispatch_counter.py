@@ -17,9 +17,10 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.counters.dispatch import HIDDEN_PRODUCT, DispatchCounter, DispatchCounts, count, counting, tensors_of
 from vpcalc.counters.formulas import PRICES, priced
 from vpcalc.counters.fvcore import count as fvcore_count
+from vpcalc.counters.given import TensorShape
 from vpcalc.counters.policy import FREE, Rule, rule_of
 from vpcalc.counters.shortcuts import shortcut_of
-from vpcalc.counters.ways import TensorShape, Way, needs_values, run
+from vpcalc.counters.ways import Way, needs_values, run
 from vpcalc.counters.weights import without_weights
 from vpcalc.errors import InputError
 from vpcalc.reference import MODEL_WITNESSES

@@ -23,7 +23,7 @@ from vpcalc.execution.domains import domain
 from vpcalc.execution.guards import Guard
 from vpcalc.execution.guards import Path as Decisions
 from vpcalc.execution.prices import PRICES
-from vpcalc.execution.program import Fixed, Input
+from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Explorer, HeldError
 from vpcalc.execution.regions import Range, vanishes
 from vpcalc.execution.rules.registry import RULES
@@ -253,8 +253,12 @@ class Two(nn.Module):
         return self.l(self.l(y)).sum() + x.sum() if y.shape[1] > 70 else self.l(y).sum() + x.sum()
 
 
+def fixed(make: type[nn.Module], inputs: tuple[Input, ...]) -> Fixed:
+    return Fixed([make().to("meta")], Inputs(inputs))
+
+
 def explored(make: type[nn.Module], inputs: tuple[Input, ...], bounds: Mapping[str, tuple[int, int]]) -> Any:
-    program = Fixed(make, inputs)
+    program = fixed(make, inputs)
 
     def count(point: Mapping[str, int]) -> int | None:
         try:
@@ -334,7 +338,7 @@ def test_a_loop_is_no_form() -> None:
 
 
 def test_a_module_is_as_it_was_built_for_every_run() -> None:
-    program = Fixed(Forgets, ROWS)
+    program = fixed(Forgets, ROWS)
     program.counts({"N": 5})
     assert program.module.most == 100
     assert program.execute({"N": 60}).macs == 64 * N
@@ -408,7 +412,7 @@ def test_the_answer() -> None:
     assert regime["when"] == {"text": "", "latex": "", "python": "True"}
     assert regime["verdict"] == "executed"
     for sizes in ({"H": 1, "W": 1}, {"H": 453, "W": 28}):
-        assert eval(regime["macs"]["python"], dict(sizes)) == Fixed(Padded, IMAGE).counts(sizes).macs
+        assert eval(regime["macs"]["python"], dict(sizes)) == fixed(Padded, IMAGE).counts(sizes).macs
     assert "executed: holds for every size" in "".join(result.tables()[0].notes)
 
 

@@ -222,7 +222,7 @@ def audit(
 
     Args:
         target: a model's or layer's id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``,
-            ``torchvision:NAME``, ``transformers:MODEL_TYPE``, or a module or function.
+            ``torchvision:NAME``, ``transformers:NAME``, or a module or function.
         input: side of a square image, ``"HxW"``, or a whole shape such as ``"1,3,224,224"`` or ``"1,128:long"``.
         tokens, src, tgt: lengths of sequences.
         set: a model's settings, a layer's dimensions or a factory's arguments.

@@ -11,6 +11,7 @@ from ..algebra.polynomial import Polynomial
 from ..checks.agreement import agreements
 from ..checks.derivation import find_form
 from ..checks.exploring import Explored, NotExecutedError, explore
+from ..checks.input_functions import input_function
 from ..checks.prices import read_prices
 from ..checks.probing import spell_point
 from ..checks.search import Found, NotFound, Residual
@@ -49,6 +50,8 @@ class Derivation(Result):
         fixed: symbols that a run on symbols would take as numbers, with why.
         why: why it was not executed on symbols; empty where nobody asked for that.
         sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
+        built: which class was built, where its name leaves that open.
+        train_mode: whether it ran in train mode.
     """
 
     target: str
@@ -62,11 +65,19 @@ class Derivation(Result):
     fixed: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    built: str = ""
+    train_mode: bool = False
 
     @property
     def macs(self) -> Form | None:
         """Multiply-accumulates in closed form; None where no polynomial was found."""
         return self._form(self.found.macs) if isinstance(self.found, Found) else None
+
+    @property
+    def everywhere(self) -> Form | None:
+        """The form with floors that holds at every size, where one was found beside the tidy one."""
+        found = self.found.everywhere if isinstance(self.found, Found) else None
+        return None if found is None else Form(found.macs, _bounds(found.since, self._most())[0])
 
     @property
     def lattice(self) -> dict[str, int]:
@@ -94,12 +105,17 @@ class Derivation(Result):
         phrases += [
             f"{name} ≥ {first}" for name, first in self.found.start.items() if first > self.found.lattice[name]
         ]
+        phrases += [f"{name} ≤ {size}" for name, size in self._most().items()]
+        phrases += [f"{name} = {other}" for name, other in self.tied.items()]
+        return "; ".join(phrases)
+
+    def _most(self) -> dict[str, int]:
+        """The largest size of each symbol for which anything is said, where there is one."""
+        assert isinstance(self.found, Found)
         most = dict(self.found.limits)
         for name in self.found.held_back:
             most[name] = min(self.found.tried[name], most.get(name, self.found.tried[name]))
-        phrases += [f"{name} ≤ {size}" for name, size in most.items()]
-        phrases += [f"{name} = {other}" for name, other in self.tied.items()]
-        return "; ".join(phrases)
+        return most
 
     @property
     def ok(self) -> bool:
@@ -124,6 +140,8 @@ class Derivation(Result):
         fields: dict[str, Any] = {
             "command": "derive",
             "target": self.target,
+            "built": self.built,
+            "train_mode": self.train_mode,
             "input": self.inputs,
             "macs": macs and macs.to_dict(),
             "valid": self.lattice,
@@ -144,6 +162,7 @@ class Derivation(Result):
         if isinstance(found, Found):
             return {
                 **fields,
+                "regimes": self._regimes(found),
                 "from": dict(found.start),
                 "limits": dict(found.limits),
                 "params": found.params and Form(found.params).to_dict(),
@@ -162,29 +181,47 @@ class Derivation(Result):
             }
         return {**fields, "points": 0, "held_out": 0, "reason": found.reason, "residuals": self._residuals()}
 
+    def _regimes(self, found: Found) -> list[dict[str, Any]]:
+        """The form that holds at every size, as where a module is executed."""
+        if found.everywhere is None:
+            return []
+        text, latex, python = _bounds(found.everywhere.since, self._most())
+        when = {"text": text, "latex": latex, "python": python}
+        macs = Form(found.everywhere.macs).to_dict()
+        return [{"when": when, "macs": macs, "verdict": "identified", "held_out": found.everywhere.held_out}]
+
     def tables(self) -> tuple[Table, ...]:
         """Operators and modules, each with its form; or the points that refute every polynomial."""
         if isinstance(self.found, NotFound):
             return (self._refuted(self.found),)
         passes = "forward and backward" if self.backward else "forward"
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, {passes}"
-        by_operator = _forms_table(
-            "operator", "Operator", title, self.operators(), self.macs, self._notes(self.found)
-        )
+        operators, total = self.operators(), self.macs
+        if self.found.everywhere is not None:
+            operators, total = self._forms(self.found.everywhere.operators), self.everywhere
+        by_operator = _forms_table("operator", "Operator", title, operators, total, self._notes(self.found))
         modules = self.modules()
         if len(modules) < 2:
             return (by_operator,)
-        return (by_operator, _forms_table("module", "Module", "By module", modules, self.macs, ()))
+        by_module = f"By module, for {self.condition}" if self.found.everywhere is not None else "By module"
+        return (by_operator, _forms_table("module", "Module", by_module, modules, self.macs, ()))
 
     def _notes(self, found: Found) -> tuple[str, ...]:
         farthest = max(found.held_out, key=lambda point: sum(point.values()), default={})
         where = spell_point(farthest)
+        holds = f"holds for {self.condition}" if self.condition else "holds for every size that was tried"
+        if found.everywhere is not None and self.everywhere is not None:
+            extent, held = self.everywhere.valid or "every size", found.everywhere.held_out
+            holds = f"holds for {extent}; {held} more counts agree, at every remainder of the lattice; for "
+            holds += f"{self.condition}: {self.macs}"
         notes = [
-            f"holds for {self.condition}" if self.condition else "holds for every size that was tried",
+            holds,
             f"{self.regime}; {found.points} counts fix it, {len(found.held_out)} others agree, up to {where}",
             f"identified: {_hypothesis(found)}",
             f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",
         ]
+        notes += [f"built: {self.built}"] if self.built else []
+        notes += ["in train mode"] if self.train_mode else []
         notes += [
             f"beyond {name} = {found.limits[name]} it does not run: {said}" for name, said in found.edges.items()
         ]
@@ -257,6 +294,8 @@ def derive(
     lattice: bool = False,
     counting: bool = False,
     prices: Mapping[str, object] | None = None,
+    inputs: object = None,
+    train_mode: bool = False,
 ) -> Executed | Derivation:
     """Find the multiply-accumulates of a module in closed form.
 
@@ -265,7 +304,8 @@ def derive(
 
     Args:
         target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``,
-            ``torchvision:NAME``, ``transformers:MODEL_TYPE``, a module, or a function that returns one.
+            ``torchvision:NAME``, ``transformers:NAME`` (a model type or a class), a module, or a function that
+            returns one.
         input: the shape of its input, letters being symbols: ``1,3,H,W``; ``1,N:long`` for integers; several
             inputs apart by ``;``, by keyword where needed. A registry id has an input of its own.
         args: arguments of the factory; a value that is a letter is a symbol (``{"dim": "C", "num_heads": 3}``).
@@ -280,6 +320,9 @@ def derive(
         counting: from counts alone.
         prices: multiply-accumulates of operators that nobody else can price, by ``library::operator``: a function
             of the operator's arguments by name and of its result, or ``file.py:function``.
+        inputs: in the place of ``input``, a function of the symbols that makes the inputs with their values, or
+            ``file.py:function``.
+        train_mode: as in training, where dropout and auxiliary heads are at work, instead of in eval mode.
 
     Raises:
         InputError: the target, its input or its arguments cannot be used, or ``strict`` and something is unknown.
@@ -288,7 +331,10 @@ def derive(
     power = None if degree is None else whole("--degree", degree, high=DEGREE)
     levels = whole("--depth", depth, high=99)
     most = whole("--regimes", regimes, high=1024)
-    resolved = find_target(target, input, args)
+    if input is not None and inputs is not None:
+        raise InputError(f"--inputs {inputs}: give either --input or --inputs")
+    asked = input if inputs is None else input_function(inputs)
+    resolved = find_target(target, asked, args, training=train_mode)
     fixed: Mapping[str, str] = {}
     why = ""
     with supplied(read_prices(prices)) as given:
@@ -302,7 +348,7 @@ def derive(
                 given.check_all_asked()
                 return Executed(
                     target=resolved.name,
-                    inputs=";".join(map(str, resolved.inputs)),
+                    inputs=resolved.spelled,
                     explored=explored,
                     agreements=_agreements(resolved, explored),
                     variables=resolved.variables,
@@ -311,13 +357,15 @@ def derive(
                     depth=levels,
                     on_lattice=lattice,
                     seconds=time.perf_counter() - begin,
+                    built=resolved.built,
+                    train_mode=train_mode,
                 )
         regime, found = find_form(resolved, backward=backward, degree=power)
     given.check_all_asked()
     _strictly(strict, resolved.name, found.unknown)
     return Derivation(
         target=resolved.name,
-        inputs=";".join(map(str, resolved.inputs)),
+        inputs=resolved.spelled,
         found=found,
         regime=regime.text,
         tied=resolved.tied(regime),
@@ -327,6 +375,8 @@ def derive(
         fixed=fixed,
         why=why,
         sources={name: source.value for name, source in sorted(given.elsewhere.items())},
+        built=resolved.built,
+        train_mode=train_mode,
     )
 
 
@@ -365,6 +415,16 @@ def _forms_table(
 ) -> Table:
     columns = (Column(key, header), Column("macs", "MACs in closed form", Kind.FORMULA))
     return Table(title, columns, (*forms.items(), ("total", total)), tuple(notes), total=True)
+
+
+def _bounds(since: Mapping[str, int], most: Mapping[str, int]) -> tuple[str, str, str]:
+    """From where to where a form holds, in words, in LaTeX and in Python."""
+    low = [(name, "≥", first) for name, first in since.items() if first > 1]
+    each = low + [(name, "≤", last) for name, last in most.items()]
+    text = ", ".join(f"{name} {sign} {size}" for name, sign, size in each)
+    latex = ",\\ ".join(rf"{name} \{'geq' if sign == '≥' else 'leq'} {size}" for name, sign, size in each)
+    python = " and ".join(f"{name} {'>=' if sign == '≥' else '<='} {size}" for name, sign, size in each)
+    return text, latex, python or "True"
 
 
 def _hypothesis(found: Found) -> str:

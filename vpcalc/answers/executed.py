@@ -46,6 +46,8 @@ class Executed(Result):
         depth: how deep :meth:`modules` goes.
         on_lattice: whether tables show the tidy forms of the lattice instead of those of every size.
         seconds: how long it took.
+        built: which class was built, where its name leaves that open.
+        train_mode: whether it ran in train mode.
     """
 
     target: str
@@ -58,6 +60,8 @@ class Executed(Result):
     depth: int
     on_lattice: bool
     seconds: float
+    built: str = ""
+    train_mode: bool = False
 
     @property
     def verdict(self) -> str:
@@ -161,6 +165,8 @@ class Executed(Result):
         return {
             "command": "derive",
             "target": self.target,
+            "built": self.built,
+            "train_mode": self.train_mode,
             "input": self.inputs,
             "symbols": {v.name: self._meaning(v) for v in self.variables},
             "regimes": [self._regime(regime) for regime in self.regimes],
@@ -250,6 +256,10 @@ class Executed(Result):
         )
         notes = [f"{self.verdict}: holds for {self.domain.text or 'every size'}; asked about {extent}"]
         notes += self._of_layers()
+        if self.built:
+            notes.append(f"built: {self.built}")
+        if self.train_mode:
+            notes.append("in train mode")
         if explored.exploration.open:
             notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):

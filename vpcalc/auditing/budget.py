@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from ..checks.shapes import parse_inputs
-from ..counters.dispatch import DispatchCounts
-from ..counters.ways import DTYPES, Build, TensorShape, Way, needs_values, run
-from ..counters.weights import without_weights
+from ..checks.layouts import parse_layout, tensor_shapes
+from ..counters.dispatch import DispatchCounts, tensors_of
+from ..counters.given import Arguments, Described, Given, Objects
+from ..counters.ways import Build, Way, needs_values, run
+from ..counters.weights import sharing_weights
 from ..errors import InputError, first_line
 
 
 def count(model: object, inputs: object, kwargs: Mapping[str, Any] | None = None) -> DispatchCounts:
     """Count one forward pass of a module, or of the module that a function makes, in eval mode.
 
-    Nothing of the module is changed and nothing large is computed, unless its operators depend on values.
+    Nothing of the module is changed and nothing large is computed, unless its operators depend on values: those of
+    its weights and of tensors that were given are then what they are.
 
     Raises:
         InputError: it is no module, its inputs are no shapes, or it does not run on them.
     """
     make = _maker(model)
-    specs = _specs(inputs)
+    given = _given(inputs, kwargs or {})
     problem: Exception | None = None
     for way in Way:
-        counts, error = _tried(way, lambda: (make(), specs), kwargs)
+        counts, error = _tried(way, lambda: (make(), given))
         if counts is not None:
             return counts
         problem = problem or error
@@ -36,11 +40,9 @@ def count(model: object, inputs: object, kwargs: Mapping[str, Any] | None = None
     raise InputError(f"assert_cost: the module does not run on these inputs: {first_line(problem)}") from problem
 
 
-def _tried(
-    way: Way, build: Build, kwargs: Mapping[str, Any] | None
-) -> tuple[DispatchCounts | None, Exception | None]:
+def _tried(way: Way, build: Build) -> tuple[DispatchCounts | None, Exception | None]:
     try:
-        return run(way, build, kwargs), None
+        return run(way, build, valued=True), None
     except InputError:
         raise
     except Exception as error:
@@ -50,7 +52,7 @@ def _tried(
 def _maker(model: object) -> Callable[[], nn.Module]:
     if isinstance(model, nn.Module):
         module = model
-        return lambda: without_weights(module)
+        return lambda: sharing_weights(module)
     if callable(model):
         factory: Callable[[], Any] = model
 
@@ -66,27 +68,38 @@ def _maker(model: object) -> Callable[[], nn.Module]:
     )
 
 
-def _specs(inputs: object) -> Sequence[TensorShape]:
-    """Shapes from a text (``1,3,224,224``), a tensor, or several tensors."""
+def _given(inputs: object, named: Mapping[str, Any]) -> Given:
+    """Shapes from a text (``1,3,224,224``), or the objects themselves: one, several, or by name."""
     if isinstance(inputs, str):
-        shapes = parse_inputs(inputs)
-        named = [dim for shape in shapes for dim in shape.dims if isinstance(dim, str)]
-        if named:
-            raise InputError(f"assert_cost: inputs {inputs[:60]!r}: {named[0]} must be a number")
-        return [TensorShape(shape.at({}), shape.dtype or "float32", shape.keyword) for shape in shapes]
+        leaves, layout = parse_layout(inputs)
+        symbols = [dim for shape in leaves for dim in shape.dims if isinstance(dim, str)]
+        if symbols:
+            raise InputError(f"assert_cost: inputs {inputs[:60]!r}: {symbols[0]} must be a number")
+        described = Described(tensor_shapes(leaves, {}), layout.pack)
+        return _With(described, named)
     if isinstance(inputs, Mapping):
-        return [_spec(value, str(name)) for name, value in inputs.items()]
-    if isinstance(inputs, (tuple, list)):
-        return [_spec(value) for value in inputs]
-    return [_spec(inputs)]
+        return Objects(lambda: ((), {**_copies(inputs), **_copies(named)}))
+    given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    if not tensors_of((given, named)):
+        kinds = ", ".join(type(value).__name__ for value in given)
+        raise InputError(f"assert_cost: no tensor in inputs ({kinds}); give one, or a text such as 1,3,224,224")
+    return Objects(lambda: (_copies(given), _copies(named)))
 
 
-def _spec(value: object, keyword: str = "") -> TensorShape:
-    if not isinstance(value, Tensor):
-        raise InputError(
-            f"assert_cost: an input is a {type(value).__name__}; must be a tensor, or a text such as 1,3,224,224"
-        )
-    dtype = str(value.dtype).removeprefix("torch.")
-    if dtype not in DTYPES:
-        raise InputError(f"assert_cost: an input is of {dtype}; must be one of {', '.join(DTYPES)}")
-    return TensorShape(tuple(value.shape), dtype, keyword)
+def _copies(value: Any) -> Any:
+    """The same objects, so that a forward that writes to them changes nothing of the caller's."""
+    return copy.deepcopy(value)
+
+
+@dataclass(frozen=True)
+class _With:
+    """Inputs by their shapes and further ones by name."""
+
+    described: Described
+    named: Mapping[str, Any]
+
+    def on(self, device: str, values: bool) -> Arguments:
+        """See :class:`vpcalc.counters.given.Given`."""
+        args, kwargs = self.described.on(device, values)
+        more = Objects(lambda: ((), _copies(dict(self.named)))).on(device, values)[1]
+        return args, {**kwargs, **more}

@@ -14,7 +14,8 @@ from torch import nn
 from ..checks.shapes import Kind
 from ..checks.targets import Target, find_target
 from ..counters import ways
-from ..counters.ways import TooLargeError, Way
+from ..counters.ways import Way
+from ..counters.weights import TooLargeError
 from ..errors import InputError, first_line
 
 
@@ -87,16 +88,8 @@ def _made(target: Target, request: Mapping[str, Any], number: int, device: str) 
             raise ValueError("takes squares only")
     way = Way.META if device == "meta" else Way.CPU
     with ways.quiet():
-        module, specs = ways._BUILDERS[way](lambda: regime.make(point))
-    kwargs = dict(regime.kwargs)
-    args = []
-    for spec in specs:
-        tensor = ways._tensor(spec, device, values=way is Way.CPU)
-        if spec.keyword:
-            kwargs[spec.keyword] = tensor
-        else:
-            args.append(tensor)
-    return Built(module.eval(), tuple(args), kwargs, number, regime.text, device)
+        module, args, kwargs = ways.built(way, lambda: regime.make(point))
+    return Built(module.eval(), args, {**regime.kwargs, **kwargs}, number, regime.text, device)
 
 
 def by_position(built: Built) -> tuple[nn.Module, tuple[Any, ...]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import InputError
-from .probing import ProbeError, Prober
+from .probing import ProbeError, Prober, not_run
+from .quasi import everywhere
 from .search import Found, NotFound, Search
 from .shapes import Kind, Variable
 from .targets import Regime, Target
@@ -25,17 +25,19 @@ def find_form(
     errors: dict[str, None] = {}
     for regime in target.regimes:
         try:
-            seed = f"{target.name} {';'.join(map(str, target.inputs))}"
-            found = _search(Prober(target, regime, backward), _variables(target, regime, degree), seed)
+            seed = f"{target.name} {target.spelled}"
+            prober = Prober(target, regime, backward)
+            found = _search(prober, _variables(target, regime, degree), seed)
         except ProbeError as error:
             errors[str(error)] = None
             continue
+        if isinstance(found, Found):
+            found = replace(found, everywhere=everywhere(prober, found, seed))
         tried.append((regime, found))
         if isinstance(found, Found) and found.real.agrees is not False:
             return tried[-1]
     if not tried:
-        own = [error for error in errors if "unexpected keyword argument" not in error]
-        raise InputError(f"{target.name}: could not be run: {'; '.join((own or list(errors))[:2])}")
+        raise not_run(target.name, errors)
     return min(tried, key=lambda attempt: _failure(attempt[1]))
 
 
@@ -49,7 +51,7 @@ def _search(prober: Prober, variables: tuple[Variable, ...], seed: str) -> Found
         found = replace(found, edges={**found.edges, **ends})
         if found.real.fails_at is None or found.real.fails_at == found.start:
             return found
-        names = [v.name for v in variables if v.kind in (Kind.SEQUENCE, Kind.BATCH) and v.name not in ends]
+        names = [v.name for v in variables if v.kind is not Kind.ARGUMENT and v.name not in ends]
         if (end := _end_of_real(prober, found, names)) is None:
             return found
         name, limit = end

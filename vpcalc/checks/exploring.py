@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, first_line
-from .probing import MORE_WORK, Prober, RealRun, affordable, run_for_real
+from ..errors import first_line
+from .probing import MORE_WORK, MOST_WORK, Prober, RealRun, affordable, not_run, run_for_real, spell_point
 from .shapes import Kind, Point, Variable
 from .targets import Regime as Variant
 from .targets import Target
@@ -26,6 +27,13 @@ STARTS: Mapping[Kind, tuple[int, ...]] = {
     Kind.ARGUMENT: (96, 12, 48, 8, 1),
 }
 """Sizes at which a first run is tried; the first ones divide by nothing that programs divide by."""
+
+
+STEP = 1.25
+"""By how much sizes grow of which the largest that can be run for real is sought."""
+
+LONG_WORK = MORE_WORK // 4
+"""Multiply-accumulates of such a run, where the smallest size has much fewer."""
 
 
 class NotExecutedError(Exception):
@@ -78,8 +86,7 @@ def explore(
             errors[found] = None
     if narrow is not None:
         return narrow
-    own = [error for error in errors if "unexpected keyword argument" not in error]
-    raise InputError(f"{target.name}: could not be run: {'; '.join((own or list(errors))[:2])}")
+    raise not_run(target.name, errors)
 
 
 def _explored(
@@ -94,6 +101,8 @@ def _explored(
     letters = [v for v in target.variables if v.name not in target.tied(variant)]
     try:
         program = program_of(target, variant)
+    except BeyondError as beyond:
+        raise NotExecutedError(str(beyond)) from beyond
     except Exception as error:
         if needs_values(error):
             raise NotExecutedError(first_line(error)) from error
@@ -130,14 +139,14 @@ def _explored(
         main,
         _unknown(program, running),
         limits,
-        _real(target, variant, main),
+        _real(target, variant, exploration, main),
         count,
     )
 
 
 def program_of(target: Target, variant: Variant) -> Program:
     """What runs again and again in one way: a module that is kept, or one that is rebuilt for each size."""
-    from ..execution.program import Fixed, Input, Rebuilt
+    from ..execution.program import Fixed, Input, Inputs, MadeInputs, Rebuilt, built_on_meta
 
     tied = target.tied(variant)
 
@@ -145,12 +154,18 @@ def program_of(target: Target, variant: Variant) -> Program:
         return {**point, **{side: point[first] for side, first in tied.items()}}
 
     if not variant.fixed:
-        return Rebuilt(lambda point: variant.make(whole(point)), variant.kwargs, variant.sources)
+        return Rebuilt(lambda point: variant.make(whole(point)), variant.kwargs, variant.sources, target.training)
     inputs = [
         Input(tuple(tied.get(d, d) if isinstance(d, str) else d for d in s.dims), s.dtype or "float32", s.keyword)
         for s in target.inputs
     ]
-    return Fixed(lambda: variant.make({})[0], inputs, variant.kwargs)
+    free = [v for v in target.variables if v.name not in tied]
+    some = [whole(point) for point in islice(starts(free, {v.name: (1, RANGES[v.kind]) for v in free}), 2)]
+    modules = built_on_meta(variant.make, some)
+    pack = None if target.layout is None else target.layout.pack
+    function = target.function
+    made = Inputs(inputs, pack) if function is None else MadeInputs(lambda point: function.arguments(whole(point)))
+    return Fixed(modules, made, variant.kwargs, target.training)
 
 
 def _limits(program: Program, letters: list[Variable]) -> dict[str, int]:
@@ -204,11 +219,56 @@ def _unknown(program: Program, running: list[Regime]) -> dict[str, int]:
     return calls
 
 
-def _real(target: Target, variant: Variant, main: Regime) -> RealRun:
-    """Real runs at the smallest size that was confirmed, and at a large one that there is time for."""
+def _real(target: Target, variant: Variant, exploration: Exploration, main: Regime) -> RealRun:
+    """Real runs at the smallest size that was confirmed, and at the largest of the regime that there is time for.
+
+    What is looked up in a table may lie beyond its end, which the meta device does not see.
+    """
     prober = Prober(target, variant, backward=False)
-    points = sorted((*main.confirmed, main.leader.point), key=main.leader.execution.macs.at)
-    smallest, *larger = points
-    small = [point for point in larger if main.leader.execution.macs.at(point) <= MORE_WORK]
-    longest = next((point for point in reversed(small) if affordable(prober.counts(point), MORE_WORK)), None)
-    return run_for_real(prober, smallest, longest)
+    form = main.leader.execution.macs
+    points = sorted((*main.confirmed, main.leader.point), key=form.at)
+    smallest = points[0]
+    room = LONG_WORK if 8 * form.at(smallest) <= LONG_WORK else MOST_WORK
+    growing = sorted(_larger(exploration, main), key=lambda point: sum(point.values()))
+    possible = sorted((p for p in (*points[1:], *growing) if form.at(p) <= room), key=form.at)
+    longest = next((p for p in _halving(possible) if affordable(prober.counts(p), room)), None)
+    real = run_for_real(prober, smallest, longest)
+    if real.fails_at is None or real.fails_at == smallest:
+        return real
+    last = _last_that_runs(prober, [smallest, *(p for p in growing if form.at(p) < form.at(real.fails_at))])
+    return replace(real, note=f"{real.note}; it does at {spell_point(last)}")
+
+
+def _halving(points: Sequence[Point]) -> Iterator[Point]:
+    """The last of some points, the one in their middle, …"""
+    count = len(points)
+    while count:
+        yield points[count - 1]
+        count = min(count - 1, count * 3 // 4)
+
+
+def _last_that_runs(prober: Prober, points: Sequence[Point]) -> Point:
+    """By bisection, the last of some points at which a real run goes through, as it does at the first."""
+    low, high = 0, len(points)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if prober.runs_for_real(points[middle]):
+            low = middle
+        else:
+            high = middle
+    return points[low]
+
+
+def _larger(exploration: Exploration, regime: Regime) -> Iterator[dict[str, int]]:
+    """Sizes all over a regime, all letters growing together."""
+    for region in regime.regions:
+        values = {name: region.values(name) for name in exploration.range.bounds}
+        if not all(map(len, values.values())):
+            continue
+        size, most = float(max(sizes[0] for sizes in values.values())), max(sizes[-1] for sizes in values.values())
+        while size <= most:
+            places = {name: max(int(sizes.searchsorted(size, "right")) - 1, 0) for name, sizes in values.items()}
+            point = {name: int(values[name][place]) for name, place in places.items()}
+            if exploration.at(point) is regime:
+                yield point
+            size *= STEP

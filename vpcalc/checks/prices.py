@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .factories import load_file
 from .offline import imported
-from .targets import _load_file
 
 
 def read_prices(given: Mapping[str, object] | None) -> dict[str, object]:
@@ -43,4 +43,4 @@ def _module(place: str) -> Any:
     for module in list(sys.modules.values()):
         if str(getattr(module, "__file__", None) or "") and Path(str(module.__file__)).resolve() == path:
             return module
-    return _load_file(place)
+    return load_file(place)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, first_line
 from .effort import MOST_CALLS, MOST_OPERATORS, MOST_REAL_ELEMENTS, MOST_REAL_WORK, StoppedError, brake
-from .shapes import Point
+from .shapes import WHOLE, Point
 from .targets import Regime, Target
 
 if TYPE_CHECKING:
@@ -30,6 +30,17 @@ class ProbeError(Exception):
     """A model could not be built or run at a point."""
 
 
+def not_run(name: str, errors: Iterable[str]) -> InputError:
+    """That a target runs in no way, and why."""
+    every = list(dict.fromkeys(errors))
+    own = [error for error in every if "unexpected keyword argument" not in error] or every
+    said = "; ".join(own[:2])
+    hint = ""
+    if "positional argument" in said or "not subscriptable" in said or "must be tuple of ints" in said:
+        hint = "; inputs in a list, a dictionary or a number: [1,N,8;1,M,8], {x=1,N,8;y=1,N,6}, 8:number, none"
+    return InputError(f"{name}: could not be run: {said}{hint}")
+
+
 class OutOfReachError(ProbeError):
     """A point that says nothing of the model: a run there would be too much."""
 
@@ -44,6 +55,9 @@ class Prober:
     def __init__(self, target: Target, regime: Regime, backward: bool) -> None:
         self._regime = regime
         self._backward = backward
+        self._training = target.training
+        whole = (*WHOLE, "uint8", "bool")
+        self.zeros = target.function is None and any(leaf.dtype in whole for leaf in target.inputs)
         self._tied = target.tied(regime)
         self._seen: dict[tuple[tuple[str, int], ...], DispatchCounts | ProbeError] = {}
         self.way: Way | None = None
@@ -101,8 +115,14 @@ class Prober:
     def real(self, point: Point) -> int:
         """The total of a real forward pass."""
         from ..counters.ways import Way
+        from ..counters.weights import TooLargeError
 
-        return self._run(Way.CPU, point, backward=False).macs
+        try:
+            return self._run(Way.CPU, point, backward=False).macs
+        except TooLargeError:
+            raise
+        except Exception:  # zero weights are not what every forward can do with
+            return self._run(Way.CPU, point, backward=False, valued=True).macs
 
     def runs_for_real(self, point: Point) -> bool:
         """Whether a real forward pass goes through."""
@@ -121,7 +141,7 @@ class Prober:
         failures = []
         for way in Way:
             try:
-                counts = self._run(way, point, self._backward)
+                counts = self._run(way, point, self._backward, valued=True)
             except Exception as error:  # noqa: PERF203  # foreign code may raise anything
                 if way is Way.META and not needs_values(error):
                     raise
@@ -136,7 +156,7 @@ class Prober:
         from ..counters.ways import Way, needs_values
 
         try:
-            return self._run(way, point, self._backward)
+            return self._run(way, point, self._backward, valued=True)
         except Exception as error:  # foreign code may raise anything
             if way is Way.CPU or not needs_values(error):
                 raise
@@ -146,11 +166,18 @@ class Prober:
             said = f"{spell_point(point)}: it looks at values there: {first_line(error)}"
             raise OutOfReachError(said) from error
 
-    def _run(self, way: Way, point: Point, backward: bool) -> DispatchCounts:
+    def _run(self, way: Way, point: Point, backward: bool, valued: bool = False) -> DispatchCounts:
         from ..counters.ways import run
 
         whole = {**point, **{side: point[first] for side, first in self._tied.items()}}
-        return run(way, lambda: self._regime.make(whole), self._regime.kwargs, backward=backward)
+        return run(
+            way,
+            lambda: self._regime.make(whole),
+            self._regime.kwargs,
+            backward=backward,
+            training=self._training,
+            valued=valued,
+        )
 
 
 def _is_too_large(error: Exception) -> bool:
@@ -184,7 +211,9 @@ def run_for_real(prober: Prober, smallest: Point, longest: Point | None) -> Real
     from ..counters.ways import Way
 
     if prober.way is Way.CPU:
-        return RealRun(True, "every count was a real run of zero weights; what depends on values may differ")
+        said = "every count was a real run of the values at hand; with others it may differ"
+        zeros = "; whole numbers were 0 and masks false: --inputs gives others" if prober.zeros else ""
+        return RealRun(True, said + zeros)
     counts = prober.counts(smallest)
     if not affordable(counts):
         size = f"{counts.macs:,} MACs and a tensor of {counts.largest:,} elements"
@@ -197,7 +226,7 @@ def run_for_real(prober: Prober, smallest: Point, longest: Point | None) -> Real
 
 
 def _ran(prober: Prober, point: Point) -> RealRun:
-    from ..counters.ways import TooLargeError
+    from ..counters.weights import TooLargeError
 
     counts = prober.counts(point)
     try:

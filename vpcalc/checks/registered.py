@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, unknown
+from .factories import Arguments
 from .shapes import InputShape, Letter, Point, letters, parse_inputs, resolve, variables
-from .targets import Arguments, Regime, Target, some_symbol
+from .targets import Regime, Target, some_symbol
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ..cost import Cost
-    from ..counters.ways import TensorShape
+    from ..counters.given import TensorShape
 
 
 def from_registry(name: str, text: str | None, given: Arguments) -> Target:
@@ -62,7 +63,9 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
     symbols = variables(inputs, given, None, _whole_defaults(architecture.config, given))
     some_symbol(name, symbols)
     plain = not any(map(letters, given.values()))  # a setting that is a symbol cannot be read as one
-    return Target(name, inputs, symbols, (Regime("rebuilt for each size", make),), describe if plain else None)
+    return Target(
+        name, inputs, symbols, (Regime("rebuilt for each size", make),), describe=describe if plain else None
+    )
 
 
 _BATCH = "batch"
@@ -135,11 +138,11 @@ def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
 
     symbols = variables((), values)
     some_symbol(name, symbols)
-    return Target(name, (), symbols, (Regime("rebuilt for each set of dimensions", make),), describe)
+    return Target(name, (), symbols, (Regime("rebuilt for each set of dimensions", make),), describe=describe)
 
 
 def _witnessed(witness: Any) -> tuple[nn.Module, Sequence[TensorShape]]:
-    from ..counters.ways import TensorShape
+    from ..counters.given import TensorShape
 
     return witness.module, [
         TensorShape(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for t in witness.inputs

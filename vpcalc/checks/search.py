@@ -30,6 +30,7 @@ from .strides import Line, Strides
 if TYPE_CHECKING:
     from ..counters.dispatch import DispatchCounts
     from ..counters.ways import Way
+    from .quasi import Everywhere
 
 ANCHORS: Mapping[Kind, tuple[int, ...]] = {
     Kind.BATCH: (1, 64, 8, 320, 960, 2048),
@@ -75,7 +76,7 @@ class Found:
     most that degree in each symbol. Under it ``error_bound`` is the most that the probability of a wrong form can
     be, over the draw of ``chance.draws`` points; none count where the model does not run at each that was drawn.
     ``limits`` are the largest sizes at which the model runs, ``edges`` what it says beyond them, ``held_back`` why
-    sizes that may well run were not tried.
+    sizes that may well run were not tried. ``everywhere`` is the form with floors that holds off the lattice too.
     """
 
     macs: Polynomial
@@ -97,6 +98,7 @@ class Found:
     way: Way
     real: RealRun
     failed: tuple[str, ...]
+    everywhere: Everywhere | None = None
 
     @property
     def error_bound(self) -> str:
@@ -443,9 +445,7 @@ class Search:
         return {**given, **{name: line.reach.top for name, line in lines.items() if line.reach.is_edge}}
 
     def _longest(self, held_out: list[dict[str, int]]) -> dict[str, int] | None:
-        """The longest sequence that can be run for real: the meta device does not see where a table ends."""
-        if not any(v.kind in (Kind.SEQUENCE, Kind.BATCH) for v in self._variables.values()):
-            return None
+        """The largest size that can be run for real: the meta device does not see where a table ends."""
         possible = [point for point in held_out if affordable(self._prober.counts(point), MORE_WORK)]
         return max(possible, key=self._prober.macs, default=None)
 

@@ -17,8 +17,21 @@ from ..inputs import whole
 Point = Mapping[str, int]
 """A value for each symbol."""
 
-DTYPES = ("float", "float16", "bfloat16", "float32", "float64", "long", "int", "bool")
+WHOLE = ("long", "int", "int64", "int32", "int16", "int8")
+"""Element types of indices and other whole numbers."""
+
+DTYPES = (
+    *("float", "double", "half", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    *WHOLE,
+    *("uint8", "bool"),
+)
 """Element types that an input may have."""
+
+NUMBER = "number"
+"""In their place: the input is no tensor but a whole number."""
+
+LITERALS = ("none", "true", "false")
+"""Inputs that are no tensors and no numbers."""
 
 _SYMBOL = re.compile(r"[A-Za-z](?:_[A-Za-z0-9]{1,10})?")
 _KEYWORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
@@ -56,7 +69,7 @@ class InputShape:
     @property
     def grid(self) -> tuple[int, ...]:
         """The places of height and width of an image: channels first, or last if those are a number."""
-        if len(self.dims) < 4 or self.dtype in ("long", "int", "bool"):
+        if len(self.dims) < 4 or self.dtype in (*WHOLE, "bool"):
             return ()
         last = len(self.dims) - 1
         channels_last = len(self.dims) == 4 and isinstance(self.dims[1], str) and isinstance(self.dims[3], int)
@@ -64,7 +77,9 @@ class InputShape:
 
     def __str__(self) -> str:
         keyword = f"{self.keyword}=" if self.keyword else ""
-        return keyword + ",".join(map(str, self.dims)) + (f":{self.dtype}" if self.dtype else "")
+        if self.dtype in LITERALS:
+            return keyword + self.dtype
+        return keyword + (",".join(map(str, self.dims)) or "()") + (f":{self.dtype}" if self.dtype else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +104,46 @@ def parse_inputs(text: str) -> tuple[InputShape, ...]:
     """
     if not text.strip():
         raise InputError("--input '': give a shape such as 1,3,H,W (letters are symbols) or 1,N:long")
-    return tuple(_parse_one(part) for part in text.split(";"))
+    found = []
+    for part in text.split(";"):
+        keyword, rest = split_keyword(part)
+        found.append(parse_input(rest, keyword))
+    return tuple(found)
 
 
-def _parse_one(text: str) -> InputShape:
-    keyword, equals, rest = text.rpartition("=")
+def split_keyword(text: str) -> tuple[str, str]:
+    """``mask=1,N:bool`` as ``mask`` and the rest.
+
+    Raises:
+        InputError: what stands before the sign is no name.
+    """
+    head = re.split(r"[(\[{]", text, maxsplit=1)[0]
+    if "=" not in head:
+        return "", text
+    keyword, _, rest = text.partition("=")
     keyword = keyword.strip()
-    if equals and not _KEYWORD.fullmatch(keyword):
+    if not _KEYWORD.fullmatch(keyword):
         raise InputError(f"--input {text.strip()[:60]!r}: the part before '=' must be the name of an input")
-    shape, colon, dtype = rest.partition(":")
-    dtype = dtype.strip()
-    if colon and dtype not in DTYPES:
-        raise unknown("element type of --input", dtype, DTYPES)
-    dims = [dim.strip() for dim in shape.strip().strip("()[]").split(",")]
+    return keyword, rest
+
+
+def parse_input(text: str, keyword: str = "") -> InputShape:
+    """One input without its keyword: ``1,N:long``, ``()``, ``H:number``, ``none``.
+
+    Raises:
+        InputError: naming what cannot be read and what is allowed.
+    """
+    if text.strip().lower() in LITERALS:
+        return InputShape((), text.strip().lower(), keyword)
+    shape, colon, dtype = text.partition(":")
+    shape, dtype = shape.strip(), dtype.strip()
+    if colon and dtype not in (*DTYPES, NUMBER):
+        raise unknown("element type of --input", dtype, (*DTYPES, NUMBER))
+    dims = [] if shape == "()" else [dim.strip() for dim in shape.strip("()[]").split(",")]
     if len(dims) > 8:
         raise InputError(f"--input {text.strip()[:60]!r}: {len(dims)} dimensions; must be at most 8")
+    if dtype == NUMBER and len(dims) != 1:
+        raise InputError(f"--input {text.strip()[:60]!r}: must be one whole number or symbol, such as H:number")
     return InputShape(tuple(_parse_dim(dim, text) for dim in dims), dtype, keyword)
 
 
@@ -115,6 +155,11 @@ def _parse_dim(dim: str, text: str) -> int | str:
     raise InputError(
         f"--input {text.strip()[:60]!r}: {dim[:20]!r} is neither a whole number nor a symbol (H, N, d_k)"
     )
+
+
+def is_symbol(text: str) -> bool:
+    """Whether a text is a symbol, such as N or d_k."""
+    return _SYMBOL.fullmatch(text) is not None
 
 
 def read_argument(name: str, value: object) -> object:
@@ -168,7 +213,8 @@ def variables(
     for shape in inputs:
         for place, dim in enumerate(shape.dims):
             if isinstance(dim, str):
-                kind = Kind.IMAGE if place in shape.grid else Kind.SEQUENCE if place else Kind.BATCH
+                is_first = place == 0 and shape.dtype != NUMBER
+                kind = Kind.IMAGE if place in shape.grid else Kind.BATCH if is_first else Kind.SEQUENCE
                 kinds[dim] = max(kinds.get(dim, kind), kind)
                 times[dim] = max(times.get(dim, 1), shape.dims.count(dim))
     for value in arguments.values():

@@ -18,7 +18,7 @@ def audit(
         str,
         typer.Argument(
             help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
-            "or transformers:MODEL_TYPE.",
+            "or transformers:NAME.",
             metavar="TARGET",
         ),
     ],

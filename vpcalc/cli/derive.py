@@ -15,7 +15,7 @@ def derive(
         str,
         typer.Argument(
             help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
-            "or transformers:MODEL_TYPE.",
+            "or transformers:NAME, a model type or a class.",
             metavar="TARGET",
         ),
     ],
@@ -23,6 +23,14 @@ def derive(
         str | None,
         typer.Option(
             "--input", help="Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.", metavar="SHAPE"
+        ),
+    ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            "--inputs",
+            help="In its place, a function of the symbols that makes the inputs, values and all.",
+            metavar="FILE.PY:FUNCTION",
         ),
     ] = None,
     arg: Annotated[
@@ -34,6 +42,7 @@ def derive(
         ),
     ] = None,
     backward: Annotated[bool, typer.Option("--backward", help="Add the backward pass.")] = False,
+    train_mode: Annotated[bool, typer.Option("--train-mode", help="In train mode instead of eval mode.")] = False,
     price: PriceOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="An operator without a price is an error.")] = False,
     degree: Annotated[
@@ -78,6 +87,8 @@ def derive(
             regimes=regimes,
             lattice=lattice,
             counting=counting,
+            inputs=inputs,
+            train_mode=train_mode,
             prices=named("--price", price, PRICE_EXAMPLE),
         )
     emit(result, format, output)

@@ -26,7 +26,7 @@ WIDTH = "80"
 """Columns of a table that is embedded as text."""
 
 _SAFE = ("timm:", "torchvision:", "transformers:")
-_SAID = "timm:NAME, torchvision:NAME or transformers:MODEL_TYPE"
+_SAID = "timm:NAME, torchvision:NAME or transformers:NAME"
 _SET_ASIDE = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 

@@ -27,7 +27,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import InputError
+from .complexes import ComplexConvolutions
 from .counts import Counts
+from .flex import uncompiled_flex
 from .formulas import OVER_TIME, PRICES, TAKES_NESTED
 from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
@@ -90,8 +92,11 @@ def count(
     *,
     backward: bool = False,
     products: bool = True,
+    training: bool = False,
 ) -> DispatchCounts:
-    """Count one forward pass in eval mode; with ``backward``, also the gradients of the sum of its outputs.
+    """Count one forward pass, in eval mode unless ``training``.
+
+    With ``backward``, also the gradients of the sum of its outputs.
 
     Without ``products`` those that are spelled as broadcasts are not looked for, which takes less time.
     Modules and inputs on the meta device take no memory and compute nothing.
@@ -99,14 +104,17 @@ def count(
     Raises:
         InputError: ``backward`` is asked for and no output depends on a parameter.
     """
-    module.eval()
+    module.train(training)
     kwargs = kwargs or {}
     tensors = (*module.parameters(), *module.buffers(), *tensors_of((inputs, kwargs)))
     on_meta = any(tensor.device.type == "meta" for tensor in tensors)
     with ExitStack() as stack:
         stack.enter_context(torch.device("meta") if on_meta else nullcontext())
         stack.enter_context(torch.enable_grad() if backward else torch.no_grad())
+        stack.enter_context(uncompiled_flex())
         counter = stack.enter_context(counting(module, products))
+        if any(tensor.is_complex() for tensor in tensors):
+            stack.enter_context(counter.complex_convolutions)  # seldom, since it sees every call
         result = module(*inputs, **kwargs)
         if backward:
             _propagate(result)
@@ -134,6 +142,7 @@ class DispatchCounter(TorchDispatchMode):
         self._where = _Where()
         self._products = Products() if products else None
         self._priced: dict[Any, _Known] = {}
+        self.complex_convolutions = ComplexConvolutions()
 
     def counts(self) -> DispatchCounts:
         """Everything seen so far."""
@@ -183,7 +192,7 @@ class DispatchCounter(TorchDispatchMode):
         first = result[0] if isinstance(result, (tuple, list)) and result else result
         if not known.is_view and isinstance(first, Tensor) and not first.is_nested:
             self._tally.largest = max(self._tally.largest, first.numel())
-        if known.rule is Rule.FREE:
+        if known.rule is Rule.FREE or self.complex_convolutions.is_charged_already(known.name):
             self._tally.free[known.name] += 1
         elif known.rule is Rule.PRICED:
             self._charge(known, args, kwargs, result)

@@ -3,24 +3,22 @@
 * *meta*: tensors have shapes and nothing else. An 11-billion-parameter model takes a few megabytes.
 * *fake*: the same under FakeTensorMode, where tensors say that they live on the CPU and small constants keep
   their values. For models that look at a mask before they use it, or that choose a kernel by device.
-* *cpu*: a real run, of zero weights that share one stretch of memory. For models whose next operator
-  depends on a value, and to see that a formula's model runs at all.
+* *cpu*: a real run. For models whose next operator depends on a value, with the values that the factory gives;
+  and to see that a formula's model runs at all, with zero weights that share one stretch of memory.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -30,26 +28,20 @@ from torch._subclasses.fake_tensor import (
 )
 
 from .dispatch import DispatchCounts, count
-from .weights import Zeros, filled, parameters_on_meta
+from .given import Given, TensorShape, given
+from .weights import (
+    TooLargeError,
+    Zeros,
+    at_most,
+    filled,
+    is_lazy,
+    is_uninitialized,
+    materialize,
+    parameters_on_meta,
+)
 
 ROOM = 1 << 32
 """Bytes of weights beyond which nothing is run for real: reading them takes seconds."""
-
-DTYPES = {
-    "float": torch.float32,
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "double": torch.float64,
-    "float16": torch.float16,
-    "half": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "long": torch.int64,
-    "int64": torch.int64,
-    "int": torch.int32,
-    "int32": torch.int32,
-    "bool": torch.bool,
-}
-"""Element types of an input by the names that a specification may use."""
 
 
 class Way(str, Enum):
@@ -60,20 +52,7 @@ class Way(str, Enum):
     CPU = "cpu"
 
 
-class TooLargeError(RuntimeError):
-    """A real run would take more memory than is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class TensorShape:
-    """An input: its shape, the name of its element type, and its keyword where it has one."""
-
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    keyword: str = ""
-
-
-Build = Callable[[], "tuple[nn.Module, Sequence[TensorShape]]"]
+Build = Callable[[], "tuple[nn.Module, Given | Sequence[TensorShape]]"]
 """Makes a module and says what it takes."""
 
 
@@ -84,10 +63,13 @@ def run(
     *,
     backward: bool = False,
     products: bool = True,
+    training: bool = False,
+    valued: bool = False,
 ) -> DispatchCounts:
     """Build a fresh module, run it once and count it.
 
-    What the module's code prints goes to standard error, and its warnings are kept quiet.
+    What the module's code prints goes to standard error, and its warnings are kept quiet. A real run is of zero
+    weights, unless the module is to be ``valued`` as its factory leaves it, or cannot be built otherwise.
 
     Raises:
         TooLargeError: a real run of more than :data:`ROOM` bytes of weights.
@@ -99,17 +81,25 @@ def run(
             stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         if way is Way.CPU:
             stack.enter_context(_one_thread())
-        device = "meta" if way is Way.META else "cpu"
-        module, inputs = _BUILDERS[way](build)
-        named = dict(kwargs or {})
-        unnamed = []
-        for spec in inputs:
-            tensor = _tensor(spec, device, values=way is Way.CPU)
-            if spec.keyword:
-                named[spec.keyword] = tensor
-            else:
-                unnamed.append(tensor)
-        return count(module, tuple(unnamed), named, backward=backward, products=products)
+        module, args, named = built(way, build, valued=valued)
+        return count(
+            module, args, {**(kwargs or {}), **named}, backward=backward, products=products, training=training
+        )
+
+
+def built(way: Way, build: Build, *, valued: bool = False) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """A module and its arguments as one of the ways has them.
+
+    Raises:
+        TooLargeError: a real run of more than :data:`ROOM` bytes of weights.
+        Exception: whatever its factory raises.
+    """
+    module, inputs = _with_values(build) if valued and way is Way.CPU else _BUILDERS[way](build)
+    device = "meta" if way is Way.META else "cpu"
+    args, kwargs = given(inputs).on(device, values=way is Way.CPU)
+    if is_lazy(module):
+        materialize(module, args, kwargs, device)
+    return module, args, kwargs
 
 
 @contextmanager
@@ -157,19 +147,42 @@ _NO_VALUES = (
 
 # -- building -----------------------------------------------------------------------------------------
 
-Built = tuple[nn.Module, Sequence[TensorShape]]
+Built = tuple[nn.Module, "Given | Sequence[TensorShape]"]
 
 
-def _on_meta(build: Build) -> Built:
+def on_meta(build: Build) -> Built:
+    """A module on the meta device. Where its factory looks at values it is built with them first.
+
+    Raises:
+        Exception: whatever the factory raises.
+    """
     try:
         with torch.device("meta"):
             module, inputs = build()
     except Exception as error:
         if not needs_values(error):
             raise
-        with parameters_on_meta():  # a constructor that reads a value it has just made
-            module, inputs = build()
+        module, inputs = _partly(build)  # a constructor that reads a value it has just made
     return module.to("meta"), inputs
+
+
+def _partly(build: Build) -> Built:
+    """Without initialised parameters, and with them where the factory reads one."""
+    try:
+        with parameters_on_meta():
+            return build()
+    except Exception as error:
+        if not needs_values(error):
+            raise
+        return _with_values(build)
+
+
+def _with_values(build: Build) -> Built:
+    """As the factory leaves it, from the same random numbers each time."""
+    with torch.random.fork_rng(devices=[]), at_most(ROOM):
+        torch.manual_seed(0)
+        module, inputs = build()
+    return filled(module, Zeros(module)), inputs
 
 
 def _fake(build: Build) -> Built:
@@ -178,23 +191,11 @@ def _fake(build: Build) -> Built:
 
 
 def _for_real(build: Build) -> Built:
-    with parameters_on_meta():
-        module, inputs = build()
-    size = sum(p.numel() * p.element_size() for p in module.parameters())
+    module, inputs = _partly(build)
+    size = sum(p.numel() * p.element_size() for p in module.parameters() if not is_uninitialized(p))
     if size > ROOM:
         raise TooLargeError(f"a real run needs {size:,} bytes for its weights: more than {ROOM:,}")
     return filled(module, Zeros(module)), inputs
 
 
-_BUILDERS: dict[Way, Callable[[Build], Built]] = {Way.META: _on_meta, Way.FAKE: _fake, Way.CPU: _for_real}
-
-
-def _tensor(spec: TensorShape, device: str, values: bool) -> Tensor:
-    dtype = DTYPES[spec.dtype]
-    if values and dtype.is_floating_point:
-        return (
-            torch.linspace(-1, 1, max(math.prod(spec.shape), 1))[: math.prod(spec.shape)]
-            .reshape(spec.shape)
-            .to(dtype)
-        )
-    return torch.zeros(spec.shape, dtype=dtype, device=device)
+_BUILDERS: dict[Way, Callable[[Build], Built]] = {Way.META: on_meta, Way.FAKE: _fake, Way.CPU: _for_real}

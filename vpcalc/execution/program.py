@@ -10,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..counters.dispatch import DispatchCounts
 from ..counters.dispatch import count as count_operators
-from ..counters.ways import DTYPES, TensorShape, Way, quiet, run
+from ..counters.given import LITERALS, NUMBER, Arguments, Given, Objects, Pack, TensorShape, by_keyword, given
+from ..counters.ways import Way, built, on_meta, quiet, run
+from ..counters.weights import is_lazy
 from .guards import Path
 from .nodes import dressed
-from .run import Execution, Point, Started, execute, letter, tensor
+from .run import BeyondError, Execution, Point, Started, execute, letter, tensor
 from .values import Knowing
 
-Build = Callable[[Any], "tuple[nn.Module, Sequence[TensorShape]]"]
+Build = Callable[[Any], "tuple[nn.Module, Given | Sequence[TensorShape]]"]
 """A module at a point of its letters, and what it takes there."""
 
 
@@ -35,27 +37,88 @@ class Input:
     dtype: str = "float32"
     keyword: str = ""
 
+    def made(self, point: Point, path: Path) -> Any:
+        """The input itself, its letters as forms."""
+        if self.dtype in LITERALS:
+            return LITERALS[self.dtype]
+        if self.dtype == NUMBER:
+            side = self.dims[0]
+            return dressed(letter(side, point, path)) if isinstance(side, str) else side
+        return tensor(self.dims, self.dtype, point, path)
+
+    def at(self, point: Point) -> TensorShape:
+        """The input at a point."""
+        sides = tuple(point[side] if isinstance(side, str) else side for side in self.dims)
+        return TensorShape(sides, self.dtype, self.keyword)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a module is given, by its sides. ``pack`` says how it is passed, if not by position and keyword."""
+
+    each: Sequence[Input]
+    pack: Pack | None = None
+
+    def on_path(self, point: Point, path: Path) -> Arguments:
+        """Arguments on sizes with forms."""
+        made = [spec.made(point, path) for spec in self.each]
+        if self.pack is not None:
+            return self.pack(made)
+        return by_keyword(list(zip([spec.keyword for spec in self.each], made, strict=True)))
+
+    def at(self, point: Point) -> Arguments:
+        """Arguments on plain sizes."""
+        made = [spec.at(point).made("meta", values=False) for spec in self.each]
+        if self.pack is not None:
+            return self.pack(made)
+        return by_keyword(list(zip([spec.keyword for spec in self.each], made, strict=True)))
+
+
+@dataclass(frozen=True)
+class MadeInputs:
+    """What a function of the letters makes."""
+
+    make: Callable[[Mapping[str, Any]], Arguments]
+
+    def on_path(self, point: Point, path: Path) -> Arguments:
+        """Arguments on sizes with forms."""
+        return self.make({name: dressed(letter(name, point, path)) for name in point})
+
+    def at(self, point: Point) -> Arguments:
+        """Arguments on plain sizes."""
+        return Objects(lambda: self.make(point)).on("meta", values=False)
+
 
 class Fixed:
-    """One module at every size."""
+    """One module at every size. ``modules`` are built at some sizes; they must not differ.
+
+    Raises:
+        BeyondError: they do.
+    """
 
     def __init__(
-        self, build: Callable[[], nn.Module], inputs: Sequence[Input], kwargs: Mapping[str, Any] | None = None
+        self,
+        modules: Sequence[nn.Module],
+        inputs: Inputs | MadeInputs,
+        kwargs: Mapping[str, Any] | None = None,
+        training: bool = False,
     ) -> None:
-        with quiet(), torch.device("meta"), Knowing():
-            self.module = build().to("meta").eval()
-        self._inputs = tuple(inputs)
+        self.module = modules[0].train(training)
+        if len({tuple(p.shape for p in module.parameters()) for module in modules}) > 1:
+            raise BeyondError("a lazy module has weights that follow the size of its input")
+        self._inputs = inputs
         self._kwargs = dict(kwargs or {})
+        self._training = training
 
     def execute(self, point: Point) -> Execution:
         """One run on sizes with forms."""
 
         def start(path: Path) -> Started:
-            made = [(spec.keyword, tensor(spec.dims, spec.dtype, point, path)) for spec in self._inputs]
-            return self.module, *_by_keyword(made, self._kwargs)
+            args, kwargs = self._inputs.on_path(point, path)
+            return self.module, args, {**self._kwargs, **kwargs}
 
         with _unchanged(self.module):
-            return execute(start, point)
+            return execute(start, point, training=self._training)
 
     def counts(self, point: Point, products: bool = False) -> DispatchCounts:
         """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.
@@ -63,32 +126,37 @@ class Fixed:
         Raises:
             Exception: whatever the program raises.
         """
-        made = []
-        for spec in self._inputs:
-            shape = [point[side] if isinstance(side, str) else side for side in spec.dims]
-            made.append((spec.keyword, torch.zeros(shape, dtype=DTYPES[spec.dtype], device="meta")))
-        args, kwargs = _by_keyword(made, self._kwargs)
         with quiet(), _unchanged(self.module), Knowing():
-            return count_operators(self.module, args, kwargs, products=products)
+            args, kwargs = self._inputs.at(point)
+            return count_operators(
+                self.module, args, {**self._kwargs, **kwargs}, products=products, training=self._training
+            )
 
 
 class Rebuilt:
     """A module that is another one for each point: built anew for each run, on sizes with forms too."""
 
-    def __init__(self, build: Build, kwargs: Mapping[str, Any] | None = None, sources: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        build: Build,
+        kwargs: Mapping[str, Any] | None = None,
+        sources: Sequence[Any] = (),
+        training: bool = False,
+    ) -> None:
         self._build = build
         self._kwargs = dict(kwargs or {})
         self._sources = tuple(sources)
+        self._training = training
 
     def execute(self, point: Point) -> Execution:
         """One run on sizes with forms, its building included."""
 
         def start(path: Path) -> Started:
             module, specs = self._build({name: dressed(letter(name, point, path)) for name in point})
-            made = [(spec.keyword, torch.empty(spec.shape, dtype=DTYPES[spec.dtype])) for spec in specs]
-            return module, *_by_keyword(made, self._kwargs)
+            args, kwargs = given(specs).on("meta", values=False)
+            return module, args, {**self._kwargs, **kwargs}
 
-        return execute(start, point, self._sources)
+        return execute(start, point, self._sources, training=self._training)
 
     def counts(self, point: Point, products: bool = False) -> DispatchCounts:
         """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.
@@ -97,17 +165,25 @@ class Rebuilt:
             Exception: whatever the program raises.
         """
         with Knowing():
-            return run(Way.META, lambda: self._build(point), self._kwargs, products=products)
+            return run(
+                Way.META, lambda: self._build(point), self._kwargs, products=products, training=self._training
+            )
 
 
 Program = Fixed | Rebuilt
 
 
-def _by_keyword(
-    made: Sequence[tuple[str, torch.Tensor]], kwargs: Mapping[str, Any]
-) -> tuple[tuple[torch.Tensor, ...], dict[str, Any]]:
-    unnamed = tuple(value for name, value in made if not name)
-    return unnamed, {**kwargs, **{name: value for name, value in made if name}}
+def built_on_meta(build: Build, points: Sequence[Point]) -> list[nn.Module]:
+    """A module that does not depend on letters; a lazy one as it is at each of some points.
+
+    Raises:
+        Exception: whatever its factory raises.
+    """
+    with quiet(), Knowing():
+        module, _ = on_meta(lambda: build({}))
+        if not is_lazy(module):
+            return [module]
+        return [built(Way.META, partial(build, point))[0] for point in points]
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import DispatchCounter, counting
-from ..counters.ways import DTYPES, quiet
+from ..counters.given import DTYPES
+from ..counters.ways import quiet
 from .guards import Path
 from .hooks import opened, sources_of
 from .nodes import Node, dressed, plain, undressed
@@ -101,8 +102,10 @@ Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
 """A module with its arguments, by position and by name."""
 
 
-def execute(start: Callable[[Path], Started], point: Point, sources: Sequence[Any] = ()) -> Execution:
-    """Run a program once, in eval mode.
+def execute(
+    start: Callable[[Path], Started], point: Point, sources: Sequence[Any] = (), *, training: bool = False
+) -> Execution:
+    """Run a program once, in eval mode unless ``training``.
 
     Args:
         start: builds a module and its inputs (:func:`tensor`), or has them ready; it runs under the same watch, so
@@ -124,7 +127,7 @@ def execute(start: Callable[[Path], Started], point: Point, sources: Sequence[An
         try:
             module, args, kwargs = start(path)
             params = [form_of(product(shape_of(p))) for p in module.parameters() if p.requires_grad]
-            module.eval()
+            module.train(training)
             stack.enter_context(opened(sources_of(module)))
             stack.enter_context(mode.watching(module))
             counter = stack.enter_context(counting(products=False))

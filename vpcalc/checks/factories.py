@@ -1,0 +1,152 @@
+"""Functions that build a module, from a file, a package or a library of models, with what is known of them.
+
+A library's model is built from its configuration and from nothing else: no weights and no remote code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, first_line, unknown
+from .arguments import refuse_loader
+from .offline import imported
+
+Arguments = Mapping[str, object]
+
+SIZE_NAMES = ("image_size", "img_size", "input_size")
+"""Arguments that set the size of an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A function that returns a module, with what is known of its arguments.
+
+    ``sizes`` are arguments that may set the image's size, ``dynamic`` one that makes positions follow it,
+    ``keywords`` the names of its inputs, ``limits`` the longest sequence of each of those that has one. ``built``
+    says what is built where the name leaves that open.
+    """
+
+    make: Callable[..., Any]
+    sizes: tuple[str, ...] = ()
+    dynamic: str = ""
+    keywords: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    defaults: Mapping[str, int] = field(default_factory=dict)
+    built: str = ""
+
+
+def described(make: Callable[..., Any]) -> Factory:
+    """A factory and what its signature says."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return Factory(make)
+    sizes = tuple(name for name in SIZE_NAMES if name in parameters)
+    dynamic = "dynamic_img_size" if "dynamic_img_size" in parameters else ""
+    defaults = {name: p.default for name, p in parameters.items() if type(p.default) is int and p.default > 0}
+    return Factory(make, sizes, dynamic, defaults=defaults)
+
+
+def from_code(target: str) -> Factory:
+    """``file.py:factory`` or ``package.module:factory``."""
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise InputError(f"TARGET {target!r}: must be NAME, file.py:factory or package.module:factory")
+    refuse_loader(target, name)
+    module = load_file(place) if place.endswith(".py") else imported(place)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise unknown(f"factory in {place}", name, known)
+    from torch import nn
+
+    if isinstance(found, nn.Module):
+        raise InputError(f"TARGET {target!r}: is a module; must be a class or a function that returns one")
+    return described(found)
+
+
+def _quiet() -> AbstractContextManager[None]:
+    """Standard output is ours."""
+    from ..counters.ways import quiet
+
+    return quiet()
+
+
+def load_file(place: str) -> Any:
+    """A Python file of the user's, imported. Raises :class:`InputError` where that fails."""
+    path = Path(place)
+    if not path.is_file():
+        raise InputError(f"TARGET: no file {place!r}")
+    spec = importlib.util.spec_from_file_location(f"_vpcalc_target_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"TARGET: {place!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        with _quiet():
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
+
+
+def not_known(what: str, name: str, known: Iterable[str]) -> InputError:
+    """As :func:`vpcalc.errors.unknown`, for lists too long to print; upper and lower case are alike."""
+    names = {other.lower(): other for other in sorted(known, reverse=True)}
+    near = [names[match] for match in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {len(names)} others, such as {min(names)}"
+    return InputError(f"{what} {name!r} is not known; {hint}")
+
+
+def _timm(name: str, given: Arguments) -> Factory:
+    timm = imported("timm")
+    if not timm.is_model(name):
+        raise not_known("timm's model", name, timm.list_models())
+    return Factory(
+        lambda **settings: timm.create_model(name, pretrained=False, **settings), ("img_size",), "dynamic_img_size"
+    )
+
+
+def _torchvision(name: str, given: Arguments) -> Factory:
+    models = imported("torchvision").models
+    if name not in models.list_models():
+        raise not_known("torchvision's model", name, models.list_models())
+    takes = inspect.signature(models.get_model_builder(name)).parameters
+    none = {argument: None for argument in ("weights", "weights_backbone") if argument in takes}
+    return Factory(lambda **settings: models.get_model(name, **none, **settings), ("image_size", "input_size"))
+
+
+def _transformers(name: str, given: Arguments) -> Factory:
+    from .transformers_models import factory
+
+    return factory(name, given)
+
+
+def from_library(room: str, name: str, given: Arguments) -> Factory:
+    """A package's model. What is imported only when it is looked at may turn out to be broken as late as here."""
+    try:
+        return LIBRARIES[room](name, given)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"TARGET {room}:{name}: {room} cannot make it: {first_line(error)}") from error
+
+
+LIBRARIES: dict[str, Callable[[str, Arguments], Factory]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "transformers": _transformers,
+}

@@ -1,0 +1,114 @@
+"""Inputs from a function of the user's: ``def inputs(N): return {"x": torch.zeros(1, N, 8), "mask": …}``.
+
+Its arguments are the symbols. It returns the one input of the model, a tuple of inputs, a dictionary of inputs by
+name, or a pair of such a tuple and such a dictionary; they keep their values wherever values are looked at.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, first_line
+from .factories import load_file
+from .offline import imported
+from .shapes import NUMBER, InputShape, is_symbol
+
+if TYPE_CHECKING:
+    from ..counters.given import Arguments
+
+_PROBES = (37, 41, 43, 47, 53)
+"""Sizes at which it is asked where its symbols go."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFunction:
+    """A function that makes the inputs, its name, and its symbols."""
+
+    make: Callable[..., Any]
+    name: str
+    symbols: tuple[str, ...]
+
+    @property
+    def spelled(self) -> str:
+        """As it is called."""
+        return f"{self.name}({', '.join(self.symbols)})"
+
+    def arguments(self, point: Mapping[str, Any]) -> Arguments:
+        """What a forward pass is called with at a point, whose sizes may have forms."""
+        made = self.make(**{name: point[name] for name in self.symbols})
+        if isinstance(made, tuple) and not hasattr(made, "_fields"):
+            if len(made) == 2 and isinstance(made[0], tuple) and type(made[1]) is dict:
+                return made[0], made[1]
+            return made, {}
+        if type(made) is dict:
+            return (), made
+        return (made,), {}
+
+    def leaves(self) -> tuple[InputShape, ...]:
+        """The tensors that it makes, with the symbols where their sides follow them.
+
+        Raises:
+            InputError: it does not run.
+        """
+        from ..counters.dispatch import tensors_of
+        from ..counters.given import Objects
+        from ..counters.ways import quiet
+
+        point = dict(zip(self.symbols, _PROBES, strict=False))
+        try:
+            with quiet():
+                args, kwargs = Objects(lambda: self.arguments(point)).on("meta", values=False)
+        except Exception as error:  # the user's code may raise anything
+            said = first_line(error)
+            raise InputError(f"--inputs {self.name}: fails at {_spelled(point)}: {said}") from error
+        by_size = {size: name for name, size in point.items()}
+        found = [_leaf(tensor, by_size) for tensor in tensors_of((args, kwargs))]
+        seen = {dim for leaf in found for dim in leaf.dims}
+        return (*found, *(InputShape((name,), NUMBER) for name in self.symbols if name not in seen))
+
+
+def input_function(given: object) -> InputFunction:
+    """A function, or ``file.py:function``.
+
+    Raises:
+        InputError: it cannot be found, or its arguments are not symbols.
+    """
+    name = given if isinstance(given, str) else getattr(given, "__qualname__", type(given).__name__)
+    found: Any = _looked_up(given) if isinstance(given, str) else given
+    if not callable(found):
+        raise InputError(f"--inputs {name}: is no function")
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):
+        raise InputError(f"--inputs {name}: its arguments cannot be read") from None
+    by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    symbols = tuple(p.name for p in by_name if p.default is p.empty)
+    for symbol in symbols:
+        if not is_symbol(symbol):
+            said = "is no symbol; its arguments must be letters, as in def inputs(N, d_k)"
+            raise InputError(f"--inputs {name}: {symbol!r} {said}")
+    if not 1 <= len(symbols) <= len(_PROBES):
+        raise InputError(f"--inputs {name}: takes {len(symbols)} symbols; must be 1 to {len(_PROBES)}")
+    return InputFunction(found, name, symbols)
+
+
+def _looked_up(text: str) -> Any:
+    place, colon, name = text.rpartition(":")
+    if not colon or not place or not name:
+        raise InputError(f"--inputs {text!r}: must be file.py:function or package.module:function")
+    module = load_file(place) if place.endswith(".py") else imported(place)
+    if not hasattr(module, name):
+        raise InputError(f"--inputs {text!r}: there is no {name} in {place}")
+    return getattr(module, name)
+
+
+def _leaf(tensor: Any, by_size: Mapping[int, str]) -> InputShape:
+    is_whole = not (tensor.is_floating_point() or tensor.is_complex())
+    return InputShape(tuple(by_size.get(size, size) for size in tensor.shape), "long" if is_whole else "")
+
+
+def _spelled(point: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {size}" for name, size in point.items())

@@ -1,0 +1,139 @@
+"""What a forward pass is given: tensors that are described by their shapes, or objects as they are.
+
+A description makes a tensor where it is needed, on the meta device or with values. An object keeps its values
+wherever it is looked at with values, and on the meta device its tensors have their shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+DTYPES = {
+    "float": torch.float32,
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "double": torch.float64,
+    "float16": torch.float16,
+    "half": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "complex64": torch.complex64,
+    "complex128": torch.complex128,
+    "long": torch.int64,
+    "int64": torch.int64,
+    "int": torch.int32,
+    "int32": torch.int32,
+    "int16": torch.int16,
+    "int8": torch.int8,
+    "uint8": torch.uint8,
+    "bool": torch.bool,
+}
+"""Element types of an input by the names that a specification may use."""
+
+LITERALS: Mapping[str, object] = {"none": None, "true": True, "false": False}
+"""Inputs that are no tensors, by the names that stand for an element type."""
+
+NUMBER = "number"
+"""The same for a whole number, which is the only side of its shape."""
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""What a forward pass is called with, by position and by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorShape:
+    """An input: its shape, the name of its element type, and its keyword where it has one."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    keyword: str = ""
+
+    def made(self, device: str, values: bool) -> Any:
+        """The input itself; with values, a float goes from -1 to 1 and a whole number is 0."""
+        if self.dtype in LITERALS:
+            return LITERALS[self.dtype]
+        if self.dtype == NUMBER:
+            return self.shape[0]
+        dtype = DTYPES[self.dtype]
+        if values and (dtype.is_floating_point or dtype.is_complex):
+            size = math.prod(self.shape)
+            return torch.linspace(-1, 1, max(size, 1))[:size].reshape(self.shape).to(dtype)
+        return torch.zeros(self.shape, dtype=dtype, device=device)
+
+
+class Given(Protocol):
+    """Whatever a forward pass is called with."""
+
+    def on(self, device: str, values: bool) -> Arguments:
+        """The arguments on a device, with or without values."""
+
+
+Pack = Callable[[Sequence[Any]], Arguments]
+"""Puts inputs into the lists and mappings that a forward pass takes."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """Inputs by their shapes; ``pack`` says how they are passed, by position and keyword unless it is there."""
+
+    specs: Sequence[TensorShape]
+    pack: Pack | None = None
+
+    def on(self, device: str, values: bool) -> Arguments:
+        """See :class:`Given`."""
+        made = [spec.made(device, values) for spec in self.specs]
+        if self.pack is not None:
+            return self.pack(made)
+        named = zip([spec.keyword for spec in self.specs], made, strict=True)
+        return by_keyword(list(named))
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Arguments as they are, from a function that makes them anew."""
+
+    make: Callable[[], Arguments]
+
+    def on(self, device: str, values: bool) -> Arguments:
+        """See :class:`Given`. On the meta device only shapes are left of tensors."""
+        if device != "meta":
+            return self.make()
+        try:
+            with torch.device("meta"):
+                args, kwargs = self.make()
+        except (RuntimeError, NotImplementedError):  # a value is looked at while they are made
+            args, kwargs = self.make()
+        return moved(args), moved(kwargs)
+
+
+def by_keyword(made: Sequence[tuple[str, Any]]) -> Arguments:
+    """Values apart by whether they have a keyword."""
+    return tuple(value for name, value in made if not name), {name: value for name, value in made if name}
+
+
+def given(inputs: Given | Sequence[TensorShape]) -> Given:
+    """A list of shapes as what a forward is given."""
+    return Described(inputs) if isinstance(inputs, Sequence) else inputs
+
+
+def moved(value: Any) -> Any:
+    """The same value with its tensors on the meta device, within lists, tuples, mappings and dataclasses."""
+    if isinstance(value, Tensor):
+        return value.to("meta")
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(moved, value))
+    if type(value) in (list, tuple):
+        return type(value)(map(moved, value))
+    if type(value) is dict:
+        return {name: moved(part) for name, part in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: moved(getattr(value, part.name)) for part in fields(value) if part.init}
+        return replace(value, **parts)
+    if hasattr(value, "to") and callable(value.to):
+        return value.to("meta")  # packed sequences, batches of tokenizers
+    return value
