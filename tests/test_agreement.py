@@ -23,7 +23,7 @@ Plant = Callable[[Cost, Mapping[str, Any]], Cost]
 def planted(monkeypatch: pytest.MonkeyPatch, name: str, plant: Plant) -> Executed:
     """What is derived where the description of a target is not what it should be."""
 
-    def find(*_: object) -> Any:
+    def find(*_: object, **__: object) -> Any:
         found = find_target(name)
         describe = found.describe
         assert describe is not None

@@ -11,12 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpcalc.algebra.polynomial import as_polynomial, symbols
-from vpcalc.execution.program import Fixed, Input
+from vpcalc.execution.program import Fixed, Input, Inputs, built_on_meta
 from vpcalc.execution.run import BeyondError
 
 N, M = symbols("N M")
 
 SIZES = ({"N": 7, "M": 4}, {"N": 12, "M": 12}, {"N": 1, "M": 5})
+
+
+def fixed(make: Callable[[], nn.Module], inputs: tuple[Input, ...]) -> Fixed:
+    return Fixed(built_on_meta(lambda _: (make(), ()), [{}]), Inputs(inputs))
 
 
 class Calls(nn.Module):
@@ -36,7 +40,7 @@ class Calls(nn.Module):
 
 def check(function: Callable[..., Any], *inputs: Input) -> None:
     """At each size the run is followed, and its form has the counter's number there and at the others."""
-    program = Fixed(lambda: Calls(function), inputs)
+    program = fixed(lambda: Calls(function), inputs)
     counts = [program.counts(point).macs for point in SIZES]
     for point, count in zip(SIZES, counts, strict=True):
         found = program.execute(point)
@@ -74,7 +78,7 @@ def test_a_shape(function: Callable[..., Any], inputs: tuple[Input, ...]) -> Non
 
 def test_a_system_of_equations() -> None:
     """Its price is nobody's; its shape is that of the right side, in every batch."""
-    program = Fixed(
+    program = fixed(
         lambda: Calls(lambda a, b: torch.linalg.solve_triangular(a, b, upper=False)),
         (Input((3, 1, "N", "N")), Input((2, "N", 5))),
     )
@@ -104,7 +108,7 @@ def test_a_product_by_groups(left: tuple[Any, ...], right: tuple[Any, ...], form
         plain = x.dim() == y.dim() == 3
         return torch._grouped_mm(x, y) if plain else torch._grouped_mm(x, y, offs=ends)
 
-    program = Fixed(lambda: Calls(product), (Input(left), Input(right), OFFSETS))
+    program = fixed(lambda: Calls(product), (Input(left), Input(right), OFFSETS))
     for point in SIZES:
         found = program.execute(point)
         shown = found.operators()["_grouped_mm"]
@@ -113,11 +117,11 @@ def test_a_product_by_groups(left: tuple[Any, ...], right: tuple[Any, ...], form
 
 
 def test_a_call_that_its_rule_does_not_take_is_said() -> None:
-    program = Fixed(lambda: Calls(lambda x: torch.vstack([x, x])), (ROWS,))
+    program = fixed(lambda: Calls(lambda x: torch.vstack([x, x])), (ROWS,))
     with pytest.raises(BeyondError, match="vstack"):
         program.execute({"N": 3})
 
 
 def test_forms_are_of_numbers_where_nothing_varies() -> None:
-    program = Fixed(lambda: Calls(lambda x: torch.diff(torch.arange(5)) * 1.0), (ROWS,))
+    program = fixed(lambda: Calls(lambda x: torch.diff(torch.arange(5)) * 1.0), (ROWS,))
     assert program.execute({"N": 3}).macs == as_polynomial(4 * 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from vpcalc.algebra.polynomial import symbols
-from vpcalc.execution.program import Fixed, Input
+from vpcalc.execution.program import Fixed, Input, Inputs, built_on_meta
 from vpcalc.execution.values import Alike, Knowing, Rising, known
 
 (N,) = symbols("N")
 ROWS = (Input((1, "N", 8)),)
+
+
+def fixed(make: Callable[[], nn.Module], inputs: tuple[Input, ...]) -> Fixed:
+    return Fixed(built_on_meta(lambda _: (make(), ()), [{}]), Inputs(inputs))
 
 
 def spelled(found: Alike | Rising, like: Tensor) -> Tensor:
@@ -137,7 +142,7 @@ class Packed(nn.Module):
 
 
 def test_positions_that_do_not_jump() -> None:
-    program = Fixed(Packed, ROWS)
+    program = fixed(Packed, ROWS)
     for n in (1, 5, 211):
         found = program.execute({"N": n})
         assert (found.error, found.macs) == (None, 64 * N)
@@ -147,7 +152,7 @@ def test_positions_that_do_not_jump() -> None:
 
 
 def test_what_is_not_known_is_not_guessed() -> None:
-    found = Fixed(lambda: Packed(jump=1), ROWS).execute({"N": 5})
+    found = fixed(lambda: Packed(jump=1), ROWS).execute({"N": 5})
     assert "item() cannot be called on meta tensors" in str(found.error)
 
 
@@ -165,7 +170,7 @@ class Longest(nn.Module):
 
 
 def test_a_number_that_is_read_has_its_form() -> None:
-    program = Fixed(Longest, ROWS)
+    program = fixed(Longest, ROWS)
     found = program.execute({"N": 300})
     assert found.macs == 64 * N
     assert [(noted.guard.form, noted.outcome) for noted in found.path] == [(N - 101, True)]
@@ -185,7 +190,7 @@ class Ambiguous(nn.Module):
 
 
 def test_only_one_element_has_a_truth() -> None:
-    program = Fixed(Ambiguous, ROWS)
+    program = fixed(Ambiguous, ROWS)
     one, more = program.execute({"N": 1}), program.execute({"N": 3})
     assert (one.error, one.macs) == (None, 64 * N)
     assert [(noted.guard.form, noted.outcome) for noted in one.path] == [(N - 1, True)]
