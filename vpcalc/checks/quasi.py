@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from math import prod
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ LONGEST = 512
 
 MOST_COUNTS = 700
 """Counts that a form may take, of modules of a few operators."""
+
+MOST_TERMS = 48
+"""Terms whose numbers are solved for together."""
 
 MOST_STEPS = 60_000
 """Operators that they may take together."""
@@ -54,11 +58,14 @@ def everywhere(prober: Prober, found: Found, seed: str) -> Everywhere | None:
     if not rounded or len(rounded) > 2 or max(strides.values()) > LONGEST:
         return None
     each = max(operators(prober.counts(found.start)), 1)
-    if sum(strides.values()) * each > MOST_STEPS:
-        return None
+    left = min(MOST_COUNTS, MOST_STEPS // each) - sum(strides.values())
     random = Random(seed)
     for more, rounding in product((0, 1), (_ceilings, _floors, _both)):
-        form = _Fit(prober, found, rounding, more, random).form()
+        fit = _Fit(prober, found, rounding, more, random)
+        if fit.terms > MOST_TERMS or len(fit.nodes) > left:
+            continue
+        left -= len(fit.nodes)
+        form = fit.form()
         if form is not None:
             return form
     return None
@@ -92,13 +99,13 @@ class _Fit:
         self._more = more
         self._names = list(found.lattice)
         self._bases = {name: self._basis(name, rounding) for name in self._names}
+        sizes = {name: self._sizes(name) for name in self._names}
+        self.terms = prod(map(len, self._bases.values()))
+        self.nodes = [dict(zip(sizes, values, strict=True)) for values in product(*sizes.values())]
 
     def form(self) -> Everywhere | None:
         """Fitted to a few sizes, and held against many others."""
-        sizes = {name: self._sizes(name) for name in self._names}
-        nodes = [dict(zip(sizes, values, strict=True)) for values in product(*sizes.values())]
-        if len(nodes) > MOST_COUNTS // 2:
-            return None
+        nodes = self.nodes
         try:
             counts = [self._prober.counts(point) for point in nodes]
         except ProbeError:
