@@ -47,6 +47,7 @@ def row(audit: Audit, name: str) -> Any:
     return audit.row(PLANTED + name)
 
 
+@pytest.mark.slow
 def test_a_counter_that_prints_is_a_row_like_any_other(planted: Audit) -> None:
     for name in ("GOOD", "PRINTING"):
         found = row(planted, name)
@@ -115,12 +116,14 @@ def test_a_counter_that_hangs_is_ended() -> None:
     assert outcome.seconds >= 3
 
 
+@pytest.mark.slow
 def test_a_counter_that_takes_too_much_memory_is_stopped() -> None:
     roomy, tight = Limits(memory=32 << 30), Limits(memory=5 << 30)
     assert process.run(request("HOARDING"), tight).status is Status.OUT_OF_MEMORY
     assert process.run(request("HOARDING"), roomy).status is Status.OK
 
 
+@pytest.mark.slow
 def test_what_is_printed_is_kept_apart_from_the_result() -> None:
     outcome = process.run(request("PRINTING"), Limits())
     assert outcome.status is Status.OK
@@ -153,6 +156,7 @@ def test_the_command_gives_the_contracts_json(vpcalc: Run) -> None:
     assert counter["unexplained"] == 0
 
 
+@pytest.mark.slow
 def test_strict_turns_an_unknown_operator_into_status_1() -> None:
     audit = vpcalc.audit("tests/audit_zoo.py:Unpriced", input="1,8", counters=["FlopCounterMode"], strict=True)
     assert audit.unknown == audit.to_dict()["coverage"]["unknown"] == {"aten::_fft_r2c": 1}
@@ -203,6 +207,7 @@ def test_unusable_input_is_one_line_and_status_2(
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_module_and_a_function_can_be_audited_as_they_are() -> None:
     from torch import nn
 
@@ -297,6 +302,7 @@ def test_the_backward_pass_of_depthwise_convolutions_is_explained() -> None:
     assert reason.why == "the weight's gradient ignores groups"
 
 
+@pytest.mark.slow
 def test_every_counter_has_a_row_installed_or_not() -> None:
     """Without the extra the command does its work; with it, it does more."""
     audit = vpcalc.audit("msa", set={"h": 4, "w": 4, "C": 8, "heads": 2})

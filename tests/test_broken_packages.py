@@ -35,6 +35,7 @@ def one_line(vpcalc: Run, path: str, *command: str) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", BROKEN)
 def test_a_target_of_a_broken_package(vpcalc: Run, tmp_path: Path, package: str) -> None:
     code, said = BROKEN[package]

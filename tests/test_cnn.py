@@ -122,6 +122,7 @@ class Logits(nn.Module):
 # -- every variant against its module -----------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", RESNETS + VGGS)
 def test_every_variant_agrees_at_its_native_size(id):
     assert_agrees(report_of(id))

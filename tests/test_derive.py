@@ -140,7 +140,9 @@ def is_the_registered_form(name: str, settings: Settings, counting: bool = False
     assert (result.unknown, result.ok) == ({}, True)
 
 
-@pytest.mark.parametrize("counting", [False, True], ids=["executed", "counted"])
+@pytest.mark.parametrize(
+    "counting", [pytest.param(False, id="executed"), pytest.param(True, id="counted", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", SHALLOW)
 def test_running_gives_the_form_that_layers_give(name: str, counting: bool) -> None:
     """Derivations that share nothing: the module's own run, operators seen at work, and formulas on symbols."""
@@ -153,6 +155,7 @@ def test_counting_gives_the_form_that_layers_give_for_all(name: str) -> None:
     is_the_registered_form(name, {}, counting=True)
 
 
+@pytest.mark.slow
 def test_the_lattice_is_found() -> None:
     assert derive("swin_t", "1,3,H,W", SHALLOW["swin_t"]).lattice == {"H": 56, "W": 56}
     assert derive("vit_b_16", "B,3,H,32", {"depth": 1}).lattice == {"B": 1, "H": 16}
@@ -163,6 +166,7 @@ def test_a_size_may_be_fixed_and_letters_are_free() -> None:
     assert form(result) == closed_form("vgg11").subs({"H": 224, "W": w})
 
 
+@pytest.mark.slow
 def test_a_setting_may_be_a_symbol() -> None:
     """ViT's width and depth: 12LC² a token, as everyone says."""
     result = derive("vit_ti_16", "1,3,32,32", {"C": "C", "depth": "L"})
@@ -177,6 +181,7 @@ def test_a_layer_in_its_own_dimensions(name: str) -> None:
     assert form(derive(name)) == as_polynomial(layer_on_symbols(name).total(Quantity.MACS))
 
 
+@pytest.mark.slow
 def test_backward_is_twice_forward_where_every_input_is_trained() -> None:
     """Except the patch embedding, whose input is the image."""
     both = derive("vit_ti_16", args={"depth": 1}, backward=True)

@@ -110,6 +110,7 @@ def test_there_are_pages_and_commands() -> None:
     assert sum(len(commands(text(name))) for name in NAMES) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", marked([name for name in NAMES if commands(text(name))]))
 def test_commands_run(name: str, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in commands(text(name)):

@@ -453,6 +453,7 @@ def test_languages_by_the_files_ending() -> None:
     assert {name: language_of(name) for name in endings} == endings
 
 
+@pytest.mark.slow
 def test_our_own_documents_are_fresh(vpcalc: Run) -> None:
     """README, docs and examples: every figure between markers is what vpcalc prints today."""
     found = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.*")]

@@ -114,6 +114,7 @@ def spelled(way: Way) -> str:
     return f"{way.dtype}-{way.attention}-{way.recompute}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=spelled)
 def test_ways_of_running(way: Way) -> None:
     run_small(way, ("swin_t", "vit_ti_16", "pvt_v2_b2_li", "transformer_base"))
@@ -143,6 +144,7 @@ sides = st.integers(20, 90)
 attentions = st.sampled_from(["eager", "fused"])
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(
     sizes=st.tuples(sides, sides),

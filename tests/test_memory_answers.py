@@ -144,6 +144,7 @@ def test_sixteen_bytes_a_parameter() -> None:
     assert Optimizer("sgd", master=True).state(10, 2) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "id",
     ["gpt_layer_bytes", "gpt_selective_bytes", "gpt_full_bytes", "mixed_precision_bytes", "resnet50_saved_bytes"],
@@ -160,6 +161,7 @@ def test_claims(id: str) -> None:
 # -- what fits ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -404,6 +406,7 @@ def test_a_grid_that_its_window_does_not_divide_has_bytes_and_the_form_of_the_la
 # -- the command -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("memory",), ("plot", "roofline", "--device", "a100_80gb", "--format", "json")]
 )

@@ -170,6 +170,7 @@ def test_a_complex_convolution_is_one_product_an_element(counting: bool) -> None
     assert form(result) == (72 + 16 + 16) * H * W
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counting", [False, True])
 def test_flex_attention(counting: bool) -> None:
     from torch.nn.attention.flex_attention import flex_attention

@@ -167,6 +167,7 @@ print(json.dumps({{"offline": huggingface_hub.constants.HF_HUB_OFFLINE, "asked":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["", "import huggingface_hub, transformers"], ids=["ours", "the user's"])
 def test_the_hub_is_offline_whoever_imported_it(tmp_path: Path, before: str) -> None:
     code = ASKS.format(before=before, cache=str(tmp_path))

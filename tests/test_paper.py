@@ -99,6 +99,7 @@ def test_the_example_paper_compiles_to_two_pages(tmp_path: Path) -> None:
     assert "Overfull" not in log
 
 
+@pytest.mark.slow
 @needs_tex(*packages_of(example_of_the_page()))
 def test_from_an_empty_block_to_a_compiled_paper(tmp_path: Path) -> None:
     """The five minutes of docs/papers.md, word for word."""
@@ -111,6 +112,7 @@ def test_from_an_empty_block_to_a_compiled_paper(tmp_path: Path) -> None:
     assert "MSA & $4hwC^{2} + 2(hw)^{2}C$ & 2.0038 & 37.2 & agrees" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "packages"),
     [
@@ -189,6 +191,7 @@ def test_what_tex_lacks_is_skipped_and_named(
 # -- Typst ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_typst_sets_formulas_and_tables(tmp_path: Path) -> None:
     compiler: Any = pytest.importorskip("typst", reason="needs pip install typst")
     body = [f"${found.spell('typst')}$\n\n{found.passage('typst')}" for found in formulas()]

@@ -445,6 +445,7 @@ def test_bars_in_the_terminal_are_as_long_as_their_cost() -> None:
 # -- on the command line ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "format"),
     [

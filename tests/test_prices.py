@@ -196,6 +196,7 @@ def vpcalc_says(*arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_prices(model: str) -> None:
     asked = ["derive", f"{model}:Model", "--input", "1,N,4", "--format", "json"]
     status, out, _ = vpcalc_says(*asked, "--strict", "--price", f"mylib::scan={model}:price")
@@ -212,6 +213,7 @@ def test_the_command_line_takes_prices(model: str) -> None:
         assert said in error
 
 
+@pytest.mark.slow
 def test_audit_takes_prices(model: str) -> None:
     given = {"mylib::scan": f"{model}:price"}
     audit = vpcalc.audit(f"{model}:Model", input="1,5,4", counters=["fvcore"], prices=given, strict=True)

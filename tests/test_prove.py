@@ -210,6 +210,7 @@ def test_a_wrong_symbolic_claim_is_refuted(monkeypatch: pytest.MonkeyPatch) -> N
 # -- corrected and checked --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_misprint_is_corrected_and_the_term_named() -> None:
     outcome = CLAIMS["sra_printed"].settle()
     assert outcome.verdict is Finding.CORRECTED
@@ -404,6 +405,7 @@ def test_a_file_that_is_no_certificate_is_refused(text: str | bytes | None, tmp_
 # -- in parallel ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_processes_find_the_same() -> None:
     ids = ("ffn_params", "conv", "sra_ratio")
     alone, together = prove(ids), prove(ids, jobs="2")

@@ -57,6 +57,7 @@ class PerPart(nn.Module):
         return means @ means.mT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "shape"),
     [

@@ -28,6 +28,7 @@ def test_shown_output_is_real(vpcalc: Run, command: str, output: str) -> None:
     assert [line.rstrip() for line in done.stdout.splitlines()] == output.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", LISTED)
 def test_listed_commands_run(vpcalc: Run, command: str) -> None:
     done = vpcalc(*shlex.split(command))

@@ -12,6 +12,7 @@ from vpcalc.published import Published, figures
 from .conftest import Run
 
 
+@pytest.mark.slow
 def test_a_family_derived_and_counted() -> None:
     found = vpcalc.reproduce("swin")
     assert found.ok

@@ -294,6 +294,7 @@ def test_powers(log: float, written: str) -> None:
 # -- the command line -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command(vpcalc: Run, tmp_path: Path) -> None:
     done = vpcalc("rnn", "--T", "30", "--n", "8", "--d", "4", "--sigma", "0.9")
     assert (done.returncode, done.stderr) == (0, "")
@@ -315,6 +316,7 @@ def test_the_plot(vpcalc: Run, tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"<?xml")
 
 
+@pytest.mark.slow
 def test_theory_on_the_command_line(vpcalc: Run) -> None:
     listed = vpcalc("theory", "feedforward", "--format", "json")
     assert json.loads(listed.stdout)["statements"][0]["verdict"] == "proved"

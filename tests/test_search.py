@@ -151,6 +151,7 @@ def test_where_it_stops_is_said() -> None:
     assert max(point["N"] for point in result.found.held_out) == 512
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "text"), [(4, "32N"), (32, "18N")])
 @pytest.mark.parametrize(("side", "shape"), [(0, "N,8"), (1, "1,N,8")])
 def test_a_loop_is_held_back_by_its_operators_and_says_so(rows: int, text: str, side: int, shape: str) -> None:
@@ -295,6 +296,7 @@ class Blocks(nn.Module):
         return torch.cat([part @ part.mT @ self.linear(part) for part in parts], -2)
 
 
+@pytest.mark.slow
 def test_few_multiples_are_no_chance_line() -> None:
     """240·k for k up to 8 drifts by 16 a step against 128, and just misses every jump: not the stride."""
     result = derive(Blocks(), "1,N,8")

@@ -27,6 +27,7 @@ def check(id: str, sizes: tuple[int, int], config: dict[str, Any] | None = None,
     assert report.verdict is Verdict.AGREES, str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", IDS)
 def test_native_size(id: str) -> None:
     check(id, ARCHITECTURES[id].sizes)

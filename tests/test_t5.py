@@ -237,6 +237,7 @@ def transformers_config(settings):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", QUICK_IDS)
 @pytest.mark.parametrize("lengths", [(512, 512), (37, 19)])
 def test_transformers_counts_the_same(id, lengths):
