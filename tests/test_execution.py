@@ -434,6 +434,56 @@ def test_a_module_that_is_built_on_symbols() -> None:
     assert result.to_dict()["params"]["text"] == "CD + D"
 
 
+class Shrinking(nn.Module):
+    """Windows of 7 that shrink to the grid where it is smaller, with a table of biases that does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.merge = nn.Conv2d(3, 4, 2, stride=2), nn.Linear(16, 4)
+        self.bias = nn.Parameter(torch.zeros(49, 49))
+
+    def windows(self, x: Tensor) -> Tensor:
+        _, h, w, _ = x.shape
+        side = min(h, w, 7)
+        x = F.pad(x, (0, 0, 0, -w % side, 0, -h % side))
+        x = x.view(1, x.shape[1] // side, side, x.shape[2] // side, side, 4).transpose(2, 3)
+        x = x.reshape(-1, side * side, 4)
+        x = (x @ x.mT + self.bias) @ x
+        up, across = -(-h // side), -(-w // side)
+        x = x.view(1, up, across, side, side, 4).transpose(2, 3).reshape(1, up * side, across * side, 4)
+        return x[:, :h, :w]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.windows(self.embed(x).movedim(1, -1))
+        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        x = torch.cat([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], -1)
+        return self.windows(self.merge(x))
+
+
+def test_windows_that_shrink_are_refused_on_exactly_the_rest() -> None:
+    found, count = explored(Shrinking, IMAGE, SQUARE)
+    assert not found.open
+    (runs,) = (regime for regime in found.regimes if not regime.refused)
+    assert domain(runs.regions).text == "H ≥ 26, W ≥ 26"
+    rng = random.Random(5)
+    points = [{"H": rng.randint(1, most), "W": rng.randint(1, most)} for most in (60, 60, 1024) for _ in range(40)]
+    check_everywhere(found, count, points)
+
+
+@pytest.mark.slow
+def test_swin_of_transformers_at_every_size() -> None:
+    """From one pixel to 4096: one form where its windows fit, and a refusal on exactly the rest."""
+    found = vpcalc.derive("transformers:swin", "1,3,H,W", {"num_channels": 3})
+    assert isinstance(found, Executed)
+    assert found.explored.complete
+    assert found.domain.text == "H ≥ 193, W ≥ 193"
+    assert [regime.refused for regime in found.regimes] == [False, True]
+    rest = found.regimes[1]
+    for size in ({"H": 192, "W": 4096}, {"H": 193, "W": 192}, {"H": 1, "W": 1}, {"H": 28, "W": 1000}):
+        assert size in rest
+    assert {"H": 193, "W": 193} in found.explored.main
+
+
 PRIVATE = ("torch._", "torch.nn.init._", "sym_node", "SymNode", "._C")
 
 

@@ -117,7 +117,7 @@ def _explored(
     try:
         limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, RANGES[v.kind]))) for v in letters}
-        runs = MOST_RUNS if variant.fixed else MOST_RUNS // 13  # building takes most of the time
+        runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
         explorer = Explorer(program.execute, count, Range(bounds), most, runs)
         exploration = explorer.explore(list(starts(letters, bounds)))
     except BeyondError as beyond:
