@@ -470,6 +470,24 @@ def test_windows_that_shrink_are_refused_on_exactly_the_rest() -> None:
     check_everywhere(found, count, points)
 
 
+class Fitting(Shrinking):
+    """The same without the table: small grids run too, in windows of their shorter side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1))
+
+
+def test_which_side_is_longer_matters_to_small_grids_only() -> None:
+    """A comparison that is idle where windows fit is asked again where they do not."""
+    found, count = explored(Fitting, IMAGE, SQUARE)
+    rng = random.Random(5)
+    points = [{"H": rng.randint(1, most), "W": rng.randint(1, most)} for most in (12, 30, 60) for _ in range(60)]
+    check_everywhere(found, count, points)
+    assert not found.open
+    assert domain(found.regimes[0].regions).text == "H ≥ 30, W ≥ 30"
+
+
 @pytest.mark.slow
 def test_swin_of_transformers_at_every_size() -> None:
     """From one pixel to 4096: one form where its windows fit, and a refusal on exactly the rest."""

@@ -291,10 +291,12 @@ class Explorer:
         for run in members:
             order = reversed(run.asked) if run.refused else run.asked
             for guard, outcome in order:
-                if guard in flipped or (guard in self._idle and not run.refused):
+                if guard in flipped:
                     continue
                 flipped.add(guard)
                 other = region.where(guard, not outcome)
+                if guard in self._idle and not run.refused and self._still_idle(guard, other, run, regime):
+                    continue
                 if any(member.point in other for member in members):
                     self._note_idle(guard, regime)
                     continue
@@ -309,6 +311,17 @@ class Explorer:
                     raise HeldError(dict.fromkeys(sorted(guard.letters), f"a loop: {run.needed[guard]}"))
                 return found
         return None
+
+    def _still_idle(self, guard: Guard, other: Region, run: Run, regime: Regime) -> bool:
+        """Whether what was idle elsewhere is so here, by counts where two letters are compared.
+
+        Which side is longer does not matter to large grids, and does to those that are smaller than a window: near
+        by, where both are as long, less than farther off.
+        """
+        if len(guard.letters) == 1:
+            return True
+        found = (other.find(self._rng, run.point, run.asked), other.find(self._rng), other.find(self._rng))
+        return all(point is None or self._counted(point) == regime.leader.macs_at(point) for point in found)
 
     def _may_run(self, point: Point, region: Region) -> bool:
         """Of the flips of a refusal only those matter that run: a count, or its failure, says so for less.
