@@ -3,13 +3,14 @@
 A run's form is true on its path, the comparisons that it made. Most of these do not matter: whether a side was
 padded changes nothing where the form is written with a ceiling. So the other side of each comparison is run once,
 near by, and the two forms are compared on the second path (:func:`vpcalc.execution.regions.vanishes`). If one form
-holds on both, the comparison is *idle*; if not, the region is split by the comparison that tells its runs apart,
-and both parts are explored in the same way. One flip a comparison, not one run a path: paths multiply (pads ×
-stages × sides), comparisons add up.
+holds on both, the comparison is *idle*; if not, the region is split by the comparison that says most of what
+happens at all sizes that ran or were counted, and both parts are explored in the same way. One flip a comparison,
+not one run a path: paths multiply (pads × stages × sides), comparisons add up.
 
-That two idle comparisons do not matter together either is the hypothesis of this room. It is tested: independent
-counts are taken at sizes that answer the idle ones in other ways, near, far, on and beyond the kept ones, and a
-count that differs is run and splits its region.
+That two idle comparisons do not matter together either, and that one between sizes of one letter is idle in every
+region if it is in one, are the hypotheses of this room. They are tested: independent counts are taken at sizes
+that answer the idle ones in other ways, near, far, on and beyond the kept ones, and a count that differs is run
+and splits its region.
 """
 
 from __future__ import annotations
