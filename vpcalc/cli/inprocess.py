@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def run(arguments: list[str], folder: Path) -> Printed:
         try:
             context = group.commands[name].make_context(name, rest)
             values = context.params
+            _no_functions(group.commands[name].params, values)
             _harmless(name, values)
             with context:
                 group.commands[name].invoke(context)
@@ -67,6 +68,15 @@ def run(arguments: list[str], folder: Path) -> Printed:
     if not values or not text.strip():
         raise InputError(f"{' '.join(arguments)}: prints no result")
     return Printed(text, _kind(name, values))
+
+
+def _no_functions(options: Sequence[Any], values: Mapping[str, Any]) -> None:
+    """Refuse every option that takes a function of somebody's file, as its metavar says."""
+    for option in options:
+        given = values.get(option.name)
+        if given and str(option.metavar).endswith(":FUNCTION"):
+            text = given if isinstance(given, str) else given[0]
+            raise InputError(f"{option.opts[0]} {text}: a marker runs no code but vpcalc's own")
 
 
 def _harmless(name: str, values: Mapping[str, Any]) -> None:
