@@ -46,6 +46,9 @@ SCAN = range(1, 131)
 DIVISIBLE = (720_720, 5_040, 720)
 """Divided by many numbers: where other arguments stand while one is varied that has to divide them."""
 
+LARGER = 768
+"""Where images stand if no form was found from their anchors."""
+
 DRAWS = 8
 """Random points that the polynomial has to give."""
 
@@ -134,10 +137,11 @@ class Search:
         """
         anchors = self._anchors()
         several = len(self._variables) > 1
-        for by_analogy in (True, False) if several else (False,):
-            lines = self._lines(anchors, by_analogy)
-            if lines and (found := self._found_on(lines, anchors, not by_analogy)):
-                return found
+        for standing in self._farther(anchors):
+            for by_analogy in (True, False) if several else (False,):
+                lines = self._lines(standing, by_analogy)
+                if lines and (found := self._found_on(lines, standing, not by_analogy)):
+                    return found
         return self._failure(anchors)
 
     def _found_on(self, lines: Mapping[str, Line], anchors: Point, farther: bool) -> Found | None:
@@ -163,6 +167,17 @@ class Search:
                 return point
         assert first_error is not None
         raise first_error
+
+    def _farther(self, anchors: Point) -> Iterator[Point]:
+        """The anchors, and images larger than most windows.
+
+        Windows that are cut to the shorter side make another polynomial of what is small along it.
+        """
+        yield anchors
+        images = [name for name, v in self._variables.items() if v.kind is Kind.IMAGE]
+        larger = {**anchors, **dict.fromkeys(images, LARGER)}
+        if len(images) > 1 and self._runs(larger):
+            yield larger
 
     def _standpoints(self) -> Iterator[dict[str, int]]:
         """Candidates: all kinds at their first choice, then at their second, …, then one kind at a time."""
