@@ -73,6 +73,14 @@ class Given(Protocol):
         """The arguments on a device, with or without values."""
 
 
+class HasKeyword(Protocol):
+    """A description of an input; the keyword is empty where it is passed by position."""
+
+    @property
+    def keyword(self) -> str:
+        """Its name among the arguments."""
+
+
 Pack = Callable[[Sequence[Any]], Arguments]
 """Puts inputs into the lists and mappings that a forward pass takes."""
 
@@ -86,11 +94,7 @@ class Described:
 
     def on(self, device: str, values: bool) -> Arguments:
         """See :class:`Given`."""
-        made = [spec.made(device, values) for spec in self.specs]
-        if self.pack is not None:
-            return self.pack(made)
-        named = zip([spec.keyword for spec in self.specs], made, strict=True)
-        return by_keyword(list(named))
+        return passed(self.specs, [spec.made(device, values) for spec in self.specs], self.pack)
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,12 @@ class Objects:
         return moved(args), moved(kwargs)
 
 
-def by_keyword(made: Sequence[tuple[str, Any]]) -> Arguments:
-    """Values apart by whether they have a keyword."""
-    return tuple(value for name, value in made if not name), {name: value for name, value in made if name}
+def passed(specs: Sequence[HasKeyword], made: Sequence[Any], pack: Pack | None) -> Arguments:
+    """Inputs as they are passed: by position and keyword, or as ``pack`` says."""
+    if pack is not None:
+        return pack(made)
+    named = [(spec.keyword, value) for spec, value in zip(specs, made, strict=True)]
+    return tuple(value for name, value in named if not name), {name: value for name, value in named if name}
 
 
 def given(inputs: Given | Sequence[TensorShape]) -> Given:

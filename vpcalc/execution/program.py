@@ -17,7 +17,18 @@ from torch import nn
 
 from ..counters.dispatch import DispatchCounts
 from ..counters.dispatch import count as count_operators
-from ..counters.given import LITERALS, NUMBER, Arguments, Given, Objects, Pack, TensorShape, by_keyword, given
+from ..counters.given import (
+    LITERALS,
+    NUMBER,
+    Arguments,
+    Described,
+    Given,
+    Objects,
+    Pack,
+    TensorShape,
+    given,
+    passed,
+)
 from ..counters.ways import Way, built, on_meta, quiet, run
 from ..counters.weights import is_lazy
 from .guards import Path
@@ -61,17 +72,11 @@ class Inputs:
 
     def on_path(self, point: Point, path: Path) -> Arguments:
         """Arguments on sizes with forms."""
-        made = [spec.made(point, path) for spec in self.each]
-        if self.pack is not None:
-            return self.pack(made)
-        return by_keyword(list(zip([spec.keyword for spec in self.each], made, strict=True)))
+        return passed(self.each, [spec.made(point, path) for spec in self.each], self.pack)
 
     def at(self, point: Point) -> Arguments:
         """Arguments on plain sizes."""
-        made = [spec.at(point).made("meta", values=False) for spec in self.each]
-        if self.pack is not None:
-            return self.pack(made)
-        return by_keyword(list(zip([spec.keyword for spec in self.each], made, strict=True)))
+        return Described([spec.at(point) for spec in self.each], self.pack).on("meta", values=False)
 
 
 @dataclass(frozen=True)
