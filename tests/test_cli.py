@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_a_file_that_cannot_be_written(vpcalc: Run, tmp_path: Path) -> None:
 
 
 def test_whoever_reads_may_stop_reading() -> None:
-    command = f"{sys.executable} -m vpcalc models | head -1"
+    command = f"{shlex.quote(sys.executable)} -m vpcalc models | head -1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
@@ -150,7 +151,7 @@ def test_output_fits_the_terminal(vpcalc: Run, columns: str) -> None:
         for line in vpcalc(*arguments, COLUMNS=columns).stdout.splitlines():
             assert len(line) <= int(columns)
     wide = vpcalc(*FAST, COLUMNS="140").stdout
-    assert ("Map elements" in wide) == (columns == "140") or "Map elements" in wide
+    assert "Map elements" in wide
     assert "Map elements" not in vpcalc(*FAST, COLUMNS="80").stdout
 
 
