@@ -502,6 +502,21 @@ def test_swin_of_transformers_at_every_size() -> None:
     assert {"H": 193, "W": 193} in found.explored.main
 
 
+def test_what_was_not_found_is_not_nothing() -> None:
+    """A form that is not 0 at two sizes in sixteen million is not said to vanish, nor are those said to be none."""
+    rare = Range({"H": (1, 4096), "W": (1, 4096)}).whole().where(Guard(H * W - 4093 * 4091, "=="), True)
+    assert {"H": 4093, "W": 4091} in rare
+    assert rare.empty() is not True
+    assert vanishes(H - W, rare, random.Random(1)) is not True
+
+
+def test_a_condition_and_its_contrary_leave_nothing() -> None:
+    whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
+    one = whole.where(Guard(H - W * floor_div(H, W), "=="), True)
+    assert one.empty() is False
+    assert one.where(Guard(W * floor_div(H, W) - H, "=="), False).empty() is True
+
+
 PRIVATE = ("torch._", "torch.nn.init._", "sym_node", "SymNode", "._C")
 
 

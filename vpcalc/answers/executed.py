@@ -214,6 +214,7 @@ class Executed(Result):
             "verdict": self._verdict(regime),
             **({"layers": self.agreements[regime].to_dict()} if regime in self.agreements else {}),
             "held_out": len(regime.confirmed),
+            "tried": regime.tried,
         }
 
     def tables(self) -> tuple[Table, ...]:
@@ -260,6 +261,8 @@ class Executed(Result):
             notes.append(f"built: {self.built}")
         if self.train_mode:
             notes.append("in train mode")
+        if explored.main.tried:
+            notes.append("conditions on several symbols at once were tried at sizes and not decided")
         if explored.exploration.open:
             notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):

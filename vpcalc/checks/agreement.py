@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,9 +115,11 @@ def _on_part(executed: Polynomial, theirs: Described, part: Region, count: Count
     from ..execution.regions import vanishes
 
     if theirs.form is None:
+        if part.empty():
+            return Agreement(True)
         point = part.find(random.Random(3))
         if point is None:
-            return Agreement(True)
+            return Agreement(None, "whether the layers refuse some of it was not decided")
         said = f"the layers refuse: {theirs.refused}" if theirs.refused else "the layers were not decided there"
         return Agreement(None, f"at {_spell(point)} {said}")
     form = theirs.form.polynomial
@@ -160,8 +163,9 @@ def _where_not_zero(difference: Polynomial, part: Region) -> dict[str, int] | No
     rng = random.Random(11)
     for _ in range(DRAWS):
         point = part.find(rng)
-        if point is not None and difference.at(point):
-            return point
+        with suppress(ZeroDivisionError):  # it has no value there
+            if point is not None and difference.at(point):
+                return point
     return None
 
 

@@ -34,8 +34,8 @@ MOST_RUNS = 160
 DOUBT, MOST_DOUBTS = 2.0, 8
 """Bits within which two comparisons tell nearly as well what happens, and sizes that are counted to tell them."""
 
-MOST_FAILED = 3
-"""Failed counts on one side of a comparison after which it is taken to fail."""
+ENOUGH = 3
+"""Counts on one side of a comparison after which no more are asked for, where all say the same."""
 
 RUNS_SPENT = "the number of runs is spent"
 
@@ -89,8 +89,8 @@ class Run:
 class Regime:
     """A form and the regions on which it holds, or a refusal.
 
-    ``tried`` says that its equality with some run was found at sizes rather than decided; ``confirmed`` are the
-    sizes at which an independent count agreed.
+    ``tried`` says that its equality with some run, or that a comparison of several letters goes one way only, was
+    found at sizes rather than decided; ``confirmed`` are the sizes at which an independent count agreed.
     """
 
     leader: Run
@@ -304,6 +304,7 @@ class Explorer:
                 earlier = run.asked[: run.asked.index((guard, outcome))]
                 point = other.find(self._rng, run.point, (*earlier, *run.asked))
                 if point is None:
+                    regime.tried = regime.tried or other.empty() is None
                     continue
                 if run.refused and not self._may_run(point, other):
                     continue
@@ -321,7 +322,9 @@ class Explorer:
         """
         if len(guard.letters) == 1:
             return True
-        found = (other.find(self._rng, run.point, run.asked), other.find(self._rng), other.find(self._rng))
+        found: list[Point | None] = [*self._seen(other)]
+        if len(found) < ENOUGH:
+            found += [other.find(self._rng, run.point, run.asked), other.find(self._rng), other.find(self._rng)]
         return all(point is None or self._counted(point) == regime.leader.macs_at(point) for point in found)
 
     def _may_run(self, point: Point, region: Region) -> bool:
@@ -330,7 +333,7 @@ class Explorer:
         Where counts have failed all over the other side already, no more is asked.
         """
         known = [self._counts[_key(seen)] for seen in self._seen(region)]
-        if len(known) >= MOST_FAILED and not any(counted is not None for counted in known):
+        if len(known) >= ENOUGH and not any(counted is not None for counted in known):
             return False
         return self._counted(point) is not None
 

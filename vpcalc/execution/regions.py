@@ -21,7 +21,7 @@ import numpy.typing
 
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Monomial, Polynomial
-from .guards import Guard
+from .guards import EQUAL, Guard
 
 Mask = numpy.typing.NDArray[numpy.bool_]
 Point = Mapping[str, int]
@@ -88,8 +88,11 @@ class Region:
             (letter,) = letters
             mask = self.range.mask(guard)
             return replace(self, axes={**self.axes, letter: self.axes[letter] & (mask if outcome else ~mask)})
-        if (guard, outcome) in self.others:
+        same = (guard, Guard(-guard.form, EQUAL)) if guard.relation == EQUAL else (guard,)
+        if any((one, outcome) in self.others for one in same):
             return self
+        if any((one, not outcome) in self.others for one in same):
+            return replace(self, axes={letter: numpy.zeros_like(mask) for letter, mask in self.axes.items()})
         return replace(self, others=(*self.others, (guard, outcome)))
 
     def meet(self, other: Region) -> Region:
@@ -109,11 +112,17 @@ class Region:
         """Whether some letter has no value left."""
         return not all(mask.any() for mask in self.axes.values())
 
+    def empty(self) -> bool | None:
+        """Whether it has no size; None where none was found and not all were looked at."""
+        if self.surely_empty:
+            return True
+        if self.find(random.Random(3)) is not None:
+            return False
+        return not any(True for _ in self) if self.extent() <= MOST_SIZES else None
+
     def always(self, guard: Guard, outcome: bool) -> bool:
-        """Whether a guard has an answer everywhere: exactly so for one letter, else as far as sizes were tried."""
-        if len(guard.letters) == 1:
-            return self.where(guard, not outcome).surely_empty
-        return self.where(guard, not outcome).find(random.Random(1)) is None
+        """Whether a guard is known to have an answer everywhere."""
+        return self.where(guard, not outcome).empty() is True
 
     def extent(self) -> float:
         """How many sizes there are, as far as conditions on one letter say."""
@@ -211,11 +220,12 @@ def _vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | No
     letters = sorted(form.letters)
     for attempt in range(6):
         point = region.find(rng) if attempt else region.find(random.Random(attempt))
-        if point is None:
-            return True
-        if form.at(point):
+        if point is not None and form.at(point):
             return False
-    exact = _vanishes_on(form, {letter: region.values(letter) for letter in letters})
+    try:
+        exact = _vanishes_on(form, {letter: region.values(letter) for letter in letters})
+    except ZeroDivisionError:
+        exact = None  # somewhere on the grid, which is more than the region, it has no value
     if exact is True:
         return True
     if exact is False and not region.others:
