@@ -503,7 +503,7 @@ def test_swin_of_transformers_at_every_size() -> None:
 
 
 def test_what_was_not_found_is_not_nothing() -> None:
-    """A form that is not 0 at two sizes in sixteen million is not said to vanish, nor are those said to be none."""
+    """A form that is not 0 at two sizes in sixteen million is not said to vanish, nor are they said to be none."""
     rare = Range({"H": (1, 4096), "W": (1, 4096)}).whole().where(Guard(H * W - 4093 * 4091, "=="), True)
     assert {"H": 4093, "W": 4091} in rare
     assert rare.empty() is not True
