@@ -14,6 +14,7 @@ from .targets import Regime as Variant
 from .targets import Target
 
 if TYPE_CHECKING:
+    from ..counters.dispatch import DispatchCounts
     from ..execution.program import Program
     from ..execution.regimes import Exploration, Regime
 
@@ -139,7 +140,7 @@ def _explored(
         main,
         _unknown(program, running),
         limits,
-        _real(target, variant, exploration, main),
+        _real(_Kept(target, variant, program), exploration, main),
         count,
     )
 
@@ -219,12 +220,22 @@ def _unknown(program: Program, running: list[Regime]) -> dict[str, int]:
     return calls
 
 
-def _real(target: Target, variant: Variant, exploration: Exploration, main: Regime) -> RealRun:
+class _Kept(Prober):
+    """Counts of a program that is kept; real runs are of a fresh module each."""
+
+    def __init__(self, target: Target, variant: Variant, program: Program) -> None:
+        super().__init__(target, variant, backward=False)
+        self._program = program
+
+    def _count(self, point: Point) -> DispatchCounts:
+        return self._program.counts(point)
+
+
+def _real(prober: Prober, exploration: Exploration, main: Regime) -> RealRun:
     """Real runs at the smallest size that was confirmed, and at the largest of the regime that there is time for.
 
     What is looked up in a table may lie beyond its end, which the meta device does not see.
     """
-    prober = Prober(target, variant, backward=False)
     form = main.leader.execution.macs
     points = sorted((*main.confirmed, main.leader.point), key=form.at)
     smallest = points[0]
