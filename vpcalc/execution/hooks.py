@@ -2,17 +2,21 @@
 
 * Functions of ``torch.nn.functional`` and their like hand themselves to a mode whole. Here they run their own
   Python, so that the mode meets only what is built in.
-* ``int`` in the sources of the module's classes keeps forms (:class:`vpcalc.execution.nodes.whole`).
-* Symbolic numbers get the methods that they lack, parameters the forms of the tensors that they are made of.
+* ``int`` in the sources of the module's classes and of what they import keeps forms
+  (:class:`vpcalc.execution.nodes.whole`).
+* Symbolic numbers get the methods that they lack, logarithms what they are of, parameters the forms of the
+  tensors that they are made of.
 * Weights are not initialised: their values are never looked at.
 """
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -22,8 +26,10 @@ import torch.nn.functional
 import torch.nn.init
 from torch import nn
 
-from .nodes import METHODS, whole
+from .floats import log2
+from .nodes import METHODS, dressed, undressed, whole
 from .rules.registry import MARK
+from .sizes import Size
 
 _OPENED = (torch.nn.functional, torch.functional, torch._tensor)
 _ASKED = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
@@ -48,6 +54,13 @@ def _parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
     return made
 
 
+def _log2(number: Any) -> Any:
+    """The logarithm of a size keeps what it is of."""
+    size = undressed(number)
+    return dressed(log2(size)) if isinstance(size, Size) and size.value > 0 else _LOG2(number)
+
+
+_LOG2 = math.log2
 _ORIGINAL = nn.Parameter.__new__
 _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
 
@@ -60,6 +73,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found += [(torch.nn.init, name, _untouched) for name in _INITIALISERS]
     found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
     found.append((nn.Parameter, "__new__", _parameter))
+    found.append((math, "log2", _log2))
     return found
 
 
@@ -81,6 +95,16 @@ def opened(sources: Iterable[Any]) -> Iterator[None]:
 
 
 def sources_of(module: nn.Module) -> list[Any]:
-    """The Python modules that define the classes of a module, torch's own left out."""
-    names = dict.fromkeys(type(part).__module__ for part in module.modules())
-    return [sys.modules[name] for name in names if name in sys.modules and not name.startswith("torch.")]
+    """The Python modules that define the classes of a module, and the functions that these import."""
+    own = dict.fromkeys(type(part).__module__ for part in module.modules())
+    sources = {name: sys.modules[name] for name in own if name in sys.modules and not name.startswith("torch.")}
+    for source in list(sources.values()):
+        for helper in vars(source).values():
+            name = helper.__module__ if isinstance(helper, FunctionType) else None
+            if name in sys.modules and name.partition(".")[0] not in _NOT_OPENED:
+                sources[name] = sys.modules[name]
+    return list(sources.values())
+
+
+_NOT_OPENED = frozenset(("torch", "vpcalc", *sys.stdlib_module_names))
+"""Packages whose functions take sizes as Python has them, or as forms already."""

@@ -271,6 +271,21 @@ def _float_method(name: str) -> Any:
     return lambda self, *_: dressed(getattr(undressed(self), name)())
 
 
+_COMPARED = {"__eq__": "==", "__ne__": "!=", "__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">="}
+
+
+def _decided(relation: str, method: str) -> Any:
+    """A comparison of sizes is a plain truth value: kernels take no other."""
+    original = getattr(torch.SymInt, method)
+
+    def compare(self: Any, other: Any) -> Any:
+        size = undressed(other)
+        known = isinstance(undressed(self), Size) and isinstance(size, (Size, int, float))
+        return undressed(self).compare(relation, size, "a branch") if known else original(self, other)
+
+    return compare
+
+
 METHODS: dict[tuple[type, str], Any] = {
     (torch.SymFloat, "__float__"): lambda self: undressed(self).guard_float(),
     (torch.SymFloat, "__floor__"): _float_method("floor"),
@@ -280,5 +295,6 @@ METHODS: dict[tuple[type, str], Any] = {
     (torch.SymInt, "__hash__"): lambda self: hash(undressed(self)),
     (torch.SymInt, "__divmod__"): lambda self, other: (self // other, self % other),
     (torch.SymInt, "__rdivmod__"): lambda self, other: (other // self, other % self),
+    **{(torch.SymInt, name): _decided(relation, name) for name, relation in _COMPARED.items()},
 }
 """What symbolic numbers lack or refuse, for the time of a run."""

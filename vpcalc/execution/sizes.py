@@ -2,7 +2,8 @@
 
 Python's operators work on it, with ints, floats and each other. Floats are exact fractions of forms for as long as
 they can be, since programs halve sizes by ``int(h * 0.5)``; one that cannot be (a root) has no form, only the
-letters that it came from, and these are held where it becomes a size or decides a branch.
+letters that it came from, and these are held where it becomes a size or decides a branch, unless it knows more of
+its origin (:mod:`.floats`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from ..algebra.floors import floor_div, remainder, tidied
 from ..algebra.polynomial import Polynomial, as_polynomial
+from .floats import Origin, Ratio, Scaled
 from .guards import Path
 
 MOST_EXACT = 1 << 20
@@ -24,10 +26,11 @@ MOST_EXACT = 1 << 20
 class Size:
     """A number of the run and its form in the run's letters.
 
-    ``form`` is None for a float that left the ring; ``letters`` are then what it depends on.
+    ``form`` is None for a float that left the ring; ``letters`` are then what it depends on, ``origin`` what
+    it was made of if that is known.
     """
 
-    __slots__ = ("form", "letters_of", "path", "value")
+    __slots__ = ("form", "letters_of", "origin", "path", "value")
 
     def __init__(
         self, value: Any, form: Polynomial | None, path: Path, letters: frozenset[str] = frozenset()
@@ -36,6 +39,7 @@ class Size:
         self.form = form
         self.path = path
         self.letters_of = letters
+        self.origin: Origin | None = None
 
     @property
     def letters(self) -> frozenset[str]:
@@ -69,7 +73,18 @@ class Size:
         return self.__neg__().__add__(other)
 
     def __mul__(self, other: Any) -> Size:
-        return self._with(operator.mul, other)
+        size, times = (self, other) if self.letters else (other, self)
+        return self._with(operator.mul, other)._of(size, times, over=False)
+
+    def _of(self, size: Any, other: Any, over: bool) -> Size:
+        """A product or quotient that has no form, with the whole size and what it was scaled by."""
+        if self.form is None and _is_whole(size):
+            whole, factor = size.like(int(size.value), size.form), _value(other)
+            if over and _is_whole(other) and _letters(other):
+                self.origin = Ratio(whole, other.like(int(factor), other.form))
+            elif type(factor) is float and 0 < factor < math.inf and not _letters(other):
+                self.origin = Scaled(whole, factor, over)
+        return self
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -110,7 +125,7 @@ class Size:
         if mine is not None and theirs is not None:
             self._not_zero(other)
             form = _quotient(mine, theirs)
-        return self.like(value, form, other)
+        return self.like(value, form, other)._of(self, other, over=True)
 
     def __rtruediv__(self, other: Any) -> Size:
         return self._lifted(other) / self
@@ -125,10 +140,14 @@ class Size:
 
     def floor(self) -> Size:
         """The whole number below."""
+        if self.origin is not None and (known := self.origin.whole("floor")) is not None:
+            return known
         return self._rounded(math.floor(self.value), self.form)
 
     def ceil(self) -> Size:
         """The whole number above."""
+        if self.origin is not None and (known := self.origin.whole("ceil")) is not None:
+            return known
         below = None if self.form is None else -self.form
         return -self._rounded(math.floor(-self.value), below)
 
@@ -141,9 +160,11 @@ class Size:
         return self.floor() if self.value >= 0 else self.ceil()
 
     def round(self) -> Size:
-        """The nearest whole number; a half, which goes to the even one, leaves the ring."""
+        """The nearest whole number; a half goes to the even one."""
         if not self.floats:
             return self
+        if self.origin is not None and (known := self.origin.whole("round")) is not None:
+            return known
         value = round(self.value)
         if self.form is None or self.form.denominator == 1:
             return self._rounded(value, self.form)
@@ -153,9 +174,8 @@ class Size:
             twice.value({}) == 0 if not twice.symbols else abs(self.value - math.floor(self.value) - 0.5) == 0
         )
         self.path.equal(twice, is_half, "a half is rounded to the even number")
-        if is_half:
-            return self._rounded(value, None)
-        return self._rounded(value, self.form + Polynomial({(): 1}, 2))
+        up = self._rounded(math.floor(self.value + 0.5), self.form + Polynomial({(): 1}, 2))
+        return up // 2 * 2 if is_half else up
 
     def _rounded(self, value: int, form: Polynomial | None) -> Size:
         if form is None:
@@ -170,6 +190,10 @@ class Size:
         """``self relation other`` as Python decides it, noted."""
         outcome = bool(_COMPARISONS[relation](self.value, _value(other)))
         mine, theirs = self.form, _form(other)
+        if self.origin is not None and isinstance(_value(other), (int, float)) and not _letters(other):
+            known = self.origin.compared(relation, _value(other))
+            if known is not None:
+                return known
         if mine is None or theirs is None:
             self.path.hold(self.letters | _letters(other), "a float that is no fraction of sizes decides a branch")
             return outcome
@@ -248,6 +272,11 @@ def value_of(size: Any) -> Any:
 
 
 _value = value_of
+
+
+def _is_whole(size: Any) -> bool:
+    """Whether it is a size with a form of whole numbers."""
+    return isinstance(size, Size) and size.form is not None and size.form.denominator == 1
 
 
 def form_of(size: Any) -> Polynomial:

@@ -1,0 +1,152 @@
+"""What can still be said of a float that is no fraction of sizes: what it is as a whole number, how it compares.
+
+Programs take such floats for a moment: ``int(n * 0.3)``, ``2 ** ceil(log2(n))``, ``h / w > 1.5``. Each kind knows
+the whole sizes that it was made of, and answers in forms where that is exact for floats of 64 bits, else not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .sizes import Size
+
+FARTHEST = 1 << 20
+"""Up to which number floats were compared with fractions, number by number, or are so by their 52 bits."""
+
+SIMPLE = 1000
+"""Denominators of fractions that people write as decimals."""
+
+WHOLE: dict[str, tuple[Callable[[Any], Any], Callable[[Any, int], Any]]] = {
+    "floor": (numpy.floor, lambda above, q: above // q),
+    "ceil": (numpy.ceil, lambda above, q: -(-above // q)),
+    "round": (numpy.rint, lambda above, q: (2 * above + q) // (2 * q) - _odd_halves(above, q)),
+}
+"""Ways to a whole number: of floats, and of fractions ``above/q`` exactly."""
+
+
+def _odd_halves(above: Any, q: int) -> Any:
+    """1 where the number above a half is odd."""
+    return ((2 * above + q) % (2 * q) == 0) & ((2 * above + q) // (2 * q) % 2 == 1)
+
+
+class Origin(Protocol):
+    """What a float was made of."""
+
+    def whole(self, way: str) -> Size | None:
+        """The float as a whole number, by a way of :data:`WHOLE`; None where no form is known to be it."""
+
+    def compared(self, relation: str, number: float) -> bool | None:
+        """How it compares with a number, noted; None where no comparison of sizes is known to be that."""
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A size times a float, or divided by one."""
+
+    size: Size
+    times: float
+    over: bool
+
+    def whole(self, way: str) -> Size | None:
+        """That of the fraction which gives the same whole number for every size that was compared."""
+        fraction = _fraction_for(way, self.times, self.over)
+        if fraction is None or not 0 <= self.size.value <= FARTHEST:
+            return None
+        self.size.compare(">=", 0, "a float's product")
+        self.size.compare("<=", FARTHEST, "a float's product")
+        assert self.size.form is not None
+        value = float(self.size.value * fraction)
+        found: Size = getattr(
+            self.size.like(value, self.size.form * fraction.numerator / fraction.denominator), way
+        )()
+        return found
+
+    def compared(self, relation: str, number: float) -> bool | None:
+        """Not known."""
+        return None
+
+
+@lru_cache(maxsize=256)
+def _fraction_for(way: str, times: float, over: bool) -> Fraction | None:
+    """The fraction that gives the same whole numbers as a float does, times a size or below it."""
+    rounded, exact = WHOLE[way]
+    sizes = numpy.arange(FARTHEST + 1)
+    found = rounded(sizes / times if over else sizes * times)
+    for most in (SIMPLE, 4 * FARTHEST):
+        fraction = Fraction(times).limit_denominator(most)
+        fraction = 1 / fraction if over and fraction else fraction
+        if fraction > 0 and (exact(sizes * fraction.numerator, fraction.denominator) == found).all():
+            return fraction
+    return None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A size divided by another. Neither is so large that a quotient of 52 bits would hide their difference."""
+
+    above: Size
+    below: Size
+
+    def _is_small(self) -> bool:
+        if not (0 <= self.above.value <= FARTHEST and 1 <= self.below.value <= FARTHEST):
+            return False
+        for size, low in ((self.above, 0), (self.below, 1)):
+            size.compare(">=", low, "a ratio")
+            size.compare("<=", FARTHEST, "a ratio")
+        return True
+
+    def whole(self, way: str) -> Size | None:
+        """The whole number below or above."""
+        if way == "round" or not self._is_small():
+            return None
+        return self.above // self.below if way == "floor" else -((-self.above) // self.below)
+
+    def compared(self, relation: str, number: float) -> bool | None:
+        """Cross-multiplied, if the number is a fraction with a small denominator, or the float nearest to one."""
+        fraction = Fraction(number).limit_denominator(SIMPLE)
+        if float(fraction) != number or not self._is_small():
+            return None
+        scaled = self.above * fraction.denominator
+        return scaled.compare(relation, self.below * fraction.numerator, "a ratio")
+
+
+@dataclass(frozen=True)
+class Log2:
+    """The binary logarithm of a size; floats of 64 bits have whole ones exactly."""
+
+    size: Size
+
+    def whole(self, way: str) -> Size | None:
+        """Between two powers of two it is a number."""
+        value = self.size.value
+        if way == "round" or not 1 <= value <= FARTHEST:
+            return None
+        if way == "floor":
+            found = value.bit_length() - 1
+            low, high = 1 << found, (2 << found) - 1
+        else:
+            found = (value - 1).bit_length()
+            low, high = (1 << found >> 1) + 1 if found else 1, 1 << found
+        self.size.compare(">=", low, "a logarithm")
+        self.size.compare("<=", high, "a logarithm")
+        return self.size.like(found, self.size.form * 0 + found if self.size.form is not None else None)
+
+    def compared(self, relation: str, number: float) -> bool | None:
+        """Not known."""
+        return None
+
+
+def log2(size: Size) -> Size:
+    """The logarithm of a whole size."""
+    found = size.like(math.log2(size.value), None)
+    found.origin = Log2(size) if size.form is not None and size.form.denominator == 1 else None
+    return found
