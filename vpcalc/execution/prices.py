@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from ..algebra.polynomial import Polynomial, as_polynomial
-from .rules.products import einsum_sides
-from .rules.registry import Shape, shape_of, tensors_in
+from .rules.products import einsum_letters
+from .rules.registry import Shape, is_one, shape_of, tensors_in
 from .sizes import form_of, product
 
 Price = Callable[..., Polynomial]
@@ -44,7 +44,7 @@ def elements(shape: Shape) -> Polynomial:
     return form_of(product(shape))
 
 
-@price("linear matmul __matmul__ mm bmm mv dot")
+@price("linear matmul __matmul__ mm bmm mv dot vdot inner")
 def products(out: Shape, x: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
     """Every element of the result is a sum over the last side of the first operand."""
     return elements(out) * form_of(shape_of(x)[-1])
@@ -54,6 +54,22 @@ def products(out: Shape, x: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
 def products_from_the_right(out: Shape, x: Tensor, y: Tensor) -> Polynomial:
     """The operands change places."""
     return elements(out) * form_of(shape_of(y)[-1])
+
+
+@price("linalg_multi_dot chain_matmul")
+def chain(out: Shape, *operands: Any, **kwargs: Any) -> Polynomial:
+    """Of three matrices, the two first that make the smaller work."""
+    matrices = [shape_of(matrix) for matrix in tensors_in(operands)]
+    if len(matrices) > 3:
+        raise NotImplementedError("a chain of more than three matrices")
+    first, *middle, last = matrices
+    rows, columns = first[0] if len(first) == 2 else 1, last[-1] if len(last) == 2 else 1
+    if not middle:
+        return elements([rows, last[0], columns])
+    b, c = middle[0]
+    if rows * c * (b + columns) > b * columns * (rows + c):
+        return elements([b, c, columns]) + elements([rows, b, columns])
+    return elements([rows, b, c]) + elements([rows, c, columns])
 
 
 @price("addmm addmm_ baddbmm baddbmm_")
@@ -66,6 +82,25 @@ def added_products(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any
 def summed_products(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Polynomial:
     """The same, summed over the batch."""
     return products(out, x) * form_of(shape_of(x)[0])
+
+
+@price("addmv addmv_")
+def added_vector(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Polynomial:
+    """Every element of the matrix once."""
+    return elements(shape_of(x))
+
+
+@price("tensordot")
+def tensordot(out: Shape, x: Tensor, y: Tensor, dims_a: Any, dims_b: Any) -> Polynomial:
+    """Every element of the result is a sum over the sides that go."""
+    sides = shape_of(x)
+    return elements([*out, *(sides[axis] for axis in dims_a)])
+
+
+@price("gru_cell rnn_tanh_cell rnn_relu_cell lstm_cell")
+def cell(out: Any, x: Tensor, states: Any, w_in: Tensor, w_state: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+    """Both weight matrices once a sequence."""
+    return elements(shape_of(x)[:-1]) * (elements(shape_of(w_in)) + elements(shape_of(w_state)))
 
 
 @price("_grouped_mm")
@@ -94,23 +129,33 @@ def transposed_convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **
 
 
 @price("einsum")
-def einsum(out: Shape, equation: str, *operands: Any, **kwargs: Any) -> Polynomial:
-    """Of two operands: one product for each value of the letters that are left or contracted.
+def einsum(out: Shape, equation: str, *operands: Any, path: Any = None, **kwargs: Any) -> Polynomial:
+    """Pair by pair as torch contracts: the first two, whose product goes to the end.
 
-    A letter that one operand has alone and the result has not is summed away beforehand. Without a contraction it
-    is a product element by element.
+    A letter is contracted where both have it, no other operand and not the result; a pair has one product for each
+    value of its letters. One that a single operand has left is summed away beforehand, and without a contraction a
+    pair is multiplied element by element, which is free. A side of 1 is nothing to contract.
     """
-    tensors = list(tensors_in(operands))
-    if len(tensors) == 1:
+    if path is not None:
+        raise NotImplementedError("einsum on a path that was chosen by sizes")
+    waiting, behind = einsum_letters(equation, operands)
+    if len(waiting) < 2:
         return as_polynomial(0)
-    if len(tensors) > 2:
-        raise NotImplementedError("einsum of more than two operands")
-    sides, ahead, behind = einsum_sides(equation, operands)
-    terms = equation.replace(" ", "").partition("->")[0].split(",")
-    contracted = [letter for letter in sides if letter not in behind and all(letter in term for term in terms)]
-    if not contracted:
-        return as_polynomial(0)
-    return elements([*ahead, *(sides[letter] for letter in (*behind, *contracted))])
+    wide = [{letter: side for letter, side in sides.items() if not is_one(side)} for sides in waiting]
+    total = as_polynomial(0)
+    while len(wide) > 1:
+        one, other, *wide = wide
+        gone = [
+            letter for letter in {**one, **other} if letter not in behind and not any(letter in w for w in wide)
+        ]
+        contracted = [letter for letter in gone if letter in one and letter in other]
+        left = {
+            letter: side for letter, side in {**one, **other}.items() if letter in contracted or letter not in gone
+        }
+        if contracted:
+            total += elements(list(left.values()))
+        wide.append({letter: side for letter, side in left.items() if letter not in contracted})
+    return total
 
 
 @price("scaled_dot_product_attention")

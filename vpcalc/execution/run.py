@@ -29,7 +29,7 @@ from .guards import Path
 from .hooks import opened, sources_of
 from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
-from .rules import MARK, Shape, rule_for, shape_of, tensors_in
+from .rules import MARK, Shape, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
 from .values import UnknownValueError, asked, follow, forget
 
@@ -190,7 +190,22 @@ TOP = "_vpcalc_top"
 
 _KEEP_VALUES = "view reshape unsqueeze expand expand_as to long int contiguous flatten __getitem__ repeat clone"
 _SAME_VALUES = frozenset(_KEEP_VALUES.split())
-_INDEXING = _SAME_VALUES | {"arange", "embedding", "add", "__add__", "__radd__"}
+_INDEXING = _SAME_VALUES | {"arange", "embedding", "index_select", "add", "__add__", "__radd__"}
+
+
+def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Tensor]]:
+    """Rows of a table and the whole numbers that are looked up in it."""
+    if name == "embedding":
+        weight, indices = (*args, kwargs.get("input"))[:2] if len(args) > 1 else (args[0], kwargs["indices"])
+        yield shape_of(weight)[0], indices
+    elif name == "index_select" and len(args) == 3:
+        yield shape_of(args[0])[args[1]], args[2]
+    elif name == "__getitem__":
+        places = args[1] if isinstance(args[1], tuple) else (args[1],)
+        if all(isinstance(place, (Tensor, slice)) for place in places):
+            for side, place in zip(shape_of(args[0]), places, strict=False):
+                if isinstance(place, Tensor) and place.dtype is torch.int64:
+                    yield side, place
 
 
 def _top(name: str, args: Any, kwargs: Any) -> Any:
@@ -253,8 +268,17 @@ class _Following(TorchFunctionMode):
         if name in ("size", "numel", "nelement", "__len__"):
             return _asked(name, *args, **kwargs)
         if name in _ASIDE or name.startswith("sym_") or name in ("__set__", "__delete__"):
-            return func(*plain(args), **plain(kwargs)) if name == "__setitem__" else func(*args, **kwargs)
+            if name == "__setitem__":
+                return self._assign(func, *args)
+            return func(*args, **kwargs)
         return self._call(name, func, args, kwargs)
+
+    def _assign(self, func: Any, tensor: Tensor, places: Any, value: Any) -> Any:
+        """What is written into places has to fit there."""
+        if isinstance(value, Tensor) and _has_forms((tensor, places, value), {}):
+            with suppress(Exception):  # places that depend on values, say
+                filled(rule_for("__getitem__")(tensor, places), shape_of(value))  # type: ignore[misc]
+        return func(tensor, plain(places), plain(value))
 
     def _property(self, func: Any, args: Any) -> Any:
         name = func.__self__.__name__
@@ -317,12 +341,11 @@ class _Following(TorchFunctionMode):
 
         Positions come from ``arange`` and go into a table: beyond its end a kernel raises, the meta device not.
         """
-        if name == "embedding":
-            weight, indices = (*args, kwargs.get("input"))[:2] if len(args) > 1 else (args[0], kwargs["indices"])
+        for side, indices in _looked_up(name, args, kwargs):
             top = indices.__dict__.get(TOP)
-            if isinstance(top, Size) and not top <= shape_of(weight)[0]:
-                raise TableEndError(f"index {top.value - 1} is out of range for a table of {weight.size(0)} rows")
-        elif isinstance(result, Tensor) and not result.is_floating_point():
+            if isinstance(top, (Size, int)) and not top <= side:
+                raise TableEndError(f"index {value_of(top) - 1} is out of range for {value_of(side)} rows")
+        if isinstance(result, Tensor) and not result.is_floating_point():
             top = _top(name, args, kwargs)
             if top is not None:
                 setattr(result, TOP, top)

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import torch
 
-from . import elementwise, making, moving, products, reducing, windows
+from . import elementwise, making, matrices, moving, products, reducing, windows
+from .elementwise import filled
 from .registry import MARK, RULES, Rule, Shape, shape_of, tensors_in
 
-__all__ = ["MARK", "Rule", "Shape", "rule_for", "shape_of", "tensors_in"]
+__all__ = ["MARK", "Rule", "Shape", "filled", "rule_for", "shape_of", "tensors_in"]
 
-_FILES = (elementwise, making, moving, products, reducing, windows)
+_FILES = (elementwise, making, matrices, moving, products, reducing, windows)
 """Each enters its rules as it is imported."""
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from .registry import Shape, broadcast, rule, shape_of, tensors_in
+from .registry import Shape, broadcast, rule, same, shape_of, sizes_of, tensors_in, wider
 
 _KEEPING = """
-    batch_norm native_batch_norm layer_norm native_layer_norm group_norm instance_norm rms_norm normalize softmax
+    normalize softmax
     log_softmax _softmax _log_softmax cumsum cumprod logcumsumexp contiguous clone detach detach_ to type_as float
     half bfloat16 double long int bool short type cpu cuda requires_grad_ dropout dropout_ feature_dropout
     alpha_dropout roll flip fliplr flipud tril triu tril_ triu_ fill_ zero_ normal_ uniform_ renorm alias
@@ -17,8 +17,9 @@ _KEEPING = """
     channel_shuffle native_channel_shuffle resolve_conj resolve_neg bernoulli bernoulli_ masked_scatter
     masked_scatter_ index_fill index_fill_ index_copy index_copy_ index_add index_add_ scatter scatter_ scatter_add
     scatter_add_ scatter_reduce index_put index_put_ local_response_norm conj real imag fft_fftshift fft_ifftshift
-    fft_fft fft_ifft fft_fftn fft_ifftn fft_fft2 fft_ifft2 fake_quantize_per_tensor_affine rsub isin
-    copy_ hardswish hardswish_ log_sigmoid rrelu prelu celu celu_ selu selu_
+    fake_quantize_per_tensor_affine rsub isin hardswish hardswish_ log_sigmoid softsign tanhshrink bucketize
+    index_reduce index_reduce_ cumsum_ cumprod_ eq_ ne_ lt_ le_ gt_ ge_ abs_ absolute_ negative_ multiply_ divide_
+    subtract_ random_ exponential_ rrelu prelu celu celu_ selu selu_
 """
 
 _SPELLED = """
@@ -27,7 +28,9 @@ _SPELLED = """
     __itruediv__ __div__ __floordiv__ __rfloordiv__ __mod__ __rmod__ __pow__ __rpow__ __ipow__ __eq__ __ne__ __lt__
     __le__ __gt__ __ge__ __and__ __or__ __xor__ __iand__ __ior__ __rand__ __ror__ __invert__ __neg__ __abs__
     __pos__ true_divide subtract multiply divide negative absolute greater greater_equal less less_equal not_equal
-    floor_divide polar complex
+    floor_divide polar complex arccos arccosh arcsin arcsinh arctan arctan2 arctanh fix isclose special_expit
+    special_log1p special_expm1 special_erf special_erfc special_erfinv special_exp2 special_psi special_digamma
+    special_gammaln special_logit special_ndtr special_sinc special_xlogy special_round
 """
 
 
@@ -35,6 +38,39 @@ _SPELLED = """
 def as_first(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """The shape of the first operand."""
     return shape_of(x)
+
+
+@rule("copy_")
+def copied(x: Tensor, source: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The shape of what is filled, in which the source fits."""
+    filled(shape_of(x), shape_of(source))
+    return shape_of(x)
+
+
+def filled(target: Shape, source: Shape) -> None:
+    """A source is spread over a target, noted."""
+    for side, own in zip(reversed(target), reversed(source), strict=False):
+        if not (isinstance(own, int) and own == 1):
+            wider(own, side)
+
+
+@rule("layer_norm native_layer_norm rms_norm")
+def layer_norm(x: Tensor, normalized_shape: Any, *args: Any, **kwargs: Any) -> Shape:
+    """The shape of the input, whose last sides are those of the norm."""
+    shape, sides = shape_of(x), sizes_of((normalized_shape,))
+    for side, wanted in zip(reversed(shape), reversed(sides), strict=False):
+        same(side, wanted)
+    return shape
+
+
+@rule("batch_norm native_batch_norm group_norm instance_norm")
+def norm(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The shape of the input, with a weight for each channel."""
+    shape = shape_of(x)
+    for weight in tensors_in((args, kwargs)):
+        if weight.dim() == 1 and len(shape) > 1:
+            same(shape[1], shape_of(weight)[0])
+    return shape
 
 
 @rule(_SPELLED)

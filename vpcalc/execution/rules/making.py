@@ -138,20 +138,3 @@ def view_as_real(x: Tensor) -> Shape:
 def view_as_complex(x: Tensor) -> Shape:
     """And together."""
     return shape_of(x)[:-1]
-
-
-@rule("fft_rfft")
-def rfft(x: Tensor, n: Any = None, dim: int = -1, norm: Any = None) -> Shape:
-    """Half of the frequencies, and one."""
-    shape = shape_of(x)
-    side = shape[dim] if n is None else undressed(n)
-    shape[dim] = side // 2 + 1
-    return shape
-
-
-@rule("fft_irfft")
-def irfft(x: Tensor, n: Any = None, dim: int = -1, norm: Any = None) -> Shape:
-    """The way back."""
-    shape = shape_of(x)
-    shape[dim] = (shape[dim] - 1) * 2 if n is None else undressed(n)
-    return shape

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
-from .registry import Shape, axes_of, broadcast, rule, same, shape_of, sizes_of, wider
+from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, sizes_of, wider
 from .windows import window
 
 
@@ -208,7 +208,19 @@ def stacked_otherwise(tensors: Sequence[Tensor]) -> Shape:
     raise NotImplementedError("vstack, hstack, dstack")
 
 
-@rule("chunk tensor_split unsafe_chunk")
+@rule("tensor_split")
+def tensor_split(x: Tensor, indices_or_sections: Any, dim: int = 0) -> list[Shape]:
+    """So many parts, the first ones longer by 1 where it does not divide; or cut at places."""
+    shape = shape_of(x)
+    axis, side = dim % len(shape), shape[dim]
+    parts = undressed(indices_or_sections)
+    if not isinstance(parts, int):
+        raise NotImplementedError("cut at places")
+    sizes = [(side + (parts - 1 - place)) // parts for place in range(parts)]
+    return [[*shape[:axis], size, *shape[axis + 1 :]] for size in sizes]
+
+
+@rule("chunk unsafe_chunk")
 def chunk(x: Tensor, chunks: int, dim: int = 0) -> list[Shape]:
     """Parts of ``⌈n/chunks⌉``, the last one what is left."""
     shape = shape_of(x)
@@ -245,6 +257,8 @@ def split(x: Tensor, split_size_or_sections: Any = None, dim: int = 0, **kwargs:
     if isinstance(sizes, (tuple, list)):
         given = sizes_of((sizes,))
         same(shape[axis], sum(given[1:], given[0]))
+        for size in given:
+            fits(0, size, "a part that is there")
         return [[*shape[:axis], size, *shape[axis + 1 :]] for size in given]
     return _parts(shape, axis, undressed(sizes))
 
@@ -288,7 +302,15 @@ def _within(side: Any, index: Any) -> None:
 def narrow(x: Tensor, dim: int, start: Any, length: Any) -> Shape:
     """A stretch of a side."""
     shape = shape_of(x)
-    shape[dim] = undressed(length)
+    length, side = undressed(length), shape[dim]
+    if isinstance(start, Tensor):
+        start = 0
+    begin = undressed(start)
+    if begin < 0:
+        begin = begin + side
+        fits(0, begin, "a stretch that is there")
+    fits(begin + length, side, "a stretch that is there")
+    shape[dim] = length
     return shape
 
 
@@ -301,10 +323,39 @@ def unfold(x: Tensor, dimension: int, size: Any, step: Any) -> Shape:
     return [*shape, length]
 
 
-@rule("gather take_along_dim")
+@rule("gather")
 def gather(x: Tensor, dim: int, index: Tensor, **kwargs: Any) -> Shape:
     """As many as there are places to look at."""
     return shape_of(index)
+
+
+@rule("take_along_dim")
+def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None, **kwargs: Any) -> Shape:
+    """The same along one side, the others as they fit; without it, of all elements in a row."""
+    if dim is None:
+        return [product(shape_of(indices))]
+    sides, places = shape_of(x), shape_of(indices)
+    found = broadcast((sides[:dim], places[:dim])), broadcast((sides[dim:][1:], places[dim:][1:]))
+    return [*found[0], places[dim], *found[1]]
+
+
+@rule("searchsorted")
+def searchsorted(ordered: Tensor, values: Tensor, **kwargs: Any) -> Shape:
+    """A place for each value."""
+    return shape_of(values)
+
+
+@rule("multinomial")
+def multinomial(x: Tensor, num_samples: Any, *args: Any, **kwargs: Any) -> Shape:
+    """As many draws from each row."""
+    return [*shape_of(x)[:-1], undressed(num_samples)]
+
+
+@rule("embedding_bag")
+def embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
+    """A row for each bag; what else is returned is for the way back."""
+    last = args[5] if len(args) > 5 else kwargs.get("include_last_offset", False)
+    return [[shape_of(offsets)[0] - bool(last), shape_of(weight)[1]]]
 
 
 @rule("index_select")

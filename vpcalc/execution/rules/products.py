@@ -17,7 +17,24 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Shape:
     return [*shape[:-1], *weights[:-1]]
 
 
-@rule("matmul __matmul__ mm bmm __rmatmul__ mv dot")
+@rule("linalg_multi_dot chain_matmul")
+def chain(*matrices: Any, **kwargs: Any) -> Shape:
+    """(m, …)…(…, n); the first and the last may be vectors."""
+    first, *_, last = map(shape_of, tensors_in(matrices))
+    return [*first[:-1], *last[1:]]
+
+
+@rule("inner")
+def inner(x: Tensor, y: Tensor) -> Shape:
+    """(…, k)(…, k)ᵀ."""
+    left, right = shape_of(x), shape_of(y)
+    if not left or not right:
+        return left or right
+    same(left[-1], right[-1])
+    return [*left[:-1], *right[:-1]]
+
+
+@rule("matmul __matmul__ mm bmm __rmatmul__ mv dot vdot")
 def matmul(x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
     """(…, m, k)(…, k, n), vectors as torch takes them."""
     left, right = shape_of(x), shape_of(y)
@@ -81,29 +98,33 @@ def bilinear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -
 @rule("einsum")
 def einsum(equation: str, *operands: Any, **kwargs: Any) -> Shape:
     """The sides that the letters behind the arrow name."""
-    sides, ahead, behind = einsum_sides(equation, operands)
-    return [*ahead, *(sides[letter] for letter in behind)]
+    operands_sides, behind = einsum_letters(equation, operands)
+    sides: dict[str, Any] = {}
+    for own in operands_sides:
+        for letter, side in own.items():
+            sides[letter] = wider(sides[letter], side) if letter in sides else side
+    return [sides[letter] for letter in behind]
 
 
-def einsum_sides(equation: str, operands: Any) -> tuple[dict[str, Any], Shape, str]:
-    """The side of each letter, the sides under an ellipsis, and the letters of the result."""
+def einsum_letters(equation: str, operands: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """The side of each letter in each operand, and the letters of the result; an ellipsis covers numbers."""
     tensors = list(tensors_in(operands))
     terms, arrow, behind = equation.replace(" ", "").partition("->")
-    sides: dict[str, Any] = {}
-    under: list[Shape] = []
+    found: list[dict[str, Any]] = []
+    covered = 0
     for term, tensor in zip(terms.split(","), tensors, strict=True):
         shape = shape_of(tensor)
         before, dots, after = term.partition("...")
-        covered = len(shape) - len(before) - len(after)
-        under.append(shape[len(before) : len(before) + covered] if dots else [])
-        own = [*shape[: len(before)], *shape[len(shape) - len(after) :]] if dots else shape
-        for letter, side in zip(before + after, own, strict=True):
-            sides[letter] = wider(sides[letter], side) if letter in sides else side
+        under = len(shape) - len(before) - len(after) if dots else 0
+        covered = max(covered, under)
+        letters = [*before, *(str(-place) for place in range(under, 0, -1)), *after]
+        found.append(dict(zip(letters, shape, strict=True)))
+    ahead = [str(-place) for place in range(covered, 0, -1)]
     if not arrow:
-        once = [letter for letter in sorted(sides) if terms.count(letter) == 1]
-        behind = "..." * ("..." in terms) + "".join(once)
-    ahead = broadcast(under) if "..." in behind else []
-    return sides, ahead, behind.replace("...", "")
+        once = [letter for letter in sorted(set(terms) - {",", "."}) if terms.count(letter) == 1]
+        return found, [*ahead, *once]
+    before, dots, after = behind.partition("...")
+    return found, [*before, *(ahead if dots else []), *after]
 
 
 @rule("scaled_dot_product_attention _native_scaled_dot_product_attention")
@@ -113,6 +134,24 @@ def attention(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: A
     same(q[-1], k[-1])
     same(k[-2], v[-2])
     return [*q[:-1], v[-1]]
+
+
+@rule("addmv addmv_")
+def addmv(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
+    """bias + (m, k)(k)."""
+    return matmul(x, y)
+
+
+@rule("gru_cell rnn_tanh_cell rnn_relu_cell")
+def cell(x: Tensor, state: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The next state."""
+    return shape_of(state)
+
+
+@rule("lstm_cell")
+def cell_with_memory(x: Tensor, states: Any, *args: Any, **kwargs: Any) -> list[Shape]:
+    """The next two states."""
+    return [shape_of(state) for state in states]
 
 
 @rule("lstm gru rnn_tanh rnn_relu")

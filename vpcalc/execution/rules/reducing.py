@@ -7,9 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from ..nodes import undressed
-from ..sizes import Size
 from .elementwise import pointwise
-from .registry import Shape, axes_of, broadcast, rule, shape_of
+from .registry import Shape, axes_of, broadcast, fits, rule, shape_of
 
 
 def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
@@ -29,7 +28,14 @@ def reduced(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     return _reduced(x, dim, bool(keep))
 
 
-@rule("max min median mode kthvalue aminmax var_mean std_mean cummax cummin")
+@rule("kthvalue")
+def kthvalue(x: Tensor, k: Any, dim: int = -1, keepdim: bool = False) -> list[Shape]:
+    """One along a side, and its place."""
+    fits(undressed(k), shape_of(x)[dim], "as many as there are")
+    return [_reduced(x, dim, keepdim)] * 2
+
+
+@rule("max min median mode aminmax var_mean std_mean cummax cummin")
 def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> Any:
     """Of all elements one; along a side, values and places; of two tensors the larger ones."""
     if args and isinstance(args[0], Tensor):
@@ -75,8 +81,7 @@ def topk(x: Tensor, k: Any, dim: int = -1, *args: Any, **kwargs: Any) -> list[Sh
     """The first k, values and places."""
     shape = shape_of(x)
     count = undressed(k)
-    if isinstance(shape[dim], Size):
-        shape[dim].compare(">=", count, "as many as topk takes")
+    fits(count, shape[dim], "as many as topk takes")
     shape[dim] = count
     return [shape, shape]
 

@@ -62,6 +62,18 @@ def same(left: Any, right: Any, why: str = "sizes that must be equal") -> bool:
     return bool(left == right)
 
 
+def fits(part: Any, whole: Any, why: str) -> None:
+    """A size that is at most another, noted: torch refuses more."""
+    room = whole - part
+    if isinstance(room, Size):
+        room.compare(">=", 0, why)
+
+
+def is_one(side: Any) -> bool:
+    """Whether a side is 1, noted."""
+    return same(side, 1, "a side that is spread")
+
+
 def broadcast(shapes: Iterable[Shape]) -> Shape:
     """The common shape of operands that work element by element."""
     shapes = list(shapes)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
-from .registry import RULES, Rule, Shape, each_side, rule, same, shape_of
+from .registry import RULES, Rule, Shape, each_side, fits, rule, same, shape_of
 
 
 def window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False) -> Any:
@@ -126,18 +125,19 @@ for _rank in (1, 2, 3):
     RULES[f"avg_pool{_rank}d"] = _average_pooling(_rank)
 
 
-def _adaptive(rank: int) -> Rule:
-    def pool(input: Tensor, output_size: Any, *args: Any) -> Shape:
+def _adaptive(rank: int, indices: bool) -> Rule:
+    def pool(input: Tensor, output_size: Any, *args: Any) -> Any:
         front, sides = _spatial(input, rank)
         wanted = each_side(output_size, rank)
-        return front + [side if want is None else want for side, want in zip(sides, wanted, strict=True)]
+        found = front + [side if want is None else want for side, want in zip(sides, wanted, strict=True)]
+        return [found, found] if indices else found
 
     return pool
 
 
 for _rank in (1, 2, 3):
-    for _name in ("avg", "max"):
-        RULES[f"adaptive_{_name}_pool{_rank}d"] = _adaptive(_rank)
+    RULES[f"adaptive_avg_pool{_rank}d"] = _adaptive(_rank, indices=False)
+    RULES[f"adaptive_max_pool{_rank}d"] = _adaptive(_rank, indices=True)
 
 
 def _resized(rank: int) -> Rule:
@@ -151,8 +151,8 @@ def _resized(rank: int) -> Rule:
         assert scales is not None
         found = []
         for side, scale in zip(sides, scales, strict=True):
-            exact = Fraction(value_of(undressed(scale)))
-            found.append(side * exact.numerator // exact.denominator)
+            scaled = side * float(value_of(undressed(scale)))
+            found.append(scaled.floor() if isinstance(scaled, Size) else int(scaled))
         return front + found
 
     return resized
@@ -181,14 +181,25 @@ def col2im(input: Tensor, output_size: Any, kernel_size: Any, *args: Any, **kwar
     return [*shape[:-2], shape[-2] // (kernels[0] * kernels[1]), *each_side(output_size, 2)]
 
 
-@rule("pad constant_pad_nd reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d")
-def pad(input: Tensor, pad: Any, *args: Any, **kwargs: Any) -> Shape:
-    """The last sides grow (or shrink) by pairs."""
-    shape = shape_of(input)
-    amounts = each_side(pad, 1) if not isinstance(pad, (tuple, list)) else [undressed(p) for p in pad]
-    for i in range(len(amounts) // 2):
-        shape[-1 - i] = shape[-1 - i] + amounts[2 * i] + amounts[2 * i + 1]
-    return shape
+def _pads(names: str, fixed: str = "") -> None:
+    @rule(names)
+    def pad(input: Tensor, pad: Any, mode: Any = "constant", *args: Any, **kwargs: Any) -> Shape:
+        """The last sides grow (or shrink) by pairs. What is reflected or repeated has to be there."""
+        shape = shape_of(input)
+        amounts = each_side(pad, 1) if not isinstance(pad, (tuple, list)) else [undressed(p) for p in pad]
+        most = {"reflect": -1, "circular": 0}.get(fixed or mode)
+        for i in range(len(amounts) // 2):
+            side, before, after = shape[-1 - i], amounts[2 * i], amounts[2 * i + 1]
+            for amount in (before, after) if most is not None else ():
+                fits(amount, side + most, "a padding that is there")
+            shape[-1 - i] = side + before + after
+            if any(isinstance(amount, Size) or amount < 0 for amount in (before, after)):
+                fits(0, shape[-1 - i], "a side that is left")
+        return shape
+
+
+_pads("pad constant_pad_nd replication_pad1d replication_pad2d replication_pad3d")
+_pads("reflection_pad1d reflection_pad2d reflection_pad3d", "reflect")
 
 
 @rule("pixel_shuffle")
@@ -204,6 +215,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Shape:
     """The way back."""
     *front, channels, h, w = shape_of(input)
     r = undressed(downscale_factor)
+    for side in (h, w):
+        same(side % r, 0, "a side that divides")
     return [*front, channels * r * r, h // r, w // r]
 
 
