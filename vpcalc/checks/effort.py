@@ -9,15 +9,20 @@ number of its calls, Python's own among them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from .shapes import Point
 
 if TYPE_CHECKING:
     from ..counters.dispatch import DispatchCounts
 
 MOST_OPERATORS = 2_500
 """Operators of one run beyond which no larger size is tried: a loop over tokens shows as operators growing."""
+
+MOST_LOOPED = 3_000
+"""The same where a form is known and is only tried."""
 
 MOST_CALLS = 20_000_000
 """Calls of functions, Python's and C's, after which a run on the meta device is stopped."""
@@ -36,6 +41,30 @@ class StoppedError(BaseException):
 def operators(counts: DispatchCounts) -> int:
     """How many operators a run dispatched, priced, free and unknown."""
     return sum(map(sum, (counts.calls.values(), counts.free.values(), counts.unknown.values())))
+
+
+class Growth:
+    """How the operators of a run grow with its sizes, from all that was counted: a loop over a side shows."""
+
+    def __init__(self, count: Callable[[Point], DispatchCounts]) -> None:
+        self._count = count
+        self._steps: dict[int, int] = {}
+
+    def counts(self, point: Point) -> DispatchCounts:
+        """The count at a point, remembered."""
+        counts = self._count(point)
+        self._steps[sum(point.values())] = operators(counts)
+        return counts
+
+    def affordable(self, point: Point) -> bool:
+        """Whether a run dispatches no more than :data:`MOST_LOOPED`, on the line through what was counted."""
+        if len(self._steps) < 2:
+            return True
+        first, last = min(self._steps), max(self._steps)
+        each = max(self._steps[last] - self._steps[first], 0) / (last - first)
+        if 2 * self._steps[first] > self._steps[last]:
+            return True  # a model of many layers is no loop
+        return self._steps[last] + each * (sum(point.values()) - last) <= MOST_LOOPED
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..errors import first_line
+from .effort import Growth
 from .probing import MORE_WORK, MOST_WORK, Prober, RealRun, affordable, not_run, run_for_real, spell_point
 from .shapes import Kind, Point, Variable
 from .targets import Regime as Variant
@@ -109,9 +110,11 @@ def _explored(
             raise NotExecutedError(first_line(error)) from error
         return first_line(error)
 
+    growth = Growth(program.counts)
+
     def count(point: Point) -> int | None:
         try:
-            return program.counts(point).macs
+            return growth.counts(point).macs
         except Exception:  # the program may raise anything
             return None
 
@@ -119,7 +122,7 @@ def _explored(
         limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, RANGES[v.kind]))) for v in letters}
         runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
-        explorer = Explorer(program.execute, count, Range(bounds), most, runs)
+        explorer = Explorer(program.execute, count, Range(bounds), most, runs, growth.affordable)
         exploration = explorer.explore(list(starts(letters, bounds)))
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond
@@ -127,7 +130,7 @@ def _explored(
         raise NotExecutedError(str(held), held.letters) from held
     running = [regime for regime in exploration.regimes if not regime.refused]
     if not running and not exploration.regimes:
-        raise NotExecutedError("no size at which it runs was found")
+        raise NotExecutedError("; ".join(dict.fromkeys(why for _, why in exploration.open)) or "no size was found")
     if not running:
         raised = exploration.regimes[0].leader.execution.error
         assert raised is not None
@@ -138,9 +141,9 @@ def _explored(
     return Explored(
         exploration,
         main,
-        _unknown(program, running),
+        _unknown(program, growth, running),
         limits,
-        _real(_Kept(target, variant, program), exploration, main),
+        _real(_Kept(target, variant, program), growth, exploration, main),
         count,
     )
 
@@ -212,11 +215,14 @@ def _is_wide(found: Explored) -> bool:
     )
 
 
-def _unknown(program: Program, running: list[Regime]) -> dict[str, int]:
-    """Operators without a price, with their calls where they first ran."""
+def _unknown(program: Program, growth: Growth, running: list[Regime]) -> dict[str, int]:
+    """Operators without a price, with their calls where they first ran, or at the smallest size that was tried."""
     calls: dict[str, int] = {}
     for regime in running:
-        calls = {**program.counts(regime.leader.point, products=True).unknown, **calls}
+        first = regime.leader.point
+        tried = sorted((first, *regime.confirmed), key=lambda point: sum(point.values()))
+        point = first if growth.affordable(first) else tried[0]
+        calls = {**program.counts(point, products=True).unknown, **calls}
     return calls
 
 
@@ -231,7 +237,7 @@ class _Kept(Prober):
         return self._program.counts(point)
 
 
-def _real(prober: Prober, exploration: Exploration, main: Regime) -> RealRun:
+def _real(prober: Prober, growth: Growth, exploration: Exploration, main: Regime) -> RealRun:
     """Real runs at the smallest size that was confirmed, and at the largest of the regime that there is time for.
 
     What is looked up in a table may lie beyond its end, which the meta device does not see.
@@ -240,7 +246,7 @@ def _real(prober: Prober, exploration: Exploration, main: Regime) -> RealRun:
     points = sorted((*main.confirmed, main.leader.point), key=form.at)
     smallest = points[0]
     room = LONG_WORK if 8 * form.at(smallest) <= LONG_WORK else MOST_WORK
-    growing = sorted(_larger(exploration, main), key=lambda point: sum(point.values()))
+    growing = sorted(filter(growth.affordable, _larger(exploration, main)), key=lambda point: sum(point.values()))
     possible = sorted((p for p in (*points[1:], *growing) if form.at(p) <= room), key=form.at)
     longest = next((p for p in _halving(possible) if affordable(prober.counts(p), room)), None)
     real = run_for_real(prober, smallest, longest)

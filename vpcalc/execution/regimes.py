@@ -17,14 +17,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from math import log2
 
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line
-from .guards import EQUAL, Guard
+from .guards import AT_LEAST, EQUAL, Guard
 from .regions import Point, Range, Region, vanishes
 from .run import BeyondError, Execution, TableEndError
 
@@ -36,6 +37,15 @@ DOUBT, MOST_DOUBTS = 2.0, 8
 
 ENOUGH = 3
 """Counts on one side of a comparison after which no more are asked for, where all say the same."""
+
+DRAWS = 48
+"""Random sizes of a path at which two forms are compared, if none that was counted tells them apart."""
+
+OFF_PATHS = 4
+"""Sizes of each region that are counted where no run's path leads."""
+
+MOST_BISECTED = 6
+"""Regions left open after which no size is sought by bisection any more."""
 
 RUNS_SPENT = "the number of runs is spent"
 
@@ -137,10 +147,12 @@ class Explorer:
         extent: Range,
         most: int = 32,
         most_runs: int = MOST_RUNS,
+        affordable: Callable[[Point], bool] = lambda point: True,
         seed: int = 0,
     ) -> None:
         self._execute = execute
         self._count = count
+        self._affordable = affordable
         self._range = extent
         self._most = most
         self._most_runs = most_runs
@@ -148,6 +160,7 @@ class Explorer:
         self._rng = random.Random(seed)
         self._runs: dict[Key, Run] = {}
         self._counts: dict[Key, int | None] = {}
+        self._nearer: dict[Key, Point | None] = {}
         self._idle: set[Guard] = set()
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
@@ -309,10 +322,23 @@ class Explorer:
                 if run.refused and not self._may_run(point, other):
                     continue
                 found = self._run(point)
-                if guard in run.needed and not found.refused and found.execution.steps != run.execution.steps:
-                    raise HeldError(dict.fromkeys(sorted(guard.letters), f"a loop: {run.needed[guard]}"))
+                if guard in run.needed and not found.refused:
+                    self._raise_if_held(guard, region, run, found)
                 return found
         return None
+
+    def _raise_if_held(self, guard: Guard, region: Region, run: Run, found: Run) -> None:
+        """Where a size is a number that the program needs and its neighbour makes another program.
+
+        Unless so few numbers are asked for that each can have a regime: parts of a list, windows along a side.
+        """
+        if len(guard.letters) == 1 and region.extent() <= self._most * region.where(guard, True).extent():
+            return
+        again = any(not (other.form - guard.form).symbols for other in found.needed)
+        if found.execution.steps != run.execution.steps:
+            raise HeldError(dict.fromkeys(sorted(guard.letters), f"a loop: {run.needed[guard]}"))
+        if again and found.macs_at(run.point) != run.macs_at(run.point):
+            raise HeldError(dict.fromkeys(sorted(guard.letters), run.needed[guard]))
 
     def _still_idle(self, guard: Guard, other: Region, run: Run, regime: Regime) -> bool:
         """Whether what was idle elsewhere is so here, by counts where two letters are compared.
@@ -322,9 +348,8 @@ class Explorer:
         """
         if len(guard.letters) == 1:
             return True
-        found: list[Point | None] = [*self._seen(other)]
-        if len(found) < ENOUGH:
-            found += [other.find(self._rng, run.point, run.asked), other.find(self._rng), other.find(self._rng)]
+        anywhere = (other.somewhere(self._rng) for _ in range(2))
+        found = (other.find(self._rng, run.point, run.asked), *anywhere)
         return all(point is None or self._counted(point) == regime.leader.macs_at(point) for point in found)
 
     def _may_run(self, point: Point, region: Region) -> bool:
@@ -349,6 +374,24 @@ class Explorer:
         """
         happens = {_key(point): self._happens(point, regime) for point in self._seen(region)}
         guards = dict.fromkeys(guard for run in (*reversed(runs), *self._runs.values()) for guard, _ in run.asked)
+        best = self._telling(region, guards, happens, regime)
+        if best is None:  # nothing that was counted tells: what the forms say differs elsewhere
+            for point in filter(None, (self._differs(runs[-1], run, region) for run in runs[:-1])):
+                happens[_key(point)] = self._happens(point, regime)
+            best = self._telling(region, guards, happens, regime)
+        if best is None and (best := self._bisected(runs[0].point, runs[-1].point, region, regime)) is not None:
+            self._open.append((region, f"{best.form} ≥ 0 was found by bisecting counts: no comparison says so"))
+        if best is None:
+            self._open.append((region, f"no comparison tells {dict(runs[-1].point)} from {dict(runs[0].point)}"))
+            return
+        parts = [region.where(best, outcome) for outcome in (True, False)]
+        for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
+            self._settle(part)
+
+    def _telling(
+        self, region: Region, guards: Iterable[Guard], happens: dict[Key, str], regime: Regime
+    ) -> Guard | None:
+        """The comparison that tells most, none if none tells anything."""
         for left in reversed(range(MOST_DOUBTS)):
             gains = {guard: _gain(guard, happens) - region.range.length(guard) for guard in guards}
             ranked = sorted(gains, key=gains.__getitem__, reverse=True)
@@ -357,13 +400,34 @@ class Explorer:
             if point is None or not left:
                 break
             happens[_key(point)] = self._happens(point, regime)
-        best = next((guard for guard in ranked if _gain(guard, happens) > 1e-9), None)
-        if best is None:
-            self._open.append((region, f"no comparison tells {dict(runs[-1].point)} from {dict(runs[0].point)}"))
-            return
-        parts = [region.where(best, outcome) for outcome in (True, False)]
-        for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
-            self._settle(part)
+        return next((guard for guard in ranked if _gain(guard, happens) > 1e-9), None)
+
+    def _bisected(self, here: Point, there: Point, region: Region, regime: Regime) -> Guard | None:
+        """From which size of one letter on something else happens, by counts between two sizes."""
+        if len(self._open) >= MOST_BISECTED:
+            return None
+        before, at = self._happens(here, regime), dict(here)
+        for letter, end in there.items():
+            moved = {**at, letter: end}
+            if moved not in region or self._happens(moved, regime) == before:
+                at = moved if moved in region else at
+                continue
+            low, high = at[letter], end
+            while abs(high - low) > 1:
+                middle = (low + high) // 2
+                same = self._happens({**at, letter: middle}, regime) == before
+                low, high = (middle, high) if same else (low, middle)
+            return Guard(symbol(letter) - max(low, high), AT_LEAST)
+        return None
+
+    def _differs(self, run: Run, other: Run, region: Region) -> Point | None:
+        """A size on the path of one of two runs at which their forms do not agree."""
+        for path in (run.path, other.path):
+            for _ in range(DRAWS if not (run.refused or other.refused) else 0):
+                point = path.meet(region).find(self._rng)
+                if point is not None and run.macs_at(point) != other.macs_at(point):
+                    return point
+        return None
 
     def _seen(self, region: Region) -> list[Point]:
         return [point for point in map(dict, self._counts) if point in region]
@@ -428,11 +492,36 @@ class Explorer:
             trials += [region.find(rng, near) for near in ((low, high, None) if regime.refused else (low, None))]
             if place == 0:
                 trials += [region.find(rng, near) for near in (high, None, None)]
+            if not regime.refused:
+                trials += self._off_paths(region, rng)
             if place < 3 and not regime.refused:
                 for _ in range(min(len(self._idle), 6 - 2 * place)):
                     wishes = [(guard, rng.random() < 0.5) for guard in sorted(self._idle, key=str)]
                     trials.append(region.find(rng, None, wishes))
-        yield from {_key(point): point for point in trials if point is not None}.values()
+        for point in {_key(point): point for point in trials if point is not None}.values():
+            nearer = self._within_reach(point, regime)
+            if nearer is not None:
+                yield nearer
+
+    def _off_paths(self, region: Region, rng: random.Random) -> Iterator[Point]:
+        """Sizes drawn from all alike that no run's path leads to: there a form rests on idle comparisons alone."""
+        runs = [run for run in self._runs.values() if run.point in region]
+        drawn = (region.somewhere(rng) for _ in range(4 * OFF_PATHS))
+        off = (point for point in drawn if point is not None and not any(point in run.path for run in runs))
+        yield from islice(off, OFF_PATHS)
+
+    def _within_reach(self, point: Point, regime: Regime) -> Point | None:
+        """A size that can be counted: where the steps of a run grow with the sizes, one that is halved."""
+        key = _key(point)
+        if key not in self._nearer:
+            region = next(region for region in regime.regions if point in region)
+            nearer: Point | None = point
+            while nearer is not None and _key(nearer) not in self._counts and not self._affordable(nearer):
+                halved = {name: max(size // 2, 1) for name, size in nearer.items()}
+                found = region.find(self._rng, halved)
+                nearer = found if found is not None and sum(found.values()) < sum(nearer.values()) else None
+            self._nearer[key] = nearer
+        return self._nearer[key]
 
     # -- together -----------------------------------------------------------------------------------
 

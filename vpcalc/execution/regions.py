@@ -157,6 +157,12 @@ class Region:
                 best, best_score = point, score
         return best
 
+    def somewhere(self, rng: random.Random) -> dict[str, int] | None:
+        """A size near one that is drawn from all alike, where :meth:`find` would rather have a small one."""
+        if self.surely_empty:
+            return None
+        return self.find(rng, {letter: int(rng.choice(self.values(letter))) for letter in self.axes})
+
     def _candidates(self, rng: random.Random, near: Point | None) -> Iterator[dict[str, int]]:
         letters = list(self.axes)
         choices = {letter: self.values(letter) for letter in letters}
