@@ -71,8 +71,18 @@ def test_a_float_that_is_no_fraction_holds_its_letter() -> None:
     assert (n**0.5).trunc().form == as_polynomial(10)
     assert set(path.held) == {"N"}
     other = Decisions()
-    assert (size("N", 100, other) * 0.1).trunc().value == 10
+    assert (size("N", 100, other) * 0.1 * 0.5).trunc().value == 5
     assert set(other.held) == {"N"}
+
+
+def test_a_product_with_a_float_is_that_with_a_fraction_where_they_were_compared() -> None:
+    path = Decisions()
+    n = size("N", 100, path)
+    assert (n * 0.1).trunc().form == floor_div(N, 10)
+    assert not path.held
+    held = Decisions()
+    assert (size("N", 100, held) / 1.1).trunc().value == 90  # 100/1.1 rounds as 10N/11 does not, elsewhere
+    assert set(held.held) == {"N"}
 
 
 # -- regions ------------------------------------------------------------------------------------------

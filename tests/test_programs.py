@@ -1,0 +1,312 @@
+"""Small programs as people write them: at every size the executed answer is what is computed by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vpcalc.checks.effort import MOST_LOOPED, Growth
+from vpcalc.execution.program import Fixed, Input, Inputs
+from vpcalc.execution.regimes import Exploration, Explorer, HeldError
+from vpcalc.execution.regions import Range
+
+
+class Then(nn.Module):
+    """A function of rows of 8, and a product of 64 multiply-accumulates for each row that is left."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.function(x))
+
+
+class Image(nn.Module):
+    """The same of an image of 3 channels, and a 1×1 convolution of 12."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], channels: int = 3) -> None:
+        super().__init__()
+        self.function = function
+        self.conv = nn.Conv2d(channels, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.function(x))
+
+
+def explored(module: nn.Module, dims: tuple[int | str, ...], bounds: Mapping[str, tuple[int, int]]) -> Exploration:
+    program = Fixed([module.to("meta")], Inputs((Input(dims),)))
+
+    def count(point: Mapping[str, int]) -> int | None:
+        try:
+            return program.counts(point).macs
+        except Exception:
+            return None
+
+    starts = [
+        {name: min(low + start + 7 * i, high) for i, (name, (low, high)) in enumerate(bounds.items())}
+        for start in (210, 240, 36)
+    ]
+    return Explorer(program.execute, count, Range(bounds)).explore(starts)
+
+
+def answer(found: Exploration, point: dict[str, int]) -> int | str | None:
+    """What was found at a size: a count, None where it is refused."""
+    regime = found.at(point)
+    if regime is None:
+        return "nothing"
+    return None if regime.refused else int(regime.leader.execution.macs.at(point))
+
+
+def written(x: Tensor, at: int) -> Tensor:
+    made = x.new_zeros(1, 40, 8)
+    made[:, at : at + x.shape[1]] = x
+    return made
+
+
+def to_power_of_two(x: Tensor) -> Tensor:
+    size = 2 ** math.ceil(math.log2(x.shape[1]))
+    return F.pad(x, (0, 0, 0, size - x.shape[1]))
+
+
+def zeros(*shape: int, **kwargs: Any) -> Tensor:
+    return torch.zeros(*shape, device="meta", **kwargs)
+
+
+ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]] = {
+    "a product with a float": (lambda x: x[:, : int(x.shape[1] * 0.3)], lambda n: int(n * 0.3)),
+    "from the left": (lambda x: x[:, : math.ceil(0.7 * x.shape[1])], lambda n: math.ceil(0.7 * n)),
+    "a float that rounds": (lambda x: x[:, : round(x.shape[1] * 0.1)], lambda n: round(n * 0.1)),
+    "divided by a float": (
+        lambda x: x[:, : math.floor(x.shape[1] / 0.6) // 2],
+        lambda n: math.floor(n / 0.6) // 2,
+    ),
+    "a root of a half": (lambda x: x[:, : int(x.shape[1] * 2**-0.5)], lambda n: int(n * 2**-0.5)),
+    "halves to the even": (lambda x: x[:, : round(x.shape[1] / 2)], lambda n: round(n / 2)),
+    "negative halves": (lambda x: x[:, : round(x.shape[1] / 4 - 3) + 4], lambda n: round(n / 4 - 3) + 4),
+    "a power of two": (to_power_of_two, lambda n: 2 ** math.ceil(math.log2(n))),
+    "a power below": (
+        lambda x: x[:, : 2 ** int(math.log2(x.shape[1]))],
+        lambda n: 2 ** int(math.log2(n)),
+    ),
+    "a stretch": (lambda x: x.narrow(1, 5, 100), lambda n: 100 if n >= 105 else None),
+    "a stretch from behind": (
+        lambda x: x.narrow(1, x.shape[1] - 20, 20),
+        lambda n: 20 if n >= 20 else None,
+    ),
+    "the k-th": (lambda x: x.kthvalue(50, 1)[0], lambda n: 1 if n >= 50 else None),
+    "the best": (lambda x: x.topk(max(1, x.shape[1] // 4), 1)[0], lambda n: max(1, n // 4)),
+    "parts": (lambda x: x.split([30, x.shape[1] - 30], 1)[0], lambda n: 30 if n >= 30 else None),
+    "thirds": (lambda x: torch.cat(x.tensor_split(3, 1)[1:], 1), lambda n: (n + 1) // 3 + n // 3),
+    "a side that is cut": (lambda x: F.pad(x, (0, 0, -3, -4)), lambda n: n - 7 if n >= 7 else None),
+    "what is written has to fit": (lambda x: written(x, 5), lambda n: 40 if n <= 35 else None),
+    "places": (
+        lambda x: x.index_select(1, torch.arange(20, device=x.device)),
+        lambda n: 20 if n >= 20 else None,
+    ),
+    "places in brackets": (lambda x: x[:, torch.arange(20, device=x.device)], lambda n: 20 if n >= 20 else None),
+    "along a side": (
+        lambda x: torch.take_along_dim(x, x.argsort(1)[:, : x.shape[1] // 2], 1),
+        lambda n: n // 2,
+    ),
+    "a norm of one length": (
+        lambda x: F.layer_norm(x.transpose(1, 2), (30,)).transpose(1, 2),
+        lambda n: 30 if n == 30 else None,
+    ),
+    "frequencies": (lambda x: torch.fft.rfft2(x, dim=(2, 1)).abs(), lambda n: n // 2 + 1),
+    "a spectrum": (
+        lambda x: (
+            torch.stft(x[0, :, 0], 16, 4, window=torch.ones(16, device=x.device), return_complex=True)
+            .abs()[:8]
+            .t()
+        ),
+        lambda n: n // 4 + 1 if n >= 9 else None,
+    ),
+    "a causal flag": (
+        lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=x.shape[1] > 1),
+        lambda n: n + n * n / 4,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows(name: str) -> None:
+    function, rows = ROWS[name]
+    found = explored(Then(function), (1, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    for n in range(1, 301):
+        expected = rows(n)
+        assert answer(found, {"N": n}) == (None if expected is None else 64 * expected), n
+
+
+def cropped(x: Tensor) -> Tensor:
+    h, w = x.shape[2:]
+    side = min(h, w)
+    top, left = (h - side) // 2, round((w - side) / 2.0)
+    return x[:, :, top : top + side, left : left + side]
+
+
+def by_shape(x: Tensor) -> Tensor:
+    h, w = x.shape[2:]
+    return x[:, :, : h // 2] if h / w > 1.5 or w / h >= 4 / 3 else x
+
+
+IMAGES: dict[str, tuple[nn.Module, Callable[[int, int], int | None]]] = {
+    "reflected": (
+        Image(lambda x: F.pad(x, (3, 2, 5, 1), mode="reflect")),
+        lambda h, w: 12 * (h + 6) * (w + 5) if h >= 6 and w >= 4 else None,
+    ),
+    "all around": (
+        Image(lambda x: F.pad(x, (3, 3, 3, 3), mode="circular")),
+        lambda h, w: 12 * (h + 6) * (w + 6) if h >= 3 and w >= 3 else None,
+    ),
+    "pixels apart": (
+        Image(lambda x: F.pixel_unshuffle(x, 3), channels=27),
+        lambda h, w: 12 * h * w if h % 3 == w % 3 == 0 else None,
+    ),
+    "the middle": (Image(cropped), lambda h, w: 12 * min(h, w) ** 2),
+    "a ratio of sides": (
+        Image(by_shape),
+        lambda h, w: 12 * w * (h // 2 if h / w > 1.5 or w / h >= 4 / 3 else h) or None,
+    ),
+    "smaller by a float": (
+        Image(lambda x: F.interpolate(x, scale_factor=0.3)),
+        lambda h, w: 12 * int(h * 0.3) * int(w * 0.3) if h > 3 and w > 3 else None,
+    ),
+    "larger by a float": (
+        Image(lambda x: F.interpolate(x, scale_factor=1.1, mode="bilinear")),
+        lambda h, w: 12 * int(h * 1.1) * int(w * 1.1),
+    ),
+    "the largest of parts": (
+        Image(lambda x: F.adaptive_max_pool2d(x, (max(x.shape[2] // 7, 1), 5))),
+        lambda h, w: 12 * max(h // 7, 1) * 5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_images(name: str) -> None:
+    module, expected = IMAGES[name]
+    found = explored(module, (1, 3, "H", "W"), {"H": (1, 300), "W": (1, 300)})
+    assert not found.open
+    for h, w in product((*range(1, 25), 63, 100, 299, 300), repeat=2):
+        assert answer(found, {"H": h, "W": w}) == expected(h, w), (h, w)
+
+
+class Neighbours(nn.Module):
+    """Attention to the five nearest, by einsum."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, k = x.shape[1], min(5, x.shape[1])
+        near = (torch.arange(n, device=x.device) - k // 2).clamp(0, n - k)
+        keys = x[:, near[:, None] + torch.arange(k, device=x.device)]
+        weights = torch.einsum("bnc,bnkc->bnk", x, keys).softmax(-1)
+        return torch.einsum("bnk,bnkc->bnc", weights, keys)
+
+
+def test_a_contraction_over_one_is_none() -> None:
+    """8nk for the weights; 8nk again for the mix, unless k is 1 and it is a product element by element."""
+    found = explored(Neighbours(), (1, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    for n in range(1, 301):
+        k = min(5, n)
+        assert answer(found, {"N": n}) == 8 * n * k * (2 if k > 1 else 1)
+
+
+class Linear(nn.Module):
+    """Linear attention, three operands at once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.einsum("...nd,...ne->...de", x, x)
+        return torch.einsum("...nd,...de,...n->...ne", x, state, x.sum(-1))
+
+
+def test_operands_are_contracted_in_pairs() -> None:
+    """64n for the state. Three operands: the first two over d, 64n; the third element by element."""
+    found = explored(Linear(), (2, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == 2 * 64 * n * (2 if n > 1 else 1)
+
+
+class Both(nn.Module):
+    """Matrices in a chain and a general product of tensors."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        chain = torch.linalg.multi_dot([x[0].t(), x[0], x[0].t()])
+        return chain, torch.tensordot(x, x, dims=([0, 2], [0, 2]))
+
+
+def test_a_chain_begins_where_it_is_cheaper() -> None:
+    """(8, n)(n, 8)(8, n): from the left 64n + 64n, from the right 8n² + 8n²; and 8n² for all pairs."""
+    found = explored(Both(), (1, "N", 8), {"N": (1, 300)})
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == min(2 * 64 * n, 2 * 8 * n * n) + 8 * n * n
+
+
+class Compiled(nn.Module):
+    """Cells, and a part that is compiled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.ModuleList([nn.LSTMCell(8, 6), nn.GRUCell(6, 5)])
+        self.compiled = torch.compile(nn.Linear(5, 4))
+
+    def forward(self, x: Tensor) -> Any:
+        hidden, _ = self.cells[0](x)
+        return self.compiled(self.cells[1](hidden))
+
+
+def test_cells_and_what_is_compiled() -> None:
+    found = explored(Compiled(), ("N", 8), {"N": (1, 300)})
+    assert not found.open
+    assert answer(found, {"N": 7}) == 7 * (24 * (8 + 6) + 15 * (6 + 5) + 20)
+
+
+class OneByOne(nn.Module):
+    """A loop over rows."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [x[:, i] @ x[0, :8] for i in range(x.shape[1])]
+
+
+def test_a_loop_over_few_has_a_regime_each() -> None:
+    with pytest.raises(HeldError, match="N: a loop"):
+        explored(OneByOne(), (1, "N", 8), {"N": (8, 300)})
+    found = explored(OneByOne(), (1, "N", 8), {"N": (8, 20)})
+    assert not found.open
+    assert [answer(found, {"N": n}) for n in range(8, 21)] == [64 * n for n in range(8, 21)]
+
+
+def test_what_no_rule_says_is_found_by_bisection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that forgets to ask leaves the domain to counts, and the answer says that nothing decided it."""
+    monkeypatch.setattr("vpcalc.execution.rules.moving.fits", lambda *_: None)
+    function, rows = ROWS["a stretch"]
+    found = explored(Then(function), (1, "N", 8), {"N": (1, 300)})
+    assert "N − 105 ≥ 0 was found by bisecting counts" in found.open[0][1]
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == (None if rows(n) is None else 6400)
+
+
+def test_steps_that_grow_are_foreseen() -> None:
+    """What is counted says how far counting may go."""
+
+    class Steps:
+        def __init__(self, n: int) -> None:
+            self.calls, self.free, self.unknown = {"mm": n}, {}, {}
+
+    loop, flat = Growth(lambda point: Steps(12 * point["N"])), Growth(lambda point: Steps(300))  # type: ignore
+    for growth in (loop, flat):
+        for n in (1, 64):
+            growth.counts({"N": n})
+    assert loop.affordable({"N": MOST_LOOPED // 12})
+    assert not loop.affordable({"N": MOST_LOOPED // 12 + 1})
+    assert flat.affordable({"N": 1 << 20})
