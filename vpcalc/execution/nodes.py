@@ -228,6 +228,8 @@ def undressed(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Arguments with numbers in the place of sizes, as kernels take them. Nothing is noted."""
+    if value is whole:
+        return builtins.int
     if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
         node = value.node
         return node.bool_() if isinstance(node, Answer) else node.value
@@ -245,7 +247,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-_MAY_HOLD = (torch.SymInt, torch.SymFloat, torch.SymBool, list, tuple, slice, dict)
+_MAY_HOLD = (torch.SymInt, torch.SymFloat, torch.SymBool, list, tuple, slice, dict, type)
 
 
 class _Whole(type):

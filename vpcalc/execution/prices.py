@@ -72,16 +72,22 @@ def chain(out: Shape, *operands: Any, **kwargs: Any) -> Polynomial:
     return elements([rows, b, c]) + elements([rows, c, columns])
 
 
-@price("addmm addmm_ baddbmm baddbmm_")
-def added_products(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Polynomial:
+@price("addmm addmm_")
+def added_product(out: Shape, bias: Tensor, mat1: Tensor, mat2: Tensor, **kwargs: Any) -> Polynomial:
     """The same, added to something."""
-    return products(out, x)
+    return products(out, mat1)
+
+
+@price("baddbmm baddbmm_")
+def added_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Polynomial:
+    """The same, in a batch."""
+    return products(out, batch1)
 
 
 @price("addbmm")
-def summed_products(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Polynomial:
+def summed_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Polynomial:
     """The same, summed over the batch."""
-    return products(out, x) * form_of(shape_of(x)[0])
+    return products(out, batch1) * form_of(shape_of(batch1)[0])
 
 
 @price("addmv addmv_")

@@ -188,9 +188,14 @@ _ASIDE = frozenset(_PLAIN.split())
 TOP = "_vpcalc_top"
 """Where a tensor of whole numbers keeps the first number that is above all of its values."""
 
-_KEEP_VALUES = "view reshape unsqueeze expand expand_as to long int contiguous flatten __getitem__ repeat clone"
+_KEEP_VALUES = (
+    "view reshape unsqueeze expand expand_as to long int type_as contiguous flatten __getitem__ repeat clone"
+)
 _SAME_VALUES = frozenset(_KEEP_VALUES.split())
-_INDEXING = _SAME_VALUES | {"arange", "embedding", "index_select", "add", "__add__", "__radd__"}
+_SUMS = frozenset(("add", "__add__", "__radd__"))
+_PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
+_TABLES = frozenset(("embedding", "index_select", "gather", "__getitem__"))
+_INDEXING = _SAME_VALUES | _SUMS | _PRODUCTS | _TABLES | {"arange", "cumsum"}
 
 
 def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Tensor]]:
@@ -198,8 +203,9 @@ def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Tensor]
     if name == "embedding":
         weight, indices = (*args, kwargs.get("input"))[:2] if len(args) > 1 else (args[0], kwargs["indices"])
         yield shape_of(weight)[0], indices
-    elif name == "index_select" and len(args) == 3:
-        yield shape_of(args[0])[args[1]], args[2]
+    elif name in ("index_select", "gather") and (len(args) == 3 or "index" in kwargs):
+        axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+        yield shape_of(args[0])[axis], kwargs.get("index", args[-1])
     elif name == "__getitem__":
         places = args[1] if isinstance(args[1], tuple) else (args[1],)
         if all(isinstance(place, (Tensor, slice)) for place in places):
@@ -214,11 +220,24 @@ def _top(name: str, args: Any, kwargs: Any) -> Any:
         numbers = [undressed(a) for a in args]
         end = numbers[1] if len(numbers) > 1 else numbers[0] if numbers else undressed(kwargs.get("end"))
         return end if isinstance(end, (Size, int)) else None
-    top = args[0].__dict__.get(TOP) if isinstance(args[0], Tensor) else None
+    top = _top_of(args[0])
+    other = undressed(args[1]) if len(args) > 1 else None
     if top is None or name in _SAME_VALUES:
         return top
-    other = undressed(args[1]) if len(args) > 1 else None
-    return top + other if isinstance(other, (Size, int)) else None
+    if name == "cumsum":
+        axis = undressed(kwargs.get("dim", other))
+        return (top - 1) * shape_of(args[0])[axis] + 1
+    if name in _PRODUCTS:  # with a mask
+        masks = [_top_of(other), top]
+        return next((masks[1 - i] for i in (0, 1) if isinstance(masks[i], int) and masks[i] == 2), None)
+    return top + other if name in _SUMS and isinstance(other, (Size, int)) else None
+
+
+def _top_of(tensor: Any) -> Any:
+    """The first number above all values of a tensor: of truth values 2."""
+    if not isinstance(tensor, Tensor):
+        return None
+    return 2 if tensor.dtype is torch.bool else tensor.__dict__.get(TOP)
 
 
 @dataclass
@@ -345,7 +364,7 @@ class _Following(TorchFunctionMode):
             top = indices.__dict__.get(TOP)
             if isinstance(top, (Size, int)) and not top <= side:
                 raise TableEndError(f"index {value_of(top) - 1} is out of range for {value_of(side)} rows")
-        if isinstance(result, Tensor) and not result.is_floating_point():
+        if isinstance(result, Tensor) and not result.is_floating_point() and result.dtype is not torch.bool:
             top = _top(name, args, kwargs)
             if top is not None:
                 setattr(result, TOP, top)

@@ -49,16 +49,22 @@ def matmul(x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
     return found
 
 
-@rule("addmm addmm_ addbmm")
-def addmm(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
+@rule("addbmm")
+def addbmm(bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Shape:
+    """bias + Σ (m, k)(k, n)."""
+    return matmul(batch1, batch2)[-2:]
+
+
+@rule("addmm addmm_")
+def addmm(bias: Tensor, mat1: Tensor, mat2: Tensor, **kwargs: Any) -> Shape:
     """bias + (m, k)(k, n)."""
-    return matmul(x, y)[-2:]
+    return matmul(mat1, mat2)[-2:]
 
 
 @rule("baddbmm baddbmm_")
-def baddbmm(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
+def baddbmm(bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Shape:
     """bias + (b, m, k)(b, k, n)."""
-    return matmul(x, y)
+    return matmul(batch1, batch2)
 
 
 @rule("_grouped_mm")

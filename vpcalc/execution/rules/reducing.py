@@ -35,7 +35,7 @@ def kthvalue(x: Tensor, k: Any, dim: int = -1, keepdim: bool = False) -> list[Sh
     return [_reduced(x, dim, keepdim)] * 2
 
 
-@rule("max min median mode aminmax var_mean std_mean cummax cummin")
+@rule("max min median mode aminmax var_mean std_mean")
 def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> Any:
     """Of all elements one; along a side, values and places; of two tensors the larger ones."""
     if args and isinstance(args[0], Tensor):
@@ -44,6 +44,12 @@ def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         return []
     shape = reduced(x, *args, **kwargs)
     return [shape, shape]
+
+
+@rule("cummax cummin")
+def cumulated(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
+    """Values and places."""
+    return [shape_of(x)] * 2
 
 
 @rule("sort msort")
