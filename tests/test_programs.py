@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import vpcalc
+from vpcalc.answers.executed import Executed
 from vpcalc.checks.effort import MOST_LOOPED, Growth
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
@@ -310,3 +313,67 @@ def test_steps_that_grow_are_foreseen() -> None:
     assert loop.affordable({"N": MOST_LOOPED // 12})
     assert not loop.affordable({"N": MOST_LOOPED // 12 + 1})
     assert flat.affordable({"N": 1 << 20})
+
+
+class Chunks(nn.Module):
+    """A loop over chunks of 64 rows."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [x[:, i : i + 64] @ x[0, :8] for i in range(0, x.shape[1], 64)]
+
+
+def test_a_loop_over_chunks_has_a_regime_for_each_number_of_them() -> None:
+    found = explored(Chunks(), (1, "N", 8), {"N": (8, 300)})
+    assert not found.open
+    for n in range(8, 301):
+        assert answer(found, {"N": n}) == 64 * n
+
+
+class Positions(nn.Module):
+    """Positions behind a padding id, as RoBERTa counts them, in a table of 50."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens, self.places = nn.Embedding(100, 8), nn.Embedding(50, 8)
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        mask = ids.ne(1).int()
+        places = (torch.cumsum(mask, dim=1).type_as(mask) * mask).long() + 1
+        return self.linear(self.tokens(ids) + self.places(places))
+
+
+def test_positions_that_are_counted_from_a_mask_end_with_their_table() -> None:
+    """The last of N tokens is at N + 1: a table of 50 has no such row from N = 49 on."""
+    program = Fixed([Positions().to("meta")], Inputs((Input((1, "N"), "long"),)))
+    found = Explorer(program.execute, lambda p: program.counts(p).macs, Range({"N": (1, 300)})).explore(
+        [{"N": 200}]
+    )
+    assert not found.open
+    assert [n for n in range(1, 301) if answer(found, {"N": n}) is not None] == list(range(1, 49))
+
+
+LOOKS = """
+import torch
+from torch import nn
+
+class Looks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.linear = nn.Embedding(9, 8), nn.Linear(8, 8)
+
+    def forward(self, ids):
+        lengths = (ids != 2).sum(dim=1)
+        assert lengths.max().item() <= ids.shape[1]
+        twice = bool((ids == 0).all())
+        x = self.linear(self.embed(ids))
+        return self.linear(x) if twice else x
+"""
+
+
+def test_whole_numbers_that_are_looked_at_are_zero_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "looks.py").write_text(LOOKS, "utf-8")
+    found = vpcalc.derive(f"{tmp_path / 'looks.py'}:Looks", "1,N:long")
+    assert isinstance(found, Executed)
+    assert str(found.macs) == "128N"
+    assert "it looks at values: whole numbers were 0 and masks false" in " ".join(found.tables()[0].notes)

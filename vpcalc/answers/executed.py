@@ -12,7 +12,7 @@ from ..algebra.floors import Tidy, on_lattice
 from ..algebra.polynomial import Polynomial
 from ..checks.agreement import Agreement
 from ..checks.exploring import Explored
-from ..checks.probing import spell_point
+from ..checks.probing import ZEROS, spell_point
 from ..checks.shapes import Kind as What
 from ..checks.shapes import Variable
 from ..errors import first_line
@@ -261,6 +261,8 @@ class Executed(Result):
             notes.append(f"built: {self.built}")
         if self.train_mode:
             notes.append("in train mode")
+        if explored.zeros:
+            notes.append(f"it looks at values: {ZEROS}")
         if explored.main.tried:
             notes.append("conditions on several symbols at once were tried at sizes and not decided")
         if explored.exploration.open:

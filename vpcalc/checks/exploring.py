@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 from ..errors import first_line
 from .effort import Growth
-from .probing import MORE_WORK, MOST_WORK, Prober, RealRun, affordable, not_run, run_for_real, spell_point
+from .probing import (
+    MORE_WORK,
+    MOST_WORK,
+    Prober,
+    RealRun,
+    affordable,
+    not_run,
+    run_for_real,
+    spell_point,
+    takes_whole_numbers,
+)
 from .shapes import Kind, Point, Variable
 from .targets import Regime as Variant
 from .targets import Target
@@ -45,13 +55,19 @@ class NotExecutedError(Exception):
         super().__init__(why)
         self.fixed = dict(fixed or {})
 
+    @property
+    def looks_at_values(self) -> bool:
+        """Whether the run ended at a value that a tensor on the meta device has not."""
+        return any(sign in str(self) for sign in ("item()", "nonzero()", "no data"))
+
 
 @dataclass(frozen=True)
 class Explored:
     """All regimes of a target, the one whose form stands for it, and what was seen beside.
 
     ``unknown`` are operators without a price with their calls, ``limits`` are sizes beyond which its configuration
-    says that it was not made to go. ``count`` is the counter that the regimes were held against.
+    says that it was not made to go. ``count`` is the counter that the regimes were held against. ``zeros`` says
+    that the program looks at whole numbers or masks, which were all 0.
     """
 
     exploration: Exploration
@@ -60,6 +76,7 @@ class Explored:
     limits: Mapping[str, int]
     real: RealRun
     count: Callable[[Point], int | None]
+    zeros: bool
 
     @property
     def complete(self) -> bool:
@@ -76,10 +93,24 @@ def explore(
         InputError: the model runs at no size in any way.
         NotExecutedError: a run cannot be followed, or ties a letter to a number.
     """
+    try:
+        return _explore(target, ranges or {}, most, zeros=False)
+    except NotExecutedError as error:
+        if not (error.looks_at_values and target.function is None and takes_whole_numbers(target)):
+            raise
+        try:
+            return _explore(target, ranges or {}, most, zeros=True)
+        except NotExecutedError:
+            raise error from None
+
+
+def _explore(
+    target: Target, ranges: Mapping[str, tuple[int, int]], most: int, *, zeros: bool
+) -> tuple[Variant, Explored]:
     errors: dict[str, None] = {}
     narrow: tuple[Variant, Explored] | None = None
     for variant in target.regimes:
-        found = _explored(target, variant, ranges or {}, most)
+        found = _explored(target, variant, ranges, most, zeros)
         if isinstance(found, Explored):
             if _is_wide(found):
                 return variant, found
@@ -92,7 +123,7 @@ def explore(
 
 
 def _explored(
-    target: Target, variant: Variant, ranges: Mapping[str, tuple[int, int]], most: int
+    target: Target, variant: Variant, ranges: Mapping[str, tuple[int, int]], most: int, zeros: bool
 ) -> Explored | str:
     """The regimes of one way to run, or why there is none that runs."""
     from ..counters.ways import needs_values
@@ -102,7 +133,7 @@ def _explored(
 
     letters = [v for v in target.variables if v.name not in target.tied(variant)]
     try:
-        program = program_of(target, variant)
+        program = program_of(target, variant, zeros)
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond
     except Exception as error:
@@ -145,10 +176,11 @@ def _explored(
         limits,
         _real(_Kept(target, variant, program), growth, exploration, main),
         count,
+        zeros,
     )
 
 
-def program_of(target: Target, variant: Variant) -> Program:
+def program_of(target: Target, variant: Variant, zeros: bool = False) -> Program:
     """What runs again and again in one way: a module that is kept, or one that is rebuilt for each size."""
     from ..execution.program import Fixed, Input, Inputs, MadeInputs, Rebuilt, built_on_meta
 
@@ -168,7 +200,11 @@ def program_of(target: Target, variant: Variant) -> Program:
     modules = built_on_meta(variant.make, some)
     pack = None if target.layout is None else target.layout.pack
     function = target.function
-    made = Inputs(inputs, pack) if function is None else MadeInputs(lambda point: function.arguments(whole(point)))
+    made = (
+        Inputs(inputs, pack, zeros)
+        if function is None
+        else MadeInputs(lambda point: function.arguments(whole(point)))
+    )
     return Fixed(modules, made, variant.kwargs, target.training)
 
 

@@ -26,6 +26,14 @@ LARGEST_TENSOR = 1 << 26
 """Elements of the largest tensor of such a run."""
 
 
+ZEROS = "whole numbers were 0 and masks false: --inputs gives others"
+
+
+def takes_whole_numbers(target: Target) -> bool:
+    """Whether an input has whole numbers or truth values."""
+    return any(leaf.dtype in (*WHOLE, "uint8", "bool") for leaf in target.inputs)
+
+
 class ProbeError(Exception):
     """A model could not be built or run at a point."""
 
@@ -36,7 +44,9 @@ def not_run(name: str, errors: Iterable[str]) -> InputError:
     own = [error for error in every if "unexpected keyword argument" not in error] or every
     said = "; ".join(own[:2])
     hint = ""
-    if "positional argument" in said or "not subscriptable" in said or "must be tuple of ints" in said:
+    if "__init__()" in said:
+        hint = "; --arg NAME=VALUE gives an argument of the factory"
+    elif "positional argument" in said or "not subscriptable" in said or "must be tuple of ints" in said:
         hint = "; inputs in a list, a dictionary or a number: [1,N,8;1,M,8], {x=1,N,8;y=1,N,6}, 8:number, none"
     return InputError(f"{name}: could not be run: {said}{hint}")
 
@@ -56,8 +66,7 @@ class Prober:
         self._regime = regime
         self._backward = backward
         self._training = target.training
-        whole = (*WHOLE, "uint8", "bool")
-        self.zeros = target.function is None and any(leaf.dtype in whole for leaf in target.inputs)
+        self.zeros = target.function is None and takes_whole_numbers(target)
         self._tied = target.tied(regime)
         self._seen: dict[tuple[tuple[str, int], ...], DispatchCounts | ProbeError] = {}
         self.way: Way | None = None
@@ -212,7 +221,7 @@ def run_for_real(prober: Prober, smallest: Point, longest: Point | None) -> Real
 
     if prober.way is Way.CPU:
         said = "every count was a real run of the values at hand; with others it may differ"
-        zeros = "; whole numbers were 0 and masks false: --inputs gives others" if prober.zeros else ""
+        zeros = f"; {ZEROS}" if prober.zeros else ""
         return RealRun(True, said + zeros)
     counts = prober.counts(smallest)
     if not affordable(counts):

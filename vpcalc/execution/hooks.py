@@ -3,7 +3,7 @@
 * Functions of ``torch.nn.functional`` and their like hand themselves to a mode whole. Here they run their own
   Python, so that the mode meets only what is built in.
 * ``int`` in the sources of the module's classes and of what they import keeps forms
-  (:class:`vpcalc.execution.nodes.whole`).
+  (:class:`vpcalc.execution.nodes.whole`), and ``range`` counts its steps.
 * Symbolic numbers get the methods that they lack, logarithms what they are of, parameters the forms of the
   tensors that they are made of.
 * Weights are not initialised: their values are never looked at.
@@ -27,7 +27,7 @@ import torch.nn.init
 from torch import nn
 
 from .floats import log2
-from .nodes import METHODS, dressed, undressed, whole
+from .nodes import METHODS, dressed, steps, undressed, whole
 from .rules.registry import MARK
 from .sizes import Size
 
@@ -80,7 +80,9 @@ def _changes() -> list[tuple[Any, str, Any]]:
 @contextmanager
 def opened(sources: Iterable[Any]) -> Iterator[None]:
     """Within it, modules of these Python ``sources`` can be built and run on sizes with forms."""
+    sources = list(sources)
     changes = _changes() + [(source, "int", whole) for source in sources]
+    changes += [(source, "range", steps) for source in sources]
     before = [(place, name, vars(place).get(name, _MISSING)) for place, name, _ in changes]
     for place, name, value in changes:
         setattr(place, name, value)

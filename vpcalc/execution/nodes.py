@@ -269,6 +269,28 @@ class whole(int, metaclass=_Whole):  # noqa: N801
     """``int`` for a program's own source: it keeps the form of a size, where Python's would take the number."""
 
 
+class _Steps(type):
+    def __call__(cls, *args: Any) -> Any:
+        first, end, step = (0, *args, 1) if len(args) == 1 else (*args, 1)[:3]
+        begin, stop, by = undressed(first), undressed(end), undressed(step)
+        if not (isinstance(begin, Size) or isinstance(stop, Size)) or not isinstance(by, int) or by < 1:
+            return builtins.range(*args)
+        trips = (stop - begin + (by - 1)) // by
+        count = max(trips.value if isinstance(trips, Size) else trips, 0)
+        if isinstance(trips, Size):
+            trips.compare("==" if count else "<=", count, "a loop over a side")
+        if isinstance(begin, Size):
+            return [dressed(begin + by * place) for place in builtins.range(count)]
+        return builtins.range(begin, begin + by * count, by)
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, builtins.range)
+
+
+class steps(metaclass=_Steps):  # noqa: N801
+    """``range`` for a program's own source: what it needs of sizes is how many steps there are."""
+
+
 def _float_method(name: str) -> Any:
     return lambda self, *_: dressed(getattr(undressed(self), name)())
 

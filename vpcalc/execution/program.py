@@ -18,6 +18,7 @@ from torch import nn
 from ..counters.dispatch import DispatchCounts
 from ..counters.dispatch import count as count_operators
 from ..counters.given import (
+    DTYPES,
     LITERALS,
     NUMBER,
     Arguments,
@@ -48,14 +49,15 @@ class Input:
     dtype: str = "float32"
     keyword: str = ""
 
-    def made(self, point: Point, path: Path) -> Any:
+    def made(self, point: Point, path: Path, zeros: bool = False) -> Any:
         """The input itself, its letters as forms."""
         if self.dtype in LITERALS:
             return LITERALS[self.dtype]
         if self.dtype == NUMBER:
             side = self.dims[0]
             return dressed(letter(side, point, path)) if isinstance(side, str) else side
-        return tensor(self.dims, self.dtype, point, path)
+        is_whole = not (DTYPES[self.dtype].is_floating_point or DTYPES[self.dtype].is_complex)
+        return tensor(self.dims, self.dtype, point, path, zeros and is_whole)
 
     def at(self, point: Point) -> TensorShape:
         """The input at a point."""
@@ -65,14 +67,18 @@ class Input:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a module is given, by its sides. ``pack`` says how it is passed, if not by position and keyword."""
+    """What a module is given, by its sides. ``pack`` says how it is passed, if not by position and keyword.
+
+    With ``zeros`` whole numbers are known to be 0 and masks to be false.
+    """
 
     each: Sequence[Input]
     pack: Pack | None = None
+    zeros: bool = False
 
     def on_path(self, point: Point, path: Path) -> Arguments:
         """Arguments on sizes with forms."""
-        return passed(self.each, [spec.made(point, path) for spec in self.each], self.pack)
+        return passed(self.each, [spec.made(point, path, self.zeros) for spec in self.each], self.pack)
 
     def at(self, point: Point) -> Arguments:
         """Arguments on plain sizes."""

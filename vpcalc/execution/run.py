@@ -146,10 +146,11 @@ def execute(
     return Execution(dict(point), path, total, weights, dict(mode.macs), error, mode.steps, counted, seconds)
 
 
-def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path) -> Tensor:
-    """An input on the meta device, its letters as forms."""
+def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path, zeros: bool = False) -> Tensor:
+    """An input on the meta device, its letters as forms; known to be 0 or false if it is to be of zeros."""
     shape: Shape = [letter(d, point, path) if isinstance(d, str) else d for d in dims]
-    made = torch.empty([dressed(side) for side in shape], dtype=DTYPES[dtype])
+    make = torch.zeros if zeros else torch.empty
+    made = make([dressed(side) for side in shape], dtype=DTYPES[dtype])
     _mark(made, shape)
     return made
 

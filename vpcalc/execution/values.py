@@ -366,6 +366,22 @@ def _quantified(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known |
     return Alike(bool(found.number != 0))
 
 
+@_follower("sum")
+def _added_up(result: Tensor, x: Tensor, dim: Any = None, *args: Any, **kwargs: Any) -> Known | None:
+    """Along one side of elements that are alike."""
+    found = known(x)
+    if not isinstance(found, Alike) or result.is_floating_point():
+        return None
+    count = product(shape_of(x)) if dim is None else shape_of(x)[dim] if isinstance(dim, int) else None
+    return None if count is None else Alike(found.number * count)
+
+
+@_follower("max_pool1d max_pool2d max_pool3d")
+def _pooled(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    """The largest of elements that are alike; nothing that is padded is larger."""
+    return known(x) if isinstance(known(x), Alike) else None
+
+
 @_follower("max amax")
 def _largest(result: Tensor, x: Tensor) -> Known | None:
     """Of all elements together."""
