@@ -96,6 +96,12 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
     "halves to the even": (lambda x: x[:, : round(x.shape[1] / 2)], lambda n: round(n / 2)),
     "negative halves": (lambda x: x[:, : round(x.shape[1] / 4 - 3) + 4], lambda n: round(n / 4 - 3) + 4),
     "a power of two": (to_power_of_two, lambda n: 2 ** math.ceil(math.log2(n))),
+    "bits": (lambda x: x[:, : 1 << (x.shape[1].bit_length() - 1)], lambda n: 1 << (n.bit_length() - 1)),
+    "a shift": (lambda x: x[:, : x.shape[1] >> 2], lambda n: n >> 2),
+    "a distance": (
+        lambda x: x[:, : abs(x.shape[1] - 100)],
+        lambda n: min(n, abs(n - 100)),
+    ),
     "a power below": (
         lambda x: x[:, : 2 ** int(math.log2(x.shape[1]))],
         lambda n: 2 ** int(math.log2(n)),
@@ -238,6 +244,21 @@ def test_operands_are_contracted_in_pairs() -> None:
     assert not found.open
     for n in range(1, 301):
         assert answer(found, {"N": n}) == 2 * 64 * n * (2 if n > 1 else 1)
+
+
+class Four(nn.Module):
+    """Four operands, of which the last two have no letter that goes until both are there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bnc,cd,bmd,bmd->bn", x, x[0, :8, :6], x[..., :6], x[..., :6])
+
+
+def test_from_the_left() -> None:
+    """48n, then a product element by element, then 6n over m and d for each row."""
+    found = explored(Four(), (1, "N", 8), {"N": (8, 300)})
+    assert not found.open
+    for n in range(8, 301):
+        assert answer(found, {"N": n}) == 48 * n + 6 * n * n
 
 
 class Both(nn.Module):

@@ -228,7 +228,7 @@ class Derivation(Result):
         notes += [
             f"{name} was tried up to {found.tried[name]} only: {why}" for name, why in found.held_back.items()
         ]
-        if idle := sorted(set(found.lattice) - found.macs.symbols):
+        if (idle := sorted(set(found.lattice) - found.macs.symbols)) and not found.unknown:
             notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")
         if self.backward:
             notes.append(f"of this backward: {found.backward}")

@@ -274,7 +274,8 @@ class Executed(Result):
         runs = f"{explored.exploration.runs} runs on symbols"
         notes.append(f"{self.way}; {runs}, {counts} counts agree, up to {spell_point(far)}")
         notes.append(f"parameters: {explored.main.leader.execution.params}")
-        if idle := sorted(set(explored.exploration.range.bounds) - self.everywhere.polynomial.letters):
+        idle = sorted(set(explored.exploration.range.bounds) - self.everywhere.polynomial.letters)
+        if idle and not explored.unknown:
             notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")
         if explored.limits:
             bounds = " and ".join(f"{name} ≤ {most}" for name, most in explored.limits.items())

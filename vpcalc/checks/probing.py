@@ -243,6 +243,8 @@ def _ran(prober: Prober, point: Point) -> RealRun:
     except TooLargeError as error:
         return RealRun(None, str(error))
     except Exception as error:  # foreign code may raise anything
+        if _is_too_large(error):
+            return RealRun(None, f"not run for real: {first_line(error)}")
         return RealRun(False, f"does not run for real at {spell_point(point)}: {first_line(error)}", dict(point))
     forward = counts.macs - counts.backward
     if macs != forward:

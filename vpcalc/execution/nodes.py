@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from ..algebra.polynomial import as_polynomial
+from .floats import log2
 from .sizes import Size
 
 
@@ -317,6 +318,10 @@ METHODS: dict[tuple[type, str], Any] = {
     (torch.SymFloat, "__trunc__"): _float_method("trunc"),
     (torch.SymFloat, "__round__"): lambda self, digits=None: dressed(undressed(self).round()),
     (torch.SymInt, "__hash__"): lambda self: hash(undressed(self)),
+    (torch.SymInt, "__abs__"): lambda self: self if self >= 0 else -self,
+    (torch.SymInt, "__rshift__"): lambda self, bits: self // 2**bits,
+    (torch.SymInt, "__lshift__"): lambda self, bits: self * 2**bits,
+    (torch.SymInt, "bit_length"): lambda self: dressed(log2(undressed(self)).floor() + 1),
     (torch.SymInt, "__divmod__"): lambda self, other: (self // other, self % other),
     (torch.SymInt, "__rdivmod__"): lambda self, other: (other // self, other % self),
     **{(torch.SymInt, name): _decided(relation, name) for name, relation in _COMPARED.items()},

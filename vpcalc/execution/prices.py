@@ -136,7 +136,7 @@ def transposed_convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **
 
 @price("einsum")
 def einsum(out: Shape, equation: str, *operands: Any, path: Any = None, **kwargs: Any) -> Polynomial:
-    """Pair by pair as torch contracts: the first two, whose product goes to the end.
+    """Pair by pair as torch contracts, from the left.
 
     A letter is contracted where both have it, no other operand and not the result; a pair has one product for each
     value of its letters. One that a single operand has left is summed away beforehand, and without a contraction a
@@ -160,7 +160,7 @@ def einsum(out: Shape, equation: str, *operands: Any, path: Any = None, **kwargs
         }
         if contracted:
             total += elements(list(left.values()))
-        wide.append({letter: side for letter, side in left.items() if letter not in contracted})
+        wide.insert(0, {letter: side for letter, side in left.items() if letter not in contracted})
     return total
 
 

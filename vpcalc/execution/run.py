@@ -31,7 +31,7 @@ from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
 from .rules import MARK, Shape, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
-from .values import UnknownValueError, asked, follow, forget
+from .values import UnknownValueError, asked, follow, forget, valued
 
 Point = Mapping[str, int]
 
@@ -321,6 +321,7 @@ class _Following(TorchFunctionMode):
         self.steps += 1
         with suppress(UnknownValueError):
             return asked(name, args, kwargs)
+        args = valued(name, args)
         try:
             result = func(*plain(args), **plain(kwargs))
         except Exception:

@@ -7,13 +7,16 @@ are made, at every size at once: :class:`Alike` (``zeros``, and what a compariso
 written into in place is forgotten, with all that shares its memory: torch counts the writes of a memory
 (``Tensor._version``).
 
-Numbers are ints, bools or sizes with forms; floats are known only where they are whole.
+Numbers are ints, bools or sizes with forms; floats are known where they are whole, or fractions of whole numbers
+that are small enough.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -28,6 +31,9 @@ MARK = "_vpcalc_known"
 
 EXACT = 1 << 24
 """Whole numbers below it are the same in single precision."""
+
+SMALL = 1 << 20
+"""Fractions of whole numbers below it are as far from any whole number as single precision tells."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,16 @@ def _sized(number: Any) -> bool:
     return isinstance(number, Size)
 
 
+def valued(name: str, args: Any) -> Any:
+    """Arguments of a padding whose amounts are tensors, with the numbers that are known of them."""
+    if name not in ("pad", "constant_pad_nd") or len(args) < 2 or not isinstance(args[1], (tuple, list)):
+        return args
+    amounts = [known(amount) for amount in args[1]]
+    if not all(isinstance(amount, Alike) for amount in amounts):
+        return args
+    return (args[0], [dressed(amount.number) for amount in amounts if isinstance(amount, Alike)], *args[2:])
+
+
 def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
     """Note what is known of a result. Its shape is kept already."""
     follower = _FOLLOWERS.get(name)
@@ -121,11 +137,23 @@ def _is_exact(found: Known, result: Tensor) -> bool:
     if result.dtype in (torch.int64, torch.int32):
         number = found.first if isinstance(found, Rising) else found.number
         return isinstance(number, Size) or abs(number) < EXACT  # no size is near the end of 32 bits
-    if isinstance(found, Rising) or isinstance(found.number, Size):
+    if isinstance(found, Rising):
         return False
+    if isinstance(found.number, Fraction):
+        return result.is_floating_point() and abs(found.number.numerator) < SMALL
+    if isinstance(found.number, Size):
+        return result.is_floating_point() and _is_small(found.number)
     if result.dtype is torch.bool:
         return found.number in (0, 1)
     return result.dtype in (torch.float32, torch.float64) and abs(found.number) < EXACT
+
+
+def _is_small(number: Size) -> bool:
+    """Whether a fraction is so small everywhere that it rounds to no whole number in single precision, noted."""
+    if number.form is None or abs(number.value * number.form.denominator) >= SMALL:
+        return False
+    above = number * number.form.denominator
+    return above.compare(">", -SMALL, "a value") and above.compare("<", SMALL, "a value")
 
 
 _FOLLOWERS: dict[str, Callable[..., Known | None]] = {}
@@ -180,9 +208,11 @@ def _arange(result: Tensor, *args: Any, **kwargs: Any) -> Known | None:
 @_follower("to long int bool float double type type_as contiguous clone alias detach cpu cuda")
 def _kept(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     found = known(x)
-    if result.dtype is torch.bool and isinstance(found, Alike):
+    if not isinstance(found, Alike) or result.is_floating_point():
+        return found
+    if result.dtype is torch.bool:
         return Alike(bool(found.number != 0))
-    return found
+    return Alike(found.number.trunc() if isinstance(found.number, Size) else math.trunc(found.number))
 
 
 @_follower("view reshape flatten ravel permute transpose squeeze unflatten t movedim narrow")
@@ -288,6 +318,47 @@ def _difference(result: Tensor, x: Any, y: Any) -> Known | None:
     return _shifted(result, x, y, -1)
 
 
+@_follower("__rsub__ rsub")
+def _difference_from(result: Tensor, x: Any, y: Any) -> Known | None:
+    return _shifted(result, y, x, -1)
+
+
+@_follower("div __truediv__ true_divide divide")
+def _quotient(result: Tensor, x: Any, y: Any) -> Known | None:
+    """Of whole numbers, which is rounded once."""
+    one, other = known(x), known(y)
+    if not (isinstance(one, Alike) and isinstance(other, Alike)):
+        return None
+    if not (_is_whole(one.number) and _is_whole(other.number)):
+        return None
+    if isinstance(one.number, int) and isinstance(other.number, int):
+        fraction = Fraction(one.number) / other.number
+        return Alike(int(fraction) if fraction.denominator == 1 else fraction)
+    found = one.number / other.number
+    return Alike(found) if isinstance(found, Size) and found.form is not None else None
+
+
+def _is_whole(number: Any) -> bool:
+    if isinstance(number, Size):
+        return number.form is not None and number.form.denominator == 1
+    return isinstance(number, int)
+
+
+def _rounding(way: str) -> Callable[..., Known | None]:
+    def rounded(result: Tensor, x: Tensor) -> Known | None:
+        found = known(x)
+        if not isinstance(found, Alike):
+            return None
+        number = found.number
+        return Alike(getattr(number, way)() if isinstance(number, Size) else getattr(math, way)(number))
+
+    return rounded
+
+
+for _way in ("ceil", "floor"):
+    _follower(_way)(_rounding(_way))
+
+
 @_follower("mul __mul__ __rmul__ multiply")
 def _multiplied(result: Tensor, x: Any, y: Any) -> Known | None:
     one, other = known(x), known(y)
@@ -332,7 +403,8 @@ def _compared(decide: Callable[[Any, Any], Any]) -> Callable[..., Known | None]:
     def compared(result: Tensor, x: Any, y: Any) -> Known | None:
         one, other = known(x), known(y)
         if isinstance(one, Alike) and isinstance(other, Alike):
-            return Alike(bool(decide(one.number, other.number)))
+            near = not (_is_whole(one.number) or _is_whole(other.number))  # as rounded, they may be equal
+            return None if near else Alike(bool(decide(one.number, other.number)))
         return None
 
     return compared
@@ -420,6 +492,7 @@ class Knowing(TorchFunctionMode):
             return asked(name, args, kwargs)
         except UnknownValueError:
             pass
+        args = valued(name, args)
         result = func(*args, **kwargs)
         if name == "__get__":
             if func.__self__.__name__ == "data":
