@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import vpcalc
 from vpcalc.answers.executed import Executed
 from vpcalc.checks.effort import MOST_LOOPED, Growth
+from vpcalc.execution.constants import looked_up
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range
@@ -58,7 +59,8 @@ def explored(module: nn.Module, dims: tuple[int | str, ...], bounds: Mapping[str
         {name: min(low + start + 7 * i, high) for i, (name, (low, high)) in enumerate(bounds.items())}
         for start in (210, 240, 36)
     ]
-    return Explorer(program.execute, count, Range(bounds)).explore(starts)
+    keys = looked_up(module)
+    return Explorer(program.execute, count, Range(bounds), looked_up=keys).explore(starts)
 
 
 def answer(found: Exploration, point: dict[str, int]) -> int | str | None:
@@ -80,8 +82,16 @@ def to_power_of_two(x: Tensor) -> Tensor:
     return F.pad(x, (0, 0, 0, size - x.shape[1]))
 
 
-def zeros(*shape: int, **kwargs: Any) -> Tensor:
-    return torch.zeros(*shape, device="meta", **kwargs)
+def taken(size: int, low: int, high: int) -> int:
+    return size if low < size <= high else 2 if size > 1 else 1
+
+
+def rung(size: int) -> int:
+    if size < 64:
+        return 4
+    if size < 128:
+        return 8
+    return size if size < 192 else 8
 
 
 ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]] = {
@@ -96,6 +106,14 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
     "halves to the even": (lambda x: x[:, : round(x.shape[1] / 2)], lambda n: round(n / 2)),
     "negative halves": (lambda x: x[:, : round(x.shape[1] / 4 - 3) + 4], lambda n: round(n / 4 - 3) + 4),
     "a power of two": (to_power_of_two, lambda n: 2 ** math.ceil(math.log2(n))),
+    "between two sizes": (lambda x: x[:, : taken(x.shape[1], 50, 90)], lambda n: taken(n, 50, 90)),
+    "between two small ones": (lambda x: x[:, : taken(x.shape[1], 5, 9)], lambda n: taken(n, 5, 9)),
+    "a ladder": (lambda x: x[:, : rung(x.shape[1])], lambda n: min(n, rung(n))),
+    "a set": (lambda x: x[:, : 1 if x.shape[1] in {10, 20} else None], lambda n: 1 if n in {10, 20} else n),
+    "a table": (
+        lambda x: x[:, : {10: 3, 20: 4}.get(x.shape[1], x.shape[1])],
+        lambda n: {10: 3, 20: 4}.get(n, n),
+    ),
     "bits": (lambda x: x[:, : 1 << (x.shape[1].bit_length() - 1)], lambda n: 1 << (n.bit_length() - 1)),
     "a shift": (lambda x: x[:, : x.shape[1] >> 2], lambda n: n >> 2),
     "a distance": (

@@ -127,6 +127,8 @@ def _explored(
 ) -> Explored | str:
     """The regimes of one way to run, or why there is none that runs."""
     from ..counters.ways import needs_values
+    from ..execution.constants import looked_up
+    from ..execution.program import Fixed
     from ..execution.regimes import MOST_RUNS, Explorer, HeldError
     from ..execution.regions import Range
     from ..execution.run import BeyondError
@@ -153,7 +155,8 @@ def _explored(
         limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, RANGES[v.kind]))) for v in letters}
         runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
-        explorer = Explorer(program.execute, count, Range(bounds), most, runs, growth.affordable)
+        keys = looked_up(program.module) if isinstance(program, Fixed) else ()
+        explorer = Explorer(program.execute, count, Range(bounds), most, runs, growth.affordable, keys)
         exploration = explorer.explore(list(starts(letters, bounds)))
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import log2
@@ -148,11 +148,13 @@ class Explorer:
         most: int = 32,
         most_runs: int = MOST_RUNS,
         affordable: Callable[[Point], bool] = lambda point: True,
+        looked_up: Sequence[int] = (),
         seed: int = 0,
     ) -> None:
         self._execute = execute
         self._count = count
         self._affordable = affordable
+        self._looked_up = looked_up
         self._range = extent
         self._most = most
         self._most_runs = most_runs
@@ -311,11 +313,17 @@ class Explorer:
                 other = region.where(guard, not outcome)
                 if guard in self._idle and not run.refused and self._still_idle(guard, other, run, regime):
                     continue
-                if any(member.point in other for member in members):
+                earlier = run.asked[: run.asked.index((guard, outcome))]
+                inside = _within(other, earlier)
+                if any(member.point in inside for member in members):
                     self._note_idle(guard, regime)
                     continue
-                earlier = run.asked[: run.asked.index((guard, outcome))]
-                point = other.find(self._rng, run.point, (*earlier, *run.asked))
+                point = inside.find(self._rng, run.point, (*earlier, *run.asked))
+                if point is None and any(member.point in other for member in members):
+                    self._note_idle(guard, regime)
+                    continue
+                if point is None:
+                    point = other.find(self._rng, run.point, (*earlier, *run.asked))
                 if point is None:
                     regime.tried = regime.tried or other.empty() is None
                     continue
@@ -498,6 +506,8 @@ class Explorer:
                 for _ in range(min(len(self._idle), 6 - 2 * place)):
                     wishes = [(guard, rng.random() < 0.5) for guard in sorted(self._idle, key=str)]
                     trials.append(region.find(rng, None, wishes))
+        moved = ({**regime.leader.point, n: size} for n in low for size in self._looked_up)
+        trials += [point for point in moved if point in regime]
         for point in {_key(point): point for point in trials if point is not None}.values():
             nearer = self._within_reach(point, regime)
             if nearer is not None:
@@ -551,6 +561,18 @@ class Explorer:
                 regime.tried = regime.tried or None in holds
                 return True
         return False
+
+
+def _within(region: Region, earlier: Sequence[tuple[Guard, bool]]) -> Region:
+    """The part in which a comparison is asked at all: where those before it had the same answers, if any is left.
+
+    Beyond them the program asks something else, and says nothing of this one: ``5 < n <= 9``.
+    """
+    for guard, outcome in earlier:
+        if len(guard.letters) == 1:
+            inner = region.where(guard, outcome)
+            region = region if inner.surely_empty else inner
+    return region
 
 
 def _gain(guard: Guard, happens: Mapping[Key, str]) -> float:
