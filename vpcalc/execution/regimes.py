@@ -7,10 +7,10 @@ holds on both, the comparison is *idle*; if not, the region is split by the comp
 happens at all sizes that ran or were counted, and both parts are explored in the same way. One flip a comparison,
 not one run a path: paths multiply (pads × stages × sides), comparisons add up.
 
-That two idle comparisons do not matter together either, and that one between sizes of one letter is idle in every
-region if it is in one, are the hypotheses of this room. They are tested: independent counts are taken at sizes
-that answer the idle ones in other ways, near, far, on and beyond the kept ones, and a count that differs is run
-and splits its region.
+That two idle comparisons do not matter together either, and that one that is idle in a region is so in others, are
+the hypotheses of this room. They are tested: independent counts are taken in each region on its other side, at
+sizes that answer the idle ones in other ways, near, far, on and beyond the kept ones, and where no path leads; a
+count that differs is run and splits its region.
 """
 
 from __future__ import annotations
@@ -311,10 +311,10 @@ class Explorer:
                     continue
                 flipped.add(guard)
                 other = region.where(guard, not outcome)
-                if guard in self._idle and not run.refused and self._still_idle(guard, other, run, regime):
-                    continue
                 earlier = run.asked[: run.asked.index((guard, outcome))]
                 inside = _within(other, earlier)
+                if guard in self._idle and not run.refused and self._still_idle(guard, inside, run, regime):
+                    continue
                 if any(member.point in inside for member in members):
                     self._note_idle(guard, regime)
                     continue
@@ -349,13 +349,14 @@ class Explorer:
             raise HeldError(dict.fromkeys(sorted(guard.letters), run.needed[guard]))
 
     def _still_idle(self, guard: Guard, other: Region, run: Run, regime: Regime) -> bool:
-        """Whether what was idle elsewhere is so here, by counts where two letters are compared.
+        """Whether what was idle elsewhere is so here, by a count, and by several where two letters are compared.
 
         Which side is longer does not matter to large grids, and does to those that are smaller than a window: near
         by, where both are as long, less than farther off.
         """
         if len(guard.letters) == 1:
-            return True
+            point = next(iter(self._seen(other)), None) or other.find(self._rng, run.point, run.asked)
+            return point is None or self._counted(point) == regime.leader.macs_at(point)
         anywhere = (other.somewhere(self._rng) for _ in range(2))
         found = (other.find(self._rng, run.point, run.asked), *anywhere)
         return all(point is None or self._counted(point) == regime.leader.macs_at(point) for point in found)
