@@ -164,6 +164,15 @@ def test_positions_that_do_not_jump() -> None:
     assert Packed()(torch.ones(1, 5, 8)).shape == (1, 5, 8)
 
 
+def test_shorter_floats_round() -> None:
+    """In half precision 2048 + 1/3 is a whole number."""
+    with Knowing():
+        third = torch.tensor(6145) / 3
+        assert known(third) is not None
+        assert known(third.to(torch.float16)) is None
+        assert known(torch.ceil(third)) == Alike(2049)
+
+
 def test_what_is_not_known_is_not_guessed() -> None:
     found = fixed(lambda: Packed(jump=1), ROWS).execute({"N": 5})
     assert "item() cannot be called on meta tensors" in str(found.error)

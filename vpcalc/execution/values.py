@@ -139,17 +139,21 @@ def _is_exact(found: Known, result: Tensor) -> bool:
         return isinstance(number, Size) or abs(number) < EXACT  # no size is near the end of 32 bits
     if isinstance(found, Rising):
         return False
-    if isinstance(found.number, Fraction):
-        return result.is_floating_point() and abs(found.number.numerator) < SMALL
-    if isinstance(found.number, Size):
-        return result.is_floating_point() and _is_small(found.number)
+    if isinstance(found.number, (Fraction, Size)):
+        return result.dtype in _FLOATS and _is_small(found.number)
     if result.dtype is torch.bool:
         return found.number in (0, 1)
-    return result.dtype in (torch.float32, torch.float64) and abs(found.number) < EXACT
+    return result.dtype in _FLOATS and abs(found.number) < EXACT
 
 
-def _is_small(number: Size) -> bool:
+_FLOATS = (torch.float32, torch.float64)
+"""Shorter floats round fractions to whole numbers."""
+
+
+def _is_small(number: Fraction | Size) -> bool:
     """Whether a fraction is so small everywhere that it rounds to no whole number in single precision, noted."""
+    if isinstance(number, Fraction):
+        return abs(number.numerator) < SMALL
     if number.form is None or abs(number.value * number.form.denominator) >= SMALL:
         return False
     above = number * number.form.denominator
