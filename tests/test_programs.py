@@ -415,4 +415,5 @@ def test_whole_numbers_that_are_looked_at_are_zero_and_that_is_said(tmp_path: Pa
     found = vpcalc.derive(f"{tmp_path / 'looks.py'}:Looks", "1,N:long")
     assert isinstance(found, Executed)
     assert str(found.macs) == "128N"
+    assert found.to_dict()["zeros"] is True
     assert "it looks at values: whole numbers were 0 and masks false" in " ".join(found.tables()[0].notes)

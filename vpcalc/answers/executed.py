@@ -183,6 +183,7 @@ class Executed(Result):
             "modules": {path: form.to_dict() for path, form in self.modules().items()},
             "fixed": {},
             "unknown": self.unknown,
+            "zeros": explored.zeros,
             "limits": dict(explored.limits),
             "from": {name: int(main.regions[0].values(name)[0]) for name in extent},
             "regime": self.way,
@@ -264,7 +265,7 @@ class Executed(Result):
         if explored.zeros:
             notes.append(f"it looks at values: {ZEROS}")
         if explored.main.tried:
-            notes.append("conditions on several symbols at once were tried at sizes and not decided")
+            notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
         if explored.exploration.open:
             notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):
