@@ -212,7 +212,11 @@ class Explorer:
             raise BeyondError(f"at {at} the run on symbols raises where a plain run does not: {error}")
 
     def _read(self, execution: Execution) -> Run:
-        """Without the comparisons that go one way everywhere, or that others decide."""
+        """Without the comparisons that go one way everywhere, or that others decide.
+
+        Each is written as the form is, with ceilings where its path allows it: what one path compares as
+        ``⌊H/4⌋ + 1`` and another as ``H/4`` is one comparison then.
+        """
         path = self._range.whole()
         asked: list[tuple[Guard, bool]] = []
         needed: dict[Guard, str] = {}
@@ -220,6 +224,9 @@ class Explorer:
             if len(guard.letters) > 1:
                 guard = Guard(guard.form.subs(settled(guard.form, path)), guard.relation)
             if not guard.letters or path.always(guard, outcome):
+                continue
+            guard = Guard(guard.form.subs(rounded_up(guard.form, path)), guard.relation)
+            if not guard.letters:
                 continue
             path = path.where(guard, outcome)
             asked.append((guard, outcome))
@@ -381,6 +388,8 @@ class Explorer:
         What happens is known wherever it ran or was counted: it refuses, has the leader's count, or another one.
         While two comparisons tell it nearly as well, a size at which they differ is counted.
         """
+        if runs[-1].refused != regime.refused:
+            self._run_beside(runs[0].point, runs[-1].point, region, regime)
         happens = {_key(point): self._happens(point, regime) for point in self._seen(region)}
         guards = dict.fromkeys(guard for run in (*reversed(runs), *self._runs.values()) for guard, _ in run.asked)
         best = self._telling(region, guards, happens, regime)
@@ -411,22 +420,37 @@ class Explorer:
             happens[_key(point)] = self._happens(point, regime)
         return next((guard for guard in ranked if _gain(guard, happens) > 1e-9), None)
 
+    def _run_beside(self, here: Point, there: Point, region: Region, regime: Regime) -> None:
+        """Run where a program begins to refuse, on both sides: what they ask differently says why.
+
+        A comparison far from there, to which the answer changed as well, would split the region at a wrong size.
+        """
+        for point in self._edge(here, there, region, regime) or ():
+            if len(self._runs) < self._most_runs:
+                self._run(point)
+
     def _bisected(self, here: Point, there: Point, region: Region, regime: Regime) -> Guard | None:
-        """From which size of one letter on something else happens, by counts between two sizes."""
-        if len(self._open) >= MOST_BISECTED:
+        """From which size of one letter on something else happens, as a guard, by counts between two sizes."""
+        edge = None if len(self._open) >= MOST_BISECTED else self._edge(here, there, region, regime)
+        if edge is None:
             return None
+        (letter,) = (name for name, size in edge[0].items() if size != edge[1][name])
+        return Guard(symbol(letter) - max(point[letter] for point in edge), AT_LEAST)
+
+    def _edge(self, here: Point, there: Point, region: Region, regime: Regime) -> tuple[Point, Point] | None:
+        """Two neighbours of one letter, between two sizes, at which other things happen."""
         before, at = self._happens(here, regime), dict(here)
         for letter, end in there.items():
             moved = {**at, letter: end}
             if moved not in region or self._happens(moved, regime) == before:
                 at = moved if moved in region else at
                 continue
-            low, high = at[letter], end
-            while abs(high - low) > 1:
-                middle = (low + high) // 2
+            near, far = at[letter], end
+            while abs(far - near) > 1:
+                middle = (near + far) // 2
                 same = self._happens({**at, letter: middle}, regime) == before
-                low, high = (middle, high) if same else (low, middle)
-            return Guard(symbol(letter) - max(low, high), AT_LEAST)
+                near, far = (middle, far) if same else (near, middle)
+            return {**at, letter: near}, {**at, letter: far}
         return None
 
     def _differs(self, run: Run, other: Run, region: Region) -> Point | None:

@@ -12,7 +12,6 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -54,11 +53,7 @@ class Range:
         if guard not in self._masks:
             (letter,) = guard.letters
             values = self.values(letter)
-            if _bound(guard.form, {letter: int(values[-1])}) >= 1 << 62:
-                values = values.astype(object)
-            self._masks[guard] = numpy.broadcast_to(
-                numpy.asarray(guard.holds({letter: values}), bool), values.shape
-            )
+            self._masks[guard] = numpy.broadcast_to(_answers(guard, {letter: values}), values.shape)
         return self._masks[guard]
 
     def length(self, guard: Guard) -> float:
@@ -118,7 +113,7 @@ class Region:
             return True
         if self.find(random.Random(3)) is not None:
             return False
-        return not any(True for _ in self) if self.extent() <= MOST_SIZES else None
+        return not self._all()[1].any() if self.extent() <= MOST_SIZES else None
 
     def always(self, guard: Guard, outcome: bool) -> bool:
         """Whether a guard is known to have an answer everywhere."""
@@ -134,10 +129,18 @@ class Region:
 
     def __iter__(self) -> Iterator[Point]:
         """Every size, one by one."""
-        for sizes in product(*(self.values(letter).tolist() for letter in self.axes)):
-            point = dict(zip(self.axes, sizes, strict=True))
-            if all(bool(guard.holds(point)) == outcome for guard, outcome in self.others):
-                yield point
+        columns, fits = self._all()
+        for sizes in zip(*(column[fits].tolist() for column in columns.values()), strict=True):
+            yield dict(zip(columns, sizes, strict=True))
+
+    def _all(self) -> tuple[dict[str, Any], Mask]:
+        """All sizes that conditions on one letter leave, a column for each letter, and which meet the others."""
+        grid = numpy.meshgrid(*(self.values(letter) for letter in self.axes), indexing="ij")
+        columns = {letter: sides.ravel() for letter, sides in zip(self.axes, grid, strict=True)}
+        fits = numpy.ones(len(next(iter(columns.values()))), bool)
+        for guard, outcome in self.others:
+            fits &= _answers(guard, columns) == outcome
+        return columns, fits
 
     def find(
         self, rng: random.Random, near: Point | None = None, wishes: Sequence[tuple[Guard, bool]] = ()
@@ -148,14 +151,20 @@ class Region:
         """
         if self.surely_empty:
             return None
-        best, best_score = None, -1.0
-        for point in self._candidates(rng, near):
-            score = float(sum(bool(guard.holds(point)) == outcome for guard, outcome in wishes))
-            if near is not None:
-                score -= sum(abs(point[n] - near[n]) / (near[n] + 1) for n in point) / 100
-            if best is None or score > best_score:
-                best, best_score = point, score
-        return best
+        candidates = self._candidates(rng, near)
+        if near is None and not wishes:
+            return next(candidates, None)
+        points = list(candidates)
+        if not points:
+            return None
+        columns = {letter: numpy.array([point[letter] for point in points]) for letter in self.axes}
+        scores = numpy.zeros(len(points))
+        for guard, outcome in wishes:
+            scores += _answers(guard, columns) == outcome
+        if near is not None:
+            for letter, column in columns.items():
+                scores -= abs(column - near[letter]) / (near[letter] + 1) / 100
+        return points[int(scores.argmax())]
 
     def somewhere(self, rng: random.Random) -> dict[str, int] | None:
         """A size near one that is drawn from all alike, where :meth:`find` would rather have a small one."""
@@ -180,12 +189,20 @@ class Region:
                 line = {**{n: numpy.int64(v) for n, v in fixed.items()}, along: choices[along]}
                 fits = numpy.ones(len(choices[along]), bool)
                 for guard, outcome in self.others:
-                    fits &= numpy.asarray(guard.holds(line), bool) == outcome
+                    fits &= _answers(guard, line) == outcome
                 if fits.any():
                     yield {
                         **fixed,
                         along: _pick(choices[along][fits], rng, None if near is None else near[along], attempt),
                     }
+
+
+def _answers(guard: Guard, columns: Mapping[str, Any]) -> Any:
+    """The answers of a guard at many sizes, in whole numbers of any size where 64 bits may be too few."""
+    tops = {letter: int(numpy.max(columns[letter])) for letter in guard.letters}
+    if _bound(guard.form, tops) >= 1 << 62:
+        columns = {letter: numpy.asarray(column).astype(object) for letter, column in columns.items()}
+    return numpy.asarray(guard.holds(columns), bool)
 
 
 def _pick(values: Any, rng: random.Random, near: int | None, attempt: int) -> int:
