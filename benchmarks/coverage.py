@@ -21,7 +21,7 @@ import random
 import resource
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,7 +41,8 @@ SECONDS = 300
 TRIALS = 20
 VERDICTS = ("complete", "partial", "identified", "not executed", "failed", "wrong", "not built")
 
-Candidate = tuple[str, dict[str, object]]
+Candidate = tuple[object, dict[str, object]]
+"""Inputs, as text or as a function of symbols, and arguments of the configuration."""
 
 
 def small(config: object) -> dict[str, object]:
@@ -109,9 +110,56 @@ def candidates(kind: str) -> Iterator[Candidate]:
             yield text, arguments
 
 
-def inputs(config: object, model: type) -> Iterator[str]:
+def of_grids(config: object, takes: Mapping[str, inspect.Parameter]) -> Iterator[object]:
+    """Patches of one image in a row with the sides of their grid, for models that are given them."""
+    import torch
+
+    from vpcalc.checks.input_functions import input_function
+
+    patch = _number(config, 16, "patch_size")
+    merge = _number(config, 2, "spatial_merge_size", "merge_size")
+    channels = _number(config, 3, "in_channels", "num_channels", "in_chans")
+    frames = _number(config, 1, "temporal_patch_size")
+    flat = channels * frames * patch * patch
+    name = next(name for name in ("hidden_states", "pixel_values") if name in takes)
+    grid = next((name for name in ("grid_thw", "image_grid_thw") if name in takes), None)
+
+    def row(H: int, W: int) -> dict[str, object]:
+        count = merge * H * merge * W
+        more = {"merge_sizes": torch.tensor([merge])} if "merge_sizes" in takes else {}
+        return {name: torch.zeros(count, flat), str(grid): torch.tensor([[1, merge * H, merge * W]]), **more}
+
+    def patches(H: int, W: int) -> dict[str, object]:
+        count = merge * H * merge * W
+        sides = torch.tensor([[1, merge * H, merge * W]])
+        return {name: torch.zeros(count, channels, patch, patch), str(grid): sides}
+
+    def padded(H: int, W: int) -> dict[str, object]:
+        count, sides = H * W, torch.tensor([[H, W]])
+        mask = torch.ones(1, count, dtype=torch.int64)
+        return {name: torch.zeros(1, count, flat), "pixel_attention_mask": mask, "spatial_shapes": sides}
+
+    if grid is not None:
+        yield input_function(row)
+        yield input_function(patches)
+    elif "spatial_shapes" in takes:
+        yield input_function(padded)
+
+
+def inputs(config: object, model: type) -> Iterator[object]:
     """What a model may take, from the names of its arguments and the sizes in its configuration."""
     takes = inspect.signature(model.forward).parameters
+    needed = {name for name, parameter in takes.items() if parameter.default is parameter.empty}
+    if needed & {"grid_thw", "image_grid_thw", "spatial_shapes"}:
+        yield from of_grids(config, takes)
+        return
+    if "pixel_position_ids" in needed:
+        flat = 3 * _number(config, 16, "patch_size") ** 2
+        yield f"pixel_values=1,N,{flat};pixel_position_ids=1,N,2:long"
+    if "query_embeds" in needed:
+        yield f"query_embeds=1,N,{_number(config, 768, 'hidden_size')}"
+    if needed == {"input_features", "input_features_mask"}:
+        yield f"input_features=1,{_number(config, 128, 'num_mel_bins')},N;input_features_mask=1,N:long"
     main = getattr(model, "main_input_name", "input_ids")
     main = main if isinstance(main, str) else main[0]
     both = bool(getattr(config, "is_encoder_decoder", False))
@@ -204,7 +252,7 @@ def judge(kind: str, identify: bool) -> dict[str, object]:
     if not tries:
         return {"verdict": "not built", "why": "no model of its own, or none that takes text, an image or sound"}
     why = ""
-    counted: tuple[str, dict[str, object], str] | None = None
+    counted: tuple[object, dict[str, object], str] | None = None
     for text, arguments in tries:
         try:
             target = find_target(f"transformers:{kind}", text, arguments)
@@ -217,26 +265,33 @@ def judge(kind: str, identify: bool) -> dict[str, object]:
             if "loop" in str(error):
                 break
             continue
-        return {**_held_against_counts(kind, target, variant, explored), "input": text}
+        return {**_held_against_counts(kind, target, variant, explored), "input": _spelled(text)}
     if counted is not None:
-        return {**_identified(kind, *counted, identify), "input": counted[0]}
+        return {**_identified(kind, *counted, identify), "input": _spelled(counted[0])}
     if "not found in your environment" in why:
         return {"verdict": "not built", "why": why}
     return {"verdict": "failed", "why": why}
+
+
+def _spelled(given: object) -> str:
+    return given if isinstance(given, str) else "patches of a grid of H × W, merged"
 
 
 def _first(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _identified(kind: str, text: str, arguments: dict[str, object], why: str, identify: bool) -> dict[str, object]:
+def _identified(
+    kind: str, given: object, arguments: dict[str, object], why: str, identify: bool
+) -> dict[str, object]:
     """What counts alone give where a run cannot be followed."""
     import vpcalc
 
     if not identify:
         return {"verdict": "not executed", "why": why}
     try:
-        answer = vpcalc.derive(f"transformers:{kind}", text, arguments, counting=True)
+        named = {"input": given} if isinstance(given, str) else {"inputs": getattr(given, "make", None)}
+        answer = vpcalc.derive(f"transformers:{kind}", args=arguments, counting=True, **named)
     except vpcalc.InputError as error:
         return {"verdict": "failed", "why": f"{why}; {_first(error)}"}
     found = answer.macs is not None

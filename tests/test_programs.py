@@ -417,3 +417,92 @@ def test_whole_numbers_that_are_looked_at_are_zero_and_that_is_said(tmp_path: Pa
     assert str(found.macs) == "128N"
     assert found.to_dict()["zeros"] is True
     assert "it looks at values: whole numbers were 0 and masks false" in " ".join(found.tables()[0].notes)
+
+
+class Halves(nn.Module):
+    """Padded to 4 and halved three times, as encoders do it with sides that are odd; a window of 7 at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 2, 2)
+        self.window = nn.Conv2d(4, 4, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (0, -x.shape[-1] % 4, 0, -x.shape[-2] % 4))
+        for _ in range(3):
+            x = self.conv(F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2)))
+        if x.shape[-1] % 7 or x.shape[-2] % 7:
+            x = F.pad(x, (0, -x.shape[-1] % 7, 0, -x.shape[-2] % 7)) if min(x.shape[-2:]) >= 7 else x
+        return self.window(x)
+
+
+def test_where_a_program_begins_to_refuse_is_found_in_few_regions() -> None:
+    """Halved three times with ceilings, a side of 49 or more is a window of 7 or longer."""
+    bounds = {"H": (1, 400), "W": (1, 400)}
+    found = explored(Halves(), (1, 4, "H", "W"), bounds)
+    assert not found.open
+    assert sum(len(regime.regions) for regime in found.regimes) <= 6
+    for h, w in product((1, 7, 47, 48, 49, 50, 55, 56, 57, 64, 199, 392), repeat=2):
+        expected = None
+        if h > 48 and w > 48:
+            sides = [[-(-side // 2**i) for side in (h + -h % 4, w + -w % 4)] for i in (1, 2, 3)]
+            expected = sum(64 * a * b for a, b in sides)
+            a, b = (-(-side // 7) * 7 for side in sides[-1])
+            expected += 16 * 49 * (a - 6) * (b - 6)
+        assert answer(found, {"H": h, "W": w}) == expected, (h, w)
+
+
+LENGTHS = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+class Packed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(16, 48), nn.Linear(16, 16)
+
+    def forward(self, x, lengths):
+        ends = F.pad(lengths.cumsum(0), (1, 0))
+        rows = self.qkv(x).chunk(3, -1)
+        each = []
+        for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist()):
+            q, k, v = (row[None, begin:end] for row in rows)
+            each.append(F.scaled_dot_product_attention(q, k, v)[0])
+        longest = torch.zeros(len(lengths), int(lengths.max()), 16)
+        return torch.cat(each), self.out(longest)
+
+class Grid(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.places, self.out = nn.Embedding(64, 16), nn.Linear(16, 16)
+
+    def forward(self, x, grid):
+        count = grid.prod(-1)
+        rows = torch.repeat_interleave(grid[:, 1], count)
+        t, h, w = grid[0]
+        x = x + self.places(torch.arange(count.sum()) % rows % 64)
+        return self.out(x.view(t, h, w, 16)[:, : h // 2])
+
+def lengths(N, M):
+    return torch.zeros(N + 2 * M + 3, 16), torch.tensor([N, 2 * M, 3])
+
+def grid(H, W):
+    return torch.zeros(2 * H * W, 16), torch.tensor([[2, H, W]])
+"""
+
+
+def test_lengths_and_grids_that_are_values_keep_their_forms(tmp_path: Path) -> None:
+    (tmp_path / "packed.py").write_text(LENGTHS, "utf-8")
+    file = str(tmp_path / "packed.py")
+    packed = vpcalc.derive(f"{file}:Packed", inputs=f"{file}:lengths")
+    assert isinstance(packed, Executed)
+    assert packed.explored.complete
+    for n, m in product((1, 2, 3, 5, 6, 7, 40), (1, 2, 3, 4, 20)):
+        rows, longest = n + 2 * m + 3, max(n, 2 * m, 3)
+        expected = 768 * rows + 32 * (n * n + 4 * m * m + 9) + 256 * 3 * longest
+        assert answer(packed.explored.exploration, {"N": n, "M": m}) == expected, (n, m)
+    grid = vpcalc.derive(f"{file}:Grid", inputs=f"{file}:grid")
+    assert isinstance(grid, Executed)
+    for h, w in product((1, 2, 7, 100), (1, 5, 64)):
+        assert answer(grid.explored.exploration, {"H": h, "W": w}) == 512 * (h // 2) * w

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vpcalc.algebra.polynomial import symbols
+from vpcalc.execution.listed import Listed
 from vpcalc.execution.program import Fixed, Input, Inputs, built_on_meta
 from vpcalc.execution.values import Alike, Knowing, Rising, known
 
@@ -23,8 +24,10 @@ def fixed(make: Callable[[], nn.Module], inputs: tuple[Input, ...]) -> Fixed:
     return Fixed(built_on_meta(lambda _: (make(), ()), [{}]), Inputs(inputs))
 
 
-def spelled(found: Alike | Rising, like: Tensor) -> Tensor:
+def spelled(found: Alike | Rising | Listed, like: Tensor) -> Tensor:
     """The tensor that is meant."""
+    if isinstance(found, Listed):
+        return torch.tensor(found.tolist())
     if isinstance(found, Alike):
         is_fraction = isinstance(found.number, Fraction)
         return torch.full(like.shape, float(found.number) if is_fraction else int(found.number))
@@ -69,6 +72,13 @@ def step(x: Tensor, rng: random.Random) -> Any:
         lambda: x.transpose(0, axis) if x.dim() else x,
         lambda: x.repeat(2, *[1] * x.dim()),
         lambda: x.repeat([2] * x.dim()),
+        lambda: x // 2,
+        lambda: x % 3,
+        lambda: x < x.flip(-1) if x.dim() else x,
+        lambda: x * x,
+        lambda: x - x.min(),
+        lambda: torch.minimum(x, x * number),
+        lambda: torch.as_tensor(x.tolist()),
     ]
     if x.dim():
         choices += [
@@ -80,11 +90,23 @@ def step(x: Tensor, rng: random.Random) -> Any:
             lambda: x.cumsum(axis),
             lambda: x[..., rng.randrange(0, 2) :],
             lambda: x.flatten(),
+            lambda: x.flip(axis),
+            lambda: x.max(axis).values,
+            lambda: x.prod(axis),
+            lambda: x.diff(dim=axis),
+            lambda: torch.cat((x, x), axis),
+            lambda: torch.stack((x, x + number), axis),
+            lambda: torch.nn.functional.pad(x, (rng.randrange(-1, 2), 1), value=number),
+            lambda: torch.repeat_interleave(x.flatten(), (x.flatten() % 3).long()),
+            lambda: x.unbind(axis)[0],
+            lambda: x.split(1 + (number == 2), axis)[-1],
+            lambda: x.chunk(2, axis)[0],
+            lambda: x.split((1, x.shape[axis] - 1), dim=axis)[1],
         ]
     return rng.choice(choices)()
 
 
-@pytest.mark.parametrize("seed", range(400))
+@pytest.mark.parametrize("seed", range(600))
 def test_what_is_known_is_true(seed: int) -> None:
     rng = random.Random(seed)
     learnt = 0
@@ -98,6 +120,9 @@ def test_what_is_known_is_true(seed: int) -> None:
                 lambda: torch.full((2, 2), 3),
                 lambda: torch.tensor(4),
                 lambda: torch.arange(3).expand(2, 3),
+                lambda: torch.tensor([3, 1, 4, 1, 5]),
+                lambda: torch.tensor([[2, 7, 1], [8, 2, 8]], dtype=torch.int32),
+                lambda: torch.tensor([[1, 24, 26]]),
             )
         )()
         for _ in range(8):

@@ -20,7 +20,7 @@ from .probing import (
     spell_point,
     takes_whole_numbers,
 )
-from .shapes import Kind, Point, Variable
+from .shapes import NUMBER, Kind, Point, Variable
 from .targets import Regime as Variant
 from .targets import Target
 
@@ -153,7 +153,7 @@ def _explored(
 
     try:
         limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
-        bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, RANGES[v.kind]))) for v in letters}
+        bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, _largest(v, target)))) for v in letters}
         runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
         keys = looked_up(program.module) if isinstance(program, Fixed) else ()
         explorer = Explorer(program.execute, count, Range(bounds), most, runs, growth.affordable, keys)
@@ -181,6 +181,12 @@ def _explored(
         count,
         zeros,
     )
+
+
+def _largest(variable: Variable, target: Target) -> int:
+    """The largest size of a letter that is asked about: less where it is no side, as it may be a factor of one."""
+    is_side = any(variable.name in shape.dims and shape.dtype != NUMBER for shape in target.inputs)
+    return RANGES[variable.kind if is_side or target.function is None else Kind.ARGUMENT]
 
 
 def program_of(target: Target, variant: Variant, zeros: bool = False) -> Program:

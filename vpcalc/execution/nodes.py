@@ -254,7 +254,8 @@ _MAY_HOLD = (torch.SymInt, torch.SymFloat, torch.SymBool, list, tuple, slice, di
 class _Whole(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs:
-            node = undressed(args[0])
+            number = args[0].item() if isinstance(args[0], torch.Tensor) else args[0]
+            node = undressed(number)
             if isinstance(node, Size):
                 return dressed(node.trunc())
         return builtins.int(*args, **kwargs)

@@ -321,7 +321,7 @@ class _Following(TorchFunctionMode):
         self.steps += 1
         with suppress(UnknownValueError):
             return asked(name, args, kwargs)
-        args = valued(name, args)
+        args, kwargs = valued(name, args, kwargs)
         try:
             result = func(*plain(args), **plain(kwargs))
         except Exception:

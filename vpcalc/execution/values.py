@@ -1,11 +1,11 @@
 """What is known of the values of tensors that have none: all alike, or counting upwards along a side.
 
 On the meta device a program cannot look at a value. Many look at one that their sizes decide: decoders ask whether
-their positions, which they have just counted, jump anywhere. So two kinds of tensors are followed from where they
+their positions, which they have just counted, jump anywhere. So some kinds of tensors are followed from where they
 are made, at every size at once: :class:`Alike` (``zeros``, and what a comparison of such gives) and
-:class:`Rising` (``arange``). Anything else is not known, and a program that looks at it raises as before. What is
-written into in place is forgotten, with all that shares its memory: torch counts the writes of a memory
-(``Tensor._version``).
+:class:`Rising` (``arange``). Of small ones each element is (:mod:`vpcalc.execution.listed`). Anything else is not
+known, and a program that looks at it raises as before. What is written into in place is forgotten, with all that
+shares its memory: torch counts the writes of a memory (``Tensor._version``).
 
 Numbers are ints, bools or sizes with forms; floats are known where they are whole, or fractions of whole numbers
 that are small enough.
@@ -14,17 +14,20 @@ that are small enough.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from .listed import OPERATIONS, PARTS, Listed, listed, parts, small
 from .nodes import dressed, undressed
-from .rules.registry import shape_of
+from .rules.registry import shape_of, tensors_in
 from .sizes import Size, product
 
 MARK = "_vpcalc_known"
@@ -51,7 +54,7 @@ class Rising:
     first: Any
 
 
-Known = Alike | Rising
+Known = Alike | Rising | Listed
 
 
 class UnknownValueError(Exception):
@@ -87,12 +90,51 @@ def asked(name: str, args: Any, kwargs: Any) -> Any:
     Raises:
         UnknownValueError: it is no such question, or they are not known.
     """
+    if name == "tolist":
+        return _listing(args[0])
+    if name in ("cpu", "cuda") and args[0].is_meta:
+        return args[0]
     if name in _QUESTIONS and len(args) == 1 and not kwargs:
         found = known(args[0])
         is_float = name == "item" and args[0].is_floating_point()
         if found is not None and not is_float and _equal(product(shape_of(args[0])), 1):  # torch refuses others
-            return _QUESTIONS[name](found.number if isinstance(found, Alike) else found.first)
+            return _QUESTIONS[name](found.first if isinstance(found, Rising) else found.number)  # type: ignore[union-attr]
     raise UnknownValueError
+
+
+def _listing(tensor: Tensor) -> Any:
+    """All elements."""
+    if tensor.is_floating_point():
+        raise UnknownValueError
+    try:
+        return Listed(_operand(tensor)).tolist()
+    except ValueError:
+        raise UnknownValueError from None
+
+
+def _operand(value: Any) -> Any:
+    """A tensor as an array of its elements, which must be known and few; a number as it is.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if isinstance(value, (tuple, list)) and any(isinstance(part, Tensor) for part in value):
+        return type(value)(map(_operand, value))
+    if not isinstance(value, Tensor):
+        return undressed(value)
+    found = known(value)
+    if found is None or not small(shape_of(value)):
+        raise ValueError("not known")
+    if isinstance(found, Listed):
+        return found.numbers
+    if isinstance(found, Alike):
+        if not _is_whole(found.number):
+            raise ValueError("a fraction")
+        return numpy.full(tuple(value.shape), found.number, dtype=object)
+    sides = [1] * value.dim()
+    sides[found.axis] = value.shape[found.axis]
+    rising = numpy.array([found.first + place for place in range(sides[found.axis])], dtype=object)
+    return numpy.broadcast_to(rising.reshape(sides), tuple(value.shape))
 
 
 _QUESTIONS: dict[str, Callable[[Any], Any]] = {
@@ -108,35 +150,126 @@ def _sized(number: Any) -> bool:
     return isinstance(number, Size)
 
 
-def valued(name: str, args: Any) -> Any:
-    """Arguments of a padding whose amounts are tensors, with the numbers that are known of them."""
-    if name not in ("pad", "constant_pad_nd") or len(args) < 2 or not isinstance(args[1], (tuple, list)):
-        return args
-    amounts = [known(amount) for amount in args[1]]
-    if not all(isinstance(amount, Alike) for amount in amounts):
-        return args
-    return (args[0], [dressed(amount.number) for amount in amounts if isinstance(amount, Alike)], *args[2:])
+def valued(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Arguments of a call with known numbers in the place of tensors, where a kernel would look at them.
+
+    What is moved to another device stays on the meta device: it has no values anywhere.
+    """
+    if name in _OF_SIZES:
+        first = 0 if name in _MAKERS else 1
+        return (*args[:first], *map(_number, args[first:])), {key: _number(value) for key, value in kwargs.items()}
+    if name == "__getitem__" and len(args) > 1:
+        return (args[0], _place(args[1])), kwargs
+    if name == "to" and isinstance(args[0], Tensor) and args[0].is_meta:
+        return tuple(map(_on_meta, args)), {key: _on_meta(value) for key, value in kwargs.items()}
+    if name == "repeat_interleave" and len(args) > 1 and kwargs.get("output_size") is None:
+        found = known(args[1]) if isinstance(args[1], Tensor) else None
+        if isinstance(found, Alike):
+            return args, {**kwargs, "output_size": dressed(found.number * product(shape_of(args[1])))}
+        if isinstance(found, Listed):
+            return args, {**kwargs, "output_size": dressed(found.numbers.sum())}
+    return args, kwargs
+
+
+_MAKERS = frozenset(("arange", "zeros", "ones", "empty", "full", "linspace", "tensor", "as_tensor"))
+_SIZED = """
+    pad constant_pad_nd view reshape expand repeat tile narrow unflatten split split_with_sizes new_zeros new_ones
+    new_full new_empty interpolate upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d
+    upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d
+"""
+_OF_SIZES = _MAKERS | frozenset(_SIZED.split())
+"""Functions whose arguments, behind the first tensor if they make none, are sizes and amounts."""
+
+
+def _number(value: Any) -> Any:
+    """A known number in the place of its tensor, in lists too; anything else as it is."""
+    if type(value) in (tuple, list):
+        return type(value)(map(_number, value))
+    if not isinstance(value, Tensor) or value.dim():
+        return value
+    found = known(value)
+    return dressed(found.number) if isinstance(found, Alike) and _is_whole(found.number) else value
+
+
+def _place(value: Any) -> Any:
+    """An index with numbers where its slices begin and end."""
+    if type(value) is tuple:
+        return tuple(map(_place, value))
+    if isinstance(value, slice):
+        return slice(_number(value.start), _number(value.stop), _number(value.step))
+    return value
+
+
+def _on_meta(value: Any) -> Any:
+    return torch.device("meta") if isinstance(value, torch.device) or value in ("cpu", "cuda") else value
 
 
 def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
     """Note what is known of a result. Its shape is kept already."""
-    follower = _FOLLOWERS.get(name)
-    if follower is None or not isinstance(result, Tensor):
+    if isinstance(result, (tuple, list)):
+        _follow_parts(name, args, kwargs, result)
         return
-    try:
-        found = follower(result, *args, **kwargs)
-    except (TypeError, ValueError, IndexError, ZeroDivisionError):  # another form of the call: nothing is known
-        found = None
+    if not isinstance(result, Tensor) or not (name in _FOLLOWERS or name in OPERATIONS):
+        return
+    found: Known | None = None
+    if name in _FOLLOWERS and not any(isinstance(known(tensor), Listed) for tensor in tensors_in(args)):
+        with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):  # another form of the call
+            found = _FOLLOWERS[name](result, *args, **kwargs)
+    if found is None and name in OPERATIONS and small(shape_of(result)):
+        with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):
+            found = _listed(name, args, kwargs, result)
+    _note(result, found)
+
+
+def _note(result: Tensor, found: Known | None) -> None:
     forget(result)
     if found is not None and _is_exact(found, result):
         setattr(result, MARK, (found, *_stamp(result)))
 
 
+def _listed(name: str, args: Any, kwargs: Any, result: Tensor) -> Known | None:
+    """All elements of a result, if there are few."""
+    shape = tuple(result.shape)
+    operands = [_operand(arg) for arg in args]
+    numbers = OPERATIONS[name](shape, *operands, **{key: _operand(value) for key, value in kwargs.items()})
+    return _of_numbers(numbers, shape)
+
+
+def _of_numbers(numbers: Any, shape: tuple[int, ...]) -> Known | None:
+    found = numpy.asarray(numbers, dtype=object)
+    if found.shape != shape or not found.size:
+        return None
+    return Alike(found.flat[0]) if found.size == 1 else Listed(found)
+
+
+def _follow_parts(name: str, args: Any, kwargs: Any, results: Sequence[Any]) -> None:
+    """The same of several results."""
+    if name not in PARTS or not all(isinstance(result, Tensor) for result in results):
+        return
+    found = known(args[0])
+    if isinstance(found, Alike):
+        for result in results:
+            _note(result, found)
+    if not isinstance(found, Listed):
+        return
+    dim = kwargs.get("dim", args[-1] if len(args) > 1 + (name != "unbind") else 0)
+    shapes = [tuple(result.shape) for result in results]
+    for result, numbers in zip(results, parts(name, found.numbers, shapes, dim), strict=True):
+        _note(result, _of_numbers(numbers, tuple(result.shape)))
+
+
 def _is_exact(found: Known, result: Tensor) -> bool:
     """Whether an element type holds these numbers as they are."""
-    if result.dtype in (torch.int64, torch.int32):
+    if isinstance(found, Listed):
+        return not result.is_floating_point() and all(
+            _is_exact(Alike(number), result) for number in found.numbers.flat
+        )
+    if result.dtype in _WHOLE:
         number = found.first if isinstance(found, Rising) else found.number
-        return isinstance(number, Size) or abs(number) < EXACT  # no size is near the end of 32 bits
+        if isinstance(number, Size) and result.dtype is torch.int64:
+            return True  # no size is near the end of 64 bits
+        return bool(-_WHOLE[result.dtype] <= number < _WHOLE[result.dtype])
     if isinstance(found, Rising):
         return False
     if isinstance(found.number, (Fraction, Size)):
@@ -145,6 +278,9 @@ def _is_exact(found: Known, result: Tensor) -> bool:
         return found.number in (0, 1)
     return result.dtype in _FLOATS and abs(found.number) < EXACT
 
+
+_WHOLE = {torch.int64: 1 << 63, torch.int32: 1 << 31}
+"""Where whole numbers of some bits end."""
 
 _FLOATS = (torch.float32, torch.float64)
 """Shorter floats round fractions to whole numbers."""
@@ -194,7 +330,9 @@ def _full(result: Tensor, *args: Any, **kwargs: Any) -> Known | None:
 
 @_follower("tensor as_tensor asarray scalar_tensor")
 def _of_number(result: Tensor, data: Any, *args: Any, **kwargs: Any) -> Known | None:
-    return known(data) if not isinstance(data, (list, tuple)) else None
+    if not isinstance(data, (list, tuple)):
+        return known(data)
+    return _of_numbers(listed(data), tuple(result.shape)) if small(shape_of(result)) else None
 
 
 @_follower("arange")
@@ -209,7 +347,7 @@ def _arange(result: Tensor, *args: Any, **kwargs: Any) -> Known | None:
 # -- moving -------------------------------------------------------------------------------------------
 
 
-@_follower("to long int bool float double type type_as contiguous clone alias detach cpu cuda")
+@_follower("to long int bool float double type type_as contiguous clone alias detach")
 def _kept(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     found = known(x)
     if not isinstance(found, Alike) or result.is_floating_point():
@@ -225,7 +363,7 @@ def _moved(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None
     if isinstance(found, Alike):
         return found if result.dtype is x.dtype else None
     before, after = shape_of(x), shape_of(result)
-    if found is not None and len(before) == 1 and _all_ones(after[:-1]) and len(after) > 1:
+    if isinstance(found, Rising) and len(before) == 1 and _all_ones(after[:-1]) and len(after) > 1:
         return Rising(-1, found.first) if result.dtype is x.dtype else None  # (n) as (1, …, 1, n)
     return None
 
@@ -363,6 +501,11 @@ for _way in ("ceil", "floor"):
     _follower(_way)(_rounding(_way))
 
 
+@_follower("repeat_interleave")
+def _interleaved(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
+    return known(x) if isinstance(known(x), Alike) else None
+
+
 @_follower("mul __mul__ __rmul__ multiply")
 def _multiplied(result: Tensor, x: Any, y: Any) -> Known | None:
     one, other = known(x), known(y)
@@ -433,7 +576,7 @@ def _negated(result: Tensor, x: Tensor) -> Known | None:
     return Alike(not bool(found.number)) if isinstance(found, Alike) else None
 
 
-@_follower("all any")
+@_follower("all any _is_all_true _is_any_true")
 def _quantified(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     """Of elements that are alike, of which there are some."""
     found = known(x)
@@ -496,7 +639,7 @@ class Knowing(TorchFunctionMode):
             return asked(name, args, kwargs)
         except UnknownValueError:
             pass
-        args = valued(name, args)
+        args, kwargs = valued(name, args, kwargs)
         result = func(*args, **kwargs)
         if name == "__get__":
             if func.__self__.__name__ == "data":
