@@ -3,7 +3,7 @@
 * Functions of ``torch.nn.functional`` and their like hand themselves to a mode whole. Here they run their own
   Python, so that the mode meets only what is built in.
 * ``int`` in the sources of the module's classes and of what they import keeps forms
-  (:class:`vpcalc.execution.nodes.whole`), and ``range`` counts its steps.
+  (:class:`vpcalc.execution.nodes.whole`), and ``range`` counts its steps. As an element type it is Python's own.
 * Symbolic numbers get the methods that they lack, logarithms what they are of, parameters the forms of the
   tensors that they are made of.
 * Weights are not initialised: their values are never looked at.
@@ -16,6 +16,7 @@ import numbers
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from types import FunctionType
 from typing import Any
 
@@ -25,6 +26,7 @@ import torch.functional
 import torch.nn.functional
 import torch.nn.init
 from torch import nn
+from torch.utils._device import _device_constructors
 
 from .floats import log2
 from .nodes import METHODS, dressed, steps, undressed, whole
@@ -54,6 +56,28 @@ def _parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
     return made
 
 
+def _with_types(function: Any) -> Any:
+    """The same function with ``int`` where it is given our own: torch looks at element types before any mode."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if whole in args:
+            args = tuple(int if arg is whole else arg for arg in args)
+        if kwargs.get("dtype") is whole:
+            kwargs["dtype"] = int
+        return function(*args, **kwargs)
+
+    return call
+
+
+_TYPED = """
+    arange zeros ones empty full eye linspace tensor as_tensor asarray scalar_tensor zeros_like ones_like
+    empty_like full_like rand randn randint randperm rand_like randn_like randint_like tril_indices triu_indices
+    sum prod cumsum cumprod
+"""
+_TYPED_METHODS = "to type new_zeros new_ones new_full new_empty new_tensor sum prod cumsum cumprod"
+
+
 def _log2(number: Any) -> Any:
     """The logarithm of a size keeps what it is of."""
     size = undressed(number)
@@ -74,7 +98,15 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
     found.append((nn.Parameter, "__new__", _parameter))
     found.append((math, "log2", _log2))
-    return found
+    return found + _TYPES
+
+
+_device_constructors()  # torch remembers which functions make tensors when it first asks: the real ones
+_TYPES = [
+    (place, name, _with_types(getattr(place, name)))
+    for place, names in ((torch, _TYPED), (torch.Tensor, _TYPED_METHODS))
+    for name in names.split()
+]
 
 
 @contextmanager
