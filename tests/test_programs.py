@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+import warnings
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
@@ -20,6 +22,7 @@ from vpcalc.execution.constants import looked_up
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range
+from vpcalc.execution.run import BeyondError
 
 
 class Then(nn.Module):
@@ -94,6 +97,17 @@ def rung(size: int) -> int:
     return size if size < 192 else 8
 
 
+def both_flags(n: int) -> bool:
+    by_16, by_9 = n % 16 == 0, n % 9 == 0
+    return by_16 and by_9
+
+
+def said(x: Tensor) -> Tensor:
+    if x.shape[1] < 250:
+        warnings.warn(f"only {x.shape[1]} rows", stacklevel=1)
+    return x
+
+
 ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]] = {
     "a product with a float": (lambda x: x[:, : int(x.shape[1] * 0.3)], lambda n: int(n * 0.3)),
     "from the left": (lambda x: x[:, : math.ceil(0.7 * x.shape[1])], lambda n: math.ceil(0.7 * n)),
@@ -109,6 +123,25 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
     "between two sizes": (lambda x: x[:, : taken(x.shape[1], 50, 90)], lambda n: taken(n, 50, 90)),
     "between two small ones": (lambda x: x[:, : taken(x.shape[1], 5, 9)], lambda n: taken(n, 5, 9)),
     "a ladder": (lambda x: x[:, : rung(x.shape[1])], lambda n: min(n, rung(n))),
+    "two flags": (lambda x: x[:, : 1 if both_flags(x.shape[1]) else None], lambda n: 1 if both_flags(n) else n),
+    "three of four": (
+        lambda x: x[:, : 1 if sum(x.shape[1] % p == 0 for p in (2, 3, 5, 7)) >= 3 else None],
+        lambda n: 1 if sum(n % p == 0 for p in (2, 3, 5, 7)) >= 3 else n,
+    ),
+    "a distance in memory": (
+        lambda x: x[:, : 1 if x.transpose(1, 2).contiguous().stride(1) % 50 == 3 else None],
+        lambda n: 1 if n % 50 == 3 else n,
+    ),
+    "bytes": (lambda x: x[:, : 1 if x.nbytes // 32 % 50 == 3 else None], lambda n: 1 if n % 50 == 3 else n),
+    "a table of tens": (
+        lambda x: x[:, : {3: 1, 21: 2}.get(x.shape[1] // 10, x.shape[1])],
+        lambda n: {3: 1, 21: min(2, n)}.get(n // 10, n),
+    ),
+    "an element type by name": (
+        lambda x: x[:, torch.arange(x.shape[1] // 2, dtype=int, device=x.device)],
+        lambda n: n // 2,
+    ),
+    "a message": (said, lambda n: n),
     "a set": (lambda x: x[:, : 1 if x.shape[1] in {10, 20} else None], lambda n: 1 if n in {10, 20} else n),
     "a table": (
         lambda x: x[:, : {10: 3, 20: 4}.get(x.shape[1], x.shape[1])],
@@ -506,3 +539,61 @@ def test_lengths_and_grids_that_are_values_keep_their_forms(tmp_path: Path) -> N
     assert isinstance(grid, Executed)
     for h, w in product((1, 2, 7, 100), (1, 5, 64)):
         assert answer(grid.explored.exploration, {"H": h, "W": w}) == 512 * (h // 2) * w
+
+
+NUMBERS: dict[str, Callable[[int], bool]] = {
+    "gcd": lambda n: math.gcd(n, 36) == 12,
+    "isqrt": lambda n: math.isqrt(n) ** 2 == n,
+    "lcm": lambda n: math.lcm(n, 64) == n * 2,
+    "a float": lambda n: float(n) % 50 == 3.0,
+    "a float twice rounded": lambda n: math.ceil(n / 7 * 7) != n,
+    "a sum of fractions": lambda n: math.ceil(n / 7 + 6 * n / 7) != n,
+    "an index": lambda n: operator.index(n) % 50 == 3,
+    "bytes": lambda n: len(bytes(n)) % 50 == 3,
+    "a row of things": lambda n: len([0] * n) % 50 == 3,
+    "digits": lambda n: f"{n}".endswith("77"),
+    "a key of text": lambda n: f"{n:04d}" in ("0064", "0128"),
+    "digits by percent": lambda n: "%d" % n in ("17", "170"),  # noqa: UP031
+    "a sum of a range": lambda n: sum(range(n)) % 9 == 0,
+}
+
+
+class If(nn.Module):
+    """A product once, and once more where something holds of the sides."""
+
+    def __init__(self, condition: Callable[..., bool], layer: nn.Module) -> None:
+        super().__init__()
+        self.condition, self.layer = condition, layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        sides = x.shape[2:] if x.dim() == 4 else x.shape[1:2]
+        return self.layer(self.layer(x)) if self.condition(*sides) else self.layer(x)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_size_that_python_takes_as_a_number_is_held(name: str) -> None:
+    """What is computed of it has no form: no answer may be given for other sizes."""
+    with pytest.raises((HeldError, BeyondError)):
+        explored(If(NUMBERS[name], nn.Linear(8, 8)), (1, "N", 8), {"N": (1, 300)})
+
+
+JOINT: dict[str, Callable[[int, int], bool]] = {
+    "a multiple, then a sum": lambda h, w: (h * w) % 100 == 0 and h + w < 60,
+    "a sum, then a multiple": lambda h, w: h + w < 60 and (h * w) % 100 == 0,
+    "a multiple of small ones": lambda h, w: (h * w) % 100 == 0 and h < 20 and w < 20,
+    "an area and a sum": lambda h, w: (h * w) % 64 == 0 and h + w == 64,
+    "an area near the square": lambda h, w: abs(h - w) <= 2 and h * w == 9900,
+    "an area that is seldom": lambda h, w: h * w == 101 * 103,
+    "a table of both": lambda h, w: {2: 1, 6: 1}.get(h // 16, 0) + {2: 1, 6: 1}.get(w // 16, 0) == 2,
+}
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_conditions_on_two_sides_together(name: str) -> None:
+    holds = JOINT[name]
+    found = explored(If(holds, nn.Conv2d(3, 3, 1)), (1, 3, "H", "W"), {"H": (1, 150), "W": (1, 150)})
+    assert not found.open
+    seldom = [(h, w) for h, w in product(range(1, 151), repeat=2) if holds(h, w)]
+    others = product(range(1, 151, 13), repeat=2)
+    for h, w in (*seldom, *others):
+        assert answer(found, {"H": h, "W": w}) == 9 * h * w * (1 + holds(h, w)), (h, w)

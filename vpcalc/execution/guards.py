@@ -7,16 +7,19 @@ least 1 can change is not noted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import gcd
 from typing import Any, NamedTuple
 
 import numpy
 
 from ..algebra.floors import Floor
-from ..algebra.polynomial import Polynomial, symbol
+from ..algebra.polynomial import Polynomial, constant, symbol
 
 EQUAL, AT_LEAST = "==", ">="
+
+MOST_KEYS = 64
+"""Keys beyond which a size that is looked up among them is a number that the program needs."""
 
 
 class Guard(NamedTuple):
@@ -55,12 +58,13 @@ class Path:
     """What one run has decided so far.
 
     ``held`` are letters that had to be taken as numbers, each with the reason: the run says nothing of other
-    values.
+    values. ``keys`` are numbers that the program's sets and mappings hold.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Sequence[int] = ()) -> None:
         self._noted: dict[Guard, Noted] = {}
         self.held: dict[str, str] = {}
+        self._keys: list[tuple[Polynomial, int]] = [(constant(key), key) for key in keys]
 
     def __iter__(self) -> Iterator[Noted]:
         return iter(self._noted.values())
@@ -77,6 +81,16 @@ class Path:
         """Some letters were taken as numbers."""
         for letter in letters:
             self.held.setdefault(letter, why)
+
+    def look_up(self, form: Polynomial, value: int) -> None:
+        """A size was looked up by hash, which compares nothing: with the keys, and with all looked up before."""
+        if len(self._keys) > MOST_KEYS:
+            self.equal(form - value, True, "a number that the program needs")
+            return
+        for key, number in self._keys:
+            self.equal(form - key, value == number, "looked up")
+        if form.symbols and all(form != key for key, _ in self._keys):
+            self._keys.append((form, value))
 
     def _note(self, form: Polynomial, relation: str, outcome: bool, why: str) -> None:
         form = Polynomial(form.terms)  # the sign is that of the numerator

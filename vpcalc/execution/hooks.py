@@ -61,7 +61,7 @@ def _with_types(function: Any) -> Any:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if whole in args:
+        if any(arg is whole for arg in args):
             args = tuple(int if arg is whole else arg for arg in args)
         if kwargs.get("dtype") is whole:
             kwargs["dtype"] = int
@@ -76,6 +76,11 @@ _TYPED = """
     sum prod cumsum cumprod
 """
 _TYPED_METHODS = "to type new_zeros new_ones new_full new_empty new_tensor sum prod cumsum cumprod"
+
+
+def is_transformed() -> bool:
+    """Whether a transform of functions is at work, under which tensors hide sides."""
+    return torch._C._functorch.maybe_current_level() is not None
 
 
 def _log2(number: Any) -> Any:

@@ -12,6 +12,7 @@ import torch
 
 from ..algebra.polynomial import as_polynomial
 from .floats import log2
+from .messages import is_message
 from .sizes import Size
 
 
@@ -312,13 +313,24 @@ def _decided(relation: str, method: str) -> Any:
     return compare
 
 
+def _written(self: Any, spec: str = "") -> str:
+    """A size as text, which the program may look at unless it is a message."""
+    size = undressed(self)
+    return format(size.value if is_message() else size.fixed("a number that is written as text"), spec)
+
+
 METHODS: dict[tuple[type, str], Any] = {
+    **{
+        (kind, n): _written
+        for kind in (torch.SymInt, torch.SymFloat)
+        for n in ("__format__", "__str__", "__repr__")
+    },
     (torch.SymFloat, "__float__"): lambda self: undressed(self).guard_float(),
     (torch.SymFloat, "__floor__"): _float_method("floor"),
     (torch.SymFloat, "__ceil__"): _float_method("ceil"),
     (torch.SymFloat, "__trunc__"): _float_method("trunc"),
     (torch.SymFloat, "__round__"): lambda self, digits=None: dressed(undressed(self).round()),
-    (torch.SymInt, "__hash__"): lambda self: hash(undressed(self)),
+    (torch.SymInt, "__hash__"): lambda self: undressed(self).looked_up(),
     (torch.SymInt, "__abs__"): lambda self: self if self >= 0 else -self,
     (torch.SymInt, "__rshift__"): lambda self, bits: self // 2**bits,
     (torch.SymInt, "__lshift__"): lambda self, bits: self * 2**bits,

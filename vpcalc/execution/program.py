@@ -32,6 +32,7 @@ from ..counters.given import (
 )
 from ..counters.ways import Way, built, on_meta, quiet, run
 from ..counters.weights import is_lazy
+from .constants import looked_up
 from .guards import Path
 from .nodes import dressed
 from .run import BeyondError, Execution, Point, Started, execute, letter, tensor
@@ -120,6 +121,7 @@ class Fixed:
         self._inputs = inputs
         self._kwargs = dict(kwargs or {})
         self._training = training
+        self.keys = looked_up(self.module)
 
     def execute(self, point: Point) -> Execution:
         """One run on sizes with forms."""
@@ -129,7 +131,7 @@ class Fixed:
             return self.module, args, {**self._kwargs, **kwargs}
 
         with _unchanged(self.module):
-            return execute(start, point, training=self._training)
+            return execute(start, point, keys=self.keys, training=self._training)
 
     def counts(self, point: Point, products: bool = False) -> DispatchCounts:
         """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.

@@ -41,15 +41,24 @@ ENOUGH = 3
 DRAWS = 48
 """Random sizes of a path at which two forms are compared, if none that was counted tells them apart."""
 
-OFF_PATHS = 4
-"""Sizes of each region that are counted where no run's path leads."""
+OFF_PATHS, OFF_SIDES, MOST_SIDES = 6, 2, 8
+"""Sizes of each region that are counted where no run's path leads: of all, and of a side of a comparison of
+several letters, for as many sides."""
 
 MOST_BISECTED = 6
 """Regions left open after which no size is sought by bisection any more."""
 
 RUNS_SPENT = "the number of runs is spent"
+REGIMES_SPENT = "there are more regimes than were asked for"
 
-NEEDED = frozenset(("a number that the program needs", "a number of parts", "a loop over a side"))
+NEEDED = frozenset(
+    (
+        "a number that the program needs",
+        "a number that is written as text",
+        "a number of parts",
+        "a loop over a side",
+    )
+)
 """Reasons to ask that tie a size to one number: loops, and parts of lists."""
 
 
@@ -116,6 +125,10 @@ class Regime:
     def __contains__(self, point: Point) -> bool:
         return any(point in region for region in self.regions)
 
+    def varies(self, letter: str) -> bool:
+        """Whether it has several sizes of a letter."""
+        return bool(sum(region.axes[letter] for region in self.regions).sum() > 1)  # type: ignore[union-attr]
+
 
 @dataclass(frozen=True)
 class Exploration:
@@ -178,8 +191,15 @@ class Explorer:
             if not self._run(start).refused:
                 break
         self._settle(self._range.whole())
-        regimes = self._confirm()
+        regimes = self._widest(self._confirm())
         return Exploration(self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts))
+
+    def _widest(self, regimes: list[Regime]) -> list[Regime]:
+        """As many regimes that run as were asked for, the others left open."""
+        running = sorted((r for r in regimes if not r.refused), key=_extent, reverse=True)
+        for regime in running[self._most :]:
+            self._open += [(region, REGIMES_SPENT) for region in regime.regions]
+        return [regime for regime in regimes if regime.refused or regime in running[: self._most]]
 
     # -- runs ---------------------------------------------------------------------------------------
 
@@ -205,7 +225,7 @@ class Explorer:
         if execution.error is None:
             followed = execution.macs.at(execution.point)
             if followed != counted:
-                seen = "a plain run raises" if counted is None else f"the counter sees {counted:,}"
+                seen = "a count of it raises" if counted is None else f"the counter sees {counted:,}"
                 raise BeyondError(f"at {at} the run on symbols has {followed:,} MACs, {seen}")
         elif counted is not None and not isinstance(execution.error, TableEndError):
             error = first_line(execution.error)
@@ -246,13 +266,17 @@ class Explorer:
     def _spent(self) -> bool:
         return self._stopped or len(self._runs) >= self._most_runs
 
+    @property
+    def _why_spent(self) -> str:
+        return REGIMES_SPENT if self._stopped else RUNS_SPENT
+
     # -- splitting ----------------------------------------------------------------------------------
 
     def _settle(self, region: Region) -> None:
         """Explore a region until one form, or refusal, holds on all of it; else split it."""
         here = [run for run in self._runs.values() if run.point in region]
         if not here and self._spent:
-            self._open.append((region, RUNS_SPENT))
+            self._open.append((region, self._why_spent))
             return
         if not here:
             point = region.find(self._rng, self._nearest())
@@ -282,7 +306,7 @@ class Explorer:
 
     def _publish_paths(self, region: Region, runs: list[Run]) -> None:
         """Where the runs are spent, what they are worth without the others: each its form, on its own path."""
-        self._open.append((region, RUNS_SPENT))
+        self._open.append((region, self._why_spent))
         self._leaves += [Regime(run, [run.path.meet(region)]) for run in runs if not run.refused]
 
     def _nearest(self) -> Point | None:
@@ -317,43 +341,43 @@ class Explorer:
                 if guard in flipped:
                     continue
                 flipped.add(guard)
-                other = region.where(guard, not outcome)
                 earlier = run.asked[: run.asked.index((guard, outcome))]
-                inside = _within(other, earlier)
+                inside = _within(region.where(guard, not outcome), earlier)
+                if guard in run.needed and not run.refused:
+                    found = self._with_another_number(guard, run, members, _within(region, earlier))
+                    if found is not None:
+                        return found
+                    continue
                 if guard in self._idle and not run.refused and self._still_idle(guard, inside, run, regime):
                     continue
                 if any(member.point in inside for member in members):
                     self._note_idle(guard, regime)
                     continue
-                point = inside.find(self._rng, run.point, (*earlier, *run.asked))
-                if point is None and any(member.point in other for member in members):
-                    self._note_idle(guard, regime)
-                    continue
+                point = inside.find(self._rng, run.point, (*earlier, *run.asked)) or inside.search()
                 if point is None:
-                    point = other.find(self._rng, run.point, (*earlier, *run.asked))
-                if point is None:
-                    regime.tried = regime.tried or other.empty() is None
-                    continue
-                if run.refused and not self._may_run(point, other):
-                    continue
-                found = self._run(point)
-                if guard in run.needed and not found.refused:
-                    self._raise_if_held(guard, region, run, found)
-                return found
+                    regime.tried = regime.tried or inside.empty() is None
+                elif not run.refused or self._may_run(point, inside):
+                    return self._run(point)
         return None
 
-    def _raise_if_held(self, guard: Guard, region: Region, run: Run, found: Run) -> None:
-        """Where a size is a number that the program needs and its neighbour makes another program.
+    def _with_another_number(self, guard: Guard, run: Run, members: list[Run], region: Region) -> Run | None:
+        """Where the program needs a size as a number, each number is another program: one that did not run yet.
 
-        Unless so few numbers are asked for that each can have a regime: parts of a list, windows along a side.
+        Raises:
+            HeldError: there are so many numbers that they cannot all have a run, as for parts of a list they can.
         """
-        if len(guard.letters) == 1 and region.extent() <= self._most * region.where(guard, True).extent():
-            return
-        again = any(not (other.form - guard.form).symbols for other in found.needed)
-        if found.execution.steps != run.execution.steps:
-            raise HeldError(dict.fromkeys(sorted(guard.letters), f"a loop: {run.needed[guard]}"))
-        if again and found.macs_at(run.point) != run.macs_at(run.point):
+        left = region
+        for member in members:
+            for known in member.needed:
+                if not (known.form - guard.form).symbols:
+                    left = left.where(known, False)
+        point = left.find(self._rng, run.point, run.asked)
+        if point is None:
+            return None
+        few = len(guard.letters) == 1 and region.extent() <= self._most * region.where(guard, True).extent()
+        if not few:
             raise HeldError(dict.fromkeys(sorted(guard.letters), run.needed[guard]))
+        return self._run(point)
 
     def _still_idle(self, guard: Guard, other: Region, run: Run, regime: Regime) -> bool:
         """Whether what was idle elsewhere is so here, by a count, and by several where two letters are compared.
@@ -539,11 +563,19 @@ class Explorer:
                 yield nearer
 
     def _off_paths(self, region: Region, rng: random.Random) -> Iterator[Point]:
-        """Sizes drawn from all alike that no run's path leads to: there a form rests on idle comparisons alone."""
+        """Sizes that no run's path leads to: there a form rests on idle comparisons alone.
+
+        Drawn among all ways in which the comparisons of one letter can go together, the seldom ones as often, and
+        on either side of those of several letters.
+        """
         runs = [run for run in self._runs.values() if run.point in region]
-        drawn = (region.somewhere(rng) for _ in range(4 * OFF_PATHS))
-        off = (point for point in drawn if point is not None and not any(point in run.path for run in runs))
-        yield from islice(off, OFF_PATHS)
+        guards = dict.fromkeys(guard for run in runs for guard, _ in run.asked)
+        singles = [guard for guard in guards if len(guard.letters) == 1]
+        sides = [region.where(guard, side) for guard in guards if len(guard.letters) > 1 for side in (True, False)]
+        for part, most in ((region, OFF_PATHS), *((part, OFF_SIDES) for part in sides[:MOST_SIDES])):
+            drawn = part.cells(singles, rng, 8 * OFF_PATHS)
+            off = (point for point in drawn if not any(point in run.path for run in runs))
+            yield from islice(off, most)
 
     def _within_reach(self, point: Point, regime: Regime) -> Point | None:
         """A size that can be counted: where the steps of a run grow with the sizes, one that is halved."""
@@ -589,15 +621,18 @@ class Explorer:
 
 
 def _within(region: Region, earlier: Sequence[tuple[Guard, bool]]) -> Region:
-    """The part in which a comparison is asked at all: where those before it had the same answers, if any is left.
+    """The part in which a comparison is asked at all: where those before it had the same answers.
 
     Beyond them the program asks something else, and says nothing of this one: ``5 < n <= 9``.
     """
     for guard, outcome in earlier:
-        if len(guard.letters) == 1:
-            inner = region.where(guard, outcome)
-            region = region if inner.surely_empty else inner
+        region = region.where(guard, outcome)
     return region
+
+
+def _extent(regime: Regime) -> float:
+    """How many sizes a regime covers, at most."""
+    return max(region.extent() for region in regime.regions)
 
 
 def _gain(guard: Guard, happens: Mapping[Key, str]) -> float:

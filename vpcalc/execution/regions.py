@@ -31,6 +31,9 @@ DRAWS = 24
 MOST_SIZES = 1 << 11
 """So many sizes are looked at one by one."""
 
+MOST_SEARCHED, CHUNK = 1 << 25, 256
+"""Sizes that are looked at for an equation of two letters, so many values of the first at once."""
+
 _PRIMES = (2147483647, 2147483629, 2147483587)
 _EXACT_BELOW = 1 << 90
 """A form below this at every size that is 0 modulo the three primes is 0."""
@@ -165,6 +168,47 @@ class Region:
             for letter, column in columns.items():
                 scores -= abs(column - near[letter]) / (near[letter] + 1) / 100
         return points[int(scores.argmax())]
+
+    def search(self) -> dict[str, int] | None:
+        """A size where conditions on two letters meet in few, one being an equation; None if there is none.
+
+        None too where there are too many sizes to look at, or numbers beyond 64 bits.
+        """
+        thin = any(guard.relation == EQUAL and outcome for guard, outcome in self.others)
+        if not thin or len(self.axes) != 2 or self.surely_empty or self.extent() > MOST_SEARCHED:
+            return None
+        (one, firsts), (two, seconds) = ((letter, self.values(letter)) for letter in self.axes)
+        tops = {one: int(firsts[-1]), two: int(seconds[-1])}
+        if any(_bound(guard.form, tops) >= 1 << 62 for guard, _ in self.others):
+            return None
+        others = sorted(self.others, key=lambda other: not (other[0].relation == EQUAL and other[1]))
+        for begin in range(0, len(firsts), CHUNK):
+            grid = numpy.meshgrid(firsts[begin : begin + CHUNK], seconds, indexing="ij")
+            columns = {one: grid[0].ravel(), two: grid[1].ravel()}
+            for guard, outcome in others:
+                fits = numpy.asarray(guard.holds(columns), bool) == outcome
+                columns = {letter: column[fits] for letter, column in columns.items()}
+            if len(columns[one]):
+                return {letter: int(column[0]) for letter, column in columns.items()}
+        return None
+
+    def cells(self, guards: Sequence[Guard], rng: random.Random, most: int) -> Iterator[dict[str, int]]:
+        """Sizes drawn from the cells into which conditions on one letter cut it, each cell as likely."""
+        if self.surely_empty:
+            return
+        parts: dict[str, list[Any]] = {}
+        for letter, mask in self.axes.items():
+            own = [self.range.mask(guard)[mask] for guard in guards if letter in guard.letters]
+            values = self.values(letter)
+            if own:
+                patterns, place = numpy.unique(numpy.packbits(own, axis=0), axis=1, return_inverse=True)
+                parts[letter] = [values[place.ravel() == number] for number in range(patterns.shape[1])]
+            else:
+                parts[letter] = [values]
+        for _ in range(most):
+            point = {letter: int(rng.choice(rng.choice(cells))) for letter, cells in parts.items()}
+            if all(bool(guard.holds(point)) == outcome for guard, outcome in self.others):
+                yield point
 
     def somewhere(self, rng: random.Random) -> dict[str, int] | None:
         """A size near one that is drawn from all alike, where :meth:`find` would rather have a small one."""

@@ -26,7 +26,7 @@ from ..counters.dispatch import DispatchCounter, counting
 from ..counters.given import DTYPES
 from ..counters.ways import quiet
 from .guards import Path
-from .hooks import opened, sources_of
+from .hooks import is_transformed, opened, sources_of
 from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
 from .rules import MARK, Shape, filled, rule_for, shape_of, tensors_in
@@ -103,7 +103,12 @@ Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
 
 
 def execute(
-    start: Callable[[Path], Started], point: Point, sources: Sequence[Any] = (), *, training: bool = False
+    start: Callable[[Path], Started],
+    point: Point,
+    sources: Sequence[Any] = (),
+    *,
+    keys: Sequence[int] = (),
+    training: bool = False,
 ) -> Execution:
     """Run a program once, in eval mode unless ``training``.
 
@@ -112,12 +117,13 @@ def execute(
             that what it asks of sizes belongs to the path.
         point: the numbers of the letters.
         sources: Python modules in which ``int`` keeps forms while the module is built.
+        keys: numbers among which the program may look up sizes by hash.
 
     Raises:
         BeyondError: the run cannot be followed; its text says at which function.
     """
     begin = time.process_time()
-    path = Path()
+    path = Path(keys)
     mode = _Following(path)
     error: Exception | None = None
     counter: DispatchCounter | None = None
@@ -174,8 +180,8 @@ def _settled(side: Any) -> Any:
 
 
 _PLAIN = """
-    dim ndimension dtype device layout stride is_contiguous is_floating_point is_complex is_cuda get_device
-    element_size type data_ptr storage_offset is_nested is_sparse is_quantized __hash__ __repr__ __str__ __format__
+    dim ndimension dtype device layout is_contiguous is_floating_point is_complex is_cuda get_device
+    element_size type data_ptr is_nested is_sparse is_quantized __hash__ __repr__ __str__ __format__
     has_names names is_pinned is_set_to is_same_size is_signed is_inference is_conj is_neg untyped_storage storage
     _is_view is_shared register_hook retain_grad requires_grad_ __deepcopy__ __reduce_ex__ can_cast result_type
     promote_types get_default_dtype is_tensor is_storage is_grad_enabled set_grad_enabled manual_seed initial_seed
@@ -287,6 +293,11 @@ class _Following(TorchFunctionMode):
             return self._property(func, args)
         if name in ("size", "numel", "nelement", "__len__"):
             return _asked(name, *args, **kwargs)
+        if name in ("stride", "storage_offset"):
+            return _laid_out(name, func, *args, **kwargs)
+        if name in ("untyped_storage", "storage") and MARK in args[0].__dict__:
+            letters = (size.letters for size in shape_of(args[0]) if isinstance(size, Size))
+            self.path.hold(frozenset().union(*letters), "the memory behind a tensor is looked at")
         if name in _ASIDE or name.startswith("sym_") or name in ("__set__", "__delete__"):
             if name == "__setitem__":
                 return self._assign(func, *args)
@@ -305,6 +316,8 @@ class _Following(TorchFunctionMode):
         tensor = args[0]
         if name == "shape":
             return torch.Size([dressed(side) for side in shape_of(tensor)])
+        if name == "nbytes":
+            return dressed(product(shape_of(tensor)) * tensor.element_size())
         result = func(*args)
         if name == "data":
             forget(tensor)
@@ -319,6 +332,8 @@ class _Following(TorchFunctionMode):
 
     def _call(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         self.steps += 1
+        if is_transformed():
+            self._give_up(f"{name} runs within a function transform (vmap, grad)")
         with suppress(UnknownValueError):
             return asked(name, args, kwargs)
         args, kwargs = valued(name, args, kwargs)
@@ -406,6 +421,27 @@ def _asked(name: str, tensor: Tensor, dim: int | None = None, **kwargs: Any) -> 
             raise TypeError("len() of a 0-d tensor")
         return dressed(shape[0])
     return dressed(product(shape))
+
+
+def _laid_out(name: str, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Distances in memory, with forms where the sides follow each other without gaps, in whatever order."""
+    shape = shape_of(tensor)
+    size = next((side for side in shape if isinstance(side, Size)), None)
+    if size is None:
+        return func(tensor, *args, **kwargs)
+    if name == "storage_offset":
+        offset = func(tensor)
+        return dressed(size.like(offset, None, *shape)) if offset else 0
+    strides: dict[int, Any] = {}
+    below: Any = 1
+    for axis in sorted(range(len(shape)), key=lambda axis: (tensor.stride(axis), -axis)):
+        actual = tensor.stride(axis)
+        fits = value_of(below) == actual
+        strides[axis] = below if fits else actual if actual in (0, 1) else size.like(actual, None, *shape)
+        below = shape[axis] * below if isinstance(shape[axis], Size) else below * shape[axis]
+    dim = kwargs.get("dim", args[0] if args else None)
+    found = [dressed(strides[axis]) for axis in range(len(shape))]
+    return tuple(found) if dim is None else found[dim]
 
 
 def _sizes(result: Any) -> Any:

@@ -1,9 +1,9 @@
 """A size of a tensor: a number and its form at once. The number decides, the form is carried.
 
-Python's operators work on it, with ints, floats and each other. Floats are exact fractions of forms for as long as
-they can be, since programs halve sizes by ``int(h * 0.5)``; one that cannot be (a root) has no form, only the
-letters that it came from, and these are held where it becomes a size or decides a branch, unless it knows more of
-its origin (:mod:`.floats`).
+Python's operators work on it, with ints, floats and each other. Floats are fractions of forms for as long as no
+rounding shows, since programs halve sizes by ``int(h * 0.5)``; others (a root) have no form, only the letters that
+they came from, and these are held where it becomes a size or decides a branch, unless one knows more
+of its origin (:mod:`.floats`).
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Size:
     # -- arithmetic ---------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Size:
-        return self._with(operator.add, other)._tidied()
+        return self._with(operator.add, other, not _both_rounded(self, other))._tidied()
 
     def __sub__(self, other: Any) -> Size:
-        return self._with(operator.sub, other)._tidied()
+        return self._with(operator.sub, other, not _both_rounded(self, other))._tidied()
 
     def _tidied(self) -> Size:
         if self.form is not None and len(self.form.terms) > 1:
@@ -74,7 +74,7 @@ class Size:
 
     def __mul__(self, other: Any) -> Size:
         size, times = (self, other) if self.letters else (other, self)
-        return self._with(operator.mul, other)._of(size, times, over=False)
+        return self._with(operator.mul, other, _scales(self, other))._of(size, times, over=False)
 
     def _of(self, size: Any, other: Any, over: bool) -> Size:
         """A product or quotient that has no form, with the whole size and what it was scaled by."""
@@ -91,9 +91,9 @@ class Size:
     def __neg__(self) -> Size:
         return self.like(-self.value, None if self.form is None else -self.form)
 
-    def _with(self, operation: Callable[[Any, Any], Any], other: Any) -> Size:
+    def _with(self, operation: Callable[[Any, Any], Any], other: Any, is_exact: bool) -> Size:
         mine, theirs = self.form, _form(other)
-        form = None if mine is None or theirs is None else operation(mine, theirs)
+        form = None if mine is None or theirs is None or not is_exact else operation(mine, theirs)
         return self.like(operation(self.value, _value(other)), form, other)
 
     def __floordiv__(self, other: Any) -> Size:
@@ -124,14 +124,14 @@ class Size:
         form = None
         if mine is not None and theirs is not None:
             self._not_zero(other)
-            form = _quotient(mine, theirs)
+            form = _quotient(mine, theirs) if _scales(self, other) and not _is_rounded(theirs) else None
         return self.like(value, form, other)._of(self, other, over=True)
 
     def __rtruediv__(self, other: Any) -> Size:
         return self._lifted(other) / self
 
     def __pow__(self, power: Any) -> Size:
-        exact = isinstance(power, int) and power >= 0 and self.form is not None
+        exact = isinstance(power, int) and power >= 0 and self.form is not None and not _is_rounded(self.form)
         form = self.form**power if exact and self.form is not None else None
         return self.like(self.value ** _value(power), form, power)
 
@@ -245,6 +245,12 @@ class Size:
             self.path.equal(self.form - self.value, True, why)
         return self.value
 
+    def looked_up(self) -> int:
+        """Its hash, by which it is looked for in a set or mapping: compared with what may be in it."""
+        if self.form is not None and not self.floats:
+            self.path.look_up(self.form, self.value)
+        return hash(self.value)
+
     def _not_zero(self, other: Any) -> None:
         if isinstance(other, Size):
             other.compare("!=", 0, "a divisor")
@@ -296,6 +302,33 @@ def _form(size: Any) -> Polynomial | None:
         exact = Fraction(size)  # products with others (0.1, 1/7) are rounded, so that no exact form is theirs
         return Polynomial({(): exact.numerator}, exact.denominator) if exact.denominator <= MOST_EXACT else None
     return as_polynomial(int(size))
+
+
+def _is_rounded(form: Polynomial | None) -> bool:
+    """Whether a float of this form is rounded: a fraction whose denominator is no power of 2.
+
+    Rounded once, it is whole where the fraction is, and on the same side of every whole number. Rounded twice it
+    may not be: ``29 / 7 * 7 > 29``.
+    """
+    return form is not None and form.denominator & (form.denominator - 1) != 0
+
+
+def _both_rounded(one: Any, other: Any) -> bool:
+    """Whether a sum of both would be of two rounded fractions."""
+    return _is_rounded(_form(one)) and _is_rounded(_form(other))
+
+
+def _scales(one: Any, other: Any) -> bool:
+    """Whether a product or quotient of both is not rounded again: no fraction is, or it is by a power of 2."""
+    pairs = ((_form(one), _form(other)), (_form(other), _form(one)))
+    return all(not _is_rounded(form) or _is_power_of_2(by) for form, by in pairs)
+
+
+def _is_power_of_2(form: Polynomial | None) -> bool:
+    if form is None or form.symbols or form.denominator & (form.denominator - 1):
+        return False
+    number = abs(form.terms.get((), 0))
+    return number & (number - 1) == 0
 
 
 def _letters(size: Any) -> frozenset[str]:

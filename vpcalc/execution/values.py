@@ -202,7 +202,8 @@ def _place(value: Any) -> Any:
 
 
 def _on_meta(value: Any) -> Any:
-    return torch.device("meta") if isinstance(value, torch.device) or value in ("cpu", "cuda") else value
+    is_device = isinstance(value, torch.device) or (isinstance(value, str) and value in ("cpu", "cuda"))
+    return torch.device("meta") if is_device else value
 
 
 def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -216,7 +217,8 @@ def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
     if name in _FOLLOWERS and not any(isinstance(known(tensor), Listed) for tensor in tensors_in(args)):
         with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):  # another form of the call
             found = _FOLLOWERS[name](result, *args, **kwargs)
-    if found is None and name in OPERATIONS and small(shape_of(result)):
+    operands = list(map(known, tensors_in(args)))
+    if found is None and operands and None not in operands and name in OPERATIONS and small(shape_of(result)):
         with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):
             found = _listed(name, args, kwargs, result)
     _note(result, found)
@@ -441,7 +443,8 @@ def _shifted(result: Tensor, x: Any, y: Any, sign: int) -> Known | None:
     if one is None or other is None:
         return None
     if isinstance(one, Alike) and isinstance(other, Alike):
-        return Alike(one.number + sign * other.number)
+        once = _is_whole(one.number) or _is_whole(other.number)  # two that were rounded may not add up
+        return Alike(one.number + sign * other.number) if once else None
     if isinstance(one, Rising) and isinstance(other, Alike):
         spread = _spread(result, x)
         return None if spread is None else Rising(one.axis, one.first + sign * other.number)
@@ -509,15 +512,18 @@ def _interleaved(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known 
 @_follower("mul __mul__ __rmul__ multiply")
 def _multiplied(result: Tensor, x: Any, y: Any) -> Known | None:
     one, other = known(x), known(y)
-    both = isinstance(one, Alike) and isinstance(other, Alike)
-    return Alike(one.number * other.number) if both else None  # type: ignore[union-attr]
+    if not (isinstance(one, Alike) and isinstance(other, Alike)):
+        return None
+    once = _is_whole(one.number) and _is_whole(other.number)  # a fraction was rounded already
+    return Alike(one.number * other.number) if once else None
 
 
 @_follower("floor_divide __floordiv__")
 def _divided(result: Tensor, x: Any, y: Any) -> Known | None:
     one, other = known(x), known(y)
-    both = isinstance(one, Alike) and isinstance(other, Alike)
-    return Alike(one.number // other.number) if both else None  # type: ignore[union-attr]
+    if not (isinstance(one, Alike) and isinstance(other, Alike)):
+        return None
+    return Alike(one.number // other.number) if _is_whole(one.number) and _is_whole(other.number) else None
 
 
 @_follower("diff")
