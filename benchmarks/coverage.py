@@ -23,6 +23,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 SMALL = {
@@ -35,6 +36,9 @@ SMALL = {
     "num_encoder_layers": 1,
     "num_decoder_layers": 1,
 }
+OWN: dict[str, dict[str, object]] = {"longformer": {"max_position_embeddings": 4098}}
+"""Without which a type does not run at any size: Longformer pads to 512 and counts its positions from 2."""
+
 SECONDS = 300
 """Of the processor, for each type."""
 
@@ -79,6 +83,8 @@ def mended(config: object) -> dict[str, object]:
     if layers is not None and getattr(config, "layer_types", 0) is None:
         found["layer_types"] = ["full_attention"]
     usual = {"vocab_size": 1000, "num_key_value_heads": heads, "max_position_embeddings": 4096}
+    usual |= {"pad_token_id": 1} if getattr(config, "vocab_size", 0) is None else {}
+    usual |= dict.fromkeys(("num_experts", "n_routed_experts", "num_local_experts"), 4)
     found |= {name: value for name, value in usual.items() if getattr(config, name, 0) is None}
     rope = getattr(config, "rope_parameters", None)
     if isinstance(rope, dict) and "rope_theta" in rope and "glm" in str(getattr(config, "model_type", "")):
@@ -99,7 +105,7 @@ def candidates(kind: str) -> Iterator[Candidate]:
     model = model_of(config)
     if model is None:
         return
-    settings = [small(config), {}]
+    settings = [{**small(config), **OWN.get(kind, {})}, {}]
     with suppress(Exception):  # settings of its own for each layer
         if more := mended(config):
             settings.insert(1, {**small(config), **more})
@@ -181,6 +187,9 @@ def inputs(config: object, model: type) -> Iterator[object]:
         yield "1,N"
         if "bbox" in takes:
             yield "1,N;bbox=1,N,4:long"
+        frames = _number(seen, 0, "num_frames")
+        if "pixel_values" in takes and frames:
+            yield f"1,N;pixel_values=1,{frames},{channels},{side},{side}"
         if "pixel_values" in takes:
             yield f"1,N;pixel_values={image}"
             if "bbox" in takes:
@@ -229,6 +238,9 @@ def inputs(config: object, model: type) -> Iterator[object]:
             f"input_features=1,{bins},3000;decoder_input_ids=1,M:long" if both else f"input_features=B,{bins},3000"
         )
     elif main in ("pixel_values_videos", "audio_values"):
+        if "input_ids" in needed:
+            frames = _number(seen, 8, "num_frames")
+            yield f"pixel_values_videos=1,{frames},{channels},{side},{side};input_ids=1,N:long"
         yield f"{main}=1,8,3,H,W" if main != "audio_values" else "audio_values=1,1,N"
 
 
@@ -270,7 +282,27 @@ def judge(kind: str, identify: bool) -> dict[str, object]:
         return {**_identified(kind, *counted, identify), "input": _spelled(counted[0])}
     if "not found in your environment" in why:
         return {"verdict": "not built", "why": why}
+    if not any(builds(kind, arguments) for _, arguments in tries):
+        return {"verdict": "not built", "why": f"transformers cannot build it from its own defaults: {why}"}
     return {"verdict": "failed", "why": why}
+
+
+@lru_cache
+def _builds(kind: str, settings: str) -> bool:
+    import torch
+    import transformers
+
+    try:
+        with torch.device("meta"):
+            transformers.AutoModel.from_config(transformers.AutoConfig.for_model(kind, **json.loads(settings)))
+    except Exception:
+        return False
+    return True
+
+
+def builds(kind: str, settings: dict[str, object]) -> bool:
+    """Whether transformers itself builds a type with some settings."""
+    return _builds(kind, json.dumps(settings))
 
 
 def _spelled(given: object) -> str:
@@ -375,8 +407,8 @@ def in_a_process(kind: str, seconds: int, identify: bool) -> dict[str, object]:
     return json.loads(text) if text else {"verdict": "failed", "why": f"more than {seconds} seconds"}
 
 
-def page(rows: list[dict[str, object]], of: int) -> str:
-    """The table as a page of the docs; ``of`` are all types that there are."""
+def page(rows: list[dict[str, object]], of: int, version: str) -> str:
+    """The table as a page of the docs; ``of`` are all types that there are in a version of transformers."""
     lines = [
         "# Coverage of transformers",
         "",
@@ -401,6 +433,12 @@ def page(rows: list[dict[str, object]], of: int) -> str:
         why = why.removeprefix(f"transformers:{row['kind']}: ")
         given = f"`{row['input']}`" if row.get("input") else ""
         lines.append(f"| {row['kind']} | {given} | {row['verdict']} | {row.get('regimes', '')} | {why} |")
+    broken = [str(row["kind"]) for row in rows if str(row["why"]).startswith("transformers cannot build")]
+    if broken:
+        lines += [
+            "",
+            f"Not built by transformers {version} itself from their defaults: {', '.join(sorted(broken))}.",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -426,6 +464,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="write the page of the docs")
     options = parser.parse_args()
     warm()
+    import transformers
     from transformers import CONFIG_MAPPING
 
     kinds = options.types or sorted(CONFIG_MAPPING)[options.start :: options.every]
@@ -445,7 +484,9 @@ def main() -> None:
         print(f"{kind:28} {row['verdict']:11} {' '.join(str(row['why']).split())[:140]}", flush=True)
     print(f"\n{summary(list(rows.values()))}", file=sys.stdout)
     if options.output:
-        options.output.write_text(page(list(rows.values()), len(list(CONFIG_MAPPING))), "utf-8")
+        options.output.write_text(
+            page(list(rows.values()), len(list(CONFIG_MAPPING)), transformers.__version__), "utf-8"
+        )
 
 
 if __name__ == "__main__":

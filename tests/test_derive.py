@@ -143,7 +143,9 @@ def is_the_registered_form(name: str, settings: Settings, counting: bool = False
 @pytest.mark.parametrize(
     "counting", [pytest.param(False, id="executed"), pytest.param(True, id="counted", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "swin_t" else ()) for name in SHALLOW]
+)
 def test_running_gives_the_form_that_layers_give(name: str, counting: bool) -> None:
     """Derivations that share nothing: the module's own run, operators seen at work, and formulas on symbols."""
     is_the_registered_form(name, SHALLOW[name], counting)

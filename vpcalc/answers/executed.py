@@ -275,7 +275,8 @@ class Executed(Result):
         runs = f"{explored.exploration.runs} runs on symbols"
         notes.append(f"{self.way}; {runs}, {counts} counts agree, up to {spell_point(far)}")
         notes.append(f"parameters: {explored.main.leader.execution.params}")
-        idle = sorted(set(explored.exploration.range.bounds) - self.everywhere.polynomial.letters)
+        several = (n for n in explored.exploration.range.bounds if explored.main.varies(n))
+        idle = sorted(set(several) - self.everywhere.polynomial.letters)
         if idle and not explored.unknown:
             notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")
         if explored.limits:

@@ -30,7 +30,7 @@ MOST_CALLS = 20_000_000
 MOST_REAL_WORK = 10**11
 """Multiply-accumulates of a run that has to be real."""
 
-MOST_REAL_ELEMENTS = 1 << 27
+MOST_REAL_ELEMENTS = 1 << 24
 """Elements of the largest tensor of such a run."""
 
 

@@ -127,7 +127,7 @@ def _explored(
 ) -> Explored | str:
     """The regimes of one way to run, or why there is none that runs."""
     from ..counters.ways import needs_values
-    from ..execution.constants import looked_up
+    from ..execution.constants import counted
     from ..execution.program import Fixed
     from ..execution.regimes import MOST_RUNS, Explorer, HeldError
     from ..execution.regions import Range
@@ -155,7 +155,7 @@ def _explored(
         limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, _largest(v, target)))) for v in letters}
         runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
-        keys = looked_up(program.module) if isinstance(program, Fixed) else ()
+        keys = counted(program.keys) if isinstance(program, Fixed) else ()
         explorer = Explorer(program.execute, count, Range(bounds), most, runs, growth.affordable, keys)
         exploration = explorer.explore(list(starts(letters, bounds)))
     except BeyondError as beyond:
@@ -177,7 +177,7 @@ def _explored(
         main,
         _unknown(program, growth, running),
         limits,
-        _real(_Kept(target, variant, program), growth, exploration, main),
+        _real(_Kept(target, variant, program, main), growth, exploration, main),
         count,
         zeros,
     )
@@ -274,9 +274,13 @@ def _unknown(program: Program, growth: Growth, running: list[Regime]) -> dict[st
 class _Kept(Prober):
     """Counts of a program that is kept; real runs are of a fresh module each."""
 
-    def __init__(self, target: Target, variant: Variant, program: Program) -> None:
+    def __init__(self, target: Target, variant: Variant, program: Program, regime: Regime) -> None:
         super().__init__(target, variant, backward=False)
         self._program = program
+        self._form = regime.leader.execution.macs
+
+    def expected(self, point: Point) -> int:
+        return int(self._form.at(point))
 
     def _count(self, point: Point) -> DispatchCounts:
         return self._program.counts(point)

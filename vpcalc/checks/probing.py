@@ -121,6 +121,11 @@ class Prober:
         """The total at a point."""
         return self.counts(point).macs
 
+    def expected(self, point: Point) -> int:
+        """What a real forward pass at a point should be."""
+        counts = self.counts(point)
+        return counts.macs - counts.backward
+
     def real(self, point: Point) -> int:
         """The total of a real forward pass."""
         from ..counters.ways import Way
@@ -237,7 +242,7 @@ def run_for_real(prober: Prober, smallest: Point, longest: Point | None) -> Real
 def _ran(prober: Prober, point: Point) -> RealRun:
     from ..counters.weights import TooLargeError
 
-    counts = prober.counts(point)
+    expected = prober.expected(point)
     try:
         macs = prober.real(point)
     except TooLargeError as error:
@@ -246,9 +251,8 @@ def _ran(prober: Prober, point: Point) -> RealRun:
         if _is_too_large(error):
             return RealRun(None, f"not run for real: {first_line(error)}")
         return RealRun(False, f"does not run for real at {spell_point(point)}: {first_line(error)}", dict(point))
-    forward = counts.macs - counts.backward
-    if macs != forward:
-        return RealRun(False, f"a real run at {spell_point(point)} counted {macs:,}, not {forward:,}")
+    if macs != expected:
+        return RealRun(False, f"a real run at {spell_point(point)} counted {macs:,}, not {expected:,}")
     return RealRun(True)
 
 
