@@ -45,6 +45,9 @@ OFF_PATHS, OFF_SIDES, MOST_SIDES = 6, 2, 8
 """Sizes of each region that are counted where no run's path leads: of all, and of a side of a comparison of
 several letters, for as many sides."""
 
+MOST_SEARCHES = 12
+"""Searches of all sizes for those at which equations of two letters hold: each takes a sixth of a second."""
+
 MOST_BISECTED = 6
 """Regions left open after which no size is sought by bisection any more."""
 
@@ -177,6 +180,7 @@ class Explorer:
         self._counts: dict[Key, int | None] = {}
         self._nearer: dict[Key, Point | None] = {}
         self._idle: set[Guard] = set()
+        self._searches = 0
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
 
@@ -353,7 +357,10 @@ class Explorer:
                 if any(member.point in inside for member in members):
                     self._note_idle(guard, regime)
                     continue
-                point = inside.find(self._rng, run.point, (*earlier, *run.asked)) or inside.search()
+                point = inside.find(self._rng, run.point, (*earlier, *run.asked))
+                if point is None and not run.refused and self._searches < MOST_SEARCHES:
+                    self._searches += 1
+                    point = inside.search()
                 if point is None:
                     regime.tried = regime.tried or inside.empty() is None
                 elif not run.refused or self._may_run(point, inside):

@@ -62,7 +62,7 @@ class Range:
     def length(self, guard: Guard) -> float:
         """How long a guard's answer is to write, in bits: by how often it changes along its letter."""
         if len(guard.letters) > 1:
-            return 8.0
+            return 16.0
         mask = self.mask(guard)
         return math.log2(1 + int(numpy.count_nonzero(mask[1:] != mask[:-1])))
 
