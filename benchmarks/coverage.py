@@ -419,7 +419,7 @@ def page(rows: list[dict[str, object]], of: int, version: str) -> str:
         f"dispatch counter at {TRIALS} random sizes, on and off every lattice: *wrong* would be one that differs",
         "anywhere. What cannot be built, for want of a package or of a model of its own, is not judged.",
         "`python benchmarks/coverage.py --results FILE --resume -o docs/coverage.md` makes this page, in pieces",
-        "if need be.",
+        "if need be: each row is that of the last run of its type.",
         "",
         f"Of {of} types, {summary(rows)}",
         "",

@@ -171,7 +171,7 @@ def _explored(
         if needs_values(raised):
             raise NotExecutedError(first_line(raised))
         return first_line(raised)
-    main = max(running, key=_extent)
+    main = max(running, key=lambda regime: regime.extent())
     return Explored(
         exploration,
         main,
@@ -243,11 +243,6 @@ def starts(letters: list[Variable], bounds: Mapping[str, tuple[int, int]]) -> It
             low, high = bounds[v.name]
             point[v.name] = min(max(size, low), high)
         yield point
-
-
-def _extent(regime: Regime) -> float:
-    """How many sizes a regime covers, at most."""
-    return max(region.extent() for region in regime.regions)
 
 
 def _is_wide(found: Explored) -> bool:

@@ -7,6 +7,7 @@ arrays of objects, whose elements are numbers or sizes with forms, by the functi
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -195,21 +196,26 @@ def _between(names: str, function: Callable[[Any, Any], Any]) -> None:
         return function(numpy.asarray(x, dtype=object), numpy.asarray(y, dtype=object))
 
 
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "eq __eq__": operator.eq,
+    "ne __ne__ not_equal": operator.ne,
+    "lt __lt__ less": operator.lt,
+    "le __le__ less_equal": operator.le,
+    "gt __gt__ greater": operator.gt,
+    "ge __ge__ greater_equal": operator.ge,
+}
+"""By torch's names for each."""
+
 _BETWEEN: dict[str, Callable[[Any, Any], Any]] = {
-    "add __add__ __radd__": lambda a, b: a + b,
-    "sub __sub__ subtract": lambda a, b: a - b,
+    "add __add__ __radd__": operator.add,
+    "sub __sub__ subtract": operator.sub,
     "rsub __rsub__": lambda a, b: b - a,
-    "mul __mul__ __rmul__ multiply": lambda a, b: a * b,
-    "floor_divide __floordiv__": lambda a, b: a // b,
-    "remainder __mod__": lambda a, b: a % b,
-    "eq __eq__": lambda a, b: a == b,
-    "ne __ne__ not_equal": lambda a, b: a != b,
-    "lt __lt__ less": lambda a, b: a < b,
-    "le __le__ less_equal": lambda a, b: a <= b,
-    "gt __gt__ greater": lambda a, b: a > b,
-    "ge __ge__ greater_equal": lambda a, b: a >= b,
+    "mul __mul__ __rmul__ multiply": operator.mul,
+    "floor_divide __floordiv__": operator.floordiv,
+    "remainder __mod__": operator.mod,
     "maximum": numpy.maximum,
     "minimum": numpy.minimum,
+    **COMPARISONS,
 }
 for _names, _function in _BETWEEN.items():
     _between(_names, _function)

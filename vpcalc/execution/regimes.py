@@ -128,6 +128,10 @@ class Regime:
     def __contains__(self, point: Point) -> bool:
         return any(point in region for region in self.regions)
 
+    def extent(self) -> float:
+        """How many sizes it covers in its widest region, as far as conditions on one letter say."""
+        return max(region.extent() for region in self.regions)
+
     def varies(self, letter: str) -> bool:
         """Whether it has several sizes of a letter."""
         return bool(sum(region.axes[letter] for region in self.regions).sum() > 1)  # type: ignore[union-attr]
@@ -200,7 +204,7 @@ class Explorer:
 
     def _widest(self, regimes: list[Regime]) -> list[Regime]:
         """As many regimes that run as were asked for, the others left open."""
-        running = sorted((r for r in regimes if not r.refused), key=_extent, reverse=True)
+        running = sorted((r for r in regimes if not r.refused), key=Regime.extent, reverse=True)
         for regime in running[self._most :]:
             self._open += [(region, REGIMES_SPENT) for region in regime.regions]
         return [regime for regime in regimes if regime.refused or regime in running[: self._most]]
@@ -635,11 +639,6 @@ def _within(region: Region, earlier: Sequence[tuple[Guard, bool]]) -> Region:
     for guard, outcome in earlier:
         region = region.where(guard, outcome)
     return region
-
-
-def _extent(regime: Regime) -> float:
-    """How many sizes a regime covers, at most."""
-    return max(region.extent() for region in regime.regions)
 
 
 def _gain(guard: Guard, happens: Mapping[Key, str]) -> float:

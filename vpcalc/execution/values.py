@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from .listed import OPERATIONS, PARTS, Listed, listed, parts, small
+from .listed import COMPARISONS, OPERATIONS, PARTS, Listed, listed, parts, small
 from .nodes import dressed, undressed
 from .rules.registry import shape_of, tensors_in
 from .sizes import Size, product
@@ -564,12 +564,7 @@ def _compared(decide: Callable[[Any, Any], Any]) -> Callable[..., Known | None]:
 
 
 for _names, _decide in {
-    "eq __eq__": lambda a, b: a == b,
-    "ne __ne__ not_equal": lambda a, b: a != b,
-    "lt __lt__ less": lambda a, b: a < b,
-    "le __le__ less_equal": lambda a, b: a <= b,
-    "gt __gt__ greater": lambda a, b: a > b,
-    "ge __ge__ greater_equal": lambda a, b: a >= b,
+    **COMPARISONS,
     "logical_and": lambda a, b: bool(a) and bool(b),
     "logical_or": lambda a, b: bool(a) or bool(b),
 }.items():
