@@ -30,10 +30,11 @@ FEW_VALUES = 1 << 10
 class Floor(Atom):
     """``⌊numerator / divisor⌋``, with whole coefficients above and a positive number or a polynomial below."""
 
-    __slots__ = ("divisor", "numerator")
+    __slots__ = ("_letters", "divisor", "numerator")
 
     numerator: Polynomial
     divisor: Polynomial
+    _letters: frozenset[str]
 
     def __new__(cls, numerator: Polynomial, divisor: Polynomial) -> Floor:  # its name is computed
         above, up = cls._read(numerator, divisor)
@@ -41,6 +42,7 @@ class Floor(Atom):
         under = f"({divisor})" if is_product(divisor) else str(divisor)
         self = super().__new__(cls, f"⌈{over}/{under}⌉" if up else f"⌊{over}/{under}⌋")
         self.numerator, self.divisor = numerator, divisor
+        self._letters = numerator.letters | divisor.letters
         return self
 
     @staticmethod
@@ -60,7 +62,7 @@ class Floor(Atom):
 
     @property
     def letters(self) -> frozenset[str]:
-        return self.numerator.letters | self.divisor.letters
+        return self._letters
 
     def subs(self, values: Mapping[str, Any]) -> Scalar:
         return floor_div(self.numerator.subs(values), self.divisor.subs(values))

@@ -44,8 +44,8 @@ STARTS: Mapping[Kind, tuple[int, ...]] = {
 STEP = 1.25
 """By how much sizes grow of which the largest that can be run for real is sought."""
 
-LONG_WORK = MORE_WORK // 4
-"""Multiply-accumulates of such a run, where the smallest size has much fewer."""
+LONG_WORK, MOST_LONGER = MORE_WORK // 4, 8
+"""Multiply-accumulates of such a run, or how many times those of the smallest size if that is more."""
 
 
 class NotExecutedError(Exception):
@@ -89,6 +89,9 @@ def explore(
 ) -> tuple[Variant, Explored]:
     """Execute a target in the first way in which it runs at more than one size.
 
+    One that seems to run at one size is tried last where another asks for the same module: a vision transformer
+    interpolates its positions if forward is told to.
+
     Raises:
         InputError: the model runs at no size in any way.
         NotExecutedError: a run cannot be followed, or ties a letter to a number.
@@ -109,23 +112,43 @@ def _explore(
 ) -> tuple[Variant, Explored]:
     errors: dict[str, None] = {}
     narrow: tuple[Variant, Explored] | None = None
-    for variant in target.regimes:
-        found = _explored(target, variant, ranges, most, zeros)
+    unable: NotExecutedError | None = None
+    every = target.regimes
+    turns = [(variant, any(later.fixed for later in every[place:])) for place, variant in enumerate(every, 1)]
+    for variant, may_wait in turns:
+        try:
+            found = _explored(target, variant, ranges, most, zeros, may_wait)
+        except NotExecutedError as error:
+            unable = unable or error
+            continue
+        if found is None:
+            turns.append((variant, False))
+            continue
         if isinstance(found, Explored):
             if _is_wide(found):
                 return variant, found
             narrow = narrow or (variant, found)
         else:
             errors[found] = None
+    if unable is not None:
+        raise unable
     if narrow is not None:
         return narrow
     raise not_run(target.name, errors)
 
 
 def _explored(
-    target: Target, variant: Variant, ranges: Mapping[str, tuple[int, int]], most: int, zeros: bool
-) -> Explored | str:
-    """The regimes of one way to run, or why there is none that runs."""
+    target: Target,
+    variant: Variant,
+    ranges: Mapping[str, tuple[int, int]],
+    most: int,
+    zeros: bool,
+    may_wait: bool,
+) -> Explored | str | None:
+    """The regimes of one way to run, or why there is none that runs.
+
+    None if it seems to run at one size only and others are to be tried first.
+    """
     from ..counters.ways import needs_values
     from ..execution.constants import counted
     from ..execution.program import Fixed
@@ -157,7 +180,10 @@ def _explored(
         runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
         keys = counted(program.keys) if isinstance(program, Fixed) else ()
         explorer = Explorer(program.execute, count, Range(bounds), most, runs, growth.affordable, keys)
-        exploration = explorer.explore(list(starts(letters, bounds)))
+        begin = list(starts(letters, bounds))
+        if may_wait and explorer.seems_narrow(begin):
+            return None
+        exploration = explorer.explore(begin)
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond
     except HeldError as held:
@@ -289,7 +315,7 @@ def _real(prober: Prober, growth: Growth, exploration: Exploration, main: Regime
     form = main.leader.execution.macs
     points = sorted((*main.confirmed, main.leader.point), key=form.at)
     smallest = points[0]
-    room = LONG_WORK if 8 * form.at(smallest) <= LONG_WORK else MOST_WORK
+    room = max(LONG_WORK, min(MOST_LONGER * form.at(smallest), MOST_WORK))
     growing = sorted(filter(growth.affordable, _larger(exploration, main)), key=lambda point: sum(point.values()))
     possible = sorted((p for p in (*points[1:], *growing) if form.at(p) <= room), key=form.at)
     longest = next((p for p in _halving(possible) if affordable(prober.counts(p), room)), None)

@@ -122,6 +122,7 @@ class Fixed:
         self._kwargs = dict(kwargs or {})
         self._training = training
         self.keys = looked_up(self.module)
+        self._unchanged = _Unchanged(self.module)
 
     def execute(self, point: Point) -> Execution:
         """One run on sizes with forms."""
@@ -130,7 +131,7 @@ class Fixed:
             args, kwargs = self._inputs.on_path(point, path)
             return self.module, args, {**self._kwargs, **kwargs}
 
-        with _unchanged(self.module):
+        with self._unchanged.kept():
             return execute(start, point, keys=self.keys, training=self._training)
 
     def counts(self, point: Point, products: bool = False) -> DispatchCounts:
@@ -139,7 +140,7 @@ class Fixed:
         Raises:
             Exception: whatever the program raises.
         """
-        with quiet(), _unchanged(self.module), Knowing():
+        with quiet(), self._unchanged.kept(), Knowing():
             args, kwargs = self._inputs.at(point)
             return count_operators(
                 self.module, args, {**self._kwargs, **kwargs}, products=products, training=self._training
@@ -199,20 +200,28 @@ def built_on_meta(build: Build, points: Sequence[Point]) -> list[nn.Module]:
         return [built(Way.META, partial(build, point))[0] for point in points]
 
 
-@contextmanager
-def _unchanged(module: nn.Module) -> Iterator[None]:
-    """Within it, a forward may change what it likes of a module; it is put back."""
-    before = [(vars(part), vars(part).copy(), _contents(vars(part))) for part in module.modules()]
-    try:
-        yield
-    finally:
-        for now, state, contents in before:
-            if _identities(now) != _identities(state):
-                now.clear()
-                now.update(state)
-            for container, content in contents:
-                if _identities(container) != _identities(content):
-                    _put_back(container, content)
+class _Unchanged:
+    """A module as it was built: a forward may change what it likes of it, and it is put back."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._before = [
+            (state, state.copy(), _identities(state), [(own, held, _identities(held)) for own, held in contents])
+            for state, contents in ((vars(part), _contents(vars(part))) for part in module.modules())
+        ]
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Within it, what changes is put back at the end."""
+        try:
+            yield
+        finally:
+            for now, state, known, contents in self._before:
+                if _identities(now) != known:
+                    now.clear()
+                    now.update(state)
+                for container, content, own in contents:
+                    if _identities(container) != own:
+                        _put_back(container, content)
 
 
 def _contents(state: Mapping[str, Any]) -> list[tuple[Any, Any]]:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import log2
 
+import numpy
+
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line
@@ -50,6 +52,9 @@ MOST_SEARCHES = 12
 
 MOST_BISECTED = 6
 """Regions left open after which no size is sought by bisection any more."""
+
+FEW_CHANGES = 4
+"""Changes of an answer along its letter up to which it has an edge; a remainder has thousands."""
 
 RUNS_SPENT = "the number of runs is spent"
 REGIMES_SPENT = "there are more regimes than were asked for"
@@ -188,7 +193,7 @@ class Explorer:
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
 
-    def explore(self, starts: list[Point]) -> Exploration:
+    def explore(self, starts: Sequence[Point]) -> Exploration:
         """From sizes to begin at: the first at which the program runs is where exploration starts.
 
         Raises:
@@ -201,6 +206,10 @@ class Explorer:
         self._settle(self._range.whole())
         regimes = self._widest(self._confirm())
         return Exploration(self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts))
+
+    def seems_narrow(self, starts: Sequence[Point]) -> bool:
+        """Whether the program refuses the first of some sizes, and all others but one."""
+        return self._run(starts[0]).refused and sum(not self._run(start).refused for start in starts[1:]) <= 1
 
     def _widest(self, regimes: list[Regime]) -> list[Regime]:
         """As many regimes that run as were asked for, the others left open."""
@@ -224,8 +233,12 @@ class Explorer:
     def _witnessed(self, execution: Execution) -> None:
         """Every run is held against the counter at its own size: a wrong rule or price goes no further.
 
-        The first and those that raise against a plain run, others against what reached kernels in them.
+        The first and those that raise against a plain run, others against what reached kernels in them. Where a
+        table ends no kernel runs, and a plain run on the meta device does not see it.
         """
+        if isinstance(execution.error, TableEndError):
+            self._counts[_key(execution.point)] = None
+            return
         if self._runs and execution.error is None:
             self._counts.setdefault(_key(execution.point), execution.counted)
         counted = self._counted(execution.point)
@@ -235,7 +248,7 @@ class Explorer:
             if followed != counted:
                 seen = "a count of it raises" if counted is None else f"the counter sees {counted:,}"
                 raise BeyondError(f"at {at} the run on symbols has {followed:,} MACs, {seen}")
-        elif counted is not None and not isinstance(execution.error, TableEndError):
+        elif counted is not None:
             error = first_line(execution.error)
             raise BeyondError(f"at {at} the run on symbols raises where a plain run does not: {error}")
 
@@ -282,7 +295,7 @@ class Explorer:
 
     def _settle(self, region: Region) -> None:
         """Explore a region until one form, or refusal, holds on all of it; else split it."""
-        here = [run for run in self._runs.values() if run.point in region]
+        here = self._runs_in(region)
         if not here and self._spent:
             self._open.append((region, self._why_spent))
             return
@@ -292,6 +305,7 @@ class Explorer:
                 return
             here = [self._run(point)]
         regime = Regime(here[0], [region])
+        asked: set[tuple[Run, Guard]] = set()
         flipped: set[Guard] = set()
         members = [here[0]]
         waiting = here[1:]
@@ -301,7 +315,7 @@ class Explorer:
                     self._split(region, [*members, run], regime)
                     return
                 members.append(run)
-            found = self._flip(region, members, flipped, regime)
+            found = self._flip(region, members, asked, flipped, regime)
             if found is None:
                 break
             if self._spent:
@@ -341,30 +355,49 @@ class Explorer:
         difference = leader.execution.macs - run.execution.macs
         return vanishes(difference, run.path.meet(region), random.Random(7))
 
-    def _flip(self, region: Region, members: list[Run], flipped: set[Guard], regime: Regime) -> Run | None:
-        """A run on the other side of a comparison that is not known to be idle and has one side only so far."""
+    def _flip(
+        self,
+        region: Region,
+        members: list[Run],
+        asked: set[tuple[Run, Guard]],
+        flipped: set[Guard],
+        regime: Regime,
+    ) -> Run | None:
+        """A run on the other side of a comparison that is not known to be idle and has one side only so far.
+
+        ``asked`` are those that were looked at, ``flipped`` those with both sides. What one run asks of a padded
+        side and another of a side that needs none is one comparison, if both say the same where it is asked.
+        """
         for run in members:
             order = reversed(run.asked) if run.refused else run.asked
             for guard, outcome in order:
-                if guard in flipped:
+                if (run, guard) in asked or guard in flipped:
                     continue
-                flipped.add(guard)
+                asked.add((run, guard))
                 earlier = run.asked[: run.asked.index((guard, outcome))]
-                inside = _within(region.where(guard, not outcome), earlier)
+                here = _within(region, earlier)
+                inside = here.where(guard, not outcome)
                 if guard in run.needed and not run.refused:
-                    found = self._with_another_number(guard, run, members, _within(region, earlier))
+                    flipped.add(guard)
+                    found = self._with_another_number(guard, run, members, here)
                     if found is not None:
                         return found
                     continue
+                if not run.refused and any(here.alike(guard, other) for other in flipped):
+                    continue
                 if guard in self._idle and not run.refused and self._still_idle(guard, inside, run, regime):
+                    flipped.add(guard)
                     continue
                 if any(member.point in inside for member in members):
+                    flipped.add(guard)
                     self._note_idle(guard, regime)
                     continue
                 point = inside.find(self._rng, run.point, (*earlier, *run.asked))
                 if point is None and not run.refused and self._searches < MOST_SEARCHES:
                     self._searches += 1
                     point = inside.search()
+                if point is not None or len(guard.letters) > 1:
+                    flipped.add(guard)
                 if point is None:
                     regime.tried = regime.tried or inside.empty() is None
                 elif not run.refused or self._may_run(point, inside):
@@ -481,12 +514,24 @@ class Explorer:
                 at = moved if moved in region else at
                 continue
             near, far = at[letter], end
+            places = self._places(letter)
             while abs(far - near) > 1:
-                middle = (near + far) // 2
+                middle = _middle(near, far, places)
                 same = self._happens({**at, letter: middle}, regime) == before
                 near, far = (middle, far) if same else (near, middle)
             return {**at, letter: near}, {**at, letter: far}
         return None
+
+    def _places(self, letter: str) -> list[int]:
+        """Sizes of a letter from which on some comparison has another answer: where others would begin."""
+        guards = {guard for run in self._runs.values() for guard, _ in run.asked if guard.letters == {letter}}
+        found: set[int] = set()
+        for guard in guards:
+            mask = self._range.mask(guard)
+            changes = numpy.flatnonzero(mask[1:] != mask[:-1]) + 1
+            if len(changes) <= FEW_CHANGES:
+                found.update((changes + self._range.bounds[letter][0]).tolist())
+        return sorted(found)
 
     def _differs(self, run: Run, other: Run, region: Region) -> Point | None:
         """A size on the path of one of two runs at which their forms do not agree."""
@@ -536,9 +581,9 @@ class Explorer:
         return next((point for point in self._trials(regime) if not self._agrees(regime, point)), None)
 
     def _agrees(self, regime: Regime, point: Point) -> bool:
-        counted = self._counted(point)
         if regime.refused and isinstance(regime.leader.execution.error, TableEndError):
-            counted = None if self._run(point).refused else counted  # the counter does not see where a table ends
+            self._run(point)  # the counter does not see where a table ends
+        counted = self._counted(point)
         expected = None if regime.refused else regime.leader.macs_at(point)
         if counted != expected or (expected is None and not regime.refused):
             return False
@@ -546,8 +591,8 @@ class Explorer:
         return True
 
     def _trials(self, regime: Regime) -> Iterator[Point]:
-        """Sizes at which a regime is tried: each region near, far and at random, the widest ones with idle
-        comparisons answered anew.
+        """Sizes at which a regime is tried: each region near, far and at random, where no path leads, and
+        the widest ones where comparisons that are idle elsewhere are answered anew.
 
         The same ones whenever it is asked, so that nothing is counted twice.
         """
@@ -562,9 +607,10 @@ class Explorer:
                 trials += [region.find(rng, near) for near in (high, None, None)]
             if not regime.refused:
                 trials += self._off_paths(region, rng)
+            elsewhere = self._idle.difference(self._asked_in(region))
             if place < 3 and not regime.refused:
-                for _ in range(min(len(self._idle), 6 - 2 * place)):
-                    wishes = [(guard, rng.random() < 0.5) for guard in sorted(self._idle, key=str)]
+                for _ in range(min(len(elsewhere), 6 - 2 * place)):
+                    wishes = [(guard, rng.random() < 0.5) for guard in sorted(elsewhere, key=str)]
                     trials.append(region.find(rng, None, wishes))
         moved = ({**regime.leader.point, n: size} for n in low for size in self._looked_up)
         trials += [point for point in moved if point in regime]
@@ -579,14 +625,21 @@ class Explorer:
         Drawn among all ways in which the comparisons of one letter can go together, the seldom ones as often, and
         on either side of those of several letters.
         """
-        runs = [run for run in self._runs.values() if run.point in region]
-        guards = dict.fromkeys(guard for run in runs for guard, _ in run.asked)
+        runs = self._runs_in(region)
+        guards = self._asked_in(region)
         singles = [guard for guard in guards if len(guard.letters) == 1]
         sides = [region.where(guard, side) for guard in guards if len(guard.letters) > 1 for side in (True, False)]
         for part, most in ((region, OFF_PATHS), *((part, OFF_SIDES) for part in sides[:MOST_SIDES])):
             drawn = part.cells(singles, rng, 8 * OFF_PATHS)
             off = (point for point in drawn if not any(point in run.path for run in runs))
             yield from islice(off, most)
+
+    def _runs_in(self, region: Region) -> list[Run]:
+        return [run for run in self._runs.values() if run.point in region]
+
+    def _asked_in(self, region: Region) -> Mapping[Guard, None]:
+        """What runs of a region compare, in order."""
+        return dict.fromkeys(guard for run in self._runs_in(region) for guard, _ in run.asked)
 
     def _within_reach(self, point: Point, regime: Regime) -> Point | None:
         """A size that can be counted: where the steps of a run grow with the sizes, one that is halved."""
@@ -639,6 +692,16 @@ def _within(region: Region, earlier: Sequence[tuple[Guard, bool]]) -> Region:
     for guard, outcome in earlier:
         region = region.where(guard, outcome)
     return region
+
+
+def _middle(near: int, far: int, places: Sequence[int]) -> int:
+    """Where to look next for an edge between two sizes: at the places where it would be, else in the middle."""
+    low, high = sorted((near, far))
+    between = [place for place in places if low < place <= high]
+    if not between:
+        return (low + high) // 2
+    place = between[len(between) // 2]
+    return place if place < high else place - 1
 
 
 def _gain(guard: Guard, happens: Mapping[Key, str]) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -120,7 +121,19 @@ class Region:
 
     def always(self, guard: Guard, outcome: bool) -> bool:
         """Whether a guard is known to have an answer everywhere."""
+        if guard.relation == EQUAL and outcome and len(guard.letters) > 1:
+            with suppress(ZeroDivisionError):
+                if _vanishes_on(guard.form, {letter: self.values(letter) for letter in sorted(guard.letters)}):
+                    return True
         return self.where(guard, not outcome).empty() is True
+
+    def alike(self, guard: Guard, other: Guard) -> bool:
+        """Whether two conditions on one letter say the same everywhere here, or the opposite."""
+        if len(guard.letters) > 1 or guard.letters != other.letters:
+            return False
+        (letter,) = guard.letters
+        differ = (self.range.mask(guard) ^ self.range.mask(other))[self.axes[letter]]
+        return bool(not differ.any() or differ.all())
 
     def extent(self) -> float:
         """How many sizes there are, as far as conditions on one letter say."""
