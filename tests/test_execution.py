@@ -18,7 +18,6 @@ from vpcalc.algebra.floors import ceil_div, floor_div, remainder
 from vpcalc.algebra.polynomial import Polynomial, as_polynomial, symbols
 from vpcalc.answers.executed import Executed
 from vpcalc.errors import InputError
-from vpcalc.execution import regimes as exploration
 from vpcalc.execution.domains import domain
 from vpcalc.execution.guards import Guard
 from vpcalc.execution.guards import Path as Decisions
@@ -527,18 +526,53 @@ def test_a_condition_and_its_contrary_leave_nothing() -> None:
     assert one.where(Guard(W * floor_div(H, W) - H, "=="), False).empty() is True
 
 
-PRIVATE = ("torch._", "torch.nn.init._", "sym_node", "SymNode", "._C")
+PRIVATE = ("torch._", "torch.nn.init._", "sym_node", "SymNode", "._C", "_cdata", "_sequence_nr")
+THEIR_FILES = {"private.py", "hooks.py", "nodes.py"}
 
 
-def test_private_names_of_torch_are_in_two_files() -> None:
-    room = Path(exploration.__file__).parent
-    for path in sorted(room.rglob("*.py")):
-        if path.name in ("hooks.py", "nodes.py"):
+def test_private_names_of_torch_are_in_three_files() -> None:
+    for path in sorted(Path(vpcalc.__file__).parent.rglob("*.py")):
+        if path.name in THEIR_FILES or "peers" in path.parts:
             continue
         lines = [
-            line for line in path.read_text(encoding="utf-8").splitlines() if "import" in line or "torch." in line
+            line
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if ("import" in line or "torch." in line) and "torch.ops.aten._" not in line
         ]
         assert not [line for line in lines if any(name in line for name in PRIVATE)], path.name
+
+
+@pytest.mark.parametrize(("version", "executed"), [("2.12.1", False), ("2.13.0+cpu", True), ("3.0.0a0", True)])
+def test_an_older_torch_counts_and_says_so(version: str, executed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", version)
+    found = vpcalc.derive(lambda: nn.Linear(8, 4), "N,8")
+    assert str(found.macs) == "32N"
+    assert isinstance(found, Executed) is executed
+    if not isinstance(found, Executed):
+        assert found.why == "runs on symbols are tried with torch 2.13 and later"
+
+
+def test_what_one_path_pads_and_another_does_not_is_one_comparison() -> None:
+    """``⌈⌈N/2⌉/2⌉…`` is written in another way on each path: with flips of each of them paths would multiply."""
+
+    class Halving(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = nn.ModuleList(nn.Conv1d(4, 4, 2, stride=2) for _ in range(6))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for part in self.parts:
+                x = part(F.pad(x, (0, 1)) if x.shape[2] % 2 else x)
+            return x
+
+    program = Fixed([Halving()], Inputs([Input((1, 4, "N"))]))
+    explorer = Explorer(program.execute, lambda p: program.counts(p).macs, Range({"N": (1, 4096)}))
+    found = explorer.explore([{"N": 453}])
+    (regime,) = found.regimes
+    assert found.runs <= 2 * 6  # of 64 paths
+    form = regime.leader.execution.macs
+    for size in (1, 2, 3, 63, 64, 65, 1001, 4096):
+        assert form.at({"N": size}) == 32 * sum(-(-size // 2**step) for step in range(1, 7))
 
 
 def test_masks_are_arrays_of_bits() -> None:

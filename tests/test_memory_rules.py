@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vpcalc.algebra.polynomial import symbols
-from vpcalc.counters.saved import key
+from vpcalc.counters.private import storage_key as key
 from vpcalc.storage import functions, layout
 from vpcalc.storage.tape import ACTIVATION, BUFFER, INPUT, PARAMETER, Tape, kept
 from vpcalc.storage.tensor import FLOATS, INT64, Tensor, fresh

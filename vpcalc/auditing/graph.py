@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.jit._trace import _get_trace_graph
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from ..counters.private import trace_graph, tracing_state
 from .calls import Call, Height, Recording
 from .exact import node
 from .peers.peer import Hooks
@@ -23,7 +23,7 @@ def record(module: nn.Module, args: tuple[Any, ...], *, grad: bool, hooks: Hooks
         stack.enter_context(torch.set_grad_enabled(grad))
         stack.enter_context(hooked(module, hooks))
         stack.enter_context(scopes(module))
-        graph, _ = _get_trace_graph(module, args)
+        graph, _ = trace_graph(module, args)
     calls = []
     for found in graph.nodes():
         kind = found.kind()
@@ -66,12 +66,12 @@ def scopes(module: nn.Module) -> Iterator[None]:
     paths = {id(child): path for path, child in module.named_modules()}
 
     def enter(child: nn.Module, args: Any) -> None:
-        state = torch._C._get_tracing_state()
+        state = tracing_state()
         if state:
             state.push_scope(paths.get(id(child), ""))
 
     def leave(child: nn.Module, args: Any, output: Any) -> None:
-        state = torch._C._get_tracing_state()
+        state = tracing_state()
         if state:
             state.pop_scope()
 

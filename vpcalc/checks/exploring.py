@@ -94,8 +94,13 @@ def explore(
 
     Raises:
         InputError: the model runs at no size in any way.
-        NotExecutedError: a run cannot be followed, or ties a letter to a number.
+        NotExecutedError: a run cannot be followed, or ties a letter to a number; torch is older than those with
+            which that was tried.
     """
+    from ..counters.private import OLDEST, is_tried
+
+    if not is_tried():
+        raise NotExecutedError(f"runs on symbols are tried with torch {'.'.join(map(str, OLDEST))} and later")
     try:
         return _explore(target, ranges or {}, most, zeros=False)
     except NotExecutedError as error:

@@ -22,9 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._autograd import _get_sequence_nr
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import InputError
 from .complexes import ComplexConvolutions
@@ -34,6 +32,7 @@ from .formulas import OVER_TIME, PRICES, TAKES_NESTED
 from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
 from .pricing import Source, UserPrice, asked_price, halved, note, torch_formula, user_price
+from .private import TorchDispatchMode, mkldnn, next_number, number_of_node, task
 from .shortcuts import Shortcut, shortcut_of
 
 HIDDEN_PRODUCT = "aten::mul and aten::sum (a matrix product spelled as a broadcast)"
@@ -264,7 +263,7 @@ class _Where:
         self._paths = [""]
 
     def enter(self, path: str | None) -> None:
-        self._stack.append((self._stack[-1][0] if path is None else path, _task()))
+        self._stack.append((self._stack[-1][0] if path is None else path, task()))
         self._mark()
 
     def leave(self) -> None:
@@ -274,37 +273,32 @@ class _Where:
 
     def _mark(self) -> None:
         if torch.is_grad_enabled():
-            self._numbers.append(_get_sequence_nr())
+            self._numbers.append(next_number())
             self._paths.append(self._stack[-1][0])
 
     @property
     def propagating(self) -> bool:
         """Whether gradients are propagating, whoever asked for them."""
-        return _task() != NO_TASK
+        return task() != NO_TASK
 
     @property
     def backward(self) -> bool:
         """Whether gradients are propagating and no forward pass is waiting for them."""
         outermost = self._stack[1:2]
-        return _task() != NO_TASK and all(task != NO_TASK for _, task in outermost)
+        return task() != NO_TASK and all(task != NO_TASK for _, task in outermost)
 
     def path(self) -> str:
-        innermost, task = self._stack[-1]
-        if _task() in (NO_TASK, task):
+        innermost, began = self._stack[-1]
+        if task() in (NO_TASK, began):
             return innermost
-        node = torch._C._current_autograd_node()
-        if node is None:
+        number = number_of_node()
+        if number is None:
             return innermost
-        return self._paths[bisect_right(self._numbers, node._sequence_nr()) - 1]
+        return self._paths[bisect_right(self._numbers, number) - 1]
 
 
 NO_TASK = -1
 """What torch answers where no gradients propagate."""
-
-
-def _task() -> int:
-    """The number of the propagation that is going on."""
-    return int(torch._C._current_graph_task_id())
 
 
 Answer = tuple["int | None", str]
@@ -400,7 +394,7 @@ def _unusual_layout(operands: Mapping[Any, Any]) -> str:
     return ""
 
 
-_DENSE = (torch.strided, torch._mkldnn)  # type: ignore[attr-defined]
+_DENSE = (torch.strided, mkldnn)
 
 
 def _propagate(result: Any) -> None:

@@ -256,7 +256,7 @@ def _kernel_pairs(x: Arguments) -> int | None:
 
 
 def _readable(tensor: Any) -> bool:
-    from torch._subclasses.fake_tensor import FakeTensor
+    from .private import FakeTensor
 
     return tensor.device.type != "meta" and not isinstance(tensor, FakeTensor)
 

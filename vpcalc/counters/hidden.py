@@ -31,9 +31,9 @@ from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor, nn
-from torch.utils._mode_utils import no_dispatch
 
 from .policy import _MAKES, Rule
+from .private import no_dispatch
 
 Sources = frozenset[int]
 """What a tensor was made of. Names of parameters are negative; a constant has none."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch import Tensor, nn
 
 from .dispatch import tensors_of
 from .policy import qualified_name
-from .saved import key, running
+from .private import TorchDispatchMode, storage_key
+from .saved import running
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def count(module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False,
     """
     module.train(training)
     module.zero_grad(set_to_none=True)
-    foreign = {key(tensor) for tensor in (*module.parameters(), *module.buffers(), *tensors_of(inputs))}
+    foreign = {storage_key(tensor) for tensor in (*module.parameters(), *module.buffers(), *tensors_of(inputs))}
     with torch.set_grad_enabled(training), running(module) as place, _Tracker(foreign, place) as tracker:
         result = module(*inputs)
         if backward:
@@ -61,11 +61,12 @@ class _Tracker(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in tensors_of(result):
-            self._meet(tensor.untyped_storage(), qualified_name(func))
+            self._meet(tensor, qualified_name(func))
         return result
 
-    def _meet(self, storage: Any, operator: str) -> None:
-        name, size = int(storage._cdata), storage.nbytes()
+    def _meet(self, tensor: Tensor, operator: str) -> None:
+        storage = tensor.untyped_storage()
+        name, size = storage_key(tensor), storage.nbytes()
         if name in self.foreign or name in self.alive or not size:
             return
 

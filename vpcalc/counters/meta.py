@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from .private import TorchDispatchMode, convolution
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def _convolve(
         raise NotImplementedError(f"padding={padding!r} on the meta device: give it as numbers")
     geometry = (spread(stride), spread(padding), spread(dilation))
     flags = (False, False, False, False)
-    return torch._convolution(input, weight, bias, *geometry, False, (0,) * axes, groups, *flags)
+    return convolution(input, weight, bias, *geometry, False, (0,) * axes, groups, *flags)
 
 
 def _empty_result(x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any) -> Tensor:

@@ -110,12 +110,14 @@ _DIRECTION = re.compile(r"_(forward|backward)(_data|_impl)?$")
 
 def rule_of(func: Any) -> Rule:
     """The rule for an operator overload (``torch.ops.aten.addmm.default``)."""
+    from .private import is_composite
+
     name = qualified_name(func)
     if name in PRICES:
         return Rule.PRICED
     if is_free(func, name):
         return Rule.FREE
-    return Rule.DECOMPOSED if _is_composite(func) else Rule.UNKNOWN
+    return Rule.DECOMPOSED if is_composite(func) else Rule.UNKNOWN
 
 
 def qualified_name(func: Any) -> str:
@@ -137,11 +139,3 @@ def is_free(func: Any, name: str) -> bool:
     if getattr(func, "is_view", False) or {"pointwise", "view_copy"} & {tag.name for tag in func.tags}:
         return True
     return _DIRECTION.sub("", short) in FREE or short.startswith("_foreach_")
-
-
-def _is_composite(func: Any) -> bool:
-    """Whether the operator is made of others for every device, so that those can be counted instead."""
-    import torch
-
-    key = torch._C.DispatchKey.CompositeImplicitAutograd
-    return hasattr(func, "has_kernel_for_dispatch_key") and bool(func.has_kernel_for_dispatch_key(key))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .dispatch import tensors_of
+from .private import storage_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,7 @@ class _Keeper:
 
     def pack(self, tensor: Tensor, path: str) -> _Held:
         """Note a tensor that the graph takes."""
-        storage = tensor.untyped_storage()
-        name, size = int(storage._cdata), storage.nbytes()
+        name, size = storage_key(tensor), tensor.untyped_storage().nbytes()
         found = _Held(tensor, path)
         if name in self.foreign:
             return found
@@ -82,8 +82,8 @@ class _Keeper:
         seen: set[int] = set()
         for reference in self.held.values():
             held = reference()
-            if held is not None and key(held.tensor) not in seen:
-                seen.add(key(held.tensor))
+            if held is not None and storage_key(held.tensor) not in seen:
+                seen.add(storage_key(held.tensor))
                 found[held.path] = found.get(held.path, 0) + held.tensor.untyped_storage().nbytes()
         return found
 
@@ -95,7 +95,7 @@ def count(module: nn.Module, inputs: tuple[Any, ...], *, backward: bool = False)
     """
     module.train()
     given = list(tensors_of(inputs))
-    keeper = _Keeper({key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)})
+    keeper = _Keeper({storage_key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)})
     with (
         running(module) as place,
         torch.autograd.graph.saved_tensors_hooks(
@@ -130,11 +130,6 @@ def running(module: nn.Module) -> Iterator[list[str]]:
             hook.remove()
 
 
-def key(tensor: Tensor) -> int:
-    """What tells a storage from others while both live."""
-    return int(tensor.untyped_storage()._cdata)
-
-
 def _bytes(tensors: Any) -> int:
-    sizes = {key(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}
+    sizes = {storage_key(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(sizes.values())

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
+
+from .private import FakeTensor
 
 Shortcut = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 """Arguments and keywords to the result, or to None."""

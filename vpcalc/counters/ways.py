@@ -19,16 +19,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensorMode,
-    UnsupportedFakeTensorException,
-    UnsupportedOperatorException,
-)
 
 from .dispatch import DispatchCounts, count
 from .given import Given, TensorShape, given
+from .private import NO_VALUES, FakeTensorMode
 from .weights import (
     TooLargeError,
     Zeros,
@@ -128,21 +122,12 @@ def _one_thread() -> Iterator[None]:
 
 def needs_values(error: BaseException) -> bool:
     """Whether a run failed because tensors had no values, so that another way may succeed."""
-    if isinstance(error, (*_NO_VALUES, TooLargeError)):
+    if isinstance(error, (NotImplementedError, *NO_VALUES, TooLargeError)):
         return True
     if not isinstance(error, (RuntimeError, TypeError, ValueError, NotImplementedError)):
         return False
     text = str(error).lower()
     return any(sign in text for sign in ("meta", "item()", "data-dependent", "data dependent", "fake"))
-
-
-_NO_VALUES = (
-    NotImplementedError,
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    UnsupportedFakeTensorException,
-    UnsupportedOperatorException,
-)
 
 
 # -- building -----------------------------------------------------------------------------------------

@@ -21,19 +21,18 @@ from types import FunctionType
 from typing import Any
 
 import torch
-import torch._tensor
 import torch.functional
 import torch.nn.functional
 import torch.nn.init
 from torch import nn
-from torch.utils._device import _device_constructors
 
+from ..counters.private import device_constructors, tensor_methods
 from .floats import log2
 from .nodes import METHODS, dressed, steps, undressed, whole
 from .rules.registry import MARK
 from .sizes import Size
 
-_OPENED = (torch.nn.functional, torch.functional, torch._tensor)
+_OPENED = (torch.nn.functional, torch.functional, tensor_methods)
 _ASKED = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 _MISSING = object()
 
@@ -78,11 +77,6 @@ _TYPED = """
 _TYPED_METHODS = "to type new_zeros new_ones new_full new_empty new_tensor sum prod cumsum cumprod"
 
 
-def is_transformed() -> bool:
-    """Whether a transform of functions is at work, under which tensors hide sides."""
-    return torch._C._functorch.maybe_current_level() is not None
-
-
 def _log2(number: Any) -> Any:
     """The logarithm of a size keeps what it is of."""
     size = undressed(number)
@@ -106,7 +100,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
     return found + _TYPES
 
 
-_device_constructors()  # torch remembers which functions make tensors when it first asks: the real ones
+device_constructors()  # torch remembers which functions make tensors when it first asks: the real ones
 _TYPES = [
     (place, name, _with_types(getattr(place, name)))
     for place, names in ((torch, _TYPED), (torch.Tensor, _TYPED_METHODS))

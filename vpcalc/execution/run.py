@@ -24,9 +24,10 @@ from torch.overrides import TorchFunctionMode
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import DispatchCounter, counting
 from ..counters.given import DTYPES
+from ..counters.private import is_transformed
 from ..counters.ways import quiet
 from .guards import Path
-from .hooks import is_transformed, opened, sources_of
+from .hooks import opened, sources_of
 from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
 from .rules import MARK, Shape, filled, rule_for, shape_of, tensors_in
