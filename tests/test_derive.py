@@ -537,6 +537,7 @@ def test_too_low_a_degree_is_refuted() -> None:
 
     assert form(derive(Pairs, "1,N,8")) == 8 * N**2
     assert derive(Pairs, "1,N,8", degree=1).macs is None
+    assert json.loads(json.dumps(derive(Pairs, "1,N,8", counting=True).to_dict()))["params"]["text"] == "0"
 
 
 def test_a_wrong_count_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:

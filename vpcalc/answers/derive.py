@@ -165,7 +165,7 @@ class Derivation(Result):
                 "regimes": self._regimes(found),
                 "from": dict(found.start),
                 "limits": dict(found.limits),
-                "params": found.params and Form(found.params).to_dict(),
+                "params": None if found.params is None else Form(found.params).to_dict(),
                 **({"backward_macs": Form(found.backward).to_dict()} if self.backward else {}),
                 "points": found.points,
                 "held_out": len(found.held_out),
