@@ -33,6 +33,7 @@ from vpcalc.counters.dispatch import DispatchCounts, tensors_of
 from vpcalc.counters.fvcore import count as fvcore_count
 from vpcalc.counters.ways import Way
 from vpcalc.errors import InputError
+from vpcalc.report.table import records
 from vpcalc.symbolic import lattice, model_on_symbols
 
 from .conftest import Run
@@ -728,3 +729,20 @@ def test_eleven_billion_parameters_in_two_gigabytes() -> None:
     text, kibibytes = done.stdout.split("\n")[:2]
     assert text == str(closed_form("t5_11b"))
     assert int(kibibytes) < 2 * 1024**2
+
+
+def test_a_sheet_has_every_regime_beside_its_figures() -> None:
+    class Capped(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.shape[1] > 100:
+                raise ValueError("too long")
+            return x[:, :10] @ x[:, :10].transpose(1, 2)
+
+    rows = [tuple(row.values()) for row in records(derive(Capped, "1,N,8", range={"N": "5:200"}).sheet())]
+    assert [(when, operator, str(macs), refused) for when, operator, macs, refused in rows] == [
+        ("N ≥ 10, N ≤ 100", "aten::matmul", "800", ""),
+        ("N ≥ 10, N ≤ 100", "total", "800", ""),
+        ("N ≤ 9", "aten::matmul", "8N²", ""),
+        ("N ≤ 9", "total", "8N²", ""),
+        ("N ≥ 101", "", "None", "ValueError: too long"),
+    ]

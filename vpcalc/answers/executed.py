@@ -137,11 +137,7 @@ class Executed(Result):
 
     def operators(self) -> dict[str, Form]:
         """The form of each operator of the main regime, by its name in ATen."""
-        forms: dict[str, Polynomial] = {}
-        for name, form in self.explored.main.leader.execution.operators().items():
-            known = f"aten::{name.strip('_')}"
-            forms[known] = forms[known] + form if known in forms else form
-        return {name: self._shown(form) for name, form in sorted(forms.items())}
+        return {name: self._shown(form) for name, form in _by_operator(self.explored.main).items()}
 
     def modules(self) -> dict[str, Form]:
         """The form of each module that computes anything, with its children, to the given depth."""
@@ -230,6 +226,26 @@ class Executed(Result):
             found.append(_forms_table("module", "Module", "By module", modules, total, ()))
         return tuple(found)
 
+    def sheet(self) -> Table:
+        """Operators of every regime, and what refuses elsewhere."""
+        from ..execution.domains import domain
+
+        columns = (
+            Column("when", "Where"),
+            Column("operator", "Operator"),
+            Column("macs", "MACs in closed form", Kind.FORMULA),
+            Column("refused", "Refused"),
+        )
+        rows: list[tuple[Any, ...]] = []
+        for regime in self.regimes:
+            where, execution = domain(regime.regions).text, regime.leader.execution
+            if execution.error is not None:
+                rows.append((where, "", None, first_line(execution.error)))
+                continue
+            rows += [(where, name, Form(form), "") for name, form in _by_operator(regime).items()]
+            rows.append((where, "total", Form(execution.macs), ""))
+        return Table(self.target, columns, tuple(rows), ())
+
     def _regimes_table(self) -> Table:
         from ..execution.domains import domain
 
@@ -308,6 +324,15 @@ class Executed(Result):
 
     def __str__(self) -> str:
         return str(self.macs)
+
+
+def _by_operator(regime: Regime) -> dict[str, Polynomial]:
+    """The form of each operator, by its name in ATen."""
+    forms: dict[str, Polynomial] = {}
+    for name, form in regime.leader.execution.operators().items():
+        known = f"aten::{name.strip('_')}"
+        forms[known] = forms[known] + form if known in forms else form
+    return dict(sorted(forms.items()))
 
 
 def _forms_table(

@@ -20,7 +20,11 @@ class Result(ABC):
 
     @abstractmethod
     def tables(self) -> tuple[Table, ...]:
-        """What the command shows; the first table is the one that CSV holds."""
+        """What the command shows."""
+
+    def sheet(self) -> Table:
+        """The table that CSV and pandas hold, which stands without notes."""
+        return self.tables()[0]
 
     @property
     def ok(self) -> bool:
@@ -57,13 +61,13 @@ class Result(ABC):
         return "\n\n".join(map(latex, self.tables()))
 
     def to_pandas(self) -> Any:
-        """The first table as a pandas DataFrame with exact values (needs pandas)."""
+        """:meth:`sheet` as a pandas DataFrame with exact values (needs pandas)."""
         from ..optional import optional
         from ..report.table import records
 
         pandas = optional("pandas", "to_pandas: needs pandas", "pip install pandas")
 
         rows = [
-            {key: getattr(value, "text", value) for key, value in row.items()} for row in records(self.tables()[0])
+            {key: getattr(value, "text", value) for key, value in row.items()} for row in records(self.sheet())
         ]
         return pandas.DataFrame(rows)

@@ -66,9 +66,9 @@ def written(result: Result, format: Format, exact: bool = False, columns: str | 
         return json.dumps(result.to_dict(), ensure_ascii=not utf8, indent=2)
     from ..report import markup
 
-    tables = chosen(result.tables(), columns)
     if format is Format.CSV:
-        return markup.csv_text(tables[0])
+        return markup.csv_text(chosen((result.sheet(),), columns)[0])
+    tables = chosen(result.tables(), columns)
     if format is Format.TABLE:
         from ..report.terminal import plain
 
