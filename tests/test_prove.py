@@ -21,8 +21,9 @@ from vpcalc.algebra import Polynomial, symbols
 from vpcalc.algebra.parser import parse
 from vpcalc.answers.prove import Proof, prove, read_certificate, recheck
 from vpcalc.checks.claims import CLAIMS, Claim, claim, complexity, select
+from vpcalc.checks.claims.executed import OnEverySize
 from vpcalc.checks.crosscheck import Check, Report
-from vpcalc.checks.proof import Domain, Finding, Interpolation, counted, differences, explain
+from vpcalc.checks.proof import DRAWN, Domain, Finding, Interpolation, counted, differences, explain
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 
@@ -34,8 +35,9 @@ MSA = 4 * h * w * C**2 + 2 * (h * w) ** 2 * C
 
 def plan(id: str) -> Interpolation:
     found = CLAIMS[id].way()
-    assert isinstance(found, Interpolation)
-    return found
+    counts = found.lattice if isinstance(found, OnEverySize) else found
+    assert isinstance(counts, Interpolation)
+    return counts
 
 
 def toy(
@@ -59,16 +61,37 @@ def test_msa_is_recovered_from_27_counts() -> None:
     outcome = CLAIMS["msa"].settle()
     assert outcome.verdict is Finding.PROVED, outcome.note
     assert outcome.recovered == "4hwC² + 2(hw)²C"
-    assert (outcome.method, outcome.points, outcome.held_out, outcome.note) == ("interpolation", 27, 5, "")
+    assert (outcome.method, outcome.points, outcome.held_out) == ("interpolation", 27, 5 + DRAWN)
+    assert outcome.domain.startswith("C = a⌊C/a⌋, of h from 1 to 4,096")
 
 
-QUICK = ("sra", "ffn", "mha", "patch_embedding", "patch_merging", "conv", "recurrent", "lstm_cell")
+QUICK = {
+    "sra": Finding.EXECUTED,
+    "ffn": Finding.PROVED,
+    "mha": Finding.IDENTIFIED,
+    "patch_embedding": Finding.EXECUTED,
+    "patch_merging": Finding.PROVED,
+    "conv": Finding.PROVED,
+    "recurrent": Finding.IDENTIFIED,
+    "lstm_cell": Finding.PROVED,
+    "sra_ratio": Finding.PROVED,
+}
+"""Proved is what a run on symbols and the layers give alike; where the two were not decided to, it is executed."""
 
 
-@pytest.mark.parametrize("id", [*QUICK, *(id for id in CLAIMS if CLAIMS[id].kind == "params"), "sra_ratio"])
-def test_quick_claims_are_proved(id: str) -> None:
+@pytest.mark.parametrize("id", [*QUICK, *(id for id in CLAIMS if CLAIMS[id].kind == "params")])
+def test_quick_claims_hold(id: str) -> None:
     outcome = CLAIMS[id].settle()
-    assert outcome.verdict is Finding.PROVED, outcome.note
+    assert outcome.verdict is QUICK.get(id, Finding.IDENTIFIED), outcome.note
+
+
+def test_what_rests_on_counts_alone_says_what_is_supposed() -> None:
+    outcome = CLAIMS["msa_params"].settle()
+    assert outcome.verdict is Finding.IDENTIFIED
+    assert outcome.note == (
+        "if counts are a polynomial of degree at most 2 in C there; another passes 4 random sizes with a "
+        "probability of at most (2/256)^4"
+    )
 
 
 @pytest.mark.slow
@@ -81,7 +104,8 @@ def test_every_claim_that_ships_holds(id: str) -> None:
 def test_every_layer_claim_states_what_is_parsed() -> None:
     """The statement that a reader sees and the paper's print are two texts: they have to say the same."""
     for entry in CLAIMS.values():
-        found = entry.way() if entry.kind in ("complexity", "params") else None
+        way = entry.way() if entry.kind in ("complexity", "params") else None
+        found = way.lattice if isinstance(way, OnEverySize) else way
         if isinstance(found, Interpolation):
             said = re.split(r":| for ", entry.statement)[0]
             assert parse(said, found.rename) == parse(found.printed, found.rename), entry.id
@@ -127,12 +151,12 @@ def test_layers_that_are_wrong_off_the_lattice_are_unsettled(monkeypatch: pytest
 def test_a_form_on_a_lattice_is_written_in_the_papers_symbols() -> None:
     domain = Domain({"h": 1, "C": 1, "R": 1}, {"h": "R"}, {"R": 2})
     outcome = toy(lambda h, C, R: h * C // R, h * C / R, domain, "hC/R").settle()
-    assert (outcome.verdict, outcome.recovered) == (Finding.PROVED, "hC/R")
+    assert (outcome.verdict, outcome.recovered) == (Finding.IDENTIFIED, "hC/R")
 
 
 def test_coefficients_may_be_fractions() -> None:
     domain = Domain({"h": 2}, {"h": 2})
-    assert toy(lambda h: h * (h + 1) // 2, h * (h + 1) / 2, domain).settle().verdict is Finding.PROVED
+    assert toy(lambda h: h * (h + 1) // 2, h * (h + 1) / 2, domain).settle().verdict is Finding.IDENTIFIED
 
 
 @given(
@@ -145,7 +169,7 @@ def test_any_polynomial_of_the_degree_is_recovered(terms: dict[tuple[int, int, i
         form = form + number * h**i * w**j * C**k
     domain = Domain({"h": 2, "w": 2, "C": 1}, {"h": step})
     outcome = Interpolation(lambda: form, lambda sizes: form.value(sizes), domain).settle()
-    assert outcome.verdict is Finding.PROVED, outcome.note
+    assert outcome.verdict is Finding.IDENTIFIED, outcome.note
 
 
 # -- refuted ----------------------------------------------------------------------------------------
@@ -157,17 +181,17 @@ def test_a_wrong_statement_is_refuted_and_the_term_named() -> None:
     assert outcome.note == "as printed: 3hwC² should be 4hwC²"
 
 
-def test_a_wrong_derivation_is_refuted_and_the_term_named() -> None:
+def test_a_wrong_derivation_is_no_word_on_the_paper_and_the_term_is_named() -> None:
     outcome = replace(plan("msa"), derive=lambda: MSA - 2 * (h * w) ** 2 * C + h).settle()
-    assert outcome.verdict is Finding.REFUTED
+    assert outcome.verdict is Finding.UNSETTLED
     assert outcome.note == "the derived form: 2(hw)²C is missing; h does not belong"
 
 
-def test_a_wrong_module_is_refuted() -> None:
+def test_a_wrong_module_is_no_word_on_the_paper() -> None:
     """W-MSA counted where MSA is claimed: the paper's form is right, what runs is not it."""
     domain = Domain({"h": 2, "w": 2, "C": 2, "M": 4}, {"h": "M", "w": "M"}, free={"a": (1,)})
     outcome = replace(plan("msa"), count=plan("wmsa").count, domain=domain).settle()
-    assert outcome.verdict is Finding.REFUTED
+    assert outcome.verdict is Finding.UNSETTLED
     assert outcome.note == "the derived form: 2(hw)²C does not belong; 2M²hwC is missing"
 
 
@@ -222,7 +246,7 @@ def test_what_a_paper_leaves_out_is_named() -> None:
     outcome = CLAIMS["linear_sra_printed"].settle()
     assert outcome.verdict is Finding.CORRECTED
     assert outcome.note == "as printed: 2hwC² is missing; 3P²C² is missing"
-    assert CLAIMS["linear_sra_products"].settle().verdict is Finding.PROVED
+    assert CLAIMS["linear_sra_products"].settle().verdict is Finding.IDENTIFIED
 
 
 def test_a_wrong_correction_is_no_correction() -> None:
@@ -313,7 +337,7 @@ def test_the_contract(certificate: dict[str, Any]) -> None:
     assert list(by_id) == [id for id in CLAIMS if id in CHEAP]
     ffn = by_id["ffn"]
     assert (ffn["method"], ffn["verdict"], ffn["recovered"]) == ("interpolation", "proved", "2rhwC²")
-    assert (ffn["points"], ffn["held_out"]) == (24, 5)
+    assert (ffn["points"], ffn["held_out"]) == (24, 5 + DRAWN)
     assert ffn["seconds"] > 0
     assert (ffn["valid"], by_id["sra_printed"]["valid"]) == ("", "h and w multiples of R; C a multiple of a")
     assert by_id["sra_ratio"]["method"] == "symbolic"
@@ -329,9 +353,9 @@ def test_progress_and_the_shown_result() -> None:
     result = prove(["ffn_params", "msa_params"], progress=settled)
     assert seen == [(1, 2, "msa_params"), (2, 2, "ffn_params")]
     assert result.ok
-    assert "2 claims: 2 proved" in result._repr_markdown_()
+    assert "2 claims: 2 identified" in result._repr_markdown_()
     assert "$4C^{2} + 4C$" in result._repr_markdown_()
-    assert "2 proved" in result._repr_html_()
+    assert "2 identified" in result._repr_html_()
 
 
 def test_a_refuted_claim_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,7 +462,7 @@ def test_the_command(vpcalc: Run, tmp_path: Path) -> None:
     again = vpcalc("prove", "--recheck", str(path))
     assert again.returncode == 0
     assert "1 claim: 1 proved" in again.stdout
-    forged = path.read_text(encoding="utf-8").replace('"verdict": "proved"', '"verdict": "checked"')
+    forged = path.read_text(encoding="utf-8").replace('"verdict": "proved"', '"verdict": "checked"', 1)
     path.write_text(forged, encoding="utf-8")
     assert vpcalc("prove", "--recheck", str(path)).returncode == 1
 

@@ -10,6 +10,7 @@ The counts are the certificate: :meth:`Interpolation.replay` judges recorded one
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,6 +24,7 @@ from ..algebra.printers import reading_order
 from ..cost import Quantity
 from ..errors import InputError
 from ..symbolic import Form
+from .chance import Chance
 from .crosscheck import HIDES_PRODUCTS
 
 if TYPE_CHECKING:
@@ -31,14 +33,19 @@ if TYPE_CHECKING:
 Sizes = Mapping[str, int]
 """A number for each symbol."""
 
+MOST, DRAWN = 256, 4
+"""The largest point of a variable that is drawn at random unless a domain says so, and how many are drawn."""
+
 
 class Finding(str, Enum):
     """What became of a claim."""
 
     PROVED = "proved"
-    """It is an identity: recovered, derived and printed form are one polynomial."""
+    """Its own run on symbols and the derived form are one element of the ring; of statements, an identity."""
     EXECUTED = "executed"
     """The program's own run on symbols gave it, and counts agree; no other derivation decides it everywhere."""
+    IDENTIFIED = "identified"
+    """Recovered from counts alone, and equal to what is derived: a bound of degree is supposed, and said."""
     CHECKED = "checked"
     """It held at every point that was tried; no identity was shown."""
     CORRECTED = "corrected"
@@ -129,6 +136,7 @@ class Domain:
         free: sizes that the form is claimed not to depend on: the first value on the grid, the others at the
             points beyond it.
         held_out: how many points are tried beyond the grid.
+        most: the largest point of a variable among those that are drawn, :data:`MOST` unless given.
     """
 
     degrees: Mapping[str, int]
@@ -136,6 +144,7 @@ class Domain:
     start: Mapping[str, int] = field(default_factory=dict)
     free: Mapping[str, Sequence[int]] = field(default_factory=dict)
     held_out: int = 5
+    most: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def grid(self) -> dict[str, list[int]]:
@@ -158,7 +167,33 @@ class Domain:
                 point[name] = 4 * last + place + 1 if number == self.held_out - 1 else last + 1 + step
             free = {name: values[(number + 1) % len(values)] for name, values in self.free.items()}
             found.append(self._sizes(point, free))
+        return found + self._drawn()
+
+    def _drawn(self) -> list[Sizes]:
+        """Points drawn at random, for the bound of the error."""
+        rng = random.Random(0)
+        found = []
+        for number in range(DRAWN):
+            point = {name: rng.randint(self.start.get(name, 1), self._top(name)) for name in self.degrees}
+            free = {name: values[number % len(values)] for name, values in self.free.items()}
+            found.append(self._sizes(point, free))
         return found
+
+    def _top(self, name: str) -> int:
+        return self.most.get(name, MOST)
+
+    @property
+    def chance(self) -> Chance:
+        """The probability that another form of these degrees would have passed at what was drawn."""
+        sizes = min(self._top(name) - self.start.get(name, 1) + 1 for name in self.degrees)
+        return Chance(sum(self.degrees.values()), sizes, DRAWN)
+
+    @property
+    def hypothesis(self) -> str:
+        """What a form that was recovered here rests on."""
+        powers = " and ".join(f"{power} in {name}" for name, power in self.degrees.items())
+        rests = f"if counts are a polynomial of degree at most {powers} there"
+        return f"{rests}; another passes {DRAWN} random sizes with a probability of at most {self.chance.spelled}"
 
     @property
     def condition(self) -> str:
@@ -238,12 +273,12 @@ class Interpolation:
         """The verdict on these counts, on the grid and beyond it."""
         recovered, derived = self.domain.form(counts), self.derive()
         printed = parse(self.printed, self.rename) if self.printed else derived
-        verdict, note = Finding.PROVED, ""
+        verdict, note = Finding.IDENTIFIED, self.domain.hypothesis
         missed = self._missed(recovered, beyond)
         if missed:
             verdict, note = Finding.REFUTED, f"not a polynomial of these degrees: {missed}"
         elif recovered != derived:
-            verdict, note = Finding.REFUTED, f"the derived form: {explain(differences(recovered, derived))}"
+            verdict, note = Finding.UNSETTLED, f"the derived form: {explain(differences(recovered, derived))}"
         elif recovered != printed:
             known = bool(self.corrected) and parse(self.corrected, self.rename) == recovered
             verdict = Finding.CORRECTED if known else Finding.REFUTED
@@ -281,6 +316,8 @@ class Interpolation:
             "degrees": dict(self.domain.degrees),
             "lattice": dict(self.domain.multiple),
             "grid": self.domain.grid,
+            "draws": DRAWN,
+            "error_bound": self.domain.chance.spelled,
             "free": {name: list(values) for name, values in self.domain.free.items()},
             "counts": list(counts),
             "held_out": [{"at": dict(at), "count": count} for at, count in zip(sizes, beyond, strict=True)],

@@ -25,9 +25,12 @@ _VERDICTS = {
     "differs": "bold red",
     "not comparable": "yellow",
     "proved": "green",
+    "executed": "green",
+    "identified": "cyan",
     "checked": "cyan",
     "corrected": "yellow",
     "refuted": "bold red",
+    "unsettled": "bold red",
 }
 
 

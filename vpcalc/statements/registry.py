@@ -28,6 +28,14 @@ class Method(str, Enum):
     """Floating point within a stated tolerance, or samples."""
 
 
+_AMOUNTS_TO = {
+    Method.SYMBOLIC: Finding.PROVED,
+    Method.INTERPOLATION: Finding.IDENTIFIED,
+    Method.EXACT: Finding.CHECKED,
+    Method.NUMERIC: Finding.CHECKED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One line of a derivation: why it follows, and the formula as text and as LaTeX math."""
@@ -89,7 +97,7 @@ class Demonstration:
             raise ValueError(f"a demonstration that rests on {self.rests_on.value} evidence has none of it")
         if self.correction:
             return Finding.CORRECTED
-        return Finding.PROVED if self.rests_on in (Method.SYMBOLIC, Method.INTERPOLATION) else Finding.CHECKED
+        return _AMOUNTS_TO[self.rests_on]
 
     @property
     def failed(self) -> tuple[Evidence, ...]:

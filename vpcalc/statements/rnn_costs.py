@@ -116,12 +116,16 @@ def bptt_cost(printed: Mapping[str, tuple[str, str]] = TEXTBOOK) -> Demonstratio
     )
 
 
+_FEW = dict.fromkeys("Tbnd", 24)
+"""Real runs, of as many steps and with Jacobians of n²d: they stay small."""
+
+
 def _domain(way: str, cubic: bool) -> Domain:
     if way == "checkpointed":
-        return Domain({"T": 1, "b": 1, "n": 2, "d": 1}, {"T": "b"}, held_out=3)
+        return Domain({"T": 1, "b": 1, "n": 2, "d": 1}, {"T": "b"}, held_out=3, most=_FEW)
     if cubic:
-        return Domain({"T": 2, "n": 3, "d": 1}, start={"T": 2}, held_out=3)
-    return Domain({"T": 1, "n": 2, "d": 1}, start={"T": 2}, held_out=3)
+        return Domain({"T": 2, "n": 3, "d": 1}, start={"T": 2}, held_out=3, most=_FEW)
+    return Domain({"T": 1, "n": 2, "d": 1}, start={"T": 2}, held_out=3, most=_FEW)
 
 
 def _recovered(
@@ -134,7 +138,7 @@ def _recovered(
 ) -> Evidence:
     """The count of the running program as a polynomial: equal to our formula and to the hand count."""
     found = Interpolation(partial(form, way), partial(count, way), _domain(way, cubic), printed).settle()
-    return Evidence(what, Method.INTERPOLATION, found.verdict is Finding.PROVED, found.points + found.held_out)
+    return Evidence(what, Method.INTERPOLATION, found.verdict is Finding.IDENTIFIED, found.points + found.held_out)
 
 
 def _count(way: str, sizes: Mapping[str, int]) -> int:

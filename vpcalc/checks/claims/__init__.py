@@ -4,9 +4,9 @@ A claim is a function without arguments under ``@claim(id, statement, source, ki
 
 * an :class:`~vpcalc.checks.proof.Interpolation`: a count is claimed to be a polynomial. It is counted, recovered,
   compared with the derived and the printed form, tried beyond the grid, and can be checked again from the
-  recorded counts;
+  recorded counts: *identified*;
 * an :class:`~vpcalc.checks.claims.executed.OnEverySize`: such a claim that goes on to sizes off its lattice, by
-  a run on symbols that is compared with the layers' form; or
+  a run on symbols that is compared with the layers' form, *proved* where the two are one; or
 * an :class:`~vpcalc.checks.proof.Outcome`: whatever else settles it, by symbols (``symbolic``: an identity,
   *proved*) or by numbers (``numeric``: points that were tried, *checked*).
 

@@ -1,4 +1,4 @@
-"""A claim about an architecture at every size: counted on a lattice, and executed on symbols beyond it.
+"""A claim about a layer or an architecture at every size: counted on a lattice, and executed on symbols beyond it.
 
 The counts settle the form where everything divides. The run on symbols and the layers settle it everywhere else:
 where the two are one element of the ring on all of a regime, the claim is proved on that domain, which is printed.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnEverySize:
-    """The cost of an architecture of the registry.
+    """The cost of a layer or an architecture of the registry.
 
     Args:
         target: its name.
@@ -32,14 +32,14 @@ class OnEverySize:
     def settle(self) -> Outcome:
         """Count on the lattice, then run on symbols and compare with the layers."""
         outcome = self.lattice.settle()
-        if outcome.verdict is not Finding.PROVED:
+        if outcome.verdict is not Finding.IDENTIFIED:
             return outcome
         return _with(outcome, _everywhere(self.target))
 
     def replay(self, evidence: Mapping[str, Any]) -> Outcome:
         """Judge recorded counts; what the run on symbols gave is taken as it was recorded."""
         outcome = self.lattice.replay(evidence)
-        if outcome.verdict is not Finding.PROVED or not evidence.get("everywhere"):
+        if outcome.verdict is not Finding.IDENTIFIED or not evidence.get("everywhere"):
             return outcome
         return _with(outcome, dict(evidence["everywhere"]))
 
@@ -49,7 +49,7 @@ def _with(outcome: Outcome, found: Mapping[str, Any]) -> Outcome:
         outcome,
         verdict=Finding(found["verdict"]),
         domain=found["domain"],
-        note=found["note"],
+        note="; ".join(filter(None, (found["note"], outcome.note if not found["domain"] else ""))),
         evidence={**outcome.evidence, "everywhere": dict(found)},
     )
 
@@ -79,7 +79,7 @@ def _everywhere(target: str) -> dict[str, Any]:
         _, explored = explore(resolved, _where_large(resolved))
     except NotExecutedError as error:
         note = f"on that lattice alone: it cannot be executed on symbols: {error}"
-        return {"verdict": Finding.PROVED.value, "domain": "", "note": note, "regimes": []}
+        return {"verdict": Finding.IDENTIFIED.value, "domain": "", "note": note, "regimes": []}
     found = agreements(resolved.describe, explored.exploration, explored.count)
     asked = ", ".join(f"{name} from {a} to {b:,}" for name, (a, b) in explored.exploration.range.bounds.items())
     rows = [

@@ -23,9 +23,13 @@ def of_layer(
     corrected: str = "",
     quantity: Quantity = Quantity.MACS,
     operators: Sequence[str] = PRODUCTS,
-) -> Interpolation:
-    """A layer in its dimensions; ``operators`` picks those that the claim is about."""
-    return Interpolation(
+    executed: bool = True,
+) -> Interpolation | OnEverySize:
+    """A layer in its dimensions; ``operators`` picks those that the claim is about.
+
+    Its multiply-accumulates are read off a run on symbols too, unless it is not to be ``executed``.
+    """
+    counts = Interpolation(
         partial(_layer_form, id, quantity, tuple(operators)),
         partial(_layer_count, id, quantity, tuple(operators)),
         domain,
@@ -33,6 +37,8 @@ def of_layer(
         rename or {},
         corrected,
     )
+    whole = quantity is Quantity.MACS and operators is PRODUCTS
+    return OnEverySize(id, counts) if whole and executed else counts
 
 
 def of_model(id: str, degree: int) -> OnEverySize:
