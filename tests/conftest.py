@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,5 +37,29 @@ def vpcalc() -> Run:
         return subprocess.run(
             command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False, timeout=300
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def inside() -> Run:
+    """The same within this process, which has imported PyTorch: where start-up and pipes do not matter."""
+    from vpcalc.cli.app import main
+
+    def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+        with (
+            mock.patch.dict(os.environ, {"COLUMNS": "100", **env}),
+            mock.patch.object(sys, "argv", ["vpcalc", *args]),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+        said = []
+        for stream in (out, err):
+            stream.flush()
+            said.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
+        return subprocess.CompletedProcess(args, int(ended.value.code or 0), *said)
 
     return run

@@ -138,8 +138,8 @@ def vpcalc_model(name: str, side: int) -> int:
 # -- the command -------------------------------------------------------------------------------------------
 
 
-def test_the_command_gives_the_contracts_json(vpcalc: Run) -> None:
-    done = vpcalc("audit", "vit_ti_16", "--input", "32", "--counter", "fvcore", "--format", "json")
+def test_the_command_gives_the_contracts_json(inside: Run) -> None:
+    done = inside("audit", "vit_ti_16", "--input", "32", "--counter", "fvcore", "--format", "json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["command"] == "audit"

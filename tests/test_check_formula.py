@@ -137,21 +137,21 @@ def test_it_shows_itself() -> None:
     json.dumps(result.to_dict())
 
 
-def test_the_command_ends_with_0_1_and_2(vpcalc: Run) -> None:
+def test_the_command_ends_with_0_1_and_2(inside: Run) -> None:
     paper = r"\Omega(\text{MSA}) = 4hwC^2 + 2(hw)^2C"
-    assert vpcalc("check", paper, "--against", "msa").returncode == 0
-    different = vpcalc("check", "8*h*w*C^2 + 4*(h*w)^2*C", "--against", "msa")
+    assert inside("check", paper, "--against", "msa").returncode == 0
+    different = inside("check", "8*h*w*C^2 + 4*(h*w)^2*C", "--against", "msa")
     assert different.returncode == 1
     assert "exactly twice" in different.stdout
-    assert vpcalc("check", "8*h*w*C^2 + 4*(h*w)^2*C", "--against", "msa", "--convention", "flops").returncode == 0
-    found = json.loads(vpcalc("check", "4nC^2", "--against", "msa", "--rename", "n=hw", "--format", "json").stdout)
+    assert inside("check", "8*h*w*C^2 + 4*(h*w)^2*C", "--against", "msa", "--convention", "flops").returncode == 0
+    found = json.loads(inside("check", "4nC^2", "--against", "msa", "--rename", "n=hw", "--format", "json").stdout)
     assert (found["command"], found["verdict"]) == ("check", "different")
     for text in ("4hwc^2", "", "__import__('os')", "O(n)"):
-        none = vpcalc("check", text, "--against", "msa")
+        none = inside("check", text, "--against", "msa")
         assert (none.returncode, none.stdout) == (2, "")
         assert none.stderr.startswith("vpcalc: formula, position ")
         assert none.stderr.count("\n") == 1
-    assert vpcalc("check", "hw", "--against", "msa", "--rename", "nhw").returncode == 2
+    assert inside("check", "hw", "--against", "msa", "--rename", "nhw").returncode == 2
 
 
 def test_a_check_counts_nothing() -> None:

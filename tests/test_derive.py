@@ -646,10 +646,10 @@ def model_file(tmp_path: Path) -> str:
     return f"{path}:Block"
 
 
-def test_the_command(vpcalc: Run, model_file: str) -> None:
+def test_the_command(inside: Run, model_file: str) -> None:
     """A file of the user's own, which prints: standard output holds one JSON object and nothing else."""
     arguments = ("--input", "1,N,C", "--arg", "dim=C", "--arg", "num_heads=3")
-    done = vpcalc("derive", model_file, *arguments, "--format", "json")
+    done = inside("derive", model_file, *arguments, "--format", "json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["macs"]["text"] == "12NC² + 2N²C"
@@ -661,22 +661,22 @@ def test_the_command(vpcalc: Run, model_file: str) -> None:
     assert found["points"] == 9
     assert found["held_out"] >= 5
     assert found["real_run"]["agrees"] is True
-    shown = vpcalc("derive", model_file, *arguments)
+    shown = inside("derive", model_file, *arguments)
     assert "holds for C a multiple of 3" in shown.stdout
 
 
-def test_the_exit_status_says_whether_it_held(vpcalc: Run, tmp_path: Path) -> None:
+def test_the_exit_status_says_whether_it_held(inside: Run, tmp_path: Path) -> None:
     path = tmp_path / "root.py"
     path.write_text(
         "from torch import nn\nclass Root(nn.Module):\n"
         "    def forward(self, x):\n        return x @ x[:, : int(x.shape[1] ** 0.5)].transpose(1, 2)\n",
         encoding="utf-8",
     )
-    done = vpcalc("derive", f"{path}:Root", "--input", "1,N,8")
+    done = inside("derive", f"{path}:Root", "--input", "1,N,8")
     assert done.returncode == 1
     words = " ".join(done.stdout.split())  # where the title's line breaks depends on how long the path is
     assert "root.py:Root, input 1,N,8: no polynomial" in words
-    done = vpcalc("derive", "swin_tt")
+    done = inside("derive", "swin_tt")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "vpcalc: TARGET 'swin_tt' is not known; did you mean swin_t or swin_s or swin_l?\n"
 

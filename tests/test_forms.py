@@ -254,15 +254,15 @@ def test_a_formula_shows_itself_in_a_notebook() -> None:
     assert "QKᵀ" in found._repr_html_()
 
 
-def test_on_the_command_line(vpcalc: Run) -> None:
-    renamed = vpcalc("formula", "msa", "--symbol", "hw=n", "--symbol", "C=d", "--form", "factored")
+def test_on_the_command_line(inside: Run) -> None:
+    renamed = inside("formula", "msa", "--symbol", "hw=n", "--symbol", "C=d", "--form", "factored")
     assert renamed.stdout == "2nd(2d + n)\n"
-    assert vpcalc("formula", "msa", "--form", "leading").stdout == "2(hw)²C\n"
-    assert "h: height" in vpcalc("formula", "msa", "--legend").stdout
-    assert vpcalc("formula", "msa", "--format", "function").stdout.startswith("def msa_macs(h, w, C):")
-    found = json.loads(vpcalc("formula", "msa", "--form", "factored", "--format", "json").stdout)
+    assert inside("formula", "msa", "--form", "leading").stdout == "2(hw)²C\n"
+    assert "h: height" in inside("formula", "msa", "--legend").stdout
+    assert inside("formula", "msa", "--format", "function").stdout.startswith("def msa_macs(h, w, C):")
+    found = json.loads(inside("formula", "msa", "--form", "factored", "--format", "json").stdout)
     assert (found["form"], found["formula"]["python"]) == ("factored", "2*h*w*C*(2*C + h*w)")
     for bad in (("--form", "short"), ("--symbol", "C"), ("--symbol", "C=h")):
-        done = vpcalc("formula", "msa", *bad)
+        done = inside("formula", "msa", *bad)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"vpcalc: {bad[0]}")

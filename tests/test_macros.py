@@ -55,10 +55,10 @@ def test_each_entry_becomes_a_command(tmp_path: Path) -> None:
     ]
 
 
-def test_the_command_above_each_line_prints_the_same(tmp_path: Path, vpcalc: Run) -> None:
+def test_the_command_above_each_line_prints_the_same(tmp_path: Path, inside: Run) -> None:
     """A reader re-checks a macro by the command in its comment."""
     for macro in package.macros(listed(tmp_path, LIST)).macros:
-        done = vpcalc(*shlex.split(macro.command), "--format", "latex")
+        done = inside(*shlex.split(macro.command), "--format", "latex")
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() in macro.body
 
@@ -117,17 +117,17 @@ def test_a_list_that_cannot_be_read(tmp_path: Path) -> None:
         package.macros(latin)
 
 
-def test_on_the_command_line(tmp_path: Path, vpcalc: Run) -> None:
+def test_on_the_command_line(tmp_path: Path, inside: Run) -> None:
     path, target = listed(tmp_path, LIST), tmp_path / "vpcalc.tex"
-    assert vpcalc("macros", str(path), "-o", str(target)).stdout == ""
-    assert target.read_text() == vpcalc("macros", str(path)).stdout
+    assert inside("macros", str(path), "-o", str(target)).stdout == ""
+    assert target.read_text() == inside("macros", str(path)).stdout
     assert target.read_text().startswith("% Written by vpcalc macros from list.toml")
-    found = json.loads(vpcalc("macros", str(path), "--format", "json").stdout)
+    found = json.loads(inside("macros", str(path), "--format", "json").stdout)
     swin = next(macro for macro in found["macros"] if macro["name"] == "SwinMacs")
     assert swin["value"] == 4_490_566_656
     before = target.read_text()
     listed(tmp_path, LIST.replace("MsaCost", "Msa2"))
-    bad = vpcalc("macros", str(path), "-o", str(target))
+    bad = inside("macros", str(path), "-o", str(target))
     assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (2, "", 1)
     assert target.read_text() == before
     assert sorted(os.listdir(tmp_path)) == ["list.toml", "vpcalc.tex"]
@@ -149,8 +149,8 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("arguments", FIGURES, ids=" ".join)
-def test_a_figure_stands_alone(vpcalc: Run, arguments: tuple[str, ...]) -> None:
-    done = vpcalc("figure", *arguments)
+def test_a_figure_stands_alone(inside: Run, arguments: tuple[str, ...]) -> None:
+    done = inside("figure", *arguments)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1
     assert FIGURES[arguments] in (None, done.stdout.strip())
@@ -176,6 +176,6 @@ def test_a_figure_is_the_models_own() -> None:
     ],
     ids=" ".join,
 )
-def test_an_unusable_figure_is_refused(vpcalc: Run, arguments: tuple[str, ...]) -> None:
-    done = vpcalc("figure", *arguments)
+def test_an_unusable_figure_is_refused(inside: Run, arguments: tuple[str, ...]) -> None:
+    done = inside("figure", *arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

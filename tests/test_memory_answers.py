@@ -410,29 +410,29 @@ def test_a_grid_that_its_window_does_not_divide_has_bytes_and_the_form_of_the_la
 @pytest.mark.parametrize(
     "command", [("memory",), ("plot", "roofline", "--device", "a100_80gb", "--format", "json")]
 )
-def test_a_window_that_grows_with_the_grid(vpcalc: Run, command: tuple[str, ...]) -> None:
-    done = vpcalc(*command, "swin_t", "--set", "M=h/8", "--input", "256")
+def test_a_window_that_grows_with_the_grid(inside: Run, command: tuple[str, ...]) -> None:
+    done = inside(*command, "swin_t", "--set", "M=h/8", "--input", "256")
     assert (done.returncode, done.stderr) == (0, "")
     assert "differs" not in done.stdout
 
 
-def test_in_every_format(vpcalc: Run) -> None:
+def test_in_every_format(inside: Run) -> None:
     command = ("memory", "vit_ti_16", "--batch", "2", "--train", "--device", "a100_40gb", "--no-check")
-    shown = vpcalc(*command)
+    shown = inside(*command)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "What autograd keeps" in shown.stdout
     assert "The least time on NVIDIA A100" in shown.stdout
-    found = json.loads(vpcalc(*command, "--format", "json").stdout)
+    found = json.loads(inside(*command, "--format", "json").stdout)
     assert found == package.memory("vit_ti_16", batch=2, train=True, device="a100_40gb", check=False).to_dict()
-    rows = list(csv.DictReader(io.StringIO(vpcalc(*command, "--format", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(inside(*command, "--format", "csv").stdout)))
     assert int(rows[-1]["bytes"]) == found["total_bytes"]
     assert sum(int(row["bytes"]) for row in rows[:-1]) == found["total_bytes"]
-    assert vpcalc(*command, "--format", "markdown").stdout.count("| total |") == 2
-    assert r"\begin{tabular}" in vpcalc(*command, "--format", "latex").stdout
+    assert inside(*command, "--format", "markdown").stdout.count("| total |") == 2
+    assert r"\begin{tabular}" in inside(*command, "--format", "latex").stdout
 
 
-def test_checked_on_the_command_line(vpcalc: Run) -> None:
-    done = vpcalc(
+def test_checked_on_the_command_line(inside: Run) -> None:
+    done = inside(
         "memory", "vit_ti_16", "--train", "--recompute", "block", "--dtype", "bfloat16", "--format", "json"
     )
     found = json.loads(done.stdout)
@@ -442,8 +442,8 @@ def test_checked_on_the_command_line(vpcalc: Run) -> None:
     assert found["measured_step_bytes"] > found["saved_bytes"] + found["weights_bytes"]
 
 
-def test_one_line_for_unusable_input(vpcalc: Run) -> None:
-    done = vpcalc("memory", "swin_t", "--fit", "100MiB", "--no-check")
+def test_one_line_for_unusable_input(inside: Run) -> None:
+    done = inside("memory", "swin_t", "--fit", "100MiB", "--no-check")
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert "7.912 MiB short" in done.stderr

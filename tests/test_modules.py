@@ -265,11 +265,11 @@ def test_functions_that_make_no_inputs(function: Any, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_inputs_once(vpcalc: Run) -> None:
-    done = vpcalc("derive", "torch.nn:Linear", "--input", "1,N", "--inputs", "x.py:f")
+def test_inputs_once(inside: Run) -> None:
+    done = inside("derive", "torch.nn:Linear", "--input", "1,N", "--inputs", "x.py:f")
     assert done.returncode == 2
     assert "either --input or --inputs" in done.stderr
-    done = vpcalc("derive", "vit_b_16", "--inputs", "math:sqrt")
+    done = inside("derive", "vit_b_16", "--inputs", "math:sqrt")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
 
@@ -427,9 +427,9 @@ def given(N):
 """
 
 
-def test_inputs_from_a_file(vpcalc: Run, tmp_path: Path) -> None:
+def test_inputs_from_a_file(inside: Run, tmp_path: Path) -> None:
     path = tmp_path / "case.py"
     path.write_text(PICK, encoding="utf-8")
-    done = vpcalc("derive", f"{path}:Pick", "--inputs", f"{path}:given")
+    done = inside("derive", f"{path}:Pick", "--inputs", f"{path}:given")
     assert done.returncode == 0, done.stderr
     assert "32N" in done.stdout

@@ -456,19 +456,19 @@ def test_bars_in_the_terminal_are_as_long_as_their_cost() -> None:
         ("draw swin_t --input 384", "pdf"),
     ],
 )
-def test_commands_write_pictures(vpcalc: Run, command: str, format: str, tmp_path: Path) -> None:
+def test_commands_write_pictures(inside: Run, command: str, format: str, tmp_path: Path) -> None:
     target = tmp_path / f"picture.{format}"
-    done = vpcalc(*command.split(), "-o", str(target))
+    done = inside(*command.split(), "-o", str(target))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert target.read_bytes().startswith(MAGIC[format])
     assert len(os.listdir(tmp_path)) == 1
 
 
-def test_an_unknown_suffix_leaves_everything_as_it_is(vpcalc: Run, tmp_path: Path) -> None:
+def test_an_unknown_suffix_leaves_everything_as_it_is(inside: Run, tmp_path: Path) -> None:
     for name in ("picture.jpg", "picture"):
         target = tmp_path / name
         target.write_text("mine")
-        done = vpcalc("plot", "stages", "swin_t", "-o", str(target))
+        done = inside("plot", "stages", "swin_t", "-o", str(target))
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.count("\n") == 1
         assert ".svg, .pdf, .png" in done.stderr
@@ -499,8 +499,8 @@ BAD = [
 
 
 @pytest.mark.parametrize("command", BAD)
-def test_bad_input_is_one_line_and_status_two(vpcalc: Run, command: str) -> None:
-    done = vpcalc(*command.split())
+def test_bad_input_is_one_line_and_status_two(inside: Run, command: str) -> None:
+    done = inside(*command.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("vpcalc: ")
     assert done.stderr.count("\n") == 1
@@ -524,14 +524,14 @@ def test_without_the_library_one_line_says_what_to_do(package: str, arguments: l
     assert os.listdir(tmp_path) == []
 
 
-def test_the_numbers_of_a_plot_can_be_had(vpcalc: Run) -> None:
-    found = json.loads(vpcalc("plot", "crossover", "--format", "json").stdout)
+def test_the_numbers_of_a_plot_can_be_had(inside: Run) -> None:
+    found = json.loads(inside("plot", "crossover", "--format", "json").stdout)
     assert (found["command"], found["kind"]) == ("plot", "crossover")
     assert all(isinstance(row["macs"], int) for row in found["data"])
     assert {row["at"] for row in found["crossovers"]} >= {49, 6112}
-    rows = list(csv.DictReader(io.StringIO(vpcalc("plot", "stages", "swin_t", "--format", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(inside("plot", "stages", "swin_t", "--format", "csv").stdout)))
     assert sum(int(row["macs"]) for row in rows) == 4_490_566_656
-    drawn = json.loads(vpcalc("draw", "swin_t", "--format", "json").stdout)
+    drawn = json.loads(inside("draw", "swin_t", "--format", "json").stdout)
     assert (drawn["command"], drawn["model"] if "model" in drawn else drawn["inputs"]["model"]) == (
         "draw",
         "swin_t",
@@ -554,8 +554,8 @@ def test_a_plot_shows_itself_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> N
 # -- the first screen ------------------------------------------------------------------------------
 
 
-def test_all_commands_fit_one_screen(vpcalc: Run) -> None:
-    lines = vpcalc(COLUMNS="80").stdout.splitlines()
+def test_all_commands_fit_one_screen(inside: Run) -> None:
+    lines = inside(COLUMNS="80").stdout.splitlines()
     assert len(lines) <= 27
     assert max(map(len, lines)) <= 79
 

@@ -454,17 +454,17 @@ def test_a_number_of_processes_is_checked(jobs: object) -> None:
 # -- the command line -------------------------------------------------------------------------------
 
 
-def test_the_command(vpcalc: Run, tmp_path: Path) -> None:
+def test_the_command(inside: Run, tmp_path: Path) -> None:
     path = tmp_path / "certificate.json"
-    done = vpcalc("prove", "msa", "--format", "json", "--output", str(path))
+    done = inside("prove", "msa", "--format", "json", "--output", str(path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads(path.read_text(encoding="utf-8"))["claims"][0]["recovered"] == "4hwC² + 2(hw)²C"
-    again = vpcalc("prove", "--recheck", str(path))
+    again = inside("prove", "--recheck", str(path))
     assert again.returncode == 0
     assert "1 claim: 1 proved" in again.stdout
     forged = path.read_text(encoding="utf-8").replace('"verdict": "proved"', '"verdict": "checked"', 1)
     path.write_text(forged, encoding="utf-8")
-    assert vpcalc("prove", "--recheck", str(path)).returncode == 1
+    assert inside("prove", "--recheck", str(path)).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -476,8 +476,8 @@ def test_the_command(vpcalc: Run, tmp_path: Path) -> None:
         (("--recheck", "/does/not/exist"), "--recheck '/does/not/exist': cannot be read"),
     ],
 )
-def test_unusable_input_gets_one_line(vpcalc: Run, arguments: tuple[str, ...], said: str) -> None:
-    done = vpcalc("prove", *arguments)
+def test_unusable_input_gets_one_line(inside: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = inside("prove", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1

@@ -55,17 +55,17 @@ def test_a_figure_that_was_cut_off_is_recognised(printed: str, derived: int, agr
     assert (figure.agrees(derived), figure.truncates(derived)) == (agrees, cut)
 
 
-def test_the_finding_on_pvt_v2_is_printed(vpcalc: Run) -> None:
-    shown = vpcalc("reproduce", "pvt_v2", "--no-check").stdout
+def test_the_finding_on_pvt_v2_is_printed(inside: Run) -> None:
+    shown = inside("reproduce", "pvt_v2", "--no-check").stdout
     assert "R²hwC²" in shown
     assert "priced differently" in shown
 
 
-def test_a_difference_with_a_paper_is_no_failure(vpcalc: Run) -> None:
-    done = vpcalc("reproduce", "deit", "--format", "json", "--no-check")
+def test_a_difference_with_a_paper_is_no_failure(inside: Run) -> None:
+    done = inside("reproduce", "deit", "--format", "json", "--no-check")
     assert done.returncode == 0
     assert any(not row["agrees"] for row in json.loads(done.stdout)["rows"])
-    assert vpcalc("reproduce", "diet").returncode == 2
+    assert inside("reproduce", "diet").returncode == 2
 
 
 # -- assumptions ---------------------------------------------------------------------------------------
@@ -114,37 +114,37 @@ def test_the_vocabulary_of_retnet_is_told_wherever_a_figure_rests_on_it(name: st
     assert "would make it" in published["why"]
 
 
-def test_an_assumption_that_was_changed_or_plays_no_part_is_not_told(vpcalc: Run) -> None:
+def test_an_assumption_that_was_changed_or_plays_no_part_is_not_told(inside: Run) -> None:
     for command in (
         ("model", "retnet_1_3b", "--set", "vocab=100000", "--no-check"),
         ("formula", "retnet_1_3b", "--set", "vocab=64001"),
         ("formula", "retnet_1_3b", "--set", "head=false"),
         ("formula", "pvt_tiny"),
     ):
-        done = vpcalc(*command)
+        done = inside(*command)
         assert done.returncode == 0
         assert "assumed" not in done.stdout + done.stderr, command
 
 
 @pytest.mark.parametrize("quantity", ["params", "macs", "weights_bytes"])
-def test_a_form_stands_alone_and_its_assumption_beside_it(vpcalc: Run, quantity: str) -> None:
-    done = vpcalc("formula", "retnet_1_3b", "-q", quantity)
+def test_a_form_stands_alone_and_its_assumption_beside_it(inside: Run, quantity: str) -> None:
+    done = inside("formula", "retnet_1_3b", "-q", quantity)
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.startswith("vpcalc: assumed: vocab = 64000; ")
-    found = json.loads(vpcalc("formula", "retnet_1_3b", "-q", quantity, "--format", "json").stdout)
+    found = json.loads(inside("formula", "retnet_1_3b", "-q", quantity, "--format", "json").stdout)
     assert [f"vpcalc: {text}\n" for text in found["assumptions"]] == [done.stderr]
 
 
-def test_a_figure_stands_alone_and_its_assumption_beside_it(vpcalc: Run) -> None:
-    done = vpcalc("figure", "pvt_small", "--quantity", "params")
+def test_a_figure_stands_alone_and_its_assumption_beside_it(inside: Run) -> None:
+    done = inside("figure", "pvt_small", "--quantity", "params")
     assert (done.stdout, done.stderr) == (
         "24.49 M\n",
         "vpcalc: assumed: depths = 3,4,6,3; the authors' code has these, Table 1 of their paper prints others\n",
     )
 
 
-def test_the_count_of_agreements_says_how_many_rest_on_our_choice(vpcalc: Run) -> None:
-    shown = " ".join(vpcalc("reproduce", "retnet", "--no-check").stdout.split())
+def test_the_count_of_agreements_says_how_many_rest_on_our_choice(inside: Run) -> None:
+    shown = " ".join(inside("reproduce", "retnet", "--no-check").stdout.split())
     assert "3 of 3 figures agree" in shown
     assert "3 of these only with a setting that we chose" in shown
-    assert "a setting that we chose" not in vpcalc("reproduce", "swin", "--no-check").stdout
+    assert "a setting that we chose" not in inside("reproduce", "swin", "--no-check").stdout

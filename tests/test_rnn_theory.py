@@ -295,34 +295,34 @@ def test_powers(log: float, written: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_command(vpcalc: Run, tmp_path: Path) -> None:
-    done = vpcalc("rnn", "--T", "30", "--n", "8", "--d", "4", "--sigma", "0.9")
+def test_the_command(inside: Run, tmp_path: Path) -> None:
+    done = inside("rnn", "--T", "30", "--n", "8", "--d", "4", "--sigma", "0.9")
     assert (done.returncode, done.stderr) == (0, "")
     assert "γσ₁ = 0.9 < 1 is sufficient" in done.stdout
-    rows = list(csv.DictReader(io.StringIO(vpcalc("rnn", "--T", "30", "--n", "8", "--format", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(inside("rnn", "--T", "30", "--n", "8", "--format", "csv").stdout)))
     assert [row["lag"] for row in rows] == [str(lag) for lag in range(1, 30)]
-    bad = vpcalc("rnn", "--sigma", "big", "--output", str(tmp_path / "x"))
+    bad = inside("rnn", "--sigma", "big", "--output", str(tmp_path / "x"))
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr == "vpcalc: --sigma 'big': must be a number from 0.000001 to 1000000\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_plot(vpcalc: Run, tmp_path: Path) -> None:
+def test_the_plot(inside: Run, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = tmp_path / "norms.svg"
-    done = vpcalc("rnn", "--T", "10", "--n", "4", "--d", "2", "--plot", str(path), "--format", "json")
+    done = inside("rnn", "--T", "10", "--n", "4", "--d", "2", "--plot", str(path), "--format", "json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["command"] == "rnn"
     assert path.read_bytes().startswith(b"<?xml")
 
 
 @pytest.mark.slow
-def test_theory_on_the_command_line(vpcalc: Run) -> None:
-    listed = vpcalc("theory", "feedforward", "--format", "json")
+def test_theory_on_the_command_line(inside: Run) -> None:
+    listed = inside("theory", "feedforward", "--format", "json")
     assert json.loads(listed.stdout)["statements"][0]["verdict"] == "proved"
-    shown = vpcalc("theory", "linear_collapse", "--format", "latex")
+    shown = inside("theory", "linear_collapse", "--format", "latex")
     assert r"W_2 W_1" in shown.stdout
-    wrong = vpcalc("theory", "linear_colapse")
+    wrong = inside("theory", "linear_colapse")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "did you mean linear_collapse" in wrong.stderr
 

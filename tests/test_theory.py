@@ -465,6 +465,6 @@ def test_the_pages_code_prints_what_it_says(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.slow
-def test_the_page_is_not_stale(vpcalc: Run) -> None:
-    done = vpcalc("embed", "--check", str(PAGE))
+def test_the_page_is_not_stale(inside: Run) -> None:
+    done = inside("embed", "--check", str(PAGE))
     assert done.returncode == 0, done.stdout
