@@ -167,7 +167,7 @@ class Executed(Result):
             "symbols": {v.name: self._meaning(v) for v in self.variables},
             "regimes": [self._regime(regime) for regime in self.regimes],
             "complete": explored.complete,
-            "open": [why for _, why in explored.exploration.open],
+            "open": list(explored.open),
             "range": {name: list(bounds) for name, bounds in extent.items()},
             "lattice": {"macs": macs, "valid": self.lattice} if self._tidy is not None else None,
             "macs": macs,
@@ -282,8 +282,8 @@ class Executed(Result):
             notes.append(f"it looks at values: {ZEROS}")
         if explored.main.tried:
             notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
-        if explored.exploration.open:
-            notes.append(f"not complete: {'; '.join(dict.fromkeys(why for _, why in explored.exploration.open))}")
+        if explored.open:
+            notes.append(f"not complete: {'; '.join(explored.open)}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):
             notes.append(f"for {self.condition}: {self.macs}")
         far = max(explored.main.confirmed, key=lambda point: sum(point.values()), default={})

@@ -80,8 +80,16 @@ class Explored:
 
     @property
     def complete(self) -> bool:
-        """Whether every size of the range has its regime."""
-        return not self.exploration.open
+        """Whether every size of the range has its regime, and what is said to run does so for real."""
+        return not self.open
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Why it is not complete."""
+        found = [why for _, why in self.exploration.open]
+        if self.real.agrees is False:
+            found.append(self.real.note)
+        return tuple(dict.fromkeys(found))
 
 
 def explore(

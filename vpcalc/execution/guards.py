@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import gcd
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy
 
@@ -47,43 +47,72 @@ class Guard(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """A guard, what the run answered, and why it was asked."""
+    """A guard, what the run answered, why, and its answer where the program's own question is true."""
 
     guard: Guard
     outcome: bool
     why: str
+    asked: bool = True
+
+
+class Near(NamedTuple):
+    """Numbers and pairs that a program may look up at a place of its own."""
+
+    keys: frozenset[int]
+    pairs: frozenset[tuple[int, int]]
+    place: object = None
+
+
+NOTHING = Near(frozenset(), frozenset())
 
 
 class Path:
     """What one run has decided so far.
 
     ``held`` are letters that had to be taken as numbers, each with the reason: the run says nothing of other
-    values. ``keys`` are numbers that the program's sets and mappings hold.
+    values. ``keys`` are numbers that the program's sets and mappings hold. A path that is ``closed`` is that of an
+    earlier run, whose sizes come back from somewhere: ``strays`` says so to the run that is going on.
     """
+
+    strays: ClassVar[list[Path]] = []
 
     def __init__(self, keys: Sequence[int] = ()) -> None:
         self._noted: dict[Guard, Noted] = {}
         self.held: dict[str, str] = {}
+        self.closed = False
         self._keys: list[tuple[Polynomial, int]] = [(constant(key), key) for key in keys]
+        self._pair: tuple[object, Polynomial, int] | None = None
 
     def __iter__(self) -> Iterator[Noted]:
         return iter(self._noted.values())
 
-    def equal(self, difference: Polynomial, outcome: bool, why: str = "") -> None:
-        """``difference == 0`` was answered."""
-        self._note(difference, EQUAL, outcome, why)
+    def equal(self, difference: Polynomial, outcome: bool, why: str = "", asked: bool = True) -> None:
+        """``difference == 0`` was answered; the program ``asked`` whether it is so or whether not."""
+        self._note(difference, EQUAL, outcome, why, asked)
 
-    def at_least(self, difference: Polynomial, outcome: bool, why: str = "") -> None:
+    def at_least(self, difference: Polynomial, outcome: bool, why: str = "", asked: bool = True) -> None:
         """``difference >= 0`` was answered, of whole numbers."""
-        self._note(difference, AT_LEAST, outcome, why)
+        self._note(difference, AT_LEAST, outcome, why, asked)
 
     def hold(self, letters: Iterable[str], why: str) -> None:
         """Some letters were taken as numbers."""
+        self._still_open()
         for letter in letters:
             self.held.setdefault(letter, why)
 
-    def look_up(self, form: Polynomial, value: int) -> None:
-        """A size was looked up by hash, which compares nothing: with the keys, and with all looked up before."""
+    def look_up(self, form: Polynomial, value: int, near: Near = NOTHING) -> None:
+        """A size was looked up by hash, which compares nothing: with the keys, and with all looked up before.
+
+        ``near`` are others that the program may mean at this place. Of a pair of sizes those count that are hashed
+        one after the other there: a pair of keys is one comparison with both.
+        """
+        known = {number for key, number in self._keys if not key.symbols}
+        self._keys += [(constant(key), key) for key in sorted(near.keys - known)]
+        before, self._pair = self._pair, (near.place, form, value)
+        if before is not None and before[0] is not None and before[0] == near.place:
+            for one, two in sorted(near.pairs):
+                apart = (before[1] - one) ** 2 + (form - two) ** 2
+                self.equal(apart, (before[2], value) == (one, two), "looked up")
         if len(self._keys) > MOST_KEYS:
             self.equal(form - value, True, "a number that the program needs")
             return
@@ -92,7 +121,12 @@ class Path:
         if form.symbols and all(form != key for key, _ in self._keys):
             self._keys.append((form, value))
 
-    def _note(self, form: Polynomial, relation: str, outcome: bool, why: str) -> None:
+    def _still_open(self) -> None:
+        if self.closed:
+            Path.strays.append(self)
+
+    def _note(self, form: Polynomial, relation: str, outcome: bool, why: str, asked: bool) -> None:
+        self._still_open()
         form = Polynomial(form.terms)  # the sign is that of the numerator
         if not form.symbols or _positive(form) or _positive(-form):
             return
@@ -100,10 +134,10 @@ class Path:
             if relation == EQUAL:
                 form = -form
             else:  # f >= 0 is not (-f - 1 >= 0)
-                form, outcome = -form - 1, not outcome
+                form, outcome, asked = -form - 1, not outcome, not asked
         for part in _parts(form, relation, outcome):
             guard = Guard(part, relation)
-            self._noted.setdefault(guard, Noted(guard, outcome, why))
+            self._noted.setdefault(guard, Noted(guard, outcome, why, asked))
 
 
 def _parts(form: Polynomial, relation: str, outcome: bool) -> Iterator[Polynomial]:

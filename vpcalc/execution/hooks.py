@@ -28,7 +28,7 @@ from torch import nn
 
 from ..counters.private import device_constructors, tensor_methods
 from .floats import log2
-from .nodes import METHODS, dressed, steps, undressed, whole
+from .nodes import METHODS, OWN_NAMES, dressed, real, undressed, whole
 from .rules.registry import MARK
 from .sizes import Size
 
@@ -55,15 +55,18 @@ def _parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
     return made
 
 
+_BUILTIN = {whole: int, real: float}
+
+
 def _with_types(function: Any) -> Any:
     """The same function with ``int`` where it is given our own: torch looks at element types before any mode."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if any(arg is whole for arg in args):
-            args = tuple(int if arg is whole else arg for arg in args)
-        if kwargs.get("dtype") is whole:
-            kwargs["dtype"] = int
+        if any(arg is whole or arg is real for arg in args):
+            args = tuple(_BUILTIN.get(arg, arg) if isinstance(arg, type) else arg for arg in args)
+        if kwargs.get("dtype") in (whole, real):
+            kwargs["dtype"] = _BUILTIN[kwargs["dtype"]]
         return function(*args, **kwargs)
 
     return call
@@ -112,8 +115,7 @@ _TYPES = [
 def opened(sources: Iterable[Any]) -> Iterator[None]:
     """Within it, modules of these Python ``sources`` can be built and run on sizes with forms."""
     sources = list(sources)
-    changes = _changes() + [(source, "int", whole) for source in sources]
-    changes += [(source, "range", steps) for source in sources]
+    changes = _changes() + [(source, *own) for source in sources for own in OWN_NAMES.items()]
     before = [(place, name, vars(place).get(name, _MISSING)) for place, name, _ in changes]
     for place, name, value in changes:
         setattr(place, name, value)

@@ -19,13 +19,17 @@ _SAID = """
 _SAYING = frozenset(_SAID.split())
 """Functions that are given text for people, or what is raised."""
 
-_OWN = ("vpcalc.", "torch.", "logging", "warnings")
+OWN = ("vpcalc.", "torch.", "logging", "warnings")
+"""Python modules whose functions are no program's own."""
+
+_SPEAKERS = ("log", "warn", "std", "torch")
+"""How objects are called whose methods say something; a method of the program's own may keep what it is given."""
 
 
 def is_message() -> bool:
     """Whether the statement of the program that is running writes a message."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_OWN):
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(OWN):
         frame = frame.f_back
     return frame is None or _writes(frame.f_code.co_filename, frame.f_lineno)
 
@@ -43,8 +47,16 @@ def _writes(file: str, line: int) -> bool:
     if not isinstance(call, ast.Call):
         return False
     said_by = call.func
-    name = said_by.attr if isinstance(said_by, ast.Attribute) else getattr(said_by, "id", "")
-    return name in _SAYING
+    if isinstance(said_by, ast.Attribute):
+        return said_by.attr in _SAYING and _last_name(said_by.value).lower().startswith(_SPEAKERS)
+    return getattr(said_by, "id", "") in _SAYING
+
+
+def _last_name(expression: ast.expr) -> str:
+    """How an object is called: the last name of ``self.logger`` or of ``getLogger(…)``."""
+    if isinstance(expression, ast.Call):
+        return _last_name(expression.func).removeprefix("get")
+    return expression.attr if isinstance(expression, ast.Attribute) else getattr(expression, "id", "")
 
 
 @lru_cache(maxsize=64)

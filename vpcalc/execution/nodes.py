@@ -230,8 +230,8 @@ def undressed(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Arguments with numbers in the place of sizes, as kernels take them. Nothing is noted."""
-    if value is whole:
-        return builtins.int
+    if value is whole or value is real:
+        return builtins.int if value is whole else builtins.float
     if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
         node = value.node
         return node.bool_() if isinstance(node, Answer) else node.value
@@ -267,9 +267,60 @@ class _Whole(type):
     def __subclasscheck__(cls, kind: type) -> bool:
         return issubclass(kind, builtins.int)
 
+    def __eq__(cls, other: object) -> bool:
+        return other is builtins.int or other is cls
+
+    def __hash__(cls) -> builtins.int:
+        return hash(builtins.int)
+
 
 class whole(int, metaclass=_Whole):  # noqa: N801
     """``int`` for a program's own source: it keeps the form of a size, where Python's would take the number."""
+
+
+class _Real(type):
+    def __call__(cls, *args: Any) -> Any:
+        return builtins.float(*args)
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, (builtins.float, torch.SymFloat))
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, builtins.float)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is builtins.float or other is cls
+
+    def __hash__(cls) -> builtins.int:
+        return hash(builtins.float)
+
+
+class real(float, metaclass=_Real):  # noqa: N801
+    """``float`` for a program's own source, which takes a fraction of sizes for one too."""
+
+
+class _Kind(type):
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and isinstance(args[0], (torch.SymInt, torch.SymFloat, builtins.int, builtins.float)):
+            kind = builtins.type(args[0])
+            return whole if kind in (torch.SymInt, builtins.int) else kind if kind is bool else real
+        return builtins.type(*args, **kwargs)
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, builtins.type)
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, builtins.type)
+
+
+class kind_of(type, metaclass=_Kind):  # noqa: N801
+    """``type`` for a program's own source, to which sizes are of the types that it knows."""
+
+
+def hash_of(value: Any) -> int:
+    """``hash`` for a program's own source: a number, unlike that by which a mapping finds its keys."""
+    size = undressed(value)
+    return hash(size.fixed("a number that the program needs") if isinstance(size, Size) else value)
 
 
 class _Steps(type):
@@ -294,6 +345,10 @@ class steps(metaclass=_Steps):  # noqa: N801
     """``range`` for a program's own source: what it needs of sizes is how many steps there are."""
 
 
+OWN_NAMES: dict[str, Any] = {"int": whole, "float": real, "range": steps, "type": kind_of, "hash": hash_of}
+"""What stands for builtins in a program's own source."""
+
+
 def _float_method(name: str) -> Any:
     return lambda self, *_: dressed(getattr(undressed(self), name)())
 
@@ -313,6 +368,14 @@ def _decided(relation: str, method: str) -> Any:
     return compare
 
 
+def _to_digits(self: Any, digits: int | None = None) -> Any:
+    """``round``: to whole numbers with its form, to digits as a number."""
+    size = undressed(self)
+    if digits is None or (digits >= 0 and not size.floats):
+        return dressed(size.round())
+    return round(size.fixed("a number that is rounded to digits"), digits)
+
+
 def _written(self: Any, spec: str = "") -> str:
     """A size as text, which the program may look at unless it is a message."""
     size = undressed(self)
@@ -329,7 +392,8 @@ METHODS: dict[tuple[type, str], Any] = {
     (torch.SymFloat, "__floor__"): _float_method("floor"),
     (torch.SymFloat, "__ceil__"): _float_method("ceil"),
     (torch.SymFloat, "__trunc__"): _float_method("trunc"),
-    (torch.SymFloat, "__round__"): lambda self, digits=None: dressed(undressed(self).round()),
+    **{(kind, "__round__"): _to_digits for kind in (torch.SymInt, torch.SymFloat)},
+    (torch.SymFloat, "is_integer"): lambda self: undressed(self).is_whole(),
     (torch.SymInt, "__hash__"): lambda self: undressed(self).looked_up(),
     (torch.SymInt, "__abs__"): lambda self: self if self >= 0 else -self,
     (torch.SymInt, "__rshift__"): lambda self, bits: self // 2**bits,

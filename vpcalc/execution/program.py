@@ -7,6 +7,7 @@ Swin overwrites its window), every other run sees the module as it was built.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ class Fixed:
         self._training = training
         self.keys = looked_up(self.module)
         self._unchanged = _Unchanged(self.module)
+        self._caches = _caches(self.module)
 
     def execute(self, point: Point) -> Execution:
         """One run on sizes with forms."""
@@ -131,8 +133,16 @@ class Fixed:
             args, kwargs = self._inputs.on_path(point, path)
             return self.module, args, {**self._kwargs, **kwargs}
 
-        with self._unchanged.kept():
+        with self._as_built():
             return execute(start, point, keys=self.keys, training=self._training)
+
+    @contextmanager
+    def _as_built(self) -> Iterator[None]:
+        """Within it, the module is as it was built, and its functions remember no earlier run."""
+        for cache in self._caches:
+            cache.cache_clear()
+        with self._unchanged.kept():
+            yield
 
     def counts(self, point: Point, products: bool = False) -> DispatchCounts:
         """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.
@@ -140,7 +150,7 @@ class Fixed:
         Raises:
             Exception: whatever the program raises.
         """
-        with quiet(), self._unchanged.kept(), Knowing():
+        with quiet(), self._as_built(), Knowing():
             args, kwargs = self._inputs.at(point)
             return count_operators(
                 self.module, args, {**self._kwargs, **kwargs}, products=products, training=self._training
@@ -198,6 +208,16 @@ def built_on_meta(build: Build, points: Sequence[Point]) -> list[nn.Module]:
         if not is_lazy(module):
             return [module]
         return [built(Way.META, partial(build, point))[0] for point in points]
+
+
+def _caches(module: nn.Module) -> list[Any]:
+    """Functions that remember their results (``lru_cache``), in a module's classes and their source files."""
+    kinds = {kind for part in module.modules() for kind in type(part).__mro__}
+    own = {kind for kind in kinds if not kind.__module__.startswith(("torch", "builtins"))}
+    rooms = [*own, *(sys.modules[name] for name in {kind.__module__ for kind in own} if name in sys.modules)]
+    names = {kind.__module__ for kind in own}
+    found = (value for room in rooms for value in list(vars(room).values()) if hasattr(value, "cache_clear"))
+    return [value for value in found if getattr(value, "__module__", "") in names]
 
 
 class _Unchanged:

@@ -63,6 +63,7 @@ NEEDED = frozenset(
     (
         "a number that the program needs",
         "a number that is written as text",
+        "a number that is rounded to digits",
         "a number of parts",
         "a loop over a side",
     )
@@ -87,12 +88,17 @@ class HeldError(Exception):
 
 @dataclass(eq=False)
 class Run:
-    """An execution with the comparisons that can go either way in the range, in order, and its path."""
+    """An execution with the comparisons that can go either way in the range, in order, and its path.
+
+    ``needed`` has those that tie a size to a number, with why, ``meant`` their answers where what the program asks
+    is so.
+    """
 
     execution: Execution
     asked: tuple[tuple[Guard, bool], ...]
     path: Region
     needed: Mapping[Guard, str]
+    meant: Mapping[Guard, bool]
 
     @property
     def point(self) -> Point:
@@ -233,14 +239,12 @@ class Explorer:
     def _witnessed(self, execution: Execution) -> None:
         """Every run is held against the counter at its own size: a wrong rule or price goes no further.
 
-        The first and those that raise against a plain run, others against what reached kernels in them. Where a
+        That runs without symbols: where these behave otherwise than numbers, it takes another branch. Where a
         table ends no kernel runs, and a plain run on the meta device does not see it.
         """
         if isinstance(execution.error, TableEndError):
             self._counts[_key(execution.point)] = None
             return
-        if self._runs and execution.error is None:
-            self._counts.setdefault(_key(execution.point), execution.counted)
         counted = self._counted(execution.point)
         at = ", ".join(f"{name} = {size}" for name, size in execution.point.items())
         if execution.error is None:
@@ -261,7 +265,8 @@ class Explorer:
         path = self._range.whole()
         asked: list[tuple[Guard, bool]] = []
         needed: dict[Guard, str] = {}
-        for guard, outcome, why in execution.path:
+        meant: dict[Guard, bool] = {}
+        for guard, outcome, why, yes in execution.path:
             if len(guard.letters) > 1:
                 guard = Guard(guard.form.subs(settled(guard.form, path)), guard.relation)
             if not guard.letters or path.always(guard, outcome):
@@ -271,11 +276,12 @@ class Explorer:
                 continue
             path = path.where(guard, outcome)
             asked.append((guard, outcome))
+            meant[guard] = yes
             if why in NEEDED and guard.relation == EQUAL and outcome:
                 needed[guard] = why
         for rewritten in (settled, rounded_up):
             execution = execution.written(rewritten(execution.macs, path))
-        return Run(execution, tuple(asked), path, needed)
+        return Run(execution, tuple(asked), path, needed, meant)
 
     def _counted(self, point: Point) -> int | None:
         key = _key(point)
@@ -629,10 +635,29 @@ class Explorer:
         guards = self._asked_in(region)
         singles = [guard for guard in guards if len(guard.letters) == 1]
         sides = [region.where(guard, side) for guard in guards if len(guard.letters) > 1 for side in (True, False)]
+        meant = {guard: yes for run in runs for guard, yes in run.meant.items()}
+        for wanted in self._together(meant, rng):
+            point = region.towards(wanted).find(rng)
+            if point is not None and not any(point in run.path for run in runs):
+                yield point
         for part, most in ((region, OFF_PATHS), *((part, OFF_SIDES) for part in sides[:MOST_SIDES])):
             drawn = part.cells(singles, rng, 8 * OFF_PATHS)
             off = (point for point in drawn if not any(point in run.path for run in runs))
             yield from islice(off, most)
+
+    def _together(self, meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tuple[Guard, bool]]]:
+        """Ways in which comparisons go together: all that the program asks is so, nothing is, and draws at random.
+
+        Flags may matter only if all of them are set; draws alone would seldom meet that.
+        """
+        guards = list(meant)
+        if len(guards) < 2:
+            return
+        for so in (True, False):
+            for _ in range(2):
+                yield [(guard, meant[guard] is so) for guard in rng.sample(guards, len(guards))]
+        for _ in range(2):
+            yield [(guard, rng.random() < 0.5) for guard in rng.sample(guards, len(guards))]
 
     def _runs_in(self, region: Region) -> list[Run]:
         return [run for run in self._runs.values() if run.point in region]

@@ -35,6 +35,9 @@ MOST_SIZES = 1 << 11
 MOST_SEARCHED, CHUNK = 1 << 25, 256
 """Sizes that are looked at for an equation of two letters, so many values of the first at once."""
 
+MOST_TOGETHER = 8
+"""Conditions on several letters that are met together, each of which takes a search along lines."""
+
 _PRIMES = (2147483647, 2147483629, 2147483587)
 _EXACT_BELOW = 1 << 90
 """A form below this at every size that is 0 modulo the three primes is 0."""
@@ -181,6 +184,20 @@ class Region:
             for letter, column in columns.items():
                 scores -= abs(column - near[letter]) / (near[letter] + 1) / 100
         return points[int(scores.argmax())]
+
+    def towards(self, wishes: Sequence[tuple[Guard, bool]]) -> Region:
+        """The part that meets as many wishes as can be met together, taken in turn."""
+        region, others = self, 0
+        for guard, outcome in wishes:
+            narrower = region.where(guard, outcome)
+            if narrower.surely_empty:
+                continue
+            if len(guard.letters) > 1 or narrower.others:
+                others += len(guard.letters) > 1
+                if others > MOST_TOGETHER or narrower.find(random.Random(2)) is None:
+                    continue
+            region = narrower
+        return region
 
     def search(self) -> dict[str, int] | None:
         """A size where conditions on two letters meet in few, one being an equation; None if there is none.

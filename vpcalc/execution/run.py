@@ -125,6 +125,7 @@ def execute(
     """
     begin = time.process_time()
     path = Path(keys)
+    Path.strays.clear()
     mode = _Following(path)
     error: Exception | None = None
     counter: DispatchCounter | None = None
@@ -145,8 +146,11 @@ def execute(
             if mode.beyond is not None:
                 raise mode.beyond from raised
             error, params = raised, []
+    path.closed = True
     if mode.beyond is not None:
         raise mode.beyond
+    if Path.strays:
+        raise BeyondError("sizes of an earlier run come back from a cache outside the module")
     total, weights = sum(mode.macs.values(), constant(0)), sum(params, constant(0))
     counted = 0 if counter is None else counter.counts().macs
     seconds = time.process_time() - begin
@@ -183,7 +187,7 @@ def _settled(side: Any) -> Any:
 _PLAIN = """
     dim ndimension dtype device layout is_contiguous is_floating_point is_complex is_cuda get_device
     element_size type data_ptr is_nested is_sparse is_quantized __hash__ __repr__ __str__ __format__
-    has_names names is_pinned is_set_to is_same_size is_signed is_inference is_conj is_neg untyped_storage storage
+    has_names names is_pinned is_set_to is_signed is_inference is_conj is_neg untyped_storage storage
     _is_view is_shared register_hook retain_grad requires_grad_ __deepcopy__ __reduce_ex__ can_cast result_type
     promote_types get_default_dtype is_tensor is_storage is_grad_enabled set_grad_enabled manual_seed initial_seed
     numpy is_scripting _assert_async _assert is_autocast_enabled get_autocast_dtype
@@ -225,6 +229,8 @@ def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Tensor]
 def _top(name: str, args: Any, kwargs: Any) -> Any:
     """The first number above all values of a result, where it is known."""
     if name == "arange":
+        if len(args) > 2 or "step" in kwargs:
+            return None
         numbers = [undressed(a) for a in args]
         end = numbers[1] if len(numbers) > 1 else numbers[0] if numbers else undressed(kwargs.get("end"))
         return end if isinstance(end, (Size, int)) else None
@@ -296,9 +302,11 @@ class _Following(TorchFunctionMode):
             return _asked(name, *args, **kwargs)
         if name in ("stride", "storage_offset"):
             return _laid_out(name, func, *args, **kwargs)
-        if name in ("untyped_storage", "storage") and MARK in args[0].__dict__:
+        if name in ("is_contiguous", "untyped_storage", "storage") and MARK in args[0].__dict__:
             letters = (size.letters for size in shape_of(args[0]) if isinstance(size, Size))
             self.path.hold(frozenset().union(*letters), "the memory behind a tensor is looked at")
+        if name == "is_same_size":
+            return bool(shape_of(args[0]) == shape_of(args[1]))
         if name in _ASIDE or name.startswith("sym_") or name in ("__set__", "__delete__"):
             if name == "__setitem__":
                 return self._assign(func, *args)
@@ -310,6 +318,7 @@ class _Following(TorchFunctionMode):
         if isinstance(value, Tensor) and _has_forms((tensor, places, value), {}):
             with suppress(Exception):  # places that depend on values, say
                 filled(rule_for("__getitem__")(tensor, places), shape_of(value))  # type: ignore[misc]
+        _written_into((tensor,))
         return func(tensor, plain(places), plain(value))
 
     def _property(self, func: Any, args: Any) -> Any:
@@ -338,6 +347,10 @@ class _Following(TorchFunctionMode):
         with suppress(UnknownValueError):
             return asked(name, args, kwargs)
         args, kwargs = valued(name, args, kwargs)
+        if name == "view":
+            _is_whole_view(args[0])
+        if name.endswith("_") or (name.startswith("__i") and name not in ("__invert__", "__index__", "__int__")):
+            _written_into(args)
         try:
             result = func(*plain(args), **plain(kwargs))
         except Exception:
@@ -443,6 +456,23 @@ def _laid_out(name: str, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -
     dim = kwargs.get("dim", args[0] if args else None)
     found = [dressed(strides[axis]) for axis in range(len(shape))]
     return tuple(found) if dim is None else found[dim]
+
+
+def _is_whole_view(tensor: Any) -> None:
+    """Whether a tensor can be seen in another shape depends on whether a cut left something out."""
+    base = tensor._base if isinstance(tensor, Tensor) else None
+    if base is not None and MARK in tensor.__dict__ and base.dim() == tensor.dim():
+        for side, whole in zip(shape_of(tensor), shape_of(base), strict=True):
+            if isinstance(side, Size):
+                side.compare("==", whole, "what is seen in another shape")
+
+
+def _written_into(args: Any) -> None:
+    """What is known of whole numbers is no longer so where others are written into their tensor."""
+    if args and isinstance(args[0], Tensor):
+        for tensor in (args[0], args[0]._base):
+            if tensor is not None:
+                tensor.__dict__.pop(TOP, None)
 
 
 def _sizes(result: Any) -> Any:

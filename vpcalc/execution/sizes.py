@@ -16,6 +16,7 @@ from typing import Any
 
 from ..algebra.floors import floor_div, remainder, tidied
 from ..algebra.polynomial import Polynomial, as_polynomial
+from .constants import near
 from .floats import Origin, Ratio, Scaled
 from .guards import Path
 
@@ -177,6 +178,17 @@ class Size:
         up = self._rounded(math.floor(self.value + 0.5), self.form + Polynomial({(): 1}, 2))
         return up // 2 * 2 if is_half else up
 
+    def is_whole(self) -> bool:
+        """Whether a float is a whole number."""
+        if self.form is None:
+            self.path.hold(self.letters, "a float that is no fraction of sizes decides a branch")
+            return bool(float(self.value).is_integer())
+        step = self.form.denominator
+        rest = remainder(Polynomial(self.form.terms), step) if step > 1 else as_polynomial(0)
+        whole = float(self.value).is_integer()
+        self.path.equal(rest, whole, "a whole number")
+        return whole
+
     def _rounded(self, value: int, form: Polynomial | None) -> Size:
         if form is None:
             self.path.hold(self.letters, "a float that is no fraction of sizes becomes a size")
@@ -189,6 +201,8 @@ class Size:
     def compare(self, relation: str, other: Any, why: str = "") -> bool:
         """``self relation other`` as Python decides it, noted."""
         outcome = bool(_COMPARISONS[relation](self.value, _value(other)))
+        if isinstance(other, float) and not math.isfinite(other) and self.form is not None:
+            return outcome  # every size is below infinity
         mine, theirs = self.form, _form(other)
         if self.origin is not None and isinstance(_value(other), (int, float)) and not _letters(other):
             known = self.origin.compared(relation, _value(other))
@@ -205,15 +219,15 @@ class Size:
         if relation == "==":
             self.path.equal(whole, outcome, why)
         elif relation == "!=":
-            self.path.equal(whole, not outcome, why)
+            self.path.equal(whole, not outcome, why, False)
         elif relation == ">=":
             self.path.at_least(whole, outcome, why)
         elif relation == "<":
-            self.path.at_least(whole, not outcome, why)
+            self.path.at_least(whole, not outcome, why, False)
         elif relation == ">":
             self.path.at_least(whole - 1, outcome, why)
         else:
-            self.path.at_least(whole - 1, not outcome, why)
+            self.path.at_least(whole - 1, not outcome, why, False)
         return outcome
 
     def __eq__(self, other: object) -> bool:
@@ -248,7 +262,7 @@ class Size:
     def looked_up(self) -> int:
         """Its hash, by which it is looked for in a set or mapping: compared with what may be in it."""
         if self.form is not None and not self.floats:
-            self.path.look_up(self.form, self.value)
+            self.path.look_up(self.form, self.value, near())
         return hash(self.value)
 
     def _not_zero(self, other: Any) -> None:
