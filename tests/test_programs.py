@@ -6,6 +6,8 @@ import math
 import operator
 import warnings
 from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,143 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
         lambda n: n + n * n / 4,
     ),
 }
+
+
+TABLE = ({"small": {48: 1, 99: 1}}, {"large": {200: 1}})
+
+
+class Ladder(Enum):
+    LOW, HIGH = 64, 128
+
+
+class Policy:
+    """Tables of an object that is no module."""
+
+    def __init__(self) -> None:
+        self.windows = {56: 7, 112: 14}
+
+    @property
+    def table(self) -> dict[int, int]:
+        return {224: 7, 96: 12}
+
+    def at(self, n: int) -> int:
+        return {77: 1}.get(n, 0)
+
+
+POLICY = Policy()
+
+
+def stored(n: int) -> bool:
+    table = {}
+    table[64] = 1
+    table[100] = 2
+    return n in table
+
+
+def listed(n: int) -> bool:
+    return n in set([128, 256]) | {17, 19}  # noqa: C405
+
+
+def defaulted(n: int, table: Mapping[int, int] = {33: 1, 66: 2}) -> bool:
+    return n in table
+
+
+def closed_over() -> Callable[[int], bool]:
+    table = {40: 1, 80: 1}
+    return lambda n: n in table
+
+
+def is_rung(n: int) -> bool:
+    try:
+        return Ladder(n) is not None
+    except ValueError:
+        return False
+
+
+def all_flags(n: int) -> bool:
+    return all([n % 2 == 0, n % 3 == 0, n % 5 == 0, n % 7 == 0, n > 20, n < 250])
+
+
+@lru_cache(maxsize=8)
+def remembered(n: int) -> bool:
+    return n == 77
+
+
+LOOKED_UP: dict[str, Callable[[int], bool]] = {
+    "nested": lambda n: n in TABLE[0]["small"] or n in TABLE[1]["large"],
+    "of an object": lambda n: POLICY.windows.get(n, 0) > 0,
+    "of a property": lambda n: n in POLICY.table,
+    "of a method": lambda n: POLICY.at(n) > 0,
+    "made in place": stored,
+    "a set of a list": listed,
+    "a default": defaulted,
+    "a closure": closed_over(),
+    "an enum": is_rung,
+    "zipped": lambda n: n in dict(zip([21, 42, 84], "abc", strict=True)),
+    "flags that matter together": all_flags,
+    "remembered": remembered,
+    "below infinity": lambda n: n < float("inf") and n % 9 == 4,
+    "of the type float": lambda n: isinstance(n / 2, float) and n % 9 == 4,
+    "of the type int": lambda n: type(n) is int and n % 9 == 4,
+    "a whole quotient": lambda n: (n / 5).is_integer(),
+}
+
+
+@pytest.mark.parametrize("name", LOOKED_UP)
+def test_what_is_looked_up(name: str) -> None:
+    """A hash compares nothing: the keys are found where the program has them."""
+    holds = LOOKED_UP[name]
+    found = explored(If(holds, nn.Linear(8, 8)), (1, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == 64 * n * (1 + holds(n)), n
+
+
+MEMORY: dict[int, Any] = {}
+
+
+def test_sizes_of_an_earlier_run_end_the_execution() -> None:
+    """They come back from a table of the file, which no run can be blamed for."""
+
+    def grows(n: int) -> bool:
+        MEMORY.setdefault(0, n)
+        return MEMORY[0] > 100
+
+    MEMORY.clear()
+    with pytest.raises(BeyondError, match="an earlier run"):
+        explored(If(grows, nn.Linear(8, 8)), (1, "N", 8), {"N": (1, 300)})
+
+
+WRITTEN: dict[str, Callable[[Tensor], Tensor]] = {
+    "clamped": lambda i: i.clamp_(max=49),
+    "a remainder": lambda i: i.remainder_(50),
+    "a step": lambda i: i[::6],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_places_that_are_written_into_end_nowhere(name: str) -> None:
+    def places(x: Tensor) -> Tensor:
+        table = torch.zeros(50, 8, device=x.device)
+        return table[WRITTEN[name](torch.arange(x.shape[1], device=x.device))]
+
+    found = explored(Then(places), (1, "N", 8), {"N": (1, 300)})
+    assert [regime.refused for regime in found.regimes] == [False]
+
+
+def test_a_cut_can_be_seen_in_another_shape_where_it_leaves_nothing_out() -> None:
+    def seen(x: Tensor) -> Tensor:
+        h, w = (side - side % 8 for side in x.shape[2:])
+        x = x[:, :, :h, :w]
+        try:
+            return x.view(1, 3, 1, h * w)
+        except RuntimeError:
+            return x[:, :, :1]
+
+    found = explored(Image(seen), (1, 3, "H", "W"), {"H": (8, 200), "W": (8, 200)})
+    for h, w in product((8, 9, 15, 16, 24, 31, 64, 199), repeat=2):
+        left = w - w % 8 if w % 8 else (h - h % 8) * w
+        assert answer(found, {"H": h, "W": w}) == 12 * left, (h, w)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -541,6 +680,16 @@ def test_lengths_and_grids_that_are_values_keep_their_forms(tmp_path: Path) -> N
         assert answer(grid.explored.exploration, {"H": h, "W": w}) == 512 * (h // 2) * w
 
 
+class Notes:
+    """What a program writes and reads again."""
+
+    def write(self, text: str) -> bool:
+        self.said = text
+        return True
+
+
+NOTES = Notes()
+
 NUMBERS: dict[str, Callable[[int], bool]] = {
     "gcd": lambda n: math.gcd(n, 36) == 12,
     "isqrt": lambda n: math.isqrt(n) ** 2 == n,
@@ -554,6 +703,10 @@ NUMBERS: dict[str, Callable[[int], bool]] = {
     "digits": lambda n: f"{n}".endswith("77"),
     "a key of text": lambda n: f"{n:04d}" in ("0064", "0128"),
     "digits by percent": lambda n: "%d" % n in ("17", "170"),  # noqa: UP031
+    "digits of a round": lambda n: round(n, -2) == 200,
+    "a round to a digit": lambda n: round(n / 8, 1) == 12.5,
+    "a hash": lambda n: hash(n) % 97 == 5,
+    "what it tells itself": lambda n: NOTES.write(f"{n}") and NOTES.said.endswith("77"),
     "a sum of a range": lambda n: sum(range(n)) % 9 == 0,
 }
 
@@ -584,6 +737,12 @@ JOINT: dict[str, Callable[[int, int], bool]] = {
     "an area and a sum": lambda h, w: (h * w) % 64 == 0 and h + w == 64,
     "an area near the square": lambda h, w: abs(h - w) <= 2 and h * w == 9900,
     "an area that is seldom": lambda h, w: h * w == 101 * 103,
+    "a pair of keys": lambda h, w: (h, w) in {(48, 64), (64, 48), (12, 90)},
+    "a pair in no order": lambda h, w: frozenset((h, w)) in {frozenset((48, 64)), frozenset((12, 90))},
+    "how many there are": lambda h, w: len({h, w, 64}) == 1,
+    "flags at once": lambda h, w: all(
+        {"wide": w > h, "long": h + w > 150, "small": h * w < 6000, "h": h > 40}.values()
+    ),
     "a table of both": lambda h, w: {2: 1, 6: 1}.get(h // 16, 0) + {2: 1, 6: 1}.get(w // 16, 0) == 2,
 }
 

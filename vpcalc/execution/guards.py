@@ -70,7 +70,8 @@ class Path:
     """What one run has decided so far.
 
     ``held`` are letters that had to be taken as numbers, each with the reason: the run says nothing of other
-    values. ``keys`` are numbers that the program's sets and mappings hold. A path that is ``closed`` is that of an
+    values. ``keys`` are numbers that the program's sets and mappings hold, ``pairs`` equations of two sizes that
+    were looked up together. A path that is ``closed`` is that of an
     earlier run, whose sizes come back from somewhere: ``strays`` says so to the run that is going on.
     """
 
@@ -80,6 +81,7 @@ class Path:
         self._noted: dict[Guard, Noted] = {}
         self.held: dict[str, str] = {}
         self.closed = False
+        self.pairs: dict[tuple[Guard, Guard], None] = {}
         self._keys: list[tuple[Polynomial, int]] = [(constant(key), key) for key in keys]
         self._pair: tuple[object, Polynomial, int] | None = None
 
@@ -103,16 +105,18 @@ class Path:
     def look_up(self, form: Polynomial, value: int, near: Near = NOTHING) -> None:
         """A size was looked up by hash, which compares nothing: with the keys, and with all looked up before.
 
-        ``near`` are others that the program may mean at this place. Of a pair of sizes those count that are hashed
-        one after the other there: a pair of keys is one comparison with both.
+        ``near`` are others that the program may mean at this place. Two sizes that are hashed there one after the
+        other may be looked up as a pair.
         """
         known = {number for key, number in self._keys if not key.symbols}
         self._keys += [(constant(key), key) for key in sorted(near.keys - known)]
         before, self._pair = self._pair, (near.place, form, value)
         if before is not None and before[0] is not None and before[0] == near.place:
             for one, two in sorted(near.pairs):
-                apart = (before[1] - one) ** 2 + (form - two) ** 2
-                self.equal(apart, (before[2], value) == (one, two), "looked up")
+                self.pairs[Guard(before[1] - one, EQUAL), Guard(form - two, EQUAL)] = None
+                if (before[2], value) == (one, two):
+                    self.equal(before[1] - one, True, "looked up")
+                    self.equal(form - two, True, "looked up")
         if len(self._keys) > MOST_KEYS:
             self.equal(form - value, True, "a number that the program needs")
             return

@@ -31,6 +31,8 @@ def is_message() -> bool:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith(OWN):
         frame = frame.f_back
+    if frame is not None and frame.f_globals.get("__name__") == "enum":
+        return True  # what is wrong with a value
     return frame is None or _writes(frame.f_code.co_filename, frame.f_lineno)
 
 

@@ -19,7 +19,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import combinations, islice
 from math import log2
 
 import numpy
@@ -46,6 +46,9 @@ DRAWS = 48
 OFF_PATHS, OFF_SIDES, MOST_SIDES = 6, 2, 8
 """Sizes of each region that are counted where no run's path leads: of all, and of a side of a comparison of
 several letters, for as many sides."""
+
+MOST_PAIRS = 16
+"""Pairs of equations of which a size is counted at which both hold."""
 
 MOST_SEARCHES = 12
 """Searches of all sizes for those at which equations of two letters hold: each takes a sixth of a second."""
@@ -636,14 +639,30 @@ class Explorer:
         singles = [guard for guard in guards if len(guard.letters) == 1]
         sides = [region.where(guard, side) for guard in guards if len(guard.letters) > 1 for side in (True, False)]
         meant = {guard: yes for run in runs for guard, yes in run.meant.items()}
-        for wanted in self._together(meant, rng):
-            point = region.towards(wanted).find(rng)
+        together = [region.towards(wanted) for wanted in self._together(meant, rng)]
+        together += islice(self._both(region, meant), MOST_PAIRS)
+        pairs = dict.fromkeys(pair for run in runs for pair in run.execution.path.pairs)
+        for one, two in islice(pairs, MOST_PAIRS):
+            point = region.where(one, True).where(two, True).find(rng) if one.letters and two.letters else None
+            if point is not None:
+                yield point
+        for part in together:
+            point = part.find(rng)
             if point is not None and not any(point in run.path for run in runs):
                 yield point
         for part, most in ((region, OFF_PATHS), *((part, OFF_SIDES) for part in sides[:MOST_SIDES])):
             drawn = part.cells(singles, rng, 8 * OFF_PATHS)
             off = (point for point in drawn if not any(point in run.path for run in runs))
             yield from islice(off, most)
+
+    def _both(self, region: Region, meant: Mapping[Guard, bool]) -> Iterator[Region]:
+        """Where two equations of one letter hold at once, and nothing was counted yet."""
+        rare = [g for g, yes in meant.items() if yes and g.relation == EQUAL and len(g.letters) == 1]
+        seen = self._seen(region)
+        for one, two in combinations(rare, 2):
+            part = region.where(one, True).where(two, True)
+            if not part.surely_empty and not any(point in part for point in seen):
+                yield part
 
     def _together(self, meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tuple[Guard, bool]]]:
         """Ways in which comparisons go together: all that the program asks is so, nothing is, and draws at random.
