@@ -304,6 +304,24 @@ def test_sizes_of_an_earlier_run_end_the_execution() -> None:
         explored(If(grows, nn.Linear(8, 8)), (1, "N", 8), {"N": (1, 300)})
 
 
+@pytest.mark.parametrize("equation", [lambda n, m: n * m == 997 * 1009, lambda n, m: n * n + m * m == 1105**2])
+def test_equations_are_solved_where_there_are_too_many_sizes(equation: Callable[[int, int], bool]) -> None:
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.linear(x if equation(x.shape[1], y.shape[1]) else x[:, :1])
+
+    found = vpcalc.derive(Pair, "1,N,8;1,M,8")
+    assert isinstance(found, Executed)
+    assert found.explored.complete
+    solved = [(997, 1009), (1009, 997), (47, 1104), (1104, 47), (105, 1100), (3, 5)]
+    for n, m in solved:
+        assert answer(found.explored.exploration, {"N": n, "M": m}) == 64 * (n if equation(n, m) else 1)
+
+
 WRITTEN: dict[str, Callable[[Tensor], Tensor]] = {
     "clamped": lambda i: i.clamp_(max=49),
     "a remainder": lambda i: i.remainder_(50),

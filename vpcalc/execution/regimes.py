@@ -360,7 +360,9 @@ class Explorer:
         return True
 
     def _holds(self, leader: Run, run: Run, region: Region) -> bool | None:
-        """Whether a form holds on another run's path within a region."""
+        """Whether a form holds on another run's path within a region: where that ran, to begin with."""
+        if leader.macs_at(run.point) != run.macs_at(run.point):
+            return False
         difference = leader.execution.macs - run.execution.macs
         return vanishes(difference, run.path.meet(region), random.Random(7))
 
@@ -402,16 +404,25 @@ class Explorer:
                     self._note_idle(guard, regime)
                     continue
                 point = inside.find(self._rng, run.point, (*earlier, *run.asked))
+                decided = False
                 if point is None and not run.refused and self._searches < MOST_SEARCHES:
                     self._searches += 1
-                    point = inside.search()
+                    decided, point = inside.search()
                 if point is not None or len(guard.letters) > 1:
                     flipped.add(guard)
                 if point is None:
-                    regime.tried = regime.tried or inside.empty() is None
+                    self._not_decided(guard, outcome, inside, decided or run.refused, regime)
                 elif not run.refused or self._may_run(point, inside):
                     return self._run(point)
         return None
+
+    def _not_decided(self, guard: Guard, outcome: bool, inside: Region, decided: bool, regime: Regime) -> None:
+        """No size was found on the other side of a comparison; that there is none may not have been decided."""
+        if decided or inside.empty() is not None:
+            return
+        regime.tried = True
+        if guard.relation == EQUAL and not outcome:  # few sizes in many, which lines would not meet
+            self._open.append((inside, f"whether {guard.form} = 0 somewhere was not decided"))
 
     def _with_another_number(self, guard: Guard, run: Run, members: list[Run], region: Region) -> Run | None:
         """Where the program needs a size as a number, each number is another program: one that did not run yet.
@@ -719,7 +730,12 @@ class Explorer:
         if regime.refused or leaf.refused:
             return regime.refused and leaf.refused
         difference = regime.leader.execution.macs - leaf.leader.execution.macs
-        for leader, regions in ((regime.leader, leaf.regions), (leaf.leader, regime.regions)):
+        for leader, other, regions in (
+            (regime.leader, leaf.leader, leaf.regions),
+            (leaf.leader, regime.leader, regime.regions),
+        ):
+            if leader.macs_at(other.point) != other.macs_at(other.point):
+                continue
             holds = [vanishes(difference, region, random.Random(7)) for region in regions]
             if False not in holds:
                 regime.leader = leader

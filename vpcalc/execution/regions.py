@@ -199,28 +199,48 @@ class Region:
             region = narrower
         return region
 
-    def search(self) -> dict[str, int] | None:
-        """A size where conditions on two letters meet in few, one being an equation; None if there is none.
+    def search(self) -> tuple[bool, dict[str, int] | None]:
+        """Where conditions on two letters meet in few sizes, one an equation: whether all were tried, and one.
 
-        None too where there are too many sizes to look at, or numbers beyond 64 bits.
+        Not where there are too many sizes, unless the equation can be solved for a letter, or where numbers are
+        beyond 64 bits.
         """
-        thin = any(guard.relation == EQUAL and outcome for guard, outcome in self.others)
-        if not thin or len(self.axes) != 2 or self.surely_empty or self.extent() > MOST_SEARCHED:
-            return None
+        if self.surely_empty:
+            return True, None
+        thin = [guard for guard, outcome in self.others if guard.relation == EQUAL and outcome]
+        if not thin or len(self.axes) != 2:
+            return False, None
         (one, firsts), (two, seconds) = ((letter, self.values(letter)) for letter in self.axes)
         tops = {one: int(firsts[-1]), two: int(seconds[-1])}
         if any(_bound(guard.form, tops) >= 1 << 62 for guard, _ in self.others):
-            return None
-        others = sorted(self.others, key=lambda other: not (other[0].relation == EQUAL and other[1]))
+            return False, None
+        for guard in thin:
+            for known, letter, values in ((one, two, firsts), (two, one, seconds)):
+                solved = _solved(guard.form, letter, {known: values})
+                if solved is not None:
+                    return True, self._first({known: values[solved[0]], letter: solved[1]})
+        if self.extent() > MOST_SEARCHED:
+            return False, None
         for begin in range(0, len(firsts), CHUNK):
             grid = numpy.meshgrid(firsts[begin : begin + CHUNK], seconds, indexing="ij")
-            columns = {one: grid[0].ravel(), two: grid[1].ravel()}
-            for guard, outcome in others:
-                fits = numpy.asarray(guard.holds(columns), bool) == outcome
-                columns = {letter: column[fits] for letter, column in columns.items()}
-            if len(columns[one]):
-                return {letter: int(column[0]) for letter, column in columns.items()}
-        return None
+            found = self._first({one: grid[0].ravel(), two: grid[1].ravel()})
+            if found is not None:
+                return True, found
+        return True, None
+
+    def _first(self, columns: dict[str, Any]) -> dict[str, int] | None:
+        """The first of some sizes that is in it: equations leave the fewest, and are asked first."""
+        for letter, mask in self.axes.items():
+            low = self.range.bounds[letter][0]
+            inside = (columns[letter] >= low) & (columns[letter] < low + len(mask))
+            columns = {name: column[inside] for name, column in columns.items()}
+            inside = mask[columns[letter] - low]
+            columns = {name: column[inside] for name, column in columns.items()}
+        for guard, outcome in sorted(self.others, key=lambda other: not (other[0].relation == EQUAL and other[1])):
+            fits = numpy.asarray(guard.holds(columns), bool) == outcome
+            columns = {name: column[fits] for name, column in columns.items()}
+        sizes = next(iter(columns.values()))
+        return {name: int(column[0]) for name, column in columns.items()} if len(sizes) else None
 
     def cells(self, guards: Sequence[Guard], rng: random.Random, most: int) -> Iterator[dict[str, int]]:
         """Sizes drawn from the cells into which conditions on one letter cut it, each cell as likely."""
@@ -269,6 +289,38 @@ class Region:
                         **fixed,
                         along: _pick(choices[along][fits], rng, None if near is None else near[along], attempt),
                     }
+
+
+def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """Whole solutions of ``form == 0`` for a letter: places of the known values, and what solves it there.
+
+    None unless it is of degree 1 or 2 in the letter, which stands in no floor.
+    """
+    degree = form.degree(letter)
+    if degree not in (1, 2) or any(isinstance(name, Floor) and letter in name.letters for name in form.symbols):
+        return None
+    parts: list[dict[Monomial, int]] = [{}, {}, {}]
+    for monomial, number in form.terms.items():
+        rest = tuple((name, power) for name, power in monomial if name != letter)
+        parts[dict(monomial).get(letter, 0)][rest] = number
+    shape = next(iter(known.values())).shape
+    c, b, a = (numpy.broadcast_to(Polynomial(part).at(known), shape) for part in parts)
+    places = numpy.arange(shape[0])
+    if degree == 1:
+        whole = (b != 0) & (c % numpy.where(b == 0, 1, b) == 0)
+        return (places[whole], (-c // numpy.where(b == 0, 1, b))[whole]) if (b != 0).all() else None
+    if not (a != 0).all():
+        return None
+    square = b.astype(object) ** 2 - 4 * a.astype(object) * c
+    root = numpy.array([math.isqrt(n) if n >= 0 else -1 for n in square.tolist()], dtype=object)
+    real = root * root == square
+    rows, values = [], []
+    for sign in (1, -1):
+        above, below = sign * root - b, 2 * a
+        whole = (real & (above % below == 0)).astype(bool)
+        rows.append(places[whole])
+        values.append((above // below)[whole].astype(numpy.int64))
+    return numpy.concatenate(rows), numpy.concatenate(values)
 
 
 def _answers(guard: Guard, columns: Mapping[str, Any]) -> Any:
