@@ -12,6 +12,7 @@ from ..checks.agreement import agreements
 from ..checks.derivation import find_form
 from ..checks.exploring import Explored, NotExecutedError, explore
 from ..checks.input_functions import input_function
+from ..checks.measured import measure
 from ..checks.prices import read_prices
 from ..checks.probing import spell_point
 from ..checks.search import Found, NotFound, Residual
@@ -21,6 +22,7 @@ from ..errors import InputError, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
+from .at_size import AtSize
 from .executed import Executed
 from .result import Result
 
@@ -296,11 +298,12 @@ def derive(
     prices: Mapping[str, object] | None = None,
     inputs: object = None,
     train_mode: bool = False,
-) -> Executed | Derivation:
+) -> Executed | Derivation | AtSize:
     """Find the multiply-accumulates of a module in closed form.
 
     The module is executed on symbols: its form is read off its own run, for every size of a range. Where that
     cannot be done, and for the backward pass, it is counted at chosen sizes and the form found from counts.
+    Without a letter in its input it is counted at that size, and the answer has numbers for each module.
 
     Args:
         target: a registry id, ``file.py:factory``, ``package.module:factory``, ``timm:NAME``,
@@ -338,6 +341,20 @@ def derive(
     fixed: Mapping[str, str] = {}
     why = ""
     with supplied(read_prices(prices)) as given:
+        if not resolved.variables:
+            measured = measure(resolved, backward)
+            _strictly(strict, resolved.name, measured.counts.unknown)
+            given.check_all_asked()
+            return AtSize(
+                target=resolved.name,
+                inputs=resolved.spelled,
+                measured=measured,
+                backward=backward,
+                depth=levels,
+                sources={name: source.value for name, source in sorted(given.elsewhere.items())},
+                built=resolved.built,
+                train_mode=train_mode,
+            )
         if not (counting or backward or degree is not None):
             try:
                 variant, explored = explore(resolved, _ranges(range or {}, resolved), most)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, unknown
 from .factories import Arguments
 from .shapes import InputShape, Letter, Point, letters, parse_inputs, resolve, variables
-from .targets import Regime, Target, some_symbol
+from .targets import Regime, Target, few_symbols
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +61,7 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
         return architecture.cost(sizes, architecture.configure(given), value(at, _BATCH, 1))
 
     symbols = variables(inputs, given, None, _whole_defaults(architecture.config, given))
-    some_symbol(name, symbols)
+    few_symbols(symbols)
     plain = not any(map(letters, given.values()))  # a setting that is a symbol cannot be read as one
     return Target(
         name, inputs, symbols, (Regime("rebuilt for each size", make),), describe=describe if plain else None
@@ -137,7 +137,7 @@ def _from_layer(name: str, text: str | None, given: Arguments) -> Target:
         return LAYERS[name].build(**{dim: resolve(value, at) for dim, value in values.items()})
 
     symbols = variables((), values)
-    some_symbol(name, symbols)
+    few_symbols(symbols)
     return Target(name, (), symbols, (Regime("rebuilt for each set of dimensions", make),), describe=describe)
 
 

@@ -144,7 +144,7 @@ def _from_factory(name: str, factory: Factory, text: str | InputFunction | None,
         for letter in letters(value)
     }
     symbols = variables(named, given, limits, defaults)
-    some_symbol(name, symbols)
+    few_symbols(symbols)
     function = text if isinstance(text, InputFunction) else None
     regimes = _regimes(factory, named, symbols, given, function or layout)
     return Target(name, named, symbols, tuple(regimes), factory.built, layout, function)
@@ -183,7 +183,7 @@ def _regimes(
     def regime(text: str, more: Callable[[Point], Arguments], square: bool = False, **kwargs: object) -> Regime:
         def make(point: Point) -> tuple[nn.Module, Given | Sequence[TensorShape]]:
             settings = {**{name: resolve(value, point) for name, value in given.items()}, **more(point)}
-            return _module(factory.make(**settings)), _inputs(shapes, point, how) if point else []
+            return _module(factory.make(**settings)), _inputs(shapes, point, how) if point or not symbols else []
 
         fixed = text.startswith("one model") and not by_argument
         return Regime(text, make, kwargs, square, fixed, _sources(factory.make))
@@ -192,7 +192,10 @@ def _regimes(
         "rebuilt for each set of arguments" if by_argument else "one model at every size", lambda point: {}
     )
     image = next((shape for shape in shapes if shape.grid), None)
-    if image is None or not any(isinstance(image.dims[place], str) for place in image.grid):
+    if image is None:
+        return
+    sides = [image.dims[place] for place in image.grid]
+    if symbols and not any(isinstance(side, str) for side in sides):
         return
     yield regime(
         "one model at every size, interpolate_pos_encoding=True", lambda point: {}, interpolate_pos_encoding=True
@@ -210,7 +213,7 @@ def _regimes(
     sizes = [size for size in factory.sizes if size not in given]
     for size in sizes:
         yield regime(f"rebuilt for each size, {size}=(height, width)", set_to(size, tuple))
-    if all(isinstance(image.dims[place], str) for place in image.grid):
+    if all(isinstance(side, str) for side in sides) or (not symbols and len(set(sides)) == 1):
         for size in sizes:
             squares = f"rebuilt for each size, squares only, {size}="
             yield regime(f"{squares}height", set_to(size, lambda sides: sides[0]), square=True)
@@ -243,10 +246,8 @@ def _inputs(
     return made if how is None else Described(made, how.pack)
 
 
-def some_symbol(name: str, symbols: Sequence[Variable]) -> None:
-    """Refuse a target in which nothing may vary, or too much."""
-    if not symbols:
-        raise InputError(f"--input: no symbol in it for {name}; write a letter for what may vary, such as 1,3,H,W")
+def few_symbols(symbols: Sequence[Variable]) -> None:
+    """Refuse a target in which too much may vary."""
     if len(symbols) > 5:
         named = ", ".join(v.name for v in symbols)
         raise InputError(f"--input, --arg: {len(symbols)} symbols ({named}); must be at most 5")

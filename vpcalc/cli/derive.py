@@ -69,6 +69,8 @@ def derive(
 ) -> None:
     """Find the closed form of any PyTorch module: run it on symbolic sizes, and try to refute the form by counts.
 
+    Without a letter in its input it is counted at that size, module by module.
+
     Examples:  vpcalc derive transformers:segformer --input 1,3,H,W
                vpcalc derive model.py:make --input 1,N,C --arg dim=C --arg num_heads=3
     """

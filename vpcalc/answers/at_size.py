@@ -1,0 +1,158 @@
+"""What ``vpcalc derive`` answers where no side of the input is a letter: numbers, module by module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..algebra.polynomial import constant
+from ..checks.measured import Measured, Part
+from ..counters.pricing import announced
+from ..report import Column, Kind, Table
+from ..symbolic import Form
+from .result import Result
+
+
+@dataclass(frozen=True)
+class AtSize(Result):
+    """One counted run of a module.
+
+    Args:
+        target, inputs: what was asked for, as it was written.
+        measured: the run, with every module.
+        backward: whether the gradients are counted too.
+        depth: how many levels of modules are shown.
+        sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
+        built: which class was built, where its name leaves that open.
+        train_mode: whether it ran in train mode.
+    """
+
+    target: str
+    inputs: str
+    measured: Measured
+    backward: bool
+    depth: int
+    sources: Mapping[str, str]
+    built: str = ""
+    train_mode: bool = False
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, of the backward pass too where that was asked for."""
+        return self.measured.counts.macs
+
+    @property
+    def params(self) -> int:
+        """Trained parameters."""
+        return self.measured.parts[0].params
+
+    def parts(self) -> tuple[Part, ...]:
+        """The modules within the whole, to the given depth; those that never ran have no output."""
+        return tuple(part for part in self.measured.parts[1:] if part.path.count(".") < self.depth)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object: that of a closed form, whose forms are numbers."""
+        counts = self.measured.counts
+        return {
+            "command": "derive",
+            "target": self.target,
+            "built": self.built,
+            "train_mode": self.train_mode,
+            "input": self.inputs,
+            "symbols": {},
+            "regimes": [],
+            "complete": True,
+            "range": {},
+            "macs": _number(self.macs),
+            "valid": {},
+            "verdict": "checked",
+            "params": _number(self.params),
+            **({"backward_macs": _number(counts.backward)} if self.backward else {}),
+            "operators": {name: _number(macs) for name, macs in counts.operators.items()},
+            "modules": {part.path: _number(part.macs) for part in self.parts()},
+            "layers": [_row(part) for part in (self.measured.parts[0], *self.parts())],
+            "unknown": dict(counts.unknown),
+            "sources": dict(self.sources),
+            "fixed": {},
+            "regime": self.measured.regime.text,
+            "method": self.measured.way.value,
+            "backward": self.backward,
+            "points": 1,
+            "held_out": 0,
+        }
+
+    def tables(self) -> tuple[Table, ...]:
+        """Every module to the given depth, and operators."""
+        passes = ", forward and backward" if self.backward else ""
+        columns = (
+            Column("module", "Module", Kind.WORD),
+            Column("kind", "Class", Kind.WORD, wide=True),
+            Column("output", "Output", Kind.WORD),
+            Column("params", "Parameters", Kind.NUMBER),
+            Column("macs", "MACs", Kind.NUMBER),
+            Column("share", "of all", Kind.SHARE),
+            Column("calls", "Calls", Kind.NUMBER, wide=True),
+            Column("output_bytes", "Output bytes", Kind.BYTES, wide=True),
+            Column("weight_bytes", "Weights", Kind.BYTES, wide=True),
+        )
+        rows = [self._cells(part, part.path) for part in self.parts()]
+        rows.append(self._cells(self.measured.parts[0], "whole"))
+        title = f"{self.target}, input {self.inputs or 'as registered'}{passes}"
+        layers = Table(title, columns, tuple(rows), self._notes(), total=True)
+        return (layers, self._operators())
+
+    def _operators(self) -> Table:
+        columns = (
+            Column("operator", "Operator"),
+            Column("macs", "MACs", Kind.NUMBER),
+            Column("calls", "Calls", Kind.NUMBER),
+        )
+        counts = self.measured.counts
+        rows = tuple((name, macs, counts.calls[name]) for name, macs in counts.operators.items())
+        return Table("By operator", columns, rows)
+
+    def _cells(self, part: Part, name: str) -> tuple[Any, ...]:
+        share = part.macs / self.macs if self.macs else 0
+        output = "×".join(map(str, part.output))
+        bytes_ = (part.output_bytes, part.weight_bytes)
+        return (name, part.kind, output, part.params, part.macs, share, part.calls, *bytes_)
+
+    def _notes(self) -> tuple[str, ...]:
+        counts = self.measured.counts
+        notes = [
+            "counted at this size, where operators reach their kernels; a letter in --input gives a closed form"
+        ]
+        way = self.measured.regime.text.removeprefix("one model at every size").strip(", ")
+        notes += [f"run with {way}" if "=" in way else way] if way else []
+        notes += [f"built: {self.built}"] if self.built else []
+        notes += ["in train mode"] if self.train_mode else []
+        notes += [f"of this backward: {counts.backward:,}"] if self.backward else []
+        idle = [part.path for part in self.parts() if part.runs and not part.calls]
+        notes += [f"never called: {', '.join(idle)}"] if idle else []
+        notes += announced(self.sources)
+        if counts.unknown:
+            named = ", ".join(f"{name} ({calls})" for name, calls in counts.unknown.items())
+            notes.append(f"not in the total, because nobody here can price it: {named}")
+        return tuple(notes)
+
+    def __str__(self) -> str:
+        return f"{self.macs:,}"
+
+
+def _number(number: int) -> dict[str, Any]:
+    return Form(constant(number)).to_dict()
+
+
+def _row(part: Part) -> dict[str, Any]:
+    """A module's JSON."""
+    return {
+        "path": part.path,
+        "class": part.kind,
+        "calls": part.calls,
+        "output": list(part.output),
+        "params": part.params,
+        "macs": part.macs,
+        "output_bytes": part.output_bytes,
+        "weight_bytes": part.weight_bytes,
+    }
