@@ -36,6 +36,14 @@ def is_message() -> bool:
     return frame is None or _writes(frame.f_code.co_filename, frame.f_lineno)
 
 
+def is_asked_by_torch() -> bool:
+    """Whether a function of torch asks, whose answers change no cost, and not the program."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("vpcalc."):
+        frame = frame.f_back
+    return frame is None or frame.f_globals.get("__name__", "").startswith("torch.")
+
+
 @lru_cache(maxsize=4096)
 def _writes(file: str, line: int) -> bool:
     """Whether a line belongs to a statement that raises, asserts or says something."""

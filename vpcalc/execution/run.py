@@ -28,6 +28,7 @@ from ..counters.private import is_transformed
 from ..counters.ways import quiet
 from .guards import Path
 from .hooks import opened, sources_of
+from .messages import is_asked_by_torch
 from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
 from .rules import MARK, Shape, filled, rule_for, shape_of, tensors_in
@@ -302,7 +303,9 @@ class _Following(TorchFunctionMode):
             return _asked(name, *args, **kwargs)
         if name in ("stride", "storage_offset"):
             return _laid_out(name, func, *args, **kwargs)
-        if name in ("is_contiguous", "untyped_storage", "storage") and MARK in args[0].__dict__:
+        if name == "is_contiguous" and not is_asked_by_torch():
+            _is_whole_view(args[0])
+        if name in ("untyped_storage", "storage") and MARK in args[0].__dict__:
             letters = (size.letters for size in shape_of(args[0]) if isinstance(size, Size))
             self.path.hold(frozenset().union(*letters), "the memory behind a tensor is looked at")
         if name == "is_same_size":
