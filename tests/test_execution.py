@@ -24,7 +24,7 @@ from vpcalc.execution.guards import Path as Decisions
 from vpcalc.execution.prices import PRICES
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Explorer, HeldError
-from vpcalc.execution.regions import Range, vanishes
+from vpcalc.execution.regions import Range, Region, vanishes
 from vpcalc.execution.rules.registry import RULES
 from vpcalc.execution.run import BeyondError
 from vpcalc.execution.sizes import Size
@@ -524,6 +524,28 @@ def test_a_condition_and_its_contrary_leave_nothing() -> None:
     one = whole.where(Guard(H - W * floor_div(H, W), "=="), True)
     assert one.empty() is False
     assert one.where(Guard(W * floor_div(H, W) - H, "=="), False).empty() is True
+
+
+def test_a_set_of_sizes_is_written_exactly() -> None:
+    """Sizes that stand apart, periods that begin or end within the range: what is printed is the set."""
+    rng = random.Random(4)
+    for _ in range(300):
+        extent = Range({"N": (rng.randint(1, 9), rng.randint(300, 700))})
+        values = extent.values("N")
+        period = rng.randint(2, 12)
+        rests = rng.sample(range(period), rng.randint(1, period - 1))
+        mask = (
+            numpy.isin(values % period, rests) & (values >= rng.randint(1, 60)) & (values <= rng.randint(200, 700))
+        )
+        for size in rng.sample(range(1, 80), rng.randint(0, 4)):
+            mask[values == size] ^= True
+        python = domain([Region(extent, {"N": mask}, ())]).python
+        code = compile(python, "when", "eval")
+        assert [bool(eval(code, {"N": int(size)})) for size in values] == mask.tolist(), python
+    extent = Range({"N": (1, 99)})
+    mask = numpy.isin(extent.values("N"), [3, *range(10, 100, 2)])
+    small = domain([Region(extent, {"N": mask}, ())])
+    assert small.text == "(N = 3 or 2 | N and N ≥ 10)"
 
 
 PRIVATE = ("torch._", "torch.nn.init._", "sym_node", "SymNode", "._C", "_cdata", "_sequence_nr")

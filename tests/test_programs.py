@@ -748,6 +748,8 @@ def test_a_size_that_python_takes_as_a_number_is_held(name: str) -> None:
         explored(If(NUMBERS[name], nn.Linear(8, 8)), (1, "N", 8), {"N": (1, 300)})
 
 
+CAPTURED = dict.fromkeys(product((1, 2, 4, 8, 16), (16, 48, 96, 128)))
+
 JOINT: dict[str, Callable[[int, int], bool]] = {
     "a multiple, then a sum": lambda h, w: (h * w) % 100 == 0 and h + w < 60,
     "a sum, then a multiple": lambda h, w: h + w < 60 and (h * w) % 100 == 0,
@@ -756,6 +758,8 @@ JOINT: dict[str, Callable[[int, int], bool]] = {
     "an area near the square": lambda h, w: abs(h - w) <= 2 and h * w == 9900,
     "an area that is seldom": lambda h, w: h * w == 101 * 103,
     "a pair of keys": lambda h, w: (h, w) in {(48, 64), (64, 48), (12, 90)},
+    "many pairs of keys": lambda h, w: (h, w) in CAPTURED,
+    "a ratio either way": lambda h, w: max(h, w) / min(h, w) > 20,
     "a pair in no order": lambda h, w: frozenset((h, w)) in {frozenset((48, 64)), frozenset((12, 90))},
     "how many there are": lambda h, w: len({h, w, 64}) == 1,
     "flags at once": lambda h, w: all(

@@ -207,17 +207,43 @@ def _set(letter: str, mask: Mask, extent: Range) -> list[Condition]:
     if not len(values):
         return [Condition("never", r"\text{never}", "False")]
     steps = numpy.diff(values)
-    if len(values) > 2 and (steps == steps[0]).all() and steps[0] > 1:
-        return [_multiple(letter, int(steps[0]), int(values[0])), *_ends(letter, values, low, high, int(steps[0]))]
     pieces = numpy.split(values, numpy.flatnonzero(steps > 1) + 1)
+    if len(pieces) == 1:
+        return _pieces(letter, pieces, low, high)
+    regular = _regular(letter, values, low, high)
+    if regular and (len(pieces) > MOST_PIECES or (len(values) > 2 and (steps == steps[0]).all())):
+        return regular
     if len(pieces) <= MOST_PIECES:
         return _pieces(letter, pieces, low, high)
-    period = _period(mask[int(values[0]) - low : int(values[-1]) - low + 1])
-    first = int(values[0])
-    if period is not None:
-        rests = sorted({int(value) % period for value in values[: period + 1] if value < first + period})
-        return [_remainders(letter, period, rests), *_ends(letter, values, low, high, period)]
+    for few in range(1, MOST_PIECES):  # small sizes that stand apart
+        since = int(values[few])
+        rest = _regular(letter, values[few:], since, high)
+        if rest:
+            apart = numpy.split(values[:few], numpy.flatnonzero(steps[: few - 1] > 1) + 1)
+            stretches = [_stretch(letter, int(piece[0]), int(piece[-1]), low, high) for piece in apart]
+            return [_either([*stretches, [*rest, _bound(letter, "≥", since)]])]
     return _pieces(letter, pieces, low, high)
+
+
+def _regular(letter: str, values: Any, low: int, high: int) -> list[Condition]:
+    """Values that repeat with a period, or nothing."""
+    first, last = int(values[0]), int(values[-1])
+    steps = numpy.diff(values)
+    if len(values) > 2 and (steps == steps[0]).all() and steps[0] > 1:
+        period, rests = int(steps[0]), [first % int(steps[0])]
+        condition = _multiple(letter, period, first)
+    else:
+        mask = numpy.zeros(last - first + 1, bool)
+        mask[values - first] = True
+        found = _period(mask)
+        if found is None or mask.all():
+            return []
+        period, rests = found, sorted({int(value) % found for value in values if value < first + found})
+        condition = _remainders(letter, period, rests)
+    before = any(size % period in rests for size in range(max(low, first - period), first))
+    after = any(size % period in rests for size in range(last + 1, min(high, last + period) + 1))
+    ends = [_bound(letter, "≥", first)] if before else []
+    return [condition, *ends, *([_bound(letter, "≤", last)] if after else [])]
 
 
 def _multiple(letter: str, step: int, first: int) -> Condition:
@@ -242,15 +268,6 @@ def _remainders(letter: str, period: int, rests: Sequence[int]) -> Condition:
     )
 
 
-def _ends(letter: str, values: Any, low: int, high: int, step: int) -> list[Condition]:
-    found = []
-    if values[0] - step >= low:
-        found.append(_bound(letter, "≥", int(values[0])))
-    if values[-1] + step <= high:
-        found.append(_bound(letter, "≤", int(values[-1])))
-    return found
-
-
 def _bound(letter: str, sign: str, value: int) -> Condition:
     tex = {"≥": r"\ge", "≤": r"\le", "=": "="}[sign]
     python = {"≥": ">=", "≤": "<=", "=": "=="}[sign]
@@ -262,10 +279,14 @@ def _pieces(letter: str, pieces: Sequence[Any], low: int, high: int) -> list[Con
     spelled = [_stretch(letter, int(piece[0]), int(piece[-1]), low, high) for piece in pieces]
     if len(spelled) == 1:
         return spelled[0]
-    text = " or ".join(" and ".join(c.text for c in part) for part in spelled)
-    latex = r" \text{ or } ".join(r" \text{ and } ".join(c.latex for c in part) for part in spelled)
-    python = " or ".join(" and ".join(c.python for c in part) for part in spelled)
-    return [Condition(f"({text})", f"({latex})", f"({python})")]
+    return [_either(spelled)]
+
+
+def _either(ways: Sequence[Sequence[Condition]]) -> Condition:
+    text = " or ".join(" and ".join(c.text for c in part) for part in ways)
+    latex = r" \text{ or } ".join(r" \text{ and } ".join(c.latex for c in part) for part in ways)
+    python = " or ".join(" and ".join(c.python for c in part) for part in ways)
+    return Condition(f"({text})", f"({latex})", f"({python})")
 
 
 def _stretch(letter: str, first: int, last: int, low: int, high: int) -> list[Condition]:

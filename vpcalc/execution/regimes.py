@@ -50,6 +50,9 @@ several letters, for as many sides."""
 MOST_PAIRS = 16
 """Pairs of equations of which a size is counted at which both hold."""
 
+MOST_KEYS = 64
+"""Pairs of keys that are counted where both are; with more an answer is not complete."""
+
 MOST_SEARCHES = 12
 """Searches of all sizes for those at which equations of two letters hold: each takes a sixth of a second."""
 
@@ -214,6 +217,8 @@ class Explorer:
                 break
         self._settle(self._range.whole())
         regimes = self._widest(self._confirm())
+        if any(len(run.execution.path.pairs) > MOST_KEYS for run in self._runs.values()):
+            self._open.append((self._range.whole(), "there are more pairs of keys than were counted"))
         return Exploration(self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts))
 
     def seems_narrow(self, starts: Sequence[Point]) -> bool:
@@ -653,10 +658,12 @@ class Explorer:
         together = [region.towards(wanted) for wanted in self._together(meant, rng)]
         together += islice(self._both(region, meant), MOST_PAIRS)
         pairs = dict.fromkeys(pair for run in runs for pair in run.execution.path.pairs)
-        for one, two in islice(pairs, MOST_PAIRS):
+        for one, two in islice(pairs, MOST_KEYS):
             point = region.where(one, True).where(two, True).find(rng) if one.letters and two.letters else None
             if point is not None:
                 yield point
+        refusals = dict.fromkeys(run.asked[-1] for run in self._runs.values() if run.refused and run.asked)
+        together += [region.where(*refusal) for refusal in islice(refusals, MOST_PAIRS)]
         for part in together:
             point = part.find(rng)
             if point is not None and not any(point in run.path for run in runs):
