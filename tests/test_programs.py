@@ -6,7 +6,7 @@ import math
 import operator
 import warnings
 from collections.abc import Callable, Mapping
-from enum import Enum
+from enum import Enum, IntEnum
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -206,6 +206,10 @@ class Ladder(Enum):
     LOW, HIGH = 64, 128
 
 
+class Rung(IntEnum):
+    LOW = 3
+
+
 class Policy:
     """Tables of an object that is no module."""
 
@@ -275,6 +279,7 @@ LOOKED_UP: dict[str, Callable[[int], bool]] = {
     "below infinity": lambda n: n < float("inf") and n % 9 == 4,
     "of the type float": lambda n: isinstance(n / 2, float) and n % 9 == 4,
     "of the type int": lambda n: type(n) is int and n % 9 == 4,
+    "a type derived of int": lambda n: type(Rung.LOW) is Rung and bool is bool and n % 9 == 4,
     "a whole quotient": lambda n: (n / 5).is_integer(),
 }
 

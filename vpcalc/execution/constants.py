@@ -12,13 +12,13 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Iterable, Iterator
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from torch import nn
 
 from .guards import NOTHING, Near
-from .messages import OWN
+from .messages import OWN, frame_outside
 
 FEW = 12
 """Most of them that are counted."""
@@ -52,9 +52,7 @@ def counted(keys: Iterable[int]) -> list[int]:
 
 def near() -> Near:
     """What the program may look up where it is running."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(OWN):
-        frame = frame.f_back
+    frame = frame_outside(OWN)
     if frame is None:
         return NOTHING
     code = frame.f_code

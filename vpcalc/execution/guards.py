@@ -71,8 +71,8 @@ class Path:
 
     ``held`` are letters that had to be taken as numbers, each with the reason: the run says nothing of other
     values. ``keys`` are numbers that the program's sets and mappings hold, ``pairs`` equations of two sizes that
-    were looked up together. A path that is ``closed`` is that of an
-    earlier run, whose sizes come back from somewhere: ``strays`` says so to the run that is going on.
+    were looked up together. A path that is ``closed`` is that of an earlier run, whose sizes come back from
+    somewhere: ``strays`` says so to the run that is going on.
     """
 
     strays: ClassVar[list[Path]] = []

@@ -55,7 +55,7 @@ def _parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
     return made
 
 
-_BUILTIN = {whole: int, real: float}
+_BUILTIN: dict[Any, Any] = {whole: int, real: float}
 
 
 def _with_types(function: Any) -> Any:

@@ -26,11 +26,17 @@ _SPEAKERS = ("log", "warn", "std", "torch")
 """How objects are called whose methods say something; a method of the program's own may keep what it is given."""
 
 
+def frame_outside(rooms: str | tuple[str, ...]) -> FrameType | None:
+    """The innermost function that runs and is in none of some Python modules."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(rooms):
+        frame = frame.f_back
+    return frame
+
+
 def is_message() -> bool:
     """Whether the statement of the program that is running writes a message."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(OWN):
-        frame = frame.f_back
+    frame = frame_outside(OWN)
     if frame is not None and frame.f_globals.get("__name__") == "enum":
         return True  # what is wrong with a value
     return frame is None or _writes(frame.f_code.co_filename, frame.f_lineno)
@@ -38,9 +44,7 @@ def is_message() -> bool:
 
 def is_asked_by_torch() -> bool:
     """Whether a function of torch asks, whose answers change no cost, and not the program."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("vpcalc."):
-        frame = frame.f_back
+    frame = frame_outside("vpcalc.")
     return frame is None or frame.f_globals.get("__name__", "").startswith("torch.")
 
 

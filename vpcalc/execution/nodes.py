@@ -252,7 +252,28 @@ def plain(value: Any) -> Any:
 _MAY_HOLD = (torch.SymInt, torch.SymFloat, torch.SymBool, list, tuple, slice, dict, type)
 
 
-class _Whole(type):
+class _StandsFor(type):
+    """A builtin type in a program's own source, to which sizes belong: equal to it, in tables of types too."""
+
+    builtin: builtins.type
+    members: tuple[builtins.type, ...]
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, cls.members)
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, cls.builtin)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls.builtin or other is cls
+
+    def __hash__(cls) -> builtins.int:
+        return hash(cls.builtin)
+
+
+class _Whole(_StandsFor):
+    builtin, members = builtins.int, (builtins.int, torch.SymInt)
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs:
             number = args[0].item() if isinstance(args[0], torch.Tensor) else args[0]
@@ -261,60 +282,36 @@ class _Whole(type):
                 return dressed(node.trunc())
         return builtins.int(*args, **kwargs)
 
-    def __instancecheck__(cls, value: object) -> bool:
-        return isinstance(value, (builtins.int, torch.SymInt))
-
-    def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, builtins.int)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is builtins.int or other is cls
-
-    def __hash__(cls) -> builtins.int:
-        return hash(builtins.int)
-
 
 class whole(int, metaclass=_Whole):  # noqa: N801
     """``int`` for a program's own source: it keeps the form of a size, where Python's would take the number."""
 
 
-class _Real(type):
+class _Real(_StandsFor):
+    builtin, members = builtins.float, (builtins.float, torch.SymFloat)
+
     def __call__(cls, *args: Any) -> Any:
         return builtins.float(*args)
-
-    def __instancecheck__(cls, value: object) -> bool:
-        return isinstance(value, (builtins.float, torch.SymFloat))
-
-    def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, builtins.float)
-
-    def __eq__(cls, other: object) -> bool:
-        return other is builtins.float or other is cls
-
-    def __hash__(cls) -> builtins.int:
-        return hash(builtins.float)
 
 
 class real(float, metaclass=_Real):  # noqa: N801
     """``float`` for a program's own source, which takes a fraction of sizes for one too."""
 
 
-class _Kind(type):
+class _Kind(_StandsFor):
+    builtin, members = builtins.type, (builtins.type,)
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], (torch.SymInt, torch.SymFloat, builtins.int, builtins.float)):
-            kind = builtins.type(args[0])
-            return whole if kind in (torch.SymInt, builtins.int) else kind if kind is bool else real
-        return builtins.type(*args, **kwargs)
-
-    def __instancecheck__(cls, value: object) -> bool:
-        return isinstance(value, builtins.type)
-
-    def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, builtins.type)
+        made = builtins.type(*args, **kwargs)
+        return _SHOWN.get(made, made) if len(args) == 1 else made
 
 
 class kind_of(type, metaclass=_Kind):  # noqa: N801
     """``type`` for a program's own source, to which sizes are of the types that it knows."""
+
+
+_SHOWN: dict[Any, Any] = {torch.SymInt: whole, int: whole, torch.SymFloat: real, float: real}
+"""What ``type`` says of numbers; a type derived of one is itself."""
 
 
 def hash_of(value: Any) -> int:

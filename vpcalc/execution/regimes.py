@@ -50,7 +50,7 @@ several letters, for as many sides."""
 MOST_PAIRS = 16
 """Pairs of equations of which a size is counted at which both hold."""
 
-MOST_KEYS = 64
+MOST_KEY_PAIRS = 64
 """Pairs of keys that are counted where both are; with more an answer is not complete."""
 
 MOST_SEARCHES = 12
@@ -217,7 +217,7 @@ class Explorer:
                 break
         self._settle(self._range.whole())
         regimes = self._widest(self._confirm())
-        if any(len(run.execution.path.pairs) > MOST_KEYS for run in self._runs.values()):
+        if len(self._key_pairs(self._runs.values())) > MOST_KEY_PAIRS:
             self._open.append((self._range.whole(), "there are more pairs of keys than were counted"))
         return Exploration(self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts))
 
@@ -651,27 +651,31 @@ class Explorer:
         on either side of those of several letters.
         """
         runs = self._runs_in(region)
-        guards = self._asked_in(region)
-        singles = [guard for guard in guards if len(guard.letters) == 1]
-        sides = [region.where(guard, side) for guard in guards if len(guard.letters) > 1 for side in (True, False)]
-        meant = {guard: yes for run in runs for guard, yes in run.meant.items()}
-        together = [region.towards(wanted) for wanted in self._together(meant, rng)]
-        together += islice(self._both(region, meant), MOST_PAIRS)
-        pairs = dict.fromkeys(pair for run in runs for pair in run.execution.path.pairs)
-        for one, two in islice(pairs, MOST_KEYS):
+        for one, two in islice(self._key_pairs(runs), MOST_KEY_PAIRS):
             point = region.where(one, True).where(two, True).find(rng) if one.letters and two.letters else None
             if point is not None:
                 yield point
-        refusals = dict.fromkeys(run.asked[-1] for run in self._runs.values() if run.refused and run.asked)
-        together += [region.where(*refusal) for refusal in islice(refusals, MOST_PAIRS)]
-        for part in together:
-            point = part.find(rng)
-            if point is not None and not any(point in run.path for run in runs):
-                yield point
+        found = (part.find(rng) for part in self._together(region, runs, rng))
+        yield from (point for point in found if point is not None and not _on_a_path(point, runs))
+        guards = self._asked_in(region)
+        singles = [guard for guard in guards if len(guard.letters) == 1]
+        sides = [region.where(guard, side) for guard in guards if len(guard.letters) > 1 for side in (True, False)]
         for part, most in ((region, OFF_PATHS), *((part, OFF_SIDES) for part in sides[:MOST_SIDES])):
             drawn = part.cells(singles, rng, 8 * OFF_PATHS)
-            off = (point for point in drawn if not any(point in run.path for run in runs))
-            yield from islice(off, most)
+            yield from islice((point for point in drawn if not _on_a_path(point, runs)), most)
+
+    def _together(self, region: Region, runs: Sequence[Run], rng: random.Random) -> Iterator[Region]:
+        """Parts in which comparisons go together: flags, two equations at once, and what ends a run elsewhere."""
+        meant = {guard: yes for run in runs for guard, yes in run.meant.items()}
+        yield from (region.towards(wanted) for wanted in _flags(meant, rng))
+        yield from islice(self._both(region, meant), MOST_PAIRS)
+        refusals = dict.fromkeys(run.asked[-1] for run in self._runs.values() if run.refused and run.asked)
+        yield from (region.where(*refusal) for refusal in islice(refusals, MOST_PAIRS))
+
+    @staticmethod
+    def _key_pairs(runs: Iterable[Run]) -> dict[tuple[Guard, Guard], None]:
+        """Equations of two sizes that were looked up together."""
+        return dict.fromkeys(pair for run in runs for pair in run.execution.path.pairs)
 
     def _both(self, region: Region, meant: Mapping[Guard, bool]) -> Iterator[Region]:
         """Where two equations of one letter hold at once, and nothing was counted yet."""
@@ -681,20 +685,6 @@ class Explorer:
             part = region.where(one, True).where(two, True)
             if not part.surely_empty and not any(point in part for point in seen):
                 yield part
-
-    def _together(self, meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tuple[Guard, bool]]]:
-        """Ways in which comparisons go together: all that the program asks is so, nothing is, and draws at random.
-
-        Flags may matter only if all of them are set; draws alone would seldom meet that.
-        """
-        guards = list(meant)
-        if len(guards) < 2:
-            return
-        for so in (True, False):
-            for _ in range(2):
-                yield [(guard, meant[guard] is so) for guard in rng.sample(guards, len(guards))]
-        for _ in range(2):
-            yield [(guard, rng.random() < 0.5) for guard in rng.sample(guards, len(guards))]
 
     def _runs_in(self, region: Region) -> list[Run]:
         return [run for run in self._runs.values() if run.point in region]
@@ -749,6 +739,25 @@ class Explorer:
                 regime.tried = regime.tried or None in holds
                 return True
         return False
+
+
+def _flags(meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tuple[Guard, bool]]]:
+    """Answers that are wished for together: all that the program asks is so, nothing is, and draws at random.
+
+    Flags may matter only if all of them are set; draws alone would seldom meet that.
+    """
+    guards = list(meant)
+    if len(guards) < 2:
+        return
+    for so in (True, False):
+        for _ in range(2):
+            yield [(guard, meant[guard] is so) for guard in rng.sample(guards, len(guards))]
+    for _ in range(2):
+        yield [(guard, rng.random() < 0.5) for guard in rng.sample(guards, len(guards))]
+
+
+def _on_a_path(point: Point, runs: Sequence[Run]) -> bool:
+    return any(point in run.path for run in runs)
 
 
 def _within(region: Region, earlier: Sequence[tuple[Guard, bool]]) -> Region:

@@ -306,11 +306,11 @@ def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[An
     shape = next(iter(known.values())).shape
     c, b, a = (numpy.broadcast_to(Polynomial(part).at(known), shape) for part in parts)
     places = numpy.arange(shape[0])
-    if degree == 1:
-        whole = (b != 0) & (c % numpy.where(b == 0, 1, b) == 0)
-        return (places[whole], (-c // numpy.where(b == 0, 1, b))[whole]) if (b != 0).all() else None
-    if not (a != 0).all():
+    if not (b if degree == 1 else a).all():
         return None
+    if degree == 1:
+        whole = c % b == 0
+        return places[whole], (-c // b)[whole]
     square = b.astype(object) ** 2 - 4 * a.astype(object) * c
     root = numpy.array([math.isqrt(n) if n >= 0 else -1 for n in square.tolist()], dtype=object)
     real = root * root == square

@@ -22,7 +22,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 
 from ..algebra.polynomial import Polynomial, constant, symbol
-from ..counters.dispatch import DispatchCounter, counting
+from ..counters.dispatch import counting
 from ..counters.given import DTYPES
 from ..counters.private import is_transformed
 from ..counters.ways import quiet
@@ -50,8 +50,7 @@ class BeyondError(Exception):
 class Execution:
     """What one run gave.
 
-    ``params`` are the trained parameters. ``steps`` are the calls that were followed. ``counted`` are the MACs
-    that the dispatch counter saw reach their kernels in the same run, at its numbers. ``error`` is what the
+    ``params`` are the trained parameters. ``steps`` are the calls that were followed. ``error`` is what the
     program raised, in which case the path says when. ``calls`` has the MACs of each priced call by module path and
     function. ``held`` are letters that had to be taken as numbers, with the reason.
     """
@@ -63,7 +62,6 @@ class Execution:
     calls: Mapping[tuple[str, str], Polynomial]
     error: Exception | None
     steps: int
-    counted: int
     seconds: float
 
     def written(self, otherwise: Mapping[str, Polynomial]) -> Execution:
@@ -129,7 +127,6 @@ def execute(
     Path.strays.clear()
     mode = _Following(path)
     error: Exception | None = None
-    counter: DispatchCounter | None = None
     with ExitStack() as stack:
         for room in (quiet(), opened(sources), torch.no_grad(), torch.device("meta"), mode):
             stack.enter_context(room)
@@ -139,7 +136,7 @@ def execute(
             module.train(training)
             stack.enter_context(opened(sources_of(module)))
             stack.enter_context(mode.watching(module))
-            counter = stack.enter_context(counting(products=False))
+            stack.enter_context(counting(products=False))  # it knows shapes faster than torch does on meta
             module(*args, **kwargs)
         except BeyondError:
             raise
@@ -153,9 +150,8 @@ def execute(
     if Path.strays:
         raise BeyondError("sizes of an earlier run come back from a cache outside the module")
     total, weights = sum(mode.macs.values(), constant(0)), sum(params, constant(0))
-    counted = 0 if counter is None else counter.counts().macs
     seconds = time.process_time() - begin
-    return Execution(dict(point), path, total, weights, dict(mode.macs), error, mode.steps, counted, seconds)
+    return Execution(dict(point), path, total, weights, dict(mode.macs), error, mode.steps, seconds)
 
 
 def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path, zeros: bool = False) -> Tensor:

@@ -27,7 +27,8 @@ def of_layer(
 ) -> Interpolation | OnEverySize:
     """A layer in its dimensions; ``operators`` picks those that the claim is about.
 
-    Its multiply-accumulates are read off a run on symbols too, unless it is not to be ``executed``.
+    Its multiply-accumulates are read off a run on symbols too, unless it is not to be ``executed``: where a loop
+    takes a size as a number, there are more than five sizes, or windows that shrink leave it incomplete.
     """
     counts = Interpolation(
         partial(_layer_form, id, quantity, tuple(operators)),
