@@ -322,6 +322,7 @@ def test_equations_are_solved_where_there_are_too_many_sizes(equation: Callable[
     found = vpcalc.derive(Pair, "1,N,8;1,M,8")
     assert isinstance(found, Executed)
     assert found.explored.complete
+    assert str(found.everywhere) == "64"
     solved = [(997, 1009), (1009, 997), (47, 1104), (1104, 47), (105, 1100), (3, 5)]
     for n, m in solved:
         assert answer(found.explored.exploration, {"N": n, "M": m}) == 64 * (n if equation(n, m) else 1)

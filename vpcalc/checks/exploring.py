@@ -210,7 +210,7 @@ def _explored(
         if needs_values(raised):
             raise NotExecutedError(first_line(raised))
         return first_line(raised)
-    main = max(running, key=lambda regime: regime.extent())
+    main = max(running, key=lambda regime: (regime.extent(), len(regime.confirmed)))  # no equation of two sizes
     return Explored(
         exploration,
         main,
