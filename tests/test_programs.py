@@ -110,6 +110,12 @@ def said(x: Tensor) -> Tensor:
     return x
 
 
+def diagonals(x: Tensor) -> Tensor:
+    rows = torch.arange(x.shape[1], device=x.device)
+    places = rows[:, None] + torch.arange(3, device=x.device)[None, :]
+    return x[:, places.flatten() % x.shape[1]]
+
+
 ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]] = {
     "a product with a float": (lambda x: x[:, : int(x.shape[1] * 0.3)], lambda n: int(n * 0.3)),
     "from the left": (lambda x: x[:, : math.ceil(0.7 * x.shape[1])], lambda n: math.ceil(0.7 * n)),
@@ -192,6 +198,7 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
         ),
         lambda n: n // 4 + 1 if n >= 9 else None,
     ),
+    "two that count upwards": (diagonals, lambda n: 3 * n),
     "a causal flag": (
         lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=x.shape[1] > 1),
         lambda n: n + n * n / 4,
@@ -422,6 +429,15 @@ def test_images(name: str) -> None:
     assert not found.open
     for h, w in product((*range(1, 25), 63, 100, 299, 300), repeat=2):
         assert answer(found, {"H": h, "W": w}) == expected(h, w), (h, w)
+
+
+def endless(x: Tensor) -> Tensor:
+    return endless(x) if x.shape[1] > 50 else x
+
+
+def test_a_run_that_goes_too_deep_is_no_refusal() -> None:
+    with pytest.raises(BeyondError, match="goes too deep"):
+        explored(Then(endless), (1, "N", 8), {"N": (1, 300)})
 
 
 class Neighbours(nn.Module):

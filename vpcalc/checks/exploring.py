@@ -184,6 +184,8 @@ def _explored(
     def count(point: Point) -> int | None:
         try:
             return growth.counts(point).macs
+        except RecursionError as deep:
+            raise BeyondError(f"a count goes too deep: {deep}") from deep
         except Exception:  # the program may raise anything
             return None
 

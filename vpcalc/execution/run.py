@@ -140,6 +140,8 @@ def execute(
             module(*args, **kwargs)
         except BeyondError:
             raise
+        except RecursionError as deep:  # the room for it is less here, so that it says nothing of the program
+            raise BeyondError(f"the run goes too deep: {deep}") from deep
         except Exception as raised:  # the program may raise anything
             if mode.beyond is not None:
                 raise mode.beyond from raised

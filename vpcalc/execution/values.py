@@ -448,9 +448,9 @@ def _shifted(result: Tensor, x: Any, y: Any, sign: int) -> Known | None:
     if isinstance(one, Rising) and isinstance(other, Alike):
         spread = _spread(result, x)
         return None if spread is None else Rising(one.axis, one.first + sign * other.number)
-    if isinstance(other, Rising) and sign == 1:
+    if isinstance(one, Alike) and isinstance(other, Rising) and sign == 1:
         return _shifted(result, y, x, 1)
-    return None
+    return None  # two that rise are no longer counted upwards by 1
 
 
 @_follower("add __add__ __radd__")
