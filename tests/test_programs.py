@@ -116,6 +116,14 @@ def diagonals(x: Tensor) -> Tensor:
     return x[:, places.flatten() % x.shape[1]]
 
 
+def positions(x: Tensor) -> Tensor:
+    """Rows of a table of 100 for each place that is not filled up, which are counted from 2."""
+    names = F.pad(x[..., 0].long(), (0, 64 - x.shape[1] % 64), value=1)
+    mask = names.ne(1).int()
+    counted = (mask.cumsum(1).type_as(mask) * mask).long() + 1
+    return F.embedding(counted, torch.zeros(100, 8, device=x.device))
+
+
 ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]] = {
     "a product with a float": (lambda x: x[:, : int(x.shape[1] * 0.3)], lambda n: int(n * 0.3)),
     "from the left": (lambda x: x[:, : math.ceil(0.7 * x.shape[1])], lambda n: math.ceil(0.7 * n)),
@@ -199,6 +207,10 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
         lambda n: n // 4 + 1 if n >= 9 else None,
     ),
     "two that count upwards": (diagonals, lambda n: 3 * n),
+    "positions of what is not filled up": (
+        positions,
+        lambda n: n + 64 - n % 64 if n + 2 <= 100 else None,
+    ),
     "a causal flag": (
         lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=x.shape[1] > 1),
         lambda n: n + n * n / 4,

@@ -208,6 +208,12 @@ _PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
 _TABLES = frozenset(("embedding", "index_select", "gather", "__getitem__"))
 _INDEXING = _SAME_VALUES | _SUMS | _PRODUCTS | _TABLES | {"arange", "cumsum"}
 
+FILLED = "_vpcalc_filled"
+"""Where a tensor keeps the number with which its last side was filled up, and how long that was before."""
+
+_KEEP_PLACES = frozenset(("to", "long", "int", "type_as", "contiguous", "clone"))
+_FILLING = _KEEP_PLACES | {"pad", "ne", "__ne__"}
+
 
 def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Tensor]]:
     """Rows of a table and the whole numbers that are looked up in it."""
@@ -239,11 +245,40 @@ def _top(name: str, args: Any, kwargs: Any) -> Any:
         return top
     if name == "cumsum":
         axis = undressed(kwargs.get("dim", other))
-        return (top - 1) * shape_of(args[0])[axis] + 1
+        return (top - 1) * _counted_places(args[0], axis) + 1
     if name in _PRODUCTS:  # with a mask
         masks = [_top_of(other), top]
         return next((masks[1 - i] for i in (0, 1) if isinstance(masks[i], int) and masks[i] == 2), None)
     return top + other if name in _SUMS and isinstance(other, (Size, int)) else None
+
+
+def _counted_places(tensor: Tensor, axis: int) -> Any:
+    """How many places along a side may hold another number than 0."""
+    sides = shape_of(tensor)
+    number, before = tensor.__dict__.get(FILLED, (None, None))
+    return before if number == 0 and axis % len(sides) == len(sides) - 1 else sides[axis]
+
+
+def _filled_up(input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> tuple[Any, Any] | None:
+    """What padding fills the last side up with, and how long that was before."""
+    amounts = [value_of(undressed(amount)) for amount in pad]
+    if mode != "constant" or len(amounts) != 2 or min(amounts) < 0:
+        return None
+    return value or 0, shape_of(input)[-1]
+
+
+def _filled(name: str, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+    """The number with which the last side of a result was filled up, and how long that was before.
+
+    Positions are counted by summing a mask of what is not filled up: ``(x != padding).cumsum(1)``.
+    """
+    if name == "pad":
+        return _filled_up(*args, **kwargs)
+    found: tuple[Any, Any] | None = args[0].__dict__.get(FILLED) if isinstance(args[0], Tensor) else None
+    if found is not None and name in ("ne", "__ne__"):
+        other = args[1] if len(args) > 1 else kwargs.get("other")
+        return (0, found[1]) if isinstance(other, int) and other == found[0] else None
+    return found
 
 
 def _top_of(tensor: Any) -> Any:
@@ -363,6 +398,10 @@ class _Following(TorchFunctionMode):
         pricing = PRICES.get(name)
         if pricing is not None:
             self._charge(name, pricing, shapes, args, kwargs)
+        if name in _FILLING and isinstance(result, Tensor):
+            filling = _filled(name, args, kwargs)
+            if filling is not None:
+                setattr(result, FILLED, filling)
         if name in _INDEXING:
             self._within_table(name, args, kwargs, result)
         follow(name, args, kwargs, result)
@@ -474,6 +513,7 @@ def _written_into(args: Any) -> None:
         for tensor in (args[0], args[0]._base):
             if tensor is not None:
                 tensor.__dict__.pop(TOP, None)
+                tensor.__dict__.pop(FILLED, None)
 
 
 def _sizes(result: Any) -> Any:
