@@ -110,6 +110,10 @@ def said(x: Tensor) -> Tensor:
     return x
 
 
+def zeros(x: Tensor, rows: int) -> Tensor:
+    return torch.zeros(1, rows, 8, dtype=torch.long, device=x.device)
+
+
 def diagonals(x: Tensor) -> Tensor:
     rows = torch.arange(x.shape[1], device=x.device)
     places = rows[:, None] + torch.arange(3, device=x.device)[None, :]
@@ -205,6 +209,15 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
             .t()
         ),
         lambda n: n // 4 + 1 if n >= 9 else None,
+    ),
+    "no more places than there are": (lambda x: x.gather(2, zeros(x, 40)), lambda n: 40 if n >= 40 else None),
+    "no more places than are written": (
+        lambda x: torch.zeros_like(x).scatter_add(1, zeros(x, 40), x),
+        lambda n: n if n >= 40 else None,
+    ),
+    "as many places as are added": (
+        lambda x: x.index_add(1, torch.zeros(30, dtype=torch.long, device=x.device), x),
+        lambda n: n if n == 30 else None,
     ),
     "two that count upwards": (diagonals, lambda n: 3 * n),
     "positions of what is not filled up": (

@@ -9,17 +9,15 @@ from torch import Tensor
 from .registry import Shape, broadcast, rule, same, shape_of, sizes_of, tensors_in, wider
 
 _KEEPING = """
-    normalize softmax
-    log_softmax _softmax _log_softmax cumsum cumprod logcumsumexp contiguous clone detach detach_ to type_as float
-    half bfloat16 double long int bool short type cpu cuda requires_grad_ dropout dropout_ feature_dropout
-    alpha_dropout roll flip fliplr flipud tril triu tril_ triu_ fill_ zero_ normal_ uniform_ renorm alias
-    lift_fresh positive ones_like zeros_like empty_like full_like rand_like randn_like randint_like argsort softmin
-    channel_shuffle native_channel_shuffle resolve_conj resolve_neg bernoulli bernoulli_ masked_scatter
-    masked_scatter_ index_fill index_fill_ index_copy index_copy_ index_add index_add_ scatter scatter_ scatter_add
-    scatter_add_ scatter_reduce index_put index_put_ local_response_norm conj real imag fft_fftshift fft_ifftshift
-    fake_quantize_per_tensor_affine rsub isin hardswish hardswish_ log_sigmoid softsign tanhshrink bucketize
-    index_reduce index_reduce_ cumsum_ cumprod_ eq_ ne_ lt_ le_ gt_ ge_ abs_ absolute_ negative_ multiply_ divide_
-    subtract_ random_ exponential_ rrelu prelu celu celu_ selu selu_
+    normalize softmax log_softmax _softmax _log_softmax cumsum cumprod logcumsumexp contiguous clone detach detach_
+    to type_as float half bfloat16 double long int bool short type cpu cuda requires_grad_ dropout dropout_
+    feature_dropout alpha_dropout roll flip fliplr flipud tril triu tril_ triu_ fill_ zero_ normal_ uniform_ renorm
+    alias lift_fresh positive ones_like zeros_like empty_like full_like rand_like randn_like randint_like argsort
+    softmin channel_shuffle native_channel_shuffle resolve_conj resolve_neg bernoulli bernoulli_ masked_scatter
+    masked_scatter_ index_fill index_fill_ index_put index_put_ local_response_norm conj real imag fft_fftshift
+    fft_ifftshift fake_quantize_per_tensor_affine rsub isin hardswish hardswish_ log_sigmoid softsign tanhshrink
+    bucketize cumsum_ cumprod_ eq_ ne_ lt_ le_ gt_ ge_ abs_ absolute_ negative_ multiply_ divide_ subtract_ random_
+    exponential_ rrelu prelu celu celu_ selu selu_
 """
 
 _SPELLED = """

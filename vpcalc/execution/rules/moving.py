@@ -325,8 +325,36 @@ def unfold(x: Tensor, dimension: int, size: Any, step: Any) -> Shape:
 
 @rule("gather")
 def gather(x: Tensor, dim: int, index: Tensor, **kwargs: Any) -> Shape:
-    """As many as there are places to look at."""
-    return shape_of(index)
+    """As many as there are places to look at; beside the side that is looked along, no more than there are."""
+    sides, places = shape_of(x), shape_of(index)
+    _covers(sides, places, dim)
+    return places
+
+
+def _covers(sides: Shape, places: Shape, dim: int | None = None) -> None:
+    """Note that there are no more places than elements along every side, but for one."""
+    for axis, (side, place) in enumerate(zip(sides, places, strict=False)):
+        if dim is None or axis != dim % len(sides):
+            fits(place, side, "as many places as there are")
+
+
+@rule("scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_")
+def scatter(x: Tensor, dim: int, index: Tensor, src: Any = None, *args: Any, **kwargs: Any) -> Shape:
+    """The shape of what is written into; no more places than it has, nor than are written."""
+    sides = shape_of(x)
+    _covers(sides, shape_of(index), dim)
+    if isinstance(src, Tensor):
+        _covers(shape_of(src), shape_of(index))
+    return sides
+
+
+@rule("index_add index_add_ index_copy index_copy_ index_reduce index_reduce_")
+def written_at(x: Tensor, dim: int, index: Tensor, source: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The shape of what is written into, along one side as much as there are places."""
+    sides, own = shape_of(x), shape_of(source)
+    for axis, (side, part) in enumerate(zip(sides, own, strict=False)):
+        same(part, product(shape_of(index)) if axis == dim % len(sides) else side)
+    return sides
 
 
 @rule("take_along_dim")
