@@ -219,6 +219,38 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
         lambda x: x.index_add(1, torch.zeros(30, dtype=torch.long, device=x.device), x),
         lambda n: n if n == 30 else None,
     ),
+    "a mask of one length": (
+        lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.zeros(50, 50, device=x.device)),
+        lambda n: n + n * n / 4 if n == 50 else None,
+    ),
+    "groups of rows": (
+        lambda x: F.group_norm(x, 6, torch.ones_like(x[0, :, 0])),
+        lambda n: n if n % 6 == 0 else None,
+    ),
+    "rows that change places": (
+        lambda x: F.channel_shuffle(x[..., None], 6)[..., 0],
+        lambda n: n if n % 6 == 0 else None,
+    ),
+    "rows that become columns": (
+        lambda x: F.pixel_shuffle(x[..., None], 2).flatten(1, 2)[..., ::2].expand(-1, -1, 8),
+        lambda n: 4 * n if n % 4 == 0 else None,
+    ),
+    "a square": (lambda x: torch.linalg.det(x)[:, None, None].expand(1, 3, 8), lambda n: 3 if n == 8 else None),
+    "windows folded back": (
+        lambda x: F.fold(x.transpose(1, 2), (12, 6), 2, stride=2)[:, 0, :, :1].expand(-1, -1, 8),
+        lambda n: 12 if n == 18 else None,
+    ),
+    "zeros of a size below": (lambda x: x.new_zeros(1, x.shape[1] - 20, 8), lambda n: n - 20 if n >= 20 else None),
+    "frames of a signal": (
+        lambda x: (
+            torch.stft(
+                x[0, :, 0], 16, 4, window=torch.ones(16, device=x.device), center=False, return_complex=True
+            )
+            .abs()[:8]
+            .t()
+        ),
+        lambda n: (n - 16) // 4 + 1 if n >= 16 else None,
+    ),
     "two that count upwards": (diagonals, lambda n: 3 * n),
     "positions of what is not filled up": (
         positions,

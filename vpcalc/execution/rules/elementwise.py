@@ -6,18 +6,19 @@ from typing import Any
 
 from torch import Tensor
 
-from .registry import Shape, broadcast, rule, same, shape_of, sizes_of, tensors_in, wider
+from ..nodes import undressed
+from .registry import Shape, broadcast, divides, is_one, rule, same, shape_of, sizes_of, tensors_in, wider
 
 _KEEPING = """
     normalize softmax log_softmax _softmax _log_softmax cumsum cumprod logcumsumexp contiguous clone detach detach_
     to type_as float half bfloat16 double long int bool short type cpu cuda requires_grad_ dropout dropout_
     feature_dropout alpha_dropout roll flip fliplr flipud tril triu tril_ triu_ fill_ zero_ normal_ uniform_ renorm
     alias lift_fresh positive ones_like zeros_like empty_like full_like rand_like randn_like randint_like argsort
-    softmin channel_shuffle native_channel_shuffle resolve_conj resolve_neg bernoulli bernoulli_ masked_scatter
+    softmin resolve_conj resolve_neg bernoulli bernoulli_ masked_scatter
     masked_scatter_ index_fill index_fill_ index_put index_put_ local_response_norm conj real imag fft_fftshift
     fft_ifftshift fake_quantize_per_tensor_affine rsub isin hardswish hardswish_ log_sigmoid softsign tanhshrink
     bucketize cumsum_ cumprod_ eq_ ne_ lt_ le_ gt_ ge_ abs_ absolute_ negative_ multiply_ divide_ subtract_ random_
-    exponential_ rrelu prelu celu celu_ selu selu_
+    exponential_ rrelu celu celu_ selu selu_
 """
 
 _SPELLED = """
@@ -61,7 +62,31 @@ def layer_norm(x: Tensor, normalized_shape: Any, *args: Any, **kwargs: Any) -> S
     return shape
 
 
-@rule("batch_norm native_batch_norm group_norm instance_norm")
+@rule("channel_shuffle native_channel_shuffle")
+def shuffled(x: Tensor, groups: Any) -> Shape:
+    """The shape of the input, whose channels are in groups."""
+    shape = shape_of(x)
+    divides(undressed(groups), shape[1])
+    return shape
+
+
+@rule("group_norm")
+def group_norm(x: Tensor, num_groups: Any, *args: Any, **kwargs: Any) -> Shape:
+    """The shape of the input, whose channels are in groups, with a weight for each."""
+    divides(undressed(num_groups), shape_of(x)[1])
+    return norm(x, *args, **kwargs)
+
+
+@rule("prelu")
+def prelu(x: Tensor, weight: Tensor) -> Shape:
+    """The shape of the input, with a weight for each channel or for all."""
+    shape, weights = shape_of(x), shape_of(weight)
+    if weights and len(shape) > 1 and not is_one(weights[0]):
+        same(shape[1], weights[0])
+    return shape
+
+
+@rule("batch_norm native_batch_norm instance_norm")
 def norm(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """The shape of the input, with a weight for each channel."""
     shape = shape_of(x)

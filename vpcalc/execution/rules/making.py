@@ -9,13 +9,16 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product
-from .registry import Shape, broadcast, rule, shape_of, sizes_of, tensors_in
+from .registry import Shape, broadcast, fits, rule, shape_of, sizes_of, tensors_in
 
 
 @rule("zeros ones empty rand randn")
 def made(*args: Any, **kwargs: Any) -> Shape:
-    """The sizes that were asked for."""
-    return sizes_of(args) if args else sizes_of((kwargs["size"],))
+    """The sizes that were asked for, none of which is below 0."""
+    sizes = sizes_of(args) if args else sizes_of((kwargs["size"],))
+    for size in sizes:
+        fits(0, size, "a side that is there")
+    return sizes
 
 
 @rule("new_zeros new_ones new_empty")
@@ -27,7 +30,7 @@ def made_like(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
 @rule("full")
 def full(*args: Any, **kwargs: Any) -> Shape:
     """The sizes that were asked for."""
-    return sizes_of((args[0] if args else kwargs["size"],))
+    return made(args[0] if args else kwargs["size"])
 
 
 @rule("new_full")

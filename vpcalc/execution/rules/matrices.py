@@ -7,16 +7,30 @@ from typing import Any
 from torch import Tensor
 
 from ..nodes import undressed
-from .registry import Shape, broadcast, rule, same, shape_of, tensors_in
+from .registry import Shape, broadcast, fits, rule, same, shape_of, some, tensors_in
 
 
 @rule("""
     linalg_inv inverse linalg_cholesky cholesky matrix_exp linalg_matrix_exp matrix_power linalg_matrix_power
-    linalg_cross cholesky_inverse
+    cholesky_inverse
 """)
 def as_matrix(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
-    """A matrix as the first is."""
-    return shape_of(x)
+    """A square matrix as the first is."""
+    return _square(x)
+
+
+def _square(x: Tensor) -> Shape:
+    shape = shape_of(x)
+    same(shape[-2], shape[-1], "a square")
+    return shape
+
+
+@rule("linalg_cross")
+def cross(x: Tensor, y: Tensor, *, dim: int = -1, **kwargs: Any) -> Shape:
+    """Vectors of three."""
+    shape = broadcast((shape_of(x), shape_of(y)))
+    same(shape[dim], 3)
+    return shape
 
 
 @rule("linalg_pinv pinverse")
@@ -26,8 +40,14 @@ def pseudoinverse(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     return [*front, n, m]
 
 
-@rule("linalg_det det logdet linalg_matrix_norm linalg_matrix_rank linalg_cond")
-def determinant(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+@rule("linalg_det det logdet")
+def determinant(x: Tensor) -> Shape:
+    """One number for each square matrix."""
+    return _square(x)[:-2]
+
+
+@rule("linalg_matrix_norm linalg_matrix_rank linalg_cond")
+def of_matrix(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """One number for each matrix."""
     return shape_of(x)[:-2]
 
@@ -35,7 +55,7 @@ def determinant(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
 @rule("linalg_slogdet slogdet")
 def logarithm_of_determinant(x: Tensor) -> list[Shape]:
     """Its sign and its logarithm."""
-    return [shape_of(x)[:-2]] * 2
+    return [_square(x)[:-2]] * 2
 
 
 @rule("trace")
@@ -47,7 +67,7 @@ def trace(x: Tensor) -> Shape:
 @rule("linalg_solve")
 def solved(a: Tensor, b: Tensor, *, left: bool = True, **kwargs: Any) -> Shape:
     """(…, n, n)⁻¹(…, n, k), or of vectors."""
-    matrices, right = shape_of(a), shape_of(b)
+    matrices, right = _square(a), shape_of(b)
     if len(right) == 1 or len(right) == len(matrices) - 1:
         same(matrices[-1], right[-1])
         return [*broadcast((matrices[:-2], right[:-1])), right[-1]]
@@ -58,21 +78,22 @@ def solved(a: Tensor, b: Tensor, *, left: bool = True, **kwargs: Any) -> Shape:
 @rule("cholesky_solve")
 def solved_by_cholesky(b: Tensor, factor: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """(…, n, n)⁻¹(…, n, k)."""
-    left, right = shape_of(factor), shape_of(b)
+    left, right = _square(factor), shape_of(b)
+    same(left[-1], right[-2])
     return [*broadcast((left[:-2], right[:-2])), *right[-2:]]
 
 
 @rule("linalg_eigh")
 def eigenvectors(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     """Values and vectors."""
-    shape = shape_of(x)
+    shape = _square(x)
     return [shape[:-1], shape]
 
 
 @rule("linalg_eigvalsh linalg_eigvals")
 def eigenvalues(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """A value for each row."""
-    return shape_of(x)[:-1]
+    return _square(x)[:-1]
 
 
 def _shorter(m: Any, n: Any) -> Any:
@@ -159,6 +180,7 @@ def _lengths(x: Tensor, n: Any, dim: Any) -> tuple[Shape, list[int]]:
     for axis, size in zip(axes, sizes or (), strict=False):
         if size != -1:
             shape[axis] = size
+    some(shape[axis] for axis in axes)
     return shape, axes
 
 
@@ -205,6 +227,7 @@ def stft(
 ) -> Shape:
     """(…, frequencies, frames) of a signal that is padded already."""
     *front, length = shape_of(x)
+    fits(n_fft, length, "a frame that is there")
     half = onesided if onesided is not None else not x.is_complex()
     frames = (length - n_fft) // (hop_length or n_fft // 4) + 1
     found = [*front, n_fft // 2 + 1 if half else n_fft, frames]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
+from .elementwise import filled
 from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, sizes_of, wider
 from .windows import window
 
@@ -140,9 +141,17 @@ def expand(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     return found
 
 
-@rule("expand_as view_as reshape_as")
+@rule("expand_as")
+def expand_as(x: Tensor, other: Tensor) -> Shape:
+    """Sides of 1 repeated as in another tensor."""
+    filled(shape_of(other), shape_of(x))
+    return shape_of(other)
+
+
+@rule("view_as reshape_as")
 def as_other(x: Tensor, other: Tensor) -> Shape:
     """The shape of another tensor."""
+    same(product(shape_of(x)), product(shape_of(other)))
     return shape_of(other)
 
 
@@ -374,8 +383,10 @@ def searchsorted(ordered: Tensor, values: Tensor, **kwargs: Any) -> Shape:
 
 
 @rule("multinomial")
-def multinomial(x: Tensor, num_samples: Any, *args: Any, **kwargs: Any) -> Shape:
-    """As many draws from each row."""
+def multinomial(x: Tensor, num_samples: Any, replacement: bool = False, **kwargs: Any) -> Shape:
+    """As many draws from each row, which has so many where none is put back."""
+    if not replacement:
+        fits(undressed(num_samples), shape_of(x)[-1], "as many draws as there are")
     return [*shape_of(x)[:-1], undressed(num_samples)]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from torch import Tensor
 
-from .registry import Shape, broadcast, rule, same, shape_of, tensors_in, wider
+from .elementwise import filled
+from .registry import Shape, broadcast, divides, rule, same, shape_of, tensors_in, wider
 
 
 @rule("linear")
@@ -14,13 +16,16 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Shape:
     """(…, k)(n, k)ᵀ."""
     shape, weights = shape_of(x), shape_of(weight)
     same(shape[-1], weights[-1])
-    return [*shape[:-1], *weights[:-1]]
+    return _biased([*shape[:-1], *weights[:-1]], bias)
 
 
 @rule("linalg_multi_dot chain_matmul")
 def chain(*matrices: Any, **kwargs: Any) -> Shape:
     """(m, …)…(…, n); the first and the last may be vectors."""
-    first, *_, last = map(shape_of, tensors_in(matrices))
+    shapes = list(map(shape_of, tensors_in(matrices)))
+    for one, other in itertools.pairwise(shapes):
+        same(one[-1], other[0])
+    first, *_, last = shapes
     return [*first[:-1], *last[1:]]
 
 
@@ -58,13 +63,20 @@ def addbmm(bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Shape
 @rule("addmm addmm_")
 def addmm(bias: Tensor, mat1: Tensor, mat2: Tensor, **kwargs: Any) -> Shape:
     """bias + (m, k)(k, n)."""
-    return matmul(mat1, mat2)[-2:]
+    return _biased(matmul(mat1, mat2)[-2:], bias)
 
 
 @rule("baddbmm baddbmm_")
 def baddbmm(bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Shape:
     """bias + (b, m, k)(b, k, n)."""
-    return matmul(batch1, batch2)
+    return _biased(matmul(batch1, batch2), bias)
+
+
+def _biased(shape: Shape, bias: Tensor | None) -> Shape:
+    """A shape in which a bias fits."""
+    if bias is not None:
+        filled(shape, shape_of(bias))
+    return shape
 
 
 @rule("_grouped_mm")
@@ -98,7 +110,12 @@ def outer(x: Tensor, y: Tensor) -> Shape:
 @rule("bilinear")
 def bilinear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> Shape:
     """(…, i)(n, i, j)(…, j)."""
-    return [*shape_of(x)[:-1], shape_of(weight)[0]]
+    left, right, weights = map(shape_of, (x, y, weight))
+    for one, other in zip(left[:-1], right[:-1], strict=True):
+        same(one, other)
+    same(left[-1], weights[1])
+    same(right[-1], weights[2])
+    return [*left[:-1], weights[0]]
 
 
 @rule("einsum")
@@ -134,11 +151,17 @@ def einsum_letters(equation: str, operands: Any) -> tuple[list[dict[str, Any]], 
 
 
 @rule("scaled_dot_product_attention _native_scaled_dot_product_attention")
-def attention(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Shape:
-    """(…, n, d)(…, m, d)ᵀ, then (…, n, m)(…, m, v)."""
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *args: Any, **kwargs: Any
+) -> Shape:
+    """(…, n, d)(…, m, d)ᵀ, which a mask fits, then (…, n, m)(…, m, v)."""
     q, k, v = map(shape_of, (query, key, value))
     same(q[-1], k[-1])
     same(k[-2], v[-2])
+    if attn_mask is not None:
+        filled([*q[:-1], k[-2]], shape_of(attn_mask))
+    if kwargs.get("enable_gqa"):
+        divides(k[-3], q[-3])
     return [*q[:-1], v[-1]]
 
 
@@ -149,14 +172,22 @@ def addmv(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
 
 
 @rule("gru_cell rnn_tanh_cell rnn_relu_cell")
-def cell(x: Tensor, state: Tensor, *args: Any, **kwargs: Any) -> Shape:
+def cell(x: Tensor, state: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """The next state."""
+    _steps(x, state, weight)
     return shape_of(state)
 
 
+def _steps(x: Tensor, state: Tensor, weight: Tensor) -> None:
+    """Note that a cell's input fits its state and its weight."""
+    same(shape_of(x)[-1], shape_of(weight)[-1])
+    same(shape_of(x)[0], shape_of(state)[0])
+
+
 @rule("lstm_cell")
-def cell_with_memory(x: Tensor, states: Any, *args: Any, **kwargs: Any) -> list[Shape]:
+def cell_with_memory(x: Tensor, states: Any, weight: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     """The next two states."""
+    _steps(x, states[0], weight)
     return [shape_of(state) for state in states]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..nodes import undressed
 from .elementwise import pointwise
-from .registry import Shape, axes_of, broadcast, fits, rule, shape_of
+from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, some
 
 
 def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
@@ -17,15 +17,30 @@ def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
     return [1 if i in axes else side for i, side in enumerate(shape) if keepdim or i not in axes]
 
 
-@rule("mean sum amax amin prod nansum nanmean logsumexp count_nonzero var std all any argmax argmin norm")
+@rule("mean sum prod nansum nanmean logsumexp count_nonzero var std all any norm")
 @rule("linalg_vector_norm linalg_norm median_ quantile_")
 def reduced(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """Sides that are summed away, or kept as 1."""
+    dim, keep = _which(args, kwargs)
+    return _reduced(x, dim, keep)
+
+
+@rule("amax amin argmax argmin")
+def extreme(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The same where there has to be an element."""
+    dim, keep = _which(args, kwargs)
+    shape = shape_of(x)
+    some(shape[axis] for axis in axes_of(dim, len(shape)) if shape)
+    return _reduced(x, dim, keep)
+
+
+def _which(args: Any, kwargs: Any) -> tuple[Any, bool]:
+    """The sides that are reduced, and whether they are kept."""
     dims = [a for a in args if isinstance(a, (int, tuple, list)) and not isinstance(a, bool)]
     dim = kwargs.get("dim", kwargs.get("axis", dims[-1] if dims else None))
     flags = [a for a in args if isinstance(a, bool)]
     keep = kwargs.get("keepdim", kwargs.get("keepdims", flags[-1] if flags else False))
-    return _reduced(x, dim, bool(keep))
+    return dim, bool(keep)
 
 
 @rule("kthvalue")
@@ -41,8 +56,9 @@ def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> Any:
     if args and isinstance(args[0], Tensor):
         return pointwise(x, *args)
     if not args and not kwargs:
+        some(shape_of(x))
         return []
-    shape = reduced(x, *args, **kwargs)
+    shape = extreme(x, *args, **kwargs)
     return [shape, shape]
 
 
@@ -104,6 +120,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 0.0) ->
 def cdist(x1: Tensor, x2: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """All pairs."""
     left, right = shape_of(x1), shape_of(x2)
+    same(left[-1], right[-1])
     return [*broadcast((left[:-2], right[:-2])), left[-2], right[-2]]
 
 

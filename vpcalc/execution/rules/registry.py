@@ -69,6 +69,17 @@ def fits(part: Any, whole: Any, why: str) -> None:
         room.compare(">=", 0, why)
 
 
+def divides(part: Any, whole: Any, why: str = "a side that divides") -> None:
+    """A size of which another is a multiple, noted: torch refuses what leaves a remainder."""
+    same(whole % part, 0, why)
+
+
+def some(sides: Iterable[Any], why: str = "a side that is not empty") -> None:
+    """Sides that have at least one place, noted: torch refuses empty ones."""
+    for side in sides:
+        fits(1, side, why)
+
+
 def is_one(side: Any) -> bool:
     """Whether a side is 1, noted."""
     return same(side, 1, "a side that is spread")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
-from .registry import RULES, Rule, Shape, each_side, fits, rule, same, shape_of
+from .registry import RULES, Rule, Shape, divides, each_side, fits, rule, same, shape_of, some
 
 
 def window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False) -> Any:
@@ -23,7 +23,9 @@ def window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1,
     late = (
         begin >= size + padding if isinstance(begin, Size) else bool(value_of(begin) >= value_of(size) + padding)
     )
-    return found - 1 if late else found
+    found = found - 1 if late else found
+    fits(1, found, "a window that fits")
+    return found
 
 
 def _spatial(x: Tensor, rank: int) -> tuple[Shape, Shape]:
@@ -44,6 +46,7 @@ def _convolution(rank: int) -> Rule:
         front, sides = _spatial(input, rank)
         weights = shape_of(weight)
         same(front[-1], weights[1] * undressed(groups))
+        divides(undressed(groups), weights[0])
         strides, dilations = each_side(stride, rank), each_side(dilation, rank)
         if padding == "same":
             return [*front[:-1], weights[0], *sides]
@@ -69,11 +72,13 @@ def _transposed(rank: int) -> Rule:
     ) -> Shape:
         front, sides = _spatial(input, rank)
         weights = shape_of(weight)
+        same(front[-1], weights[0])
         settings = (each_side(setting, rank) for setting in (stride, padding, output_padding, dilation))
         found = [
             (side - 1) * s - 2 * p + d * (weights[2 + i] - 1) + o + 1
             for i, (side, s, p, o, d) in enumerate(zip(sides, *settings, strict=True))
         ]
+        some(found)
         return [*front[:-1], weights[1] * undressed(groups), *found]
 
     return convolution
@@ -128,6 +133,7 @@ for _rank in (1, 2, 3):
 def _adaptive(rank: int, indices: bool) -> Rule:
     def pool(input: Tensor, output_size: Any, *args: Any) -> Any:
         front, sides = _spatial(input, rank)
+        some(sides)
         wanted = each_side(output_size, rank)
         found = front + [side if want is None else want for side, want in zip(sides, wanted, strict=True)]
         return [found, found] if indices else found
@@ -143,8 +149,11 @@ for _rank in (1, 2, 3):
 def _resized(rank: int) -> Rule:
     def resized(input: Tensor, output_size: Any = None, *settings: Any, **kwargs: Any) -> Shape:
         front, sides = _spatial(input, rank)
+        some(sides)
         if output_size is not None:
-            return front + each_side(output_size, rank)
+            wanted = each_side(output_size, rank)
+            some(wanted)
+            return front + wanted
         scales = next(
             (s for s in (*reversed(settings), kwargs.get("scale_factors")) if isinstance(s, (list, tuple))), None
         )
@@ -153,6 +162,7 @@ def _resized(rank: int) -> Rule:
         for side, scale in zip(sides, scales, strict=True):
             scaled = side * float(value_of(undressed(scale)))
             found.append(scaled.floor() if isinstance(scaled, Size) else int(scaled))
+        some(found)
         return front + found
 
     return resized
@@ -175,10 +185,17 @@ def im2col(input: Tensor, kernel_size: Any, dilation: Any, padding: Any, stride:
 
 
 @rule("col2im")
-def col2im(input: Tensor, output_size: Any, kernel_size: Any, *args: Any, **kwargs: Any) -> Shape:
-    """Columns back to an image."""
-    shape, kernels = shape_of(input), each_side(kernel_size, 2)
-    return [*shape[:-2], shape[-2] // (kernels[0] * kernels[1]), *each_side(output_size, 2)]
+def col2im(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Shape:
+    """Columns back to an image: one for each window that fits."""
+    *front, rows, columns = shape_of(input)
+    wanted = each_side(output_size, 2)
+    kernels, dilations, paddings, strides = (each_side(s, 2) for s in (kernel_size, dilation, padding, stride))
+    found = [window(side, kernels[i], strides[i], paddings[i], dilations[i]) for i, side in enumerate(wanted)]
+    divides(kernels[0] * kernels[1], rows)
+    same(columns, product(found), "a column for each window")
+    return [*front, rows // (kernels[0] * kernels[1]), *wanted]
 
 
 def _pads(names: str, fixed: str = "") -> None:
@@ -207,6 +224,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Shape:
     """(…, Cr², h, w) to (…, C, hr, wr)."""
     *front, channels, h, w = shape_of(input)
     r = undressed(upscale_factor)
+    divides(r * r, channels)
     return [*front, channels // (r * r), h * r, w * r]
 
 
@@ -216,11 +234,14 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Shape:
     *front, channels, h, w = shape_of(input)
     r = undressed(downscale_factor)
     for side in (h, w):
-        same(side % r, 0, "a side that divides")
+        divides(r, side)
     return [*front, channels * r * r, h // r, w // r]
 
 
 @rule("grid_sampler grid_sampler_2d")
 def grid_sampler(input: Tensor, grid: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """Channels of the input at the places of the grid."""
-    return shape_of(input)[:2] + shape_of(grid)[1:-1]
+    shape, places = shape_of(input), shape_of(grid)
+    same(shape[0], places[0])
+    some(shape[2:])
+    return shape[:2] + places[1:-1]
