@@ -251,6 +251,10 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
         ),
         lambda n: (n - 16) // 4 + 1 if n >= 16 else None,
     ),
+    "the largest of a middle": (
+        lambda x: x[:, 5:-5].max(1, keepdim=True)[0].expand(1, 3, 8),
+        lambda n: 3 if n > 10 else None,
+    ),
     "two that count upwards": (diagonals, lambda n: 3 * n),
     "positions of what is not filled up": (
         positions,

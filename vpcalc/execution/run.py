@@ -31,7 +31,7 @@ from .hooks import opened, sources_of
 from .messages import is_asked_by_torch
 from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES
-from .rules import MARK, Shape, filled, rule_for, shape_of, tensors_in
+from .rules import EXTREMES, MARK, EmptySideError, Shape, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
 from .values import UnknownValueError, asked, follow, forget, valued
 
@@ -394,7 +394,8 @@ class _Following(TorchFunctionMode):
             raise
         if not isinstance(result, (Tensor, tuple, list)):
             return result
-        shapes = self._followed(name, result, args, kwargs) if _has_forms(args, kwargs) else _sizes(result)
+        has_forms = name in EXTREMES or _has_forms(args, kwargs)
+        shapes = self._followed(name, result, args, kwargs) if has_forms else _sizes(result)
         pricing = PRICES.get(name)
         if pricing is not None:
             self._charge(name, pricing, shapes, args, kwargs)
@@ -416,6 +417,8 @@ class _Following(TorchFunctionMode):
             shapes = rule(*args, **kwargs)  # type: ignore[misc]
         except NotImplementedError as missing:
             self._give_up(f"{name}: {missing}")
+        except EmptySideError:
+            raise
         except (TypeError, ValueError, IndexError, AssertionError, KeyError) as wrong:
             self._give_up(f"{name}: its rule does not take this call ({type(wrong).__name__}: {wrong})")
         if isinstance(result, Tensor):

@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 
 from .listed import COMPARISONS, OPERATIONS, PARTS, Listed, listed, parts, small
 from .nodes import dressed, undressed
-from .rules.registry import shape_of, tensors_in
+from .rules.registry import EXTREMES, RULES, shape_of, tensors_in
 from .sizes import Size, product
 
 MARK = "_vpcalc_known"
@@ -631,7 +631,10 @@ def _all_ones(sides: Iterable[Any]) -> bool:
 
 
 class Knowing(TorchFunctionMode):
-    """Follows values where nothing else is followed: while a module is built, or counted at numbers."""
+    """Follows values where nothing else is followed: while a module is built, or counted at numbers.
+
+    It refuses what kernels do and the meta device does not.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -642,6 +645,9 @@ class Knowing(TorchFunctionMode):
             pass
         args, kwargs = valued(name, args, kwargs)
         result = func(*args, **kwargs)
+        if name in EXTREMES:
+            with suppress(TypeError, ValueError, KeyError):  # another form of the call
+                RULES[name](*args, **kwargs)  # it raises where a side is empty
         if name == "__get__":
             if func.__self__.__name__ == "data":
                 forget(args[0])

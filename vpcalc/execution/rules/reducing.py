@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from ..nodes import undressed
+from ..sizes import value_of
 from .elementwise import pointwise
-from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, some
+from .registry import EmptySideError, Shape, axes_of, broadcast, fits, rule, same, shape_of, some
 
 
 def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
@@ -30,7 +31,10 @@ def extreme(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """The same where there has to be an element."""
     dim, keep = _which(args, kwargs)
     shape = shape_of(x)
-    some(shape[axis] for axis in axes_of(dim, len(shape)) if shape)
+    sides = [shape[axis] for axis in axes_of(dim, len(shape)) if shape]
+    some(sides)
+    if any(value_of(side) == 0 for side in sides):
+        raise EmptySideError("an extreme of no elements")
     return _reduced(x, dim, keep)
 
 
@@ -50,16 +54,31 @@ def kthvalue(x: Tensor, k: Any, dim: int = -1, keepdim: bool = False) -> list[Sh
     return [_reduced(x, dim, keepdim)] * 2
 
 
-@rule("max min median mode aminmax var_mean std_mean")
-def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+@rule("max min aminmax")
+def extremes(x: Tensor, *args: Any, **kwargs: Any) -> Any:
     """Of all elements one; along a side, values and places; of two tensors the larger ones."""
     if args and isinstance(args[0], Tensor):
         return pointwise(x, *args)
-    if not args and not kwargs:
-        some(shape_of(x))
-        return []
     shape = extreme(x, *args, **kwargs)
-    return [shape, shape]
+    return [shape, shape] if args or kwargs else shape
+
+
+@rule("median")
+def median(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """The same, but that of no elements at all is no number."""
+    return extremes(x, *args, **kwargs) if args or kwargs else []
+
+
+@rule("mode")
+def mode(x: Tensor, dim: int = -1, keepdim: bool = False) -> list[Shape]:
+    """Along a side, values and places."""
+    return [extreme(x, dim=dim, keepdim=keepdim)] * 2
+
+
+@rule("var_mean std_mean")
+def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
+    """Two numbers along a side, or of all elements."""
+    return [reduced(x, *args, **kwargs)] * 2
 
 
 @rule("cummax cummin")

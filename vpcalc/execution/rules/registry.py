@@ -19,6 +19,14 @@ RULES: dict[str, Rule] = {}
 MARK = "_vpcalc_shape"
 
 
+EXTREMES = frozenset(("max", "min", "aminmax", "median", "mode", "amax", "amin", "argmax", "argmin"))
+"""Functions that are of no empty side, whose rules say so of plain sizes too."""
+
+
+class EmptySideError(IndexError):
+    """A side without elements that has to have some: kernels refuse it, and the meta device lets it pass."""
+
+
 def shape_of(tensor: Tensor) -> Shape:
     """A tensor's shape, with forms where it has them."""
     found = tensor.__dict__.get(MARK)
