@@ -169,6 +169,18 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
     ),
     "bits": (lambda x: x[:, : 1 << (x.shape[1].bit_length() - 1)], lambda n: 1 << (n.bit_length() - 1)),
     "a shift": (lambda x: x[:, : x.shape[1] >> 2], lambda n: n >> 2),
+    "a mask of bits": (lambda x: x[:, : (x.shape[1] & ~63) + (x.shape[1] & 44)], lambda n: (n & ~63) + (n & 44)),
+    "some bits more": (lambda x: x.expand(9, -1, -1).flatten(0, 1)[None, : x.shape[1] | 7], lambda n: n | 7),
+    "other bits": (lambda x: x[:, : (x.shape[1] ^ 1) - 1], lambda n: (n ^ 1) - 1 if n > 1 else 0),
+    "the last bit": (lambda x: x[:, : x.shape[1] & -x.shape[1]], lambda n: n & -n),
+    "powers of two": (
+        lambda x: x[:, : 1 if x.shape[1] & (x.shape[1] - 1) == 0 else None],
+        lambda n: 1 if n & (n - 1) == 0 else n,
+    ),
+    "a distance of fractions": (
+        lambda x: x[:, : int(abs(x.shape[1] / 4 - 20)) + 1],
+        lambda n: min(n, int(abs(n / 4 - 20)) + 1),
+    ),
     "a distance": (
         lambda x: x[:, : abs(x.shape[1] - 100)],
         lambda n: min(n, abs(n - 100)),

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from ..algebra.polynomial import as_polynomial
-from .floats import log2
+from .floats import FARTHEST, log2
 from .messages import is_message
 from .sizes import Size
 
@@ -73,7 +73,8 @@ class Node(Size):
     add, sub, mul = Size.__add__, Size.__sub__, Size.__mul__
     floordiv = int_floordiv = Size.__floordiv__
     truediv = float_truediv = int_truediv = Size.__truediv__
-    mod, neg = Size.__mod__, Size.__neg__
+    mod, neg, abs = Size.__mod__, Size.__neg__, Size.__abs__
+    pos = clone
 
     def pow_by_natural(self, power: Node) -> Size:
         return Size.__pow__(self, power.fixed("an exponent"))
@@ -86,6 +87,22 @@ class Node(Size):
         return self.like(self.value**exponent, None, power)
 
     pow = float_pow
+
+    # bits
+    def lshift(self, bits: Node) -> Size:
+        return self * (1 << bits.int_())
+
+    def rshift(self, bits: Node) -> Size:
+        return self // (1 << bits.int_())
+
+    def bitwise_and(self, other: Node) -> Size:
+        return bits_of(self, other)
+
+    def bitwise_or(self, other: Node) -> Size:
+        return self + other - bits_of(self, other)
+
+    def bitwise_xor(self, other: Node) -> Size:
+        return self + other - bits_of(self, other) * 2
 
     def sym_min(self, other: Node) -> Node:
         return self if self <= other else other
@@ -138,6 +155,37 @@ class Node(Size):
 
     def bool_(self) -> bool:
         return self != 0
+
+
+def bits_of(one: Node, other: Node) -> Size:
+    """``one & other``: by a number it has a form; ``n & (n - 1)`` and ``n & -n`` ask for the last bit of n.
+
+    A program asks for the first of these to know powers of two, so that n is compared with each.
+    """
+    for size, mask in ((one, other), (other, one)):
+        if not mask.letters:
+            return _masked(size, mask.value)
+        below, sum_ = size - mask, size + mask
+        if size.value > 0 and any(part.form == as_polynomial(end) for part, end in ((below, 1), (sum_, 0))):
+            last = size.value & -size.value
+            for power in range(FARTHEST.bit_length() if mask.value >= 0 else 0):
+                size.compare("==", 1 << power, "a power of two")
+            (size % (2 * last)).compare("==", last, "the last bit of a number")
+            return size - last if mask.value >= 0 else size.like(last, as_polynomial(last))
+    return _masked(one, other.int_())
+
+
+def _masked(size: Size, mask: int) -> Size:
+    """``size & mask``: of each run of ones in it, what the power above leaves less what the lowest one leaves."""
+    if mask < 0:
+        return size - _masked(size, ~mask)
+    found = size * 0
+    while mask:
+        low = mask & -mask
+        above = (mask + low) & -(mask + low)
+        found = found + size % above - size % low
+        mask &= -above
+    return found
 
 
 class Answer:
@@ -395,6 +443,8 @@ METHODS: dict[tuple[type, str], Any] = {
     (torch.SymInt, "__abs__"): lambda self: self if self >= 0 else -self,
     (torch.SymInt, "__rshift__"): lambda self, bits: self // 2**bits,
     (torch.SymInt, "__lshift__"): lambda self, bits: self * 2**bits,
+    (torch.SymInt, "__invert__"): lambda self: -self - 1,
+    (torch.SymInt, "bit_count"): lambda self: undressed(self).int_().bit_count(),
     (torch.SymInt, "bit_length"): lambda self: dressed(log2(undressed(self)).floor() + 1),
     (torch.SymInt, "__divmod__"): lambda self, other: (self // other, self % other),
     (torch.SymInt, "__rdivmod__"): lambda self, other: (other // self, other % self),

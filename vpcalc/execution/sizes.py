@@ -92,6 +92,11 @@ class Size:
     def __neg__(self) -> Size:
         return self.like(-self.value, None if self.form is None else -self.form)
 
+    def __abs__(self) -> Size:
+        if self.form is None:
+            return self.like(abs(self.value), None)
+        return self if self.compare(">=", 0, "a branch") else -self
+
     def _with(self, operation: Callable[[Any, Any], Any], other: Any, is_exact: bool) -> Size:
         mine, theirs = self.form, _form(other)
         form = None if mine is None or theirs is None or not is_exact else operation(mine, theirs)
