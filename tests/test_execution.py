@@ -100,6 +100,18 @@ def test_forms_are_compared_at_every_size_of_a_region() -> None:
     assert vanishes(floor_div(H * W, 3) - floor_div(H * H, 3), one_size, rng) is None, "tried, not decided"
 
 
+def test_bounds_of_factors_decide_a_product() -> None:
+    whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
+    large = whole.where(Guard(H - 16, ">="), True).where(Guard(W - 8, ">="), True)
+    quarters = floor_div(H, 4) * floor_div(W, 4)
+    assert large.where(Guard(quarters - 7, "=="), True).empty() is True
+    assert large.where(Guard(quarters - 8, "=="), True).empty() is False
+    assert large.where(Guard(quarters - 8, ">="), False).empty() is True
+    assert large.where(Guard(3000 - quarters, ">="), False).empty() is False
+    assert large.where(Guard(quarters - 2 * H - 1025, "=="), True).empty() is not True
+    assert whole.where(Guard(floor_div(H - 3, 4) * W - 7, "=="), True).empty() is not True, "a factor below 0"
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_comparison_of_forms_is_right(seed: int) -> None:
     """Against every size of a small range."""

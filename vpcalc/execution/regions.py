@@ -116,11 +116,42 @@ class Region:
 
     def empty(self) -> bool | None:
         """Whether it has no size; None where none was found and not all were looked at."""
-        if self.surely_empty:
+        if self.surely_empty or any(self._beyond(guard, outcome) for guard, outcome in self.others):
             return True
         if self.find(random.Random(3)) is not None:
             return False
         return not self._all()[1].any() if self.extent() <= MOST_SIZES else None
+
+    def _beyond(self, guard: Guard, outcome: bool) -> bool:
+        """Whether bounds of factors say that a condition is not met: ``⌊H/4⌋⌊W/4⌋ = 1`` where each is more."""
+        try:
+            low, high = self._bounds(guard.form)
+        except (ValueError, ZeroDivisionError):
+            return False
+        if guard.relation == EQUAL:
+            return outcome and not low <= 0 <= high
+        return high < 0 if outcome else low >= 0
+
+    def _bounds(self, form: Polynomial) -> tuple[int, int]:
+        """Numbers between which a form is, if its factors have one letter each and are not below 0.
+
+        Raises:
+            ValueError: they have several, or are.
+        """
+        low = high = 0
+        for monomial, number in form.terms.items():
+            least = most = number
+            for name, power in monomial:
+                (letter,) = name.letters if isinstance(name, Floor) else (name,)
+                values = self.values(letter)
+                if isinstance(name, Floor):
+                    wide = _top(name, {letter: int(values[-1])}) >= 1 << 62
+                    values = name.at({letter: values.astype(object) if wide else values})
+                if values.min() < 0:
+                    raise ValueError(f"{name} is below 0")
+                least, most = least * int(values.min()) ** power, most * int(values.max()) ** power
+            low, high = low + min(least, most), high + max(least, most)
+        return low, high
 
     def always(self, guard: Guard, outcome: bool) -> bool:
         """Whether a guard is known to have an answer everywhere."""
