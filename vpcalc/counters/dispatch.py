@@ -46,7 +46,8 @@ class DispatchCounts:
     ``operators`` and ``calls`` are keyed by operator (``aten::addmm``), ``modules`` by module path and operator:
     what the module did itself, without its children. ``backward`` is the part of the total that ran while
     gradients propagated after the forward pass: a gradient that forward itself asks for is forward. ``unknown``
-    and ``free`` hold calls. ``largest`` is the number of elements of the largest tensor that an operator made.
+    and ``free`` hold calls. ``largest`` is the number of elements of the largest tensor that an operator made,
+    ``activations`` that of all results of priced operators in the forward pass.
     ``sources`` says of each operator whose price it has (:class:`vpcalc.counters.pricing.Source`). ``hidden`` are
     the multiply-accumulates that products spelled as broadcasts would be, by module path; they are in no total.
     """
@@ -59,6 +60,7 @@ class DispatchCounts:
     free: Mapping[str, int]
     params: int
     largest: int
+    activations: int
     sources: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int] = field(default_factory=dict)
 
@@ -158,6 +160,7 @@ class DispatchCounter(TorchDispatchMode):
             free=dict(sorted(tally.free.items())),
             params=self._params,
             largest=tally.largest,
+            activations=tally.activations,
             sources=dict(sorted(tally.sources.items())),
             hidden=dict(tally.hidden),
         )
@@ -229,6 +232,8 @@ class DispatchCounter(TorchDispatchMode):
         self._tally.macs[self._where.path()][known.name] += macs
         if self._where.backward:
             self._tally.backward += macs
+        else:
+            self._tally.activations += sum(tensor.numel() for tensor in tensors_of(result)[:1])
         return macs
 
 
@@ -244,6 +249,7 @@ class _Tally:
     sources: dict[str, str] = field(default_factory=dict)
     backward: int = 0
     largest: int = 0
+    activations: int = 0
 
 
 class _Where:

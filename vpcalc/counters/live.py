@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .dispatch import tensors_of
+from .dispatch import counting, tensors_of
+from .kernels import MAKES_ONLY, AsOnCpu, nothing_kept
 from .policy import qualified_name
 from .private import TorchDispatchMode, storage_key
 from .saved import running
@@ -29,39 +32,66 @@ class Live:
     operator: str
     by_module: Mapping[str, int] = field(default_factory=dict)
     """The same while a module's own operators ran, by its path."""
+    moved: int = 0
+    """Bytes that operators read and wrote: their operands and results, each once a call."""
 
 
-def count(module: nn.Module, inputs: tuple[Any, ...], *, training: bool = False, backward: bool = False) -> Live:
+def count(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    training: bool = False,
+    gradients: bool | None = None,
+    backward: bool = False,
+    as_on_cpu: bool = False,
+) -> Live:
     """Run one forward pass, for inference or, with ``training``, with autograd keeping what it needs.
 
     With ``backward`` the backward pass of the outputs' sum, too: the weights' gradients are then alive as well.
+    ``gradients`` says whether autograd keeps anything where that is not as in ``training``; ``as_on_cpu`` takes
+    the kernels of meta modules to be those of the CPU (:mod:`vpcalc.counters.kernels`).
     """
     module.train(training)
     module.zero_grad(set_to_none=True)
-    foreign = {storage_key(tensor) for tensor in (*module.parameters(), *module.buffers(), *tensors_of(inputs))}
-    with torch.set_grad_enabled(training), running(module) as place, _Tracker(foreign, place) as tracker:
-        result = module(*inputs)
+    kwargs = kwargs or {}
+    given = tensors_of((inputs, kwargs))
+    foreign = {storage_key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)}
+    wanted = training if gradients is None else gradients
+    with (
+        torch.set_grad_enabled(wanted),
+        running(module) as place,
+        AsOnCpu() if as_on_cpu else nullcontext(),
+        counting(products=False),  # it knows shapes faster than torch does on meta
+        _Tracker(foreign, place, as_on_cpu) as tracker,
+    ):
+        result = module(*inputs, **kwargs)
         if backward:
             torch.stack([tensor.sum() for tensor in tensors_of(result)]).sum().backward()
     del result
-    return replace(tracker.top, by_module=tracker.peaks)
+    return replace(tracker.top, by_module=tracker.peaks, moved=tracker.moved)
 
 
 class _Tracker(TorchDispatchMode):
     """Follows storages from birth to death."""
 
-    def __init__(self, foreign: set[int], place: list[str]) -> None:
+    def __init__(self, foreign: set[int], place: list[str], as_on_cpu: bool) -> None:
         super().__init__()
+        self.as_on_cpu = as_on_cpu
         self.foreign, self.place = foreign, place
         self.alive: dict[int, weakref.ref[Any]] = {}
-        self.live = 0
+        self.live = self.moved = 0
         self.top = Live(0, "", "")
         self.peaks: dict[str, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for tensor in tensors_of(result):
+        empty = nothing_kept(func, args, result) if self.as_on_cpu else set()
+        results = [tensor for tensor in tensors_of(result) if storage_key(tensor) not in empty]
+        for tensor in results:
             self._meet(tensor, qualified_name(func))
+        if not func.is_view and not func.overloadpacket.__name__.startswith(MAKES_ONLY):
+            self.moved += sum(map(_extent, (*tensors_of((args, kwargs or {})), *results)))
         return result
 
     def _meet(self, tensor: Tensor, operator: str) -> None:
@@ -80,3 +110,9 @@ class _Tracker(TorchDispatchMode):
         self.peaks[place] = max(self.live, self.peaks.get(place, 0))
         if self.live > self.top.peak:
             self.top = Live(self.live, place, operator)
+
+
+def _extent(tensor: Tensor) -> int:
+    """Bytes of a tensor's elements, those that it has many times counted once."""
+    spread = zip(tensor.size(), tensor.stride(), strict=True)
+    return tensor.element_size() * prod(side for side, stride in spread if stride or side < 2)

@@ -23,6 +23,7 @@ from torch.jit._trace import _get_trace_graph as trace_graph
 from torch.utils._device import _device_constructors as device_constructors
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import _disable_current_modes as no_modes
 
 __all__ = [
     "NO_VALUES",
@@ -38,6 +39,7 @@ __all__ = [
     "mkldnn",
     "next_number",
     "no_dispatch",
+    "no_modes",
     "number_of_node",
     "storage_key",
     "task",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .dispatch import tensors_of
-from .private import storage_key
+from .dispatch import counting, tensors_of
+from .kernels import AsOnCpu, nothing_kept
+from .private import TorchDispatchMode, storage_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class _Keeper:
 
     def __init__(self, foreign: set[int]) -> None:
         self.foreign = foreign
+        self.empty: set[int] = set()
         self.held: dict[int, weakref.ref[_Held]] = {}
         self.holders: dict[int, int] = {}
         self.now = self.most = 0
@@ -60,7 +62,7 @@ class _Keeper:
         """Note a tensor that the graph takes."""
         name, size = storage_key(tensor), tensor.untyped_storage().nbytes()
         found = _Held(tensor, path)
-        if name in self.foreign:
+        if name in self.foreign or name in self.empty:
             return found
         place = len(self.held)
 
@@ -88,25 +90,52 @@ class _Keeper:
         return found
 
 
-def count(module: nn.Module, inputs: tuple[Any, ...], *, backward: bool = False) -> Saved:
-    """Count one forward pass in training mode; with ``backward`` the backward pass, too, for ``most``.
+def count(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    backward: bool = False,
+    training: bool = True,
+    as_on_cpu: bool = False,
+) -> Saved:
+    """Count one forward pass, in training mode unless said.
 
-    Meta modules take no memory and no time to compute.
+    With ``backward`` the backward pass runs, too, for ``most``. Meta modules take no memory and compute nothing;
+    ``as_on_cpu`` takes their kernels to be those of the CPU (:mod:`vpcalc.counters.kernels`).
     """
-    module.train()
-    given = list(tensors_of(inputs))
+    module.train(training)
+    kwargs = kwargs or {}
+    given = list(tensors_of((inputs, kwargs)))
     keeper = _Keeper({storage_key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)})
     with (
+        torch.enable_grad(),
         running(module) as place,
+        AsOnCpu() if as_on_cpu else nullcontext(),
+        counting(products=False),  # it knows shapes faster than torch does on meta
+        _Empty(keeper.empty) if as_on_cpu else nullcontext(),
         torch.autograd.graph.saved_tensors_hooks(
             lambda tensor: keeper.pack(tensor, place[-1]), lambda found: found.tensor
         ),
     ):
-        results = tensors_of(module(*inputs))
+        results = tensors_of(module(*inputs, **kwargs))
         by_module = keeper.by_module()
         if backward:
             torch.autograd.backward(results, [torch.ones_like(result) for result in results])
     return Saved(by_module, keeper.most, _bytes(given), _bytes(module.parameters()), _bytes(module.buffers()))
+
+
+class _Empty(TorchDispatchMode):
+    """Notes memory that is made on meta only."""
+
+    def __init__(self, empty: set[int]) -> None:
+        super().__init__()
+        self._empty = empty
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self._empty |= nothing_kept(func, args, result)
+        return result
 
 
 @contextmanager

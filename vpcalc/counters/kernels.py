@@ -1,0 +1,103 @@
+"""What kernels of the CPU do otherwise than those of the meta device, so that bytes there are those of real runs.
+
+On meta, scaled dot-product attention is spelled out in matrix products, whatever the CPU would do, and a batch
+norm in eval mode makes statistics of its own. Whether the CPU has its fused kernel for a call is asked of torch.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode
+
+from .private import FakeTensorMode, TorchDispatchMode, no_modes, storage_key
+
+MAKES_ONLY = ("empty", "new_empty")
+"""How operators are called that make memory and neither read nor write."""
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """Scaled dot-product attention on meta by the kernel that the CPU would take."""
+    laid = tuple(
+        None if x is None else (tuple(x.shape), x.stride(), x.dtype, x.requires_grad and torch.is_grad_enabled())
+        for x in (query, key, value, attn_mask)
+    )
+    if query.device.type != "meta" or not _is_fused(laid, dropout_p, is_causal, enable_gqa):
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    if attn_mask is not None and attn_mask.dtype is torch.bool:
+        attn_mask = torch.where(attn_mask, 0.0, torch.scalar_tensor(-torch.inf, dtype=query.dtype, device="meta"))
+    result, _ = _FUSED(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)
+    return result
+
+
+_FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+
+@lru_cache(maxsize=4096)
+def _is_fused(laid: tuple[Any, ...], dropout_p: float, is_causal: bool, enable_gqa: bool) -> bool:
+    """Whether the CPU would take its fused kernel, tried with tensors of that device that have no memory.
+
+    Nobody who watches operators or what autograd keeps sees the trial.
+    """
+    with (
+        torch._C.DisableTorchFunction(),
+        no_modes(),
+        saved_tensors_hooks(_itself, _itself),
+        FakeTensorMode(),
+        _Seen() as seen,
+    ):
+        query, key, value, *mask = (
+            torch.empty_strided(x[0], x[1], dtype=x[2], device="cpu").requires_grad_(x[3]) for x in laid if x
+        )
+        torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, mask[0] if mask else None, dropout_p, is_causal, enable_gqa=enable_gqa
+        )
+    return _FUSED.default in seen.operators
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+class _Seen(TorchDispatchMode):
+    """Notes which operators are dispatched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators: set[Any] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operators.add(func)
+        return func(*args, **(kwargs or {}))
+
+
+class AsOnCpu(TorchFunctionMode):
+    """Within it, attention on meta takes the kernel that the CPU would take."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            return attention(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def nothing_kept(func: Any, args: Any, result: Any) -> set[int]:
+    """Storages of a result on meta that take no memory on the CPU: statistics of a batch norm in eval mode."""
+    if func.overloadpacket is torch.ops.aten.native_batch_norm and not args[5]:
+        return {storage_key(part) for part in result[1:]}
+    return set()
