@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 import vpcalc
 from vpcalc.algebra.floors import ceil_div, floor_div, remainder
-from vpcalc.algebra.polynomial import Polynomial, as_polynomial, symbols
+from vpcalc.algebra.polynomial import Polynomial, as_polynomial, constant, symbols
 from vpcalc.answers.executed import Executed
 from vpcalc.errors import InputError
 from vpcalc.execution.domains import domain
 from vpcalc.execution.guards import Guard
 from vpcalc.execution.guards import Path as Decisions
-from vpcalc.execution.prices import PRICES
+from vpcalc.execution.prices import PRICES, Product
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Explorer, HeldError
 from vpcalc.execution.regions import Range, Region, vanishes
@@ -377,7 +377,7 @@ def test_a_wrong_rule_is_caught_by_torch(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_wrong_price_is_caught_by_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
     right = PRICES["linear"]
-    monkeypatch.setitem(PRICES, "linear", lambda *a, **k: right(*a, **k) + 1)
+    monkeypatch.setitem(PRICES, "linear", lambda *a, **k: [*right(*a, **k), Product(*map(constant, (1, 0, 0)))])
     with pytest.raises(BeyondError, match="the counter sees"):
         explored(Branch, ROWS, {"N": (1, 4096)})
 
@@ -386,10 +386,10 @@ def test_a_floor_that_is_wrong_beyond_the_first_run_is_caught(monkeypatch: pytes
     """A form that gives the number of its own run and no other: counts elsewhere refute it."""
     right = PRICES["conv2d"]
 
-    def price(out: Any, x: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
-        form = right(out, x, *args, **kwargs)
+    def price(out: Any, x: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
+        (made,) = right(out, x, *args, **kwargs)
         side = out[2]
-        return form if not isinstance(side, Size) else form + side.form - side.value
+        return [made if not isinstance(side, Size) else made._replace(macs=made.macs + side.form - side.value)]
 
     monkeypatch.setitem(PRICES, "conv2d", price)
     found, _ = explored(Area, IMAGE, SQUARE)

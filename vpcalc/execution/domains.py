@@ -75,11 +75,11 @@ class Domain:
 
 def domain(regions: Iterable[Region]) -> Domain:
     """What a union of regions is, written from its sets."""
-    joined = _joined_regions(list(regions))
-    return Domain(tuple(_written(region) for region in joined))
+    fewer = joined(list(regions))
+    return Domain(tuple(_written(region) for region in fewer))
 
 
-def _joined_regions(regions: Sequence[Region]) -> list[Region]:
+def joined(regions: Sequence[Region]) -> list[Region]:
     """Fewer and larger regions with the same union."""
     free = [region for region in regions if not region.others]
     bound = [region for region in regions if region.others]

@@ -163,7 +163,7 @@ def _parts(form: Polynomial, relation: str, outcome: bool) -> Iterator[Polynomia
             yield rest
     elif outcome and relation == AT_LEAST and len(form.terms) == 2 and offset // common == -1:
         ((monomial, number),) = (term for term in form.terms.items() if term[0])
-        if number == 1 and all(not isinstance(name, Floor) or _not_negative(name) for name, _ in monomial):
+        if number == 1 and all(not isinstance(name, Floor) or not_negative(name) for name, _ in monomial):
             yield from (symbol(name) - 1 for name, _ in monomial if isinstance(name, Floor))  # ab >= 1
         else:
             yield form
@@ -175,12 +175,13 @@ def _positive(form: Polynomial) -> bool:
     """Whether a form is above 0 wherever its letters are at least 1. A no is no answer."""
     low = form.terms.get((), 0)
     for monomial, number in form.terms.items():
-        if (monomial and number < 0) or any(isinstance(n, Floor) and not _not_negative(n) for n, _ in monomial):
+        if (monomial and number < 0) or any(isinstance(n, Floor) and not not_negative(n) for n, _ in monomial):
             return False
         if monomial and not any(isinstance(name, Floor) for name, _ in monomial):
             low += number
     return low > 0
 
 
-def _not_negative(floor: Floor) -> bool:
+def not_negative(floor: Floor) -> bool:
+    """Whether a floor is at least 0 wherever its letters are at least 1. A no is no answer."""
     return _positive(floor.numerator + 1) and _positive(floor.divisor)

@@ -1,23 +1,36 @@
-"""Multiply-accumulates of the functions of torch that multiply matrices or convolve, as forms.
+"""What the functions of torch that multiply matrices or convolve compute, as forms.
 
-A price is called as the function is, with the shape of its result in front. It is written from what the function
-computes and shares nothing with :mod:`vpcalc.counters.formulas`, which prices operators beneath the same calls in
-numbers: each is the other's witness.
+A price is called as the function is, with the shape of its result in front, and gives the products that the
+function is made of. Prices are written from what a function computes and share nothing with
+:mod:`vpcalc.counters.formulas`, which prices operators beneath the same calls in numbers: each is the other's
+witness.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from ..algebra.polynomial import Polynomial, as_polynomial
+from ..algebra.polynomial import Polynomial
 from .rules.products import einsum_letters
 from .rules.registry import Shape, is_one, shape_of, tensors_in
 from .sizes import form_of, product
 
-Price = Callable[..., Polynomial]
+
+class Product(NamedTuple):
+    """``macs`` multiply-accumulates that give ``elements`` numbers.
+
+    ``back`` are those of the backward pass: as many again for each operand that wants a gradient.
+    """
+
+    macs: Polynomial
+    elements: Polynomial
+    back: Polynomial
+
+
+Price = Callable[..., Sequence[Product]]
 
 PRICES: dict[str, Price] = {}
 """By the name of the function or method; every other function is free."""
@@ -44,73 +57,91 @@ def elements(shape: Shape) -> Polynomial:
     return form_of(product(shape))
 
 
+def _product(macs: Polynomial, out: Polynomial, *operands: Any) -> Product:
+    """A product of operands, each a tensor or whether it wants a gradient."""
+    wanting = sum(bool(_wants(operand)) for operand in operands)
+    return Product(macs, out, macs * wanting)
+
+
+def _wants(operand: Any) -> bool:
+    return operand.requires_grad if isinstance(operand, Tensor) else operand
+
+
 @price("linear matmul __matmul__ mm bmm mv dot vdot inner")
-def products(out: Shape, x: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+def products(out: Shape, x: Tensor, y: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
     """Every element of the result is a sum over the last side of the first operand."""
-    return elements(out) * form_of(shape_of(x)[-1])
+    return [_product(elements(out) * form_of(shape_of(x)[-1]), elements(out), x, y)]
 
 
 @price("__rmatmul__")
-def products_from_the_right(out: Shape, x: Tensor, y: Tensor) -> Polynomial:
+def products_from_the_right(out: Shape, x: Tensor, y: Tensor) -> list[Product]:
     """The operands change places."""
-    return elements(out) * form_of(shape_of(y)[-1])
+    return products(out, y, x)
 
 
 @price("linalg_multi_dot chain_matmul")
-def chain(out: Shape, *operands: Any, **kwargs: Any) -> Polynomial:
+def chain(out: Shape, *operands: Any, **kwargs: Any) -> list[Product]:
     """Of three matrices, the two first that make the smaller work."""
-    matrices = [shape_of(matrix) for matrix in tensors_in(operands)]
+    tensors = list(tensors_in(operands))
+    matrices = [shape_of(matrix) for matrix in tensors]
     if len(matrices) > 3:
         raise NotImplementedError("a chain of more than three matrices")
     first, *middle, last = matrices
     rows, columns = first[0] if len(first) == 2 else 1, last[-1] if len(last) == 2 else 1
     if not middle:
-        return elements([rows, last[0], columns])
+        return [_product(elements([rows, last[0], columns]), elements(out), *tensors)]
     b, c = middle[0]
     if rows * c * (b + columns) > b * columns * (rows + c):
-        return elements([b, c, columns]) + elements([rows, b, columns])
-    return elements([rows, b, c]) + elements([rows, c, columns])
+        inner = _product(elements([b, c, columns]), elements([b, columns]), *tensors[1:])
+        return [inner, _product(elements([rows, b, columns]), elements(out), tensors[0], bool(inner.back.terms))]
+    inner = _product(elements([rows, b, c]), elements([rows, c]), *tensors[:2])
+    return [inner, _product(elements([rows, c, columns]), elements(out), bool(inner.back.terms), tensors[2])]
 
 
 @price("addmm addmm_")
-def added_product(out: Shape, bias: Tensor, mat1: Tensor, mat2: Tensor, **kwargs: Any) -> Polynomial:
+def added_product(out: Shape, bias: Tensor, mat1: Tensor, mat2: Tensor, **kwargs: Any) -> list[Product]:
     """The same, added to something."""
-    return products(out, mat1)
+    return products(out, mat1, mat2)
 
 
 @price("baddbmm baddbmm_")
-def added_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Polynomial:
+def added_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> list[Product]:
     """The same, in a batch."""
-    return products(out, batch1)
+    return products(out, batch1, batch2)
 
 
 @price("addbmm")
-def summed_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Polynomial:
+def summed_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> list[Product]:
     """The same, summed over the batch."""
-    return products(out, batch1) * form_of(shape_of(batch1)[0])
+    macs = elements(out) * form_of(shape_of(batch1)[-1]) * form_of(shape_of(batch1)[0])
+    return [_product(macs, elements(out), batch1, batch2)]
 
 
 @price("addmv addmv_")
-def added_vector(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Polynomial:
+def added_vector(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> list[Product]:
     """Every element of the matrix once."""
-    return elements(shape_of(x))
+    return [_product(elements(shape_of(x)), elements(out), x, y)]
 
 
 @price("tensordot")
-def tensordot(out: Shape, x: Tensor, y: Tensor, dims_a: Any, dims_b: Any) -> Polynomial:
+def tensordot(out: Shape, x: Tensor, y: Tensor, dims_a: Any, dims_b: Any) -> list[Product]:
     """Every element of the result is a sum over the sides that go."""
     sides = shape_of(x)
-    return elements([*out, *(sides[axis] for axis in dims_a)])
+    return [_product(elements([*out, *(sides[axis] for axis in dims_a)]), elements(out), x, y)]
 
 
 @price("gru_cell rnn_tanh_cell rnn_relu_cell lstm_cell")
-def cell(out: Any, x: Tensor, states: Any, w_in: Tensor, w_state: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+def cell(
+    out: Any, x: Tensor, states: Any, w_in: Tensor, w_state: Tensor, *args: Any, **kwargs: Any
+) -> list[Product]:
     """Both weight matrices once a sequence."""
-    return elements(shape_of(x)[:-1]) * (elements(shape_of(w_in)) + elements(shape_of(w_state)))
+    rows, state = elements(shape_of(x)[:-1]), next(tensors_in(states))
+    pairs = ((x, w_in), (state, w_state))
+    return [_product(rows * elements(shape_of(w)), rows * form_of(shape_of(w)[0]), given, w) for given, w in pairs]
 
 
 @price("_grouped_mm")
-def grouped_products(out: Shape, x: Tensor, y: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+def grouped_products(out: Shape, x: Tensor, y: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
     """Each row, column or term of a flat operand meets its own group only.
 
     (rows, k)(groups, k, n) and a plain batch: every element of the left meets n. (groups, m, k)(k, columns): every
@@ -118,24 +149,24 @@ def grouped_products(out: Shape, x: Tensor, y: Tensor, *args: Any, **kwargs: Any
     """
     left, right = shape_of(x), shape_of(y)
     if len(left) == 3 and len(right) == 2:
-        return elements(right) * form_of(left[1])
-    return elements(left) * form_of(right[-1])
+        return [_product(elements(right) * form_of(left[1]), elements(out), x, y)]
+    return [_product(elements(left) * form_of(right[-1]), elements(out), x, y)]
 
 
 @price("conv1d conv2d conv3d")
-def convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+def convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
     """Every element of the result is a sum over one filter."""
-    return elements(out) * elements(shape_of(weight)[1:])
+    return [_product(elements(out) * elements(shape_of(weight)[1:]), elements(out), x, weight)]
 
 
 @price("conv_transpose1d conv_transpose2d conv_transpose3d")
-def transposed_convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+def transposed_convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
     """Every element of the input is spread by one filter."""
-    return elements(shape_of(x)) * elements(shape_of(weight)[1:])
+    return [_product(elements(shape_of(x)) * elements(shape_of(weight)[1:]), elements(out), x, weight)]
 
 
 @price("einsum")
-def einsum(out: Shape, equation: str, *operands: Any, path: Any = None, **kwargs: Any) -> Polynomial:
+def einsum(out: Shape, equation: str, *operands: Any, path: Any = None, **kwargs: Any) -> list[Product]:
     """Pair by pair as torch contracts, from the left.
 
     A letter is contracted where both have it, no other operand and not the result; a pair has one product for each
@@ -145,12 +176,14 @@ def einsum(out: Shape, equation: str, *operands: Any, path: Any = None, **kwargs
     if path is not None:
         raise NotImplementedError("einsum on a path that was chosen by sizes")
     waiting, behind = einsum_letters(equation, operands)
+    wanting = [tensor.requires_grad for tensor in tensors_in(operands)]
     if len(waiting) < 2:
-        return as_polynomial(0)
+        return []
     wide = [{letter: side for letter, side in sides.items() if not is_one(side)} for sides in waiting]
-    total = as_polynomial(0)
+    found = []
     while len(wide) > 1:
         one, other, *wide = wide
+        first, second, *wanting = wanting
         gone = [
             letter for letter in {**one, **other} if letter not in behind and not any(letter in w for w in wide)
         ]
@@ -158,27 +191,63 @@ def einsum(out: Shape, equation: str, *operands: Any, path: Any = None, **kwargs
         left = {
             letter: side for letter, side in {**one, **other}.items() if letter in contracted or letter not in gone
         }
+        result = {letter: side for letter, side in left.items() if letter not in contracted}
         if contracted:
-            total += elements(list(left.values()))
-        wide.insert(0, {letter: side for letter, side in left.items() if letter not in contracted})
-    return total
+            found.append(_product(elements(list(left.values())), elements(list(result.values())), first, second))
+        wide.insert(0, result)
+        wanting.insert(0, first or second)
+    return found
 
 
 @price("scaled_dot_product_attention")
-def attention(out: Shape, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
+def attention(
+    out: Shape, query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, *args: Any, **kwargs: Any
+) -> list[Product]:
     """Scores of all pairs, and their mix."""
     pairs = elements(shape_of(query)[:-1]) * form_of(shape_of(key)[-2])
-    return pairs * (form_of(shape_of(query)[-1]) + form_of(shape_of(value)[-1]))
+    wanting = any(isinstance(x, Tensor) and x.requires_grad for x in (query, key, attn_mask))
+    return [
+        _product(pairs * form_of(shape_of(query)[-1]), pairs, query, key),
+        _product(pairs * form_of(shape_of(value)[-1]), elements(out), wanting, value),
+    ]
 
 
 @price("bilinear")
-def bilinear(out: Shape, x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> Polynomial:
+def bilinear(out: Shape, x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> list[Product]:
     """Every weight once a row."""
-    return elements(shape_of(x)[:-1]) * elements(shape_of(weight))
+    return [_product(elements(shape_of(x)[:-1]) * elements(shape_of(weight)), elements(out), x, y, weight)]
 
 
 @price("lstm gru rnn_tanh rnn_relu")
-def recurrent(out: list[Shape], x: Tensor, states: Any, weights: Any, *args: Any, **kwargs: Any) -> Polynomial:
-    """Every weight matrix once a step and sequence."""
-    matrices = sum((elements(shape_of(w)) for w in weights if w.dim() == 2), as_polynomial(0))
-    return elements(shape_of(x)[:-1]) * matrices
+def recurrent(
+    out: list[Shape],
+    x: Tensor,
+    states: Any,
+    weights: Any,
+    has_biases: bool,
+    layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> list[Product]:
+    """Every weight matrix once a step and sequence. Of the first step's state no gradient is asked for."""
+    rows, sequences = elements(shape_of(x)[:-1]), form_of(shape_of(x)[0 if batch_first else 1])
+    matrices = [weight for weight in weights if weight.dim() == 2]
+    each = len(matrices) // layers // (1 + bidirectional)  # of the data, of the state, and a projection of it
+    trained = x.requires_grad or any(weight.requires_grad for weight in weights)
+    begins = any(state.requires_grad for state in tensors_in(states))
+    found = []
+    for place, weight in enumerate(matrices):
+        first = place < each * (1 + bidirectional)
+        of_data, of_state = place % each == 0, place % each == 1
+        made = _product(
+            rows * elements(shape_of(weight)),
+            rows * form_of(shape_of(weight)[0]),
+            x if first and of_data else trained,
+            weight,
+        )
+        if of_state and trained and not begins:
+            made = made._replace(back=made.back - sequences * elements(shape_of(weight)))
+        found.append(made)
+    return found

@@ -8,14 +8,17 @@ Swin overwrites its window), every other run sees the module as it was built.
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
+from ..counters import live, saved
 from ..counters.dispatch import DispatchCounts
 from ..counters.dispatch import count as count_operators
 from ..counters.given import (
@@ -31,12 +34,14 @@ from ..counters.given import (
     given,
     passed,
 )
-from ..counters.ways import Way, built, on_meta, quiet, run
+from ..counters.live import Live
+from ..counters.saved import Saved
+from ..counters.ways import Way, built, on_meta, quiet
 from ..counters.weights import is_lazy
 from .constants import looked_up
 from .guards import Path
 from .nodes import dressed
-from .run import BeyondError, Execution, Point, Started, execute, letter, tensor
+from .run import BeyondError, Execution, Memory, Point, Started, execute, letter, tensor
 from .values import Knowing
 
 Build = Callable[[Any], "tuple[nn.Module, Given | Sequence[TensorShape]]"]
@@ -102,7 +107,50 @@ class MadeInputs:
         return Objects(lambda: self.make(point)).on("meta", values=False)
 
 
-class Fixed:
+class Program(ABC):
+    """What may be run again and again, on sizes with forms and without."""
+
+    training: bool
+
+    @abstractmethod
+    def execute(self, point: Point, memory: Memory | None = None) -> Execution:
+        """One run on sizes with forms, its building included; followed in bytes if that is asked for."""
+
+    @abstractmethod
+    def plainly(self, point: Point) -> AbstractContextManager[Started]:
+        """Within it, a module with arguments on the meta device, at the same sizes without forms."""
+
+    def counts(self, point: Point, products: bool = False, backward: bool = False) -> DispatchCounts:
+        """What operators do where they reach their kernels; hidden products if asked for, and the backward pass.
+
+        Raises:
+            Exception: whatever the program raises.
+        """
+        with self.plainly(point) as (module, args, kwargs):
+            return count_operators(
+                module, args, kwargs, products=products, backward=backward, training=self.training
+            )
+
+    def saved(self, point: Point) -> Saved:
+        """What autograd keeps of a forward pass.
+
+        Raises:
+            Exception: whatever the program raises.
+        """
+        with self.plainly(point) as (module, args, kwargs):
+            return saved.count(module, args, kwargs, training=self.training, as_on_cpu=True)
+
+    def live(self, point: Point) -> Live:
+        """What is alive at once where nothing is kept.
+
+        Raises:
+            Exception: whatever the program raises.
+        """
+        with self.plainly(point) as (module, args, kwargs):
+            return live.count(module, args, kwargs, training=self.training, gradients=False, as_on_cpu=True)
+
+
+class Fixed(Program):
     """One module at every size. ``modules`` are built at some sizes; they must not differ.
 
     Raises:
@@ -121,20 +169,20 @@ class Fixed:
             raise BeyondError("a lazy module has weights that follow the size of its input")
         self._inputs = inputs
         self._kwargs = dict(kwargs or {})
-        self._training = training
+        self.training = training
         self.keys = looked_up(self.module)
         self._unchanged = _Unchanged(self.module)
         self._caches = _caches(self.module)
 
-    def execute(self, point: Point) -> Execution:
-        """One run on sizes with forms."""
+    def execute(self, point: Point, memory: Memory | None = None) -> Execution:
+        """See :class:`Program`."""
 
         def start(path: Path) -> Started:
             args, kwargs = self._inputs.on_path(point, path)
             return self.module, args, {**self._kwargs, **kwargs}
 
         with self._as_built():
-            return execute(start, point, keys=self.keys, training=self._training)
+            return execute(start, point, keys=self.keys, training=self.training, memory=memory)
 
     @contextmanager
     def _as_built(self) -> Iterator[None]:
@@ -144,20 +192,15 @@ class Fixed:
         with self._unchanged.kept():
             yield
 
-    def counts(self, point: Point, products: bool = False) -> DispatchCounts:
-        """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.
-
-        Raises:
-            Exception: whatever the program raises.
-        """
-        with quiet(), self._as_built(), Knowing():
+    @contextmanager
+    def plainly(self, point: Point) -> Iterator[Started]:
+        """See :class:`Program`."""
+        with quiet(), self._as_built(), Knowing(), torch.device("meta"):
             args, kwargs = self._inputs.at(point)
-            return count_operators(
-                self.module, args, {**self._kwargs, **kwargs}, products=products, training=self._training
-            )
+            yield self.module, args, {**self._kwargs, **kwargs}
 
 
-class Rebuilt:
+class Rebuilt(Program):
     """A module that is another one for each point: built anew for each run, on sizes with forms too."""
 
     def __init__(
@@ -170,31 +213,24 @@ class Rebuilt:
         self._build = build
         self._kwargs = dict(kwargs or {})
         self._sources = tuple(sources)
-        self._training = training
+        self.training = training
 
-    def execute(self, point: Point) -> Execution:
-        """One run on sizes with forms, its building included."""
+    def execute(self, point: Point, memory: Memory | None = None) -> Execution:
+        """See :class:`Program`."""
 
         def start(path: Path) -> Started:
             module, specs = self._build({name: dressed(letter(name, point, path)) for name in point})
             args, kwargs = given(specs).on("meta", values=False)
             return module, args, {**self._kwargs, **kwargs}
 
-        return execute(start, point, self._sources, training=self._training)
+        return execute(start, point, self._sources, training=self.training, memory=memory)
 
-    def counts(self, point: Point, products: bool = False) -> DispatchCounts:
-        """The same at the same sizes, seen where operators reach their kernels; hidden products if asked for.
-
-        Raises:
-            Exception: whatever the program raises.
-        """
-        with Knowing():
-            return run(
-                Way.META, lambda: self._build(point), self._kwargs, products=products, training=self._training
-            )
-
-
-Program = Fixed | Rebuilt
+    @contextmanager
+    def plainly(self, point: Point) -> Iterator[Started]:
+        """See :class:`Program`."""
+        with quiet(), Knowing(), torch.device("meta"):
+            module, args, kwargs = built(Way.META, lambda: self._build(point))
+            yield module, args, {**self._kwargs, **kwargs}
 
 
 def built_on_meta(build: Build, points: Sequence[Point]) -> list[nn.Module]:

@@ -27,9 +27,10 @@ import numpy
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line
+from .domains import joined
 from .guards import AT_LEAST, EQUAL, Guard
-from .regions import Point, Range, Region, vanishes
-from .run import BeyondError, Execution, TableEndError
+from .regions import Point, Range, Region, equal_on
+from .run import LIES, BeyondError, Execution, TableEndError
 
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""
@@ -61,6 +62,9 @@ MOST_BISECTED = 6
 
 FEW_CHANGES = 4
 """Changes of an answer along its letter up to which it has an edge; a remainder has thousands."""
+
+NAMES = {"macs": "MACs", "saved_bytes": "bytes kept", "peak_bytes": "bytes at once"}
+"""Quantities as messages have them."""
 
 RUNS_SPENT = "the number of runs is spent"
 REGIMES_SPENT = "there are more regimes than were asked for"
@@ -96,15 +100,25 @@ class HeldError(Exception):
 class Run:
     """An execution with the comparisons that can go either way in the range, in order, and its path.
 
-    ``needed`` has those that tie a size to a number, with why, ``meant`` their answers where what the program asks
-    is so.
+    ``forms`` are those of the quantity which is explored: the most of them, if there are several; 0 where the
+    program raised. ``needed`` has the comparisons that tie a size to a number, with why, ``meant`` their answers
+    where what the program asks is so, ``quiet`` those that are left to counts unless these differ. ``tried`` says
+    that other forms were left out because they are less at all sizes that were drawn.
     """
 
     execution: Execution
+    forms: tuple[Polynomial, ...]
     asked: tuple[tuple[Guard, bool], ...]
     path: Region
     needed: Mapping[Guard, str]
     meant: Mapping[Guard, bool]
+    quiet: frozenset[Guard] = frozenset()
+    tried: bool = False
+
+    @property
+    def form(self) -> Polynomial:
+        """The form, where there is one only."""
+        return self.forms[0]
 
     @property
     def point(self) -> Point:
@@ -116,10 +130,10 @@ class Run:
         """Whether the program raised."""
         return self.execution.error is not None
 
-    def macs_at(self, point: Point) -> int | None:
+    def value_at(self, point: Point) -> int | None:
         """What its form says at another size; None where it divides by 0."""
         try:
-            return int(self.execution.macs.at(point))
+            return max(int(form.at(point)) for form in self.forms)
         except ZeroDivisionError:
             return None
 
@@ -156,13 +170,17 @@ class Regime:
 
 @dataclass(frozen=True)
 class Exploration:
-    """All regimes of a range. ``open`` are regions that were left, with why: none if it is complete."""
+    """All regimes of a range. ``open`` are regions that were left, with why: none if it is complete.
+
+    ``executions`` are those that it rests on.
+    """
 
     range: Range
     regimes: tuple[Regime, ...]
     open: tuple[tuple[Region, str], ...]
     runs: int
     counts: int
+    executions: tuple[Execution, ...]
 
     def at(self, point: Point) -> Regime | None:
         """The regime of a size."""
@@ -171,11 +189,22 @@ class Exploration:
 
 Execute = Callable[[Point], Execution]
 Count = Callable[[Point], "int | None"]
-"""The MACs that an independent counter sees at a size, or None where the program raises."""
+"""What an independent counter sees at a size, or None where the program raises."""
 
 
 class Explorer:
-    """Explores one program."""
+    """Explores one quantity of one program.
+
+    Args:
+        execute, count: the program, on sizes with forms and counted without.
+        extent: the sizes that are asked about.
+        most: as many forms at most.
+        most_runs: as many runs.
+        affordable: whether a size can be counted.
+        looked_up: numbers among which the program may look up sizes.
+        quantity: which one of a run's totals.
+        again: another quantity of the program was explored before, and its comparisons tried.
+    """
 
     def __init__(
         self,
@@ -186,6 +215,8 @@ class Explorer:
         most_runs: int = MOST_RUNS,
         affordable: Callable[[Point], bool] = lambda point: True,
         looked_up: Sequence[int] = (),
+        quantity: str = "macs",
+        again: bool = False,
         seed: int = 0,
     ) -> None:
         self._execute = execute
@@ -196,6 +227,8 @@ class Explorer:
         self._most = most
         self._most_runs = most_runs
         self._stopped = False
+        self._quantity = quantity
+        self._again = again
         self._rng = random.Random(seed)
         self._runs: dict[Key, Run] = {}
         self._counts: dict[Key, int | None] = {}
@@ -205,21 +238,45 @@ class Explorer:
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
 
-    def explore(self, starts: Sequence[Point]) -> Exploration:
+    def explore(
+        self, starts: Sequence[Point], before: Exploration | None = None, known: Iterable[Execution] = ()
+    ) -> Exploration:
         """From sizes to begin at: the first at which the program runs is where exploration starts.
+
+        Where another quantity was explored ``before``, its refusals are those of this one, and its regions are
+        looked at one by one. ``known`` are executions that saw this one already.
 
         Raises:
             HeldError: a letter is a number in every run.
             BeyondError: a run cannot be followed.
         """
+        for execution in known:
+            self._add(execution)
         for start in starts:
             if not self._run(start).refused:
                 break
-        self._settle(self._range.whole())
+        if before is None:
+            self._settle(self._range.whole())
+        else:
+            self._settle_again(before)
         regimes = self._widest(self._confirm())
         if len(self._key_pairs(self._runs.values())) > MOST_KEY_PAIRS:
             self._open.append((self._range.whole(), "there are more pairs of keys than were counted"))
-        return Exploration(self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts))
+        executions = tuple(run.execution for run in self._runs.values())
+        return Exploration(
+            self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts), executions
+        )
+
+    def _settle_again(self, before: Exploration) -> None:
+        self._open += before.open
+        for regime in before.regimes:
+            regions = joined(regime.regions)
+            if regime.refused:
+                run = self._add(regime.leader.execution)
+                self._leaves.append(Regime(run, regions, regime.tried))
+                continue
+            for region in sorted(regions, key=Region.extent, reverse=True):
+                self._settle(region)
 
     def seems_narrow(self, starts: Sequence[Point]) -> bool:
         """Whether the program refuses the first of some sizes, and all others but one."""
@@ -236,13 +293,16 @@ class Explorer:
 
     def _run(self, point: Point) -> Run:
         key = _key(point)
-        if key not in self._runs:
-            execution = self._execute(point)
-            if execution.held:
-                raise HeldError(execution.held)
-            self._witnessed(execution)
-            self._runs[key] = self._read(execution)
-        return self._runs[key]
+        return self._runs[key] if key in self._runs else self._add(self._execute(point))
+
+    def _add(self, execution: Execution) -> Run:
+        if execution.held:
+            raise HeldError(execution.held)
+        if self._quantity in execution.missing:
+            raise BeyondError(execution.missing[self._quantity])
+        self._witnessed(execution)
+        run = self._runs[_key(execution.point)] = self._read(execution)
+        return run
 
     def _witnessed(self, execution: Execution) -> None:
         """Every run is held against the counter at its own size: a wrong rule or price goes no further.
@@ -256,10 +316,11 @@ class Explorer:
         counted = self._counted(execution.point)
         at = ", ".join(f"{name} = {size}" for name, size in execution.point.items())
         if execution.error is None:
-            followed = execution.macs.at(execution.point)
+            followed = execution.totals[self._quantity].at(execution.point)
             if followed != counted:
                 seen = "a count of it raises" if counted is None else f"the counter sees {counted:,}"
-                raise BeyondError(f"at {at} the run on symbols has {followed:,} MACs, {seen}")
+                what = NAMES.get(self._quantity, self._quantity)
+                raise BeyondError(f"at {at} the run on symbols has {followed:,} {what}, {seen}")
         elif counted is not None:
             error = first_line(execution.error)
             raise BeyondError(f"at {at} the run on symbols raises where a plain run does not: {error}")
@@ -274,6 +335,7 @@ class Explorer:
         asked: list[tuple[Guard, bool]] = []
         needed: dict[Guard, str] = {}
         meant: dict[Guard, bool] = {}
+        quiet: set[Guard] = set()
         for guard, outcome, why, yes in execution.path:
             if len(guard.letters) > 1:
                 guard = Guard(guard.form.subs(settled(guard.form, path)), guard.relation)
@@ -285,11 +347,16 @@ class Explorer:
             path = path.where(guard, outcome)
             asked.append((guard, outcome))
             meant[guard] = yes
+            if why == LIES:
+                quiet.add(guard)
             if why in NEEDED and guard.relation == EQUAL and outcome:
                 needed[guard] = why
         for rewritten in (settled, rounded_up):
-            execution = execution.written(rewritten(execution.macs, path))
-        return Run(execution, tuple(asked), path, needed, meant)
+            for form in _forms(execution, self._quantity):
+                execution = execution.written(rewritten(form, path))
+        forms = _forms(execution, self._quantity)
+        most = path.most(forms, self._rng)
+        return Run(execution, most, tuple(asked), path, needed, meant, frozenset(quiet), len(most) < len(forms))
 
     def _counted(self, point: Point) -> int | None:
         key = _key(point)
@@ -323,6 +390,7 @@ class Explorer:
         flipped: set[Guard] = set()
         members = [here[0]]
         waiting = here[1:]
+        regime.tried = here[0].tried
         while True:
             for run in waiting:
                 if not self._joins(regime, members, run, region):
@@ -337,7 +405,7 @@ class Explorer:
                 return
             waiting = [found]
         self._leaves.append(regime)
-        if len({leaf.refused or leaf.leader.execution.macs for leaf in self._leaves}) >= self._most:
+        if len({leaf.refused or leaf.leader.forms for leaf in self._leaves}) >= self._most:
             self._stopped = True  # what is left stays open
 
     def _publish_paths(self, region: Region, runs: list[Run]) -> None:
@@ -361,15 +429,14 @@ class Explorer:
                 if on is False:
                     return False
             regime.leader = run
-        regime.tried = regime.tried or holds is None
+        regime.tried = regime.tried or holds is None or run.tried
         return True
 
     def _holds(self, leader: Run, run: Run, region: Region) -> bool | None:
         """Whether a form holds on another run's path within a region: where that ran, to begin with."""
-        if leader.macs_at(run.point) != run.macs_at(run.point):
+        if leader.value_at(run.point) != run.value_at(run.point):
             return False
-        difference = leader.execution.macs - run.execution.macs
-        return vanishes(difference, run.path.meet(region), random.Random(7))
+        return equal_on(leader.forms, run.forms, run.path.meet(region), random.Random(7))
 
     def _flip(
         self,
@@ -387,7 +454,7 @@ class Explorer:
         for run in members:
             order = reversed(run.asked) if run.refused else run.asked
             for guard, outcome in order:
-                if (run, guard) in asked or guard in flipped:
+                if (run, guard) in asked or guard in flipped or guard in run.quiet:
                     continue
                 asked.add((run, guard))
                 earlier = run.asked[: run.asked.index((guard, outcome))]
@@ -456,10 +523,10 @@ class Explorer:
         """
         if len(guard.letters) == 1:
             point = next(iter(self._seen(other)), None) or other.find(self._rng, run.point, run.asked)
-            return point is None or self._counted(point) == regime.leader.macs_at(point)
+            return point is None or self._counted(point) == regime.leader.value_at(point)
         anywhere = (other.somewhere(self._rng) for _ in range(2))
         found = (other.find(self._rng, run.point, run.asked), *anywhere)
-        return all(point is None or self._counted(point) == regime.leader.macs_at(point) for point in found)
+        return all(point is None or self._counted(point) == regime.leader.value_at(point) for point in found)
 
     def _may_run(self, point: Point, region: Region) -> bool:
         """Of the flips of a refusal only those matter that run: a count, or its failure, says so for less.
@@ -563,7 +630,7 @@ class Explorer:
         for path in (run.path, other.path):
             for _ in range(DRAWS if not (run.refused or other.refused) else 0):
                 point = path.meet(region).find(self._rng)
-                if point is not None and run.macs_at(point) != other.macs_at(point):
+                if point is not None and run.value_at(point) != other.value_at(point):
                     return point
         return None
 
@@ -574,7 +641,7 @@ class Explorer:
         counted, run = self._counted(point), self._runs.get(_key(point))
         if counted is None or (run is not None and run.refused):
             return "refused"
-        return "runs" if regime.refused or counted == regime.leader.macs_at(point) else "otherwise"
+        return "runs" if regime.refused or counted == regime.leader.value_at(point) else "otherwise"
 
     def _apart(self, region: Region, one: Guard, other: Guard) -> Point | None:
         """A size of a region at which two guards have other answers."""
@@ -609,7 +676,7 @@ class Explorer:
         if regime.refused and isinstance(regime.leader.execution.error, TableEndError):
             self._run(point)  # the counter does not see where a table ends
         counted = self._counted(point)
-        expected = None if regime.refused else regime.leader.macs_at(point)
+        expected = None if regime.refused else regime.leader.value_at(point)
         if counted != expected or (expected is None and not regime.refused):
             return False
         regime.confirmed.append(dict(point))
@@ -627,6 +694,9 @@ class Explorer:
         trials: list[Point | None] = []
         for place, region in enumerate(regions):
             rng = random.Random(str(region.extent()))
+            if self._again:
+                trials += self._trials_again(region, rng, regime, low, high if place == 0 else low)
+                continue
             trials += [region.find(rng, near) for near in ((low, high, None) if regime.refused else (low, None))]
             if place == 0:
                 trials += [region.find(rng, near) for near in (high, None, None)]
@@ -637,12 +707,30 @@ class Explorer:
                 for _ in range(min(len(elsewhere), 6 - 2 * place)):
                     wishes = [(guard, rng.random() < 0.5) for guard in sorted(elsewhere, key=str)]
                     trials.append(region.find(rng, None, wishes))
-        moved = ({**regime.leader.point, n: size} for n in low for size in self._looked_up)
+        keys = () if self._again else self._looked_up
+        moved = ({**regime.leader.point, n: size} for n in low for size in keys)
         trials += [point for point in moved if point in regime]
         for point in {_key(point): point for point in trials if point is not None}.values():
             nearer = self._within_reach(point, regime)
             if nearer is not None:
                 yield nearer
+
+    def _trials_again(
+        self, region: Region, rng: random.Random, regime: Regime, low: Point, high: Point
+    ) -> Iterator[Point | None]:
+        """Fewer of them, since the program was tried before: near and far, off the paths, and where tensors are as
+        thin as can be, one way or the other."""
+        yield region.find(rng, low)
+        if high == low or regime.refused:
+            return
+        yield region.find(rng, high)
+        if len(low) > 1:
+            yield from (region.find(rng, {**regime.leader.point, n: low[n]}) for n in low)
+        runs = self._runs_in(region)
+        singles = [guard for guard in self._asked_in(region) if len(guard.letters) == 1]
+        drawn = region.cells(singles, rng, 8 * OFF_SIDES)
+        yield from islice((point for point in drawn if not _on_a_path(point, runs)), OFF_SIDES)
+        yield region.find(rng)
 
     def _off_paths(self, region: Region, rng: random.Random) -> Iterator[Point]:
         """Sizes that no run's path leads to: there a form rests on idle comparisons alone.
@@ -726,14 +814,13 @@ class Explorer:
         """Whether one form holds on both, which the regime then has."""
         if regime.refused or leaf.refused:
             return regime.refused and leaf.refused
-        difference = regime.leader.execution.macs - leaf.leader.execution.macs
         for leader, other, regions in (
             (regime.leader, leaf.leader, leaf.regions),
             (leaf.leader, regime.leader, regime.regions),
         ):
-            if leader.macs_at(other.point) != other.macs_at(other.point):
+            if leader.value_at(other.point) != other.value_at(other.point):
                 continue
-            holds = [vanishes(difference, region, random.Random(7)) for region in regions]
+            holds = [equal_on(leader.forms, other.forms, region, random.Random(7)) for region in regions]
             if False not in holds:
                 regime.leader = leader
                 regime.tried = regime.tried or None in holds
@@ -754,6 +841,13 @@ def _flags(meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tup
             yield [(guard, meant[guard] is so) for guard in rng.sample(guards, len(guards))]
     for _ in range(2):
         yield [(guard, rng.random() < 0.5) for guard in rng.sample(guards, len(guards))]
+
+
+def _forms(execution: Execution, quantity: str) -> tuple[Polynomial, ...]:
+    """Of bytes at once those at every time that may have the most, else the one form."""
+    if quantity == "peak_bytes" and execution.peaks:
+        return tuple(execution.peaks)
+    return (execution.totals.get(quantity, constant(0)),)
 
 
 def _on_a_path(point: Point, runs: Sequence[Run]) -> bool:
@@ -834,8 +928,3 @@ def rounded_up(form: Polynomial, path: Region) -> dict[str, Polynomial]:
         if len(values) and (more == more[0]).all():
             found[name] = up + int(more[0])
     return found
-
-
-def form_of(regime: Regime) -> Polynomial:
-    """The form of a regime that runs."""
-    return regime.leader.execution.macs

@@ -29,6 +29,9 @@ Point = Mapping[str, int]
 DRAWS = 24
 """Lines along one letter on which a region of several letters is looked for, each way."""
 
+DRAWN = 512
+"""Sizes that are drawn to see whether a condition on several letters is ever met."""
+
 MOST_SIZES = 1 << 11
 """So many sizes are looked at one by one."""
 
@@ -110,6 +113,11 @@ class Region:
         return all(bool(guard.holds(point)) == outcome for guard, outcome in self.others)
 
     @property
+    def is_everything(self) -> bool:
+        """Whether there is no condition."""
+        return not self.others and all(mask.all() for mask in self.axes.values())
+
+    @property
     def surely_empty(self) -> bool:
         """Whether some letter has no value left."""
         return not all(mask.any() for mask in self.axes.values())
@@ -160,6 +168,19 @@ class Region:
                 if _vanishes_on(guard.form, {letter: self.values(letter) for letter in sorted(guard.letters)}):
                     return True
         return self.where(guard, not outcome).empty() is True
+
+    def most(self, forms: Sequence[Polynomial], rng: random.Random) -> tuple[Polynomial, ...]:
+        """Of several forms the first, and those that are more than all before at a size of many that are drawn."""
+        if len(forms) < 2 or self.surely_empty:
+            return tuple(forms[:1])
+        columns = self._drawn(rng)
+        values = numpy.stack([numpy.broadcast_to(form.at(columns), (DRAWN,)) for form in forms])
+        best = set(values.argmax(axis=0).tolist())
+        return tuple(form for place, form in enumerate(forms) if place == 0 or place in best)
+
+    def _drawn(self, rng: random.Random) -> dict[str, Any]:
+        """Many sizes, small ones as often as large, whatever conditions on several letters say."""
+        return {letter: _drawn(self.values(letter), rng).astype(object) for letter in self.axes}
 
     def alike(self, guard: Guard, other: Guard) -> bool:
         """Whether two conditions on one letter say the same everywhere here, or the opposite."""
@@ -354,6 +375,14 @@ def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[An
     return numpy.concatenate(rows), numpy.concatenate(values)
 
 
+def _drawn(values: Any, rng: random.Random) -> Any:
+    """Some of a letter's values, the ends among them, as evenly over their logarithms as it can be."""
+    last = len(values) - 1
+    places = [int(math.exp(rng.random() * math.log1p(last)) - 1) for _ in range(DRAWN - DRAWN // 8)]
+    ends = [rng.choice((0, last)) for _ in range(DRAWN // 8)]
+    return values[numpy.minimum(numpy.asarray(places + ends), last)]
+
+
 def _answers(guard: Guard, columns: Mapping[str, Any]) -> Any:
     """The answers of a guard at many sizes, in whole numbers of any size where 64 bits may be too few."""
     tops = {letter: int(numpy.max(columns[letter])) for letter in guard.letters}
@@ -375,6 +404,25 @@ def _pick(values: Any, rng: random.Random, near: int | None, attempt: int) -> in
 
 
 # -- forms on regions ---------------------------------------------------------------------------------
+
+
+def equal_on(
+    one: Sequence[Polynomial], other: Sequence[Polynomial], region: Region, rng: random.Random
+) -> bool | None:
+    """Whether the most of some forms is that of others all over a region; None if so wherever it was tried."""
+    if len(one) == len(other) == 1:
+        return vanishes(one[0] - other[0], region, rng)
+    if set(one) == set(other) or region.surely_empty:
+        return True
+    columns = region._drawn(rng)
+    fits = numpy.ones(DRAWN, bool)
+    for guard, outcome in region.others:
+        fits &= (guard.holds(columns) == outcome).astype(bool)
+    most = [
+        numpy.max(numpy.stack([numpy.broadcast_to(f.at(columns), (DRAWN,)) for f in forms]), 0)
+        for forms in (one, other)
+    ]
+    return None if (most[0] == most[1])[fits].all() else False
 
 
 def vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | None:

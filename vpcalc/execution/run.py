@@ -11,28 +11,34 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from ..algebra.polynomial import Polynomial, constant, symbol
-from ..counters.dispatch import counting
+from ..counters.dispatch import counting, tensors_of
 from ..counters.given import DTYPES
+from ..counters.kernels import attention
 from ..counters.private import is_transformed
 from ..counters.ways import quiet
+from .gradients import Gradients
 from .guards import Path
 from .hooks import opened, sources_of
 from .messages import is_asked_by_torch
 from .nodes import Node, dressed, plain, undressed
-from .prices import PRICES
+from .prices import PRICES, Price
 from .rules import EXTREMES, MARK, EmptySideError, Shape, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
+from .storages import Place, Storages
 from .values import UnknownValueError, asked, follow, forget, valued
 
 Point = Mapping[str, int]
@@ -51,44 +57,62 @@ class Execution:
     """What one run gave.
 
     ``params`` are the trained parameters. ``steps`` are the calls that were followed. ``error`` is what the
-    program raised, in which case the path says when. ``calls`` has the MACs of each priced call by module path and
-    function. ``held`` are letters that had to be taken as numbers, with the reason.
+    program raised, in which case the path says when. ``calls`` has for each quantity that the run saw what the
+    calls of a function within a module add to it; ``missing`` says why others are not there. ``peaks`` are bytes
+    alive at times of which others may have the most at other sizes, the most here first. ``held`` are letters that
+    had to be taken as numbers, with the reason.
     """
 
     point: Point
     path: Path
-    macs: Polynomial
     params: Polynomial
-    calls: Mapping[tuple[str, str], Polynomial]
+    calls: Mapping[str, Mapping[Place, Polynomial]]
     error: Exception | None
     steps: int
     seconds: float
+    missing: Mapping[str, str] = field(default_factory=dict)
+    peaks: Mapping[Polynomial, Place] = field(default_factory=dict)
+
+    @property
+    def macs(self) -> Polynomial:
+        """Multiply-accumulates."""
+        return self.totals["macs"]
+
+    @cached_property
+    def totals(self) -> Mapping[str, Polynomial]:
+        """All of each quantity."""
+        return {quantity: sum(parts.values(), constant(0)) for quantity, parts in self.calls.items()}
 
     def written(self, otherwise: Mapping[str, Polynomial]) -> Execution:
         """The same with some floors written otherwise, which are equal to them on its path."""
         if not otherwise:
             return self
-        calls = {place: macs.subs(otherwise) for place, macs in self.calls.items()}
-        return replace(self, macs=self.macs.subs(otherwise), params=self.params.subs(otherwise), calls=calls)
+        calls = {
+            quantity: {place: form.subs(otherwise) for place, form in parts.items()}
+            for quantity, parts in self.calls.items()
+        }
+        peaks = {form.subs(otherwise): place for form, place in self.peaks.items()}
+        return replace(self, params=self.params.subs(otherwise), calls=calls, peaks=peaks)
 
     @property
     def held(self) -> Mapping[str, str]:
         """Letters of which the run knows one value only."""
         return self.path.held
 
-    def operators(self) -> dict[str, Polynomial]:
-        """MACs by function."""
-        return _summed((name, macs) for (_, name), macs in self.calls.items())
+    def operators(self, quantity: str = "macs") -> dict[str, Polynomial]:
+        """A quantity by function."""
+        return _summed((name, form) for (_, name), form in self.calls[quantity].items())
 
-    def modules(self) -> dict[str, Polynomial]:
-        """MACs by module path, each with its children."""
-        return _summed((parent, macs) for (path, _), macs in self.calls.items() for parent in _parents(path))
+    def modules(self, quantity: str = "macs") -> dict[str, Polynomial]:
+        """A quantity by module path, each with its children."""
+        parts = self.calls[quantity].items()
+        return _summed((parent, form) for (path, _), form in parts for parent in _parents(path))
 
 
-def _summed(parts: Iterator[tuple[str, Polynomial]] | Any) -> dict[str, Polynomial]:
+def _summed(parts: Iterable[tuple[str, Polynomial]]) -> dict[str, Polynomial]:
     totals: dict[str, Polynomial] = {}
-    for name, macs in parts:
-        totals[name] = totals[name] + macs if name in totals else macs
+    for name, form in parts:
+        totals[name] = totals[name] + form if name in totals else form
     return totals
 
 
@@ -96,6 +120,13 @@ def _parents(path: str) -> Iterator[str]:
     parts = path.split(".") if path else []
     for depth in range(len(parts) + 1):
         yield ".".join(parts[:depth])
+
+
+class Memory(Enum):
+    """What a run that is followed in bytes is: one for inference, or one of which autograd keeps what it needs."""
+
+    LIVE = "live"
+    KEPT = "kept"
 
 
 Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
@@ -109,8 +140,9 @@ def execute(
     *,
     keys: Sequence[int] = (),
     training: bool = False,
+    memory: Memory | None = None,
 ) -> Execution:
-    """Run a program once, in eval mode unless ``training``.
+    """Run a program once, in eval mode unless ``training``; with its ``memory`` if that is asked for.
 
     Args:
         start: builds a module and its inputs (:func:`tensor`), or has them ready; it runs under the same watch, so
@@ -118,6 +150,7 @@ def execute(
         point: the numbers of the letters.
         sources: Python modules in which ``int`` keeps forms while the module is built.
         keys: numbers among which the program may look up sizes by hash.
+        memory: whether autograd keeps what it needs, in a run that is followed in bytes.
 
     Raises:
         BeyondError: the run cannot be followed; its text says at which function.
@@ -125,7 +158,7 @@ def execute(
     begin = time.process_time()
     path = Path(keys)
     Path.strays.clear()
-    mode = _Following(path)
+    mode = _Following(point, path)
     error: Exception | None = None
     with ExitStack() as stack:
         for room in (quiet(), opened(sources), torch.no_grad(), torch.device("meta"), mode):
@@ -137,7 +170,18 @@ def execute(
             stack.enter_context(opened(sources_of(module)))
             stack.enter_context(mode.watching(module))
             stack.enter_context(counting(products=False))  # it knows shapes faster than torch does on meta
-            module(*args, **kwargs)
+            if memory is not None:
+                with torch._C.DisableTorchFunction():
+                    mode.storages = Storages(
+                        (*module.parameters(), *module.buffers(), *tensors_of((args, kwargs)))
+                    )
+                stack.enter_context(mode.storages)
+            if mode.storages is not None and memory is Memory.KEPT:
+                mode.gradients = Gradients()
+                stack.enter_context(torch.enable_grad())
+                stack.enter_context(saved_tensors_hooks(mode.storages.pack, mode.storages.unpack))
+            result = module(*args, **kwargs)
+            mode.read(result)
         except BeyondError:
             raise
         except RecursionError as deep:  # the room for it is less here, so that it says nothing of the program
@@ -151,9 +195,10 @@ def execute(
         raise mode.beyond
     if Path.strays:
         raise BeyondError("sizes of an earlier run come back from a cache outside the module")
-    total, weights = sum(mode.macs.values(), constant(0)), sum(params, constant(0))
+    weights = sum(params, constant(0))
     seconds = time.process_time() - begin
-    return Execution(dict(point), path, total, weights, dict(mode.macs), error, mode.steps, seconds)
+    calls = {quantity: dict(parts) for quantity, parts in mode.calls.items()}
+    return Execution(dict(point), path, weights, calls, error, mode.steps, seconds, mode.missing, mode.peaks)
 
 
 def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path, zeros: bool = False) -> Tensor:
@@ -299,10 +344,14 @@ class _Where:
 class _Following(TorchFunctionMode):
     """Follows what a program calls."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, point: Point, path: Path) -> None:
         super().__init__()
-        self.path = path
-        self.macs: defaultdict[tuple[str, str], Polynomial] = defaultdict(lambda: constant(0))
+        self.point, self.path = point, path
+        self.calls: dict[str, defaultdict[Place, Polynomial]] = {"macs": _tally(), "activations": _tally()}
+        self.storages: Storages | None = None
+        self.gradients: Gradients | None = None
+        self.missing: dict[str, str] = {}
+        self.peaks: Mapping[Polynomial, Place] = {}
         self.beyond: BeyondError | None = None
         self.steps = 0
         self._where = _Where({})
@@ -330,6 +379,33 @@ class _Following(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func.__name__
+        if self.storages is None:
+            return self._follow(name, func, args, kwargs)
+        _lies_in_memory(name, args, kwargs, self.point, self.path)
+        if name == "scaled_dot_product_attention":
+            func = attention
+        result = self._follow(name, func, args, kwargs)
+        self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
+        return result
+
+    def read(self, result: Any) -> None:
+        """The program has ended: what a run in bytes has seen by now."""
+        if self.storages is None:
+            return
+        if self.gradients is None:
+            self.peaks = self.storages.peaks()
+            top, place = next(iter(self.peaks.items()))
+            self.calls["peak_bytes"] = _tally({place: top})
+            self.calls["bytes_moved"] = self.storages.moved
+            return
+        self.calls["saved_bytes"] = _tally(self.storages.saved())
+        backward, why = self.gradients.reached(tensors_of(result))
+        if why:
+            self.missing["backward_macs"] = why
+        else:
+            self.calls["backward_macs"] = _tally(backward)
+
+    def _follow(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if name == "__get__":
             return self._property(func, args)
         if name in ("size", "numel", "nelement", "__len__"):
@@ -398,7 +474,7 @@ class _Following(TorchFunctionMode):
         shapes = self._followed(name, result, args, kwargs) if has_forms else _sizes(result)
         pricing = PRICES.get(name)
         if pricing is not None:
-            self._charge(name, pricing, shapes, args, kwargs)
+            self._charge(name, pricing, shapes, args, kwargs, result)
         if name in _FILLING and isinstance(result, Tensor):
             filling = _filled(name, args, kwargs)
             if filling is not None:
@@ -443,12 +519,17 @@ class _Following(TorchFunctionMode):
             if top is not None:
                 setattr(result, TOP, top)
 
-    def _charge(self, name: str, pricing: Callable[..., Polynomial], shapes: Any, args: Any, kwargs: Any) -> None:
+    def _charge(self, name: str, pricing: Price, shapes: Any, args: Any, kwargs: Any, result: Any) -> None:
         try:
-            macs = pricing(shapes, *args, **kwargs)
+            products = pricing(shapes, *args, **kwargs)
         except NotImplementedError as missing:
             self._give_up(f"{name}: {missing}")
-        self.macs[self._where.stack[-1], name] += macs
+        place = self._where.stack[-1], name
+        for made in products:
+            self.calls["macs"][place] += made.macs
+            self.calls["activations"][place] += made.elements
+        if self.gradients is not None:
+            self.gradients.note(place, sum((made.back for made in products), constant(0)), result)
 
     def _keep(self, name: str, result: Tensor, shape: Shape) -> None:
         if [value_of(side) for side in shape] != list(result.size()):
@@ -465,6 +546,42 @@ class _Following(TorchFunctionMode):
     def _give_up(self, why: str) -> None:
         self.beyond = BeyondError(why)
         raise self.beyond
+
+
+LIES = "how a tensor lies in memory"
+"""Why a run in bytes asks whether sides are 1."""
+
+
+_SPREADING = ("matmul", "__matmul__", "einsum")
+"""Functions that copy a batch of one to be as many as the other operand's."""
+
+
+def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path) -> None:
+    """Whether a tensor is copied depends on which of its sides are 1, and on what a cut left out."""
+    for tensor in tensors_in((args, kwargs)):
+        if MARK not in tensor.__dict__:
+            continue
+        shape = shape_of(tensor)
+        if tensor.is_contiguous():
+            shape = shape[:-2] if name in _SPREADING and len(shape) > 2 else []
+        else:
+            _is_whole_view(tensor)
+        for side in shape:
+            if isinstance(side, Size) and side.form is not None:
+                for factor in _factors(side.form):
+                    path.equal(factor - 1, factor.at(point) == 1, LIES)
+
+
+def _factors(form: Polynomial) -> list[Polynomial]:
+    """What has to be 1 each for a product to be 1."""
+    terms = list(form.terms.items())
+    if form.denominator == 1 and len(terms) == 1 and terms[0][1] == 1:
+        return [symbol(name) for name, _ in terms[0][0]]
+    return [form]
+
+
+def _tally(parts: Mapping[Place, Polynomial] | None = None) -> defaultdict[Place, Polynomial]:
+    return defaultdict(lambda: constant(0), parts or {})
 
 
 def _asked(name: str, tensor: Tensor, dim: int | None = None, **kwargs: Any) -> Any:
@@ -504,7 +621,7 @@ def _laid_out(name: str, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -
 def _is_whole_view(tensor: Any) -> None:
     """Whether a tensor can be seen in another shape depends on whether a cut left something out."""
     base = tensor._base if isinstance(tensor, Tensor) else None
-    if base is not None and MARK in tensor.__dict__ and base.dim() == tensor.dim():
+    if base is not None and MARK in tensor.__dict__ and base.stride() == tensor.stride():
         for side, whole in zip(shape_of(tensor), shape_of(base), strict=True):
             if isinstance(side, Size):
                 side.compare("==", whole, "what is seen in another shape")

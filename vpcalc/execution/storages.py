@@ -1,0 +1,312 @@
+"""Memory behind the tensors of a run: when it is made and let go, what autograd keeps, how large it is as a form.
+
+Operators are seen where they are dispatched, with sizes that are numbers; forms are known of the tensors that the
+program itself sees, one call of torch above. What operators make within such a call gets its forms from theirs:
+the statistics of a layer norm have a side for each of its rows.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..algebra.floors import Floor
+from ..algebra.polynomial import Polynomial, constant
+from ..counters.kernels import MAKES_ONLY, nothing_kept
+from ..counters.private import TorchDispatchMode, storage_key
+from .guards import not_negative
+from .rules import shape_of, tensors_in
+from .sizes import Size, form_of
+
+Place = tuple[str, str]
+"""The path of the module that runs and the function of torch that it calls."""
+
+
+Axes = Sequence[tuple[int, int]]
+
+_PRODUCTS: dict[str, Axes] = {
+    "mm": ((0, 0), (1, 1)),
+    "addmm": ((1, 0), (2, 1)),
+    "bmm": ((0, 0), (0, 1), (1, 2)),
+    "baddbmm": ((1, 0), (1, 1), (2, 2)),
+}
+
+
+def _axes(name: str, args: Any) -> Axes | None:
+    """Where the sides of an operator's result come from."""
+    if name == "permute":
+        return [(0, axis % args[0].dim()) for axis in args[1]]
+    if name in ("transpose", "t"):
+        order = list(range(args[0].dim()))
+        one, other = args[1:] if name == "transpose" else (0, -1)
+        if order:
+            order[one], order[other] = order[other], order[one]
+        return [(0, axis) for axis in order]
+    return _PRODUCTS.get(name)
+
+
+class Extent(NamedTuple):
+    """A tensor as an operator sees it: its sides, which of them are spread, an element's bytes, its memory."""
+
+    sides: tuple[int, ...]
+    spread: tuple[bool, ...]
+    item: int
+    key: int
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Extent:
+        """Of a tensor."""
+        sides = tuple(tensor.size())
+        spread = tuple(not stride and side > 1 for side, stride in zip(sides, tensor.stride(), strict=True))
+        return cls(sides, spread, tensor.element_size(), storage_key(tensor))
+
+
+class _Call(NamedTuple):
+    """A call of an operator, with the numbers of what it made, and whether it moves anything.
+
+    ``axes`` says where the sides of its result come from, by operand and place, where that is certain.
+    """
+
+    given: list[Extent]
+    made: list[tuple[Extent, int | None]]
+    moves: bool
+    axes: Axes | None
+
+
+@dataclass
+class _Made:
+    """Memory that an operator made. ``form`` is its bytes once the call around it is over."""
+
+    nbytes: int
+    form: Polynomial
+    place: Place = ("", "")
+
+
+class _Kept:
+    """A tensor in the hands of autograd's graph."""
+
+    __slots__ = ("__weakref__", "made", "tensor")
+
+    def __init__(self, tensor: Tensor, made: int | None) -> None:
+        self.tensor, self.made = tensor, made
+
+
+class Storages(TorchDispatchMode):
+    """Follows memory that is not a module's own and not its input's, in bytes."""
+
+    def __init__(self, own: Iterable[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._own = {storage_key(tensor) for tensor in own}
+        self._alive: dict[int, tuple[int, Any]] = {}
+        self._made: list[_Made] = []
+        self._events: list[tuple[int, bool]] = []
+        self._calls: list[_Call] = []
+        self._kept: list[weakref.ref[_Kept]] = []
+        self.moved: defaultdict[Place, Polynomial] = defaultdict(lambda: constant(0))
+
+    # -- what is seen -------------------------------------------------------------------------------
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        nothing = nothing_kept(func, args, result)
+        made: list[tuple[Extent, int | None]] = []
+        for tensor in tensors_in(result):
+            extent = Extent.of(tensor)
+            if extent.key in nothing:
+                continue
+            is_new = extent.key not in self._own and extent.key not in self._alive
+            made.append((extent, self._meet(tensor, extent.key) if is_new else None))
+        name = func.overloadpacket.__name__
+        moves = not func.is_view and not name.startswith(MAKES_ONLY)
+        given = [Extent.of(tensor) for tensor in tensors_in((args, kwargs or {}))]
+        self._calls.append(_Call(given, made, moves, _axes(name, args)))
+        return result
+
+    def _meet(self, tensor: Tensor, key: int) -> int:
+        number, storage = len(self._made), tensor.untyped_storage()
+
+        def gone(_: Any) -> None:
+            del self._alive[key]
+            self._events.append((number, False))
+
+        self._alive[key] = number, weakref.ref(storage, gone)
+        self._made.append(_Made(storage.nbytes(), constant(storage.nbytes())))
+        self._events.append((number, True))
+        return number
+
+    def pack(self, tensor: Tensor) -> _Kept:
+        """What autograd keeps instead of a tensor."""
+        found = self._alive.get(storage_key(tensor))
+        kept = _Kept(tensor, None if found is None else found[0])
+        if found is not None:
+            self._kept.append(weakref.ref(kept))
+        return kept
+
+    @staticmethod
+    def unpack(kept: _Kept) -> Tensor:
+        """The tensor."""
+        return kept.tensor
+
+    # -- forms --------------------------------------------------------------------------------------
+
+    def settle(self, place: Place, given: Any, result: Any) -> None:
+        """A call of the program is over: what operators met within it gets its form from the call's tensors."""
+        if not self._calls:
+            return
+        known = _Known([*tensors_in(result), *tensors_in(given)])
+        for call in self._calls:
+            for extent, number in call.made:
+                sides = known.meet(extent, call.given, call.axes)
+                if number is not None:
+                    made = self._made[number]
+                    made.place = place
+                    if made.nbytes == prod(extent.sides) * extent.item:  # without gaps
+                        made.form = _product(sides) * extent.item
+            if call.moves:
+                for extent in (*call.given, *(extent for extent, _ in call.made)):
+                    apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
+                    self.moved[place] += _product(apart) * extent.item
+        self._calls.clear()
+
+    def saved(self) -> dict[Place, Polynomial]:
+        """What autograd keeps now, each storage once, where it was made."""
+        live = (reference() for reference in self._kept)
+        found: defaultdict[Place, Polynomial] = defaultdict(lambda: constant(0))
+        for number in dict.fromkeys(kept.made for kept in live if kept is not None):
+            made = self._made[number]  # type: ignore[index]
+            found[made.place] += made.form
+        return dict(found)
+
+    def peaks(self) -> dict[Polynomial, Place]:
+        """Bytes alive at once, the most first, and at other times that may have more at other sizes; and where."""
+        now = 0
+        live = constant(0)
+        times: dict[Polynomial, tuple[int, Place]] = {}
+        for number, born in self._events:
+            made = self._made[number]
+            now += made.nbytes if born else -made.nbytes
+            live = live + made.form if born else live - made.form
+            if born:
+                times.setdefault(live, (now, made.place))
+        left: list[Polynomial] = []
+        for form in sorted(times, key=lambda form: -times[form][0]):
+            if not any(_is_at_most(form, other) for other in left):
+                left = [other for other in left if not _is_at_most(other, form)] + [form]
+        return {form: times[form][1] for form in left} or {constant(0): ("", "")}
+
+
+Sides = Sequence[Polynomial]
+
+
+class _Known:
+    """Forms of the sides of all tensors that operators meet within one call of the program.
+
+    Those of the call's own tensors are known. A tensor that an operator makes has them from what it was given: a
+    side at the same place in a tensor of as many, a product of sides that follow each other. Where several are as
+    long, operands that are laid out alike come first; a side that none of them has is a number.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        pairs = [(tensor, shape_of(tensor)) for tensor in tensors]
+        self._has_forms = any(isinstance(side, Size) for _, shape in pairs for side in shape)
+        self._sides: dict[tuple[int, tuple[int, ...]], Sides] = {}
+        self._first: list[tuple[tuple[int, ...], Sides]] = []
+        if self._has_forms:
+            for tensor, shape in pairs:
+                sides = tuple(tensor.size()), [form_of(side) for side in shape]
+                self._first.append(sides)
+                self._sides.setdefault((storage_key(tensor), sides[0]), sides[1])
+
+    def sides(self, extent: Extent) -> Sides:
+        """The forms of a tensor's sides, as numbers if nothing is known of it."""
+        found = self._sides.get((extent.key, extent.sides)) if self._has_forms else None
+        return [constant(side) for side in extent.sides] if found is None else found
+
+    def meet(self, extent: Extent, given: Sequence[Extent], axes: Axes | None) -> Sides:
+        """The same of one that an operator made of others."""
+        place = extent.key, extent.sides
+        if not self._has_forms or place in self._sides:
+            return self.sides(extent)
+        operands = [(other.sides, self.sides(other)) for other in given]
+        if axes is not None:
+            sides: Sides = [operands[operand][1][axis] for operand, axis in axes]
+        else:
+            sides = self._inferred(extent.sides, operands)
+        self._sides[place] = sides
+        return sides
+
+    def _inferred(self, sides: tuple[int, ...], operands: Sequence[tuple[tuple[int, ...], Sides]]) -> Sides:
+        for known, forms in operands:  # whole, or summed along some sides
+            if len(known) == len(sides) and all(
+                side in (1, whole) for side, whole in zip(sides, known, strict=True)
+            ):
+                kept = zip(sides, known, forms, strict=True)
+                return [form if side == whole else constant(1) for side, whole, form in kept]
+        for known, forms in operands:
+            if prod(known) == prod(sides):
+                return _regrouped(known, forms, sides)
+        pairs = (*operands, *self._first)
+        found: list[Polynomial] = []
+        for place, side in enumerate(sides):
+            same = (forms[place] for known, forms in pairs if len(known) == len(sides) and known[place] == side)
+            form = next(same, None)
+            if form is None and side > 1:
+                form = next((form for known, forms in pairs for form in _products(known, forms, side)), None)
+            found.append(constant(side) if form is None else form)
+        return found
+
+
+def _regrouped(known: tuple[int, ...], forms: Sides, sides: tuple[int, ...]) -> Sides:
+    """The same elements in another shape: sides that are joined or split, from the first to the last.
+
+    Of a side that is split the first part has the form of the whole, over the numbers of the others.
+    """
+    found: list[Polynomial] = []
+    old = new = 0
+    while new < len(sides):
+        first, length, form = new, sides[new], constant(1)
+        here, new = 1, new + 1
+        while length == 1 and old < len(known) and known[old] == 1:
+            form, old = form * forms[old], old + 1
+            if len(known) - old <= len(sides) - new:
+                break
+        while here < length and old < len(known):
+            here, form, old = here * known[old], form * forms[old], old + 1
+            while length < here and new < len(sides):
+                length, new = length * sides[new], new + 1
+        if new == len(sides):
+            form = form * _product(forms[old:])
+        others = prod(sides[first + 1 : new])
+        found += [form / constant(others) if others > 1 else form, *map(constant, sides[first + 1 : new])]
+    return found
+
+
+def _products(known: tuple[int, ...], forms: Sides, side: int) -> Iterator[Polynomial]:
+    """Sides that follow each other and are together as long as another."""
+    for length in range(1, len(known) + 1):
+        for start in range(len(known) - length + 1):
+            if prod(known[start : start + length]) == side:
+                form = _product(forms[start : start + length])
+                if form.symbols:
+                    yield form
+
+
+def _product(forms: Iterable[Polynomial]) -> Polynomial:
+    total = constant(1)
+    for form in forms:
+        total = total * form
+    return total
+
+
+def _is_at_most(form: Polynomial, other: Polynomial) -> bool:
+    """Whether every term is at least as much in the other."""
+    difference = other - form
+    return all(number >= 0 for number in difference.terms.values()) and all(
+        not isinstance(name, Floor) or not_negative(name) for name in difference.symbols
+    )
