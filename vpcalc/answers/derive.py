@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..algebra.polynomial import Polynomial
@@ -15,6 +16,7 @@ from ..checks.input_functions import input_function
 from ..checks.measured import measure
 from ..checks.prices import read_prices
 from ..checks.probing import spell_point
+from ..checks.quantities import QUANTITIES, Quantities
 from ..checks.search import Found, NotFound, Residual
 from ..checks.targets import Target, find_target
 from ..counters.pricing import announced, supplied
@@ -298,6 +300,8 @@ def derive(
     prices: Mapping[str, object] | None = None,
     inputs: object = None,
     train_mode: bool = False,
+    quantity: str | None = None,
+    by: str | None = None,
 ) -> Executed | Derivation | AtSize:
     """Find the multiply-accumulates of a module in closed form.
 
@@ -326,6 +330,9 @@ def derive(
         inputs: in the place of ``input``, a function of the symbols that makes the inputs with their values, or
             ``file.py:function``.
         train_mode: as in training, where dropout and auxiliary heads are at work, instead of in eval mode.
+        quantity: what tables show: ``macs``, ``params``, ``activations``, ``backward_macs``, ``saved_bytes``,
+            ``peak_bytes``, ``bytes_moved`` or ``all``; multiply-accumulates unless said.
+        by: ``operator`` or ``module``: the one table only.
 
     Raises:
         InputError: the target, its input or its arguments cannot be used, or ``strict`` and something is unknown.
@@ -334,6 +341,8 @@ def derive(
     power = None if degree is None else whole("--degree", degree, high=DEGREE)
     levels = whole("--depth", depth, high=99)
     most = whole("--regimes", regimes, high=1024)
+    shown = "" if quantity is None else _one_of("value of --quantity", quantity, (*QUANTITIES, "all"))
+    table = "" if by is None else _one_of("value of --by", by, ("operator", "module"))
     if input is not None and inputs is not None:
         raise InputError(f"--inputs {inputs}: give either --input or --inputs")
     asked = input if inputs is None else input_function(inputs)
@@ -374,9 +383,23 @@ def derive(
                     depth=levels,
                     on_lattice=lattice,
                     seconds=time.perf_counter() - begin,
+                    quantities=Quantities(
+                        explored.program,
+                        explored.exploration,
+                        explored.growth,
+                        most,
+                        partial(supplied, given.by_name),
+                    ),
                     built=resolved.built,
                     train_mode=train_mode,
+                    quantity=shown,
+                    by=table,
                 )
+        if shown not in ("", "macs", "params", "backward_macs"):
+            why = why or "it is counted"
+            raise InputError(
+                f"--quantity {shown}: only of what can be executed on symbols; {resolved.name}: {why}"
+            )
         regime, found = find_form(resolved, backward=backward, degree=power)
     given.check_all_asked()
     _strictly(strict, resolved.name, found.unknown)
@@ -408,6 +431,12 @@ def _strictly(strict: bool, name: str, unknown: Mapping[str, int]) -> None:
     if strict and unknown:
         named = ", ".join(f"{operator} ({calls} calls)" for operator, calls in unknown.items())
         raise InputError(f"--strict: {name} runs operators that have no price: {named}")
+
+
+def _one_of(what: str, name: str, known: Sequence[str]) -> str:
+    if name not in known:
+        raise unknown(what, name, known)
+    return name
 
 
 def _ranges(given: Mapping[str, object], target: Target) -> dict[str, tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,21 @@ from ..algebra.polynomial import Polynomial
 from ..checks.agreement import Agreement
 from ..checks.exploring import Explored
 from ..checks.probing import ZEROS, spell_point
+from ..checks.quantities import COMMON, MANY_RUNS, QUANTITIES, Quantities
 from ..checks.shapes import Kind as What
 from ..checks.shapes import Variable
-from ..errors import first_line
+from ..errors import InputError, first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form
+from .quantities import Part, in_full, overview, parts, pieces, to_dict
 from .result import Result
 
 if TYPE_CHECKING:
     from ..execution.domains import Domain
-    from ..execution.regimes import Regime
+    from ..execution.regimes import Exploration, Regime
+
+MOST_PIECES = 16
+"""Pieces of one regime beyond which another quantity does not stand beside multiply-accumulates."""
 
 _MEANS = {
     What.BATCH: "first side of its input",
@@ -48,6 +53,9 @@ class Executed(Result):
         seconds: how long it took.
         built: which class was built, where its name leaves that open.
         train_mode: whether it ran in train mode.
+        quantities: what it costs beside multiply-accumulates, each found when it is first asked for.
+        quantity: the one that tables show, or ``all``.
+        by: whether they show it by operator or by module only.
     """
 
     target: str
@@ -60,8 +68,11 @@ class Executed(Result):
     depth: int
     on_lattice: bool
     seconds: float
+    quantities: Quantities
     built: str = ""
     train_mode: bool = False
+    quantity: str = "macs"
+    by: str = ""
 
     @property
     def verdict(self) -> str:
@@ -165,7 +176,8 @@ class Executed(Result):
             "train_mode": self.train_mode,
             "input": self.inputs,
             "symbols": {v.name: self._meaning(v) for v in self.variables},
-            "regimes": [self._regime(regime) for regime in self.regimes],
+            "regimes": [field for regime in self.regimes for field in self._regime(regime)],
+            "quantities": {id: to_dict(QUANTITIES[id], found) for id, found in self._further.items()},
             "complete": explored.complete,
             "open": list(explored.open),
             "range": {name: list(bounds) for name, bounds in extent.items()},
@@ -197,32 +209,66 @@ class Executed(Result):
         known = next((s.meaning for s in symbols.ALPHABET if s.name == v.name), None)
         return _MEANS[v.kind] if known is None or v.kind is What.BATCH else known
 
-    def _regime(self, regime: Regime) -> dict[str, Any]:
+    @cached_property
+    def _further(self) -> dict[str, Exploration | str]:
+        """What is asked for beside multiply-accumulates; the common quantities unless one was chosen."""
+        runs = self.explored.exploration.runs
+        if self.quantity == "" and runs > MANY_RUNS:
+            return dict.fromkeys(COMMON, f"{runs} runs were needed already: --quantity NAME explores it")
+        every: tuple[str, ...] = (*COMMON, "bytes_moved")
+        asked = {"": COMMON, "all": every}.get(self.quantity, (self.quantity,))
+        return {id: self.quantities.exploration(id) for id in asked if id not in ("macs", "params")}
+
+    @cached_property
+    def _parts(self) -> dict[str, list[Part]]:
+        return {id: parts(found) for id, found in self._further.items() if not isinstance(found, str)}
+
+    def _regime(self, regime: Regime) -> list[dict[str, Any]]:
+        """A regime, in pieces if other quantities have several forms on it."""
         from ..execution.domains import domain
 
-        when = domain(regime.regions).to_dict()
         execution = regime.leader.execution
         if execution.error is not None:
-            return {"when": when, "refused": first_line(execution.error), "held_out": len(regime.confirmed)}
-        return {
-            "when": when,
-            "macs": Form(execution.macs).to_dict(),
-            "params": Form(execution.params).to_dict(),
-            "verdict": self._verdict(regime),
-            **({"layers": self.agreements[regime].to_dict()} if regime in self.agreements else {}),
-            "held_out": len(regime.confirmed),
-            "tried": regime.tried,
-        }
+            when = domain(regime.regions).to_dict()
+            return [{"when": when, "refused": first_line(execution.error), "held_out": len(regime.confirmed)}]
+        return [
+            {
+                "when": domain(piece.regions).to_dict(),
+                "macs": Form(execution.macs).to_dict(),
+                "params": Form(execution.params).to_dict(),
+                **{id: Form(part.form).to_dict() for id, part in piece.forms.items() if part.form is not None},
+                "verdict": self._verdict(regime),
+                **({"layers": self.agreements[regime].to_dict()} if regime in self.agreements else {}),
+                "held_out": len(regime.confirmed),
+                "tried": regime.tried,
+            }
+            for piece in pieces(regime, self._parts, MOST_PIECES)
+        ]
 
     def tables(self) -> tuple[Table, ...]:
         """Operators and modules of the main regime, and all regimes where there are several."""
+        if self.quantity == "all":
+            main = self.explored.main
+            whole = Part(main.regions, main.leader.execution.macs, main)
+            title = f"{self.target}, input {self.inputs or 'as registered'}: every quantity"
+            shown = overview(title, whole, main.leader.execution.params, self._further)
+            return (replace(shown, notes=(*shown.notes, *self._notes())),)
+        if self.quantity not in ("", "macs", "params"):
+            (explored,) = self._further.values()
+            if isinstance(explored, str):
+                raise InputError(f"--quantity {self.quantity}: {self.target} has no form of it: {explored}")
+            return in_full(self.target, QUANTITIES[self.quantity], explored, self.depth, self.by)
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
         total = self.macs if self.on_lattice else self.everywhere
-        found = [_forms_table("operator", "Operator", title, self.operators(), total, self._notes())]
+        found = []
+        if self.by != "module":
+            found.append(_forms_table("operator", "Operator", title, self.operators(), total, self._notes()))
         if len(self.regimes) > 1 or self.explored.exploration.open:
             found.append(self._regimes_table())
         modules = self.modules()
-        if len(modules) > 1:
+        if self.by == "module":
+            found.insert(0, _forms_table("module", "Module", title, modules, total, self._notes()))
+        elif len(modules) > 1 and not self.by:
             found.append(_forms_table("module", "Module", "By module", modules, total, ()))
         return tuple(found)
 

@@ -48,13 +48,16 @@ class Growth:
 
     def __init__(self, count: Callable[[Point], DispatchCounts]) -> None:
         self._count = count
+        self._counts: dict[tuple[tuple[str, int], ...], DispatchCounts] = {}
         self._steps: dict[int, int] = {}
 
     def counts(self, point: Point) -> DispatchCounts:
         """The count at a point, remembered."""
-        counts = self._count(point)
-        self._steps[sum(point.values())] = operators(counts)
-        return counts
+        key = tuple(sorted(point.items()))
+        if key not in self._counts:
+            self._counts[key] = counts = self._count(point)
+            self._steps[sum(point.values())] = operators(counts)
+        return self._counts[key]
 
     def affordable(self, point: Point) -> bool:
         """Whether a run dispatches no more than :data:`MOST_LOOPED`, on the line through what was counted."""

@@ -67,7 +67,7 @@ class Explored:
 
     ``unknown`` are operators without a price with their calls, ``limits`` are sizes beyond which its configuration
     says that it was not made to go. ``count`` is the counter that the regimes were held against. ``zeros`` says
-    that the program looks at whole numbers or masks, which were all 0.
+    that the program looks at whole numbers or masks, which were all 0. ``program`` is what ran.
     """
 
     exploration: Exploration
@@ -77,6 +77,8 @@ class Explored:
     real: RealRun
     count: Callable[[Point], int | None]
     zeros: bool
+    program: Program
+    growth: Growth
 
     @property
     def complete(self) -> bool:
@@ -221,6 +223,8 @@ def _explored(
         _real(_Kept(target, variant, program, main), growth, exploration, main),
         count,
         zeros,
+        program,
+        growth,
     )
 
 

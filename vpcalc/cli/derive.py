@@ -48,6 +48,15 @@ def derive(
     degree: Annotated[
         str | None, typer.Option("--degree", help="Highest power of a symbol.", metavar="NUMBER")
     ] = None,
+    quantity: Annotated[
+        str | None,
+        typer.Option(
+            "--quantity",
+            metavar="NAME",
+            help="macs, params, activations, backward_macs, saved_bytes, peak_bytes, bytes_moved or all.",
+        ),
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="TABLE", help="By operator or by module only.")] = None,
     depth: Annotated[str, typer.Option("--depth", help="Levels of modules to show.", metavar="NUMBER")] = "1",
     range: Annotated[
         list[str] | None,
@@ -91,6 +100,8 @@ def derive(
             counting=counting,
             inputs=inputs,
             train_mode=train_mode,
+            quantity=quantity,
+            by=by,
             prices=named("--price", price, PRICE_EXAMPLE),
         )
     emit(result, format, output)

@@ -1,0 +1,411 @@
+"""Bytes, activations and the backward pass as forms: PyTorch's own figures at sizes that nobody chose."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import vpcalc
+from vpcalc.answers.executed import Executed
+from vpcalc.checks.quantities import COMMON, QUANTITIES
+from vpcalc.checks.targets import find_target
+from vpcalc.counters import dispatch, live, saved
+from vpcalc.counters.given import moved
+from vpcalc.counters.ways import Way, built, quiet
+from vpcalc.errors import InputError
+from vpcalc.execution.prices import PRICES
+from vpcalc.execution.storages import Storages, _regrouped
+from vpcalc.execution.values import Knowing
+
+from .conftest import Run
+
+EVERY = (*COMMON, "bytes_moved")
+
+
+def derived(target: object, input: str, args: Mapping[str, object] | None = None, **more: Any) -> Executed:
+    found = vpcalc.derive(target, input, args, **{"quantity": "all", **more})
+    assert isinstance(found, Executed)
+    return found
+
+
+def at(found: Executed, point: Mapping[str, int]) -> dict[str, int]:
+    """What the JSON object says at a size, by the condition that is true there."""
+    regimes = [r for r in found.to_dict()["regimes"] if eval(r["when"]["python"], {}, dict(point))]
+    assert regimes, f"no regime at {point}"
+    values = [
+        {name: eval(r[name]["python"], {}, dict(point)) for name in EVERY if name in r}
+        for r in regimes
+        if "macs" in r
+    ]
+    assert values
+    assert all(other == values[0] for other in values)
+    return values[0]
+
+
+def measured(
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None, training: bool = False
+) -> dict[str, int]:
+    """The same as PyTorch has it, in a real run if the module is on the CPU.
+
+    Products are those of attention as it is spelled out, which a fused kernel does not show and partly repeats.
+    """
+    at_once = live.count(module, args, kwargs, training=training, gradients=False, as_on_cpu=True)
+    bytes_kept = saved.count(module, args, kwargs, training=training, as_on_cpu=True).total
+    bare, named = moved(args), moved(dict(kwargs or {}))
+    counts = dispatch.count(module.to("meta"), bare, named, backward=True, products=False, training=training)
+    return {
+        "activations": counts.activations,
+        "saved_bytes": bytes_kept,
+        "backward_macs": counts.backward,
+        "peak_bytes": at_once.peak,
+        "bytes_moved": at_once.moved,
+    }
+
+
+class Block(nn.Module):
+    """A transformer's layer as many people write it."""
+
+    def __init__(self, dim: int = 16, heads: int = 2, fused: bool = False, drop: float = 0.0) -> None:
+        super().__init__()
+        self.heads, self.fused = heads, fused
+        self.norms = nn.ModuleList([nn.LayerNorm(dim), nn.LayerNorm(dim)])
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Dropout(drop), nn.Linear(4 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, N, C = x.shape
+        qkv = self.qkv(self.norms[0](x)).reshape(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        if self.fused:
+            mixed = F.scaled_dot_product_attention(q, k, v)
+        else:
+            mixed = (q @ k.transpose(-2, -1) / 2).softmax(-1) @ v
+        x = x + self.out(mixed.transpose(1, 2).reshape(B, N, C))
+        return x + self.mlp(self.norms[1](x))
+
+
+class Pyramid(nn.Module):
+    """Convolutions that halve, batch norms, a skip that is cut to size, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList([nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 16, 3, 2, 1)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(8), nn.BatchNorm2d(16)])
+        self.up, self.pool = nn.ConvTranspose2d(16, 8, 2, 2), nn.MaxPool2d(2)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.norms[0](self.down[0](x)).relu()
+        second = F.silu(self.norms[1](self.down[1](first)), inplace=True)
+        both = self.up(second)[..., : first.shape[-2], : first.shape[-1]] + first
+        return self.head(F.interpolate(self.pool(both), scale_factor=2).mean((2, 3)))
+
+
+def on_cpu(module: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[Tensor]]:
+    return module, (torch.randn(shape),)
+
+
+REAL: dict[str, tuple[Callable[[], nn.Module], str, list[tuple[int, ...]]]] = {
+    "spelled": (Block, "B,N,16", [(1, 1, 16), (1, 60, 16), (3, 17, 16), (2, 1, 16)]),
+    "fused": (lambda: Block(fused=True), "B,N,16", [(1, 1, 16), (1, 60, 16), (3, 17, 16)]),
+    "pyramid": (Pyramid, "1,3,H,W", [(1, 3, 40, 24), (1, 3, 37, 61), (1, 3, 9, 12)]),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_runs_agree(name: str) -> None:
+    make, input, shapes = REAL[name]
+    found = derived(make, input)
+    letters = [side if side.isalpha() else None for side in input.split(",")]
+    for shape in shapes:
+        point = {letter: side for letter, side in zip(letters, shape, strict=True) if letter}
+        assert at(found, point) == measured(*on_cpu(make(), shape))
+    assert all(found.to_dict()["quantities"][quantity]["complete"] for quantity in COMMON)
+
+
+def test_train_mode_has_what_dropout_keeps() -> None:
+    make = lambda: Block(drop=0.5)  # noqa: E731
+    training, inference = derived(make, "1,N,16", train_mode=True), derived(make, "1,N,16")
+    shape = (1, 33, 16)
+    assert at(training, {"N": 33}) == measured(*on_cpu(make(), shape), training=True)
+    assert at(inference, {"N": 33}) == measured(*on_cpu(make(), shape))
+    masks = at(training, {"N": 33})["saved_bytes"] - at(inference, {"N": 33})["saved_bytes"]
+    assert masks == 4 * 33 * 64  # one number for each element that may be dropped
+
+
+def test_the_peak_is_one_form_where_it_is_the_most() -> None:
+    """N² scores of two heads against rows of 64: which are more depends on N, and no run says from where."""
+    found = derived(Block, "1,N,16")
+    forms = {r["peak_bytes"]["text"] for r in found.to_dict()["regimes"]}
+    assert {"N²" in form for form in forms} == {True, False}
+    for n in range(1, 90, 7):
+        with torch.device("meta"):
+            module, x = Block(), torch.empty(1, n, 16)
+        assert at(found, {"N": n})["peak_bytes"] == live.count(module, (x,), gradients=False, as_on_cpu=True).peak
+
+
+def test_an_independent_tracker_sees_the_same_peak() -> None:
+    """torch's own MemTracker, which knows modules and not operators."""
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    found = derived(lambda: nn.Sequential(nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 8)), "1,N,16")
+    for n in (7, 50):
+        module, x = nn.Sequential(nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 8)).eval(), torch.randn(1, n, 16)
+        tracker = MemTracker()
+        tracker.track_external(module, x)
+        with torch.no_grad(), tracker:
+            module(x)
+        (seen,) = tracker.get_tracker_snapshot("peak").values()
+        weights = sum(p.nbytes for p in module.parameters())
+        assert at(found, {"N": n})["peak_bytes"] == seen["Total"] - weights - x.nbytes
+
+
+def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
+    class Dropped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.frozen = nn.Linear(8, 8), nn.Linear(8, 4), nn.Linear(8, 8).requires_grad_(False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.b(x)
+            return self.frozen(self.a(x))
+
+    found = derived(Dropped, "1,N,8")
+    point = {"N": 11}
+    assert at(found, point) == measured(*on_cpu(Dropped(), (1, 11, 8)))
+    assert at(found, point)["backward_macs"] == 11 * 64 * 2  # a's weight, and what flows through the frozen one
+
+
+def test_a_backward_pass_of_ones_own_has_no_form() -> None:
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Tensor) -> Tensor:
+            return gradient * 2
+
+    class Uses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return Own.apply(self.linear(x))  # type: ignore[no-any-return, no-untyped-call]
+
+    found = derived(Uses, "1,N,8").to_dict()
+    assert "a backward pass of the program's own" in found["quantities"]["backward_macs"]["why"]
+    assert all("backward_macs" not in regime and "saved_bytes" in regime for regime in found["regimes"])
+
+
+# -- random networks ------------------------------------------------------------------------------------
+
+WIDTH = 8
+STEPS: dict[str, Callable[[], nn.Module]] = {
+    "linear": lambda: nn.Linear(WIDTH, WIDTH),
+    "norm": lambda: nn.LayerNorm(WIDTH),
+    "gelu": nn.GELU,
+    "relu": lambda: nn.ReLU(inplace=True),
+    "softmax": lambda: nn.Softmax(-1),
+    "block": lambda: Block(WIDTH),
+    "fused": lambda: Block(WIDTH, fused=True),
+    "dropout": lambda: nn.Dropout(0.5),
+    "mixer": lambda: Transposed(nn.Conv1d(WIDTH, WIDTH, 3, padding=1, groups=2)),
+    "pooled": lambda: Transposed(nn.AvgPool1d(3, 1, 1)),
+    "group": lambda: Transposed(nn.GroupNorm(2, WIDTH)),
+    "twice": lambda: Twice(),
+}
+
+
+class Transposed(nn.Module):
+    """A module on (B, C, N)."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Twice(nn.Module):
+    """Rows doubled and halved again, so that sizes are more than N."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((x, x.flip(1)), dim=1)[:, ::2].contiguous() * 0.5
+
+
+def network(names: list[str]) -> nn.Module:
+    return nn.Sequential(nn.Linear(WIDTH, WIDTH), *(STEPS[name]() for name in names))
+
+
+FOUND_AS_THEY_ARE = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Networks are small already, and to make them smaller takes minutes."""
+
+
+def agrees(names: list[str], training: bool, seed: int) -> None:
+    found = derived(lambda: network(names), "B,N,8", train_mode=training)
+    rng = random.Random(seed)
+    for _ in range(3):
+        point = {"B": rng.choice((1, 2, 5)), "N": rng.choice((1, 2, 8, 16, rng.randrange(1, 70)))}
+        shape = (point["B"], point["N"], WIDTH)
+        assert at(found, point) == measured(*on_cpu(network(names), shape), training=training), (names, point)
+
+
+@settings(max_examples=6, deadline=None, phases=FOUND_AS_THEY_ARE)
+@given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=4), st.booleans(), st.integers(0, 99))
+def test_small_random_networks(names: list[str], training: bool, seed: int) -> None:
+    agrees(names, training, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, phases=FOUND_AS_THEY_ARE)
+@given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=6), st.booleans(), st.integers(0, 999))
+def test_many_random_networks(names: list[str], training: bool, seed: int) -> None:
+    agrees(names, training, seed)
+
+
+# -- modules of others ----------------------------------------------------------------------------------
+
+SMALL = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 64}
+FOREIGN: dict[str, tuple[str, Mapping[str, object]]] = {
+    "bert": ("1,N", SMALL),
+    "roberta": ("1,N", SMALL),
+    "albert": ("1,N", SMALL),
+    "electra": ("1,N", SMALL),
+    "distilbert": ("1,N", {"dim": 32, "n_heads": 2, "n_layers": 2, "hidden_dim": 64}),
+    "gpt2": ("1,N", {"n_embd": 32, "n_head": 2, "n_layer": 2}),
+    "gpt_neox": ("1,N", SMALL),
+    "opt": ("1,N", {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2, "ffn_dim": 64}),
+    "llama": ("1,N", SMALL),
+    "mistral": ("1,N", {**SMALL, "num_key_value_heads": 1}),
+    "convnext": ("1,3,H,W", {"hidden_sizes": "8,16,24,32", "depths": "1,1,1,1"}),
+    "resnet": ("1,3,H,W", {"hidden_sizes": "16,32", "depths": "1,1", "embedding_size": 8}),
+    "regnet": ("1,3,H,W", {"hidden_sizes": "16,32,48,64", "depths": "1,1,1,1", "groups_width": 8}),
+    "mobilenet_v2": ("1,3,H,W", {}),
+    "segformer": ("1,3,H,W", {"depths": "1,1,1,1"}),
+    "pvt_v2": ("1,3,H,W", {"depths": "1,1,1,1"}),
+    "poolformer": ("1,3,H,W", {"depths": "1,1,1,1"}),
+}
+QUICK = ("gpt2", "resnet", "segformer")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in FOREIGN]
+)
+def test_modules_of_others_at_random_sizes(kind: str) -> None:
+    """Five sizes each, two of them in real runs."""
+    input, args = FOREIGN[kind]
+    pytest.importorskip("transformers")
+    target = find_target(f"transformers:{kind}", input, args)
+    found = derived(f"transformers:{kind}", input, args, quantity=None)
+    assert {id for id, q in found.to_dict()["quantities"].items() if q["complete"]} == set(COMMON)
+    rng, regime = random.Random(kind), target.regimes[0]
+    for way, most in ((Way.CPU, 90), (Way.CPU, 160), (Way.META, 400), (Way.META, 500), (Way.META, 2000)):
+        bounds = found.explored.exploration.range.bounds
+        point = {name: rng.randrange(33, min(most, high)) for name, (_, high) in bounds.items()}
+        with quiet(), Knowing(), torch.device("meta" if way is Way.META else "cpu"):
+            module, given, named = built(way, lambda at=point: regime.make(at), valued=True)  # type: ignore[misc]
+            seen = measured(module, given, {**regime.kwargs, **named})
+        said = at(found, point)
+        assert said == {name: seen[name] for name in said}, point
+        assert set(said) == set(COMMON)
+
+
+# -- planted mistakes -----------------------------------------------------------------------------------
+
+
+def test_a_wrong_gradient_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = PRICES["linear"]
+
+    def price(*args: Any, **kwargs: Any) -> Any:
+        return [made._replace(back=made.back + made.macs) for made in right(*args, **kwargs)]
+
+    monkeypatch.setitem(PRICES, "linear", price)
+    quantities = derived(lambda: nn.Linear(8, 8), "1,N,8").to_dict()["quantities"]
+    assert "the counter sees" in quantities["backward_macs"]["why"]
+    assert quantities["saved_bytes"]["complete"]
+
+
+def test_memory_that_is_forgotten_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Storages.saved
+
+    def forgets(self: Storages) -> Any:
+        return dict(list(right(self).items())[1:])
+
+    monkeypatch.setattr(Storages, "saved", forgets)
+    module = lambda: nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 8))  # noqa: E731
+    assert "the counter sees" in derived(module, "1,N,8").to_dict()["quantities"]["saved_bytes"]["why"]
+
+
+# -- sides in another shape -----------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.randoms(use_true_random=False))
+def test_sides_that_are_joined_keep_their_product(sides: list[int], rng: random.Random) -> None:
+    from vpcalc.algebra.polynomial import constant, symbol
+
+    forms = [symbol(f"s{place}") for place in range(len(sides))]
+    cut = rng.randrange(1, len(sides) + 1)
+    joined = (prod(sides[:cut]), *sides[cut:])
+    found = _regrouped(tuple(sides), forms, joined)
+    assert len(found) == len(joined)
+    whole = constant(1)
+    for form in found:
+        whole = whole * form
+    expected = constant(1)
+    for form in forms:
+        expected = expected * form
+    assert whole == expected
+
+
+# -- the command ----------------------------------------------------------------------------------------
+
+
+LINEAR = ("derive", "torch.nn:Linear", "--input", "1,N,8", "--arg", "in_features=8", "--arg", "out_features=4")
+
+
+def test_the_command_shows_all_of_them(inside: Run) -> None:
+    shown = inside(*LINEAR, "--quantity", "all")
+    assert shown.returncode == 0
+    for quantity in QUANTITIES.values():
+        assert quantity.name in shown.stdout
+    (regime,) = json.loads(inside(*LINEAR, "--format", "json").stdout)["regimes"]
+    assert regime["macs"]["text"] == "32N"
+    assert regime["activations"]["text"] == "4N"
+    assert regime["backward_macs"]["text"] == "32N"  # of the weight: nobody asks for that of the input
+    assert regime["peak_bytes"]["text"] == "16N"
+    assert regime["saved_bytes"]["text"] == "0"  # the input is the reader's own
+
+
+def test_one_quantity_by_module() -> None:
+    found = derived(lambda: Block(), "1,N,16", quantity="saved_bytes", by="module", depth=2)
+    (table, *_) = found.tables()
+    assert [column.key for column in table.columns] == ["module", "form"]
+    rows = {row[0]: row[1] for row in table.rows}
+    assert str(rows["norms.0"]) == "72N"  # its result, a mean and a deviation for each row
+    assert "total" in rows
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"quantity": "byte"}, "--quantity 'byte' is not known"),
+        ({"by": "layer"}, "--by 'layer' is not known"),
+        ({"quantity": "saved_bytes", "counting": True}, "--quantity saved_bytes: only of what can be executed"),
+    ],
+)
+def test_mistakes(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        vpcalc.derive(nn.Linear(8, 8), "1,N,8", **more)

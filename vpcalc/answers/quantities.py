@@ -1,0 +1,225 @@
+"""Regimes of several quantities at once, and of one that is the most of several forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ..algebra.polynomial import Polynomial
+from ..checks.quantities import QUANTITIES, Quantity
+from ..report import Column, Kind, Table
+from ..symbolic import Form
+
+if TYPE_CHECKING:
+    from ..execution.regimes import Exploration, Regime
+    from ..execution.regions import Region
+
+
+DRAWS = 24
+"""Sizes at which it is tried whether a region that was left open has regimes nevertheless."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where one form holds: none where that was not found."""
+
+    regions: Sequence[Region]
+    form: Polynomial | None
+    regime: Regime | None = None
+
+    def extent(self) -> float:
+        """How many sizes it has in its widest region, as far as conditions on one letter say."""
+        return max((region.extent() for region in self.regions), default=0.0)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a regime of multiply-accumulates with the form of each further quantity there."""
+
+    regime: Regime
+    regions: Sequence[Region]
+    forms: Mapping[str, Part]
+
+
+def parts(exploration: Exploration) -> list[Part]:
+    """Where a quantity has which form, the widest first; where it was left open it has none.
+
+    What is the most of several forms is each of them where it is at least the others.
+    """
+    found = [part for regime in exploration.regimes if not regime.refused for part in _of_regime(regime)]
+    found.sort(key=Part.extent, reverse=True)
+    left = [region for region, _ in exploration.open if not _covered(region, exploration)]
+    return [*found, Part(left, None)] if left else found
+
+
+def _covered(region: Region, exploration: Exploration) -> bool:
+    """Whether a region that was left open has regimes all over, as far as sizes that are drawn say."""
+    rng = Random(5)
+    points = (region.somewhere(rng) for _ in range(DRAWS))
+    return all(point is None or exploration.at(point) is not None for point in points)
+
+
+def _of_regime(regime: Regime) -> Iterable[Part]:
+    forms = regime.leader.forms
+    if len(forms) == 1:
+        yield Part(regime.regions, forms[0], regime)
+        return
+    for place, form in enumerate(forms):
+        regions = [_at_least(region, form, forms, place) for region in regime.regions]
+        inhabited = [region for region in regions if region.empty() is not True]
+        if inhabited:
+            yield Part(inhabited, form, regime)
+
+
+def _at_least(region: Region, form: Polynomial, forms: Sequence[Polynomial], place: int) -> Region:
+    """Where one form is more than those before it and at least those behind it."""
+    from ..execution.guards import Path
+
+    path = Path()
+    for other_place, other in enumerate(forms):
+        if other is not form:
+            path.at_least(form - other - (1 if other_place < place else 0), True)
+    for guard, outcome, _, _ in path:
+        region = region.where(guard, outcome)
+    return region
+
+
+def pieces(regime: Regime, quantities: Mapping[str, Sequence[Part]], most: int) -> list[Piece]:
+    """A regime in pieces on which every quantity has one form.
+
+    A quantity whose parts would make more than so many pieces stays out.
+    """
+    found = [Piece(regime, regime.regions, {})]
+    for quantity, each in quantities.items():
+        finer = [
+            Piece(regime, met, {**piece.forms, quantity: part})
+            for piece in found
+            for part in each
+            if (met := _met(piece.regions, part.regions))
+        ]
+        if len(finer) <= most:
+            found = finer
+    return found
+
+
+def _met(regions: Sequence[Region], others: Sequence[Region]) -> Sequence[Region]:
+    """What two unions of regions have in common."""
+    if any(other.is_everything for other in others):
+        return regions
+    met = (region.meet(other) for region in regions for other in others)
+    return [region for region in met if region.empty() is not True]
+
+
+def to_dict(quantity: Quantity, found: Exploration | str) -> dict[str, Any]:
+    """A quantity's own field of the JSON object."""
+    from ..execution.domains import domain
+
+    if isinstance(found, str):
+        return {"complete": False, "regimes": [], "why": found}
+    regimes = [
+        {
+            "when": domain(part.regions).to_dict(),
+            "form": Form(part.form).to_dict(),
+            "held_out": len(part.regime.confirmed),
+            "tried": part.regime.tried,
+        }
+        for part in parts(found)
+        if part.form is not None and part.regime is not None
+    ]
+    why = dict.fromkeys(why for _, why in found.open)
+    return {"unit": quantity.unit, "complete": not why, "open": list(why), "regimes": regimes}
+
+
+def overview(title: str, macs: Part, params: Polynomial, found: Mapping[str, Exploration | str]) -> Table:
+    """Every quantity in one line: the form that holds at most sizes, and where."""
+    columns = (
+        Column("quantity", "Quantity"),
+        Column("form", "In closed form", Kind.FORMULA),
+        Column("unit", "Unit"),
+        Column("when", "Where"),
+        Column("counts", "Counts", Kind.NUMBER),
+    )
+    rows = [_row("macs", macs)]
+    notes = []
+    rows.append((QUANTITIES["params"].name, Form(params), QUANTITIES["params"].unit, "", None))
+    for quantity, exploration in found.items():
+        if isinstance(exploration, str):
+            notes.append(f"{QUANTITIES[quantity].name}: no form, {exploration}")
+            continue
+        each = parts(exploration)
+        rows.append(_row(quantity, each[0]))
+        running = sum(part.form is not None for part in each)
+        if running > 1:
+            notes.append(f"{QUANTITIES[quantity].name}: {running} regimes, --quantity {quantity} has them all")
+        if exploration.open:
+            notes.append(f"{QUANTITIES[quantity].name}: not complete: {exploration.open[0][1]}")
+    return Table(title, columns, tuple(rows), tuple(notes))
+
+
+def _row(quantity: str, part: Part) -> tuple[Any, ...]:
+    from ..execution.domains import domain
+
+    known = QUANTITIES[quantity]
+    where = domain(part.regions).text or "every size"
+    confirmed = 0 if part.regime is None else len(part.regime.confirmed)
+    return (known.name, None if part.form is None else Form(part.form), known.unit, where, confirmed)
+
+
+def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by: str) -> tuple[Table, ...]:
+    """One quantity: its operators and modules where most sizes are, and its form everywhere."""
+    from ..execution.domains import domain
+
+    each = parts(found)
+    main = each[0]
+    if main.form is None or main.regime is None:
+        return (Table(f"{target}: {quantity.name}", (Column("why", "Open"),), ((found.open[0][1],),)),)
+    execution = main.regime.leader.execution
+    notes = [
+        f"{quantity.unit} {quantity.counts}",
+        f"executed: holds for {domain(main.regions).text or 'every size'}",
+    ]
+    if main.regime.tried:
+        notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
+    notes += [f"not complete: {why}" for why in list(dict.fromkeys(why for _, why in found.open))[:3]]
+    notes.append(f"{found.runs} runs on symbols, {len(main.regime.confirmed)} counts agree")
+    tables = []
+    if quantity.id == "peak_bytes":
+        path, name = execution.peaks.get(main.form, ("", ""))
+        notes.append(f"reached in {name}" + (f" of {path}" if path else ""))
+        operators: Mapping[str, Polynomial] = {}
+        modules: Mapping[str, Polynomial] = {}
+    else:
+        operators = execution.operators(quantity.id)
+        modules = {p: f for p, f in execution.modules(quantity.id).items() if p and p.count(".") < depth and f}
+    title = f"{target}: {quantity.name}, {quantity.unit}"
+    if by != "module":
+        tables.append(_forms_table("operator", "Function", title, operators, main.form, notes))
+    if by == "module" or (not by and len(modules) > 1):
+        shown = notes if by == "module" else []
+        tables.append(_forms_table("module", "Module", title if by else "By module", modules, main.form, shown))
+    if len(each) > 1:
+        columns = (
+            Column("when", "Where"),
+            Column("form", "In closed form", Kind.FORMULA),
+            Column("counts", "Counts", Kind.NUMBER),
+        )
+        rows = [
+            (
+                domain(part.regions).text or "elsewhere",
+                "open" if part.form is None else Form(part.form),
+                0 if part.regime is None else len(part.regime.confirmed),
+            )
+            for part in each
+        ]
+        tables.append(Table(f"Regimes of {quantity.name}", columns, tuple(rows)))
+    return tuple(tables)
+
+
+def _forms_table(
+    key: str, header: str, title: str, forms: Mapping[str, Polynomial], total: Polynomial, notes: Sequence[str]
+) -> Table:
+    columns = (Column(key, header), Column("form", "In closed form", Kind.FORMULA))
+    rows = [(name, Form(form)) for name, form in sorted(forms.items())]
+    return Table(title, columns, (*rows, ("total", Form(total))), tuple(notes), total=True)

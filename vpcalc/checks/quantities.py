@@ -1,0 +1,145 @@
+"""What a program costs beside multiply-accumulates: each quantity explored as these are, on the same program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .effort import Growth
+from .shapes import Point
+
+if TYPE_CHECKING:
+    from ..counters.live import Live
+    from ..execution.program import Program
+    from ..execution.regimes import Exploration
+    from ..execution.run import Execution, Memory
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is asked about: its name in JSON, for people, what one of its units is, and what it counts."""
+
+    id: str
+    name: str
+    unit: str
+    counts: str
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    quantity.id: quantity
+    for quantity in (
+        Quantity("macs", "multiply-accumulates", "MACs", "of matrix products and convolutions, forward"),
+        Quantity("params", "parameters", "numbers", "that are trained"),
+        Quantity("activations", "activations", "numbers", "that matrix products and convolutions give"),
+        Quantity("backward_macs", "backward", "MACs", "of the gradients of the sum of the outputs"),
+        Quantity("saved_bytes", "saved for backward", "bytes", "that autograd keeps of the forward pass"),
+        Quantity("peak_bytes", "peak of inference", "bytes", "alive at once, weights and inputs apart"),
+        Quantity("bytes_moved", "bytes moved", "bytes", "that operators read and write at inference"),
+    )
+}
+"""In the order in which they are shown."""
+
+COMMON = ("activations", "saved_bytes", "backward_macs", "peak_bytes")
+"""Those that stand beside multiply-accumulates unless others are asked for."""
+
+MOST_RUNS = 16
+"""Further runs in which one quantity is explored: bytes have more regimes than multiply-accumulates."""
+
+MANY_RUNS = 24
+"""Runs for multiply-accumulates beyond which other quantities are explored only where they are asked for."""
+
+
+class Quantities:
+    """What a program costs beside multiply-accumulates, each quantity explored when it is first asked for.
+
+    Those that one run sees share their runs and counts.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        macs: Exploration,
+        growth: Growth,
+        most: int,
+        room: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._program, self._macs, self._growth, self._most, self._room = program, macs, growth, most, room
+        self._witness = Witness(program, macs, growth)
+        self._runs: dict[Memory | None, tuple[Execution, ...]] = {None: macs.executions}
+        self._found: dict[str, Exploration | str] = {}
+
+    def exploration(self, quantity: str) -> Exploration | str:
+        """The regimes of a quantity; or why it has no form.
+
+        It has none where a run cannot be followed in bytes, or a count differs from it at the very size at which
+        it ran.
+        """
+        if quantity not in self._found:
+            with self._room():
+                self._found[quantity] = self._explored(quantity)
+        return self._found[quantity]
+
+    def _explored(self, quantity: str) -> Exploration | str:
+        from ..execution.regimes import Explorer, HeldError
+        from ..execution.run import BeyondError
+
+        memory = _memory(quantity)
+        explorer = Explorer(
+            partial(self._program.execute, memory=memory),
+            partial(self._witness.count, quantity),
+            self._macs.range,
+            self._most,
+            MOST_RUNS + len(self._runs.get(memory, ())),
+            self._growth.affordable,
+            quantity=quantity,
+            again=True,
+        )
+        begin = [regime.leader.point for regime in self._macs.regimes if not regime.refused]
+        try:
+            found = explorer.explore(begin, self._macs, self._runs.get(memory, ()))
+        except (BeyondError, HeldError) as beyond:
+            return str(beyond)
+        self._runs[memory] = found.executions
+        return found
+
+
+def _memory(quantity: str) -> Memory | None:
+    """The run that sees a quantity."""
+    from ..execution.run import Memory
+
+    kept, live = ("saved_bytes", "backward_macs"), ("peak_bytes", "bytes_moved")
+    return Memory.KEPT if quantity in kept else Memory.LIVE if quantity in live else None
+
+
+class Witness:
+    """Counts of a program without symbols, each pass once a size. Where it refuses is known."""
+
+    def __init__(self, program: Program, macs: Exploration, growth: Growth) -> None:
+        self._program, self._macs, self._growth = program, macs, growth
+        self._live: dict[tuple[int, ...], Live] = {}
+
+    def count(self, quantity: str, point: Point) -> int | None:
+        """A quantity at a size, or None where the program raises."""
+        regime = self._macs.at(point)
+        if regime is not None and regime.refused:
+            return None
+        try:
+            return self._counted(quantity, point)
+        except Exception:  # the program may raise anything
+            return None
+
+    def _counted(self, quantity: str, point: Point) -> int:
+        if quantity == "activations":
+            return self._growth.counts(point).activations
+        if quantity == "saved_bytes":
+            return self._program.saved(point).total
+        if quantity == "backward_macs":
+            return self._program.counts(point, backward=True).backward
+        key = tuple(point.values())
+        if key not in self._live:
+            self._live[key] = self._program.live(point)
+        live = self._live[key]
+        return live.peak if quantity == "peak_bytes" else live.moved
