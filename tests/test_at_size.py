@@ -125,3 +125,13 @@ def test_what_does_not_run_is_said_in_one_line() -> None:
 class _Solves(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.linalg.matrix_exp(x)
+
+
+def test_bytes_at_a_size_are_those_of_the_form() -> None:
+    found = asked(Two, "2,3,8,10", quantity="all").to_dict()
+    form = vpcalc.derive(Two, "2,3,H,W").to_dict()
+    (regime,) = [r for r in form["regimes"] if eval(r["when"]["python"], {"H": 8, "W": 10})]
+    for quantity in ("activations", "saved_bytes", "peak_bytes"):
+        assert int(found[quantity]["text"]) == eval(regime[quantity]["python"], {"H": 8, "W": 10})
+    (quantities, *_) = asked(Two, "2,3,8,10", quantity="all").tables()
+    assert {row[0] for row in quantities.rows} >= {"multiply-accumulates", "saved for backward", "bytes moved"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..algebra.polynomial import constant
 from ..checks.measured import Measured, Part
+from ..checks.quantities import QUANTITIES
 from ..counters.pricing import announced
 from ..report import Column, Kind, Table
 from ..symbolic import Form
@@ -23,9 +25,11 @@ class AtSize(Result):
         measured: the run, with every module.
         backward: whether the gradients are counted too.
         depth: how many levels of modules are shown.
+        further: what it costs beside multiply-accumulates, from another run.
         sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
         built: which class was built, where its name leaves that open.
         train_mode: whether it ran in train mode.
+        quantity: ``all`` if tables show what else it costs.
     """
 
     target: str
@@ -34,8 +38,10 @@ class AtSize(Result):
     backward: bool
     depth: int
     sources: Mapping[str, str]
+    further: Callable[[], Mapping[str, int]] = dict
     built: str = ""
     train_mode: bool = False
+    quantity: str = ""
 
     @property
     def macs(self) -> int:
@@ -46,6 +52,14 @@ class AtSize(Result):
     def params(self) -> int:
         """Trained parameters."""
         return self.measured.parts[0].params
+
+    @cached_property
+    def quantities(self) -> Mapping[str, int]:
+        """What it costs beside multiply-accumulates, where that can be seen."""
+        try:
+            return self.further()
+        except Exception:  # foreign code may raise anything where gradients are at work
+            return {}
 
     def parts(self) -> tuple[Part, ...]:
         """The modules within the whole, to the given depth; those that never ran have no output."""
@@ -69,6 +83,7 @@ class AtSize(Result):
             "verdict": "checked",
             "params": _number(self.params),
             **({"backward_macs": _number(counts.backward)} if self.backward else {}),
+            **{name: _number(figure) for name, figure in self.quantities.items()},
             "operators": {name: _number(macs) for name, macs in counts.operators.items()},
             "modules": {part.path: _number(part.macs) for part in self.parts()},
             "layers": [_row(part) for part in (self.measured.parts[0], *self.parts())],
@@ -100,7 +115,15 @@ class AtSize(Result):
         rows.append(self._cells(self.measured.parts[0], "whole"))
         title = f"{self.target}, input {self.inputs or 'as registered'}{passes}"
         layers = Table(title, columns, tuple(rows), self._notes(), total=True)
+        if self.quantity:
+            return (self._further(), layers, self._operators())
         return (layers, self._operators())
+
+    def _further(self) -> Table:
+        columns = (Column("quantity", "Quantity"), Column("figure", "Figure", Kind.NUMBER), Column("unit", "Unit"))
+        figures = {"macs": self.macs, "params": self.params, **self.quantities}
+        known = [(QUANTITIES[name], figure) for name, figure in figures.items()]
+        return Table("Quantities", columns, tuple((each.name, figure, each.unit) for each, figure in known))
 
     def _operators(self) -> Table:
         columns = (

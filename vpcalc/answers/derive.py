@@ -13,7 +13,7 @@ from ..checks.agreement import agreements
 from ..checks.derivation import find_form
 from ..checks.exploring import Explored, NotExecutedError, explore
 from ..checks.input_functions import input_function
-from ..checks.measured import measure
+from ..checks.measured import further, measure
 from ..checks.prices import read_prices
 from ..checks.probing import spell_point
 from ..checks.quantities import QUANTITIES, Quantities
@@ -361,8 +361,10 @@ def derive(
                 backward=backward,
                 depth=levels,
                 sources={name: source.value for name, source in sorted(given.elsewhere.items())},
+                further=partial(further, resolved, measured),
                 built=resolved.built,
                 train_mode=train_mode,
+                quantity=shown,
             )
         if not (counting or backward or degree is not None):
             try:

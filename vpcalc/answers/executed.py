@@ -252,12 +252,13 @@ class Executed(Result):
             whole = Part(main.regions, main.leader.execution.macs, main)
             title = f"{self.target}, input {self.inputs or 'as registered'}: every quantity"
             shown = overview(title, whole, main.leader.execution.params, self._further)
-            return (replace(shown, notes=(*shown.notes, *self._notes())),)
+            return (replace(shown, notes=(*shown.notes, *self._of_training("saved_bytes"), *self._notes())),)
         if self.quantity not in ("", "macs", "params"):
             (explored,) = self._further.values()
             if isinstance(explored, str):
                 raise InputError(f"--quantity {self.quantity}: {self.target} has no form of it: {explored}")
-            return in_full(self.target, QUANTITIES[self.quantity], explored, self.depth, self.by)
+            first, *others = in_full(self.target, QUANTITIES[self.quantity], explored, self.depth, self.by)
+            return (replace(first, notes=(*first.notes, *self._of_training(self.quantity))), *others)
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
         total = self.macs if self.on_lattice else self.everywhere
         found = []
@@ -352,6 +353,14 @@ class Executed(Result):
             named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
             notes.append(f"not in the total, because nobody here can price it: {named}")
         return tuple(notes)
+
+    def _of_training(self, quantity: str) -> list[str]:
+        """What is kept for a backward pass depends on the mode."""
+        if self.train_mode or quantity not in ("saved_bytes", "backward_macs"):
+            return []
+        return [
+            "for backward: of a pass in eval mode; --train-mode has what dropout and batch norms keep in training"
+        ]
 
     def _of_layers(self) -> list[str]:
         """What the layers, which know nothing of torch, say of the run's forms."""

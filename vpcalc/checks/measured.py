@@ -88,6 +88,29 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
     return Measured(list(parts.values()), counts, regime, way)
 
 
+def further(target: Target, measured: Measured) -> dict[str, int]:
+    """What a run costs beside multiply-accumulates, in the way in which it was measured; nothing if that was fake.
+
+    Activations and bytes, as :mod:`vpcalc.checks.quantities` has them.
+    """
+    from ..counters import live, saved
+    from ..counters.ways import Way, built, quiet
+
+    if measured.way is Way.FAKE:
+        return {}
+    with quiet():
+        module, args, named = built(measured.way, lambda: measured.regime.make({}), valued=True)
+        kwargs = {**measured.regime.kwargs, **named}
+        kept = saved.count(module, args, kwargs, training=target.training, as_on_cpu=True)
+        at_once = live.count(module, args, kwargs, training=target.training, gradients=False, as_on_cpu=True)
+    return {
+        "activations": measured.counts.activations,
+        "saved_bytes": kept.total,
+        "peak_bytes": at_once.peak,
+        "bytes_moved": at_once.moved,
+    }
+
+
 def _part(path: str, module: nn.Module) -> Part:
     trained = [p for p in module.parameters() if p.requires_grad]
     size = sum(p.numel() * p.element_size() for p in module.parameters())
