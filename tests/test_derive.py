@@ -744,3 +744,42 @@ def test_a_sheet_has_every_regime_beside_its_figures() -> None:
         ("N ≤ 9", "total", "8N²", ""),
         ("N ≥ 101", "", "None", "ValueError: too long"),
     ]
+
+
+# -- sides that are multiples ---------------------------------------------------------------------------
+
+
+class Windows(nn.Module):
+    """Attention in windows of 7 × 7, for grids that they divide."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(dim, 3 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, h, w, dim = x.shape
+        windows = x.view(batch, h // 7, 7, w // 7, 7, dim).permute(0, 1, 3, 2, 4, 5).reshape(-1, 49, dim)
+        q, k, v = self.qkv(windows).chunk(3, -1)
+        return (q @ k.transpose(1, 2)).softmax(-1) @ v
+
+
+def test_a_side_that_is_a_multiple() -> None:
+    found = derive(Windows, "1,7*a,7*b,C", {"dim": "C"})
+    assert str(found.macs) == "147abC² + 4802abC"
+    assert isinstance(found, Executed)
+    assert found.explored.complete
+    assert found.domain.everywhere  # every grid of windows
+
+
+def test_a_multiple_is_counted_too() -> None:
+    found = derive(Windows, "1,7*a,14,8", {"dim": 8}, counting=True)
+    assert str(found.macs) == str(derive(Windows, "1,7*a,14,8", {"dim": 8}).macs)
+    with pytest.raises(InputError, match="nor a multiple of one"):
+        derive(Windows, "1,a*7,14,8", {"dim": 8})
+
+
+def test_a_multiple_of_a_models_own_side() -> None:
+    (H, W) = symbols("a b")
+    found = derive("swin_t", "1,3,224*a,224*b")
+    assert found.macs is not None
+    assert found.macs.polynomial == 4489798656 * H * W + 768000

@@ -72,7 +72,7 @@ def _given(inputs: object, named: Mapping[str, Any]) -> Given:
     """Shapes from a text (``1,3,224,224``), or the objects themselves: one, several, or by name."""
     if isinstance(inputs, str):
         leaves, layout = parse_layout(inputs)
-        symbols = [dim for shape in leaves for dim in shape.dims if isinstance(dim, str)]
+        symbols = [name for shape in leaves for name in shape.letters]
         if symbols:
             raise InputError(f"assert_cost: inputs {inputs[:60]!r}: {symbols[0]} must be a number")
         described = Described(tensor_shapes(leaves, {}), layout.pack)

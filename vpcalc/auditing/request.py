@@ -151,9 +151,8 @@ def _numbers(text: str) -> tuple[str, dict[str, int]]:
     """A shape in numbers; its first side becomes the symbol that a target needs."""
     shapes = parse_inputs(text)
     for shape in shapes:
-        for dim in shape.dims:
-            if isinstance(dim, str):
-                raise InputError(f"--input {text[:60]!r}: {dim} must be a number")
+        for name in shape.letters:
+            raise InputError(f"--input {text[:60]!r}: {name} must be a number")
     head, rest = shapes[0], shapes[1:]
     lead = InputShape(("B", *head.dims[1:]), head.dtype, head.keyword)
     first: Any = head.dims[0]

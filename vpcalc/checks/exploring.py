@@ -20,7 +20,7 @@ from .probing import (
     spell_point,
     takes_whole_numbers,
 )
-from .shapes import NUMBER, Kind, Point, Variable
+from .shapes import NUMBER, Dim, Kind, Multiple, Point, Variable
 from .targets import Regime as Variant
 from .targets import Target
 
@@ -230,7 +230,7 @@ def _explored(
 
 def _largest(variable: Variable, target: Target) -> int:
     """The largest size of a letter that is asked about: less where it is no side, as it may be a factor of one."""
-    is_side = any(variable.name in shape.dims and shape.dtype != NUMBER for shape in target.inputs)
+    is_side = any(variable.name in shape.letters and shape.dtype != NUMBER for shape in target.inputs)
     return RANGES[variable.kind if is_side or target.function is None else Kind.ARGUMENT]
 
 
@@ -246,7 +246,7 @@ def program_of(target: Target, variant: Variant, zeros: bool = False) -> Program
     if not variant.fixed:
         return Rebuilt(lambda point: variant.make(whole(point)), variant.kwargs, variant.sources, target.training)
     inputs = [
-        Input(tuple(tied.get(d, d) if isinstance(d, str) else d for d in s.dims), s.dtype or "float32", s.keyword)
+        Input(tuple(_with_tied(dim, tied) for dim in s.dims), s.dtype or "float32", s.keyword)
         for s in target.inputs
     ]
     free = [v for v in target.variables if v.name not in tied]
@@ -260,6 +260,13 @@ def program_of(target: Target, variant: Variant, zeros: bool = False) -> Program
         else MadeInputs(lambda point: function.arguments(whole(point)))
     )
     return Fixed(modules, made, variant.kwargs, target.training)
+
+
+def _with_tied(dim: Dim, tied: Mapping[str, str]) -> Dim:
+    """A side whose letter equals another one, in that letter."""
+    if isinstance(dim, Multiple):
+        return Multiple(dim.factor, tied.get(dim.letter, dim.letter))
+    return tied.get(dim, dim) if isinstance(dim, str) else dim
 
 
 def _limits(program: Program, letters: list[Variable]) -> dict[str, int]:

@@ -66,7 +66,7 @@ class InputFunction:
             raise InputError(f"--inputs {self.name}: fails at {_spelled(point)}: {said}") from error
         by_size = {size: name for name, size in point.items()}
         found = [_leaf(tensor, by_size) for tensor in tensors_of((args, kwargs))]
-        seen = {dim for leaf in found for dim in leaf.dims}
+        seen = {name for leaf in found for name in leaf.letters}
         return (*found, *(InputShape((name,), NUMBER) for name in self.symbols if name not in seen))
 
 

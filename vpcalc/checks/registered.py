@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, unknown
 from .factories import Arguments
-from .shapes import InputShape, Letter, Point, letters, parse_inputs, resolve, variables
+from .shapes import Dim, InputShape, Letter, Point, letters, parse_inputs, resolve, side_at, variables
 from .targets import Regime, Target, few_symbols
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
 
     def value(at: Mapping[str, Any], role: str, otherwise: int) -> Any:
         dim = spelled.get(role, otherwise)
-        return at[dim] if isinstance(dim, str) else dim
+        return side_at(dim, at)
 
     def make(point: Point) -> tuple[nn.Module, Sequence[TensorShape]]:
         config = architecture.configure({n: resolve(v, point) for n, v in given.items()})
@@ -76,7 +76,7 @@ def _fit_to_witness(
     text: str | None,
     native: Point,
     shapes_at: Callable[..., list[tuple[int, ...]]],
-) -> tuple[tuple[InputShape, ...], dict[str, int | str]]:
+) -> tuple[tuple[InputShape, ...], dict[str, Dim]]:
     """The inputs with their symbols, and which number or symbol each axis and the batch are.
 
     The places of an axis are found by asking the witness twice.
@@ -102,7 +102,7 @@ def _fit_to_witness(
     given = wanted if text is None else parse_inputs(text)
     if [len(shape.dims) for shape in given] != [len(shape.dims) for shape in wanted]:
         raise InputError(f"--input {text!r}: must be like {';'.join(map(str, wanted))} for {name}")
-    spelled: dict[str, int | str] = {}
+    spelled: dict[str, Dim] = {}
     for index, shape in enumerate(given):
         for place, dim in enumerate(shape.dims):
             its = roles.get((index, place))

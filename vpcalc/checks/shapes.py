@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError, unknown
 from ..inputs import whole
@@ -47,6 +47,32 @@ class Kind(IntEnum):
     IMAGE = 4
 
 
+class Multiple(NamedTuple):
+    """A side that is so many times a symbol: ``7*a``."""
+
+    factor: int
+    letter: str
+
+    def __str__(self) -> str:
+        return f"{self.factor}*{self.letter}"
+
+
+Dim = int | str | Multiple
+"""A side of an input: a number, a symbol, or a multiple of one."""
+
+
+def side_at(dim: Dim, point: Mapping[str, Any]) -> Any:
+    """A side where symbols have values."""
+    if isinstance(dim, Multiple):
+        return dim.factor * point[dim.letter]
+    return point[dim] if isinstance(dim, str) else dim
+
+
+def letter_of(dim: Dim) -> str | None:
+    """The symbol of a side that has one."""
+    return dim.letter if isinstance(dim, Multiple) else dim if isinstance(dim, str) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """An argument whose value is a symbol."""
@@ -58,13 +84,18 @@ class Letter:
 class InputShape:
     """One input: its dimensions (a name is a symbol), its element type (empty: float32), its keyword."""
 
-    dims: tuple[int | str, ...]
+    dims: tuple[Dim, ...]
     dtype: str = ""
     keyword: str = ""
 
     def at(self, point: Point) -> tuple[int, ...]:
         """The shape at a point."""
-        return tuple(point[dim] if isinstance(dim, str) else dim for dim in self.dims)
+        return tuple(side_at(dim, point) for dim in self.dims)
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The symbols of its sides, as often as they occur."""
+        return tuple(filter(None, map(letter_of, self.dims)))
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -72,7 +103,7 @@ class InputShape:
         if len(self.dims) < 4 or self.dtype in (*WHOLE, "bool"):
             return ()
         last = len(self.dims) - 1
-        channels_last = len(self.dims) == 4 and isinstance(self.dims[1], str) and isinstance(self.dims[3], int)
+        channels_last = len(self.dims) == 4 and letter_of(self.dims[1]) and isinstance(self.dims[3], int)
         return (1, 2) if channels_last else (last - 1, last)
 
     def __str__(self) -> str:
@@ -147,13 +178,17 @@ def parse_input(text: str, keyword: str = "") -> InputShape:
     return InputShape(tuple(_parse_dim(dim, text) for dim in dims), dtype, keyword)
 
 
-def _parse_dim(dim: str, text: str) -> int | str:
+def _parse_dim(dim: str, text: str) -> Dim:
     if _SYMBOL.fullmatch(dim):
         return dim
     if dim.isascii() and dim.isdecimal():
         return whole("--input", dim)
+    factor, times, letter = (part.strip() for part in dim.partition("*"))
+    if times and factor.isascii() and factor.isdecimal() and _SYMBOL.fullmatch(letter):
+        return Multiple(whole("--input", factor), letter)
     raise InputError(
-        f"--input {text.strip()[:60]!r}: {dim[:20]!r} is neither a whole number nor a symbol (H, N, d_k)"
+        f"--input {text.strip()[:60]!r}: {dim[:20]!r} is neither a whole number nor a symbol (H, N, d_k) nor a "
+        "multiple of one (7*a)"
     )
 
 
@@ -212,11 +247,12 @@ def variables(
     times: dict[str, int] = {}
     for shape in inputs:
         for place, dim in enumerate(shape.dims):
-            if isinstance(dim, str):
+            name = letter_of(dim)
+            if name is not None:
                 is_first = place == 0 and shape.dtype != NUMBER
                 kind = Kind.IMAGE if place in shape.grid else Kind.BATCH if is_first else Kind.SEQUENCE
-                kinds[dim] = max(kinds.get(dim, kind), kind)
-                times[dim] = max(times.get(dim, 1), shape.dims.count(dim))
+                kinds[name] = max(kinds.get(name, kind), kind)
+                times[name] = max(times.get(name, 1), shape.letters.count(name))
     for value in arguments.values():
         for name in letters(value):
             kinds[name] = max(kinds.get(name, Kind.ARGUMENT), Kind.ARGUMENT)

@@ -25,6 +25,7 @@ from .shapes import (
     Kind,
     Point,
     Variable,
+    letter_of,
     letters,
     read_argument,
     resolve,
@@ -195,7 +196,7 @@ def _regimes(
     if image is None:
         return
     sides = [image.dims[place] for place in image.grid]
-    if symbols and not any(isinstance(side, str) for side in sides):
+    if symbols and not any(map(letter_of, sides)):
         return
     yield regime(
         "one model at every size, interpolate_pos_encoding=True", lambda point: {}, interpolate_pos_encoding=True

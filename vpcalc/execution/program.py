@@ -41,7 +41,8 @@ from ..counters.weights import is_lazy
 from .constants import looked_up
 from .guards import Path
 from .nodes import dressed
-from .run import BeyondError, Execution, Memory, Point, Started, execute, letter, tensor
+from .run import BeyondError, Execution, Memory, Point, Side, Started, execute, letter, tensor
+from .sizes import value_of
 from .values import Knowing
 
 Build = Callable[[Any], "tuple[nn.Module, Given | Sequence[TensorShape]]"]
@@ -50,9 +51,12 @@ Build = Callable[[Any], "tuple[nn.Module, Given | Sequence[TensorShape]]"]
 
 @dataclass(frozen=True)
 class Input:
-    """What a module is given: sides that are numbers or letters, an element type, a keyword where it has one."""
+    """What a module is given: an element type, a keyword where it has one, and its sides.
 
-    dims: tuple[int | str, ...]
+    These are numbers, letters, or so many times a letter.
+    """
+
+    dims: tuple[Side, ...]
     dtype: str = "float32"
     keyword: str = ""
 
@@ -61,14 +65,14 @@ class Input:
         if self.dtype in LITERALS:
             return LITERALS[self.dtype]
         if self.dtype == NUMBER:
-            side = self.dims[0]
-            return dressed(letter(side, point, path)) if isinstance(side, str) else side
+            side = letter(self.dims[0], point, path)
+            return side if isinstance(side, int) else dressed(side)
         is_whole = not (DTYPES[self.dtype].is_floating_point or DTYPES[self.dtype].is_complex)
         return tensor(self.dims, self.dtype, point, path, zeros and is_whole)
 
     def at(self, point: Point) -> TensorShape:
         """The input at a point."""
-        sides = tuple(point[side] if isinstance(side, str) else side for side in self.dims)
+        sides = tuple(value_of(letter(side, point, Path())) for side in self.dims)
         return TensorShape(sides, self.dtype, self.keyword)
 
 

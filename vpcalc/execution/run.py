@@ -201,18 +201,25 @@ def execute(
     return Execution(dict(point), path, weights, calls, error, mode.steps, seconds, mode.missing, mode.peaks)
 
 
-def tensor(dims: Sequence[int | str], dtype: str, point: Point, path: Path, zeros: bool = False) -> Tensor:
+Side = int | str | tuple[int, str]
+"""A number, a letter, or so many times a letter."""
+
+
+def tensor(dims: Sequence[Side], dtype: str, point: Point, path: Path, zeros: bool = False) -> Tensor:
     """An input on the meta device, its letters as forms; known to be 0 or false if it is to be of zeros."""
-    shape: Shape = [letter(d, point, path) if isinstance(d, str) else d for d in dims]
+    shape: Shape = [letter(side, point, path) for side in dims]
     make = torch.zeros if zeros else torch.empty
     made = make([dressed(side) for side in shape], dtype=DTYPES[dtype])
     _mark(made, shape)
     return made
 
 
-def letter(name: str, point: Point, path: Path) -> Node:
-    """A letter as a size of a run."""
-    return Node(point[name], symbol(name), path)
+def letter(side: Side, point: Point, path: Path) -> Any:
+    """A side as a size of a run; a number stays one."""
+    if isinstance(side, int):
+        return side
+    factor, name = side if isinstance(side, tuple) else (1, side)
+    return Node(factor * point[name], factor * symbol(name), path)
 
 
 def _mark(tensor: Tensor, shape: Shape) -> None:
