@@ -2,11 +2,12 @@
 
     python benchmarks/derive.py [--models N] [--runs N] [--memory]
 
-``run`` is one execution on symbols, ``count`` one count by vpcalc's own counter, ``derive`` the whole answer with
-its regimes, counts and real runs; their number of regimes is beside it. The yardstick counts the built model with
-fvcore's FlopCountAnalysis on the meta device, at the size at which exploring starts; where fvcore cannot trace a
-model there, that is said. Medians stand at the end. ``--memory`` asks for the largest models in processes of their
-own and prints the most memory that each held.
+``run`` is one execution on symbols, ``count`` one count by vpcalc's own counter, ``derive`` the whole answer
+with its regimes, counts and real runs; their number of regimes is beside it. ``all`` is what the answer takes
+with the quantities that stand in the JSON too, over what it takes with multiply-accumulates alone. The
+yardstick counts the built model with fvcore's FlopCountAnalysis on the meta device, at the size at which
+exploring starts; where fvcore cannot trace a model there, that is said. Medians stand at the end. ``--memory``
+asks for the largest models in processes of their own and prints the most memory that each held.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from vpcalc.checks import exploring
+from vpcalc.checks.quantities import COMMON, MANY_RUNS, Quantities
 from vpcalc.checks.targets import Target, find_target
 from vpcalc.counters import fvcore
 from vpcalc.counters.given import DTYPES
@@ -107,7 +109,14 @@ def measured(name: str, inputs: str, runs: int) -> dict[str, float]:
     begin = time.process_time()
     _, found = exploring.explore(target)
     whole = time.process_time() - begin
+    begin = time.process_time()
+    quantities = Quantities(found.program, found.exploration, found.growth, 32)
+    if found.exploration.runs <= MANY_RUNS:
+        for quantity in COMMON:
+            quantities.exploration(quantity)
+    further = time.process_time() - begin
     result = {
+        "all": 1 + further / whole,
         "run": seconds(lambda: program.execute(point), runs),
         "count": seconds(lambda: program.counts(point), runs),
         "derive": whole,
@@ -128,7 +137,7 @@ def plain(
     whole = {**point, **{side: point[first] for side, first in tied.items()}}
     tensors = tuple(
         torch.zeros(
-            [whole[d] if isinstance(d, str) else d for d in spec.dims],
+            list(spec.at(whole)),
             dtype=DTYPES[spec.dtype or "float32"],
             device="meta",
         )
@@ -157,7 +166,8 @@ def main() -> None:
             print(f"{name:20} at most {int(done.stdout) / 1024:,.0f} MiB")
         return
     ratios: dict[str, list[float]] = {"run": [], "count": [], "derive": []}
-    print(f"{'model':14} {'fvcore s':>9} {'run':>6} {'count':>6} {'derive':>7} {'regimes':>7}")
+    together: list[float] = []
+    print(f"{'model':14} {'fvcore s':>9} {'run':>6} {'count':>6} {'derive':>7} {'regimes':>7} {'all':>6}")
     for kind, inputs in [(kind, inputs) for inputs, kinds in MODELS.items() for kind in kinds.split()][
         : options.models
     ]:
@@ -166,6 +176,7 @@ def main() -> None:
         except Exception as error:  # said, and the others go on
             print(f"{kind:14} {type(error).__name__}: {str(error).splitlines()[0][:80]}", flush=True)
             continue
+        together.append(found["all"])
         over = {name: found[name] / found["fvcore"] for name in ratios}
         if over["run"] == over["run"]:
             for name, ratio in over.items():
@@ -173,11 +184,12 @@ def main() -> None:
                     ratios[name].append(ratio)
         print(
             f"{kind:14} {found['fvcore']:9.3f} {over['run']:6.2f} {over['count']:6.2f} {over['derive']:7.2f}"
-            f" {found['regimes']:7.0f}",
+            f" {found['regimes']:7.0f} {found['all']:6.2f}",
             flush=True,
         )
     medians = {name: statistics.median(values) for name, values in ratios.items() if values}
     print(f"{'median':14} {'':9} " + " ".join(f"{name} {value:.2f}" for name, value in medians.items()))
+    print(f"{'':24} all {statistics.median(together):.2f}, aim 1.50")
     print(f"of {len(ratios['run'])} models; aims: run 0.30, derive 2.00 where there are at most 4 regimes")
 
 

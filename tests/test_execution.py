@@ -422,7 +422,7 @@ def test_without_counts_two_idle_branches_would_hide_a_third(monkeypatch: pytest
 
 
 def test_the_answer() -> None:
-    result = vpcalc.derive(Padded, "1,3,H,W")
+    result = vpcalc.derive(Padded, "1,3,H,W", quantity="macs")
     assert isinstance(result, Executed)
     found = result.to_dict()
     assert found["complete"] is True

@@ -409,3 +409,15 @@ def test_one_quantity_by_module() -> None:
 def test_mistakes(more: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         vpcalc.derive(nn.Linear(8, 8), "1,N,8", **more)
+
+
+def test_calls_have_the_shapes_of_their_operands(inside: Run) -> None:
+    found = derived(Block, "1,N,16", by="operator", quantity="macs")
+    calls = {(call.name, call.operands): call for call in found.calls()}
+    scores = calls["matmul", "1×2×N×8 · 1×2×8×N"]
+    assert (scores.result, scores.modules, str(scores.macs)) == ("1×2×N×N", ("",), "16N²")
+    projection = calls["linear", "1×N×16 · 48×16 · 48"]
+    assert (projection.result, projection.modules, str(projection.macs)) == ("1×N×48", ("qkv",), "768N")
+    assert sum((call.macs for call in found.calls()), start=0) == found.everywhere.polynomial
+    (table, *_) = found.tables()
+    assert [column.key for column in table.columns][:3] == ["operator", "operands", "result"]

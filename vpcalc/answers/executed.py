@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import symbols
 from ..algebra.floors import Tidy, on_lattice
-from ..algebra.polynomial import Polynomial
+from ..algebra.polynomial import Polynomial, constant
 from ..checks.agreement import Agreement
 from ..checks.exploring import Explored
 from ..checks.probing import ZEROS, spell_point
@@ -35,6 +35,22 @@ _MEANS = {
     What.IMAGE: "side of its image",
     What.ARGUMENT: "argument",
 }
+
+
+@dataclass(frozen=True)
+class Call:
+    """Calls of a function on operands of one shape: the modules that made them, and their MACs together."""
+
+    name: str
+    operands: str
+    result: str
+    modules: tuple[str, ...]
+    macs: Polynomial
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields of the JSON object."""
+        fields = {"operator": self.name, "operands": self.operands, "result": self.result}
+        return {**fields, "modules": list(self.modules), "macs": Form(self.macs).to_dict()}
 
 
 @dataclass(frozen=True)
@@ -159,6 +175,19 @@ class Executed(Result):
             if path and path.count(".") < self.depth and form
         }
 
+    def calls(self) -> tuple[Call, ...]:
+        """Products with the shapes of their operands, those of one kind together, in the order of the first."""
+        found: dict[tuple[str, str, str], list[tuple[str, Polynomial]]] = {}
+        for operation, macs in self.explored.main.leader.execution.operations:
+            operands = " · ".join(map(_spelled, operation.operands))
+            found.setdefault((operation.name.strip("_"), operands, _spelled(operation.result)), []).append(
+                (operation.path, macs)
+            )
+        return tuple(
+            Call(name, operands, result, tuple(path for path, _ in made), sum((m for _, m in made), constant(0)))
+            for (name, operands, result), made in found.items()
+        )
+
     def _shown(self, form: Polynomial) -> Form:
         tidy = on_lattice(form) if self.on_lattice and self._tidy is not None else None
         return Form(form if tidy is None else tidy.form)
@@ -189,6 +218,7 @@ class Executed(Result):
             "params": params,
             "operators": {name: form.to_dict() for name, form in self.operators().items()},
             "modules": {path: form.to_dict() for path, form in self.modules().items()},
+            "calls": [call.to_dict() for call in self.calls()],
             "fixed": {},
             "unknown": self.unknown,
             "zeros": explored.zeros,
@@ -262,7 +292,9 @@ class Executed(Result):
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
         total = self.macs if self.on_lattice else self.everywhere
         found = []
-        if self.by != "module":
+        if self.by == "operator":
+            found.append(self._calls_table(title, total))
+        elif not self.by:
             found.append(_forms_table("operator", "Operator", title, self.operators(), total, self._notes()))
         if len(self.regimes) > 1 or self.explored.exploration.open:
             found.append(self._regimes_table())
@@ -272,6 +304,22 @@ class Executed(Result):
         elif len(modules) > 1 and not self.by:
             found.append(_forms_table("module", "Module", "By module", modules, total, ()))
         return tuple(found)
+
+    def _calls_table(self, title: str, total: Form) -> Table:
+        columns = (
+            Column("operator", "Function"),
+            Column("operands", "Operands"),
+            Column("result", "Result"),
+            Column("calls", "Calls", Kind.NUMBER),
+            Column("module", "First in", wide=True),
+            Column("macs", "MACs of all", Kind.FORMULA),
+        )
+        rows: list[tuple[Any, ...]] = [
+            (call.name, call.operands, call.result, len(call.modules), call.modules[0], Form(call.macs))
+            for call in self.calls()
+        ]
+        rows.append(("total", "", "", sum(len(call.modules) for call in self.calls()), "", total))
+        return Table(title, columns, tuple(rows), self._notes(), total=True)
 
     def sheet(self) -> Table:
         """Operators of every regime, and what refuses elsewhere."""
@@ -379,6 +427,14 @@ class Executed(Result):
 
     def __str__(self) -> str:
         return str(self.macs)
+
+
+def _spelled(sides: Sequence[Polynomial | int]) -> str:
+    """``1×N×768``; sums in parentheses."""
+    each = [str(side) for side in sides]
+    return (
+        "×".join(f"({side})" if " " in side and not side.startswith(("⌈", "⌊")) else side for side in each) or "1"
+    )
 
 
 def _by_operator(regime: Regime) -> dict[str, Polynomial]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 
-from .private import FakeTensorMode, TorchDispatchMode, no_modes, storage_key
+from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, storage_key
 
 MAKES_ONLY = ("empty", "new_empty")
 """How operators are called that make memory and neither read nor write."""
@@ -56,7 +56,7 @@ def _is_fused(laid: tuple[Any, ...], dropout_p: float, is_causal: bool, enable_g
     Nobody who watches operators or what autograd keeps sees the trial.
     """
     with (
-        torch._C.DisableTorchFunction(),
+        no_functions(),
         no_modes(),
         saved_tensors_hooks(_itself, _itself),
         FakeTensorMode(),

@@ -39,6 +39,7 @@ __all__ = [
     "mkldnn",
     "next_number",
     "no_dispatch",
+    "no_functions",
     "no_modes",
     "number_of_node",
     "storage_key",
@@ -59,6 +60,7 @@ NO_VALUES = (
 OLDEST = (2, 13)
 """The first version of torch on which runs on symbols are tried."""
 
+no_functions = torch._C.DisableTorchFunction
 convolution = torch._convolution
 mkldnn = torch._mkldnn  # type: ignore[attr-defined]
 

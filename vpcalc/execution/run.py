@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import counting, tensors_of
 from ..counters.given import DTYPES
 from ..counters.kernels import attention
-from ..counters.private import is_transformed
+from ..counters.private import is_transformed, no_functions
 from ..counters.ways import quiet
 from .gradients import Gradients
 from .guards import Path
@@ -58,9 +58,9 @@ class Execution:
 
     ``params`` are the trained parameters. ``steps`` are the calls that were followed. ``error`` is what the
     program raised, in which case the path says when. ``calls`` has for each quantity that the run saw what the
-    calls of a function within a module add to it; ``missing`` says why others are not there. ``peaks`` are bytes
-    alive at times of which others may have the most at other sizes, the most here first. ``held`` are letters that
-    had to be taken as numbers, with the reason.
+    calls of a function within a module add to it; ``missing`` says why others are not there. ``operations`` are
+    the priced calls with their MACs. ``peaks`` are bytes alive at times of which others may have the most at
+    other sizes, the most here first. ``held`` are letters that had to be taken as numbers, with the reason.
     """
 
     point: Point
@@ -71,6 +71,7 @@ class Execution:
     steps: int
     seconds: float
     missing: Mapping[str, str] = field(default_factory=dict)
+    operations: Sequence[tuple[Operation, Polynomial]] = ()
     peaks: Mapping[Polynomial, Place] = field(default_factory=dict)
 
     @property
@@ -129,6 +130,19 @@ class Memory(Enum):
     KEPT = "kept"
 
 
+Sides = tuple["Polynomial | int", ...]
+"""A shape, its sides as forms where they are not numbers."""
+
+
+class Operation(NamedTuple):
+    """A priced call: the module that made it, its function, the shapes of its operands and of its result."""
+
+    path: str
+    name: str
+    operands: tuple[Sides, ...]
+    result: Sides
+
+
 Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
 """A module with its arguments, by position and by name."""
 
@@ -171,7 +185,7 @@ def execute(
             stack.enter_context(mode.watching(module))
             stack.enter_context(counting(products=False))  # it knows shapes faster than torch does on meta
             if memory is not None:
-                with torch._C.DisableTorchFunction():
+                with no_functions():
                     mode.storages = Storages(
                         (*module.parameters(), *module.buffers(), *tensors_of((args, kwargs)))
                     )
@@ -198,7 +212,9 @@ def execute(
     weights = sum(params, constant(0))
     seconds = time.process_time() - begin
     calls = {quantity: dict(parts) for quantity, parts in mode.calls.items()}
-    return Execution(dict(point), path, weights, calls, error, mode.steps, seconds, mode.missing, mode.peaks)
+    return Execution(
+        dict(point), path, weights, calls, error, mode.steps, seconds, mode.missing, mode.operations, mode.peaks
+    )
 
 
 Side = int | str | tuple[int, str]
@@ -358,6 +374,7 @@ class _Following(TorchFunctionMode):
         self.storages: Storages | None = None
         self.gradients: Gradients | None = None
         self.missing: dict[str, str] = {}
+        self.operations: list[tuple[Operation, Polynomial]] = []
         self.peaks: Mapping[Polynomial, Place] = {}
         self.beyond: BeyondError | None = None
         self.steps = 0
@@ -535,6 +552,10 @@ class _Following(TorchFunctionMode):
         for made in products:
             self.calls["macs"][place] += made.macs
             self.calls["activations"][place] += made.elements
+        operands = tuple(_sides(shape_of(tensor)) for tensor in tensors_in((args, kwargs)))
+        first = shapes[0] if shapes and isinstance(shapes[0], list) else shapes
+        macs = sum((made.macs for made in products), constant(0))
+        self.operations.append((Operation(*place, operands, _sides(first)), macs))
         if self.gradients is not None:
             self.gradients.note(place, sum((made.back for made in products), constant(0)), result)
 
@@ -585,6 +606,12 @@ def _factors(form: Polynomial) -> list[Polynomial]:
     if form.denominator == 1 and len(terms) == 1 and terms[0][1] == 1:
         return [symbol(name) for name, _ in terms[0][0]]
     return [form]
+
+
+def _sides(shape: Shape) -> Sides:
+    return tuple(
+        side.form if isinstance(side, Size) and side.form is not None else value_of(side) for side in shape
+    )
 
 
 def _tally(parts: Mapping[Place, Polynomial] | None = None) -> defaultdict[Place, Polynomial]:
