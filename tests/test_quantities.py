@@ -421,3 +421,31 @@ def test_calls_have_the_shapes_of_their_operands(inside: Run) -> None:
     assert sum((call.macs for call in found.calls()), start=0) == found.everywhere.polynomial
     (table, *_) = found.tables()
     assert [column.key for column in table.columns][:3] == ["operator", "operands", "result"]
+
+
+def test_attention_that_is_one_kernel_has_no_peak() -> None:
+    class Own(nn.Module):
+        def __init__(self, batch_first: bool) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(16, 2, batch_first=batch_first)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attention(x, x, x)[0]
+
+    fused = derived(lambda: Own(True), "2,N,16").to_dict()
+    assert "MultiheadAttention runs in a kernel" in fused["quantities"]["peak_bytes"]["why"]
+    spelled = derived(lambda: Own(False), "N,2,16")
+    for n in (1, 9, 40):
+        assert at(spelled, {"N": n}) == measured(*on_cpu(Own(False), (n, 2, 16)))
+
+
+def test_an_lstm_has_no_form_in_bytes() -> None:
+    """A real run keeps a workspace of 28 KB, which the meta device does not know."""
+    module, x = nn.LSTM(8, 8), torch.zeros(1, 12, 8)
+    assert saved.count(module, (x,), training=False).total > 28_000
+    found = derived(lambda: nn.LSTM(8, 8), "1,N,8", range={"N": "1:200"}).to_dict()
+    assert "memory of its own" in found["quantities"]["saved_bytes"]["why"]
+    assert found["quantities"]["backward_macs"]["complete"]
+    for kind in (nn.GRU, nn.RNN):  # these are made of products there, too
+        found_ = derived(lambda kind=kind: kind(8, 8), "1,N,8", range={"N": "1:200"})
+        assert at(found_, {"N": 12}) == measured(*on_cpu(kind(8, 8), (1, 12, 8)))

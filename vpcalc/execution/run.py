@@ -387,6 +387,8 @@ class _Following(TorchFunctionMode):
         stack = self._where.stack
 
         def enter(module: nn.Module, args: Any) -> None:
+            if self.storages is not None and self.gradients is None and _is_one_kernel(module):
+                self._is_unseen(type(module).__name__, ("peak_bytes", "bytes_moved"))
             stack.append(self._where.names.get(id(module), stack[-1]))
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
@@ -408,9 +410,15 @@ class _Following(TorchFunctionMode):
         _lies_in_memory(name, args, kwargs, self.point, self.path)
         if name == "scaled_dot_product_attention":
             func = attention
+        if name in OF_ITS_OWN:
+            self._is_unseen(name, ("saved_bytes", "peak_bytes", "bytes_moved"))
         result = self._follow(name, func, args, kwargs)
         self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
         return result
+
+    def _is_unseen(self, what: str, quantities: Sequence[str]) -> None:
+        why = f"{what} runs in a kernel of the CPU that takes memory of its own, which meta tensors do not show"
+        self.missing |= dict.fromkeys(quantities, why)
 
     def read(self, result: Any) -> None:
         """The program has ended: what a run in bytes has seen by now."""
@@ -582,6 +590,17 @@ LIES = "how a tensor lies in memory"
 
 _SPREADING = ("matmul", "__matmul__", "einsum")
 """Functions that copy a batch of one to be as many as the other operand's."""
+
+
+OF_ITS_OWN = frozenset(("lstm",))
+"""Functions whose kernel on the CPU is another one than on the meta device."""
+
+
+def _is_one_kernel(module: nn.Module) -> bool:
+    """Whether attention of torch's own may be one kernel on the CPU where no gradients are asked for."""
+    if isinstance(module, nn.TransformerEncoderLayer):
+        module = module.self_attn
+    return isinstance(module, nn.MultiheadAttention) and module.batch_first and not module.training
 
 
 def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path) -> None:
