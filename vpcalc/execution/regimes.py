@@ -725,7 +725,9 @@ class Explorer:
             return
         yield region.find(rng, high)
         if len(low) > 1:
-            yield from (region.find(rng, {**regime.leader.point, n: low[n]}) for n in low)
+            for n in low:
+                large, small = region.somewhere(rng), {m: low[m] + rng.randrange(1, 9) for m in low}
+                yield from (region.find(rng, {**at, n: low[n]}) for at in (large or small, small))
         runs = self._runs_in(region)
         singles = [guard for guard in self._asked_in(region) if len(guard.letters) == 1]
         drawn = region.cells(singles, rng, 8 * OFF_SIDES)

@@ -254,7 +254,11 @@ class _Known:
         pairs = (*operands, *self._first)
         found: list[Polynomial] = []
         for place, side in enumerate(sides):
-            same = (forms[place] for known, forms in pairs if len(known) == len(sides) and known[place] == side)
+            same = (
+                forms[place]
+                for known, forms in pairs
+                if known[place : place + 1] == (side,) and (len(known) == len(sides) or place == 0)
+            )
             form = next(same, None)
             if form is None and side > 1:
                 form = next((form for known, forms in pairs for form in _products(known, forms, side)), None)
