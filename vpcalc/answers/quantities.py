@@ -67,20 +67,29 @@ def _of_regime(regime: Regime) -> Iterable[Part]:
         yield Part(regime.regions, forms[0], regime)
         return
     for place, form in enumerate(forms):
-        regions = [_at_least(region, form, forms, place) for region in regime.regions]
-        inhabited = [region for region in regions if region.empty() is not True]
+        regions = [_at_least(region, forms, place) for region in regime.regions]
+        inhabited = [region for region in regions if region is not None and region.empty() is not True]
         if inhabited:
             yield Part(inhabited, form, regime)
 
 
-def _at_least(region: Region, form: Polynomial, forms: Sequence[Polynomial], place: int) -> Region:
-    """Where one form is more than those before it and at least those behind it."""
+def _at_least(region: Region, forms: Sequence[Polynomial], place: int) -> Region | None:
+    """Where one form is more than those before it and at least those behind it; None if that is nowhere."""
     from ..execution.guards import Path
 
     path = Path()
-    for other_place, other in enumerate(forms):
-        if other is not form:
-            path.at_least(form - other - (1 if other_place < place else 0), True)
+    sizes = {letter: region.values(letter) for letter in region.axes}
+    pinned = {letter: int(values[0]) for letter, values in sizes.items() if len(values) == 1}
+    for number, other in enumerate(forms):
+        if number == place:
+            continue
+        more = (forms[place] - other).subs(pinned)
+        if not more.symbols and int(more.at({})) < (number < place):
+            return None
+        if number < place:
+            path.at_least(-more, False)
+        else:
+            path.at_least(more, True)
     for guard, outcome, _, _ in path:
         region = region.where(guard, outcome)
     return region

@@ -37,15 +37,14 @@ def attention(
         for x in (query, key, value, attn_mask)
     )
     if query.device.type != "meta" or not _is_fused(laid, dropout_p, is_causal, enable_gqa):
-        return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-        )
+        return _SPELLED(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
     if attn_mask is not None and attn_mask.dtype is torch.bool:
         attn_mask = torch.where(attn_mask, 0.0, torch.scalar_tensor(-torch.inf, dtype=query.dtype, device="meta"))
     result, _ = _FUSED(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)
     return result
 
 
+_SPELLED = torch.nn.functional.scaled_dot_product_attention
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
@@ -65,9 +64,7 @@ def _is_fused(laid: tuple[Any, ...], dropout_p: float, is_causal: bool, enable_g
         query, key, value, *mask = (
             torch.empty_strided(x[0], x[1], dtype=x[2], device="cpu").requires_grad_(x[3]) for x in laid if x
         )
-        torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, mask[0] if mask else None, dropout_p, is_causal, enable_gqa=enable_gqa
-        )
+        _SPELLED(query, key, value, mask[0] if mask else None, dropout_p, is_causal, enable_gqa=enable_gqa)
     return _FUSED.default in seen.operators
 
 
@@ -88,10 +85,21 @@ class _Seen(TorchDispatchMode):
 
 
 class AsOnCpu(TorchFunctionMode):
-    """Within it, attention on meta takes the kernel that the CPU would take."""
+    """Within it, attention on meta takes the kernel that the CPU would take.
+
+    Functions of torch that are made of others call it by its name, where no mode sees it.
+    """
+
+    def __enter__(self) -> Any:
+        torch.nn.functional.scaled_dot_product_attention = attention
+        return super().__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        torch.nn.functional.scaled_dot_product_attention = _SPELLED
+        super().__exit__(*raised)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.nn.functional.scaled_dot_product_attention:
+        if func is _SPELLED:
             return attention(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 

@@ -126,15 +126,19 @@ def count(
 
 
 class _Empty(TorchDispatchMode):
-    """Notes memory that is made on meta only."""
+    """Notes memory that is made on meta only, and keeps it: another tensor could have its place."""
 
     def __init__(self, empty: set[int]) -> None:
         super().__init__()
         self._empty = empty
+        self._kept: list[Any] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        self._empty |= nothing_kept(func, args, result)
+        nothing = nothing_kept(func, args, result)
+        if nothing:
+            self._empty |= nothing
+            self._kept.append(result[1:])
         return result
 
 

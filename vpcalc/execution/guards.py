@@ -132,6 +132,8 @@ class Path:
     def _note(self, form: Polynomial, relation: str, outcome: bool, why: str, asked: bool) -> None:
         self._still_open()
         form = Polynomial(form.terms)  # the sign is that of the numerator
+        if relation == AT_LEAST:
+            form = _without_letters(form)
         if not form.symbols or _positive(form) or _positive(-form):
             return
         if form.terms[min(monomial for monomial in form.terms if monomial)] < 0:
@@ -142,6 +144,15 @@ class Path:
         for part in _parts(form, relation, outcome):
             guard = Guard(part, relation)
             self._noted.setdefault(guard, Noted(guard, outcome, why, asked))
+
+
+def _without_letters(form: Polynomial) -> Polynomial:
+    """Without the letters that every term has: they are at least 1, and its sign is that of the rest."""
+    if not form.terms or () in form.terms:
+        return form
+    factors = dict(form.content().terms).popitem()[0]
+    common = tuple((name, power) for name, power in factors if not isinstance(name, Floor))
+    return form / Polynomial({common: 1}) if common else form
 
 
 def _parts(form: Polynomial, relation: str, outcome: bool) -> Iterator[Polynomial]:

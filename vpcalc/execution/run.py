@@ -410,14 +410,14 @@ class _Following(TorchFunctionMode):
         _lies_in_memory(name, args, kwargs, self.point, self.path)
         if name == "scaled_dot_product_attention":
             func = attention
-        if name in OF_ITS_OWN:
-            self._is_unseen(name, ("saved_bytes", "peak_bytes", "bytes_moved"))
+        if name in OF_ITS_OWN or _casts():
+            self._is_unseen(name if name in OF_ITS_OWN else f"{name} under autocast", IN_BYTES)
         result = self._follow(name, func, args, kwargs)
         self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
         return result
 
     def _is_unseen(self, what: str, quantities: Sequence[str]) -> None:
-        why = f"{what} runs in a kernel of the CPU that takes memory of its own, which meta tensors do not show"
+        why = f"{what} takes other memory on the CPU than meta tensors show"
         self.missing |= dict.fromkeys(quantities, why)
 
     def read(self, result: Any) -> None:
@@ -592,8 +592,15 @@ _SPREADING = ("matmul", "__matmul__", "einsum")
 """Functions that copy a batch of one to be as many as the other operand's."""
 
 
-OF_ITS_OWN = frozenset(("lstm",))
+OF_ITS_OWN = frozenset(["lstm", "col2im", "one_hot", "embedding_bag", "ctc_loss", "_ctc_loss"])
 """Functions whose kernel on the CPU is another one than on the meta device."""
+
+IN_BYTES = ("saved_bytes", "peak_bytes", "bytes_moved")
+
+
+def _casts() -> bool:
+    """Whether a kernel of the CPU would work in another element type than on meta."""
+    return torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
 
 
 def _is_one_kernel(module: nn.Module) -> bool:
