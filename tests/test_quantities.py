@@ -449,3 +449,24 @@ def test_an_lstm_has_no_form_in_bytes() -> None:
     for kind in (nn.GRU, nn.RNN):  # these are made of products there, too
         found_ = derived(lambda kind=kind: kind(8, 8), "1,N,8", range={"N": "1:200"})
         assert at(found_, {"N": 12}) == measured(*on_cpu(kind(8, 8), (1, 12, 8)))
+
+
+def test_what_has_no_backward_pass_keeps_its_other_figures() -> None:
+    """A result that is written over cannot be differentiated, from 100 rows on."""
+
+    class Overwritten(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.linear(x).softmax(-1)
+            return y.mul_(2) if x.shape[1] >= 100 else y
+
+    found = derived(Overwritten, "1,N,8", quantity=None)
+    for n in (1, 60, 99, 100, 4000):
+        (regime, *_) = [r for r in found.to_dict()["regimes"] if eval(r["when"]["python"], {"N": n})]
+        assert eval(regime["macs"]["python"], {"N": n}) == 64 * n
+        assert "backward_macs" not in regime
+        assert "saved_bytes" in regime
+    assert "a count of it raises" in found.to_dict()["quantities"]["backward_macs"]["why"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..execution.regions import Region
 
 
-DRAWS = 24
+DRAWS = 64
 """Sizes at which it is tried whether a region that was left open has regimes nevertheless."""
 
 
@@ -44,20 +44,22 @@ class Piece:
 
 
 def parts(exploration: Exploration) -> list[Part]:
-    """Where a quantity has which form, the widest first; where it was left open it has none.
+    """Where a quantity has which form, the widest first; where it was left open, or cannot be had, it has none.
 
     What is the most of several forms is each of them where it is at least the others.
     """
     found = [part for regime in exploration.regimes if not regime.refused for part in _of_regime(regime)]
     found.sort(key=Part.extent, reverse=True)
     left = [region for region, _ in exploration.open if not _covered(region, exploration)]
+    left += [region for regime in exploration.regimes if regime.refused for region in regime.regions]
     return [*found, Part(left, None)] if left else found
 
 
 def _covered(region: Region, exploration: Exploration) -> bool:
     """Whether a region that was left open has regimes all over, as far as sizes that are drawn say."""
     rng = Random(5)
-    points = (region.somewhere(rng) for _ in range(DRAWS))
+    ends = [{name: bounds[end] for name, bounds in region.range.bounds.items()} for end in (0, 1)]
+    points = [region.find(rng, end) for end in ends] + [region.somewhere(rng) for _ in range(DRAWS)]
     return all(point is None or exploration.at(point) is not None for point in points)
 
 
