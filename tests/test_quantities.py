@@ -470,3 +470,28 @@ def test_what_has_no_backward_pass_keeps_its_other_figures() -> None:
         assert "backward_macs" not in regime
         assert "saved_bytes" in regime
     assert "a count of it raises" in found.to_dict()["quantities"]["backward_macs"]["why"]
+
+
+def test_a_peak_of_the_smallest_sizes_only() -> None:
+    """Heads of one channel are not copied before the last product: more is alive there, at two rows only."""
+
+    class Thin(nn.Module):
+        def __init__(self, dim: int) -> None:
+            super().__init__()
+            self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+        def forward(self, x: Tensor) -> Tensor:
+            B, N, C = x.shape
+            q, k, v = self.qkv(x).reshape(B, N, 3, 2, C // 2).permute(2, 0, 3, 1, 4)
+            scores = (q * 0.5) @ k.transpose(-2, -1)
+            scores = scores.softmax(-1)
+            return self.out((scores @ v).transpose(1, 2).reshape(B, N, C))
+
+    found = derived(Thin, "1,N,D", {"dim": "D"}, quantity="peak_bytes")
+    regimes = found.to_dict()["regimes"]
+    for size in range(1, 6):
+        for dim in (2, 4, 6):
+            at_once = live.count(Thin(dim), (torch.zeros(1, size, dim),), gradients=False).peak
+            said = {eval(r["peak_bytes"]["python"], {"N": size, "D": dim}) for r in regimes if "macs" in r
+                    and eval(r["when"]["python"], {"N": size, "D": dim})}  # fmt: skip
+            assert said == {at_once}, (size, dim)

@@ -19,7 +19,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 from math import log2
 
 import numpy
@@ -724,6 +724,9 @@ class Explorer:
         if high == low or regime.refused:
             return
         yield region.find(rng, high)
+        if self._quantity == "peak_bytes":  # where other tensors are the most than at any larger size
+            firsts = product(*(region.values(n)[:2].tolist() for n in low))
+            yield from (at for sizes in islice(firsts, 8) if (at := dict(zip(low, sizes, strict=True))) in region)
         if len(low) > 1:
             for n in low:
                 large, small = region.somewhere(rng), {m: low[m] + rng.randrange(1, 9) for m in low}
