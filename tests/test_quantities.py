@@ -495,3 +495,30 @@ def test_a_peak_of_the_smallest_sizes_only() -> None:
             said = {eval(r["peak_bytes"]["python"], {"N": size, "D": dim}) for r in regimes if "macs" in r
                     and eval(r["when"]["python"], {"N": size, "D": dim})}  # fmt: skip
             assert said == {at_once}, (size, dim)
+
+
+def test_what_is_shown_is_what_was_asked_for() -> None:
+    """In tables, in CSV, and where a module is only counted: never multiply-accumulates in another's place."""
+    asked = {"in_features": 8, "out_features": 4}
+    (params,) = derived("torch.nn:Linear", "1,N,8", asked, quantity="params").tables()
+    assert [str(cell) for cell in params.rows[0]] == ["every size", "36"]
+    backward = derived("torch.nn:Linear", "1,N,8", asked, quantity="backward_macs").sheet()
+    assert [column.key for column in backward.columns] == ["when", "operator", "backward_macs"]
+    assert [str(row[2]) for row in backward.rows] == ["32N", "32N"]
+    for quantity in ("params", "backward_macs", "all"):
+        with pytest.raises(InputError, match="only of what can be executed"):
+            vpcalc.derive("torch.nn:Linear", "1,N,8", asked, counting=True, quantity=quantity)
+
+
+def test_where_it_refuses_it_is_not_open() -> None:
+    class Short(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.linear = nn.Embedding(40, 8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(self.table(torch.arange(x.shape[1], device=x.device)) + x)
+
+    *_, regimes = derived(Short, "1,N,8", quantity="saved_bytes").tables()
+    assert [row[0] for row in regimes.rows] == ["N ≤ 40", "N ≥ 41"]
+    assert str(regimes.rows[1][1]).startswith("refused: ")

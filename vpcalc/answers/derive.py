@@ -397,7 +397,7 @@ def derive(
                     quantity=shown,
                     by=table,
                 )
-        if shown not in ("", "macs", "params", "backward_macs"):
+        if shown not in ("", "macs"):
             why = why or "it is counted"
             raise InputError(
                 f"--quantity {shown}: only of what can be executed on symbols; {resolved.name}: {why}"

@@ -19,7 +19,7 @@ from ..checks.shapes import Variable
 from ..errors import InputError, first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form
-from .quantities import Part, in_full, overview, parts, pieces, to_dict
+from .quantities import Part, in_full, overview, parts, pieces, sheet, to_dict
 from .result import Result
 
 if TYPE_CHECKING:
@@ -283,11 +283,10 @@ class Executed(Result):
             title = f"{self.target}, input {self.inputs or 'as registered'}: every quantity"
             shown = overview(title, whole, main.leader.execution.params, self._further)
             return (replace(shown, notes=(*shown.notes, *self._of_training("saved_bytes"), *self._notes())),)
-        if self.quantity not in ("", "macs", "params"):
-            (explored,) = self._further.values()
-            if isinstance(explored, str):
-                raise InputError(f"--quantity {self.quantity}: {self.target} has no form of it: {explored}")
-            first, *others = in_full(self.target, QUANTITIES[self.quantity], explored, self.depth, self.by)
+        if self.quantity == "params":
+            return (self._params_table(),)
+        if self.quantity not in ("", "macs"):
+            first, *others = in_full(self.target, QUANTITIES[self.quantity], self._one, self.depth, self.by)
             return (replace(first, notes=(*first.notes, *self._of_training(self.quantity))), *others)
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
         total = self.macs if self.on_lattice else self.everywhere
@@ -304,6 +303,29 @@ class Executed(Result):
         elif len(modules) > 1 and not self.by:
             found.append(_forms_table("module", "Module", "By module", modules, total, ()))
         return tuple(found)
+
+    @property
+    def _one(self) -> Exploration:
+        """The quantity that was asked for alone.
+
+        Raises:
+            InputError: it has no form.
+        """
+        (explored,) = self._further.values()
+        if isinstance(explored, str):
+            raise InputError(f"--quantity {self.quantity}: {self.target} has no form of it: {explored}")
+        return explored
+
+    def _params_table(self) -> Table:
+        from ..execution.domains import domain
+
+        columns = (Column("when", "Where"), Column("params", "Parameters", Kind.FORMULA))
+        rows = tuple(
+            (domain(regime.regions).text or "every size", Form(regime.leader.execution.params))
+            for regime in self.regimes
+            if not regime.refused
+        )
+        return Table(f"{self.target}: parameters that are trained", columns, rows, self._notes())
 
     def _calls_table(self, title: str, total: Form) -> Table:
         columns = (
@@ -322,7 +344,11 @@ class Executed(Result):
         return Table(title, columns, tuple(rows), self._notes(), total=True)
 
     def sheet(self) -> Table:
-        """Operators of every regime, and what refuses elsewhere."""
+        """Operators of every regime, and what refuses elsewhere; of the quantity that was asked for."""
+        if self.quantity in ("all", "params"):
+            return self.tables()[0]
+        if self.quantity not in ("", "macs"):
+            return sheet(self.target, QUANTITIES[self.quantity], self._one)
         from ..execution.domains import domain
 
         columns = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..algebra.polynomial import Polynomial
 from ..checks.quantities import QUANTITIES, Quantity
+from ..errors import first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 
@@ -23,7 +24,7 @@ DRAWS = 64
 
 @dataclass(frozen=True)
 class Part:
-    """Where one form holds: none where that was not found."""
+    """Where one form holds: none where the program refuses, or, without a regime, where it was not found."""
 
     regions: Sequence[Region]
     form: Polynomial | None
@@ -51,8 +52,8 @@ def parts(exploration: Exploration) -> list[Part]:
     found = [part for regime in exploration.regimes if not regime.refused for part in _of_regime(regime)]
     found.sort(key=Part.extent, reverse=True)
     left = [region for region, _ in exploration.open if not _covered(region, exploration)]
-    left += [region for regime in exploration.regimes if regime.refused for region in regime.regions]
-    return [*found, Part(left, None)] if left else found
+    refused = [Part(regime.regions, None, regime) for regime in exploration.regimes if regime.refused]
+    return [*found, *refused, *([Part(left, None)] if left else [])]
 
 
 def _covered(region: Region, exploration: Exploration) -> bool:
@@ -219,13 +220,40 @@ def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by:
         rows = [
             (
                 domain(part.regions).text or "elsewhere",
-                "open" if part.form is None else Form(part.form),
+                _said(part),
                 0 if part.regime is None else len(part.regime.confirmed),
             )
             for part in each
         ]
         tables.append(Table(f"Regimes of {quantity.name}", columns, tuple(rows)))
     return tuple(tables)
+
+
+def _said(part: Part) -> Form | str:
+    """The form of a part, or why it has none."""
+    if part.form is not None:
+        return Form(part.form)
+    error = None if part.regime is None else part.regime.leader.execution.error
+    return "open" if error is None else f"refused: {first_line(error)}"
+
+
+def sheet(target: str, quantity: Quantity, found: Exploration) -> Table:
+    """One quantity with all its regimes: functions where these add up, and totals."""
+    from ..execution.domains import domain
+
+    columns = (
+        Column("when", "Where"),
+        Column("operator", "Function"),
+        Column(quantity.id, f"{quantity.name}, {quantity.unit}", Kind.FORMULA),
+    )
+    rows: list[tuple[Any, ...]] = []
+    for part in parts(found):
+        where = domain(part.regions).text
+        if part.form is not None and part.regime is not None and quantity.id != "peak_bytes":
+            operators = part.regime.leader.execution.operators(quantity.id)
+            rows += [(where, name, Form(form)) for name, form in sorted(operators.items())]
+        rows.append((where, "total", _said(part)))
+    return Table(target, columns, tuple(rows), ())
 
 
 def _forms_table(
