@@ -11,6 +11,7 @@ from ..algebra.polynomial import constant
 from ..checks.measured import Measured, Part
 from ..checks.quantities import QUANTITIES
 from ..counters.pricing import announced
+from ..errors import first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
@@ -55,11 +56,17 @@ class AtSize(Result):
 
     @cached_property
     def quantities(self) -> Mapping[str, int]:
-        """What it costs beside multiply-accumulates, where that can be seen."""
+        """What it costs beside multiply-accumulates; nothing where that cannot be seen."""
+        return self._seen[0]
+
+    @cached_property
+    def _seen(self) -> tuple[Mapping[str, int], str]:
+        """Further figures, or why there are none."""
         try:
-            return self.further()
-        except Exception:  # foreign code may raise anything where gradients are at work
-            return {}
+            found = self.further()
+        except Exception as error:  # foreign code may raise anything where gradients are at work
+            return {}, first_line(error)
+        return found, "" if found else "tensors were fake"
 
     def parts(self) -> tuple[Part, ...]:
         """The modules within the whole, to the given depth; those that never ran have no output."""
@@ -84,6 +91,7 @@ class AtSize(Result):
             "params": _number(self.params),
             **({"backward_macs": _number(counts.backward)} if self.backward else {}),
             **{name: _number(figure) for name, figure in self.quantities.items()},
+            "not_seen": self._seen[1],
             "operators": {name: _number(macs) for name, macs in counts.operators.items()},
             "modules": {part.path: _number(part.macs) for part in self.parts()},
             "layers": [_row(part) for part in (self.measured.parts[0], *self.parts())],
@@ -123,7 +131,8 @@ class AtSize(Result):
         columns = (Column("quantity", "Quantity"), Column("figure", "Figure", Kind.NUMBER), Column("unit", "Unit"))
         figures = {"macs": self.macs, "params": self.params, **self.quantities}
         known = [(QUANTITIES[name], figure) for name, figure in figures.items()]
-        return Table("Quantities", columns, tuple((each.name, figure, each.unit) for each, figure in known))
+        notes = (f"activations and bytes were not seen: {self._seen[1]}",) if self._seen[1] else ()
+        return Table("Quantities", columns, tuple((each.name, figure, each.unit) for each, figure in known), notes)
 
     def _operators(self) -> Table:
         columns = (

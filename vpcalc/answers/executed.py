@@ -87,7 +87,7 @@ class Executed(Result):
     quantities: Quantities
     built: str = ""
     train_mode: bool = False
-    quantity: str = "macs"
+    quantity: str = ""
     by: str = ""
 
     @property
