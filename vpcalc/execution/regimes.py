@@ -116,11 +116,6 @@ class Run:
     tried: bool = False
 
     @property
-    def form(self) -> Polynomial:
-        """The form, where there is one only."""
-        return self.forms[0]
-
-    @property
     def point(self) -> Point:
         """Where it ran."""
         return self.execution.point
@@ -707,8 +702,7 @@ class Explorer:
                 for _ in range(min(len(elsewhere), 6 - 2 * place)):
                     wishes = [(guard, rng.random() < 0.5) for guard in sorted(elsewhere, key=str)]
                     trials.append(region.find(rng, None, wishes))
-        keys = () if self._again else self._looked_up
-        moved = ({**regime.leader.point, n: size} for n in low for size in keys)
+        moved = ({**regime.leader.point, n: size} for n in low for size in self._looked_up)
         trials += [point for point in moved if point in regime]
         for point in {_key(point): point for point in trials if point is not None}.values():
             nearer = self._within_reach(point, regime)
@@ -718,8 +712,10 @@ class Explorer:
     def _trials_again(
         self, region: Region, rng: random.Random, regime: Regime, low: Point, high: Point
     ) -> Iterator[Point | None]:
-        """Fewer of them, since the program was tried before: near and far, off the paths, and where tensors are as
-        thin as can be, one way or the other."""
+        """Fewer of them, since the program was tried before.
+
+        Near and far, off the paths, and where tensors are as thin as can be, one way or the other.
+        """
         yield region.find(rng, low)
         if high == low or regime.refused:
             return
