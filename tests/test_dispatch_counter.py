@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -729,7 +730,7 @@ def described(result: Any) -> Any:
         # The stride of a side of 1 leads nowhere.
         strides = [stride for stride, side in zip(result.stride(), result.shape, strict=True) if side != 1]
         return result.shape, strides, result.dtype, result.device
-    return [described(part) for part in result]
+    return result if result is None else [described(part) for part in result]
 
 
 @pytest.mark.parametrize(
@@ -794,6 +795,39 @@ def test_shortcuts_know_when_to_ask(case: str) -> None:
         with Suspicious():
             ours = LAYOUTS[case]()
     assert described(ours) == described(theirs)
+
+
+def laid_out(shape: list[int], rng: random.Random) -> Tensor:
+    """A tensor whose axes lie in any order, at times with gaps between them."""
+    order = rng.sample(range(len(shape)), len(shape))
+    gaps = [rng.choice((1, 1, 1, 2)) for _ in shape]
+    x = zeros(*(shape[axis] * gap for axis, gap in zip(order, gaps, strict=True)))
+    for place, axis in enumerate(order):
+        x = x.narrow(place, 0, shape[axis])
+    return x.permute([order.index(axis) for axis in range(len(shape))])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shortcuts_in_any_layout(seed: int) -> None:
+    """Arithmetic, and gradients of norms, softmax and activations, with sides of one element among others."""
+    rng = random.Random(seed)
+    with torch.device("meta"), Suspicious() as counter:
+        for _ in range(150):
+            shape = [rng.choice((1, 1, 2, 3)) for _ in range(rng.randrange(2, 5))]
+            x, grad = (laid_out(shape, rng) if rng.random() < 0.5 else zeros(*shape) for _ in "xg")
+            part = laid_out([rng.choice((1, side)) for side in shape], rng)
+            _ = x + part, part - x, x * grad, x / part[0], x.add(grad, alpha=2)
+            aten.gelu_backward(grad, x), aten.hardtanh_backward(grad, x, 0.0, 6.0)
+            aten._softmax_backward_data(grad, x, rng.randrange(len(shape)), torch.float32)
+            wanted = [rng.random() < 0.7 for _ in "xwb"]
+            cut = rng.randrange(len(shape))
+            weight = zeros(*shape[cut:]) if wanted[1] else None
+            rows = zeros(*shape[:cut], *(1 for _ in shape[cut:]))
+            aten.native_layer_norm_backward(grad, x, shape[cut:], rows, rows, weight, weight, wanted)
+            row = zeros(shape[1])
+            statistics = (None if rng.random() < 0.3 else row, row, row, row, row)
+            aten.native_batch_norm_backward(grad, x, *statistics, rng.random() < 0.3, 1e-5, wanted)
+    assert counter.agreed > 600
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])

@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .effort import Growth
 from .shapes import Point
 
 if TYPE_CHECKING:
     from ..counters.live import Live
+    from ..counters.saved import Saved
     from ..execution.program import Program
     from ..execution.regimes import Exploration
     from ..execution.run import Execution, Memory
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class Witness:
     def __init__(self, program: Program, macs: Exploration, growth: Growth) -> None:
         self._program, self._macs, self._growth = program, macs, growth
         self._live: dict[tuple[int, ...], Live] = {}
+        self._kept: dict[tuple[int, ...], Saved] = {}
 
     def count(self, quantity: str, point: Point) -> int | None:
         """A quantity at a size, or None where the program raises."""
@@ -132,14 +137,26 @@ class Witness:
             return None
 
     def _counted(self, quantity: str, point: Point) -> int:
-        if quantity == "activations":
-            return self._growth.counts(point).activations
+        if quantity in ("peak_bytes", "bytes_moved"):
+            live = self._once(self._live, self._program.live, point)
+            return live.peak if quantity == "peak_bytes" else live.moved
+        kept = self._once(self._kept, self._both_passes, point)
         if quantity == "saved_bytes":
-            return self._program.saved(point).total
-        if quantity == "backward_macs":
-            return self._program.counts(point, backward=True).backward
+            return kept.total
+        if quantity == "activations":
+            return (kept.counts or self._growth.counts(point)).activations
+        return (kept.counts or self._program.counts(point, backward=True)).backward
+
+    def _both_passes(self, point: Point) -> Saved:
+        """What is kept, and what both passes do: unless the backward pass raises."""
+        try:
+            return self._program.saved(point, backward=True)
+        except Exception:  # either pass may raise anything
+            return self._program.saved(point)
+
+    @staticmethod
+    def _once(known: dict[tuple[int, ...], T], count: Callable[[Point], T], point: Point) -> T:
         key = tuple(point.values())
-        if key not in self._live:
-            self._live[key] = self._program.live(point)
-        live = self._live[key]
-        return live.peak if quantity == "peak_bytes" else live.moved
+        if key not in known:
+            known[key] = count(point)
+        return known[key]

@@ -117,8 +117,8 @@ def count(
         if any(tensor.is_complex() for tensor in tensors):
             stack.enter_context(counter.complex_convolutions)  # seldom, since it sees every call
         result = module(*inputs, **kwargs)
-        if backward:
-            _propagate(result)
+        if backward and not propagate(result):
+            raise InputError("--backward: no output of the module depends on a parameter that is trained")
     return counter.counts()
 
 
@@ -403,12 +403,12 @@ def _unusual_layout(operands: Mapping[Any, Any]) -> str:
 _DENSE = (torch.strided, mkldnn)
 
 
-def _propagate(result: Any) -> None:
-    """Gradients of the sum of all outputs."""
+def propagate(result: Any) -> bool:
+    """Gradients of the sum of all outputs; whether there are any."""
     outputs = [tensor for tensor in tensors_of(result) if tensor.requires_grad]
-    if not outputs:
-        raise InputError("--backward: no output of the module depends on a parameter that is trained")
-    torch.autograd.backward(outputs, [torch.ones_like(tensor) for tensor in outputs])
+    if outputs:
+        torch.autograd.backward(outputs, [torch.ones_like(tensor) for tensor in outputs])
+    return bool(outputs)
 
 
 def tensors_of(value: Any) -> list[Tensor]:

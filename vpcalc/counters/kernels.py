@@ -17,6 +17,9 @@ from torch.overrides import TorchFunctionMode
 
 from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, storage_key
 
+FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
+"""The CPU's kernel of fused attention."""
+
 MAKES_ONLY = ("empty", "new_empty")
 """How operators are called that make memory and neither read nor write."""
 

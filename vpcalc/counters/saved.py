@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .dispatch import counting, tensors_of
-from .kernels import AsOnCpu, nothing_kept
+from .dispatch import DispatchCounts, counting, propagate, tensors_of
+from .kernels import FUSED, AsOnCpu, nothing_kept
 from .private import TorchDispatchMode, storage_key
 
 
@@ -24,7 +24,8 @@ from .private import TorchDispatchMode, storage_key
 class Saved:
     """Bytes by the path of the module in which they were kept first; ``most`` is the most at any time.
 
-    ``inputs``, ``weights`` and ``buffers`` are the bytes of these.
+    ``inputs``, ``weights`` and ``buffers`` are the bytes of these. ``counts`` are what operators did in both
+    passes, where a backward pass ran and attention was not fused, which is counted otherwise.
     """
 
     by_module: Mapping[str, int]
@@ -32,6 +33,7 @@ class Saved:
     inputs: int
     weights: int
     buffers: int
+    counts: DispatchCounts | None = None
 
     @property
     def total(self) -> int:
@@ -42,10 +44,22 @@ class Saved:
 class _Held:
     """A tensor in the hands of the graph."""
 
-    __slots__ = ("__weakref__", "path", "tensor")
+    __slots__ = ("__weakref__", "path", "tensor", "version")
 
     def __init__(self, tensor: Tensor, path: str) -> None:
-        self.tensor, self.path = tensor, path
+        self.tensor, self.path, self.version = tensor, path, tensor._version
+
+    def unpacked(self) -> Tensor:
+        """The tensor, if nobody wrote over it, which autograd does not ask where there are hooks.
+
+        Raises:
+            RuntimeError: somebody did.
+        """
+        if self.tensor._version != self.version:
+            raise RuntimeError(
+                "a variable needed for gradient computation has been modified by an inplace operation"
+            )
+        return self.tensor
 
 
 class _Keeper:
@@ -101,8 +115,8 @@ def count(
 ) -> Saved:
     """Count one forward pass, in training mode unless said.
 
-    With ``backward`` the backward pass runs, too, for ``most``. Meta modules take no memory and compute nothing;
-    ``as_on_cpu`` takes their kernels to be those of the CPU (:mod:`vpcalc.counters.kernels`).
+    With ``backward`` the backward pass runs, too, for ``most`` and ``counts``. Meta modules take no memory and
+    compute nothing; ``as_on_cpu`` takes their kernels to be those of the CPU (:mod:`vpcalc.counters.kernels`).
     """
     module.train(training)
     kwargs = kwargs or {}
@@ -112,17 +126,22 @@ def count(
         torch.enable_grad(),
         running(module) as place,
         AsOnCpu() if as_on_cpu else nullcontext(),
-        counting(products=False),  # it knows shapes faster than torch does on meta
+        counting(products=False) as counter,  # it knows shapes faster than torch does on meta
         _Empty(keeper.empty) if as_on_cpu else nullcontext(),
-        torch.autograd.graph.saved_tensors_hooks(
-            lambda tensor: keeper.pack(tensor, place[-1]), lambda found: found.tensor
-        ),
+        torch.autograd.graph.saved_tensors_hooks(lambda tensor: keeper.pack(tensor, place[-1]), _Held.unpacked),
     ):
         results = tensors_of(module(*inputs, **kwargs))
         by_module = keeper.by_module()
-        if backward:
-            torch.autograd.backward(results, [torch.ones_like(result) for result in results])
-    return Saved(by_module, keeper.most, _bytes(given), _bytes(module.parameters()), _bytes(module.buffers()))
+        whole = backward and propagate(results)
+    counts = counter.counts() if whole else None
+    return Saved(
+        by_module,
+        keeper.most,
+        _bytes(given),
+        _bytes(module.parameters()),
+        _bytes(module.buffers()),
+        None if counts is None or FUSED in counts.calls else counts,
+    )
 
 
 class _Empty(TorchDispatchMode):

@@ -8,7 +8,7 @@ is asked. The tests hold each result against torch's own, stride by stride.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,9 +20,9 @@ Shortcut = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 """Arguments and keywords to the result, or to None."""
 
 _ELEMENTWISE = """
-    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh leaky_relu mul mul_ neg
-    pow reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward silu silu_ silu_backward sqrt square sub
-    sub_ tanh tanh_ tanh_backward threshold_backward
+    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh hardtanh_backward
+    leaky_relu mul mul_ neg pow reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward silu silu_
+    silu_backward sqrt square sub sub_ tanh tanh_ tanh_backward threshold_backward
 """
 
 
@@ -47,6 +47,23 @@ def _elementwise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         return None if shape is None else first.new_empty(shape)
     alike = first.shape == tensors[-1].shape and first.stride() == tensors[-1].stride()
     return first.new_empty_strided(first.shape, first.stride()) if alike and _dense(first) else None
+
+
+def _arithmetic(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Of two tensors that are laid out differently the first decides, where it is as large as the result."""
+    result = _elementwise(args, kwargs)
+    tensors = _given(args)
+    if (
+        result is not None
+        or kwargs.keys() - _HARMLESS
+        or len(tensors) != 2
+        or not _plain(tensors, contiguous=False)
+    ):
+        return result
+    first = tensors[0]
+    if not _dense(first) or _broadcast(first.shape, tensors[1].shape) != tuple(first.shape):
+        return None
+    return first.new_empty_strided(first.shape, first.stride())
 
 
 _HARMLESS = {"alpha", "approximate"}
@@ -77,6 +94,45 @@ def _batch_norm(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     if x.dtype not in _WHOLE or any(tuple(row.shape) != (x.shape[1],) for row in _given(args)[1:]):
         return None
     return x.new_empty(x.shape), x.new_empty((x.shape[1],)), x.new_empty((x.shape[1],))
+
+
+def _layer_norm_backward(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The gradients that are asked for: of what is normalised, of the weights and of the biases."""
+    grad, x, sides, _, _, weight, bias, wanted = args
+    shape, rows = tuple(x.shape), tuple(x.shape[: x.dim() - len(sides)])
+    if kwargs or not _plain(_given(args), contiguous=False) or x.dtype not in _WHOLE or not x.numel():
+        return None
+    if not grad.is_contiguous() or shape != (*rows, *sides) or tuple(grad.shape) != shape:
+        return None
+    if any(part is not None and tuple(part.shape) != tuple(sides) for part in (weight, bias)):
+        return None
+    return _asked(x, (shape, weight is not None and sides, bias is not None and sides), wanted)
+
+
+def _batch_norm_backward(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The same in eval mode: the statistics are those that were given."""
+    grad, x, weight, mean, variance, _, _, train, _, wanted = args
+    if kwargs or train or not _plain(_given(args[:5])) or x.dtype not in _WHOLE or not x.numel() or x.dim() < 2:
+        return None
+    if mean is None or variance is None or grad.shape != x.shape:
+        return None
+    row = (x.shape[1],)
+    if any(part is not None and tuple(part.shape) != row for part in (weight, mean, variance)):
+        return None
+    return _asked(x, (tuple(x.shape), row, row), (True, *wanted[1:]))
+
+
+def _asked(like: Tensor, shapes: Sequence[Any], wanted: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    pairs = zip(shapes, wanted, strict=True)
+    return tuple(like.new_empty(shape) if asked and shape is not False else None for shape, asked in pairs)
+
+
+def _softmax_backward(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Without a change of type."""
+    grad, result, axis, dtype = args
+    if kwargs or not _plain([grad, result]) or grad.dtype is not dtype or grad.shape != result.shape:
+        return None
+    return grad.new_empty(grad.shape) if -grad.dim() <= axis < grad.dim() else None
 
 
 def _product(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -157,12 +213,16 @@ def _grouped(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
 
 _RULES: dict[str, Shortcut] = {
     **{name: _in_place if name.endswith("_") else _elementwise for name in _ELEMENTWISE.split()},
+    **dict.fromkeys(("add", "div", "gelu_backward", "mul", "sub"), _arithmetic),
     "native_layer_norm": _layer_norm,
+    "native_layer_norm_backward": _layer_norm_backward,
     "native_batch_norm": _batch_norm,
+    "native_batch_norm_backward": _batch_norm_backward,
     "mm": _product,
     "bmm": _product,
     "addmm": _added_product,
     "_softmax": _softmax,
+    "_softmax_backward_data": _softmax_backward,
     "mean": _reduction,
     "sum": _reduction,
     "roll": _roll,
@@ -189,10 +249,10 @@ def _simple(tensors: list[Tensor]) -> bool:
 
 
 def _dense(x: Tensor) -> bool:
-    """Whether a tensor is a contiguous one with its axes in another order; a side of 1 has no place in it."""
+    """Whether a tensor is a contiguous one with its axes in another order, those of one element anywhere."""
     expected = 1
     for stride, side in sorted(zip(x.stride(), x.shape, strict=True)):
-        if side == 1 or stride != expected:
+        if not stride or (side != 1 and stride != expected):
             return False
         expected *= side
     return True

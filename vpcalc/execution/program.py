@@ -135,14 +135,14 @@ class Program(ABC):
                 module, args, kwargs, products=products, backward=backward, training=self.training
             )
 
-    def saved(self, point: Point) -> Saved:
-        """What autograd keeps of a forward pass.
+    def saved(self, point: Point, backward: bool = False) -> Saved:
+        """What autograd keeps of a forward pass; with ``backward`` also what operators do in both passes.
 
         Raises:
             Exception: whatever the program raises.
         """
         with self.plainly(point) as (module, args, kwargs):
-            return saved.count(module, args, kwargs, training=self.training, as_on_cpu=True)
+            return saved.count(module, args, kwargs, backward=backward, training=self.training, as_on_cpu=True)
 
     def live(self, point: Point) -> Live:
         """What is alive at once where nothing is kept.

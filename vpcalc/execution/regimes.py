@@ -730,8 +730,8 @@ class Explorer:
         runs = self._runs_in(region)
         singles = [guard for guard in self._asked_in(region) if len(guard.letters) == 1]
         drawn = region.cells(singles, rng, 8 * OFF_SIDES)
-        yield from islice((point for point in drawn if not _on_a_path(point, runs)), OFF_SIDES)
-        yield region.find(rng)
+        off = islice((point for point in drawn if not _on_a_path(point, runs)), OFF_SIDES)
+        yield from list(off) or (region.find(rng),)
 
     def _off_paths(self, region: Region, rng: random.Random) -> Iterator[Point]:
         """Sizes that no run's path leads to: there a form rests on idle comparisons alone.
