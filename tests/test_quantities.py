@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from fvcore.nn import FlopCountAnalysis
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from vpcalc.counters import dispatch, live, saved
 from vpcalc.counters.given import moved
 from vpcalc.counters.ways import Way, built, quiet
 from vpcalc.errors import InputError
+from vpcalc.execution.convention import HANDLES
 from vpcalc.execution.prices import PRICES
 from vpcalc.execution.storages import Storages, _regrouped
 from vpcalc.execution.values import Knowing
@@ -111,6 +113,46 @@ class Pyramid(nn.Module):
         return self.head(F.interpolate(self.pool(both), scale_factor=2).mean((2, 3)))
 
 
+class Unpooled(nn.Module):
+    """As SegNet: what was the largest goes back to where it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled, places = F.max_pool2d(self.down(x), 2, return_indices=True)
+        return self.up(F.max_unpool2d(pooled, places, 2, output_size=x.shape[-2:]))
+
+
+class Turned(nn.Module):
+    """As a spatial transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map, self.conv = nn.Linear(3, 6), nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        grid = F.affine_grid(self.map(x.mean((2, 3))).view(-1, 2, 3), list(x.shape), align_corners=False)
+        return self.conv(F.grid_sample(x, grid, align_corners=False))
+
+
+class Losses(nn.Module):
+    """One for each position."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.head(x)
+        classes = torch.zeros(y.shape[:2], dtype=torch.long, device=y.device)
+        chosen = F.cross_entropy(y.mT, classes, reduction="none")
+        spread = F.cross_entropy(y.mT, y.mT.softmax(1), reduction="none")
+        squares, sides = F.mse_loss(y, y.detach(), reduction="none"), F.huber_loss(y, 2 * y)
+        return chosen + spread + squares.sum(-1) + sides
+
+
 def on_cpu(module: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[Tensor]]:
     return module, (torch.randn(shape),)
 
@@ -118,6 +160,9 @@ def on_cpu(module: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[
 REAL: dict[str, tuple[Callable[[], nn.Module], str, list[tuple[int, ...]]]] = {
     "spelled": (Block, "B,N,16", [(1, 1, 16), (1, 60, 16), (3, 17, 16), (2, 1, 16)]),
     "fused": (lambda: Block(fused=True), "B,N,16", [(1, 1, 16), (1, 60, 16), (3, 17, 16)]),
+    "unpooled": (Unpooled, "B,3,H,W", [(1, 3, 20, 31), (2, 3, 9, 2)]),
+    "turned": (Turned, "B,3,H,W", [(1, 3, 20, 31), (2, 3, 9, 3)]),
+    "losses": (Losses, "B,N,8", [(1, 1, 8), (3, 17, 8), (2, 40, 8)]),
     "pyramid": (Pyramid, "1,3,H,W", [(1, 3, 40, 24), (1, 3, 37, 61), (1, 3, 9, 12)]),
 }
 
@@ -522,3 +567,76 @@ def test_where_it_refuses_it_is_not_open() -> None:
     *_, regimes = derived(Short, "1,N,8", quantity="saved_bytes").tables()
     assert [row[0] for row in regimes.rows] == ["N ≤ 40", "N ≥ 41"]
     assert str(regimes.rows[1][1]).startswith("refused: ")
+
+
+class Counted(nn.Module):
+    """All that fvcore adds to products, and what it does with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(3, 8, 3, stride=2), nn.ConvTranspose2d(8, 8, 2, 2, groups=2)
+        self.norms = nn.Sequential(
+            nn.BatchNorm2d(8),
+            nn.BatchNorm2d(8, affine=False),
+            nn.GroupNorm(2, 8),
+            nn.InstanceNorm2d(8, affine=True),
+        )
+        self.mix, self.norm = nn.Linear(8, 8, bias=False), nn.LayerNorm(8, elementwise_affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norms(self.up(self.conv(x)))
+        y = F.interpolate(F.interpolate(y, scale_factor=2), size=(9, 5), mode="bilinear")
+        tokens = self.norm((self.mix.weight @ F.adaptive_avg_pool2d(y, (4, 3)).flatten(2)).mT)
+        return F.scaled_dot_product_attention(tokens, tokens, self.mix(tokens))
+
+
+def test_fvcores_convention_is_what_fvcore_reports() -> None:
+    """On the CPU, too; it multiplies the first operand by the last side only, and does not see attention."""
+    found = derived(Counted, "B,3,H,W", quantity="fvcore")
+    for shape in ((1, 3, 17, 40), (3, 3, 9, 8), (2, 3, 64, 33)):
+        point = dict(zip("BHW", (shape[0], *shape[2:]), strict=True))
+        said = {
+            eval(regime["form"]["python"], {}, point)
+            for regime in found.to_dict()["quantities"]["fvcore"]["regimes"]
+            if eval(regime["when"]["python"], {}, point)
+        }
+        assert said == {FlopCountAnalysis(Counted().eval(), torch.zeros(shape)).total()}
+    (operators, *_) = found.tables()
+    assert {"batch_norm", "matmul", "upsample_bilinear2d"} <= {str(row[0]) for row in operators.rows}
+    assert "fvcore does not see scaled_dot_product_attention" in operators.notes
+
+
+@pytest.mark.parametrize(
+    ("product", "why"),
+    [
+        (lambda x, w: x @ w[0], "fvcore fails where a matrix is multiplied by a vector"),
+        (lambda x, w: torch.einsum("bnc,cd->bnd", x, w), "rounded to four digits"),
+        (lambda x, w: (x @ w, x @ w @ w)[0], "MACs as fvcore counts"),  # what leads to no result is not in a trace
+    ],
+)
+def test_where_fvcore_has_no_figure(product: Callable[[Tensor, Tensor], Tensor], why: str) -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(8, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return product(x, self.weight)
+
+    assert why in derived(Odd, "1,N,8").to_dict()["quantities"]["fvcore"]["why"]
+
+
+@pytest.mark.parametrize("name", ["pvt_v2_b0", "resnet18"])
+def test_fvcores_convention_twice(name: str) -> None:
+    """As the run on symbols has it, and as our layers do, which know nothing of torch."""
+    found = derived(name, "1,3,H,W", quantity="fvcore").to_dict()["quantities"]["fvcore"]["regimes"][0]
+    layers = vpcalc.formula(name, quantity="fvcore", everywhere=True).to_dict()
+    for h, w in ((224, 224), (100, 333), (61, 29)):
+        executed = eval(found["form"]["python"], {"H": h, "W": w})
+        assert executed == eval(layers["formula"]["python"], {"H": h, "W": w})
+
+
+def test_a_wrong_convention_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = HANDLES["layer_norm"]
+    monkeypatch.setitem(HANDLES, "layer_norm", lambda *args, **kwargs: handle(*args, **kwargs) + 1)
+    assert "the counter sees" in derived(Block, "1,N,16").to_dict()["quantities"]["fvcore"]["why"]

@@ -184,15 +184,21 @@ class Polynomial:
 
     def subs(self, values: Mapping[str, Any]) -> Polynomial:
         """Replace symbols by ints or polynomials."""
+        replaced: dict[str, Polynomial] = {}
+        for name in self.symbols:
+            if name in values:
+                replaced[name] = as_polynomial(values[name])
+            elif isinstance(name, Atom) and (inner := as_polynomial(name.subs(values))) != symbol(name):
+                replaced[name] = inner
+        if not replaced:
+            return self
         total = constant(0)
         for monomial, number in self.terms.items():
-            term = Polynomial({_ONE: number}, self.denominator)
+            left = tuple((name, power) for name, power in monomial if name not in replaced)
+            term = Polynomial({left: number}, self.denominator)
             for name, power in monomial:
-                if name in values:
-                    factor = values[name]
-                else:
-                    factor = name.subs(values) if isinstance(name, Atom) else symbol(name)
-                term = term * as_polynomial(factor) ** power
+                if name in replaced:
+                    term = term * replaced[name] ** power
             total = total + term
         return total
 

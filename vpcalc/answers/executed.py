@@ -245,7 +245,7 @@ class Executed(Result):
         runs = self.explored.exploration.runs
         if self.quantity == "" and runs > MANY_RUNS:
             return dict.fromkeys(COMMON, f"{runs} runs were needed already: --quantity NAME explores it")
-        every: tuple[str, ...] = (*COMMON, "bytes_moved")
+        every: tuple[str, ...] = (*COMMON, "bytes_moved", "fvcore")
         asked = {"": COMMON, "all": every}.get(self.quantity, (self.quantity,))
         return {id: self.quantities.exploration(id) for id in asked if id not in ("macs", "params")}
 

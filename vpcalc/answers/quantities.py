@@ -205,6 +205,9 @@ def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by:
     else:
         operators = execution.operators(quantity.id)
         modules = {p: f for p, f in execution.modules(quantity.id).items() if p and p.count(".") < depth and f}
+    unseen = sorted(execution.operators().keys() - operators.keys()) if quantity.id == "fvcore" else []
+    if unseen:
+        notes.append(f"fvcore does not see {', '.join(unseen)}")
     title = f"{target}: {quantity.name}, {quantity.unit}"
     if by != "module":
         tables.append(_forms_table("operator", "Function", title, operators, main.form, notes))

@@ -41,6 +41,9 @@ QUANTITIES: Mapping[str, Quantity] = {
         Quantity("backward_macs", "backward", "MACs", "of the gradients of the sum of the outputs"),
         Quantity("saved_bytes", "saved for backward", "bytes", "that autograd keeps of the forward pass"),
         Quantity("peak_bytes", "peak of inference", "bytes", "alive at once, weights and inputs apart"),
+        Quantity(
+            "fvcore", "fvcore's convention", "MACs", "of products that it sees, with norms, pooling, resizing"
+        ),
         Quantity("bytes_moved", "bytes moved", "bytes", "that operators read and write at inference"),
     )
 }
@@ -49,7 +52,7 @@ QUANTITIES: Mapping[str, Quantity] = {
 COMMON = ("activations", "saved_bytes", "backward_macs", "peak_bytes")
 """Those that stand beside multiply-accumulates unless others are asked for."""
 
-MOST_RUNS = 12
+MOST_RUNS = 16
 """Further runs in which one quantity is explored: bytes have more regimes than multiply-accumulates."""
 
 MANY_RUNS = 24
@@ -140,6 +143,8 @@ class Witness:
         if quantity in ("peak_bytes", "bytes_moved"):
             live = self._once(self._live, self._program.live, point)
             return live.peak if quantity == "peak_bytes" else live.moved
+        if quantity == "fvcore":
+            return self._program.by_fvcore(point)
         kept = self._once(self._kept, self._both_passes, point)
         if quantity == "saved_bytes":
             return kept.total

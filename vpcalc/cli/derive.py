@@ -53,7 +53,7 @@ def derive(
         typer.Option(
             "--quantity",
             metavar="NAME",
-            help="macs, params, activations, backward_macs, saved_bytes, peak_bytes, bytes_moved or all.",
+            help="macs, params, activations, backward_macs, saved_bytes, peak_bytes, bytes_moved, fvcore or all.",
         ),
     ] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="TABLE", help="By operator or by module only.")] = None,

@@ -11,21 +11,23 @@ from typing import Any
 import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .counts import Counts
+from .dispatch import tensors_of
 from .meta import meta_tracing
 
 Handle = Callable[[list[Any], list[Any]], Any]
 """fvcore's price of one operator, from the values that go in and come out."""
 
 
-def count(module: nn.Module, inputs: tuple[Tensor, ...]) -> Counts:
-    """Count one forward pass in eval mode. Meta modules take no memory and no time to compute.
+def count(module: nn.Module, inputs: tuple[Tensor, ...], training: bool = False) -> Counts:
+    """Count one forward pass, in eval mode unless ``training``. Meta modules take no memory and compute nothing.
 
     Raises:
         ValueError: fvcore returned a count that is not a whole number.
     """
-    module.eval()
+    module.train(training)
     on_meta = any(tensor.is_meta for tensor in (*module.parameters(), *inputs))
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -42,6 +44,26 @@ def count(module: nn.Module, inputs: tuple[Tensor, ...]) -> Counts:
             params=sum(p.numel() for p in module.parameters() if p.requires_grad),
             unpriced=dict(analysis.unsupported_ops()),
         )
+
+
+class Call(nn.Module):
+    """A call with arguments of any kind, as a trace takes it: tensors in, and tensors out."""
+
+    def __init__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.module = module
+        leaves, self._structure = tree_flatten((args, dict(kwargs)))
+        self._leaves = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        self._places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+        self.inputs = tuple(leaves[place] for place in self._places)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """What the module returns, without what holds it together."""
+        leaves = list(self._leaves)
+        for place, tensor in zip(self._places, tensors, strict=True):
+            leaves[place] = tensor
+        args, kwargs = tree_unflatten(leaves, self._structure)
+        return tuple(tensors_of(self.module(*args, **kwargs)))
 
 
 class _BothAtOnce(FlopCountAnalysis):

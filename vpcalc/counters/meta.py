@@ -2,7 +2,7 @@
 
 ``torch.jit.trace``, on which fvcore stands, runs on meta tensors except for convolutions: under torch
 2.13 their meta kernel is Python code that asserts on sizes, and a tracer turns sizes into tensors ("cond
-must be a bool, but got a Tensor"). :func:`meta_tracing` mends just that. Calls of ``conv1d``/``conv2d`` go to
+must be a bool, but got a Tensor"). :func:`meta_tracing` mends just that. Calls of convolutions go to
 ``aten::_convolution``, the operator that they become on a CPU and that fvcore prices, and its result is an
 empty tensor of the right shape. Everything else, and all counting, is left to torch and fvcore. The
 tests hold every count made this way against one made on the CPU.
@@ -29,14 +29,18 @@ def meta_tracing() -> Iterator[None]:
 
 
 class _ConvolutionAsTraced(TorchFunctionMode):
-    """Send conv1d and conv2d straight to the operator that a trace records."""
+    """Send convolutions straight to the operator that a trace records."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.conv2d:
-            return _convolve(2, *args, **(kwargs or {}))
-        if func is torch.conv1d:
-            return _convolve(1, *args, **(kwargs or {}))
+        if func in _AXES:
+            return _convolve(_AXES[func], *args, **(kwargs or {}))
+        if func in _AXES_TRANSPOSED:
+            return _spread_out(_AXES_TRANSPOSED[func], *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+_AXES = {torch.conv1d: 1, torch.conv2d: 2, torch.conv3d: 3}
+_AXES_TRANSPOSED = {torch.conv_transpose1d: 1, torch.conv_transpose2d: 2, torch.conv_transpose3d: 3}
 
 
 class _ConvolutionShape(TorchDispatchMode):
@@ -44,7 +48,7 @@ class _ConvolutionShape(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._convolution.default and args[0].is_meta:
-            return _empty_result(*args[:6])
+            return _empty_result(*args[:9])
         return func(*args, **(kwargs or {}))
 
 
@@ -58,23 +62,56 @@ def _convolve(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    def spread(value: Any) -> tuple[int, ...]:
-        return tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
-
     if isinstance(padding, str):
         raise NotImplementedError(f"padding={padding!r} on the meta device: give it as numbers")
-    geometry = (spread(stride), spread(padding), spread(dilation))
-    flags = (False, False, False, False)
-    return convolution(input, weight, bias, *geometry, False, (0,) * axes, groups, *flags)
+    geometry = (_each(axes, stride), _each(axes, padding), _each(axes, dilation))
+    return convolution(input, weight, bias, *geometry, False, (0,) * axes, groups, *_NO_LIBRARY)
 
 
-def _empty_result(x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any) -> Tensor:
+def _spread_out(
+    axes: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
+    geometry = (_each(axes, stride), _each(axes, padding), _each(axes, dilation))
+    return convolution(input, weight, bias, *geometry, True, _each(axes, output_padding), groups, *_NO_LIBRARY)
+
+
+_NO_LIBRARY = (False, False, False, False)
+
+
+def _each(axes: int, value: Any) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+
+
+def _empty_result(
+    x: Tensor,
+    weight: Tensor,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    more: Any,
+    groups: int,
+) -> Tensor:
     batch, _, *sides = (int(size) for size in x.size())
-    channels, _, *kernel = (int(size) for size in weight.size())
-    out = [
-        (side + 2 * p - d * (k - 1) - 1) // s + 1
-        for side, k, p, d, s in zip(sides, kernel, padding, dilation, stride, strict=True)
-    ]
+    channels, per_group, *kernel = (int(size) for size in weight.size())
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    if transposed:
+        channels = per_group * groups
+        places = zip(sides, stride, padding, spans, more, strict=True)
+        out = [(side - 1) * s - 2 * p + span + extra for side, s, p, span, extra in places]
+    else:
+        out = [
+            (side + 2 * p - span) // s + 1 for side, s, p, span in zip(sides, stride, padding, spans, strict=True)
+        ]
     if min(out) < 1:
         raise RuntimeError(f"kernel {kernel} does not fit into an input of {sides}")
     return x.new_empty([batch, channels, *out])

@@ -212,6 +212,12 @@ def attention(
     ]
 
 
+@price("affine_grid_generator")
+def affine_grid(out: Shape, theta: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
+    """Every point of a grid, with a 1 behind it, by each row of its map."""
+    return [_product(elements(out) * form_of(shape_of(theta)[-1]), elements(out), theta)]
+
+
 @price("bilinear")
 def bilinear(out: Shape, x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> list[Product]:
     """Every weight once a row."""

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..counters import live, saved
+from ..counters import fvcore, live, saved
 from ..counters.dispatch import DispatchCounts
 from ..counters.dispatch import count as count_operators
 from ..counters.given import (
@@ -143,6 +143,16 @@ class Program(ABC):
         """
         with self.plainly(point) as (module, args, kwargs):
             return saved.count(module, args, kwargs, backward=backward, training=self.training, as_on_cpu=True)
+
+    def by_fvcore(self, point: Point) -> int:
+        """What fvcore's FlopCountAnalysis reports.
+
+        Raises:
+            Exception: whatever the program raises, or fvcore where it cannot trace or count it.
+        """
+        with self.plainly(point) as (module, args, kwargs):
+            call = fvcore.Call(module, args, kwargs)
+            return sum(fvcore.count(call, call.inputs, self.training).flops.values())
 
     def live(self, point: Point) -> Live:
         """What is alive at once where nothing is kept.

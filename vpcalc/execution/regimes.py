@@ -63,7 +63,12 @@ MOST_BISECTED = 6
 FEW_CHANGES = 4
 """Changes of an answer along its letter up to which it has an edge; a remainder has thousands."""
 
-NAMES = {"macs": "MACs", "saved_bytes": "bytes kept", "peak_bytes": "bytes at once"}
+NAMES = {
+    "macs": "MACs",
+    "saved_bytes": "bytes kept",
+    "peak_bytes": "bytes at once",
+    "fvcore": "MACs as fvcore counts",
+}
 """Quantities as messages have them."""
 
 RUNS_SPENT = "the number of runs is spent"
@@ -347,8 +352,8 @@ class Explorer:
             if why in NEEDED and guard.relation == EQUAL and outcome:
                 needed[guard] = why
         for rewritten in (settled, rounded_up):
-            for form in _forms(execution, self._quantity):
-                execution = execution.written(rewritten(form, path))
+            forms = _forms(execution, self._quantity)
+            execution = execution.written({k: v for form in forms for k, v in rewritten(form, path).items()})
         forms = _forms(execution, self._quantity)
         most = path.most(forms, self._rng)
         return Run(execution, most, tuple(asked), path, needed, meant, frozenset(quiet), len(most) < len(forms))
@@ -380,6 +385,8 @@ class Explorer:
             if point is None:
                 return
             here = [self._run(point)]
+        if self._again and len(here) == 1 and not here[0].refused:
+            here += self._padded_or_not(here[0], region)
         regime = Regime(here[0], [region])
         asked: set[tuple[Run, Guard]] = set()
         flipped: set[Guard] = set()
@@ -402,6 +409,26 @@ class Explorer:
         self._leaves.append(regime)
         if len({leaf.refused or leaf.leader.forms for leaf in self._leaves}) >= self._most:
             self._stopped = True  # what is left stays open
+
+    def _padded_or_not(self, run: Run, region: Region) -> list[Run]:
+        """Runs at which none of a first one's equations holds and all of them, if there are such sizes.
+
+        A form with ceilings has what is padded for all sizes; flips one by one would end at it after as many runs
+        as there are layers that pad. On another path a layer asks the same otherwise, so it is asked again. The
+        last ones come first.
+        """
+        found: list[Run] = []
+        for holds in (False, True):
+            here, seen = run, set[Key]()
+            while not self._spent and not here.refused and _key(here.point) not in seen:
+                seen.add(_key(here.point))
+                equations = [g for g, _ in here.asked if g.relation == EQUAL and g not in here.quiet]
+                point = region.towards([(guard, holds) for guard in equations]).find(self._rng, here.point)
+                if point is None or point == here.point:
+                    break
+                here = self._run(point)
+                found.append(here)
+        return found[::-1]
 
     def _publish_paths(self, region: Region, runs: list[Run]) -> None:
         """Where the runs are spent, what they are worth without the others: each its form, on its own path."""
@@ -445,8 +472,9 @@ class Explorer:
 
         ``asked`` are those that were looked at, ``flipped`` those with both sides. What one run asks of a padded
         side and another of a side that needs none is one comparison, if both say the same where it is asked.
+        The leader comes first: what it pads it writes as all runs have it, and the others do not.
         """
-        for run in members:
+        for run in sorted(members, key=lambda run: run is not regime.leader):
             order = reversed(run.asked) if run.refused else run.asked
             for guard, outcome in order:
                 if (run, guard) in asked or guard in flipped or guard in run.quiet:
@@ -730,8 +758,8 @@ class Explorer:
         runs = self._runs_in(region)
         singles = [guard for guard in self._asked_in(region) if len(guard.letters) == 1]
         drawn = region.cells(singles, rng, 8 * OFF_SIDES)
-        off = islice((point for point in drawn if not _on_a_path(point, runs)), OFF_SIDES)
-        yield from list(off) or (region.find(rng),)
+        yield next((point for point in drawn if not _on_a_path(point, runs)), None)
+        yield region.find(rng)
 
     def _off_paths(self, region: Region, rng: random.Random) -> Iterator[Point]:
         """Sizes that no run's path leads to: there a form rests on idle comparisons alone.

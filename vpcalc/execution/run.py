@@ -30,6 +30,7 @@ from ..counters.given import DTYPES
 from ..counters.kernels import attention
 from ..counters.private import is_transformed, no_functions
 from ..counters.ways import quiet
+from .convention import HANDLES
 from .gradients import Gradients
 from .guards import Path
 from .hooks import opened, sources_of
@@ -370,7 +371,9 @@ class _Following(TorchFunctionMode):
     def __init__(self, point: Point, path: Path) -> None:
         super().__init__()
         self.point, self.path = point, path
-        self.calls: dict[str, defaultdict[Place, Polynomial]] = {"macs": _tally(), "activations": _tally()}
+        self.calls: dict[str, defaultdict[Place, Polynomial]] = {
+            quantity: _tally() for quantity in ("macs", "activations", "fvcore")
+        }
         self.storages: Storages | None = None
         self.gradients: Gradients | None = None
         self.missing: dict[str, str] = {}
@@ -507,6 +510,12 @@ class _Following(TorchFunctionMode):
         pricing = PRICES.get(name)
         if pricing is not None:
             self._charge(name, pricing, shapes, args, kwargs, result)
+        handle = HANDLES.get(name)
+        if handle is not None and "fvcore" not in self.missing:
+            try:
+                self.calls["fvcore"][self._where.stack[-1], name] += handle(shapes, *args, **kwargs)
+            except NotImplementedError as missing:
+                self.missing["fvcore"] = str(missing)
         if name in _FILLING and isinstance(result, Tensor):
             filling = _filled(name, args, kwargs)
             if filling is not None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..nodes import undressed
 from ..sizes import value_of
 from .elementwise import pointwise
-from .registry import EmptySideError, Shape, axes_of, broadcast, fits, rule, same, shape_of, some
+from .registry import EmptySideError, Shape, axes_of, broadcast, fits, rule, same, shape_of, some, tensors_in
 
 
 def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
@@ -143,8 +143,24 @@ def cdist(x1: Tensor, x2: Tensor, *args: Any, **kwargs: Any) -> Shape:
     return [*broadcast((left[:-2], right[:-2])), left[-2], right[-2]]
 
 
-@rule("mse_loss l1_loss smooth_l1_loss cross_entropy_loss nll_loss nll_loss_nd binary_cross_entropy")
-@rule("binary_cross_entropy_with_logits kl_div huber_loss")
+@rule("mse_loss l1_loss smooth_l1_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div huber_loss")
 def loss(*args: Any, **kwargs: Any) -> Shape:
-    """One number."""
-    return []
+    """One number, or one for each element."""
+    if _is_reduced(args, kwargs):
+        return []
+    return broadcast([shape_of(tensor) for tensor in tensors_in(args[:2])])
+
+
+@rule("cross_entropy_loss nll_loss nll_loss_nd")
+def loss_of_classes(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """One number, or one for each choice among classes, which are the second side."""
+    if _is_reduced(args, kwargs):
+        return []
+    shape = shape_of(input)
+    return shape[:1] + shape[2:] if len(shape) > 1 else []
+
+
+def _is_reduced(args: Any, kwargs: Any) -> bool:
+    """Whether torch's number for the way of reducing, the first whole number of the call, is not 0."""
+    numbers = (arg for arg in (*args, kwargs.get("reduction", 1)) if isinstance(arg, int) and arg is not True)
+    return next(numbers) != 0

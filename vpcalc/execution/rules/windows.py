@@ -123,27 +123,48 @@ def _average_pooling(rank: int) -> Rule:
     return pool
 
 
+def _twice(rule: Rule) -> Rule:
+    """A result and, for each of its elements, where it came from."""
+    return lambda *args, **kwargs: [rule(*args, **kwargs)] * 2
+
+
+@rule("max_unpool2d max_unpool3d")
+def max_unpool(input: Tensor, indices: Tensor, output_size: Any, *args: Any) -> Shape:
+    """Back to where they came from."""
+    wanted = [undressed(side) for side in output_size]
+    some(wanted)
+    return [*shape_of(input)[: -len(wanted)], *wanted]
+
+
+@rule("affine_grid_generator")
+def affine_grid(theta: Tensor, size: Any, align_corners: bool) -> Shape:
+    """(batch, 2, 3) and (batch, C, h, w) to the places (batch, h, w, 2), or one side more of each."""
+    batch, _, *sides = (undressed(side) for side in size)
+    same(shape_of(theta)[0], batch, "one map for each image")
+    return [batch, *sides, len(sides)]
+
+
 for _rank in (1, 2, 3):
     RULES[f"conv{_rank}d"] = _convolution(_rank)
     RULES[f"conv_transpose{_rank}d"] = _transposed(_rank)
-    RULES[f"max_pool{_rank}d"] = RULES[f"max_pool{_rank}d_with_indices"] = _max_pooling(_rank)
+    RULES[f"max_pool{_rank}d"] = _max_pooling(_rank)
+    RULES[f"max_pool{_rank}d_with_indices"] = _twice(_max_pooling(_rank))
     RULES[f"avg_pool{_rank}d"] = _average_pooling(_rank)
 
 
-def _adaptive(rank: int, indices: bool) -> Rule:
-    def pool(input: Tensor, output_size: Any, *args: Any) -> Any:
+def _adaptive(rank: int) -> Rule:
+    def pool(input: Tensor, output_size: Any, *args: Any) -> Shape:
         front, sides = _spatial(input, rank)
         some(sides)
         wanted = each_side(output_size, rank)
-        found = front + [side if want is None else want for side, want in zip(sides, wanted, strict=True)]
-        return [found, found] if indices else found
+        return front + [side if want is None else want for side, want in zip(sides, wanted, strict=True)]
 
     return pool
 
 
 for _rank in (1, 2, 3):
-    RULES[f"adaptive_avg_pool{_rank}d"] = _adaptive(_rank, indices=False)
-    RULES[f"adaptive_max_pool{_rank}d"] = _adaptive(_rank, indices=True)
+    RULES[f"adaptive_avg_pool{_rank}d"] = _adaptive(_rank)
+    RULES[f"adaptive_max_pool{_rank}d"] = _twice(_adaptive(_rank))
 
 
 def _resized(rank: int) -> Rule:
