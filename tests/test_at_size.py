@@ -92,6 +92,18 @@ def test_a_model_is_run_as_its_size_asks() -> None:
     assert "run with interpolate_pos_encoding=True" in found.tables()[0].notes
 
 
+def test_one_table_or_one_quantity() -> None:
+    modules, operators = (asked(Two, "2,3,8,10", by=by).tables() for by in ("module", "operator"))
+    assert [[table.columns[0].key for table in tables] for tables in (modules, operators)] == [
+        ["module"],
+        ["operator"],
+    ]
+    fvcore, *_ = asked(Two, "2,3,8,10", quantity="fvcore").tables()
+    assert fvcore.rows == (("fvcore's convention", 2 * 27 * 3 * 80 * 2 + 2 * 15, "MACs"),)
+    kept, *_ = asked(Two, "2,3,8,10", quantity="all").tables()
+    assert dict(row[:2] for row in kept.rows)["backward"] == 3 * 2 * 27 * 3 * 80 + 2 * 15 * 2
+
+
 def test_gradients_and_training() -> None:
     both = asked(nn.Linear, "4,8", {"in_features": 8, "out_features": 2}, backward=True)
     assert (both.macs, both.measured.counts.backward) == (2 * 64, 64)

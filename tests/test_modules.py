@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import vpcalc
 from vpcalc.algebra import symbols
 from vpcalc.algebra.interpolation import value_at
+from vpcalc.answers.at_size import AtSize
 from vpcalc.answers.derive import derive
 from vpcalc.checks.layouts import parse_layout
 from vpcalc.errors import InputError
@@ -240,6 +242,10 @@ def no_letters() -> Any:
     return torch.zeros(1, 8)
 
 
+def six_letters(A: Any, B: Any, C: Any, D: Any, E: Any, F: Any) -> Any:
+    return torch.zeros(1, 8)
+
+
 def long_names(tokens: Any) -> Any:
     return torch.zeros(1, tokens, 8)
 
@@ -248,15 +254,69 @@ def broken(N: Any) -> Any:
     raise ValueError("no\nsuch inputs")
 
 
+def test_inputs_without_symbols_are_at_a_size() -> None:
+    found = vpcalc.derive(Kept, inputs=no_letters)
+    assert isinstance(found, AtSize)
+    assert found.macs == 8 * 4
+
+
+def test_the_same_inputs_are_counted_and_audited(tmp_path: Path) -> None:
+    """A mask that decides keeps its values: ten of thirty rows, wherever it is given."""
+    path = tmp_path / "third.py"
+    path.write_text(THIRD, encoding="utf-8")
+    named = f"{path}:every_third(N=15)"
+    at_size = vpcalc.derive(f"{path}:Kept", inputs=named)
+    assert isinstance(at_size, AtSize)
+    assert at_size.macs == 10 * 32
+    assert assert_cost(Kept(), every_third, where={"N": 15}).macs == 10 * 32
+    assert assert_cost(Kept(), named).macs == 10 * 32
+    assert assert_cost(Kept(), every_third(15)).macs == 10 * 32
+    audited = vpcalc.audit(f"{path}:Kept", inputs=named, counters=["FlopCounterMode"])
+    assert (audited.macs, audited.row("FlopCounterMode").unexplained) == (10 * 32, 0)
+    assert vpcalc.audit(Kept(), inputs=ten_of_thirty, counters=["FlopCounterMode"]).macs == 10 * 32
+    for ask in (
+        lambda: assert_cost(Kept(), every_third),
+        lambda: vpcalc.audit(f"{path}:Kept", inputs=f"{path}:every_third"),
+    ):
+        with pytest.raises(InputError, match="N must be a number"):
+            ask()
+    with pytest.raises(InputError, match="give either --input or --inputs"):
+        vpcalc.audit(f"{path}:Kept", input="2,15,8", inputs=named)
+
+
+THIRD = """
+import torch
+from torch import nn
+
+class Kept(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(8, 4, bias=False)
+
+    def forward(self, x, mask):
+        return self.l(x[mask])
+
+def every_third(N):
+    return {"x": torch.zeros(2, N, 8), "mask": torch.arange(2 * N).reshape(2, N) % 3 == 0}
+"""
+
+
+def ten_of_thirty() -> dict[str, Any]:
+    return every_third(15)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (no_letters, "takes 0 symbols"),
+        (six_letters, "takes 6 symbols"),
         (long_names, "'tokens' is no symbol"),
         (broken, "fails at N = 37: ValueError: no such inputs"),
         (3, "is no function"),
         ("nowhere.py:make", "no file"),
         ("make", "must be file.py:function"),
+        ("here.py:make(N=3", "must be file.py:function"),
+        ("here.py:make(N=three)", "N 'three': must be a whole number"),
+        ("math:gcd(N=3)", "takes no N"),
     ],
 )
 def test_functions_that_make_no_inputs(function: Any, message: str) -> None:

@@ -57,12 +57,13 @@ def assert_cost(
 
     Args:
         model: a module, or a function that makes one.
-        inputs: a tensor, several, or a shape: ``"1,3,224,224"``, ``"1,128:long"``.
+        inputs: a tensor, several, or a dictionary of them by name; a shape: ``"1,3,224,224"``, ``"1,128:long"``;
+            or a function that makes them, as for ``vpcalc derive --inputs``. Their values are kept.
         kwargs: further arguments of ``forward``.
         macs, params: a bound (``"<= 5G"``), a printed figure (``"4.5G"``, to which the count has to round), or a
             whole number.
         formula: a closed form of the MACs in vpcalc's alphabet, which has to hold to the unit.
-        where: the values of its symbols.
+        where: the values of its symbols, and of those of a function that makes the inputs.
         snapshot: a file with the last recorded cost. Where nothing else is asked, the cost must be that very one.
         unknown: whether operators that nobody can price may occur; they are missing from the count.
 
@@ -77,7 +78,7 @@ def assert_cost(
     expected = _evaluated(formula, where or {})
     from .auditing.budget import count
 
-    counts = count(model, inputs, kwargs)
+    counts = count(model, inputs, kwargs, where)
     tree = {
         path: dict(sorted(done.items())) for path, done in sorted(counts.modules.items()) if any(done.values())
     }

@@ -30,7 +30,8 @@ class AtSize(Result):
         sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
         built: which class was built, where its name leaves that open.
         train_mode: whether it ran in train mode.
-        quantity: ``all`` if tables show what else it costs.
+        quantity: what tables show beside multiply-accumulates: one quantity, ``all``, or none.
+        by: ``operator`` or ``module``: the one table only.
     """
 
     target: str
@@ -43,6 +44,7 @@ class AtSize(Result):
     built: str = ""
     train_mode: bool = False
     quantity: str = ""
+    by: str = ""
 
     @property
     def macs(self) -> int:
@@ -89,7 +91,6 @@ class AtSize(Result):
             "valid": {},
             "verdict": "checked",
             "params": _number(self.params),
-            **({"backward_macs": _number(counts.backward)} if self.backward else {}),
             **{name: _number(figure) for name, figure in self.quantities.items()},
             "not_seen": self._seen[1],
             "operators": {name: _number(macs) for name, macs in counts.operators.items()},
@@ -123,15 +124,18 @@ class AtSize(Result):
         rows.append(self._cells(self.measured.parts[0], "whole"))
         title = f"{self.target}, input {self.inputs or 'as registered'}{passes}"
         layers = Table(title, columns, tuple(rows), self._notes(), total=True)
-        if self.quantity:
-            return (self._further(), layers, self._operators())
-        return (layers, self._operators())
+        found = [self._further()] if self.quantity not in ("", "macs") else []
+        found += [layers] if self.by != "operator" else []
+        found += [self._operators()] if self.by != "module" else []
+        return tuple(found)
 
     def _further(self) -> Table:
         columns = (Column("quantity", "Quantity"), Column("figure", "Figure", Kind.NUMBER), Column("unit", "Unit"))
         figures = {"macs": self.macs, "params": self.params, **self.quantities}
-        known = [(QUANTITIES[name], figure) for name, figure in figures.items()]
-        notes = (f"activations and bytes were not seen: {self._seen[1]}",) if self._seen[1] else ()
+        asked = QUANTITIES if self.quantity == "all" else (self.quantity,)
+        known = [(QUANTITIES[name], figures[name]) for name in asked if name in figures]
+        left = ", ".join(QUANTITIES[name].name for name in asked if name not in figures)
+        notes = (f"not seen: {left}" + (f": {self._seen[1]}" if self._seen[1] else ""),) if left else ()
         return Table("Quantities", columns, tuple((each.name, figure, each.unit) for each, figure in known), notes)
 
     def _operators(self) -> Table:
@@ -153,7 +157,7 @@ class AtSize(Result):
     def _notes(self) -> tuple[str, ...]:
         counts = self.measured.counts
         notes = [
-            "counted at this size, where operators reach their kernels; a letter in --input gives a closed form"
+            "counted at this size, where operators reach their kernels; a letter for a number gives a closed form"
         ]
         way = self.measured.regime.text.removeprefix("one model at every size").strip(", ")
         notes += [f"run with {way}" if "=" in way else way] if way else []

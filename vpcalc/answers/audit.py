@@ -206,6 +206,7 @@ def audit(
     tokens: object = None,
     src: object = None,
     tgt: object = None,
+    inputs: object = None,
     set: Mapping[str, object] | None = None,
     counters: Iterable[str] | None = None,
     device: str = "auto",
@@ -225,6 +226,8 @@ def audit(
             ``torchvision:NAME``, ``transformers:NAME``, or a module or function.
         input: side of a square image, ``"HxW"``, or a whole shape such as ``"1,3,224,224"`` or ``"1,128:long"``.
         tokens, src, tgt: lengths of sequences.
+        inputs: in the place of these, a function that makes the inputs with their values, or ``file.py:function``
+            or ``file.py:function(N=128)``.
         set: a model's settings, a layer's dimensions or a factory's arguments.
         counters: names of counters; all of them if None.
         device: ``cpu``, ``meta``, or ``auto``: the CPU unless the weights are too large for a real run.
@@ -254,7 +257,7 @@ def audit(
         max(1, min(4, processors // number)),
     )
     settings = Settings(device, grad, backward, number, limits, dict(prices or {}))
-    what = subject(target, input=input, tokens=tokens, src=src, tgt=tgt, arguments=set)
+    what = subject(target, input=input, tokens=tokens, src=src, tgt=tgt, inputs=inputs, arguments=set)
     session = run_audit(what, peers, settings, progress)
     return Audit(what.name, session, _closed_form(what), settings, strict)
 

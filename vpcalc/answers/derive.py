@@ -361,10 +361,11 @@ def derive(
                 backward=backward,
                 depth=levels,
                 sources={name: source.value for name, source in sorted(given.elsewhere.items())},
-                further=partial(further, resolved, measured),
+                further=partial(further, resolved, measured, shown in ("all", "fvcore")),
                 built=resolved.built,
                 train_mode=train_mode,
                 quantity=shown,
+                by=table,
             )
         if not (counting or backward or degree is not None):
             try:

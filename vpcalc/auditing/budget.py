@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
+from ..checks.input_functions import input_function
 from ..checks.layouts import parse_layout, tensor_shapes
 from ..counters.dispatch import DispatchCounts, tensors_of
 from ..counters.given import Arguments, Described, Given, Objects
@@ -17,8 +19,12 @@ from ..counters.weights import sharing_weights
 from ..errors import InputError, first_line
 
 
-def count(model: object, inputs: object, kwargs: Mapping[str, Any] | None = None) -> DispatchCounts:
+def count(
+    model: object, inputs: object, kwargs: Mapping[str, Any] | None = None, where: Mapping[str, int] | None = None
+) -> DispatchCounts:
     """Count one forward pass of a module, or of the module that a function makes, in eval mode.
+
+    A function of symbols makes the inputs at the numbers that these have in ``where``.
 
     Nothing of the module is changed and nothing large is computed, unless its operators depend on values: those of
     its weights and of tensors that were given are then what they are.
@@ -27,7 +33,7 @@ def count(model: object, inputs: object, kwargs: Mapping[str, Any] | None = None
         InputError: it is no module, its inputs are no shapes, or it does not run on them.
     """
     make = _maker(model)
-    given = _given(inputs, kwargs or {})
+    given = _given(inputs, kwargs or {}, where or {})
     problem: Exception | None = None
     for way in Way:
         counts, error = _tried(way, lambda: (make(), given))
@@ -68,8 +74,10 @@ def _maker(model: object) -> Callable[[], nn.Module]:
     )
 
 
-def _given(inputs: object, named: Mapping[str, Any]) -> Given:
-    """Shapes from a text (``1,3,224,224``), or the objects themselves: one, several, or by name."""
+def _given(inputs: object, named: Mapping[str, Any], where: Mapping[str, int]) -> Given:
+    """Shapes from a text (``1,3,224,224``), the objects themselves, or the function that makes them."""
+    if callable(inputs) or (isinstance(inputs, str) and _NAMES_A_FUNCTION.fullmatch(inputs)):
+        return _made(inputs, named, where)
     if isinstance(inputs, str):
         leaves, layout = parse_layout(inputs)
         symbols = [name for shape in leaves for name in shape.letters]
@@ -84,6 +92,27 @@ def _given(inputs: object, named: Mapping[str, Any]) -> Given:
         kinds = ", ".join(type(value).__name__ for value in given)
         raise InputError(f"assert_cost: no tensor in inputs ({kinds}); give one, or a text such as 1,3,224,224")
     return Objects(lambda: (_copies(given), _copies(named)))
+
+
+_NAMES_A_FUNCTION = re.compile(r"[^\s=,;]*[./][^\s=,;]*:[^\W\d]\w*(\(.*\))?")
+"""``file.py:function`` or ``package.module:function``, at times with numbers: no shape has a dot or a slash."""
+
+
+def _made(inputs: object, named: Mapping[str, Any], where: Mapping[str, int]) -> Given:
+    try:
+        function = input_function(inputs)
+    except InputError as error:
+        raise InputError(str(error).replace("--inputs", "assert_cost: inputs", 1)) from None
+    missing = [symbol for symbol in function.symbols if symbol not in where]
+    if missing:
+        hint = f"give the values as where={{{missing[0]!r}: 128}}"
+        raise InputError(f"assert_cost: inputs {function.spelled}: {missing[0]} must be a number; {hint}")
+
+    def make() -> Arguments:
+        args, kwargs = function.arguments(where)
+        return args, {**kwargs, **_copies(named)}
+
+    return Objects(make)
 
 
 def _copies(value: Any) -> Any:

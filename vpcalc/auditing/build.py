@@ -7,10 +7,11 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
+from ..checks.input_functions import InputFunction, input_function
 from ..checks.shapes import Kind
 from ..checks.targets import Target, find_target
 from ..counters import ways
@@ -37,7 +38,7 @@ def build(request: Mapping[str, Any]) -> Built:
     Raises:
         InputError: the target cannot be built or does not run at that input.
     """
-    target = find_target(_named(request), request["inputs"], request["arguments"])
+    target = find_target(_named(request), _inputs(request), request["arguments"])
     if request.get("regime") is not None:
         return _made(target, request, request["regime"], request["device"])
     problem: Exception | None = None
@@ -67,6 +68,14 @@ def _named(request: Mapping[str, Any]) -> object:
     if request.get("pickle"):
         return pickle.loads(Path(request["pickle"]).read_bytes())
     return request["target"]
+
+
+def _inputs(request: Mapping[str, Any]) -> str | InputFunction | None:
+    """A shape, or the function that makes them."""
+    if not request.get("made"):
+        return cast("str | None", request["inputs"])
+    place = request["made"]["pickle"]
+    return input_function(pickle.loads(Path(place).read_bytes()) if place else request["inputs"])
 
 
 def _on_some_device(target: Target, request: Mapping[str, Any], regime: int) -> Built:
@@ -130,4 +139,4 @@ class Named(nn.Module):
 
 def _at(request: Mapping[str, Any]) -> str:
     sizes = ", ".join(f"{name} = {value}" for name, value in request["point"].items())
-    return f"{request['inputs']} with {sizes}" if request["inputs"] else sizes
+    return " with ".join(filter(None, (request["inputs"], sizes)))

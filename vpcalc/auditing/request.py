@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ..architectures import ARCHITECTURES
+from ..checks.input_functions import input_function
 from ..checks.shapes import InputShape, parse_inputs
 from ..errors import InputError
 from ..inputs import whole
@@ -22,13 +23,18 @@ PIXELS = 65536
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is audited. ``inputs`` is a shape with a symbol or two, ``point`` their values."""
+    """What is audited. ``inputs`` is a shape with a symbol or two, ``point`` their values.
+
+    ``made`` says that a function makes the inputs: ``inputs`` names it, or it is ``pickled_inputs``.
+    """
 
     name: str
     inputs: str | None
     point: Mapping[str, int]
     arguments: Mapping[str, object]
     pickled: bytes = b""
+    made: bool = False
+    pickled_inputs: bytes = b""
 
 
 def subject(
@@ -38,15 +44,18 @@ def subject(
     tokens: object = None,
     src: object = None,
     tgt: object = None,
+    inputs: object = None,
     arguments: Mapping[str, object] | None = None,
 ) -> Subject:
-    """Read a target and its input's size.
+    """Read a target and its input's size, or the function that makes its inputs.
 
     Raises:
         InputError: naming the option, the value and what is allowed.
     """
     given = dict(arguments or {})
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
+    if inputs is not None:
+        return _made(target, sizes, inputs, given)
     if not isinstance(target, str):
         return _of_object(target, sizes, given)
     if ":" not in target:
@@ -63,6 +72,30 @@ def subject(
         target = architecture.id
     text, point = _shape(target, sizes)
     return Subject(target, text, point, given)
+
+
+def _made(target: object, sizes: Mapping[str, object], inputs: object, given: dict[str, object]) -> Subject:
+    """With inputs that a function makes, whose symbols all have numbers."""
+    for option, value in sizes.items():
+        if value is not None:
+            raise InputError(f"--{option} {value}: give either --{option} or --inputs")
+    function = input_function(inputs)
+    for symbol in function.symbols:
+        called = f"{inputs if isinstance(inputs, str) else function.name}({symbol}=128)"
+        raise InputError(f"--inputs {function.name}: {symbol} must be a number: {called}")
+    from ..checks.targets import find_target
+
+    find_target(target, function, given)  # says what is wrong with it, if something is
+    name = target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
+    return Subject(
+        name,
+        inputs if isinstance(inputs, str) else function.spelled,
+        {},
+        given,
+        b"" if isinstance(target, str) else _pickled(target),
+        True,
+        b"" if isinstance(inputs, str) else pickled("--inputs", inputs),
+    )
 
 
 def _of_object(target: object, sizes: Mapping[str, object], given: Mapping[str, object]) -> Subject:

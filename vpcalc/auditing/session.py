@@ -145,20 +145,25 @@ def chosen(names: Iterable[str] | None) -> tuple[Peer, ...]:
 
 
 def _request(subject: Subject, settings: Settings, folder: Path) -> dict[str, Any]:
-    place = ""
-    if subject.pickled:
-        place = str(folder / "target")
-        Path(place).write_bytes(subject.pickled)
     return {
         "target": subject.name,
         "inputs": subject.inputs,
+        "made": {"pickle": _put(folder / "inputs", subject.pickled_inputs)} if subject.made else None,
         "point": dict(subject.point),
         "arguments": dict(subject.arguments),
-        "pickle": place,
+        "pickle": _put(folder / "target", subject.pickled),
         "device": settings.device,
         "backward": settings.backward,
         "prices": _prices(settings.prices, folder),
     }
+
+
+def _put(place: Path, content: bytes) -> str:
+    """Where something was written; empty if there is nothing."""
+    if not content:
+        return ""
+    place.write_bytes(content)
+    return str(place)
 
 
 def _prices(prices: Mapping[str, object], folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,27 +88,35 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
     return Measured(list(parts.values()), counts, regime, way)
 
 
-def further(target: Target, measured: Measured) -> dict[str, int]:
+def further(target: Target, measured: Measured, by_fvcore: bool = False) -> dict[str, int]:
     """What a run costs beside multiply-accumulates, in the way in which it was measured; nothing if that was fake.
 
-    Activations and bytes, as :mod:`vpcalc.checks.quantities` has them.
+    Activations, bytes, the backward pass if there is one, and what fvcore reports if that is asked for and it can
+    trace the module: as :mod:`vpcalc.checks.quantities` has them.
     """
-    from ..counters import live, saved
+    from ..counters import dispatch, fvcore, live, saved
     from ..counters.ways import Way, built, quiet
 
     if measured.way is Way.FAKE:
         return {}
+    how: Any = {"training": target.training}
     with quiet():
         module, args, named = built(measured.way, lambda: measured.regime.make({}), valued=True)
-        kwargs = {**measured.regime.kwargs, **named}
-        kept = saved.count(module, args, kwargs, training=target.training, as_on_cpu=True)
-        at_once = live.count(module, args, kwargs, training=target.training, gradients=False, as_on_cpu=True)
-    return {
-        "activations": measured.counts.activations,
-        "saved_bytes": kept.total,
-        "peak_bytes": at_once.peak,
-        "bytes_moved": at_once.moved,
-    }
+        call = module, args, {**measured.regime.kwargs, **named}
+        at_once = live.count(*call, **how, gradients=False, as_on_cpu=True)
+        found = {
+            "activations": measured.counts.activations,
+            "saved_bytes": saved.count(*call, **how, as_on_cpu=True).total,
+            "peak_bytes": at_once.peak,
+            "bytes_moved": at_once.moved,
+        }
+        with suppress(Exception):  # there may be no backward pass
+            found["backward_macs"] = dispatch.count(*call, **how, backward=True, products=False).backward
+        if by_fvcore:
+            with suppress(Exception):  # or no trace
+                traced = fvcore.Call(*call)
+                found["fvcore"] = sum(fvcore.count(traced, traced.inputs, **how).flops.values())
+    return found
 
 
 def _part(path: str, module: nn.Module) -> Part:

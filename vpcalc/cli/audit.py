@@ -29,6 +29,14 @@ def audit(
     tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
     src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None,
     tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            "--inputs",
+            help="In their place, a function that makes the inputs, values and all: inputs.py:batch(N=128).",
+            metavar="FILE.PY:FUNCTION",
+        ),
+    ] = None,
     set: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,6 +81,8 @@ def audit(
     """
     given = named("--set", set, "--set C=128")
     if against is not None:
+        if inputs is not None:
+            raise InputError(f"--inputs {inputs}: has no effect with --against")
         if ":" in target:
             raise InputError(
                 f"--against {against}: {target} has no closed form; name a model that vpcalc models lists"
@@ -91,6 +101,7 @@ def audit(
             tokens=tokens,
             src=src,
             tgt=tgt,
+            inputs=inputs,
             set=given,
             counters=counter,
             device=device,

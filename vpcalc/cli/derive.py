@@ -29,7 +29,8 @@ def derive(
         str | None,
         typer.Option(
             "--inputs",
-            help="In its place, a function of the symbols that makes the inputs, values and all.",
+            help="In its place, a function of the symbols that makes the inputs, values and all; numbers for them "
+            "may follow: inputs.py:batch(N=128).",
             metavar="FILE.PY:FUNCTION",
         ),
     ] = None,
