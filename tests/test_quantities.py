@@ -15,6 +15,7 @@ from fvcore.nn import FlopCountAnalysis
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import vpcalc
 from vpcalc.answers.executed import Executed
@@ -540,6 +541,31 @@ def test_a_peak_of_the_smallest_sizes_only() -> None:
             said = {eval(r["peak_bytes"]["python"], {"N": size, "D": dim}) for r in regimes if "macs" in r
                     and eval(r["when"]["python"], {"N": size, "D": dim})}  # fmt: skip
             assert said == {at_once}, (size, dim)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_what_a_checkpoint_keeps(reentrant: bool) -> None:
+    """The input of each part; what is computed again in the backward pass has no form, and is not left out."""
+
+    class Thrifty(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.up, self.down = nn.Linear(8, 8), nn.Linear(8, 32), nn.Linear(32, 8)
+
+        def part(self, x: Tensor) -> Tensor:
+            return self.down(self.up(x).relu())
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            for _ in range(3):
+                x = checkpoint(self.part, x, use_reentrant=reentrant)
+            return x.relu()
+
+    found = derived(Thrifty, "1,N,8")
+    kept = saved.count(Thrifty(), (torch.randn(1, 10, 8),), training=False).total
+    assert at(found, {"N": 10})["saved_bytes"] == kept == 4 * 80 * 4
+    why = found.to_dict()["quantities"]["backward_macs"]["why"]
+    assert ("of the program's own" if reentrant else "the counter sees") in why
 
 
 def test_what_is_shown_is_what_was_asked_for() -> None:

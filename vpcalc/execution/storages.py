@@ -19,7 +19,7 @@ from torch import Tensor
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, constant
 from ..counters.kernels import MAKES_ONLY, nothing_kept
-from ..counters.private import TorchDispatchMode, storage_key
+from ..counters.private import TorchDispatchMode, no_functions, storage_key
 from .guards import not_negative
 from .rules import shape_of, tensors_in
 from .sizes import Size, form_of
@@ -141,8 +141,9 @@ class Storages(TorchDispatchMode):
         return number
 
     def pack(self, tensor: Tensor) -> _Kept:
-        """What autograd keeps instead of a tensor."""
-        found = self._alive.get(storage_key(tensor))
+        """What autograd keeps instead of a tensor: nobody asks here, though a checkpoint does it in a call."""
+        with no_functions():
+            found = self._alive.get(storage_key(tensor))
         kept = _Kept(tensor, None if found is None else found[0])
         if found is not None:
             self._kept.append(weakref.ref(kept))
