@@ -61,6 +61,11 @@ class AtSize(Result):
         """What it costs beside multiply-accumulates; nothing where that cannot be seen."""
         return self._seen[0]
 
+    def completed(self) -> AtSize:
+        """See :class:`Result`: other quantities."""
+        _ = self._seen
+        return self
+
     @cached_property
     def _seen(self) -> tuple[Mapping[str, int], str]:
         """Further figures, or why there are none."""

@@ -239,6 +239,11 @@ class Executed(Result):
         known = next((s.meaning for s in symbols.ALPHABET if s.name == v.name), None)
         return _MEANS[v.kind] if known is None or v.kind is What.BATCH else known
 
+    def completed(self) -> Executed:
+        """See :class:`Result`: other quantities."""
+        _ = self._further
+        return self
+
     @cached_property
     def _further(self) -> dict[str, Exploration | str]:
         """What is asked for beside multiply-accumulates; the common quantities unless one was chosen."""

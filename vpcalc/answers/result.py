@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ..report import Table
 
 
@@ -21,6 +23,10 @@ class Result(ABC):
     @abstractmethod
     def tables(self) -> tuple[Table, ...]:
         """What the command shows."""
+
+    def completed(self) -> Self:
+        """With all found that is otherwise found when it is first shown."""
+        return self
 
     def sheet(self) -> Table:
         """The table that CSV and pandas hold, which stands without notes."""

@@ -105,4 +105,6 @@ def derive(
             by=by,
             prices=named("--price", price, PRICE_EXAMPLE),
         )
+        if format is Format.JSON or quantity is not None:
+            result = result.completed()
     emit(result, format, output)
