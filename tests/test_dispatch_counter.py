@@ -827,7 +827,21 @@ def test_shortcuts_in_any_layout(seed: int) -> None:
             row = zeros(shape[1])
             statistics = (None if rng.random() < 0.3 else row, row, row, row, row)
             aten.native_batch_norm_backward(grad, x, *statistics, rng.random() < 0.3, 1e-5, wanted)
-    assert counter.agreed > 600
+            groups, each, width = (rng.randrange(1, 4) for _ in range(3))
+            image, norms = zeros(2, groups * each, 2, width), zeros(2, groups)
+            sizes = (2, groups * each, 2 * width, groups)
+            channels = rng.choice((None, zeros(groups * each)))
+            aten.native_group_norm(image, channels, channels, *sizes, 1e-5)
+            aten.native_group_norm_backward(image, image, norms, norms, channels, *sizes, wanted)
+            aten.upsample_bicubic2d(image, [3, 5], False), aten.upsample_nearest2d(image, [1, 2])
+            aten.linalg_vector_norm(grad, 2, rng.choice((None, [0], [-1])), rng.random() < 0.5)
+            _ = (
+                -x[:, ::2],
+                x.clamp(0.0, 1.0),
+                image.unfold(3, 1, 1) * 2,
+                image.unfold(2, 1, 1) * image.unfold(2, 1, 1),
+            )
+    assert counter.agreed > 1500
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])

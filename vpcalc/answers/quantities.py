@@ -80,21 +80,22 @@ def _at_least(region: Region, forms: Sequence[Polynomial], place: int) -> Region
     """Where one form is more than those before it and at least those behind it; None if that is nowhere."""
     from ..execution.guards import Path
 
-    path = Path()
     sizes = {letter: region.values(letter) for letter in region.axes}
     pinned = {letter: int(values[0]) for letter, values in sizes.items() if len(values) == 1}
     for number, other in enumerate(forms):
-        if number == place:
+        anywhere = region.find(Random(5))
+        if number == place or anywhere is None:
             continue
-        more = (forms[place] - other).subs(pinned)
-        if not more.symbols and int(more.at({})) < (number < place):
-            return None
+        more, path = (forms[place] - other).subs(pinned), Path()
         if number < place:
             path.at_least(-more, False)
         else:
             path.at_least(more, True)
-    for guard, outcome, _, _ in path:
-        region = region.where(guard, outcome)
+        noted = list(path)
+        if not noted and int(more.at(anywhere)) < (number < place):
+            return None  # no size changes its sign
+        for guard, outcome, _, _ in noted:
+            region = region.where(guard, outcome)
     return region
 
 

@@ -55,9 +55,13 @@ class Growth:
         """The count at a point, remembered."""
         key = tuple(sorted(point.items()))
         if key not in self._counts:
-            self._counts[key] = counts = self._count(point)
-            self._steps[sum(point.values())] = operators(counts)
+            self._counts[key] = self._count(point)
+            self.note(point, self._counts[key])
         return self._counts[key]
+
+    def note(self, point: Point, counts: DispatchCounts) -> None:
+        """What was counted elsewhere."""
+        self._steps[sum(point.values())] = operators(counts)
 
     def affordable(self, point: Point) -> bool:
         """Whether a run dispatches no more than :data:`MOST_LOOPED`, on the line through what was counted."""

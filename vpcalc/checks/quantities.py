@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from ..errors import first_line
 from .effort import Growth
 from .shapes import Point
 
@@ -100,7 +101,7 @@ class Quantities:
             self._macs.range,
             self._most,
             MOST_RUNS + len(self._runs.get(memory, ())),
-            self._growth.affordable,
+            self._witness.affordable,
             quantity=quantity,
             again=True,
         )
@@ -108,7 +109,7 @@ class Quantities:
         try:
             found = explorer.explore(begin, self._macs, self._runs.get(memory, ()))
         except (BeyondError, HeldError) as beyond:
-            return str(beyond)
+            return ": ".join(filter(None, (str(beyond), self._witness.why)))
         self._runs[memory] = found.executions
         return found
 
@@ -122,22 +123,32 @@ def _memory(quantity: str) -> Memory | None:
 
 
 class Witness:
-    """Counts of a program without symbols, each pass once a size. Where it refuses is known."""
+    """Counts of a program without symbols, each pass once a size. Where it refuses is known.
+
+    ``why`` is what was raised by the count that was asked for last.
+    """
 
     def __init__(self, program: Program, macs: Exploration, growth: Growth) -> None:
         self._program, self._macs, self._growth = program, macs, growth
+        self._passes = Growth(program.counts)
+        self.why = ""
         self._live: dict[tuple[int, ...], Live] = {}
         self._kept: dict[tuple[int, ...], Saved] = {}
 
     def count(self, quantity: str, point: Point) -> int | None:
         """A quantity at a size, or None where the program raises."""
-        regime = self._macs.at(point)
+        regime, self.why = self._macs.at(point), ""
         if regime is not None and regime.refused:
             return None
         try:
             return self._counted(quantity, point)
-        except Exception:  # the program may raise anything
+        except Exception as error:  # the program may raise anything
+            self.why = first_line(error)
             return None
+
+    def affordable(self, point: Point) -> bool:
+        """Whether a count takes no more steps than there is time for, in a backward pass too."""
+        return self._growth.affordable(point) and self._passes.affordable(point)
 
     def _counted(self, quantity: str, point: Point) -> int:
         if quantity in ("peak_bytes", "bytes_moved"):
@@ -155,9 +166,12 @@ class Witness:
     def _both_passes(self, point: Point) -> Saved:
         """What is kept, and what both passes do: unless the backward pass raises."""
         try:
-            return self._program.saved(point, backward=True)
+            kept = self._program.saved(point, backward=True)
         except Exception:  # either pass may raise anything
-            return self._program.saved(point)
+            kept = self._program.saved(point)
+        if kept.counts is not None:
+            self._passes.note(point, kept.counts)
+        return kept
 
     @staticmethod
     def _once(known: dict[tuple[int, ...], T], count: Callable[[Point], T], point: Point) -> T:

@@ -20,8 +20,8 @@ from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, 
 FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
 """The CPU's kernel of fused attention."""
 
-MAKES_ONLY = ("empty", "new_empty")
-"""How operators are called that make memory and neither read nor write."""
+MAKES_ONLY = ("empty", "new_empty", "scalar_tensor")
+"""How operators are called that make memory and neither read nor write; a number that is assigned is none."""
 
 
 def attention(

@@ -62,9 +62,8 @@ def _convolve(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    if isinstance(padding, str):
-        raise NotImplementedError(f"padding={padding!r} on the meta device: give it as numbers")
-    geometry = (_each(axes, stride), _each(axes, padding), _each(axes, dilation))
+    dilations = _each(axes, dilation)
+    geometry = (_each(axes, stride), _padding(padding, dilations, weight.shape[2:]), dilations)
     return convolution(input, weight, bias, *geometry, False, (0,) * axes, groups, *_NO_LIBRARY)
 
 
@@ -81,6 +80,18 @@ def _spread_out(
 ) -> Tensor:
     geometry = (_each(axes, stride), _each(axes, padding), _each(axes, dilation))
     return convolution(input, weight, bias, *geometry, True, _each(axes, output_padding), groups, *_NO_LIBRARY)
+
+
+def _padding(given: Any, dilations: tuple[int, ...], kernel: torch.Size) -> tuple[int, ...]:
+    """As numbers, where both sides of an axis have as many."""
+    if not isinstance(given, str):
+        return _each(len(kernel), given)
+    if given == "valid":
+        return (0,) * len(kernel)
+    both = [d * (int(k) - 1) for d, k in zip(dilations, kernel, strict=True)]
+    if any(amount % 2 for amount in both):
+        raise NotImplementedError(f"padding={given!r} of an even kernel on the meta device: give it as numbers")
+    return tuple(amount // 2 for amount in both)
 
 
 _NO_LIBRARY = (False, False, False, False)

@@ -132,8 +132,9 @@ def count(
     ):
         results = tensors_of(module(*inputs, **kwargs))
         by_module = keeper.by_module()
-        whole = backward and propagate(results)
-    counts = counter.counts() if whole else None
+        if backward:
+            propagate(results)
+    counts = counter.counts() if backward else None
     return Saved(
         by_module,
         keeper.most,

@@ -20,9 +20,9 @@ Shortcut = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 """Arguments and keywords to the result, or to None."""
 
 _ELEMENTWISE = """
-    add add_ clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh hardtanh_backward
-    leaky_relu mul mul_ neg pow reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward silu silu_
-    silu_backward sqrt square sub sub_ tanh tanh_ tanh_backward threshold_backward
+    add add_ clamp clamp_max clamp_min div div_ elu exp gelu gelu_backward hardsigmoid hardswish hardtanh
+    hardtanh_backward leaky_relu mul mul_ neg pow reciprocal relu relu_ rsqrt sigmoid sigmoid_ sigmoid_backward
+    silu silu_ silu_backward sqrt square sub sub_ tanh tanh_ tanh_backward threshold_backward
 """
 
 
@@ -46,7 +46,7 @@ def _elementwise(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         shape = _broadcast(first.shape, tensors[-1].shape)
         return None if shape is None else first.new_empty(shape)
     alike = first.shape == tensors[-1].shape and first.stride() == tensors[-1].stride()
-    return first.new_empty_strided(first.shape, first.stride()) if alike and _dense(first) else None
+    return _like(first) if alike else None
 
 
 def _arithmetic(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -60,10 +60,8 @@ def _arithmetic(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         or not _plain(tensors, contiguous=False)
     ):
         return result
-    first = tensors[0]
-    if not _dense(first) or _broadcast(first.shape, tensors[1].shape) != tuple(first.shape):
-        return None
-    return first.new_empty_strided(first.shape, first.stride())
+    fits = _broadcast(tensors[0].shape, tensors[1].shape) == tuple(tensors[0].shape)
+    return _like(tensors[0]) if fits else None
 
 
 _HARMLESS = {"alpha", "approximate"}
@@ -122,6 +120,32 @@ def _batch_norm_backward(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> An
     return _asked(x, (tuple(x.shape), row, row), (True, *wanted[1:]))
 
 
+def _group_norm(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The result, the means and the reciprocal deviations of the groups."""
+    x, weight, bias, batch, channels, rest, groups, _ = args
+    if kwargs or not _plain(_given(args)) or x.dtype not in _WHOLE or not x.numel() or channels % groups:
+        return None
+    if x.numel() != batch * channels * rest or tuple(x.shape[:2]) != (batch, channels):
+        return None
+    if any(part is not None and tuple(part.shape) != (channels,) for part in (weight, bias)):
+        return None
+    return x.new_empty(x.shape), x.new_empty((batch, groups)), x.new_empty((batch, groups))
+
+
+def _group_norm_backward(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The gradients that are asked for."""
+    grad, x, mean, deviation, weight, batch, channels, rest, groups, wanted = args
+    if kwargs or not _plain(_given(args)) or x.dtype not in _WHOLE or not x.numel() or channels % groups:
+        return None
+    if grad.shape != x.shape or x.numel() != batch * channels * rest:
+        return None
+    if tuple(mean.shape) != (batch, groups) or mean.shape != deviation.shape:
+        return None
+    if weight is not None and tuple(weight.shape) != (channels,):
+        return None
+    return _asked(x, (tuple(x.shape), (channels,), (channels,)), wanted)
+
+
 def _asked(like: Tensor, shapes: Sequence[Any], wanted: Sequence[bool]) -> tuple[Tensor | None, ...]:
     pairs = zip(shapes, wanted, strict=True)
     return tuple(like.new_empty(shape) if asked and shape is not False else None for shape, asked in pairs)
@@ -174,6 +198,19 @@ def _reduction(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return x.new_empty([1 if axis in gone else n for axis, n in enumerate(x.shape) if keep or axis not in gone])
 
 
+def _vector_norm(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    x, axes, keep = args[0], args[2] if len(args) > 2 else None, len(args) > 3 and args[3]
+    return _reduction((x, axes, keep), kwargs) if x.numel() else None
+
+
+def _resized(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """To sides that are given."""
+    x, sides = args[0], args[1]
+    if kwargs or not _plain([x]) or x.dim() != 4 or not x.numel() or not isinstance(sides, (list, tuple)):
+        return None
+    return x.new_empty((*x.shape[:2], *sides)) if len(sides) == 2 and min(sides) > 0 else None
+
+
 def _roll(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     x, axes = args[0], args[2] if len(args) > 2 else ()
     if kwargs or not _simple([x]) or len(axes) != len(args[1]):
@@ -218,6 +255,8 @@ _RULES: dict[str, Shortcut] = {
     "native_layer_norm_backward": _layer_norm_backward,
     "native_batch_norm": _batch_norm,
     "native_batch_norm_backward": _batch_norm_backward,
+    "native_group_norm": _group_norm,
+    "native_group_norm_backward": _group_norm_backward,
     "mm": _product,
     "bmm": _product,
     "addmm": _added_product,
@@ -225,6 +264,8 @@ _RULES: dict[str, Shortcut] = {
     "_softmax_backward_data": _softmax_backward,
     "mean": _reduction,
     "sum": _reduction,
+    "linalg_vector_norm": _vector_norm,
+    **dict.fromkeys(("upsample_bicubic2d", "upsample_bilinear2d", "upsample_nearest2d"), _resized),
     "roll": _roll,
     "masked_fill": _filled,
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), _comparison),
@@ -248,14 +289,16 @@ def _simple(tensors: list[Tensor]) -> bool:
     return all(type(x) in _KINDS and x.is_meta and x.is_contiguous() and not x.is_complex() for x in tensors)
 
 
-def _dense(x: Tensor) -> bool:
-    """Whether a tensor is a contiguous one with its axes in another order, those of one element anywhere."""
-    expected = 1
-    for stride, side in sorted(zip(x.stride(), x.shape, strict=True)):
-        if not stride or (side != 1 and stride != expected):
-            return False
-        expected *= side
-    return True
+def _like(x: Tensor) -> Tensor | None:
+    """A result without gaps whose axes lie in the order of a tensor's, if its strides say which that is."""
+    order = sorted(zip(x.stride(), x.shape, range(x.dim()), strict=True))
+    strides, expected, before = [0] * x.dim(), 1, 0
+    for stride, side, axis in order:
+        if not stride or (side != 1 and stride == before):
+            return None
+        strides[axis], expected = expected, expected * side
+        before = stride if side != 1 else before
+    return x.new_empty_strided(x.shape, strides) if expected else None
 
 
 _WHOLE = (torch.float32, torch.float64)

@@ -48,6 +48,9 @@ OFF_PATHS, OFF_SIDES, MOST_SIDES = 6, 2, 8
 """Sizes of each region that are counted where no run's path leads: of all, and of a side of a comparison of
 several letters, for as many sides."""
 
+MOST_TRIED_AGAIN = 4
+"""Regions of a regime, the widest ones, in which another quantity is counted all over."""
+
 MOST_PAIRS = 16
 """Pairs of equations of which a size is counted at which both hold."""
 
@@ -275,7 +278,11 @@ class Explorer:
                 run = self._add(regime.leader.execution)
                 self._leaves.append(Regime(run, regions, regime.tried))
                 continue
+            known = (regime.leader.point, *regime.confirmed)
             for region in sorted(regions, key=Region.extent, reverse=True):
+                point = next((point for point in known if point in region), None)
+                if point is not None and not self._runs_in(region) and not self._spent:
+                    self._run(point)
                 self._settle(region)
 
     def seems_narrow(self, starts: Sequence[Point]) -> bool:
@@ -383,6 +390,8 @@ class Explorer:
         if not here:
             point = region.find(self._rng, self._nearest())
             if point is None:
+                if region.empty() is None:
+                    self._open.append((region, "whether it has a size was not decided"))
                 return
             here = [self._run(point)]
         if self._again and len(here) == 1 and not here[0].refused:
@@ -718,7 +727,7 @@ class Explorer:
         for place, region in enumerate(regions):
             rng = random.Random(str(region.extent()))
             if self._again:
-                trials += self._trials_again(region, rng, regime, low, high if place == 0 else low)
+                trials += self._trials_again(region, rng, regime, low, high if place < MOST_TRIED_AGAIN else low)
                 continue
             trials += [region.find(rng, near) for near in ((low, high, None) if regime.refused else (low, None))]
             if place == 0:
@@ -746,6 +755,7 @@ class Explorer:
         """
         yield region.find(rng, low)
         if high == low or regime.refused:
+            yield None if regime.refused else region.find(rng)
             return
         yield region.find(rng, high)
         if self._quantity == "peak_bytes":  # where other tensors are the most than at any larger size

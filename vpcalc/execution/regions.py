@@ -103,7 +103,10 @@ class Region:
     def meet(self, other: Region) -> Region:
         """The part in both."""
         axes = {letter: mask & other.axes[letter] for letter, mask in self.axes.items()}
-        return Region(self.range, axes, tuple(dict.fromkeys((*self.others, *other.others))))
+        met = replace(self, axes=axes)
+        for guard, outcome in other.others:
+            met = met.where(guard, outcome)
+        return met
 
     def __contains__(self, point: Point) -> bool:
         for letter, mask in self.axes.items():

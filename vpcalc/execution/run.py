@@ -413,8 +413,12 @@ class _Following(TorchFunctionMode):
         _lies_in_memory(name, args, kwargs, self.point, self.path)
         if name == "scaled_dot_product_attention":
             func = attention
-        if name in OF_ITS_OWN or _casts():
-            self._is_unseen(name if name in OF_ITS_OWN else f"{name} under autocast", IN_BYTES)
+        if name in OF_ITS_OWN:
+            self._is_unseen(name, IN_BYTES)
+        elif _casts():
+            self._is_unseen(f"{name} under autocast", IN_BYTES)
+        elif name == "layer_norm" and _is_half(tensors_in((args, kwargs))):
+            self._is_unseen("layer_norm in 16 bits", IN_BYTES)
         result = self._follow(name, func, args, kwargs)
         self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
         return result
@@ -601,7 +605,9 @@ _SPREADING = ("matmul", "__matmul__", "einsum")
 """Functions that copy a batch of one to be as many as the other operand's."""
 
 
-OF_ITS_OWN = frozenset(["lstm", "col2im", "one_hot", "embedding_bag", "ctc_loss", "_ctc_loss"])
+OF_ITS_OWN = frozenset(
+    ["lstm", "gru", "rnn_tanh", "rnn_relu", "col2im", "one_hot", "embedding_bag", "ctc_loss", "_ctc_loss"]
+)
 """Functions whose kernel on the CPU is another one than on the meta device."""
 
 IN_BYTES = ("saved_bytes", "peak_bytes", "bytes_moved")
@@ -610,6 +616,11 @@ IN_BYTES = ("saved_bytes", "peak_bytes", "bytes_moved")
 def _casts() -> bool:
     """Whether a kernel of the CPU would work in another element type than on meta."""
     return torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
+
+
+def _is_half(tensors: Iterable[Tensor]) -> bool:
+    """Whether all have 16 bits: the CPU's statistics of a layer norm have as many then."""
+    return all(tensor.dtype in (torch.bfloat16, torch.float16) for tensor in tensors)
 
 
 def _is_one_kernel(module: nn.Module) -> bool:
@@ -688,12 +699,16 @@ def _laid_out(name: str, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -
 
 
 def _is_whole_view(tensor: Any) -> None:
-    """Whether a tensor can be seen in another shape depends on whether a cut left something out."""
+    """Whether a tensor can be seen in another shape depends on whether a cut, or a step, left something out."""
     base = tensor._base if isinstance(tensor, Tensor) else None
-    if base is not None and MARK in tensor.__dict__ and base.stride() == tensor.stride():
-        for side, whole in zip(shape_of(tensor), shape_of(base), strict=True):
-            if isinstance(side, Size):
-                side.compare("==", whole, "what is seen in another shape")
+    if base is None or MARK not in tensor.__dict__ or base.dim() != tensor.dim():
+        return
+    pairs = list(zip(tensor.stride(), base.stride(), strict=True))
+    if not all(whole and stride and stride % whole == 0 for stride, whole in pairs):
+        return
+    for side, whole_side, (stride, whole) in zip(shape_of(tensor), shape_of(base), pairs, strict=True):
+        if isinstance(side, Size):
+            (side * (stride // whole)).compare("==", whole_side, "what is seen in another shape")
 
 
 def _written_into(args: Any) -> None:
