@@ -552,6 +552,29 @@ def test_memory_that_meta_does_not_show() -> None:
     assert at(derived(Blank, "1,N,8"), {"N": 3}) == measured(*on_cpu(Blank(), (1, 3, 8)))
 
 
+def test_places_beyond_what_is_unpooled() -> None:
+    """Without the sides that were pooled, an odd one is lost, and places in the plane lead beyond its end."""
+
+    class Lost(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            pooled, places = F.max_pool2d(x, 2, return_indices=True)
+            return self.conv(F.max_unpool2d(pooled, places, 2))
+
+    regimes = derived(Lost, "1,3,H,W", quantity=None).to_dict()["regimes"]
+    for h, w in ((8, 8), (9, 8), (8, 9), (30, 41), (7, 2), (5, 4)):
+        x = torch.arange(h * w).view(h, w).expand(1, 3, h, w).float()  # the most is in the last corner of a window
+        (said,) = [r for r in regimes if eval(r["when"]["python"], {"H": h, "W": w})]
+        try:
+            Lost()(x)
+            assert "macs" in said, (h, w)
+        except RuntimeError:
+            assert "refused" in said, (h, w)
+
+
 def test_why_a_count_raises_is_said() -> None:
     class Uneven(nn.Module):
         def __init__(self) -> None:

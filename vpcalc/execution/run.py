@@ -37,7 +37,7 @@ from .hooks import opened, sources_of
 from .messages import is_asked_by_torch
 from .nodes import Node, dressed, plain, undressed
 from .prices import PRICES, Price
-from .rules import EXTREMES, MARK, EmptySideError, Shape, filled, rule_for, shape_of, tensors_in
+from .rules import EXTREMES, MARK, EmptySideError, Shape, each_side, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
 from .storages import Place, Storages
 from .values import UnknownValueError, asked, follow, forget, valued
@@ -274,7 +274,7 @@ _KEEP_VALUES = (
 _SAME_VALUES = frozenset(_KEEP_VALUES.split())
 _SUMS = frozenset(("add", "__add__", "__radd__"))
 _PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
-_TABLES = frozenset(("embedding", "index_select", "gather", "__getitem__"))
+_TABLES = frozenset(("embedding", "index_select", "gather", "__getitem__", "max_unpool2d", "max_unpool3d"))
 _INDEXING = _SAME_VALUES | _SUMS | _PRODUCTS | _TABLES | {"arange", "cumsum"}
 
 FILLED = "_vpcalc_filled"
@@ -292,6 +292,8 @@ def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Tensor]
     elif name in ("index_select", "gather") and (len(args) == 3 or "index" in kwargs):
         axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
         yield shape_of(args[0])[axis], kwargs.get("index", args[-1])
+    elif name.startswith("max_unpool"):
+        yield product([undressed(side) for side in args[2]]), args[1]
     elif name == "__getitem__":
         places = args[1] if isinstance(args[1], tuple) else (args[1],)
         if all(isinstance(place, (Tensor, slice)) for place in places):
@@ -319,6 +321,22 @@ def _top(name: str, args: Any, kwargs: Any) -> Any:
         masks = [_top_of(other), top]
         return next((masks[1 - i] for i in (0, 1) if isinstance(masks[i], int) and masks[i] == 2), None)
     return top + other if name in _SUMS and isinstance(other, (Size, int)) else None
+
+
+def _top_of_maxima(
+    result: Shape, input: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, *args: Any, **kwargs: Any
+) -> Any:
+    """The first number above all places in the plane where the most of a window may be."""
+    rank = input.dim() - 2
+    sides, kernels, steps = shape_of(input)[2:], each_side(kernel, rank), each_side(stride or kernel, rank)
+    if not any(each_side(padding, rank)):
+        reached = [(n - 1) * step + k for n, step, k in zip(result[2:], steps, kernels, strict=True)]
+    else:
+        reached = sides
+    top: Any = 1
+    for side, until in zip(sides, reached, strict=True):
+        top = (top - 1) * side + until
+    return top
 
 
 def _counted_places(tensor: Tensor, axis: int) -> Any:
@@ -526,6 +544,8 @@ class _Following(TorchFunctionMode):
                 setattr(result, FILLED, filling)
         if name in _INDEXING:
             self._within_table(name, args, kwargs, result)
+        if name.endswith("d_with_indices") and result[0].dim() > 2:
+            setattr(result[1], TOP, _top_of_maxima(shapes[0], *args, **kwargs))
         follow(name, args, kwargs, result)
         return result
 

@@ -14,9 +14,20 @@ import torch
 
 from . import elementwise, making, matrices, moving, products, reducing, windows
 from .elementwise import filled
-from .registry import EXTREMES, MARK, RULES, EmptySideError, Rule, Shape, shape_of, tensors_in
+from .registry import EXTREMES, MARK, RULES, EmptySideError, Rule, Shape, each_side, shape_of, tensors_in
 
-__all__ = ["EXTREMES", "MARK", "EmptySideError", "Rule", "Shape", "filled", "rule_for", "shape_of", "tensors_in"]
+__all__ = [
+    "EXTREMES",
+    "MARK",
+    "EmptySideError",
+    "Rule",
+    "Shape",
+    "each_side",
+    "filled",
+    "rule_for",
+    "shape_of",
+    "tensors_in",
+]
 
 _FILES = (elementwise, making, matrices, moving, products, reducing, windows)
 """Each enters its rules as it is imported."""
