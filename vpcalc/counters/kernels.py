@@ -20,8 +20,8 @@ from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, 
 FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
 """The CPU's kernel of fused attention."""
 
-MAKES_ONLY = ("empty", "new_empty", "scalar_tensor")
-"""How operators are called that make memory and neither read nor write; a number that is assigned is none."""
+MAKES_ONLY = ("empty", "new_empty")
+"""How operators are called that make memory and neither read nor write."""
 
 
 def attention(
@@ -87,6 +87,13 @@ class _Seen(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def assigned(tensor: Tensor, places: Any, value: Any) -> Any:
+    """What is written into places of a tensor: a number becomes a tensor, on meta by an operator that writes."""
+    if not tensor.is_meta or not isinstance(value, (bool, int, float)):
+        return value
+    return torch.empty((), dtype=tensor.dtype, device="meta")
+
+
 class AsOnCpu(TorchFunctionMode):
     """Within it, attention on meta takes the kernel that the CPU would take.
 
@@ -104,6 +111,8 @@ class AsOnCpu(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is _SPELLED:
             return attention(*args, **(kwargs or {}))
+        if func in (Tensor.__setitem__,):
+            args = (*args[:2], assigned(*args))
         return func(*args, **(kwargs or {}))
 
 

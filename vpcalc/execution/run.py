@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import counting, tensors_of
 from ..counters.given import DTYPES
-from ..counters.kernels import attention
+from ..counters.kernels import assigned, attention
 from ..counters.private import is_transformed, no_functions
 from ..counters.ways import quiet
 from .convention import HANDLES
@@ -488,7 +488,8 @@ class _Following(TorchFunctionMode):
             with suppress(Exception):  # places that depend on values, say
                 filled(rule_for("__getitem__")(tensor, places), shape_of(value))  # type: ignore[misc]
         _written_into((tensor,))
-        return func(tensor, plain(places), plain(value))
+        written = plain(value) if self.storages is None else assigned(tensor, places, plain(value))
+        return func(tensor, plain(places), written)
 
     def _property(self, func: Any, args: Any) -> Any:
         name = func.__self__.__name__
