@@ -152,7 +152,8 @@ class Losses(nn.Module):
         chosen = F.cross_entropy(y.mT, classes, reduction="none")
         spread = F.cross_entropy(y.mT, y.mT.softmax(1), reduction="none")
         squares, sides = F.mse_loss(y, y.detach(), reduction="none"), F.huber_loss(y, 2 * y)
-        return chosen + spread + squares.sum(-1) + sides
+        rates = F.poisson_nll_loss(y, 2 * y, reduction="none")
+        return chosen + spread + (squares + rates).sum(-1) + sides + F.pairwise_distance(y, 3 * y)
 
 
 def on_cpu(module: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[Tensor]]:

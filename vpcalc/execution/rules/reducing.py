@@ -143,7 +143,14 @@ def cdist(x1: Tensor, x2: Tensor, *args: Any, **kwargs: Any) -> Shape:
     return [*broadcast((left[:-2], right[:-2])), left[-2], right[-2]]
 
 
+@rule("pairwise_distance")
+def pairwise_distance(x1: Tensor, x2: Tensor, p: Any = 2, eps: Any = 0, keepdim: bool = False) -> Shape:
+    """One for each pair of rows."""
+    return broadcast((shape_of(x1), shape_of(x2)))[:-1] + [1] * keepdim
+
+
 @rule("mse_loss l1_loss smooth_l1_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div huber_loss")
+@rule("poisson_nll_loss")
 def loss(*args: Any, **kwargs: Any) -> Shape:
     """One number, or one for each element."""
     if _is_reduced(args, kwargs):
@@ -162,5 +169,5 @@ def loss_of_classes(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) ->
 
 def _is_reduced(args: Any, kwargs: Any) -> bool:
     """Whether torch's number for the way of reducing, the first whole number of the call, is not 0."""
-    numbers = (arg for arg in (*args, kwargs.get("reduction", 1)) if isinstance(arg, int) and arg is not True)
+    numbers = (arg for arg in (*args, kwargs.get("reduction", 1)) if type(arg) is int)
     return next(numbers) != 0
