@@ -96,6 +96,7 @@ class AtSize(Result):
             "valid": {},
             "verdict": "checked",
             "params": _number(self.params),
+            **({"backward_macs": _number(counts.backward)} if self.backward else {}),
             **{name: _number(figure) for name, figure in self.quantities.items()},
             "not_seen": self._seen[1],
             "operators": {name: _number(macs) for name, macs in counts.operators.items()},

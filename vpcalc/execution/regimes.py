@@ -68,6 +68,7 @@ FEW_CHANGES = 4
 
 NAMES = {
     "macs": "MACs",
+    "backward_macs": "MACs backward",
     "saved_bytes": "bytes kept",
     "peak_bytes": "bytes at once",
     "fvcore": "MACs as fvcore counts",
