@@ -81,8 +81,7 @@ def _made(target: object, sizes: Mapping[str, object], inputs: object, given: di
             raise InputError(f"--{option} {value}: give either --{option} or --inputs")
     function = input_function(inputs)
     for symbol in function.symbols:
-        called = f"{inputs if isinstance(inputs, str) else function.name}({symbol}=128)"
-        raise InputError(f"--inputs {function.name}: {symbol} must be a number: {called}")
+        raise InputError(f"--inputs {function.name}: {symbol} must be a number: {function.name}({symbol}=128)")
     from ..checks.targets import find_target
 
     find_target(target, function, given)  # says what is wrong with it, if something is

@@ -103,13 +103,14 @@ class Quantities:
             MOST_RUNS + len(self._runs.get(memory, ())),
             self._witness.affordable,
             quantity=quantity,
+            why=lambda: self._witness.why,
             again=True,
         )
         begin = [regime.leader.point for regime in self._macs.regimes if not regime.refused]
         try:
             found = explorer.explore(begin, self._macs, self._runs.get(memory, ()))
         except (BeyondError, HeldError) as beyond:
-            return ": ".join(filter(None, (str(beyond), self._witness.why)))
+            return str(beyond)
         self._runs[memory] = found.executions
         return found
 

@@ -87,7 +87,7 @@ class _Seen(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def assigned(tensor: Tensor, places: Any, value: Any) -> Any:
+def assigned(tensor: Tensor, value: Any) -> Any:
     """What is written into places of a tensor: a number becomes a tensor, on meta by an operator that writes."""
     if not tensor.is_meta or not isinstance(value, (bool, int, float)):
         return value
@@ -112,7 +112,7 @@ class AsOnCpu(TorchFunctionMode):
         if func is _SPELLED:
             return attention(*args, **(kwargs or {}))
         if func in (Tensor.__setitem__,):
-            args = (*args[:2], assigned(*args))
+            args = (*args[:2], assigned(args[0], args[2]))
         return func(*args, **(kwargs or {}))
 
 

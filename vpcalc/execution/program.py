@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..counters import fvcore, live, saved
+from ..counters import live, saved
 from ..counters.dispatch import DispatchCounts
 from ..counters.dispatch import count as count_operators
 from ..counters.given import (
@@ -150,6 +150,8 @@ class Program(ABC):
         Raises:
             Exception: whatever the program raises, or fvcore where it cannot trace or count it.
         """
+        from ..counters import fvcore  # it takes a while to import
+
         with self.plainly(point) as (module, args, kwargs):
             call = fvcore.Call(module, args, kwargs)
             return sum(fvcore.count(call, call.inputs, self.training).flops.values())

@@ -207,6 +207,7 @@ class Explorer:
         affordable: whether a size can be counted.
         looked_up: numbers among which the program may look up sizes.
         quantity: which one of a run's totals.
+        why: what the last count raised, if it did.
         again: another quantity of the program was explored before, and its comparisons tried.
     """
 
@@ -220,6 +221,7 @@ class Explorer:
         affordable: Callable[[Point], bool] = lambda point: True,
         looked_up: Sequence[int] = (),
         quantity: str = "macs",
+        why: Callable[[], str] = str,
         again: bool = False,
         seed: int = 0,
     ) -> None:
@@ -232,6 +234,7 @@ class Explorer:
         self._most_runs = most_runs
         self._stopped = False
         self._quantity = quantity
+        self._why = why
         self._again = again
         self._rng = random.Random(seed)
         self._runs: dict[Key, Run] = {}
@@ -326,7 +329,8 @@ class Explorer:
         if execution.error is None:
             followed = execution.totals[self._quantity].at(execution.point)
             if followed != counted:
-                seen = "a count of it raises" if counted is None else f"the counter sees {counted:,}"
+                raises = ": ".join(filter(None, ("a count of it raises", self._why())))
+                seen = raises if counted is None else f"the counter sees {counted:,}"
                 what = NAMES.get(self._quantity, self._quantity)
                 raise BeyondError(f"at {at} the run on symbols has {followed:,} {what}, {seen}")
         elif counted is not None:

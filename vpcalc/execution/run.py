@@ -324,12 +324,19 @@ def _top(name: str, args: Any, kwargs: Any) -> Any:
 
 
 def _top_of_maxima(
-    result: Shape, input: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, *args: Any, **kwargs: Any
+    result: Shape,
+    input: Tensor,
+    kernel: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: Any = False,
+    **kwargs: Any,
 ) -> Any:
     """The first number above all places in the plane where the most of a window may be."""
     rank = input.dim() - 2
     sides, kernels, steps = shape_of(input)[2:], each_side(kernel, rank), each_side(stride or kernel, rank)
-    if not any(each_side(padding, rank)):
+    if not any(each_side(padding, rank)) and set(each_side(dilation, rank)) == {1} and not ceil_mode:
         reached = [(n - 1) * step + k for n, step, k in zip(result[2:], steps, kernels, strict=True)]
     else:
         reached = sides
@@ -488,7 +495,7 @@ class _Following(TorchFunctionMode):
             with suppress(Exception):  # places that depend on values, say
                 filled(rule_for("__getitem__")(tensor, places), shape_of(value))  # type: ignore[misc]
         _written_into((tensor,))
-        written = plain(value) if self.storages is None else assigned(tensor, places, plain(value))
+        written = plain(value) if self.storages is None else assigned(tensor, plain(value))
         return func(tensor, plain(places), written)
 
     def _property(self, func: Any, args: Any) -> Any:

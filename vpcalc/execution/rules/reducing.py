@@ -170,4 +170,7 @@ def loss_of_classes(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) ->
 def _is_reduced(args: Any, kwargs: Any) -> bool:
     """Whether torch's number for the way of reducing, the first whole number of the call, is not 0."""
     numbers = (arg for arg in (*args, kwargs.get("reduction", 1)) if type(arg) is int)
-    return next(numbers) != 0
+    way = next(numbers, None)
+    if way is None:
+        raise NotImplementedError("a loss that is reduced in a way that is not known")
+    return way != 0
