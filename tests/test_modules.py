@@ -262,7 +262,8 @@ def test_inputs_without_symbols_are_at_a_size() -> None:
 
 def test_the_same_inputs_are_counted_and_audited(tmp_path: Path) -> None:
     """A mask that decides keeps its values: ten of thirty rows, wherever it is given."""
-    path = tmp_path / "third.py"
+    (folder := tmp_path / "a, b = c").mkdir()
+    path = folder / "third.py"
     path.write_text(THIRD, encoding="utf-8")
     named = f"{path}:every_third(N=15)"
     at_size = vpcalc.derive(f"{path}:Kept", inputs=named)

@@ -94,7 +94,7 @@ def _given(inputs: object, named: Mapping[str, Any], where: Mapping[str, int]) -
     return Objects(lambda: (_copies(given), _copies(named)))
 
 
-_NAMES_A_FUNCTION = re.compile(r"[^\s=,;]*[./][^\s=,;]*:[^\W\d]\w*(\(.*\))?")
+_NAMES_A_FUNCTION = re.compile(r".*[./].*:[^\W\d]\w*(\(.*\))?")
 """``file.py:function`` or ``package.module:function``, at times with numbers: no shape has a dot or a slash."""
 
 
