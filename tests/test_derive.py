@@ -774,8 +774,26 @@ def test_a_side_that_is_a_multiple() -> None:
 def test_a_multiple_is_counted_too() -> None:
     found = derive(Windows, "1,7*a,14,8", {"dim": 8}, counting=True)
     assert str(found.macs) == str(derive(Windows, "1,7*a,14,8", {"dim": 8}).macs)
-    with pytest.raises(InputError, match="nor a multiple of one"):
-        derive(Windows, "1,a*7,14,8", {"dim": 8})
+    for side in ("a*7", "7*8", "a*", "a**b", "*a"):
+        with pytest.raises(InputError, match="nor a product of these"):
+            derive(Windows, f"1,{side},14,8", {"dim": 8})
+
+
+class Mixed(nn.Module):
+    """Attention over the tokens of a grid, which a convolution has beside them."""
+
+    def forward(self, tokens: Tensor, grid: Tensor) -> Tensor:
+        return tokens @ grid.flatten(2)
+
+
+def test_a_side_that_is_a_product_of_letters() -> None:
+    found = derive(Mixed, "1,2*h*w,C;1,C,h,w")
+    assert isinstance(found, Executed)
+    assert found.explored.complete
+    assert str(found.macs) == "2(hw)²C"
+    assert found.to_dict()["range"] == {"h": [1, 4096], "w": [1, 4096], "C": [1, 65536]}
+    counted = derive(Mixed, "1,2*h*w,C;1,C,h,w", counting=True)
+    assert str(counted.macs) == "2(hw)²C"
 
 
 def test_a_multiple_of_a_models_own_side() -> None:

@@ -873,3 +873,72 @@ def test_conditions_on_two_sides_together(name: str) -> None:
     others = product(range(1, 151, 13), repeat=2)
     for h, w in (*seldom, *others):
         assert answer(found, {"H": h, "W": w}) == 9 * h * w * (1 + holds(h, w)), (h, w)
+
+
+KEPT: dict[str, Callable[[int], int]] = {
+    "seven tenths": lambda n: int(n * 0.7),
+    "a third more": lambda n: min(n, math.ceil(n * 0.67)),
+    "a float below": lambda n: int(n / 1.1),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_share_of_the_rows_is_kept(name: str) -> None:
+    """0.7 · 90 is below 63 as floats have it: such sizes are a regime of their own."""
+    keep = KEPT[name]
+    found = explored(Then(lambda x: x[:, : keep(x.shape[1])]), (1, "N", 8), {"N": (1, 3000)})
+    assert not found.open
+    for n in range(1, 3001):
+        assert answer(found, {"N": n}) == 64 * keep(n), n
+
+
+def test_a_side_is_compared_with_a_share_of_the_other() -> None:
+    holds = lambda h, w: w > 1.4 * h or h > 1.15 * w  # noqa: E731
+    found = explored(If(holds, nn.Conv2d(3, 3, 1)), (1, 3, "H", "W"), {"H": (1, 200), "W": (1, 200)})
+    assert not found.open
+    for h, w in product(range(1, 201, 2), range(1, 201)):
+        assert answer(found, {"H": h, "W": w}) == 9 * h * w * (1 + holds(h, w)), (h, w)
+
+
+def _rows(n: int) -> int:
+    if math.isqrt(n) ** 2 != n:
+        raise ValueError("no square")
+    return math.isqrt(n)
+
+
+ROOTS: dict[str, Callable[[int], int]] = {
+    "a power": lambda n: int(n**0.5),
+    "a root": lambda n: int(math.sqrt(n)),
+    "a whole root": _rows,
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_tokens_of_a_square_grid(name: str) -> None:
+    """Of tokens a*a their side is a; of N tokens nothing may be said."""
+    root = ROOTS[name]
+
+    def grid(x: Tensor) -> Tensor:
+        side = root(x.shape[1])
+        return F.max_pool2d(x.transpose(1, 2).reshape(1, 8, side, side), 2).flatten(2).transpose(1, 2)
+
+    found = explored(Then(grid), (1, (1, ("a", "a")), 8), {"a": (1, 300)})
+    assert not found.open
+    for a in range(1, 301):
+        assert answer(found, {"a": a}) == (64 * (a // 2) ** 2 if a > 1 else None), a
+    with pytest.raises(HeldError, match="square"):
+        explored(Then(grid), (1, "N", 8), {"N": (1, 300)})
+
+
+def test_a_refusal_that_python_decided_is_not_one_of_every_size() -> None:
+    """Where a size is taken as a number before the program raises, others may run."""
+
+    def seldom(x: Tensor) -> Tensor:
+        if math.gcd(x.shape[1], 5040) != 1260:
+            raise ValueError("no multiple")
+        return x
+
+    found = explored(Then(seldom), (1, "N", 8), {"N": (1, 60_000)})
+    assert found.open
+    assert answer(found, {"N": 3780}) != 0
+    assert answer(found, {"N": 3780}) is not None

@@ -259,6 +259,8 @@ class Derivation(Result):
         )
         rows = tuple((spell_point(r.point), str(r.expected), r.counted, _difference(r)) for r in found.residuals)
         notes = [self.regime]
+        if self.why:
+            notes.append(f"it cannot be executed on symbols: {self.why}")
         if found.unknown:
             notes.append(f"operators without a price: {', '.join(found.unknown)}")
         return Table(f"{self.target}, input {self.inputs}: {found.reason}", columns, rows, tuple(notes))

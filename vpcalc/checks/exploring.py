@@ -265,7 +265,7 @@ def program_of(target: Target, variant: Variant, zeros: bool = False) -> Program
 def _with_tied(dim: Dim, tied: Mapping[str, str]) -> Dim:
     """A side whose letter equals another one, in that letter."""
     if isinstance(dim, Multiple):
-        return Multiple(dim.factor, tied.get(dim.letter, dim.letter))
+        return Multiple(dim.factor, tuple(tied.get(letter, letter) for letter in dim.letters))
     return tied.get(dim, dim) if isinstance(dim, str) else dim
 
 

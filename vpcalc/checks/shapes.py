@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from math import prod
 from typing import Any, NamedTuple
 
 from ..errors import InputError, unknown
@@ -48,29 +49,29 @@ class Kind(IntEnum):
 
 
 class Multiple(NamedTuple):
-    """A side that is so many times a symbol: ``7*a``."""
+    """A side that is so many times a symbol, or symbols: ``7*a``, ``h*w``, ``a*a``."""
 
     factor: int
-    letter: str
+    letters: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.factor}*{self.letter}"
+        return "*".join((*((str(self.factor),) if self.factor != 1 else ()), *self.letters))
 
 
 Dim = int | str | Multiple
-"""A side of an input: a number, a symbol, or a multiple of one."""
+"""A side of an input: a number, a symbol, or a product of them."""
 
 
 def side_at(dim: Dim, point: Mapping[str, Any]) -> Any:
     """A side where symbols have values."""
     if isinstance(dim, Multiple):
-        return dim.factor * point[dim.letter]
+        return prod((point[letter] for letter in dim.letters), start=dim.factor)
     return point[dim] if isinstance(dim, str) else dim
 
 
-def letter_of(dim: Dim) -> str | None:
-    """The symbol of a side that has one."""
-    return dim.letter if isinstance(dim, Multiple) else dim if isinstance(dim, str) else None
+def letters_of(dim: Dim) -> tuple[str, ...]:
+    """The symbols of a side, as often as they occur."""
+    return dim.letters if isinstance(dim, Multiple) else (dim,) if isinstance(dim, str) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class InputShape:
     @property
     def letters(self) -> tuple[str, ...]:
         """The symbols of its sides, as often as they occur."""
-        return tuple(filter(None, map(letter_of, self.dims)))
+        return tuple(letter for dim in self.dims for letter in letters_of(dim))
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -103,7 +104,7 @@ class InputShape:
         if len(self.dims) < 4 or self.dtype in (*WHOLE, "bool"):
             return ()
         last = len(self.dims) - 1
-        channels_last = len(self.dims) == 4 and letter_of(self.dims[1]) and isinstance(self.dims[3], int)
+        channels_last = len(self.dims) == 4 and letters_of(self.dims[1]) and isinstance(self.dims[3], int)
         return (1, 2) if channels_last else (last - 1, last)
 
     def __str__(self) -> str:
@@ -183,12 +184,13 @@ def _parse_dim(dim: str, text: str) -> Dim:
         return dim
     if dim.isascii() and dim.isdecimal():
         return whole("--input", dim)
-    factor, times, letter = (part.strip() for part in dim.partition("*"))
-    if times and factor.isascii() and factor.isdecimal() and _SYMBOL.fullmatch(letter):
-        return Multiple(whole("--input", factor), letter)
+    factors = [part.strip() for part in dim.split("*")]
+    factor = whole("--input", factors.pop(0)) if factors[0].isascii() and factors[0].isdecimal() else 1
+    if factors and all(map(_SYMBOL.fullmatch, factors)):
+        return Multiple(factor, tuple(factors))
     raise InputError(
         f"--input {text.strip()[:60]!r}: {dim[:20]!r} is neither a whole number nor a symbol (H, N, d_k) nor a "
-        "multiple of one (7*a)"
+        "product of these (7*a, h*w)"
     )
 
 
@@ -247,10 +249,10 @@ def variables(
     times: dict[str, int] = {}
     for shape in inputs:
         for place, dim in enumerate(shape.dims):
-            name = letter_of(dim)
-            if name is not None:
+            for name in letters_of(dim):
                 is_first = place == 0 and shape.dtype != NUMBER
-                kind = Kind.IMAGE if place in shape.grid else Kind.BATCH if is_first else Kind.SEQUENCE
+                is_grid = place in shape.grid or len(letters_of(dim)) > 1  # h*w tokens are those of a grid
+                kind = Kind.IMAGE if is_grid else Kind.BATCH if is_first else Kind.SEQUENCE
                 kinds[name] = max(kinds.get(name, kind), kind)
                 times[name] = max(times.get(name, 1), shape.letters.count(name))
     for value in arguments.values():

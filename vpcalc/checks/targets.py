@@ -25,8 +25,8 @@ from .shapes import (
     Kind,
     Point,
     Variable,
-    letter_of,
     letters,
+    letters_of,
     read_argument,
     resolve,
     variables,
@@ -196,7 +196,7 @@ def _regimes(
     if image is None:
         return
     sides = [image.dims[place] for place in image.grid]
-    if symbols and not any(map(letter_of, sides)):
+    if symbols and not any(map(letters_of, sides)):
         return
     yield regime(
         "one model at every size, interpolate_pos_encoding=True", lambda point: {}, interpolate_pos_encoding=True

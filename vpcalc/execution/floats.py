@@ -7,16 +7,16 @@ the whole sizes that it was made of, and answers in forms where that is exact fo
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .sizes import Size
 
 FARTHEST = 1 << 20
@@ -44,8 +44,8 @@ class Origin(Protocol):
     def whole(self, way: str) -> Size | None:
         """The float as a whole number, by a way of :data:`WHOLE`; None where no form is known to be it."""
 
-    def compared(self, relation: str, number: float) -> bool | None:
-        """How it compares with a number, noted; None where no comparison of sizes is known to be that."""
+    def compared(self, relation: str, other: Any) -> bool | None:
+        """How it compares with a number or size, noted; None where no comparison of sizes is known to be that."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,110 @@ class Scaled:
     over: bool
 
     def whole(self, way: str) -> Size | None:
-        """That of the fraction which gives the same whole number for every size that was compared."""
-        fraction = _fraction_for(way, self.times, self.over)
-        if fraction is None or not 0 <= self.size.value <= FARTHEST:
+        """That of the fraction which gives the same whole numbers, for all sizes or for those around this one."""
+        if not 0 <= self.size.value <= FARTHEST:
+            return None
+        piece = _piece_for(way, self.times, self.over, self.size.value)
+        if piece is None:
+            return None
+        for relation, end in ((">=", piece.first), ("<=", piece.last)):
+            self.size.compare(relation, end, "a float's product")
+        assert self.size.form is not None
+        above, below = self.size.form * piece.fraction.numerator + piece.shift, piece.fraction.denominator
+        number = self.size.value * piece.fraction.numerator + piece.shift
+        found: Size = getattr(self.size.like(number / below, above / below), way)()
+        return found
+
+    def compared(self, relation: str, other: Any) -> bool | None:
+        """With a whole number or size as the fraction is, cross-multiplied; where both are equal, as it is rounded.
+
+        ``1.4 * 45 < 63``: where ``7H = 5W`` the path says for which sizes the float is below, at or above.
+        """
+        simple, signs = _signs(self.times, self.over)
+        is_whole = isinstance(other, int) or (isinstance(other, type(self.size)) and not other.floats)
+        if not is_whole or signs is None or not 0 <= self.size.value <= FARTHEST:
             return None
         self.size.compare(">=", 0, "a float's product")
         self.size.compare("<=", FARTHEST, "a float's product")
-        assert self.size.form is not None
-        value = float(self.size.value * fraction)
-        found: Size = getattr(
-            self.size.like(value, self.size.form * fraction.numerator / fraction.denominator), way
-        )()
-        return found
+        mine, theirs = self.size * simple.numerator, self.size * 0 + other * simple.denominator
+        if mine.compare("!=", theirs, "a float's product"):
+            return mine.compare(relation, theirs, "a float's product")
+        place = self.size.value // simple.denominator
+        changes = numpy.flatnonzero(numpy.diff(signs))
+        before, after = changes[changes < place], changes[changes >= place]
+        if len(before):
+            self.size.compare(">=", (int(before[-1]) + 1) * simple.denominator, "a float's product")
+        if len(after):
+            self.size.compare("<=", int(after[0]) * simple.denominator, "a float's product")
+        return bool(RELATIONS[relation](int(signs[place]), 0))
 
-    def compared(self, relation: str, number: float) -> bool | None:
-        """Not known."""
+
+RELATIONS: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""Python's comparisons."""
+
+
+@lru_cache(maxsize=32)
+def _signs(times: float, over: bool) -> tuple[Fraction, Any]:
+    """The simple fraction next to a float, and for each multiple of its denominator whether the float's product is
+    below, at or above the fraction's: -1, 0, 1.
+
+    None in their place if other sizes' products are not between the same whole numbers.
+    """
+    fraction, low = _misses("floor", times, over, 0)
+    _, high = _misses("ceil", times, over, 0)
+    if not fraction or (low % fraction.denominator).any() or (high % fraction.denominator).any():
+        return fraction, None
+    whole = numpy.arange(0, FARTHEST + 1, fraction.denominator)
+    return fraction, numpy.sign(
+        (whole / times if over else whole * times) - whole // fraction.denominator * fraction.numerator
+    )
+
+
+class Piece(NamedTuple):
+    """Sizes for which a float's product is, as a whole number, that of ``(size · p + shift) / q``, with p/q the
+    fraction."""
+
+    first: int
+    last: int
+    fraction: Fraction
+    shift: int
+
+
+def _piece_for(way: str, times: float, over: bool, size: int) -> Piece | None:
+    """The widest of the pieces at a size."""
+    fraction = _fraction_for(way, times, over)
+    if fraction is not None:
+        return Piece(0, FARTHEST, fraction, 0)
+    if len(_misses(way, times, over, 0)[1]) > FARTHEST // 8:
         return None
+    pieces = []
+    for shift in (0, -1, 1):  # 0.7 · 90 is less than 63, as the product of floats
+        simple, wrong = _misses(way, times, over, shift)
+        place = int(numpy.searchsorted(wrong, size))
+        if place < len(wrong) and wrong[place] == size:
+            continue
+        first = int(wrong[place - 1]) + 1 if place else 0
+        last = int(wrong[place]) - 1 if place < len(wrong) else FARTHEST
+        pieces.append(Piece(first, last, simple, shift))
+    return max(pieces, key=lambda piece: piece.last - piece.first, default=None)
+
+
+@lru_cache(maxsize=32)
+def _misses(way: str, times: float, over: bool, shift: int) -> tuple[Fraction, Any]:
+    """The simple fraction next to a float, and the sizes at which it gives another whole number."""
+    rounded, exact = WHOLE[way]
+    sizes = numpy.arange(FARTHEST + 1)
+    fraction = Fraction(times).limit_denominator(SIMPLE)
+    fraction = 1 / fraction if over and fraction else fraction
+    found = rounded(sizes / times if over else sizes * times)
+    return fraction, numpy.flatnonzero(exact(sizes * fraction.numerator + shift, fraction.denominator) != found)
 
 
 @lru_cache(maxsize=256)
@@ -110,13 +198,31 @@ class Ratio:
             return None
         return self.above // self.below if way == "floor" else -((-self.above) // self.below)
 
-    def compared(self, relation: str, number: float) -> bool | None:
+    def compared(self, relation: str, other: Any) -> bool | None:
         """Cross-multiplied, if the number is a fraction with a small denominator, or the float nearest to one."""
+        number = getattr(other, "value", other)
+        if getattr(other, "letters", None) or not math.isfinite(number):
+            return None
         fraction = Fraction(number).limit_denominator(SIMPLE)
         if float(fraction) != number or not self._is_small():
             return None
         scaled = self.above * fraction.denominator
         return scaled.compare(relation, self.below * fraction.numerator, "a ratio")
+
+
+@dataclass(frozen=True)
+class Root:
+    """The root of what is no square as a form."""
+
+    NAME: ClassVar = "root of a side that is not written as a square (a*a)"
+
+    def whole(self, way: str) -> Size | None:
+        """Not known: there is no form of it."""
+        return None
+
+    def compared(self, relation: str, other: Any) -> bool | None:
+        """Not known."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -140,7 +246,7 @@ class Log2:
         self.size.compare("<=", high, "a logarithm")
         return self.size.like(found, self.size.form * 0 + found if self.size.form is not None else None)
 
-    def compared(self, relation: str, number: float) -> bool | None:
+    def compared(self, relation: str, other: Any) -> bool | None:
         """Not known."""
         return None
 

@@ -86,7 +86,19 @@ def _log2(number: Any) -> Any:
     return dressed(log2(size)) if isinstance(size, Size) and size.value > 0 else _LOG2(number)
 
 
-_LOG2 = math.log2
+def _sqrt(number: Any) -> Any:
+    """The root of a square has its form."""
+    size = undressed(number)
+    return dressed(size.root()) if isinstance(size, Size) and size.value >= 0 else _SQRT(number)
+
+
+def _isqrt(number: Any) -> Any:
+    """The same as a whole number."""
+    size = undressed(number)
+    return dressed(size.root().trunc()) if isinstance(size, Size) and size.value >= 0 else _ISQRT(number)
+
+
+_LOG2, _SQRT, _ISQRT = math.log2, math.sqrt, math.isqrt
 _ORIGINAL = nn.Parameter.__new__
 _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
 
@@ -99,7 +111,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found += [(torch.nn.init, name, _untouched) for name in _INITIALISERS]
     found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
     found.append((nn.Parameter, "__new__", _parameter))
-    found.append((math, "log2", _log2))
+    found += [(math, "log2", _log2), (math, "sqrt", _sqrt), (math, "isqrt", _isqrt)]
     return found + _TYPES
 
 

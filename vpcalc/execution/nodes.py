@@ -84,6 +84,8 @@ class Node(Size):
         whole = isinstance(exponent, float) and exponent.is_integer() and not power.letters
         if whole and exponent >= 0:
             return Size.__pow__(self, int(exponent))
+        if exponent == 0.5 and not power.letters:
+            return self.root()
         return self.like(self.value**exponent, None, power)
 
     pow = float_pow
@@ -121,8 +123,7 @@ class Node(Size):
 
     sym_int = trunc_ = Size.trunc
 
-    def sym_sqrt(self) -> Size:
-        return self.like(self.value**0.5, None)
+    sym_sqrt = Size.root
 
     # comparisons are decided when they are asked for
     def eq(self, other: Node) -> Answer:

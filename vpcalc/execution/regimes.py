@@ -78,9 +78,12 @@ NAMES = {
 RUNS_SPENT = "the number of runs is spent"
 REGIMES_SPENT = "there are more regimes than were asked for"
 
+TAKEN = "a number that the program needs"
+"""Why a size is one number where Python takes it, as ``math.gcd`` does: what it makes of it is not seen."""
+
 NEEDED = frozenset(
     (
-        "a number that the program needs",
+        TAKEN,
         "a number that is written as text",
         "a number that is rounded to digits",
         "a number of parts",
@@ -420,9 +423,27 @@ class Explorer:
                 self._publish_paths(region, [*members, found])
                 return
             waiting = [found]
+        if (letters := self._not_seen_to_refuse(regime, members)) is not None:
+            why = f"where else the program refuses was not decided: it takes {letters} as a number"
+            self._open.append((region, why))
+            return
         self._leaves.append(regime)
         if len({leaf.refused or leaf.leader.forms for leaf in self._leaves}) >= self._most:
             self._stopped = True  # what is left stays open
+
+    def _not_seen_to_refuse(self, regime: Regime, members: list[Run]) -> str | None:
+        """Letters of which a refusal knows some numbers only, since Python took them, and there are many more."""
+        if not regime.refused:
+            return None
+        taken = {g: run for run in members for g, why in run.needed.items() if why == TAKEN}
+        for guard, run in taken.items():
+            left = _within(regime.regions[0], run.asked[: run.asked.index((guard, True))])
+            for known in taken:
+                if not (known.form - guard.form).symbols:
+                    left = left.where(known, False)
+            if left.find(self._rng, run.point, run.asked) is not None:
+                return ", ".join(sorted(guard.letters))
+        return None
 
     def _padded_or_not(self, run: Run, region: Region) -> list[Run]:
         """Runs at which none of a first one's equations holds and all of them, if there are such sizes.

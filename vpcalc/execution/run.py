@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -218,8 +219,8 @@ def execute(
     )
 
 
-Side = int | str | tuple[int, str]
-"""A number, a letter, or so many times a letter."""
+Side = int | str | tuple[int, tuple[str, ...]]
+"""A number, a letter, or so many times a product of letters."""
 
 
 def tensor(dims: Sequence[Side], dtype: str, point: Point, path: Path, zeros: bool = False) -> Tensor:
@@ -235,8 +236,9 @@ def letter(side: Side, point: Point, path: Path) -> Any:
     """A side as a size of a run; a number stays one."""
     if isinstance(side, int):
         return side
-    factor, name = side if isinstance(side, tuple) else (1, side)
-    return Node(factor * point[name], factor * symbol(name), path)
+    factor, names = side if isinstance(side, tuple) else (1, (side,))
+    value = prod((point[name] for name in names), start=factor)
+    return Node(value, prod(map(symbol, names), start=constant(factor)), path)
 
 
 def _mark(tensor: Tensor, shape: Shape) -> None:

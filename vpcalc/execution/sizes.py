@@ -14,11 +14,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from ..algebra.floors import floor_div, remainder, tidied
+from ..algebra.floors import Floor, floor_div, remainder, tidied
 from ..algebra.polynomial import Polynomial, as_polynomial
 from .constants import near
-from .floats import Origin, Ratio, Scaled
-from .guards import Path
+from .floats import RELATIONS, Origin, Ratio, Root, Scaled
+from .guards import Path, not_negative
 
 MOST_EXACT = 1 << 20
 """Denominator of a float beyond which its products are not exact."""
@@ -144,6 +144,13 @@ class Size:
     def __divmod__(self, other: Any) -> tuple[Size, Size]:
         return self // other, self % other
 
+    def root(self) -> Size:
+        """The square root: of a square, such as a side ``a*a`` has, that form, else a float without one."""
+        side = None if self.form is None else _root(self.form)
+        found = self.like(self.value**0.5, side)
+        found.origin = None if side is not None else Root()
+        return found
+
     def floor(self) -> Size:
         """The whole number below."""
         if self.origin is not None and (known := self.origin.whole("floor")) is not None:
@@ -196,7 +203,10 @@ class Size:
 
     def _rounded(self, value: int, form: Polynomial | None) -> Size:
         if form is None:
-            self.path.hold(self.letters, "a float that is no fraction of sizes becomes a size")
+            root = isinstance(self.origin, Root)
+            self.path.hold(
+                self.letters, f"a {Root.NAME if root else 'float that is no fraction of sizes'} becomes a size"
+            )
             return self.like(value, as_polynomial(value))
         found = floor_div(Polynomial(form.terms), form.denominator)
         return self.like(value, found)
@@ -205,14 +215,16 @@ class Size:
 
     def compare(self, relation: str, other: Any, why: str = "") -> bool:
         """``self relation other`` as Python decides it, noted."""
-        outcome = bool(_COMPARISONS[relation](self.value, _value(other)))
+        outcome = bool(RELATIONS[relation](self.value, _value(other)))
         if isinstance(other, float) and not math.isfinite(other) and self.form is not None:
             return outcome  # every size is below infinity
         mine, theirs = self.form, _form(other)
-        if self.origin is not None and isinstance(_value(other), (int, float)) and not _letters(other):
-            known = self.origin.compared(relation, _value(other))
+        if self.origin is not None:
+            known = self.origin.compared(relation, other)
             if known is not None:
                 return known
+        elif isinstance(other, Size) and other.origin is not None and relation in MIRRORED:
+            return other.compare(MIRRORED[relation], self, why)
         if mine is None or theirs is None:
             self.path.hold(self.letters | _letters(other), "a float that is no fraction of sizes decides a branch")
             return outcome
@@ -281,14 +293,8 @@ class Size:
         return f"{self.form} = {self.value}"
 
 
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+MIRRORED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
+"""A relation read from the other side."""
 
 
 def value_of(size: Any) -> Any:
@@ -362,6 +368,18 @@ def _quotient(above: Polynomial, below: Polynomial) -> Polynomial | None:
         return above / below
     whole = divided(above * above.denominator, below * below.denominator)
     return None if whole is None else whole * below.denominator / above.denominator
+
+
+def _root(form: Polynomial) -> Polynomial | None:
+    """The square root of a square that is one term, of letters and of floors that are never negative."""
+    if len(form.terms) != 1 or form.denominator != 1:
+        return None
+    ((monomial, number),) = form.terms.items()
+    root = math.isqrt(max(number, 0))
+    negative = any(isinstance(name, Floor) and not not_negative(name) for name, _ in monomial)
+    if root * root != number or negative or any(power % 2 for _, power in monomial):
+        return None
+    return Polynomial({tuple((name, power // 2) for name, power in monomial): root})
 
 
 def product(sizes: Any) -> Any:
