@@ -153,7 +153,14 @@ class Losses(nn.Module):
         spread = F.cross_entropy(y.mT, y.mT.softmax(1), reduction="none")
         squares, sides = F.mse_loss(y, y.detach(), reduction="none"), F.huber_loss(y, 2 * y)
         rates = F.poisson_nll_loss(y, 2 * y, reduction="none")
-        return chosen + spread + (squares + rates).sum(-1) + sides + F.pairwise_distance(y, 3 * y)
+        signs = torch.ones_like(y)
+        margins = F.margin_ranking_loss(y, 2 * y, signs, margin=1, reduction="none") + F.soft_margin_loss(y, signs)
+        hinges = F.hinge_embedding_loss(y, signs, reduction="none") + F.hinge_embedding_loss(y, signs, margin=2)
+        flat, ones = y.flatten(0, 1), torch.ones(y.shape[0] * y.shape[1], device=y.device)
+        rows = F.cosine_embedding_loss(flat, 2 * flat, ones, reduction="none").view(y.shape[:2])
+        rows = rows + F.triplet_margin_loss(y, 2 * y, 3 * y, reduction="none", swap=True)
+        per_element = (squares + rates + margins + hinges).sum(-1)
+        return chosen + spread + per_element + sides + F.pairwise_distance(y, 3 * y) + rows
 
 
 def on_cpu(module: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[Tensor]]:

@@ -72,7 +72,7 @@ class Scaled:
         return found
 
     def compared(self, relation: str, other: Any) -> bool | None:
-        """With a whole number or size as the fraction is, cross-multiplied; where both are equal, as it is rounded.
+        """With a whole number or size as the fraction is, cross-multiplied; where both are equal, as rounded.
 
         ``1.4 * 45 < 63``: where ``7H = 5W`` the path says for which sizes the float is below, at or above.
         """

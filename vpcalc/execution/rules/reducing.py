@@ -150,12 +150,28 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: Any = 2, eps: Any = 0, keepdim:
 
 
 @rule("mse_loss l1_loss smooth_l1_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div huber_loss")
-@rule("poisson_nll_loss")
 def loss(*args: Any, **kwargs: Any) -> Shape:
     """One number, or one for each element."""
     if _is_reduced(args, kwargs):
         return []
     return broadcast([shape_of(tensor) for tensor in tensors_in(args[:2])])
+
+
+@rule("poisson_nll_loss margin_ranking_loss hinge_embedding_loss soft_margin_loss")
+def loss_with_a_margin(*args: Any, **kwargs: Any) -> Shape:
+    """The same, where the way of reducing comes last."""
+    if _is_reduced(args[::-1], kwargs):
+        return []
+    return broadcast([shape_of(tensor) for tensor in tensors_in(args[:3])])
+
+
+@rule("triplet_margin_loss cosine_embedding_loss")
+def loss_of_rows(first: Tensor, second: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """One number, or one for each pair of rows."""
+    if _is_reduced(args[::-1], kwargs):
+        return []
+    rows = [shape_of(tensor) for tensor in tensors_in((first, second, args[0])) if tensor.dim() == first.dim()]
+    return broadcast(rows)[:-1]
 
 
 @rule("cross_entropy_loss nll_loss nll_loss_nd")
