@@ -15,10 +15,12 @@ NumPy's ``int64`` wraps beyond 2**63: sweep very large grids with ``dtype=object
 from __future__ import annotations
 
 import sys
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
-from .algebra.traced import Traced, is_divided, lowest, quotient
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .algebra.traced import Traced
 
 Dim: TypeAlias = Any
 """An int, a NumPy array of ints, a traced size, a Polynomial or a SymPy expression."""
@@ -26,19 +28,21 @@ Dim: TypeAlias = Any
 
 def is_number(x: Dim) -> bool:
     """Whether ``x`` is one number (of Python or NumPy, or traced) rather than a symbol or an array."""
-    return isinstance(x, (int, Traced)) or (_is_numpy(x) and x.ndim == 0)
+    return isinstance(x, int) or _is_traced(x) or (_is_numpy(x) and x.ndim == 0)
 
 
 def is_symbolic(x: Dim) -> bool:
     """Whether ``x`` stands for any number of a lattice."""
-    return not isinstance(x, (int, Traced)) and not _is_numpy(x)
+    return not isinstance(x, int) and not _is_traced(x) and not _is_numpy(x)
 
 
 def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimension") -> Dim:
     """``x / y`` where it must be whole; an :class:`InputError` names both where it is not."""
     if is_symbolic(x) or is_symbolic(y):
         return x / y
-    if isinstance(x, Traced) or isinstance(y, Traced):
+    if _is_traced(x) or _is_traced(y):
+        from .algebra.traced import is_divided, quotient
+
         if is_divided(x, y):
             return quotient(x, y)
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
@@ -78,7 +82,7 @@ def unequal(x: Dim, y: Dim) -> Dim:
     """
     if is_symbolic(x) or is_symbolic(y):
         return int(bool(x != y))
-    if isinstance(x, Traced) or isinstance(y, Traced):
+    if _is_traced(x) or _is_traced(y):
         apart = x - y
         return 1 - 1 // (apart * apart + 1)
     differ = x != y
@@ -108,7 +112,9 @@ def smallest(first: Dim, *rest: Dim) -> Dim:
         for x in rest:
             low = numpy.minimum(low, x)
         return low
-    if any(isinstance(x, Traced) for x in (first, *rest)):
+    if any(_is_traced(x) for x in (first, *rest)):
+        from .algebra.traced import lowest
+
         return lowest(first, *rest)
     return min(first, *rest)
 
@@ -116,3 +122,8 @@ def smallest(first: Dim, *rest: Dim) -> Dim:
 def _is_numpy(x: Dim) -> bool:
     numpy = sys.modules.get("numpy")  # nobody can hold an array without having imported numpy
     return numpy is not None and isinstance(x, (numpy.ndarray, numpy.generic))
+
+
+def _is_traced(x: Dim) -> TypeGuard[Traced]:
+    traced = sys.modules.get("vpcalc.algebra.traced")  # nobody can hold one without having imported it
+    return traced is not None and isinstance(x, traced.Traced)
