@@ -374,19 +374,138 @@ def test_what_is_looked_up(name: str) -> None:
         assert answer(found, {"N": n}) == 64 * n * (1 + holds(n)), n
 
 
-MEMORY: dict[int, Any] = {}
+class Slot:
+    """What is written here is not seen: it has no dictionary."""
+
+    __slots__ = ("first",)
+
+
+SLOT = Slot()
 
 
 def test_sizes_of_an_earlier_run_end_the_execution() -> None:
-    """They come back from a table of the file, which no run can be blamed for."""
+    """They come back from somewhere, which no run can be blamed for."""
 
     def grows(n: int) -> bool:
-        MEMORY.setdefault(0, n)
-        return MEMORY[0] > 100
+        if not hasattr(SLOT, "first"):
+            SLOT.first = n
+        return bool(SLOT.first > 100)
 
-    MEMORY.clear()
     with pytest.raises(BeyondError, match="an earlier run"):
         explored(If(grows, nn.Linear(8, 8)), (1, "N", 8), {"N": (1, 300)})
+
+
+MEMO: dict[int, Any] = {}
+HISTORY: list[int] = []
+ROUNDS = 0
+
+
+class Plan:
+    """Remembers what it has planned."""
+
+    shared: dict[int, int] = {}  # noqa: RUF012
+    rounds = 0
+
+    def __init__(self) -> None:
+        self.made: dict[int, int] = {}
+
+    def third(self, n: int) -> int:
+        return self.made.setdefault(n, n // 3)
+
+    def of_all(self, n: int) -> int:
+        if n not in Plan.shared:
+            Plan.shared[n] = n // 3
+        return Plan.shared[n]
+
+    def counted(self, n: int) -> int:
+        Plan.rounds += 1
+        return n // 3 if Plan.rounds < 2 else n
+
+
+PLAN = Plan()
+
+
+def of_the_file(n: int) -> int:
+    if n not in MEMO:
+        MEMO[n] = n // 3
+    return int(MEMO[n])
+
+
+def of_a_default(n: int, memo: dict[int, int] = {}) -> int:  # noqa: B006
+    try:
+        return memo[n]
+    except KeyError:
+        memo[n] = n // 3
+        return memo[n]
+
+
+def of_a_list(n: int) -> int:
+    if n not in HISTORY:
+        HISTORY.append(n)
+    return n // 3
+
+
+def of_a_number(n: int) -> int:
+    global ROUNDS
+    ROUNDS += 1
+    return n // 3 if ROUNDS < 2 else n
+
+
+def of_a_closure() -> Callable[[int], int]:
+    memo: dict[int, int] = {}
+    rounds = 0
+
+    def third(n: int) -> int:
+        nonlocal rounds
+        rounds += 1
+        return memo.setdefault(n, n // 3 if rounds < 2 else n)
+
+    return third
+
+
+def of_tensors(n: int) -> int:
+    if n not in MEMO:
+        MEMO[n] = torch.zeros(n // 3, 8)
+    return int(MEMO[n].shape[0])
+
+
+REMEMBERED: dict[str, Callable[[int], int]] = {
+    "in the file": of_the_file,
+    "in a default": of_a_default,
+    "in a list": of_a_list,
+    "in a number": of_a_number,
+    "in a closure": of_a_closure(),
+    "in an object": PLAN.third,
+    "in a class": PLAN.of_all,
+    "in a class's number": PLAN.counted,
+    "tensors": of_tensors,
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+def test_what_a_run_remembers_is_put_back(name: str) -> None:
+    """Else a memo would be met by the next run, with sizes that only that one had."""
+    third = REMEMBERED[name]
+    found = explored(Then(lambda x: x[:, : third(x.shape[1])]), (1, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    assert len(found.regimes) == 1
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == 64 * (n // 3), n
+    assert not MEMO
+    assert not HISTORY
+    assert (ROUNDS, Plan.rounds, Plan.shared, PLAN.made) == (0, 0, {}, {})
+
+
+def test_the_next_power_of_two() -> None:
+    """``(0).bit_length()`` is 0."""
+    found = explored(
+        Then(lambda x: F.pad(x, (0, 0, 0, (1 << (x.shape[1] - 1).bit_length()) - x.shape[1]))),
+        (1, "N", 8),
+        {"N": (1, 300)},
+    )
+    assert not found.open
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == 64 * 2 ** math.ceil(math.log2(n)), n
 
 
 @pytest.mark.parametrize("equation", [lambda n, m: n * m == 997 * 1009, lambda n, m: n * n + m * m == 1105**2])

@@ -332,6 +332,10 @@ class _Kept(Prober):
     def _count(self, point: Point) -> DispatchCounts:
         return self._program.counts(point)
 
+    def real(self, point: Point) -> int:
+        with self._program.state.kept():
+            return super().real(point)
+
 
 def _real(prober: Prober, growth: Growth, exploration: Exploration, main: Regime) -> RealRun:
     """Real runs at the smallest size that was confirmed, and at the largest of the regime that there is time for.

@@ -148,10 +148,10 @@ def sources_of(module: nn.Module) -> list[Any]:
     for source in list(sources.values()):
         for helper in vars(source).values():
             name = helper.__module__ if isinstance(helper, FunctionType) else None
-            if name in sys.modules and name.partition(".")[0] not in _NOT_OPENED:
+            if name in sys.modules and name.partition(".")[0] not in NOT_OPENED:
                 sources[name] = sys.modules[name]
     return list(sources.values())
 
 
-_NOT_OPENED = frozenset(("torch", "vpcalc", *sys.stdlib_module_names))
+NOT_OPENED = frozenset(("torch", "vpcalc", *sys.stdlib_module_names))
 """Packages whose functions take sizes as Python has them, or as forms already."""

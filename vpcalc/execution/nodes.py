@@ -428,6 +428,12 @@ def _written(self: Any, spec: str = "") -> str:
     return format(size.value if is_message() else size.fixed("a number that is written as text"), spec)
 
 
+def _bit_length(number: Any) -> Any:
+    """One more than the binary logarithm; of 0 it is 0."""
+    size = abs(undressed(number))
+    return 0 if size == 0 else dressed(log2(size).floor() + 1)
+
+
 METHODS: dict[tuple[type, str], Any] = {
     **{
         (kind, n): _written
@@ -446,7 +452,7 @@ METHODS: dict[tuple[type, str], Any] = {
     (torch.SymInt, "__lshift__"): lambda self, bits: self * 2**bits,
     (torch.SymInt, "__invert__"): lambda self: -self - 1,
     (torch.SymInt, "bit_count"): lambda self: undressed(self).int_().bit_count(),
-    (torch.SymInt, "bit_length"): lambda self: dressed(log2(undressed(self)).floor() + 1),
+    (torch.SymInt, "bit_length"): _bit_length,
     (torch.SymInt, "__divmod__"): lambda self, other: (self // other, self % other),
     (torch.SymInt, "__rdivmod__"): lambda self, other: (other // self, other % self),
     **{(torch.SymInt, name): _decided(relation, name) for name, relation in _COMPARED.items()},

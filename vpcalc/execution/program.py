@@ -7,7 +7,6 @@ Swin overwrites its window), every other run sees the module as it was built.
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -40,9 +39,11 @@ from ..counters.ways import Way, built, on_meta, quiet
 from ..counters.weights import is_lazy
 from .constants import looked_up
 from .guards import Path
+from .hooks import sources_of
 from .nodes import dressed
 from .run import BeyondError, Execution, Memory, Point, Side, Started, execute, letter, tensor
 from .sizes import value_of
+from .state import State
 from .values import Knowing
 
 Build = Callable[[Any], "tuple[nn.Module, Given | Sequence[TensorShape]]"]
@@ -112,9 +113,10 @@ class MadeInputs:
 
 
 class Program(ABC):
-    """What may be run again and again, on sizes with forms and without."""
+    """What may be run again and again, on sizes with forms and without; ``state`` is put back after each."""
 
     training: bool
+    state: State
 
     @abstractmethod
     def execute(self, point: Point, memory: Memory | None = None) -> Execution:
@@ -187,8 +189,7 @@ class Fixed(Program):
         self._kwargs = dict(kwargs or {})
         self.training = training
         self.keys = looked_up(self.module)
-        self._unchanged = _Unchanged(self.module)
-        self._caches = _caches(self.module)
+        self.state = State(self.module, sources_of(self.module))
 
     def execute(self, point: Point, memory: Memory | None = None) -> Execution:
         """See :class:`Program`."""
@@ -197,21 +198,13 @@ class Fixed(Program):
             args, kwargs = self._inputs.on_path(point, path)
             return self.module, args, {**self._kwargs, **kwargs}
 
-        with self._as_built():
+        with self.state.kept():
             return execute(start, point, keys=self.keys, training=self.training, memory=memory)
-
-    @contextmanager
-    def _as_built(self) -> Iterator[None]:
-        """Within it, the module is as it was built, and its functions remember no earlier run."""
-        for cache in self._caches:
-            cache.cache_clear()
-        with self._unchanged.kept():
-            yield
 
     @contextmanager
     def plainly(self, point: Point) -> Iterator[Started]:
         """See :class:`Program`."""
-        with quiet(), self._as_built(), Knowing(), torch.device("meta"):
+        with quiet(), self.state.kept(), Knowing(), torch.device("meta"):
             args, kwargs = self._inputs.at(point)
             yield self.module, args, {**self._kwargs, **kwargs}
 
@@ -229,6 +222,7 @@ class Rebuilt(Program):
         self._build = build
         self._kwargs = dict(kwargs or {})
         self._sources = tuple(sources)
+        self.state = State(None, self._sources)
         self.training = training
 
     def execute(self, point: Point, memory: Memory | None = None) -> Execution:
@@ -239,12 +233,13 @@ class Rebuilt(Program):
             args, kwargs = given(specs).on("meta", values=False)
             return module, args, {**self._kwargs, **kwargs}
 
-        return execute(start, point, self._sources, training=self.training, memory=memory)
+        with self.state.kept():
+            return execute(start, point, self._sources, training=self.training, memory=memory)
 
     @contextmanager
     def plainly(self, point: Point) -> Iterator[Started]:
         """See :class:`Program`."""
-        with quiet(), Knowing(), torch.device("meta"):
+        with quiet(), self.state.kept(), Knowing(), torch.device("meta"):
             module, args, kwargs = built(Way.META, lambda: self._build(point))
             yield module, args, {**self._kwargs, **kwargs}
 
@@ -260,54 +255,3 @@ def built_on_meta(build: Build, points: Sequence[Point]) -> list[nn.Module]:
         if not is_lazy(module):
             return [module]
         return [built(Way.META, partial(build, point))[0] for point in points]
-
-
-def _caches(module: nn.Module) -> list[Any]:
-    """Functions that remember their results (``lru_cache``), in a module's classes and their source files."""
-    kinds = {kind for part in module.modules() for kind in type(part).__mro__}
-    own = {kind for kind in kinds if not kind.__module__.startswith(("torch", "builtins"))}
-    rooms = [*own, *(sys.modules[name] for name in {kind.__module__ for kind in own} if name in sys.modules)]
-    names = {kind.__module__ for kind in own}
-    found = (value for room in rooms for value in list(vars(room).values()) if hasattr(value, "cache_clear"))
-    return [value for value in found if getattr(value, "__module__", "") in names]
-
-
-class _Unchanged:
-    """A module as it was built: a forward may change what it likes of it, and it is put back."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self._before = [
-            (state, state.copy(), _identities(state), [(own, held, _identities(held)) for own, held in contents])
-            for state, contents in ((vars(part), _contents(vars(part))) for part in module.modules())
-        ]
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Within it, what changes is put back at the end."""
-        try:
-            yield
-        finally:
-            for now, state, known, contents in self._before:
-                if _identities(now) != known:
-                    now.clear()
-                    now.update(state)
-                for container, content, own in contents:
-                    if _identities(container) != own:
-                        _put_back(container, content)
-
-
-def _contents(state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """The containers of a state, each with a copy of what it holds."""
-    return [(value, value.copy()) for value in state.values() if isinstance(value, (list, dict, set))]
-
-
-def _identities(container: Any) -> tuple[Any, ...]:
-    """What tells whether a container holds the very same things."""
-    if isinstance(container, dict):
-        return (*container, *map(id, container.values()))
-    return tuple(sorted(map(id, container)) if isinstance(container, set) else map(id, container))
-
-
-def _put_back(container: Any, content: Any) -> None:
-    container.clear()
-    (container.extend if isinstance(container, list) else container.update)(content)
