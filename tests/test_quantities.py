@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,6 +187,119 @@ def test_real_runs_agree(name: str) -> None:
         point = {letter: side for letter, side in zip(letters, shape, strict=True) if letter}
         assert at(found, point) == measured(*on_cpu(make(), shape))
     assert all(found["quantities"][quantity]["complete"] for quantity in COMMON)
+
+
+class InPlace(nn.Module):
+    """Writes into one of two parts of a tensor, which autograd refuses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = self.linear(x).split([3, 5], -1)
+        other.mul_(2)
+        return one + other[..., :3]
+
+
+def test_what_autograd_refuses_has_no_bytes_to_keep() -> None:
+    found = derived(InPlace, "2,N,8", quantity="all")
+    quantities = found.to_dict()["quantities"]
+    for name in ("saved_bytes", "backward_macs"):
+        assert "modified inplace" in quantities[name]["why"]
+        assert not quantities[name]["complete"]
+        with pytest.raises(InputError, match="with gradients it raises"):
+            derived(InPlace, "2,N,8", quantity=name).tables()
+    assert at(found.to_dict(), {"N": 9})["peak_bytes"] == 88 * 9
+    assert quantities["activations"]["complete"]
+    at_size = vpcalc.derive(InPlace, "2,9,8", quantity="all").to_dict()
+    assert at_size["peak_bytes"]["text"] == str(88 * 9)
+    assert "modified inplace" in at_size["not_seen"]
+    assert "saved_bytes" not in at_size
+
+
+class Squares(nn.Module):
+    """One tensor given twice, and a view that is not called one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x * x)
+
+
+def test_what_is_moved_is_moved_once() -> None:
+    """64 bytes of x and of its square a row of 8 twice, of the square and the result each, and the weight."""
+    found = derived(Squares, "2,N,8", quantity="bytes_moved").to_dict()
+    (regime,) = found["quantities"]["bytes_moved"]["regimes"]
+    assert regime["form"]["text"] == "256N + 256"
+    assert vpcalc.derive(Squares, "2,10,8", quantity="all").to_dict()["bytes_moved"]["text"] == "2816"
+
+
+def _one_hot(x: Tensor) -> Tensor:
+    return F.one_hot(x.argmax(-1), 8).to(x.dtype)
+
+
+class Hot(nn.Module):
+    """Rows that the CPU makes otherwise than the meta device."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _one_hot(x) @ x.mT
+
+
+OTHERWISE: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "recurrence": (lambda: nn.LSTM(8, 12, batch_first=True), (2, 16, 8)),
+    "one kernel": (lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), (2, 16, 16)),
+    "one hot": (Hot, (2, 16, 8)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_at_a_size_bytes_are_those_of_the_cpu(name: str) -> None:
+    """Where meta tensors do not show them, the module runs for real."""
+    make, shape = OTHERWISE[name]
+    found = vpcalc.derive(make, ",".join(map(str, shape)), quantity="all").to_dict()
+    module = make().eval()
+    x = torch.randn(shape)
+    assert int(found["saved_bytes"]["text"]) == saved.count(module, (x,), training=False).total
+    live_at_once = live.count(module, (x,), gradients=False)
+    assert int(found["peak_bytes"]["text"]) == live_at_once.peak
+    assert int(found["bytes_moved"]["text"]) == live_at_once.moved
+    if name == "one kernel":
+        assert live_at_once.peak == 2048
+
+
+def test_at_a_size_what_is_too_large_to_run_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpcalc.checks.measured.MOST_FOR_REAL", 100)
+    found = vpcalc.derive(Hot, "2,16,8", quantity="all").to_dict()
+    assert "one_hot takes other memory on the CPU than meta tensors show" in found["not_seen"]
+    assert "saved_bytes" not in found
+    assert "fvcore" in found
+
+
+INITIALISED = """
+import torch
+from torch import nn
+from torch.nn.init import constant_
+
+class Filled(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(3 * dim))
+        constant_(self.weight, 0.0)
+
+    def forward(self, x):
+        return x * self.weight[: x.shape[-1]]
+"""
+
+
+def test_an_initialiser_that_is_imported_by_name_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "filled.py"
+    path.write_text(INITIALISED, encoding="utf-8")
+    found = vpcalc.derive(f"{path}:Filled", "N,C", {"dim": "C"}, quantity="params")
+    assert isinstance(found, Executed)
+    assert found.to_dict()["params"]["text"] == "3C"
 
 
 def test_train_mode_has_what_dropout_keeps() -> None:

@@ -19,7 +19,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     return InputError(f"{what} {name!r} is not known; {hint}")
 
 
+LONGEST = 200
+"""Characters of an error that are shown."""
+
+
 def first_line(error: BaseException) -> str:
     """An error in one line."""
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1].rpartition(" ")[0] + "…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

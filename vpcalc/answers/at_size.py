@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..algebra.polynomial import constant
-from ..checks.measured import Measured, Part
+from ..checks.measured import Further, Measured, Part
 from ..checks.quantities import QUANTITIES
 from ..counters.pricing import announced
-from ..errors import first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
@@ -40,7 +39,7 @@ class AtSize(Result):
     backward: bool
     depth: int
     sources: Mapping[str, str]
-    further: Callable[[], Mapping[str, int]] = dict
+    further: Callable[[], Further] = lambda: Further({}, {})
     built: str = ""
     train_mode: bool = False
     quantity: str = ""
@@ -56,10 +55,10 @@ class AtSize(Result):
         """Trained parameters."""
         return self.measured.parts[0].params
 
-    @cached_property
+    @property
     def quantities(self) -> Mapping[str, int]:
-        """What it costs beside multiply-accumulates; nothing where that cannot be seen."""
-        return self._seen[0]
+        """What it costs beside multiply-accumulates; without what cannot be seen."""
+        return self._seen.figures
 
     def completed(self) -> AtSize:
         """See :class:`Result`: other quantities."""
@@ -67,13 +66,17 @@ class AtSize(Result):
         return self
 
     @cached_property
-    def _seen(self) -> tuple[Mapping[str, int], str]:
-        """Further figures, or why there are none."""
-        try:
-            found = self.further()
-        except Exception as error:  # foreign code may raise anything where gradients are at work
-            return {}, first_line(error)
-        return found, "" if found else "tensors were fake"
+    def _seen(self) -> Further:
+        """Further figures, and why others are missing."""
+        return self.further()
+
+    def _not_seen(self, asked: Iterable[str]) -> str:
+        """Quantities that were asked for and not seen, with why."""
+        by_reason: dict[str, list[str]] = {}
+        for name in asked:
+            if name in self._seen.missing:
+                by_reason.setdefault(self._seen.missing[name], []).append(QUANTITIES[name].name)
+        return "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())
 
     def parts(self) -> tuple[Part, ...]:
         """The modules within the whole, to the given depth; those that never ran have no output."""
@@ -98,7 +101,7 @@ class AtSize(Result):
             "params": _number(self.params),
             **({"backward_macs": _number(counts.backward)} if self.backward else {}),
             **{name: _number(figure) for name, figure in self.quantities.items()},
-            "not_seen": self._seen[1],
+            "not_seen": self._not_seen(self._seen.missing),
             "operators": {name: _number(macs) for name, macs in counts.operators.items()},
             "modules": {part.path: _number(part.macs) for part in self.parts()},
             "layers": [_row(part) for part in (self.measured.parts[0], *self.parts())],
@@ -140,8 +143,8 @@ class AtSize(Result):
         figures = {"macs": self.macs, "params": self.params, **self.quantities}
         asked = QUANTITIES if self.quantity == "all" else (self.quantity,)
         known = [(QUANTITIES[name], figures[name]) for name in asked if name in figures]
-        left = ", ".join(QUANTITIES[name].name for name in asked if name not in figures)
-        notes = (f"not seen: {left}" + (f": {self._seen[1]}" if self._seen[1] else ""),) if left else ()
+        left = self._not_seen(asked)
+        notes = (f"not seen: {left}",) if left else ()
         return Table("Quantities", columns, tuple((each.name, figure, each.unit) for each, figure in known), notes)
 
     def _operators(self) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -369,9 +369,10 @@ def derive(
                 quantity=shown,
                 by=table,
             )
+        extent = _ranges(range or {}, resolved)
         if not (counting or backward or degree is not None):
             try:
-                variant, explored = explore(resolved, _ranges(range or {}, resolved), most)
+                variant, explored = explore(resolved, extent, most)
             except NotExecutedError as error:
                 why, fixed = str(error), error.fixed
             else:
@@ -405,7 +406,7 @@ def derive(
             raise InputError(
                 f"--quantity {shown}: only of what can be executed on symbols; {resolved.name}: {why}"
             )
-        regime, found = find_form(resolved, backward=backward, degree=power)
+        regime, found = find_form(_within(resolved, extent), backward=backward, degree=power)
     given.check_all_asked()
     _strictly(strict, resolved.name, found.unknown)
     return Derivation(
@@ -459,6 +460,14 @@ def _ranges(given: Mapping[str, object], target: Target) -> dict[str, tuple[int,
             raise InputError(f"--range {name}={text}: {first} is more than {last}")
         found[name] = (first, last)
     return found
+
+
+def _within(target: Target, ranges: Mapping[str, tuple[int, int]]) -> Target:
+    """A target that is counted no farther than was asked about."""
+    ends = {
+        v.name: min(filter(None, (v.limit, ranges.get(v.name, (0, 0))[1])), default=None) for v in target.variables
+    }
+    return replace(target, variables=tuple(replace(v, limit=ends[v.name]) for v in target.variables))
 
 
 def _forms_table(

@@ -419,7 +419,8 @@ class Executed(Result):
         notes.append(f"parameters: {explored.main.leader.execution.params}")
         several = (n for n in explored.exploration.range.bounds if explored.main.varies(n))
         idle = sorted(set(several) - self.everywhere.polynomial.letters)
-        if idle and not explored.unknown:
+        alone = sum(not regime.refused for regime in explored.exploration.regimes) == 1  # else it may decide which
+        if idle and alone and not explored.unknown:
             notes.append(f"{' and '.join(idle)} does not occur: the model works at a size of its own")
         if explored.limits:
             bounds = " and ".join(f"{name} ≤ {most}" for name, most in explored.limits.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,35 +88,73 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
     return Measured(list(parts.values()), counts, regime, way)
 
 
-def further(target: Target, measured: Measured, by_fvcore: bool = False) -> dict[str, int]:
-    """What a run costs beside multiply-accumulates, in the way in which it was measured; nothing if that was fake.
+MOST_FOR_REAL = 10**10
+"""Multiply-accumulates of what is run for real where meta tensors do not show its memory: a second."""
 
-    Activations, bytes, the backward pass if there is one, and what fvcore reports if that is asked for and it can
-    trace the module: as :mod:`vpcalc.checks.quantities` has them.
+
+@dataclass(frozen=True)
+class Further:
+    """What a run costs beside multiply-accumulates, by quantity; or ``missing``, why a quantity was not seen."""
+
+    figures: Mapping[str, int]
+    missing: Mapping[str, str]
+
+
+def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Further:
+    """Activations, bytes, the backward pass and what fvcore reports if that is asked for.
+
+    In the way in which the run was measured, unless that is on meta and kernels of the CPU take other memory: then
+    bytes are those of a real run, if it is a small one. Each is as :mod:`vpcalc.checks.quantities` has it.
     """
     from ..counters import dispatch, fvcore, live, saved
+    from ..counters.kernels import Unlike
     from ..counters.ways import Way, built, quiet
 
+    counts = measured.counts
     if measured.way is Way.FAKE:
-        return {}
+        return Further({"activations": counts.activations}, dict.fromkeys(_FURTHER, "tensors were fake"))
+    figures, missing = {"activations": counts.activations}, dict[str, str]()
     how: Any = {"training": target.training}
     with quiet():
-        module, args, named = built(measured.way, lambda: measured.regime.make({}), valued=True)
-        call = module, args, {**measured.regime.kwargs, **named}
-        at_once = live.count(*call, **how, gradients=False, as_on_cpu=True)
-        found = {
-            "activations": measured.counts.activations,
-            "saved_bytes": saved.count(*call, **how, as_on_cpu=True).total,
-            "peak_bytes": at_once.peak,
-            "bytes_moved": at_once.moved,
-        }
-        with suppress(Exception):  # there may be no backward pass
-            found["backward_macs"] = dispatch.count(*call, **how, backward=True, products=False).backward
+
+        def called(way: Way) -> Any:
+            module, args, named = built(way, lambda: measured.regime.make({}), valued=True)
+            return module, args, {**measured.regime.kwargs, **named}, way is Way.META
+
+        def at_once(call: Any) -> dict[str, int]:
+            found = live.count(*call[:3], **how, gradients=False, as_on_cpu=call[3])
+            return {"peak_bytes": found.peak, "bytes_moved": found.moved}
+
+        def kept(call: Any) -> dict[str, int]:
+            return {"saved_bytes": saved.count(*call[:3], **how, as_on_cpu=call[3]).total}
+
+        def backward(call: Any) -> dict[str, int]:
+            return {"backward_macs": dispatch.count(*call[:3], **how, backward=True, products=False).backward}
+
+        def traced(call: Any) -> dict[str, int]:
+            trace = fvcore.Call(*call[:3])
+            return {"fvcore": sum(fvcore.count(trace, trace.inputs, **how).flops.values())}
+
+        passes = {at_once: ("peak_bytes", "bytes_moved"), kept: ("saved_bytes",), backward: ("backward_macs",)}
         if by_fvcore:
-            with suppress(Exception):  # or no trace
-                traced = fvcore.Call(*call)
-                found["fvcore"] = sum(fvcore.count(traced, traced.inputs, **how).flops.values())
-    return found
+            passes[traced] = ("fvcore",)
+        call = called(measured.way)
+        for see, names in passes.items():
+            try:
+                with Unlike() as unlike:
+                    found = see(call)
+                if unlike.found and measured.way is Way.META and see in (at_once, kept):
+                    if counts.macs > MOST_FOR_REAL:
+                        others = ", ".join(unlike.found)
+                        raise RuntimeError(f"{others} takes other memory on the CPU than meta tensors show")
+                    found = see(called(Way.CPU))
+                figures |= found
+            except Exception as error:  # noqa: PERF203  # the module may raise anything
+                missing |= dict.fromkeys(names, first_line(error))
+    return Further(figures, missing)
+
+
+_FURTHER = ("saved_bytes", "peak_bytes", "bytes_moved", "backward_macs", "fvcore")
 
 
 def _part(path: str, module: nn.Module) -> Part:

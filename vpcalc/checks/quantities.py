@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..counters.live import Live
     from ..counters.saved import Saved
     from ..execution.program import Program
-    from ..execution.regimes import Exploration
+    from ..execution.regimes import Exploration, Regime
     from ..execution.run import Execution, Memory
 
 
@@ -112,7 +112,24 @@ class Quantities:
         except (BeyondError, HeldError) as beyond:
             return str(beyond)
         self._runs[memory] = found.executions
-        return found
+        return self._refused_as_macs(found)
+
+    def _refused_as_macs(self, found: Exploration) -> Exploration | str:
+        """Where a run raises under autograd alone, sizes are open, not refused; if it does so everywhere, why."""
+        own = [r for r in found.regimes if r.refused and not any(r.leader.point in m for m in self._refusals)]
+        if not own:
+            return found
+        error = own[0].leader.execution.error
+        assert error is not None
+        why = f"with gradients it raises: {first_line(error)}"
+        if all(regime.refused for regime in found.regimes):
+            return why
+        left = tuple((region, why) for regime in own for region in regime.regions)
+        return replace(found, regimes=tuple(r for r in found.regimes if r not in own), open=found.open + left)
+
+    @property
+    def _refusals(self) -> list[Regime]:
+        return [regime for regime in self._macs.regimes if regime.refused]
 
 
 def _memory(quantity: str) -> Memory | None:
@@ -157,11 +174,14 @@ class Witness:
             return live.peak if quantity == "peak_bytes" else live.moved
         if quantity == "fvcore":
             return self._program.by_fvcore(point)
+        if quantity == "activations":
+            with suppress(Exception):  # autograd may refuse what runs without it
+                if (counts := self._once(self._kept, self._both_passes, point).counts) is not None:
+                    return counts.activations
+            return self._growth.counts(point).activations
         kept = self._once(self._kept, self._both_passes, point)
         if quantity == "saved_bytes":
             return kept.total
-        if quantity == "activations":
-            return (kept.counts or self._growth.counts(point)).activations
         return (kept.counts or self._program.counts(point, backward=True)).backward
 
     def _both_passes(self, point: Point) -> Saved:

@@ -6,13 +6,15 @@ norm in eval mode makes statistics of its own. Whether the CPU has its fused ker
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, storage_key
@@ -22,6 +24,53 @@ FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
 
 MAKES_ONLY = ("empty", "new_empty")
 """How operators are called that make memory and neither read nor write."""
+
+OF_ITS_OWN = frozenset(
+    ["lstm", "gru", "rnn_tanh", "rnn_relu", "col2im", "one_hot", "embedding_bag", "ctc_loss", "_ctc_loss"]
+)
+"""Functions whose kernel on the CPU is another one than on the meta device."""
+
+
+def other_memory(name: str, args: Any, kwargs: Any) -> str:
+    """What of a call takes other memory on the CPU than meta tensors show; empty where they show it."""
+    if name in OF_ITS_OWN:
+        return name
+    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        return f"{name} under autocast"
+    if name == "layer_norm" and all(
+        _is_half(part) for part in (*args, *kwargs.values()) if isinstance(part, Tensor)
+    ):
+        return "layer_norm in 16 bits"  # the CPU's statistics have as many then
+    return ""
+
+
+def _is_half(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.bfloat16, torch.float16)
+
+
+def is_one_kernel(module: nn.Module) -> bool:
+    """Whether attention of torch's own may be one kernel on the CPU where no gradients are asked for."""
+    if isinstance(module, nn.TransformerEncoderLayer):
+        module = module.self_attn
+    return isinstance(module, nn.MultiheadAttention) and module.batch_first and not module.training
+
+
+def moves(func: Any, operands: Iterable[Tensor], results: Sequence[Tensor]) -> bool:
+    """Whether an operator reads or writes, and is no view.
+
+    Some views are not declared so: ``_unsafe_view`` returns memory that it was given, and changes none of it.
+    """
+    if func.is_view or func.overloadpacket.__name__.startswith(MAKES_ONLY):
+        return False
+    if func._schema.is_mutable or not results:
+        return True
+    given = set(map(storage_key, operands))
+    return any(storage_key(tensor) not in given for tensor in results)
+
+
+def once(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Operands of a call, one that is given twice once."""
+    return list({id(tensor): tensor for tensor in tensors}.values())
 
 
 def attention(
@@ -113,6 +162,32 @@ class AsOnCpu(TorchFunctionMode):
             return attention(*args, **(kwargs or {}))
         if func in (Tensor.__setitem__,):
             args = (*args[:2], assigned(args[0], args[2]))
+        return func(*args, **(kwargs or {}))
+
+
+class Unlike(TorchFunctionMode):
+    """Notes what of a run without symbols takes other memory on the CPU than meta tensors show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, None] = {}
+        self._hook: Any = None
+
+    def __enter__(self) -> Any:
+        self._hook = register_module_forward_pre_hook(self._enters)
+        return super().__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        self._hook.remove()
+        super().__exit__(*raised)
+
+    def _enters(self, module: nn.Module, args: Any) -> None:
+        if not torch.is_grad_enabled() and is_one_kernel(module):
+            self.found[type(module).__name__] = None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if (what := other_memory(func.__name__, args, kwargs or {})) != "":
+            self.found[what] = None
         return func(*args, **(kwargs or {}))
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .dispatch import counting, tensors_of
-from .kernels import MAKES_ONLY, AsOnCpu, nothing_kept
+from .kernels import AsOnCpu, moves, nothing_kept, once
 from .policy import qualified_name
 from .private import TorchDispatchMode, storage_key
 from .saved import running
@@ -90,8 +90,9 @@ class _Tracker(TorchDispatchMode):
         results = [tensor for tensor in tensors_of(result) if storage_key(tensor) not in empty]
         for tensor in results:
             self._meet(tensor, qualified_name(func))
-        if not func.is_view and not func.overloadpacket.__name__.startswith(MAKES_ONLY):
-            self.moved += sum(map(_extent, (*tensors_of((args, kwargs or {})), *results)))
+        operands = tensors_of((args, kwargs or {}))
+        if moves(func, operands, results):
+            self.moved += sum(map(_extent, (*once(operands), *results)))
         return result
 
     def _meet(self, tensor: Tensor, operator: str) -> None:

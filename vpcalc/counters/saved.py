@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .dispatch import DispatchCounts, counting, propagate, tensors_of
-from .kernels import FUSED, AsOnCpu, nothing_kept
+from .kernels import FUSED, AsOnCpu, is_one_kernel, nothing_kept
 from .private import TorchDispatchMode, storage_key
 
 
@@ -164,10 +164,17 @@ class _Empty(TorchDispatchMode):
 
 @contextmanager
 def running(module: nn.Module) -> Iterator[list[str]]:
-    """Within it, the last entry of the list is the path of the submodule that runs."""
+    """Within it, the last entry of the list is the path of the submodule that runs.
+
+    Attention that is one kernel on the CPU is one there only where nobody looks into it.
+    """
     place = [""]
     hooks = []
+    closed: set[nn.Module] = set()
     for path, child in module.named_modules():
+        if child in closed or (not torch.is_grad_enabled() and is_one_kernel(child)):
+            closed.update(child.modules())
+            continue
 
         def enter(_: Any, __: Any, path: str = path) -> None:
             place.append(path)

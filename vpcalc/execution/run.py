@@ -28,7 +28,7 @@ from torch.overrides import TorchFunctionMode
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import counting, tensors_of
 from ..counters.given import DTYPES
-from ..counters.kernels import assigned, attention
+from ..counters.kernels import assigned, attention, is_one_kernel, other_memory
 from ..counters.private import is_transformed, no_functions
 from ..counters.ways import quiet
 from .convention import HANDLES
@@ -261,7 +261,7 @@ _PLAIN = """
     _is_view is_shared register_hook retain_grad requires_grad_ __deepcopy__ __reduce_ex__ can_cast result_type
     promote_types get_default_dtype is_tensor is_storage is_grad_enabled set_grad_enabled manual_seed initial_seed
     numpy is_scripting _assert_async _assert is_autocast_enabled get_autocast_dtype
-    is_autocast_cpu_enabled __setitem__ is_inference_mode_enabled
+    is_autocast_cpu_enabled __setitem__ is_inference_mode_enabled _untouched
 """
 _ASIDE = frozenset(_PLAIN.split())
 """Questions that are passed on."""
@@ -417,7 +417,7 @@ class _Following(TorchFunctionMode):
         stack = self._where.stack
 
         def enter(module: nn.Module, args: Any) -> None:
-            if self.storages is not None and self.gradients is None and _is_one_kernel(module):
+            if self.storages is not None and self.gradients is None and is_one_kernel(module):
                 self._is_unseen(type(module).__name__, ("peak_bytes", "bytes_moved"))
             stack.append(self._where.names.get(id(module), stack[-1]))
 
@@ -440,12 +440,8 @@ class _Following(TorchFunctionMode):
         _lies_in_memory(name, args, kwargs, self.point, self.path)
         if name == "scaled_dot_product_attention":
             func = attention
-        if name in OF_ITS_OWN:
-            self._is_unseen(name, IN_BYTES)
-        elif _casts():
-            self._is_unseen(f"{name} under autocast", IN_BYTES)
-        elif name == "layer_norm" and _is_half(tensors_in((args, kwargs))):
-            self._is_unseen("layer_norm in 16 bits", IN_BYTES)
+        if (what := other_memory(name, args, kwargs)) != "":
+            self._is_unseen(what, IN_BYTES)
         result = self._follow(name, func, args, kwargs)
         self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
         return result
@@ -635,29 +631,7 @@ _SPREADING = ("matmul", "__matmul__", "einsum")
 """Functions that copy a batch of one to be as many as the other operand's."""
 
 
-OF_ITS_OWN = frozenset(
-    ["lstm", "gru", "rnn_tanh", "rnn_relu", "col2im", "one_hot", "embedding_bag", "ctc_loss", "_ctc_loss"]
-)
-"""Functions whose kernel on the CPU is another one than on the meta device."""
-
 IN_BYTES = ("saved_bytes", "peak_bytes", "bytes_moved")
-
-
-def _casts() -> bool:
-    """Whether a kernel of the CPU would work in another element type than on meta."""
-    return torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
-
-
-def _is_half(tensors: Iterable[Tensor]) -> bool:
-    """Whether all have 16 bits: the CPU's statistics of a layer norm have as many then."""
-    return all(tensor.dtype in (torch.bfloat16, torch.float16) for tensor in tensors)
-
-
-def _is_one_kernel(module: nn.Module) -> bool:
-    """Whether attention of torch's own may be one kernel on the CPU where no gradients are asked for."""
-    if isinstance(module, nn.TransformerEncoderLayer):
-        module = module.self_attn
-    return isinstance(module, nn.MultiheadAttention) and module.batch_first and not module.training
 
 
 def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, constant
-from ..counters.kernels import MAKES_ONLY, nothing_kept
+from ..counters.kernels import moves, nothing_kept, once
 from ..counters.private import TorchDispatchMode, no_functions, storage_key
 from .guards import not_negative
 from .rules import shape_of, tensors_in
@@ -68,14 +68,14 @@ class Extent(NamedTuple):
 
 
 class _Call(NamedTuple):
-    """A call of an operator, with the numbers of what it made, and whether it moves anything.
+    """A call of an operator, with the numbers of what it made, and what it reads and writes.
 
     ``axes`` says where the sides of its result come from, by operand and place, where that is certain.
     """
 
     given: list[Extent]
     made: list[tuple[Extent, int | None]]
-    moves: bool
+    moved: list[Extent]
     axes: Axes | None
 
 
@@ -116,16 +116,16 @@ class Storages(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         nothing = nothing_kept(func, args, result)
         made: list[tuple[Extent, int | None]] = []
-        for tensor in tensors_in(result):
+        results = [tensor for tensor in tensors_in(result) if storage_key(tensor) not in nothing]
+        for tensor in results:
             extent = Extent.of(tensor)
-            if extent.key in nothing:
-                continue
             is_new = extent.key not in self._own and extent.key not in self._alive
             made.append((extent, self._meet(tensor, extent.key) if is_new else None))
-        name = func.overloadpacket.__name__
-        moves = not func.is_view and not name.startswith(MAKES_ONLY)
-        given = [Extent.of(tensor) for tensor in tensors_in((args, kwargs or {}))]
-        self._calls.append(_Call(given, made, moves, _axes(name, args)))
+        operands = list(tensors_in((args, kwargs or {})))
+        read = [Extent.of(tensor) for tensor in once(operands)] if moves(func, operands, results) else None
+        moved = [] if read is None else [*read, *(extent for extent, _ in made)]
+        axes = _axes(func.overloadpacket.__name__, args)
+        self._calls.append(_Call(list(map(Extent.of, operands)), made, moved, axes))
         return result
 
     def _meet(self, tensor: Tensor, key: int) -> int:
@@ -169,10 +169,9 @@ class Storages(TorchDispatchMode):
                     made.place = place
                     if made.nbytes == prod(extent.sides) * extent.item:  # without gaps
                         made.form = _product(sides) * extent.item
-            if call.moves:
-                for extent in (*call.given, *(extent for extent, _ in call.made)):
-                    apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
-                    self.moved[place] += _product(apart) * extent.item
+            for extent in call.moved:
+                apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
+                self.moved[place] += _product(apart) * extent.item
         self._calls.clear()
 
     def saved(self) -> dict[Place, Polynomial]:
