@@ -157,6 +157,27 @@ def test_forms_are_compared_at_every_size_of_a_region() -> None:
     assert vanishes(floor_div(H * W, 3) - floor_div(H * H, 3), one_size, rng) is None, "tried, not decided"
 
 
+def test_a_region_without_another() -> None:
+    whole = Range({"H": (1, 40), "W": (1, 40)}).whole()
+    guards = [
+        Guard(H - 12, ">="),
+        Guard(remainder(W, 3), "=="),
+        Guard(W - 20, ">="),
+        Guard(H - W, ">="),
+        Guard(H * 2 - W, "=="),
+    ]
+    rng = random.Random(3)
+    for _ in range(40):
+        one, other = whole, whole
+        for guard in guards:
+            one = one.where(guard, rng.random() < 0.5) if rng.random() < 0.4 else one
+            other = other.where(guard, rng.random() < 0.5) if rng.random() < 0.4 else other
+        parts = one.without(other)
+        for h, w in product(range(1, 41), repeat=2):
+            point = {"H": h, "W": w}
+            assert sum(point in part for part in parts) == (point in one and point not in other)
+
+
 def test_bounds_of_factors_decide_a_product() -> None:
     whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
     large = whole.where(Guard(H - 16, ">="), True).where(Guard(W - 8, ">="), True)

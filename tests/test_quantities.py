@@ -294,6 +294,27 @@ class Filled(nn.Module):
 """
 
 
+class Staged(nn.Module):
+    """Convolutions whose padding is made within a call, so that bytes are found by bisecting counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv1d(8, 8, 10, 5), nn.Conv1d(8, 8, 3, 2)
+        self.same = nn.Conv1d(8, 8, 4, padding="same", dilation=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.second(self.first(x.transpose(1, 2)))
+        return self.same(self.second(x) if x.shape[-1] >= 3 else x)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_no_size_is_in_two_regimes() -> None:
+    """What is left open is what no regime has."""
+    found = derived(Staged, "1,N,8", quantity=None, range={"N": "1:3000"}).to_dict()
+    for n in (*range(1, 300), 2999, 3000):
+        assert sum(bool(eval(r["when"]["python"], {"N": n})) for r in found["regimes"]) == 1, n
+
+
 def test_an_initialiser_that_is_imported_by_name_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "filled.py"
     path.write_text(INITIALISED, encoding="utf-8")

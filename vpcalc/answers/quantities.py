@@ -35,6 +35,10 @@ class Part:
         return max((region.extent() for region in self.regions), default=0.0)
 
 
+MOST_PARTS = 64
+"""Regions in which what is left open is written without what is known."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """A part of a regime of multiply-accumulates with the form of each further quantity there."""
@@ -51,9 +55,25 @@ def parts(exploration: Exploration) -> list[Part]:
     """
     found = [part for regime in exploration.regimes if not regime.refused for part in _of_regime(regime)]
     found.sort(key=Part.extent, reverse=True)
-    left = [region for region, _ in exploration.open if not _covered(region, exploration)]
+    known = [region for regime in exploration.regimes for region in regime.regions]
+    left = [
+        part
+        for region, _ in exploration.open
+        if not _covered(region, exploration)
+        for part in _rest(region, known)
+    ]
     refused = [Part(regime.regions, None, regime) for regime in exploration.regimes if regime.refused]
     return [*found, *refused, *([Part(left, None)] if left else [])]
+
+
+def _rest(region: Region, known: Sequence[Region]) -> list[Region]:
+    """What of a region is in none of those that are known; all of it where that would be very many parts."""
+    left = [region]
+    for other in known:
+        left = [rest for part in left for rest in part.without(other)]
+        if len(left) > MOST_PARTS:
+            return [region]
+    return left
 
 
 def _covered(region: Region, exploration: Exploration) -> bool:

@@ -108,6 +108,17 @@ class Region:
             met = met.where(guard, outcome)
         return met
 
+    def without(self, other: Region) -> list[Region]:
+        """The part that is not in another, as regions that have no size in common."""
+        left, inside = [], self
+        for letter, mask in other.axes.items():
+            left.append(replace(inside, axes={**inside.axes, letter: inside.axes[letter] & ~mask}))
+            inside = replace(inside, axes={**inside.axes, letter: inside.axes[letter] & mask})
+        for guard, outcome in other.others:
+            left.append(inside.where(guard, not outcome))
+            inside = inside.where(guard, outcome)
+        return [region for region in left if region.empty() is not True]
+
     def __contains__(self, point: Point) -> bool:
         for letter, mask in self.axes.items():
             at = point[letter] - self.range.bounds[letter][0]
