@@ -315,6 +315,28 @@ def test_no_size_is_in_two_regimes() -> None:
         assert sum(bool(eval(r["when"]["python"], {"N": n})) for r in found["regimes"]) == 1, n
 
 
+class Paired(nn.Module):
+    """Rows two by two; a last one that is alone is there twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.conv = nn.Linear(8, 8), nn.Conv1d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] % 2:
+            x = torch.cat([x, x[:, -1:]], 1)
+        if x.shape[1] > 20:
+            x = self.conv(x.transpose(1, 2)).transpose(1, 2)
+        y = x.reshape(x.shape[0], -1, 2, 8).mean(2)
+        return self.linear(y if y.shape[0] * y.shape[1] < 50 else y.relu())
+
+
+def test_a_count_is_that_of_its_letters_in_whatever_order() -> None:
+    """One sequence of two rows was taken for two of one, and the bytes that are moved had no form."""
+    quantities = derived(Paired, "B,N,8").to_dict()["quantities"]
+    assert {name: found.get("why") for name, found in quantities.items()} == dict.fromkeys(quantities)
+
+
 def test_an_initialiser_that_is_imported_by_name_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "filled.py"
     path.write_text(INITIALISED, encoding="utf-8")

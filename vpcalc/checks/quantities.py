@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Key = tuple[tuple[str, int], ...]
+"""A point, to be looked up."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -150,8 +153,8 @@ class Witness:
         self._program, self._macs, self._growth = program, macs, growth
         self._passes = Growth(program.counts)
         self.why = ""
-        self._live: dict[tuple[int, ...], Live] = {}
-        self._kept: dict[tuple[int, ...], Saved] = {}
+        self._live: dict[Key, Live] = {}
+        self._kept: dict[Key, Saved] = {}
 
     def count(self, quantity: str, point: Point) -> int | None:
         """A quantity at a size, or None where the program raises."""
@@ -195,8 +198,8 @@ class Witness:
         return kept
 
     @staticmethod
-    def _once(known: dict[tuple[int, ...], T], count: Callable[[Point], T], point: Point) -> T:
-        key = tuple(point.values())
+    def _once(known: dict[Key, T], count: Callable[[Point], T], point: Point) -> T:
+        key = tuple(sorted(point.items()))  # points name their letters in any order
         if key not in known:
             known[key] = count(point)
         return known[key]
