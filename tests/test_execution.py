@@ -690,3 +690,33 @@ def test_what_one_path_pads_and_another_does_not_is_one_comparison() -> None:
 def test_masks_are_arrays_of_bits() -> None:
     extent = Range({"N": (1, 64)})
     assert numpy.array_equal(extent.mask(Guard(N - 33, ">=")), numpy.arange(1, 65) >= 33)
+
+
+RATIOS: dict[str, Any] = {
+    "near": lambda h, w: abs(h / w - 1) < 0.1,
+    "near, otherwise": lambda h, w: abs(1 - h / w) <= 0.25,
+    "scaled": lambda h, w: h / w * 3 + 0.5 > 2.2,
+    "under": lambda h, w: 1 - h / w / 2 >= 0.3,
+    "whole": lambda h, w: math.floor(h / w * 4) % 2 == 0 if type(h) is int else (h / w * 4).floor() % 2 == 0,
+    "equal": lambda h, w: h / w * 10 == 11,
+    "plain": lambda h, w: h / w > 1.1,
+    "below 0": lambda h, w: h / w < -1.5,
+}
+
+
+@pytest.mark.parametrize("name", RATIOS)
+def test_a_ratio_is_compared_as_floats_are(name: str) -> None:
+    """What is decided at a size is so at all sizes that answer alike what was noted."""
+    decide = RATIOS[name]
+    for h, w in ((11, 10), (9, 10), (10, 11), (7, 7), (5, 4), (17, 30), (14, 10), (110, 100), (3, 40), (21, 29)):
+        path = Decisions()
+        truth = decide(size("H", h, path), size("W", w, path))
+        assert truth == decide(h, w)
+        assert not path.held
+        notes = list(path)
+        alike = 0
+        for a, b in product(range(1, 90), repeat=2):
+            if all(note.guard.holds({"H": a, "W": b}) == note.outcome for note in notes):
+                alike += 1
+                assert decide(a, b) == truth, (a, b)
+        assert alike > 1

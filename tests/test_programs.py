@@ -973,6 +973,8 @@ JOINT: dict[str, Callable[[int, int], bool]] = {
     "an area that is seldom": lambda h, w: h * w == 101 * 103,
     "a pair of keys": lambda h, w: (h, w) in {(48, 64), (64, 48), (12, 90)},
     "many pairs of keys": lambda h, w: (h, w) in CAPTURED,
+    "nearly square": lambda h, w: abs(h / w - 1) < 0.1,
+    "a scaled ratio": lambda h, w: int(h / w * 4) == 5,
     "a ratio either way": lambda h, w: max(h, w) / min(h, w) > 20,
     "a pair in no order": lambda h, w: frozenset((h, w)) in {frozenset((48, 64)), frozenset((12, 90))},
     "how many there are": lambda h, w: len({h, w, 64}) == 1,

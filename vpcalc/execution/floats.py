@@ -38,6 +38,20 @@ def _odd_halves(above: Any, q: int) -> Any:
     return ((2 * above + q) % (2 * q) == 0) & ((2 * above + q) // (2 * q) % 2 == 1)
 
 
+RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+"""Python's comparisons."""
+
+MIRRORED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
+"""A relation read from the other side."""
+
+
 class Origin(Protocol):
     """What a float was made of."""
 
@@ -93,17 +107,6 @@ class Scaled:
         if len(after):
             self.size.compare("<=", int(after[0]) * simple.denominator, "a float's product")
         return bool(RELATIONS[relation](int(signs[place]), 0))
-
-
-RELATIONS: dict[str, Callable[[int, int], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-"""Python's comparisons."""
 
 
 @lru_cache(maxsize=32)
@@ -179,35 +182,63 @@ def _fraction_for(way: str, times: float, over: bool) -> Fraction | None:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A size divided by another. Neither is so large that a quotient of 52 bits would hide their difference."""
+    """A size divided by another, ``times`` a number ``plus`` a number as that has been computed: ``value``.
+
+    All floats on the way follow from the quotient, and this from the ratio of both sizes alone.
+    """
 
     above: Size
     below: Size
+    value: float
+    times: Fraction = Fraction(1)
+    plus: Fraction = Fraction(0)
 
-    def _is_small(self) -> bool:
-        if not (0 <= self.above.value <= FARTHEST and 1 <= self.below.value <= FARTHEST):
+    def then(self, value: float, times: Fraction, plus: Fraction) -> Ratio:
+        """What comes of it by a further product and sum."""
+        return Ratio(self.above, self.below, value, self.times * times, self.plus * times + plus)
+
+    def whole(self, way: str) -> Size | None:
+        """The whole number below or above, of a quotient that was scaled by powers of 2 alone: exactly."""
+        up, down = self.times.numerator, self.times.denominator
+        exact = self.plus == 0 and up > 0 and up & (up - 1) == 0 and down & (down - 1) == 0
+        if way == "round" or not exact or not self._is_small(FARTHEST):
+            return None
+        above, below = self.above * up, self.below * down
+        return above // below if way == "floor" else -((-above) // below)
+
+    def compared(self, relation: str, other: Any) -> bool | None:
+        """Cross-multiplied with the simple fraction at which both are equal, where there is one.
+
+        Other ratios of sizes are farther from it than floats are rounded. Those that are equal to it all give the
+        same float, so that what is decided here is so for them all.
+        """
+        number = getattr(other, "value", other)
+        if getattr(other, "letters", None) or not math.isfinite(number) or relation not in RELATIONS:
+            return None
+        plain = self.times == 1 and self.plus == 0
+        edge = (Fraction(number) - self.plus) / self.times
+        fraction = edge.limit_denominator(SIMPLE if plain else SIMPLE // 10)
+        close = float(fraction) == number if plain else abs(fraction - edge) < CLOSE
+        usual = all(part <= SIMPLE for part in (abs(number), abs(self.plus), abs(self.times), 1 / abs(self.times)))
+        if not (close and (plain or usual)) or not self._is_small(FARTHEST if plain else FARTHEST >> 4):
+            return None
+        mine, theirs = self.above * fraction.denominator, self.below * fraction.numerator
+        if not plain and mine.compare("==", theirs, "a ratio"):
+            return bool(RELATIONS[relation](self.value, number))
+        return mine.compare(relation if self.times > 0 else MIRRORED[relation], theirs, "a ratio")
+
+    def _is_small(self, most: int) -> bool:
+        """Neither size is so large that floats hide a difference, which is noted."""
+        if not (0 <= self.above.value <= most and 1 <= self.below.value <= most):
             return False
         for size, low in ((self.above, 0), (self.below, 1)):
             size.compare(">=", low, "a ratio")
-            size.compare("<=", FARTHEST, "a ratio")
+            size.compare("<=", most, "a ratio")
         return True
 
-    def whole(self, way: str) -> Size | None:
-        """The whole number below or above."""
-        if way == "round" or not self._is_small():
-            return None
-        return self.above // self.below if way == "floor" else -((-self.above) // self.below)
 
-    def compared(self, relation: str, other: Any) -> bool | None:
-        """Cross-multiplied, if the number is a fraction with a small denominator, or the float nearest to one."""
-        number = getattr(other, "value", other)
-        if getattr(other, "letters", None) or not math.isfinite(number):
-            return None
-        fraction = Fraction(number).limit_denominator(SIMPLE)
-        if float(fraction) != number or not self._is_small():
-            return None
-        scaled = self.above * fraction.denominator
-        return scaled.compare(relation, self.below * fraction.numerator, "a ratio")
+CLOSE = Fraction(1, 10**12)
+"""How near to a simple fraction a number is that stands for it: 0.1 + 1 for 11/10."""
 
 
 @dataclass(frozen=True)

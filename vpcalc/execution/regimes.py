@@ -398,7 +398,7 @@ class Explorer:
         if not here:
             point = region.find(self._rng, self._nearest())
             if point is None:
-                if region.empty() is None:
+                if region.empty() is not True:
                     self._open.append((region, "whether it has a size was not decided"))
                 return
             here = [self._run(point)]

@@ -142,7 +142,9 @@ class Region:
             return True
         if self.find(random.Random(3)) is not None:
             return False
-        return not self._all()[1].any() if self.extent() <= MOST_SIZES else None
+        if self.extent() <= MOST_SIZES:
+            return not self._all()[1].any()
+        return True if self._on_a_line()[0] else None  # a size there would have been found
 
     def _beyond(self, guard: Guard, outcome: bool) -> bool:
         """Whether bounds of factors say that a condition is not met: ``⌊H/4⌋⌊W/4⌋ = 1`` where each is more."""
@@ -232,16 +234,17 @@ class Region:
     ) -> dict[str, int] | None:
         """A size of the region, close to another one or at random: the one that meets the most wishes.
 
-        None if there is none, or where conditions on several letters left none on the lines that were tried.
+        None if there is none, or where conditions on several letters left none on the lines that were tried, and
+        no equation of theirs can be solved.
         """
         if self.surely_empty:
             return None
         candidates = self._candidates(rng, near)
         if near is None and not wishes:
-            return next(candidates, None)
+            return next(candidates, None) or self._on_a_line()[1]
         points = list(candidates)
         if not points:
-            return None
+            return self._on_a_line()[1]
         columns = {letter: numpy.array([point[letter] for point in points]) for letter in self.axes}
         scores = numpy.zeros(len(points))
         for guard, outcome in wishes:
@@ -273,26 +276,35 @@ class Region:
         """
         if self.surely_empty:
             return True, None
-        thin = [guard for guard, outcome in self.others if guard.relation == EQUAL and outcome]
-        if not thin or len(self.axes) != 2:
-            return False, None
+        decided, point = self._on_a_line()
+        if decided or not self._is_thin() or self.extent() > MOST_SEARCHED:
+            return decided, point
         (one, firsts), (two, seconds) = ((letter, self.values(letter)) for letter in self.axes)
-        tops = {one: int(firsts[-1]), two: int(seconds[-1])}
-        if any(_bound(guard.form, tops) >= 1 << 62 for guard, _ in self.others):
-            return False, None
-        for guard in thin:
-            for known, letter, values in ((one, two, firsts), (two, one, seconds)):
-                solved = _solved(guard.form, letter, {known: values})
-                if solved is not None:
-                    return True, self._first({known: values[solved[0]], letter: solved[1]})
-        if self.extent() > MOST_SEARCHED:
-            return False, None
         for begin in range(0, len(firsts), CHUNK):
             grid = numpy.meshgrid(firsts[begin : begin + CHUNK], seconds, indexing="ij")
             found = self._first({one: grid[0].ravel(), two: grid[1].ravel()})
             if found is not None:
                 return True, found
         return True, None
+
+    def _is_thin(self) -> bool:
+        """Whether it has two letters, an equation, and numbers of 64 bits."""
+        if len(self.axes) != 2 or not any(guard.relation == EQUAL and outcome for guard, outcome in self.others):
+            return False
+        tops = {letter: int(self.values(letter)[-1]) for letter in self.axes}
+        return all(_bound(guard.form, tops) < 1 << 62 for guard, _ in self.others)
+
+    def _on_a_line(self) -> tuple[bool, dict[str, int] | None]:
+        """Where an equation can be solved for a letter of two: that all was tried, and a size if there is one."""
+        if not self._is_thin():
+            return False, None
+        for guard in (guard for guard, outcome in self.others if guard.relation == EQUAL and outcome):
+            for letter, known in (tuple(self.axes)[::-1], tuple(self.axes)):
+                values = self.values(known)
+                solved = _solved(guard.form, letter, {known: values})
+                if solved is not None:
+                    return True, self._first({known: values[solved[0]], letter: solved[1]})
+        return False, None
 
     def _first(self, columns: dict[str, Any]) -> dict[str, int] | None:
         """The first of some sizes that is in it: equations leave the fewest, and are asked first."""

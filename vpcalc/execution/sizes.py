@@ -17,7 +17,7 @@ from typing import Any
 from ..algebra.floors import Floor, floor_div, remainder, tidied
 from ..algebra.polynomial import Polynomial, as_polynomial
 from .constants import near
-from .floats import RELATIONS, Origin, Ratio, Root, Scaled
+from .floats import MIRRORED, RELATIONS, Origin, Ratio, Root, Scaled
 from .guards import Path, not_negative
 
 MOST_EXACT = 1 << 20
@@ -60,10 +60,20 @@ class Size:
     # -- arithmetic ---------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Size:
-        return self._with(operator.add, other, not _both_rounded(self, other))._tidied()
+        return self._with(operator.add, other, not _both_rounded(self, other))._tidied()._then(self, plus=other)
 
     def __sub__(self, other: Any) -> Size:
-        return self._with(operator.sub, other, not _both_rounded(self, other))._tidied()
+        found = self._with(operator.sub, other, not _both_rounded(self, other))._tidied()
+        return found._then(self, plus=-other)
+
+    def _then(self, before: Size, times: Any = 1, plus: Any = 0, over: Any = 1) -> Size:
+        """What came of a ratio by numbers is known by it."""
+        numbers = (times, plus, over)
+        if self.form is None and isinstance(before.origin, Ratio) and not any(map(_letters, numbers)):
+            product, shift, divisor = (_exactly(number) for number in numbers)
+            if product and divisor and shift is not None:
+                self.origin = before.origin.then(self.value, product / divisor, shift)
+        return self
 
     def _tidied(self) -> Size:
         if self.form is not None and len(self.form.terms) > 1:
@@ -75,14 +85,15 @@ class Size:
 
     def __mul__(self, other: Any) -> Size:
         size, times = (self, other) if self.letters else (other, self)
-        return self._with(operator.mul, other, _scales(self, other))._of(size, times, over=False)
+        found = self._with(operator.mul, other, _scales(self, other))._of(size, times, over=False)
+        return found._then(self, times=other)
 
     def _of(self, size: Any, other: Any, over: bool) -> Size:
         """A product or quotient that has no form, with the whole size and what it was scaled by."""
         if self.form is None and _is_whole(size):
             whole, factor = size.like(int(size.value), size.form), _value(other)
             if over and _is_whole(other) and _letters(other):
-                self.origin = Ratio(whole, other.like(int(factor), other.form))
+                self.origin = Ratio(whole, other.like(int(factor), other.form), self.value)
             elif type(factor) is float and 0 < factor < math.inf and not _letters(other):
                 self.origin = Scaled(whole, factor, over)
         return self
@@ -90,11 +101,14 @@ class Size:
     __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self) -> Size:
-        return self.like(-self.value, None if self.form is None else -self.form)
+        return self.like(-self.value, None if self.form is None else -self.form)._then(self, times=-1)
 
     def __abs__(self) -> Size:
         if self.form is None:
-            return self.like(abs(self.value), None)
+            known = None if self.origin is None else self.origin.compared(">=", 0)
+            if known is None:
+                return self.like(abs(self.value), None)
+            return self if known else -self
         return self if self.compare(">=", 0, "a branch") else -self
 
     def _with(self, operation: Callable[[Any, Any], Any], other: Any, is_exact: bool) -> Size:
@@ -131,7 +145,7 @@ class Size:
         if mine is not None and theirs is not None:
             self._not_zero(other)
             form = _quotient(mine, theirs) if _scales(self, other) and not _is_rounded(theirs) else None
-        return self.like(value, form, other)._of(self, other, over=True)
+        return self.like(value, form, other)._of(self, other, over=True)._then(self, over=other)
 
     def __rtruediv__(self, other: Any) -> Size:
         return self._lifted(other) / self
@@ -293,10 +307,6 @@ class Size:
         return f"{self.form} = {self.value}"
 
 
-MIRRORED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
-"""A relation read from the other side."""
-
-
 def value_of(size: Any) -> Any:
     """The number of a size, or a number as it is."""
     return size.value if isinstance(size, Size) else size
@@ -327,6 +337,12 @@ def _form(size: Any) -> Polynomial | None:
         exact = Fraction(size)  # products with others (0.1, 1/7) are rounded, so that no exact form is theirs
         return Polynomial({(): exact.numerator}, exact.denominator) if exact.denominator <= MOST_EXACT else None
     return as_polynomial(int(size))
+
+
+def _exactly(number: Any) -> Fraction | None:
+    """A number of the program as a fraction."""
+    value = _value(number)
+    return Fraction(value) if math.isfinite(value) else None
 
 
 def _is_rounded(form: Polynomial | None) -> bool:
