@@ -295,7 +295,7 @@ class Filled(nn.Module):
 
 
 class Staged(nn.Module):
-    """Convolutions whose padding is made within a call, so that bytes are found by bisecting counts."""
+    """Convolutions, the last of which pads one side more than the other, within its call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -309,8 +309,9 @@ class Staged(nn.Module):
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_no_size_is_in_two_regimes() -> None:
-    """What is left open is what no regime has."""
+    """What is left open is what no regime has; here nothing is."""
     found = derived(Staged, "1,N,8", quantity=None, range={"N": "1:3000"}).to_dict()
+    assert all(found["quantities"][name]["complete"] for name in COMMON)
     for n in (*range(1, 300), 2999, 3000):
         assert sum(bool(eval(r["when"]["python"], {"N": n})) for r in found["regimes"]) == 1, n
 

@@ -28,7 +28,8 @@ Place = tuple[str, str]
 """The path of the module that runs and the function of torch that it calls."""
 
 
-Axes = Sequence[tuple[int, int]]
+Axes = Sequence[tuple[int, ...]]
+"""For each side the operand and the place that it comes from, and what is added to it if anything is."""
 
 _PRODUCTS: dict[str, Axes] = {
     "mm": ((0, 0), (1, 1)),
@@ -48,6 +49,10 @@ def _axes(name: str, args: Any) -> Axes | None:
         if order:
             order[one], order[other] = order[other], order[one]
         return [(0, axis) for axis in order]
+    if name == "constant_pad_nd":  # as a convolution pads that keeps its sides
+        first = args[0].dim() - len(args[1]) // 2
+        pairs = [args[1][place : place + 2] for place in range(len(args[1]) - 2, -1, -2)]
+        return [(0, axis, *(pairs[axis - first] if axis >= first else ())) for axis in range(args[0].dim())]
     return _PRODUCTS.get(name)
 
 
@@ -235,7 +240,7 @@ class _Known:
             return self.sides(extent)
         operands = [(other.sides, self.sides(other)) for other in given]
         if axes is not None:
-            sides: Sides = [operands[operand][1][axis] for operand, axis in axes]
+            sides: Sides = [operands[operand][1][axis] + sum(added) for operand, axis, *added in axes]
         else:
             sides = self._inferred(extent.sides, operands)
         self._sides[place] = sides
