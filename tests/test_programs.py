@@ -1063,3 +1063,20 @@ def test_a_refusal_that_python_decided_is_not_one_of_every_size() -> None:
     assert found.open
     assert answer(found, {"N": 3780}) != 0
     assert answer(found, {"N": 3780}) is not None
+
+
+@pytest.mark.parametrize("offset", [-2, 0, 1, 3])
+def test_pairs_of_rows(offset: int) -> None:
+    """As models of interactions have them: each pair once, above a diagonal and below it."""
+
+    def pairs(x: Tensor) -> Tensor:
+        n = x.shape[1]
+        (i, j), (k, m) = torch.triu_indices(n, n, offset), torch.tril_indices(n, n, offset)
+        return torch.cat([x[:, i] * x[:, j], x[:, k] + x[:, m]], 1)
+
+    found = explored(Then(pairs), (1, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    for n in range(1, 301):
+        above = int(torch.triu_indices(n, n, offset).shape[1])
+        below = int(torch.tril_indices(n, n, offset).shape[1])
+        assert answer(found, {"N": n}) == 64 * (above + below), n

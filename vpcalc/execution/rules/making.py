@@ -77,6 +77,28 @@ def arange(*args: Any, **kwargs: Any) -> Shape:
     return [found if found >= 0 else 0]
 
 
+@rule("triu_indices")
+def triu_indices(row: Any, col: Any, offset: int = 0, **kwargs: Any) -> Shape:
+    """Row and column of each place on and above a diagonal of a square."""
+    return [2, _above(undressed(row), undressed(col), offset)]
+
+
+@rule("tril_indices")
+def tril_indices(row: Any, col: Any, offset: int = 0, **kwargs: Any) -> Shape:
+    """Row and column of each place on and below a diagonal of a square."""
+    return [2, _above(undressed(row), undressed(col), -offset)]
+
+
+def _above(side: Any, other: Any, offset: int) -> Any:
+    """Places of a square on and above a diagonal: as many as on and below the opposite one."""
+    if side != other:
+        raise NotImplementedError("places of a triangle in what is no square")
+    if offset < 0:
+        return side * side - _above(side, other, 1 - offset)
+    left = side - offset
+    return left * (left + 1) // 2 if left > 0 else 0
+
+
 @rule("linspace logspace")
 def linspace(start: Any, end: Any, steps: Any = None, *args: Any, **kwargs: Any) -> Shape:
     """As many steps as asked for."""
