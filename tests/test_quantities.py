@@ -338,6 +338,99 @@ def test_a_count_is_that_of_its_letters_in_whatever_order() -> None:
     assert {name: found.get("why") for name, found in quantities.items()} == dict.fromkeys(quantities)
 
 
+class LaidOut(nn.Module):
+    """Rows of channels seen as maps, and back: what lies in memory how decides what is copied."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.into, self.out, self.between = nn.Linear(6, 6), nn.Linear(6, 2), between
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.between(self.into(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+
+def _weight(*shape: int, like: Tensor) -> Tensor:
+    return torch.zeros(shape, device=like.device)
+
+
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "convolution": lambda x: F.conv2d(x, _weight(6, 6, 3, 3, like=x), padding=1),
+    "depthwise": lambda x: F.conv2d(x, _weight(6, 1, 3, 3, like=x), padding=1, groups=6),
+    "transposed": lambda x: F.conv_transpose2d(x, _weight(6, 6, 2, 2, like=x), stride=2),
+    "group norm": lambda x: F.group_norm(x, 2),
+    "batch norm": lambda x: F.batch_norm(x.transpose(2, 3), None, None, training=True).transpose(2, 3),
+    "reflected": lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"),
+    "replicated": lambda x: F.pad(x, (1, 1, 1, 1), mode="replicate"),
+    "rolled": lambda x: x.roll((1, 2), (2, 3)),
+    "shuffled": lambda x: F.channel_shuffle(x, 2),
+    "log sigmoid": F.logsigmoid,
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_results_lie_in_memory_as_on_the_cpu(name: str) -> None:
+    """On meta they lie otherwise, so that copies were seen that there are not, or not seen."""
+    make = lambda: LaidOut(LAYOUTS[name])  # noqa: E731
+    found = derived(make, "B,H,W,6").to_dict()
+    for shape in ((2, 8, 10, 6), (1, 8, 10, 6), (3, 5, 4, 6)):
+        point = dict(zip("BHW", shape, strict=False))
+        module, x = make().eval(), torch.randn(shape)
+        real = live.count(module, (x,), gradients=False)
+        kept = saved.count(module, (x,), training=False).total
+        for quantity, seen in (("peak_bytes", real.peak), ("bytes_moved", real.moved), ("saved_bytes", kept)):
+            regimes = found["quantities"][quantity]["regimes"]
+            here = [r for r in regimes if eval(r["when"]["python"], {}, dict(point))]
+            assert [eval(r["form"]["python"], {}, dict(point)) for r in here] in ([], [seen]), quantity
+        numbers = vpcalc.derive(make, ",".join(map(str, shape)), quantity="all").to_dict()
+        assert int(numbers["peak_bytes"]["text"]) == real.peak
+        assert int(numbers["bytes_moved"]["text"]) == real.moved
+
+
+class Patches(nn.Module):
+    """Columns of an image are made in memory as large as the image where that is more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(F.unfold(x, 1, stride=2).mT)
+
+
+def test_columns_begin_with_the_memory_of_their_image() -> None:
+    found = derived(Patches, "1,3,H,W", quantity="saved_bytes").to_dict()
+    (regime,) = found["quantities"]["saved_bytes"]["regimes"]
+    assert regime["form"]["text"] == "12HW"
+    assert vpcalc.derive(Patches, "1,3,8,8", quantity="all").to_dict()["peak_bytes"]["text"] == "1280"
+
+
+TABLES: dict[int, Tensor] = {}
+
+
+class Positions(nn.Module):
+    """Remembers what it adds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = x.shape[1]
+        if n not in TABLES:
+            TABLES[n] = torch.arange(n)[:, None] * 1.0
+        return self.linear(x) + TABLES[n]
+
+
+def test_at_a_size_no_pass_meets_what_another_remembered() -> None:
+    numbers = vpcalc.derive(Positions, "2,10,4", quantity="all").to_dict()
+    assert not TABLES
+    real = live.count(Positions(), (torch.randn(2, 10, 4),), gradients=False)
+    TABLES.clear()
+    assert (numbers["peak_bytes"]["text"], numbers["bytes_moved"]["text"]) == (str(real.peak), str(real.moved))
+    assert numbers["fvcore"]["text"] == "320"
+    assert at(derived(Positions, "2,N,4"), {"N": 10})["peak_bytes"] == real.peak
+
+
 def test_an_initialiser_that_is_imported_by_name_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "filled.py"
     path.write_text(INITIALISED, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
             stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         module, args, named = built(way, lambda: regime.make({}), valued=True)
         parts = {path: _part(path, child) for path, child in module.named_modules()}
-        with _watched(module, parts):
+        with _watched(module, parts), _forgotten(module):
             counts = count(module, args, {**regime.kwargs, **named}, backward=backward, training=target.training)
         for path, macs in counts.by_module().items():
             parts[path].macs = macs
@@ -106,6 +106,8 @@ def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Furt
     In the way in which the run was measured, unless that is on meta and kernels of the CPU take other memory: then
     bytes are those of a real run, if it is a small one. Each is as :mod:`vpcalc.checks.quantities` has it.
     """
+    import torch
+
     from ..counters import dispatch, fvcore, live, saved
     from ..counters.kernels import Unlike
     from ..counters.ways import Way, built, quiet
@@ -139,15 +141,18 @@ def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Furt
         if by_fvcore:
             passes[traced] = ("fvcore",)
         call = called(measured.way)
+        device = torch.device("meta" if measured.way is Way.META else "cpu")
         for see, names in passes.items():
             try:
-                with Unlike() as unlike:
+                with _forgotten(call[0]), device, Unlike() as unlike:
                     found = see(call)
                 if unlike.found and measured.way is Way.META and see in (at_once, kept):
                     if counts.macs > MOST_FOR_REAL:
                         others = ", ".join(unlike.found)
                         raise RuntimeError(f"{others} takes other memory on the CPU than meta tensors show")
-                    found = see(called(Way.CPU))
+                    real = called(Way.CPU)
+                    with _forgotten(real[0]):
+                        found = see(real)
                 figures |= found
             except Exception as error:  # noqa: PERF203  # the module may raise anything
                 missing |= dict.fromkeys(names, first_line(error))
@@ -155,6 +160,14 @@ def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Furt
 
 
 _FURTHER = ("saved_bytes", "peak_bytes", "bytes_moved", "backward_macs", "fvcore")
+
+
+def _forgotten(module: nn.Module) -> AbstractContextManager[None]:
+    """Within it, a program may remember what it likes: nothing of it is there for the next run."""
+    from ..execution.hooks import sources_of
+    from ..execution.state import State
+
+    return State(module, sources_of(module)).kept()
 
 
 def _part(path: str, module: nn.Module) -> Part:

@@ -37,6 +37,8 @@ def other_memory(name: str, args: Any, kwargs: Any) -> str:
         return name
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         return f"{name} under autocast"
+    if name == "group_norm" and any(isinstance(part, Tensor) and has_channels_last(part) for part in args[:1]):
+        return "group_norm of channels last"
     if name == "layer_norm" and all(
         _is_half(part) for part in (*args, *kwargs.values()) if isinstance(part, Tensor)
     ):
@@ -189,6 +191,62 @@ class Unlike(TorchFunctionMode):
         if (what := other_memory(func.__name__, args, kwargs or {})) != "":
             self.found[what] = None
         return func(*args, **(kwargs or {}))
+
+
+_KEEPS_LAST = """
+    convolution roll reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
+    replication_pad2d replication_pad3d native_channel_shuffle channel_shuffle max_unpool2d max_unpool3d
+"""
+KEEPS_CHANNELS_LAST = frozenset(_KEEPS_LAST.split())
+"""Operators whose result on the CPU has channels last where its operand has, and never has them last on meta."""
+
+PLAIN_UNLESS_LAST = frozenset(
+    ["native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"]
+)
+"""Those whose result on the CPU is contiguous where its operand has no channels last; on meta it lies as that."""
+
+PLAIN = frozenset(["log_sigmoid_forward", "rrelu_with_noise"])
+"""Those whose result on the CPU is contiguous."""
+
+
+def laid_out(func: Any, args: Any, result: Any) -> Any:
+    """The result of an operator on meta as it lies in memory on the CPU."""
+    name = func.overloadpacket.__name__
+    if name == "im2col":  # it begins with as much as its operand has
+        room = result.new_empty(max(args[0].numel(), result.numel()))
+        return room.as_strided(result.size(), result.stride())
+    if name not in KEEPS_CHANNELS_LAST | PLAIN_UNLESS_LAST | PLAIN:
+        return result
+    first, *others = result if isinstance(result, tuple) else (result,)
+    operands = args[:2] if name == "convolution" else args[:1]
+    last = any(map(has_channels_last, operands)) and name not in PLAIN
+    strides = _contiguous(first.size(), (1, *range(first.dim() - 1, 1, -1), 0) if last else None)
+    if first.device.type != "meta" or first.stride() == strides:
+        return result
+    laid = torch.empty_strided(first.size(), strides, dtype=first.dtype, device="meta")
+    return (laid, *others) if isinstance(result, tuple) else laid
+
+
+def has_channels_last(tensor: Tensor) -> bool:
+    """Whether a map of two or three sides runs through its channels first, as torch tells it by strides."""
+    if tensor.dim() not in (4, 5) or tensor.stride(1) == 0:
+        return False
+    low = 0
+    for axis in (1, *range(tensor.dim() - 1, 1, -1), 0):
+        size, stride = tensor.size(axis), tensor.stride(axis)
+        if size == 0 or stride < low or (axis == 0 and low == tensor.stride(1)):
+            return False
+        low = stride * max(size, 1)
+    return True
+
+
+def _contiguous(sizes: Sequence[int], order: Iterable[int] | None) -> tuple[int, ...]:
+    """Strides without gaps; ``order`` names the sides from the fastest to the slowest, the last first if None."""
+    strides, step = [1] * len(sizes), 1
+    for axis in range(len(sizes) - 1, -1, -1) if order is None else order:
+        strides[axis] = step
+        step *= max(sizes[axis], 1)
+    return tuple(strides)
 
 
 def nothing_kept(func: Any, args: Any, result: Any) -> set[int]:

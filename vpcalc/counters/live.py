@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .dispatch import counting, tensors_of
-from .kernels import AsOnCpu, moves, nothing_kept, once
+from .kernels import AsOnCpu, laid_out, moves, nothing_kept, once
 from .policy import qualified_name
 from .private import TorchDispatchMode, storage_key
 from .saved import running
@@ -86,6 +86,7 @@ class _Tracker(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        result = laid_out(func, args, result) if self.as_on_cpu else result
         empty = nothing_kept(func, args, result) if self.as_on_cpu else set()
         results = [tensor for tensor in tensors_of(result) if storage_key(tensor) not in empty]
         for tensor in results:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .dispatch import DispatchCounts, counting, propagate, tensors_of
-from .kernels import FUSED, AsOnCpu, is_one_kernel, nothing_kept
+from .kernels import FUSED, AsOnCpu, is_one_kernel, laid_out, nothing_kept
 from .private import TorchDispatchMode, storage_key
 
 
@@ -146,7 +146,10 @@ def count(
 
 
 class _Empty(TorchDispatchMode):
-    """Notes memory that is made on meta only, and keeps it: another tensor could have its place."""
+    """Notes memory that is made on meta only, and keeps it: another tensor could have its place.
+
+    Results lie in memory as on the CPU.
+    """
 
     def __init__(self, empty: set[int]) -> None:
         super().__init__()
@@ -154,7 +157,7 @@ class _Empty(TorchDispatchMode):
         self._kept: list[Any] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        result = laid_out(func, args, func(*args, **(kwargs or {})))
         nothing = nothing_kept(func, args, result)
         if nothing:
             self._empty |= nothing

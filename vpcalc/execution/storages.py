@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, constant
-from ..counters.kernels import moves, nothing_kept, once
+from ..counters.kernels import laid_out, moves, nothing_kept, once
 from ..counters.private import TorchDispatchMode, no_functions, storage_key
 from .guards import not_negative
 from .rules import shape_of, tensors_in
@@ -118,7 +118,7 @@ class Storages(TorchDispatchMode):
     # -- what is seen -------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        result = laid_out(func, args, func(*args, **(kwargs or {})))
         nothing = nothing_kept(func, args, result)
         made: list[tuple[Extent, int | None]] = []
         results = [tensor for tensor in tensors_in(result) if storage_key(tensor) not in nothing]
@@ -172,8 +172,10 @@ class Storages(TorchDispatchMode):
                 if number is not None:
                     made = self._made[number]
                     made.place = place
-                    if made.nbytes == prod(extent.sides) * extent.item:  # without gaps
-                        made.form = _product(sides) * extent.item
+                    for like, forms in ((extent, sides), *((given, known.sides(given)) for given in call.given)):
+                        if made.nbytes == prod(like.sides) * like.item:  # without gaps, or as much as an operand
+                            made.form = _product(forms) * like.item
+                            break
             for extent in call.moved:
                 apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
                 self.moved[place] += _product(apart) * extent.item
