@@ -141,7 +141,7 @@ def _container(container: Any) -> Undo:
     before, known = container.copy(), _identities(container)
 
     def undo() -> None:
-        if _identities(container) != known:
+        if (container or before) and _identities(container) != known:  # most hold nothing, such as hooks
             container.clear()
             (container.update if isinstance(container, (dict, set)) else container.extend)(before)
 
