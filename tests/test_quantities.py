@@ -386,6 +386,20 @@ def test_results_lie_in_memory_as_on_the_cpu(name: str) -> None:
         assert int(numbers["bytes_moved"]["text"]) == real.moved
 
 
+def _volume(x: Tensor) -> Tensor:
+    """Maps of channels last as volumes of one: the CPU's layout is not followed there."""
+    return F.conv3d(x.unsqueeze(2), _weight(6, 6, 1, 1, 1, like=x)).squeeze(2)
+
+
+@pytest.mark.parametrize("between", [_volume, lambda x: F.group_norm(x, 2)])
+def test_what_is_not_followed_in_memory_has_no_bytes(between: Callable[[Tensor], Tensor]) -> None:
+    found = derived(lambda: LaidOut(between), "B,H,W,6").to_dict()["quantities"]["peak_bytes"]
+    assert "of channels last takes other memory" in str(found.get("why") or found["open"])
+    numbers = vpcalc.derive(lambda: LaidOut(between), "2,8,10,6", quantity="all").to_dict()
+    real = live.count(LaidOut(between), (torch.randn(2, 8, 10, 6),), gradients=False)
+    assert int(numbers["peak_bytes"]["text"]) == real.peak
+
+
 class Patches(nn.Module):
     """Columns of an image are made in memory as large as the image where that is more."""
 

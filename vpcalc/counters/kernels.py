@@ -30,6 +30,9 @@ OF_ITS_OWN = frozenset(
 )
 """Functions whose kernel on the CPU is another one than on the meta device."""
 
+NOT_FOLLOWED = ("group_norm", "conv3d", "conv_transpose3d")
+"""Functions whose result on the CPU may have channels last where its operands have, by rules that are not ours."""
+
 
 def other_memory(name: str, args: Any, kwargs: Any) -> str:
     """What of a call takes other memory on the CPU than meta tensors show; empty where they show it."""
@@ -37,8 +40,8 @@ def other_memory(name: str, args: Any, kwargs: Any) -> str:
         return name
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         return f"{name} under autocast"
-    if name == "group_norm" and any(isinstance(part, Tensor) and has_channels_last(part) for part in args[:1]):
-        return "group_norm of channels last"
+    if name in NOT_FOLLOWED and any(isinstance(part, Tensor) and has_channels_last(part) for part in args[:2]):
+        return f"{name} of channels last"
     if name == "layer_norm" and all(
         _is_half(part) for part in (*args, *kwargs.values()) if isinstance(part, Tensor)
     ):
@@ -195,7 +198,7 @@ class Unlike(TorchFunctionMode):
 
 _KEEPS_LAST = """
     convolution roll reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
-    replication_pad2d replication_pad3d native_channel_shuffle channel_shuffle max_unpool2d max_unpool3d
+    replication_pad2d replication_pad3d native_channel_shuffle channel_shuffle max_unpool2d
 """
 KEEPS_CHANNELS_LAST = frozenset(_KEEPS_LAST.split())
 """Operators whose result on the CPU has channels last where its operand has, and never has them last on meta."""
@@ -208,6 +211,8 @@ PLAIN_UNLESS_LAST = frozenset(
 PLAIN = frozenset(["log_sigmoid_forward", "rrelu_with_noise"])
 """Those whose result on the CPU is contiguous."""
 
+_LAID_OUT = KEEPS_CHANNELS_LAST | PLAIN_UNLESS_LAST | PLAIN
+
 
 def laid_out(func: Any, args: Any, result: Any) -> Any:
     """The result of an operator on meta as it lies in memory on the CPU."""
@@ -215,7 +220,7 @@ def laid_out(func: Any, args: Any, result: Any) -> Any:
     if name == "im2col":  # it begins with as much as its operand has
         room = result.new_empty(max(args[0].numel(), result.numel()))
         return room.as_strided(result.size(), result.stride())
-    if name not in KEEPS_CHANNELS_LAST | PLAIN_UNLESS_LAST | PLAIN:
+    if name not in _LAID_OUT:
         return result
     first, *others = result if isinstance(result, tuple) else (result,)
     operands = args[:2] if name == "convolution" else args[:1]

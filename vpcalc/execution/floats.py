@@ -156,11 +156,11 @@ def _piece_for(way: str, times: float, over: bool, size: int) -> Piece | None:
 
 
 @lru_cache(maxsize=32)
-def _misses(way: str, times: float, over: bool, shift: int) -> tuple[Fraction, Any]:
-    """The simple fraction next to a float, and the sizes at which it gives another whole number."""
+def _misses(way: str, times: float, over: bool, shift: int, most: int = SIMPLE) -> tuple[Fraction, Any]:
+    """The fraction next to a float of a denominator up to ``most``, and the sizes that it gives another number."""
     rounded, exact = WHOLE[way]
     sizes = numpy.arange(FARTHEST + 1)
-    fraction = Fraction(times).limit_denominator(SIMPLE)
+    fraction = Fraction(times).limit_denominator(most)
     fraction = 1 / fraction if over and fraction else fraction
     found = rounded(sizes / times if over else sizes * times)
     return fraction, numpy.flatnonzero(exact(sizes * fraction.numerator + shift, fraction.denominator) != found)
@@ -169,13 +169,9 @@ def _misses(way: str, times: float, over: bool, shift: int) -> tuple[Fraction, A
 @lru_cache(maxsize=256)
 def _fraction_for(way: str, times: float, over: bool) -> Fraction | None:
     """The fraction that gives the same whole numbers as a float does, times a size or below it."""
-    rounded, exact = WHOLE[way]
-    sizes = numpy.arange(FARTHEST + 1)
-    found = rounded(sizes / times if over else sizes * times)
     for most in (SIMPLE, 4 * FARTHEST):
-        fraction = Fraction(times).limit_denominator(most)
-        fraction = 1 / fraction if over and fraction else fraction
-        if fraction > 0 and (exact(sizes * fraction.numerator, fraction.denominator) == found).all():
+        fraction, wrong = _misses(way, times, over, 0, most)
+        if fraction > 0 and not len(wrong):
             return fraction
     return None
 

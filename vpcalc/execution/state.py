@@ -31,17 +31,17 @@ class State:
     def __init__(self, module: nn.Module | None, sources: Iterable[Any]) -> None:
         self.caches: list[Any] = []
         self._undo: list[Undo] = []
-        self._seen: dict[int, Any] = {}
+        seen: dict[int, Any] = {}  # with what has an id, so that no other has it meanwhile
         parts = [] if module is None else list(module.modules())
         self._names = {type(part).__module__ for part in parts}
         waiting: deque[Any] = deque(parts)
         for source in sources:
             self._undo.append(_namespace(vars(source)))
             waiting.extend(list(vars(source).values()))
-        while waiting and len(self._seen) < MOST_HELD:
+        while waiting and len(seen) < MOST_HELD:
             value = waiting.popleft()
-            if id(value) not in self._seen:
-                self._seen[id(value)] = value  # and keep it, so that its id is not another's
+            if id(value) not in seen:
+                seen[id(value)] = value
                 waiting.extend(self._noted(value))
 
     @contextmanager
