@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from enum import Enum, IntEnum
@@ -25,6 +26,7 @@ from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range
 from vpcalc.execution.run import BeyondError
+from vpcalc.execution.state import State
 
 
 class Then(nn.Module):
@@ -494,6 +496,17 @@ def test_what_a_run_remembers_is_put_back(name: str) -> None:
     assert not MEMO
     assert not HISTORY
     assert (ROUNDS, Plan.rounds, Plan.shared, PLAN.made) == (0, 0, {}, {})
+
+
+def test_what_is_put_back_is_the_programs_own(request: pytest.FixtureRequest) -> None:
+    """Not the session of tests, which the marks of this file lead to, nor a table of data."""
+    module = Then(lambda x: x)
+    module.session, module.words = request, {n: str(n) for n in range(20_000)}
+    state = State(module, [sys.modules[__name__]])
+    held = len(state.undo)
+    assert 0 < held < 3_000
+    module.memo = {}
+    assert len(State(module, [sys.modules[__name__]]).undo) == held + 1
 
 
 def test_the_next_power_of_two() -> None:

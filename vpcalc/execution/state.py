@@ -19,24 +19,32 @@ from torch import nn
 
 from .hooks import NOT_OPENED
 
-MOST_HELD = 200_000
+MOST_HELD = 50_000
 """Objects beyond which no more are looked at."""
+
+MOST_ENTRIES = 10_000
+"""Entries of a container beyond which it is no memo, but data."""
+
+_INSTALLED = ("site-packages", "dist-packages")
 
 Undo = Callable[[], None]
 
 
 class State:
-    """All that can be reached from some places, as it is now. ``caches`` are functions that remember results."""
+    """All that can be reached from some places, as it is now.
+
+    ``undo`` puts back one thing each; ``caches`` are functions that remember results.
+    """
 
     def __init__(self, module: nn.Module | None, sources: Iterable[Any]) -> None:
         self.caches: list[Any] = []
-        self._undo: list[Undo] = []
+        self.undo: list[Undo] = []
         seen: dict[int, Any] = {}  # with what has an id, so that no other has it meanwhile
         parts = [] if module is None else list(module.modules())
         self._names = {type(part).__module__ for part in parts}
         waiting: deque[Any] = deque(parts)
         for source in sources:
-            self._undo.append(_namespace(vars(source)))
+            self.undo.append(_namespace(vars(source)))
             waiting.extend(list(vars(source).values()))
         while waiting and len(seen) < MOST_HELD:
             value = waiting.popleft()
@@ -52,7 +60,7 @@ class State:
         try:
             yield
         finally:
-            for undo in self._undo:
+            for undo in self.undo:
                 undo()
 
     def _noted(self, value: Any) -> Iterable[Any]:
@@ -60,28 +68,35 @@ class State:
         if isinstance(value, tuple):
             return value
         if isinstance(value, (list, dict, set, deque)):
-            self._undo.append(_container(value))
+            if len(value) > MOST_ENTRIES:
+                return ()
+            self.undo.append(_container(value))
             return list(value.values()) if isinstance(value, dict) else list(value)
         if isinstance(value, CellType):
             return self._of_cell(value)
         if isinstance(value, MethodType):
             return [value.__self__]
         if hasattr(type(value), "cache_clear"):
-            if self._forgets(getattr(value, "__module__", "")):
+            if self._is_own(getattr(value, "__module__", "")):
                 self.caches.append(value)
             return [getattr(value, "__wrapped__", None)]
         if isinstance(value, FunctionType):
-            return self._of_function(value) if _is_own(value.__module__) else ()
+            return self._of_function(value) if self._is_own(value.__module__) else ()
         if isinstance(value, type):
-            return self._of_class(value) if _is_own(value.__module__) else ()
-        if isinstance(value, (nn.Module, SimpleNamespace)) or _is_own(type(value).__module__):
+            return self._of_class(value) if self._is_own(value.__module__) else ()
+        if isinstance(value, (nn.Module, SimpleNamespace)) or self._is_own(type(value).__module__):
             return self._of_object(value)
         return ()
 
-    def _forgets(self, module: str) -> bool:
-        """Whether functions of a file forget what they returned; what a library has looked up it may keep."""
+    def _is_own(self, module: str) -> bool:
+        """Whether a file is the program's: that of one of its modules, or one that is not installed.
+
+        What libraries hold is none of it: they may know a whole application, or a session of tests.
+        """
+        if str(module).partition(".")[0] in NOT_OPENED:
+            return False
         path = getattr(sys.modules.get(module), "__file__", None) or ""
-        return _is_own(module) and (module in self._names or "site-packages" not in path)
+        return module in self._names or not any(room in path for room in _INSTALLED)
 
     def _of_object(self, value: Any) -> Iterable[Any]:
         held = getattr(value, "__dict__", None)
@@ -102,7 +117,7 @@ class State:
                 if now.get(name) is not held:
                     setattr(kind, name, held)
 
-        self._undo.append(undo)
+        self.undo.append(undo)
         return [*kind.__bases__, *before.values()]
 
     def _of_cell(self, cell: CellType) -> Iterable[Any]:
@@ -114,13 +129,8 @@ class State:
         def undo() -> None:
             cell.cell_contents = before
 
-        self._undo.append(undo)
+        self.undo.append(undo)
         return [before]
-
-
-def _is_own(module: str) -> bool:
-    """Whether a module of Python is a program's and not of torch, of the standard library or ours."""
-    return str(module).partition(".")[0] not in NOT_OPENED
 
 
 def _namespace(names: dict[str, Any]) -> Undo:
