@@ -62,7 +62,7 @@ def main() -> None:
     for name, batch in MODELS:
         architecture = ARCHITECTURES[name]
         family, config, sizes = architecture.family.name, architecture.config, architecture.sizes
-        found = roofs(works(family, sizes, config, batch), here, "float32")
+        found = roofs(works(architecture.family, sizes, config, batch), here, "float32")
         bound = 1000 * float(sum(roof.seconds for roof in found))
         module, inputs = MODEL_WITNESSES[family](sizes, config, batch)
         module.eval()

@@ -104,7 +104,7 @@ def _family(name: str, members: list[Architecture]) -> str:
     stages, operators, *_ = found.tables()
     return _page(
         f"# {name}: {_title(first)}",
-        _docstring(first.family.build),
+        _docstring(first.family.run),
         f"Source: {first.family.source}.",
         "## Models",
         _variants(members),
@@ -127,12 +127,12 @@ def _family(name: str, members: list[Architecture]) -> str:
 
 
 def _file(architecture: Architecture) -> str:
-    return architecture.family.build.__module__.rpartition(".")[2]
+    return architecture.family.run.__module__.rpartition(".")[2]
 
 
 def _title(architecture: Architecture) -> str:
     """The first words of the family's module: its names, without papers and particulars."""
-    module = import_module(architecture.family.build.__module__)
+    module = import_module(architecture.family.run.__module__)
     first = (module.__doc__ or "").partition("\n")[0]
     return re.sub(r"\s*\([^)]*\)", "", first).partition(",")[0].partition(":")[0].rstrip(".")
 
@@ -210,7 +210,7 @@ def layers(folder: Path) -> Pages:
         layer, form = LAYERS[id], vpcalc.formula(id).form
         parts += [
             f"## {layer.name}",
-            f"`{id}`: {_docstring(layer.build)}",
+            f"`{id}`: {_docstring(layer.run)}",
             f"$${form.latex}$$" if form.polynomial else "It has parameters and costs no product.",
             f"Holds for {form.valid}. Source: {layer.source}." if form.valid else f"Source: {layer.source}.",
         ]

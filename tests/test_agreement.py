@@ -15,7 +15,7 @@ from vpcalc.checks.targets import find_target
 from vpcalc.cost import Cost
 from vpcalc.dims import ceil_div, floor_div
 from vpcalc.errors import InputError
-from vpcalc.layers.embedding import classification_head
+from vpcalc.layers import LAYERS
 
 Plant = Callable[[Cost, Mapping[str, Any]], Cost]
 
@@ -82,7 +82,7 @@ def test_a_target_without_layers_is_executed() -> None:
 
 
 def test_a_term_too_many_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = planted(monkeypatch, "resnet18", lambda cost, _: Cost("more", (), (cost, classification_head(1, 1))))
+    found = planted(monkeypatch, "resnet18", lambda cost, _: Cost("more", (), (cost, LAYERS["head"].build(1, 1))))
     assert (found.verdict, found.ok) == ("unsettled", False)
     regime = found.to_dict()["regimes"][0]
     layers = regime["layers"]
@@ -96,7 +96,7 @@ def test_a_side_that_is_rounded_the_wrong_way_is_seen(monkeypatch: pytest.Monkey
 
     def plant(cost: Cost, at: Mapping[str, Any]) -> Cost:
         off = ceil_div(at["H"], 32) - floor_div(at["H"], 32)
-        return Cost("more", (), (cost, classification_head(1, 1) * off))
+        return Cost("more", (), (cost, LAYERS["head"].build(1, 1) * off))
 
     found = planted(monkeypatch, "resnet18", plant)
     assert found.verdict == "unsettled"

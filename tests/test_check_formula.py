@@ -91,10 +91,12 @@ def test_operators_that_were_left_out_are_recognised() -> None:
     products = check_formula("2(hw)^2C", "msa")
     assert products.without == (("qkv", "proj"),)
     assert products.notes == ("equal to the derived form without qkv, proj",)
-    assert check_formula("2hwP^2c", "linear_sra", rename={"c": "C"}).without == (("q", "1x1", "kv", "proj"),)
-    several = check_formula("2h^2w^2C/R^2 + hwC^2", "sra")  # q, reduce and proj cost the same
-    assert several.without == (("q", "reduce", "kv"), ("q", "kv", "proj"), ("reduce", "kv", "proj"))
-    assert "without q, kv, proj; or without reduce, kv, proj" in several.notes[0]
+    assert check_formula("2hwP^2c", "linear_sra", rename={"c": "C"}).without == (
+        ("q", "convolution", "kv", "proj"),
+    )
+    several = check_formula("2h^2w^2C/R^2 + hwC^2", "sra")  # q, the reduction and proj cost the same
+    assert several.without == (("q", "convolution", "kv"), ("q", "kv", "proj"), ("convolution", "kv", "proj"))
+    assert "without q, kv, proj; or without convolution, kv, proj" in several.notes[0]
     printed = check_formula(r"\frac{2h^2w^2c}{R^2} + hwc^2R^2", "sra", rename={"c": "C"})
     assert printed.without == ()
     assert str(printed.differences[0]) == "R²hwC² does not belong"

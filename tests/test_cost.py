@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vpcalc import ops
 from vpcalc.cost import Cost, Quantity
-from vpcalc.layers import self_attention
+from vpcalc.layers import LAYERS
 
 leaves = st.builds(
     lambda rows, width, times: (
@@ -46,9 +46,9 @@ def test_operators_sum_to_the_total(tree: Cost) -> None:
 
 def test_a_cost_does_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
-        self_attention(4, 4, 8, 2).name = "other"  # type: ignore[misc]
+        LAYERS["msa"].build(4, 4, 8, 2).name = "other"  # type: ignore[misc]
 
 
 def test_a_figure_needs_its_convention() -> None:
     with pytest.raises(AttributeError):
-        self_attention(4, 4, 8, 2).total("macs")  # type: ignore[arg-type]
+        LAYERS["msa"].build(4, 4, 8, 2).total("macs")  # type: ignore[arg-type]

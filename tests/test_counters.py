@@ -13,7 +13,7 @@ from vpcalc.checks import check_layer, crosscheck
 from vpcalc.checks.crosscheck import Verdict, compare
 from vpcalc.cost import Cost
 from vpcalc.counters.fvcore import count
-from vpcalc.layers import LAYERS, self_attention
+from vpcalc.layers import LAYERS
 from vpcalc.reference import LAYER_WITNESSES, MODEL_WITNESSES
 
 DIMS = {"h": 9, "w": 10, "C": 12, "heads": 3, "M": 4, "R": 3, "P": 3, "r": 2, "H": 30, "W": 33, "N": 7}
@@ -111,12 +111,12 @@ def test_a_small_witness_is_run_for_real_and_a_large_one_on_meta(
 ) -> None:
     monkeypatch.setattr(crosscheck, other, never)
     dims = {"h": side, "w": side, "C": C, "heads": 1}
-    assert check_layer("msa", self_attention(**dims), dims).verdict is Verdict.AGREES
+    assert check_layer("msa", LAYERS["msa"].build(**dims), dims).verdict is Verdict.AGREES
 
 
 def test_a_tensor_beyond_torchs_addresses_is_said_and_not_tried() -> None:
     side = 65536
     dims = {"h": side, "w": side, "C": 96, "heads": 3}
-    report = check_layer("msa", self_attention(**dims), dims)
+    report = check_layer("msa", LAYERS["msa"].build(**dims), dims)
     assert report.verdict is Verdict.NOT_COMPARABLE
     assert "beyond what torch can address" in str(report)

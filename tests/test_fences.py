@@ -26,6 +26,7 @@ ANALYTIC = [
     "vpcalc",
     "vpcalc.ops",
     "vpcalc.cost",
+    "vpcalc.abstract",
     "vpcalc.layers",
     "vpcalc.architectures",
     "vpcalc.algebra",

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vpcalc as package
+from vpcalc.abstract.tape import Work
 from vpcalc.answers.memory import Memory, memory
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.claims import CLAIMS
@@ -28,7 +29,6 @@ from vpcalc.storage.fit import by_form, fit
 from vpcalc.storage.footprint import works
 from vpcalc.storage.optimizers import Optimizer, read_bytes
 from vpcalc.storage.roofline import ridge, roofs
-from vpcalc.storage.tape import Work
 
 from .conftest import Run
 
@@ -275,7 +275,9 @@ def test_the_bound_of_a_model() -> None:
 
 
 def test_every_operator_reads_what_it_is_given() -> None:
-    done = works("vit", (32, 32), ARCHITECTURES["vit_ti_16"].configure({"depth": 1}), 1)
+    done = works(
+        ARCHITECTURES["vit_ti_16"].family, (32, 32), ARCHITECTURES["vit_ti_16"].configure({"depth": 1}), 1
+    )
     assert all(work.written > 0 for work in done)
     assert all(work.read > 0 for work in done)
     gelu = next(work for work in done if work.kind == "gelu")
@@ -366,6 +368,9 @@ def test_unusable_input(options: dict[str, Any], said: str) -> None:
     [
         ("resnet18", {"attention": "fused"}, "no softmax attention"),
         ("lstm", {"recompute": "attention"}, "no softmax attention"),
+        ("lstm", {"recompute": "block"}, "no repeated blocks"),
+        ("retnet_1_3b", {"attention": "fused"}, "no softmax attention"),
+        ("exfuse_resnet50", {"recompute": "attention"}, "no softmax attention"),
         ("vgg11", {"recompute": "block"}, "no repeated blocks"),
         ("lstm", {"tokens": 10_001}, "must be at most 10000"),
         ("t5_small", {"fit": "1TB", "solve": "input"}, "must be batch or tokens"),

@@ -132,14 +132,13 @@ def test_layers_that_are_wrong_off_the_lattice_are_unsettled(monkeypatch: pytest
     from vpcalc.architectures import ARCHITECTURES
     from vpcalc.cost import Cost
     from vpcalc.dims import ceil_div, floor_div
-    from vpcalc.layers.embedding import classification_head
 
     family = type(ARCHITECTURES["resnet18"])
     right = family.cost
 
     def wrong(self: Any, sizes: Any, config: Any = None, batch: Any = 1) -> Cost:
         off = ceil_div(sizes[0], 32) - floor_div(sizes[0], 32)
-        return Cost("wrong", (), (right(self, sizes, config, batch), classification_head(1, 1) * off))
+        return Cost("wrong", (), (right(self, sizes, config, batch), LAYERS["head"].build(1, 1) * off))
 
     monkeypatch.setattr(family, "cost", wrong)
     proofs = prove(["resnet_family"])

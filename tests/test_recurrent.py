@@ -18,7 +18,7 @@ from vpcalc.cost import Quantity
 from vpcalc.counters.fvcore import count
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
-from vpcalc.layers.recurrence import GATES, recurrent
+from vpcalc.layers.recurrence import GATES
 from vpcalc.reference.recurrence import Cell, RecurrentLayer
 from vpcalc.reference.recurrent import Recurrent
 
@@ -84,10 +84,10 @@ def test_networks_agree_with_fvcore(id: str, T: int, batch: int, changes: dict[s
 def test_a_planted_mistake_is_caught() -> None:
     """A GRU priced with the gates of an LSTM; a layer priced with one merged bias."""
     dims = {"T": 4, "d": 3, "n": 5}
-    wrong = recurrent(**dims, cell="lstm")
+    wrong = LAYERS["recurrent"].build(**dims, cell="lstm")
     report = check_layer("recurrent_gru", wrong, dims)
     assert {check.quantity for check in report.differing} == {"fvcore", "activations", "params"}
-    merged = recurrent(**dims, bias=False)
+    merged = LAYERS["recurrent"].build(**dims, bias=False)
     report = check_layer("recurrent", merged, dims)
     assert [(check.quantity, check.delta) for check in report.differing] == [("params", 2 * 5)]
 
@@ -95,7 +95,7 @@ def test_a_planted_mistake_is_caught() -> None:
 def test_fused_lstm_is_no_witness() -> None:
     """fvcore prices aten::lstm at nothing, which must not pass for an answer."""
     counts = count(nn.LSTM(3, 4, batch_first=True), (torch.zeros(1, 5, 3),))
-    report = compare(recurrent(5, 3, 4, cell="lstm"), counts)
+    report = compare(LAYERS["recurrent"].build(5, 3, 4, cell="lstm"), counts)
     assert report.verdict is Verdict.NOT_COMPARABLE
     assert "aten::lstm" in report.reason
 
@@ -242,6 +242,6 @@ def test_misuse_is_one_clear_line() -> None:
     with pytest.raises(InputError, match="'lstn' is not known; did you mean lstm"):
         ARCHITECTURES["rnn"].configure({"cell": "lstn"})
     with pytest.raises(InputError, match="'grew' is not known"):
-        recurrent(3, 4, 5, cell="grew")
+        LAYERS["recurrent"].build(3, 4, 5, cell="grew")
     with pytest.raises(InputError, match="bidirectional=maybe: must be true or false"):
         ARCHITECTURES["rnn"].configure({"bidirectional": "maybe"})

@@ -19,9 +19,7 @@ from vpcalc.cost import Quantity
 from vpcalc.counters.fvcore import count
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
-from vpcalc.layers.attention import token_attention
-from vpcalc.layers.feedforward import token_feed_forward
-from vpcalc.layers.retention import FORMS, token_retention
+from vpcalc.layers.retention import FORMS
 from vpcalc.ops import group_norm
 from vpcalc.reference.retention import Retention, chunkwise, decays, parallel, recurrent
 from vpcalc.reference.retnet import RetNet, trained_decays
@@ -270,12 +268,13 @@ def test_crossover_is_where_the_costs_cross(form: str, C: int, heads: int, chunk
     known = facts(1, d_model=C, heads=heads, chunk=chunk, form=form)
 
     def ours(N: int, blocks: bool) -> int:
-        extra = token_feed_forward(N, C, 2 * C, bias=False).total(Quantity.MACS) if blocks else 0
-        return extra + token_retention(N, C, heads, form=form, chunk=chunk).total(Quantity.MACS)
+        extra = LAYERS["ffn"].build(1, N, C, 2).total(Quantity.MACS) if blocks else 0
+        chunks = (chunk,) if form == "chunkwise" else ()
+        return extra + LAYERS[f"retention_{form}"].build(1, N, C, heads, *chunks).total(Quantity.MACS)
 
     def theirs(N: int, blocks: bool) -> int:
-        extra = token_feed_forward(N, C, 4 * C).total(Quantity.MACS) if blocks else 0
-        return extra + token_attention(N, C, heads).total(Quantity.MACS)
+        extra = LAYERS["ffn"].build(1, N, C, 4).total(Quantity.MACS) if blocks else 0
+        return extra + LAYERS["msa"].build(1, N, C, heads).total(Quantity.MACS)
 
     step = chunk if form == "chunkwise" else 1  # the closed form of chunks holds for whole ones
     for name, blocks in (("attention", False), ("transformer", True)):
@@ -310,7 +309,7 @@ def test_padding_is_recorded() -> None:
     config = architecture.configure({"form": "chunkwise"})
     tilings = {(t.tile, t.size) for node in architecture.cost((2000,), config).nodes() for t in node.tilings}
     assert (512, 2000) in tilings
-    assert not any(t for form in ("parallel", "recurrent") for t in token_retention(9, 12, 3, form=form).tilings)
+    assert not any(LAYERS[id].build(1, 9, 12, 3).tilings for id in ("retention", "retention_recurrent"))
 
 
 def test_misuse_is_one_clear_line() -> None:

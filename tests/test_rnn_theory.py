@@ -21,7 +21,7 @@ from vpcalc.answers.rnn import _power
 from vpcalc.checks.proof import Finding, Interpolation
 from vpcalc.cost import Quantity
 from vpcalc.errors import InputError
-from vpcalc.layers.recurrence import recurrent
+from vpcalc.layers import LAYERS
 from vpcalc.statements import cell_gradients, unrolled
 from vpcalc.statements.rnn_algorithms import TEXTBOOK, WAYS, memory, problem, run
 from vpcalc.statements.rnn_costs import _count, _domain, _peak, macs_form, memory_form, nearest_root
@@ -97,7 +97,7 @@ def test_degrees_in_the_steps() -> None:
 
 def test_what_is_computed_again_is_less_than_the_forward_pass() -> None:
     T, n, d = symbols("T n d")
-    forward = recurrent(T, d, n).total(Quantity.MACS)
+    forward = LAYERS["recurrent"].build(T, d, n).total(Quantity.MACS)
     again = macs_form("checkpointed") - macs_form("reverse")
     assert again == forward - forward / symbols("b")[0]
 

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from vpcalc.abstract.priced import priced
+from vpcalc.abstract.tensor import given as tensor
 from vpcalc.algebra import symbols
 from vpcalc.algebra.polynomial import symbol
 from vpcalc.architectures import ARCHITECTURES
@@ -181,7 +183,7 @@ def test_an_encoder_alone_has_no_projection():
     assert base.cost((512, 512), told).total(Quantity.MACS) == total
     tiny = {**TINY, "part": "encoder", "head": True}
     assert T5(**tiny).head is None
-    assert check_memory("t5", (8, 6), tiny, 2, PLAIN)[0].verdict is Verdict.AGREES
+    assert check_memory(SMALL.family, (8, 6), tiny, 2, PLAIN)[0].verdict is Verdict.AGREES
     with pytest.raises(InputError, match="--set head=true: a T5 encoder alone has no vocabulary projection"):
         base.configure({"part": "encoder", "head": "true"})
 
@@ -309,7 +311,8 @@ def test_a_wrong_formula_is_caught():
     assert check_model("t5", right, (5, 3), config).verdict is Verdict.AGREES
 
     # The table of relative positions of one part, counted once more.
-    wrong = check_model("t5", right + relative_bias(3), (5, 3), config)
+    table = priced(lambda tape: relative_bias("", tensor(tape, 1, 1, 1), 3, False))
+    wrong = check_model("t5", right + table, (5, 3), config)
     assert [(check.quantity, check.delta) for check in wrong.differing] == [("params", -32 * 3)]
 
     shorter = check_model("t5", SMALL.family.build(5, 2, **config), (5, 3), config)

@@ -19,7 +19,7 @@ from vpcalc.checks.crosscheck import compare
 from vpcalc.cost import Quantity
 from vpcalc.counters.fvcore import count
 from vpcalc.errors import InputError
-from vpcalc.layers import LAYERS, causal_attention, multi_head_attention
+from vpcalc.layers import LAYERS
 from vpcalc.reference.transformer import MultiHeadAttention, Transformer, causal_mask, sinusoids
 
 BASE, BIG = ARCHITECTURES["transformer_base"], ARCHITECTURES["transformer_big"]
@@ -103,7 +103,7 @@ def test_layer_on_symbols_is_layer_on_numbers(id, data):
 def test_attention_is_4nd2_plus_2n2d_where_heads_share_the_width():
     """Projections 4nd² and products 2n²d (§3.2.2, with d_k = d_v = d/h)."""
     n, d, a = symbols("N d_model a")
-    attention = multi_head_attention(n, n, d, a, d / a, d / a)
+    attention = LAYERS["mha"].build(n, n, d, a, d / a, d / a)
     assert attention.total(Quantity.MACS) == 4 * n * d**2 + 2 * n**2 * d
     assert attention.total(Quantity.PARAMS) == 4 * d**2
     assert attention.total(Quantity.ATTENTION) == a * n**2
@@ -111,7 +111,7 @@ def test_attention_is_4nd2_plus_2n2d_where_heads_share_the_width():
 
 def test_cross_attention_takes_queries_from_the_target():
     S, T, d, a, d_k, d_v = symbols("S T d_model a d_k d_v")
-    cost = multi_head_attention(S, T, d, a, d_k, d_v)
+    cost = LAYERS["mha"].build(S, T, d, a, d_k, d_v)
     queries_and_output = T * d * a * (d_k + d_v)
     keys_and_values = S * d * a * (d_k + d_v)
     assert cost.total(Quantity.MACS) == queries_and_output + keys_and_values + a * S * T * (d_k + d_v)
@@ -119,9 +119,9 @@ def test_cross_attention_takes_queries_from_the_target():
 
 def test_causal_products_are_computed_in_full():
     T, d, a, d_k, d_v = symbols("T d_model a d_k d_v")
-    full = multi_head_attention(T, T, d, a, d_k, d_v)
+    full = LAYERS["mha"].build(T, T, d, a, d_k, d_v)
     for quantity in Quantity:
-        assert causal_attention(T, d, a, d_k, d_v).total(quantity) == full.total(quantity)
+        assert LAYERS["causal_mha"].build(T, d, a, d_k, d_v).total(quantity) == full.total(quantity)
 
 
 def test_sinusoids_are_free_and_a_learned_table_is_not():
@@ -346,10 +346,10 @@ def test_no_output_depends_on_a_later_token(part):
 
 def test_a_wrong_formula_of_a_layer_is_caught():
     dims = {"S": 5, "T": 4, "d_model": 8, "heads": 2, "d_k": 3, "d_v": 5}
-    assert check_layer("mha", multi_head_attention(**dims), dims).verdict is Verdict.AGREES
+    assert check_layer("mha", LAYERS["mha"].build(**dims), dims).verdict is Verdict.AGREES
 
     # Queries from the source: the multiply-accumulates are symmetric in S and T, the outputs are not.
-    swapped = check_layer("mha", multi_head_attention(**{**dims, "S": 4, "T": 5}), dims)
+    swapped = check_layer("mha", LAYERS["mha"].build(**{**dims, "S": 4, "T": 5}), dims)
     assert {(check.quantity, check.operator) for check in swapped.differing} == {
         ("activations", "linear"),
         ("activations", "matmul"),
@@ -357,7 +357,7 @@ def test_a_wrong_formula_of_a_layer_is_caught():
 
     # A mask that is thought to save half of the products.
     del dims["S"]
-    full = causal_attention(**dims)
+    full = LAYERS["causal_mha"].build(**dims)
     ops = tuple(replace(op, macs=op.macs // 2) if op.kind == "matmul" else op for op in full.ops)
     halved = check_layer("causal_mha", replace(full, ops=ops), dims)
     assert [(check.quantity, check.operator) for check in halved.differing] == [("fvcore", "matmul")]

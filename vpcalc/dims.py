@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from .errors import InputError
 
 if TYPE_CHECKING:
+    from .abstract.traced import Traced as Followed
     from .algebra.traced import Traced
 
 Dim: TypeAlias = Any
@@ -33,7 +34,12 @@ def is_number(x: Dim) -> bool:
 
 def is_symbolic(x: Dim) -> bool:
     """Whether ``x`` stands for any number of a lattice."""
-    return not isinstance(x, int) and not _is_traced(x) and not _is_numpy(x)
+    return not (isinstance(x, int) or _is_followed(x) or _is_traced(x) or _is_numpy(x))
+
+
+def is_one(x: Dim) -> bool:
+    """Whether ``x`` is known to be 1; of symbols, arrays and traced sizes it is not, and nothing is decided."""
+    return (isinstance(x, int) or _is_followed(x)) and x == 1
 
 
 def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimension") -> Dim:
@@ -46,7 +52,7 @@ def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimensio
         if is_divided(x, y):
             return quotient(x, y)
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
-    remainder = x % y
+    remainder = x % y  # of a size whose memory is followed a plain int
     if (remainder != 0) if isinstance(remainder, int) else bool((remainder != 0).any()):
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
     return x // y
@@ -54,25 +60,48 @@ def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimensio
 
 def ceil_div(x: Dim, y: Dim) -> Dim:
     """How many tiles of side ``y`` cover ``x``."""
-    return x / y if is_symbolic(x) or is_symbolic(y) else -(-x // y)
+    if is_symbolic(x) or is_symbolic(y):
+        return x / y
+    if _is_followed(x) or _is_followed(y):
+        from .abstract.traced import tiles
+
+        return tiles(x, y)
+    return -(-x // y)
 
 
 def floor_div(x: Dim, y: Dim) -> Dim:
     """How many whole tiles of side ``y`` fit into ``x``."""
-    return x / y if is_symbolic(x) or is_symbolic(y) else x // y
+    if is_symbolic(x) or is_symbolic(y):
+        return x / y
+    return (x - x % y) // y if _is_followed(x) else x // y
 
 
-def conv_size(x: Dim, kernel: int, stride: int, padding: int) -> Dim:
+def conv_size(x: Dim, kernel: Dim, stride: Dim, padding: Dim) -> Dim:
     """Side of a convolution's or pooling's output: floor((x + 2p - k) / s) + 1.
 
     For a symbolic ``x`` (a multiple of the stride) the constant part is rounded on its own, which
-    is then exact.
+    is then exact. Of a symbolic stride the usual two cases are known: a kernel as large as the stride without
+    padding, and one that keeps a side, padding apart (k = 2p + 1).
     """
-    if is_symbolic(x):
-        return x / stride + (2 * padding - kernel) // stride + 1
+    spare = 2 * padding - kernel
+    if is_one(stride):
+        return x + spare + 1
     if is_number(x) and x + 2 * padding < kernel:
         raise InputError(f"a side of {x} is too small for a {kernel}x{kernel} kernel with padding {padding}")
-    return (x + 2 * padding - kernel) // stride + 1
+    if _is_constant(spare, -1):
+        return ceil_div(x, stride)
+    if _is_constant(spare + stride, 0):
+        return floor_div(x, stride)
+    if is_symbolic(x):
+        return x / stride + spare // stride + 1
+    return floor_div(x + spare, stride) + 1
+
+
+def _is_constant(x: Dim, number: int) -> bool:
+    """Whether ``x`` is this number by its form alone, so that nothing is decided."""
+    if _is_traced(x):
+        return bool(x.form == number)
+    return not _is_numpy(x) and bool(x == number)
 
 
 def unequal(x: Dim, y: Dim) -> Dim:
@@ -122,6 +151,11 @@ def smallest(first: Dim, *rest: Dim) -> Dim:
 def _is_numpy(x: Dim) -> bool:
     numpy = sys.modules.get("numpy")  # nobody can hold an array without having imported numpy
     return numpy is not None and isinstance(x, (numpy.ndarray, numpy.generic))
+
+
+def _is_followed(x: Dim) -> TypeGuard[Followed]:
+    followed = sys.modules.get("vpcalc.abstract.traced")
+    return followed is not None and isinstance(x, followed.Traced)
 
 
 def _is_traced(x: Dim) -> TypeGuard[Traced]:

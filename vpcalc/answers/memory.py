@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..abstract.tape import ATTENTIONS, RECOMPUTE
+from ..abstract.tensor import FLOATS
 from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.registry import IMAGE, PAIR
 from ..cost import Quantity
@@ -13,7 +15,6 @@ from ..errors import InputError, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..storage.closed import plan_forms, traced_forms
-from ..storage.dataflow import MODELS
 from ..storage.devices import Device, find
 from ..storage.fit import Fit
 from ..storage.footprint import Footprint, Way, model_footprint, works
@@ -22,8 +23,6 @@ from ..storage.optimizers import read_bytes, read_optimizer
 from ..storage.plan import Plan
 from ..storage.roofline import Roof, ridge, roofs
 from ..storage.solve import at, largest, read_solve
-from ..storage.tape import ATTENTIONS, RECOMPUTE
-from ..storage.tensor import FLOATS
 from ..symbolic import Form, deviations
 from .assumed import assumed
 from .model import read_sizes
@@ -132,7 +131,7 @@ class Memory(Result):
         """The same with the instantiated module run by PyTorch."""
         from ..checks.memory import check_memory
 
-        family, train = self.architecture.family.name, self.plan.train
+        family, train = self.architecture.family, self.plan.train
         report, step = check_memory(family, self.sizes, self.config, self.batch, self.way, step=train)
         return replace(self, report=report, step=step)
 
@@ -255,7 +254,7 @@ class Memory(Result):
         """The roofline bound by operator (``kind``) or by module (``path``)."""
         if self.device is None:
             return []
-        done = works(self.architecture.family.name, self.sizes, self.config, self.batch, self.way)
+        done = works(self.architecture.family, self.sizes, self.config, self.batch, self.way)
         return roofs(done, self.device, self.way.dtype, by)
 
     def _roofline(self) -> dict[str, Any] | None:
@@ -283,7 +282,7 @@ class Memory(Result):
         size = "×".join(map(str, self.sizes)) if axes == IMAGE else named
         doing = f"training with {plan.optimizer.name}" if plan.train else "inference"
         ways = [way.dtype, doing]
-        ways += [f"{way.attention} attention"] if MODELS[self.architecture.family.name].attends else []
+        ways += [f"{way.attention} attention"] if self.architecture.family.attends else []
         ways += [f"{way.recompute} recomputed"] if way.recompute != "none" else []
         ways += ["float32 master weights"] if plan.optimizer.master else []
         return f"{self.architecture.id} at {size}, batch {self.batch}: {', '.join(ways)}"
@@ -404,7 +403,7 @@ def memory(
 
     def planned(sizes: tuple[int, ...], batch: int) -> Plan:
         architecture.cost(sizes, config, batch)  # refuses sizes that are too small
-        footprint = model_footprint(architecture.family.name, sizes, config, batch, way)
+        footprint = model_footprint(architecture.family, sizes, config, batch, way)
         return Plan(footprint, item, train, training)
 
     fitted = None
@@ -437,13 +436,10 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str)
     ):
         if value not in known:
             raise unknown(option, value, known)
-    family = architecture.family.name
-    if family not in MODELS:
-        raise InputError(f"memory: the dataflow of {family} is not described; known: {', '.join(sorted(MODELS))}")
-    description = MODELS[family]
-    if attention == "fused" and not description.attends:
+    family = architecture.family
+    if attention == "fused" and not family.attends:
         raise InputError(f"--attention fused: {architecture.id} has no softmax attention; must be eager")
-    if recompute == "attention" and not description.attends:
+    if recompute == "attention" and not family.attends:
         raise InputError(
             f"--recompute attention: {architecture.id} has no softmax attention; must be none or block"
         )
@@ -451,7 +447,7 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str)
         raise InputError(
             "--recompute attention: fused attention keeps no map to be recomputed; must be none or block"
         )
-    if recompute == "block" and not description.blocks:
+    if recompute == "block" and not family.blocks:
         raise InputError(f"--recompute block: {architecture.id} has no repeated blocks; must be none")
     return Way(dtype, attention, recompute)
 

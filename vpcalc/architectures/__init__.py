@@ -1,6 +1,6 @@
 """Whole architectures as stages of layers, one family a file, and their registry.
 
-A family is one function from input sizes and settings to a cost tree; its variants are rows of a table.
+A family is one function on abstract tensors and settings; its variants are rows of a table.
 This room imports :mod:`vpcalc.layers` and below, and knows nothing of torch or of how things are printed.
 
 To add a family: its function and table in a file here, the file's name in ``registry.FAMILY_FILES``, its

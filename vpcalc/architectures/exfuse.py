@@ -18,28 +18,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..cost import Cost, Stage
+from ..abstract.functions import cat, interpolate
+from ..abstract.modules import Step, module, sequential
+from ..abstract.tensor import Tensor
+from ..cost import Stage
 from ..dims import Dim
 from ..errors import InputError
 from ..layers.convolution import (
+    adaptive_avg_pool,
     adjacent_prediction,
     channel_resolution_embedding,
     conv_norm,
     global_convolution,
+    relu,
     semantic_embedding,
 )
 from ..layers.embedding import classification_head
-from ..ops import adaptive_avg_pool2d, upsample_bilinear2d
 from .registry import Family, register
-from .resnet import BLOCKS, VERSIONS, levels, trunk
+from .resnet import BLOCKS, VERSIONS, residual_stages, stem
 
 PRETRAINING_CLASSES = 1000
 """What the classifiers of semantic supervision tell apart: encoders are pre-trained on ImageNet."""
 
 
 def exfuse(
-    H: Dim,
-    W: Dim,
+    images: Tensor,
     *,
     C: Dim,
     depths: tuple[int, ...],
@@ -49,70 +52,68 @@ def exfuse(
     dap: Dim,
     classes: Dim,
     supervision: bool,
-    batch: Dim = 1,
-) -> Cost:
-    """Encoder, then one decoder level a stage from the deepest up, then dense prediction."""
-    encoder = trunk(H, W, C=C, depths=depths, block=block, version=version, batch=batch)
-    features = levels(encoder)[1:]  # without the stem
-    decoder = [_decoder_level(number, features, k, classes, batch) for number in range(len(features) - 1, -1, -1)]
-    h, w = features[0].resolution
-    prediction = Cost(
-        "prediction",
-        (upsample_bilinear2d("upsample", batch, (H, W), classes),),
-        (adjacent_prediction(h, w, classes, classes, dap, batch=batch),),
-        stage=Stage((H, W), classes),
-    )
-    early = enumerate(features[:-1], start=1) if supervision else ()
-    auxiliary = [_supervision(number, level, batch) for number, level in early]
-    return Cost("exfuse", children=(*encoder, *auxiliary, *decoder, prediction))
+) -> tuple[Tensor, ...]:
+    """Image to scores of every pixel, and the auxiliary scores if there are any.
 
-
-def _decoder_level(number: int, features: list[Stage], k: Dim, classes: Dim, batch: Dim) -> Cost:
-    """Embed what higher levels say, apply GCN, and add the scores that come up from the level above.
-
-    The scores of the deepest level rise by ECRE, cropped where the map below has an odd side; all others
-    bilinearly.
+    Encoder, then one decoder level a stage from the deepest up, then dense prediction.
     """
-    h, w = features[number].resolution
-    blocks = [global_convolution(h, w, features[number].channels, classes, k, batch=batch)]
-    above = len(features) - 1 - number
-    if above > 0:
-        blocks.insert(0, _embedding(number, features, batch))
-    if above == 1:
-        top_h, top_w = features[-1].resolution
-        blocks.append(channel_resolution_embedding(top_h, top_w, classes, classes, 2, batch=batch))
-    rise = (upsample_bilinear2d("scores", batch, (h, w), classes),) if above > 1 else ()
-    return Cost(f"decoder {number + 1}", rise, tuple(blocks), stage=Stage((h, w), classes))
+    features = _encode(images, C, residual_stages(C, depths, block, version, "B"))
+    early = enumerate(features[:-1] if supervision else [])
+    auxiliary = [_auxiliary_classifier(f"supervision.{level}", x, level + 1) for level, x in early]
+    scores = _decode(features, classes, k)
+    with images.tape.node("prediction") as prediction:
+        prediction.stage = Stage(images.shape[2:], classes)
+        return (interpolate(adjacent_prediction("dap", scores, classes, dap), images.shape[2:]), *auxiliary)
 
 
-def _embedding(number: int, features: list[Stage], batch: Dim) -> Cost:
+def _encode(images: Tensor, C: Dim, stages: list[Step]) -> list[Tensor]:
+    """The feature maps of the stages, finest first."""
+    x = stem(images, C)
+    features = []
+    for number, stage in enumerate(stages):
+        x = stage(f"stages.{number}", x)
+        features.append(x)
+    return features
+
+
+@module
+def _auxiliary_classifier(x: Tensor, number: int) -> Tensor:
+    """(batch, C, h, w) of a stage to the classes of the pre-training."""
+    C = x.shape[1]
+    with x.tape.node(f"supervision {number}") as node:
+        node.stage = Stage(x.shape[2:], C)
+        body = (conv_norm(C, 3), relu, conv_norm(C, 3), relu)
+        pooled = adaptive_avg_pool("pool", sequential("body", x, *body), 1)
+        return classification_head("fc", pooled.flatten(1), PRETRAINING_CLASSES)
+
+
+def _decode(features: list[Tensor], classes: Dim, k: Dim) -> Tensor:
+    """Scores on the finest level: each adds what GCN says there to the scores that come up from the level above.
+
+    Those of the deepest level rise by ECRE, cropped where the map below has an odd side; all others bilinearly.
+    """
+    tape, last = features[0].tape, len(features) - 1
+    for level in range(last, -1, -1):
+        size = features[level].shape[2:]
+        with tape.node(f"decoder {level + 1}") as decoder:
+            decoder.stage = Stage(size, classes)
+            if level == last:
+                scores = global_convolution(f"gcn.{level}", features[level], classes, k)
+                continue
+            if level == last - 1:
+                scores = channel_resolution_embedding("ecre", scores, classes, 2)[:, :, : size[0], : size[1]]
+            else:
+                scores = interpolate(scores, size, "scores")
+            scores = scores + global_convolution(f"gcn.{level}", _embed(level, features), classes, k)
+    return scores
+
+
+def _embed(level: int, features: list[Tensor]) -> Tensor:
     """SEB of one level: all higher levels, brought to the size of the nearest and concatenated."""
-    low, high, higher = features[number], features[number + 1], features[number + 2 :]
-    h, w = high.resolution
-    gather = tuple(
-        upsample_bilinear2d(f"gather {place}", batch, (h, w), level.channels)
-        for place, level in enumerate(higher, start=number + 3)
-    )
-    channels = sum((level.channels for level in higher), start=high.channels)
-    out = (low.resolution[0], low.resolution[1])
-    embedding = semantic_embedding(h, w, channels, low.channels, 2, out=out, batch=batch)
-    return Cost("embedding", gather, (embedding,))
-
-
-def _supervision(number: int, level: Stage, batch: Dim) -> Cost:
-    """An auxiliary classifier of one stage: two 3 x 3 convolutions, the mean over the grid, a linear layer."""
-    h, w = level.resolution
-    C = level.channels
-    return Cost(
-        f"supervision {number}",
-        (
-            *conv_norm("1", batch, (h, w), C, C, 3),
-            *conv_norm("2", batch, (h, w), C, C, 3),
-            adaptive_avg_pool2d("pool", batch, (h, w), C),
-        ),
-        (classification_head(C, PRETRAINING_CLASSES, batch=batch),),
-        stage=Stage((h, w), C),
-    )
+    high, higher = features[level + 1], features[level + 2 :]
+    with high.tape.node("embedding"):
+        above = [interpolate(x, high.shape[2:], f"gather {n}") for n, x in enumerate(higher, start=level + 3)]
+        return semantic_embedding(f"embeddings.{level}", features[level], cat((high, *above), dim=1))
 
 
 def _check(config: Mapping[str, Any]) -> None:
@@ -137,6 +138,7 @@ EXFUSE = Family(
     },
     choices={"block": BLOCKS, "version": VERSIONS},
     check=_check,
+    attends=False,
 )
 
 register(

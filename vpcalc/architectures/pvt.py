@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
-from ..cost import Cost, Stage
+from ..abstract.modules import Step, layer_norm, module, repeat, titled
+from ..abstract.recompute import recomputable
+from ..abstract.tensor import Tensor
+from ..cost import Stage
 from ..dims import Dim, floor_div, require_side
 from ..errors import InputError
 from ..layers.embedding import class_token, classification_head, patch_embedding, resized_positions
-from ..layers.feedforward import token_feed_forward
+from ..layers.feedforward import feed_forward
 from ..layers.reduction import spatial_reduction_attention
-from ..ops import layer_norm
 from .registry import Assumption, Family, register
 
 
 def pvt(
-    H: Dim,
-    W: Dim,
+    images: Tensor,
     *,
     C: tuple[int, ...],
     depths: tuple[int, ...],
@@ -28,8 +30,7 @@ def pvt(
     P: tuple[int, ...],
     trained_at: tuple[int, int],
     classes: Dim,
-    batch: Dim = 1,
-) -> Cost:
+) -> Tensor:
     """Stages of spatial-reduction attention; each opens with patches and positions of its own (Figure 3).
 
     The class token joins the last stage, whose attention is not reduced: N = hw + 1 tokens. Rows and
@@ -39,49 +40,54 @@ def pvt(
     number in every stage, so that it resizes in the others at 224 x 224 too, to the size they have, and
     stops at 448 x 448, where the second stage has that number. Here each stage asks its own.)
     """
+    tape, x, table = images.tape, images, trained_at
+    _, _, h, w = images.shape
+    require_side((h, w), _least_side(P, R), "patches and R")
+    for number, (c, depth, a, ratio, expansion, side) in enumerate(
+        zip(C, depths, heads, R, r, P, strict=True), start=1
+    ):
+        h, w, table = floor_div(h, side), floor_div(w, side), (table[0] // side, table[1] // side)
+        last = number == len(C)
+        blocks = [partial(_block, heads=a, R=ratio, r=expansion)] * depth
+        with tape.node(f"stage {number}") as stage:
+            stage.stage = Stage((h, w), c, depth, a)
+            x = _stage(f"stages.{number - 1}", x, c, side, table, last, blocks)
+        if not last:
+            x = x.permute(0, 3, 1, 2)
+    with tape.node("head") as head:
+        head.stage = Stage((h, w), C[-1])
+        return classification_head("head", layer_norm("norm", x)[:, 0, 0], classes)
+
+
+def _least_side(P: tuple[int, ...], R: tuple[int, ...]) -> int:
+    """Pixels with which every stage has at least R rows of tokens."""
     step, least = 1, 1
     for side, ratio in zip(P, R, strict=True):
         step *= side
         least = max(least, step * ratio)  # floor(H / step) >= R
-    require_side((H, W), least, "patches and R")
-
-    h, w, channels = H, W, 3
-    table = trained_at
-    stages = []
-    for number, (c, depth, a, ratio, expansion, side) in enumerate(
-        zip(C, depths, heads, R, r, P, strict=True), start=1
-    ):
-        patches = patch_embedding(h, w, c, side, batch=batch, channels=channels, norm=True)
-        h, w, channels = floor_div(h, side), floor_div(w, side), c
-        table = (table[0] // side, table[1] // side)
-        last = number == len(depths)
-        grid = (h * w + 1, 1) if last else (h, w)  # with a class token the tokens are a sequence
-        positions = resized_positions(h, w, c, table, first=1 if last else 0)
-        opening = (patches, *((class_token(c),) if last else ()), positions)
-        block = _block(grid, c, a, ratio, expansion, batch)
-        stages.append(
-            Cost(f"stage {number}", children=(*opening, block * depth), stage=Stage((h, w), c, depth, a))
-        )
-    head = Cost(
-        "head",
-        (layer_norm("norm", batch * (h * w + 1), channels),),
-        (classification_head(channels, classes, batch=batch),),
-        stage=Stage((h, w), channels),
-    )
-    return Cost("pvt", children=(*stages, head))
+    return least
 
 
-def _block(grid: tuple[Dim, Dim], C: Dim, heads: Dim, R: Dim, r: Dim, batch: Dim) -> Cost:
-    """Pre-norm attention and feed-forward, as in a Transformer encoder."""
-    N = grid[0] * grid[1]
-    return Cost(
-        "block",
-        (layer_norm("norm1", batch * N, C), layer_norm("norm2", batch * N, C)),
-        (
-            spatial_reduction_attention(*grid, C, heads, R, batch=batch),
-            token_feed_forward(N, C, r * C, batch=batch),
-        ),
-    )
+@module
+def _stage(x: Tensor, C: Dim, P: Dim, table: tuple[int, int], last: bool, blocks: Sequence[Step]) -> Tensor:
+    """(batch, c, H, W) to (batch, h, w, C); with a class token, in the last stage, to (batch, hw + 1, 1, C)."""
+    y = patch_embedding("patches", x, C, P, norm=True)
+    grid = (y.shape[1], y.shape[2])
+    tokens = y.flatten(1, 2)
+    if last:
+        y = resized_positions("positions", class_token("class_token", tokens), grid, table, 1).unsqueeze(2)
+    else:
+        y = resized_positions("positions", tokens, grid, table).reshape(*y.shape)
+    return repeat("blocks", y, blocks)
+
+
+@module
+@recomputable
+@titled("block")
+def _block(x: Tensor, heads: Dim, R: Dim, r: Dim) -> Tensor:
+    """Attention and feed-forward, each after a norm and with a residual."""
+    x = x + spatial_reduction_attention("attention", layer_norm("norm1", x), heads, R)
+    return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
 
 
 def same_stages(config: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from ..abstract.functions import mean
+from ..abstract.modules import Step, layer_norm, module, repeat, titled
+from ..abstract.recompute import recomputable
+from ..abstract.tensor import Tensor
 from ..algebra import Polynomial, symbols
-from ..cost import Cost, Stage
-from ..dims import Dim, ceil_div, require_side
+from ..cost import Stage
+from ..dims import Dim, require_side
+from ..layers import LAYERS
 from ..layers.embedding import classification_head
 from ..layers.overlapping import convolutional_feed_forward, overlap_patch_embedding
 from ..layers.reduction import linear_spatial_reduction_attention, spatial_reduction_attention
-from ..ops import layer_norm
 from .pvt import as_in_the_code, same_stages
 from .registry import Family, register
 
 
 def pvt_v2(
-    H: Dim,
-    W: Dim,
+    images: Tensor,
     *,
     C: tuple[int, ...],
     depths: tuple[int, ...],
@@ -30,46 +34,50 @@ def pvt_v2(
     linear: bool,
     P: Dim,
     classes: Dim,
-    batch: Dim = 1,
-) -> Cost:
+) -> Tensor:
     """Stages that open with overlapping patches and close with a norm; the head reads the mean over tokens.
 
     No positions and no class token, so any input size is as good as any other. With ``linear`` every
     stage pools its keys and values to P x P, also where R = 1; then R says nothing.
     """
-    step, least = 1, 1
-    for stride, ratio in zip(S, R, strict=True):
-        step *= stride
-        least = max(least, 1 if linear else step * (ratio - 1) + 1)  # ceil(H / step) >= R
-    require_side((H, W), least, "strides and R")
-
-    h, w, channels = H, W, 3
-    stages = []
+    tape, x = images.tape, images
+    require_side(images.shape[2:], 1 if linear else _least_side(S, R), "strides and R")
     for number, (c, depth, a, ratio, expansion, stride) in enumerate(
         zip(C, depths, heads, R, r, S, strict=True), start=1
     ):
-        opening = overlap_patch_embedding(h, w, c, stride, batch=batch, channels=channels)
-        h, w, channels = ceil_div(h, stride), ceil_div(w, stride), c
-        if linear:
-            attention = linear_spatial_reduction_attention(h, w, c, a, P, batch=batch)
-        else:
-            attention = spatial_reduction_attention(h, w, c, a, ratio, batch=batch)
-        norms = (layer_norm("norm1", batch * h * w, c), layer_norm("norm2", batch * h * w, c))
-        block = Cost("block", norms, (attention, convolutional_feed_forward(h, w, c, expansion, batch=batch)))
-        stages.append(
-            Cost(
-                f"stage {number}",
-                (layer_norm("norm", batch * h * w, c),),
-                (opening, block * depth),
-                stage=Stage((h, w), c, depth, a),
-            )
-        )
-    head = Cost(
-        "head",
-        children=(classification_head(channels, classes, batch=batch),),
-        stage=Stage((h, w), channels),
-    )
-    return Cost("pvt_v2", children=(*stages, head))
+        pooled = partial(linear_spatial_reduction_attention, heads=a, P=P)
+        strided = partial(spatial_reduction_attention, heads=a, R=ratio)
+        block = partial(_block, attention=pooled if linear else strided, r=expansion, rectified=linear)
+        with tape.node(f"stage {number}") as stage:
+            x = _stage(f"stages.{number - 1}", x, c, stride, [block] * depth).permute(0, 3, 1, 2)
+            stage.stage = Stage(x.shape[2:], c, depth, a)
+    with tape.node("head") as head:
+        head.stage = Stage(x.shape[2:], C[-1])
+        return classification_head("head", mean(x, (2, 3)), classes)
+
+
+def _least_side(S: tuple[int, ...], R: tuple[int, ...]) -> int:
+    """Pixels with which every stage has at least R rows of tokens."""
+    step, least = 1, 1
+    for stride, ratio in zip(S, R, strict=True):
+        step *= stride
+        least = max(least, step * (ratio - 1) + 1)  # ceil(H / step) >= R
+    return least
+
+
+@module
+def _stage(x: Tensor, C: Dim, s: Dim, blocks: Sequence[Step]) -> Tensor:
+    """(batch, c, H, W) to (batch, h, w, C): overlapping patches, blocks, a norm."""
+    return layer_norm("norm", repeat("blocks", overlap_patch_embedding("patches", x, C, s), blocks))
+
+
+@module
+@recomputable
+@titled("block")
+def _block(x: Tensor, attention: Step, r: Dim, rectified: bool) -> Tensor:
+    """Attention and feed-forward, each after a norm and with a residual."""
+    x = x + attention("attention", layer_norm("norm1", x))
+    return x + convolutional_feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1], rectified)
 
 
 def _check(config: Mapping[str, Any]) -> None:
@@ -152,18 +160,21 @@ class PaperTerm:
 _TERMS = {
     "q": ("query projection", ""),
     "pool": ("pooling", "reads every token; no multiply-accumulates"),
-    "reduce": (
-        "reduction convolution",
-        "hw/R² outputs of R²C·C products each; R²C² is the size of its weight. Runs where R > 1",
-    ),
-    "1x1": ("1x1 convolution", "on the pooled grid"),
     "norm": ("layer norm", "on the reduced grid; no multiply-accumulates"),
     "kv": ("key and value projections", "on the reduced grid"),
     "QKᵀ": ("QKᵀ and AV", ""),
     "AV": ("QKᵀ and AV", ""),
     "proj": ("output projection", ""),
 }
-"""An operator's label to the term it belongs to and a remark."""
+"""An operator's label to the term it belongs to and a remark; the convolution is each layer's own."""
+
+_CONVOLUTION = {
+    "sra": (
+        "reduction convolution",
+        "hw/R² outputs of R²C·C products each; R²C² is the size of its weight. Runs where R > 1",
+    ),
+    "linear_sra": ("1x1 convolution", "on the pooled grid"),
+}
 
 
 def paper_terms() -> tuple[PaperTerm, ...]:
@@ -172,18 +183,20 @@ def paper_terms() -> tuple[PaperTerm, ...]:
     Ω is quoted from Wang et al. 2022, eq. 1 and 2. Biases and softmax are priced by neither.
     """
     h, w, C, a, R, P = symbols("h w C a R P")
-    sra = spatial_reduction_attention(h, w, C, a, R)
     omega_sra = {"QKᵀ and AV": 2 * h**2 * w**2 * C / R**2, "reduction convolution": h * w * C**2 * R**2}  # eq. 1
-    linear_sra = linear_spatial_reduction_attention(h, w, C, a, P)
     omega_linear_sra = {"QKᵀ and AV": 2 * h * w * P**2 * C}  # eq. 2
-    return (*_beside("sra", sra, omega_sra), *_beside("linear_sra", linear_sra, omega_linear_sra))
+    return (
+        *_beside("sra", (h, w, C, a, R), omega_sra),
+        *_beside("linear_sra", (h, w, C, a, P), omega_linear_sra),
+    )
 
 
-def _beside(layer: str, cost: Cost, printed: Mapping[str, Polynomial]) -> Iterator[PaperTerm]:
+def _beside(layer: str, dims: tuple[Polynomial, ...], printed: Mapping[str, Polynomial]) -> Iterator[PaperTerm]:
     nothing = Polynomial({})
+    terms = {**_TERMS, "convolution": _CONVOLUTION[layer]}
     rows: dict[str, PaperTerm] = {}
-    for op, times in cost.walk():
-        term, remark = _TERMS[op.label]
+    for op, times in LAYERS[layer].build(*dims).walk():
+        term, remark = terms[op.label]
         row = rows.get(term, PaperTerm(layer, term, nothing, nothing, printed.get(term, nothing), remark))
         rows[term] = replace(row, ours=row.ours + times * op.macs, other=row.other + times * op.other)
     yield from rows.values()

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from ..cost import Cost, Quantity, Stage
-from ..dims import Dim
-from ..layers.recurrence import GATES, recurrent
+from functools import partial
+
+from ..abstract.modules import Copies, each
+from ..abstract.tensor import Tensor
+from ..cost import Quantity, Stage
+from ..dims import Dim, is_one
+from ..layers.recurrence import GATES, VECTORS, recurrent_layer
 from .registry import STEPS, Family, register
 
 
 def recurrent_network(
-    T: Dim, *, cell: str, d: Dim, n: Dim, layers: Dim, bidirectional: bool, bias: bool, batch: Dim = 1
-) -> Cost:
+    x: Tensor, *, cell: str, d: Dim, n: Dim, layers: Dim, bidirectional: bool, bias: bool
+) -> Tensor:
     """``layers`` recurrent layers over T steps; each but the first reads both directions of the one below."""
-    width = _directions(bidirectional) * n
+    tape, T, width = x.tape, x.shape[1], _directions(bidirectional) * n
+    if tape.ledger is not None:
+        tape.ledger.entry.name = cell  # not that of the family
+    step = partial(recurrent_layer, kind=cell, n=n, bidirectional=bidirectional, bias=bias)
+    with tape.node("layer 1") as node:
+        node.stage = Stage((T,), width, 1)
+        x = step("0", x)
+    if is_one(layers):
+        return x
+    with tape.node("layer 2" if is_one(layers - 1) else f"layers 2 to {layers}") as node:
+        node.stage = Stage((T,), width, layers - 1)
+        for name, above in each(tape, Copies(step, layers - 1), first=1):
+            x = above(name, x)
+    return x
 
-    def one(inputs: Dim) -> Cost:
-        return recurrent(T, inputs, n, cell=cell, bidirectional=bidirectional, bias=bias, batch=batch)
 
-    stages = [Cost("layer 1", children=(one(d),), stage=Stage((T,), width, 1))]
-    if not (isinstance(layers, int) and layers == 1):
-        above = Stage((T,), width, layers - 1)
-        name = "layer 2" if isinstance(layers, int) and layers == 2 else f"layers 2 to {layers}"
-        stages.append(Cost(name, children=(one(width) * (layers - 1),), stage=above))
-    return Cost(cell, children=tuple(stages))
-
-
-def facts(
-    T: Dim, *, cell: str, d: Dim, n: Dim, layers: Dim, bidirectional: bool, bias: bool, batch: Dim = 1
-) -> dict[str, Dim]:
+def facts(T: Dim, *, cell: str, d: Dim, n: Dim, layers: Dim, bidirectional: bool, bias: bool) -> dict[str, Dim]:
     """What a recurrent network is known for beside its cost.
 
     ``sequential_operations``: steps of one layer that wait for one another (Vaswani et al. 2017, Table 1).
@@ -37,13 +42,13 @@ def facts(
     ``macs_per_step``: multiply-accumulates of all layers for one time step.
     ``state_elements``: what all layers carry from step to step: h, and for an LSTM c.
     """
-    step = recurrent_network(1, cell=cell, d=d, n=n, layers=layers, bidirectional=bidirectional, bias=bias)
+    step = RECURRENT.build(1, cell=cell, d=d, n=n, layers=layers, bidirectional=bidirectional, bias=bias)
     return {
         "sequential_operations": T,
         "max_path_length": T,
         "dependent_steps": T * layers if bidirectional else T + layers - 1,
         "macs_per_step": step.total(Quantity.MACS),
-        "state_elements": layers * _directions(bidirectional) * n * (2 if cell == "lstm" else 1),
+        "state_elements": layers * _directions(bidirectional) * n * VECTORS[cell],
     }
 
 
@@ -56,6 +61,8 @@ RECURRENT = Family(
     recurrent_network,
     "torch.nn.RNN, LSTM, GRU",
     axes=STEPS,
+    blocks=False,
+    attends=False,
     meanings={
         "cell": "rnn, lstm or gru",
         "d": "input size",

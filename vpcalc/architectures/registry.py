@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..abstract.priced import priced
+from ..abstract.tape import INPUT, Tape
+from ..abstract.tensor import INT64, Tensor, fresh
 from ..catalog import Catalog
 from ..cost import Cost
 from ..dims import Dim
@@ -19,6 +22,33 @@ PAIR = ("S", "T")
 """The axes of an input, by the symbol of each: an image, a sequence, the time steps of a recurrent
 network, the source and target of an encoder-decoder."""
 
+Inputs = Callable[[Tape, tuple[Dim, ...], Mapping[str, Any], Dim], tuple[Tensor, ...]]
+
+
+def _image(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
+    """Colour images (batch, 3, H, W)."""
+    return (fresh(tape, (batch, 3, *sizes), tape.item, INPUT),)
+
+
+def _words(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
+    """Ids of one sequence (batch, N)."""
+    return (fresh(tape, (batch, *sizes), INT64, INPUT),)
+
+
+def _pair(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
+    """Ids of source and target, or of the part of the network that is used."""
+    both = tuple(fresh(tape, (batch, size), INT64, INPUT) for size in sizes)
+    return {"both": both, "encoder": both[:1], "decoder": both[1:]}[config["part"]]
+
+
+def _steps(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
+    """Vectors at each step (batch, T, d)."""
+    return (fresh(tape, (batch, *sizes, config["d"]), tape.item, INPUT),)
+
+
+INPUTS: Mapping[tuple[str, ...], Inputs] = {IMAGE: _image, TOKENS: _words, PAIR: _pair, STEPS: _steps}
+"""What a network is run on, by its axes: tensors made from ``(tape, sizes, config, batch)``."""
+
 Setting = int | bool | str | tuple[int, ...]
 Config = dict[str, Setting]
 
@@ -30,15 +60,15 @@ def spelled(value: Setting) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Architectures that one function builds.
+    """Architectures that one function describes.
 
-    ``build(*sizes, batch=..., **config)`` returns the cost tree; ``axes`` names the sizes.
+    ``run(*inputs, **config)`` is the network on abstract tensors, made of the input's sizes that ``axes`` names.
     ``meanings`` says what each setting is; ``choices`` lists the values of settings that are words;
     ``check`` refuses settings that do not fit together, with an InputError.
     """
 
     name: str
-    build: Callable[..., Cost]
+    run: Callable[..., Any]
     source: str
     axes: tuple[str, ...] = IMAGE
     meanings: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +80,22 @@ class Family:
     """Settings that follow from the others; whoever gives one all the same is held to what he gave."""
     facts: Callable[..., Mapping[str, Dim]] | None = None
     """``facts(*sizes, **config)``: what else is worth knowing, by name, such as sequential operations."""
+    blocks: bool = True
+    """Whether it has blocks that can be computed again in a backward pass."""
+    attends: bool = True
+    """Whether it has attention that can be, and that can be fused."""
+
+    def start(
+        self, tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim
+    ) -> tuple[tuple[Tensor, ...], Any]:
+        """Run it on a tape: its inputs and its outputs."""
+        inputs = INPUTS[self.axes](tape, sizes, config, batch)
+        with tape.node(self.name):
+            return inputs, self.run(*inputs, **config)
+
+    def build(self, *sizes: Dim, batch: Dim = 1, **config: Any) -> Cost:
+        """The cost tree at an input's sizes."""
+        return priced(lambda tape: self.start(tape, sizes, config, batch))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,84 +8,65 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..cost import Cost, Stage, Tiling
-from ..dims import Dim, ceil_div, conv_size
-from ..layers.convolution import EXPANSION, basic_block, bottleneck, conv_norm
+from ..abstract.modules import Step, repeat, sequential
+from ..abstract.tensor import Tensor
+from ..cost import Stage
+from ..dims import Dim
+from ..layers.convolution import adaptive_avg_pool, basic, bottleneck, conv_norm, max_pool, note_stride, relu
 from ..layers.embedding import classification_head
-from ..ops import adaptive_avg_pool2d
 from .registry import Family, register
 
 
 def resnet(
-    H: Dim,
-    W: Dim,
-    *,
-    C: Dim,
-    depths: tuple[int, ...],
-    block: str,
-    version: str,
-    shortcut: str,
-    classes: Dim,
-    batch: Dim = 1,
-) -> Cost:
-    """A stem, stages of residual blocks, the mean over the grid, and a linear classifier (Table 1)."""
-    stages = trunk(H, W, C=C, depths=depths, block=block, version=version, shortcut=shortcut, batch=batch)
-    last = levels(stages)[-1]
-    head = Cost(
-        "head",
-        (adaptive_avg_pool2d("pool", batch, (last.resolution[0], last.resolution[1]), last.channels),),
-        (classification_head(last.channels, classes, batch=batch),),
-        stage=Stage(last.resolution, last.channels),
-    )
-    return Cost("resnet", children=(*stages, head))
+    images: Tensor, *, C: Dim, depths: tuple[int, ...], block: str, version: str, shortcut: str, classes: Dim
+) -> Tensor:
+    """Image to classes: a stem, stages of residual blocks, the mean over the grid, a linear layer (Table 1)."""
+    x = sequential("stages", stem(images, C), *residual_stages(C, depths, block, version, shortcut))
+    with x.tape.node("head") as head:
+        head.stage = Stage(x.shape[2:], x.shape[1])
+        x = adaptive_avg_pool("pool", x, 1)
+        return classification_head("fc", x.flatten(1), classes)
 
 
-def trunk(
-    H: Dim,
-    W: Dim,
-    *,
-    C: Dim,
-    depths: tuple[int, ...],
-    block: str,
-    version: str,
-    shortcut: str = "B",
-    batch: Dim = 1,
-) -> tuple[Cost, ...]:
-    """Everything before the classifier: the stem and the stages.
+def stem(images: Tensor, C: Dim) -> Tensor:
+    """A 7 x 7 convolution and 3 x 3 max pooling, each of stride 2 and padded to keep half the side."""
+    pool = partial(max_pool, kernel=3, stride=2, padding=1)
+    with images.tape.node("stem") as node:
+        note_stride(images, 2)
+        x = sequential("stem", images, conv_norm(C, 7, 2), relu, pool)
+        node.stage = Stage(x.shape[2:], C)
+        return x
+
+
+def residual_stages(C: Dim, depths: tuple[int, ...], block: str, version: str, shortcut: str) -> list[Step]:
+    """The stages between stem and classifier, each a module.
 
     The first block of a stage strides and widens; the others keep their grid and channels. Shortcuts
     (§4.1): A pads missing channels with zeros; B projects where grid or channels change, which they do in
     every first block but that of basic stage 1; C projects in every block.
     """
-    residual = partial(bottleneck, version=version) if block == "bottleneck" else basic_block
-    stem, h, w = _stem(H, W, C, batch)
-    stages, c_in = [stem], C
+    residual = partial(bottleneck, version=version) if block == "bottleneck" else basic
+    stages = []
     for number, depth in enumerate(depths, start=1):
         stride = 1 if number == 1 else 2
         changes = stride != 1 or block == "bottleneck"
-        project = shortcut == "C" or (shortcut == "B" and changes)
-        first = residual(h, w, C, c_in=c_in, stride=stride, project=project, batch=batch)
-        h, w = ceil_div(h, stride), ceil_div(w, stride)
-        other = residual(h, w, C, project=shortcut == "C", batch=batch)
-        c_in = EXPANSION * C if block == "bottleneck" else C
-        blocks = (first,) if depth == 1 else (first, other * (depth - 1))
-        stages.append(Cost(f"stage {number}", children=blocks, stage=Stage((h, w), c_in, depth)))
+        first = residual(C, stride, shortcut == "C" or (shortcut == "B" and changes))
+        other = residual(C, 1, shortcut == "C")
+        stages.append(_stage(number, [first, *[other] * (depth - 1)]))
         C = 2 * C
-    return tuple(stages)
+    return stages
 
 
-def levels(stages: tuple[Cost, ...]) -> list[Stage]:
-    """Grid and channels of what each of these stages puts out."""
-    return [node.stage for node in stages if node.stage is not None]
+def _stage(number: int, blocks: list[Step]) -> Step:
+    """Blocks in a row of the stage table, waiting for their module's name."""
 
+    def run(name: str, x: Tensor) -> Tensor:
+        with x.tape.node(f"stage {number}") as stage:
+            x = repeat(name, x, blocks)
+            stage.stage = Stage(x.shape[2:], x.shape[1], len(blocks))
+            return x
 
-def _stem(H: Dim, W: Dim, C: Dim, batch: Dim) -> tuple[Cost, Dim, Dim]:
-    """A 7 x 7 convolution and 3 x 3 max pooling, each of stride 2 and padded to keep half the side."""
-    h, w = conv_size(H, 7, 2, 3), conv_size(W, 7, 2, 3)
-    ops = conv_norm("1", batch, (h, w), 3, C, 7)
-    tilings = (Tiling(2, H, "stride"), Tiling(2, W, "stride"), Tiling(2, h, "pooling"), Tiling(2, w, "pooling"))
-    h, w = conv_size(h, 3, 2, 1), conv_size(w, 3, 2, 1)
-    return Cost("stem", ops, tilings=tilings, stage=Stage((h, w), C)), h, w
+    return run
 
 
 BLOCKS = ("basic", "bottleneck")
@@ -104,6 +85,7 @@ RESNET = Family(
         "classes": "outputs of the head",
     },
     choices={"block": BLOCKS, "version": VERSIONS, "shortcut": ("A", "B", "C")},
+    attends=False,
 )
 
 for _id, _block, _depths, _version in (

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
+from ..abstract.functions import gelu
+from ..abstract.modules import Copies, layer_norm, linear, module, repeat
+from ..abstract.priced import priced
+from ..abstract.recompute import recomputable
+from ..abstract.tape import Tape
+from ..abstract.tensor import Tensor, given
 from ..algebra import symbols
 from ..algebra.crossover import Crossing, crossing
-from ..cost import Cost, Quantity, Stage, Tiling
+from ..cost import Quantity, Stage
 from ..dims import Dim, ceil_div, exact_div
 from ..errors import InputError
-from ..layers.attention import token_attention
-from ..layers.feedforward import token_feed_forward
-from ..layers.retention import FORMS, state_elements, token_retention
-from ..layers.transformer import token_embedding, vocabulary_projection
-from ..ops import layer_norm
+from ..layers.attention import self_attention
+from ..layers.feedforward import feed_forward
+from ..layers.retention import FORMS, retention, state_elements, whole_chunks
+from ..layers.transformer import token_embedding, vocabulary_projection, word_table
 from .registry import TOKENS, Assumption, Family, register
 
 
 def retnet(
-    N: Dim,
+    ids: Tensor,
     *,
     d_model: Dim,
     layers: Dim,
@@ -28,36 +35,48 @@ def retnet(
     form: str,
     chunk: Dim,
     head: bool,
-    batch: Dim = 1,
-) -> Cost:
+) -> Tensor:
     """Word vectors, ``layers`` pre-norm blocks (eq. 9 and 10), a norm, and the vocabulary projection.
 
     A block holds 8d² in retention and 4d² in its feed-forward (§3.1), all without bias; layer norms are
     affine. The projection uses the matrix of the word vectors; ``head`` says whether it is run. Under the
     chunkwise form the sequence is padded to whole chunks between the word vectors and the last norm.
     """
-    tilings: tuple[Tiling, ...] = ()
-    tokens = N
-    if form == "chunkwise":
-        tilings = (Tiling(chunk, N, "chunk"),)
-        tokens = ceil_div(N, chunk) * chunk
-    block = Cost(
-        "block",
-        (layer_norm("norm1", batch * tokens, d_model), layer_norm("norm2", batch * tokens, d_model)),
-        (
-            token_retention(tokens, d_model, heads, form=form, chunk=chunk, batch=batch),
-            token_feed_forward(tokens, d_model, 2 * d_model, batch=batch, bias=False),
-        ),
-    )
-    decoder = Cost(
-        "decoder",
-        children=(token_embedding(vocab, d_model), block * layers),
-        tilings=tilings,
-        stage=Stage((tokens,), d_model, layers, heads),
-    )
-    projection = (vocabulary_projection(N, d_model, vocab, batch=batch, shared=True),) if head else ()
-    last = Cost("head", (layer_norm("norm", batch * N, d_model),), projection, stage=Stage((N,), d_model))
-    return Cost("retnet", children=(decoder, last))
+    tape, N = ids.tape, ids.shape[1]
+    table = word_table(tape, vocab, d_model)
+    blocks = Copies(partial(_block, heads=heads, form=form, chunk=chunk), layers)
+    with tape.node("decoder") as node:
+        x = token_embedding("words", ids, table)
+        if form == "chunkwise":
+            x = whole_chunks(x, chunk)
+        node.stage = Stage((x.shape[1],), d_model, layers, heads)
+        x = repeat("blocks", x, blocks)[:, :N]
+    with tape.node("head") as node:
+        node.stage = Stage((N,), d_model)
+        x = layer_norm("norm", x)
+        return vocabulary_projection("", x, table) if head else x
+
+
+@module
+@recomputable
+def _block(x: Tensor, heads: Dim, form: str, chunk: Dim) -> Tensor:
+    """Retention and feed-forward, each after a norm and with a residual; products without bias."""
+    tape, d_model = x.tape, x.shape[-1]
+    with tape.node("block"), ExitStack() as nodes:
+        x = x + retention("retention", layer_norm("norm1", x), heads, form, chunk)
+        # no local variables here: what a call has consumed is freed within the line
+        return x + linear(
+            "fc2",
+            gelu(linear("fc1", _entering("ffn", nodes, layer_norm("norm2", x)), 2 * d_model, bias=False)),
+            d_model,
+            bias=False,
+        )
+
+
+def _entering(title: str, nodes: ExitStack, x: Tensor) -> Tensor:
+    """The same; what is run on it is within a node."""
+    nodes.enter_context(x.tape.node(title))
+    return x
 
 
 def facts(
@@ -79,7 +98,7 @@ def facts(
     Under the chunkwise form the last two are meant for whole chunks.
     """
     steps = {"parallel": 1, "recurrent": N, "chunkwise": ceil_div(N, chunk)}[form]
-    one = retnet(
+    one = RETNET.build(
         1, d_model=d_model, layers=layers, heads=heads, vocab=vocab, form="recurrent", chunk=chunk, head=head
     )
     state = state_elements(d_model, heads)
@@ -109,12 +128,17 @@ def crossing_with_attention(form: str, values: Mapping[str, int], *, blocks: boo
     """
     h, w, C, a, b = symbols("h w C a b")
     N = h * w
-    attention = token_attention(N, C, a)
-    ours = token_retention(N, C, a, form=form, chunk=b)
-    if blocks:
-        attention = attention + token_feed_forward(N, C, 4 * C)
-        ours = ours + token_feed_forward(N, C, 2 * C, bias=False)
-    found = crossing(attention.total(Quantity.MACS), ours.total(Quantity.MACS), values)
+
+    def attention(tape: Tape) -> Tensor:
+        x = self_attention("", given(tape, 1, N, C), a)
+        return feed_forward("", x, 4 * C) if blocks else x
+
+    def ours(tape: Tape) -> Tensor:
+        x = retention("", given(tape, 1, N, C), a, form, b)
+        return feed_forward("", x, 2 * C) if blocks else x  # its biases are no products
+
+    its_macs, our_macs = (priced(describe).total(Quantity.MACS) for describe in (attention, ours))
+    found = crossing(its_macs, our_macs, values)
     return None if found is None or found.swapped else found
 
 
@@ -128,6 +152,7 @@ RETNET = Family(
     retnet,
     "Sun et al. 2023, arXiv 2307.08621",
     axes=TOKENS,
+    attends=False,
     meanings={
         "d_model": "channels of a token",
         "layers": "blocks",

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from ..cost import Cost, Stage, Tiling
-from ..dims import Dim, ceil_div
+from ..abstract.functions import mean
+from ..abstract.modules import each, layer_norm, module
+from ..abstract.recompute import recomputable
+from ..abstract.tensor import Tensor
+from ..abstract.traced import Traced, form, value
+from ..cost import Stage, Tiling
+from ..dims import Dim
 from ..errors import InputError
 from ..inputs import on_grid
 from ..layers.embedding import classification_head, patch_embedding, patch_merging
-from ..layers.feedforward import token_feed_forward
-from ..layers.windows import shifted_window_attention, window_attention
-from ..ops import layer_norm
+from ..layers.feedforward import feed_forward
+from ..layers.windows import window_attention
 from .registry import Family, register
 
 
 def swin(
-    H: Dim,
-    W: Dim,
+    images: Tensor,
     *,
     C: Dim,
     depths: tuple[int, ...],
@@ -27,52 +31,53 @@ def swin(
     P: Dim,
     r: Dim,
     classes: Dim,
-    batch: Dim = 1,
-) -> Cost:
-    """Stages of window attention; each but the first opens with patch merging (Figure 3).
+) -> Tensor:
+    """Image to classes: stages of window attention, of which each but the first opens with merging (Figure 3).
 
     M may be an expression of a stage's grid, ``"h/8"``: then the window grows with the resolution.
     """
-    h, w = ceil_div(H, P), ceil_div(W, P)
-    opening = patch_embedding(H, W, C, P, batch=batch, norm=True, pads=True)
-    stages = []
+    tape, x, at = images.tape, images, 0
     for number, (depth, a) in enumerate(zip(depths, heads, strict=True), start=1):
-        if number > 1:
-            opening = patch_merging(h, w, C, batch=batch)
-            h, w, C = ceil_div(h, 2), ceil_div(w, 2), 2 * C
-        window = on_grid("--set M", M, h, w)
-        blocks = _blocks(h, w, C, depth, a, window, r, batch)
-        stages.append(
-            Cost(
-                f"stage {number}",
-                children=(opening, *blocks),
-                tilings=(Tiling(1, window, "window"),),
-                stage=Stage((h, w), C, depth, a),
-            )
-        )
-    head = Cost(
-        "head",
-        (layer_norm("norm", batch * h * w, C),),
-        (classification_head(C, classes, batch=batch),),
-        stage=Stage((h, w), C),
-    )
-    return Cost("swin", children=(*stages, head))
+        with tape.inside("stages"), tape.node(f"stage {number}") as stage:
+            opens = patch_merging if number > 1 else partial(patch_embedding, C=C, P=P, norm=True, pads=True)
+            x = opens(str(at), x)
+            _, h, w, width = x.shape
+            stage.stage = Stage((h, w), width, depth, a)
+            for name, block in each(tape, _blocks(x, depth, a, M, r), first=at + 1):
+                x = block(name, x)
+            at += 1 + depth
+    with tape.node("head") as head:
+        head.stage = Stage((h, w), width)
+        x = layer_norm("norm", x)
+        x = mean(x, (1, 2))
+        return classification_head("head", x, classes)
 
 
-def _blocks(h: Dim, w: Dim, C: Dim, depth: int, heads: int, M: Dim, r: Dim, batch: Dim) -> list[Cost]:
+def _blocks(x: Tensor, depth: int, heads: int, M: Dim | str, r: Dim) -> list[Any]:
     """Blocks alternate between windows and shifted windows; a grid of one window has nothing to shift."""
+    _, h, w, _ = x.shape
+    window = _window_on(M, h, w)
+    x.tape.note(Tiling(1, window, "window"))
     # only ints: where sizes are symbols, traced or arrays, both kinds of block stand for one another, at one cost
-    one_window = all(isinstance(side, int) for side in (h, w, M)) and (h <= M or w <= M)
-    shifted = 0 if one_window else depth // 2
-    plain = window_attention(h, w, C, heads, M, batch=batch)
-    rolled = shifted_window_attention(h, w, C, heads, M, batch=batch)
-    kinds = ((plain, depth - shifted), (rolled, shifted))
-    return [_block(attention, h * w, C, r, batch) * times for attention, times in kinds if times]
+    one_window = all(isinstance(side, int) for side in (h, w, window)) and (h <= window or w <= window)
+    plain, rolled = (partial(_block, heads=heads, M=window, r=r, shift=shift) for shift in (False, True))
+    return [plain if one_window or number % 2 == 0 else rolled for number in range(depth)]
 
 
-def _block(attention: Cost, N: Dim, C: Dim, r: Dim, batch: Dim) -> Cost:
-    norms = (layer_norm("norm1", batch * N, C), layer_norm("norm2", batch * N, C))
-    return Cost(f"{attention.name} block", norms, (attention, token_feed_forward(N, C, r * C, batch=batch)))
+@module
+@recomputable
+def _block(x: Tensor, heads: int, M: Dim, r: Dim, shift: bool) -> Tensor:
+    """Window attention and feed-forward, each after a norm and with a residual."""
+    with x.tape.node("swmsa block" if shift else "wmsa block"):
+        x = x + window_attention("attention", layer_norm("norm1", x), heads, M, shift)
+        return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
+
+
+def _window_on(M: Dim | str, h: Dim, w: Dim) -> Dim:
+    """The window's side on a grid; an expression of it such as ``"h/8"`` is traced where the grid is."""
+    if not isinstance(M, str) or not (isinstance(h, Traced) or isinstance(w, Traced)):
+        return on_grid("--set M", M, h, w)
+    return Traced(on_grid("--set M", M, value(h), value(w)), on_grid("--set M", M, form(h), form(w)))
 
 
 def _check(config: Mapping[str, Any]) -> None:

@@ -6,22 +6,31 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..cost import Cost, Stage
+from ..abstract.functions import chosen, constant, converted, mean, pointwise, sqrt, square
+from ..abstract.layout import product
+from ..abstract.modules import Copies, each, embedding, module, parameter, titled
+from ..abstract.recompute import recomputable
+from ..abstract.tensor import INT64, Tensor
+from ..cost import Stage
 from ..dims import Dim
 from ..errors import InputError
-from ..layers.transformer import multi_head_attention, position_wise_feed_forward, token_embedding
-from ..ops import rms_norm, table
+from ..layers.transformer import (
+    causal_mask,
+    multi_head_attention,
+    position_wise_feed_forward,
+    token_embedding,
+    word_table,
+)
+from ..ops import rms_norm
 from .registry import PAIR, Family, Setting, register
-from .transformer import PARTS, vocabulary_head
+from .transformer import PARTS, Part, run_parts, vocabulary_head
 
 BUCKETS = 32
 """Ranges of relative position, each with one learned bias per head (§2.1)."""
 
 
 def t5(
-    S: Dim,
-    T: Dim,
-    *,
+    *ids: Tensor,
     d_model: Dim,
     d_ff: Dim,
     layers: Dim,
@@ -30,8 +39,7 @@ def t5(
     vocab: Dim,
     part: str,
     head: bool,
-    batch: Dim = 1,
-) -> Cost:
+) -> Tensor:
     """An encoder over S tokens, a decoder over T tokens, and the vocabulary projection of the decoder's.
 
     No bias anywhere. Every sub-layer opens with a norm that only rescales, and a last one closes each part.
@@ -39,35 +47,81 @@ def t5(
     (§2.1). One matrix embeds both sides and projects to the vocabulary. With an encoder or a decoder alone
     (``part``) the other length is not used, and an encoder's vectors are what it is for: nothing projects them.
     """
-    attention = partial(multi_head_attention, d_model=d_model, heads=heads, d_k=d_kv, d_v=d_kv, batch=batch)
-
-    def stack(name: str, n: Dim, *attentions: Cost, owns_table: bool) -> Cost:
-        sublayers = (*attentions, position_wise_feed_forward(n, d_model, d_ff, batch=batch, bias=False))
-        norms = tuple(rms_norm(f"norm{i}", batch * n, d_model) for i, _ in enumerate(sublayers, start=1))
-        children = (
-            token_embedding(vocab, d_model, shared=not owns_table),
-            relative_bias(heads),
-            Cost(f"{name} layer", norms, sublayers) * layers,
-        )
-        final = rms_norm("final norm", batch * n, d_model)
-        return Cost(name, (final,), children, stage=Stage((n,), d_model, layers, heads))
-
-    parts = []
-    if part != "decoder":
-        parts.append(stack("encoder", S, attention(S, S, name="self_attention"), owns_table=True))
-    if part != "encoder":
-        attentions = [attention(T, T, name="causal_self_attention")]
-        if part == "both":
-            attentions.append(attention(S, T, name="cross_attention"))
-        parts.append(stack("decoder", T, *attentions, owns_table=part == "decoder"))
-    if head and part != "encoder":
-        parts.append(vocabulary_head(T, d_model, vocab, batch=batch, shared=True))
-    return Cost("t5", children=tuple(parts))
+    table = word_table(ids[0].tape, vocab, d_model)
+    blocks = Copies(partial(_layer, widths=(d_ff, heads, d_kv)), layers)
+    stack = partial(_stack, table=table, layers=blocks, heads=heads)
+    encode = None if part == "decoder" else partial(stack, causal=False)
+    decode = None if part == "encoder" else partial(stack, causal=True)
+    x = run_parts(encode, decode, ids)
+    return vocabulary_head(x * 1.0, table) if head and part != "encoder" else x
 
 
-def relative_bias(heads: Dim) -> Cost:
-    """The table of a part; looking it up and adding it to the scores are not products."""
-    return Cost("relative_position_bias", (table("relative position bias", BUCKETS, heads),))
+@module
+def _stack(
+    ids: Tensor, memory: Tensor | None = None, *, table: Tensor, layers: Copies[Part], heads: Dim, causal: bool
+) -> Tensor:
+    """Token ids (batch, n) to vectors (batch, n, d_model); one table of relative biases for all layers."""
+    with ids.tape.node("decoder" if causal else "encoder") as node:
+        node.stage = Stage((ids.shape[1],), table.shape[1], layers.times, heads)
+        x = token_embedding("tokens", ids, table)
+        bias = relative_bias("bias", x, heads, causal)
+        if causal:
+            bias = bias + causal_mask(x.tape, x.shape[1])
+        for number, step in each(x.tape, layers):
+            x = step(f"layers.{number}", x, bias, memory, causal=causal)
+        return scale_norm("norm", x)
+
+
+@module
+@recomputable
+def _layer(x: Tensor, bias: Tensor, memory: Tensor | None, widths: tuple[Dim, ...], causal: bool) -> Tensor:
+    """Self-attention, attention to the encoder's output if there is one, feed-forward; norms come first."""
+    d_ff, heads, d_kv = widths
+    attend = partial(multi_head_attention, heads=heads, d_k=d_kv, d_v=d_kv, scaled=False)
+    title, own = ("decoder layer", "causal_self_attention") if causal else ("encoder layer", "self_attention")
+    with x.tape.node(title):
+        normed = scale_norm("norm1", x)
+        x = x + attend("attention", normed, normed, mask=bias, title=own, cached=causal)
+        if memory is not None:
+            x = x + attend("cross", scale_norm("norm2", x), memory, title="cross_attention", cached=True)
+        return x + position_wise_feed_forward("ffn", scale_norm("norm3", x), d_ff, bias=False)
+
+
+@module
+def scale_norm(x: Tensor) -> Tensor:
+    """Each row over its root mean square, times a learned scale."""
+    tape = x.tape
+    scale = parameter(tape, x.shape[-1])
+    if tape.ledger is not None:
+        price = rms_norm(tape.name, product(x.shape[:-1]), x.shape[-1])
+        tape.ledger.charge(price, [scale], tape.name)
+    return x / sqrt(mean(square(x), (-1,), keepdim=True) + 1.0) * scale
+
+
+@module
+@titled("relative_position_bias")
+def relative_bias(x: Tensor, heads: Dim, causal: bool) -> Tensor:
+    """(1, heads, n, n) to add to the scores: looking it up in the part's table and adding it are not products."""
+    tape = x.tape
+    table = parameter(tape, BUCKETS, heads, label="relative position bias")
+    position = constant(tape, x.shape[1])
+    ahead = position[None, :] - position[:, None]
+    rows = _rows(ahead, causal)
+    return embedding("table", rows, table).permute(2, 0, 1)[None]
+
+
+def _rows(ahead: Tensor, causal: bool) -> Tensor:
+    """The row of the table for each distance; a causal one spends no bucket on later tokens."""
+    if causal:
+        return _bucket(pointwise("clamp", -ahead))
+    return _bucket(pointwise("abs", ahead)) + (ahead > 0) * 1
+
+
+def _bucket(offset: Tensor) -> Tensor:
+    """The range in which a distance falls."""
+    octaves = pointwise("log", pointwise("clamp", offset) / 1) / 1
+    wide = converted(octaves * 1, INT64) + 1
+    return chosen(offset < 1, offset, pointwise("clamp", wide))
 
 
 def _implied(config: Mapping[str, Any]) -> Mapping[str, Setting]:

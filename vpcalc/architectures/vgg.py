@@ -2,69 +2,57 @@
 
 from __future__ import annotations
 
-from ..cost import Cost, Op, Stage, Tiling
-from ..dims import Dim, conv_size, is_number
+from functools import partial
+
+from ..abstract.modules import Step, batch_norm, conv, each, linear, sequential
+from ..abstract.tensor import Tensor
+from ..cost import Stage
+from ..dims import Dim, is_number
 from ..errors import InputError
-from ..layers.convolution import conv_norm
-from ..ops import adaptive_avg_pool2d, conv2d, linear
+from ..layers.convolution import adaptive_avg_pool, max_pool, relu
 from .registry import Family, register
 
 
 def vgg(
-    H: Dim,
-    W: Dim,
-    *,
-    C: Dim,
-    depths: tuple[int, ...],
-    norm: bool,
-    P: Dim,
-    hidden: Dim,
-    classes: Dim,
-    batch: Dim = 1,
-) -> Cost:
-    """Stages of 3 x 3 convolutions, each ended by 2 x 2 max pooling; three linear layers (Table 1).
+    images: Tensor, *, C: Dim, depths: tuple[int, ...], norm: bool, P: Dim, hidden: Dim, classes: Dim
+) -> Tensor:
+    """Image to classes: stages of 3 x 3 convolutions, each ended by 2 x 2 max pooling; three linear layers.
 
-    Channels double with each stage, up to 8C. Before the linear layers the grid is pooled to P x P
+    Channels double with each stage, up to 8C (Table 1). Before the linear layers the grid is pooled to P x P
     whatever its size, as torchvision does; at the paper's 224 x 224 it is 7 x 7 already and nothing
     changes. Pooling drops an odd row or column.
     """
-    _check_size(H, W, len(depths))
-    h, w, fan_in = H, W, 3
-    stages = []
+    _check_size(images, len(depths))
+    tape, x, at = images.tape, images, 0
     for number, depth in enumerate(depths):
         width = 2 ** min(number, 3) * C
-        pooling = (Tiling(2, h, "pooling", drops=True), Tiling(2, w, "pooling", drops=True))
-        layers = _convolutions(h, w, fan_in, width, depth, norm, batch)
-        stages.append(
-            Cost(f"stage {number + 1}", children=layers, tilings=pooling, stage=Stage((h, w), width, depth))
-        )
-        h, w, fan_in = conv_size(h, 2, 2, 0), conv_size(w, 2, 2, 0), width
-    head = Cost(
-        "head",
-        (
-            adaptive_avg_pool2d("pool", batch, (h, w), fan_in),
-            linear("fc1", batch, P * P * fan_in, hidden),
-            linear("fc2", batch, hidden, hidden),
-            linear("fc3", batch, hidden, classes),
-        ),
-        stage=Stage((P, P), fan_in),
-    )
-    return Cost("vgg", children=(*stages, head))
+        with tape.inside("features"), tape.node(f"stage {number + 1}") as stage:
+            stage.stage = Stage(x.shape[2:], width, depth)
+            # the first convolution widens, the others keep their channels and are all alike; no function runs
+            # the modules of one, since its caller would hold what comes in until its activation is done
+            first, other = _convolution(width, norm), _convolution(width, norm)
+            for _, layers in each(tape, [first, *[other] * (depth - 1)]):
+                with tape.node("conv"):
+                    for layer in layers:
+                        x = layer(str(at), x)
+                        at += 1
+            x = max_pool(str(at), x, kernel=2, stride=2)
+            at += 1
+    with tape.node("head") as head:
+        head.stage = Stage((P, P), x.shape[1])
+        x = adaptive_avg_pool("pool", x, P).flatten(1)
+        wide = partial(linear, fan_out=hidden)
+        return sequential("classifier", x, wide, relu, wide, relu, partial(linear, fan_out=classes))
 
 
-def _convolutions(h: Dim, w: Dim, fan_in: Dim, C: Dim, depth: int, norm: bool, batch: Dim) -> tuple[Cost, ...]:
-    """The first convolution widens, the others keep their channels."""
-
-    def convolution(channels: Dim) -> tuple[Op, ...]:
-        if norm:
-            return conv_norm("", batch, (h, w), channels, C, 3, bias=True)
-        return (conv2d("conv", batch, (h, w), channels, C, (3, 3)),)
-
-    first, other = Cost("conv", convolution(fan_in)), Cost("conv", convolution(C))
-    return (first,) if depth == 1 else (first, other * (depth - 1))
+def _convolution(C: Dim, norm: bool) -> tuple[Step, ...]:
+    """The modules of one convolution to C channels."""
+    convolution = partial(conv, fan_out=C, kernel=(3, 3), padding=1)
+    return (convolution, batch_norm, relu) if norm else (convolution, relu)
 
 
-def _check_size(H: Dim, W: Dim, stages: int) -> None:
+def _check_size(images: Tensor, stages: int) -> None:
+    _, _, H, W = images.shape
     least = 2**stages
     if any(is_number(side) and side < least for side in (H, W)):
         raise InputError(f"an image of {H}x{W} is too small for {stages} poolings by 2: at least {least}x{least}")
@@ -82,6 +70,8 @@ VGG = Family(
         "hidden": "width of the two hidden linear layers",
         "classes": "outputs of the head",
     },
+    blocks=False,
+    attends=False,
 )
 
 for _id, _depths in (

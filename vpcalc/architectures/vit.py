@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-from ..cost import Cost, Stage
-from ..dims import Dim, floor_div
-from ..layers.attention import token_attention
+from functools import partial
+
+from ..abstract.modules import layer_norm, module, repeat, titled
+from ..abstract.recompute import recomputable
+from ..abstract.tensor import Tensor
+from ..cost import Stage
+from ..dims import Dim
+from ..layers.attention import self_attention
 from ..layers.embedding import class_token, classification_head, patch_embedding, position_embedding
-from ..layers.feedforward import token_feed_forward
-from ..ops import layer_norm
+from ..layers.feedforward import feed_forward
 from .registry import Assumption, Family, register
 
 
-def vit(H: Dim, W: Dim, *, C: Dim, depth: Dim, heads: Dim, P: Dim, r: Dim, classes: Dim, batch: Dim = 1) -> Cost:
+def vit(images: Tensor, *, C: Dim, depth: int, heads: Dim, P: Dim, r: Dim, classes: Dim) -> Tensor:
     """Patches, a class token and learned positions, ``depth`` pre-norm blocks, a norm over all tokens, a head.
 
     Rows and columns that P does not divide are dropped (padding='VALID' in the authors' code). The position
     embedding is made for the given input, N = hw + 1 vectors: the authors resize it once, before they fine-tune
     at another resolution, so that the network itself holds the larger table.
     """
-    h, w = floor_div(H, P), floor_div(W, P)
-    N = h * w + 1
-    block = Cost(
-        "block",
-        (layer_norm("norm1", batch * N, C), layer_norm("norm2", batch * N, C)),
-        (token_attention(N, C, heads, batch=batch), token_feed_forward(N, C, r * C, batch=batch)),
-    )
-    encoder = Cost(
-        "encoder",
-        children=(
-            patch_embedding(H, W, C, P, batch=batch),
-            class_token(C),
-            position_embedding(N, C),
-            block * depth,
-        ),
-        stage=Stage((h, w), C, depth, heads),
-    )
-    head = Cost(
-        "head",
-        (layer_norm("norm", batch * N, C),),
-        (classification_head(C, classes, batch=batch),),
-        stage=Stage((h, w), C),
-    )
-    return Cost("vit", children=(encoder, head))
+    tape = images.tape
+    blocks = [partial(_block, heads=heads, r=r)] * depth
+    with tape.node("encoder") as encoder:
+        x = patch_embedding("patches", images, C, P)
+        _, h, w, _ = x.shape
+        encoder.stage = Stage((h, w), C, depth, heads)
+        x = x.flatten(1, 2)
+        x = repeat("blocks", position_embedding("positions", class_token("class_token", x)), blocks)
+    with tape.node("head") as head:
+        head.stage = Stage((h, w), C)
+        x = layer_norm("norm", x)
+        return classification_head("head", x[:, 0], classes)
+
+
+@module
+@recomputable
+@titled("block")
+def _block(x: Tensor, heads: Dim, r: Dim) -> Tensor:
+    """Attention and feed-forward, each after a norm and with a residual."""
+    x = x + self_attention("attention", layer_norm("norm1", x), heads)
+    return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
 
 
 _MEANINGS = {

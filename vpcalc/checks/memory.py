@@ -2,7 +2,7 @@
 
 Eager networks are counted on the meta device, networks with fused attention under FakeTensorMode, where tensors
 say that they live on the CPU: on meta PyTorch chooses no fused kernel. Both take no memory. Where these kernels
-return more or less than what is reported (:class:`~vpcalc.storage.tape.Kernels`), the description is run by their
+return more or less than what is reported (:class:`~vpcalc.abstract.tape.Kernels`), the description is run by their
 rules, so that a check compares like with like.
 """
 
@@ -13,8 +13,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..abstract.tape import CPU, META
+from ..architectures import Family
 from ..storage.footprint import Footprint, Way, checkpoints, model_footprint
-from ..storage.tape import CPU, META
 from .crosscheck import Check, Report
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ HOOKS, TRACKER, TORCH = "saved_tensors_hooks", "live storages", "torch"
 
 
 def check_memory(
-    family: str, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way, step: bool = False
+    family: Family, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way, step: bool = False
 ) -> tuple[Report, int | None]:
     """Run the reference module for inference and for training, and compare every byte.
 
@@ -77,7 +78,7 @@ def _by_module(
 
 @contextmanager
 def _running(
-    family: str, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way
+    family: Family, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int, way: Way
 ) -> Iterator[Witness]:
     """The reference module, ready to be run in this way."""
     import torch
@@ -91,7 +92,7 @@ def _running(
         stack.enter_context(FakeTensorMode() if way.attention == "fused" else torch.device("meta"))
         forgets = way.recompute == "attention"
         stack.enter_context(attending("recomputed" if forgets else way.attention))
-        yield MODEL_WITNESSES[family](sizes, config, batch)
+        yield MODEL_WITNESSES[family.name](sizes, config, batch)
 
 
 @contextmanager

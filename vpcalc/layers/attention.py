@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from ..cost import Cost, Op
+from typing import Any
+
+from ..abstract.functions import matmul, scaled_dot_product_attention, softmax
+from ..abstract.modules import linear, module, titled
+from ..abstract.recompute import checkpoint
+from ..abstract.tape import Tape
+from ..abstract.tensor import Tensor, given
 from ..dims import Dim, exact_div
-from ..ops import linear, matmul
 from .registry import layer
-
-
-def scaled_dot_product(batch: Dim, heads: Dim, queries: Dim, keys: Dim, d_k: Dim, d_v: Dim) -> tuple[Op, Op]:
-    """softmax(QKᵀ/√d_k)V in every head (Vaswani et al. 2017, eq. 1). Softmax is not a product."""
-    return (
-        matmul("QKᵀ", batch * heads, queries, d_k, keys, attention=True),  # (n x d_k)(d_k x m)
-        matmul("AV", batch * heads, queries, keys, d_v),  # (n x m)(m x d_v)
-    )
 
 
 def head_width(C: Dim, heads: Dim) -> Dim:
@@ -21,8 +18,50 @@ def head_width(C: Dim, heads: Dim) -> Dim:
     return exact_div(C, heads, "heads", "C")
 
 
+def split_heads(x: Tensor, heads: Dim) -> Tensor:
+    """(batch, n, C) to (batch, heads, n, C / heads)."""
+    batch, n, width = x.shape
+    return x.reshape(batch, n, heads, head_width(width, heads)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(batch, heads, n, d) to (batch, n, heads * d)."""
+    batch, heads, n, d = x.shape
+    return x.transpose(1, 2).reshape(batch, n, heads * d)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scaled: bool = True) -> Tensor:
+    """softmax(QKᵀ/√d_k)V in every head (Vaswani et al. 2017, eq. 1), in the way that the run asks for."""
+    if q.tape.attention == "fused":
+        return scaled_dot_product_attention(q, k, v, bias)
+    if q.tape.recompute == "attention":
+        return checkpoint(_attend, q, k, v, bias, scaled)
+    return _attend(q, k, v, bias, scaled)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaled: bool) -> Tensor:
+    scores = matmul(q * 1.0 if scaled else q, k.transpose(-2, -1), "QKᵀ", attention=True)
+    if bias is not None:
+        scores = scores + bias
+    return matmul(softmax(scores), v, "AV")
+
+
+@module
+@titled("msa")
+def self_attention(x: Tensor, heads: Dim) -> Tensor:
+    """(batch, n, C) to the same; projections with bias."""
+    return mix_heads(x, heads)
+
+
+def mix_heads(x: Tensor, heads: Dim, bias: Tensor | None = None) -> Tensor:
+    """Queries, keys and values of every head in one projection, attention, and the projection of its result."""
+    C = x.shape[-1]
+    q, k, v = (split_heads(part, heads) for part in linear("qkv", x, 3 * C).chunk(3, dim=-1))
+    return linear("proj", merge_heads(attend(q, k, v, bias)), C)
+
+
 @layer("msa", "MSA", "Liu et al. 2021 (Swin), eq. 1; Vaswani et al. 2017, §3.2")
-def self_attention(h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> Cost:
+def _msa(tape: Tape, h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> Any:
     """Multi-head self-attention over all tokens of a grid.
 
     Args:
@@ -31,17 +70,4 @@ def self_attention(h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> Cos
         heads: attention heads; divides C.
         batch: images or sequences.
     """
-    return token_attention(h * w, C, heads, batch=batch)
-
-
-def token_attention(N: Dim, C: Dim, heads: Dim, *, batch: Dim = 1, name: str = "msa") -> Cost:
-    """Multi-head self-attention over N tokens, projections with bias."""
-    d = head_width(C, heads)
-    return Cost(
-        name,
-        (
-            linear("qkv", batch * N, C, 3 * C),
-            *scaled_dot_product(batch, heads, N, N, d, d),
-            linear("proj", batch * N, C, C),
-        ),
-    )
+    return self_attention("", given(tape, batch, h * w, C), heads)

@@ -1,22 +1,153 @@
 """Convolutions over a grid, the blocks of ResNet, and those of GCN and ExFuse.
 
-Batch norm is in eval mode, as it runs. Activations, products of equal maps, sub-pixel rearrangement and
-additions are not products of matrices and cost nothing in any convention here.
+Feature maps here are channels-first, (batch, C, h, w). Activations, products of equal maps, sub-pixel
+rearrangement and additions are not products of matrices and cost nothing in any convention here.
 """
 
 from __future__ import annotations
 
-from ..cost import Cost, Op, Tiling
-from ..dims import Dim, ceil_div
-from ..ops import batch_norm, conv2d, upsample_bilinear2d
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ..abstract import functions
+from ..abstract.functions import interpolate, pad
+from ..abstract.modules import Step, batch_norm, conv, module, sequential, titled
+from ..abstract.recompute import recomputable
+from ..abstract.tape import Tape
+from ..abstract.tensor import Tensor, given
+from ..cost import Tiling
+from ..dims import Dim, floor_div
 from .registry import layer
 
 EXPANSION = 4
 """A bottleneck's output is this many times as wide as its 3 x 3 convolution (He et al. 2016, Table 1)."""
 
+relu = module(functions.relu)
+adaptive_avg_pool = module(functions.adaptive_avg_pool)
+pixel_shuffle = module(functions.pixel_shuffle)
+
+
+@module
+def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
+    """(batch, C, h, w) to (batch, C, h', w'); without padding, an incomplete window is dropped."""
+    x.tape.note(*(Tiling(stride, side, "pooling", drops=padding == 0) for side in x.shape[2:]))
+    return functions.max_pool(x, kernel, stride, padding)
+
+
+@module
+def convolution(x: Tensor, fan_out: Dim, kernel: tuple[Dim, Dim], groups: Dim = 1) -> Tensor:
+    """A convolution of stride 1 that keeps the grid, (batch, fan_in, h, w) to (batch, fan_out, h, w)."""
+    (top, bottom), (left, right) = (_around(side) for side in kernel)
+    return conv("conv", pad(x, (left, right, top, bottom)), fan_out, kernel, groups=groups)
+
+
+def _around(side: Dim) -> tuple[Dim, Dim]:
+    """What a kernel needs before and after; one more after where it is even."""
+    before = floor_div(side - 1, 2)
+    return before, side - 1 - before
+
+
+def conv_norm(c_out: Dim, kernel: int, stride: int = 1) -> Step:
+    """A convolution without bias, padded to keep the grid but for its stride, and batch norm."""
+    size = (kernel, kernel)
+    first = partial(conv, fan_out=c_out, kernel=size, stride=stride, padding=kernel // 2, bias=False)
+    return _in_order(first, batch_norm)
+
+
+def _in_order(*steps: Step) -> Step:
+    """Modules one after the other, waiting for the name of the whole."""
+    return lambda name, x: sequential(name, x, *steps)
+
+
+def note_stride(x: Tensor, stride: int) -> None:
+    """Say that a stride pads what it does not divide."""
+    if stride != 1:
+        x.tape.note(*(Tiling(stride, side, "stride") for side in x.shape[2:]))
+
+
+@module
+def _zero_pad_shortcut(x: Tensor, c_out: Dim, stride: int) -> Tensor:
+    """Every ``stride``-th position, and zeros for the channels that are missing (He et al., option A)."""
+    missing = c_out - x.shape[1]
+    return pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, missing))
+
+
+@module
+@recomputable
+def _residual(x: Tensor, title: str, stride: int, body: Step, shortcut: Step) -> Tensor:
+    """relu(body(x) + shortcut(x)) (He et al. 2016, eq. 1 and 2)."""
+    with x.tape.node(title):
+        note_stride(x, stride)
+        return functions.relu(body("body", x) + shortcut("shortcut", x))
+
+
+def basic(C: Dim, stride: int = 1, project: bool = False) -> Step:
+    """(batch, c_in, h, w) to (batch, C, h', w') through 3 x 3, 3 x 3."""
+    body = (conv_norm(C, 3, stride), relu, conv_norm(C, 3))
+    return _around_shortcut("basic block", C, stride, project, body)
+
+
+def bottleneck(C: Dim, stride: int = 1, project: bool = False, version: str = "v1.5") -> Step:
+    """(batch, c_in, h, w) to (batch, 4C, h', w') through 1 x 1, 3 x 3, 1 x 1; v1 strides in the first."""
+    first, second = (stride, 1) if version == "v1" else (1, stride)
+    body = (conv_norm(C, 1, first), relu, conv_norm(C, 3, second), relu, conv_norm(EXPANSION * C, 1))
+    return _around_shortcut("bottleneck", EXPANSION * C, stride, project, body)
+
+
+def _around_shortcut(title: str, c_out: Dim, stride: int, project: bool, body: tuple[Step, ...]) -> Step:
+    pads = partial(_zero_pad_shortcut, c_out=c_out, stride=stride)
+    shortcut = conv_norm(c_out, 1, stride) if project else pads
+    return partial(_residual, title=title, stride=stride, body=_in_order(*body), shortcut=shortcut)
+
+
+@module
+@titled("gcn")
+def global_convolution(x: Tensor, c_out: Dim, k: Dim) -> Tensor:
+    """(batch, c_in, h, w) to (batch, c_out, h, w) through two separable large kernels, added."""
+    tall: Callable[..., Tensor] = partial(convolution, fan_out=c_out, kernel=(k, 1))
+    wide: Callable[..., Tensor] = partial(convolution, fan_out=c_out, kernel=(1, k))
+    return sequential("left", x, tall, wide) + sequential("right", x, wide, tall)
+
+
+@module
+@titled("seb")
+def semantic_embedding(low: Tensor, high: Tensor) -> Tensor:
+    """low x upsample(conv(high)): (batch, C, H, W) and (batch, c_in, h, w) to (batch, C, H, W)."""
+    return low * interpolate(conv("conv", high, low.shape[1], (3, 3), padding=1), low.shape[2:])
+
+
+@module
+@titled("ecre")
+def channel_resolution_embedding(x: Tensor, c_out: Dim, u: Dim) -> Tensor:
+    """(batch, c_in, h, w) to (batch, c_out, uh, uw)."""
+    return pixel_shuffle("shuffle", conv("conv", x, u * u * c_out, (3, 3), padding=1), u)
+
+
+@module
+@titled("dap")
+def adjacent_prediction(x: Tensor, classes: Dim, k: Dim) -> Tensor:
+    """(batch, c_in, h, w) to scores (batch, classes, h, w) averaged over what k x k neighbours predict."""
+    return _neighbour_mean(conv("conv", x, k * k * classes, (3, 3), padding=1), classes, k)
+
+
+def _neighbour_mean(x: Tensor, classes: Dim, k: Dim) -> Tensor:
+    """(batch, k² classes, h, w) to (batch, classes, h, w)."""
+    if x.tape.ledger is not None:
+        return x.taken(1, classes)  # k² additions without a price; k may be a symbol
+    _, _, h, w = x.shape
+    before, after = k // 2, (k - 1) // 2
+    padded = pad(x, (before, after, before, after))
+    groups = padded.split(classes, dim=1)
+    shifts = [(row, column) for row in range(k) for column in range(k)]
+    read = [
+        maps[:, :, row : row + h, column : column + w] for maps, (row, column) in zip(groups, shifts, strict=True)
+    ]
+    return functions.total(functions.stack(read), 0) / len(shifts)
+
 
 @layer("conv", "Convolution", "Vaswani et al. 2017, Table 1 (a k x k kernel over a grid)")
-def convolution(h: Dim, w: Dim, C: Dim, k: Dim, *, batch: Dim = 1) -> Cost:
+def _conv(tape: Tape, h: Dim, w: Dim, C: Dim, k: Dim, *, batch: Dim = 1) -> Any:
     """A k x k convolution with bias and stride 1, C to C, on a grid that keeps its size.
 
     An odd k pads (k - 1)/2 on every side; an even k pads one more right and bottom than left and top.
@@ -27,11 +158,12 @@ def convolution(h: Dim, w: Dim, C: Dim, k: Dim, *, batch: Dim = 1) -> Cost:
         k: side of the kernel, in tokens.
         batch: images.
     """
-    return Cost("conv", (conv2d("conv", batch, (h, w), C, C, (k, k)),))
+    with tape.node("conv"):
+        return convolution("", given(tape, batch, C, h, w), C, (k, k))
 
 
 @layer("depthwise_conv", "Depth-wise convolution", "Vaswani et al. 2017, §4 (the first half of a separable one)")
-def depthwise_convolution(h: Dim, w: Dim, C: Dim, k: Dim, *, batch: Dim = 1) -> Cost:
+def _depthwise_conv(tape: Tape, h: Dim, w: Dim, C: Dim, k: Dim, *, batch: Dim = 1) -> Any:
     """A k x k convolution of each channel on its own, with bias; padded as :func:`convolution` is.
 
     Args:
@@ -40,24 +172,25 @@ def depthwise_convolution(h: Dim, w: Dim, C: Dim, k: Dim, *, batch: Dim = 1) -> 
         k: side of the kernel, in tokens.
         batch: images.
     """
-    return Cost("depthwise_conv", (conv2d("conv", batch, (h, w), C, C, (k, k), groups=C),))
-
-
-def conv_norm(
-    number: str, batch: Dim, out: tuple[Dim, Dim], fan_in: Dim, fan_out: Dim, k: int, *, bias: bool = False
-) -> tuple[Op, Op]:
-    """A k x k convolution that writes a grid ``out``, and batch norm."""
-    return (
-        conv2d(f"conv{number}", batch, out, fan_in, fan_out, (k, k), bias=bias),
-        batch_norm(f"norm{number}", batch * out[0] * out[1], fan_out),
-    )
+    with tape.node("depthwise_conv"):
+        return convolution("", given(tape, batch, C, h, w), C, (k, k), groups=C)
 
 
 @layer("basic_block", "Basic block", "He et al. 2016 (ResNet), Figure 5 left")
-def basic_block(
-    h: Dim, w: Dim, C: Dim, *, c_in: Dim | None = None, stride: int = 1, project: bool = False, batch: Dim = 1
-) -> Cost:
+def _basic_block(
+    tape: Tape,
+    h: Dim,
+    w: Dim,
+    C: Dim,
+    *,
+    c_in: Dim | None = None,
+    stride: int = 1,
+    project: bool = False,
+    batch: Dim = 1,
+) -> Any:
     """Two 3 x 3 convolutions with batch norm, and a shortcut around them.
+
+    Batch norm is in eval mode, as it runs.
 
     Args:
         h, w: the grid that comes in; a stride that does not divide it is padded by the convolution.
@@ -67,15 +200,12 @@ def basic_block(
         project: the shortcut is a 1 x 1 convolution with batch norm; else it costs nothing.
         batch: images.
     """
-    c_in = C if c_in is None else c_in
-    out = _strided(h, w, stride)
-    ops = (*conv_norm("1", batch, out, c_in, C, 3), *conv_norm("2", batch, out, C, C, 3))
-    shortcut = conv_norm(" shortcut", batch, out, c_in, C, 1) if project else ()
-    return Cost("basic block", (*ops, *shortcut), tilings=_stride_tilings(h, w, stride))
+    return basic(C, stride, project)("", given(tape, batch, C if c_in is None else c_in, h, w))
 
 
 @layer("bottleneck", "Bottleneck", "He et al. 2016 (ResNet), Figure 5 right")
-def bottleneck(
+def _bottleneck(
+    tape: Tape,
     h: Dim,
     w: Dim,
     C: Dim,
@@ -85,8 +215,10 @@ def bottleneck(
     project: bool = False,
     version: str = "v1.5",
     batch: Dim = 1,
-) -> Cost:
+) -> Any:
     """1 x 1 down to C channels, 3 x 3, 1 x 1 up to 4C, each with batch norm, and a shortcut around them.
+
+    Batch norm is in eval mode, as it runs.
 
     Args:
         h, w: the grid that comes in; a stride that does not divide it is padded by the convolution.
@@ -97,30 +229,12 @@ def bottleneck(
         version: v1.5 or v1.
         batch: images.
     """
-    wide = EXPANSION * C
-    c_in = wide if c_in is None else c_in
-    out = _strided(h, w, stride)
-    inner = out if version == "v1" else (h, w)
-    ops = (
-        *conv_norm("1", batch, inner, c_in, C, 1),
-        *conv_norm("2", batch, out, C, C, 3),
-        *conv_norm("3", batch, out, C, wide, 1),
-    )
-    shortcut = conv_norm(" shortcut", batch, out, c_in, wide, 1) if project else ()
-    return Cost("bottleneck", (*ops, *shortcut), tilings=_stride_tilings(h, w, stride))
-
-
-def _strided(h: Dim, w: Dim, stride: int) -> tuple[Dim, Dim]:
-    # floor((x + 2p - k)/s) + 1 with k = 2p + 1, as in all of ResNet, is x/s rounded up
-    return ceil_div(h, stride), ceil_div(w, stride)
-
-
-def _stride_tilings(h: Dim, w: Dim, stride: int) -> tuple[Tiling, ...]:
-    return () if stride == 1 else (Tiling(stride, h, "stride"), Tiling(stride, w, "stride"))
+    x = given(tape, batch, EXPANSION * C if c_in is None else c_in, h, w)
+    return bottleneck(C, stride, project, version)("", x)
 
 
 @layer("gcn", "GCN block", "Peng et al. 2017 (Global Convolutional Network)")
-def global_convolution(h: Dim, w: Dim, c_in: Dim, c_out: Dim, k: Dim, *, batch: Dim = 1) -> Cost:
+def _gcn(tape: Tape, h: Dim, w: Dim, c_in: Dim, c_out: Dim, k: Dim, *, batch: Dim = 1) -> Any:
     """A large k x k kernel in separable form: (k x 1, then 1 x k) plus (1 x k, then k x 1).
 
     The four convolutions have a bias and, as in the paper, no activation between them. They are padded as
@@ -133,22 +247,21 @@ def global_convolution(h: Dim, w: Dim, c_in: Dim, c_out: Dim, k: Dim, *, batch: 
         k: the long side of the kernels (15 in Peng et al. for 512 x 512 images).
         batch: images.
     """
-    grid = (h, w)
-    return Cost(
-        "gcn",
-        (
-            conv2d("left k x 1", batch, grid, c_in, c_out, (k, 1)),
-            conv2d("left 1 x k", batch, grid, c_out, c_out, (1, k)),
-            conv2d("right 1 x k", batch, grid, c_in, c_out, (1, k)),
-            conv2d("right k x 1", batch, grid, c_out, c_out, (k, 1)),
-        ),
-    )
+    return global_convolution("", given(tape, batch, c_in, h, w), c_out, k)
 
 
 @layer("seb", "Semantic embedding branch", "Zhang et al. 2018 (ExFuse)")
-def semantic_embedding(
-    h: Dim, w: Dim, c_in: Dim, c_out: Dim, u: Dim, *, out: tuple[Dim, Dim] | None = None, batch: Dim = 1
-) -> Cost:
+def _seb(
+    tape: Tape,
+    h: Dim,
+    w: Dim,
+    c_in: Dim,
+    c_out: Dim,
+    u: Dim,
+    *,
+    out: tuple[Dim, Dim] | None = None,
+    batch: Dim = 1,
+) -> Any:
     """Low-level features times the upsampled 3 x 3 convolution of higher-level ones, element by element.
 
     The product is one multiplication per element of the result, which no convention prices. Bilinear
@@ -162,19 +275,12 @@ def semantic_embedding(
         out: the low-level map where it is not (uh, uw).
         batch: images.
     """
-    return Cost(
-        "seb",
-        (
-            conv2d("conv", batch, (h, w), c_in, c_out, (3, 3)),
-            upsample_bilinear2d("upsample", batch, out or (u * h, u * w), c_out),
-        ),
-    )
+    low = given(tape, batch, c_out, *((u * h, u * w) if out is None else out))
+    return semantic_embedding("", low, given(tape, batch, c_in, h, w))
 
 
 @layer("ecre", "Explicit channel resolution embedding", "Zhang et al. 2018 (ExFuse)")
-def channel_resolution_embedding(
-    h: Dim, w: Dim, c_in: Dim, c_out: Dim, u: Dim, *, name: str = "ecre", batch: Dim = 1
-) -> Cost:
+def _ecre(tape: Tape, h: Dim, w: Dim, c_in: Dim, c_out: Dim, u: Dim, *, batch: Dim = 1) -> Any:
     """Sub-pixel upsampling: a 3 x 3 convolution to u² c_out channels, rearranged to a map u times as large.
 
     The kernel of 3 x 3 and the bias are choices of ours.
@@ -186,11 +292,11 @@ def channel_resolution_embedding(
         u: upsampling factor.
         batch: images.
     """
-    return Cost(name, (conv2d("conv", batch, (h, w), c_in, u * u * c_out, (3, 3)),))
+    return channel_resolution_embedding("", given(tape, batch, c_in, h, w), c_out, u)
 
 
 @layer("dap", "Densely adjacent prediction", "Zhang et al. 2018 (ExFuse)")
-def adjacent_prediction(h: Dim, w: Dim, c_in: Dim, classes: Dim, k: Dim, *, batch: Dim = 1) -> Cost:
+def _dap(tape: Tape, h: Dim, w: Dim, c_in: Dim, classes: Dim, k: Dim, *, batch: Dim = 1) -> Any:
     """Every position predicts its k x k neighbours, and every score is the mean of what they predict for it.
 
     A 3 x 3 convolution (its kernel and bias are choices of ours) to k² maps of classes; map (l, m) is read
@@ -203,4 +309,4 @@ def adjacent_prediction(h: Dim, w: Dim, c_in: Dim, classes: Dim, k: Dim, *, batc
         k: side of the neighbourhood (3 in the paper).
         batch: images.
     """
-    return Cost("dap", (conv2d("conv", batch, (h, w), c_in, k * k * classes, (3, 3)),))
+    return adjacent_prediction("", given(tape, batch, c_in, h, w), classes, k)

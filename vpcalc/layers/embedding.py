@@ -2,15 +2,99 @@
 
 from __future__ import annotations
 
-from ..cost import Cost, Resizing, Tiling
-from ..dims import Dim, ceil_div, floor_div, require_side, unequal
-from ..ops import conv2d, layer_norm, linear, upsample_bilinear2d
-from ..ops import table as _table
+from typing import Any
+
+from ..abstract.functions import cat, interpolate, pad
+from ..abstract.modules import conv, layer_norm, linear, module, parameter, titled
+from ..abstract.tape import Tape
+from ..abstract.tensor import Tensor, given
+from ..cost import Resizing, Tiling
+from ..dims import Dim, ceil_div, require_side, unequal
 from .registry import layer
 
 
+def missing(size: Dim, tile: Dim) -> Dim:
+    """What the last tile of a size lacks."""
+    return ceil_div(size, tile) * tile - size
+
+
+def padded(x: Tensor, widths: tuple[Dim, ...]) -> Tensor:
+    """Zeros around it where there is something to add; a ledger does not ask, since that has no price."""
+    return pad(x, widths) if x.tape.ledger is not None or any(widths) else x
+
+
+@module
+@titled("patch_embedding")
+def patch_embedding(image: Tensor, C: Dim, P: Dim, norm: bool = False, pads: bool = False) -> Tensor:
+    """Image (batch, c, H, W) to grid (batch, h, w, C); what P does not divide is left out, or padded."""
+    _, _, H, W = image.shape
+    image.tape.note(Tiling(P, H, "patch", not pads), Tiling(P, W, "patch", not pads))
+    if pads:
+        image = padded(image, (0, missing(W, P), 0, missing(H, P)))
+    else:
+        require_side((H, W), P, "whole patches")
+    grid = conv("proj", image, C, (P, P), stride=P).permute(0, 2, 3, 1)
+    return layer_norm("norm", grid) if norm else grid
+
+
+@module
+@titled("patch_merging")
+def patch_merging(x: Tensor) -> Tensor:
+    """(batch, h, w, C) to (batch, h/2, w/2, 2C)."""
+    _, h, w, C = x.shape
+    x.tape.note(Tiling(2, h, "merging"), Tiling(2, w, "merging"))
+    x = padded(x, (0, 0, 0, missing(w, 2), 0, missing(h, 2)))
+    corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+    return linear("reduction", layer_norm("norm", cat(corners, dim=-1)), 2 * C, bias=False)
+
+
+@module
+@titled("class_token")
+def class_token(x: Tensor) -> Tensor:
+    """(batch, n, C) to (batch, n + 1, C)."""
+    token = parameter(x.tape, 1, 1, x.shape[-1], label="class token")
+    return cat((token.expand(x.shape[0], -1, -1), x), dim=1)
+
+
+@module
+@titled("position_embedding")
+def position_embedding(x: Tensor) -> Tensor:
+    """Adds one learned vector to each position."""
+    return x + parameter(x.tape, 1, *x.shape[1:], label="positions")
+
+
+@module
+@titled("position_embedding")
+def resized_positions(x: Tensor, grid: tuple[Dim, Dim], table: tuple[Dim, Dim], first: int = 0) -> Tensor:
+    """Adds one learned vector to each token; a table of another number of places is resized bilinearly.
+
+    The table is resized once for all images of a batch; ``first`` places before those of the grid, such as a class
+    token's, stay as they are.
+    """
+    x.tape.note(Resizing(table, grid))
+    return x + _positions_of(x, grid, table, first)
+
+
+def _positions_of(x: Tensor, grid: tuple[Dim, Dim], table: tuple[Dim, Dim], first: int) -> Tensor:
+    positions = parameter(x.tape, 1, first + table[0] * table[1], x.shape[-1], label="positions")
+    times = unequal(grid[0] * grid[1], table[0] * table[1])
+    if isinstance(times, int) and times == 0:
+        return positions.expand(-1, *x.shape[1:])  # no more than a name: on symbols the sum's sizes are those of x
+    made = positions[:, first:].reshape(1, *table, x.shape[-1]).permute(0, 3, 1, 2)
+    resized = interpolate(made, grid, "resize", times).flatten(2).transpose(1, 2)
+    return cat((positions[:, :first], resized), dim=1) if first else resized
+
+
+@module
+@titled("head")
+def classification_head(x: Tensor, classes: Dim) -> Tensor:
+    """(batch, C) to (batch, classes)."""
+    return linear("", x, classes)
+
+
 @layer("patch_embedding", "Patch embedding", "Dosovitskiy et al. 2021 (ViT), eq. 1")
-def patch_embedding(
+def _patch_embedding(
+    tape: Tape,
     H: Dim,
     W: Dim,
     C: Dim,
@@ -20,7 +104,7 @@ def patch_embedding(
     channels: Dim = 3,
     norm: bool = False,
     pads: bool = False,
-) -> Cost:
+) -> Any:
     """A convolution of kernel and stride P without padding: what P does not divide is dropped, right and bottom.
 
     Args:
@@ -32,18 +116,11 @@ def patch_embedding(
         norm: layer norm afterwards, as in Swin and PVT.
         pads: the image is padded to whole patches instead, as in Swin.
     """
-    if not pads:
-        require_side((H, W), P, "whole patches")
-    patches = ceil_div if pads else floor_div
-    h, w = patches(H, P), patches(W, P)
-    projection = conv2d("proj", batch, (h, w), channels, C, (P, P))
-    after = (layer_norm("norm", batch * h * w, C),) if norm else ()
-    tilings = (Tiling(P, H, "patch", not pads), Tiling(P, W, "patch", not pads))
-    return Cost("patch_embedding", (projection, *after), tilings=tilings)
+    return patch_embedding("", given(tape, batch, channels, H, W), C, P, norm, pads)
 
 
 @layer("patch_merging", "Patch merging", "Liu et al. 2021 (Swin), §3.1")
-def patch_merging(h: Dim, w: Dim, C: Dim, *, batch: Dim = 1) -> Cost:
+def _patch_merging(tape: Tape, h: Dim, w: Dim, C: Dim, *, batch: Dim = 1) -> Any:
     """Each 2 x 2 neighbours are concatenated, normalised and projected from 4C to 2C.
 
     An odd side is padded. The projection has no bias.
@@ -53,49 +130,22 @@ def patch_merging(h: Dim, w: Dim, C: Dim, *, batch: Dim = 1) -> Cost:
         C: channels before merging.
         batch: images.
     """
-    rows = batch * ceil_div(h, 2) * ceil_div(w, 2)
-    return Cost(
-        "patch_merging",
-        (layer_norm("norm", rows, 4 * C), linear("reduction", rows, 4 * C, 2 * C, bias=False)),
-        tilings=(Tiling(2, h, "merging"), Tiling(2, w, "merging")),
-    )
+    return patch_merging("", given(tape, batch, h, w, C))
 
 
 @layer("class_token", "Class token", "Dosovitskiy et al. 2021 (ViT), eq. 1")
-def class_token(C: Dim) -> Cost:
+def _class_token(tape: Tape, C: Dim) -> Any:
     """One learned token, put before the patches."""
-    return Cost("class_token", (_table("class token", 1, C),))
+    return class_token("", given(tape, 1, 1, C))
 
 
 @layer("position_embedding", "Position embedding", "Dosovitskiy et al. 2021 (ViT), eq. 1")
-def position_embedding(N: Dim, C: Dim) -> Cost:
+def _position_embedding(tape: Tape, N: Dim, C: Dim) -> Any:
     """One learned vector for each of N positions; adding it is not a product."""
-    return Cost("position_embedding", (_table("positions", N, C),))
-
-
-def resized_positions(h: Dim, w: Dim, C: Dim, table: tuple[Dim, Dim], *, first: Dim = 0) -> Cost:
-    """Learned positions of a grid, resized bilinearly to h x w unless that is as many.
-
-    The table is resized once for all images of a batch.
-
-    Args:
-        h, w: the token grid that needs them.
-        C: channels of a token.
-        table: the grid that they were made for.
-        first: positions before those of the grid, such as a class token's, which stay as they are.
-    """
-    made = table[0] * table[1]
-    times = unequal(h * w, made)
-    never = isinstance(times, int) and times == 0
-    resize = () if never else (upsample_bilinear2d("resize", times, (h, w), C),)
-    return Cost(
-        "position_embedding",
-        (_table("positions", made + first, C), *resize),
-        resizings=(Resizing(table, (h, w)),),
-    )
+    return position_embedding("", given(tape, 1, N, C))
 
 
 @layer("head", "Classification head", "Dosovitskiy et al. 2021 (ViT), §3.1")
-def classification_head(C: Dim, classes: Dim, *, batch: Dim = 1) -> Cost:
+def _head(tape: Tape, C: Dim, classes: Dim, *, batch: Dim = 1) -> Any:
     """One linear layer from the pooled or class token to the classes."""
-    return Cost("head", (linear("head", batch, C, classes),))
+    return classification_head("", given(tape, batch, C), classes)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from ..cost import Cost
+from typing import Any
+
+from ..abstract.functions import gelu
+from ..abstract.modules import linear, module, titled
+from ..abstract.tape import Tape
+from ..abstract.tensor import Tensor, given
 from ..dims import Dim
-from ..ops import linear
 from .registry import layer
 
 
+@module
+@titled("ffn")
+def feed_forward(x: Tensor, hidden: Dim) -> Tensor:
+    """(batch, n, C) to the same through ``hidden`` channels and GELU."""
+    return linear("fc2", gelu(linear("fc1", x, hidden)), x.shape[-1])
+
+
 @layer("ffn", "Feed-forward", "Vaswani et al. 2017, eq. 2")
-def feed_forward(h: Dim, w: Dim, C: Dim, r: Dim, *, batch: Dim = 1) -> Cost:
+def _ffn(tape: Tape, h: Dim, w: Dim, C: Dim, r: Dim, *, batch: Dim = 1) -> Any:
     """Two linear layers with a non-linearity between them, C to rC and back.
 
     Args:
@@ -18,12 +29,4 @@ def feed_forward(h: Dim, w: Dim, C: Dim, r: Dim, *, batch: Dim = 1) -> Cost:
         r: expansion ratio.
         batch: images or sequences.
     """
-    return token_feed_forward(h * w, C, r * C, batch=batch)
-
-
-def token_feed_forward(
-    N: Dim, C: Dim, hidden: Dim, *, batch: Dim = 1, bias: bool = True, name: str = "ffn"
-) -> Cost:
-    """The same over N tokens, with the hidden width itself."""
-    up, down = linear("fc1", batch * N, C, hidden, bias=bias), linear("fc2", batch * N, hidden, C, bias=bias)
-    return Cost(name, (up, down))
+    return feed_forward("", given(tape, batch, h * w, C), r * C)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from ..cost import Cost
+from typing import Any
+
+from ..abstract.functions import elu, matmul, total
+from ..abstract.modules import linear, module, titled
+from ..abstract.tape import Tape
+from ..abstract.tensor import Tensor, given
 from ..dims import Dim
-from ..ops import linear, matmul
-from .attention import head_width
+from .attention import merge_heads, split_heads
 from .registry import layer
 
 
+@module
+@titled("linear_attention")
+def linear_attention(x: Tensor, heads: Dim) -> Tensor:
+    """(batch, n, C) to the same."""
+    C = x.shape[-1]
+    q, k, v = (split_heads(part, heads) for part in linear("qkv", x, 3 * C).chunk(3, dim=-1))
+    q, k = elu(q) + 1, elu(k) + 1
+    weights = total(q * total(k, -2, keepdim=True), -1, keepdim=True)
+    return linear("proj", merge_heads(matmul(q, matmul(k.transpose(-2, -1), v, "KᵀV"), "Q(KᵀV)") / weights), C)
+
+
 @layer("linear_attention", "Linear attention", "Katharopoulos et al. 2020, eq. 5 and 6")
-def linear_attention(h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> Cost:
+def _linear_attention(tape: Tape, h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> Any:
     """φ(Q)(φ(K)ᵀV): the products are reordered, so that no map of N x N tokens is ever made.
 
     φ(x) = elu(x) + 1, and the normaliser φ(Q)·Σφ(K), are element by element and no products.
@@ -21,14 +36,4 @@ def linear_attention(h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> C
         heads: attention heads; divides C.
         batch: images or sequences.
     """
-    N = h * w
-    d = head_width(C, heads)
-    return Cost(
-        "linear_attention",
-        (
-            linear("qkv", batch * N, C, 3 * C),
-            matmul("KᵀV", batch * heads, d, N, d),  # (d x N)(N x d)
-            matmul("Q(KᵀV)", batch * heads, N, d, d),  # (N x d)(d x d)
-            linear("proj", batch * N, C, C),
-        ),
-    )
+    return linear_attention("", given(tape, batch, h * w, C), heads)

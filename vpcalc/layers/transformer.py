@@ -2,18 +2,94 @@
 
 from __future__ import annotations
 
-from ..cost import Cost
+from typing import Any
+
+from ..abstract import modules
+from ..abstract.functions import affine, chosen, constant, filled, pointwise, relu
+from ..abstract.modules import linear, module, parameter, titled
+from ..abstract.tape import INPUT, Tape
+from ..abstract.tensor import INT64, Tensor, fresh, given
 from ..dims import Dim
-from ..ops import linear, table
-from .attention import scaled_dot_product
-from .feedforward import token_feed_forward
+from .attention import attend, merge_heads, split_heads
 from .registry import layer
 
 
-@layer("mha", "Multi-head attention", "Vaswani et al. 2017, §3.2.2")
+@module
 def multi_head_attention(
-    S: Dim, T: Dim, d_model: Dim, heads: Dim, d_k: Dim, d_v: Dim, *, batch: Dim = 1, name: str = "mha"
-) -> Cost:
+    targets: Tensor,
+    sources: Tensor,
+    heads: Dim,
+    d_k: Dim,
+    d_v: Dim,
+    mask: Tensor | None = None,
+    *,
+    title: str = "mha",
+    scaled: bool = True,
+    cached: bool = False,
+) -> Tensor:
+    """Targets (batch, T, d_model) attend to sources (batch, S, d_model); projections without bias.
+
+    ``mask`` is added to the scores; ``cached``: a decoder's, whose keys and values serve every later token.
+    """
+    with targets.tape.node(title):
+        q = split_heads(linear("q", targets, heads * d_k, bias=False), heads)
+        k = split_heads(linear("k", sources, heads * d_k, bias=False), heads)
+        v = split_heads(linear("v", sources, heads * d_v, bias=False), heads)
+        if cached:
+            k.cached()
+            v.cached()
+        return linear("out", merge_heads(attend(q, k, v, mask, scaled)), targets.shape[-1], bias=False)
+
+
+@module
+@titled("ffn")
+def position_wise_feed_forward(x: Tensor, d_ff: Dim, bias: bool = True) -> Tensor:
+    """(batch, n, d_model) to the same through ``d_ff`` channels and ReLU."""
+    return linear("fc2", relu(linear("fc1", x, d_ff, bias)), x.shape[-1], bias)
+
+
+def causal_mask(tape: Tape, n: Dim) -> Tensor:
+    """What to add to scores so that no token attends to a later one: (n, n)."""
+    position = constant(tape, n)
+    later = position[None, :] > position[:, None]
+    return filled(constant(tape, n, n, item=tape.item), later)
+
+
+def sinusoids(tape: Tape, n: Dim, d_model: Dim) -> Tensor:
+    """(n, d_model): sines on even channels, cosines on odd ones."""
+    channel = constant(tape, d_model)
+    frequency = pointwise("pow", -((channel - pointwise("remainder", channel)) / d_model))
+    angle = constant(tape, n)[:, None] * frequency[None, :]
+    return chosen(pointwise("remainder", channel) < 1, pointwise("sin", angle), pointwise("cos", angle))
+
+
+@module
+@titled("positional_encoding")
+def positional_encoding(x: Tensor) -> Tensor:
+    """Adds the sinusoids to (batch, n, d_model)."""
+    return x + sinusoids(x.tape, x.shape[1], x.shape[2])
+
+
+def word_table(tape: Tape, V: Dim, d_model: Dim) -> Tensor:
+    """One learned vector for each of V words; counted where it is used first."""
+    return parameter(tape, V, d_model, label="tokens")
+
+
+def token_embedding(name: str, ids: Tensor, table: Tensor) -> Tensor:
+    """Ids (batch, n) to vectors (batch, n, d_model)."""
+    with ids.tape.node("token_embedding"):
+        return modules.embedding(name, ids, table)
+
+
+@module
+@titled("vocabulary")
+def vocabulary_projection(x: Tensor, table: Tensor) -> Tensor:
+    """(batch, n, d_model) to scores (batch, n, V), by the rows of a table (V, d_model)."""
+    return affine(x, table, None)
+
+
+@layer("mha", "Multi-head attention", "Vaswani et al. 2017, §3.2.2")
+def _mha(tape: Tape, S: Dim, T: Dim, d_model: Dim, heads: Dim, d_k: Dim, d_v: Dim, *, batch: Dim = 1) -> Any:
     """T target tokens attend to S source tokens, in heads of any width.
 
     Self-attention is S = T. The projections are the paper's matrices W^Q, W^K, W^V and W^O, without bias, and
@@ -28,22 +104,12 @@ def multi_head_attention(
         d_v: width of a value head.
         batch: sequences.
     """
-    return Cost(
-        name,
-        (
-            linear("q", batch * T, d_model, heads * d_k, bias=False),
-            linear("k", batch * S, d_model, heads * d_k, bias=False),
-            linear("v", batch * S, d_model, heads * d_v, bias=False),
-            *scaled_dot_product(batch, heads, T, S, d_k, d_v),
-            linear("out", batch * T, heads * d_v, d_model, bias=False),
-        ),
-    )
+    targets, sources = given(tape, batch, T, d_model), given(tape, batch, S, d_model)
+    return multi_head_attention("", targets, sources, heads, d_k, d_v)
 
 
 @layer("causal_mha", "Causal multi-head attention", "Vaswani et al. 2017, §3.2.3")
-def causal_attention(
-    T: Dim, d_model: Dim, heads: Dim, d_k: Dim, d_v: Dim, *, batch: Dim = 1, name: str = "causal_mha"
-) -> Cost:
+def _causal_mha(tape: Tape, T: Dim, d_model: Dim, heads: Dim, d_k: Dim, d_v: Dim, *, batch: Dim = 1) -> Any:
     """Self-attention in which no token sees a later one.
 
     The products are computed in full and the later half is masked before softmax, as the paper has it.
@@ -56,11 +122,12 @@ def causal_attention(
         d_v: width of a value head.
         batch: sequences.
     """
-    return multi_head_attention(T, T, d_model, heads, d_k, d_v, batch=batch, name=name)
+    x, title = given(tape, batch, T, d_model), "causal_mha"
+    return multi_head_attention("attention", x, x, heads, d_k, d_v, causal_mask(tape, T), title=title, cached=True)
 
 
 @layer("ffn_tokens", "Position-wise feed-forward", "Vaswani et al. 2017, eq. 2")
-def position_wise_feed_forward(N: Dim, d_model: Dim, d_ff: Dim, *, batch: Dim = 1, bias: bool = True) -> Cost:
+def _ffn_tokens(tape: Tape, N: Dim, d_model: Dim, d_ff: Dim, *, batch: Dim = 1, bias: bool = True) -> Any:
     """max(0, xW₁ + b₁)W₂ + b₂ at each of N tokens.
 
     Args:
@@ -70,36 +137,36 @@ def position_wise_feed_forward(N: Dim, d_model: Dim, d_ff: Dim, *, batch: Dim = 
         batch: sequences.
         bias: whether there are b₁ and b₂; T5 has none.
     """
-    return token_feed_forward(N, d_model, d_ff, batch=batch, bias=bias)
+    return position_wise_feed_forward("", given(tape, batch, N, d_model), d_ff, bias)
 
 
 @layer("token_embedding", "Token embedding", "Vaswani et al. 2017, §3.4")
-def token_embedding(V: Dim, d_model: Dim, *, shared: bool = False) -> Cost:
+def _token_embedding(tape: Tape, V: Dim, d_model: Dim) -> Any:
     """One learned vector for each word of the vocabulary; looking it up is not a product.
 
     Args:
         V: vocabulary.
         d_model: channels of a token.
-        shared: the table belongs to another module and is counted there.
     """
-    return Cost("token_embedding", () if shared else (table("tokens", V, d_model),))
+    return token_embedding("", fresh(tape, (1, 1), INT64, INPUT), word_table(tape, V, d_model))
 
 
 @layer("positional_encoding", "Sinusoidal positional encoding", "Vaswani et al. 2017, §3.5")
-def positional_encoding(N: Dim, d_model: Dim) -> Cost:
+def _positional_encoding(tape: Tape, N: Dim, d_model: Dim) -> Any:
     """Sines and cosines of N positions, added to ``d_model`` channels: nothing to learn and no product."""
-    return Cost("positional_encoding")
+    return positional_encoding("", given(tape, 1, N, d_model))
 
 
 @layer("vocabulary", "Vocabulary projection", "Vaswani et al. 2017, §3.4")
-def vocabulary_projection(N: Dim, d_model: Dim, V: Dim, *, batch: Dim = 1, shared: bool = False) -> Cost:
+def _vocabulary(tape: Tape, N: Dim, d_model: Dim, V: Dim, *, batch: Dim = 1) -> Any:
     """N tokens to one score for each word, without bias.
+
+    Where the matrix is that of the token embedding, a network counts it there.
 
     Args:
         N: tokens.
         d_model: channels of a token.
         V: vocabulary.
         batch: sequences.
-        shared: the matrix is that of the token embedding and is counted there.
     """
-    return Cost("vocabulary", (linear("logits", batch * N, d_model, V, bias=False, shared=shared),))
+    return vocabulary_projection("", given(tape, batch, N, d_model), word_table(tape, V, d_model))

@@ -2,25 +2,103 @@
 
 from __future__ import annotations
 
-from ..cost import Cost, Op, Tiling
+from collections.abc import Callable
+from typing import Any
+
+from ..abstract.functions import repeat, roll, rows_of
+from ..abstract.modules import buffer, module, parameter, titled
+from ..abstract.tape import Tape
+from ..abstract.tensor import INT64, Tensor, given
+from ..cost import Tiling
 from ..dims import Dim, ceil_div, smallest
-from ..ops import linear, table
-from .attention import head_width, scaled_dot_product
+from .attention import mix_heads
+from .embedding import padded
 from .registry import layer
 
 
-def window_side(h: Dim, w: Dim, M: Dim) -> Dim:
-    """The window that is used: never larger than the grid's shorter side."""
-    return smallest(M, h, w)
+def to_windows(x: Tensor, grid: tuple[Dim, Dim], M: Dim) -> Tensor:
+    """(batch, rows * M, columns * M, C) to (batch * windows, M * M, C)."""
+    batch, _, _, C = x.shape
+    rows, columns = grid
+    x = x.reshape(batch, rows, M, columns, M, C).transpose(2, 3)
+    return x.reshape(batch * rows * columns, M * M, C)
 
 
-def bias_table(M: Dim, heads: Dim) -> Op:
-    """One learned bias per head and relative offset, (2M - 1)² of them (Liu et al. 2021, eq. 4)."""
-    return table("relative position bias", (2 * M - 1) * (2 * M - 1), heads)
+def from_windows(x: Tensor, grid: tuple[Dim, Dim], M: Dim, batch: Dim) -> Tensor:
+    """The inverse of :func:`to_windows`."""
+    C = x.shape[-1]
+    rows, columns = grid
+    x = x.reshape(batch, rows, columns, M, M, C).transpose(2, 3)
+    return x.reshape(batch, rows * M, columns * M, C)
+
+
+def window_attention(name: str, x: Tensor, heads: Dim, M: Dim, shift: bool = False) -> Tensor:
+    """(batch, h, w, C) to the same, within windows of M x M tokens; to ``shift`` they lie half a window off."""
+    return (_shifted if shift else _plain)(name, x, heads, M)
+
+
+@module
+@titled("wmsa")
+def _plain(x: Tensor, heads: Dim, M: Dim) -> Tensor:
+    return _in_windows(x, heads, M, shift=False)
+
+
+@module
+@titled("swmsa")
+def _shifted(x: Tensor, heads: Dim, M: Dim) -> Tensor:
+    _, h, w, _ = x.shape
+    # half a window of one token is no shift; a ledger does not ask, since rolling and masks have no price
+    shift = x.tape.ledger is not None or min(h, w) > M > 1
+    return _in_windows(x, heads, M, shift)
+
+
+def _in_windows(x: Tensor, heads: Dim, M: Dim, shift: bool) -> Tensor:
+    batch, h, w, _ = x.shape
+    asked, M = M, smallest(M, h, w)
+    x.tape.note(Tiling(M, h, "window"), Tiling(M, w, "window"), *_shrunk(asked, M))
+    grid = ceil_div(h, M), ceil_div(w, M)
+    x = padded(x, (0, 0, 0, grid[1] * M - w, 0, grid[0] * M - h))
+    if shift:
+        x = roll(x)
+    tokens = to_windows(x, grid, M)
+    masked = grid[0] * grid[1] if shift else None
+    tokens = _attention("attention", tokens, heads, _bias(x.tape, batch, heads, M, masked))
+    x = from_windows(tokens, grid, M, batch)
+    if shift:
+        x = roll(x)
+    return x[:, :h, :w]
+
+
+_attention: Callable[..., Tensor] = module(mix_heads)
+
+
+def _shrunk(asked: Dim, used: Dim) -> tuple[str, ...]:
+    if not (isinstance(asked, int) and isinstance(used, int)) or asked == used:
+        return ()
+    return (f"a window of {asked} is larger than the grid: {used} is used",)
+
+
+def _bias(tape: Tape, batch: Dim, heads: Dim, M: Dim, masked: Dim | None) -> Tensor:
+    """Learned bias of each head, (1, heads, M², M²), and for shifted windows the mask of each window."""
+    pairs = M * M
+    bias = _relative_position_bias(tape, M, heads)[None]
+    if masked is None:
+        return bias
+    mask = buffer(tape, (masked, 1, pairs, pairs))
+    return bias + repeat(mask, batch, 1, 1, 1)
+
+
+def _relative_position_bias(tape: Tape, M: Dim, heads: Dim) -> Tensor:
+    """One learned bias per head and relative offset, (2M - 1)² of them (eq. 4), at each pair of tokens."""
+    offsets = 2 * M - 1
+    table = parameter(tape, offsets * offsets, heads, label="relative position bias")
+    pairs = M * M
+    index = buffer(tape, (pairs, pairs), INT64)
+    return rows_of(table, index.reshape(pairs * pairs)).reshape(pairs, pairs, heads).permute(2, 0, 1)
 
 
 @layer("wmsa", "W-MSA", "Liu et al. 2021 (Swin), eq. 2")
-def window_attention(h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim = 1, name: str = "wmsa") -> Cost:
+def _wmsa(tape: Tape, h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim = 1) -> Any:
     """Multi-head self-attention within windows of M x M tokens.
 
     A grid that M does not divide is padded, right and bottom, and the padding is computed and
@@ -34,42 +112,20 @@ def window_attention(h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim =
         M: side of a window, in tokens.
         batch: images.
     """
-    asked, M = M, window_side(h, w, M)
-    d = head_width(C, heads)
-    windows = batch * ceil_div(h, M) * ceil_div(w, M)
-    tokens = M * M
-    return Cost(
-        name,
-        (
-            linear("qkv", windows * tokens, C, 3 * C),
-            bias_table(M, heads),
-            *scaled_dot_product(windows, heads, tokens, tokens, d, d),
-            linear("proj", windows * tokens, C, C),
-        ),
-        tilings=(Tiling(M, h, "window"), Tiling(M, w, "window")),
-        notes=_shrunk(asked, M),
-    )
-
-
-def _shrunk(asked: Dim, used: Dim) -> tuple[str, ...]:
-    if not (isinstance(asked, int) and isinstance(used, int)) or asked == used:
-        return ()
-    return (f"a window of {asked} is larger than the grid: {used} is used",)
+    return window_attention("", given(tape, batch, h, w, C), heads, M)
 
 
 @layer("swmsa", "SW-MSA", "Liu et al. 2021 (Swin), §3.2")
-def shifted_window_attention(
-    h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim = 1, name: str = "swmsa"
-) -> Cost:
+def _swmsa(tape: Tape, h: Dim, w: Dim, C: Dim, heads: Dim, M: Dim, *, batch: Dim = 1) -> Any:
     """Window attention on a grid that is rolled by M/2, with a mask between what was not adjacent.
 
     The cyclic shift keeps the number of windows, and the mask is added: the products are those of
     W-MSA (§3.2, "efficient batch computation").
     """
-    return window_attention(h, w, C, heads, M, batch=batch, name=name)
+    return window_attention("", given(tape, batch, h, w, C), heads, M, shift=True)
 
 
 @layer("relative_position_bias", "Relative position bias", "Liu et al. 2021 (Swin), eq. 4")
-def relative_position_bias(M: Dim, heads: Dim) -> Cost:
+def _bias_layer(tape: Tape, M: Dim, heads: Dim) -> Any:
     """The table of (2M - 1)² offsets per head; looking it up and adding it are not products."""
-    return Cost("relative_position_bias", (bias_table(M, heads),))
+    return given(tape, 1, heads, M * M, M * M) + _relative_position_bias(tape, M, heads)

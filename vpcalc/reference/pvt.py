@@ -94,7 +94,8 @@ class PVT(nn.Module):
         *stages, last = self.stages
         for stage in stages:
             image = stage(image).permute(0, 3, 1, 2)
-        return self.head(self.norm(last(image))[:, 0, 0])
+        image = last(image)
+        return self.head(self.norm(image)[:, 0, 0])
 
 
 @model_witness("pvt")

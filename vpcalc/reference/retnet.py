@@ -51,7 +51,8 @@ class RetNet(nn.Module):
         x = self.words(words)
         if self.form == "chunkwise":
             x = pad(x, self.chunk)
-        x = self.norm(self.blocks(x)[:, : words.shape[1]])
+        x = self.blocks(x)[:, : words.shape[1]]
+        x = self.norm(x)
         return F.linear(x, self.words.weight) if self.head else x
 
 

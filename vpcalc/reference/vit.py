@@ -43,7 +43,8 @@ class ViT(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.patches(image).flatten(1, 2)
-        x = self.norm(self.blocks(self.positions(self.class_token(x))))
+        x = self.blocks(self.positions(self.class_token(x)))
+        x = self.norm(x)
         return self.head(x[:, 0])
 
 

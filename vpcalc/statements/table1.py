@@ -12,11 +12,8 @@ from ..algebra.interpolation import interpolate
 from ..algebra.parser import parse
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity
-from ..layers.attention import head_width, token_attention
-from ..layers.recurrence import recurrent, recurrent_gru, recurrent_lstm
-from ..layers.reduction import linear_spatial_reduction_attention, spatial_reduction_attention
-from ..layers.retention import token_retention
-from ..layers.windows import shifted_window_attention, window_attention
+from ..layers import LAYERS
+from ..layers.attention import head_width
 from ..ops import conv2d, linear, matmul
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
@@ -94,8 +91,13 @@ def _flat(form: Polynomial) -> Polynomial:
     return form.subs({"h": N, "w": 1})
 
 
-def _grid_cost(build: Callable[..., Cost], *others: str) -> Callable[[], Cost]:
-    return lambda: build(symbol("h"), symbol("w"), C, a, *(symbol(name) for name in others))
+def _on_grid(id: str, *others: str) -> Callable[[], Cost]:
+    return lambda: LAYERS[id].build(symbol("h"), symbol("w"), C, a, *(symbol(name) for name in others))
+
+
+def _on_tokens(id: str, *others: str) -> Callable[[], Cost]:
+    """N tokens are a grid of one row."""
+    return lambda: LAYERS[id].build(1, N, C, a, *(symbol(name) for name in others))
 
 
 def _always(layer: Layer) -> Callable[[int, int], Layer]:
@@ -155,10 +157,14 @@ _CHUNKS = (2, 4)
 
 ROWS: Mapping[str, Row] = {
     "self_attention": Row(
-        "Self-attention", lambda: token_attention(N, C, a), ("matmul",), _always(graphs.attend(graphs.everyone))
+        "Self-attention", _on_tokens("msa"), ("matmul",), _always(graphs.attend(graphs.everyone))
     ),
     "recurrent": Row(
-        "Recurrent", lambda: recurrent(N, C, C), ("linear",), _always(graphs.recurrence), causal=True
+        "Recurrent",
+        lambda: LAYERS["recurrent"].build(N, C, C),
+        ("linear",),
+        _always(graphs.recurrence),
+        causal=True,
     ),
     "convolution": Row("Convolution, contiguous", _convolution, ("conv",), _kernel, _KERNELS),
     "dilated": Row(
@@ -166,36 +172,34 @@ ROWS: Mapping[str, Row] = {
     ),
     "separable": Row("Convolution, separable", _separable, ("conv",), _kernel, _KERNELS),
     "restricted": Row("Self-attention, restricted", _restricted, ("matmul",), _neighbourhood, _KERNELS),
-    "wmsa": Row("W-MSA", _grid_cost(window_attention, "M"), ("matmul",), _windows, _WINDOWS),
+    "wmsa": Row("W-MSA", _on_grid("wmsa", "M"), ("matmul",), _windows, _WINDOWS),
     "swmsa": Row(
         "W-MSA, SW-MSA in turn",
-        _grid_cost(shifted_window_attention, "M"),
+        _on_grid("swmsa", "M"),
         ("matmul",),
         _shifted_in_turn,
         _WINDOWS,
         period=2,
     ),
-    "sra": Row("SRA", _grid_cost(spatial_reduction_attention, "R"), ("matmul",), _strided, (2,)),
-    "linear_sra": Row(
-        "Linear SRA", _grid_cost(linear_spatial_reduction_attention, "P"), ("matmul",), _pooled, (2, 3)
-    ),
+    "sra": Row("SRA", _on_grid("sra", "R"), ("matmul",), _strided, (2,)),
+    "linear_sra": Row("Linear SRA", _on_grid("linear_sra", "P"), ("matmul",), _pooled, (2, 3)),
     "retention": Row(
         "Retention, parallel",
-        lambda: token_retention(N, C, a),
+        _on_tokens("retention"),
         ("matmul",),
         _always(graphs.attend(graphs.so_far)),
         causal=True,
     ),
     "retention_recurrent": Row(
         "Retention, recurrent",
-        lambda: token_retention(N, C, a, form="recurrent"),
+        _on_tokens("retention_recurrent"),
         ("matmul",),
         _always(graphs.retention_recurrent),
         causal=True,
     ),
     "retention_chunkwise": Row(
         "Retention, chunkwise",
-        lambda: token_retention(N, C, a, form="chunkwise", chunk=symbol("b")),
+        _on_tokens("retention_chunkwise", "b"),
         ("matmul",),
         _chunks,
         _CHUNKS,
@@ -343,8 +347,8 @@ def attention_or_recurrence(
 
     claimed = {"mixing": lambda d: d, "lstm": lambda d: 2 * d, "gru": lambda d: d} if bounds is None else bounds
     rnn = ROWS["recurrent"].whole()
-    lstm = as_polynomial(recurrent_lstm(N, C, C).total(Quantity.MACS))
-    gru = as_polynomial(recurrent_gru(N, C, C).total(Quantity.MACS))
+    lstm = as_polynomial(LAYERS["recurrent_lstm"].build(N, C, C).total(Quantity.MACS))
+    gru = as_polynomial(LAYERS["recurrent_gru"].build(N, C, C).total(Quantity.MACS))
     mixed, whole = ROWS["self_attention"].mixed(), ROWS["self_attention"].whole()
     n, d = (sympy.Symbol(name, integer=True, positive=True) for name in ("N", "C"))
 

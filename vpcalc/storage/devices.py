@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from ..abstract.tensor import FLOATS
 from ..errors import InputError, unknown
 from .optimizers import read_bytes
-from .tensor import FLOATS
 
 COLUMNS = ("id", "name", *FLOATS, "bandwidth", "memory", "source")
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .dataflow import LAYERS, MODELS, Description
-from .tape import REPORTED, Kept, Kernels, Node, Peak, Recomputed, Tape, Work, kept
-from .tensor import FLOATS, Tensor
+from ..abstract.tape import REPORTED, Kept, Kernels, Node, Peak, Recomputed, Tape, Work, kept
+from ..abstract.tensor import FLOATS, Tensor
+from ..architectures import Family
+from ..layers import LAYERS
 
 Start = Callable[[Tape], tuple[tuple[Tensor, ...], Any]]
 """Makes the inputs on a tape and runs the network: the inputs and the outputs."""
@@ -67,22 +68,15 @@ class Footprint:
 
 
 def model_footprint(
-    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
+    family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
 ) -> Footprint:
     """What an architecture takes at an input."""
-    return footprint(lambda tape: _started(MODELS[family], tape, sizes, config, batch), way)
-
-
-def _started(
-    description: Description, tape: Tape, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any
-) -> tuple[tuple[Tensor, ...], Any]:
-    inputs = description.inputs(tape, sizes, config, batch)
-    return inputs, description.run(*inputs, **config)
+    return footprint(lambda tape: family.start(tape, sizes, config, batch), way)
 
 
 def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN) -> Footprint:
     """What a layer takes, as part of a network: its inputs have gradients."""
-    return footprint(lambda tape: ((), LAYERS[id](tape, **dims)), way)
+    return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way)
 
 
 def footprint(start: Start, way: Way = PLAIN) -> Footprint:
@@ -108,21 +102,21 @@ def footprint(start: Start, way: Way = PLAIN) -> Footprint:
 
 
 def checkpoints(
-    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way
+    family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way
 ) -> tuple[str, ...]:
     """Paths of the modules that are computed again."""
     tape = _tape(way, training=True)
-    _started(MODELS[family], tape, sizes, config, batch)
+    family.start(tape, sizes, config, batch)
     return tuple(part.path for part in tape.recomputed)
 
 
 def works(
-    family: str, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
+    family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
 ) -> list[Work]:
     """What the operators of an inference do, in order."""
     tape = _tape(way, training=False)
     tape.works = []
-    _started(MODELS[family], tape, sizes, config, batch)
+    family.start(tape, sizes, config, batch)
     return tape.works
 
 

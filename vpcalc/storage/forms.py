@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from inspect import signature
 from math import lcm
 from typing import Any
 
+from ..abstract.traced import Traced, UnrolledError, traced
 from ..algebra.interpolation import interpolate
 from ..algebra.polynomial import Monomial, Polynomial, as_polynomial
 from ..architectures import Architecture
@@ -22,7 +22,6 @@ from ..errors import InputError
 from ..layers import LAYERS
 from ..symbolic import SYMBOL_OF, divides, lattice, model_on_symbols
 from .footprint import PLAIN, Footprint, Way, layer_footprint, model_footprint
-from .traced import Traced, UnrolledError, traced
 
 Figure = Callable[[Footprint], Any]
 """One figure of a footprint."""
@@ -95,7 +94,7 @@ def model_forms(
     """
     symbolic = model_on_symbols(architecture, config)
     steps = lattice(symbolic)
-    axes, family = architecture.family.axes, architecture.family.name
+    axes, family = architecture.family.axes, architecture.family
     if sizes is None or not on_lattice(symbolic, architecture, sizes):
         sizes = _sample(symbolic, architecture)
     images = 1 if batch == 1 else traced("B", batch or BATCH)
@@ -129,7 +128,7 @@ def on_lattice(symbolic: Cost, architecture: Architecture, sizes: tuple[int, ...
 def layer_forms(id: str, way: Way = PLAIN) -> Forms:
     """A layer in its dimensions and the batch."""
     dims = {name: SAMPLE[name] for name in LAYERS[id].dims}
-    batch = {"batch": traced("B", BATCH)} if "batch" in signature(LAYERS[id].build).parameters else {}
+    batch = {"batch": traced("B", BATCH)} if "batch" in LAYERS[id].options else {}
     return _stepped(lambda symbols: layer_footprint(id, {**symbols, **batch}, way), dims, {})
 
 

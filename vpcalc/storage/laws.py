@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..abstract.tensor import given
+from ..abstract.traced import form, traced
 from ..algebra.polynomial import Polynomial
-from .dataflow.gpt import stack
-from .dataflow.registry import given
+from ..layers.gpt import stack
 from .footprint import Footprint, Way, footprint, total
-from .traced import form, traced
 
 SAMPLE = {"N": 12, "B": 2, "d_model": 24, "a": 4}
 """Sizes at which the layer is traced."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..abstract.tape import Work
 from .devices import Device
-from .tape import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..abstract.tape import Peak
+from ..abstract.tensor import FLOAT32
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import Architecture
 from ..cost import Cost, Op, Quantity
@@ -19,8 +21,6 @@ from .footprint import Footprint
 from .forms import Forms, layer_forms, model_forms
 from .optimizers import Optimizer
 from .quantities import MemoryQuantity
-from .tape import Peak
-from .tensor import FLOAT32
 
 _FIGURES: Mapping[MemoryQuantity, Mapping[str, Callable[[Footprint], Any]]] = {
     MemoryQuantity.WEIGHTS: {"weights": lambda f: f.weights},

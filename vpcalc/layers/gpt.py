@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .. import functions
-from ..functions import gelu, softmax
-from ..modules import layer_norm, linear, module, sequential
-from ..tensor import Tensor
+from ..abstract import functions
+from ..abstract.functions import gelu, matmul, softmax
+from ..abstract.modules import layer_norm, linear, module, sequential
+from ..abstract.recompute import checkpoint, recomputable
+from ..abstract.tensor import Tensor
 from .attention import merge_heads, split_heads
-from .recompute import checkpoint, recomputable
 
 dropout = module(functions.dropout)
 
@@ -25,8 +25,8 @@ def attention(x: Tensor, heads: Any) -> Tensor:
 
 
 def _core(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    scores = (q * 1.0) @ k.transpose(-2, -1)
-    return dropout("dropped_map", softmax(scores)) @ v
+    scores = matmul(q * 1.0, k.transpose(-2, -1), "QKᵀ", attention=True)
+    return matmul(dropout("dropped_map", softmax(scores)), v, "AV")
 
 
 @module

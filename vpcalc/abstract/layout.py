@@ -1,6 +1,6 @@
 """How a tensor lies in memory: strides, and when PyTorch has to copy.
 
-Sizes and strides are tuples of numbers (:mod:`vpcalc.storage.traced`), strides in elements. The rules are those
+Sizes and strides are tuples of numbers (:mod:`vpcalc.abstract.traced`), strides in elements. The rules are those
 of ATen: ``computeStride`` for views, ``TensorIterator`` for the results of elementwise operators.
 """
 
@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dims import is_one
+
 Sizes = tuple[Any, ...]
+
+
+class _Free:
+    """A stride that nobody follows, whatever it is multiplied with: every view is possible."""
+
+    __array_ufunc__ = None  # arrays leave the product to it
+
+    def __mul__(self, other: Any) -> _Free:
+        return self
+
+    __rmul__ = __mul__
+
+
+FREE = _Free()
 
 
 def product(sizes: Sizes) -> Any:
@@ -41,6 +57,8 @@ def dense(shape: Sizes, order: Any) -> Sizes:
 
 def is_contiguous(shape: Sizes, strides: Sizes) -> bool:
     """Whether the last dimension runs fastest and there are no gaps."""
+    if FREE in strides:
+        return True
     step: Any = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
         if size != 1:
@@ -52,7 +70,7 @@ def is_contiguous(shape: Sizes, strides: Sizes) -> bool:
 
 def is_channels_last(shape: Sizes, strides: Sizes) -> bool:
     """Whether a map of four dimensions runs through its channels first; no where it could be either."""
-    if len(shape) != 4 or strides[1] == 0:
+    if len(shape) != 4 or FREE in strides or strides[1] == 0:
         return False
     low: Any = 0
     for dimension in (1, 3, 2, 0):
@@ -64,6 +82,8 @@ def is_channels_last(shape: Sizes, strides: Sizes) -> bool:
 
 def view(shape: Sizes, strides: Sizes, new: Sizes) -> Sizes | None:
     """Strides of the same elements in another shape, or None where they have to be copied."""
+    if FREE in strides:
+        return (FREE,) * len(new)
     found: list[Any] = [0] * len(new)
     at = len(new) - 1
     base = strides[-1] if strides else 1
@@ -89,11 +109,13 @@ def broadcast(first: Sizes, second: Sizes) -> Sizes:
     """The common shape of two operands."""
     longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
     padded = (1,) * (len(longer) - len(shorter)) + shorter
-    return tuple(a if b == 1 else b for a, b in zip(longer, padded, strict=True))
+    return tuple(a if is_one(b) else b for a, b in zip(longer, padded, strict=True))
 
 
 def expanded(shape: Sizes, strides: Sizes, to: Sizes) -> Sizes:
     """Strides of an operand in the common shape: 0 where it is repeated."""
+    if FREE in strides:
+        return (FREE,) * len(to)
     missing = len(to) - len(shape)
     own = zip(shape, strides, to[missing:], strict=True)
     return (0,) * missing + tuple(0 if size == 1 and size != full else stride for size, stride, full in own)
@@ -101,6 +123,8 @@ def expanded(shape: Sizes, strides: Sizes, to: Sizes) -> Sizes:
 
 def elementwise(shape: Sizes, operands: list[Sizes]) -> Sizes:
     """Strides of a result: dimensions in the order in which the operands run through them."""
+    if any(FREE in strides for strides in operands):
+        return (FREE,) * len(shape)
     order = list(range(len(shape) - 1, -1, -1))
     for start in range(1, len(order)):
         later = start

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .. import ops
+from ..cost import Op
+from ..dims import conv_size, floor_div, is_one
 from . import layout
 from .layout import Sizes, product
 from .tape import ACTIVATION, Tape
@@ -25,25 +28,28 @@ from .tensor import (
     make,
     promoted,
 )
-from .traced import tiles
 
 STATISTICS = ("mean", "deviation")
 """What a norm keeps of each row, map or group."""
 
 
-def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Batched products (…, n, k)(…, k, m): both operands are brought into the layout that ``bmm`` takes."""
+def matmul(a: Tensor, b: Tensor, label: str, attention: bool = False) -> Tensor:
+    """Batched products (…, n, k)(…, k, m): both operands are brought into the layout that ``bmm`` takes.
+
+    ``label`` is the product's name in a derivation; ``attention`` says that its result is an attention map.
+    """
     batch, (n, k), m = a.shape[:-2], a.shape[-2:], b.shape[-1]
-    left = a.reshape(product(batch), n, k)
-    right = b.reshape(product(batch), k, m)
-    return _product("matmul", (*batch, n, m), left, right)
+    count = product(batch)
+    left = a.reshape(count, n, k)
+    right = b.reshape(count, k, m)
+    saves: Saves = (("left operand", left),) if right.learns else ()
+    if left.learns:
+        saves = (*saves, ("right operand", right))
 
+    def price(_: str) -> Op:
+        return ops.matmul(label, count, n, k, m, attention=attention)
 
-def _product(kind: str, shape: Sizes, a: Tensor, b: Tensor) -> Tensor:
-    saves: Saves = (("left operand", a),) if b.learns else ()
-    if a.learns:
-        saves = (*saves, ("right operand", b))
-    return make(kind, shape, a.item, (a, b), saves=saves, macs=a.elements * b.shape[-1])
+    return make("matmul", (*batch, n, m), left.item, (left, right), saves=saves, price=price)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -58,11 +64,15 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _rows_times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     fan_in, fan_out = x.shape[-1], weight.shape[0]
-    rows = x.reshape(x.elements // fan_in, fan_in)
+    count = product(x.shape[:-1])
+    rows = x.reshape(count, fan_in)
     operands = (rows, weight) if bias is None else (rows, weight, bias)
     saves: Saves = (("input", rows),) if weight.learns else ()
-    macs = rows.elements * fan_out
-    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves, macs=macs)
+
+    def price(label: str) -> Op:
+        return ops.linear(label, count, fan_in, fan_out, bias=bias is not None)
+
+    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves, price=price)
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -136,14 +146,22 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Over the last dimension. Keeps its input, and mean and inverse deviation of each row."""
     statistics = _statistics(x, (*x.shape[:-1], 1))
     operands = (x, weight) if bias is None else (x, weight, bias)
-    return make("layer_norm", x.shape, x.item, operands, saves=(("input", x), *statistics))
+
+    def price(label: str) -> Op:
+        return ops.layer_norm(label, product(x.shape[:-1]), x.shape[-1])
+
+    return make("layer_norm", x.shape, x.item, operands, saves=(("input", x), *statistics), price=price)
 
 
 def group_norm(x: Tensor, groups: Any) -> Tensor:
     """Over groups of channels, without affine parameters. Keeps its input and two numbers a group, in its type."""
     x = x if x.is_contiguous() else x.contiguous_copy()
     statistics = tuple((name, fresh(x.tape, (x.shape[0], groups), x.item)) for name in STATISTICS)
-    return make("group_norm", x.shape, x.item, (x,), saves=(("input", x), *statistics))
+
+    def price(label: str) -> Op:
+        return ops.group_norm(label, x.shape[0], x.shape[1], affine=False)
+
+    return make("group_norm", x.shape, x.item, (x,), saves=(("input", x), *statistics), price=price)
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -151,9 +169,12 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     strides = _map_strides(x, x.shape)
     kept = x.tape.training or x.tape.kernels.unused_statistics
     statistics = _statistics(x, (x.shape[1],)) if kept else ()
-    return make(
-        "batch_norm", x.shape, x.item, (x, weight, bias), strides=strides, saves=(("input", x), *statistics)
-    )
+    saves = (("input", x), *statistics)
+
+    def price(label: str) -> Op:
+        return ops.batch_norm(label, x.shape[0] * product(x.shape[2:]), x.shape[1])
+
+    return make("batch_norm", x.shape, x.item, (x, weight, bias), strides=strides, saves=saves, price=price)
 
 
 def _statistics(x: Tensor, shape: Sizes) -> Saves:
@@ -168,20 +189,31 @@ def _wide(x: Tensor) -> Type:
 
 
 def convolve(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[Any, Any], padding: tuple[Any, Any]
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[Any, Any],
+    padding: tuple[Any, Any],
+    groups: Any = 1,
 ) -> Tensor:
     """(batch, c, h, w) with a weight (C, c / groups, k, l). Keeps its input; a map channels-last stays so."""
     kernel = weight.shape[2:]
     sides = tuple(
-        (side + 2 * p - k) // s + 1 if not (side + 2 * p - k) % s else tiles(side + 2 * p - k + 1, s)
-        for side, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
+        conv_size(side, k, s, p) for side, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
     )
     shape = (x.shape[0], weight.shape[0], *sides)
     operands = (x, weight) if bias is None else (x, weight, bias)
     saves: Saves = (("input", x),) if weight.learns else ()
     strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
-    macs = product(shape) * product(weight.shape[1:])
-    return make("conv", shape, x.item, operands, strides=strides, saves=saves, macs=macs)
+
+    def price(label: str) -> Op:
+        (h, w), C = sides, weight.shape[0]
+        bias_too = bias is not None
+        return ops.conv2d(
+            label, x.shape[0], (h, w), x.shape[1], C, (kernel[0], kernel[1]), groups=groups, bias=bias_too
+        )
+
+    return make("conv", shape, x.item, operands, strides=strides, saves=saves, price=price)
 
 
 def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
@@ -191,37 +223,41 @@ def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
 
 def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
     """Keeps its input and, for each maximum, where it was: 8 bytes."""
-    sides = tuple(_pooled(side, kernel, stride, padding) for side in x.shape[2:])
+    sides = tuple(conv_size(side, kernel, stride, padding) for side in x.shape[2:])
     shape = (*x.shape[:2], *sides)
     places = fresh(x.tape, shape, INT64)
     strides = _map_strides(x, shape)
     return make("max_pool", shape, x.item, (x,), strides=strides, saves=(("input", x), ("places", places)))
 
 
-def _pooled(side: Any, kernel: int, stride: int, padding: int) -> Any:
-    room = side + 2 * padding - kernel
-    return (room - room % stride) // stride + 1
-
-
 def adaptive_avg_pool(x: Tensor, side: Any) -> Tensor:
     """To a grid of side x side. Keeps its input; to a single position it is a mean, which keeps nothing."""
     shape = (*x.shape[:2], side, side)
     strides = _map_strides(x, shape)
-    if side == 1:
-        return make("mean", shape, x.item, (x,), strides=strides)
-    return make("pool", shape, x.item, (x,), strides=strides, saves=(("input", x),))
+
+    def price(label: str) -> Op:
+        batch, width, h, w = x.shape
+        return ops.adaptive_avg_pool2d(label, batch, (h, w), width)
+
+    if is_one(side):
+        return make("mean", shape, x.item, (x,), strides=strides, price=price)
+    return make("pool", shape, x.item, (x,), strides=strides, saves=(("input", x),), price=price)
 
 
-def interpolate(x: Tensor, size: tuple[Any, Any]) -> Tensor:
-    """Bilinear. Keeps nothing."""
+def interpolate(x: Tensor, size: tuple[Any, Any], label: str = "upsample", times: Any = 1) -> Tensor:
+    """Bilinear. Keeps nothing. ``times`` says how often it is run, where that depends on sizes: once or never."""
     shape = (*x.shape[:2], *size)
-    return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape))
+
+    def price(_: str) -> Op:
+        return ops.upsample_bilinear2d(label, times * x.shape[0], size, x.shape[1])
+
+    return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape), price=price)
 
 
 def pixel_shuffle(x: Tensor, u: Any) -> Tensor:
     """(batch, u² C, h, w) to (batch, C, uh, uw). Keeps nothing."""
     batch, channels, h, w = x.shape
-    return make("pixel_shuffle", (batch, channels // (u * u), h * u, w * u), x.item, (x,))
+    return make("pixel_shuffle", (batch, floor_div(channels, u * u), h * u, w * u), x.item, (x,))
 
 
 def cat(tensors: Sequence[Tensor], dim: int = -1) -> Tensor:
@@ -326,8 +362,11 @@ def scaled_dot_product_attention(
         saves = (*saves, ("mask", mask))
     operands = (q, k, v) if mask is None else (q, k, v, mask)
     strides = layout.elementwise(shape, [q.strides])
-    macs = 2 * q.elements * k.shape[-2]
-    return make("attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True, macs=macs)
+
+    def price(label: str) -> Op:
+        return ops.matmul(label, 2 * product(shape[:-2]), shape[-2], shape[-1], k.shape[-2])
+
+    return make("attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True, price=price)
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -335,13 +374,13 @@ def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Te
     item, narrow = q.item, q.item.rank < FLOAT32.rank
     query, key, value = (converted(x, FLOAT32) if narrow else x for x in (q, k, v))
     scaled = query * 1.0
-    scores = matmul(scaled, key.transpose(-2, -1) * 1.0)
+    scores = matmul(scaled, key.transpose(-2, -1) * 1.0, "QKᵀ")
     if mask is not None:
         scores = scores + mask
     scores = softmax(scores)
     if not narrow:
-        return matmul(scores, value)
+        return matmul(scores, value, "AV")
     unused = converted(scores, item)
-    result = converted(matmul(scores, value), item)
+    result = converted(matmul(scores, value, "AV"), item)
     del unused
     return result

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
-from ..tape import Node, Recomputed, Tape, kept
-from ..tensor import Tensor, nodes
+from .tape import Node, Recomputed, Tape, kept
+from .tensor import Tensor, nodes
 
 P = ParamSpec("P")
 

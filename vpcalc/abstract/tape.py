@@ -1,10 +1,10 @@
-"""What one run of a description allocates, keeps for the backward pass, and frees.
+"""What one run of a description allocates, keeps for the backward pass, and frees; or what it costs.
 
-A description (:mod:`vpcalc.storage.dataflow`) has the structure of the module that it describes: the same
-functions with the same local variables. So nothing here computes lifetimes: Python's own reference counting
-frees an abstract tensor at the line where it would free the real one, and a :class:`Storage` reports both
-ends of its life to its :class:`Tape`. Tensors that autograd keeps hang on the :class:`Node` of the operator
-that made them, and nodes hang on each other, as in PyTorch: a branch that leads nowhere keeps nothing.
+A description (:mod:`vpcalc.layers`, :mod:`vpcalc.architectures`) has the structure of the module that it
+describes: the same functions with the same local variables. So nothing here computes lifetimes: Python's own
+reference counting frees an abstract tensor at the line where it would free the real one, and a :class:`Storage`
+reports both ends of its life to its :class:`Tape`. Tensors that autograd keeps hang on the :class:`Node` of the
+operator that made them, and nodes hang on each other, as in PyTorch: a branch that leads nowhere keeps nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .ledger import Entry, Ledger, Remark
+
+if TYPE_CHECKING:
+    from .tensor import Type
 
 ACTIVATION, PARAMETER, BUFFER, INPUT = "activation", "parameter", "buffer", "input"
 """What a storage is for. Only activations are counted as live and as saved."""
@@ -119,12 +125,13 @@ class Work:
 class Tape:
     """One run. ``grad``: autograd records; ``training``: modules are in training mode.
 
-    ``item`` is the type of weights and activations. Without ``registering`` weights are not entered a second time.
-    ``works`` collects what operators do, where it is a list; ``cached`` are bytes that a next token needs;
-    ``peaks`` the most that was live while a module itself ran. ``homes`` are paths of modules that are used twice.
+    ``item`` is the type of weights and activations. Without ``registering`` weights are not entered again.
+    With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, where it
+    is a list; ``cached`` are bytes that a next token needs; ``peaks`` the most that was live while a module itself
+    ran. ``homes`` are paths of modules that are used twice.
     """
 
-    item: Any
+    item: Type
     grad: bool = False
     training: bool = False
     attention: str = "eager"
@@ -135,6 +142,7 @@ class Tape:
     time: int = 0
     kind: str = ""
     registering: bool = True
+    ledger: Ledger | None = None
     works: list[Work] | None = None
     parameters: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
@@ -144,10 +152,34 @@ class Tape:
     recomputed: list[Recomputed] = field(default_factory=list)
     _path: list[str] = field(default_factory=list)
 
+    @cached_property
+    def nowhere(self) -> Storage:
+        """The storage of all tensors whose memory is not followed."""
+        return Storage(self, 0, INPUT)
+
     @property
     def place(self) -> str:
         """The module that runs, by its dotted path."""
         return ".".join(self._path)
+
+    @property
+    def name(self) -> str:
+        """The last name of the module that runs."""
+        return self._path[-1].rpartition(".")[2] if self._path else ""
+
+    @contextmanager
+    def node(self, title: str) -> Iterator[Entry]:
+        """Within it, what is run is a node of the cost tree; its stage may be said, which only a ledger keeps."""
+        if self.ledger is None:
+            yield Entry(title)
+            return
+        with self.ledger.node(title) as entry:
+            yield entry
+
+    def note(self, *remarks: Remark) -> None:
+        """What a reader of the figures should know."""
+        if self.ledger is not None:
+            self.ledger.entry.remarks += remarks
 
     def allocate(self, size: Any) -> None:
         """More memory is in use."""

@@ -6,13 +6,16 @@ not possible, arithmetic makes a new tensor and keeps what its derivative needs 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
 
+from ..cost import Op
+from ..dims import conv_size, exact_div, floor_div
 from . import layout
-from .layout import Sizes, product
-from .tape import ACTIVATION, Node, Storage, Tape, Work
-from .traced import count, tiles
+from .layout import FREE, Sizes, product
+from .tape import ACTIVATION, INPUT, PARAMETER, Node, Storage, Tape, Work
+from .traced import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ FLOATS = {
 
 Operand = Union["Tensor", float]
 Saves = tuple[tuple[str, "Tensor"], ...]
+Price = Callable[[str], Op]
+"""What an operator costs, by the label that it has in the tree."""
 
 
 class Tensor:
@@ -78,6 +83,11 @@ class Tensor:
         """Whether its last dimension runs fastest and there are no gaps."""
         return layout.is_contiguous(self.shape, self.strides)
 
+    def taken(self, dim: int, size: Any) -> Tensor:
+        """Another size along a dimension, where memory is not followed."""
+        shape = (*self.shape[:dim], size, *self.shape[dim + 1 :])
+        return Tensor(self.storage, shape, self.strides, self.item)
+
     # -- views ----------------------------------------------------------------------------------
 
     def viewed(self, shape: Sizes, strides: Sizes) -> Tensor:
@@ -98,7 +108,7 @@ class Tensor:
     def reshape(self, *shape: Any) -> Tensor:
         """Another shape of as many elements; -1 stands for what is left. Copied where no view is possible."""
         known = product(tuple(size for size in shape if not _is_rest(size)))
-        new = tuple(self.elements // known if _is_rest(size) else size for size in shape)
+        new = tuple(floor_div(self.elements, known) if _is_rest(size) else size for size in shape)
         strides = layout.view(self.shape, self.strides, new)
         if strides is not None:
             return self.viewed(new, strides)
@@ -125,13 +135,6 @@ class Tensor:
             (*self.shape[:dim], 1, *self.shape[dim:]), (*self.strides[:dim], stride, *self.strides[dim:])
         )
 
-    def squeeze(self, dim: int) -> Tensor:
-        """One dimension of size 1 less."""
-        dim %= len(self.shape)
-        return self.viewed(
-            (*self.shape[:dim], *self.shape[dim + 1 :]), (*self.strides[:dim], *self.strides[dim + 1 :])
-        )
-
     def expand(self, *shape: Any) -> Tensor:
         """Dimensions of size 1 repeated without a copy; -1 keeps a size."""
         missing = len(shape) - len(self.shape)
@@ -142,7 +145,7 @@ class Tensor:
     def chunk(self, parts: int, dim: int = -1) -> tuple[Tensor, ...]:
         """Equal parts along a dimension."""
         dim %= len(self.shape)
-        shape = (*self.shape[:dim], self.shape[dim] // parts, *self.shape[dim + 1 :])
+        shape = (*self.shape[:dim], exact_div(self.shape[dim], parts), *self.shape[dim + 1 :])
         return tuple(self.viewed(shape, self.strides) for _ in range(parts))
 
     def split(self, size: Any, dim: int = -1) -> tuple[Tensor, ...]:
@@ -174,7 +177,7 @@ class Tensor:
                 dim += len(self.shape) - taken
                 continue
             elif isinstance(k, slice):
-                if k != slice(None):
+                if any(part is not None for part in (k.start, k.stop, k.step)):
                     found = found._sliced(dim, k)
             else:
                 found = found.select(dim)
@@ -183,13 +186,16 @@ class Tensor:
         return found
 
     def _sliced(self, dim: int, part: slice) -> Tensor:
-        start, step = part.start or 0, part.step or 1
-        end = self.shape[dim] if part.stop is None or part.stop > self.shape[dim] else part.stop
-        if end < 0:
-            end = self.shape[dim] + end
-        size = tiles(end - start, step)
+        """From ``start`` on, up to ``stop`` where that is within the tensor, every ``step``-th."""
+        start, step, size = part.start or 0, part.step or 1, self.shape[dim]
+        if isinstance(part.stop, int) and part.stop < 0:
+            size = size + part.stop
+        elif part.stop is not None and (self.tape.ledger is not None or not part.stop > size):
+            size = part.stop  # a ledger decides nothing: what is cut off there is padding
+        nothing = self.tape.ledger is None and isinstance(size, int) and size <= start
+        taken = 0 if nothing else conv_size(size, 1 + start, step, 0)
         strides = (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :])
-        return self.viewed((*self.shape[:dim], size, *self.shape[dim + 1 :]), strides)
+        return self.viewed((*self.shape[:dim], taken, *self.shape[dim + 1 :]), strides)
 
     # -- arithmetic -----------------------------------------------------------------------------
 
@@ -224,7 +230,7 @@ class Tensor:
     def __matmul__(self, other: Tensor) -> Tensor:
         from .functions import matmul
 
-        return matmul(self, other)
+        return matmul(self, other, "product")
 
     def __lt__(self, other: Operand) -> Tensor:
         return elementwise("compare", self, other, item=BOOL)
@@ -250,18 +256,23 @@ def make(
     strides: Sizes | None = None,
     saves: Saves = (),
     saves_result: bool = False,
-    macs: Any = 0,
+    price: Price | None = None,
     read: Any = None,
 ) -> Tensor:
     """The result of an operator, in a storage of its own; where autograd records, with what it keeps.
 
-    ``macs`` are its multiply-accumulates; ``read`` the bytes that it reads, where these are not its operands.
+    ``price`` is what it costs, where it has one; ``read`` the bytes that it reads, where not its operands.
     """
     sources = [operand for operand in operands if isinstance(operand, Tensor)]
     tape = sources[0].tape
+    if tape.ledger is not None:
+        label = tape.name or kind
+        tape.ledger.charge(price and price(label), sources, label)
+        return Tensor(tape.nowhere, shape, (FREE,) * len(shape), item)
     tape.kind = kind
     if tape.works is not None:
         seen = _read(sources) if read is None else read
+        macs = price("").macs if price is not None else 0
         tape.works.append(Work(tape.place, kind, macs, seen, product(shape) * item.bytes))
     storage = Storage(tape, product(shape) * item.bytes)
     node = None
@@ -282,9 +293,17 @@ def _read(sources: list[Tensor]) -> Any:
 
 def fresh(tape: Tape, shape: Sizes, item: Type, role: str = ACTIVATION, leaf: bool = False) -> Tensor:
     """A tensor that comes from nowhere: an input, a weight, a constant."""
+    if tape.ledger is not None:
+        own = Storage(tape, 0, role) if role == PARAMETER else tape.nowhere
+        return Tensor(own, shape, (FREE,) * len(shape), item, None, leaf)
     tape.kind = role
     storage = Storage(tape, product(shape) * item.bytes, role)
     return Tensor(storage, shape, layout.contiguous(shape), item, None, leaf)
+
+
+def given(tape: Tape, *shape: Any) -> Tensor:
+    """The input of a layer: like any tensor within a network, it has a gradient."""
+    return fresh(tape, shape, tape.item, INPUT, leaf=True)
 
 
 def elementwise(

@@ -1,0 +1,190 @@
+"""Modules of a description: parameters, buffers, and the names by which a network's modules are found.
+
+A module is a function whose first argument is its name in the module above it and whose second is a tensor:
+``linear("proj", x, C)``. Names are those of the reference modules, so that bytes can be compared layer by layer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from ..dims import exact_div
+from . import functions
+from .layout import Sizes
+from .tape import BUFFER, PARAMETER, Tape
+from .tensor import INT64, Tensor, Type, fresh
+from .traced import count
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+Step = Callable[[str, Tensor], Tensor]
+"""A module of one tensor, waiting for its name."""
+
+
+def module(describe: Callable[P, T]) -> Callable[Concatenate[str, P], T]:
+    """Make a description a module: it is called with its name first."""
+
+    @wraps(describe)
+    def call(name: str, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        tape: Tape = args[0].tape  # type: ignore[attr-defined]
+        with tape.inside(name):
+            return describe(*args, **kwargs)
+
+    return call
+
+
+def titled(title: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Give what a description runs a node of its own in the cost tree."""
+
+    def decorate(describe: Callable[P, T]) -> Callable[P, T]:
+        @wraps(describe)
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            tape: Tape = args[0].tape  # type: ignore[attr-defined]
+            if tape.ledger is None:
+                return describe(*args, **kwargs)
+            with tape.node(title):
+                return describe(*args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+def parameter(tape: Tape, *shape: Any, label: str = "") -> Tensor:
+    """A weight that is trained. ``label`` is what a learned table is called; by default as its module."""
+    found = fresh(tape, shape, tape.item, PARAMETER, leaf=True)
+    if tape.ledger is not None:
+        tape.ledger.owed[id(found.storage)] = found, label
+    if tape.registering:
+        tape.parameters.append(found)
+    return found
+
+
+def buffer(tape: Tape, shape: Sizes, item: Type | None = None) -> Tensor:
+    """A tensor that belongs to a module and is not trained."""
+    found = fresh(tape, shape, item or tape.item, BUFFER)
+    if tape.registering:
+        tape.buffers.append(found)
+    return found
+
+
+@module
+def linear(x: Tensor, fan_out: Any, bias: bool = True) -> Tensor:
+    """(…, fan_in) to (…, fan_out)."""
+    weight = parameter(x.tape, fan_out, x.shape[-1])
+    return functions.affine(x, weight, parameter(x.tape, fan_out) if bias else None)
+
+
+@module
+def layer_norm(x: Tensor) -> Tensor:
+    """Over the last dimension, with affine parameters."""
+    weight, bias = parameter(x.tape, x.shape[-1]), parameter(x.tape, x.shape[-1])
+    return functions.layer_norm(x, weight, bias)
+
+
+@module
+def batch_norm(x: Tensor) -> Tensor:
+    """Over all but the channels, with affine parameters and running statistics."""
+    tape, channels = x.tape, x.shape[1]
+    weight, bias = parameter(tape, channels), parameter(tape, channels)
+    buffer(tape, (channels,)), buffer(tape, (channels,)), buffer(tape, (), INT64)
+    return functions.batch_norm(x, weight, bias)
+
+
+@module
+def conv(
+    x: Tensor,
+    fan_out: Any,
+    kernel: tuple[Any, Any],
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    groups: Any = 1,
+    bias: bool = True,
+) -> Tensor:
+    """(batch, fan_in, h, w) to (batch, fan_out, h', w')."""
+    weight = parameter(x.tape, fan_out, exact_div(x.shape[1], groups, "groups", "input channels"), *kernel)
+    offset = parameter(x.tape, fan_out) if bias else None
+    return functions.convolve(x, weight, offset, (stride, stride), (padding, padding), groups)
+
+
+def embedding(name: str, ids: Tensor, table: Tensor) -> Tensor:
+    """The rows of a table (words, width) for each id. Who shares a table shares the module."""
+    tape = ids.tape
+    with tape.setting(_path=[tape.home(name, table)]):
+        return functions.rows_of(table, ids)
+
+
+@module
+def sequential(x: Tensor, *steps: Step) -> Tensor:
+    """One after the other; what a step has consumed is freed after it."""
+    for number, step in enumerate(steps):
+        x = step(str(number), x)
+    return x
+
+
+@dataclass(frozen=True, slots=True)
+class Copies(Generic[T_co]):
+    """A step as often as ``times`` says, which on a ledger may be a symbol; each has weights of its own."""
+
+    step: T_co
+    times: Any
+
+
+def each(tape: Tape, steps: Sequence[T] | Copies[T], first: int = 0) -> Iterator[tuple[str, T]]:
+    """Steps that each keep the shape, with their names from ``first`` on.
+
+    To be run as ``for name, step in each(…): x = step(name, x)``. On a ledger equal ones are run once, and counted
+    as often as they come.
+    """
+    if tape.ledger is None:
+        run = [steps.step] * count(steps.times) if isinstance(steps, Copies) else steps
+        yield from ((str(number), step) for number, step in enumerate(run, start=first))
+        return
+    often: Mapping[T, Any] = {steps.step: steps.times} if isinstance(steps, Copies) else Counter(steps)
+    for step, times in often.items():
+        with tape.ledger.times(times):
+            yield "0", step
+
+
+@module
+def repeat(x: Tensor, steps: Sequence[Step] | Copies[Step]) -> Tensor:
+    """One after the other, as :func:`each` runs them; what a step has consumed is freed after it."""
+    for name, step in each(x.tape, steps):
+        x = step(name, x)
+    return x
+
+
+class Loop:
+    """Steps that wait for one another, with the same weights: ``for step in Loop(tape, T)``.
+
+    On a ledger one step is run, and counted as often as there are steps, which may be a symbol.
+    """
+
+    def __init__(self, tape: Tape, rounds: Any) -> None:
+        self.tape, self.rounds = tape, rounds
+
+    def __iter__(self) -> Iterator[int]:
+        if self.tape.ledger is None:
+            yield from range(count(self.rounds))
+            return
+        with self.tape.ledger.loop(self.rounds):
+            yield 0
+
+    def stack(self, outputs: Sequence[Tensor], dim: int) -> Tensor:
+        """What every step made, after what there was before the first, along a new dimension."""
+        if self.tape.ledger is None:
+            return functions.stack(outputs, dim)
+        return functions.stack(outputs[-1:], dim).taken(dim, self.rounds + (len(outputs) - 1))
+
+    def cat(self, outputs: Sequence[Tensor], dim: int) -> Tensor:
+        """What every step made, along a dimension that each has."""
+        if self.tape.ledger is None:
+            return functions.cat(outputs, dim)
+        return outputs[0].taken(dim, self.rounds * outputs[0].shape[dim])
