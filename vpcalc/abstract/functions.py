@@ -14,7 +14,7 @@ from .. import ops
 from ..cost import Op
 from ..dims import conv_size, floor_div, is_one
 from . import layout
-from .layout import Sizes, product
+from .layout import FREE, Sizes, product
 from .tape import ACTIVATION, Tape
 from .tensor import (
     BOOL,
@@ -217,6 +217,8 @@ def convolve(
 
 
 def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
+    if FREE in x.strides:
+        return (FREE,) * len(shape)
     last = layout.is_channels_last(x.shape, x.strides)
     return layout.channels_last(shape) if last else layout.contiguous(shape)
 

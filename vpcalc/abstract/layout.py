@@ -1,7 +1,8 @@
 """How a tensor lies in memory: strides, and when PyTorch has to copy.
 
-Sizes and strides are tuples of numbers (:mod:`vpcalc.abstract.traced`), strides in elements. The rules are those
-of ATen: ``computeStride`` for views, ``TensorIterator`` for the results of elementwise operators.
+Sizes may be traced (:mod:`vpcalc.abstract.traced`); strides, in elements, are plain numbers, since they decide and
+are never paid for. The rules are those of ATen: ``computeStride`` for views, ``TensorIterator`` for the results of
+elementwise operators.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dims import is_one
+from .traced import value
 
 Sizes = tuple[Any, ...]
 
@@ -47,24 +49,29 @@ def channels_last(shape: Sizes) -> Sizes:
 
 def dense(shape: Sizes, order: Any) -> Sizes:
     """Strides without gaps; ``order`` names the dimensions from the fastest to the slowest."""
-    strides: list[Any] = [1] * len(shape)
-    step: Any = 1
+    strides = [1] * len(shape)
+    step = 1
     for dimension in order:
         strides[dimension] = step
-        step = step * shape[dimension]
+        step *= value(shape[dimension])
     return tuple(strides)
+
+
+def reach(size: Any, stride: Any) -> Any:
+    """Elements from the beginning of a dimension to its end."""
+    return FREE if stride is FREE else stride * value(size)
 
 
 def is_contiguous(shape: Sizes, strides: Sizes) -> bool:
     """Whether the last dimension runs fastest and there are no gaps."""
     if FREE in strides:
         return True
-    step: Any = 1
+    step = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
         if size != 1:
             if stride != step:
                 return False
-            step = step * size
+            step *= value(size)
     return True
 
 
@@ -72,11 +79,11 @@ def is_channels_last(shape: Sizes, strides: Sizes) -> bool:
     """Whether a map of four dimensions runs through its channels first; no where it could be either."""
     if len(shape) != 4 or FREE in strides or strides[1] == 0:
         return False
-    low: Any = 0
+    low = 0
     for dimension in (1, 3, 2, 0):
         if strides[dimension] < low or (dimension == 0 and low == strides[1]):
             return False
-        low = strides[dimension] * shape[dimension]
+        low = reach(shape[dimension], strides[dimension])
     return True
 
 
@@ -87,16 +94,15 @@ def view(shape: Sizes, strides: Sizes, new: Sizes) -> Sizes | None:
     found: list[Any] = [0] * len(new)
     at = len(new) - 1
     base = strides[-1] if strides else 1
-    chunk: Any = 1
-    taken: Any = 1
+    chunk = taken = 1
     for dimension in range(len(shape) - 1, -1, -1):
-        chunk = chunk * shape[dimension]
+        chunk *= value(shape[dimension])
         ends = dimension == 0 or (shape[dimension - 1] != 1 and strides[dimension - 1] != chunk * base)
         if not ends:
             continue
         while at >= 0 and (taken < chunk or new[at] == 1):
             found[at] = taken * base
-            taken = taken * new[at]
+            taken *= value(new[at])
             at -= 1
         if taken != chunk:
             return None

@@ -130,7 +130,7 @@ class Tensor:
 
     def unsqueeze(self, dim: int) -> Tensor:
         """One more dimension, of size 1."""
-        stride = self.shape[dim] * self.strides[dim] if dim < len(self.shape) else 1
+        stride = layout.reach(self.shape[dim], self.strides[dim]) if dim < len(self.shape) else 1
         return self.viewed(
             (*self.shape[:dim], 1, *self.shape[dim:]), (*self.strides[:dim], stride, *self.strides[dim:])
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from ..algebra.polynomial import as_polynomial, symbol
@@ -42,21 +43,28 @@ def plan_forms(
 
     What the lattice does not hold has no form of its own: the whole lattice's is given.
     """
-    general = here = traced_forms(architecture, config, way, batch)
+    general = traced_forms(architecture, config, way, batch)
+    if general is None:
+        return {}
     symbolic = model_on_symbols(architecture, config)
     lattice = condition(symbolic, window_of(config))
-    if on_lattice(symbolic, architecture, sizes):
-        here = traced_forms(architecture, config, way, batch, sizes)
-    if general is None or here is None:
-        return {}
+    divided = on_lattice(symbolic, architecture, sizes)
+
+    @cache  # most forms of the lattice hold here as well, and nothing more is run
+    def here() -> Forms | None:
+        return traced_forms(architecture, config, way, batch, sizes)
+
     several = "B at least 2" if batch > 1 else ""
     point = {**dict(zip(architecture.family.axes, sizes, strict=True)), "B": batch}
     made = {"attention_bytes": Form(_maps(architecture, config, batch) * plan.item, lattice)}
     for name, (figure, also) in _figures(plan).items():
         try:
             form, limits = general.of(figure), [lattice, several, also]
-            if here is not general and form.subs(point) != figure(plan.footprint):
-                form, limits = here.of(figure), [lattice, several, also, "for inputs like this one"]
+            if divided and form.subs(point) != figure(plan.footprint):
+                near = here()
+                if near is None:
+                    continue
+                form, limits = near.of(figure), [lattice, several, also, "for inputs like this one"]
         except InputError:
             continue  # a peak that wanders with the length is no polynomial in it
         made[name] = Form(form, "; ".join(limit for limit in limits if limit))
