@@ -196,7 +196,8 @@ def test_the_contract() -> None:
         ({"sigma": 3.9, "activation": "sigmoid"}, "vanishing", "vanishing"),
         ({"sigma": 8, "n": 32}, "undecided", "exploding"),
         ({"sigma": 1.1, "activation": "identity", "weights": "orthogonal"}, "exploding", "exploding"),
-        ({"sigma": 1.0, "activation": "identity", "weights": "orthogonal"}, "undecided", "steady"),
+        ({"sigma": 1.0, "activation": "identity", "weights": "orthogonal"}, "steady", "steady"),
+        ({"sigma": 1.0}, "not exploding", "vanishing"),  # more than 1 is necessary
         ({"sigma": 1.2, "activation": "identity"}, "vanishing", "vanishing"),  # σ₁ > 1 but ρ < 1
         ({"sigma": 2, "activation": "relu", "n": 1, "d": 1}, "exploding", "exploding"),
     ],

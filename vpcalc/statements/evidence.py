@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .registry import Evidence, Method
@@ -19,30 +20,51 @@ def vanishes(expression: Any) -> bool:
     expression = sympy.sympify(expression)
     if expression == 0 or sympy.expand(expression) == 0:
         return True
-    return not _differs_at_a_point(expression) and bool(sympy.simplify(expression) == 0)
+    return witness(expression) is None and bool(sympy.simplify(expression) == 0)
 
 
-def _differs_at_a_point(expression: Any) -> bool:
-    """Whether it is far from zero where symbols, and functions of which nothing is known, are numbers."""
+@dataclass(frozen=True)
+class Point:
+    """Numbers for symbols and for values of unknown functions, and what an expression is there."""
+
+    values: Mapping[Any, Any]
+    found: Any
+
+    def __str__(self) -> str:
+        at = ", ".join(f"{name} = {number}" for name, number in self.values.items())
+        return f"{float(self.found):.3g}" + (f" at {at}" if at else "")
+
+
+_DRAWS = 4
+"""Points that are tried where none is given; symbols that may be negative are so at some."""
+
+
+def witness(expression: Any, at: Mapping[Any, Any] | None = None) -> Point | None:
+    """A point where a real expression is not zero, by 30 digits: the one that is given, or one that is drawn."""
     import random
 
     import sympy
 
-    draw = random.Random(0)
-    values: dict[Any, Any] = {}
-
-    def value(key: Any, whole: bool) -> Any:
-        if key not in values:
-            number = draw.randint(1, 9)
-            values[key] = sympy.Integer(number) if whole else sympy.Rational(number, draw.choice((7, 11, 13)))
-        return values[key]
-
+    expression = sympy.sympify(expression)
     if not all(symbol.is_commutative for symbol in expression.free_symbols):
-        return False
-    at = expression.subs({s: value(s, bool(s.is_integer)) for s in sorted(expression.free_symbols, key=str)})
-    at = at.replace(_is_generic, lambda call: value(call, False))
-    found = sympy.N(at, 30)
-    return bool(found.is_number and found.is_finite and abs(found) > sympy.Float("1e-15"))
+        return None
+    draw = random.Random(0)
+    for _ in range(1 if at is not None else _DRAWS):
+        values: dict[Any, Any] = dict(at or {})
+
+        def value(key: Any, values: dict[Any, Any] = values) -> Any:
+            if key not in values:
+                number = draw.randint(1, 9)
+                sign = 1 if key.is_nonnegative or not hasattr(key, "name") else draw.choice((1, 1, -1))
+                scale = 1 if key.is_integer else draw.choice((7, 11, 13))
+                values[key] = sympy.Rational(sign * number, scale)
+            return values[key]
+
+        point = expression.subs({s: value(s) for s in sorted(expression.free_symbols, key=str)}, simultaneous=True)
+        found = sympy.N(point.replace(_is_generic, value), 30)
+        if found.is_real and found.is_finite and abs(found) > sympy.Float("1e-15"):
+            return Point(values, found)
+    return None
 
 
 def _is_generic(node: Any) -> bool:
@@ -59,9 +81,12 @@ def identity(what: str, differences: Iterable[Any]) -> Evidence:
     return Evidence(what, Method.SYMBOLIC, bool(each) and all(vanishes(one) for one in each), len(each))
 
 
-def not_identity(what: str, difference: Any) -> Evidence:
-    """Two expressions that are claimed to differ: an expression that does not vanish."""
-    return Evidence(what, Method.SYMBOLIC, not vanishes(difference))
+def not_identity(what: str, difference: Any, at: Mapping[Any, Any] | None = None) -> Evidence:
+    """Two expressions that are claimed to differ: a point where they do, which is shown."""
+    point = witness(difference, at)
+    return Evidence(
+        what if point is None else f"{what}: the difference is {point}", Method.SYMBOLIC, point is not None
+    )
 
 
 def same(what: str, holds: Iterable[bool]) -> Evidence:

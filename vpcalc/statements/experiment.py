@@ -102,7 +102,7 @@ def measure(
 
 
 def _judge(net: Network, sigma: float, radius: float, norms: Sequence[float]) -> Judgement:
-    """Vanishing where that is certain, exploding where that is certain, else undecided; and what was measured."""
+    """Vanishing, exploding or neither where that is certain, else undecided; and what was measured."""
     import torch
 
     bound = float(net.activation.gamma) * sigma
@@ -120,8 +120,15 @@ def _judge(net: Network, sigma: float, radius: float, norms: Sequence[float]) ->
             "exploding",
             f"on this trajectory no Jacobian shrinks any vector: min f′ · σ_n = {floor:.4g} > 1",
         )
+    elif bound <= 1 + ROUNDING and floor >= 1 - ROUNDING:
+        theorem, why = "steady", f"γσ₁ = {bound:.4g} = min f′ · σ_n: no Jacobian stretches or shrinks any vector"
+    elif bound <= 1 + ROUNDING:
+        theorem, why = (
+            "not exploding",
+            f"γσ₁ = {bound:.4g}, and more than 1 is necessary to explode; it may vanish",
+        )
     else:
-        theorem, why = "undecided", f"γσ₁ = {bound:.4g} ≥ 1 is necessary to explode, not sufficient"
+        theorem, why = "undecided", f"γσ₁ = {bound:.4g} > 1 is necessary to explode, not sufficient"
     rate = unrolled.growth(norms)
     measured = "steady" if abs(rate - 1) < STEADY else "vanishing" if rate < 1 else "exploding"
     return Judgement(theorem, why, measured, rate)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations, product
 from typing import Any
 
 from .evidence import close, far, identity, letters, not_identity, relative_error
-from .registry import Demonstration, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, Step, statement
 
 
 @statement(
@@ -19,6 +20,7 @@ from .registry import Demonstration, Method, Step, statement
 def linear_collapse(
     weight: Callable[[Any, Any], Any] = lambda W2, W1: W2 @ W1,
     bias: Callable[[Any, Any, Any], Any] = lambda W2, b1, b2: W2 @ b1 + b2,
+    rank: Callable[[int], int] = lambda hidden: hidden,
 ) -> Demonstration:
     """As matrices of symbolic size, entry by entry, over many layers, and on the reference module."""
     import sympy
@@ -81,12 +83,32 @@ def linear_collapse(
             identity("entry by entry, hidden widths 1, 2 and 3", entries),
             identity("for matrices of any size", [0 if left == right else 1]),
             identity("by induction: 2, 3, 4 and 5 layers", unrolled),
-            not_identity("relu is not affine", (relu + relu.subs(z, -z)).subs(z, 1)),
+            not_identity("relu is not affine", relu + relu.subs(z, -z), {z: 1}),
+            *_ranks(rank),
             close("fc1 and fc2 of the reference feed-forward as one layer, float64", error, 1e-13, 50),
             far("with its GELU: ‖f(x) + f(−x) − 2f(0)‖/‖f(x)‖", bend, 0.1),
         ),
         Method.SYMBOLIC,
     )
+
+
+def _ranks(rank: Callable[[int], int]) -> list[Evidence]:
+    """Minors of W₂W₁, 3 × 3, entries symbols: of the next order all vanish, of this one not all."""
+    import sympy
+
+    beyond, reached = [], []
+    for hidden in (1, 2):
+        merged = sympy.Matrix((letters("V", 3, hidden) @ letters("U", hidden, 3)).tolist())
+        order = rank(hidden)
+        beyond += _minors(merged, order + 1)
+        reached.append(not_identity(f"hidden width {hidden}: rank {order} is reached", _minors(merged, order)[0]))
+    return [identity("minors of W₂W₁ of order hidden width + 1 (3 × 3, hidden widths 1 and 2)", beyond), *reached]
+
+
+def _minors(matrix: Any, order: int) -> list[Any]:
+    """Determinants of all square blocks of an order; of order 0 there is one, which is 1."""
+    sides = list(combinations(range(matrix.rows), order))
+    return [matrix.extract(rows, columns).det() for rows, columns in product(sides, sides)]
 
 
 class _At:

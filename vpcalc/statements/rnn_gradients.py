@@ -9,7 +9,18 @@ from typing import Any
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from . import unrolled
-from .evidence import close, derivatives, each, generic, identity, letters, not_identity, relative_error
+from .evidence import (
+    autograd_jacobian,
+    close,
+    derivatives,
+    each,
+    far,
+    generic,
+    identity,
+    letters,
+    not_identity,
+    relative_error,
+)
 from .registry import Demonstration, Evidence, Method, Step, statement
 from .unrolled import ACTIVATIONS, Array
 
@@ -22,8 +33,8 @@ PASCANU = "Pascanu, Mikolov & Bengio 2013"
 @statement(
     "rnn_gradient",
     "Gradient of a recurrent network",
-    "∂L_t/∂U = Σ_{k≤t} ∂L_t/∂o_t · ∂o_t/∂s_t · (∏_{j=k+1..t} ∂s_j/∂s_{j−1}) · ∂⁺s_k/∂U",
-    f"{PASCANU}, eq. 3-5; Werbos 1990",
+    "∂L_t/∂U = Σ_{k=1..t} ∂L_t/∂o_t · ∂o_t/∂s_t · (∏_{j=k+1..t} ∂s_j/∂s_{j−1}) · ∂⁺s_k/∂U",
+    f"{PASCANU}, eq. 3-5; Werbos 1990; lecture slides print Σ_{{k=0..t}} and ∂s_k/∂U",
 )
 def rnn_gradient(
     jacobian: Callable[[Array, Array], Array] = unrolled.jacobian,
@@ -34,6 +45,7 @@ def rnn_gradient(
     pieces = [
         *_symbolic_sum(jacobian, chain, term),
         _unrolled_recurrence(),
+        _total_derivatives_count_twice(),
         *(_against_autograd(name, jacobian, chain, term) for name in ("tanh", "sigmoid")),
         *_against_module(jacobian, chain, term),
     ]
@@ -82,6 +94,9 @@ def rnn_gradient(
         tuple(pieces),
         Method.SYMBOLIC,
         tables=(_term_table(jacobian, chain, term),),
+        correction="slides print ∂s_k/∂U and begin at k = 0: read as the total derivative it counts the steps "
+        "before k "
+        "again; it is the immediate one, ∂⁺, with s_{k−1} held fixed, and s_0 does not depend on U",
     )
 
 
@@ -142,6 +157,17 @@ def _unrolled_recurrence() -> Evidence:
         summed = sum(sympy.Mul(*reversed(J[k:t])) * P[k - 1] for k in range(1, t + 1))
         differences.append(sympy.expand(total - summed))
     return identity("the recurrence unrolls to the sum (matrices that do not commute, t = 1 … 6)", differences)
+
+
+def _total_derivatives_count_twice() -> Evidence:
+    """One unit, two steps, f the identity: the sum of total derivatives against the derivative."""
+    import sympy
+
+    U, W, x1, x2 = sympy.symbols("U W x_1 x_2", real=True)
+    s1 = U * x1
+    s2 = U * x2 + W * s1
+    printed = W * sympy.diff(s1, U) + sympy.diff(s2, U)
+    return not_identity("with ∂s_k/∂U as the total derivative the sum is another", printed - sympy.diff(s2, U))
 
 
 TOLERANCE = 1e-11
@@ -279,7 +305,7 @@ def rnn_jacobian(
                 (true - product).reshape(-1),
             ),
             identity("tanh′ = 1 − tanh²", [one_step - (1 - sympy.tanh(a) ** 2) * w]),
-            not_identity("∏ tanh(W) is another matrix (n = 1)", one_step.subs({a: 0, w: 1}) - sympy.tanh(1)),
+            not_identity("∏ tanh(W) is another matrix (n = 1)", one_step - sympy.tanh(w), {a: 0, w: 1}),
         ),
         Method.SYMBOLIC,
         correction="slides print ∏ tanh(W): f′ is taken at a_j, not f at W, and it scales the rows of W",
@@ -289,26 +315,31 @@ def rnn_jacobian(
 @statement(
     "pascanu_jacobian",
     "Which matrix is transposed",
-    "∂x_i/∂x_{i−1} = W_rec diag(σ′(x_{i−1})) for x_t = W_rec σ(x_{t−1}) + W_in u_t + b; its norm is bounded alike",
+    "∂x_i/∂x_{i−1} = W_rec diag(σ′(x_{i−1})) for x_t = W_rec σ(x_{t−1}) + W_in u_t + b; its norm is another than "
+    "that of the printed matrix, and both are at most γσ₁",
     f"{PASCANU}, eq. 2 and 5, which print W_recᵀ diag(σ′(x_{{i−1}}))",
 )
 def pascanu_jacobian(
     jacobian: Callable[[Array, Array], Array] = lambda W, slope: W * slope[None, :],
 ) -> Demonstration:
-    """Differentiated for any σ, n = 2 and 3; the printed matrix is right only for symmetric W."""
+    """Differentiated for any σ, n = 2 and 3; the printed matrix is right for symmetric W, its norm another."""
     import sympy
 
     sigma, slope_of = generic("sigma"), sympy.Function("sigma_prime")
-    differences, printed, symmetric = [], [], []
+    differences, symmetric, gram = [], [], []
+    t = sympy.Symbol("t")
     for n in (2, 3):
         W, x = letters("W", n, n), letters("x", n)
         true = derivatives(W @ each(sigma, x), x)
         slope = each(slope_of, x)
         differences += list((true - jacobian(W, slope)).reshape(-1))
         as_printed = true - W.T * slope[None, :]
-        printed += list(as_printed.reshape(-1))
+        matrix = sympy.Matrix(W.tolist())
+        gram.append(((matrix.T * matrix).charpoly(t) - (matrix * matrix.T).charpoly(t)).as_expr())
         mirrored = {W[i, j]: W[j, i] for i in range(n) for j in range(i)}
         symmetric += [sympy.sympify(entry).subs(mirrored) for entry in as_printed.reshape(-1)]
+    one_way, off = sympy.Matrix([[0, 1], [0, 0]]), sympy.diag(1, 0)
+    norms = [max(product.singular_values()) for product in (one_way * off, one_way.T * off)]
     return Demonstration(
         (
             Step(
@@ -330,18 +361,31 @@ def pascanu_jacobian(
             ),
             Step(
                 "A matrix and its transpose have the same singular values: the bounds (6) and (7) stand.",
-                "‖W_recᵀ‖ = ‖W_rec‖ = λ₁",
-                r"\lVert W_{\mathrm{rec}}^{\top} \rVert = \lVert W_{\mathrm{rec}} \rVert = \lambda_1",
+                "‖W_recᵀ‖ = ‖W_rec‖ = σ₁, so both products are at most γσ₁",
+                r"\lVert W_{\mathrm{rec}}^{\top} \rVert = \lVert W_{\mathrm{rec}} \rVert = \sigma_1",
+            ),
+            Step(
+                "The norms themselves do not: W_rec that carries the second unit to the first, the second one "
+                "off.",
+                f"W_rec = (0 1; 0 0), σ′ = (1, 0): ‖W_rec diag(σ′)‖ = {norms[0]}, ‖W_recᵀ diag(σ′)‖ = {norms[1]}",
+                r"W_{\mathrm{rec}} = \begin{pmatrix}0 & 1\\ 0 & 0\end{pmatrix},\; \sigma' = (1, 0):\; "
+                rf"\lVert W_{{\mathrm{{rec}}}} \operatorname{{diag}}(\sigma') \rVert = {norms[0]},\; "
+                rf"\lVert W_{{\mathrm{{rec}}}}^{{\top}} \operatorname{{diag}}(\sigma') \rVert = {norms[1]}",
             ),
         ),
         (
             identity("W_rec diag(σ′) is the Jacobian (n = 2 and 3, any σ)", differences),
-            not_identity("W_recᵀ diag(σ′) is not", sum((entry**2 for entry in printed), sympy.Integer(0))),
+            not_identity(
+                "W_recᵀ diag(σ′) is not, nor is its norm the same (W_rec = (0 1; 0 0))", norms[1] - norms[0]
+            ),
             identity("W_recᵀ diag(σ′) is, where W_rec is symmetric", symmetric),
+            identity("WᵀW and WWᵀ have one characteristic polynomial: σ₁ is the same (n = 2 and 3)", gram),
+            _diagonal_norm(),
         ),
         Method.SYMBOLIC,
-        correction="eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed; the norms, and so the conclusions, "
-        "stand",
+        correction=f"eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed. The norm is another too ({norms[0]} "
+        "and "
+        f"{norms[1]} for W_rec = (0 1; 0 0), σ′ = (1, 0)); its bound γσ₁ stands",
     )
 
 
@@ -351,8 +395,10 @@ def pascanu_jacobian(
 @statement(
     "rnn_bound",
     "Vanishing and exploding gradients",
-    "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖ ≤ (γσ₁)^{t−k}: γσ₁ < 1 suffices to vanish, γσ₁ > 1 is needed to explode",
-    f"{PASCANU}, §2.1, eq. 6 and 7; λ₁ there is the largest singular value σ₁ of W",
+    "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖₂ ≤ (γσ₁)^{t−k} in the spectral norm, σ₁ the largest singular value of W: γσ₁ < "
+    "1 "
+    "suffices to vanish, γσ₁ > 1 is needed to explode",
+    f"{PASCANU}, §2.1, eq. 6 and 7; arXiv:1211.5063 calls λ₁ 'the absolute value of the largest eigenvalue'",
 )
 def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
     """γ from the slopes, the bound from submultiplicativity, and the norms of products that were run."""
@@ -398,19 +444,19 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
                 r"\Bigl\lVert \prod_{j=k+1}^{t} J_j \Bigr\rVert \le (\gamma \sigma_1)^{t-k}",
             ),
             Step(
-                "The spectral radius ρ would not do: with f = relu, the second unit off and W as here, ρ(W) = 0 "
-                "and the "
-                "product grows as c^m.",
-                "W = c(1 −1; 1 −1), D = diag(1, 0): W² = 0, (DW)^m = c^m (1 −1; 0 0)",
-                r"W = c\begin{pmatrix}1 & -1\\ 1 & -1\end{pmatrix},\; D = \operatorname{diag}(1, 0):\; W^2 = 0,\; "
-                r"(DW)^m = c^m \begin{pmatrix}1 & -1\\ 0 & 0\end{pmatrix}",
+                "The largest eigenvalue would not do. For tanh, at the fixed point s = (0, 1/2) of b = (−4, 4 + "
+                "artanh 1/2), W has no eigenvalue but 0 and the product grows as 2^m.",
+                "W = (8 8; −8 −8), D = diag(1 − s²) = diag(1, 3/4): W² = 0, (DW)^m = 2^{m−1} DW",
+                r"W = \begin{pmatrix}8 & 8\\ -8 & -8\end{pmatrix},\; D = \operatorname{diag}(1, \tfrac34):\; "
+                r"W^2 = 0,\; (DW)^m = 2^{m-1} DW",
             ),
         ),
         (
             _largest_slopes(claimed),
             _slopes_are_derivatives(),
             _diagonal_norm(),
-            _spectral_radius_is_not_enough(),
+            _eigenvalues_are_not_enough(),
+            _explodes_beside_its_eigenvalues(),
             close(
                 "measured norm over bound, every lag (tanh and sigmoid, σ₁ = 0.5, 1.1, 3; T = 40, n = 16)",
                 worst,
@@ -422,6 +468,9 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
         figure=Chart(
             "Norm of the product of Jacobians, f = tanh", "lag t − k", "‖∏ J‖₂", tuple(bounds), log_y=True
         ),
+        correction="read as the largest eigenvalue, λ₁ < 1/γ does not suffice: W = (8 8; −8 −8) has λ₁ = 0, and "
+        "its "
+        "tanh network explodes; the proof in eq. 6 takes the spectral norm, which is the largest singular value",
     )
 
 
@@ -469,14 +518,44 @@ def _diagonal_norm() -> Evidence:
     return identity("γ²‖u‖² − ‖diag(f′)u‖² is a sum of terms that are not negative (n = 1 … 4)", differences)
 
 
-def _spectral_radius_is_not_enough() -> Evidence:
+def _nilpotent() -> tuple[Any, Any, Any]:
+    """W, the bias and the fixed point s = tanh(Ws + b) of a network that explodes though W² = 0, exactly."""
     import sympy
 
-    c = sympy.Symbol("c", positive=True)
-    W = c * sympy.Matrix([[1, -1], [1, -1]])
-    D = sympy.diag(1, 0)
-    held = [*(W**2), *((D * W) ** 7 - c**7 * sympy.Matrix([[1, -1], [0, 0]]))]
-    return identity("ρ(W) = 0 and yet the product grows as c^m (m = 7)", held)
+    W, s = sympy.Matrix([[8, 8], [-8, -8]]), sympy.Matrix([0, sympy.Rational(1, 2)])
+    return W, s.applyfunc(sympy.atanh) - W * s, s
+
+
+def _eigenvalues_are_not_enough() -> Evidence:
+    """By induction on m: J² = 2J, so that J^{m+1} = 2^{m−1} J² = 2^m J."""
+    import sympy
+
+    W, b, s = _nilpotent()
+    J = sympy.diag(*(1 - x**2 for x in s)) * W
+    fixed = (W * s + b).applyfunc(sympy.tanh) - s
+    return identity(
+        "W² = 0, s is a fixed point, and J = DW has J² = 2J, so J^m = 2^{m−1} J",
+        [*(W**2), *fixed, *(J**2 - 2 * J)],
+    )
+
+
+def _explodes_beside_its_eigenvalues() -> Evidence:
+    """The same network in torch: autograd through 12 steps from its fixed point."""
+    import torch
+
+    steps = 12
+    W, b, s = (
+        torch.tensor([[float(x) for x in row] for row in m.tolist()], dtype=torch.float64) for m in _nilpotent()
+    )
+
+    def run(state: Any) -> Any:
+        for _ in range(steps):
+            state = torch.tanh(W @ state + b[:, 0])
+        return state
+
+    norm = float(torch.linalg.matrix_norm(autograd_jacobian(run, s[:, 0]), 2))
+    least = 2.0 ** (steps - 1) * 10 - 1  # ‖DW‖ = √200 > 10
+    return far(f"norm of the Jacobian over {steps} steps of that tanh network by autograd, float64", norm, least)
 
 
 # -- clipping ---------------------------------------------------------------------------------------
