@@ -281,6 +281,9 @@ def statement_says(theory: Theory, id: str) -> str:
 
 
 SAYS: list[tuple[str, tuple[str, ...]]] = [
+    ("sinusoid_unique", ("already one pair of channels tells all apart", "transcendental", "first turn")),
+    ("sinusoid_bounded", ("even d", "for odd d it depends on pos")),
+    ("sinusoid_distance", ("even d", "k = |p − q| ≠ 0")),
     ("rnn_gradient", ("Σ_{k=1..t}", "slides print ∂s_k/∂U and begin at k = 0")),
     ("pascanu_jacobian", ("‖W_rec diag(σ′)‖ = 0, ‖W_recᵀ diag(σ′)‖ = 1", "its bound γσ₁ stands")),
     ("rnn_bound", ("spectral norm", "largest singular value", "(DW)^m = 2^{m−1} DW", "W = (8 8; −8 −8)")),

@@ -13,7 +13,7 @@ from ..cost import Quantity
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import layer_on_symbols
-from .evidence import close, exact, identity, letters, relative_error, same
+from .evidence import close, exact, identity, letters, not_identity, relative_error, same
 from .registry import Demonstration, Evidence, Method, Step, statement
 
 PAPER = "Vaswani et al. 2017"
@@ -129,7 +129,7 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
 @statement(
     "sinusoid_bounded",
     "Bounded, and of one length",
-    "Every entry is in [−1, 1], and ‖PE(pos)‖² = d/2 for every pos",
+    "Every entry is in [−1, 1], and ‖PE(pos)‖² = d/2 for every pos and even d; for odd d it depends on pos",
     f"{PAPER}, §3.5",
 )
 def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstration:
@@ -140,9 +140,11 @@ def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstr
     i = sympy.Symbol("i", integer=True)
     d = sympy.Symbol("d", integer=True, positive=True)
     pair = sympy.simplify(sympy.sin(a) ** 2 + sympy.cos(a) ** 2)
-    total = sympy.summation(pair, (i, 0, d / 2 - 1))
+    total = sympy.summation(pair, (i, 0, d - 1))  # d pairs of channels, 2d channels
+    left_over = sympy.sin(a) ** 2  # the last sine of an odd number of channels has no cosine beside it
     table = encoding(3000, 48)
     error = float((table.square().sum(1) - float(square(48))).abs().max()) / 24
+    odd = encoding(3000, 47).square().sum(1)
     return Demonstration(
         (
             Step("Sine and cosine.", "−1 ≤ sin, cos ≤ 1", r"-1 \le \sin, \cos \le 1"),
@@ -157,7 +159,9 @@ def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstr
                 "sin² ≤ 1 and cos² ≤ 1: what is missing is a square",
                 [1 - sympy.sin(a) ** 2 - sympy.cos(a) ** 2, 1 - sympy.cos(a) ** 2 - sympy.sin(a) ** 2],
             ),
-            identity("‖PE(pos)‖² for symbolic d", [total - square(d)]),
+            identity("‖PE(pos)‖² for 2d channels, d a symbol", [total - square(2 * d)]),
+            not_identity("a sine without its cosine depends on pos", left_over - left_over.subs(a, 0)),
+            exact("so do rows of the reference table of 47 channels", [bool(odd.max() - odd.min() > 0.1)]),
             exact("reference table of 3,000 positions is within [−1, 1]", [bool((table.abs() <= 1).all())]),
             close("its rows have ‖PE‖² = d/2, float64", error, 1e-12, 3000),
         ),
@@ -166,7 +170,7 @@ def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstr
 
 
 def unique_length(d: int) -> int:
-    """Positions 0 … N − 1 that the slowest pair alone tells apart: its angle makes less than one turn."""
+    """Positions 0 … N − 1 before the slowest pair has made one turn: 2π/ω of them, the one at 0 included."""
     turn: float = 2 * pi * BASE ** ((d - 2) / d)
     return floor(turn) + 1
 
@@ -174,8 +178,10 @@ def unique_length(d: int) -> int:
 @statement(
     "sinusoid_unique",
     "Unique positions",
-    "No two positions share an encoding, at any length: k = 2πm has no whole k ≠ 0. The slowest pair alone tells "
-    "⌊2π·10000^{(d−2)/d}⌋ + 1 positions apart",
+    "For even d no two positions share an encoding, at any length, and already one pair of channels tells all "
+    "apart: "
+    "ω_i k = 2πm has no whole k ≠ 0. The slowest pair makes its first turn after ⌊2π·10000^{(d−2)/d}⌋ + 1 "
+    "positions",
     f"{PAPER}, §3.5",
 )
 def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstration:
@@ -186,11 +192,16 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstrati
     a, b = sympy.symbols("a b", real=True)
     chord = (sympy.sin(a) - sympy.sin(b)) ** 2 + (sympy.cos(a) - sympy.cos(b)) ** 2
     half = 4 * sympy.sin((a - b) / 2) ** 2
-    rows, positive, one_turn = [], [], []
+    rows, positive, one_turn, algebraic, apart = [], [], [], [], []
     for d in (2, 4, 8, 16, 64, 512):
         n = length(d)
         slowest = frequencies(d)[-1]
         one_turn += [slowest * (n - 1) < 2 * pi, slowest * n >= 2 * pi]
+        algebraic += [
+            sympy.Pow(BASE, sympy.Rational(-2 * pair, d), evaluate=False).is_algebraic for pair in range(d // 2)
+        ]
+        turns = torch.arange(1, 3 * n, dtype=torch.float64) * (slowest / (2 * pi))
+        apart.append(bool((turns - turns.round()).abs().min() > 0))
         lags = torch.arange(1, n, dtype=torch.float64)
         squares = torch.zeros_like(lags)
         for omega in frequencies(d):
@@ -205,7 +216,7 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstrati
     )
     columns = (
         Column("d", "d", Kind.NUMBER),
-        Column("length", "positions of the slowest pair", Kind.NUMBER),
+        Column("length", "positions before one turn", Kind.NUMBER),
         Column("distance", "smallest distance of two of them"),
         Column("lag", "at k", Kind.NUMBER),
     )
@@ -217,16 +228,16 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstrati
                 r"\lVert PE_{p+k} - PE_p \rVert^2 = \sum_i 4 \sin^2(\omega_i k / 2)",
             ),
             Step(
-                "It is zero only if every term is, the first with ω_0 = 1: then k is a multiple of 2π, and π "
-                "would be "
-                "rational.",
-                "sin(k/2) = 0 ⟺ k = 2πm",
-                r"\sin(k/2) = 0 \iff k = 2\pi m",
+                "One term is zero only where ω_i k is a multiple of 2π. ω_i = 10000^{−2i/d} is algebraic, so π "
+                "would "
+                "be, and it is transcendental: each pair, the slowest too, tells all positions apart.",
+                "sin(ω_i k/2) = 0 ⟺ ω_i k = 2πm; π = ω_i k/(2m) would be algebraic",
+                r"\sin(\omega_i k/2) = 0 \iff \omega_i k = 2\pi m, \quad \pi = \frac{\omega_i k}{2m}",
             ),
             Step(
-                "In floating point not zero is not enough. The slowest pair, ω = 10000^{−(d−2)/d}, keeps "
-                "positions apart "
-                "until it has made a turn.",
+                "In floating point not zero is not enough. Before it has made one turn, the slowest pair, "
+                "ω = 10000^{−(d−2)/d}, also keeps positions at a distance; later its angles come close to "
+                "earlier ones.",
                 "ω(N − 1) < 2π ⟺ N ≤ ⌊2π·10000^{(d−2)/d}⌋ + 1",
                 r"\omega (N - 1) < 2\pi \iff N \le \lfloor 2\pi \cdot 10000^{(d-2)/d} \rfloor + 1",
             ),
@@ -234,10 +245,12 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstrati
         (
             identity("(sin a − sin b)² + (cos a − cos b)² = 4 sin²((a − b)/2)", [sympy.simplify(chord - half)]),
             Evidence(
-                "π is irrational, so k/2π is whole for no whole k ≠ 0",
+                "π is transcendental and ω_i algebraic, so ω_i k = 2πm for no whole k ≠ 0 (d = 2 … 512, every i)",
                 Method.SYMBOLIC,
-                sympy.pi.is_irrational is True,
+                sympy.pi.is_transcendental is True and all(algebraic),
+                len(algebraic),
             ),
+            exact("beyond one turn the slowest pair still tells positions apart (d = 2 … 512)", apart),
             exact("at that length the slowest pair has not made a turn, one further it has", one_turn),
             exact("up to it all distances exceed 10⁻³ (d = 2 … 512, every lag)", positive),
             close("closed form against the reference table, float64", relative_error(ours, direct), 1e-12, 600),
@@ -303,9 +316,8 @@ def sinusoid_every_length(learned: str = "NC", sinusoidal: str = "0") -> Demonst
 @statement(
     "sinusoid_distance",
     "A dot product that depends on distance alone",
-    "PE(p)·PE(q) = Σ_{i<d/2} cos(ω_i (p − q)), and tends to (d/2)(Ci(k) − Ci(k/10000))/ln 10000 at k = |p − q| "
-    "for many "
-    "channels",
+    "For even d, PE(p)·PE(q) = Σ_{i<d/2} cos(ω_i (p − q)); over d/2 it tends to (Ci(k) − Ci(k/10000))/ln 10000 at "
+    "k = |p − q| ≠ 0 for many channels, and is 1 at k = 0",
     f"{PAPER}, §3.5",
 )
 def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration:
@@ -320,6 +332,8 @@ def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration
     rate = sympy.log(BASE)
     antiderivative = -sympy.Ci(k * sympy.exp(-rate * u)) / rate
     integrand = sympy.cos(k * sympy.exp(-rate * u))
+    # Ci(k) = γ + ln k + o(1): the logarithms leave ln BASE
+    near_zero = sympy.Ci(k).series(k, 0, 1).removeO() - sympy.Ci(k).series(k, 0, 1).removeO().subs(k, k / BASE)
 
     table = encoding(400, 64)
     gram = table @ table.T
@@ -349,7 +363,8 @@ def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration
                 r"PE_p \cdot PE_q = \sum_{i<d/2} \cos\bigl(10000^{-2i/d}(p - q)\bigr)",
             ),
             Step(
-                "For many channels the sum is an integral, with Ci the cosine integral.",
+                "For many channels the sum is an integral, with Ci the cosine integral. At k = 0, where Ci has no "
+                "value, every cosine is 1, and the integral tends to 1 too.",
                 "(d/2) ∫_0^1 cos(k·10000^{−u}) du = (d/2) (Ci(k) − Ci(k/10000))/ln 10000",
                 r"\frac{d}{2} \int_0^1 \cos(k \cdot 10000^{-u})\, du = \frac{d}{2} \cdot "
                 r"\frac{\operatorname{Ci}(k) - \operatorname{Ci}(k/10000)}{\ln 10000}",
@@ -359,6 +374,10 @@ def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration
             identity("sin a sin b + cos a cos b = cos(a − b)", [sympy.expand_trig(cosine(a - b)) - product]),
             identity(
                 "the integral, by differentiation", [sympy.simplify(sympy.diff(antiderivative, u) - integrand)]
+            ),
+            identity(
+                "at k = 0 every term is 1, and the limit for k → 0 is 1",
+                [cosine(sympy.Integer(0)) - 1, sympy.limit(near_zero / rate, k, 0) - 1],
             ),
             close(
                 "every pair of 400 positions of 64 channels, float64", relative_error(ours, gram), 1e-12, 400 * 400
