@@ -24,7 +24,7 @@ from vpcalc.checks.proof import Finding
 from vpcalc.errors import InputError
 from vpcalc.report import plots_theory
 from vpcalc.report.derivation import prose
-from vpcalc.statements import FAMILIES, STATEMENTS, cells, evidence, scaling, table1
+from vpcalc.statements import FAMILIES, STATEMENTS, cells, evidence, graphs, scaling, table1
 from vpcalc.statements.receptive_field import SIGHTS
 from vpcalc.statements.registry import Demonstration, Evidence, Method, Statement
 from vpcalc.statements.rnn_algorithms import TEXTBOOK
@@ -116,7 +116,12 @@ def shifted_path(id: str, by: int) -> dict[str, Any]:
     path = PATHS[id]
     assert path.exactly is not None
     exactly = path.exactly
-    return altered(PATHS, id, replace(path, exactly=lambda n, size: exactly(n, size) + by))
+    return altered(PATHS, id, replace(path, exactly=lambda n, size: (exactly(n, size) or 0) + by))
+
+
+def exactly(id: str, steps: Callable[[int, int], int]) -> dict[str, Any]:
+    """The paths with another length for one row."""
+    return altered(PATHS, id, replace(PATHS[id], exactly=steps))
 
 
 PLANTED: list[tuple[str, dict[str, Any]]] = [
@@ -167,6 +172,11 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
         ("table1_path", {"claimed": shifted_path(id, 1)})
         for id in ("self_attention", "recurrent", "swmsa", "dilated")
     ),
+    ("table1_path", {"claimed": exactly("swmsa", lambda n, M: -(-2 * table1._side(n) // M) - 1)}),  # rounded once
+    *(  # odd kernels alone
+        ("table1_path", {"claimed": exactly(id, lambda n, k: -(-2 * (n - 1) // (k - 1)))})
+        for id in ("convolution", "separable", "restricted")
+    ),
     ("table1_path", {"claimed": altered(PATHS, "wmsa", PATHS["swmsa"])}),  # windows that stay never meet
     (
         "table1_path",
@@ -202,11 +212,12 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     *(
         ("receptive_field", {"side": {**{name: kind.side for name, kind in SIGHTS.items()}, id: wrong}})
         for id, wrong in (
-            ("msa", lambda L, size: 1),
-            ("wmsa", lambda L, M: L * M),
-            ("swmsa", lambda L, M: M),
-            ("conv", lambda L, k: L * k),
-            ("recurrent", lambda L, size: 3),
+            ("msa", lambda L, size, w: 1),
+            ("wmsa", lambda L, M, w: L * M),
+            ("swmsa", lambda L, M, w: M),
+            ("conv", lambda L, k, w: L * k),
+            ("sra", lambda L, R, w: w),  # also where R does not divide the grid
+            ("recurrent", lambda L, size, w: 3),
         )
     ),
     ("windows_never_meet", {"shift": lambda M: 0}),
@@ -226,6 +237,18 @@ def named(plant: tuple[str, dict[str, Any]]) -> str:
 def test_what_is_not_so_is_refuted(plant: tuple[str, dict[str, Any]]) -> None:
     id, claim = plant
     assert STATEMENTS[id].settle(**claim).verdict is Finding.REFUTED
+
+
+def test_what_waits_only_beyond_the_first_lengths_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restricted attention that is serial beyond 40 tokens is not O(1)."""
+    true = table1.ROWS["restricted"]
+
+    def build(size: int, number: int) -> graphs.Layer:
+        wide = true.build(size, number)
+        return lambda graph, xs: wide(graph, xs) if len(xs) <= 40 else graphs.recurrence(graph, xs)
+
+    monkeypatch.setattr(table1, "ROWS", {**table1.ROWS, "restricted": replace(true, build=build)})
+    assert STATEMENTS["table1_sequential"].settle().verdict is Finding.REFUTED
 
 
 def test_every_claim_of_every_statement_has_been_planted_wrong() -> None:
@@ -281,6 +304,8 @@ def statement_says(theory: Theory, id: str) -> str:
 
 
 SAYS: list[tuple[str, tuple[str, ...]]] = [
+    ("table1_path", ("2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "for odd k")),
+    ("receptive_field", ("R⌊h/R⌋ × R⌊w/R⌋", "7 × 7 tokens, R = 2: 36 of 49 are read")),
     ("sinusoid_unique", ("already one pair of channels tells all apart", "transcendental", "first turn")),
     ("sinusoid_bounded", ("even d", "for odd d it depends on pos")),
     ("sinusoid_distance", ("even d", "k = |p − q| ≠ 0")),

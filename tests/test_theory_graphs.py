@@ -10,7 +10,7 @@ from torch import nn
 
 from vpcalc.statements import graphs
 from vpcalc.statements.receptive_field import CAUSAL, SIGHTS, measured_reach, reach
-from vpcalc.statements.table1 import PATHS, ROWS, autograd_depth, ceil_log, line, measured_path
+from vpcalc.statements.table1 import PATHS, ROWS, autograd_depth, ceil_log, line, measured_path, shifted_blocks
 
 size = st.integers(1, 6)
 
@@ -108,6 +108,15 @@ def test_paths_at_other_lengths(id: str, n: int) -> None:
     for k in ROWS[id].sizes:
         if id != "retention_chunkwise" or n % k == 0:
             assert measured_path(ROWS[id], k, n) == exactly(n, k)
+
+
+@pytest.mark.parametrize(("k", "n", "steps"), [(2, 24, None), (4, 24, 23), (5, 24, 12), (7, 24, 8)])
+def test_an_even_kernel_reaches_less(k: int, n: int, steps: int | None) -> None:
+    assert measured_path(ROWS["convolution"], k, n) == steps
+
+
+def test_shifted_windows_where_the_window_does_not_divide() -> None:
+    assert measured_path(ROWS["swmsa"], 7, 64) == 3 == shifted_blocks(8, 7)
 
 
 def test_autograd_depth_of_a_chain_of_layers() -> None:

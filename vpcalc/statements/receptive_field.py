@@ -23,15 +23,14 @@ Reach = list[list[bool]]
 class Sight:
     """A kind of layer: as a program on a grid, by its number in a stack, and as the reference module.
 
-    ``side`` is what is claimed: the side of the square that a token far from the border sees through L layers.
-    None stands for all tokens.
+    ``side`` is what is claimed: how many of w columns a token far from the border sees through L layers.
     """
 
     name: str
     layer: Callable[[int, int, int, int], Layer]
     module: Callable[[int, int, int, int], tuple[Any, str]]
     size: int
-    side: Callable[[int, int], int | None]
+    side: Callable[[int, int, int], int]
     said: str
 
 
@@ -99,17 +98,17 @@ SIGHTS: Mapping[str, Sight] = {
         lambda h, w, size, number: graphs.attend(graphs.everyone),
         _attention_module,
         1,
-        lambda L, size: None,
+        lambda L, size, w: w,
         "all",
     ),
-    "wmsa": Sight("W-MSA", _windows, _window_module, 4, lambda L, M: M, "M"),
-    "swmsa": Sight("W-MSA, SW-MSA in turn", _in_turn, _turn_module, 4, lambda L, M: L * M, "LM"),
+    "wmsa": Sight("W-MSA", _windows, _window_module, 4, lambda L, M, w: M, "M"),
+    "swmsa": Sight("W-MSA, SW-MSA in turn", _in_turn, _turn_module, 4, lambda L, M, w: L * M, "LM"),
     "conv": Sight(
         "Convolution",
         lambda h, w, k, number: graphs.gather(graphs.square(h, w, k)),
         _convolution_module,
         3,
-        lambda L, k: L * (k - 1) + 1,
+        lambda L, k, w: L * (k - 1) + 1,
         "L(k − 1) + 1",
     ),
     "sra": Sight(
@@ -117,15 +116,15 @@ SIGHTS: Mapping[str, Sight] = {
         lambda h, w, R, number: graphs.attend_reduced(graphs.strided_blocks(h, w, R)),
         _reduction_module,
         2,
-        lambda L, R: None,
-        "all",
+        lambda L, R, w: w // R * R,
+        "R⌊h/R⌋ × R⌊w/R⌋",
     ),
     "linear_sra": Sight(
         "Linear SRA",
         lambda h, w, P, number: graphs.attend_reduced(graphs.pooled_blocks(h, w, P)),
         _pooled_module,
         3,
-        lambda L, P: None,
+        lambda L, P, w: w,
         "all",
     ),
     "recurrent": Sight(
@@ -133,7 +132,7 @@ SIGHTS: Mapping[str, Sight] = {
         lambda h, w, size, number: graphs.recurrence,
         _recurrent_module,
         1,
-        lambda L, size: None,
+        lambda L, size, w: w,
         "all before",
     ),
     "retention": Sight(
@@ -141,7 +140,7 @@ SIGHTS: Mapping[str, Sight] = {
         lambda h, w, size, number: graphs.attend(graphs.so_far),
         _retention_module,
         1,
-        lambda L, size: None,
+        lambda L, size, w: w,
         "all before",
     ),
 }
@@ -193,14 +192,17 @@ def _apply(module: Any, layout: str, tokens: Any, h: int, w: int) -> Any:
 @statement(
     "receptive_field",
     "How far a token sees",
-    "Through L layers: MSA, SRA and linear SRA see all tokens, recurrence and retention all before, W-MSA a "
-    "window of M, "
-    "W-MSA and SW-MSA in turn LM, convolutions L(k − 1) + 1 tokens a side",
+    "Through L layers: MSA and linear SRA see all tokens, SRA those that its stride reads, R⌊h/R⌋ × R⌊w/R⌋ (all "
+    "where "
+    "R | h and R | w) beside the token itself; recurrence and retention all before, W-MSA a window of M, W-MSA "
+    "and "
+    "SW-MSA in turn LM, convolutions L(k − 1) + 1 tokens a side, M even, k odd, far from the border",
     "Liu et al. 2021 (Swin), §3.2; Luo et al. 2016 (receptive fields of convolutions)",
 )
-def receptive_field(side: Mapping[str, Callable[[int, int], int | None]] | None = None) -> Demonstration:
+def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = None) -> Demonstration:
     """Reach in the graph against the closed form, and against gradients of the reference modules."""
     claimed = {id: kind.side for id, kind in SIGHTS.items()} if side is None else side
+    h, w, R = _DROPPED
     rows = []
     for kind in SIGHTS.values():
         seen = [_seen(reach(kind, *GRID, depth), _PLACE) for depth in DEPTHS]
@@ -233,9 +235,16 @@ def receptive_field(side: Mapping[str, Callable[[int, int], int | None]] | None 
                 "M + (L − 1)·2·M/2 = LM",
                 r"M + (L - 1) \cdot 2 \cdot \tfrac{M}{2} = LM",
             ),
+            Step(
+                "The convolution that reduces keys and values drops what its stride does not reach.",
+                f"{h} × {w} tokens, R = {R}: {(h // R * R) * (w // R * R)} of {h * w} are read",
+                rf"h = w = {h},\; R = {R}: \quad \bigl(R \lfloor h/R \rfloor\bigr)^2 = {(h // R * R) ** 2} "
+                rf"\text{{ of }} {h * w}",
+            ),
         ),
         (
             _sides(claimed),
+            _dropped(claimed["sra"]),
             *(_gradients(kind) for kind in SIGHTS.values()),
         ),
         Method.EXACT,
@@ -243,6 +252,9 @@ def receptive_field(side: Mapping[str, Callable[[int, int], int | None]] | None 
         figure=picture(("msa", "wmsa", "swmsa", "conv", "recurrent")),
     )
 
+
+_DROPPED = (7, 7, 2)
+"""A grid that R does not divide: its last row and column are not read."""
 
 GRID = (16, 16)
 DEPTHS = (1, 2, 3, 4)
@@ -255,21 +267,30 @@ def _seen(seen: Reach, place: tuple[int, int]) -> int:
     return sum(row[at] for row in seen)
 
 
-def _sides(claimed: Mapping[str, Callable[[int, int], int | None]]) -> Evidence:
+def _sides(claimed: Mapping[str, Callable[[int, int, int], int]]) -> Evidence:
     """Of the square that is seen from the middle of a grid, along its longer axis."""
     held = []
     for id, kind in SIGHTS.items():
-        sizes = {"wmsa": (2, 4, 6), "swmsa": (2, 4, 6), "conv": (1, 3, 5)}.get(id, (kind.size,))
+        sizes = {"wmsa": (2, 4, 6), "swmsa": (2, 4, 6), "conv": (1, 3, 5), "sra": (2, 3, 5)}.get(id, (kind.size,))
         for size, depth in product(sizes, (1, 2, 3)):
-            h, w = (6, 12) if id in ("sra", "linear_sra") else (2 * size, 48)
-            expected = claimed[id](depth, size)
-            place = (h // 2, w // 2)
-            columns = {
-                i % w for i, row in enumerate(reach(kind, h, w, depth, size)) if row[place[0] * w + place[1]]
-            }
-            everything = set(range(w))
-            held.append(columns == everything if expected is None else len(columns) == expected)
-    return exact("side of what is seen, in closed form (M = 2, 4, 6; k = 1, 3, 5; L = 1, 2, 3)", held)
+            for h, w in ((6, 12), (6, 13)) if id in ("sra", "linear_sra") else ((2 * size, 48),):
+                # the token itself is a query and counts, so one that the stride reads
+                place = (h // 2 // size * size, w // 2 // size * size) if id == "sra" else (h // 2, w // 2)
+                seen = reach(kind, h, w, depth, size)
+                columns = {i % w for i, row in enumerate(seen) if row[place[0] * w + place[1]]}
+                held.append(len(columns) == claimed[id](depth, size, w))
+    what = "columns that are seen, in closed form (M = 2, 4, 6; k = 1, 3, 5; R = 2, 3, 5, dividing the grid or not"
+    return exact(f"{what}; L = 1, 2, 3)", held)
+
+
+def _dropped(side: Callable[[int, int, int], int]) -> Evidence:
+    """Keys and values of SRA are R⌊h/R⌋ × R⌊w/R⌋ tokens, in the graph and by gradients of the module."""
+    h, w, R = _DROPPED
+    kind, held = SIGHTS["sra"], []
+    for seen in (reach(kind, h, w, 1, R), measured_reach(kind, h, w, 1, R)):
+        held.append(sum(row[0] for row in seen) == side(1, R, h) * side(1, R, w))
+        held.append(sum(row[-1] for row in seen) == side(1, R, h) * side(1, R, w) + 1)  # and itself
+    return exact(f"SRA at {h}×{w}, R = {R}: tokens that the first and the last one see, and their gradients", held)
 
 
 _TRIED = ((1, 8, 6, 4), (2, 6, 6, 3), (3, 8, 8, 4), (2, 5, 7, 3), (3, 4, 9, 2))

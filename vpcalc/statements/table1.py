@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from math import isqrt
+from random import Random
 from typing import Any
 
 from ..algebra.interpolation import interpolate
@@ -151,8 +152,8 @@ def _chunks(size: int, number: int) -> Layer:
     return graphs.retention_chunkwise(size)
 
 
-_KERNELS = (3, 5, 7)
-_WINDOWS = (2, 4, 6)
+_KERNELS = (2, 3, 4, 5, 7)
+_WINDOWS = (2, 3, 4, 6)
 _CHUNKS = (2, 4)
 
 ROWS: Mapping[str, Row] = {
@@ -167,9 +168,7 @@ ROWS: Mapping[str, Row] = {
         causal=True,
     ),
     "convolution": Row("Convolution, contiguous", _convolution, ("conv",), _kernel, _KERNELS),
-    "dilated": Row(
-        "Convolution, dilated", _convolution, ("conv",), _dilated, (2, *_KERNELS), causal=True, period=0
-    ),
+    "dilated": Row("Convolution, dilated", _convolution, ("conv",), _dilated, _KERNELS, causal=True, period=0),
     "separable": Row("Convolution, separable", _separable, ("conv",), _kernel, _KERNELS),
     "restricted": Row("Self-attention, restricted", _restricted, ("matmul",), _neighbourhood, _KERNELS),
     "wmsa": Row("W-MSA", _on_grid("wmsa", "M"), ("matmul",), _windows, _WINDOWS),
@@ -487,8 +486,13 @@ def _text(form: Polynomial | None) -> str:
 
 
 def _lengths(id: str) -> tuple[int, ...]:
-    """Lengths that the layer's size divides, of more than one window: two to fix a line, the others to test it."""
-    return (144, 324, 576) if id in _GRIDS else (8, 16, 24, 40)
+    """Lengths that the layer's size divides, of more than one window: two to fix a line, the others to test it.
+
+    The last but one is drawn, the last is far: what is another line in between or beyond is none.
+    """
+    if id in _GRIDS:
+        return (144, 324, 576, 1296)
+    return (8, 16, 24, 40, 4 * Random(id).randrange(11, 150), 640)
 
 
 _GRIDS = ("wmsa", "swmsa", "sra", "linear_sra")
@@ -549,13 +553,13 @@ def autograd_depth(output: Any) -> int:
 class Path:
     """What is claimed of a row's longest path, as functions of n and of the layer's size.
 
-    ``exactly`` is in ints, None where some tokens never meet. ``smooth`` is the same without rounding, for a SymPy
-    symbol n, and ``order`` the inside of O(…).
+    ``exactly`` is in ints, None where some tokens never meet, and None itself if they do at no size. ``smooth``
+    is the same without rounding, for a SymPy symbol n, and ``order`` the inside of O(…).
     """
 
     text: str
     order_text: str
-    exactly: Callable[[int, int], int] | None = None
+    exactly: Callable[[int, int], int | None] | None = None
     smooth: Callable[[Any, int], Any] | None = None
     order: Callable[[Any, int], Any] | None = None
 
@@ -585,14 +589,22 @@ def _one(n: Any, size: int) -> Any:
 
 
 def _steps(letter: str) -> Path:
-    """Layers that each reach (size − 1)/2 tokens further."""
+    """Layers that each reach ⌊(size − 1)/2⌋ tokens back, and at an even size one more ahead."""
     return Path(
-        f"⌈2(n − 1)/({letter} − 1)⌉",
+        f"⌈(n − 1)/⌊({letter} − 1)/2⌋⌉, {letter} ≥ 3",
         f"n/{letter}",
-        lambda n, size: -(-2 * (n - 1) // (size - 1)),
-        lambda n, size: 2 * (n - 1) / (size - 1),
+        lambda n, size: -(-(n - 1) // ((size - 1) // 2)) if size > 2 else None,
+        lambda n, size: (n - 1) / ((size - 1) // 2) if size > 2 else None,
         lambda n, size: n / size,
     )
+
+
+def shifted_blocks(side: int, M: int) -> int:
+    """2⌈side/M⌉ − 1: from the first window to the last, through a shifted one between each two.
+
+    ``side`` is the longer side of the grid in tokens; both sides exceed M.
+    """
+    return 2 * -(-side // M) - 1
 
 
 PATHS: Mapping[str, Path] = {
@@ -610,9 +622,9 @@ PATHS: Mapping[str, Path] = {
     "restricted": _steps("r"),
     "wmsa": Path("windows never meet", ""),
     "swmsa": Path(
-        "⌈2√n/M⌉ − 1",
+        "2⌈√n/M⌉ − 1",
         "√n/M",
-        lambda n, M: -(-2 * _side(n) // M) - 1,
+        lambda n, M: shifted_blocks(_side(n), M),
         lambda n, M: 2 * _sqrt(n) / M - 1,
         lambda n, M: _sqrt(n) / M,
     ),
@@ -632,7 +644,9 @@ PATHS: Mapping[str, Path] = {
     "Table 1: maximum path length",
     "Between any two positions: self-attention O(1), recurrent O(n), convolution O(n/k) contiguous and O(log_k "
     "n) dilated, "
-    "restricted self-attention O(n/r)",
+    "restricted self-attention O(n/r); centred kernels of fewer than 3 tokens never connect, and shifted windows "
+    "take "
+    "2⌈side/M⌉ − 1 blocks on the longer side of a grid whose sides exceed M",
     f"{PAPER}, Table 1 and §4; shifted windows: Liu et al. 2021 (Swin), §3.2",
 )
 def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
@@ -647,8 +661,9 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
             for length in _path_lengths(id, size):
                 measured = measured_path(row, size, length)
                 held.append(measured == (None if path.exactly is None else path.exactly(length, size)))
-            if path.smooth is not None and path.order is not None:
-                ratio = sympy.limit(sympy.sympify(path.smooth(n, size)) / path.order(n, size), n, sympy.oo)
+            smooth = None if path.smooth is None else path.smooth(n, size)
+            if smooth is not None and path.order is not None:
+                ratio = sympy.limit(sympy.sympify(smooth) / path.order(n, size), n, sympy.oo)
                 limits.append(bool(ratio.is_finite and ratio.is_positive))
         shown = size if len(row.sizes) > 1 else None
         order = f"O({path.order_text})" if path.order_text else "none"
@@ -665,9 +680,11 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     return Demonstration(
         (
             Step(
-                "Contiguous kernels: each layer reaches (k − 1)/2 tokens further to either side.",
-                "L(k − 1)/2 ≥ n − 1 ⟺ L ≥ 2(n − 1)/(k − 1)",
-                r"L\,\frac{k - 1}{2} \ge n - 1 \iff L \ge \frac{2(n - 1)}{k - 1}",
+                "Contiguous kernels, padded with zeros: each layer reaches ⌊(k − 1)/2⌋ tokens further back; for "
+                "odd k "
+                "that is 2(n − 1)/(k − 1) layers.",
+                "L⌊(k − 1)/2⌋ ≥ n − 1 ⟺ L ≥ (n − 1)/⌊(k − 1)/2⌋, never for k < 3",
+                r"L \lfloor \tfrac{k - 1}{2} \rfloor \ge n - 1 \iff L \ge \frac{n - 1}{\lfloor (k - 1)/2 \rfloor}",
             ),
             Step(
                 "Dilated causal kernels, k^l apart in layer l: the digits of the distance in base k, all of "
@@ -681,15 +698,17 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
                 r"\text{reach}(L) = M \text{ for every } L",
             ),
             Step(
-                "Windows in turn with shifted ones: the first layer reaches M tokens from the border, each "
-                "further one "
-                "M/2 more, on a side of √n.",
-                "M + (L − 1)M/2 ≥ √n ⟺ L ≥ 2√n/M − 1",
-                r"M + (L - 1)\tfrac{M}{2} \ge \sqrt{n} \iff L \ge \frac{2\sqrt{n}}{M} - 1",
+                "Windows in turn with shifted ones: ⌈side/M⌉ windows in a row along the longer side, and between "
+                "each "
+                "two of them a shifted one that joins them.",
+                "⌈side/M⌉ + (⌈side/M⌉ − 1) = 2⌈side/M⌉ − 1",
+                r"\lceil \text{side}/M \rceil + (\lceil \text{side}/M \rceil - 1) = 2 \lceil \text{side}/M "
+                r"\rceil - 1",
             ),
         ),
         (
             exact("the longest of all shortest paths, at every length that was run", held),
+            _shifted_on_rectangles(claimed["swmsa"]),
             _geometric_sum(),
             _centred_dilation_leaves_gaps(),
             exact("exact length over order has a limit that is finite and not zero", limits),
@@ -714,10 +733,25 @@ def measured_path(row: Row, size: int, n: int) -> int | None:
 
 
 def _path_lengths(id: str, size: int) -> tuple[int, ...]:
-    """Lengths to try: on grids, sides of at least two windows that the window or the stride divides."""
+    """Lengths to try: on grids, sides that exceed the window, or that the stride divides."""
+    if id in ("wmsa", "swmsa"):
+        return tuple(side * side for side in range(size + 1, 12, 2 if size > 2 else 3))
     if id in _GRIDS:
         return tuple(side * side for side in range(2 * size, 13, size))[-3:]
     return (8, 12, 24) if id == "retention_chunkwise" else (8, 13, 14, 15, 24)
+
+
+def _shifted_on_rectangles(path: Path) -> Evidence:
+    """Blocks until all tokens meet on h × w, the longer side being what counts; also where M divides neither."""
+    held = []
+    for h, w, M in ((8, 8, 7), (3, 9, 2), (4, 11, 3), (14, 5, 4), (9, 16, 7), (6, 12, 5)):
+        blocks = graphs.layers_to_connect(partial(_shifted_on, h, w, M), h * w, h * w, period=2)
+        held.append(path.exactly is not None and blocks == path.exactly(max(h, w) ** 2, M))
+    return exact("blocks of shifted windows on rectangles, M = 7 on 8×8 among them", held)
+
+
+def _shifted_on(h: int, w: int, M: int, number: int) -> Layer:
+    return graphs.attend(graphs.window(h, w, M, M // 2 if number % 2 else 0))
 
 
 def _geometric_sum() -> Evidence:
@@ -747,8 +781,8 @@ def _path_chart(claimed: Mapping[str, Path]) -> Chart:
         exactly = claimed[id].exactly
         if exactly is not None:
             size = {"convolution": 3, "dilated": 3, "swmsa": 4}.get(id, 1)
-            values = tuple(float(exactly(n, size)) for n in lengths)
-            series.append(Series(ROWS[id].name, tuple(map(float, lengths)), values))
+            found = [(float(n), float(steps)) for n in lengths if (steps := exactly(n, size)) is not None]
+            series.append(Series(ROWS[id].name, tuple(n for n, _ in found), tuple(steps for _, steps in found)))
     return Chart(
         "Longest path between two of n positions (k = 3, M = 4)",
         "n",
