@@ -32,6 +32,7 @@ def dot_product_variance(
     variance: Callable[..., Any] = lambda d, mean_q, mean_k, var_q, var_k: (
         d * (var_q * var_k + mean_q**2 * var_k + mean_k**2 * var_q)
     ),
+    mean: Callable[..., Any] = lambda d, mean_q, mean_k: d * mean_q * mean_k,
 ) -> Demonstration:
     """Moments symbolically, for any mean and variance; then samples of three distributions."""
     import sympy
@@ -41,12 +42,13 @@ def dot_product_variance(
     var_q, var_k = sympy.symbols("v_q v_k", positive=True)
     d = sympy.Symbol("d_k", integer=True, positive=True)
     general = variance(d, mean_q, mean_k, var_q, var_k)
-    small = []
+    small, means = [], []
     for width in range(1, 6):
         qs, ks = sympy.symbols(f"q1:{width + 1}"), sympy.symbols(f"k1:{width + 1}")
         moments = {**dict.fromkeys(qs, (mean_q, var_q)), **dict.fromkeys(ks, (mean_k, var_k))}
         dot = sum(q * k for q, k in zip(qs, ks, strict=True))
         found = expectation(dot**2, moments) - expectation(dot, moments) ** 2
+        means.append(expectation(dot, moments) - mean(width, mean_q, mean_k))
         small.append(found - general.subs(d, width))
     i, j = sympy.symbols("i j", integer=True)
     one = expectation((sympy.Symbol("q") * sympy.Symbol("k")) ** 2, _pair(mean_q, mean_k, var_q, var_k))
@@ -89,6 +91,11 @@ def dot_product_variance(
             ),
         ),
         (
+            identity("E[q·k] = d_k μ_q μ_k from its moments, any means (d_k = 1 … 5)", means),
+            identity(
+                "E[q·k] for symbolic d_k, and 0 for entries of mean 0",
+                [sympy.summation(mean_q * mean_k, (i, 1, d)) - mean(d, mean_q, mean_k), mean(d, 0, 0)],
+            ),
             identity("Var(q·k) from its moments, any means and variances (d_k = 1 … 5)", small),
             identity("Σ_i Σ_j δ_ij Var(q_i k_i) for symbolic d_k", [summed - general]),
             identity(
@@ -238,9 +245,13 @@ def softmax_jacobian(
     "stays as it is",
     f"{PAPER}, §3.2.1",
 )
-def softmax_saturation(root: Callable[[float], float] = sqrt) -> Demonstration:
-    """Medians of the Jacobian's norm over samples, 64 keys."""
-    plain, scaled = _jacobian_norms(lambda d: 1.0), _jacobian_norms(lambda d: root(d))
+def softmax_saturation(root: Callable[[Any], Any] | None = None) -> Demonstration:
+    """Variance of the divided scores, exactly; medians of the Jacobian's norm over samples, 64 keys."""
+    import sympy
+
+    divisor = sympy.sqrt if root is None else root
+    width = sympy.Symbol("d_k", integer=True, positive=True)
+    plain, scaled = _jacobian_norms(lambda d: 1.0), _jacobian_norms(lambda d: float(divisor(d)))
     last = scaled[WIDTHS[-1]]
     steady = [abs(scaled[d][part] / last[part] - 1) for d in WIDTHS if d >= 16 for part in (0, 1)]
     rows = tuple(
@@ -285,6 +296,10 @@ def softmax_saturation(root: Callable[[float], float] = sqrt) -> Demonstration:
             ),
         ),
         (
+            identity(
+                "the divisor's square is the variance d_k: divided scores have variance 1",
+                [divisor(width) ** 2 - width],
+            ),
             far("undivided, the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),
             close(
                 "divided, it and the largest weight stay: deviation from d_k = 1024, for d_k ≥ 16",
