@@ -476,6 +476,13 @@ def test_latex_compiles(theory: Theory, tmp_path: Path) -> None:
 # -- the claims of vpcalc prove ---------------------------------------------------------------------
 
 
+def test_a_family_claims_no_more_than_its_domain() -> None:
+    for entry in CLAIMS.values():
+        if entry.kind == "family":
+            assert "any" not in entry.statement
+            assert "on the domain that is printed" in entry.statement
+
+
 def test_every_statement_is_a_claim() -> None:
     for id, one in STATEMENTS.items():
         assert CLAIMS[id].kind == "theory"

@@ -17,7 +17,9 @@ LINEAR = {"swin": 1, "resnet": 1, "vgg": 1, "exfuse": 1, "recurrent": 1}
 
 def _register(architecture: Architecture) -> None:
     family, axes = architecture.family, " and ".join(architecture.family.axes)
-    statement = f"{architecture.id} costs at any {axes} what is derived from its operators"
+    statement = (
+        f"{architecture.id} costs what is derived from its operators, in {axes}, on the domain that is printed"
+    )
     claim(f"{family.name}_family", statement, architecture.source, "family")(
         partial(of_model, architecture.id, LINEAR.get(family.name, QUADRATIC))
     )
