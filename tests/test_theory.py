@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from vpcalc.checks.proof import Finding
 from vpcalc.errors import InputError
 from vpcalc.report import plots_theory
 from vpcalc.report.derivation import prose
-from vpcalc.statements import FAMILIES, STATEMENTS, cells, evidence, graphs, scaling, table1
+from vpcalc.statements import FAMILIES, STATEMENTS, cells, evidence, graphs, scaling, table1, tails
 from vpcalc.statements.receptive_field import SIGHTS
 from vpcalc.statements.registry import Demonstration, Evidence, Method, Statement
 from vpcalc.statements.rnn_algorithms import TEXTBOOK
@@ -44,7 +45,7 @@ VERDICTS = {
     "table1_sequential": Finding.IDENTIFIED,
     "table1_path": Finding.CHECKED,
     "softmax_saturation": Finding.CHECKED,
-    "exp_overflow": Finding.CHECKED,
+    "exp_overflow": Finding.CORRECTED,
     "order_comes_back": Finding.CHECKED,
     "receptive_field": Finding.CHECKED,
 }
@@ -195,7 +196,15 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("softmax_saturation", {"root": lambda d: d ** sympy.Rational(51, 100)}),
     ("exp_overflow", {"threshold": lambda fraction, exponent: 2 ** (exponent + 1)}),
     ("exp_overflow", {"threshold": lambda fraction, exponent: 2 ** (exponent + 1) - 2 ** (exponent - fraction)}),
-    ("exp_overflow", {"tail": scaling.normal_tail}),  # the limit, at d_k = 16
+    ("exp_overflow", {"tail": lambda d, score: tails.normal_tail(score / d**0.5)}),  # the limit, at d_k = 16
+    ("exp_overflow", {"tail": lambda d, score: 0.123 / 0.5 * tails.score_tail(d, score)}),
+    ("exp_overflow", {"tail": lambda d, score: tails.score_tail(d, score + 1e-9)}),
+    ("exp_overflow", {"limit": lambda score: 0.123 / 0.5 * tails.normal_tail(score)}),
+    ("exp_overflow", {"limit": lambda score: 1e-30 if score else 0.5}),  # that almost nothing is left
+    ("exp_overflow", {"shift": lambda scores, largest: scores + 0 * largest}),  # exp as it is
+    ("exp_overflow", {"shift": lambda scores, largest: scores / largest}),
+    ("exp_overflow", {"product": lambda largest, d_k: largest**0.5}),  # of one channel
+    ("exp_overflow", {"product": lambda largest, d_k: largest / d_k}),
     ("dot_product_cosine", {"product": lambda q, k, cosine: q * k}),
     ("dot_product_cosine", {"product": lambda q, k, cosine: 2 * q * k * cosine}),
     ("softmax_distribution", {"weight": lambda s: sympy.exp(2 * s)}),
@@ -314,6 +323,15 @@ SAYS: list[tuple[str, tuple[str, ...]]] = [
     ("sinusoid_distance", ("even d", "k = |p − q| ≠ 0")),
     ("rnn_gradient", ("Σ_{k=1..t}", "slides print ∂s_k/∂U and begin at k = 0")),
     ("pascanu_jacobian", ("‖W_rec diag(σ′)‖ = 0, ‖W_recᵀ diag(σ′)‖ = 1", "its bound γσ₁ stands")),
+    (
+        "exp_overflow",
+        (
+            "1.4·10⁻⁹ (d_k = 4), 3.1·10⁻¹⁴ (d_k = 16), 7.0·10⁻²⁰ (d_k = 64), 1.5·10⁻²² (d_k = 128)",
+            "P → ½ erfc(ln θ/√2) = 7.0·10⁻²⁹",
+            "32.00 (d_k = 64)",
+            "does nothing against an overflow of QKᵀ",
+        ),
+    ),
     ("rnn_bound", ("spectral norm", "largest singular value", "(DW)^m = 2^{m−1} DW", "W = (8 8; −8 −8)")),
 ]
 
@@ -338,10 +356,20 @@ def test_a_generic_function_is_differentiated_by_name() -> None:
     assert not evidence.vanishes(f(x) - f(y))
 
 
-def test_the_exact_tail_tends_to_the_normal_one() -> None:
-    ratios = [scaling.exact_tail(d, 65520) / scaling.normal_tail(d, 65520) for d in (16, 64, 256)]
-    assert abs(ratios[0] - 1) > abs(ratios[1] - 1) > abs(ratios[2] - 1)
-    assert abs(ratios[2] - 1) < 0.005
+@pytest.mark.parametrize(("d_k", "chance"), [(4, 1.4e-9), (16, 3.1e-14), (64, 7.0e-20), (128, 1.5e-22)])
+def test_divided_scores_overflow_by_the_law_of_their_width(d_k: int, chance: float) -> None:
+    score = math.log(65520) * math.sqrt(d_k)
+    assert tails.score_tail(d_k, score) == pytest.approx(chance, rel=0.04)
+    assert tails.erlang_tail(d_k, score) == pytest.approx(tails.score_tail(d_k, score), rel=1e-12)
+    assert tails.score_tail(d_k, score) > 1e6 * tails.normal_tail(math.log(65520))
+
+
+def test_the_law_holds_for_odd_widths_too() -> None:
+    assert tails.score_tail(5, 0.0) == pytest.approx(0.5, rel=1e-12)
+    draw = torch.Generator().manual_seed(0)
+    q, k = (torch.randn(400_000, 3, generator=draw) for _ in range(2))
+    found = float(((q * k).sum(-1) > 3).double().mean())
+    assert found == pytest.approx(tails.score_tail(3, 3.0), abs=5 * math.sqrt(0.05 / 400_000))
 
 
 def test_an_expectation_needs_no_more_than_two_moments() -> None:

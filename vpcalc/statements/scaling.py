@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from math import comb, erfc, exp, factorial, log, sqrt
+from itertools import pairwise
+from math import log, sqrt
 from typing import Any
 
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from .evidence import autograd_jacobian, close, derivatives, each, exact, far, identity, letters, relative_error
 from .registry import Demonstration, Evidence, Method, Step, statement
+from .tails import erlang_tail, normal_tail, score_tail
 
 PAPER = "Vaswani et al. 2017"
 
@@ -335,129 +337,161 @@ def _jacobian_norms(divisor: Callable[[int], float]) -> dict[int, tuple[float, f
 FORMATS: Mapping[str, tuple[int, int]] = {"float16": (10, 15), "bfloat16": (7, 127)}
 """Bits of the fraction and largest exponent."""
 
+OVERFLOW_WIDTHS = (4, 16, 64, 128, 256, 1024, 4096)
+"""d_k at which chances are printed."""
+
 
 def overflow_threshold(fraction: int, exponent: int) -> int:
     """From here on rounding to nearest gives infinity: half a step beyond the largest number."""
     return (1 << exponent + 1) - (1 << exponent - fraction - 1)
 
 
-def normal_tail(d_k: float, threshold: int) -> float:
-    """P(exp(q·k) overflows) for a normal q·k of variance d_k."""
-    return 0.5 * erfc(log(threshold) / sqrt(2 * d_k))
-
-
-def exact_tail(d_k: int, threshold: int) -> float:
-    """The same for normal entries and even d_k, where q·k is the difference of two Erlang variables.
-
-    q·k = X − Y with X = |q + k|²/4 and Y = |q − k|²/4 independent, each half a χ² of d_k degrees: Erlang of order
-    m = d_k/2. P(X − Y > c) = e^{−c} Σ_{j<m} Σ_{l≤j} c^{j−l}/(j − l)! · C(m + l − 1, l)/2^{m+l}.
-    """
-    return float(_erlang_difference(d_k // 2, log(threshold)))
-
-
-def _erlang_difference(m: int, c: Any) -> Any:
-    """P(X − Y > c) for c ≥ 0, in exact rationals where c is zero."""
-    total: Any = 0
-    for degree in range(m):
-        # the coefficient of c^degree/degree!: Σ over l with j = degree + l < m
-        weight = sum(Fraction(comb(m + rest - 1, rest), 2 ** (m + rest)) for rest in range(m - degree))
-        total += (
-            weight * c**degree / factorial(degree) if c == 0 else float(weight) * c**degree / factorial(degree)
-        )
-    return total if c == 0 else exp(-c) * total
+def in_powers_of_ten(number: float) -> str:
+    """As one reads it: 7.0·10⁻²⁹."""
+    mantissa, _, power = f"{number:.1e}".partition("e")
+    return f"{mantissa}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 @statement(
     "exp_overflow",
     "Overflow of exp in 16 bits",
-    "exp(q·k) overflows in float16 from 11.09 on: with a chance that grows with d_k and is 7·10⁻²⁹ after the "
-    "division by √d_k",
-    "IEEE 754 (binary16); bfloat16 with 8 bits of precision",
+    "exp(q·k) overflows in float16 from ln θ on, θ = 65520: for standard normal entries with a chance that grows "
+    "with d_k, and after the division by √d_k falls with d_k to ½ erfc(ln θ/√2), never 0; softmax(s − max s) does "
+    "not overflow with or without it, and QKᵀ does before it, where a score reaches θ",
+    "IEEE 754 (binary16); bfloat16 with 8 bits of precision; a lecture gives 'preventing overflow during softmax' "
+    "as what the division is for",
 )
 def exp_overflow(
-    threshold: Callable[[int, int], int] = overflow_threshold, tail: Callable[[int, int], float] = exact_tail
+    threshold: Callable[[int, int], int] = overflow_threshold,
+    tail: Callable[[int, float], float] = score_tail,
+    limit: Callable[[float], float] = normal_tail,
+    shift: Callable[[Any, Any], Any] = lambda scores, largest: scores - largest,
+    product: Callable[[int, int], float] = lambda largest, d_k: sqrt(largest / d_k),
 ) -> Demonstration:
-    """The threshold at every 16-bit number; the chance exactly, by the normal limit, and on samples."""
-    rows, worst, cases = [], 0.0, 0
+    """The threshold at every 16-bit number; the chance by two laws, by its limit, and on samples."""
     largest = {name: threshold(*shape) for name, shape in FORMATS.items()}
-    for d in (16, 64, 128, 256, 1024, 4096):
-        cells = [f"{tail(d, limit):.2e}" if d <= 256 else "" for limit in largest.values()]
-        limits = [f"{normal_tail(d, limit):.2e}" for limit in largest.values()]
-        rows.append((d, cells[0], limits[0], cells[1], limits[1], f"{normal_tail(1, largest['float16']):.0e}"))
-    for d in (16, 64, 128):
-        count, chance = 200_000, tail(d, largest["float16"])
-        found = _sampled_overflows(d, count)
-        worst = max(worst, abs(found / count - chance) / sqrt(chance * (1 - chance) / count))
-        cases += count
+    at = {name: log(number) for name, number in largest.items()}
+    half = at["float16"]
+    divided = {d: tail(d, half * sqrt(d)) for d in OVERFLOW_WIDTHS}
+    bound = limit(half)
+    rows = []
+    for d in OVERFLOW_WIDTHS:
+        chances = [chance for score in at.values() for chance in (tail(d, score), limit(score / sqrt(d)))]
+        rows.append((d, *(_chance(one) for one in (*chances, divided[d], bound))))
     columns = (
         Column("d_k", "d_k", Kind.NUMBER),
-        Column("float16", "float16, exact"),
-        Column("float16_normal", "normal limit"),
-        Column("bfloat16", "bfloat16, exact"),
-        Column("bfloat16_normal", "normal limit"),
+        Column("float16", "float16"),
+        Column("float16_normal", "if it were normal"),
+        Column("bfloat16", "bfloat16"),
+        Column("bfloat16_normal", "if it were normal"),
         Column("scaled", "float16, divided by √d_k"),
+        Column("scaled_limit", "its limit"),
     )
-    widths = tuple(float(2**power) for power in range(2, 13))
+    widths = tuple(2**power for power in range(2, 13))
+    xs = tuple(float(d) for d in widths)
     series = [
-        Series(f"{name}, exp(q·k)", widths, tuple(normal_tail(d, limit) for d in widths))
-        for name, limit in largest.items()
+        *(Series(f"{name}, exp(q·k)", xs, tuple(tail(d, score) for d in widths)) for name, score in at.items()),
+        Series("float16, exp(q·k/√d_k)", xs, tuple(tail(d, half * sqrt(d)) for d in widths)),
+        Series("its limit", xs, (bound,) * len(xs), dashed=True),
     ]
-    series.append(
-        Series("float16, exp(q·k/√d_k)", widths, (normal_tail(1, largest["float16"]),) * len(widths), True)
-    )
+    by_width = ", ".join(f"{in_powers_of_ten(divided[d])} (d_k = {d})" for d in OVERFLOW_WIDTHS[:4])
+    entries = ", ".join(f"{product(largest['float16'], d):.2f} (d_k = {d})" for d in (16, 64, 256))
     return Demonstration(
         (
             Step(
                 "From half a step beyond the largest number on, rounding gives infinity.",
-                "float16: θ = (2 − 2⁻¹¹)·2¹⁵ = 65520, ln θ = 11.09; bfloat16: θ = (2 − 2⁻⁸)·2¹²⁷, ln θ = 88.72",
-                r"\theta_{16} = (2 - 2^{-11})\,2^{15} = 65520,\; \ln\theta_{16} = 11.09; \quad "
-                r"\theta_{b} = (2 - 2^{-8})\,2^{127},\; \ln\theta_{b} = 88.72",
+                f"float16: θ = (2 − 2⁻¹¹)·2¹⁵ = {largest['float16']}, ln θ = {half:.2f}; "
+                f"bfloat16: θ = (2 − 2⁻⁸)·2¹²⁷, ln θ = {at['bfloat16']:.2f}",
+                rf"\theta_{{16}} = (2 - 2^{{-11}})\,2^{{15}} = {largest['float16']},\; \ln\theta_{{16}} = "
+                rf"{half:.2f}; \quad \theta_{{b}} = (2 - 2^{{-8}})\,2^{{127}},\; \ln\theta_{{b}} = "
+                rf"{at['bfloat16']:.2f}",
             ),
             Step(
-                "q·k is the difference of two independent variables, for normal entries.",
+                "Given k, q·k is a sum of independent normals: normal, of variance |k|², which is χ² of d_k "
+                "degrees.",
+                "P(q·k > c) = ∫ f_{χ²(d_k)}(x) ½ erfc(c/√(2x)) dx",
+                r"P(q \cdot k > c) = \int_0^\infty f_{\chi^2(d_k)}(x)\, \tfrac12 "
+                r"\operatorname{erfc}\Bigl(\frac{c}{\sqrt{2x}}\Bigr) dx",
+            ),
+            Step(
+                "The same without an integral, for even d_k: q·k is the difference of two independent variables.",
                 "q·k = |q + k|²/4 − |q − k|²/4 = X − Y, X and Y Erlang of order d_k/2",
                 r"q \cdot k = \tfrac14 |q + k|^2 - \tfrac14 |q - k|^2 = X - Y, \quad X, Y \sim \Gamma(d_k/2, 1)",
             ),
             Step(
-                "For large d_k it is normal of variance d_k.",
-                "P(exp(q·k) = ∞) → ½ erfc(ln θ/√(2 d_k))",
-                r"P(e^{q \cdot k} = \infty) \to \tfrac12 \operatorname{erfc}\Bigl(\frac{\ln\theta}{\sqrt{2 "
-                r"d_k}}\Bigr)",
+                "Divided by √d_k, a score overflows where q·k exceeds √d_k ln θ. Tails are heavier than the "
+                "normal's.",
+                f"float16: P(q·k > √d_k ln θ) = {by_width}",
+                r"P(q \cdot k > \sqrt{d_k} \ln\theta_{16}) = "
+                + ",\\; ".join(rf"{_tex(divided[d])} \; (d_k = {d})" for d in OVERFLOW_WIDTHS[:4]),
             ),
             Step(
-                "Divided by √d_k the variance is 1 for every d_k.",
-                "½ erfc(ln θ/√2) = 7·10⁻²⁹ in float16",
-                r"\tfrac12 \operatorname{erfc}(\ln\theta / \sqrt2) = 7 \cdot 10^{-29}",
+                "For d_k → ∞ the divided score is normal of variance 1.",
+                "E[exp(itq·k/√d_k)] = (1 + t²/d_k)^{−d_k/2} → exp(−t²/2): P → ½ erfc(ln θ/√2) = "
+                f"{in_powers_of_ten(bound)}",
+                r"E\bigl[e^{itq \cdot k/\sqrt{d_k}}\bigr] = (1 + t^2/d_k)^{-d_k/2} \to e^{-t^2/2}: \quad "
+                rf"P \to \tfrac12 \operatorname{{erfc}}(\ln\theta_{{16}} / \sqrt2) = {_tex(bound)}",
             ),
             Step(
-                "Implementations also subtract the largest score, after which exp is at most 1: for the overflow "
-                "alone the "
-                "division would not be needed.",
+                "Implementations subtract the largest score, after which exp is at most 1: for the overflow of "
+                "exp the division is not needed.",
                 "softmax(s) = softmax(s − max s)",
                 r"\operatorname{softmax}(s) = \operatorname{softmax}(s - \max s)",
+            ),
+            Step(
+                "The product QKᵀ itself overflows before it is divided, from entries of √(θ/d_k) on: "
+                "∞ − ∞ is no number, and no softmax mends it. (q/√d_k)·k does not overflow there.",
+                f"q·k = d_k · θ/d_k = θ in float16 at entries of {entries}",
+                r"q_i = k_i = \sqrt{\theta/d_k}: \; q \cdot k = \theta",
             ),
         ),
         (
             _rounding(largest),
             _every_16_bit_number(largest),
+            _transforms(limit),
             exact(
                 "P(q·k > 0) = 1/2 for d_k = 2 … 32, in rationals",
-                [_erlang_difference(m, 0) == Fraction(1, 2) for m in range(1, 17)],
+                [erlang_tail(d, 0) == Fraction(1, 2) for d in range(2, 33, 2)],
             ),
-            _laplace(),
+            _laplace(tail),
+            _two_laws(tail, tuple(at.values())),
             close(
-                "chance of overflow in float16 of samples, in standard errors (d_k = 16, 64, 128)",
-                worst,
-                5.0,
-                cases,
+                f"divided, float16: the law over its limit, less 1, at d_k = 2²⁰ (at d_k = 128 it is "
+                f"{in_powers_of_ten(divided[128] / bound)})",
+                abs(tail(2**20, half * 2**10) / bound - 1),
+                0.005,
             ),
+            exact(
+                f"undivided the chance grows with d_k, divided it falls, and stays above its limit (d_k = "
+                f"{OVERFLOW_WIDTHS[0]} … {OVERFLOW_WIDTHS[-1]})",
+                [
+                    tail(d, half) < tail(e, half) and tail(d, half * sqrt(d)) > tail(e, half * sqrt(e)) > bound > 0
+                    for d, e in pairwise(OVERFLOW_WIDTHS)
+                ],
+            ),
+            _sampled(tail, half),
+            *_shifted(shift),
+            _products(product, largest["float16"]),
         ),
         Method.EXACT,
-        tables=(Table("Chance that exp of a score overflows", columns, tuple(rows)),),
+        tables=(Table("Chance that exp of a score overflows, standard normal entries", columns, tuple(rows)),),
         figure=Chart(
             "Chance that exp of a score overflows", "d_k", "probability", tuple(series), log_x=True, log_y=True
         ),
+        correction="'preventing overflow' is not what the division is for: softmax subtracts the largest score, "
+        "and exp is at most 1. Without that, the division leaves a chance of "
+        f"{in_powers_of_ten(divided[64])} at d_k = 64 in float16, and it does nothing against an overflow of QKᵀ, "
+        "which comes before it",
     )
+
+
+def _chance(number: float) -> str:
+    return f"{number:.2e}" if number else "< 1e-300"
+
+
+def _tex(number: float) -> str:
+    mantissa, _, power = f"{number:.1e}".partition("e")
+    return rf"{mantissa} \cdot 10^{{{int(power)}}}"
 
 
 def _rounding(largest: Mapping[str, int]) -> Evidence:
@@ -490,14 +524,111 @@ def _every_16_bit_number(largest: Mapping[str, int]) -> Evidence:
     )
 
 
-def _laplace() -> Evidence:
+def _transforms(limit: Callable[[float], float]) -> Evidence:
+    """Both laws have one characteristic function, for any d_k; its limit is the normal's, whose tail is ours.
+
+    E exp(itq·k) given |k|² = x is exp(−t²x/2), and X and Y have (1 − it)^{−m} and (1 + it)^{−m}.
+    """
+    import sympy
+
+    d, x = sympy.symbols("d_k x", positive=True)
+    t = sympy.Symbol("t", real=True)
+    density = x ** (d / 2 - 1) * sympy.exp(-x / 2) / (2 ** (d / 2) * sympy.gamma(d / 2))
+    rate = sympy.Symbol("u", positive=True)  # 1 + t²
+    mixture = sympy.integrate(density * sympy.exp(-x * (rate - 1) / 2), (x, 0, sympy.oo))
+    erlang = sympy.expand((1 - sympy.I * t) * (1 + sympy.I * t)) - (1 + t**2)
+    scaled = sympy.limit((1 + t**2 / d) ** (-d / 2), d, sympy.oo)
+    c = sympy.Symbol("c", positive=True)
+    tail = sympy.erfc(c / sympy.sqrt(2)) / 2
+    normal = sympy.diff(tail, c) + sympy.exp(-(c**2) / 2) / sympy.sqrt(2 * sympy.pi)
+    ours = sympy.Rational(limit(0.0)) - tail.subs(c, 0)
+    return identity(
+        "one characteristic function, (1 + t²)^{−d_k/2}, by both laws, for every d_k; its limit is the normal's",
+        [sympy.simplify(mixture / rate ** (-d / 2)) - 1, erlang, scaled - sympy.exp(-(t**2) / 2), normal, ours],
+    )
+
+
+def _laplace(tail: Callable[[int, float], float]) -> Evidence:
     """d_k = 2: the difference of two exponential variables, integrated symbolically."""
     import sympy
 
     x, y, c = sympy.symbols("x y c", positive=True)
     true = sympy.integrate(sympy.exp(-y) * sympy.integrate(sympy.exp(-x), (x, c + y, sympy.oo)), (y, 0, sympy.oo))
-    ours = sympy.exp(-c) * sympy.nsimplify(_erlang_difference(1, 0))
-    return identity("P(q·k > c) = e^{−c}/2 for d_k = 2, by integration", [true - ours])
+    worst = max(abs(tail(2, at) / float(true.subs(c, at)) - 1) for at in (0.5, 3.0, 11.0, 40.0))
+    return close(f"d_k = 2: P(q·k > c) = {true}, by integration", worst, 1e-12, 4)
+
+
+def _two_laws(tail: Callable[[int, float], float], scores: tuple[float, ...]) -> Evidence:
+    """The integral against the Erlang sums, undivided in both formats and divided in float16."""
+    worst, cases = 0.0, 0
+    for d in (2, 4, 16, 64, 128, 256):
+        for score in (*scores, scores[0] * sqrt(d)):
+            worst = max(worst, abs(tail(d, score) / erlang_tail(d, score) - 1))
+            cases += 1
+    return close("the integral against the sums, d_k = 2 … 256, undivided and divided", worst, 1e-10, cases)
+
+
+def _sampled(tail: Callable[[int, float], float], score: float) -> Evidence:
+    worst, cases = 0.0, 0
+    for d in (16, 64, 128):
+        count, chance = 200_000, tail(d, score)
+        found = _sampled_overflows(d, count)
+        worst = max(worst, abs(found / count - chance) / sqrt(chance * (1 - chance) / count))
+        cases += count
+    return close(
+        "chance of overflow in float16 of samples, in standard errors (d_k = 16, 64, 128)", worst, 5.0, cases
+    )
+
+
+def _shifted(shift: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
+    """That the shift changes nothing, for three scores; and that exp overflows without it and not with it."""
+    import sympy
+    import torch
+
+    s, m = letters("s", 3), sympy.Symbol("m", real=True)
+    plain, shifted = each(sympy.exp, s), each(sympy.exp, shift(s, m))
+    same = (plain / plain.sum() - shifted / shifted.sum()).reshape(-1)
+    held = []
+    for name in FORMATS:
+        kind = getattr(torch, name)
+        for scale in (1, 100, 1000, 60000):
+            scores = scale * torch.linspace(-1, 1, 33).to(kind)
+            powers = shift(scores, scores.max()).exp()
+            held += [
+                bool(powers.isfinite().all()),
+                float(powers.max()) == 1.0,
+                bool(scores.softmax(-1).isfinite().all()),
+            ]
+        held.append(not bool((scores.exp() / scores.exp().sum()).isfinite().all()))
+    return (
+        identity("softmax(s − m) = softmax(s) for three scores and any m", same),
+        exact("less the largest score exp is at most 1, undivided, up to scores of 60000; without that ∞/∞", held),
+    )
+
+
+def _products(product: Callable[[int, int], float], largest: int) -> Evidence:
+    """q·k of equal entries in float16: infinite from the first float16 at or above √(θ/d_k), finite just below."""
+    import torch
+
+    held = []
+    for d in (4, 16, 64, 256, 1024):
+        entry = torch.tensor(product(largest, d), dtype=torch.float64)
+        at = entry.half()
+        if at.double() < entry:
+            at = torch.nextafter(at, torch.tensor(torch.inf, dtype=torch.float16))
+        below = torch.nextafter(at, torch.tensor(0.0, dtype=torch.float16))
+        q, under = at.repeat(1, d), below.repeat(1, d)
+        held += [
+            bool((q @ q.T).isinf()),
+            bool((under @ under.T).isfinite()),
+            bool(((q @ q.T) / sqrt(d)).softmax(-1).isnan()),
+            bool(((q / sqrt(d)) @ q.T).isfinite()),
+        ]
+    return exact(
+        "QKᵀ in float16 at entries of √(θ/d_k): infinite, and softmax(QKᵀ/√d_k) no number; just below, and with q "
+        "divided first, finite (d_k = 4 … 1024)",
+        held,
+    )
 
 
 def _sampled_overflows(d: int, count: int) -> int:
