@@ -22,7 +22,9 @@ import vpcalc
 from vpcalc.answers.theory import _PLOTTED, Settled, Theory, require_plot
 from vpcalc.checks.claims import CLAIMS
 from vpcalc.checks.proof import Finding
+from vpcalc.cost import Cost, Op
 from vpcalc.errors import InputError
+from vpcalc.reference.sequences import RestrictedAttention
 from vpcalc.report import plots_theory
 from vpcalc.report.derivation import prose
 from vpcalc.statements import FAMILIES, STATEMENTS, cells, evidence, graphs, scaling, table1, tails
@@ -160,6 +162,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("checkpointing", {"best": lambda T: T / 2}),
     ("checkpointing", {"least": lambda T, n: sympy.sqrt(T) * n}),
     *(("table1_complexity", {"claimed": altered(COMPLEXITY, id, "n²d²")}) for id in COMPLEXITY),
+    ("table1_complexity", {"pairs": lambda n, r: r * n}),  # on a ring alone
+    ("table1_complexity", {"pairs": lambda n, r: r * n - (r * r - 1) // 4}),  # odd r alone
     ("attention_or_recurrence", {"bounds": {"mixing": lambda d: 2 * d}}),
     ("attention_or_recurrence", {"bounds": {"lstm": lambda d: d}}),
     ("attention_or_recurrence", {"bounds": {"gru": lambda d: 2 * d}}),
@@ -263,6 +267,48 @@ def test_what_waits_only_beyond_the_first_lengths_is_found(monkeypatch: pytest.M
     assert STATEMENTS["table1_sequential"].settle().verdict is Finding.REFUTED
 
 
+def times(op: Op, factor: Any, kind: str) -> Op:
+    """An operator of one kind at so many times its price."""
+    return replace(op, macs=op.macs * factor) if op.kind == kind else op
+
+
+def on_a_ring(op: Op) -> Op:
+    """A product of restricted attention priced without borders."""
+    return replace(op, macs=table1.r * table1.N * table1.C) if op.kind == "matmul" else op
+
+
+@pytest.mark.parametrize(
+    ("id", "order", "alter"),
+    [
+        ("restricted", "r²nd", lambda ops: [times(op, table1.r, "matmul") for op in ops]),
+        ("restricted", "rnd", lambda ops: [on_a_ring(op) for op in ops]),
+        ("separable", "nd²", lambda ops: ops[1:]),  # without its depth-wise part
+        ("convolution", "nd²", lambda ops: [replace(ops[0], macs=table1.N * table1.C**2)]),
+        ("dilated", "k²nd²", lambda ops: [times(ops[0], table1.k, "conv")]),
+    ],
+)
+def test_a_row_that_is_priced_otherwise_than_its_module_runs(
+    monkeypatch: pytest.MonkeyPatch, id: str, order: str, alter: Callable[[Any], Any]
+) -> None:
+    """Even where the order that is claimed is altered with it: the module is what decides."""
+    true = table1.ROWS[id]
+    cost = Cost(id, tuple(alter(true.cost().ops)))
+    monkeypatch.setattr(table1, "ROWS", {**table1.ROWS, id: replace(true, cost=lambda: cost)})
+    found = STATEMENTS["table1_complexity"].settle(claimed=altered(COMPLEXITY, id, order))
+    assert found.verdict is Finding.REFUTED
+    assert any("fvcore's counts of the module" in piece.what for piece in found.failed)
+
+
+@pytest.mark.parametrize("r", [1, 2, 3, 4, 7])
+def test_restricted_attention_is_attention_under_a_band(r: int) -> None:
+    torch.manual_seed(r)
+    module, x = RestrictedAttention(6, 2, r).double(), torch.randn(1, 9, 6, dtype=torch.float64)
+    q, k, v = (part.reshape(1, 9, 2, 3).transpose(1, 2) for part in module.qkv(x).chunk(3, dim=-1))
+    seen = torch.tensor([[j in set(graphs.around(r)(i, 9)) for j in range(9)] for i in range(9)])
+    dense = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+    assert torch.allclose(module(x), module.proj(dense.transpose(1, 2).reshape(1, 9, 6)), atol=1e-12)
+
+
 def test_every_claim_of_every_statement_has_been_planted_wrong() -> None:
     planted = {(id, name) for id, claim in PLANTED for name in claim}
     assert planted == {(id, name) for id, one in STATEMENTS.items() for name in one.claims}
@@ -316,6 +362,7 @@ def statement_says(theory: Theory, id: str) -> str:
 
 
 SAYS: list[tuple[str, tuple[str, ...]]] = [
+    ("table1_complexity", ("rn − ⌊r²/4⌋ pairs", "for odd r that is rn − (r² − 1)/4", "on a ring")),
     ("table1_path", ("2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "for odd k")),
     ("receptive_field", ("R⌊h/R⌋ × R⌊w/R⌋", "7 × 7 tokens, R = 2: 36 of 49 are read")),
     ("sinusoid_unique", ("already one pair of channels tells all apart", "transcendental", "first turn")),
