@@ -97,6 +97,13 @@ def gru_with(**wrong: Callable[[cells.GRUStep], Any]) -> Callable[..., Any]:
     return jacobian
 
 
+def gate_after_the_matrix(step: cells.GRUStep, Ws: Any) -> Any:
+    """diag(r) W_n in place of W_n diag(r), in the cell whose gate comes first."""
+    true, (_, _, W_n) = cells.gru_before_jacobian(step, Ws), Ws
+    moved = step.r[:, None] * W_n - W_n * step.r[None, :]
+    return true + ((1 - step.z) * (1 - step.n * step.n))[:, None] * moved
+
+
 def values_alone(i: int, j: int, weights: Any, qkv: Any, Ws: Any, scale: Any) -> Any:
     """Attention's Jacobian as if the weights did not depend on the tokens."""
     return weights[i, j] * Ws[2]
@@ -149,6 +156,10 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("lstm_jacobian", {"jacobian": lstm_with(tanh_c=lambda step: step.c)}),
     ("gru_jacobian", {"jacobian": gru_with(z=lambda step: 1 - step.z)}),  # the paper's other convention
     ("gru_jacobian", {"jacobian": gru_with(product=lambda step: 0 * step.product)}),
+    ("gru_jacobian", {"jacobian": cells.gru_before_jacobian}),  # each for the other
+    ("gru_jacobian", {"before": cells.gru_jacobian}),
+    ("gru_jacobian", {"before": lambda step, Ws: cells.gru_before_jacobian(replace(step, product=step.h), Ws)}),
+    ("gru_jacobian", {"before": gate_after_the_matrix}),
     ("attention_gradient", {"jacobian": values_alone}),
     *(
         ("bptt_cost", {"printed": altered(TEXTBOOK, way, (f"{macs} + Tn", kept))})
@@ -362,6 +373,10 @@ def statement_says(theory: Theory, id: str) -> str:
 
 
 SAYS: list[tuple[str, tuple[str, ...]]] = [
+    (
+        "gru_jacobian",
+        ("reset gate comes after the matrix", "Cho et al.'s cell: ∂h_t/∂h_{t−1}", "W_n (r_t ⊙ h_{t−1})"),
+    ),
     ("table1_complexity", ("rn − ⌊r²/4⌋ pairs", "for odd r that is rn − (r² − 1)/4", "on a ring")),
     ("table1_path", ("2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "for odd k")),
     ("receptive_field", ("R⌊h/R⌋ × R⌊w/R⌋", "7 × 7 tokens, R = 2: 36 of 49 are read")),

@@ -8,7 +8,17 @@ from typing import Any
 from ..report.plots_theory import Chart, Series
 from . import cells, unrolled
 from .cells import Array, GRUStep, LSTMStep
-from .evidence import autograd_jacobian, close, derivatives, each, generic, identity, letters, relative_error
+from .evidence import (
+    autograd_jacobian,
+    close,
+    derivatives,
+    each,
+    generic,
+    identity,
+    letters,
+    not_identity,
+    relative_error,
+)
 from .registry import Demonstration, Evidence, Method, Step, statement
 
 TOLERANCE = 1e-12
@@ -175,15 +185,19 @@ def _forget_chart() -> Chart:
 @statement(
     "gru_jacobian",
     "GRU: the product of update gates",
-    "∂h_t/∂h_{t−1} = diag(z_t) + terms with weights: along the state itself the product is diag(∏ z_j)",
-    "Cho et al. 2014; torch.nn.GRUCell, whose h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}",
+    "∂h_t/∂h_{t−1} = diag(z_t) + terms with weights, in torch's cell, whose reset gate comes after the matrix, "
+    "and in Cho et al.'s, where it comes before; they are two functions, and along the state itself the product "
+    "is diag(∏ z_j) in both",
+    "torch.nn.GRUCell, whose h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}; Cho et al. 2014, eq. 5-8 (final version)",
 )
-def gru_jacobian(jacobian: Callable[..., Any] = cells.gru_jacobian) -> Demonstration:
-    """Differentiated symbolically and on the reference cell."""
+def gru_jacobian(
+    jacobian: Callable[..., Any] = cells.gru_jacobian, before: Callable[..., Any] = cells.gru_before_jacobian
+) -> Demonstration:
+    """Both cells differentiated symbolically and by autograd, and a point where they differ."""
     return Demonstration(
         (
             Step(
-                "The cell.",
+                "The cell of torch: the reset gate after the matrix.",
                 "h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}, n_t = tanh(U_n x_t + r_t ⊙ (W_n h_{t−1} + b_n))",
                 r"h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}, \quad "
                 r"n_t = \tanh\bigl(U_n x_t + r_t \odot (W_n h_{t-1} + b_n)\bigr)",
@@ -198,30 +212,83 @@ def gru_jacobian(jacobian: Callable[..., Any] = cells.gru_jacobian) -> Demonstra
                 r"\bigl(\operatorname{diag}(r) W_n + \operatorname{diag}((W_n h + b_n) r (1 - r)) W_r\bigr)",
             ),
             Step(
-                "Without the weights only the first is left.",
+                "The cell of Cho et al.: the reset gate on the state, before the matrix. The third term is "
+                "another, as diag(r) and W_n do not commute.",
+                "n_t = tanh(U_n x_t + W_n (r_t ⊙ h_{t−1}) + b_n): diag((1−z)(1−n²)) W_n "
+                "(diag(r) + diag(h r(1−r)) W_r)",
+                r"n_t = \tanh\bigl(U_n x_t + W_n (r_t \odot h_{t-1}) + b_n\bigr): \quad "
+                r"\operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr) W_n "
+                r"\bigl(\operatorname{diag}(r) + \operatorname{diag}(h\, r (1 - r)) W_r\bigr)",
+            ),
+            Step(
+                "Without the weights only the first is left, in both.",
                 "∏_{j=k+1..t} ∂h_j/∂h_{j−1} = diag(z_t ⊙ ⋯ ⊙ z_{k+1}) for W = 0",
                 r"\prod_{j=k+1}^{t} \frac{\partial h_j}{\partial h_{j-1}} = \operatorname{diag}(z_t \odot \cdots "
                 r"\odot "
                 r"z_{k+1}) \text{ for } W = 0",
             ),
         ),
-        (_gru_symbolic(jacobian), _gru_on_module(jacobian)),
+        (
+            _gru_symbolic("torch's cell", jacobian, _after),
+            _gru_symbolic("Cho et al.'s cell", before, _before),
+            *_gru_cells_differ(),
+            _update_path((jacobian, before)),
+            _gru_on_module(jacobian),
+            _gru_before_by_autograd(before),
+        ),
         Method.SYMBOLIC,
     )
 
 
-def _gru_symbolic(jacobian: Any) -> Evidence:
-    """n = 2."""
+def _after(r: Array, W: Array, h: Array, bias: Array) -> tuple[Array, Array]:
+    """What the candidate's tanh has of the state, and the product that its Jacobian needs: r⊙(Wh + b)."""
+    product = W @ h + bias
+    return r * product, product
+
+
+def _before(r: Array, W: Array, h: Array, bias: Array) -> tuple[Array, Array]:
+    """W(r⊙h) + b."""
+    return W @ (r * h) + bias, r * h
+
+
+def _gru_letters(reset: Any, n: int) -> tuple[Array, GRUStep, tuple[Array, Array, Array], Array]:
+    """One step of symbols: the old state, what the step leaves behind, the matrices, and the new state."""
     sigmoid, tanh = squashings()
-    n = 2
     h, bias = letters("h", n), letters("b", n)
     W_r, W_z, W_n = (letters(f"W{gate}", n, n) for gate in "rzn")
     r, z = each(sigmoid, letters("ur", n) + W_r @ h), each(sigmoid, letters("uz", n) + W_z @ h)
-    product = W_n @ h + bias
-    candidate = each(tanh, letters("un", n) + r * product)
-    out = (1 - z) * candidate + z * h
-    ours = jacobian(GRUStep(r, z, candidate, h, product), (W_r, W_z, W_n))
-    return identity("∂h_t/∂h_{t−1} (n = 2)", (derivatives(out, h) - ours).reshape(-1))
+    of_state, product = reset(r, W_n, h, bias)
+    candidate = each(tanh, letters("un", n) + of_state)
+    return h, GRUStep(r, z, candidate, h, product), (W_r, W_z, W_n), (1 - z) * candidate + z * h
+
+
+def _gru_symbolic(name: str, jacobian: Any, reset: Any) -> Evidence:
+    """n = 2."""
+    h, step, Ws, out = _gru_letters(reset, 2)
+    return identity(f"{name}: ∂h_t/∂h_{{t−1}} (n = 2)", (derivatives(out, h) - jacobian(step, Ws)).reshape(-1))
+
+
+def _gru_cells_differ() -> tuple[Evidence, Evidence]:
+    """r⊙(Wh) is W(r⊙h) for one unit, and for two it is not."""
+    r, h, W = letters("r", 2), letters("h", 2), letters("W", 2, 2)
+    one, two = (after[0] - before[0] for after, before in (_resets(r[:1], W[:1, :1], h[:1]), _resets(r, W, h)))
+    return (
+        identity("one unit without bias: the cells are one function", one),
+        not_identity("two units: r⊙(Wh) is not W(r⊙h)", two[0], {r[0]: 1, r[1]: 0}),
+    )
+
+
+def _resets(r: Array, W: Array, h: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    return _after(r, W, h, 0), _before(r, W, h, 0)
+
+
+def _update_path(jacobians: tuple[Any, Any]) -> Evidence:
+    """Without weights one step is diag(z), whatever the rest: so is the product, by induction."""
+    differences = []
+    for jacobian in jacobians:
+        step = GRUStep(*(letters(name, 2) for name in "rznhp"))
+        differences += list((jacobian(step, (letters("W", 2, 2) * 0,) * 3) - cells.diagonal(step.z)).reshape(-1))
+    return identity("for W = 0 each factor is diag(z_j), in both cells", differences)
 
 
 def gru_run(n: int, d: int, T: int, seed: int = 0) -> tuple[list[GRUStep], list[Array]]:
@@ -260,6 +327,31 @@ def _gru_on_module(jacobian: Any) -> Evidence:
         with torch.no_grad():
             (h,) = cell(x[None], h)
     return close("the Jacobian on the reference GRU cell against autograd, float64", worst, TOLERANCE, T)
+
+
+def _gru_before_by_autograd(jacobian: Any) -> Evidence:
+    """The cell of the paper with the reference cell's weights: its steps against autograd."""
+    import torch
+
+    n, d, T = 6, 4, 8
+    cell = _cell("gru", d, n, 1)
+    Ws, biases = cell.from_hidden.weight.detach().chunk(3), cell.from_hidden.bias.detach().chunk(3)
+
+    def step(x: Array, h: Array) -> tuple[Array, GRUStep]:
+        x_r, x_z, x_n = cell.from_input(x).detach().chunk(3)
+        r, z = ((part + W @ h + b).sigmoid() for part, W, b in zip((x_r, x_z), Ws[:2], biases[:2], strict=True))
+        candidate = (x_n + Ws[2] @ (r * h) + biases[2]).tanh()
+        return (1 - z) * candidate + z * h, GRUStep(r, z, candidate, h, r * h)
+
+    h, worst = torch.zeros(n, dtype=torch.float64), 0.0
+    for x in _inputs(T, d, 1):
+        true = autograd_jacobian(lambda s, x=x: step(x, s)[0], h)
+        new, left = step(x, h)
+        worst = max(worst, relative_error(jacobian(left, Ws), true))
+        h = new
+    return close(
+        "the Jacobian of Cho et al.'s cell, spelled in torch, against autograd, float64", worst, TOLERANCE, T
+    )
 
 
 def _cell(kind: str, d: int, n: int, seed: int) -> Any:

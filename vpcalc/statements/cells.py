@@ -38,7 +38,10 @@ def lstm_jacobian(step: LSTMStep, Ws: Sequence[Array]) -> tuple[tuple[Array, Arr
 
 @dataclass(frozen=True)
 class GRUStep:
-    """Gates of one step of a GRU after their non-linearity, the old state, and W_hn h + b_hn."""
+    """Gates of one step of a GRU after their non-linearity, the old state, and the product of the candidate.
+
+    ``product`` is W_hn h + b_hn where the reset gate comes after the matrix, and r⊙h where it comes before.
+    """
 
     r: Array
     z: Array
@@ -55,6 +58,18 @@ def gru_jacobian(step: GRUStep, Ws: Sequence[Array]) -> Array:
     r, z, n, h = step.r, step.z, step.n, step.h
     W_r, W_z, W_n = Ws
     candidate = r[:, None] * W_n + (step.product * r * (1 - r))[:, None] * W_r
+    return _through_gates(z, n, h, W_z, candidate)
+
+
+def gru_before_jacobian(step: GRUStep, Ws: Sequence[Array]) -> Array:
+    """The same of n = tanh(W_in x + W_hn (r⊙h) + b_n): the reset gate before the matrix."""
+    r, z, n, h = step.r, step.z, step.n, step.h
+    W_r, W_z, W_n = Ws
+    return _through_gates(z, n, h, W_z, W_n @ (diagonal(r) + (step.product * (1 - r))[:, None] * W_r))
+
+
+def _through_gates(z: Array, n: Array, h: Array, W_z: Array, candidate: Array) -> Array:
+    """∂h′/∂h from that of what the candidate's tanh is taken of."""
     return diagonal(z) + ((h - n) * z * (1 - z))[:, None] * W_z + ((1 - z) * (1 - n * n))[:, None] * candidate
 
 
