@@ -27,7 +27,7 @@ from vpcalc.errors import InputError
 from vpcalc.reference.sequences import RestrictedAttention
 from vpcalc.report import plots_theory
 from vpcalc.report.derivation import prose
-from vpcalc.statements import FAMILIES, STATEMENTS, cells, evidence, graphs, scaling, table1, tails
+from vpcalc.statements import FAMILIES, STATEMENTS, cell_gradients, cells, evidence, graphs, scaling, table1, tails
 from vpcalc.statements.receptive_field import SIGHTS
 from vpcalc.statements.registry import Demonstration, Evidence, Method, Statement
 from vpcalc.statements.rnn_algorithms import TEXTBOOK
@@ -161,6 +161,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("gru_jacobian", {"before": lambda step, Ws: cells.gru_before_jacobian(replace(step, product=step.h), Ws)}),
     ("gru_jacobian", {"before": gate_after_the_matrix}),
     ("attention_gradient", {"jacobian": values_alone}),
+    ("attention_gradient", {"share": lambda n: 1}),  # the same at every length
+    ("attention_gradient", {"share": lambda n: n**-0.5}),
     *(
         ("bptt_cost", {"printed": altered(TEXTBOOK, way, (f"{macs} + Tn", kept))})
         for way, (macs, kept) in TEXTBOOK.items()
@@ -310,6 +312,11 @@ def test_a_row_that_is_priced_otherwise_than_its_module_runs(
     assert any("fvcore's counts of the module" in piece.what for piece in found.failed)
 
 
+def test_the_gradient_of_attention_is_diluted_as_one_over_the_length() -> None:
+    few, many = (cell_gradients._typical_norm(n) for n in (8, 512))
+    assert few / many == pytest.approx(64, rel=0.1)
+
+
 @pytest.mark.parametrize("r", [1, 2, 3, 4, 7])
 def test_restricted_attention_is_attention_under_a_band(r: int) -> None:
     torch.manual_seed(r)
@@ -377,6 +384,7 @@ SAYS: list[tuple[str, tuple[str, ...]]] = [
         "gru_jacobian",
         ("reset gate comes after the matrix", "Cho et al.'s cell: ∂h_t/∂h_{t−1}", "W_n (r_t ⊙ h_{t−1})"),
     ),
+    ("attention_gradient", ("1/n on average", "their mean over j is W_V/n", "(n = 8) to", "(n = 512)")),
     ("table1_complexity", ("rn − ⌊r²/4⌋ pairs", "for odd r that is rn − (r² − 1)/4", "on a ring")),
     ("table1_path", ("2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "for odd k")),
     ("receptive_field", ("R⌊h/R⌋ × R⌊w/R⌋", "7 × 7 tokens, R = 2: 36 of 49 are read")),

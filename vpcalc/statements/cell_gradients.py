@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from . import cells, unrolled
 from .cells import Array, GRUStep, LSTMStep
@@ -376,11 +378,16 @@ def _inputs(T: int, d: int, seed: int) -> Array:
 @statement(
     "attention_gradient",
     "Attention: one factor, whatever the distance",
-    "∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k) for j ≠ i: no product over the steps between i and j",
+    "∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k) for j ≠ i: no product over the steps between i and j, "
+    "but a factor a_ij that is 1/n on average, as n tokens share one",
     "Vaswani et al. 2017, §3.2.1 and §4 (constant path length)",
 )
-def attention_gradient(jacobian: Callable[..., Array] = cells.attention_jacobian) -> Demonstration:
-    """Differentiated symbolically for three tokens and on the reference module for all pairs."""
+def attention_gradient(
+    jacobian: Callable[..., Array] = cells.attention_jacobian, share: Callable[[Any], Any] = lambda n: 1 / n
+) -> Demonstration:
+    """Differentiated symbolically for three tokens and on the reference module for all pairs; by length."""
+    typical = {n: _typical_norm(n) for n in DILUTED}
+    near, far_off = DILUTED[0], DILUTED[-1]
     ours, theirs = _attention_on_module(jacobian)
     n = len(ours)
     worst = max(relative_error(ours[i][j], theirs[i, :, j, :]) for i in range(n) for j in range(n))
@@ -426,15 +433,78 @@ def attention_gradient(jacobian: Callable[..., Array] = cells.attention_jacobian
                 r"\Bigl\lVert \frac{\partial y_i}{\partial x_j} \Bigr\rVert \le a_{ij}\Bigl(\lVert W_V \rVert + "
                 r"\frac{\lVert v_j - y_i \rVert \lVert W_K^{\top} q_i \rVert}{\sqrt{d_k}}\Bigr)",
             ),
+            Step(
+                "The length does: a row of weights sums to 1, and n tokens share it. Over all j the blocks, "
+                "without what the query adds at j = i, sum to W_V, whatever the scores.",
+                "Σ_j a_ij = 1, Σ_j a_ij (v_j − y_i) = 0: their mean over j is W_V/n. On the reference module the "
+                f"median norm falls from {typical[near]:.3g} (n = {near}) to {typical[far_off]:.3g} "
+                f"(n = {far_off})",
+                r"\sum_j a_{ij} = 1,\; \sum_j a_{ij}(v_j - y_i) = 0: \quad \frac1n \sum_j a_{ij}\Bigl(W_V + "
+                r"\frac{(v_j - y_i)\, q_i^{\top} W_K}{\sqrt{d_k}}\Bigr) = \frac{W_V}{n}",
+            ),
         ),
         (
             _attention_symbolic(jacobian),
             close("all pairs on the reference self-attention against autograd, float64", worst, TOLERANCE, n * n),
             _order_does_not_matter(jacobian),
+            _shared(jacobian, share),
+            close(
+                f"median norm ‖∂y_n/∂x_j‖₂ over its share of that at n = {far_off}, less 1 (from n = {near} on)",
+                max(abs(typical[n] * share(far_off) / (typical[far_off] * share(n)) - 1) for n in DILUTED),
+                0.1,
+                len(DILUTED) - 1,
+            ),
         ),
         Method.SYMBOLIC,
+        tables=(
+            Table(
+                "Gradient from the last output to an earlier input, by length",
+                (
+                    Column("n", "n", Kind.NUMBER),
+                    Column("norm", "median ‖∂y_n/∂x_j‖₂"),
+                    Column("times", "times n"),
+                ),
+                tuple((n, f"{norm:.3g}", f"{n * norm:.3f}") for n, norm in typical.items()),
+                ("the reference self-attention, one head of 16 channels, normal tokens",),
+            ),
+        ),
         figure=chart,
     )
+
+
+DILUTED = (8, 16, 32, 64, 128, 256, 512)
+"""Lengths at which the norm of a block is measured."""
+
+
+@cache
+def _typical_norm(n: int) -> float:
+    """Median spectral norm, over earlier tokens, of the last output's Jacobian, by autograd."""
+    import torch
+
+    from ..reference.attention import SelfAttention
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        module = SelfAttention(16, 1).double()
+    x = _inputs(n, 16, n)
+    blocks = autograd_jacobian(lambda tokens: module(tokens[None])[0, -1], x).transpose(0, 1)
+    return float(torch.linalg.matrix_norm(blocks[:-1], 2).median())
+
+
+def _shared(jacobian: Any, share: Callable[[Any], Any]) -> Evidence:
+    """The mean over j of the blocks, for any weights that sum to 1; without W_Q, so that no query moves."""
+    import sympy
+
+    differences, C, d = [], 2, 2
+    scale = sympy.Symbol("scale", positive=True)
+    for n in (2, 3, 4):
+        weights = letters("a", 1, n)
+        weights[0, -1] = 1 - sum(weights[0, :-1])
+        qkv = [letters(name, n, d) for name in "qkv"]
+        W_k, W_v = letters("Wk", d, C), letters("Wv", d, C)
+        blocks = [jacobian(0, j, weights, qkv, (0 * W_k, W_k, W_v), scale) for j in range(n)]
+        differences += list((sum(blocks) / sympy.Integer(n) - share(sympy.Integer(n)) * W_v).reshape(-1))
+    return identity("the blocks' mean over j is W_V/n for any weights (n = 2, 3, 4; the query held)", differences)
 
 
 def _attention_symbolic(jacobian: Any) -> Evidence:
