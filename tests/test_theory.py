@@ -27,10 +27,21 @@ from vpcalc.errors import InputError
 from vpcalc.reference.sequences import RestrictedAttention
 from vpcalc.report import plots_theory
 from vpcalc.report.derivation import prose
-from vpcalc.statements import FAMILIES, STATEMENTS, cell_gradients, cells, evidence, graphs, scaling, table1, tails
+from vpcalc.statements import (
+    FAMILIES,
+    STATEMENTS,
+    cell_gradients,
+    cells,
+    evidence,
+    graphs,
+    rnn_costs,
+    scaling,
+    table1,
+    tails,
+)
 from vpcalc.statements.receptive_field import SIGHTS
 from vpcalc.statements.registry import Demonstration, Evidence, Method, Statement
-from vpcalc.statements.rnn_algorithms import TEXTBOOK
+from vpcalc.statements.rnn_algorithms import TEXTBOOK, Tally
 from vpcalc.statements.table1 import COMPLEXITY, PATHS, SEQUENTIAL
 
 from .conftest import Run
@@ -325,6 +336,25 @@ def test_restricted_attention_is_attention_under_a_band(r: int) -> None:
     seen = torch.tensor([[j in set(graphs.around(r)(i, 9)) for j in range(9)] for i in range(9)])
     dense = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
     assert torch.allclose(module(x), module.proj(dense.transpose(1, 2).reshape(1, 9, 6)), atol=1e-12)
+
+
+@pytest.mark.parametrize("size", ["T", "n", "d", "b"])
+@pytest.mark.parametrize("counted", ["macs", "peak"])
+def test_a_program_that_counts_otherwise_beyond_100_is_found(
+    monkeypatch: pytest.MonkeyPatch, size: str, counted: str
+) -> None:
+    """One more multiply-accumulate or element, in one way alone."""
+    way, true = "checkpointed" if size == "b" else "reverse", rnn_costs._ran
+
+    def ran(at_way: str, T: int, n: int, d: int, b: int) -> Tally:
+        found = true(at_way, T, n, d, b)
+        beyond = at_way == way and {"T": T, "n": n, "d": d, "b": b}[size] > 100
+        return replace(found, **{counted: getattr(found, counted) + 1}) if beyond else found
+
+    monkeypatch.setattr(rnn_costs, "_ran", ran)
+    found = STATEMENTS["bptt_cost"].settle()
+    assert found.verdict is Finding.REFUTED
+    assert all("at drawn sizes" in piece.what for piece in found.failed)
 
 
 def test_every_claim_of_every_statement_has_been_planted_wrong() -> None:
