@@ -400,6 +400,66 @@ def test_what_is_not_followed_in_memory_has_no_bytes(between: Callable[[Tensor],
     assert int(numbers["peak_bytes"]["text"]) == real.peak
 
 
+MADE: dict[str, Callable[[Tensor], Tensor]] = {
+    "tensor": lambda x: (x - torch.tensor([0.1] * 8, device=x.device)) / torch.tensor([0.2] * 8, device=x.device),
+    "new tensor": lambda x: x.clone() * x.new_tensor([[2.0]] * 3).sum(),
+    "as tensor": lambda x: x.sin() + torch.as_tensor(range(8), device=x.device),
+    "places": lambda x: x.sin()[:, [0, 1, 0]].cos().repeat(1, 3)[:, :8],
+    "two lists": lambda x: x + x.sin()[[0, 1], [1, 2]].sum(),
+    "a range": lambda x: x.sin()[..., range(8)].cos(),
+    "filled": lambda x: x.clone().index_fill(1, torch.tensor([0], device=x.device), 0.0).sin(),
+}
+
+
+class Made(nn.Module):
+    """Tensors of numbers of Python, made in forward."""
+
+    def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.linear, self.made = nn.Linear(8, 8), made
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.made(self.linear(x)))
+
+
+class Written(nn.Module):
+    """Places in lists are written into."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x) * 2
+        y[:, [0, 5, 2]] = 0.5
+        y[[0, 1]] = y[[1, 0]]
+        return y.sin()
+
+
+def as_for_real(make: Callable[[], nn.Module], sizes: tuple[int, ...]) -> None:
+    """Bytes as forms, and at a size, are those of runs on the CPU."""
+    found = derived(make, "N,8").to_dict()["quantities"]
+    for n in sizes:
+        x = torch.randn(n, 8)
+        real = live.count(make(), (x,), gradients=False)
+        kept = saved.count(make(), (x,), training=False).total
+        numbers = vpcalc.derive(make, f"{n},8", quantity="all").to_dict()
+        for quantity, seen in (("peak_bytes", real.peak), ("bytes_moved", real.moved), ("saved_bytes", kept)):
+            here = [r for r in found[quantity]["regimes"] if eval(r["when"]["python"], {}, {"N": n})]
+            assert [eval(r["form"]["python"], {}, {"N": n}) for r in here] == [seen], (quantity, n)
+            assert int(numbers[quantity]["text"]) == seen, (quantity, n)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_tensors_of_numbers_are_memory(name: str) -> None:
+    """On meta nothing is dispatched where they are made."""
+    as_for_real(lambda: Made(MADE[name]), (6, 41))
+
+
+def test_lists_of_places_are_memory_where_they_are_written_into() -> None:
+    as_for_real(Written, (6, 41))
+
+
 class Patches(nn.Module):
     """Columns of an image are made in memory as large as the image where that is more."""
 

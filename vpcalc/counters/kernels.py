@@ -148,8 +148,78 @@ def assigned(tensor: Tensor, value: Any) -> Any:
     return torch.empty((), dtype=tensor.dtype, device="meta")
 
 
+FROM_DATA = ("tensor", "new_tensor", "as_tensor")
+"""Functions that make a tensor of numbers of Python."""
+
+
+def made_of_data(name: str, args: Any, result: Any) -> Any:
+    """What a call returned. A tensor on meta that was made of numbers is shown to whoever watches operators.
+
+    On the CPU such memory is seen when it is made, on meta nothing is dispatched.
+    """
+    if name in FROM_DATA and isinstance(result, Tensor) and result.is_meta:
+        data = args[name == "new_tensor" :][:1]
+        if not any(isinstance(value, Tensor) for value in data):
+            _shown(result)
+    return result
+
+
+def _shown(tensor: Tensor) -> Tensor:
+    with no_functions(), torch.no_grad():
+        _LIFT(tensor)
+    return tensor
+
+
+_LIFT = torch.ops.aten.lift_fresh.default
+
+INDEXING = ("__getitem__", "__setitem__")
+
+
+def at_places(func: Any) -> Any:
+    """A function that takes or writes elements, which makes tensors of lists of places as the CPU does."""
+
+    def called(tensor: Tensor, places: Any, *value: Any) -> Any:
+        return func(tensor, _made_places(places) if tensor.is_meta else places, *value)
+
+    return called
+
+
+def _made_places(places: Any) -> Any:
+    if isinstance(places, tuple):
+        return tuple(_made_list(place) if isinstance(place, (list, tuple, range)) else place for place in places)
+    if isinstance(places, list) and any(isinstance(place, (list, tuple, range)) for place in places):
+        return list(_made_places(tuple(places)))  # torch takes it for a tuple
+    return _made_list(places) if isinstance(places, (list, range)) else places
+
+
+def _made_list(places: Any) -> Any:
+    """A tensor of places; lists of masks, of tensors and of what is no number stay as they are."""
+    if not _are_numbers(places):
+        return places
+    return _shown(torch.tensor(places, dtype=torch.int64, device="meta"))
+
+
+def _are_numbers(places: Any) -> bool:
+    return isinstance(places, range) or all(
+        _are_numbers(place)
+        if isinstance(place, (list, tuple, range))
+        else isinstance(place, int) and not isinstance(place, bool)
+        for place in places
+    )
+
+
+def looked_at(tensor: Tensor) -> None:
+    """Show whoever watches operators that a number of a tensor on meta was read, as the CPU would read it.
+
+    Meta tensors have no operator that reads a number; this one reads and returns nothing.
+    """
+    if tensor.is_meta:
+        with no_functions():
+            torch.ops.aten._assert_async.default(tensor)
+
+
 class AsOnCpu(TorchFunctionMode):
-    """Within it, attention on meta takes the kernel that the CPU would take.
+    """Within it, attention on meta takes the kernel that the CPU would take, and tensors of numbers are seen.
 
     Functions of torch that are made of others call it by its name, where no mode sees it.
     """
@@ -163,11 +233,14 @@ class AsOnCpu(TorchFunctionMode):
         super().__exit__(*raised)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.__name__
         if func is _SPELLED:
             return attention(*args, **(kwargs or {}))
         if func in (Tensor.__setitem__,):
             args = (*args[:2], assigned(args[0], args[2]))
-        return func(*args, **(kwargs or {}))
+        if name in INDEXING:
+            func = at_places(func)
+        return made_of_data(name, args, func(*args, **(kwargs or {})))
 
 
 class Unlike(TorchFunctionMode):

@@ -28,7 +28,7 @@ from torch.overrides import TorchFunctionMode
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import counting, tensors_of
 from ..counters.given import DTYPES
-from ..counters.kernels import assigned, attention, is_one_kernel, other_memory
+from ..counters.kernels import INDEXING, assigned, at_places, attention, is_one_kernel, made_of_data, other_memory
 from ..counters.private import is_transformed, no_functions
 from ..counters.ways import quiet
 from .convention import HANDLES
@@ -440,9 +440,11 @@ class _Following(TorchFunctionMode):
         _lies_in_memory(name, args, kwargs, self.point, self.path)
         if name == "scaled_dot_product_attention":
             func = attention
+        elif name in INDEXING:
+            func = at_places(func)
         if (what := other_memory(name, args, kwargs)) != "":
             self._is_unseen(what, IN_BYTES)
-        result = self._follow(name, func, args, kwargs)
+        result = made_of_data(name, args, self._follow(name, func, args, kwargs))
         self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
         return result
 

@@ -147,6 +147,12 @@ def from_numbers(data: Any = None, *args: Any, **kwargs: Any) -> Shape:
     return shape
 
 
+@rule("new_tensor")
+def from_numbers_like(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The same, of a tensor's type."""
+    return from_numbers(*args, **kwargs)
+
+
 @rule("as_strided")
 def as_strided(x: Tensor, size: Any, *args: Any, **kwargs: Any) -> Shape:
     """The sizes that were asked for."""
