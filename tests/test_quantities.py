@@ -460,6 +460,36 @@ def test_lists_of_places_are_memory_where_they_are_written_into() -> None:
     as_for_real(Written, (6, 41))
 
 
+INTO: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
+    "mm": lambda x, w, out: torch.mm(x, w, out=out),
+    "matmul": lambda x, w, out: torch.matmul(x, w, out=out),
+    "addmm": lambda x, w, out: torch.addmm(w[0], x, w, out=out),
+    "bmm": lambda x, w, out: torch.bmm(x[None], w[None], out=out[None]),
+}
+
+
+class Into(nn.Module):
+    """A product goes where the program says."""
+
+    def __init__(self, into: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
+        super().__init__()
+        self.weight, self.into = nn.Parameter(torch.randn(8, 8)), into
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            out = x.new_empty(x.shape[0], 8)
+            self.into(x, self.weight, out)
+        return out @ self.weight
+
+
+@pytest.mark.parametrize("name", INTO)
+def test_a_product_that_is_told_where_to_go(name: str) -> None:
+    """The rules and prices of a call do not take ``out=``."""
+    make = lambda: Into(INTO[name])  # noqa: E731
+    as_for_real(make, (6, 41))
+    assert derived(make, "N,8").to_dict()["regimes"][0]["macs"]["text"] == "128N"
+
+
 class Patches(nn.Module):
     """Columns of an image are made in memory as large as the image where that is more."""
 

@@ -535,6 +535,9 @@ class _Following(TorchFunctionMode):
             raise
         if not isinstance(result, (Tensor, tuple, list)):
             return result
+        if "out" in kwargs:  # it says where the result goes, not what it is
+            _written_into((kwargs["out"],))
+            kwargs = {key: value for key, value in kwargs.items() if key != "out"}
         has_forms = name in EXTREMES or _has_forms(args, kwargs)
         shapes = self._followed(name, result, args, kwargs) if has_forms else _sizes(result)
         pricing = PRICES.get(name)
