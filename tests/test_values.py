@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import vpcalc
 from vpcalc.algebra.polynomial import symbols
 from vpcalc.execution.listed import Listed
+from vpcalc.execution.patterns import Halves
 from vpcalc.execution.program import Fixed, Input, Inputs, built_on_meta
-from vpcalc.execution.values import Alike, Knowing, Rising, known
+from vpcalc.execution.values import Alike, Knowing, Rising, known, pattern
 
 (N,) = symbols("N")
 ROWS = (Input((1, "N", 8)),)
@@ -142,6 +145,131 @@ def test_what_is_known_is_true(seed: int) -> None:
             except RuntimeError:  # torch does not take this of these
                 break
     assert learnt, "every start is known"
+
+
+INF = float("inf")
+
+
+def mask_step(x: Tensor, rng: random.Random) -> Tensor:
+    """Something that programs do with masks of what comes before."""
+    number, diagonal = rng.choice((0, 1, -1, -INF)), rng.randrange(-2, 3)
+    other = torch.triu(torch.ones(x.shape[-1], x.shape[-1]), diagonal=rng.randrange(-1, 2)).bool()
+    steps: list[Callable[[], Tensor]] = [
+        lambda: torch.triu(x, diagonal),
+        lambda: torch.tril(x, diagonal),
+        lambda: x * number,
+        lambda: x == number,
+        lambda: x != number,
+        lambda: x <= other,
+        lambda: torch.logical_not(x),
+        lambda: ~x,
+        lambda: x.float(),
+        lambda: x.bool(),
+        lambda: x.transpose(-1, -2),
+        lambda: x.clone().masked_fill(other, number),
+        lambda: x.float().clone().masked_fill_(other, number),
+        lambda: torch.where(other, x, 1),
+        lambda: x.unsqueeze(0).expand(2, -1, -1)[0],
+    ]
+    return rng.choice(steps)()
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_masks_are_what_is_known_of_them(seed: int) -> None:
+    rng = random.Random(seed)
+    side = rng.choice((1, 2, 40))
+    with Knowing():
+        x = torch.triu(torch.full((side, side), rng.choice((1.0, -INF))), diagonal=1)
+        assert pattern(x) is not None
+        for _ in range(6):
+            found = pattern(x)
+            if isinstance(found, Halves):
+                with torch._C.DisableTorchFunction():
+                    rows = torch.arange(side)
+                    is_above = (rows[None] - rows[:, None] >= found.diagonal).expand(x.shape)
+                    assert torch.equal(x.double(), torch.where(is_above, found.above, found.below).double())
+            if isinstance(known(x), Alike):
+                assert (x.double() == float(known(x).number)).sum() == x.numel()  # type: ignore[union-attr]
+            with suppress(RuntimeError, TypeError):  # torch does not take this of these
+                x = mask_step(x, rng)
+
+
+@pytest.mark.parametrize("relation", ["eq", "ne", "lt", "le", "gt", "ge"])
+def test_places_compared_with_a_number(relation: str) -> None:
+    for side in (1, 4, 300):
+        for number in (-1, 0, 2, side - 1, side):
+            with Knowing():
+                found = getattr(torch, relation)(torch.arange(side), number)
+                answers = [known(x) for x in (found.all(), found.any(), (~found).all(), (~found).any())]
+            truth = getattr(torch, relation)(torch.arange(side), number)
+            expected = [truth.all(), truth.any(), (~truth).all(), (~truth).any()]
+            assert answers == [Alike(bool(x)) for x in expected], (side, number)
+
+
+class Asking(nn.Module):
+    """Questions about positions that only their number decides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.arange(x.shape[1], device=x.device)
+        if not (places >= 0).all():
+            x = self.linear(x)
+        if (places == 5).any():
+            x = self.linear(x)
+        if (~(places < 900)).any():
+            x = self.linear(x)
+        return self.linear(x)
+
+
+def test_questions_about_places_have_regimes() -> None:
+    found = vpcalc.derive(Asking, "1,N,8").to_dict()
+    forms = {regime["when"]["text"]: regime["macs"]["text"] for regime in found["regimes"]}
+    assert forms == {"N ≥ 901": "192N", "N ≥ 6, N ≤ 900": "128N", "N ≤ 5": "64N"}
+    assert found["complete"]
+
+
+def _masked(n: int, device: Any) -> Tensor:
+    before = (torch.triu(torch.ones(n, n, device=device)) == 1).transpose(0, 1)
+    return before.float().masked_fill(before == 0, -INF).masked_fill(before == 1, 0.0)
+
+
+CAUSAL: dict[str, Callable[[int, Any], Tensor]] = {
+    "torch's own": lambda n, device: nn.Transformer.generate_square_subsequent_mask(n, device=device),
+    "of ones": lambda n, device: torch.triu(torch.ones(n, n, device=device) * -INF, diagonal=1),
+    "of truths": lambda n, device: torch.triu(torch.ones(n, n, device=device), diagonal=1).bool(),
+    "denied": lambda n, device: ~torch.tril(torch.ones(n, n, dtype=torch.bool, device=device)),
+    "filled": _masked,
+}
+
+
+class Causal(nn.Module):
+    """An encoder that torch asks whether its mask is causal."""
+
+    def __init__(self, mask: Callable[[int, Any], Tensor]) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True)
+        self.encoder, self.mask = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False), mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder(x, mask=self.mask(x.shape[1], x.device))
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_causal_encoder_is_executed(name: str) -> None:
+    found = vpcalc.derive(lambda: Causal(CAUSAL[name]), "1,N,16").to_dict()
+    assert found["verdict"] == "executed"
+    assert [regime["macs"]["text"] for regime in found["regimes"]] == ["32N² + 2048N"]
+
+
+def test_a_mask_that_is_none_of_before_is_not_guessed() -> None:
+    with Knowing(), torch.device("meta"):
+        mask, other = (torch.triu(torch.full((9, 9), -INF), diagonal=k) for k in (1, 2))
+        assert known((mask == other).all()) is None
+        mask[0, 0] = 1
+        assert pattern(mask) is None
 
 
 def test_what_is_written_into_is_forgotten() -> None:

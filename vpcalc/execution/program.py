@@ -37,6 +37,7 @@ from ..counters.live import Live
 from ..counters.saved import Saved
 from ..counters.ways import Way, built, on_meta, quiet
 from ..counters.weights import is_lazy
+from . import patterns as _patterns  # noqa: F401  # it enters what it follows
 from .constants import looked_up
 from .guards import Path
 from .hooks import sources_of

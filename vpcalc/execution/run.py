@@ -31,6 +31,7 @@ from ..counters.given import DTYPES
 from ..counters.kernels import INDEXING, assigned, at_places, attention, is_one_kernel, made_of_data, other_memory
 from ..counters.private import is_transformed, no_functions
 from ..counters.ways import quiet
+from . import patterns as _patterns  # noqa: F401  # it enters what it follows
 from .convention import HANDLES
 from .gradients import Gradients
 from .guards import Path

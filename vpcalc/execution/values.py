@@ -75,9 +75,29 @@ def _stamp(tensor: Tensor) -> tuple[int, int]:
     return tensor._version, id(tensor)
 
 
+PATTERN = "_vpcalc_pattern"
+
+PATTERNS: dict[str, Callable[..., Any]] = {}
+"""Functions whose results are followed where they are not all alike (:mod:`vpcalc.execution.patterns`)."""
+
+
+def pattern(tensor: Any) -> Any:
+    """How the values of a tensor are laid out by sizes, where that is known."""
+    found = tensor.__dict__.get(PATTERN) if isinstance(tensor, Tensor) else None
+    return found[0] if found is not None and found[1:] == _stamp(tensor) else None
+
+
+def pattern_before(tensor: Tensor) -> Any:
+    """The same, or what else was known, before the one write that there was since it was noted."""
+    found = tensor.__dict__.get(PATTERN) or tensor.__dict__.get(MARK)
+    version, name = _stamp(tensor)
+    return found[0] if found is not None and found[1:] == (version - 1, name) else None
+
+
 def forget(tensor: Tensor) -> None:
     """Its memory is handed out in a way that leaves no trace of writes (``Tensor.data``)."""
     tensor.__dict__.pop(MARK, None)
+    tensor.__dict__.pop(PATTERN, None)
 
 
 def _is_float(number: Any) -> bool:
@@ -97,7 +117,7 @@ def asked(name: str, args: Any, kwargs: Any) -> Any:
     if name in _QUESTIONS and len(args) == 1 and not kwargs:
         found = known(args[0])
         is_float = name == "item" and args[0].is_floating_point()
-        if found is not None and not is_float and _equal(product(shape_of(args[0])), 1):  # torch refuses others
+        if found is not None and not is_float and is_equal(product(shape_of(args[0])), 1):  # torch refuses others
             return _QUESTIONS[name](found.first if isinstance(found, Rising) else found.number)  # type: ignore[union-attr]
     raise UnknownValueError
 
@@ -121,14 +141,17 @@ def _operand(value: Any) -> Any:
     if isinstance(value, (tuple, list)) and any(isinstance(part, Tensor) for part in value):
         return type(value)(map(_operand, value))
     if not isinstance(value, Tensor):
-        return undressed(value)
+        number = undressed(value)
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError("no whole number")
+        return number
     found = known(value)
     if found is None or not small(shape_of(value)):
         raise ValueError("not known")
     if isinstance(found, Listed):
         return found.numbers
     if isinstance(found, Alike):
-        if not _is_whole(found.number):
+        if not is_whole(found.number):
             raise ValueError("a fraction")
         return numpy.full(tuple(value.shape), found.number, dtype=object)
     sides = [1] * value.dim()
@@ -189,7 +212,7 @@ def _number(value: Any) -> Any:
     if not isinstance(value, Tensor) or value.dim():
         return value
     found = known(value)
-    return dressed(found.number) if isinstance(found, Alike) and _is_whole(found.number) else value
+    return dressed(found.number) if isinstance(found, Alike) and is_whole(found.number) else value
 
 
 def _place(value: Any) -> Any:
@@ -211,7 +234,7 @@ def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
     if isinstance(result, (tuple, list)):
         _follow_parts(name, args, kwargs, result)
         return
-    if not isinstance(result, Tensor) or not (name in _FOLLOWERS or name in OPERATIONS):
+    if not isinstance(result, Tensor) or not (name in _FOLLOWERS or name in OPERATIONS or name in PATTERNS):
         return
     found: Known | None = None
     if name in _FOLLOWERS and not any(isinstance(known(tensor), Listed) for tensor in tensors_in(args)):
@@ -221,7 +244,14 @@ def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
     if found is None and operands and None not in operands and name in OPERATIONS and small(shape_of(result)):
         with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):
             found = _listed(name, args, kwargs, result)
-    _note(result, found)
+    found = found if found is not None and _is_exact(found, result) else None
+    laid = None
+    if not isinstance(found, Alike) and name in PATTERNS:  # of a list, too: what is computed of it may be no list
+        with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):
+            laid = PATTERNS[name](result, *args, **kwargs)
+    _note(result, laid if found is None and isinstance(laid, Alike) else found)
+    if laid is not None and not isinstance(laid, Alike):
+        setattr(result, PATTERN, (laid, *_stamp(result)))
 
 
 def _note(result: Tensor, found: Known | None) -> None:
@@ -389,7 +419,7 @@ def _spread(result: Tensor, x: Tensor) -> Known | None:
     """Repeated along sides of 1, or new ones in front; not along the side that rises."""
     found = known(x)
     if isinstance(found, Rising):
-        return found if _equal(shape_of(x)[found.axis], shape_of(result)[found.axis]) else None
+        return found if is_equal(shape_of(x)[found.axis], shape_of(result)[found.axis]) else None
     return found
 
 
@@ -443,7 +473,7 @@ def _shifted(result: Tensor, x: Any, y: Any, sign: int) -> Known | None:
     if one is None or other is None:
         return None
     if isinstance(one, Alike) and isinstance(other, Alike):
-        once = _is_whole(one.number) or _is_whole(other.number)  # two that were rounded may not add up
+        once = is_whole(one.number) or is_whole(other.number)  # two that were rounded may not add up
         return Alike(one.number + sign * other.number) if once else None
     if isinstance(one, Rising) and isinstance(other, Alike):
         spread = _spread(result, x)
@@ -474,7 +504,7 @@ def _quotient(result: Tensor, x: Any, y: Any) -> Known | None:
     one, other = known(x), known(y)
     if not (isinstance(one, Alike) and isinstance(other, Alike)):
         return None
-    if not (_is_whole(one.number) and _is_whole(other.number)):
+    if not (is_whole(one.number) and is_whole(other.number)):
         return None
     if isinstance(one.number, int) and isinstance(other.number, int):
         fraction = Fraction(one.number) / other.number
@@ -483,7 +513,8 @@ def _quotient(result: Tensor, x: Any, y: Any) -> Known | None:
     return Alike(found) if isinstance(found, Size) and found.form is not None else None
 
 
-def _is_whole(number: Any) -> bool:
+def is_whole(number: Any) -> bool:
+    """Whether a number is whole at every size."""
     if isinstance(number, Size):
         return number.form is not None and number.form.denominator == 1
     return isinstance(number, int)
@@ -514,7 +545,7 @@ def _multiplied(result: Tensor, x: Any, y: Any) -> Known | None:
     one, other = known(x), known(y)
     if not (isinstance(one, Alike) and isinstance(other, Alike)):
         return None
-    once = _is_whole(one.number) and _is_whole(other.number)  # a fraction was rounded already
+    once = is_whole(one.number) and is_whole(other.number)  # a fraction was rounded already
     return Alike(one.number * other.number) if once else None
 
 
@@ -523,7 +554,7 @@ def _divided(result: Tensor, x: Any, y: Any) -> Known | None:
     one, other = known(x), known(y)
     if not (isinstance(one, Alike) and isinstance(other, Alike)):
         return None
-    return Alike(one.number // other.number) if _is_whole(one.number) and _is_whole(other.number) else None
+    return Alike(one.number // other.number) if is_whole(one.number) and is_whole(other.number) else None
 
 
 @_follower("diff")
@@ -539,9 +570,9 @@ def _steps(
         before = known(prepend)
         length = shape_of(prepend)[axis]
         if isinstance(before, Rising) and before.axis == axis:
-            if not _equal(before.first + length, found.first):
+            if not is_equal(before.first + length, found.first):
                 return None
-        elif not (isinstance(before, Alike) and _equal(length, 1) and _equal(before.number + 1, found.first)):
+        elif not (isinstance(before, Alike) and is_equal(length, 1) and is_equal(before.number + 1, found.first)):
             return None
     return Alike(1)
 
@@ -556,7 +587,7 @@ def _compared(decide: Callable[[Any, Any], Any]) -> Callable[..., Known | None]:
     def compared(result: Tensor, x: Any, y: Any) -> Known | None:
         one, other = known(x), known(y)
         if isinstance(one, Alike) and isinstance(other, Alike):
-            near = not (_is_whole(one.number) or _is_whole(other.number))  # as rounded, they may be equal
+            near = not (is_whole(one.number) or is_whole(other.number))  # as rounded, they may be equal
             return None if near else Alike(bool(decide(one.number, other.number)))
         return None
 
@@ -581,7 +612,7 @@ def _negated(result: Tensor, x: Tensor) -> Known | None:
 def _quantified(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     """Of elements that are alike, of which there are some."""
     found = known(x)
-    if not isinstance(found, Alike) or not _some(x):
+    if not isinstance(found, Alike) or not has_some(x):
         return None
     return Alike(bool(found.number != 0))
 
@@ -605,23 +636,24 @@ def _pooled(result: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Known | Non
 @_follower("max amax")
 def _largest(result: Tensor, x: Tensor) -> Known | None:
     """Of all elements together."""
-    found = known(x) if _some(x) else None
+    found = known(x) if has_some(x) else None
     return Alike(found.first + shape_of(x)[found.axis] - 1) if isinstance(found, Rising) else found
 
 
 @_follower("min amin")
 def _smallest(result: Tensor, x: Tensor) -> Known | None:
     """Of all elements together."""
-    found = known(x) if _some(x) else None
+    found = known(x) if has_some(x) else None
     return Alike(found.first) if isinstance(found, Rising) else found
 
 
-def _some(x: Tensor) -> bool:
+def has_some(x: Tensor) -> bool:
+    """Whether a tensor has elements at every size at which the program comes here: the path notes it."""
     count = product(shape_of(x))
     return bool(count >= 1)
 
 
-def _equal(one: Any, other: Any) -> bool:
+def is_equal(one: Any, other: Any) -> bool:
     """Whether two numbers are equal at every size at which the program comes here: the path notes it."""
     return bool(one == other)
 
