@@ -460,6 +460,25 @@ def test_lists_of_places_are_memory_where_they_are_written_into() -> None:
     as_for_real(Written, (6, 41))
 
 
+def _asked(x: Tensor) -> Tensor:
+    return x + 1 if (torch.arange(x.shape[0], device=x.device) >= 0).all() else x.repeat(2, 1)
+
+
+def _counted(x: Tensor) -> Tensor:
+    number = torch.full((), x.shape[0], device=x.device)
+    return x[:number] + torch.zeros(number, 8, device=x.device) + int(torch.ones((), device=x.device).long())
+
+
+@pytest.mark.parametrize("read", [_asked, _counted])
+def test_a_number_that_is_read_is_moved(read: Callable[[Tensor], Tensor]) -> None:
+    """Where the answer is known without a run, the CPU reads it all the same."""
+    found = derived(lambda: Made(read), "N,8").to_dict()["quantities"]["bytes_moved"]["regimes"]
+    for n in (6, 41):
+        real = live.count(Made(read), (torch.randn(n, 8),), gradients=False)
+        here = [r for r in found if eval(r["when"]["python"], {}, {"N": n})]
+        assert [eval(r["form"]["python"], {}, {"N": n}) for r in here] == [real.moved]
+
+
 INTO: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {
     "mm": lambda x, w, out: torch.mm(x, w, out=out),
     "matmul": lambda x, w, out: torch.matmul(x, w, out=out),

@@ -329,6 +329,7 @@ class _Whole(_StandsFor):
             node = undressed(number)
             if isinstance(node, Size):
                 return dressed(node.trunc())
+            return builtins.int(number)  # a tensor is read once
         return builtins.int(*args, **kwargs)
 
 

@@ -42,7 +42,7 @@ from .prices import PRICES, Price
 from .rules import EXTREMES, MARK, EmptySideError, Shape, each_side, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
 from .storages import Place, Storages
-from .values import UnknownValueError, asked, follow, forget, valued
+from .values import UnknownValueError, follow, forget, read, read_sizes
 
 Point = Mapping[str, int]
 
@@ -523,8 +523,8 @@ class _Following(TorchFunctionMode):
         if is_transformed():
             self._give_up(f"{name} runs within a function transform (vmap, grad)")
         with suppress(UnknownValueError):
-            return asked(name, args, kwargs)
-        args, kwargs = valued(name, args, kwargs)
+            return read(name, args, kwargs)
+        args, kwargs = read_sizes(name, args, kwargs)
         if name == "view":
             _is_whole_view(args[0])
         if name.endswith("_") or (name.startswith("__i") and name not in ("__invert__", "__index__", "__int__")):

@@ -14,7 +14,7 @@ that are small enough.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from ..counters.kernels import looked_at
 from .listed import COMPARISONS, OPERATIONS, PARTS, Listed, listed, parts, small
 from .nodes import dressed, undressed
 from .rules.registry import EXTREMES, RULES, shape_of, tensors_in
@@ -662,6 +663,42 @@ def _all_ones(sides: Iterable[Any]) -> bool:
     return all(isinstance(side, int) and side == 1 for side in sides)
 
 
+def read(name: str, args: Any, kwargs: Any) -> Any:
+    """The answer to a question, which whoever watches operators sees as the CPU would ask it (:func:`asked`).
+
+    Raises:
+        UnknownValueError: it is no such question, or its answer is not known.
+    """
+    answer = asked(name, args, kwargs)
+    if name in _QUESTIONS:
+        looked_at(args[0])
+    return answer
+
+
+def read_sizes(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Arguments with known numbers for tensors (:func:`valued`), which are seen to be read."""
+    found = valued(name, args, kwargs)
+    if name in _OF_SIZES or name == "__getitem__":
+        left = set(map(id, _within(found)))
+        for tensor in _within((args, kwargs)):
+            if id(tensor) not in left:
+                looked_at(tensor)
+    return found
+
+
+def _within(value: Any) -> Iterator[Tensor]:
+    """Tensors among arguments, where slices begin and end too."""
+    if isinstance(value, slice):
+        value = (value.start, value.stop, value.step)
+    elif isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, Tensor):
+        yield value
+    elif type(value) in (tuple, list):
+        for part in value:
+            yield from _within(part)
+
+
 class Knowing(TorchFunctionMode):
     """Follows values where nothing else is followed: while a module is built, or counted at numbers.
 
@@ -671,11 +708,9 @@ class Knowing(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func.__name__
-        try:
-            return asked(name, args, kwargs)
-        except UnknownValueError:
-            pass
-        args, kwargs = valued(name, args, kwargs)
+        with suppress(UnknownValueError):
+            return read(name, args, kwargs)
+        args, kwargs = read_sizes(name, args, kwargs)
         result = func(*args, **kwargs)
         if name in EXTREMES:
             with suppress(TypeError, ValueError, KeyError):  # another form of the call
