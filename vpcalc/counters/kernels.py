@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, storage_key
+from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, storage_key, tracing_state
 
 FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
 """The CPU's kernel of fused attention."""
@@ -213,7 +213,7 @@ def looked_at(tensor: Tensor) -> None:
 
     Meta tensors have no operator that reads a number; this one reads and returns nothing.
     """
-    if tensor.is_meta:
+    if tensor.is_meta and tracing_state() is None:  # a trace has no bytes
         with no_functions():
             torch.ops.aten._assert_async.default(tensor)
 
