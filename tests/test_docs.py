@@ -20,7 +20,7 @@ import pytest
 
 import vpcalc
 from vpcalc.architectures import ARCHITECTURES
-from vpcalc.architectures.registry import IMAGE
+from vpcalc.architectures.axes import IMAGE
 from vpcalc.cli.app import COMMANDS, application, main
 from vpcalc.layers import LAYERS
 from vpcalc.statements import STATEMENTS

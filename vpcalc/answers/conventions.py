@@ -10,12 +10,11 @@ from typing import Any
 
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import IMAGE, PAIR
+from ..architectures.axes import IMAGE
 from ..cost import Cost, Op, Quantity
 from ..errors import InputError
 from ..report import Column, Kind, Table
 from ..symbolic import model_on_symbols, pads
-from .model import read_sizes
 from .result import Result
 
 OBLONG = (
@@ -36,8 +35,7 @@ _SIDES = """
 _LENGTHS = """
     8 10 16 20 25 30 32 49 50 64 77 100 128 196 197 200 256 384 400 500 512 577 784 1000 1024 2048 3136 4096 8192
 """
-SIDES = tuple(map(int, _SIDES.split()))
-LENGTHS = tuple(map(int, _LENGTHS.split()))
+EQUAL = {"input": tuple(map(int, _SIDES.split())), "tokens": tuple(map(int, _LENGTHS.split()))}
 """Inputs that papers use, which are tried."""
 
 
@@ -145,7 +143,7 @@ def conventions(
     """
     figure = read_printed(printed)
     architecture = ARCHITECTURES[name]
-    sizes = read_sizes(architecture, input=input, tokens=tokens, src=src, tgt=tgt)
+    sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
     config = architecture.configure(set or {})
     form = as_polynomial(model_on_symbols(architecture, config).total(Quantity.MACS))
     here = [_reading(figure, sizes, *found) for found in _counts(architecture, config, sizes, form)]
@@ -210,8 +208,7 @@ def _counts(
     if biased != plain:
         yield "MACs with biases", biased
     if pads(cost):
-        points = dict(zip(architecture.family.axes, sizes, strict=True))
-        value = form.subs(points)
+        value = form.subs(architecture.family.axes.point(sizes))
         unpadded = round(Fraction(value.terms.get((), 0), value.denominator))
         if unpadded != plain:
             yield "MACs without padding to whole windows and patches", unpadded
@@ -232,8 +229,5 @@ def _bias(op: Op) -> int:
 
 def _inputs(architecture: Architecture) -> Iterator[tuple[int, ...]]:
     axes = architecture.family.axes
-    if axes == IMAGE:
-        yield from ((side, side) for side in SIDES)
-        yield from OBLONG
-    else:
-        yield from ((length,) * (2 if axes == PAIR else 1) for length in LENGTHS)
+    yield from ((size,) * len(axes) for size in EQUAL[axes.equal])
+    yield from OBLONG if axes == IMAGE else ()

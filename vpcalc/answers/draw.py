@@ -9,7 +9,7 @@ from ..pictures import Block, BlockChart
 from ..pictures.data import Bar
 from .model import model
 from .plot import Plot
-from .plot_models import by_operator, dearest, size_of
+from .plot_models import by_operator, dearest
 
 
 def draw(
@@ -39,7 +39,7 @@ def draw(
         cost = Bar(node.name, by_operator(node, Quantity.MACS))
         blocks.append(Block(node.name, stage.resolution, stage.channels, stage.depth, cost))
     finding = dearest([block.cost for block in blocks], Quantity.MACS)
-    title = f"{found.architecture.id} at {size_of(found)}: {finding}"
+    title = f"{found.architecture.id} at {found.size}: {finding}"
     grid = any(len(block.resolution) > 1 for block in blocks)
     subtitle = (
         f"to scale: {'height and depth the grid' if grid else 'height the tokens'}, thickness the channels, "

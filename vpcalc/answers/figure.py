@@ -118,8 +118,7 @@ def figure(
     if name not in ARCHITECTURES:
         raise unknown("figure", name, [*LAYERS, *ARCHITECTURES])
     found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch, check=False)
-    axes = zip(found.architecture.family.axes, found.sizes, strict=True)
-    at = {**dict(axes), "batch": found.batch, **(set or {})}
+    at = {**found.architecture.family.axes.point(found.sizes), "batch": found.batch, **(set or {})}
     value, source = found.figure(counted), found.architecture.source
     rests = tuple(each.text for each in found.assumptions if each.figure(counted) != value)
     return Figure(found.architecture.id, counted, at, value, shown, source, rests)

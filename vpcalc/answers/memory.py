@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..abstract.tape import ATTENTIONS, RECOMPUTE
 from ..abstract.tensor import FLOATS
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import IMAGE, PAIR
 from ..cost import Quantity
 from ..errors import InputError, unknown
 from ..inputs import whole
@@ -25,7 +24,6 @@ from ..storage.roofline import Roof, ridge, roofs
 from ..storage.solve import at, largest, read_solve
 from ..symbolic import Form, deviations
 from .assumed import assumed
-from .model import read_sizes
 from .result import Result
 from .verdicts import report_dict, verdict
 
@@ -63,11 +61,7 @@ class Memory(Result):
     @property
     def shape(self) -> list[Any]:
         """Shape of the input tensor; of both tensors for a source and a target."""
-        if self.architecture.family.axes == IMAGE:
-            return [self.batch, 3, *self.sizes]
-        if self.architecture.family.axes == PAIR:
-            return [[self.batch, size] for size in self.sizes]
-        return [self.batch, *self.sizes]
+        return self.architecture.family.axes.shape(self.sizes, self.batch)
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
@@ -278,14 +272,12 @@ class Memory(Result):
     def _title(self) -> str:
         plan, way = self.plan, self.way
         axes = self.architecture.family.axes
-        named = ", ".join(f"{axis} = {size}" for axis, size in zip(axes, self.sizes, strict=True))
-        size = "×".join(map(str, self.sizes)) if axes == IMAGE else named
         doing = f"training with {plan.optimizer.name}" if plan.train else "inference"
         ways = [way.dtype, doing]
         ways += [f"{way.attention} attention"] if self.architecture.family.attends else []
         ways += [f"{way.recompute} recomputed"] if way.recompute != "none" else []
         ways += ["float32 master weights"] if plan.optimizer.master else []
-        return f"{self.architecture.id} at {size}, batch {self.batch}: {', '.join(ways)}"
+        return f"{self.architecture.id} at {axes.spell(self.sizes, axes)}, batch {self.batch}: {', '.join(ways)}"
 
     def _notes(self) -> tuple[str, ...]:
         found, plan = self.footprint, self.plan
@@ -389,7 +381,7 @@ def memory(
         InputError: an unknown name or setting, a value that is not usable, or a budget that nothing fits into.
     """
     architecture = ARCHITECTURES[name]
-    sizes = read_sizes(architecture, input=input, tokens=tokens, src=src, tgt=tgt)
+    sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
     config = architecture.configure(set or {})
     number = whole("--batch", batch)
     way = _way(architecture, dtype, attention, recompute)
@@ -454,7 +446,7 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str)
 
 def _in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, sizes: tuple[int, ...]) -> None:
     """Refuse lengths that would take minutes to go through step by step."""
-    if max(sizes) <= LONGEST or architecture.family.axes == IMAGE:
+    if max(sizes) <= LONGEST:
         return
     forms = traced_forms(architecture, config, way)
     if forms is not None and forms.length:

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import IMAGE, PAIR, spelled
+from ..architectures.registry import spelled
 from ..cost import Cost, Quantity
-from ..errors import InputError
 from ..inputs import whole
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
@@ -23,9 +22,6 @@ from .verdicts import report_dict, verdict
 if TYPE_CHECKING:
     from ..checks import Report
     from ..everywhere import Regime
-
-PIXELS = 65536
-"""Longest side of an image."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +49,12 @@ class Model(Result):
     @property
     def shape(self) -> list[Any]:
         """Shape of the input tensor; of both tensors for a source and a target."""
-        if self.architecture.family.axes == IMAGE:
-            return [self.batch, 3, *self.sizes]
-        if self.architecture.family.axes == PAIR:
-            return [[self.batch, size] for size in self.sizes]
-        return [self.batch, *self.sizes]
+        return self.architecture.family.axes.shape(self.sizes, self.batch)
+
+    @property
+    def size(self) -> str:
+        """The input's size in words: 224×224, or 128 and 128 tokens."""
+        return self.architecture.family.axes.words(self.sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
@@ -232,13 +229,7 @@ class Model(Result):
 
     def _size(self) -> str:
         """The input's sizes; an axis on which nothing depends (a decoder's, in an encoder alone) is left out."""
-        axes = self.architecture.family.axes
-        if axes == IMAGE:
-            return "×".join(map(str, self.sizes))
-        used = [axis in self.form.polynomial.symbols for axis in axes]
-        return ", ".join(
-            f"{axis} = {size}" for axis, size, counts in zip(axes, self.sizes, used, strict=True) if counts
-        )
+        return self.architecture.family.axes.spell(self.sizes, self.form.polynomial.symbols)
 
     def _facts(self) -> list[tuple[str, Any]]:
         facts = self.architecture.family.facts
@@ -271,7 +262,7 @@ def model(
         InputError: an unknown name or setting, or a value that is not usable.
     """
     architecture = ARCHITECTURES[name]
-    sizes = read_sizes(architecture, input=input, tokens=tokens, src=src, tgt=tgt)
+    sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
     config = architecture.configure(set or {})
     number = whole("--batch", batch)
     cost = architecture.cost(sizes, config, number)
@@ -300,36 +291,12 @@ def _around(
     batch: int,
 ) -> Regime | None:
     """The form that holds at these sizes, where that on the lattice does not."""
-    point = dict(zip(architecture.family.axes, sizes, strict=True))
+    point = architecture.family.axes.point(sizes)
     if form.gives(int(cost.total(Quantity.MACS)), point):
         return None
     from ..everywhere import form_at, model_run
 
     return form_at(model_run(architecture, config, batch)[0], point, Quantity.MACS)
-
-
-def read_sizes(architecture: Architecture, **given: object) -> tuple[int, ...]:
-    """The input's sizes from the options that were given; the native ones where there are none."""
-    axes = architecture.family.axes
-    options = ("input",) if axes == IMAGE else ("src", "tgt") if axes == PAIR else ("tokens",)
-    for option, value in given.items():
-        if value is not None and option not in options:
-            right = " and ".join(f"--{name}" for name in options)
-            raise InputError(f"--{option} {value}: {architecture.id} takes {right} instead")
-    if axes == IMAGE:
-        return architecture.sizes if given["input"] is None else _read_image(given["input"])
-    return tuple(
-        native if given[option] is None else whole(f"--{option}", given[option])
-        for option, native in zip(options, architecture.sizes, strict=True)
-    )
-
-
-def _read_image(value: object) -> tuple[int, ...]:
-    sides = value if isinstance(value, (tuple, list)) else str(value).lower().replace("×", "x").split("x")
-    if len(sides) not in (1, 2):
-        raise InputError(f"--input {value!r}: must be a side S or HxW in pixels, such as 224 or 800x1280")
-    height, width = sides if len(sides) == 2 else (*sides, *sides)
-    return whole("--input", height, high=PIXELS), whole("--input", width, high=PIXELS)
 
 
 def _stage_dict(node: Cost) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from .. import files
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import IMAGE
+from ..architectures.axes import IMAGE
 from ..cost import Cost, Quantity
 from ..dims import is_symbolic
 from ..errors import InputError

@@ -12,7 +12,7 @@ from ..pictures import Bar, BarChart, Point, ScatterChart
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..report.numbers import short
-from .model import Model, model
+from .model import model
 from .plot import Plot
 
 PRICED = {
@@ -62,7 +62,7 @@ def plot_stages(
     found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, check=False)
     bars = tuple(Bar(stage.name, by_operator(stage, counted)) for stage in found.cost.stages())
     title = f"{found.architecture.id}: {dearest(bars, counted)}"
-    chart = BarChart(title, f"at {size_of(found)}", PRICED[counted], bars)
+    chart = BarChart(title, f"at {found.size}", PRICED[counted], bars)
     inputs = {"model": found.architecture.id, "input": found.shape, "quantity": counted.value}
     return Plot("stages", inputs, chart, _parts_table(title, "stage", bars, counted))
 
@@ -89,11 +89,9 @@ def plot_operators(
     found = [model(name, input=input, check=False) for name in dict.fromkeys(models)]
     if not found:
         raise InputError("MODEL: give at least one; vpcalc models lists them")
-    sizes = {size_of(each) for each in found}
+    sizes = {each.size for each in found}
     bars = tuple(
-        Bar(
-            each.architecture.id, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {size_of(each)}"
-        )
+        Bar(each.architecture.id, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {each.size}")
         for each in found
     )
     title = _widest_spread(bars, UNITS[counted].strip())
@@ -172,13 +170,6 @@ def by_operator(cost: Cost, quantity: Quantity) -> tuple[tuple[str, int], ...]:
     parts = cost.by_operator(quantity)
     order = [kind for kind in ("linear", "matmul", "conv") if kind in parts]
     return tuple((kind, int(parts[kind])) for kind in (*order, *sorted(set(parts) - set(order))))
-
-
-def size_of(found: Model) -> str:
-    """The input's size in words: 224×224, or 128 and 128 tokens."""
-    if len(found.architecture.family.axes) == 2 and found.architecture.family.axes[0] == "H":
-        return "×".join(map(str, found.sizes))
-    return f"{' and '.join(map(str, found.sizes))} tokens"
 
 
 def dearest(bars: Iterable[Bar], quantity: Quantity) -> str:

@@ -9,7 +9,8 @@ from ..abstract.tensor import Tensor
 from ..cost import Quantity, Stage
 from ..dims import Dim, is_one
 from ..layers.recurrence import GATES, VECTORS, recurrent_layer
-from .registry import STEPS, Family, register
+from .axes import STEPS
+from .registry import Family, register
 
 
 def recurrent_network(

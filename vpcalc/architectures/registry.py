@@ -7,47 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..abstract.priced import priced
-from ..abstract.tape import INPUT, Tape
-from ..abstract.tensor import INT64, Tensor, fresh
+from ..abstract.tape import Tape
+from ..abstract.tensor import Tensor
 from ..catalog import Catalog
 from ..cost import Cost
 from ..dims import Dim
 from ..errors import InputError, unknown
 from ..inputs import grid_expression, whole
-
-IMAGE = ("H", "W")
-TOKENS = ("N",)
-STEPS = ("T",)
-PAIR = ("S", "T")
-"""The axes of an input, by the symbol of each: an image, a sequence, the time steps of a recurrent
-network, the source and target of an encoder-decoder."""
-
-Inputs = Callable[[Tape, tuple[Dim, ...], Mapping[str, Any], Dim], tuple[Tensor, ...]]
-
-
-def _image(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
-    """Colour images (batch, 3, H, W)."""
-    return (fresh(tape, (batch, 3, *sizes), tape.item, INPUT),)
-
-
-def _words(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
-    """Ids of one sequence (batch, N)."""
-    return (fresh(tape, (batch, *sizes), INT64, INPUT),)
-
-
-def _pair(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
-    """Ids of source and target, or of the part of the network that is used."""
-    both = tuple(fresh(tape, (batch, size), INT64, INPUT) for size in sizes)
-    return {"both": both, "encoder": both[:1], "decoder": both[1:]}[config["part"]]
-
-
-def _steps(tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
-    """Vectors at each step (batch, T, d)."""
-    return (fresh(tape, (batch, *sizes, config["d"]), tape.item, INPUT),)
-
-
-INPUTS: Mapping[tuple[str, ...], Inputs] = {IMAGE: _image, TOKENS: _words, PAIR: _pair, STEPS: _steps}
-"""What a network is run on, by its axes: tensors made from ``(tape, sizes, config, batch)``."""
+from .axes import IMAGE, Axes
 
 Setting = int | bool | str | tuple[int, ...]
 Config = dict[str, Setting]
@@ -70,7 +37,7 @@ class Family:
     name: str
     run: Callable[..., Any]
     source: str
-    axes: tuple[str, ...] = IMAGE
+    axes: Axes = IMAGE
     meanings: Mapping[str, str] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     check: Callable[[Mapping[str, Any]], None] | None = None
@@ -89,7 +56,7 @@ class Family:
         self, tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim
     ) -> tuple[tuple[Tensor, ...], Any]:
         """Run it on a tape: its inputs and its outputs."""
-        inputs = INPUTS[self.axes](tape, sizes, config, batch)
+        inputs = self.axes.tensors(tape, sizes, config, batch)
         with tape.node(self.name):
             return inputs, self.run(*inputs, **config)
 
@@ -134,6 +101,15 @@ class Architecture:
     def cost(self, sizes: tuple[Dim, ...], config: Mapping[str, Any] | None = None, batch: Dim = 1) -> Cost:
         """The cost tree at an input size."""
         return self.family.build(*sizes, batch=batch, **(self.config if config is None else config))
+
+    def read(self, **given: object) -> tuple[int, ...]:
+        """The input's sizes from the options that were given; the native ones where there are none."""
+        options = self.family.axes.options
+        for option, value in given.items():
+            if value is not None and option not in options:
+                right = " and ".join(f"--{name}" for name in options)
+                raise InputError(f"--{option} {value}: {self.id} takes {right} instead")
+        return self.family.axes.read(self.sizes, *(given[option] for option in options))
 
     def configure(self, changes: Mapping[str, object]) -> Config:
         """The settings with some of them changed; text is read as the setting's own type."""

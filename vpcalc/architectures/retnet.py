@@ -22,7 +22,8 @@ from ..layers.attention import self_attention
 from ..layers.feedforward import feed_forward
 from ..layers.retention import FORMS, retention, state_elements, whole_chunks
 from ..layers.transformer import token_embedding, vocabulary_projection, word_table
-from .registry import TOKENS, Assumption, Family, register
+from .axes import TOKENS
+from .registry import Assumption, Family, register
 
 
 def retnet(

@@ -22,7 +22,8 @@ from ..layers.transformer import (
     word_table,
 )
 from ..ops import rms_norm
-from .registry import PAIR, Family, Setting, register
+from .axes import PAIR
+from .registry import Family, Setting, register
 from .transformer import PARTS, Part, run_parts, vocabulary_head
 
 BUCKETS = 32

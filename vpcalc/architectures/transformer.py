@@ -20,7 +20,8 @@ from ..layers.transformer import (
     vocabulary_projection,
     word_table,
 )
-from .registry import PAIR, Family, register
+from .axes import PAIR
+from .registry import Family, register
 
 PARTS = ("both", "encoder", "decoder")
 """How an encoder-decoder is used. An encoder alone reads S tokens; a decoder alone reads T tokens, each of

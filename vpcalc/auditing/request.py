@@ -9,16 +9,13 @@ from importlib import import_module
 from typing import Any
 
 from ..architectures import ARCHITECTURES
+from ..architectures.axes import IMAGE, read_image
 from ..checks.input_functions import input_function
 from ..checks.shapes import InputShape, parse_inputs
 from ..errors import InputError
 from ..inputs import whole
 from ..layers import LAYERS
 from ..symbolic import SYMBOL_OF
-
-ROOMS = ("timm", "torchvision", "transformers")
-PIXELS = 65536
-"""Longest side of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +60,8 @@ def subject(
             return _layer(target, sizes, given)
         architecture = ARCHITECTURES[target]
         if not _is_shape(input):
-            from ..answers.model import read_sizes
-
-            read = read_sizes(architecture, **sizes)
+            point = architecture.family.axes.point(architecture.read(**sizes))
             architecture.configure(given)
-            point = dict(zip(architecture.family.axes, read, strict=True))
             return Subject(architecture.id, None, point, given)
         target = architecture.id
     text, point = _shape(target, sizes)
@@ -158,12 +152,8 @@ def _shape(target: str, sizes: Mapping[str, object]) -> tuple[str, dict[str, int
     if _is_shape(image):
         return _numbers(str(image))
     if image is not None:
-        sides = image if isinstance(image, (tuple, list)) else str(image).lower().replace("×", "x").split("x")
-        if len(sides) not in (1, 2):
-            raise InputError(f"--input {image!r}: must be a side S, HxW in pixels, or a shape such as 1,3,224,224")
-        height, width = sides if len(sides) == 2 else (*sides, *sides)
-        limits = {"high": PIXELS}
-        return "1,3,H,W", {"H": whole("--input", height, **limits), "W": whole("--input", width, **limits)}
+        sides = read_image(image, "a side S, HxW in pixels, or a shape such as 1,3,224,224")
+        return "1,3,H,W", IMAGE.point(sides)
     if tokens is not None:
         return "1,N", {"N": whole("--tokens", tokens)}
     if src is not None or tgt is not None:

@@ -35,7 +35,7 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
     architecture = ARCHITECTURES[name]
     architecture.configure({n: resolve(v, dict.fromkeys(letters(v), 1)) for n, v in given.items()})
     axes, witness = architecture.family.axes, MODEL_WITNESSES[architecture.family.name]
-    native = dict(zip(axes, architecture.sizes, strict=True))
+    native = axes.point(architecture.sizes)
 
     def shapes_at(sizes: Point, batch: int = 1) -> list[tuple[int, ...]]:
         import torch

@@ -55,7 +55,7 @@ def plan_forms(
         return traced_forms(architecture, config, way, batch, sizes)
 
     several = "B at least 2" if batch > 1 else ""
-    point = {**dict(zip(architecture.family.axes, sizes, strict=True)), "B": batch}
+    point = {**architecture.family.axes.point(sizes), "B": batch}
     made = {"attention_bytes": Form(_maps(architecture, config, batch) * plan.item, lattice)}
     for name, (figure, also) in _figures(plan).items():
         try:

@@ -102,7 +102,7 @@ def model_forms(
     def at(symbols: Mapping[str, Any]) -> Footprint:
         return model_footprint(family, tuple(symbols[axis] for axis in axes), config, images, way)
 
-    return _stepped(at, dict(zip(axes, sizes, strict=True)), steps)
+    return _stepped(at, axes.point(sizes), steps)
 
 
 def _sample(symbolic: Cost, architecture: Architecture) -> tuple[int, ...]:
@@ -122,7 +122,7 @@ def _sample(symbolic: Cost, architecture: Architecture) -> tuple[int, ...]:
 
 def on_lattice(symbolic: Cost, architecture: Architecture, sizes: tuple[int, ...]) -> bool:
     """Whether everything divides at these sizes."""
-    return divides(symbolic, dict(zip(architecture.family.axes, sizes, strict=True)))
+    return divides(symbolic, architecture.family.axes.point(sizes))
 
 
 def layer_forms(id: str, way: Way = PLAIN) -> Forms:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..architectures import Architecture
-from ..architectures.registry import IMAGE
+from ..architectures.axes import PIXELS
 from ..errors import InputError, unknown
 from ..inputs import LARGEST
 from ..report.numbers import size
@@ -16,9 +16,6 @@ from .plan import Plan
 
 SOLVES = ("batch", "input", "tokens")
 """What may be looked for: images or sequences, the side of a square image, the length of all sequences alike."""
-
-PIXELS = 65536
-"""Longest side of an image."""
 
 Planned = Callable[[tuple[int, ...], int], Plan]
 """The plan at an input's sizes and a batch."""
@@ -34,7 +31,7 @@ def read_solve(architecture: Architecture, solve: str | None) -> str:
         return "batch"
     if solve not in SOLVES:
         raise unknown("--solve", solve, SOLVES)
-    own = "input" if architecture.family.axes == IMAGE else "tokens"
+    own = architecture.family.axes.equal
     if solve not in ("batch", own):
         raise InputError(f"--solve {solve}: must be batch or {own} for {architecture.id}")
     return solve
@@ -76,7 +73,7 @@ def _guess(
 ) -> Callable[[int], int] | None:
     """The total by its closed form, where it has one."""
     axes = architecture.family.axes
-    known = dict(zip(axes, sizes, strict=True)) if solved == "batch" else {"B": batch}
+    known = axes.point(sizes) if solved == "batch" else {"B": batch}
     try:
         form = forms.of(lambda footprint: replace(plan, footprint=footprint).total)
     except InputError:
