@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpcalc.algebra.polynomial import as_polynomial
+from vpcalc.algebra.polynomial import as_polynomial, symbol
 from vpcalc.architectures import ARCHITECTURES
+from vpcalc.architectures.registry import listed
 from vpcalc.checks import Verdict, check_model
+from vpcalc.checks.targets import find_target
 from vpcalc.cost import Cost, Quantity
 from vpcalc.errors import InputError
+from vpcalc.inputs import GridTerm
 from vpcalc.symbolic import condition, deviations, lattice, model_on_symbols
 
 IDS = [id for id in ARCHITECTURES if ARCHITECTURES[id].family.name in ("swin", "vit", "deit")]
@@ -227,6 +230,23 @@ def test_a_window_may_grow_with_the_grid() -> None:
     assert form.degree("H") == 3
     assert form.value({"H": 512, "W": 512}) == architecture.cost((512, 512), config).total(Quantity.MACS)
     assert condition(symbolic) == "H a multiple of 256; W a multiple of 32; W/4 a multiple of H/32"
+
+
+def test_a_window_that_grows_is_read_once_and_said_as_it_was_given() -> None:
+    window = ARCHITECTURES["swin_t"].configure({"M": " h/8 "})["M"]
+    assert (str(window), listed(window)) == ("h/8", "h/8")
+    assert isinstance(window, GridTerm)
+    assert window.form == symbol("h") / 8
+
+
+def test_a_target_with_a_window_that_grows_is_asked_only_where_it_is_whole() -> None:
+    """At 224, its native size, h/8 is 3.5."""
+    target = find_target("swin_t", "1,3,H,256", {"M": "h/8"})
+    swin = ARCHITECTURES["swin_t"]
+    cost = swin.cost((512, 256), swin.configure({"M": "h/8"}))
+    assert target.describe is not None
+    assert target.describe({"H": 512}).total(Quantity.MACS) == cost.total(Quantity.MACS)
+    assert len(target.regimes[0].make({"H": 512})[0].stages) == 16
 
 
 @pytest.mark.parametrize("window", ["q", "C/8", "h**99", "__import__('os')", "h/", "(1)", "", "-h", "h/5"])

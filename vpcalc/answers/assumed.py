@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..architectures import Architecture
-from ..architectures.registry import Assumption, Setting, spelled
+from ..architectures.registry import Assumption, Setting, listed, spelled
 from ..cost import Cost, Quantity
 from ..report.numbers import short
 
@@ -69,8 +69,3 @@ def assumed(
         Assumed(each, config[each.setting], architecture.cost(sizes, {**config, each.setting: each.other}, batch))
         for each in architecture.assumed(config)
     )
-
-
-def listed(value: Setting) -> Any:
-    """A setting as JSON has it."""
-    return list(value) if isinstance(value, tuple) else value

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ..abstract.tape import ATTENTIONS, RECOMPUTE
 from ..abstract.tensor import FLOATS
 from ..architectures import ARCHITECTURES, Architecture
+from ..architectures.registry import listed
 from ..cost import Quantity
 from ..errors import InputError, unknown
-from ..inputs import whole
+from ..inputs import GridTerm, whole
 from ..report import Column, Kind, Table
 from ..storage.closed import plan_forms, traced_forms
 from ..storage.devices import Device, find
@@ -71,7 +72,7 @@ class Memory(Result):
             "model": self.architecture.id,
             "family": self.architecture.family.name,
             "input": self.shape,
-            "config": {name: list(v) if isinstance(v, tuple) else v for name, v in self.config.items()},
+            "config": {name: listed(value) for name, value in self.config.items()},
             "batch": self.batch,
             "dtype": self.way.dtype,
             "train": plan.train,
@@ -456,7 +457,7 @@ def _in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, s
 def _same_everywhere(solved: str, config: Mapping[str, Any], expressions: Iterable[str]) -> None:
     """Refuse to look for a size where a setting depends on it: it is whole at some sizes only."""
     for name in sorted(expressions):
-        if solved == "input" and isinstance(config[name], str):
+        if solved == "input" and isinstance(config[name], GridTerm):
             raise InputError(
                 f"--solve input: {name} = {config[name]} is whole at some sizes only; give {name} as a number, "
                 "or look for the batch"

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import spelled
+from ..architectures.registry import listed, spelled
 from ..cost import Cost, Quantity
 from ..inputs import whole
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..report.numbers import short
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
-from .assumed import Assumed, assumed, listed
+from .assumed import Assumed, assumed
 from .result import Result
 from .verdicts import report_dict, verdict
 

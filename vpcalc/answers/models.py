@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..architectures import ARCHITECTURES, Architecture
+from ..architectures.registry import listed
 from ..errors import unknown
 from ..report import Column, Kind, Table
 from .result import Result
@@ -29,7 +30,7 @@ class Models(Result):
                     "source": a.source,
                     "input": list(a.sizes),
                     "axes": list(a.family.axes),
-                    "config": {k: list(v) if isinstance(v, tuple) else v for k, v in a.config.items()},
+                    "config": {name: listed(value) for name, value in a.config.items()},
                 }
                 for a in self.architectures
             ],

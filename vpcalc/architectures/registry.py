@@ -13,16 +13,21 @@ from ..catalog import Catalog
 from ..cost import Cost
 from ..dims import Dim
 from ..errors import InputError, unknown
-from ..inputs import grid_expression, whole
+from ..inputs import GridTerm, grid_term, whole
 from .axes import IMAGE, Axes
 
-Setting = int | bool | str | tuple[int, ...]
+Setting = int | bool | str | tuple[int, ...] | GridTerm
 Config = dict[str, Setting]
 
 
 def spelled(value: Setting) -> str:
     """A setting as it is given."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def listed(value: Setting) -> Any:
+    """A setting as JSON has it."""
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, GridTerm) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Architecture:
             if name not in config:
                 raise unknown(f"setting of {self.id}", name, config)
             if name in self.family.expressions and not str(value).strip().isdecimal():
-                config[name] = grid_expression(f"--set {name}", str(value))
+                config[name] = grid_term(f"--set {name}", str(value))
             else:
                 config[name] = read_setting(name, value, config[name], self.family.choices.get(name))
         if self.family.implied is not None:

@@ -14,7 +14,7 @@ from ..abstract.traced import Traced, form, value
 from ..cost import Stage, Tiling
 from ..dims import Dim
 from ..errors import InputError
-from ..inputs import on_grid
+from ..inputs import GridTerm, on_grid
 from ..layers.embedding import classification_head, patch_embedding, patch_merging
 from ..layers.feedforward import feed_forward
 from ..layers.windows import window_attention
@@ -27,14 +27,14 @@ def swin(
     C: Dim,
     depths: tuple[int, ...],
     heads: tuple[int, ...],
-    M: Dim | str,
+    M: Dim | GridTerm,
     P: Dim,
     r: Dim,
     classes: Dim,
 ) -> Tensor:
     """Image to classes: stages of window attention, of which each but the first opens with merging (Figure 3).
 
-    M may be an expression of a stage's grid, ``"h/8"``: then the window grows with the resolution.
+    M may be a term of a stage's grid, ``h/8``: then the window grows with the resolution.
     """
     tape, x, at = images.tape, images, 0
     for number, (depth, a) in enumerate(zip(depths, heads, strict=True), start=1):
@@ -53,7 +53,7 @@ def swin(
         return classification_head("head", x, classes)
 
 
-def _blocks(x: Tensor, depth: int, heads: int, M: Dim | str, r: Dim) -> list[Any]:
+def _blocks(x: Tensor, depth: int, heads: int, M: Dim | GridTerm, r: Dim) -> list[Any]:
     """Blocks alternate between windows and shifted windows; a grid of one window has nothing to shift."""
     _, h, w, _ = x.shape
     window = _window_on(M, h, w)
@@ -73,9 +73,9 @@ def _block(x: Tensor, heads: int, M: Dim, r: Dim, shift: bool) -> Tensor:
         return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
 
 
-def _window_on(M: Dim | str, h: Dim, w: Dim) -> Dim:
-    """The window's side on a grid; an expression of it such as ``"h/8"`` is traced where the grid is."""
-    if not isinstance(M, str) or not (isinstance(h, Traced) or isinstance(w, Traced)):
+def _window_on(M: Dim | GridTerm, h: Dim, w: Dim) -> Dim:
+    """The window's side on a grid; a term of it such as ``h/8`` is traced where the grid is."""
+    if not isinstance(M, GridTerm) or not (isinstance(h, Traced) or isinstance(w, Traced)):
         return on_grid("--set M", M, h, w)
     return Traced(on_grid("--set M", M, value(h), value(w)), on_grid("--set M", M, form(h), form(w)))
 

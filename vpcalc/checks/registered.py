@@ -37,10 +37,12 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
     axes, witness = architecture.family.axes, MODEL_WITNESSES[architecture.family.name]
     native = axes.point(architecture.sizes)
 
+    plain = {n: v for n, v in given.items() if not letters(v) and n not in architecture.family.expressions}
+
     def shapes_at(sizes: Point, batch: int = 1) -> list[tuple[int, ...]]:
         import torch
 
-        config = architecture.configure({n: v for n, v in given.items() if not letters(v)})
+        config = architecture.configure(plain)
         with torch.device("meta"):
             made = witness(tuple(sizes[axis] for axis in axes), config, batch)
         return [tuple(tensor.shape) for tensor in made.inputs]
@@ -62,10 +64,9 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
 
     symbols = variables(inputs, given, None, _whole_defaults(architecture.config, given))
     few_symbols(symbols)
-    plain = not any(map(letters, given.values()))  # a setting that is a symbol cannot be read as one
-    return Target(
-        name, inputs, symbols, (Regime("rebuilt for each size", make),), describe=describe if plain else None
-    )
+    symbolic = any(map(letters, given.values()))  # a setting that is a symbol cannot be read as one
+    regimes = (Regime("rebuilt for each size", make),)
+    return Target(name, inputs, symbols, regimes, describe=None if symbolic else describe)
 
 
 _BATCH = "batch"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..inputs import on_grid
+from ..inputs import GridTerm, on_grid
 from .embedding import PatchEmbedding, PatchMerging
 from .feedforward import FeedForward
 from .registry import Witness, model_witness
@@ -33,7 +33,7 @@ class SwinBlock(nn.Module):
 class Swin(nn.Module):
     """Image (batch, 3, H, W) to (batch, classes), made for one input size.
 
-    M may be an expression of each stage's grid, such as ``"h/8"``.
+    M may be a term of each stage's grid, such as ``h/8``.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Swin(nn.Module):
         C: int,
         depths: tuple[int, ...],
         heads: tuple[int, ...],
-        M: int | str,
+        M: int | GridTerm,
         P: int,
         r: int,
         classes: int,
