@@ -17,8 +17,8 @@ from typing import Any
 
 import vpcalc
 from vpcalc.answers.theory import describe
-from vpcalc.architectures import ARCHITECTURES, Architecture
-from vpcalc.architectures.registry import FAMILY_FILES
+from vpcalc.architectures import Architecture
+from vpcalc.architectures.registry import in_order
 from vpcalc.cost import Quantity
 from vpcalc.layers import LAYERS
 from vpcalc.report.markup import markdown
@@ -74,9 +74,7 @@ def pictures(folder: Path) -> Pages:
 def architectures(folder: Path) -> Pages:
     """A page for each family, and the list of them."""
     families: dict[str, list[Architecture]] = {}
-    every = [ARCHITECTURES[id] for id in ARCHITECTURES]
-    # In the order in which the field met them, whichever was loaded first.
-    for member in sorted(every, key=lambda each: FAMILY_FILES.index(_file(each))):
+    for member in in_order():
         families.setdefault(member.family.name, []).append(member)
     for name, members in families.items():
         yield f"pictures/draw_{name}.svg", vpcalc.draw(members[0].id).draw("svg").decode()
@@ -124,10 +122,6 @@ def _family(name: str, members: list[Architecture]) -> str:
         "## What can be set",
         _meanings(first),
     )
-
-
-def _file(architecture: Architecture) -> str:
-    return architecture.family.run.__module__.rpartition(".")[2]
 
 
 def _title(architecture: Architecture) -> str:

@@ -14,6 +14,7 @@ from vpcalc.algebra.floors import ceil_div, floor_div
 from vpcalc.algebra.polynomial import constant
 from vpcalc.algebra.traced import Traced, explore, lowest
 from vpcalc.architectures import ARCHITECTURES
+from vpcalc.architectures.registry import first_of_each
 from vpcalc.cost import Cost, Quantity
 from vpcalc.dims import smallest
 from vpcalc.errors import InputError
@@ -103,25 +104,12 @@ def remembered(build: Callable[[Mapping[str, int]], Cost]) -> Callable[[Mapping[
     return cost
 
 
-ONE_OF_EACH = (
-    "swin_t",
-    "swin_b_384",
-    "vit_b_16",
-    "pvt_tiny",
-    "pvt_v2_b0",
-    "pvt_v2_b2_li",
-    "resnet18",
-    "resnet50_v1",
-    "vgg11_bn",
-    "exfuse_resnet50",
-    "transformer_base",
-    "t5_small",
-    "retnet_1_3b",
-    "lstm",
-)
+FIRST = {family: architecture.id for family, architecture in first_of_each().items()}
+MORE = ("swin_b_384", "vit_b_16", "pvt_v2_b2_li", "resnet50_v1", "vgg11_bn", "lstm")
+"""Beside the first of each family, what makes another run of it."""
 
 
-@pytest.mark.parametrize("id", ONE_OF_EACH)
+@pytest.mark.parametrize("id", [*FIRST.values(), *MORE])
 def test_the_form_of_a_model_is_what_runs_at_any_size(id: str) -> None:
     check_model(id, 24)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from vpcalc.abstract import functions
 from vpcalc.abstract.tape import CPU, META
 from vpcalc.architectures import ARCHITECTURES
+from vpcalc.architectures.registry import first_of_each
 from vpcalc.checks import Verdict
 from vpcalc.checks.memory import check_memory
 from vpcalc.cost import Quantity
@@ -27,7 +28,7 @@ from vpcalc.symbolic import lattice, model_on_symbols
 
 Settings = Mapping[str, Any]
 
-SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
+SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_t", (64, 96), {}),
     ("swin_t", (45, 70), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": 5}),
     ("swin_t", (64, 96), {"C": 12, "heads": (1, 2, 3, 4), "M": "h/2"}),
@@ -61,7 +62,12 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
         for form in ("parallel", "recurrent", "chunkwise")
     ),
 )
-"""A small one of every kind, with what makes its family special."""
+"""Small ones with what makes their family special."""
+
+FIRST = {family: architecture.id for family, architecture in first_of_each().items()}
+NAMED = {ARCHITECTURES[id].family.name for id, _, _ in SPECIAL}
+SMALL = (*SPECIAL, *((id, (64, 70), {}) for family, id in FIRST.items() if family not in NAMED))
+"""And the first of every other family, on a small image."""
 
 NAMES = [f"{id}-{'x'.join(map(str, sizes))}-{number}" for number, (id, sizes, _) in enumerate(SMALL)]
 

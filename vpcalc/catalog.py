@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from .errors import unknown
 
 T = TypeVar("T")
+
+
+def files_beside(registry: str, package: str) -> tuple[str, ...]:
+    """The modules of a package but its registry, which is at a path; so a new file needs no other line."""
+    own = Path(registry)
+    return tuple(f"{package}.{path.stem}" for path in sorted(own.parent.glob("[!_]*.py")) if path != own)
 
 
 class Catalog(Mapping[str, T], Generic[T]):

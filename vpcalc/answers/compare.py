@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..algebra.crossover import crossing
@@ -355,7 +356,8 @@ def _heads(heads: object, C: int) -> int:
 def _row_ids(rows: Iterable[str] | None) -> tuple[str, ...]:
     if rows is None:
         return ROWS
-    known = [id for id in LAYERS if set(LAYERS[id].dims) <= _GIVEN]
+    given = {*signature(compare).parameters, *_AS_SEQUENCE}
+    known = [id for id in LAYERS if set(LAYERS[id].dims) <= given]
     ids = tuple(dict.fromkeys(rows))
     for id in ids:
         if id not in known:
@@ -363,9 +365,6 @@ def _row_ids(rows: Iterable[str] | None) -> tuple[str, ...]:
     if not ids:
         raise InputError(f"--rows: give at least one of {', '.join(known)}")
     return ids
-
-
-_GIVEN = {"h", "w", "C", "M", "R", "P", "heads", "k", "r", "chunk", "N", "T", "d", "n"}
 
 
 def _at_ratio_one(id: str, inputs: dict[str, Any]) -> Cost | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import listed
+from ..architectures import Architecture
+from ..architectures.registry import in_order, listed
 from ..errors import unknown
 from ..report import Column, Kind, Table
 from .result import Result
@@ -56,7 +56,7 @@ def models(family: str | None = None) -> Models:
     Raises:
         InputError: an unknown family.
     """
-    every = tuple(ARCHITECTURES[id] for id in ARCHITECTURES)
+    every = in_order()
     families = {a.family.name for a in every}
     if family is not None and family not in families:
         raise unknown("family", family, families)

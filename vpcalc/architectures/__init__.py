@@ -3,8 +3,8 @@
 A family is one function on abstract tensors and settings; its variants are rows of a table.
 This room imports :mod:`vpcalc.layers` and below, and knows nothing of torch or of how things are printed.
 
-To add a family: its function and table in a file here, the file's name in ``registry.FAMILY_FILES``, its
-module in :mod:`vpcalc.reference` under ``@model_witness``.
+To add a family: its function and table in a file here, its module in :mod:`vpcalc.reference` under
+``@model_witness``. Both are found by themselves.
 """
 
 from .registry import ARCHITECTURES, Architecture, Family

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ..abstract.priced import priced
 from ..abstract.tape import Tape
 from ..abstract.tensor import Tensor
-from ..catalog import Catalog
+from ..catalog import Catalog, files_beside
 from ..cost import Cost
 from ..dims import Dim
 from ..errors import InputError, unknown
@@ -56,6 +57,12 @@ class Family:
     """Whether it has blocks that can be computed again in a backward pass."""
     attends: bool = True
     """Whether it has attention that can be, and that can be fused."""
+
+    @property
+    def number(self) -> str:
+        """The arXiv number of its source, which begins with year and month; nothing where the source is older."""
+        found = re.search(r"arXiv (\d{4}\.\d+)", self.source)
+        return found[1] if found else ""
 
     def start(
         self, tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim
@@ -134,22 +141,20 @@ class Architecture:
         return config
 
 
-FAMILY_FILES = (
-    "recurrent",
-    "transformer",
-    "t5",
-    "resnet",
-    "vgg",
-    "exfuse",
-    "vit",
-    "pvt",
-    "pvt_v2",
-    "swin",
-    "retnet",
-)
-"""The files of this room that hold families, in the order in which the field met them."""
+ARCHITECTURES: Catalog[Architecture] = Catalog("model", files_beside(__file__, __name__.rpartition(".")[0]))
 
-ARCHITECTURES: Catalog[Architecture] = Catalog("model", tuple(f"{__package__}.{file}" for file in FAMILY_FILES))
+
+def in_order() -> tuple[Architecture, ...]:
+    """All architectures, family by family as the field met them: by the arXiv numbers of their sources."""
+    return tuple(sorted(ARCHITECTURES.values(), key=lambda each: each.family.number))
+
+
+def first_of_each() -> dict[str, Architecture]:
+    """The first variant of every family, by the family's name."""
+    found: dict[str, Architecture] = {}
+    for architecture in in_order():
+        found.setdefault(architecture.family.name, architecture)
+    return found
 
 
 def register(

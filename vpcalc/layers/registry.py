@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ..abstract.priced import priced
-from ..catalog import Catalog
+from ..catalog import Catalog, files_beside
 from ..cost import Cost
 from ..dims import Dim
 
@@ -57,9 +56,7 @@ class Layer:
         return {name: dims[name] for name in (*self.dims, *batch) if name in dims}
 
 
-_FILES = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - {"__init__", "registry"})
-
-LAYERS: Catalog[Layer] = Catalog("layer", tuple(f"{__package__}.{file}" for file in _FILES))
+LAYERS: Catalog[Layer] = Catalog("layer", files_beside(__file__, __name__.rpartition(".")[0]))
 
 
 def layer(id: str, name: str, source: str) -> Callable[[Run], Run]:

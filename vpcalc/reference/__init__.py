@@ -9,28 +9,12 @@ This room and :mod:`vpcalc.counters` are the only ones that import torch. ``LAYE
 and its inputs; nothing is run here, so both may be built on the meta device.
 """
 
-from . import (  # noqa: F401
-    attention,
-    convolution,
-    embedding,
-    exfuse,
-    feedforward,
-    linear_attention,
-    pvt,
-    pvt_v2,
-    recurrence,
-    recurrent,
-    reduction,
-    resnet,
-    retention,
-    retnet,
-    swin,
-    t5,
-    transformer,
-    vgg,
-    vit,
-    windows,
-)
+from importlib import import_module
+
+from ..catalog import files_beside
 from .registry import LAYER_WITNESSES, MODEL_WITNESSES, Witness
+
+for _file in files_beside(__file__, __name__):
+    import_module(_file)  # its modules register themselves
 
 __all__ = ["LAYER_WITNESSES", "MODEL_WITNESSES", "Witness"]

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...architectures import ARCHITECTURES, Architecture
+from ...architectures import Architecture
+from ...architectures.registry import first_of_each
 from .registry import claim
 from .witnessed import of_model
-
-QUADRATIC = 2
-"""Attention over all tokens: the steepest that any family is in a size of its input."""
-
-LINEAR = {"swin": 1, "resnet": 1, "vgg": 1, "exfuse": 1, "recurrent": 1}
-"""Families without it: windows, convolutions, steps."""
 
 
 def _register(architecture: Architecture) -> None:
@@ -20,13 +15,8 @@ def _register(architecture: Architecture) -> None:
     statement = (
         f"{architecture.id} costs what is derived from its operators, in {axes}, on the domain that is printed"
     )
-    claim(f"{family.name}_family", statement, architecture.source, "family")(
-        partial(of_model, architecture.id, LINEAR.get(family.name, QUADRATIC))
-    )
+    claim(f"{family.name}_family", statement, architecture.source, "family")(partial(of_model, architecture.id))
 
 
-_first: dict[str, Architecture] = {}
-for _architecture in ARCHITECTURES.values():
-    _first.setdefault(_architecture.family.name, _architecture)
-for _architecture in _first.values():
+for _architecture in first_of_each().values():
     _register(_architecture)

@@ -42,11 +42,12 @@ def of_layer(
     return OnEverySize(id, counts) if whole and executed else counts
 
 
-def of_model(id: str, degree: int) -> OnEverySize:
-    """An architecture at its own settings, in the sizes of its input: of degree up to ``degree`` in each."""
+def of_model(id: str) -> OnEverySize:
+    """An architecture at its own settings, in the sizes of its input: in each of the derived form's degree."""
     architecture = ARCHITECTURES[id]
     steps = lattice(model_on_symbols(architecture, architecture.config))
-    domain = Domain(dict.fromkeys(architecture.family.axes, degree), steps, held_out=3)
+    form = _model_form(id)
+    domain = Domain({axis: form.degree(axis) for axis in architecture.family.axes}, steps, held_out=3)
     return OnEverySize(id, Interpolation(partial(_model_form, id), partial(_model_count, id), domain))
 
 
