@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vpcalc.reference.attention import SelfAttention
+from vpcalc.reference.attention import AxialAttention, SelfAttention
 from vpcalc.reference.embedding import PatchMerging
 from vpcalc.reference.retention import Retention
 from vpcalc.reference.swin import Swin
@@ -71,6 +71,14 @@ def test_a_shifted_window_joins_neighbours_and_the_mask_keeps_the_edges_apart() 
     expected = torch.zeros(8, 8, dtype=torch.bool)
     expected[:2, 6:] = True
     assert torch.equal(corner, expected)
+
+
+def test_axial_attention_goes_along_rows_and_then_along_columns() -> None:
+    module = AxialAttention(4, 2).double()
+    assert influence(module, 3, 5, 4, (1, 2)).all()
+    x = torch.randn(1, 3, 5, 4, dtype=torch.float64)
+    rows = torch.stack([module.rows(row) for row in x.unbind(1)], 1)
+    torch.testing.assert_close(module(x), torch.stack([module.columns(c) for c in rows.unbind(2)], 2))
 
 
 def test_one_window_is_not_shifted() -> None:

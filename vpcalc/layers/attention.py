@@ -71,3 +71,22 @@ def _msa(tape: Tape, h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> A
         batch: images or sequences.
     """
     return self_attention("", given(tape, batch, h * w, C), heads)
+
+
+@module
+@titled("axial")
+def axial_attention(x: Tensor, heads: Dim) -> Tensor:
+    """(batch, h, w, C) to the same: every row attends within itself, then every column."""
+    batch, h, w, C = x.shape
+    x = self_attention("rows", x.reshape(batch * h, w, C), heads).reshape(batch, h, w, C)
+    x = x.transpose(1, 2).reshape(batch * w, h, C)
+    return self_attention("columns", x, heads).reshape(batch, w, h, C).transpose(1, 2)
+
+
+@layer("axial", "Axial", "Ho et al. 2019, arXiv 1912.12180, §3; Wang et al. 2020 (Axial-DeepLab), §3.2")
+def _axial(tape: Tape, h: Dim, w: Dim, C: Dim, heads: Dim, *, batch: Dim = 1) -> Any:
+    """Multi-head self-attention along the rows of a grid, and then along its columns.
+
+    One attention for each axis, with its own projections; the papers' residuals, masks and positions are left out.
+    """
+    return axial_attention("", given(tape, batch, h, w, C), heads)

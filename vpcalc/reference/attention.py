@@ -77,3 +77,24 @@ class SelfAttention(nn.Module):
 def msa(h: int, w: int, C: int, heads: int, batch: int = 1) -> Witness:
     """Self-attention over the flattened grid."""
     return Witness(SelfAttention(C, heads), (torch.zeros(batch, h * w, C),))
+
+
+class AxialAttention(nn.Module):
+    """(batch, h, w, C) to the same: along the rows, then along the columns."""
+
+    def __init__(self, C: int, heads: int) -> None:
+        super().__init__()
+        self.rows = SelfAttention(C, heads)
+        self.columns = SelfAttention(C, heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, h, w, C = x.shape
+        x = self.rows(x.reshape(batch * h, w, C)).reshape(batch, h, w, C)
+        x = x.transpose(1, 2).reshape(batch * w, h, C)
+        return self.columns(x).reshape(batch, w, h, C).transpose(1, 2)
+
+
+@layer_witness("axial")
+def axial(h: int, w: int, C: int, heads: int, batch: int = 1) -> Witness:
+    """Axial attention on a grid."""
+    return Witness(AxialAttention(C, heads), (torch.zeros(batch, h, w, C),))

@@ -34,6 +34,14 @@ def msa() -> Interpolation | OnEverySize:
     return of_layer("msa", domain, r"\Omega(\text{MSA}) = 4hwC^2 + 2(hw)^2C")
 
 
+@claim(
+    "axial", "Ω(axial attention) = 8hwC² + 2hw(h + w)C", "Ho et al. 2019, §3: tokens of a row, then of a column"
+)
+def axial() -> Interpolation | OnEverySize:
+    """Twice the projections of MSA; each token meets h + w others in place of hw."""
+    return of_layer("axial", Domain({"h": 2, "w": 2, "C": 2}, {"C": "a"}, free=HEADS), "8hwC^2 + 2hw(h + w)C")
+
+
 _WINDOWS = Domain({"h": 1, "w": 1, "C": 2, "M": 4}, {"h": "M", "w": "M", "C": "a"}, {"h": 2, "w": 2}, HEADS)
 
 
