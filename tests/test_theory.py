@@ -67,7 +67,7 @@ VERDICTS = {
 
 @pytest.fixture(scope="module")
 def theory() -> Theory:
-    return vpcalc.theory()
+    return vpcalc.theory(check=True)
 
 
 @pytest.mark.parametrize("id", list(STATEMENTS))
@@ -504,9 +504,26 @@ def test_results_are_frozen(theory: Theory) -> None:
         theory.alone = True  # type: ignore[misc]
 
 
+def test_a_list_shows_the_verdicts_on_record(theory: Theory) -> None:
+    """Those that come out now; the record is written by docs/verdicts.py."""
+    found = vpcalc.theory()
+    assert [(one.statement.id, one.verdict, one.note) for one in found.statements] == [
+        (one.statement.id, one.verdict, one.note) for one in theory.statements
+    ]
+    assert all(one.demonstration is None for one in found.statements)
+
+
+def test_a_verdict_on_record_is_of_this_text_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = STATEMENTS["rnn_bound"]
+    assert Settled(one).verdict == "corrected"
+    assert Settled(dataclasses.replace(one, claim=f"{one.claim}, always")).verdict == "not verified here"
+    monkeypatch.setattr("vpcalc.statements.recorded._demonstrations", lambda: b"other evidence")
+    assert Settled(one).verdict == "not verified here"
+
+
 def test_a_list_without_proofs_says_so() -> None:
     found = vpcalc.theory("positions", check=False)
-    assert {one.verdict for one in found.statements} == {"not checked"}
+    assert "--check computes them again" in str(found)
     assert {one.statement.family for one in found.statements} == {"positions"}
     with pytest.raises(InputError, match="no-check"):
         vpcalc.theory("sinusoid_shift", check=False).passage("latex")

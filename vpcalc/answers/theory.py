@@ -16,12 +16,13 @@ from ..report import derivation as passages
 from ..report.plots_theory import Figure, draw, format_of
 from ..report.plots_theory import text as in_characters
 from ..statements import FAMILIES, STATEMENTS, Demonstration, Evidence, Statement
+from ..statements.recorded import recorded
 from .result import Result
 
 
 @dataclass(frozen=True)
 class Settled:
-    """A statement and its demonstration; None where that was not carried out."""
+    """A statement and its demonstration; without one, its verdict is the one on record."""
 
     statement: Statement
     demonstration: Demonstration | None = None
@@ -29,14 +30,18 @@ class Settled:
 
     @property
     def verdict(self) -> str:
-        """proved, checked, corrected or refuted."""
-        return "not checked" if self.demonstration is None else self.demonstration.verdict.value
+        """proved, identified, checked, corrected or refuted; of a record, only where nothing has changed since."""
+        if self.demonstration is not None:
+            return self.demonstration.verdict.value
+        found = recorded(self.statement)
+        return "not verified here" if found is None else found.verdict
 
     @property
     def note(self) -> str:
         """What the source prints and why it is not so, or what did not hold."""
         if self.demonstration is None:
-            return ""
+            found = recorded(self.statement)
+            return "" if found is None else found.note
         if self.demonstration.failed:
             return "does not hold: " + "; ".join(piece.what for piece in self.demonstration.failed)
         return self.demonstration.correction
@@ -110,8 +115,14 @@ class Theory(Result):
             f"{len(rows)} statement{'s' * (len(rows) != 1)}{self._tally()}",
             columns,
             rows,
-            (*notes, "vpcalc theory NAME shows one with its derivation"),
+            (*notes, *self._where_from(), "vpcalc theory NAME shows one with its derivation"),
         )
+
+    def _where_from(self) -> tuple[str, ...]:
+        """Where the verdicts of a list come from, unless they have just been computed."""
+        if all(settled.demonstration is not None for settled in self.statements):
+            return ()
+        return ("verdicts as recorded for this very text and code; --check computes them again",)
 
     def _tally(self) -> str:
         verdicts = [settled.verdict for settled in self.statements]
@@ -251,12 +262,12 @@ Progress = Callable[[int, int], None]
 """Called after each statement with how many are settled and how many there are."""
 
 
-def theory(name: str | None = None, *, check: bool = True, progress: Progress | None = None) -> Theory:
+def theory(name: str | None = None, *, check: bool | None = None, progress: Progress | None = None) -> Theory:
     """Statements about sequences and gradients: all, those of one family, or one with its derivation.
 
     Args:
         name: a statement (``rnn_gradient`` …) or a family (``positions`` …); all of them if None.
-        check: carry the demonstrations out; without, a list has no verdicts.
+        check: carry the demonstrations out, or show the verdicts on record; None: one statement's is carried out.
         progress: called after each statement.
 
     Raises:
@@ -265,6 +276,7 @@ def theory(name: str | None = None, *, check: bool = True, progress: Progress | 
     if name is not None and name not in STATEMENTS and name not in FAMILIES:
         raise unknown("statement", name, [*STATEMENTS, *FAMILIES])
     chosen = [one for one in STATEMENTS.values() if name in (None, one.id, one.family)]
+    check = name in STATEMENTS if check is None else check
     settled = []
     for number, one in enumerate(chosen, start=1):
         settled.append(_settle(one) if check else Settled(one))

@@ -22,8 +22,9 @@ def theory(
     ] = None,
     plot: PlotOption = None,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Carry the proofs out; without, the list has no verdicts.")
-    ] = True,
+        bool | None,
+        typer.Option("--check/--no-check", help="Carry the proofs out, as for one statement, or show the record."),
+    ] = None,
     columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
