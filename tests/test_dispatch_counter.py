@@ -641,7 +641,6 @@ def test_as_many_products_as_fvcore_counts(name: str) -> None:
     assert ours.macs == products
     assert ours.unknown == {}
     assert ours.params == theirs.params
-    assert ours.as_counts().flops == ours.operators
 
 
 class Mixed(nn.Module):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vpcalc.statements import graphs
-from vpcalc.statements.receptive_field import CAUSAL, SIGHTS, measured_reach, reach
+from vpcalc.statements.receptive_field import SIGHTS, measured_reach, reach
 from vpcalc.statements.table1 import PATHS, ROWS, autograd_depth, ceil_log, line, measured_path, shifted_blocks
 
 size = st.integers(1, 6)
@@ -145,7 +145,7 @@ def test_a_wrong_graph_is_noticed() -> None:
     assert measured_reach(SIGHTS["conv"], 6, 6, 1, 3) != reach(SIGHTS["conv"], 6, 6, 1, 5)
 
 
-@pytest.mark.parametrize("id", CAUSAL)
+@pytest.mark.parametrize("id", ["recurrent", "retention"])
 def test_causal_kinds_see_no_later_token(id: str) -> None:
     seen = reach(SIGHTS[id], 3, 4, 2)
     assert seen == [[j >= i for j in range(12)] for i in range(12)]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .errors import unknown
-
 
 class Symbol(NamedTuple):
     """One letter of the alphabet. ``latex`` and ``typst`` are how the letter is set there."""
@@ -67,13 +65,6 @@ GRID_MEANINGS = {
     "HW": "pixels of the image, height H times width W",
 }
 """What a pair is, for those who give it a letter of its own."""
-
-
-def lookup(name: str) -> Symbol:
-    """The symbol of that name."""
-    if name not in _BY_NAME:
-        raise unknown("symbol", name, _BY_NAME)
-    return _BY_NAME[name]
 
 
 def place(name: str) -> tuple[int, str]:

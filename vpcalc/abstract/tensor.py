@@ -154,11 +154,6 @@ class Tensor:
         shape = (*self.shape[:dim], size, *self.shape[dim + 1 :])
         return tuple(self.viewed(shape, self.strides) for _ in range(count(self.shape[dim] // size)))
 
-    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
-        """The entries along a dimension, which has to be a number."""
-        dim %= len(self.shape)
-        return tuple(self.select(dim) for _ in range(count(self.shape[dim])))
-
     def select(self, dim: int) -> Tensor:
         """One entry along a dimension."""
         return self.viewed(

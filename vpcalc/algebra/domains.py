@@ -247,10 +247,6 @@ class Domain:
     def _contradicted(self, guard: Guard) -> bool:
         return guard.negation() in self.guards or self.implies(guard.negation())
 
-    def excludes(self, guard: Guard) -> bool:
-        """Whether a guard holds nowhere in it, as far as that is seen."""
-        return (self & guard).empty is True
-
     def covers(self, other: Domain) -> bool:
         """Whether every point of the other is in it, as far as that is seen."""
         return all(other.implies(guard) for guard in self.guards)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 QUANTITIES = tuple(quantity.value for quantity in Quantity)
 MEMORY = tuple(quantity.value for quantity in MemoryQuantity)
-SPELLINGS = tuple(PRINTERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from ..errors import InputError
 from .complexes import ComplexConvolutions
-from .counts import Counts
 from .flex import uncompiled_flex
 from .formulas import OVER_TIME, PRICES, TAKES_NESTED
 from .hidden import Products, Step, step_of
@@ -80,10 +79,6 @@ class DispatchCounts:
                 parent = ".".join(parts[:depth])
                 totals[parent] = totals.get(parent, 0) + macs
         return totals
-
-    def as_counts(self) -> Counts:
-        """The same in the form of every counter; its convention is multiply-accumulates."""
-        return Counts("dispatch", dict(self.operators), {}, self.params, dict(self.unknown))
 
 
 def count(

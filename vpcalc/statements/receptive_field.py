@@ -146,8 +146,6 @@ SIGHTS: Mapping[str, Sight] = {
 }
 """Sequences are the rows of the grid, read one after the other."""
 
-CAUSAL = ("recurrent", "retention")
-
 
 @cache
 def reach(kind: Sight, h: int, w: int, depth: int, size: int | None = None) -> Reach:

@@ -240,10 +240,10 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> list[Shape]:
     step = (side + (chunks - 1)) // chunks
     if step.form is not None and (step * chunks).form == side.form:
         return [[*shape[:axis], step, *shape[axis + 1 :]]] * chunks
-    return _parts(shape, axis, step, chunks)
+    return _parts(shape, axis, step)
 
 
-def _parts(shape: Shape, axis: int, step: Any, most: int | None = None) -> list[Shape]:
+def _parts(shape: Shape, axis: int, step: Any) -> list[Shape]:
     """A side in parts of a step, as many as the run has."""
     side = shape[axis]
     count = -(-value_of(side) // value_of(step))
