@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import CheckOption, ColumnsOption, ExactOption, Format, FormatOption, OutputOption
-from .output import emit, finish, show, working
+from .options import LAYERS, CheckOption, PoolOption, WindowOption, bundled, ids
+from .output import Shown, finish, show, working
 
 if TYPE_CHECKING:
     from ..answers.compare import Comparison
 
 
-LAYERS = "Layers"
-
-
+@bundled
 def compare(
     h: Annotated[str, typer.Option("--h", help="Height of the token grid.", metavar="TOKENS")],
     w: Annotated[str, typer.Option("--w", help="Width of the token grid.", metavar="TOKENS")],
@@ -35,10 +33,7 @@ def compare(
             "--rows", help="Layers to compare, by id: msa,wmsa,ffn …", metavar="ID,ID…", rich_help_panel=LAYERS
         ),
     ] = None,
-    M: Annotated[
-        str,
-        typer.Option("--M", help="Side of an attention window.", metavar="TOKENS", rich_help_panel=LAYERS),
-    ] = "7",
+    M: WindowOption = "7",
     R: Annotated[
         str | None,
         typer.Option(
@@ -48,12 +43,7 @@ def compare(
             rich_help_panel=LAYERS,
         ),
     ] = None,
-    P: Annotated[
-        str,
-        typer.Option(
-            "--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS", rich_help_panel=LAYERS
-        ),
-    ] = "7",
+    P: PoolOption = "7",
     k: Annotated[
         str,
         typer.Option("--k", help="Kernel side, for convolution rows.", metavar="TOKENS", rich_help_panel=LAYERS),
@@ -71,10 +61,8 @@ def compare(
         ),
     ] = None,
     check: CheckOption = True,
-    exact: ExactOption = False,
-    columns: ColumnsOption = None,
-    format: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    *,
+    shown: Shown,
 ) -> None:
     """Compare kinds of attention on one grid of tokens: cost, closed form, and where they cross.
 
@@ -82,19 +70,17 @@ def compare(
     """
     from ..answers.compare import compare as ask
 
-    ids = None if rows is None else [id.strip() for id in rows.split(",") if id.strip()]
-    result = ask(
-        h, w, C, M, R=R, P=P, heads=heads, k=k, r=r, chunk=chunk, batch=batch, dtype=dtype, rows=ids, check=False
-    )
-    if check and format is Format.TABLE and output is None and columns is None and sys.stdout.isatty():
-        result = _filling_in(result, exact)
-        show(result.tables()[1:], exact)
+    others = {"R": R, "P": P, "heads": heads, "k": k, "r": r, "chunk": chunk}
+    result = ask(h, w, C, M, **others, batch=batch, dtype=dtype, rows=ids(rows), check=False)
+    if check and shown.at_once and sys.stdout.isatty():
+        result = _filling_in(result, shown.exact)
+        show(result.tables()[1:], shown.exact)
         finish(result)
         return
     if check:
         with working("counting with fvcore …"):
             result = result.checked()
-    emit(result, format, output, exact, columns)
+    shown.emit(result)
 
 
 def _filling_in(result: Comparison, exact: bool) -> Comparison:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from .options import ExactOption, Format, OutputOption, SetOption, settings
+from .options import (
+    BatchOption,
+    ExactOption,
+    Format,
+    OutputOption,
+    QuantityOption,
+    SetOption,
+    Sizes,
+    bundled,
+    settings,
+)
 from .output import aside, deliver, emit
 
 
@@ -23,25 +33,14 @@ class Writing(str, Enum):
     MARKDOWN = "markdown"
 
 
+@bundled
 def figure(
     name: Annotated[str, typer.Argument(help="A model (swin_t …) or a layer (msa …).", metavar="NAME")],
-    quantity: Annotated[
-        str,
-        typer.Option(
-            "--quantity",
-            "-q",
-            metavar="QUANTITY",
-            help="macs, flops, fvcore, params, activations or attention_elements.",
-        ),
-    ] = "macs",
-    input: Annotated[
-        str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
-    ] = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None,
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None,
+    quantity: QuantityOption = "macs",
+    *,
+    sizes: Sizes,
     set: SetOption = None,
-    batch: Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")] = "1",
+    batch: BatchOption = "1",
     digits: Annotated[str, typer.Option("--digits", help="Significant digits.", metavar="NUMBER")] = "4",
     exact: ExactOption = False,
     format: Annotated[Writing, typer.Option("--format", "-f", help="How to write the figure.")] = Writing.TEXT,
@@ -58,10 +57,7 @@ def figure(
     result = ask(
         name,
         quantity=quantity,
-        input=input,
-        tokens=tokens,
-        src=src,
-        tgt=tgt,
+        **sizes._asdict(),
         set=settings(set),
         batch=batch,
         digits=digits,

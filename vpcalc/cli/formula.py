@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Format, OutputOption, SetOption, named, settings
+from .options import Format, OutputOption, QuantityOption, SetOption, named, settings
 from .output import aside, deliver, emit
 
 
@@ -36,15 +36,7 @@ PASSAGES = {name: name for name in ("text", "latex", "typst", "mathml", "python"
 
 def formula(
     name: Annotated[str, typer.Argument(help="A layer (msa, wmsa, sra …) or a model (swin_t …).", metavar="NAME")],
-    quantity: Annotated[
-        str,
-        typer.Option(
-            "--quantity",
-            "-q",
-            metavar="QUANTITY",
-            help="macs, flops, fvcore, params, activations or attention_elements.",
-        ),
-    ] = "macs",
+    quantity: QuantityOption = "macs",
     format: Annotated[Spelling, typer.Option("--format", "-f", help="How to write the formula.")] = Spelling.TEXT,
     form: Annotated[
         str,

@@ -6,34 +6,21 @@ from typing import Annotated
 
 import typer
 
-from .options import (
-    CheckOption,
-    ColumnsOption,
-    ExactOption,
-    Format,
-    FormatOption,
-    OutputOption,
-    SetOption,
-    settings,
-)
-from .output import emit, working
+from .options import AttentionOption, BatchOption, CheckOption, NameArgument, SetOption, Sizes, bundled, settings
+from .output import Shown, working
 
 TRAINING = "Training"
 BUDGET = "A budget, a device"
 
 
+@bundled
 def memory(
-    name: Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="NAME")],
-    input: Annotated[
-        str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
-    ] = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None,
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None,
+    name: NameArgument,
+    sizes: Sizes,
     set: SetOption = None,
-    batch: Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")] = "1",
+    batch: BatchOption = "1",
     dtype: Annotated[str, typer.Option("--dtype", help="Type of weights and activations.")] = "float32",
-    attention: Annotated[str, typer.Option("--attention", help="eager or fused.")] = "eager",
+    attention: AttentionOption = "eager",
     train: Annotated[
         bool, typer.Option("--train", help="Train instead of infer.", rich_help_panel=TRAINING)
     ] = False,
@@ -66,10 +53,8 @@ def memory(
         typer.Option("--devices", help="A CSV file of devices.", metavar="FILE", rich_help_panel=BUDGET),
     ] = None,
     check: CheckOption = True,
-    exact: ExactOption = False,
-    columns: ColumnsOption = None,
-    format: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    *,
+    shown: Shown,
 ) -> None:
     """Show what it takes to run or to train an architecture, to the byte, and what fits into a budget.
 
@@ -80,10 +65,7 @@ def memory(
 
     result = ask(
         name,
-        input=input,
-        tokens=tokens,
-        src=src,
-        tgt=tgt,
+        **sizes._asdict(),
         set=settings(set),
         batch=batch,
         dtype=dtype,
@@ -101,4 +83,4 @@ def memory(
     if check:
         with working("running it in PyTorch, without memory …"):
             result = result.checked()
-    emit(result, format, output, exact, columns)
+    shown.emit(result)

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from .options import (
-    CheckOption,
-    ColumnsOption,
-    ExactOption,
-    Format,
-    FormatOption,
-    OutputOption,
-    SetOption,
-    settings,
-)
-from .output import emit, finish, show, working
+from .options import BatchOption, CheckOption, NameArgument, SetOption, Sizes, bundled, settings
+from .output import Shown, finish, show, working
 
 
+@bundled
 def model(
-    name: Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="NAME")],
-    input: Annotated[
-        str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
-    ] = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None,
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None,
+    name: NameArgument,
+    sizes: Sizes,
     set: SetOption = None,
-    batch: Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")] = "1",
+    batch: BatchOption = "1",
     check: CheckOption = True,
-    exact: ExactOption = False,
-    columns: ColumnsOption = None,
-    format: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    *,
+    shown: Shown,
 ) -> None:
     """Show one architecture: stages, operators, closed form, published figures, and fvcore's count.
 
@@ -42,18 +23,17 @@ def model(
     """
     from ..answers.model import model as ask
 
-    result = ask(name, input=input, tokens=tokens, src=src, tgt=tgt, set=settings(set), batch=batch, check=False)
+    result = ask(name, **sizes._asdict(), set=settings(set), batch=batch, check=False)
     if not check:
-        emit(result, format, output, exact, columns)
+        shown.emit(result)
         return
-    at_once = format is Format.TABLE and output is None and columns is None
-    if at_once:
-        show(result.tables()[:1], exact)
+    if shown.at_once:
+        show(result.tables()[:1], shown.exact)
         print(flush=True)
     with working("counting with fvcore …"):
         result = result.checked()
-    if at_once:
-        show(result.tables()[1:], exact)
+    if shown.at_once:
+        show(result.tables()[1:], shown.exact)
         finish(result)
     else:
-        emit(result, format, output, exact, columns)
+        shown.emit(result)

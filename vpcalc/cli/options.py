@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -50,8 +52,38 @@ ColumnsOption = Annotated[
         "--columns", metavar="KEY,KEY…", help="Only these columns, by their names in CSV.", rich_help_panel=SHOWN
     ),
 ]
+NameArgument = Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="NAME")]
+ImageOption = Annotated[
+    str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
+]
+TokensOption = Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")]
+BatchOption = Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")]
+AttentionOption = Annotated[str, typer.Option("--attention", help="eager or fused.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
+]
+
+QuantityOption = Annotated[
+    str,
+    typer.Option(
+        "--quantity",
+        "-q",
+        metavar="QUANTITY",
+        help="macs, flops, fvcore, params, activations or attention_elements.",
+    ),
+]
+
+KEYWORD = Parameter.KEYWORD_ONLY
+
+LAYERS = "Layers"
+"""The heading of options that are dimensions of layers."""
+
+WindowOption = Annotated[
+    str, typer.Option("--M", help="Side of an attention window.", metavar="TOKENS", rich_help_panel=LAYERS)
+]
+PoolOption = Annotated[
+    str,
+    typer.Option("--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS", rich_help_panel=LAYERS),
 ]
 
 PriceOption = Annotated[
@@ -66,9 +98,45 @@ PriceOption = Annotated[
 PRICE_EXAMPLE = "--price mylib::scan=prices.py:scan"
 
 
+class Sizes(NamedTuple):
+    """The size of an input."""
+
+    input: ImageOption = None
+    tokens: TokensOption = None
+    src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None
+    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None
+
+
+def bundled(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters may be bundles, named tuples of options: each option is one of the command's."""
+    own = list(signature(command, eval_str=True).parameters.values())
+    bundles = {each.name: each.annotation for each in own if hasattr(each.annotation, "_fields")}
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        made = {name: bundle(*map(given.pop, bundle._fields)) for name, bundle in bundles.items()}
+        command(**given, **made)
+
+    every = [option for each in own for option in (_options(each.annotation) if each.name in bundles else [each])]
+    run.__signature__ = Signature([option.replace(kind=KEYWORD) for option in every])  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in every}
+    return run
+
+
+def _options(bundle: Any) -> list[Parameter]:
+    hints = get_type_hints(bundle, include_extras=True)
+    defaults = bundle._field_defaults.items()
+    return [Parameter(name, KEYWORD, default=default, annotation=hints[name]) for name, default in defaults]
+
+
 def settings(pairs: Iterable[str] | None) -> dict[str, object]:
     """``--set NAME=VALUE`` texts as a dictionary."""
     return dict(named("--set", pairs, "--set C=128 or --set depths=2,2,18,2"))
+
+
+def ids(rows: str | None) -> list[str] | None:
+    """``--rows ID,ID…`` as a list."""
+    return None if rows is None else [id.strip() for id in rows.split(",") if id.strip()]
 
 
 def named(option: str, pairs: Iterable[str] | None, such_as: str = "") -> dict[str, str]:

@@ -7,17 +7,35 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from .. import files
 from ..errors import InputError
-from .options import Format
+from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOption
 
 if TYPE_CHECKING:
     from ..answers.result import Result
     from ..report import Table
+
+
+class Shown(NamedTuple):
+    """How a result with figures is shown, and where."""
+
+    exact: ExactOption = False
+    columns: ColumnsOption = None
+    format: FormatOption = Format.TABLE
+    output: OutputOption = None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether a part may be shown before the rest is known."""
+        return self.format is Format.TABLE and self.output is None and self.columns is None
+
+    def emit(self, result: Result) -> None:
+        """Write a result and end with status 1 where one of its checks did not hold."""
+        emit(result, self.format, self.output, self.exact, self.columns)
 
 
 def emit(

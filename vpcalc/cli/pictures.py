@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from ..errors import InputError
 from .options import SHOWN as PANEL
-from .options import Format
+from .options import Format, ImageOption, TokensOption
 from .output import emit
 
 if TYPE_CHECKING:
     from ..answers.plot import Plot
 
 
+ModelArgument = Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="MODEL")]
 PictureOption = Annotated[
     Path | None,
     typer.Option(
@@ -59,21 +60,37 @@ TitleOption = Annotated[
 ]
 
 
-def deliver_plot(
-    plot: Plot, output: Path | None, terminal: bool, format: Format | None, width: str, title: bool
-) -> None:
-    """A picture to a file, its numbers in a format, or the plot to the terminal."""
-    inches = read_width(width)
-    if format is not None:
-        emit(plot, format, output)
-    elif output is not None:
-        plot.save(output, width=inches, title=title)
-    if terminal or (format is None and output is None):
-        from rich.console import Console
+class Sizes(NamedTuple):
+    """The size of an input."""
 
-        console = Console()
-        print(plot.terminal(console.width, console.color_system is not None and not console.no_color))
-        sys.stdout.flush()
+    input: ImageOption = None
+    tokens: TokensOption = None
+    src: Annotated[str | None, typer.Option("--src", help="Length of the source.", metavar="N")] = None
+    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target.", metavar="N")] = None
+
+
+class Picture(NamedTuple):
+    """Where a plot goes, and how it is shown."""
+
+    output: PictureOption = None
+    terminal: TerminalOption = False
+    format: DataOption = None
+    width: WidthOption = "6.9"
+    title: TitleOption = True
+
+    def deliver(self, plot: Plot) -> None:
+        """A picture to a file, its numbers in a format, or the plot to the terminal."""
+        inches = read_width(self.width)
+        if self.format is not None:
+            emit(plot, self.format, self.output)
+        elif self.output is not None:
+            plot.save(self.output, width=inches, title=self.title)
+        if self.terminal or (self.format is None and self.output is None):
+            from rich.console import Console
+
+            console = Console()
+            print(plot.terminal(console.width, console.color_system is not None and not console.no_color))
+            sys.stdout.flush()
 
 
 def read_width(text: str) -> float:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from .options import SetOption, settings
-from .pictures import DataOption, PictureOption, TerminalOption, TitleOption, WidthOption, deliver_plot
+from .options import (
+    LAYERS,
+    AttentionOption,
+    BatchOption,
+    ImageOption,
+    PoolOption,
+    SetOption,
+    WindowOption,
+    bundled,
+    ids,
+    settings,
+)
+from .pictures import ModelArgument, Picture, Sizes
 
 app = typer.Typer(
     help="Plot costs: -o FILE.svg, .pdf or .png, or in the terminal.",
@@ -15,32 +26,8 @@ app = typer.Typer(
     no_args_is_help=False,
 )
 
-LAYER, SHEET = "Layers", "Sheet"
+SHEET = "Sheet"
 
-ChannelsOption = Annotated[
-    str, typer.Option("--C", help="Channels of a token.", metavar="CHANNELS", rich_help_panel=LAYER)
-]
-WindowOption = Annotated[
-    str, typer.Option("--M", help="Side of an attention window.", metavar="TOKENS", rich_help_panel=LAYER)
-]
-RatioOption = Annotated[
-    str, typer.Option("--R", help="Spatial reduction ratio of SRA.", metavar="RATIO", rich_help_panel=LAYER)
-]
-PoolOption = Annotated[
-    str,
-    typer.Option("--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS", rich_help_panel=LAYER),
-]
-HeadsOption = Annotated[
-    str | None,
-    typer.Option("--heads", help="C/32 where that is whole, else 1.", metavar="HEADS", rich_help_panel=LAYER),
-]
-ChunkOption = Annotated[
-    str | None,
-    typer.Option("--chunk", help="Tokens of a chunk of retention.", metavar="TOKENS", rich_help_panel=LAYER),
-]
-RowsOption = Annotated[
-    str | None, typer.Option("--rows", help="Layers, by id: msa,wmsa …", metavar="ID,ID…", rich_help_panel=LAYER)
-]
 FromOption = Annotated[
     str, typer.Option("--from", help="Side of the smallest grid.", metavar="TOKENS", rich_help_panel=SHEET)
 ]
@@ -51,12 +38,38 @@ QuantityOption = Annotated[
     str,
     typer.Option("--quantity", "-q", metavar="QUANTITY", help="macs, flops, fvcore, params or activations."),
 ]
-ImageOption = Annotated[
-    str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
-]
 ModelsArgument = Annotated[
     list[str] | None, typer.Argument(help="Models; a few well-known ones if none.", metavar="[MODEL …]")
 ]
+
+
+class Layers(NamedTuple):
+    """The layers of a sheet, and their dimensions."""
+
+    C: Annotated[
+        str, typer.Option("--C", help="Channels of a token.", metavar="CHANNELS", rich_help_panel=LAYERS)
+    ] = "96"
+    M: WindowOption = "7"
+    R: Annotated[
+        str, typer.Option("--R", help="Spatial reduction ratio of SRA.", metavar="RATIO", rich_help_panel=LAYERS)
+    ] = "8"
+    P: PoolOption = "7"
+    heads: Annotated[
+        str | None,
+        typer.Option("--heads", help="C/32 where that is whole, else 1.", metavar="HEADS", rich_help_panel=LAYERS),
+    ] = None
+    chunk: Annotated[
+        str | None,
+        typer.Option("--chunk", help="Tokens of a chunk of retention.", metavar="TOKENS", rich_help_panel=LAYERS),
+    ] = None
+    rows: Annotated[
+        str | None,
+        typer.Option("--rows", help="Layers, by id: msa,wmsa …", metavar="ID,ID…", rich_help_panel=LAYERS),
+    ] = None
+
+    def chosen(self) -> dict[str, Any]:
+        """The same with the ids of the rows apart."""
+        return {**self._asdict(), "rows": ids(self.rows)}
 
 
 @app.callback(invoke_without_command=True)
@@ -67,54 +80,31 @@ def start(context: typer.Context) -> None:
 
 
 @app.command()
-def crossover(
-    C: ChannelsOption = "96",
-    M: WindowOption = "7",
-    R: RatioOption = "8",
-    P: PoolOption = "7",
-    heads: HeadsOption = None,
-    chunk: ChunkOption = None,
-    rows: RowsOption = None,
-    low: FromOption = "4",
-    high: ToOption = "512",
-    output: PictureOption = None,
-    terminal: TerminalOption = False,
-    format: DataOption = None,
-    width: WidthOption = "6.9",
-    title: TitleOption = True,
-) -> None:
+@bundled
+def crossover(layers: Layers, low: FromOption = "4", high: ToOption = "512", *, picture: Picture) -> None:
     """Cost of attention against resolution, with the points where the curves cross.
 
     Example:  vpcalc plot crossover --C 96 --M 7 -o crossover.svg
     """
     from ..answers.plot import plot_crossover
 
-    found = plot_crossover(C, M, R=R, P=P, heads=heads, chunk=chunk, rows=_ids(rows), low=low, high=high)
-    deliver_plot(found, output, terminal, format, width, title)
+    picture.deliver(plot_crossover(**layers.chosen(), low=low, high=high))
 
 
 @app.command()
+@bundled
 def memory(
-    C: ChannelsOption = "96",
-    M: WindowOption = "7",
-    R: RatioOption = "8",
-    P: PoolOption = "7",
-    heads: HeadsOption = None,
-    chunk: ChunkOption = None,
-    rows: RowsOption = None,
+    layers: Layers,
     dtype: Annotated[
-        str, typer.Option("--dtype", metavar="TYPE", help="Element type of the maps.", rich_help_panel=LAYER)
+        str, typer.Option("--dtype", metavar="TYPE", help="Element type of the maps.", rich_help_panel=LAYERS)
     ] = "float32",
     fit: Annotated[
         str, typer.Option("--fit", metavar="SIZE", help="A device's memory, as a line.", rich_help_panel=SHEET)
     ] = "24GiB",
     low: FromOption = "4",
     high: ToOption = "512",
-    output: PictureOption = None,
-    terminal: TerminalOption = False,
-    format: DataOption = None,
-    width: WidthOption = "6.9",
-    title: TitleOption = True,
+    *,
+    picture: Picture,
 ) -> None:
     """Bytes of attention maps against resolution, and where they fill a device.
 
@@ -122,23 +112,18 @@ def memory(
     """
     from ..answers.plot import plot_memory
 
-    found = plot_memory(
-        C, M, R=R, P=P, heads=heads, chunk=chunk, rows=_ids(rows), dtype=dtype, fit=fit, low=low, high=high
-    )
-    deliver_plot(found, output, terminal, format, width, title)
+    picture.deliver(plot_memory(**layers.chosen(), dtype=dtype, fit=fit, low=low, high=high))
 
 
 @app.command()
+@bundled
 def resolution(
     models: ModelsArgument = None,
     low: Annotated[str, typer.Option("--from", metavar="PIXELS", help="Side of the smallest image.")] = "64",
     high: Annotated[str, typer.Option("--to", metavar="PIXELS", help="Side of the largest image.")] = "1280",
     step: Annotated[str, typer.Option("--step", metavar="PIXELS", help="From one side to the next.")] = "32",
-    output: PictureOption = None,
-    terminal: TerminalOption = False,
-    format: DataOption = None,
-    width: WidthOption = "6.9",
-    title: TitleOption = True,
+    *,
+    picture: Picture,
 ) -> None:
     """Cost of whole models against the image's side, padding included.
 
@@ -147,24 +132,18 @@ def resolution(
     from ..answers.plot import plot_resolution
 
     options = {"low": low, "high": high, "step": step}
-    found = plot_resolution(models, **options) if models else plot_resolution(**options)
-    deliver_plot(found, output, terminal, format, width, title)
+    picture.deliver(plot_resolution(models, **options) if models else plot_resolution(**options))
 
 
 @app.command()
+@bundled
 def stages(
-    model: Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="MODEL")],
-    input: ImageOption = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source.", metavar="N")] = None,
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target.", metavar="N")] = None,
+    model: ModelArgument,
+    sizes: Sizes,
     set: SetOption = None,
     quantity: QuantityOption = "macs",
-    output: PictureOption = None,
-    terminal: TerminalOption = False,
-    format: DataOption = None,
-    width: WidthOption = "6.9",
-    title: TitleOption = True,
+    *,
+    picture: Picture,
 ) -> None:
     """Cost of one model by stage, split by operator.
 
@@ -172,21 +151,18 @@ def stages(
     """
     from ..answers.plot_models import plot_stages
 
-    found = plot_stages(model, input=input, tokens=tokens, src=src, tgt=tgt, set=settings(set), quantity=quantity)
-    deliver_plot(found, output, terminal, format, width, title)
+    picture.deliver(plot_stages(model, **sizes._asdict(), set=settings(set), quantity=quantity))
 
 
 @app.command()
+@bundled
 def operators(
     models: ModelsArgument = None,
     input: ImageOption = None,
     quantity: QuantityOption = "macs",
     shares: Annotated[bool, typer.Option("--shares", help="Bars of the same length, showing shares.")] = False,
-    output: PictureOption = None,
-    terminal: TerminalOption = False,
-    format: DataOption = None,
-    width: WidthOption = "6.9",
-    title: TitleOption = True,
+    *,
+    picture: Picture,
 ) -> None:
     """Cost of several models by operator, a stacked bar each.
 
@@ -194,23 +170,17 @@ def operators(
     """
     from ..answers.plot_models import plot_operators
 
-    if models:
-        found = plot_operators(models, input=input, quantity=quantity, shares=shares)
-    else:
-        found = plot_operators(input=input, quantity=quantity, shares=shares)
-    deliver_plot(found, output, terminal, format, width, title)
+    picture.deliver(plot_operators(*([models] if models else []), input=input, quantity=quantity, shares=shares))
 
 
 @app.command()
+@bundled
 def models(
     family: Annotated[
         list[str] | None, typer.Option("--family", metavar="FAMILY", help="Only this one; may be repeated.")
     ] = None,
-    output: PictureOption = None,
-    terminal: TerminalOption = False,
-    format: DataOption = None,
-    width: WidthOption = "6.9",
-    title: TitleOption = True,
+    *,
+    picture: Picture,
 ) -> None:
     """Parameters against cost of all models, with the published points.
 
@@ -218,29 +188,24 @@ def models(
     """
     from ..answers.plot_models import plot_models
 
-    deliver_plot(plot_models(family or None), output, terminal, format, width, title)
+    picture.deliver(plot_models(family or None))
 
 
 @app.command()
+@bundled
 def roofline(
-    model: Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="MODEL")],
+    model: ModelArgument,
     device: Annotated[str, typer.Option("--device", metavar="ID", help="An accelerator or CPU.")] = "a100_80gb",
     devices: Annotated[
         str | None, typer.Option("--devices", metavar="FILE", help="A CSV file of devices.")
     ] = None,
-    input: ImageOption = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source.", metavar="N")] = None,
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target.", metavar="N")] = None,
+    *,
+    sizes: Sizes,
     set: SetOption = None,
-    batch: Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")] = "1",
+    batch: BatchOption = "1",
     dtype: Annotated[str, typer.Option("--dtype", metavar="TYPE", help="Of weights and activations.")] = "float32",
-    attention: Annotated[str, typer.Option("--attention", help="eager or fused.")] = "eager",
-    output: PictureOption = None,
-    terminal: TerminalOption = False,
-    format: DataOption = None,
-    width: WidthOption = "6.9",
-    title: TitleOption = True,
+    attention: AttentionOption = "eager",
+    picture: Picture,
 ) -> None:
     """What a device can do at most, and where the operators of a model stand on it.
 
@@ -248,21 +213,5 @@ def roofline(
     """
     from ..answers.plot_roofline import plot_roofline
 
-    found = plot_roofline(
-        model,
-        device=device,
-        devices=devices,
-        input=input,
-        tokens=tokens,
-        src=src,
-        tgt=tgt,
-        set=settings(set),
-        batch=batch,
-        dtype=dtype,
-        attention=attention,
-    )
-    deliver_plot(found, output, terminal, format, width, title)
-
-
-def _ids(rows: str | None) -> list[str] | None:
-    return None if rows is None else [id.strip() for id in rows.split(",") if id.strip()]
+    ways: dict[str, Any] = {"dtype": dtype, "attention": attention, "device": device, "devices": devices}
+    picture.deliver(plot_roofline(model, **sizes._asdict(), set=settings(set), batch=batch, **ways))
