@@ -20,7 +20,7 @@ from vpcalc.auditing.reasons import Verdict
 from vpcalc.auditing.reconcile import reconcile, short
 from vpcalc.checks.shapes import parse_inputs
 from vpcalc.counters.dispatch import count
-from vpcalc.counters.given import DTYPES
+from vpcalc.counters.given import TYPES
 from vpcalc.reference import LAYER_WITNESSES, MODEL_WITNESSES
 
 # -- closed forms ------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_a_sum_with_one_letter_for_two_numbers_stays_a_number() -> None:
 
 
 def inputs_of(text: str) -> tuple[torch.Tensor, ...]:
-    return tuple(torch.zeros(shape.at({}), dtype=DTYPES[shape.dtype or "float32"]) for shape in parse_inputs(text))
+    return tuple(torch.zeros(shape.at({}), dtype=TYPES[shape.dtype or "float32"]) for shape in parse_inputs(text))
 
 
 def modules() -> dict[str, tuple[nn.Module, tuple[torch.Tensor, ...]]]:

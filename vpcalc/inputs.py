@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .algebra.polynomial import Polynomial
@@ -11,6 +12,22 @@ from .errors import InputError
 
 LARGEST = 1_000_000
 """Upper end of every size and setting: far beyond any network, and safe from absurd input."""
+
+WHOLE = ("long", "int", "int64", "int32", "int16", "int8")
+"""Element types of indices and other whole numbers."""
+
+DTYPES = (
+    *("float", "double", "half", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    *WHOLE,
+    *("uint8", "bool"),
+)
+"""Element types that an input may have."""
+
+NUMBER = "number"
+"""In their place: the input is no tensor but a whole number."""
+
+LITERALS: Mapping[str, object] = {"none": None, "true": True, "false": False}
+"""The same for inputs that are no tensors and no numbers."""
 
 
 def whole(option: str, value: object, low: int = 1, high: int = LARGEST) -> int:

@@ -12,6 +12,9 @@ from typing import Any
 
 from .errors import InputError, first_line
 
+LIBRARIES = ("timm", "torchvision", "transformers")
+"""Packages of models that a target may name: ``timm:NAME``."""
+
 
 def optional(package: str, needs: str, instead: str = "") -> Any:
     """An optional package, or a module of one.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from ..abstract.tensor import FLOATS
 from ..algebra.crossover import crossing
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 ROWS = ("msa", "wmsa", "swmsa", "sra", "linear_sra", "retention")
 """The rows that are shown unless others are asked for."""
 
-DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "int8": 1}
+DTYPES = {**{name: each.bytes for name, each in FLOATS.items()}, "float8": 1, "int8": 1}
 """Bytes of an element."""
 
 SIDE = 65536

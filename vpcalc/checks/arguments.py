@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from ..errors import InputError, unknown
+from ..optional import LIBRARIES
 from .shapes import Letter, read_argument
 
 ATTENTIONS = ("eager", "sdpa", "flex_attention")
@@ -29,9 +30,6 @@ _PLACES = re.compile(r"(?:^|_)(?:adapter|backbone|cfg|dir|file|filename|path|rep
 
 _TOGGLES = frozenset({"init_weights", "tie_weights"})
 """Switches that fill or share weights and load none."""
-
-_PACKAGES = ("timm", "torchvision", "transformers")
-"""Packages whose models know places from which they may be loaded."""
 
 _FACTORIES = re.compile(r"(?:^|\.)(?:_?from_(?:pretrained|hub|url|checkpoint)\w*|load_state_dict\w*)$|^hub\.")
 """Functions that load instead of building."""
@@ -64,7 +62,7 @@ def refuse_loading(given: Mapping[str, object], target: object = "") -> None:
     Raises:
         InputError: naming the argument, its value and what is allowed.
     """
-    packaged = isinstance(target, str) and re.split("[.:]", target)[0] in _PACKAGES
+    packaged = isinstance(target, str) and re.split("[.:]", target)[0] in LIBRARIES
     for name, value in given.items():
         texts = _texts(value)
         if name.lower().lstrip("_").startswith("attn_implementation"):

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..errors import first_line
+from ..inputs import NUMBER
 from .effort import Growth
 from .probing import (
     MORE_WORK,
@@ -20,7 +21,7 @@ from .probing import (
     spell_point,
     takes_whole_numbers,
 )
-from .shapes import NUMBER, Dim, Kind, Multiple, Point, Variable
+from .shapes import Dim, Kind, Multiple, Point, Variable
 from .targets import Regime as Variant
 from .targets import Target
 

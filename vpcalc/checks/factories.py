@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, first_line, unknown
+from ..optional import LIBRARIES
 from .arguments import refuse_loader
 from .offline import imported
 
@@ -137,16 +138,10 @@ def _transformers(name: str, given: Arguments) -> Factory:
 
 def from_library(room: str, name: str, given: Arguments) -> Factory:
     """A package's model. What is imported only when it is looked at may turn out to be broken as late as here."""
+    makers = dict(zip(LIBRARIES, (_timm, _torchvision, _transformers), strict=True))
     try:
-        return LIBRARIES[room](name, given)
+        return makers[room](name, given)
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"TARGET {room}:{name}: {room} cannot make it: {first_line(error)}") from error
-
-
-LIBRARIES: dict[str, Callable[[str, Arguments], Factory]] = {
-    "timm": _timm,
-    "torchvision": _torchvision,
-    "transformers": _transformers,
-}

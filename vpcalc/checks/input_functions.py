@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, first_line
-from ..inputs import whole
+from ..inputs import NUMBER, whole
 from .factories import load_file
 from .offline import imported
-from .shapes import NUMBER, InputShape, is_symbol
+from .shapes import InputShape, is_symbol
 
 if TYPE_CHECKING:
     from ..counters.given import Arguments

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import InputError, first_line
+from ..optional import LIBRARIES
 
 VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 """What the packages read when they are imported, and what processes that we start inherit."""
@@ -23,9 +24,6 @@ _SWITCHES = (
     ("transformers.utils.hub", "_is_offline_mode"),  # a copy, before version 5
 )
 """Where what was read is kept."""
-
-_FAMILIES = ("huggingface_hub", "timm", "torchvision", "transformers")
-"""Packages that can fetch models."""
 
 
 def go_offline() -> None:
@@ -48,7 +46,7 @@ def imported(place: str) -> Any:
     """
     from ..counters.ways import quiet
 
-    if place.partition(".")[0] in _FAMILIES:
+    if place.partition(".")[0] in ("huggingface_hub", *LIBRARIES):  # what can fetch models
         go_offline()
     try:
         with quiet():

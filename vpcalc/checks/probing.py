@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, first_line
+from ..inputs import WHOLE
 from .effort import MOST_CALLS, MOST_OPERATORS, MOST_REAL_ELEMENTS, MOST_REAL_WORK, StoppedError, brake
-from .shapes import WHOLE, Point
+from .shapes import Point
 from .targets import Regime, Target
 
 if TYPE_CHECKING:

@@ -13,26 +13,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..errors import InputError, unknown
-from ..inputs import whole
+from ..inputs import DTYPES, LITERALS, NUMBER, WHOLE, whole
 
 Point = Mapping[str, int]
 """A value for each symbol."""
-
-WHOLE = ("long", "int", "int64", "int32", "int16", "int8")
-"""Element types of indices and other whole numbers."""
-
-DTYPES = (
-    *("float", "double", "half", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
-    *WHOLE,
-    *("uint8", "bool"),
-)
-"""Element types that an input may have."""
-
-NUMBER = "number"
-"""In their place: the input is no tensor but a whole number."""
-
-LITERALS = ("none", "true", "false")
-"""Inputs that are no tensors and no numbers."""
 
 _SYMBOL = re.compile(r"[A-Za-z](?:_[A-Za-z0-9]{1,10})?")
 _KEYWORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..inputs import WHOLE
+from ..optional import LIBRARIES
 from .arguments import refuse_loading
-from .factories import LIBRARIES, Arguments, Factory, described, from_code, from_library
+from .factories import Arguments, Factory, described, from_code, from_library
 from .input_functions import InputFunction
 from .layouts import Layout, parse_layout, tensor_shapes
 from .shapes import (
-    WHOLE,
     InputShape,
     Kind,
     Point,

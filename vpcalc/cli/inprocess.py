@@ -17,6 +17,7 @@ import typer
 
 from ..embedding.commands import Printed
 from ..errors import InputError, unknown
+from ..optional import LIBRARIES
 from .options import named
 
 REFUSED = {"embed": "fills documents itself", "plot": "writes a picture"}
@@ -25,8 +26,7 @@ REFUSED = {"embed": "fills documents itself", "plot": "writes a picture"}
 WIDTH = "80"
 """Columns of a table that is embedded as text."""
 
-_SAFE = ("timm:", "torchvision:", "transformers:")
-_SAID = "timm:NAME, torchvision:NAME or transformers:NAME"
+_SAFE = tuple(f"{library}:" for library in LIBRARIES)
 _SET_ASIDE = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 
@@ -89,7 +89,8 @@ def _harmless(name: str, values: Mapping[str, Any]) -> None:
         raise InputError(f"--backend {values['backend']}: a marker starts nothing on other machines")
     for target in map(values.get, ("target", "model", "name", "against")):
         if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
-            raise InputError(f"{name} {target}: a marker runs no code but vpcalc's own; must be an id, or {_SAID}")
+            said = "NAME, ".join(_SAFE[:-1]) + f"NAME or {_SAFE[-1]}NAME"
+            raise InputError(f"{name} {target}: a marker runs no code but vpcalc's own; must be an id, or {said}")
     if isinstance(values.get("target"), str) and values["target"].startswith(_SAFE):
         from ..checks.arguments import refuse_in_document
 

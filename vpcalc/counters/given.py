@@ -7,39 +7,17 @@ wherever it is looked at with values, and on the meta device its tensors have th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-DTYPES = {
-    "float": torch.float32,
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "double": torch.float64,
-    "float16": torch.float16,
-    "half": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "complex64": torch.complex64,
-    "complex128": torch.complex128,
-    "long": torch.int64,
-    "int64": torch.int64,
-    "int": torch.int32,
-    "int32": torch.int32,
-    "int16": torch.int16,
-    "int8": torch.int8,
-    "uint8": torch.uint8,
-    "bool": torch.bool,
-}
+from ..inputs import DTYPES, LITERALS, NUMBER
+
+TYPES = {name: getattr(torch, name) for name in DTYPES}
 """Element types of an input by the names that a specification may use."""
-
-LITERALS: Mapping[str, object] = {"none": None, "true": True, "false": False}
-"""Inputs that are no tensors, by the names that stand for an element type."""
-
-NUMBER = "number"
-"""The same for a whole number, which is the only side of its shape."""
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """What a forward pass is called with, by position and by name."""
@@ -59,7 +37,7 @@ class TensorShape:
             return LITERALS[self.dtype]
         if self.dtype == NUMBER:
             return self.shape[0]
-        dtype = DTYPES[self.dtype]
+        dtype = TYPES[self.dtype]
         if values and (dtype.is_floating_point or dtype.is_complex):
             size = math.prod(self.shape)
             return torch.linspace(-1, 1, max(size, 1))[:size].reshape(self.shape).to(dtype)

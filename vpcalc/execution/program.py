@@ -21,9 +21,7 @@ from ..counters import live, saved
 from ..counters.dispatch import DispatchCounts
 from ..counters.dispatch import count as count_operators
 from ..counters.given import (
-    DTYPES,
-    LITERALS,
-    NUMBER,
+    TYPES,
     Arguments,
     Described,
     Given,
@@ -37,7 +35,7 @@ from ..counters.live import Live
 from ..counters.saved import Saved
 from ..counters.ways import Way, built, on_meta, quiet
 from ..counters.weights import is_lazy
-from . import patterns as _patterns  # noqa: F401  # it enters what it follows
+from ..inputs import LITERALS, NUMBER
 from .constants import looked_up
 from .guards import Path
 from .hooks import sources_of
@@ -69,7 +67,7 @@ class Input:
         if self.dtype == NUMBER:
             side = letter(self.dims[0], point, path)
             return side if isinstance(side, int) else dressed(side)
-        is_whole = not (DTYPES[self.dtype].is_floating_point or DTYPES[self.dtype].is_complex)
+        is_whole = not (TYPES[self.dtype].is_floating_point or TYPES[self.dtype].is_complex)
         return tensor(self.dims, self.dtype, point, path, zeros and is_whole)
 
     def at(self, point: Point) -> TensorShape:

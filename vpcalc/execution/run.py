@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import counting, tensors_of
-from ..counters.given import DTYPES
+from ..counters.given import TYPES
 from ..counters.kernels import INDEXING, assigned, at_places, attention, is_one_kernel, made_of_data, other_memory
 from ..counters.private import is_transformed, no_functions
 from ..counters.ways import quiet
@@ -228,7 +228,7 @@ def tensor(dims: Sequence[Side], dtype: str, point: Point, path: Path, zeros: bo
     """An input on the meta device, its letters as forms; known to be 0 or false if it is to be of zeros."""
     shape: Shape = [letter(side, point, path) for side in dims]
     make = torch.zeros if zeros else torch.empty
-    made = make([dressed(side) for side in shape], dtype=DTYPES[dtype])
+    made = make([dressed(side) for side in shape], dtype=TYPES[dtype])
     _mark(made, shape)
     return made
 

@@ -26,15 +26,15 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).reshape(batch, n, heads * d)
 
 
-WAYS = ("eager", "fused", "recomputed")
-"""Plain products; PyTorch's fused operator; products that are forgotten and made again in the backward pass."""
-
 _way: ContextVar[str] = ContextVar("way", default="eager")
 
 
 @contextmanager
 def attending(way: str) -> Iterator[None]:
-    """Within it, :func:`attend` goes another of :data:`WAYS`: the same result, and other tensors are kept."""
+    """Within it, :func:`attend` goes another way: the same result, and other tensors are kept.
+
+    ``eager`` are plain products, ``fused`` is PyTorch's operator, and what is ``recomputed`` is forgotten.
+    """
     token = _way.set(way)
     try:
         yield
