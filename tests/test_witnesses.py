@@ -13,8 +13,10 @@ import torch
 import transformers
 
 from vpcalc.answers.model import model
+from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cost import Quantity
 from vpcalc.counters.fvcore import count
+from vpcalc.reference import MODEL_WITNESSES
 
 
 def counted(config: Any, kind: str, sizes: tuple[int, int]) -> Any:
@@ -81,6 +83,25 @@ def test_vit_and_deit(name: str, kind: str, width: int, heads: int, patch: int, 
     assert theirs.flops["linear"] == ours.cost.by_operator(Quantity.FVCORE)["linear"] + projections
     longer = 12 * 2 * width * ((tokens + 1) ** 2 - tokens**2)
     assert theirs.flops["matmul"] == ours.cost.by_operator(Quantity.FVCORE)["matmul"] + longer
+
+
+@pytest.mark.parametrize(("name", "C", "middle"), [("convnext_t", 96, 9), ("convnext_b", 128, 27)])
+@pytest.mark.parametrize("sizes", [(224, 224), (225, 301)])
+def test_convnext(name: str, C: int, middle: int, sizes: tuple[int, int]) -> None:
+    widths = [C * 2**stage for stage in range(4)]
+    config = transformers.ConvNextConfig(hidden_sizes=widths, depths=[3, 3, middle, 3])
+    agrees(config, "ConvNextForImageClassification", name, sizes)
+
+
+def test_our_convnext_computes_what_transformers_computes() -> None:
+    config = ARCHITECTURES["convnext_t"].configure({"C": 8, "depths": (1, 2, 1, 1)})
+    ours, (image,) = MODEL_WITNESSES["convnext"]((67, 70), config)
+    kind = transformers.ConvNextConfig(hidden_sizes=[8, 16, 32, 64], depths=[1, 2, 1, 1], num_labels=1000)
+    theirs = transformers.ConvNextForImageClassification(kind).eval()
+    with torch.no_grad():
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            mine.copy_(other.normal_(std=0.5))
+        torch.testing.assert_close(ours.eval()(image.normal_()), theirs(image).logits)
 
 
 def _other(library: str) -> Any:
