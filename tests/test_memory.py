@@ -22,7 +22,7 @@ from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 from vpcalc.reference import LAYER_WITNESSES, MODEL_WITNESSES
 from vpcalc.storage.footprint import PLAIN, Way, layer_footprint, model_footprint, works
-from vpcalc.storage.forms import SAMPLE, layer_forms, model_forms
+from vpcalc.storage.forms import layer_forms, model_forms, sample_of
 from vpcalc.storage.laws import gpt_layer
 from vpcalc.symbolic import lattice, model_on_symbols
 
@@ -226,7 +226,7 @@ def check_layer(id: str, dims: Mapping[str, int]) -> None:
 
 def layer_dims(id: str) -> dict[str, int]:
     batch = {"batch": 2} if "batch" in LAYERS[id].options else {}
-    found = {name: SAMPLE[name] for name in LAYERS[id].dims} | batch
+    found = sample_of(id) | batch
     return found | ({"h": 4, "w": 7} if id in ("retention_recurrent", "retention_chunkwise") else {})
 
 

@@ -58,7 +58,13 @@ SAMPLE = {
     "n": 5,
     "chunk": 14,
 }
-"""Dimensions of layers at which their forms are traced."""
+"""Dimensions of layers at which their forms are traced, where it matters that they divide each other."""
+
+
+def sample_of(id: str) -> dict[str, int]:
+    """Dimensions at which a layer's form is traced; one that no other layer has is 6."""
+    return {name: SAMPLE.get(name, 6) for name in LAYERS[id].dims}
+
 
 STEPS = (24, 25, 26, 27, 33, 40)
 """Lengths at which a network that goes step by step is run; the last two only check the form."""
@@ -127,7 +133,7 @@ def on_lattice(symbolic: Cost, architecture: Architecture, sizes: tuple[int, ...
 
 def layer_forms(id: str, way: Way = PLAIN) -> Forms:
     """A layer in its dimensions and the batch."""
-    dims = {name: SAMPLE[name] for name in LAYERS[id].dims}
+    dims = sample_of(id)
     batch = {"batch": traced("B", BATCH)} if "batch" in LAYERS[id].options else {}
     return _stepped(lambda symbols: layer_footprint(id, {**symbols, **batch}, way), dims, {})
 
