@@ -7,7 +7,7 @@ has it by name. One run is the cost tree, what autograd keeps, and what is alive
 closed forms, NumPy arrays a sweep.
 
 To add one: the function and its ``@layer`` in a file here, its module in :mod:`vpcalc.reference`. Tables,
-formulas, memory and checks have it from then on.
+formulas, memory and checks have it from then on; docs/adding.md goes through it.
 """
 
 from .registry import LAYERS, Layer
