@@ -15,7 +15,7 @@ written from the source, never printed from our own form: that is what makes it 
 imports torch until a claim is settled.
 """
 
-from . import complexity, families, memory, parameters, theory  # noqa: F401  (their claims register themselves)
+from . import complexity, families, layers, memory, parameters, theory  # noqa: F401  (they register themselves)
 from .registry import CLAIMS, Claim, claim, select
 
 __all__ = ["CLAIMS", "Claim", "claim", "select"]
