@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
@@ -477,6 +479,41 @@ def test_a_number_that_is_read_is_moved(read: Callable[[Tensor], Tensor]) -> Non
         real = live.count(Made(read), (torch.randn(n, 8),), gradients=False)
         here = [r for r in found if eval(r["when"]["python"], {}, {"N": n})]
         assert [eval(r["form"]["python"], {}, {"N": n}) for r in here] == [real.moved]
+
+
+TRACED_AFTER_ANOTHER = """
+import torch
+from torch import nn
+import vpcalc
+
+class Filled(nn.Module):
+    def __init__(self, fill):
+        super().__init__()
+        self.linear, self.fill = nn.Linear(8, 8), fill
+
+    def forward(self, x):
+        return self.linear(x + self.fill(x))
+
+def sized(x):  # by a tensor, whose place in the trace torch sets aside
+    return torch.zeros(torch.full((), x.shape[-2], device=x.device), 8, device=x.device)
+
+def single(x):
+    return torch.ones((), device=x.device)
+
+for fill in (sized, single):
+    print(vpcalc.derive(lambda: Filled(fill), "N,8", quantity="fvcore").to_dict()["quantities"]["fvcore"])
+"""
+
+
+def test_a_trace_that_fails_ends_no_other() -> None:
+    """On the meta device no number can be read of a tensor; what a trace left behind ended the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRACED_AFTER_ANOTHER], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    failed, counted = done.stdout.splitlines()
+    assert "zeros reads a number, which a trace on meta tensors has not" in failed
+    assert "64*N" in counted
 
 
 INTO: dict[str, Callable[[Tensor, Tensor, Tensor], Any]] = {

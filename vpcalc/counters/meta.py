@@ -10,9 +10,10 @@ tests hold every count made this way against one made on the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,12 +21,42 @@ from torch.overrides import TorchFunctionMode
 
 from .private import TorchDispatchMode, convolution
 
+T = TypeVar("T")
+
+
+def apart(trace: Callable[[], T]) -> T:
+    """What a trace returns, or raises, on a thread of its own: no modes of the caller's are at work there.
+
+    Where a tensor stands for a size, torch sets its place in the trace aside, for the thread, before it reads the
+    number. A meta tensor has none, and what was set aside stays: the next trace on that thread would take it from
+    a graph that is gone, and end the process.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(trace).result()
+
 
 @contextmanager
 def meta_tracing() -> Iterator[None]:
     """Within it, a module on the meta device can be traced whole."""
-    with _ConvolutionAsTraced(), _ConvolutionShape():
+    with _NumbersRefused(), _ConvolutionAsTraced(), _ConvolutionShape():
         yield
+
+
+class _NumbersRefused(TorchFunctionMode):
+    """Say what is wrong where a number of a tensor is read, whether by itself or as a size."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        try:
+            return func(*args, **(kwargs or {}))
+        except (RuntimeError, TypeError) as error:
+            if any(words in str(error) for words in _WANTS_A_NUMBER):
+                name = getattr(func, "__name__", func)
+                raise RuntimeError(f"{name} reads a number, which a trace on meta tensors has not") from error
+            raise
+
+
+_WANTS_A_NUMBER = ("cannot be called on meta tensors", "out of meta tensor", "but got Tensor")
+"""What torch says of it: as such, where all elements are, and where a size is."""
 
 
 class _ConvolutionAsTraced(TorchFunctionMode):

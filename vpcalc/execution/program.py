@@ -32,6 +32,7 @@ from ..counters.given import (
     passed,
 )
 from ..counters.live import Live
+from ..counters.meta import apart
 from ..counters.saved import Saved
 from ..counters.ways import Way, built, on_meta, quiet
 from ..counters.weights import is_lazy
@@ -153,9 +154,12 @@ class Program(ABC):
         """
         from ..counters import fvcore  # it takes a while to import
 
-        with self.plainly(point) as (module, args, kwargs):
-            call = fvcore.Call(module, args, kwargs)
-            return sum(fvcore.count(call, call.inputs, self.training).flops.values())
+        def count() -> int:
+            with self.plainly(point) as (module, args, kwargs):
+                call = fvcore.Call(module, args, kwargs)
+                return sum(fvcore.count(call, call.inputs, self.training).flops.values())
+
+        return apart(count)
 
     def live(self, point: Point) -> Live:
         """What is alive at once where nothing is kept.
