@@ -569,6 +569,27 @@ def test_windows_that_shrink_are_refused_on_exactly_the_rest() -> None:
     check_everywhere(found, count, points)
 
 
+class Grouped(nn.Module):
+    """Groups of four that are repeated: from 4 samples on they are as many as before where ⌊B/4⌋² = B."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        groups = x.view(min(4, x.shape[0]), -1, *x.shape[1:]).mean(0, keepdim=True)
+        each = groups.repeat(groups.shape[1], 1, 1, 1).flatten(0, 1)
+        return self.linear(torch.cat([x, each], 1))
+
+
+def test_what_is_asked_behind_a_refusal_is_followed() -> None:
+    """Counts fail at most sizes of that side, and one of them runs."""
+    found = vpcalc.derive(Grouped, "B,5,16", range={"B": "1:64"}, quantity="macs").to_dict()
+    assert found["complete"]
+    (runs,) = (regime for regime in found["regimes"] if "macs" in regime)
+    assert [b for b in range(1, 65) if eval(runs["when"]["python"], {}, {"B": b})] == [1, 16]
+
+
 class Fitting(Shrinking):
     """The same without the table: small grids run too, in windows of their shorter side."""
 

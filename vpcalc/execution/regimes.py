@@ -38,6 +38,9 @@ MOST_RUNS = 160
 DOUBT, MOST_DOUBTS = 2.0, 8
 """Bits within which two comparisons tell nearly as well what happens, and sizes that are counted to tell them."""
 
+MOST_REFUSALS = 8
+"""Runs of one refusal beyond which none is made where counts have failed."""
+
 ENOUGH = 3
 """Counts on one side of a comparison after which no more are asked for, where all say the same."""
 
@@ -407,6 +410,7 @@ class Explorer:
         regime = Regime(here[0], [region])
         asked: set[tuple[Run, Guard]] = set()
         flipped: set[Guard] = set()
+        aside: list[tuple[Region, Point]] = []
         members = [here[0]]
         waiting = here[1:]
         regime.tried = here[0].tried
@@ -416,7 +420,8 @@ class Explorer:
                     self._split(region, [*members, run], regime)
                     return
                 members.append(run)
-            found = self._flip(region, members, asked, flipped, regime)
+            found = self._flip(region, members, asked, flipped, regime, aside)
+            found = self._beside_a_refusal(members, aside) if found is None else found
             if found is None:
                 break
             if self._spent:
@@ -502,12 +507,14 @@ class Explorer:
         asked: set[tuple[Run, Guard]],
         flipped: set[Guard],
         regime: Regime,
+        aside: list[tuple[Region, Point]],
     ) -> Run | None:
         """A run on the other side of a comparison that is not known to be idle and has one side only so far.
 
         ``asked`` are those that were looked at, ``flipped`` those with both sides. What one run asks of a padded
         side and another of a side that needs none is one comparison, if both say the same where it is asked.
-        The leader comes first: what it pads it writes as all runs have it, and the others do not.
+        The leader comes first: what it pads it writes as all runs have it, and the others do not. Sides of a
+        refusal on which a count has failed too are set ``aside``.
         """
         for run in sorted(members, key=lambda run: run is not regime.leader):
             order = reversed(run.asked) if run.refused else run.asked
@@ -544,6 +551,20 @@ class Explorer:
                     self._not_decided(guard, outcome, inside, decided or run.refused, regime)
                 elif not run.refused or self._may_run(point, inside):
                     return self._run(point)
+                else:
+                    aside.append((inside, point))
+        return None
+
+    def _beside_a_refusal(self, members: list[Run], aside: list[tuple[Region, Point]]) -> Run | None:
+        """A run on a side of a refusal where a count has failed, and no run was, the widest side first.
+
+        It may ask there what it asks nowhere else, ``⌊B/4⌋² = B``, and run at the few sizes where that is so.
+        """
+        aside.sort(key=lambda side: side[0].extent())
+        while aside and len(members) < MOST_REFUSALS and 2 * len(self._runs) < self._most_runs:
+            inside, point = aside.pop()
+            if not any(member.point in inside for member in members):
+                return self._run(point)
         return None
 
     def _not_decided(self, guard: Guard, outcome: bool, inside: Region, decided: bool, regime: Regime) -> None:
