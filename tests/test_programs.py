@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 import torch.nn.functional as F
@@ -142,6 +143,11 @@ ROWS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], float | None]]
     "halves to the even": (lambda x: x[:, : round(x.shape[1] / 2)], lambda n: round(n / 2)),
     "negative halves": (lambda x: x[:, : round(x.shape[1] / 4 - 3) + 4], lambda n: round(n / 4 - 3) + 4),
     "a power of two": (to_power_of_two, lambda n: 2 ** math.ceil(math.log2(n))),
+    "a logarithm of NumPy's": (
+        lambda x: x[:, : int(numpy.ceil(numpy.log2(x.shape[1]))) + 1],
+        lambda n: min(math.ceil(math.log2(n)) + 1, n),
+    ),
+    "a root of NumPy's": (lambda x: x[:, : int(numpy.sqrt(x.shape[1] ** 2))], lambda n: n),
     "between two sizes": (lambda x: x[:, : taken(x.shape[1], 50, 90)], lambda n: taken(n, 50, 90)),
     "between two small ones": (lambda x: x[:, : taken(x.shape[1], 5, 9)], lambda n: taken(n, 5, 9)),
     "a ladder": (lambda x: x[:, : rung(x.shape[1])], lambda n: min(n, rung(n))),
@@ -580,6 +586,13 @@ def test_rows(name: str) -> None:
     for n in range(1, 301):
         expected = rows(n)
         assert answer(found, {"N": n}) == (None if expected is None else 64 * expected), n
+
+
+def test_a_logarithm_of_numpys_needs_the_number() -> None:
+    """NumPy asks a size for a method, which is said in the words in which ``math.log`` is."""
+    rows = Then(lambda x: x[:, : int(numpy.ceil(numpy.log(x.shape[1]))) + 1])
+    found = vpcalc.derive(lambda: rows, "1,N,8", quantity="macs").to_dict()
+    assert found["fixed"] == {"N": "a number that the program needs"}
 
 
 def cropped(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ The protocol is private to torch; with :mod:`vpcalc.execution.hooks` this is the
 from __future__ import annotations
 
 import builtins
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -435,7 +436,22 @@ def _bit_length(number: Any) -> Any:
     return 0 if size == 0 else dressed(log2(size).floor() + 1)
 
 
+def _by_math(name: str) -> Any:
+    """A function of ``math`` as a method: NumPy has each number of a kind that it does not know do it itself."""
+    return lambda self: getattr(math, name)(self)
+
+
+_OF_NUMPY = """
+    sqrt exp expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan
+"""
+_UNLIKE_NUMPY = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}
+
 METHODS: dict[tuple[type, str], Any] = {
+    **{
+        (kind, n): _by_math(_UNLIKE_NUMPY.get(n, n))
+        for kind in (torch.SymInt, torch.SymFloat)
+        for n in _OF_NUMPY.split()
+    },
     **{
         (kind, n): _written
         for kind in (torch.SymInt, torch.SymFloat)
