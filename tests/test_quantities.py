@@ -1093,6 +1093,25 @@ def test_what_is_shown_is_what_was_asked_for() -> None:
             vpcalc.derive("torch.nn:Linear", "1,N,8", asked, counting=True, quantity=quantity)
 
 
+def test_what_has_no_form_anywhere_has_no_row() -> None:
+    """A row without a form said that it holds for every size; why there is none stands below the table."""
+
+    class Turned(nn.Module):
+        """A norm of a layout that decides by sizes what is copied, which no comparison of the program's tells."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            turned = self.conv(x).transpose(2, 3)
+            return F.layer_norm(turned, turned.shape[-1:]).sin()
+
+    (shown,) = derived(Turned, "1,3,H,W").tables()
+    assert all(row[1] is not None for row in shown.rows)
+    assert any(note.startswith("bytes moved: no form, no comparison tells") for note in shown.notes)
+
+
 def test_where_it_refuses_it_is_not_open() -> None:
     class Short(nn.Module):
         def __init__(self) -> None:

@@ -182,8 +182,12 @@ def overview(title: str, macs: Part, params: Polynomial, found: Mapping[str, Exp
             notes.append(f"{QUANTITIES[quantity].name}: no form, {exploration}")
             continue
         each = parts(exploration)
-        rows.append(_row(quantity, each[0]))
         running = sum(part.form is not None for part in each)
+        if not running:
+            why = exploration.open[0][1] if exploration.open else "the program refuses"
+            notes.append(f"{QUANTITIES[quantity].name}: no form, {why}")
+            continue
+        rows.append(_row(quantity, each[0]))
         if running > 1:
             notes.append(f"{QUANTITIES[quantity].name}: {running} regimes, --quantity {quantity} has them all")
         if exploration.open:
