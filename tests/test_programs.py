@@ -595,6 +595,19 @@ def test_a_logarithm_of_numpys_needs_the_number() -> None:
     assert found["fixed"] == {"N": "a number that the program needs"}
 
 
+def test_a_refusal_that_values_decide_says_so() -> None:
+    """A maximum at the end of a side that does not divide has no place in the result."""
+
+    def unpooled(x: Tensor) -> Tensor:
+        return F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)
+
+    sides = {"H": "2:64", "W": "2:64"}
+    found = vpcalc.derive(lambda: Image(unpooled), "1,3,H,W", range=sides, quantity="macs").to_dict()
+    (refused,) = (regime["refused"] for regime in found["regimes"] if "refused" in regime)
+    assert "Found an invalid max index" in refused
+    assert refused.endswith("where values have their maximum at the end")
+
+
 def cropped(x: Tensor) -> Tensor:
     h, w = x.shape[2:]
     side = min(h, w)

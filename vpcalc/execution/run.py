@@ -51,6 +51,13 @@ class TableEndError(IndexError):
     """An index beyond its table, which tensors without values would let pass."""
 
 
+def _beyond(name: str, last: int, rows: int) -> str:
+    """What a kernel says of an index that is beyond its table, and whether values decide if there is one."""
+    if "unpool" in name:
+        return f"Found an invalid max index: {last} of {rows} places, where values have their maximum at the end"
+    return f"index {last} is out of range for {rows} rows"
+
+
 class BeyondError(Exception):
     """The run cannot be followed: a function without a rule, or a rule that torch contradicts."""
 
@@ -590,7 +597,7 @@ class _Following(TorchFunctionMode):
         for side, indices in _looked_up(name, args, kwargs):
             top = indices.__dict__.get(TOP)
             if isinstance(top, (Size, int)) and not top <= side:
-                raise TableEndError(f"index {value_of(top) - 1} is out of range for {value_of(side)} rows")
+                raise TableEndError(_beyond(name, value_of(top) - 1, value_of(side)))
         if isinstance(result, Tensor) and not result.is_floating_point() and result.dtype is not torch.bool:
             top = _top(name, args, kwargs)
             if top is not None:
