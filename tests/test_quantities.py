@@ -944,7 +944,7 @@ class Stepped(nn.Module):
         return self.one(x) if x.shape[1] % 3 else self.other(x)
 
 
-@pytest.mark.parametrize("module", [Split, Stepped])
+@pytest.mark.parametrize("module", [Split, pytest.param(Stepped, marks=pytest.mark.slow)])
 def test_one_figure_at_every_small_size(module: type[nn.Module]) -> None:
     """Where conditions meet that exclude each other no regime is left, and none is missing."""
     found = derived(module, "B,N,8").to_dict()
@@ -1183,7 +1183,7 @@ def test_where_fvcore_has_no_figure(product: Callable[[Tensor, Tensor], Tensor],
     assert why in derived(Odd, "1,N,8").to_dict()["quantities"]["fvcore"]["why"]
 
 
-@pytest.mark.parametrize("name", ["pvt_v2_b0", "resnet18"])
+@pytest.mark.parametrize("name", [pytest.param("pvt_v2_b0", marks=pytest.mark.slow), "resnet18"])
 def test_fvcores_convention_twice(name: str) -> None:
     """As the run on symbols has it, and as our layers do, which know nothing of torch."""
     found = derived(name, "1,3,H,W", quantity="fvcore").to_dict()["quantities"]["fvcore"]["regimes"][0]
