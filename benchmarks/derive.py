@@ -28,7 +28,7 @@ from vpcalc.checks import exploring
 from vpcalc.checks.quantities import COMMON, MANY_RUNS, Quantities
 from vpcalc.checks.targets import Target, find_target
 from vpcalc.counters import fvcore
-from vpcalc.counters.given import DTYPES
+from vpcalc.counters.given import TYPES
 from vpcalc.counters.ways import quiet
 from vpcalc.execution.program import Fixed
 
@@ -138,7 +138,7 @@ def plain(
     tensors = tuple(
         torch.zeros(
             list(spec.at(whole)),
-            dtype=DTYPES[spec.dtype or "float32"],
+            dtype=TYPES[spec.dtype or "float32"],
             device="meta",
         )
         for spec in target.inputs
