@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..cost import Cost, Op, Resizing, Stage, Tiling
 from ..dims import Dim
 from ..ops import table
+from .layout import product
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -57,7 +58,8 @@ class Ledger:
         return self._open[-1]
 
     def tree(self) -> Cost:
-        """All that was run; a single module is the tree itself."""
+        """All that was run, and weights that nothing used; a single module is the tree itself."""
+        self.charge(None, [weight for weight, _ in self.owed.values()], "unused")
         (root,) = self._open
         if len(root.children) == 1 and not (root.ops or root.remarks or root.stage):
             return root.children[0]
@@ -73,20 +75,20 @@ class Ledger:
         self.entry.ops.append(op)
 
     def charge(self, op: Op | None, sources: list[Tensor], label: str) -> None:
-        """An operator was run on tensors: it pays for its own weights, where it is the first that uses them.
+        """An operator was run on tensors: it pays for those of its weights that it is the first to use.
 
         A weight that enters an operator without a price for weights is a learned table.
         """
         new = [self.owed.pop(id(source.storage)) for source in sources if id(source.storage) in self.owed]
         if op is not None and not (isinstance(op.params, int) and op.params == 0):
-            self.add(op if new else replace(op, params=0))
+            paid: Dim = 0
+            for weight, _ in new:
+                paid = paid + weight.elements
+            self.add(replace(op, params=paid))
             return
         for weight, name in new:
             width = weight.shape[-1]
-            rows: Any = 1
-            for size in weight.shape[:-1]:
-                rows = rows * size
-            self.add(table(name or label, rows, width))
+            self.add(table(name or label, product(weight.shape[:-1]), width))
         if op is not None:
             self.add(op)
 
