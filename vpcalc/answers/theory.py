@@ -122,7 +122,7 @@ class Theory(Result):
         """Where the verdicts of a list come from, unless they have just been computed."""
         if all(settled.demonstration is not None for settled in self.statements):
             return ()
-        return ("verdicts as recorded for this very text and code; --check computes them again",)
+        return ("verdicts on record, for these words and these demonstrations; --check computes them again",)
 
     def _tally(self) -> str:
         verdicts = [settled.verdict for settled in self.statements]
