@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .ledger import Entry, Ledger, Remark
 
@@ -30,8 +30,7 @@ RECOMPUTE = ("none", "block", "attention")
 """What is forgotten in the forward pass and computed again in the backward pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kernels:
+class Kernels(NamedTuple):
     """Where devices differ in what their operators return.
 
     ``wide_statistics``: norms keep float32 statistics of narrower inputs. ``channels_last``: a convolution's
@@ -79,8 +78,7 @@ class Node:
         self.time = tape.time = tape.time + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A storage that autograd keeps: where, by which operator, as what, and its bytes."""
 
     path: str
@@ -89,8 +87,7 @@ class Kept:
     bytes: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
+class Peak(NamedTuple):
     """The most bytes that were live at once, and the operator that brought them there."""
 
     bytes: Any
@@ -98,8 +95,11 @@ class Peak:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recomputed:
+NOTHING = Peak(0, "", "")
+"""Before the first operator."""
+
+
+class Recomputed(NamedTuple):
     """What the backward pass keeps while it is at a part that was not kept.
 
     ``time`` is that of the node that stands for the part, ``path`` the module that it is.
@@ -110,8 +110,7 @@ class Recomputed:
     bytes: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One run of an operator: multiply-accumulates, and bytes read from its operands and written to its result."""
 
     path: str
@@ -138,7 +137,7 @@ class Tape:
     recompute: str = "none"
     kernels: Kernels = REPORTED
     live: Any = 0
-    top: Peak = Peak(0, "", "")
+    top: Peak = NOTHING
     time: int = 0
     kind: str = ""
     registering: bool = True

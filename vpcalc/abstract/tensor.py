@@ -107,8 +107,10 @@ class Tensor:
 
     def reshape(self, *shape: Any) -> Tensor:
         """Another shape of as many elements; -1 stands for what is left. Copied where no view is possible."""
-        known = product(tuple(size for size in shape if not _is_rest(size)))
-        new = tuple(floor_div(self.elements, known) if _is_rest(size) else size for size in shape)
+        new = shape
+        if any(map(_is_rest, shape)):
+            known = product(tuple(size for size in shape if not _is_rest(size)))
+            new = tuple(floor_div(self.elements, known) if _is_rest(size) else size for size in shape)
         strides = layout.view(self.shape, self.strides, new)
         if strides is not None:
             return self.viewed(new, strides)
