@@ -262,6 +262,11 @@ Progress = Callable[[int, int], None]
 """Called after each statement with how many are settled and how many there are."""
 
 
+def proves(name: str | None, check: bool | None) -> bool:
+    """Whether demonstrations are carried out: as asked, or else of a single statement."""
+    return name in STATEMENTS if check is None else check
+
+
 def theory(name: str | None = None, *, check: bool | None = None, progress: Progress | None = None) -> Theory:
     """Statements about sequences and gradients: all, those of one family, or one with its derivation.
 
@@ -276,7 +281,7 @@ def theory(name: str | None = None, *, check: bool | None = None, progress: Prog
     if name is not None and name not in STATEMENTS and name not in FAMILIES:
         raise unknown("statement", name, [*STATEMENTS, *FAMILIES])
     chosen = [one for one in STATEMENTS.values() if name in (None, one.id, one.family)]
-    check = name in STATEMENTS if check is None else check
+    check = proves(name, check)
     settled = []
     for number, one in enumerate(chosen, start=1):
         settled.append(_settle(one) if check else Settled(one))

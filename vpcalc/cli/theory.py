@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -35,12 +36,12 @@ def theory(
                vpcalc theory rnn_gradient --format latex
                vpcalc theory receptive_field --plot reach.svg
     """
-    from ..answers.theory import require_plot
+    from ..answers.theory import proves, require_plot
     from ..answers.theory import theory as ask
 
     if plot is not None:
         require_plot(name, plot)
-    with counting("proving …") as progress:
+    with counting("proving …") if proves(name, check) else nullcontext() as progress:
         result = ask(name, check=check, progress=progress)
     if plot is not None:
         result.save(plot)
