@@ -28,6 +28,7 @@ from vpcalc.counters import dispatch, live, saved
 from vpcalc.counters.given import moved
 from vpcalc.counters.ways import Way, built, quiet
 from vpcalc.errors import InputError
+from vpcalc.counters.private import storage_key
 from vpcalc.execution.convention import HANDLES
 from vpcalc.execution.prices import PRICES
 from vpcalc.execution.storages import Storages, _regrouped
@@ -668,6 +669,39 @@ def test_a_backward_pass_of_ones_own_has_no_form() -> None:
             self.linear = nn.Linear(8, 8)
 
         def forward(self, x: Tensor) -> Tensor:
+DROPPED: tuple[tuple[Callable[[Tensor, Tensor], Tensor], str], ...] = (
+    (lambda y, w: y.sigmoid() > 0.5, "0"),
+    (lambda y, w: y.softmax(-1).argmax(-1), "0"),
+    (lambda y, w: y.norm(dim=-1) > 1, "0"),
+    (lambda y, w: torch.cdist(y, w).argmin(-1), "0"),
+    (lambda y, w: w[y.exp().argmax(-1)], "8N"),
+    (lambda y, w: y * (y.tanh() > 0), "8N"),
+)
+
+
+@pytest.mark.parametrize(("forward", "kept"), DROPPED)
+def test_a_result_that_an_operator_keeps_goes_with_it(
+    forward: Callable[[Tensor, Tensor], Tensor], kept: str
+) -> None:
+    """Softmax keeps what it returned; where that leads to no output nobody holds softmax."""
+
+    class Chooses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.codes = nn.Linear(8, 8), nn.Parameter(torch.randn(8, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return forward(self.inner(x), self.codes)
+
+    found = derived(Chooses, "1,N,8", quantity="saved_bytes").to_dict()["quantities"]["saved_bytes"]
+    assert [regime["form"]["text"] for regime in found["regimes"]] == [kept]
+    module, x = Chooses(), torch.randn(1, 13, 8)
+    with live._Tracker({storage_key(t) for t in (*module.parameters(), x)}, [""], False) as tracker:
+        result = module(x)
+    left = tracker.live - result.untyped_storage().nbytes()  # without hooks: what is alive for autograd alone
+    assert left == eval(found["regimes"][0]["form"]["python"], {}, {"N": 13})
+
+
             return Own.apply(self.linear(x))  # type: ignore[no-any-return, no-untyped-call]
 
     found = derived(Uses, "1,N,8").to_dict()

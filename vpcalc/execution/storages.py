@@ -20,6 +20,7 @@ from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, constant
 from ..counters.kernels import laid_out, moves, nothing_kept, once
 from ..counters.private import TorchDispatchMode, no_functions, storage_key
+from ..counters.saved import ungraphed
 from .guards import not_negative
 from .rules import shape_of, tensors_in
 from .sizes import Size, form_of
@@ -149,7 +150,7 @@ class Storages(TorchDispatchMode):
         """What autograd keeps instead of a tensor: nobody asks here, though a checkpoint does it in a call."""
         with no_functions():
             found = self._alive.get(storage_key(tensor))
-        kept = _Kept(tensor, None if found is None else found[0])
+        kept = _Kept(ungraphed(tensor), None if found is None else found[0])
         if found is not None:
             self._kept.append(weakref.ref(kept))
         return kept
