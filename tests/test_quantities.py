@@ -21,16 +21,19 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import vpcalc
+from vpcalc.algebra.polynomial import constant, symbol
 from vpcalc.answers.executed import Executed
+from vpcalc.answers.quantities import _at_least
 from vpcalc.checks.quantities import COMMON, QUANTITIES
 from vpcalc.checks.targets import find_target
 from vpcalc.counters import dispatch, live, saved
 from vpcalc.counters.given import moved
+from vpcalc.counters.private import storage_key
 from vpcalc.counters.ways import Way, built, quiet
 from vpcalc.errors import InputError
-from vpcalc.counters.private import storage_key
 from vpcalc.execution.convention import HANDLES
 from vpcalc.execution.prices import PRICES
+from vpcalc.execution.regions import Range
 from vpcalc.execution.storages import Storages, _regrouped
 from vpcalc.execution.values import Knowing
 
@@ -637,6 +640,19 @@ def test_an_independent_tracker_sees_the_same_peak() -> None:
         assert at(found, {"N": n})["peak_bytes"] == seen["Total"] - weights - x.nbytes
 
 
+def test_the_most_of_several_has_one_regime_at_each_size_though_few_sizes_have_it() -> None:
+    """Sizes of which a search finds none by chance: 15 of 268 million."""
+    B, N = symbol("B"), symbol("N")
+    forms = (104 * B * N, 96 * B * N + 1536, constant(1700))
+    whole = Range({"B": (1, 4096), "N": (1, 65536)}).whole()
+    regions = [_at_least(whole, forms, place) for place in range(3)]
+    for b in range(1, 21):
+        for n in range(1, 21):
+            point = {"B": b, "N": n}
+            (form,) = (f for f, region in zip(forms, regions, strict=True) if region and point in region)
+            assert form.at(point) == max(other.at(point) for other in forms)
+
+
 def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     class Dropped(nn.Module):
         def __init__(self) -> None:
@@ -653,22 +669,6 @@ def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     assert at(found, point)["backward_macs"] == 11 * 64 * 2  # a's weight, and what flows through the frozen one
 
 
-def test_a_backward_pass_of_ones_own_has_no_form() -> None:
-    class Own(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: Tensor) -> Tensor:
-            return x * 2
-
-        @staticmethod
-        def backward(ctx: Any, gradient: Tensor) -> Tensor:
-            return gradient * 2
-
-    class Uses(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.linear = nn.Linear(8, 8)
-
-        def forward(self, x: Tensor) -> Tensor:
 DROPPED: tuple[tuple[Callable[[Tensor, Tensor], Tensor], str], ...] = (
     (lambda y, w: y.sigmoid() > 0.5, "0"),
     (lambda y, w: y.softmax(-1).argmax(-1), "0"),
@@ -702,6 +702,22 @@ def test_a_result_that_an_operator_keeps_goes_with_it(
     assert left == eval(found["regimes"][0]["form"]["python"], {}, {"N": 13})
 
 
+def test_a_backward_pass_of_ones_own_has_no_form() -> None:
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            return x * 2
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Tensor) -> Tensor:
+            return gradient * 2
+
+    class Uses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
             return Own.apply(self.linear(x))  # type: ignore[no-any-return, no-untyped-call]
 
     found = derived(Uses, "1,N,8").to_dict()

@@ -101,10 +101,12 @@ def _at_least(region: Region, forms: Sequence[Polynomial], place: int) -> Region
     from ..execution.guards import Path
 
     sizes = {letter: region.values(letter) for letter in region.axes}
-    pinned = {letter: int(values[0]) for letter, values in sizes.items() if len(values) == 1}
+    if region.surely_empty:
+        return None
+    first = {letter: int(values[0]) for letter, values in sizes.items()}
+    pinned = {letter: first[letter] for letter, values in sizes.items() if len(values) == 1}
     for number, other in enumerate(forms):
-        anywhere = region.find(Random(5))
-        if number == place or anywhere is None:
+        if number == place:
             continue
         more, path = (forms[place] - other).subs(pinned), Path()
         if number < place:
@@ -112,7 +114,7 @@ def _at_least(region: Region, forms: Sequence[Polynomial], place: int) -> Region
         else:
             path.at_least(more, True)
         noted = list(path)
-        if not noted and int(more.at(anywhere)) < (number < place):
+        if not noted and int(more.at(first)) < (number < place):
             return None  # no size changes its sign
         for guard, outcome, _, _ in noted:
             region = region.where(guard, outcome)
