@@ -653,6 +653,40 @@ def test_the_most_of_several_has_one_regime_at_each_size_though_few_sizes_have_i
             assert form.at(point) == max(other.at(point) for other in forms)
 
 
+def test_a_mask_made_in_the_call_lives_until_it_is_over() -> None:
+    """A mask of truth values is spread into one of floats, and stays beside it."""
+
+    class Across(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            q, k = x.unsqueeze(1), y.unsqueeze(1)
+            return F.scaled_dot_product_attention(q, k, k, (y.sum(-1) >= 0)[:, None, None])
+
+    found = derived(Across, "2,N,8;2,S,8", quantity="peak_bytes").to_dict()["quantities"]["peak_bytes"]
+    assert found["complete"]
+    for n, s in ((7, 40), (300, 5)):
+        at_once = live.count(Across(), (torch.zeros(2, n, 8), torch.zeros(2, s, 8)), gradients=False).peak
+        said = [r["form"] for r in found["regimes"] if eval(r["when"]["python"], {}, {"N": n, "S": s})]
+        assert [eval(form["python"], {}, {"N": n, "S": s}) for form in said] == [at_once]
+
+
+def test_an_edge_with_one_form_on_both_sides_leaves_nothing_open() -> None:
+    """At two tokens the key that is added makes as many as there are heads, and that run's form is another."""
+
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x, x, x, need_weights=False)[0]
+
+    found = derived(Attends, "B,N,8", quantity="saved_bytes", train_mode=True).to_dict()["quantities"][
+        "saved_bytes"
+    ]
+    assert (found["complete"], found["open"]) == (True, [])
+    assert [regime["form"]["text"] for regime in found["regimes"]] == ["232BN + 128B", "200BN + 128B"]
+
+
 def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     class Dropped(nn.Module):
         def __init__(self) -> None:
