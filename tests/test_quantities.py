@@ -687,6 +687,41 @@ def test_an_edge_with_one_form_on_both_sides_leaves_nothing_open() -> None:
     assert [regime["form"]["text"] for regime in found["regimes"]] == ["232BN + 128B", "200BN + 128B"]
 
 
+FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "quantile": lambda y, w: (
+        y.quantile(0.5, dim=-1),
+        torch.quantile(y, torch.tensor([0.1, 0.9]).to(y.device), 1),
+    ),
+    "hann_window": lambda y, w: y[..., 0] * (torch.hann_window(y.shape[1], device=y.device) * w[0, 0]),
+    "bartlett_window": lambda y, w: torch.bartlett_window(y.shape[1], False, device=y.device) * w[0, 0],
+    "feature_alpha_dropout": lambda y, w: F.feature_alpha_dropout(y, 0.2, True),
+    "rot90": lambda y, w: y.rot90(1, (1, 2)).exp(),
+    "pdist": lambda y, w: F.pdist(y[0]),
+    "trapezoid": lambda y, w: (torch.trapezoid(y, dim=1), torch.cumulative_trapezoid(y, dim=1)),
+    "multi_dot": lambda y, w: torch.linalg.multi_dot([y[0], w, w[:, :2], w[:2], w[:, :5]]),
+    "rfft": lambda y, w: torch.fft.rfft(y, n=2 * y.shape[1], dim=1) * w[0],
+    "cut or filled": lambda y, w: torch.fft.rfft(y, n=y.shape[1]).abs(),
+    "irfft": lambda y, w: torch.fft.irfft(y, n=3 * y.shape[1], dim=1) * w[0],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_that_had_no_rule(name: str) -> None:
+    class Calls(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.weight = nn.Linear(8, 8), nn.Parameter(torch.randn(8, 8))
+
+        def forward(self, x: Tensor) -> Any:
+            return FUNCTIONS[name](self.inner(x), self.weight)
+
+    found = derived(Calls, "2,N,8").to_dict()
+    assert found["complete"]
+    assert all(found["quantities"][quantity]["complete"] for quantity in EVERY)
+    for n in (2, 3, 29):
+        assert at(found, {"N": n}) == measured(*on_cpu(Calls(), (2, n, 8)))
+
+
 def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     class Dropped(nn.Module):
         def __init__(self) -> None:
