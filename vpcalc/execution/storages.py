@@ -30,8 +30,9 @@ Place = tuple[str, str]
 """The path of the module that runs and the function of torch that it calls."""
 
 
-Axes = Sequence[tuple[int, ...]]
-"""For each side the operand and the place that it comes from, and what is added to it if anything is."""
+Axes = Sequence[tuple[Any, ...]]
+"""For each side the operand and the place that it comes from, and what is added to it if anything is: numbers, and
+sides of operands, each with its place."""
 
 WINDOWS = ("hann_window", "hamming_window", "blackman_window", "bartlett_window")
 """Operators that make one weight more than they return, for a period of several."""
@@ -54,6 +55,13 @@ def _axes(name: str, args: Any) -> Axes | None:
         if order:
             order[one], order[other] = order[other], order[one]
         return [(0, axis) for axis in order]
+    if name == "cat":
+        tensors, dim = args[0], args[1] if len(args) > 1 else 0
+        rank = tensors[0].dim()
+        if any(tensor.dim() != rank for tensor in tensors):  # empty ones may have one side
+            return None
+        others = [(place, dim % rank) for place in range(1, len(tensors))]
+        return [(0, axis, *(others if axis == dim % rank else ())) for axis in range(rank)]
     if name == "constant_pad_nd":  # as a convolution pads that keeps its sides
         first = args[0].dim() - len(args[1]) // 2
         pairs = [args[1][place : place + 2] for place in range(len(args[1]) - 2, -1, -2)]
@@ -273,7 +281,7 @@ class _Known:
         operands = [(other.sides, self.sides(other)) for other in given]
         if axes is not None:
             sides: Sides = [
-                self._padded(side, operands[operand][1][axis], added)
+                self._joined(side, [operands[operand][1][axis], *added], operands)
                 for side, (operand, axis, *added) in zip(extent.sides, axes, strict=True)
             ]
         else:
@@ -281,9 +289,14 @@ class _Known:
         self._sides[place] = sides
         return sides
 
-    def _padded(self, side: int, form: Polynomial, added: Sequence[int]) -> Polynomial:
-        """A side with what is added to it: up to a size that the call was given, or by numbers."""
-        return self._numbers.get(side, form + sum(added)) if any(added) else form
+    def _joined(
+        self, side: int, parts: Sequence[Any], operands: Sequence[tuple[tuple[int, ...], Sides]]
+    ) -> Polynomial:
+        """A side with what is added to it: others, or as much as makes a size that the call was given."""
+        forms = [operands[part[0]][1][part[1]] if isinstance(part, tuple) else part for part in parts]
+        is_filled = any(isinstance(part, int) and part for part in parts)
+        whole = sum(forms[1:], forms[0])
+        return self._numbers.get(side, whole) if is_filled else whole
 
     def _inferred(self, sides: tuple[int, ...], operands: Sequence[tuple[tuple[int, ...], Sides]]) -> Sides:
         for known, forms in operands:  # whole, or summed along some sides
