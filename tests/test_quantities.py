@@ -723,6 +723,27 @@ def test_functions_of_which_a_quantity_had_no_form(name: str) -> None:
         assert at(found, {"N": n}) == measured(*on_cpu(Calls(), (2, n, 8)))
 
 
+def test_counts_know_values_that_torch_asks_for_in_python() -> None:
+    """A loss asks in Python whether some variance is below 0: a run on symbols had the answer, a count raised."""
+
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.inner(x)
+            return (
+                F.gaussian_nll_loss(y, x, torch.ones_like(x)) + (3 in torch.arange(8, device=x.device)) * y.sum()
+            )
+
+    found = at(derived(Loss, "1,N,8"), {"N": 11})
+    module, args = on_cpu(Loss(), (1, 11, 8))
+    at_once = live.count(module, args, gradients=False)
+    assert (found["peak_bytes"], found["bytes_moved"]) == (at_once.peak, at_once.moved)
+    assert found["saved_bytes"] == saved.count(module, args, training=False).total
+
+
 def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     class Dropped(nn.Module):
         def __init__(self) -> None:
