@@ -653,6 +653,36 @@ IMAGES: dict[str, tuple[nn.Module, Callable[[int, int], int | None]]] = {
 }
 
 
+class Pyramid(nn.Module):
+    """Spatial pyramid pooling as its authors wrote it: windows and paddings that make 4 places of each side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = [math.ceil(side / 4) for side in x.shape[2:]]
+        paddings = [(4 * window - side + 1) // 2 for window, side in zip(windows, x.shape[2:], strict=True)]
+        return self.conv(F.max_pool2d(x, windows, windows, paddings))
+
+
+def places(side: int) -> int | None:
+    """How many windows a side has, None where they may not be padded so much."""
+    window = -(-side // 4)
+    pad = (4 * window - side + 1) // 2
+    return None if 2 * pad > window else (side + 2 * pad - window) // window + 1
+
+
+def test_a_window_is_padded_by_half_of_it_at_most() -> None:
+    """At a side of 9 it is 3 and would be padded by 2, which torch refuses."""
+    found = explored(Pyramid(), (1, 3, "H", "W"), {"H": (1, 200), "W": (1, 200)})
+    assert not found.open
+    for h, w in product((*range(1, 25), 63, 100, 199, 200), repeat=2):
+        high, wide = places(h), places(w)
+        expected = None if high is None or wide is None else 12 * high * wide
+        assert answer(found, {"H": h, "W": w}) == expected, (h, w)
+
+
 @pytest.mark.parametrize("name", IMAGES)
 def test_images(name: str) -> None:
     module, expected = IMAGES[name]
