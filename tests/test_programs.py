@@ -683,6 +683,27 @@ def test_a_window_is_padded_by_half_of_it_at_most() -> None:
         assert answer(found, {"H": h, "W": w}) == expected, (h, w)
 
 
+class Grids(nn.Module):
+    """A table of one value for each place of a grid of 14 by 8, as filters and positions are learnt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(14, 8, 8))
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x * self.table)
+
+
+def test_what_runs_only_where_two_comparisons_hold() -> None:
+    """From a size that is neither 14 nor 8 no single comparison leads to one that runs."""
+    found = explored(Grids(), (1, "H", "W", 8), {"H": (1, 4096), "W": (1, 4096)})
+    assert not found.open
+    for h, w in product((1, 2, 7, 8, 9, 13, 14, 15, 30, 300), repeat=2):
+        expected = 7168 if h in (1, 14) and w in (1, 8) else None
+        assert answer(found, {"H": h, "W": w}) == expected, (h, w)
+
+
 @pytest.mark.parametrize("name", IMAGES)
 def test_images(name: str) -> None:
     module, expected = IMAGES[name]

@@ -531,17 +531,20 @@ class Explorer:
         ``asked`` are those that were looked at, ``flipped`` those with both sides. What one run asks of a padded
         side and another of a side that needs none is one comparison, if both say the same where it is asked.
         The leader comes first: what it pads it writes as all runs have it, and the others do not. Sides of a
-        refusal on which a count has failed too are set ``aside``.
+        refusal on which a count has failed too are set ``aside``. What runs only where two comparisons both go the
+        other way is found from a refusal at which one of them does, so a refusal asks again of what others asked.
         """
         for run in sorted(members, key=lambda run: run is not regime.leader):
             order = reversed(run.asked) if run.refused else run.asked
             for guard, outcome in order:
-                if (run, guard) in asked or guard in flipped or guard in run.quiet:
+                if (run, guard) in asked or guard in run.quiet or (guard in flipped and not run.refused):
                     continue
                 asked.add((run, guard))
                 earlier = run.asked[: run.asked.index((guard, outcome))]
                 here = _within(region, earlier)
                 inside = here.where(guard, not outcome)
+                if guard in flipped and self._seen(inside):
+                    continue
                 if guard in run.needed and not run.refused:
                     flipped.add(guard)
                     found = self._with_another_number(guard, run, members, here)
