@@ -1338,3 +1338,31 @@ def test_a_wrong_convention_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     handle = HANDLES["layer_norm"]
     monkeypatch.setitem(HANDLES, "layer_norm", lambda *args, **kwargs: handle(*args, **kwargs) + 1)
     assert "the counter sees" in derived(Block, "1,N,16").to_dict()["quantities"]["fvcore"]["why"]
+
+
+class Capacity(nn.Module):
+    """Experts that take 5/16 of the tokens and at least 4, which are few sizes in many: B·N from 4 to 12."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(8, 4)
+        self.weights = nn.ParameterList([torch.zeros(4, 8, 16), torch.zeros(4, 16, 8)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(0, 1)
+        capacity = min(max(int(1.25 * x.shape[0] / 4), 4), x.shape[0])
+        gates = self.gate(x).softmax(-1)
+        weights, chosen = gates.t().topk(capacity, 1)
+        y = torch.bmm(torch.bmm(x[chosen], self.weights[0]).relu(), self.weights[1]) * weights[..., None]
+        return torch.zeros_like(x).index_add_(0, chosen.flatten(), y.flatten(0, 1))
+
+
+def test_the_most_of_two_forms_is_told_where_few_sizes_are_left() -> None:
+    """No size need be found for the condition of a form to stand: a size in two regimes had two peaks."""
+    found = vpcalc.derive(Capacity, "B,N,8", quantity="peak_bytes")
+    regimes = found.to_dict()["quantities"]["peak_bytes"]["regimes"]
+    for sizes in ({"B": b, "N": n} for b in range(1, 14) for n in range(1, 14)):
+        (form,) = {regime["form"]["python"] for regime in regimes if eval(regime["when"]["python"], {}, sizes)}
+        tokens = sizes["B"] * sizes["N"]
+        capacity = min(max(5 * tokens // 16, 4), tokens)
+        assert eval(form, {}, sizes) == 16 * tokens + 560 * capacity, sizes
