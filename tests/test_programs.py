@@ -23,10 +23,10 @@ import vpcalc
 from vpcalc.answers.executed import Executed
 from vpcalc.checks.effort import MOST_LOOPED, Growth
 from vpcalc.execution.constants import looked_up
+from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range
-from vpcalc.execution.run import BeyondError
 from vpcalc.execution.state import State
 
 

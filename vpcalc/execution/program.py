@@ -41,7 +41,8 @@ from .constants import looked_up
 from .guards import Path
 from .hooks import looked_into, sources_of
 from .nodes import dressed
-from .run import BeyondError, Execution, Memory, Point, Side, Started, execute, letter, tensor
+from .outcome import BeyondError, Execution, Point
+from .run import Memory, Side, Started, execute, letter, tensor
 from .sizes import value_of
 from .state import State
 from .values import Knowing

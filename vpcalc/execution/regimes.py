@@ -29,8 +29,8 @@ from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line
 from .domains import joined
 from .guards import AT_LEAST, EQUAL, Guard
+from .outcome import LIES, BeyondError, Execution, TableEndError
 from .regions import Point, Range, Region, equal_on
-from .run import LIES, BeyondError, Execution, TableEndError
 
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""

@@ -16,19 +16,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, constant
 from ..counters.kernels import laid_out, moves, nothing_kept, once
 from ..counters.private import TorchDispatchMode, no_functions, storage_key
 from ..counters.saved import ungraphed
-from .guards import not_negative
 from .nodes import undressed
+from .outcome import Place, highest
 from .rules import shape_of, tensors_in
 from .sizes import Size, form_of, value_of
-
-Place = tuple[str, str]
-"""The path of the module that runs and the function of torch that it calls."""
-
 
 Axes = Sequence[tuple[Any, ...]]
 """For each side the operand and the place that it comes from, and what is added to it if anything is: numbers, and
@@ -237,11 +232,7 @@ class Storages(TorchDispatchMode):
             live = live + made.form if born else live - made.form
             if born:
                 times.setdefault(live, (now, made.place))
-        left: list[Polynomial] = []
-        for form in sorted(times, key=lambda form: -times[form][0]):
-            if not any(_is_at_most(form, other) for other in left):
-                left = [other for other in left if not _is_at_most(other, form)] + [form]
-        return {form: times[form][1] for form in left} or {constant(0): ("", "")}
+        return highest(times)
 
 
 Sides = Sequence[Polynomial]
@@ -363,11 +354,3 @@ def _product(forms: Iterable[Polynomial]) -> Polynomial:
     for form in forms:
         total = total * form
     return total
-
-
-def _is_at_most(form: Polynomial, other: Polynomial) -> bool:
-    """Whether every term is at least as much in the other."""
-    difference = other - form
-    return all(number >= 0 for number in difference.terms.values()) and all(
-        not isinstance(name, Floor) or not_negative(name) for name in difference.symbols
-    )
