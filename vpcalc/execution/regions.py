@@ -67,11 +67,17 @@ class Range:
         return self._masks[guard]
 
     def length(self, guard: Guard) -> float:
-        """How long a guard's answer is to write, in bits: by how often it changes along its letter."""
+        """How long a guard's answer is to write, in bits: by how often it changes along its letter.
+
+        One of floors may change all the way and say no more than ``4 | W``: it repeats with their divisors.
+        """
         if len(guard.letters) > 1:
             return 16.0
         mask = self.mask(guard)
-        return math.log2(1 + int(numpy.count_nonzero(mask[1:] != mask[:-1])))
+        changes = int(numpy.count_nonzero(mask[1:] != mask[:-1]))
+        floors = [name for name in guard.form.symbols if isinstance(name, Floor) and not name.divisor.symbols]
+        period = math.lcm(*(floor.divisor.terms[()] for floor in floors)) if floors else changes
+        return math.log2(1 + min(changes, 2 * period))
 
     def whole(self) -> Region:
         """Every size."""
