@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from .errors import InputError
 
 if TYPE_CHECKING:
-    from .abstract.traced import Traced as Followed
     from .algebra.traced import Traced
 
 Dim: TypeAlias = Any
@@ -34,12 +33,12 @@ def is_number(x: Dim) -> bool:
 
 def is_symbolic(x: Dim) -> bool:
     """Whether ``x`` stands for any number of a lattice."""
-    return not (isinstance(x, int) or _is_followed(x) or _is_traced(x) or _is_numpy(x))
+    return not (isinstance(x, int) or _is_traced(x) or _is_numpy(x))
 
 
 def is_one(x: Dim) -> bool:
     """Whether ``x`` is known to be 1; of symbols, arrays and traced sizes it is not, and nothing is decided."""
-    return (isinstance(x, int) or _is_followed(x)) and x == 1
+    return isinstance(x, int) and x == 1
 
 
 def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimension") -> Dim:
@@ -52,7 +51,7 @@ def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimensio
         if is_divided(x, y):
             return quotient(x, y)
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
-    remainder = x % y  # of a size whose memory is followed a plain int
+    remainder = x % y
     if (remainder != 0) if isinstance(remainder, int) else bool((remainder != 0).any()):
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
     return x // y
@@ -62,10 +61,6 @@ def ceil_div(x: Dim, y: Dim) -> Dim:
     """How many tiles of side ``y`` cover ``x``."""
     if is_symbolic(x) or is_symbolic(y):
         return x / y
-    if _is_followed(x) or _is_followed(y):
-        from .abstract.traced import tiles
-
-        return tiles(x, y)
     return -(-x // y)
 
 
@@ -73,7 +68,7 @@ def floor_div(x: Dim, y: Dim) -> Dim:
     """How many whole tiles of side ``y`` fit into ``x``."""
     if is_symbolic(x) or is_symbolic(y):
         return x / y
-    return (x - x % y) // y if _is_followed(x) else x // y
+    return x // y
 
 
 def conv_size(x: Dim, kernel: Dim, stride: Dim, padding: Dim) -> Dim:
@@ -151,11 +146,6 @@ def smallest(first: Dim, *rest: Dim) -> Dim:
 def _is_numpy(x: Dim) -> bool:
     numpy = sys.modules.get("numpy")  # nobody can hold an array without having imported numpy
     return numpy is not None and isinstance(x, (numpy.ndarray, numpy.generic))
-
-
-def _is_followed(x: Dim) -> TypeGuard[Followed]:
-    followed = sys.modules.get("vpcalc.abstract.traced")
-    return followed is not None and isinstance(x, followed.Traced)
 
 
 def _is_traced(x: Dim) -> TypeGuard[Traced]:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
+from ..algebra.traced import count
 from ..dims import exact_div
 from . import functions
 from .layout import Sizes
 from .tape import BUFFER, PARAMETER, Tape
 from .tensor import INT64, Tensor, Type, fresh
-from .traced import count
 
 P = ParamSpec("P")
 T = TypeVar("T")

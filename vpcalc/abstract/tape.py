@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..algebra.traced import value_of
 from .ledger import Entry, Ledger, Remark
 
 if TYPE_CHECKING:
@@ -88,11 +89,15 @@ class Kept(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """The most bytes that were live at once, and the operator that brought them there."""
+    """The most bytes that were live at once, and the operator that brought them there.
+
+    ``others`` are bytes at other times, each with the place, where sizes may be such that these are more.
+    """
 
     bytes: Any
     path: str
     kind: str
+    others: tuple[tuple[Any, str, str], ...] = ()
 
 
 NOTHING = Peak(0, "", "")
@@ -125,9 +130,9 @@ class Tape:
     """One run. ``grad``: autograd records; ``training``: modules are in training mode.
 
     ``item`` is the type of weights and activations. Without ``registering`` weights are not entered again.
-    With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, where it
-    is a list; ``cached`` are bytes that a next token needs; ``peaks`` the most that was live while a module itself
-    ran. ``homes`` are paths of modules that are used twice.
+    With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, ``times``
+    what is live whenever it grows, where these are lists; ``cached`` are bytes that a next token needs; ``peaks``
+    the most that was live while a module itself ran. ``homes`` are paths of modules that are used twice.
     """
 
     item: Type
@@ -143,6 +148,7 @@ class Tape:
     registering: bool = True
     ledger: Ledger | None = None
     works: list[Work] | None = None
+    times: list[tuple[Any, str, str]] | None = None
     parameters: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
     cached: list[Any] = field(default_factory=list)
@@ -155,6 +161,11 @@ class Tape:
     def nowhere(self) -> Storage:
         """The storage of all tensors whose memory is not followed."""
         return Storage(self, 0, INPUT)
+
+    @property
+    def peak(self) -> Peak:
+        """The most that was live, with what was at other times where these were collected."""
+        return self.top._replace(others=tuple(self.times or ()))
 
     @property
     def place(self) -> str:
@@ -184,9 +195,12 @@ class Tape:
         """More memory is in use."""
         self.live = self.live + size
         place = self.place
-        if place not in self.peaks or self.live > self.peaks[place]:
+        now = value_of(self.live)  # that others may be the most elsewhere is asked when the run is over
+        if place not in self.peaks or now > value_of(self.peaks[place]):
             self.peaks[place] = self.live
-        if self.live > self.top.bytes:
+        if self.times is not None:
+            self.times.append((self.live, place, self.kind))
+        if now > value_of(self.top.bytes):
             self.top = Peak(self.live, place, self.kind)
 
     @contextmanager

@@ -21,12 +21,54 @@ MOST_RUNS = 400
 """Runs of one description; what is not reached with so many is undecided."""
 
 
-class Tape:
+class Silent:
+    """Leaves no notes: what comes out holds at these sizes for certain, and where the same lines run.
+
+    ``sizes`` are those of the letters, for tapes that note. ``divides_exactly``: C/a may stand for ⌊C/a⌋ where a
+    divides C; it has no value elsewhere.
+    """
+
+    divides_exactly = True
+    sizes: Mapping[str, int] = {}
+
+    def at_least(self, high: int | Traced, low: int | Traced) -> bool:
+        """``high ≥ low``, decided by their numbers."""
+        return value_of(high) >= value_of(low)
+
+    def equal(self, one: int | Traced, other: int | Traced) -> bool:
+        """``one = other``, decided by their numbers."""
+        return value_of(one) == value_of(other)
+
+    def divides(self, divisor: int | Traced, size: int | Traced) -> bool:
+        """``divisor | size``, decided by their numbers."""
+        return value_of(size) % value_of(divisor) == 0
+
+    def of_layout(self, size: Traced) -> int | Traced:
+        """What decides in its place how a tensor lies in memory: its number."""
+        return size.value
+
+
+SILENT = Silent()
+
+
+class Tape(Silent):
     """The decisions of one run, each noted once."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self.sizes = sizes
         self.domain = positive(sizes)
+
+    def at_least(self, high: int | Traced, low: int | Traced) -> bool:
+        """``high ≥ low``, decided and noted."""
+        return self.note(at_least(form_of(high) - form_of(low)), super().at_least(high, low))
+
+    def equal(self, one: int | Traced, other: int | Traced) -> bool:
+        """``one = other``, decided and noted."""
+        return self.at_least(other, one) and self.at_least(one, other)
+
+    def divides(self, divisor: int | Traced, size: int | Traced) -> bool:
+        """``divisor | size``, decided and noted."""
+        return self.note(divides(form_of(divisor), form_of(size)), super().divides(divisor, size))
 
     def note(self, guard: Guard, truth: bool) -> bool:
         """Note how a guard was decided, unless that follows from those before; the decision itself."""
@@ -43,7 +85,7 @@ class Traced:
 
     __hash__ = None  # type: ignore[assignment]  # a set or a dictionary would decide by it and leave no note
 
-    def __init__(self, value: int, form: Polynomial, tape: Tape) -> None:
+    def __init__(self, value: int, form: Polynomial, tape: Silent) -> None:
         self.value = value
         self.form = form
         self.tape = tape
@@ -98,10 +140,10 @@ class Traced:
     # -- decisions ------------------------------------------------------------------------------
 
     def __ge__(self, other: int | Traced) -> bool:
-        return self.tape.note(at_least(self.form - form_of(other)), self.value >= value_of(other))
+        return self.tape.at_least(self, other)
 
     def __le__(self, other: int | Traced) -> bool:
-        return self.tape.note(at_least(form_of(other) - self.form), self.value <= value_of(other))
+        return self.tape.at_least(other, self)
 
     def __gt__(self, other: int | Traced) -> bool:
         return not self <= other
@@ -110,7 +152,7 @@ class Traced:
         return not self >= other
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (int, Traced)) and self <= other and self >= other
+        return isinstance(other, (int, Traced)) and self.tape.equal(self, other)
 
     def __bool__(self) -> bool:
         return self != 0
@@ -120,6 +162,11 @@ class Traced:
 
     def __repr__(self) -> str:
         return f"{self.form} = {self.value}"
+
+
+def silently(point: Mapping[str, int]) -> dict[str, Traced]:
+    """A traced size for each letter, of which nobody notes what is decided by it."""
+    return {letter: Traced(value, symbol(letter), SILENT) for letter, value in point.items()}
 
 
 def value_of(size: int | Traced) -> int:
@@ -132,13 +179,29 @@ def form_of(size: Any) -> Polynomial:
     return size.form if isinstance(size, Traced) else as_polynomial(size)
 
 
+def decisive(size: Any) -> Any:
+    """What decides in its place how a tensor lies in memory."""
+    return size.tape.of_layout(size) if isinstance(size, Traced) else size
+
+
+class UnrolledError(TypeError):
+    """A loop runs as often as a symbol says: the form of one size says nothing about others."""
+
+
+def count(number: int | Traced) -> int:
+    """A number of rounds.
+
+    Raises:
+        UnrolledError: it is a symbol.
+    """
+    if form_of(number).symbols:
+        raise UnrolledError(f"as many rounds as {form_of(number)}")
+    return value_of(number)
+
+
 def is_divided(size: int | Traced, by: int | Traced) -> bool:
     """Whether ``by`` divides ``size``: a decision."""
-    tape = _tape(size, by)
-    truth = value_of(size) % value_of(by) == 0
-    if tape is None:
-        return truth
-    return tape.note(divides(form_of(by), form_of(size)), truth)
+    return (_tape(size, by) or SILENT).divides(by, size)
 
 
 def quotient(size: int | Traced, by: int | Traced) -> Traced:
@@ -148,7 +211,7 @@ def quotient(size: int | Traced, by: int | Traced) -> Traced:
     over, under = form_of(size), form_of(by)
     form = floors.divided(over, under)
     if form is None:
-        form = over / under if len(under.terms) == 1 else floors.floor_div(over, under)
+        form = over / under if tape.divides_exactly and len(under.terms) == 1 else floors.floor_div(over, under)
     return Traced(value_of(size) // value_of(by), form, tape)
 
 
@@ -163,12 +226,12 @@ def lowest(first: int | Traced, *rest: int | Traced) -> int | Traced:
 
 def _not_above(one: int | Traced, other: int | Traced) -> bool:
     """Whether the one may stand for the smaller of the two; ⌈H/4⌉ may for ⌈W/4⌉ where H ≤ W."""
-    if isinstance(one, Traced) and isinstance(other, Traced):
+    if isinstance(one, Traced) and isinstance(other, Traced) and one.tape is not SILENT:
         mine, theirs = one.form.letters, other.form.letters
         if len(mine) == len(theirs) == 1 and mine != theirs and _grows(one.form):
             (a,), (b,) = mine, theirs
             if one.form.subs({a: symbol(b)}) == other.form:
-                return one.tape.note(at_least(symbol(b) - symbol(a)), one.tape.sizes[a] <= one.tape.sizes[b])
+                return one.tape.at_least(*(Traced(one.tape.sizes[n], symbol(n), one.tape) for n in (b, a)))
     return bool(one <= other)
 
 
@@ -188,7 +251,7 @@ def _grows_inside(floor: floors.Floor) -> bool:
     return not floor.divisor.symbols and _grows(floor.numerator)
 
 
-def _tape(*sizes: int | Traced) -> Tape | None:
+def _tape(*sizes: int | Traced) -> Silent | None:
     return next((size.tape for size in sizes if isinstance(size, Traced)), None)
 
 

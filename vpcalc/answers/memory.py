@@ -14,7 +14,7 @@ from ..cost import Quantity
 from ..errors import InputError, unknown
 from ..inputs import GridTerm, whole
 from ..report import Column, Kind, Table
-from ..storage.closed import plan_forms, traced_forms
+from ..storage.closed import plan_forms, traced_at, traced_forms
 from ..storage.devices import Device, find
 from ..storage.fit import Fit
 from ..storage.footprint import Footprint, Way, model_footprint, works
@@ -408,11 +408,12 @@ def memory(
         sizes, number = at(solved, fitted.answer, sizes, number)
     elif solve is not None:
         raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
-    plan = planned(sizes, number)
     cost = architecture.cost(sizes, config, number)
+    here = traced_at(architecture, config, way, number, sizes)
+    plan = planned(sizes, number) if here is None else Plan(here.numbers, item, train, training)
     attended = int(cost.total(Quantity.ATTENTION)) * item
     activations = int(cost.total(Quantity.ACTIVATIONS)) * item
-    forms = plan_forms(architecture, config, way, number, sizes, plan)
+    forms = plan_forms(architecture, config, way, number, sizes, plan, here)
     rests = (each.note(cost) for each in assumed(architecture, sizes, config, number))
     notes = (*deviations(cost), *filter(None, rests), *_remarks(way, plan))
     result = Memory(

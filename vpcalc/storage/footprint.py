@@ -1,6 +1,6 @@
 """What a network takes: one description, run for inference and for training.
 
-All figures are bytes, ints or traced symbols according to the sizes that come in.
+All figures are bytes, ints or traced sizes according to the sizes that come in.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from ..abstract.tape import REPORTED, Kept, Kernels, Node, Peak, Recomputed, Tape, Work, kept
 from ..abstract.tensor import FLOATS, Tensor
+from ..algebra.traced import value_of
 from ..architectures import Family
 from ..layers import LAYERS
 
@@ -59,6 +60,23 @@ class Footprint:
         """Bytes that autograd keeps when the forward pass is over."""
         return total(part.bytes for part in self.kept)
 
+    @property
+    def numbers(self) -> Footprint:
+        """The same without forms."""
+        return Footprint(
+            params=value_of(self.params),
+            tensors=self.tensors,
+            weights=value_of(self.weights),
+            buffers=value_of(self.buffers),
+            inputs=value_of(self.inputs),
+            kept=tuple(part._replace(bytes=value_of(part.bytes)) for part in self.kept),
+            held=value_of(self.held),
+            inference=self.inference._replace(bytes=value_of(self.inference.bytes)),
+            forward=self.forward._replace(bytes=value_of(self.forward.bytes)),
+            cache=value_of(self.cache),
+            peaks={path: value_of(live) for path, live in self.peaks.items()},
+        )
+
     def by_module(self) -> dict[str, Any]:
         """The same by the path of the module that kept them first."""
         found: dict[str, Any] = {}
@@ -68,22 +86,26 @@ class Footprint:
 
 
 def model_footprint(
-    family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
+    family: Family,
+    sizes: tuple[Any, ...],
+    config: Mapping[str, Any],
+    batch: Any,
+    way: Way = PLAIN,
+    times: bool = False,
 ) -> Footprint:
     """What an architecture takes at an input."""
-    return footprint(lambda tape: family.start(tape, sizes, config, batch), way)
+    return footprint(lambda tape: family.start(tape, sizes, config, batch), way, times)
 
 
-def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN) -> Footprint:
+def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN, times: bool = False) -> Footprint:
     """What a layer takes, as part of a network: its inputs have gradients."""
-    return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way)
+    return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way, times)
 
 
-def footprint(start: Start, way: Way = PLAIN) -> Footprint:
-    """Run a network twice, for inference and for training."""
-    evaluating = _tape(way, training=False)
+def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
+    """Run a network twice, for inference and for training; with all ``times`` beside the peaks if asked for."""
+    evaluating, tape = (_tape(way, training, times) for training in (False, True))
     start(evaluating)
-    tape = _tape(way, training=True)
     inputs, outputs = start(tape)
     found = kept(*graph(outputs))
     return Footprint(
@@ -94,8 +116,8 @@ def footprint(start: Start, way: Way = PLAIN) -> Footprint:
         inputs=total(tensor.storage.bytes for tensor in inputs),
         kept=tuple(part for _, part, _ in found),
         held=_held([(node, part) for node, part, _ in found], tape.recomputed),
-        inference=evaluating.top,
-        forward=tape.top,
+        inference=evaluating.peak,
+        forward=tape.peak,
         cache=total(evaluating.cached),
         peaks=evaluating.peaks,
     )
@@ -120,7 +142,7 @@ def works(
     return tape.works
 
 
-def _tape(way: Way, training: bool) -> Tape:
+def _tape(way: Way, training: bool, times: bool = False) -> Tape:
     return Tape(
         FLOATS[way.dtype],
         grad=training,
@@ -128,6 +150,7 @@ def _tape(way: Way, training: bool) -> Tape:
         attention=way.attention,
         recompute=way.recompute,
         kernels=way.kernels,
+        times=[] if times else None,
     )
 
 
@@ -142,7 +165,7 @@ def _held(found: list[tuple[Node, Kept]], recomputed: list[Recomputed]) -> Any:
     most = total(part.bytes for _, part in found)
     for again in recomputed:
         earlier = total(part.bytes for node, part in found if node.time <= again.time)
-        if earlier + again.bytes > most:
+        if value_of(earlier + again.bytes) > value_of(most):
             most = earlier + again.bytes
     return most
 
