@@ -161,7 +161,12 @@ def _outcome(run: Run, sizes: dict[str, Traced]) -> Outcome:
     try:
         return Outcome(_of_forms(run(sizes)), "")
     except InputError as refusal:
-        return Outcome(None, re.sub(r"\b(\w+) = \1\b", r"\1", str(refusal)))  # R = R says no more than R
+        return Outcome(None, plainly(refusal))
+
+
+def plainly(refusal: object) -> str:
+    """A refusal on symbols: ``R = R`` says no more than R, ``heads = a`` no more than a."""
+    return re.sub(r"\b(\w+) = \1\b", r"\1", str(refusal))
 
 
 def _generality(leaf: Leaf[Outcome]) -> tuple[int, int]:

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..abstract.tensor import FLOAT32
 from ..algebra.forms import SHAPES, multiplied_out, naming
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES, Architecture
 from ..cost import Cost, Op, Quantity
 from ..errors import InputError, unknown
+from ..inputs import read_ranges
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..storage.quantities import MemoryQuantity
-from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
+from ..symbolic import SYMBOL_OF, Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
 
@@ -224,6 +226,7 @@ def formula(
     form: str = "expanded",
     symbols: Mapping[str, str] | None = None,
     everywhere: bool = False,
+    range: Mapping[str, object] | None = None,
 ) -> Formula:
     """The closed form of a layer in its dimensions, or of a model in its input's sizes.
 
@@ -237,6 +240,7 @@ def formula(
         symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.
         everywhere: the form that holds at every size, with floors and, where sizes decide, in regimes; else
             the tidy form on the lattice where everything divides.
+        range: sizes at which bytes are explored, by letter: ``{"H": "225:4096"}``; from 1 to 4096 for sides.
 
     Raises:
         InputError: an unknown name, quantity, setting or form, or an unusable symbol.
@@ -245,8 +249,10 @@ def formula(
         raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
     if form not in SHAPES:
         raise unknown("--form", form, SHAPES)
+    if range and not (everywhere and quantity in MEMORY):
+        raise InputError("--range: needs --everywhere and a --quantity of memory; other forms hold at all sizes")
     if everywhere:
-        return _everywhere(name, quantity, set, form, symbols or {})
+        return _everywhere(name, quantity, set, form, symbols or {}, range or {})
     memory = quantity in MEMORY
     found = _of_memory(name, MemoryQuantity(quantity), set) if memory else _derived(name, Quantity(quantity), set)
     names = naming(found.form.polynomial, symbols or {})
@@ -291,26 +297,24 @@ def _assumptions(
 
 
 def _everywhere(
-    name: str, quantity: str, set: Mapping[str, object] | None, form: str, symbols: Mapping[str, str]
+    name: str,
+    quantity: str,
+    set: Mapping[str, object] | None,
+    form: str,
+    symbols: Mapping[str, str],
+    range: Mapping[str, object],
 ) -> Formula:
-    if quantity in MEMORY:
-        raise InputError(
-            f"--everywhere: --quantity {quantity} has its form on a lattice only; leave one of them out"
-        )
     if form == "leading":
         raise InputError("--everywhere: --form leading leaves out terms, which floors do not rank; give expanded")
-    from ..everywhere import layer_run, model_run, regimes
-
-    found = _derived(name, Quantity(quantity), set)
-    if name in LAYERS and not set:
-        run, letters = layer_run(name)
+    if quantity in MEMORY:
+        found, every = _memory_everywhere(name, MemoryQuantity(quantity), set, range)
     else:
-        architecture = ARCHITECTURES[name]
-        run, letters = model_run(architecture, architecture.configure(set or {}))
-    every = regimes(run, letters, Quantity(quantity))
+        found = _derived(name, Quantity(quantity), set)
+        every = _regimes(name, Quantity(quantity), set)
     main = every[0]
     if main.form is None or main.cost is None:
-        raise InputError(f"{name}: refused at every size: {main.refused}")
+        why = f"refused at every size: {main.refused}" if main.refused else "no size was settled"
+        raise InputError(f"{name}: {why}")
     spoken = [regime.form.polynomial for regime in every if regime.form]
     spoken += [guard.form for regime in every for part in regime.when.where.parts for guard in part.guards]
     for polynomial in spoken:
@@ -321,6 +325,49 @@ def _everywhere(
     return replace(
         found, form=Form(main.form.polynomial, valid, form, named), cost=main.cost, window=None, regimes=every
     )
+
+
+def _regimes(name: str, quantity: Quantity, set: Mapping[str, object] | None) -> tuple[Regime, ...]:
+    from ..everywhere import layer_run, model_run, regimes
+
+    if name in LAYERS and not set:
+        return regimes(*layer_run(name), quantity)
+    architecture = ARCHITECTURES[name]
+    return regimes(*model_run(architecture, architecture.configure(set or {})), quantity)
+
+
+def _memory_everywhere(
+    name: str, quantity: MemoryQuantity, set: Mapping[str, object] | None, range: Mapping[str, object]
+) -> tuple[Formula, tuple[Regime, ...]]:
+    """Bytes at every size; those of attention maps are priced, all others explored."""
+    costs = _derived(name, Quantity.ATTENTION, set)
+    found = replace(costs, quantity=quantity)
+    if quantity is MemoryQuantity.ATTENTION:
+        return found, tuple(_in_bytes(regime) for regime in _regimes(name, Quantity.ATTENTION, set))
+    from ..storage.everywhere import layer_everywhere, model_everywhere
+    from .quantities import regimes_of
+
+    if name in LAYERS and not set:
+        letters = [SYMBOL_OF.get(dim, dim) for dim in LAYERS[name].dims]
+        exploration = layer_everywhere(name, quantity, read_ranges(range, letters))
+    else:
+        architecture = ARCHITECTURES[name]
+        ranges = read_ranges(range, architecture.family.axes)
+        exploration = model_everywhere(architecture, architecture.configure(set or {}), quantity, ranges)
+    confirmed = sum(len(regime.confirmed) for regime in exploration.regimes)
+    sizes = ", ".join(f"{letter} {low} to {high}" for letter, (low, high) in exploration.range.bounds.items())
+    how = f"batch 1; {sizes}: {exploration.runs} runs on symbols, and {confirmed} on numbers that agree"
+    left = "some sizes are left undecided; a narrower --range such as H=225:4096 leaves fewer"
+    return replace(found, assumptions=(how, *((left,) if exploration.open else ()))), regimes_of(exploration)
+
+
+def _in_bytes(regime: Regime) -> Regime:
+    """Attention maps in float32."""
+    if regime.form is None or regime.cost is None:
+        return regime
+    form = regime.form.polynomial * FLOAT32.bytes
+    maps = (Op("softmax", "attention maps", bytes=form),)
+    return replace(regime, form=Form(form), cost=Cost(regime.cost.name, maps))
 
 
 def _is_settled(regime: Regime) -> bool:

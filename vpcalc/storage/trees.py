@@ -17,7 +17,7 @@ from ..architectures import Architecture
 from ..cost import Cost, Op, Quantity
 from ..layers import LAYERS
 from ..symbolic import layer_on_symbols, model_on_symbols, symbols_of
-from .footprint import Footprint
+from .footprint import Footprint, total
 from .forms import Forms, layer_forms, model_forms
 from .optimizers import Optimizer
 from .quantities import MemoryQuantity
@@ -52,13 +52,21 @@ _PARTS = {
 }
 
 
-PEAKS: Mapping[MemoryQuantity, Callable[[Footprint], Peak]] = {
-    MemoryQuantity.PEAK: lambda f: f.inference,
-    MemoryQuantity.FORWARD_PEAK: lambda f: f.forward,
-    MemoryQuantity.INFERENCE: lambda f: f.inference,
-    MemoryQuantity.TRAINING: lambda f: f.forward,
+PEAKS: Mapping[MemoryQuantity, str] = {
+    MemoryQuantity.PEAK: "inference",
+    MemoryQuantity.FORWARD_PEAK: "forward",
+    MemoryQuantity.INFERENCE: "inference",
+    MemoryQuantity.TRAINING: "forward",
 }
-"""Quantities that hold a maximum, and which."""
+"""Quantities that hold a maximum, and which field of a footprint that is."""
+
+
+def figure(quantity: MemoryQuantity) -> Callable[[Footprint], Any]:
+    """What a quantity is of a footprint."""
+    if quantity is MemoryQuantity.SAVED:
+        return lambda found: found.saved
+    parts = [each for part in _PARTS.get(quantity, (quantity,)) for each in _FIGURES[part].values()]
+    return lambda found: total(each(found) for each in parts)
 
 
 def model_tree(architecture: Architecture, config: Mapping[str, Any], quantity: MemoryQuantity) -> Cost:
@@ -114,7 +122,7 @@ def _place(forms: Forms, quantity: MemoryQuantity) -> tuple[str, ...]:
     """Where a maximum lies; elsewhere the form is another."""
     if quantity not in PEAKS:
         return ()
-    peak = PEAKS[quantity](forms.traced[-1])
+    peak: Peak = getattr(forms.traced[-1], PEAKS[quantity])
     return (
         f"activations peaking in {peak.path} ({peak.kind})"
         if peak.path
