@@ -97,7 +97,7 @@ class Memory(Result):
 
     def _modules(self) -> list[dict[str, Any]]:
         """What each module keeps in training, and the most that is live while it runs in an inference."""
-        kept, peaks = self.footprint.by_module(), self.footprint.peaks
+        kept, peaks = self.footprint.by_module(), self.footprint.peak_by_module()
         paths = dict.fromkeys((*peaks, *kept))
         return [{"path": p, "saved_bytes": kept.get(p, 0), "peak_bytes": peaks.get(p, 0)} for p in paths]
 
@@ -200,7 +200,7 @@ class Memory(Result):
         """Saved bytes by operator and by what of it is kept."""
         found: dict[tuple[str, str], int] = {}
         for part in self.footprint.kept:
-            found[part.kind, part.what] = found.get((part.kind, part.what), 0) + part.bytes
+            found[part.kind, part.what] = found.get((part.kind, part.what), 0) + part.total
         return found
 
     def _fit_table(self, found: Fit) -> Table:

@@ -108,7 +108,7 @@ def _saved(forms: Forms) -> tuple[Op, ...]:
         kinds.update(dict.fromkeys((part.kind, part.what) for part in found.kept))
 
     def kept(kind: str, what: str) -> Polynomial:
-        return forms.of(lambda found: sum(p.bytes for p in found.kept if (p.kind, p.what) == (kind, what)))
+        return forms.of(lambda found: sum(p.total for p in found.kept if (p.kind, p.what) == (kind, what)))
 
     return tuple(Op(kind, what, bytes=kept(kind, what)) for kind, what in kinds)
 
