@@ -20,8 +20,8 @@ from vpcalc.abstract.tape import Work
 from vpcalc.answers.memory import Memory, memory
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.claims import CLAIMS
-from vpcalc.checks.proof import Finding
 from vpcalc.errors import InputError
+from vpcalc.findings import Finding
 from vpcalc.pictures import LineChart
 from vpcalc.reference import MODEL_WITNESSES
 from vpcalc.storage.devices import devices

@@ -23,8 +23,9 @@ from vpcalc.answers.prove import Proof, prove, read_certificate, recheck
 from vpcalc.checks.claims import CLAIMS, Claim, claim, complexity, select
 from vpcalc.checks.claims.executed import OnEverySize
 from vpcalc.checks.crosscheck import Check, Report
-from vpcalc.checks.proof import DRAWN, Domain, Finding, Interpolation, counted, differences, explain
+from vpcalc.checks.proof import DRAWN, Domain, Interpolation, counted, differences, explain
 from vpcalc.errors import InputError
+from vpcalc.findings import Finding
 from vpcalc.layers import LAYERS
 
 from .conftest import Run

@@ -15,8 +15,6 @@ lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. After any ch
 twice, once in the proof and once in the keyword. Take it from the keyword everywhere.
 """
 
-from importlib import import_module
-
 from .registry import STATEMENTS, Demonstration, Evidence, Method, Statement, Step, statement
 
 FAMILIES = (
@@ -32,7 +30,6 @@ FAMILIES = (
 )
 """The files of statements, in the order in which they are listed."""
 
-for _family in FAMILIES:
-    import_module(f"{__name__}.{_family}")  # its statements register themselves
+STATEMENTS.later(f"{__name__}.{family}" for family in FAMILIES)  # its statements register themselves
 
 __all__ = ["FAMILIES", "STATEMENTS", "Demonstration", "Evidence", "Method", "Statement", "Step", "statement"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..catalog import Catalog
-from ..checks.proof import Finding
-from ..report import Table
-from ..report.plots_theory import Figure
+from ..findings import Finding
+
+if TYPE_CHECKING:
+    from ..report import Table
+    from ..report.plots_theory import Figure
 
 
 class Method(str, Enum):
@@ -127,7 +128,9 @@ class Statement:
     @property
     def claims(self) -> tuple[str, ...]:
         """Names of the claims that can be altered."""
-        return tuple(inspect.signature(self.demonstrate).parameters)
+        from inspect import signature
+
+        return tuple(signature(self.demonstrate).parameters)
 
     def settle(self, **altered: Any) -> Demonstration:
         """Carry the demonstration out."""

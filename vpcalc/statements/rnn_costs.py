@@ -9,8 +9,9 @@ from typing import Any
 
 from ..algebra.parser import parse
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol, symbols
-from ..checks.proof import Domain, Finding, Interpolation
+from ..checks.proof import Domain, Interpolation
 from ..cost import Quantity
+from ..findings import Finding
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import Form
