@@ -21,11 +21,11 @@ import torch
 import vpcalc
 from vpcalc.answers.theory import _PLOTTED, Settled, Theory, require_plot
 from vpcalc.checks.claims import CLAIMS
-from vpcalc.checks.proof import Finding
 from vpcalc.cost import Cost, Op
 from vpcalc.errors import InputError
+from vpcalc.findings import Finding
 from vpcalc.reference.sequences import RestrictedAttention
-from vpcalc.report import plots_theory
+from vpcalc.report import markup, plots_theory
 from vpcalc.report.derivation import prose
 from vpcalc.statements import (
     FAMILIES,
@@ -40,6 +40,7 @@ from vpcalc.statements import (
     tails,
 )
 from vpcalc.statements.receptive_field import SIGHTS
+from vpcalc.statements.recorded import all_recorded, demonstration
 from vpcalc.statements.registry import Demonstration, Evidence, Method, Statement
 from vpcalc.statements.rnn_algorithms import TEXTBOOK, Tally
 from vpcalc.statements.table1 import COMPLEXITY, PATHS, SEQUENTIAL
@@ -517,16 +518,97 @@ def test_a_verdict_on_record_is_of_this_text_and_code(monkeypatch: pytest.Monkey
     one = STATEMENTS["rnn_bound"]
     assert Settled(one).verdict == "corrected"
     assert Settled(dataclasses.replace(one, claim=f"{one.claim}, always")).verdict == "not verified here"
-    monkeypatch.setattr("vpcalc.statements.recorded._demonstrations", lambda: b"other evidence")
+    monkeypatch.setattr("vpcalc.statements.recorded._code", lambda: b"other evidence")
     assert Settled(one).verdict == "not verified here"
+    assert {settled.verdict for settled in vpcalc.theory().statements} == {"not verified here"}
+
+
+def test_what_is_on_record_is_what_comes_out_now(theory: Theory) -> None:
+    """Words, derivations and what was tried, whole; figures that are measured may differ in the last digits."""
+    listed = all_recorded()
+    assert listed is not None
+    for entry, settled in zip(listed, theory.statements, strict=True):
+        words, now = settled.statement, settled.demonstration
+        assert entry[:5] == (words.id, words.title, words.claim, words.source, words.family)
+        before = demonstration(words)
+        assert before is not None
+        assert now is not None
+        assert (before.steps, before.rests_on, before.correction) == (now.steps, now.rests_on, now.correction)
+        assert before.verdict is now.verdict
+        assert [(p.method, p.holds, p.cases, p.tolerance) for p in before.evidence] == [
+            (p.method, p.holds, p.cases, p.tolerance) for p in now.evidence
+        ]
+        for old, new in zip(before.tables, now.tables, strict=True):
+            assert old.columns == new.columns
+            assert markup.latex(old).count(chr(10)) == markup.latex(new).count(chr(10))
+        assert type(before.figure) is type(now.figure)
+        if not isinstance(now.figure, plots_theory.Chart):
+            assert before.figure == now.figure
+
+
+def test_one_statement_shows_what_is_on_record_without_torch_or_sympy() -> None:
+    script = (
+        "import sys, vpcalc\n"
+        "shown = vpcalc.theory('rnn_bound')\n"
+        "assert shown.alone and shown.statements[0].on_record and shown.terminal() and shown.passage('latex')\n"
+        "assert vpcalc.theory('vanishing').to_dict() == shown.to_dict()\n"
+        "assert not {'torch', 'sympy', 'numpy', 'vpcalc.statements.rnn_gradients'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+SEARCHES = [
+    ("vanishing", ["rnn_bound"]),
+    ("shifted window", ["table1_path", "windows_never_meet"]),
+    ("WINDOW shifted", ["table1_path", "windows_never_meet"]),
+    ("Table-1 path", ["table1_path"]),
+    ("werbos", ["rnn_gradient", "bptt_cost"]),
+    ("receptive_field", ["receptive_field"]),  # a statement before the family of its name
+    ("feedforward", ["linear_collapse"]),
+]
+
+
+@pytest.mark.parametrize(("words", "found"), SEARCHES, ids=[words for words, _ in SEARCHES])
+def test_search_by_words(words: str, found: list[str]) -> None:
+    assert [settled.statement.id for settled in vpcalc.theory(words).statements] == found
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        ("vanishng", "did you mean vanishing"),
+        ("rnn bond", "did you mean rnn_bound"),
+        ("%", "must be a name or words"),
+    ],
+)
+def test_what_no_statement_says_is_one_line_with_what_is_near(inside: Run, words: str, near: str) -> None:
+    said = inside("theory", *words.split())
+    assert (said.returncode, said.stdout, said.stderr.count(chr(10))) == (2, "", 1)
+    assert near in said.stderr
+
+
+@pytest.mark.parametrize("width", [40, 50, 80, 120])
+@pytest.mark.parametrize("asked", [(), ("positions",), ("shifted", "window"), ("sinusoid_shift",)])
+def test_lists_and_statements_fit_any_width(inside: Run, width: int, asked: tuple[str, ...]) -> None:
+    said = inside("theory", *asked, COLUMNS=str(width))
+    assert max(map(len, said.stdout.splitlines())) <= width
+    for id in (settled.statement.id for settled in vpcalc.theory(" ".join(asked) or None).statements):
+        assert id in said.stdout or asked == (id,)
 
 
 def test_a_list_without_proofs_says_so() -> None:
     found = vpcalc.theory("positions", check=False)
     assert "--check computes them again" in str(found)
     assert {one.statement.family for one in found.statements} == {"positions"}
+
+
+def test_a_statement_that_is_not_on_record_has_no_passage_without_its_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vpcalc.statements.recorded._code", lambda: b"other evidence")
     with pytest.raises(InputError, match="no-check"):
         vpcalc.theory("sinusoid_shift", check=False).passage("latex")
+    assert not vpcalc.theory("sinusoid_bounded").statements[0].on_record  # it is carried out
 
 
 def test_plots_are_named_rightly(theory: Theory) -> None:
