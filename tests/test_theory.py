@@ -26,7 +26,7 @@ from vpcalc.errors import InputError
 from vpcalc.findings import Finding
 from vpcalc.reference.sequences import RestrictedAttention
 from vpcalc.report import markup, plots_theory
-from vpcalc.report.derivation import prose
+from vpcalc.report.sentences import tex
 from vpcalc.statements import (
     FAMILIES,
     STATEMENTS,
@@ -46,7 +46,7 @@ from vpcalc.statements.rnn_algorithms import TEXTBOOK, Tally
 from vpcalc.statements.table1 import COMPLEXITY, PATHS, SEQUENTIAL
 
 from .conftest import Run
-from .tex import needs_tex
+from .tex import mistakes, needs_tex
 
 VERDICTS = {
     "rnn_gradient": Finding.CORRECTED,
@@ -683,10 +683,41 @@ def test_passages(theory: Theory) -> None:
         ("s_{t−1} is fixed", "$s_{t-1}$ is fixed"),
         ("∂s_j", r"$\partial s_{j}$"),
         ("50 %", r"50 \%"),
+        ("‖J‖₂ ≤ (γσ₁)^{t−k} in the norm", r"$\Vert J\Vert_{2} \leq (\gamma \sigma_{1})^{t-k}$ in the norm"),
+        ("∏_{j=k+1..t} J_j = A a time", r"$\prod_{j=k+1}^{t} J_{j} =$ A a time"),
+        ("W = (8 8; −8 −8) has λ₁ = 0,", r"$W = (8\;8; -8\;-8)$ has $\lambda_{1} = 0$,"),
+        ("divided by √d_k, or √(2π): 1/n", r"divided by $\sqrt{d_{k}}$, or $\sqrt{2\pi}$: $1/n$"),
+        ("sin a cos b, with a cosine", r"$\sin a \cos b$, with a cosine"),
+        ("(T = 3, n = 2, any f)", "($T = 3, n = 2$, any $f$)"),
+        ("torch.nn.utils.clip_grad_norm_ by RNN", r"torch.nn.utils.clip\_grad\_norm\_ by RNN"),
+        ("W-MSA and an LSTM, eq. 6 and §2", r"W-MSA and an LSTM, eq. 6 and \S{}2"),
     ],
 )
-def test_indices_in_prose(text: str, set_as: str) -> None:
-    assert prose(text) == set_as
+def test_mathematics_in_sentences(text: str, set_as: str) -> None:
+    assert tex(text) == set_as
+
+
+@pytest.mark.parametrize("id", list(STATEMENTS))
+def test_every_statement_is_real_latex(id: str) -> None:
+    assert mistakes(vpcalc.theory(id).passage("latex")) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "the norm ‖J‖",
+        r"\item (\gamma)^{t-k}",
+        r"\item $x_{1$",
+        r"\item $x_{1}",
+        r"\item $x_rec$",
+        r"\item \textasciicircum{}m",
+        r"\begin{itemize}",
+        r"\item $\sgima$",
+        r"\item $x^{2}^{3}$",
+    ],
+)
+def test_what_is_no_latex_is_seen(wrong: str) -> None:
+    assert mistakes(wrong)
 
 
 @pytest.mark.slow

@@ -55,10 +55,13 @@ class Settled:
 
     def to_dict(self) -> dict[str, Any]:
         """Fields of the JSON contract."""
+        from ..report.sentences import tex
+
         found: dict[str, Any] = {
             "id": self.statement.id,
             "title": self.statement.title,
             "claim": self.statement.claim,
+            "claim_latex": tex(self.statement.claim),
             "source": self.statement.source,
             "family": self.statement.family,
             "verdict": self.verdict,
