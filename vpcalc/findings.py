@@ -21,4 +21,5 @@ class Finding(str, Enum):
     REFUTED = "refuted"
     """It does not hold."""
     UNSETTLED = "unsettled"
-    """Two derivations of ours disagree: one of them has a mistake, whatever the source says."""
+    """Two derivations of ours disagree, one of which has a mistake, whatever the source says; of a statement:
+    there is a clause for which nothing was tried."""

@@ -51,7 +51,7 @@ class Settled:
             return "" if found is None else found.note
         if self.demonstration.failed:
             return "does not hold: " + "; ".join(piece.what for piece in self.demonstration.failed)
-        return self.demonstration.correction
+        return self.demonstration.missing or self.demonstration.correction
 
     def to_dict(self) -> dict[str, Any]:
         """Fields of the JSON contract."""
@@ -71,6 +71,10 @@ class Settled:
             found["seconds"] = round(self.seconds, 3)
             found["derivation"] = [step.to_dict() for step in self.demonstration.steps]
             found["evidence"] = [piece.to_dict() for piece in self.demonstration.evidence]
+            found["clauses"] = [
+                {"clause": clause, "verdict": self.demonstration.of(clause).value}
+                for clause in self.demonstration.clauses
+            ]
             found["data"] = [_data(table) for table in self.demonstration.tables]
             found["plot"] = self.demonstration.figure is not None
             found["on_record"] = self.on_record
@@ -97,8 +101,8 @@ class Theory(Result):
 
     @property
     def ok(self) -> bool:
-        """Whether no statement is refuted. A correction of what a source prints is a finding, not a failure."""
-        return not any(settled.verdict == Finding.REFUTED.value for settled in self.statements)
+        """Whether no statement is refuted or lacks evidence. To correct what a source prints is no failure."""
+        return not any(s.verdict in (Finding.REFUTED.value, Finding.UNSETTLED.value) for s in self.statements)
 
     def tables(self) -> tuple[Table, ...]:
         """Of a list one row a statement; of one statement its data, its derivation and its evidence."""
@@ -144,13 +148,16 @@ class Theory(Result):
         assert settled.demonstration is not None
         steps = enumerate(settled.demonstration.steps, start=1)
         evidence = settled.demonstration.evidence
+        clauses = [
+            f"{settled.demonstration.of(clause).value}: {clause}" for clause in settled.demonstration.clauses
+        ]
         return (
             (
                 f"{settled.statement.title}: {settled.statement.claim}",
                 tuple(Entry(str(number), "", step.why, (step.text,)) for number, step in steps),
             ),
             (
-                f"Verdict: {settled.verdict}",
+                f"Verdict: {settled.verdict}" + (f" ({'; '.join(clauses)})" if clauses else ""),
                 tuple(Entry("holds" if piece.holds else "fails", "", describe(piece)) for piece in evidence),
             ),
         )
@@ -279,7 +286,8 @@ def describe(piece: Evidence) -> str:
     """Evidence in one line."""
     error = "" if piece.error is None else f", {piece.error:.2g}"
     tolerance = "" if piece.tolerance is None else f" of at most {piece.tolerance:g}"
-    return f"{piece.what} ({piece.method.value}{error}{tolerance}{_cases(piece.cases)})"
+    instances = f", instances: {piece.instances}" if piece.instances else ""
+    return f"{piece.what} ({piece.method.value}{instances}{error}{tolerance}{_cases(piece.cases)})"
 
 
 def _cases(cases: int) -> str:

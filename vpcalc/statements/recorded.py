@@ -146,6 +146,7 @@ def _written(found: Demonstration) -> dict[str, Any]:
         "tables": [_table(table) for table in found.tables],
         "figure": None if found.figure is None else {type(found.figure).__name__: asdict(found.figure)},
         "correction": found.correction,
+        "clauses": found.clauses,
     }
 
 
@@ -163,12 +164,17 @@ def _cell(value: Any) -> Any:
 def _read(found: Mapping[str, Any]) -> Demonstration:
     return Demonstration(
         tuple(Step(**step) for step in found["steps"]),
-        tuple(Evidence(**{**piece, "method": Method(piece["method"])}) for piece in found["evidence"]),
+        tuple(map(_evidence_of, found["evidence"])),
         Method(found["rests_on"]),
         tuple(_table_of(table) for table in found["tables"]),
         None if found["figure"] is None else _figure_of(found["figure"]),
         found["correction"],
+        tuple(found["clauses"]),
     )
+
+
+def _evidence_of(found: Mapping[str, Any]) -> Evidence:
+    return Evidence(**{**found, "method": Method(found["method"]), "settles": tuple(found["settles"])})
 
 
 def _table_of(found: Mapping[str, Any]) -> Table:
