@@ -10,8 +10,8 @@ symbols and tensors alike; :mod:`.rnn_algorithms`, ways to compute a gradient, a
 :mod:`.graphs`, computations as graphs. SymPy, torch and NumPy are imported inside functions only.
 
 To add one: a function under ``@statement`` in one of the families here, or in a new file that :data:`FAMILIES`
-lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. Name the clauses of its claim and say which piece
-of evidence settles which (:func:`vpcalc.statements.evidence.settling`). After any change here, run
+lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. Name the clauses of its claim and say which
+piece of evidence settles which (:func:`vpcalc.statements.evidence.settling`). After any change here, run
 ``python docs/verdicts.py``: it computes the verdicts on record again. A common mistake: a claim that is typed
 twice, once in the proof and once in the keyword. Take it from the keyword everywhere.
 """
