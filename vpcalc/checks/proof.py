@@ -343,7 +343,9 @@ def counted(
     """
     import torch
 
-    with torch.device("meta"):
+    from ..counters.remembered import Remembering
+
+    with torch.device("meta"), Remembering():
         witness = make()
     if quantity is Quantity.PARAMS:
         return sum(p.numel() for p in witness.module.parameters() if p.requires_grad)
