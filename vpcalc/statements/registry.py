@@ -131,8 +131,8 @@ class Demonstration:
 
     def _declared(self) -> Finding:
         """What the method amounts to that the claim is said to rest on, if any evidence that counts is of it."""
-        tried = any(piece.method is self.rests_on and not piece.empty for piece in self.evidence)
-        return _AMOUNTS_TO[self.rests_on] if tried else Finding.UNSETTLED
+        tried = [piece.amounts_to for piece in self.evidence if piece.method is self.rests_on and not piece.empty]
+        return max(tried, key=_STRENGTH.index, default=Finding.UNSETTLED)
 
     def of(self, clause: str) -> Finding:
         """What the evidence for one clause amounts to: the strongest of it, as the rest corroborates."""
