@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from .algebra import conditions
 from .algebra.cases import Case
 from .algebra.domains import Domain, Where, union
+from .algebra.exploring import Leaf, explore, run_at
 from .algebra.polynomial import Polynomial, as_polynomial
-from .algebra.traced import Leaf, Traced, explore, form_of, run_at
+from .algebra.traced import Traced, form_of
 from .architectures import Architecture
 from .cost import Cost, Op, Quantity
 from .errors import InputError
