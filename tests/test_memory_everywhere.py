@@ -12,8 +12,8 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 from vpcalc.storage.footprint import Footprint, layer_footprint, model_footprint
+from vpcalc.storage.parts import figure
 from vpcalc.storage.quantities import MemoryQuantity
-from vpcalc.storage.trees import figure
 from vpcalc.symbolic import SYMBOL_OF
 
 

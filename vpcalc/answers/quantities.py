@@ -12,7 +12,6 @@ from ..algebra.domains import Domain, Guard, Where
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial
 from ..checks.quantities import QUANTITIES, Quantity
-from ..cost import Cost, Op
 from ..errors import first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form
@@ -137,8 +136,7 @@ def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
         when = everywhere.Condition(conditions)
         if part.form is not None:
             form = _divided(part.form, conditions)
-            cost = Cost("total", (Op("memory", "total", bytes=form),))
-            found.append(everywhere.Regime(when, Form(form), cost))
+            found.append(everywhere.Regime(when, Form(form)))
         elif part.regime is not None:
             found.append(everywhere.Regime(when, refused=everywhere.plainly(part.regime.leader.execution.error)))
         else:

@@ -24,8 +24,8 @@ from ..layers import LAYERS
 from ..symbolic import SYMBOL_OF
 from .footprint import Footprint, layer_footprint, model_footprint
 from .forms import sample_of
+from .parts import PEAKS, figure
 from .quantities import MemoryQuantity
-from .trees import PEAKS, figure
 
 Footprints = Callable[[Mapping[str, Any]], Footprint]
 """What a network takes where letters have sizes."""
