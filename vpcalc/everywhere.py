@@ -66,6 +66,10 @@ class Regime:
     cost: Cost | None = None
     refused: str = ""
 
+    def scaled(self, times: int) -> Regime:
+        """As many times the form."""
+        return replace(self, form=self.form and replace(self.form, polynomial=self.form.polynomial * times))
+
     def written(self, shape: str, names: tuple[tuple[str, str], ...]) -> Regime:
         """The same in another shape and with symbols written otherwise."""
         form = None if self.form is None else replace(self.form, shape=shape, names=names)

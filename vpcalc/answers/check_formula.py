@@ -23,7 +23,7 @@ from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form
 from .check_order import OrderCheck, check_order
 from .check_reading import changed, headline, in_order, reading_of, refuse_unread
-from .formula import QUANTITIES, Formula
+from .formula import QUANTITIES, Formula, is_code
 from .formula import formula as derive
 from .result import Result
 
@@ -140,6 +140,9 @@ def check_formula(
     quantity: str = "macs",
     convention: str = "macs",
     rename: Mapping[str, str] | None = None,
+    *,
+    input: str | None = None,
+    args: Mapping[str, object] | None = None,
 ) -> FormulaCheck | OrderCheck:
     """Hold a formula, as a paper or a script spells it, against the derived one.
 
@@ -148,15 +151,17 @@ def check_formula(
             compared; or an order, ``O(n^2 d)``, of which the growth is. Letters may be others than ours where they
             keep their role (:data:`vpcalc.algebra.roles.ROLES`): n for the tokens and d for the width.
         against: a layer (``msa`` …) on symbols for all its dimensions, or a model (``swin_t`` …) at its own
-            settings in the sizes of its input.
+            settings in the sizes of its input, or a module of your own, ``attn.py:make``.
         quantity: what the formula counts: ``macs``, ``params``, ``activations`` …
         convention: ``flops`` if the formula counts 2 per multiply-accumulate.
         rename: the reader's letters and what they stand for: ``{"c": "C", "n": "h*w"}``.
 
+        input, args: of a module of your own: the shape of its input, and the factory's arguments.
+
     Raises:
         InputError: not a formula, or an unknown name, quantity or convention.
     """
-    if against not in LAYERS and against not in ARCHITECTURES:
+    if not is_code(against) and against not in LAYERS and against not in ARCHITECTURES:
         raise unknown("--against", against, [*LAYERS, *ARCHITECTURES])
     if quantity not in QUANTITIES:
         raise unknown("--quantity", quantity, QUANTITIES)
@@ -168,7 +173,9 @@ def check_formula(
         )
     read = equation(formula)
     given = _formulas(read.sides, {**SYMBOL_OF, **(rename or {})})
-    derived = derive(against, quantity=Quantity.FLOPS.value if convention == "flops" else quantity)
+    counted = Quantity.FLOPS.value if convention == "flops" else quantity
+    own = any(isinstance(name, Floor) for side in given for name in side.symbols) and is_code(against)
+    derived = derive(against, quantity=counted, input=input, args=args, everywhere=own)
     if read.order:
         return check_order(formula, given[0], derived, Quantity(quantity), convention)
     return _check_form(formula, given, derived, Quantity(quantity), convention)
@@ -187,7 +194,7 @@ def _formulas(sides: Sequence[str], rename: Mapping[str, str]) -> list[Polynomia
 def _check_form(
     text: str, given: Sequence[Polynomial], derived: Formula, quantity: Quantity, convention: str
 ) -> FormulaCheck:
-    if any(isinstance(name, Floor) for formula in given for name in formula.symbols):
+    if any(isinstance(name, Floor) for formula in given for name in formula.symbols) and not derived.meanings:
         derived = _everywhere(derived)
     ours = derived.form.polynomial
     reading = reading_of(given, ours, lambda reading: all(_same(ours, renamed(one, reading)) for one in given))

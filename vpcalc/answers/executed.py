@@ -211,7 +211,7 @@ class Executed(Result):
             "built": self.built,
             "train_mode": self.train_mode,
             "input": self.inputs,
-            "symbols": {v.name: self._meaning(v) for v in self.variables},
+            "symbols": self.meanings,
             "regimes": [field for regime in self.regimes for field in self._regime(regime)],
             "quantities": {id: to_dict(QUANTITIES[id], found) for id, found in self._further.items()},
             "complete": explored.complete,
@@ -241,6 +241,11 @@ class Executed(Result):
             "failed": [],
             "seconds": round(self.seconds, 3),
         }
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What each letter stands for."""
+        return {v.name: self._meaning(v) for v in self.variables}
 
     def _meaning(self, v: Variable) -> str:
         known = next((s.meaning for s in symbols.ALPHABET if s.name == v.name), None)

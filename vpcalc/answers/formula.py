@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..abstract.tensor import FLOAT32
@@ -25,6 +25,7 @@ from .result import Result
 if TYPE_CHECKING:
     from ..everywhere import Regime
     from ..execution.regimes import Exploration
+    from .executed_formula import Counted
 
 QUANTITIES = tuple(quantity.value for quantity in Quantity)
 MEMORY = tuple(quantity.value for quantity in MemoryQuantity)
@@ -44,17 +45,18 @@ class Formula(Result):
     """A closed form with what adds up to it, so that every term can be traced to its operator.
 
     ``regimes`` are there where the form was asked for everywhere: ``form`` is then that of the first, which holds
-    at the largest sizes.
+    at the largest sizes. ``meanings`` are those of a module's own letters, where it is not one of ours.
     """
 
     name: str
     title: str
     source: str
-    quantity: Quantity | MemoryQuantity
+    quantity: Quantity | MemoryQuantity | Counted
     form: Form
     terms: tuple[Step, ...]
     assumptions: tuple[str, ...] = ()
     regimes: tuple[Regime, ...] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     def spell(self, spelling: str = "text") -> str:
         """The formula alone, as text, latex, typst, mathml or python; with cases where it has several regimes."""
@@ -145,8 +147,8 @@ class Formula(Result):
         occurring = multiplied_out(self.form.expression).letters.union(
             *(part.letters_said for regime in self.regimes for part in regime.when.where.parts)
         )
-        meanings = {}
-        for letter in ALPHABET:
+        meanings = {names.get(name, name): said for name, said in self.meanings.items() if name in occurring}
+        for letter in ALPHABET if not self.meanings else ():
             if letter.name not in occurring:
                 continue
             grid = next((pair for pair in GRID_MEANINGS if pair in names and letter.name in pair), None)
@@ -231,11 +233,14 @@ def formula(
     symbols: Mapping[str, str] | None = None,
     everywhere: bool = False,
     range: Mapping[str, object] | None = None,
+    input: str | None = None,
+    args: Mapping[str, object] | None = None,
 ) -> Formula:
-    """The closed form of a layer in its dimensions, or of a model in its input's sizes.
+    """The closed form of a layer in its dimensions, of a model in its input's sizes, or of a module of your own.
 
     Args:
-        name: a layer (``msa``, ``wmsa``, ``sra`` …) or a model (``swin_t`` …).
+        name: a layer (``msa``, ``wmsa``, ``sra`` …), a model (``swin_t`` …), or what :func:`vpcalc.derive` takes:
+            ``attn.py:make``, ``package.module:factory``, ``transformers:NAME``, a module.
         quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``; or of
             memory ``saved_bytes``, ``peak_bytes``, ``training_bytes`` …
             (:class:`vpcalc.storage.quantities.MemoryQuantity`).
@@ -244,15 +249,24 @@ def formula(
         symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.
         everywhere: the form that holds at every size, with floors and, where sizes decide, in regimes; else
             the tidy form on the lattice where everything divides.
-        range: sizes at which bytes are explored, by letter: ``{"H": "225:4096"}``; from 1 to 4096 for sides.
+        range: sizes at which bytes, and modules of your own, are explored, by letter: ``{"H": "225:4096"}``.
+        input, args: of a module of your own: the shape of its input, ``1,N,C``, and the factory's arguments.
 
     Raises:
         InputError: an unknown name, quantity, setting or form, or an unusable symbol.
     """
-    if quantity not in QUANTITIES + MEMORY:
-        raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
     if form not in SHAPES:
         raise unknown("--form", form, SHAPES)
+    if is_code(name):
+        from .executed_formula import executed_formula
+
+        return executed_formula(
+            name, input, args, quantity, form=form, names=symbols or {}, everywhere=everywhere, range=range
+        )
+    if input is not None or args:
+        raise InputError(f"--input and --arg: only for a module of your own; {name} has an input of its own")
+    if quantity not in QUANTITIES + MEMORY:
+        raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
     if range and not (everywhere and quantity in MEMORY):
         raise InputError("--range: needs --everywhere and a --quantity of memory; other forms hold at all sizes")
     if everywhere:
@@ -267,6 +281,11 @@ def formula(
     return replace(
         found, form=Form(found.form.polynomial, "; ".join(filter(None, valid)), form, tuple(names.items()))
     )
+
+
+def is_code(name: object) -> bool:
+    """Whether it is a module of the reader's: ``file.py:factory``, ``transformers:NAME``, an object."""
+    return not isinstance(name, str) or ":" in name
 
 
 class _Asked:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Format, FormatOption, OutputOption, named
+from .options import ArgOption, Format, FormatOption, OutputOption, ShapeOption, named
 from .output import emit, show
 
 
@@ -21,7 +21,8 @@ def _spellings(asked: bool) -> None:
 def check(
     formula: Annotated[str, typer.Argument(help="As a paper or a script spells it.", metavar="FORMULA")],
     against: Annotated[
-        str, typer.Option("--against", help="A layer (msa, sra …) or a model (swin_t …).", metavar="NAME")
+        str,
+        typer.Option("--against", help="A layer (msa …), a model, or attn.py:make.", metavar="NAME"),
     ],
     quantity: Annotated[
         str,
@@ -41,6 +42,8 @@ def check(
             "--rename", metavar="LETTER=SYMBOL", help="What a letter of the formula stands for: n=hw, c=C."
         ),
     ] = None,
+    input: ShapeOption = None,
+    arg: ArgOption = None,
     spellings: Annotated[
         bool,
         typer.Option(
@@ -60,7 +63,17 @@ def check(
     Examples:  vpcalc check "4*h*w*C^2 + 2*(h*w)^2*C" --against msa
                vpcalc check "4nd^2 + 2n^2d" --against msa
                vpcalc check "O(n^2 d)" --against msa
+               vpcalc check "4NC^2 + 2N^2C" --against attn.py:make --input 1,N,C --arg dim=C
     """
     from ..answers.check_formula import check_formula as ask
 
-    emit(ask(formula, against, quantity, convention, named("--rename", rename, "--rename c=C")), format, output)
+    result = ask(
+        formula,
+        against,
+        quantity,
+        convention,
+        named("--rename", rename, "--rename c=C"),
+        input=input,
+        args=named("--arg", arg, "--arg dim=C"),
+    )
+    emit(result, format, output)

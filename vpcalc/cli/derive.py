@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import PRICE_EXAMPLE, Format, FormatOption, OutputOption, PriceOption, named
+from .options import PRICE_EXAMPLE, ArgOption, Format, FormatOption, OutputOption, PriceOption, ShapeOption, named
 from .output import emit, working
 
 
@@ -19,12 +19,7 @@ def derive(
             metavar="TARGET",
         ),
     ],
-    input: Annotated[
-        str | None,
-        typer.Option(
-            "--input", help="Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.", metavar="SHAPE"
-        ),
-    ] = None,
+    input: ShapeOption = None,
     inputs: Annotated[
         str | None,
         typer.Option(
@@ -34,14 +29,7 @@ def derive(
             metavar="FILE.PY:FUNCTION",
         ),
     ] = None,
-    arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--arg",
-            metavar="NAME=VALUE",
-            help="An argument of the factory; a letter is a symbol. May be repeated.",
-        ),
-    ] = None,
+    arg: ArgOption = None,
     backward: Annotated[bool, typer.Option("--backward", help="Add the backward pass.")] = False,
     train_mode: Annotated[bool, typer.Option("--train-mode", help="In train mode instead of eval mode.")] = False,
     price: PriceOption = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Format, OutputOption, QuantityOption, SetOption, named, settings
+from .options import ArgOption, Format, OutputOption, QuantityOption, SetOption, ShapeOption, named, settings
 from .output import aside, deliver, emit
 
 
@@ -35,7 +35,9 @@ PASSAGES = {name: name for name in ("text", "latex", "typst", "mathml", "python"
 
 
 def formula(
-    name: Annotated[str, typer.Argument(help="A layer (msa, wmsa, sra …) or a model (swin_t …).", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="A layer (msa …), a model (swin_t …), or code: attn.py:make.", metavar="NAME")
+    ],
     quantity: QuantityOption = "macs",
     format: Annotated[Spelling, typer.Option("--format", "-f", help="How to write the formula.")] = Spelling.TEXT,
     form: Annotated[
@@ -65,9 +67,11 @@ def formula(
         typer.Option(
             "--range",
             metavar="NAME=FROM:TO",
-            help="With --everywhere: sizes at which bytes are explored; 1 to 4096 for sides. May be repeated.",
+            help="Sizes at which bytes (with --everywhere) and code are explored; from 1 to 4096 for sides.",
         ),
     ] = None,
+    input: ShapeOption = None,
+    arg: ArgOption = None,
     legend: Annotated[bool, typer.Option("--legend", help="Add what the symbols stand for.")] = False,
     steps: Annotated[bool, typer.Option("--steps", help="Show how it adds up, operator by operator.")] = False,
     set: SetOption = None,
@@ -78,6 +82,7 @@ def formula(
     Examples:  vpcalc formula msa --format latex
                vpcalc formula wmsa --steps
                vpcalc formula swin_t --everywhere
+               vpcalc formula attn.py:make --input 1,N,C --arg dim=C --format latex
                vpcalc formula msa --symbol hw=n --symbol C=d --form factored --legend
     """
     from ..answers.formula import formula as ask
@@ -91,6 +96,8 @@ def formula(
         symbols=symbols,
         everywhere=everywhere,
         range=named("--range", range, "--range H=225:4096"),
+        input=input,
+        args=named("--arg", arg, "--arg dim=C"),
     )
     if legend and not steps and format.value in PASSAGES:
         deliver(result.passage(PASSAGES[format.value]), output)

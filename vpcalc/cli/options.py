@@ -56,6 +56,18 @@ NameArgument = Annotated[str, typer.Argument(help="A model's id or alias; see vp
 ImageOption = Annotated[
     str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
 ]
+ShapeOption = Annotated[
+    str | None,
+    typer.Option("--input", help="Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.", metavar="SHAPE"),
+]
+ArgOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--arg",
+        metavar="NAME=VALUE",
+        help="An argument of the factory; a letter is a symbol. May be repeated.",
+    ),
+]
 TokensOption = Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")]
 BatchOption = Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")]
 AttentionOption = Annotated[str, typer.Option("--attention", help="eager or fused.")]

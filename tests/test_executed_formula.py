@@ -1,0 +1,123 @@
+"""``formula`` and ``check`` of a module of the reader's own, in every spelling, against counts of the module."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import vpcalc
+from vpcalc.errors import InputError
+
+CODE = """
+import torch.nn.functional as F
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, dim=64, heads=4):
+        super().__init__()
+        self.heads, self.qkv, self.proj = heads, nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, x):
+        B, N, C = x.shape
+        q, k, v = self.qkv(x).reshape(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        maps = (q @ k.transpose(-2, -1)).softmax(-1)
+        return self.proj((maps @ v).transpose(1, 2).reshape(B, N, C))
+
+
+class Windows(nn.Module):
+    def __init__(self, dim=32, M=7):
+        super().__init__()
+        self.M, self.inner = M, Attention(dim, 1)
+
+    def forward(self, x):
+        M = self.M
+        x = F.pad(x, (0, -x.shape[3] % M, 0, -x.shape[2] % M))
+        B, C, H, W = x.shape
+        x = x.reshape(B, C, H // M, M, W // M, M).permute(0, 2, 4, 3, 5, 1)
+        return self.inner(x.reshape(-1, M * M, C))
+"""
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("own") / "attn.py"
+    path.write_text(CODE)
+    return str(path)
+
+
+def counted(code: str, name: str, *shape: int) -> int:
+    """What PyTorch's own counter sees."""
+    scope: dict[str, type[nn.Module]] = {}
+    exec(compile(Path(code).read_text(), code, "exec"), scope)
+    with FlopCounterMode(display=False) as counter:
+        scope[name]()(torch.zeros(shape))
+    return counter.get_total_flops() // 2
+
+
+def test_its_form_adds_up_from_the_operators_that_were_executed(code: str) -> None:
+    found = vpcalc.formula(f"{code}:Attention", input="B,N,C", args={"dim": "C", "heads": "a"})
+    assert str(found.form) == "4BNC² + 2BN²C"
+    assert [step.op.kind for step in found.steps()] == ["linear", "matmul", "matmul", "linear"]
+    assert sum((step.term for step in found.steps()), 0 * found.form.polynomial) == found.form.polynomial
+    assert set(found.legend()) == {"B", "N", "C"}
+    assert found.to_dict()["steps"][1]["shapes"] == "(B × a × N × C/a)(B × a × C/a × N)"
+
+
+def test_its_lattice_is_said_and_left(code: str) -> None:
+    tidy = vpcalc.formula(f"{code}:Windows", input="1,32,h,w")
+    assert (str(tidy.form), tidy.form.valid) == ("7232hw", "w a multiple of 7; h a multiple of 7")
+    every = vpcalc.formula(f"{code}:Windows", input="1,32,h,w", everywhere=True)
+    assert every.spell() == "354368⌈h/7⌉⌈w/7⌉"
+    for h, w in ((7, 14), (9, 30), (1, 1)):
+        assert eval(every.spell("python"), {"h": h, "w": w}) == counted(code, "Windows", 1, 32, h, w)
+    assert tidy.form.polynomial.value({"h": 21, "w": 7}) == counted(code, "Windows", 1, 32, 21, 7)
+
+
+def test_bytes_and_flops_of_it(code: str) -> None:
+    saved = vpcalc.formula(f"{code}:Attention", input="1,N,64", quantity="saved_bytes")
+    assert str(saved.form) == "16N² + 1024N"  # the maps of 4 heads; q, k, v and both products' inputs
+    flops = vpcalc.formula(f"{code}:Attention", input="1,N,64", quantity="flops", symbols={"N": "n"})
+    assert str(flops.form) == "256n² + 32768n"
+    peak = vpcalc.formula(f"{code}:Windows", input="1,32,h,w", quantity="peak_bytes", everywhere=True)
+    assert len(peak.regimes) == 2
+    assert "cases" in peak.spell("latex")
+
+
+def test_a_readers_formula_is_held_against_it(code: str) -> None:
+    own = {"input": "1,N,C", "args": {"dim": "C", "heads": "a"}}
+    assert vpcalc.check_formula("4NC^2 + 2N^2C", f"{code}:Attention", **own).ok
+    wrong = vpcalc.check_formula("4NC^2 + N^2C", f"{code}:Attention", **own)
+    assert not wrong.ok
+    assert vpcalc.check_formula("354368⌈h/7⌉⌈w/7⌉", f"{code}:Windows", input="1,32,h,w").ok
+    assert not vpcalc.check_formula("354368⌈h/7⌉⌊w/7⌋", f"{code}:Windows", input="1,32,h,w").ok
+    assert vpcalc.check_formula("O(N^2 C)", f"{code}:Attention", **own).ok
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("{code}:Attention", {}, "--input: give the shape"),
+        ("{code}:Attention", {"input": "1,197,64"}, "no letter"),
+        ("{code}:Nothing", {"input": "1,N,64"}, "known: Attention, Windows"),
+        ("{code}:Attention", {"input": "1,N,64", "quantity": "params_of"}, "--quantity"),
+        ("{code}:Attention", {"input": "1,N,64", "form": "odd"}, "--form"),
+        ("msa", {"input": "1,N,C"}, "only for a module of your own"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(code: str, name: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        vpcalc.formula(name.format(code=code), **options)
+
+
+def test_the_command_prints_the_form_alone(code: str) -> None:
+    command = [sys.executable, "-m", "vpcalc", "formula", f"{code}:Windows", "--input", "1,32,h,w"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "7232hw\n")
+    assert "a multiple of 7" in done.stderr

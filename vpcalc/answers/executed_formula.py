@@ -1,0 +1,151 @@
+"""The formula of a reader's own module: read off its run on symbols, at every size or on its lattice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ..algebra import floors
+from ..algebra.domains import Where
+from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..checks.quantities import QUANTITIES
+from ..cost import Op, Quantity
+from ..errors import InputError, unknown
+from ..symbolic import Form
+from .at_size import AtSize
+from .derive import derive
+from .executed import Executed
+from .formula import Formula, Step
+from .quantities import regimes_of
+
+COUNTED = tuple(quantity for quantity in QUANTITIES if quantity != "params")
+"""Quantities that depend on the input's sizes."""
+
+
+class Counted(NamedTuple):
+    """A quantity of a module: its name, and what it is."""
+
+    value: str
+    meaning: str
+
+
+def executed_formula(
+    target: object,
+    input: str | None,
+    args: Mapping[str, object] | None,
+    quantity: str,
+    *,
+    form: str = "expanded",
+    names: Mapping[str, str],
+    everywhere: bool = False,
+    range: Mapping[str, object] | None = None,
+) -> Formula:
+    """The closed form of a module of the reader's, with the operators that it adds up from.
+
+    Args:
+        target, input, args, range: as :func:`vpcalc.derive` has them.
+        quantity: ``macs``, ``flops`` (twice these), ``activations``, ``saved_bytes`` …
+        form, names, everywhere: as :func:`vpcalc.formula` has them.
+
+    Raises:
+        InputError: it cannot be built, cannot be executed on symbols, has no form, or has no such quantity.
+    """
+    twice = quantity == "flops"
+    counted = "macs" if twice else quantity
+    if counted not in COUNTED:
+        raise unknown("--quantity", quantity, ("flops", *COUNTED))
+    found = derive(target, input, args, range=range)
+    if isinstance(found, AtSize):
+        raise InputError(f"--input {input}: has no letter, and a formula is one of letters; such as 1,N,64")
+    if not isinstance(found, Executed):
+        raise InputError(
+            f"formula {_named(target)}: no run on symbols gives its form; vpcalc derive says what is known of it"
+        )
+    exploration = found.explored.exploration if counted == "macs" else found.quantities.exploration(counted)
+    if isinstance(exploration, str):
+        raise InputError(f"--quantity {quantity}: {found.target} has no form of it: {exploration}")
+    every = regimes_of(exploration)
+    main = every[0]
+    if main.form is None:
+        raise InputError(f"formula {found.target}: no size was settled; vpcalc derive says why")
+    written = tuple(names.items())
+    times = 2 if twice else 1
+    every = tuple(
+        (regime if regime.form is None else regime.scaled(times)).written(form, written) for regime in every
+    )
+    whole = main.form.polynomial * times
+    tidy = None if everywhere else floors.on_lattice(whole)
+    valid = "" if main.when.always else every[0].when.text
+    if tidy is not None:
+        whole, rest = tidy.form, "" if _follows(main.when.where, tidy) else valid
+        valid = "; ".join(filter(None, (_lattice(tidy), rest)))
+    regime = next(regime for regime in exploration.regimes if not regime.refused)
+    terms = _operations(regime, times) if counted == "macs" else _operators(regime, counted)
+    counts = sum(len(regime.confirmed) for regime in exploration.regimes)
+    known = QUANTITIES[counted]
+    notes = [f"holds for {valid}"] if valid and not everywhere else []
+    notes += [f"not settled at every size: {why}" for _, why in exploration.open[:1]]
+    return Formula(
+        name=found.target,
+        title=f"{found.target}, input {found.inputs}",
+        source=f"{found.verdict}: its own run on symbols, confirmed by {counts} counts",
+        quantity=Quantity(quantity)
+        if quantity in ("macs", "flops")
+        else Counted(quantity, f"{known.unit} {known.counts}"),
+        form=Form(whole, valid, form, written),
+        terms=terms if tidy is None else tuple(_tidied(step) for step in terms),
+        assumptions=tuple(notes),
+        regimes=every if everywhere else (),
+        meanings=found.meanings,
+    )
+
+
+def _named(target: object) -> str:
+    return target if isinstance(target, str) else type(target).__name__
+
+
+def _lattice(tidy: floors.Tidy) -> str:
+    """Where a tidy form holds, in words."""
+    phrases = [f"{letter} a multiple of {step}" for letter, step in tidy.strides.items() if step > 1]
+    return "; ".join([*phrases, *(f"{above} a multiple of {below}" for above, below in tidy.exact)])
+
+
+def _follows(where: Where, tidy: floors.Tidy) -> bool:
+    """Whether a form's lattice lies where it holds: where that says no more than what divides a letter."""
+    steps = {symbol(letter): step for letter, step in tidy.strides.items()}
+    return any(
+        all(
+            guard.divisor is not None
+            and not (guard.negated or guard.divisor.symbols)
+            and steps.get(guard.form, 1) % guard.divisor.terms[()] == 0
+            for guard in part.guards
+        )
+        for part in where.parts
+    )
+
+
+def _operations(regime: Any, times: int) -> tuple[Step, ...]:
+    """Priced calls, with the shapes of their operands."""
+    steps = []
+    for done, macs in regime.leader.execution.operations:
+        name = done.name.strip("_")
+        steps.append(Step(done.path, Op(name, name, shapes=done.operands), 1, macs * times))
+    return tuple(step for step in steps if step.term)
+
+
+def _operators(regime: Any, quantity: str) -> tuple[Step, ...]:
+    """What the calls of a function within a module add to a quantity."""
+    parts = regime.leader.execution.calls.get(quantity, {})
+    return tuple(Step(path, Op(name, name), 1, term) for (path, name), term in parts.items() if term)
+
+
+def _tidied(step: Step) -> Step:
+    shapes = tuple(tuple(map(_tidy, sides)) for sides in step.op.shapes)
+    return step._replace(term=_tidy(step.term), op=replace(step.op, shapes=shapes))
+
+
+def _tidy(size: Polynomial | int) -> Polynomial:
+    form = as_polynomial(size)
+    tidy = floors.on_lattice(form)
+    return form if tidy is None else tidy.form
