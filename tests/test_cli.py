@@ -82,6 +82,16 @@ def test_alone_it_shows_what_it_can_do(vpcalc: Run) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_help_shows_what_stands_in_brackets(vpcalc: Run) -> None:
+    shown = vpcalc("macros", "--help", COLUMNS="100").stdout
+    assert '[formulas]   MsaCost = "msa"' in shown
+    assert "sections [formulas], [figures], [symbols]" in " ".join(shown.replace("│", " ").split())
+
+
+def test_help_names_quantities_of_memory_where_they_are_taken(vpcalc: Run) -> None:
+    assert "saved_bytes" in vpcalc("formula", "--help").stdout
+
+
 BAD = [
     ("compare", "--h", "0", "--w", "8"),
     ("compare", "--h", "8.5", "--w", "8"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -80,9 +81,8 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ² gets ?, not a traceback
     try:
-        status = typer.main.get_command(application(_asked_for(sys.argv[1:]))).main(
-            prog_name="vpcalc", standalone_mode=False
-        )
+        command = _literal(typer.main.get_command(application(_asked_for(sys.argv[1:]))))
+        status = command.main(prog_name="vpcalc", standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except typer.TyperException as error:
@@ -101,6 +101,15 @@ def _asked_for(arguments: list[str]) -> Iterable[str]:
     if arguments and arguments[0] in COMMANDS and "_VPCALC_COMPLETE" not in os.environ:
         return arguments[:1]
     return COMMANDS
+
+
+def _literal(command: Any) -> Any:
+    """The same command with help that is shown as it is written: ``[formulas]`` is no markup."""
+    for told in (command, *command.params):
+        told.help = re.sub(r"\[(?=[a-z#/@])", r"\\[", getattr(told, "help", None) or "")
+    for each in getattr(command, "commands", {}).values():
+        _literal(each)
+    return command
 
 
 def _fail(message: str) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ArgOption, Format, OutputOption, QuantityOption, SetOption, ShapeOption, named, settings
+from .options import ArgOption, Format, OutputOption, SetOption, ShapeOption, named, settings
 from .output import aside, deliver, emit
 
 
@@ -38,7 +38,16 @@ def formula(
     name: Annotated[
         str, typer.Argument(help="A layer (msa …), a model (swin_t …), or code: attn.py:make.", metavar="NAME")
     ],
-    quantity: QuantityOption = "macs",
+    quantity: Annotated[
+        str,
+        typer.Option(
+            "--quantity",
+            "-q",
+            metavar="QUANTITY",
+            help="macs, flops, fvcore, params, activations or attention_elements; "
+            "or bytes: saved_bytes, peak_bytes, weights_bytes …",
+        ),
+    ] = "macs",
     format: Annotated[Spelling, typer.Option("--format", "-f", help="How to write the formula.")] = Spelling.TEXT,
     form: Annotated[
         str,
