@@ -99,6 +99,10 @@ PAPERS: dict[str, tuple[str, Polynomial]] = {
     "msa": ("Liu et al. 2021, eq. 1", 4 * h * w * C**2 + 2 * (h * w) ** 2 * C),
     "wmsa": ("Liu et al. 2021, eq. 2", 4 * h * w * C**2 + 2 * M**2 * h * w * C),
     "swmsa": ("Liu et al. 2021, §3.2: shifting costs no product", 4 * h * w * C**2 + 2 * M**2 * h * w * C),
+    "talking_heads": (
+        "Shazeer et al. 2020: heads² products more for each pair of tokens, twice",
+        4 * h * w * C**2 + 2 * (h * w) ** 2 * C + 2 * a**2 * (h * w) ** 2,
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from vpcalc.reference.attention import AxialAttention, SelfAttention
 from vpcalc.reference.embedding import PatchMerging
 from vpcalc.reference.retention import Retention
 from vpcalc.reference.swin import Swin
+from vpcalc.reference.talking_heads import TalkingHeadsAttention
 from vpcalc.reference.windows import WindowAttention, from_windows, relative_index, to_windows
 
 
@@ -35,6 +36,22 @@ def test_attention_is_torchs_own() -> None:
         theirs.out_proj.bias.copy_(mine.proj.bias)
         x = torch.randn(2, 5, 12, dtype=torch.float64)
         torch.testing.assert_close(mine(x), theirs(x, x, x)[0])
+
+
+def test_heads_that_talk_mix_logits_and_weights() -> None:
+    """Shazeer et al. 2020: P_l before the softmax, P_w after it; heads that hear themselves alone do not talk."""
+    module, plain = TalkingHeadsAttention(12, 3).double(), SelfAttention(12, 3).double()
+    x = torch.randn(2, 5, 12, dtype=torch.float64)
+    q, k, v = module.qkv(x).reshape(2, 5, 3, 3, 4).unbind(2)
+    logits = torch.einsum("bnhd,bmhd,gh->bgnm", q / 2, k, module.logits.weight)
+    weights = torch.einsum("bgnm,vg->bvnm", logits.softmax(-1), module.weights.weight)
+    mixed = torch.einsum("bvnm,bmvd->bnvd", weights, v).reshape(2, 5, 12)
+    torch.testing.assert_close(module(x), module.proj(mixed))
+    with torch.no_grad():
+        module.logits.weight.copy_(torch.eye(3))
+        module.weights.weight.copy_(torch.eye(3))
+    plain.load_state_dict(module.state_dict(), strict=False)
+    torch.testing.assert_close(module(x), plain(x))
 
 
 def test_windows_are_cut_and_put_back() -> None:
