@@ -233,3 +233,21 @@ def test_every_published_figure_names_a_model_a_quantity_and_a_source() -> None:
 
 def test_an_unpriced_tree_has_no_operators() -> None:
     assert replace(Cost("x"), times=3).by_operator(Quantity.FVCORE) == {}
+
+
+def test_rows_cross_where_h_and_w_count_apart() -> None:
+    found = vpcalc.compare(56, 28, 96, rows=("msa", "axial"), check=False)
+    apart = found.to_dict()["crossovers"][-1]
+    assert (apart["between"], apart["condition"], apart["at"]) == (["msa", "axial"], "hw > 2C + h + w", 223)
+    assert apart["sides"] == [2, 1]
+    assert "on grids of this shape, h to w as 2 to 1" in found.tables()[1].notes[0]
+
+
+def test_rows_that_do_not_cross_are_said_to_be_apart() -> None:
+    def said(*rows: str) -> tuple[str, ...]:
+        return vpcalc.compare(56, 56, 96, rows=rows, check=False).tables()[0].notes
+
+    expected = "Talking-heads costs more than MSA on every grid of this shape that both tile"
+    assert said("msa", "talking_heads") == said("talking_heads", "msa") == (expected,)
+    assert said("wmsa", "swmsa") == ("W-MSA and SW-MSA cost the same on every grid that both tile",)
+    assert said("msa", "wmsa") == said("msa") == ()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpcalc.algebra import Polynomial, symbols
-from vpcalc.algebra.crossover import crossing
+from vpcalc.algebra.crossover import always_more, crossing
 from vpcalc.algebra.polynomial import constant
 from vpcalc.algebra.printers import PRINTERS
 
@@ -151,3 +151,28 @@ def test_no_crossing_where_there_is_none() -> None:
     assert crossing(h * w * C, h * w * C, {"C": 3}) is None
     assert crossing(2 * h * w * C, h * w * C, {"C": 3}) is None
     assert crossing(h**2 * w, h * w + 1, {}) is None  # h and w apart: no statement about hw
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(56, 56), (1, 200), (3, 7), (56, 28)])
+def test_forms_in_h_and_w_apart_cross_along_the_shape_of_a_grid(rows: int, columns: int) -> None:
+    msa = 4 * h * w * C**2 + 2 * (h * w) ** 2 * C
+    axial = 8 * h * w * C**2 + 2 * h**2 * w * C + 2 * h * w**2 * C
+    assert crossing(msa, axial, {"C": 96}) is None  # of no shape there is nothing to say
+    found = crossing(msa, axial, {"h": rows, "w": columns, "C": 96})
+    assert found is not None
+    assert found.spell() == "hw > 2C + h + w"
+    assert found.sides is not None
+    assert found.sides[0] * columns == found.sides[1] * rows
+    for t in range(1, 60):
+        at = {"h": found.sides[0] * t, "w": found.sides[1] * t, "C": 96}
+        assert (msa.value(at) > axial.value(at)) == (at["h"] * at["w"] > found.at)
+
+
+def test_one_form_may_always_be_the_larger() -> None:
+    square = {"h": 4, "w": 4, "C": 3}
+    assert always_more(2 * h * w * C, h * w * C, square)
+    assert not always_more(h * w * C, 2 * h * w * C, square)
+    assert not always_more(h * w * C, h * w * C, square)
+    assert not always_more((h * w) ** 2, 5 * h * w, square)
+    assert not always_more(h**2 * w, h * w**2, square)  # on a square they are the same
+    assert always_more(h**2 * w, h * w**2, {"h": 4, "w": 2})

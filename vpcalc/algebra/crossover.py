@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
+from math import gcd
 
 from .polynomial import Polynomial, as_polynomial
 from .printers import PRINTERS
@@ -14,12 +16,16 @@ GRID = ("h", "w")
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """``larger > smaller`` exactly when ``left > right``; numerically, when hw > ``at``."""
+    """``larger > smaller`` exactly when ``left > right``; numerically, when hw > ``at``.
+
+    Where h and w do not come as hw, that number is one for grids whose sides are as ``sides``, h to w.
+    """
 
     swapped: bool
     left: Polynomial
     right: Polynomial
     at: int
+    sides: tuple[int, int] | None = None
 
     def spell(self, printer: str = "text") -> str:
         """The inequality in one of the spellings of :data:`vpcalc.algebra.printers.PRINTERS`."""
@@ -32,6 +38,7 @@ class Crossing:
 def crossing(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -> Crossing | None:
     """The one grid size hw at which the costlier form changes, other symbols fixed at ``values``.
 
+    Where h and w do not come as hw, grids are followed that have the shape of the one among ``values``.
     The difference is divided by its common factors and its terms are sorted by sign: that is the
     condition. Descartes' rule says whether it has exactly one positive root in hw; if it has none or
     may have several, there is no such statement and the answer is None. ``swapped`` says that it is
@@ -41,10 +48,14 @@ def crossing(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -
     if not difference:
         return None
     reduced = difference / difference.content()
+    sides = None
     coefficients = _in_grid(reduced, values)
     if coefficients is None:
+        sides = _shape(values)
+        coefficients = _along(reduced, values, sides) if sides else None
+    if coefficients is None:
         return None
-    signs = [c > 0 for _, c in sorted(coefficients.items(), reverse=True) if c]
+    signs = _signs(coefficients)
     if sum(a != b for a, b in pairwise(signs)) != 1:
         return None
     swapped = not signs[0]
@@ -53,7 +64,26 @@ def crossing(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -
         coefficients = {power: -c for power, c in coefficients.items()}
     positive = _sum(term for term in reduced.split() if next(iter(term.terms.values())) > 0)
     negative = _sum(-term for term in reduced.split() if next(iter(term.terms.values())) < 0)
-    return Crossing(swapped, positive, negative, _last_not_above(coefficients))
+    return Crossing(swapped, positive, negative, _last_not_above(coefficients, sides), sides)
+
+
+def always_more(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -> bool:
+    """Whether signs say that the first form is larger on every grid of the shape of the one in ``values``."""
+    sides = _shape(values)
+    signs = _signs((sides and _along(first - second, values, sides)) or {})
+    return bool(signs) and all(signs)
+
+
+def _signs(coefficients: Mapping[int, int]) -> list[bool]:
+    """Of the coefficients that are not zero, the highest power first, which are positive."""
+    return [c > 0 for _, c in sorted(coefficients.items(), reverse=True) if c]
+
+
+def _shape(values: Mapping[str, int]) -> tuple[int, int] | None:
+    if not all(name in values for name in GRID):
+        return None
+    h, w = (values[name] for name in GRID)
+    return h // gcd(h, w), w // gcd(h, w)
 
 
 def _in_grid(polynomial: Polynomial, values: Mapping[str, int]) -> dict[int, int] | None:
@@ -69,12 +99,35 @@ def _in_grid(polynomial: Polynomial, values: Mapping[str, int]) -> dict[int, int
     return coefficients
 
 
-def _last_not_above(coefficients: Mapping[int, int]) -> int:
-    """The largest N >= 0 at which a polynomial with one sign change is not yet positive."""
+def _along(polynomial: Polynomial, values: Mapping[str, int], sides: tuple[int, int]) -> dict[int, int] | None:
+    """Coefficients by power of t on the grids of h = t · sides[0], w = t · sides[1]; whole if scaled alike."""
+    known = {name: value for name, value in values.items() if name not in GRID}
+    coefficients: dict[int, int] = {}
+    for monomial, number in polynomial.subs(known).terms.items():
+        powers = dict(monomial)
+        h, w = (powers.pop(name, 0) for name in GRID)
+        if powers or h < 0 or w < 0:
+            return None
+        coefficients[h + w] = coefficients.get(h + w, 0) + number * sides[0] ** h * sides[1] ** w
+    return coefficients
+
+
+def _last_not_above(coefficients: Mapping[int, int], sides: tuple[int, int] | None) -> int:
+    """The largest N >= 0 at which a polynomial with one sign change is not yet positive.
+
+    With ``sides`` its powers are those of t, where N is t² times their product.
+    """
 
     def positive(n: int) -> bool:
-        value: int = sum(c * n**power for power, c in coefficients.items())
-        return value > 0
+        if sides is None:
+            value: int = sum(c * n**power for power, c in coefficients.items())
+            return value > 0
+        square = Fraction(n, sides[0] * sides[1])
+        parts = [Fraction(0), Fraction(0)]
+        for power, c in coefficients.items():
+            parts[power % 2] += c * square ** (power // 2)
+        even, odd = parts
+        return even * abs(even) + odd * abs(odd) * square > 0  # as even + odd·t is, where t² is square
 
     high = 1
     while not positive(high):

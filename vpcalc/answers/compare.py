@@ -8,7 +8,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from ..abstract.tensor import FLOATS
-from ..algebra.crossover import crossing
+from ..algebra.crossover import always_more, crossing
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity
 from ..errors import InputError, unknown
@@ -91,8 +91,9 @@ class Crossover:
     """``between`` the first costs more than the second exactly where the condition holds: hw > ``at``.
 
     That is so on grids whose sides are multiples of ``tiles``, which is what ``valid`` says in words; elsewhere
-    padding and dropped rows count too, and ``holds_here`` says whether it is so on the grid of the comparison. The
-    condition is spelled in several ways, as a closed form is.
+    padding and dropped rows count too, and ``holds_here`` says whether it is so on the grid of the comparison.
+    Where h and w count apart, ``at`` is for grids of this one's shape, whose ``sides`` are as h to w.
+    The condition is spelled in several ways, as a closed form is.
     """
 
     between: tuple[str, str]
@@ -104,11 +105,14 @@ class Crossover:
     tiles: str = ""
     valid: str = ""
     holds_here: bool = True
+    sides: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Fields of the JSON contract."""
         spelled = {"condition": self.text, "latex": self.latex}
-        where = {"valid": self.valid, "holds_here": self.holds_here}
+        where: dict[str, Any] = {"valid": self.valid, "holds_here": self.holds_here}
+        if self.sides is not None:
+            where["sides"] = list(self.sides)
         return {"between": list(self.between), **spelled, "at": self.at, **where}
 
     def __str__(self) -> str:
@@ -122,6 +126,8 @@ class Comparison(Result):
     inputs: dict[str, Any]
     rows: tuple[Row, ...]
     crossovers: tuple[Crossover, ...]
+    apart: tuple[str, ...] = ()
+    """Where no two rows cross, what is known instead, pair by pair."""
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
@@ -192,7 +198,7 @@ class Comparison(Result):
             complaint = (str(row.report),) if row.report and row.report.verdict.value != "agrees" else ()
             for note in (*deviations(row.cost), *complaint):
                 names.setdefault(note, []).append(row.name)
-        return tuple(f"{', '.join(rows)}: {note}" for note, rows in names.items())
+        return (*(f"{', '.join(rows)}: {note}" for note, rows in names.items()), *self.apart)
 
 
 def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> Table:
@@ -206,12 +212,18 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
     rows = tuple((label, c, c.at, c.tiles) for c, label in labels.items())
     size = f"{comparison.inputs['h']}×{comparison.inputs['w']}"
     notes = ["exact on grids that are whole numbers of the row's tiles, if it names any"]
+    notes = notes if any(c.tiles for c in labels) else []
+    notes += [
+        f"here: on grids of this shape, h to w as {c.sides[0]} to {c.sides[1]}: {label}"
+        for c, label in labels.items()
+        if c.sides
+    ]
     notes += [
         f"not so on {size}, which {c.tiles} does not tile: {label}"
         for c, label in labels.items()
         if not c.holds_here
     ]
-    return Table("Where they cross", columns, rows, tuple(notes) if any(c.tiles for c in labels) else ())
+    return Table("Where they cross", columns, rows, tuple(notes))
 
 
 _PARTS = {"msa:matmul": "MSA's quadratic term", "msa:linear": "its projections"}
@@ -279,6 +291,7 @@ def compare(
     costs = {id: LAYERS[id].build(**LAYERS[id].pick(_dims(inputs))) for id in ids}
     symbolic = {id: _at_ratio_one(id, inputs) or _on_symbols(id) for id in dict.fromkeys(("msa", *ids))}
     baseline = _msa_macs(inputs)
+    crossovers = _crossovers(symbolic, ids, inputs, costs)
     result = Comparison(
         inputs,
         tuple(
@@ -293,7 +306,8 @@ def compare(
             )
             for id, cost in costs.items()
         ),
-        _crossovers(symbolic, ids, inputs, costs),
+        crossovers,
+        _apart(symbolic, ids, inputs, crossovers),
     )
     return result.checked() if check else result
 
@@ -417,5 +431,27 @@ def _crossovers(
             between = (b, a) if cross.swapped else (a, b)
             text, latex, mathml, typst = map(cross.spell, ("text", "latex", "mathml", "typst"))
             where = _where(symbolic, costs, between, cross.at, values)
-            found.append(Crossover(between, text, latex, mathml, typst, cross.at, *where))
+            found.append(Crossover(between, text, latex, mathml, typst, cross.at, *where, cross.sides))
+    return tuple(found)
+
+
+def _apart(
+    symbolic: dict[str, Cost], ids: tuple[str, ...], inputs: dict[str, Any], crossovers: tuple[Crossover, ...]
+) -> tuple[str, ...]:
+    """What is known of rows where no two cross: of the first and each other, as it is asked for crossings."""
+    if any(":" not in crossover.between[0] for crossover in crossovers):
+        return ()
+    values = _values(inputs)
+    first, *others = ((LAYERS[id].name, as_polynomial(symbolic[id].total(Quantity.MACS))) for id in ids)
+    found = []
+    for other in others:
+        (a, mine), (b, its) = first, other
+        if mine == its:
+            found.append(f"{a} and {b} cost the same on every grid that both tile")
+        elif always_more(mine, its, values):
+            found.append(f"{a} costs more than {b} on every grid of this shape that both tile")
+        elif always_more(its, mine, values):
+            found.append(f"{b} costs more than {a} on every grid of this shape that both tile")
+        else:
+            found.append(f"{a} and {b}: no single crossing was found")
     return tuple(found)
