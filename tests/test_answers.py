@@ -93,7 +93,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"dtype": "float23"}, r"--dtype 'float23' is not known; did you mean float"),
     ({"rows": ["mssa"]}, r"--rows 'mssa' is not known; did you mean msa"),
     ({"rows": []}, r"--rows: give at least one of"),
-    ({"rows": ["patch_embedding"]}, r"--rows 'patch_embedding' is not known"),
+    ({"rows": ["head"]}, r"--rows head: .*: --set classes=NUMBER is missing"),
+    (
+        {"rows": ["head"], "set": {"classes": 0}},
+        r"--set classes '0': must|--set classes 0: must be a whole number",
+    ),
+    ({"rows": ["msa"], "set": {"classes": 9}}, r"--set classes: no row has such a dimension"),
+    ({"rows": ["msa"], "set": {"C": 9}}, r"--set C: is an option, --C"),
 ]
 
 
@@ -251,3 +257,13 @@ def test_rows_that_do_not_cross_are_said_to_be_apart() -> None:
     assert said("msa", "talking_heads") == said("talking_heads", "msa") == (expected,)
     assert said("wmsa", "swmsa") == ("W-MSA and SW-MSA cost the same on every grid that both tile",)
     assert said("msa", "wmsa") == said("msa") == ()
+
+
+def test_a_row_may_have_dimensions_that_are_no_options() -> None:
+    found = vpcalc.compare(56, 56, 96, rows=("msa", "head"), set={"classes": 1000})
+    assert found.rows[1].figure(Quantity.MACS) == 96 * 1000
+    assert found.ok
+    assert "classes = 1000, batch 1" in found.tables()[0].title
+    assert found.crossovers[-1].text == "4hwC + 2(hw)² > K"
+    chart = vpcalc.plot_crossover(96, rows=("msa", "head"), set={"classes": 1000}).chart
+    assert "classes = 1000" in chart.subtitle

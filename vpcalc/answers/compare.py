@@ -152,13 +152,20 @@ class Comparison(Result):
         return result
 
     @property
+    def others(self) -> tuple[str, ...]:
+        """Dimensions of its rows that are no options of a comparison."""
+        return tuple(name for name in self.inputs if name not in signature(compare).parameters)
+
+    @property
     def ok(self) -> bool:
         """Whether no check differs."""
         return not any(row.report and row.report.differing for row in self.rows)
 
     def tables(self) -> tuple[Table, ...]:
         """The rows, and below them where they cross."""
-        title = "{h}×{w} tokens, C = {C}, {heads} heads; M = {M}, R = {R}, P = {P}, batch {batch}, maps in {dtype}"
+        title = "{h}×{w} tokens, C = {C}, {heads} heads; M = {M}, R = {R}, P = {P}, {others}batch {batch}, "
+        title += "maps in {dtype}"
+        others = "".join(f"{name} = {self.inputs[name]}, " for name in self.others)
         columns = (
             Column("layer", "Layer", Kind.WORD),
             Column("formula", "MACs in closed form", Kind.FORMULA),
@@ -182,7 +189,7 @@ class Comparison(Result):
             )
             for row in self.rows
         )
-        compared = Table(title.format(**self.inputs), columns, rows, self._notes())
+        compared = Table(title.format(others=others, **self.inputs), columns, rows, self._notes())
         if not self.crossovers:
             return (compared,)
         names = {row.id: row.name for row in self.rows} | _PARTS
@@ -241,6 +248,7 @@ def compare(
     k: object = 3,
     r: object = 4,
     chunk: object = None,
+    set: Mapping[str, object] | None = None,
     batch: object = 1,
     dtype: str = "float32",
     rows: Iterable[str] | None = None,
@@ -258,6 +266,7 @@ def compare(
         k: kernel side of convolutions, where such a row is asked for.
         r: expansion of feed-forward layers, where such a row is asked for.
         chunk: tokens of a chunk (chunkwise retention); 512, or the grid's tokens where these are fewer.
+        set: other dimensions that rows have, by name.
         batch: images.
         dtype: element type of the attention maps, for their bytes.
         rows: ids of the layers to compare; :data:`ROWS` if None.
@@ -285,7 +294,8 @@ def compare(
     }
     if dtype not in DTYPES:
         raise unknown("--dtype", dtype, DTYPES)
-    ids = _row_ids(rows)
+    ids = _row_ids(rows, inputs, set or {})
+    inputs |= {name: whole(f"--set {name}", value) for name, value in (set or {}).items()}
     if "sra" in ids and inputs["R"] > shorter:
         raise InputError(f"--R {inputs['R']}: larger than the grid; must be from 1 to {shorter}")
     costs = {id: LAYERS[id].build(**LAYERS[id].pick(_dims(inputs))) for id in ids}
@@ -368,17 +378,29 @@ def _heads(heads: object, C: int) -> int:
     return number
 
 
-def _row_ids(rows: Iterable[str] | None) -> tuple[str, ...]:
-    if rows is None:
-        return ROWS
-    given = {*signature(compare).parameters, *_AS_SEQUENCE}
-    known = [id for id in LAYERS if set(LAYERS[id].dims) <= given]
-    ids = tuple(dict.fromkeys(rows))
-    for id in ids:
-        if id not in known:
-            raise unknown("--rows", id, known)
+def _row_ids(
+    rows: Iterable[str] | None, options: Mapping[str, Any], others: Mapping[str, object]
+) -> tuple[str, ...]:
+    """The rows that are asked for. Their dimensions are options or ``others``, and of these each has a row."""
+    given = {*options, *_AS_SEQUENCE}
+    ids = ROWS if rows is None else tuple(dict.fromkeys(rows))
+    known = [id for id in LAYERS if {*LAYERS[id].dims} <= given]
     if not ids:
         raise InputError(f"--rows: give at least one of {', '.join(known)}")
+    for id in ids:
+        if id not in LAYERS:
+            raise unknown("--rows", id, tuple(LAYERS))
+        missing = [name for name in LAYERS[id].dims if name not in given and name not in others]
+        if missing:
+            wanted = " ".join(f"--set {name}=NUMBER" for name in missing)
+            raise InputError(f"--rows {id}: has dimensions that are no options here: {wanted} is missing")
+    for name in others:
+        if name in given:
+            raise InputError(
+                f"--set {name}: is an option, --{name}" if name in options else f"--set {name}: is hw or C"
+            )
+        if not any(name in LAYERS[id].dims for id in ids):
+            raise InputError(f"--set {name}: no row has such a dimension")
     return ids
 
 

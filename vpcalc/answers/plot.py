@@ -105,6 +105,7 @@ def plot_crossover(
     P: object = 7,
     heads: object = None,
     chunk: object = None,
+    set: Mapping[str, object] | None = None,
     rows: Iterable[str] | None = None,
     low: object = FROM,
     high: object = TO,
@@ -121,6 +122,7 @@ def plot_crossover(
         P: side of the pooled grid.
         heads: attention heads; C/32 where that is whole, else 1.
         chunk: tokens of a chunk, where chunkwise retention is asked for.
+        set: other dimensions that rows have, by name.
         rows: ids of the layers; those of :func:`vpcalc.compare` if None.
         low, high: sides of the smallest and the largest grid.
 
@@ -128,7 +130,7 @@ def plot_crossover(
         InputError: a value is not usable; the message says which and what is allowed.
     """
     ends = _ends(low, high)
-    largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, rows=rows)
+    largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, set=set, rows=rows)
     curves = _curves(largest, Quantity.MACS, ends)
     marks, labels = _marks(largest, curves)
     title = _first_crossing(largest, curves)
@@ -154,6 +156,7 @@ def plot_memory(
     P: object = 7,
     heads: object = None,
     chunk: object = None,
+    set: Mapping[str, object] | None = None,
     rows: Iterable[str] | None = None,
     dtype: str = "float32",
     fit: str = "24GiB",
@@ -163,7 +166,7 @@ def plot_memory(
     """Bytes of each kind's attention maps against the number of tokens, and where they fill a device.
 
     Args:
-        C, M, R, P, heads, chunk, low, high: as for :func:`plot_crossover`.
+        C, M, R, P, heads, chunk, set, low, high: as for :func:`plot_crossover`.
         rows: ids of the layers; those that have no map are left out.
         dtype: element type of the maps.
         fit: the device's memory, such as ``24GiB`` or ``80GB``.
@@ -173,7 +176,7 @@ def plot_memory(
     """
     ends = _ends(low, high)
     room = read_bytes("--fit", fit)
-    largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, rows=rows, dtype=dtype)
+    largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, set=set, rows=rows, dtype=dtype)
     curves = _curves(largest, Quantity.ATTENTION, ends, DTYPES[dtype])
     if not curves:
         raise InputError("--rows: none of these layers has an attention map")
@@ -258,9 +261,8 @@ def _largest(ends: tuple[int, int], C: object, M: object, **options: Any) -> Com
 def _settings(comparison: Comparison) -> str:
     """The settings that the rows depend on."""
     used = {"C", *(name for row in comparison.rows for name in LAYERS[row.id].dims)}
-    named = [
-        f"{name} = {comparison.inputs[name]}" for name in ("C", "M", "R", "P", "k", "r", "chunk") if name in used
-    ]
+    asked = ("C", "M", "R", "P", "k", "r", "chunk", *comparison.others)
+    named = [f"{name} = {comparison.inputs[name]}" for name in asked if name in used]
     heads = comparison.inputs["heads"]
     if "heads" in used:
         named.append(f"{heads} head{'s' if heads > 1 else ''}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import LAYERS, CheckOption, PoolOption, WindowOption, bundled, ids
+from .options import LAYERS, CheckOption, DimensionOption, PoolOption, WindowOption, bundled, dimensions, ids
 from .output import Shown, finish, show, working
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def compare(
             rich_help_panel=LAYERS,
         ),
     ] = None,
+    set: DimensionOption = None,
     check: CheckOption = True,
     *,
     shown: Shown,
@@ -71,7 +72,7 @@ def compare(
     from ..answers.compare import compare as ask
 
     others = {"R": R, "P": P, "heads": heads, "k": k, "r": r, "chunk": chunk}
-    result = ask(h, w, C, M, **others, batch=batch, dtype=dtype, rows=ids(rows), check=False)
+    result = ask(h, w, C, M, **others, set=dimensions(set), batch=batch, dtype=dtype, rows=ids(rows), check=False)
     if check and shown.at_once and sys.stdout.isatty():
         result = _filling_in(result, shown.exact)
         show(result.tables()[1:], shown.exact)

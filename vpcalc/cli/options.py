@@ -98,6 +98,16 @@ PoolOption = Annotated[
     typer.Option("--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS", rich_help_panel=LAYERS),
 ]
 
+DimensionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=NUMBER",
+        help="Another dimension that a row has; may be repeated.",
+        rich_help_panel=LAYERS,
+    ),
+]
+
 PriceOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -144,6 +154,11 @@ def _options(bundle: Any) -> list[Parameter]:
 def settings(pairs: Iterable[str] | None) -> dict[str, object]:
     """``--set NAME=VALUE`` texts as a dictionary."""
     return dict(named("--set", pairs, "--set C=128 or --set depths=2,2,18,2"))
+
+
+def dimensions(pairs: Iterable[str] | None) -> dict[str, str]:
+    """``--set NAME=NUMBER`` texts of layers as a dictionary."""
+    return named("--set", pairs, "--set classes=1000")
 
 
 def ids(rows: str | None) -> list[str] | None:

@@ -10,11 +10,13 @@ from .options import (
     LAYERS,
     AttentionOption,
     BatchOption,
+    DimensionOption,
     ImageOption,
     PoolOption,
     SetOption,
     WindowOption,
     bundled,
+    dimensions,
     ids,
     settings,
 )
@@ -62,14 +64,15 @@ class Layers(NamedTuple):
         str | None,
         typer.Option("--chunk", help="Tokens of a chunk of retention.", metavar="TOKENS", rich_help_panel=LAYERS),
     ] = None
+    set: DimensionOption = None
     rows: Annotated[
         str | None,
         typer.Option("--rows", help="Layers, by id: msa,wmsa …", metavar="ID,ID…", rich_help_panel=LAYERS),
     ] = None
 
     def chosen(self) -> dict[str, Any]:
-        """The same with the ids of the rows apart."""
-        return {**self._asdict(), "rows": ids(self.rows)}
+        """The same with the ids of the rows and their other dimensions apart."""
+        return {**self._asdict(), "rows": ids(self.rows), "set": dimensions(self.set)}
 
 
 @app.callback(invoke_without_command=True)
