@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -20,7 +21,7 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cost import Quantity
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
-from vpcalc.symbolic import SYMBOL_OF
+from vpcalc.symbolic import SYMBOL_OF, Form
 
 from .conftest import Run
 from .test_polynomial import polynomials
@@ -229,6 +230,17 @@ def test_the_condition_and_the_steps_are_written_alike() -> None:
 
 
 # -- what is printed around a formula -----------------------------------------------------------------
+
+
+def test_a_letter_outside_the_alphabet_is_in_the_legend_and_a_parameter() -> None:
+    units = symbols("units")[0]
+    found = replace(vpcalc.formula("msa"), form=Form(2 * h * w * C * units))
+    assert found.legend()["units"] == "units, as its description calls it"
+    namespace: dict[str, object] = {}
+    exec(found.function(), namespace)
+    assert namespace["msa_macs"](h=2, w=3, C=5, units=7) == 2 * 6 * 5 * 7  # type: ignore[operator]
+    renamed = replace(found, form=Form(found.form.polynomial, names=(("units", "S"),)))
+    assert list(renamed.legend()) == ["h", "w", "C", "S"]
 
 
 def test_legends() -> None:

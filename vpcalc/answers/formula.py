@@ -157,6 +157,8 @@ class Formula(Result):
                 meanings[names.get(letter.name, letter.name)] = letter.meaning + unit
             else:
                 meanings[names[grid]] = GRID_MEANINGS[grid]
+        for name in sorted(occurring - {letter.name for letter in ALPHABET}):
+            meanings[names.get(name, name)] = f"{name}, as its description calls it"
         return meanings
 
     def steps(self) -> tuple[Step, ...]:
