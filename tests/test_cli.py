@@ -66,6 +66,14 @@ def test_a_formula_stands_alone_on_standard_output(vpcalc: Run) -> None:
     assert "(hw)²C" in steps
 
 
+def test_where_a_formula_holds_is_said_beside_it(vpcalc: Run) -> None:
+    assert vpcalc("formula", "msa").stderr == ""
+    assert vpcalc("formula", "wmsa").stderr == "vpcalc: holds for h and w multiples of M\n"
+    saved = vpcalc("formula", "msa", "--quantity", "saved_bytes")
+    assert (saved.stdout, saved.stderr) == ("16BhwC + 4Ba(hw)²\n", "vpcalc: holds for every size at least 2\n")
+    assert vpcalc("formula", "wmsa", "--everywhere").stderr == ""
+
+
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_options_without_a_command(vpcalc: Run, option: str) -> None:
     done = vpcalc(option)

@@ -117,4 +117,5 @@ def formula(
         deliver(result.function(), output)
     else:
         deliver(result.spell(format.value), output)
-        aside(result.assumptions)
+        where = f"holds for {result.form.valid}" if result.form.valid and not result.regimes else ""
+        aside((*filter(None, [where]), *result.assumptions))
