@@ -98,9 +98,27 @@ def marked(names: list[str]) -> list[Any]:
 # -- commands and figures -----------------------------------------------------------------------------
 
 
+MODULE = """
+from torch import nn
+
+
+class make(nn.Module):
+    def __init__(self, dim, num_heads):
+        super().__init__()
+        self.a, self.qkv, self.proj = num_heads, nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, x):
+        B, N, C = x.shape
+        q, k, v = self.qkv(x).reshape(B, N, 3, self.a, C // self.a).permute(2, 0, 3, 1, 4)
+        return self.proj(((q @ k.transpose(-2, -1)).softmax(-1) @ v).transpose(1, 2).reshape(B, N, C))
+"""
+"""What help calls model.py."""
+
+
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with the example's paper, where pictures and tables may be left."""
+    """A folder with the example's paper and a module, where pictures and tables may be left."""
+    (tmp_path / "model.py").write_text(MODULE, encoding="utf-8")
     for file in (ROOT / "examples" / "paper").glob("paper.*"):
         shutil.copy(file, tmp_path)
     monkeypatch.chdir(tmp_path)

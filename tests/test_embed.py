@@ -217,6 +217,9 @@ REFUSED = {  # what stands on line 3 of a Markdown file: what the error says aft
     "<!-- vpcalc: derive transformers:bert --input 1,N --arg hidden_act=gelu -->": "hidden_act=gelu: cannot",
     "<!-- vpcalc: derive transformers:bert --input 1,N --arg hidden_size=big -->": "must be a number, true",
     "<!-- vpcalc: check 4hwC --against evil.py:make -->": "a marker runs no code but vpcalc's own",
+    "<!-- vpcalc: formula evil.py:make --input 1,N,C -->": "--trust allows code, if the document is yours",
+    "<!-- vpcalc: formula transformers:bert --input 1,N --arg hidden_act=gelu -->": "hidden_act=gelu: cannot",
+    "<!-- vpcalc: check 4N --against timm:x --input 1,3,H,W --arg checkpoint_path=F -->": "checkpoint_path=F:",
     "<!-- vpcalc: prove msa --backend dask -->": "starts nothing on other machines",
     "<!-- vpcalc: formula mssa -->": "formula 'mssa' is not known; did you mean msa",
     "<!-- vpcalc: formula msa --format postscript -->": "'postscript'",
@@ -249,6 +252,27 @@ def test_a_marker_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "\n" not in str(caught.value)
     assert Path("a.md").read_text(encoding="utf-8") == stub
     assert os.listdir() == ["a.md"]
+
+
+def test_a_document_of_ones_own_may_name_code(tmp_path: Path) -> None:
+    """Its figure is fresh, or stale when the module changes."""
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n\n\ndef make(dim):\n    return nn.Linear(dim, 2 * dim)\n"
+    )
+    page = tmp_path / "a.md"
+    page.write_text("<!-- vpcalc: formula own.py:make --input 1,N,C --arg dim=C -->\n<!-- /vpcalc -->\n")
+    with pytest.raises(InputError, match="--trust"):
+        package.embed(page)
+    assert package.embed(page, trust=True).ok
+    assert "2NC²" in page.read_text(encoding="utf-8")
+    assert package.embed(page, trust=True, check=True).ok
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n\n\ndef make(dim):\n    return nn.Linear(dim, 3 * dim)\n"
+    )
+    assert not package.embed(page, trust=True, check=True).ok
+    page.write_text("<!-- vpcalc: formula msa -o FLAG -->\n<!-- /vpcalc -->\n")
+    with pytest.raises(InputError, match="writes no file"):
+        package.embed(page, trust=True)
 
 
 SHAPES = {  # documents whose markers do not pair: the line that the error names, and what it says

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,11 @@ class Embedding(Result):
 
 
 def embed(
-    files: str | PathLike[str] | Iterable[str | PathLike[str]], *, check: bool = False, run: Run | None = None
+    files: str | PathLike[str] | Iterable[str | PathLike[str]],
+    *,
+    check: bool = False,
+    trust: bool = False,
+    run: Run | None = None,
 ) -> Embedding:
     """Fill the marked blocks of documents with what vpcalc's commands print now.
 
@@ -69,6 +74,7 @@ def embed(
     Args:
         files: Markdown, HTML, LaTeX, Typst or reStructuredText files.
         check: write nothing; the result's ``ok`` says whether every block is fresh.
+        trust: run code that a marker names, ``formula attn.py:make``: only for documents of your own.
         run: what runs a command; vpcalc's own command line, within this process, if None.
 
     Raises:
@@ -77,7 +83,7 @@ def embed(
     if run is None:
         from ..cli.inprocess import run as command_line
 
-        run = command_line
+        run = partial(command_line, trusted=trust)
     names = [fspath(file) for file in ([files] if isinstance(files, (str, PathLike)) else files)]
     if not names:
         raise InputError("FILE: name at least one document")

@@ -84,8 +84,7 @@ def executed_formula(
     terms = _operations(regime, times) if counted == "macs" else _operators(regime, counted)
     counts = sum(len(regime.confirmed) for regime in exploration.regimes)
     known = QUANTITIES[counted]
-    notes = [f"holds for {valid}"] if valid and not everywhere else []
-    notes += [f"not settled at every size: {why}" for _, why in exploration.open[:1]]
+    notes = [f"not settled at every size: {why}" for _, why in exploration.open[:1]]
     return Formula(
         name=found.target,
         title=f"{found.target}, input {found.inputs}",

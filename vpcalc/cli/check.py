@@ -22,7 +22,7 @@ def check(
     formula: Annotated[str, typer.Argument(help="As a paper or a script spells it.", metavar="FORMULA")],
     against: Annotated[
         str,
-        typer.Option("--against", help="A layer (msa …), a model, or attn.py:make.", metavar="NAME"),
+        typer.Option("--against", help="A layer (msa …), a model, or model.py:make.", metavar="NAME"),
     ],
     quantity: Annotated[
         str,
@@ -63,7 +63,7 @@ def check(
     Examples:  vpcalc check "4*h*w*C^2 + 2*(h*w)^2*C" --against msa
                vpcalc check "4nd^2 + 2n^2d" --against msa
                vpcalc check "O(n^2 d)" --against msa
-               vpcalc check "4NC^2 + 2N^2C" --against attn.py:make --input 1,N,C --arg dim=C
+               vpcalc check "4NC^2 + 2N^2C" --against model.py:make --input 1,N,C --arg dim=C --arg num_heads=a
     """
     from ..answers.check_formula import check_formula as ask
 

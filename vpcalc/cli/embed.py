@@ -17,6 +17,10 @@ def embed(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; print what is stale and end with 1 if anything is.")
     ] = False,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Run code that a marker names (attn.py:make): for documents of your own."),
+    ] = False,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
@@ -32,7 +36,7 @@ def embed(
     """
     from ..answers.embed import embed as ask
 
-    result = ask(files, check=check)
+    result = ask(files, check=check, trust=trust)
     if format is not Format.TABLE or output is not None:
         emit(result, format, output)
         return

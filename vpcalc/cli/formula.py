@@ -36,7 +36,7 @@ PASSAGES = {name: name for name in ("text", "latex", "typst", "mathml", "python"
 
 def formula(
     name: Annotated[
-        str, typer.Argument(help="A layer (msa …), a model (swin_t …), or code: attn.py:make.", metavar="NAME")
+        str, typer.Argument(help="A layer (msa …), a model (swin_t …), or code: model.py:make.", metavar="NAME")
     ],
     quantity: Annotated[
         str,
@@ -91,7 +91,7 @@ def formula(
     Examples:  vpcalc formula msa --format latex
                vpcalc formula wmsa --steps
                vpcalc formula swin_t --everywhere
-               vpcalc formula attn.py:make --input 1,N,C --arg dim=C --format latex
+               vpcalc formula model.py:make --input 1,N,C --arg dim=C --arg num_heads=a --format latex
                vpcalc formula msa --symbol hw=n --symbol C=d --form factored --legend
     """
     from ..answers.formula import formula as ask

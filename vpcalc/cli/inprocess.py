@@ -27,11 +27,12 @@ WIDTH = "80"
 """Columns of a table that is embedded as text."""
 
 _SAFE = tuple(f"{library}:" for library in LIBRARIES)
+_OWN = "a marker runs no code but vpcalc's own"
 _SET_ASIDE = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 
-def run(arguments: list[str], folder: Path) -> Printed:
-    """Run ``vpcalc ARGUMENTS`` in a folder.
+def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
+    """Run ``vpcalc ARGUMENTS`` in a folder; only where the document is ``trusted`` with code that it names.
 
     Raises:
         InputError: there is no such command, it may not stand in a document, its input is unusable, or it ended
@@ -53,8 +54,10 @@ def run(arguments: list[str], folder: Path) -> Printed:
         try:
             context = group.commands[name].make_context(name, rest)
             values = context.params
-            _no_functions(group.commands[name].params, values)
-            _harmless(name, values)
+            _writes_nothing(values)
+            if not trusted:
+                _no_functions(group.commands[name].params, values)
+                _no_code(name, values)
             with context:
                 group.commands[name].invoke(context)
         except typer.TyperException as error:
@@ -76,32 +79,34 @@ def _no_functions(options: Sequence[Any], values: Mapping[str, Any]) -> None:
         given = values.get(option.name)
         if given and str(option.metavar).endswith(":FUNCTION"):
             text = given if isinstance(given, str) else given[0]
-            raise InputError(f"{option.opts[0]} {text}: a marker runs no code but vpcalc's own")
+            raise InputError(f"{option.opts[0]} {text}: {_OWN}; --trust allows it, if the document is yours")
 
 
-def _harmless(name: str, values: Mapping[str, Any]) -> None:
-    """Refuse options that write a file, and targets that are other people's code."""
+def _writes_nothing(values: Mapping[str, Any]) -> None:
+    """Refuse options that write a file or start something elsewhere."""
     if values.get("output") is not None:
         raise InputError(f"--output {values['output']}: a marker writes no file but its own")
     if values.get("plot") is not None:
         raise InputError(f"--plot {values['plot']}: a marker writes no file but its own")
     if values.get("backend") is not None:
         raise InputError(f"--backend {values['backend']}: a marker starts nothing on other machines")
+
+
+def _no_code(name: str, values: Mapping[str, Any]) -> None:
+    """Refuse targets and counters that are other people's code."""
     for target in map(values.get, ("target", "model", "name", "against")):
         if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
             said = "NAME, ".join(_SAFE[:-1]) + f"NAME or {_SAFE[-1]}NAME"
-            raise InputError(f"{name} {target}: a marker runs no code but vpcalc's own; must be an id, or {said}")
-    if isinstance(values.get("target"), str) and values["target"].startswith(_SAFE):
-        from ..checks.arguments import refuse_in_document
+            raise InputError(
+                f"{name} {target}: {_OWN}; must be an id, or {said}; --trust allows code, if the document is yours"
+            )
+        if isinstance(target, str) and target.startswith(_SAFE):
+            from ..checks.arguments import refuse_in_document
 
-        refuse_in_document(
-            values["target"], named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())])
-        )
+            refuse_in_document(target, named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())]))
     for counter in values.get("counter") or ():
         if ":" in counter:
-            raise InputError(
-                f"--counter {counter}: a marker runs no code but vpcalc's own; must be a counter's name"
-            )
+            raise InputError(f"--counter {counter}: {_OWN}; must be a counter's name")
 
 
 def _kind(name: str, values: Mapping[str, Any]) -> str:
