@@ -44,6 +44,7 @@ from vpcalc.statements.registry import Demonstration, Evidence, Method, Statemen
 from vpcalc.statements.rnn_algorithms import TEXTBOOK, Tally
 from vpcalc.statements.table1 import COMPLEXITY, PATHS, SEQUENTIAL
 
+from . import planted_lecture
 from .conftest import Run
 from .tex import needs_tex
 
@@ -61,6 +62,7 @@ VERDICTS = {
     "exp_overflow": Finding.CORRECTED,
     "order_comes_back": Finding.CHECKED,
     "receptive_field": Finding.CHECKED,
+    **planted_lecture.VERDICTS,
 }
 """The others are proved."""
 
@@ -266,6 +268,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("linear_collapse", {"bias": lambda W2, b1, b2: W2 @ b1}),
     ("linear_collapse", {"rank": lambda hidden: hidden - 1}),
     ("linear_collapse", {"rank": lambda hidden: hidden + 1}),
+    *planted_lecture.PLANTED,
 ]
 
 

@@ -29,6 +29,7 @@ FAMILIES = (
     "positions",
     "receptive_field",
     "feedforward",
+    "symmetries",
 )
 """The files of statements, in the order in which they are listed."""
 
