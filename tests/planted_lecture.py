@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from vpcalc.checks.proof import Finding
@@ -9,6 +10,8 @@ from vpcalc.statements import symmetries
 
 VERDICTS = {
     "locality_and_invariance": Finding.CORRECTED,
+    "patch_embedding_cost": Finding.CORRECTED,
+    "overlapping_patches": Finding.CORRECTED,
 }
 """The lecture's other statements are proved."""
 
@@ -39,4 +42,24 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
         ("locality_and_invariance", {"reads": with_one(symmetries.READS, name, seen + 1)})
         for name, seen in symmetries.READS.items()
     ),
+    ("patch_embedding_cost", {"cost": lambda c, H, W, C: 3 * H * W * C}),  # of an image alone
+    ("patch_embedding_cost", {"cost": lambda c, H, W, C: c * H * W * C / 16}),
+    ("patch_embedding_cost", {"times": lambda H, W: H * W / 192}),
+    ("patch_embedding_cost", {"kept": lambda side, P: side}),
+    ("patch_embedding_cost", {"kept": lambda side, P: -(-side // P) * P}),  # padded, as Swin does it
+    ("patch_continuity", {"shared": lambda k, s: k - s + 1}),
+    ("patch_continuity", {"shared": lambda k, s: 0}),
+    ("patch_continuity", {"read_by": lambda x, s, tokens: 1 if x % s == 0 else 2}),  # also at the border
+    ("patch_continuity", {"read_by": lambda x, s, tokens: 1}),
+    ("patch_continuity", {"width": lambda P, c: P * P * c - 1}),
+    ("patch_continuity", {"width": lambda P, c: P * P}),
+    ("overlapping_patches", {"share": lambda s: (s - 1) / s / 2}),
+    ("overlapping_patches", {"share": lambda s: 0 * s + Fraction(1, 2)}),
+    ("overlapping_patches", {"cost": lambda s: (2 * s - 1) / s}),
+    ("overlapping_patches", {"cost": lambda s: 4 + 0 * s}),
+    ("merging_is_convolution", {"cost": "8hwC²"}),
+    ("merging_is_convolution", {"cost": "hwC²"}),
+    ("merging_is_convolution", {"corners": ((0, 0), (0, 1), (1, 0), (1, 1))}),  # row by row
+    ("merging_is_convolution", {"kept": Fraction(1, 4)}),
+    ("merging_is_convolution", {"share": Fraction(1, 2)}),
 ]

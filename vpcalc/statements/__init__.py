@@ -30,6 +30,7 @@ FAMILIES = (
     "receptive_field",
     "feedforward",
     "symmetries",
+    "patches",
 )
 """The files of statements, in the order in which they are listed."""
 
