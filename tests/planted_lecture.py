@@ -12,6 +12,9 @@ VERDICTS = {
     "locality_and_invariance": Finding.CORRECTED,
     "patch_embedding_cost": Finding.CORRECTED,
     "overlapping_patches": Finding.CORRECTED,
+    "zero_padding_position": Finding.CHECKED,
+    "convolution_for_positions": Finding.CORRECTED,
+    "positions_resized": Finding.CHECKED,
 }
 """The lecture's other statements are proved."""
 
@@ -62,4 +65,30 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("merging_is_convolution", {"corners": ((0, 0), (0, 1), (1, 0), (1, 1))}),  # row by row
     ("merging_is_convolution", {"kept": Fraction(1, 4)}),
     ("merging_is_convolution", {"share": Fraction(1, 2)}),
+    ("zero_padding_position", {"margin": lambda k, L: L * k // 2}),
+    ("zero_padding_position", {"margin": lambda k, L: L * (k - 1) // 2 + 1}),
+    ("zero_padding_position", {"margin": lambda k, L: (k - 1) // 2}),  # one layer's, however many there are
+    ("zero_padding_position", {"stage": lambda L: (L, L)}),
+    ("zero_padding_position", {"stage": lambda L: (16, 16) if L else (1, 0)}),  # through attention at once
+    ("convolution_for_positions", {"added": lambda r, n, C: 0 * n}),
+    ("convolution_for_positions", {"added": lambda r, n, C: 9 * r * n * C**2}),
+    ("convolution_for_positions", {"parameters": lambda r, C: 9 * r * C}),  # without bias
+    ("convolution_for_positions", {"table": lambda n, C: (n + 1) * C}),
+    ("adding_ties", {"weights": lambda W: (W, 0 * W)}),
+    ("adding_ties", {"weights": lambda W: (W / 2, W)}),
+    ("adding_ties", {"lost": lambda delta: delta}),
+    ("adding_ties", {"own": lambda d, m: d}),
+    ("adding_ties", {"own": lambda d, m: 2 * d * m}),
+    ("adding_ties", {"blocks": lambda A: (A, A, A, 0 * A)}),
+    ("adding_ties", {"blocks": lambda A: (A, A, A.T, A)}),
+    ("defined_not_learned", {"threshold": lambda largest, own: 0 * own}),  # fires before
+    ("defined_not_learned", {"threshold": lambda largest, own: own}),  # never fires
+    ("defined_not_learned", {"value": lambda square: square / 2}),
+    ("positions_resized", {"read": lambda times: 2}),
+    ("positions_resized", {"read": lambda times: times}),  # with anti-aliasing
+    ("positions_resized", {"torn": lambda y, x, grid, table: (y % 6, x % table)}),  # repeated
+    ("positions_resized", {"at_most": 3}),
+    ("positions_resized", {"at_most": 16}),  # bicubic
+    ("positions_resized", {"dropped": lambda side, R: 0}),
+    ("positions_resized", {"dropped": lambda side, R: -side % R}),
 ]

@@ -31,6 +31,8 @@ FAMILIES = (
     "feedforward",
     "symmetries",
     "patches",
+    "borders",
+    "position_limits",
 )
 """The files of statements, in the order in which they are listed."""
 

@@ -35,10 +35,8 @@ def macs(id: str, *dims: Any, **options: Any) -> Polynomial:
     "patch_embedding_cost",
     "A patch embedding costs the same for any patch",
     "An embedding of P × P patches of c channels takes cHWC multiply-accumulates whatever P is, where P divides "
-    "H and "
-    "W, and less elsewhere: no patch makes it dear. At stride 4 it is the attention over all tokens that costs: "
-    "its "
-    "products QKᵀ and AV take HW/384 times the embedding of the image",
+    "H and W, and less elsewhere: no patch makes it dear. At stride 4 it is the attention over all tokens that "
+    "costs: its products QKᵀ and AV take HW/384 times the embedding of the image",
     "Wang et al. 2021 (PVT), §3.2; a lecture says that its embedding 'significantly increases computational "
     "complexity'",
 )
@@ -170,11 +168,9 @@ def _columns_shared(seen: Seen) -> set[int]:
     "patch_continuity",
     "What neighbouring patches share",
     "Patches of P × P side by side share no pixel: a pixel changes one token, and pixels on two sides of a "
-    "border meet "
-    "in attention first. Windows of 2s − 1 over s share s − 1 columns with each neighbour, so that a pixel "
-    "changes 1, "
-    "2 or 4 tokens. Nothing need be lost either way: before its norm a token of P²c channels or "
-    "more can hold a patch of c channels as it is",
+    "border meet in attention first. Windows of 2s − 1 over s share s − 1 columns with each neighbour, so that "
+    "a pixel changes 1, 2 or 4 tokens. Nothing need be lost either way: before its norm a token of P²c channels "
+    "or more can hold a patch of c channels as it is",
     "Wang et al. 2022 (PVT v2), §3.1: PVT v1 'loses local continuity'",
 )
 def patch_continuity(
@@ -212,8 +208,7 @@ def patch_continuity(
             ),
             Step(
                 "Windows of 2s − 1 lie around every s-th column: that column itself is in one window, each "
-                "between two "
-                "of these in two. Rows and columns multiply.",
+                "between two of these in two. Rows and columns multiply.",
                 "1 · 1, 1 · 2 or 2 · 2 tokens",
                 r"1 \cdot 1,\; 1 \cdot 2 \text{ or } 2 \cdot 2 \text{ tokens}",
             ),
@@ -267,10 +262,8 @@ def _given_back(width: Callable[[int, int], int]) -> list[bool]:
     "overlapping_patches",
     "How much patches overlap, and for how much",
     "A window of 2s − 1 over s shares (s − 1)/(2s − 1) of itself with each neighbour beside it: less than half "
-    "for "
-    "every s, 3/7 at s = 4 and 1/3 at s = 2; it costs (2s − 1)²/s² times the embedding of s × s patches, less "
-    "than 4 "
-    "times, where s divides the sides",
+    "for every s, 3/7 at s = 4 and 1/3 at s = 2; it costs (2s − 1)²/s² times the embedding of s × s patches, "
+    "less than 4 times, where s divides the sides",
     "Wang et al. 2022 (PVT v2), §3.1: 'overlap by half of the area'; a lecture says 'the overlap area is "
     "reduced by half'",
 )
@@ -307,8 +300,8 @@ def overlapping_patches(
             Step(
                 "As many tokens as without overlap, each of (2s − 1)² pixels in place of s².",
                 "HW/s² · (2s − 1)²·3·C / 3HWC = (2s − 1)²/s² = (2 − 1/s)² < 4",
-                r"\frac{HW}{s^2} \cdot \frac{(2s - 1)^2 \cdot 3C}{3HWC} = \frac{(2s - 1)^2}{s^2} = "
-                r"\Bigl(2 - \frac1s\Bigr)^2 < 4",
+                r"\frac{HW}{s^2} \cdot \frac{(2s - 1)^2 \cdot 3C}{3HWC} = \frac{(2s - 1)^2}{s^2} = \Bigl(2 - "
+                r"\frac1s\Bigr)^2 < 4",
             ),
         ),
         (
@@ -345,10 +338,8 @@ CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
     "merging_is_convolution",
     "Patch merging is a strided convolution",
     "After its norm, patch merging is a 2 × 2 convolution of stride 2 without bias: 2hwC² multiply-accumulates "
-    "for "
-    "even h and w. Of 4C numbers 2C are kept. Average pooling is one choice of its weights, without the norm; "
-    "maximum "
-    "pooling, which is not linear, is none",
+    "for even h and w. Of 4C numbers 2C are kept. Average pooling is one choice of its weights, without the "
+    "norm; maximum pooling, which is not linear, is none",
     "Liu et al. 2021 (Swin), §3.1; a lecture: 'similar to pooling'",
 )
 def merging_is_convolution(
@@ -400,8 +391,8 @@ def merging_is_convolution(
             Step(
                 "A product with concatenated corners is a sum over taps.",
                 "W [x_00; x_10; x_01; x_11] = Σ_{u, v < 2} W_uv x(2i + u, 2j + v)",
-                r"W \begin{pmatrix} x_{00} \\ x_{10} \\ x_{01} \\ x_{11} \end{pmatrix} = "
-                r"\sum_{u, v < 2} W_{uv}\, x(2i + u, 2j + v)",
+                r"W \begin{pmatrix} x_{00} \\ x_{10} \\ x_{01} \\ x_{11} \end{pmatrix} = \sum_{u, v < 2} "
+                r"W_{uv}\, x(2i + u, 2j + v)",
             ),
             Step(
                 "Average pooling: W_uv = I/4 in C of the 2C rows.",

@@ -66,8 +66,8 @@ def on_torus(k: int, C: int = 2) -> Callable[[Any], Any]:
     "convolution_translation",
     "Convolution is equivariant, not invariant",
     "On a grid without a border a convolution of stride 1 commutes with every translation: conv(T_s x) = T_s "
-    "conv(x) "
-    "for all x, s and kernels. It is not invariant: conv(T_s x) ≠ conv(x). The sum or mean over all places is",
+    "conv(x) for all x, s and kernels. It is not invariant: conv(T_s x) ≠ conv(x). The sum or mean over all "
+    "places is",
     "Wang et al. 2021 (PVT) and lectures name convolution's 'translation invariance'",
 )
 def convolution_translation(
@@ -98,27 +98,25 @@ def convolution_translation(
             ),
             Step(
                 "A convolution is a sum of taps; what works on each place alone (bias, activation, layer norm "
-                "over "
-                "channels) commutes too, and so does all that is composed of these.",
+                "over channels) commutes too, and so does all that is composed of these.",
                 "conv(T_s x) = T_s conv(x) for all s in ℤ²",
                 r"\operatorname{conv}(T_s x) = T_s \operatorname{conv}(x) \quad \text{for all } s \in "
                 r"\mathbb{Z}^2",
             ),
             Step(
                 "Equivariance followed by a sum over all places, of which a translation only changes the order, "
-                "is "
-                "invariance.",
+                "is invariance.",
                 "Σ_p conv(T_s x)(p) = Σ_p conv(x)(p − s) = Σ_p conv(x)(p)",
-                r"\sum_p \operatorname{conv}(T_s x)(p) = \sum_p \operatorname{conv}(x)(p - s) = "
-                r"\sum_p \operatorname{conv}(x)(p)",
+                r"\sum_p \operatorname{conv}(T_s x)(p) = \sum_p \operatorname{conv}(x)(p - s) = \sum_p "
+                r"\operatorname{conv}(x)(p)",
             ),
         ),
         (
             identity("a tap at any offset, any image and any shift", [moved - ours]),
             not_identity("it is not invariant", moved - _tap((u, v), (p, q))),
             exact(
-                "the reference convolution (k = 1, 2, 3, 5; whole weights), all 30 shifts of a 6 × 5 torus: "
-                "of all moves of the output exactly the claimed one fits, bit by bit",
+                "the reference convolution (k = 1, 2, 3, 5; whole weights), all 30 shifts of a 6 × 5 torus: of "
+                "all moves of the output exactly the claimed one fits, bit by bit",
                 held,
             ),
             exact("the output itself changes", changed),
@@ -154,8 +152,7 @@ def _patches(module: Any) -> Callable[[Any], Any]:
     "patch_translation",
     "Patch embedding moves with whole patches alone",
     "For all weights, E(T_s x) = T_t E(x) with patches of P × P holds exactly where P divides both parts of s, "
-    "and "
-    "then t = s/P: the group is Pℤ². Any other shift changes the tokens themselves",
+    "and then t = s/P: the group is Pℤ². Any other shift changes the tokens themselves",
     "Dosovitskiy et al. 2021 (ViT), eq. 1",
 )
 def patch_translation(moves: Moves = whole_steps) -> Demonstration:
@@ -185,8 +182,8 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
             ),
             Step(
                 "Where P does not divide s: let W read the first pixel of a patch alone, and let x be one "
-                "bright pixel "
-                "at the origin. E(x) has one token that is not 0, E(T_s x) none, since s is not a first pixel.",
+                "bright pixel at the origin. E(x) has one token that is not 0, E(T_s x) none, since s is not a "
+                "first pixel.",
                 "s ∉ Pℤ²: E(T_s x) = 0 ≠ T_t E(x) for every t",
                 r"s \notin P\mathbb{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t",
             ),
@@ -195,8 +192,7 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
             identity("a tap at any offset, P and shift by multiples of P symbols", [moved - ours]),
             exact(
                 "the reference module (P = 1 … 4; whole weights) on a 12 × 12 torus, 36 shifts each: of all "
-                "moves of "
-                "the tokens the claimed one fits bit by bit, or none",
+                "moves of the tokens the claimed one fits bit by bit, or none",
                 held,
             ),
             exact(
@@ -249,9 +245,8 @@ def window_layer(h: int, w: int, M: int, shift: bool = False, sharp: bool = True
     "window_translation",
     "Windows move by whole windows alone",
     "For all weights, window attention of M × M, with its relative position bias, commutes with T_s exactly "
-    "where M "
-    "divides both parts of s, on a grid that goes on or a torus of whole windows: the group is Mℤ². So do shifted "
-    "windows; on a finite grid their mask and the padding mark the border",
+    "where M divides both parts of s, on a grid that goes on or a torus of whole windows: the group is Mℤ². So "
+    "do shifted windows; on a finite grid their mask and the padding mark the border",
     "Liu et al. 2021 (Swin), §3.2 and eq. 4",
 )
 def window_translation(moves: Moves = within) -> Demonstration:
@@ -295,8 +290,8 @@ def window_translation(moves: Moves = within) -> Demonstration:
             ),
             identity("a shift by 1 parts the first and the last token of a window, M ≥ 2", [far[0] - 1, far[1]]),
             exact(
-                "the reference module (M = 1, 2; whole weights and bias), all 48 shifts of an 8 × 6 torus: of all "
-                "moves the claimed one fits bit by bit, or none",
+                "the reference module (M = 1, 2; whole weights and bias), all 48 shifts of an 8 × 6 torus: of "
+                "all moves the claimed one fits bit by bit, or none",
                 held,
             ),
             exact("shifted windows without their mask, on the same shifts", rolled),
@@ -366,11 +361,9 @@ def _places_read(layer: Callable[[Any], Any]) -> int:
     "What Transformers lack is locality",
     "No layer here is invariant to translation, convolution included: layers are equivariant. Self-attention "
     "without positions is so under all translations, as under all permutations of its tokens; a learned "
-    "position for "
-    "each token leaves no translation, patches leave Pℤ², windows Mℤ². Pooling over all tokens makes invariance "
-    "of "
-    "equivariance, in a ViT without positions under Pℤ². What attention lacks beside convolution is locality: a "
-    "token reads all n",
+    "position for each token leaves no translation, patches leave Pℤ², windows Mℤ². Pooling over all tokens "
+    "makes invariance of equivariance, in a ViT without positions under Pℤ². What attention lacks beside "
+    "convolution is locality: a token reads all n",
     "Dosovitskiy et al. 2021 (ViT), §3.1 'translation equivariance and locality'; lectures say 'invariance'",
 )
 def locality_and_invariance(
@@ -437,8 +430,7 @@ def locality_and_invariance(
         tables=(Table("Symmetries on a torus of 6 × 6", columns, tuple(rows)),),
         correction="'lacks invariance to translation' is not what parts attention from convolution: neither is "
         "invariant, both are equivariant, attention even under every permutation until positions are added; "
-        "locality "
-        "is what attention lacks",
+        "locality is what attention lacks",
     )
 
 
