@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from vpcalc.checks.proof import Finding
-from vpcalc.statements import symmetries
+from vpcalc.cost import Quantity
+from vpcalc.statements import heads, symmetries
 
 VERDICTS = {
     "locality_and_invariance": Finding.CORRECTED,
@@ -15,6 +16,10 @@ VERDICTS = {
     "zero_padding_position": Finding.CHECKED,
     "convolution_for_positions": Finding.CORRECTED,
     "positions_resized": Finding.CHECKED,
+    "attention_computes_all": Finding.CORRECTED,
+    "long_key_wins": Finding.CORRECTED,
+    "sra_is_convolution": Finding.CORRECTED,
+    "pooling_or_convolution": Finding.CORRECTED,
 }
 """The lecture's other statements are proved."""
 
@@ -22,6 +27,12 @@ VERDICTS = {
 def with_one(mapping: Any, key: str, value: Any) -> dict[str, Any]:
     return {**mapping, key: value}
 
+
+HEADS = {
+    Quantity.MACS: "4hwC² + 2(hw)²C",
+    Quantity.PARAMS: "4C² + 4C",
+    Quantity.ATTENTION: "a(hw)²",
+}
 
 PLANTED: list[tuple[str, dict[str, Any]]] = [
     # invariant, or moved elsewhere; one token is no pool
@@ -91,4 +102,31 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("positions_resized", {"at_most": 16}),  # bicubic
     ("positions_resized", {"dropped": lambda side, R: 0}),
     ("positions_resized", {"dropped": lambda side, R: -side % R}),
+    ("head_rank", {"rank": lambda d: d - 1}),
+    ("head_rank", {"rank": lambda d: d + 1}),
+    ("head_rank", {"cost": with_one(HEADS, Quantity.MACS, "4hwC² + 2(hw)²C/a")}),
+    ("head_rank", {"cost": with_one(HEADS, Quantity.PARAMS, "4aC² + 4C")}),
+    ("head_rank", {"cost": with_one(HEADS, Quantity.ATTENTION, "(hw)²")}),
+    ("head_rank", {"heads": 1}),
+    *(
+        ("attention_computes_all", {"scores": with_one(heads.SCORES, id, form)})
+        for id, form in (("msa", "ahw"), ("wmsa", "a(hw)²"), ("sra", "a(hw)²/R"), ("linear_sra", "aPhw"))
+    ),
+    ("attention_computes_all", {"macs": "4hwC² + 2hwC"}),
+    ("attention_computes_all", {"macs": "4hwC² + (hw)²C"}),
+    ("long_key_wins", {"score": lambda q, k, cosine: q * cosine}),
+    ("long_key_wins", {"score": lambda q, k, cosine: q * k * cosine**2}),
+    ("long_key_wins", {"cosine": lambda long, short: short / long}),  # a tie
+    ("long_key_wins", {"cosine": lambda long, short: short / long / 2}),
+    ("long_key_wins", {"cosine": lambda long, short: long / long}),  # not worse aligned
+    ("sra_is_convolution", {"cost": lambda h, w, C: h * w * C}),
+    ("sra_is_convolution", {"heads": lambda N: N + 1}),  # as it is printed
+    ("sra_is_convolution", {"kept": lambda side, R: (side - 1) // R * R}),
+    ("pooling_or_convolution", {"saved": lambda P, R, C: R**2 * P**2 * C**2}),
+    ("pooling_or_convolution", {"saved": lambda P, R, C: 0 * P}),
+    ("pooling_or_convolution", {"dearer": lambda P, R, C: 2 * P**2 * C**2 * (1 - 1 / R**2)}),
+    ("pooling_or_convolution", {"unreduced": lambda P, C: 0 * P}),
+    ("pooling_or_convolution", {"fewer": lambda R, C: R**2 * C**2}),
+    ("pooling_or_convolution", {"least": lambda P, R: P**2}),
+    ("pooling_or_convolution", {"least": lambda P, R: P**2 * R}),
 ]

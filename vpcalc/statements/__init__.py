@@ -33,6 +33,8 @@ FAMILIES = (
     "patches",
     "borders",
     "position_limits",
+    "heads",
+    "reductions",
 )
 """The files of statements, in the order in which they are listed."""
 

@@ -100,12 +100,12 @@ def _ranks(rank: Callable[[int], int]) -> list[Evidence]:
     for hidden in (1, 2):
         merged = sympy.Matrix((letters("V", 3, hidden) @ letters("U", hidden, 3)).tolist())
         order = rank(hidden)
-        beyond += _minors(merged, order + 1)
-        reached.append(not_identity(f"hidden width {hidden}: rank {order} is reached", _minors(merged, order)[0]))
+        beyond += minors(merged, order + 1)
+        reached.append(not_identity(f"hidden width {hidden}: rank {order} is reached", minors(merged, order)[0]))
     return [identity("minors of W₂W₁ of order hidden width + 1 (3 × 3, hidden widths 1 and 2)", beyond), *reached]
 
 
-def _minors(matrix: Any, order: int) -> list[Any]:
+def minors(matrix: Any, order: int) -> list[Any]:
     """Determinants of all square blocks of an order; of order 0 there is one, which is 1."""
     sides = list(combinations(range(matrix.rows), order))
     return [matrix.extract(rows, columns).det() for rows, columns in product(sides, sides)]
