@@ -7,7 +7,7 @@ from typing import Any
 
 from vpcalc.checks.proof import Finding
 from vpcalc.cost import Quantity
-from vpcalc.statements import heads, symmetries
+from vpcalc.statements import heads, pixels, symmetries
 
 VERDICTS = {
     "locality_and_invariance": Finding.CORRECTED,
@@ -20,6 +20,8 @@ VERDICTS = {
     "long_key_wins": Finding.CORRECTED,
     "sra_is_convolution": Finding.CORRECTED,
     "pooling_or_convolution": Finding.CORRECTED,
+    "class_token_reach": Finding.CHECKED,
+    "pixels_seen": Finding.CHECKED,
 }
 """The lecture's other statements are proved."""
 
@@ -129,4 +131,19 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("pooling_or_convolution", {"fewer": lambda R, C: R**2 * C**2}),
     ("pooling_or_convolution", {"least": lambda P, R: P**2}),
     ("pooling_or_convolution", {"least": lambda P, R: P**2 * R}),
+    ("class_token_reach", {"first": 0}),
+    ("class_token_reach", {"first": 2}),
+    ("class_token_reach", {"through_others": 1}),
+    ("class_token_reach", {"through_others": 3}),
+    *(
+        ("pixels_seen", {"seen": with_one(pixels.SEEN, at, (low - 1, most))})
+        for at, (low, most) in pixels.SEEN.items()
+    ),
+    ("pixels_seen", {"seen": with_one(pixels.SEEN, (1, 2), (56, 56))}),
+    ("pixels_seen", {"needed": lambda side, M: -(-2 * side // M) - 1}),  # rounded once
+    ("pixels_seen", {"needed": lambda side, M: 2 * -(-side // M)}),
+    ("pixels_seen", {"whole": {"Swin-T": (3, 2)}}),
+    ("pixels_seen", {"whole": {"PVT-Small": (2, 1)}}),
+    ("pixels_seen", {"at_800": {"Swin-T": (4, 1)}}),
+    ("pixels_seen", {"at_800": {"ViT-B/16": None}}),
 ]

@@ -35,6 +35,7 @@ FAMILIES = (
     "position_limits",
     "heads",
     "reductions",
+    "pixels",
 )
 """The files of statements, in the order in which they are listed."""
 
