@@ -8,6 +8,7 @@ from typing import Any
 from vpcalc.checks.proof import Finding
 from vpcalc.cost import Quantity
 from vpcalc.statements import heads, pixels, symmetries
+from vpcalc.statements.retention_forms import EQUATION_7
 
 VERDICTS = {
     "locality_and_invariance": Finding.CORRECTED,
@@ -146,4 +147,29 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("pixels_seen", {"whole": {"PVT-Small": (2, 1)}}),
     ("pixels_seen", {"at_800": {"Swin-T": (4, 1)}}),
     ("pixels_seen", {"at_800": {"ViT-B/16": None}}),
+    ("one_scale_or_four", {"tokens": lambda f: f}),
+    ("one_scale_or_four", {"projections": lambda f: f**4}),
+    ("one_scale_or_four", {"meeting": lambda f: f**2}),
+    ("one_scale_or_four", {"scores": lambda f: f**2}),
+    ("one_scale_or_four", {"pyramid": (Fraction(4, 3), Fraction(4), Fraction(585, 512))}),  # without end
+    ("one_scale_or_four", {"pyramid": (Fraction(85, 64), Fraction(1), Fraction(585, 512))}),
+    ("one_scale_or_four", {"pyramid": (Fraction(85, 64), Fraction(4), Fraction(8, 7))}),
+    ("retention_forms", {"exponents": EQUATION_7._replace(inner=lambda t, j: t - j + 1)}),
+    ("retention_forms", {"exponents": EQUATION_7._replace(cross=lambda t: t)}),
+    ("retention_forms", {"exponents": EQUATION_7._replace(to_end=lambda b, j: b - j)}),
+    ("retention_forms", {"exponents": EQUATION_7._replace(state=lambda b: b - 1)}),
+    ("retention_forms", {"decay": lambda gamma: gamma**2}),
+    ("retention_forms", {"decay": lambda gamma: 1 + 0 * gamma}),
+    ("state_or_cache", {"state": lambda C, a: C**2 / a}),  # values as wide as keys
+    ("state_or_cache", {"state": lambda C, a: 2 * C**2}),
+    ("state_or_cache", {"cache": lambda n, C: n * C}),
+    ("state_or_cache", {"cache": lambda n, C: 2 * C}),
+    ("state_or_cache", {"crossing": lambda C, a: C}),
+    ("readout_cost", {"states": lambda T, d, n: T * n**2}),
+    ("readout_cost", {"states": lambda T, d, n: T * (n * d + n)}),
+    ("readout_cost", {"readouts": lambda T, n, m: n * m}),  # of the last state alone
+    ("readout_cost", {"crossing": lambda n, d: n}),
+    ("readout_cost", {"chain": lambda T: 2 * T}),
+    ("readout_cost", {"chain": lambda T: T}),
+    ("readout_cost", {"reads": lambda t: t + 1}),  # all that was before
 ]

@@ -36,6 +36,9 @@ FAMILIES = (
     "heads",
     "reductions",
     "pixels",
+    "pyramid",
+    "retention_forms",
+    "readouts",
 )
 """The files of statements, in the order in which they are listed."""
 
