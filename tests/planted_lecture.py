@@ -172,4 +172,10 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("readout_cost", {"chain": lambda T: 2 * T}),
     ("readout_cost", {"chain": lambda T: T}),
     ("readout_cost", {"reads": lambda t: t + 1}),  # all that was before
+    ("windows_save", {"msa": "4hwC² + (hw)²C"}),
+    ("windows_save", {"wmsa": "4hwC² + 2MhwC"}),
+    ("windows_save", {"ratio": lambda C, n, M: n / M**2}),  # as if there were no projections
+    ("windows_save", {"whole": lambda side, M: side}),
+    ("windows_save", {"stages": ("13.81", "2.70", "1.18", "1.18")}),
+    ("windows_save", {"at_8": "1.00"}),
 ]

@@ -36,6 +36,7 @@ FAMILIES = (
     "heads",
     "reductions",
     "pixels",
+    "window_costs",
     "pyramid",
     "retention_forms",
     "readouts",
