@@ -178,4 +178,13 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("windows_save", {"whole": lambda side, M: side}),
     ("windows_save", {"stages": ("13.81", "2.70", "1.18", "1.18")}),
     ("windows_save", {"at_8": "1.00"}),
+    ("positions_beside_tokens", {"factor": lambda d: 1}),
+    ("positions_beside_tokens", {"factor": lambda d: d}),
+    ("positions_beside_tokens", {"tokens": lambda d, variance: d * variance}),
+    ("positions_beside_tokens", {"positions": lambda d: d}),
+    ("depth_or_length", {"factor": lambda slope, W: W * slope[None, :]}),
+    ("depth_or_length", {"residual": lambda eye, J: J}),
+    ("depth_or_length", {"residual": lambda eye, J: eye - J}),
+    ("depth_or_length", {"shrink": lambda gain: 1 - gain / 2}),
+    ("depth_or_length", {"stretch": lambda gain: 1 + gain**2}),
 ]

@@ -40,6 +40,7 @@ FAMILIES = (
     "pyramid",
     "retention_forms",
     "readouts",
+    "depth",
 )
 """The files of statements, in the order in which they are listed."""
 

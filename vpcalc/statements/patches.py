@@ -60,7 +60,7 @@ def patch_embedding_cost(
 
     sizes = [(P, H, W) for P in (1, 2, 3, 4, 7, 16) for H, W in ((48, 32), (37, 50))]
     counts = [counted(partial(module, P, H, W)) == cost(5, kept(H, P), kept(W, P), 6) for P, H, W in sizes]
-    rows = _shares("pvt_small", (224, 224))
+    rows = embedding_shares("pvt_small", (224, 224))
     columns = (
         Column("stage", "stage"),
         Column("embedding", "patch embedding", Kind.NUMBER),
@@ -98,7 +98,7 @@ def patch_embedding_cost(
     )
 
 
-def _shares(name: str, sizes: tuple[int, int]) -> tuple[tuple[Any, ...], ...]:
+def embedding_shares(name: str, sizes: tuple[int, int]) -> tuple[tuple[Any, ...], ...]:
     """Multiply-accumulates of each stage's embedding beside the stage's, and of all beside the model's."""
     model = ARCHITECTURES[name].cost(sizes)
     rows = []

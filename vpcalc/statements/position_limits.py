@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from itertools import product
 from typing import Any
@@ -12,9 +13,9 @@ from ..cost import Quantity
 from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import close, exact, identity, letters
-from .positions import encoding
+from .positions import encoding, in_float64
 from .registry import Demonstration, Method, Step, statement
-from .whole_numbers import numbers
+from .whole_numbers import numbers, whole
 
 PAPER = "Vaswani et al. 2017"
 
@@ -99,6 +100,76 @@ def _linear(d: int, m: int) -> Any:
     from ..reference.registry import Witness
 
     return Witness(torch.nn.Linear(d, m, bias=False), (torch.zeros(1, d),))
+
+
+# -- beside the embeddings --------------------------------------------------------------------------
+
+
+@statement(
+    "positions_beside_tokens",
+    "How long positions are beside tokens",
+    "Token embeddings are multiplied by √d before positions are added: with entries of mean 0 and variance 1/d "
+    "that makes E‖√d x‖² = d, twice the ‖PE‖² = d/2 of even d. Without the factor it would be 1, and positions "
+    "the longer for d > 2; with entries of variance 1, d² against d/2",
+    f"{PAPER}, §3.4: 'we multiply those weights by √d_model'; a lecture: positions do not dominate the embeddings",
+)
+def positions_beside_tokens(
+    factor: Callable[[Any], Any] = lambda d: d ** Fraction(1, 2),
+    tokens: Callable[[Any, Any], Any] = lambda d, variance: d * d * variance,
+    positions: Callable[[Any], Any] = lambda d: d / 2,
+) -> Demonstration:
+    """Second moments on symbols; what the reference embedding adds up, bit by bit; its table's lengths."""
+    import sympy
+    import torch
+
+    from ..reference.transformer import Opening
+    from .scaling import expectation
+
+    variance = sympy.Symbol("v", positive=True)
+    lengths, sums = [], []
+    for d in (1, 2, 3, 4):
+        x = sympy.symbols(f"x_1:{d + 1}")
+        squares = sum((factor(sympy.Integer(d)) * one) ** 2 for one in x)
+        lengths.append(expectation(squares, dict.fromkeys(x, (0, variance))) - tokens(d, variance))
+    for d in (4, 16, 64):
+        module = whole(Opening(torch.nn.Embedding(7, d), 7, "sinusoidal"))
+        with in_float64():
+            made = module(torch.arange(7)[None])[0]
+        sums.append(torch.equal(made, module.tokens.weight * float(factor(d)) + encoding(7, d)))
+    table = encoding(1000, 64).square().sum(1)
+    size = sympy.Symbol("d", positive=True)
+    return Demonstration(
+        (
+            Step(
+                "Entries of mean 0 and variance v.",
+                "E‖√d x‖² = d Σ_i E x_i² = d²v: d for v = 1/d",
+                r"\mathrm{E} \lVert \sqrt{d}\, x \rVert^2 = d \sum_i \mathrm{E}\, x_i^2 = d^2 v: \quad d \text{ "
+                r"for } v = 1/d",
+            ),
+            Step(
+                "Positions, of even d.",
+                "‖PE‖² = d/2",
+                r"\lVert PE \rVert^2 = \frac{d}{2}",
+            ),
+        ),
+        (
+            identity("E‖√d x‖² for d = 1 … 4, any variance", lengths),
+            identity(
+                "twice ‖PE‖² at variance 1/d, and 1 without the factor",
+                [tokens(size, 1 / size) - 2 * positions(size), tokens(size, 1 / size) / size - 1],
+            ),
+            exact(
+                "the reference embedding is √d times its weights plus the table (d = 4, 16, 64), bit by bit", sums
+            ),
+            close(
+                "‖PE‖² of 1,000 positions of 64 channels, float64",
+                float((table - positions(64)).abs().max()) / 32,
+                1e-12,
+                1000,
+            ),
+        ),
+        Method.SYMBOLIC,
+    )
 
 
 # -- every length -----------------------------------------------------------------------------------
