@@ -40,11 +40,11 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool) -> Any:
     "zero_padding_position",
     "How far in zero padding tells position",
     "Of a constant image, L convolutions of k × k, k odd, padded with zeros, make a map that differs from its "
-    "middle in the L(k − 1)/2 columns next to each border at most, whatever the weights and what works on each "
-    "place alone between; with positive weights in all of these, and there each distance to the border has its "
-    "own value. Beyond them, and everywhere with circular padding, no place is told from another. Attention "
-    "adds nothing, since equal tokens stay equal: after L blocks of PVT v2's first stage it is L + 1 columns on "
-    "the left and L on the right",
+    "middle in the L(k − 1)/2 rows and columns next to each border at most, whatever the weights and what works "
+    "on each place alone between; with positive weights and ReLU in all of these, and along an axis each "
+    "distance to the border has its own value. Beyond them, and everywhere with circular padding, no place is "
+    "told from another. Global attention adds nothing, since equal tokens stay equal: after L blocks of PVT "
+    "v2's first stage it is L + 1 columns on the left and L on the right, on sides that 4 divides",
     "Islam et al. 2020 (how much position information CNNs encode); Wang et al. 2022 (PVT v2), §3.2",
 )
 def zero_padding_position(
@@ -135,7 +135,13 @@ def _stage_of_pvt_v2(stage: Callable[[int], tuple[int, int]]) -> list[Evidence]:
         apart = [bool(gap > 1e-9) for gap in (row - row[tokens // 2]).abs().amax(-1)]
         left, right = apart.index(False), apart[::-1].index(False)
         held.append((left, right) == stage(L) and sum(apart) == left + right)
-    return [exact("columns of a constant image that differ after L = 0 … 3 blocks of the reference stage", held)]
+    return [
+        exact(
+            "columns of a constant image that differ, by more than 10⁻⁹, after L = 0 … 3 blocks of the "
+            "reference stage",
+            held,
+        )
+    ]
 
 
 # -- a convolution in place of positions ------------------------------------------------------------
@@ -152,8 +158,8 @@ def total(id: str, quantity: Quantity, *dims: Any) -> Polynomial:
     "convolution_for_positions",
     "A convolution in place of positions is no saving of products",
     "Learned positions cost no product; the 3 × 3 depth-wise convolution that replaces them adds 9rhwC "
-    "multiply-accumulates to every block. It has 10rC parameters a block against hwC once for a stage: fewer "
-    "through L blocks exactly where 10rL < hw, and of a number that no size of image changes",
+    "multiply-accumulates to every block. It has 10rC parameters a block, at any size of the image, against hwC "
+    "once for a stage: fewer through L blocks exactly where 10rL < hw",
     "Wang et al. 2022 (PVT v2), §3.2; a lecture says that it replaces positions, 'reducing computation'",
 )
 def convolution_for_positions(
@@ -201,5 +207,5 @@ def convolution_for_positions(
         ),
         Method.SYMBOLIC,
         correction="the convolution does not reduce computation: positions have no product, it adds 9rhwC a "
-        "block; what it brings is that any size is as good as another, and fewer parameters where 10rL < hw",
+        "block; what it brings is that there is no table of one size, and fewer parameters where 10rL < hw",
     )

@@ -25,10 +25,11 @@ PAPER = "Vaswani et al. 2017"
 @statement(
     "head_rank",
     "What a head is restricted to",
-    "With a heads over C channels, a head's scores QKᵀ of n tokens have rank at most min(n, C/a): more heads "
-    "leave each less. What one head lacks is a second distribution: its weights are the same for all channels "
-    "of V, so it cannot hand on one part of one token beside another part of another, which two heads do. "
-    "Products and parameters are the same for every a that divides C; scores are an²",
+    "With a heads over C channels, a head's scores QKᵀ of n tokens have rank at most min(n, C/a). What one head "
+    "lacks is a second distribution: its weights are the same for all channels of V, so that it cannot hand on "
+    "one half of one token beside the other half of another, where the halves of all tokens are affinely "
+    "independent, which two heads do. Products and parameters are the same for every a that divides C; scores "
+    "are an²",
     f"{PAPER}, §3.2.2: with a single head, 'averaging inhibits this'",
 )
 def head_rank(
@@ -62,7 +63,7 @@ def head_rank(
             ),
             Step(
                 "The softmax works entry by entry before it divides: what it makes of a matrix of rank 1 can "
-                "have any.",
+                "have more.",
                 "det (exp(x_i y_j)) ≠ 0",
                 r"\det \bigl(e^{x_i y_j}\bigr) \neq 0",
             ),
@@ -150,9 +151,9 @@ SCORES: Mapping[str, str] = {"msa": "a(hw)²", "wmsa": "aM²hw", "sra": "a(hw)²
     "attention_computes_all",
     "Attention computes every score",
     "Self-attention computes all n² scores of each head and as many products with values, 2n²C in all, whatever "
-    "weights come out: to concentrate on few tokens saves nothing, and no weight of finite scores is 0. What "
-    "saves is not to compute: where M and R divide the grid, windows have M²n scores a head and SRA n²/R², "
-    "linear SRA P²n",
+    "weights come out: to concentrate on few tokens saves nothing, and but for rounding no weight of finite "
+    "scores is 0. What saves is not to compute: where M and R divide the grid, windows have M²n scores a head "
+    "and SRA n²/R², linear SRA P²n",
     f"{PAPER}, eq. 1; a lecture: 'concentrating attention on crucial information saves resources'",
 )
 def attention_computes_all(scores: Mapping[str, str] = SCORES, macs: str = "4hwC² + 2(hw)²C") -> Demonstration:
@@ -267,7 +268,10 @@ def long_key_wins(
             ),
         ),
         (
-            identity("q·k = ‖q‖‖k‖ cos, in the plane", [sympy.simplify(one) for one in plane]),
+            identity(
+                "q·k = ‖q‖‖k‖ cos, in the plane (dot_product_cosine: in any dimension)",
+                [sympy.simplify(one) for one in plane],
+            ),
             identity("the longer key leads by ‖q‖ times half of what it is longer", [lead - q * more / 2]),
             identity(
                 "and is worse aligned by half of that over its length",

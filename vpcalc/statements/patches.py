@@ -35,8 +35,9 @@ def macs(id: str, *dims: Any, **options: Any) -> Polynomial:
     "patch_embedding_cost",
     "A patch embedding costs the same for any patch",
     "An embedding of P × P patches of c channels takes cHWC multiply-accumulates whatever P is, where P divides "
-    "H and W, and less elsewhere: no patch makes it dear. At stride 4 it is the attention over all tokens that "
-    "costs: its products QKᵀ and AV take HW/384 times the embedding of the image",
+    "H and W; elsewhere, where the rest is dropped, as in ViT and PVT, P²⌊H/P⌋⌊W/P⌋cC, which is less. At stride "
+    "4 it is attention over all tokens that costs: the products QKᵀ and AV of one block take HW/384 times the "
+    "embedding of an image of three channels",
     "Wang et al. 2021 (PVT), §3.2; a lecture says that its embedding 'significantly increases computational "
     "complexity'",
 )
@@ -92,7 +93,8 @@ def patch_embedding_cost(
         ),
         Method.SYMBOLIC,
         tables=(Table("Embeddings of PVT-Small at 224 × 224, multiply-accumulates", columns, rows),),
-        correction="the embeddings of PVT do not make it dear: cHWC each, whatever the patch, "
+        correction="the embeddings of PVT do not make it dear: cHWC each, for c channels of H × W that go in "
+        "and C that come out, whatever the patch, "
         f"{rows[-1][3]} of PVT-Small at 224 × 224; what smaller patches make dear is the attention over more "
         f"tokens",
     )
@@ -168,9 +170,9 @@ def _columns_shared(seen: Seen) -> set[int]:
     "patch_continuity",
     "What neighbouring patches share",
     "Patches of P × P side by side share no pixel: a pixel changes one token, and pixels on two sides of a "
-    "border meet in attention first. Windows of 2s − 1 over s share s − 1 columns with each neighbour, so that "
-    "a pixel changes 1, 2 or 4 tokens. Nothing need be lost either way: before its norm a token of P²c channels "
-    "or more can hold a patch of c channels as it is",
+    "border meet in attention first. Windows of 2s − 1 over s, s ≥ 2, share s − 1 columns with a neighbour on "
+    "either side, and rows alike, so that a pixel changes 1, 2 or 4 tokens. Nothing need be lost either way: "
+    "before its norm a token of P²c channels or more can hold a patch of c channels as it is",
     "Wang et al. 2022 (PVT v2), §3.1: PVT v1 'loses local continuity'",
 )
 def patch_continuity(
@@ -338,8 +340,8 @@ CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
     "merging_is_convolution",
     "Patch merging is a strided convolution",
     "After its norm, patch merging is a 2 × 2 convolution of stride 2 without bias: 2hwC² multiply-accumulates "
-    "for even h and w. Of 4C numbers 2C are kept. Average pooling is one choice of its weights, without the "
-    "norm; maximum pooling, which is not linear, is none",
+    "for even h and w. 4C numbers become 2C. Average pooling is one choice of its weights, without the norm; "
+    "maximum pooling, which is not linear, is none",
     "Liu et al. 2021 (Swin), §3.1; a lecture: 'similar to pooling'",
 )
 def merging_is_convolution(

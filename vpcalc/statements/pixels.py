@@ -19,11 +19,10 @@ from .table1 import shifted_blocks
 @statement(
     "class_token_reach",
     "What the class token reaches",
-    "Before the first block the class token depends on no patch, from block 1 on on all: so does every other "
-    "token, and so does their mean, which Swin and PVT v2 take in its place. Block 1 gives it a sum over "
-    "patches of which none has met another; from block 2 on a patch also reaches it through others. That says "
-    "what it can hold, not what it comes to hold. PVT v1's joins in the last stage, and reads what that stage "
-    "reads",
+    "Before the first block the class token depends on no patch, from block 1 on on all, and so does every "
+    "other token. Block 1 gives it a weighted sum of values that are each of one patch; from block 2 on a "
+    "patch, if there are two or more, also reaches it through others. That says what it can hold, not what it "
+    "comes to hold. PVT v1's joins in the last stage, and reads what that stage reads",
     "Dosovitskiy et al. 2021 (ViT), eq. 1-4; a lecture: it comes to hold 'global information'",
 )
 def class_token_reach(first: int = 1, through_others: int = 2) -> Demonstration:
@@ -210,8 +209,8 @@ SEEN: Mapping[tuple[int, int], tuple[int, int]] = {
     "At 224 × 224, every token of ViT-B/16, PVT-Small and PVT v2-B2 sees the whole image from the first block "
     "on. In Swin-T a token sees 28 pixels a side after its first block, 28 to 56 after stage 1, 84 to 168 after "
     "stage 2, and the image from the third block of stage 3 on, the 7th of 12; at 800 × 800 some never do. By "
-    "windows alone, shifted in every second block, a stage of more than M tokens a side needs 2⌈side/M⌉ − 1 "
-    "blocks until all see all: 15, 7 and 3 where Swin-T has 2, 2 and 6",
+    "windows alone, M ≥ 2, shifted in every second block, a stage of more than M tokens a side needs 2⌈side/M⌉ "
+    "− 1 blocks until all see all: 15, 7 and 3 where Swin-T has 2, 2 and 6",
     "Liu et al. 2021 (Swin), §3.1 and §3.2; a lecture: merging makes 'larger receptive fields'",
 )
 def pixels_seen(

@@ -26,10 +26,10 @@ PAPER = "Vaswani et al. 2017"
 @statement(
     "adding_ties",
     "What adding ties and loses",
-    "W(x + e) = [W W][x; e]: added before a linear layer, positions have the tokens' weights, where "
-    "concatenated ones have md of their own. Of x and e only the sum is left: (x + δ, e − δ) gives the same for "
-    "every δ. In a score xAy, xAf, eAy and eAf share one A. Where tokens and positions keep to channels of "
-    "their own, nothing is lost: that is to concatenate",
+    "W(x + e) = [W W][x; e]: added before a linear layer, positions of d channels have the tokens' weights, "
+    "where concatenated ones have md of their own, for m outputs. Of x and e only the sum is left: (x + δ, e − "
+    "δ) gives the same for every δ. In a score xAy, xAf, eAy and eAf share one A. Where tokens and positions "
+    "keep to channels of their own, nothing is lost: that is to concatenate",
     f"{PAPER}, §3.5; a lecture: addition ≈ concatenation",
 )
 def adding_ties(
@@ -178,9 +178,9 @@ def positions_beside_tokens(
 @statement(
     "defined_not_learned",
     "Defined at every length is not learned at every length",
-    "For every N ≥ 1 and even d there is a ReLU unit on the sinusoidal code that is 0, with a gradient of 0, at "
-    "all positions before N, and at N a quarter of the squared distance to the nearest of them, which is not 0: "
-    "nothing that is trained on codes up to N decides what such a unit does at the next",
+    "For every N ≥ 1 and even d there is a ReLU unit on the sinusoidal code that is 0 at all positions before "
+    "N, with no gradient to its input, its weights or its threshold, and at N a quarter of the squared distance "
+    "to the nearest of them, which is not 0: no training on codes before N moves such a unit or notices it",
     f"{PAPER}, §3.5: 'it may allow the model to extrapolate'; a lecture: 'can be applied to sequences of any "
     f"length'",
 )
@@ -202,11 +202,12 @@ def defined_not_learned(
     for d, N in product((2, 8, 64), (1, 2, 17, 512)):
         table = encoding(N + 1, d)
         table.requires_grad_()
-        own = table[N].detach()
-        largest_of = (table[:N].detach() @ own).max()
-        unit = (table @ own - threshold(largest_of, own @ own)).relu()
-        (gradient,) = torch.autograd.grad(unit.sum(), table)
-        silent.append(bool((unit[:N] == 0).all() and (gradient[:N] == 0).all()))
+        own = table[N].detach().requires_grad_()
+        largest_of = (table[:N].detach() @ own.detach()).max()
+        bend = threshold(largest_of, (own @ own).detach()).requires_grad_()
+        unit = (table @ own - bend).relu()
+        gradients = torch.autograd.grad(unit[:N].sum(), (table, own, bend))
+        silent.append(bool((unit[:N] == 0).all()) and not any(bool(one.any()) for one in gradients))
         fires.append(bool(unit[N] > 0))
     return Demonstration(
         (
@@ -238,7 +239,8 @@ def defined_not_learned(
                 [at_n - value(gap), before - value(gap)],
             ),
             exact(
-                "the unit on the reference table is 0 before N and so is its gradient (d = 2, 8, 64; N up to 512)",
+                "the unit on the reference table is 0 before N and so are its gradients (d = 2, 8, 64; N up to "
+                "512)",
                 silent,
             ),
             exact("and at N it is not 0", fires),
@@ -270,12 +272,12 @@ def rows_read(times: int) -> int:
 @statement(
     "positions_resized",
     "A table of positions at another size",
-    "PVT v1's table is exact on the grid it was made for. A grid of another number of tokens gets bilinear "
-    "means of at most four learned vectors each; one whose side is 1/f of the table's reads 1 row of f for odd "
-    "f and 2 of f for even f, so most vectors are unused from f = 3 on. Where only the shape is another and the "
-    "number the same, the table is taken as it is, its rows torn: place (y, x) gets what was learned for place "
-    "yw + x in the table's order. Keys and values never see the last h mod R rows and w mod R columns, "
-    "positions and all",
+    "PVT v1's table is added as it is on the grid it was made for. Each token of a grid of another number of "
+    "tokens gets a bilinear mean of at most four learned vectors; a grid whose sides are 1/f of the table's, f "
+    "≥ 2, reads 1 row and column of f for odd f and 2 for even f, so that most vectors are unused from f = 3 "
+    "on. Where only the shape is another and the number the same, the table is taken as it is, its rows torn: "
+    "place (y, x) of w columns gets what was learned for place yw + x in the table's order. The keys and values "
+    "of SRA leave out the last h mod R rows and w mod R columns, positions and all",
     "Wang et al. 2021 (PVT), authors' code; Wang et al. 2022 (PVT v2), §3: positions of a fixed size",
 )
 def positions_resized(

@@ -31,10 +31,11 @@ def _attention(quantity: Quantity, h: Any, w: Any, C: Any) -> tuple[Polynomial, 
     "one_scale_or_four",
     "One resolution or four",
     "Tokens that are f times as fine on either axis are f² as many, with f² times the projections and f⁴ times "
-    "the scores and the products in which tokens meet: 16, 16 and 256 from stride 16 to stride 4. Four stages "
-    "at strides of 4 to 32, each twice as wide as the one before it, a block of global attention in each, have "
-    "85/64 of the first's tokens, 4 times its projections and 585/512 of its meeting products: a pyramid alone "
-    "adds three scales for a seventh more of these, and does not make its first stage cheap",
+    "the scores and the products in which tokens meet: 16, 16 and 256 from stride 16 to stride 4. Where 8 "
+    "divides h and w, four stages at strides of 4 to 32, each twice as wide as the one before it, a block of "
+    "global attention in each, have 85/64 of the first's tokens, 4 times its projections and 585/512 of its "
+    "meeting products: a pyramid alone adds three scales for a seventh more of these, and does not make its "
+    "first stage cheap",
     "Wang et al. 2021 (PVT), §1 and §3.1; a lecture: computation, memory and 'the scale problem' of dense "
     "prediction",
 )

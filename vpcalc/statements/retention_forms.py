@@ -166,8 +166,8 @@ def _modules() -> list[Evidence]:
     "state_or_cache",
     "A state of one size, a cache that grows",
     "A layer of retention with a heads over C channels, values 2C wide, carries 2C²/a numbers from token to "
-    "token, at any length; attention of the same width keeps 2nC keys and values of n tokens: more exactly "
-    "where n > C/a",
+    "token, at any length; attention of the same width keeps 2nC numbers of keys and values of n tokens: more "
+    "exactly where n > C/a",
     f"{PAPER}, §2.2 and §3.3: O(1) inference",
 )
 def state_or_cache(

@@ -35,7 +35,7 @@ def padded_side(side: int, M: int) -> int:
     "Where windows save",
     "Where M divides h and w, MSA takes (2C + hw)/(2C + M²) times the multiply-accumulates of W-MSA, so that "
     "windows are cheaper exactly where hw > M²: 13.8 times in stage 1 of Swin-T at 224 × 224, 1.18 times in "
-    "stage 3, and no less in stage 4. Elsewhere, M below both sides, the grid is padded to whole windows, "
+    "stage 3, and not at all in stage 4. Elsewhere, M below both sides, the grid is padded to whole windows, "
     "projections included, and windows can cost more: on 8 × 8 tokens, M = 7 and C = 96, 2.88 times MSA",
     "Liu et al. 2021 (Swin), eq. 1 and 2; a lecture: 'greatly reduced'",
 )
