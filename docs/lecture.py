@@ -7,9 +7,8 @@ those of other commands are computed when the page is written, and so are the fi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import vpcalc
 from vpcalc.answers.theory import Settled
@@ -22,16 +21,14 @@ PAGE = Path(__file__).with_name("lecture.md")
 NOT_JUDGED = "cited, not judged"
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """A command that is no statement; ``verdict`` runs it."""
 
     line: str
     verdict: Callable[[], str]
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """What the lecture says, what answers it (names of statements, other commands), and what is true."""
 
     says: str
