@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from vpcalc.algebra.floors import ceil_div
 from vpcalc.checks.proof import Finding
 from vpcalc.cost import Quantity
 from vpcalc.statements import heads, pixels, symmetries
@@ -23,6 +24,7 @@ VERDICTS = {
     "pooling_or_convolution": Finding.CORRECTED,
     "class_token_reach": Finding.CHECKED,
     "pixels_seen": Finding.CHECKED,
+    "readout_cost": Finding.CHECKED,
 }
 """The lecture's other statements are proved."""
 
@@ -63,7 +65,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("patch_embedding_cost", {"cost": lambda c, H, W, C: c * H * W * C / 16}),
     ("patch_embedding_cost", {"times": lambda H, W: H * W / 192}),
     ("patch_embedding_cost", {"kept": lambda side, P: side}),
-    ("patch_embedding_cost", {"kept": lambda side, P: -(-side // P) * P}),  # padded, as Swin does it
+    ("patch_embedding_cost", {"kept": lambda side, P: ceil_div(side, P) * P}),  # padded, as Swin does it
     ("patch_continuity", {"shared": lambda k, s: k - s + 1}),
     ("patch_continuity", {"shared": lambda k, s: 0}),
     ("patch_continuity", {"read_by": lambda x, s, tokens: 1 if x % s == 0 else 2}),  # also at the border

@@ -8,15 +8,17 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from ..algebra.floors import floor_div
 from ..algebra.parser import parse
 from ..algebra.polynomial import Polynomial, as_polynomial, constant, symbols
 from ..architectures import ARCHITECTURES
 from ..checks.proof import counted
 from ..cost import Quantity
+from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, not_identity, same
-from .registry import Demonstration, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, Step, statement
 from .table1 import ROWS
 from .whole_numbers import numbers, whole
 
@@ -44,13 +46,15 @@ def macs(id: str, *dims: Any, **options: Any) -> Polynomial:
 def patch_embedding_cost(
     cost: Callable[..., Any] = lambda c, H, W, C: c * H * W * C,
     times: Callable[..., Any] = lambda H, W: H * W / 384,
-    kept: Callable[[int, int], int] = lambda side, P: side // P * P,
+    kept: Callable[[Any, Any], Any] = lambda side, P: floor_div(side, P) * P,
 ) -> Demonstration:
     """The layer on symbols; attention on its tokens; counts of the module; a whole PVT, stage by stage."""
     from ..reference.embedding import PatchEmbedding
     from ..reference.registry import Witness
 
     embedding = macs("patch_embedding", H, W, C, P, channels=c)
+    anywhere, *_ = regimes(*layer_run("patch_embedding"), Quantity.MACS)  # of an image of three channels
+    of_kept = as_polynomial(cost(3, kept(H, P), kept(W, P), C))
     attention = ROWS["self_attention"].mixed().subs({"N": H * W / 16})
     image = macs("patch_embedding", H, W, C, constant(4))
 
@@ -88,6 +92,10 @@ def patch_embedding_cost(
         ),
         (
             same("multiply-accumulates of the layer on symbols, P among them", [embedding == cost(c, H, W, C)]),
+            same(
+                "the same at every size, with ⌊H/P⌋ and ⌊W/P⌋",
+                [anywhere.form is not None and anywhere.form.polynomial == of_kept],
+            ),
             same("products of attention at stride 4 over the embedding's", [attention == image * times(H, W)]),
             exact("fvcore's counts of the module, P = 1 … 16, sides that P divides and not", counts),
         ),
@@ -187,6 +195,13 @@ def patch_continuity(
 
     p, k, t, stride = sympy.symbols("p k t s", integer=True, positive=True)
     ends = (p * stride + k) - (p + 1) * stride  # columns [ps, ps + k) and [(p + 1)s, …)
+    # pixel ps + r, 0 ≤ r < s: what the windows p, p + 1, p − 1 and p + 2 reach beyond it, s − 1 from their middle
+    r, more = sympy.symbols("r g", integer=True, nonnegative=True)
+    size_of = r + 1 + more
+    own, after, before, beyond = (
+        sympy.expand(size_of - 1 - distance) for distance in (r, size_of - r, r + size_of, 2 * size_of - r)
+    )
+    in_reach = [own.is_nonnegative, after == r - 1, before.is_negative, beyond.is_negative]
     apart, overlaps, pixels = [], [], []
     for size, (rows, columns) in product((1, 2, 3, 4), ((12, 12), (13, 14))):
         seen = _pixels_seen(_positive(whole(PatchEmbedding(2, size))), rows, columns)
@@ -226,6 +241,12 @@ def patch_continuity(
                 [ends.subs(k, stride) - shared(t, t), ends.subs(k, 2 * stride - 1) - (stride - 1)],
             ),
             exact("no pixel has a gradient from two tokens of the reference embedding (P = 1 … 4)", apart),
+            Evidence(
+                "pixel ps + r is read by window p, for r ≥ 1 by p + 1, and by no other, for any 0 ≤ r < s",
+                Method.SYMBOLIC,
+                all(one is True for one in in_reach),
+                len(in_reach),
+            ),
             exact("columns that neighbours share, apart and overlapping (s = 2, 3, 4), by gradients", overlaps),
             exact(
                 "how many tokens have a gradient to a pixel, overlapping, every pixel of 12 × 12 and 13 × 14",

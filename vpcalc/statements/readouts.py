@@ -94,7 +94,7 @@ def readout_cost(
             exact("what a state reads, in the graph", direct),
             exact("the longest chain of steps", chains),
         ),
-        Method.SYMBOLIC,
+        Method.EXACT,
     )
 
 

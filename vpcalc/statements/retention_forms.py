@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .evidence import close, exact, identity, letters, relative_error
+from ..algebra.polynomial import as_polynomial, symbols
+from ..layers.retention import state_elements
+from .evidence import close, exact, identity, letters, relative_error, same
 from .registry import Demonstration, Evidence, Method, Step, statement
 from .whole_numbers import numbers
 
@@ -182,6 +184,7 @@ def state_or_cache(
     from ..reference import retention
     from ..reference.attention import SelfAttention, split_heads
 
+    on_symbols = symbols("C a")
     carried, kept = [], []
     for C, a, n in ((8, 2, 5), (12, 3, 7), (6, 1, 1), (16, 16, 2)):
         q, v = torch.zeros(1, a, n, C // a), torch.zeros(1, a, n, 2 * C // a)
@@ -205,6 +208,10 @@ def state_or_cache(
             ),
         ),
         (
+            same(
+                "what the layer carries, on symbols",
+                [as_polynomial(state_elements(*on_symbols)) == state(*on_symbols)],
+            ),
             exact("numbers in the last state of the reference recurrent form", carried),
             exact("numbers in the keys and values of the reference attention", kept),
             identity(

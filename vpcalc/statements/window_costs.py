@@ -8,11 +8,13 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from ..algebra.floors import ceil_div
 from ..algebra.parser import parse
 from ..algebra.polynomial import as_polynomial, symbols
 from ..architectures import ARCHITECTURES
 from ..checks.proof import counted
 from ..cost import Quantity
+from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, same
@@ -25,9 +27,9 @@ STAGES = ("13.81", "2.70", "1.18", "1.00")
 """How many times MSA costs what W-MSA does, stage by stage of Swin-T at 224."""
 
 
-def padded_side(side: int, M: int) -> int:
-    """The side of whole windows that hold it."""
-    return -(-side // M) * M
+def padded_side(side: Any, M: Any) -> Any:
+    """The side of whole windows that hold it, of numbers and of symbols."""
+    return ceil_div(side, M) * M
 
 
 @statement(
@@ -35,7 +37,7 @@ def padded_side(side: int, M: int) -> int:
     "Where windows save",
     "Where M divides h and w, MSA takes (2C + hw)/(2C + M²) times the multiply-accumulates of W-MSA, so that "
     "windows are cheaper exactly where hw > M²: 13.8 times in stage 1 of Swin-T at 224 × 224, 1.18 times in "
-    "stage 3, and not at all in stage 4. Elsewhere, M below both sides, the grid is padded to whole windows, "
+    "stage 3, and not at all in stage 4. Elsewhere, M at most both sides, the grid is padded to whole windows, "
     "projections included, and windows can cost more: on 8 × 8 tokens, M = 7 and C = 96, 2.88 times MSA",
     "Liu et al. 2021 (Swin), eq. 1 and 2; a lecture: 'greatly reduced'",
 )
@@ -43,7 +45,7 @@ def windows_save(
     msa: str = "4hwC² + 2(hw)²C",
     wmsa: str = "4hwC² + 2M²hwC",
     ratio: Callable[..., Any] = lambda C, n, M: (2 * C + n) / (2 * C + M**2),
-    whole: Callable[[int, int], int] = padded_side,
+    whole: Callable[[Any, Any], Any] = padded_side,
     stages: tuple[str, ...] = STAGES,
     at_8: str = "2.88",
 ) -> Demonstration:
@@ -56,13 +58,16 @@ def windows_save(
         "msa": as_polynomial(LAYERS["msa"].build(h, w, C, a).total(Quantity.MACS)),
         "wmsa": as_polynomial(LAYERS["wmsa"].build(h, w, C, a, M).total(Quantity.MACS)),
     }
+    anywhere, *_ = regimes(*layer_run("wmsa"), Quantity.MACS)  # the first holds at the largest sizes
+    of_whole = parse(wmsa).subs({"h": whole(h, M), "w": whole(w, M)})
     n, width, side, more = sympy.symbols("n C M m", positive=True)
     over = both["msa"].to_sympy() / both["wmsa"].to_sympy()
     over = over.subs({name: {"h": n, "w": 1, "C": width, "M": side}[name.name] for name in over.free_symbols})
     counts = []
     for tall, wide, size in product((4, 7, 9), (6, 8), (2, 3)):
         make = partial(LAYER_WITNESSES["wmsa"], tall, wide, 4, 2, size)
-        sizes = {"h": whole(tall, size), "w": whole(wide, size), "C": 4, "M": size}
+        tall, wide = (as_polynomial(whole(side, size)).value({}) for side in (tall, wide))
+        sizes = {"h": tall, "w": wide, "C": 4, "M": size}
         counts.append(counted(make) == parse(wmsa).value(sizes))
     rows = []
     config: Any = ARCHITECTURES["swin_t"].config
@@ -101,6 +106,10 @@ def windows_save(
             same(
                 "multiply-accumulates of both layers on symbols",
                 [both["msa"] == parse(msa), both["wmsa"] == parse(wmsa)],
+            ),
+            same(
+                "multiply-accumulates of W-MSA at every size with M ≤ h and M ≤ w, with ⌈h/M⌉ and ⌈w/M⌉",
+                [anywhere.form is not None and anywhere.form.polynomial == of_whole],
             ),
             identity(
                 "one over the other, and that it exceeds 1 by m/(2C + M²) for hw = M² + m",
