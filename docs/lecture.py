@@ -98,7 +98,8 @@ def items() -> list[Item]:
             ("rnn_bound", "depth_or_length", "lstm_jacobian", "gradient_clipping"),
             "In the spectral norm the product is at most (γσ₁)^(t−k): γσ₁ < 1 suffices to vanish, γσ₁ > 1 is "
             "necessary to explode and not sufficient. So much of length; depth has the same bound, a factor a "
-            "layer, until residual connections add the identity. Of the number of parameters it says nothing.",
+            "layer, until residual connections add the identity. Of the number of parameters it says nothing "
+            "but through σ₁.",
         ),
         Item(
             "Attention replaces RNN “for parallelism and efficiency”",
@@ -139,8 +140,8 @@ def items() -> list[Item]:
         Item(
             "… “preventing overflow during softmax”",
             ("exp_overflow",),
-            "Softmax subtracts its largest score, so it does not overflow either way; QKᵀ itself does, before "
-            "it is divided.",
+            "Softmax subtracts its largest score, so it does not overflow either way; QKᵀ itself can, before it "
+            "is divided.",
         ),
         Item(
             "A single head is “too restrictive”; heads are subspaces",
@@ -215,8 +216,9 @@ def items() -> list[Item]:
                 "window_translation",
                 "permutation_equivariance",
             ),
-            "Neither is invariant. Convolution is equivariant under ℤ², patch embedding under Pℤ², windows "
-            "under Mℤ², attention without positions under every permutation. Locality is what attention lacks.",
+            "Neither convolution nor attention is invariant. Convolution is equivariant under ℤ², patch "
+            "embedding under Pℤ², windows under Mℤ², attention without positions under every permutation. "
+            "Locality is what attention lacks.",
         ),
         Item(
             "ViT does well on large data",

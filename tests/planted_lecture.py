@@ -189,4 +189,6 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("depth_or_length", {"residual": lambda eye, J: eye - J}),
     ("depth_or_length", {"shrink": lambda gain: 1 - gain / 2}),
     ("depth_or_length", {"stretch": lambda gain: 1 + gain**2}),
+    ("locality_and_invariance", {"pooled": lambda tokens: tokens[:, 0]}),  # of one token
+    ("class_token_reach", {"pvt_stage": 1}),
 ]

@@ -77,3 +77,31 @@ def test_every_command_runs(command: str) -> None:
 def test_the_page_is_what_its_script_writes() -> None:
     lecture = script("lecture")
     assert lecture.PAGE.read_text(encoding="utf-8") == lecture.page()
+
+
+@pytest.mark.parametrize(
+    ("id", "words"),
+    [
+        ("convolution_translation", "there are x with conv(T_s x) ≠ conv(x)"),  # not for a constant one
+        ("patch_embedding_cost", "P²⌊H/P⌋⌊W/P⌋cC, which is less"),  # where the rest is dropped, not padded
+        ("patch_continuity", "s ≥ 2"),
+        ("overlapping_patches", "where s divides the sides"),
+        ("merging_is_convolution", "for even h and w"),
+        ("zero_padding_position", "Global attention adds nothing"),  # windows do
+        ("convolution_for_positions", "exactly where 10rL < hw"),
+        ("defined_not_learned", "For every N ≥ 1 and even d"),
+        ("positions_resized", "the last h mod R rows and w mod R columns"),
+        ("head_rank", "where the halves of all tokens are affinely independent"),
+        ("attention_computes_all", "where M and R divide the grid"),
+        ("long_key_wins", "in two dimensions or more"),
+        ("sra_is_convolution", "where R ≥ 2 divides h and w"),
+        ("pooling_or_convolution", "wherever hw ≥ P²R²"),
+        ("class_token_reach", "a patch, if there are two or more"),
+        ("pixels_seen", "M ≥ 2, shifted in every second block"),
+        ("one_scale_or_four", "Where 8 divides h and w"),
+        ("windows_save", "M at most both sides"),
+        ("depth_or_length", "but through σ₁"),
+    ],
+)
+def test_a_claim_says_where_it_holds(id: str, words: str) -> None:
+    assert words in STATEMENTS[id].claim

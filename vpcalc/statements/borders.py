@@ -29,9 +29,9 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool) -> Any:
     for number in range(L):
         module = whole(SameConv2d(2, 2, (k, k)), seed=10 * k + number, most=3)
         with torch.no_grad():
-            module.conv.bias.zero_()
             if positive:
                 module.conv.weight.abs_().add_(1)
+                module.conv.bias.abs_()
         x = module.conv(F.pad(x, module.padding, mode=mode)).relu()
     return x[0, 0, side // 2].detach()
 

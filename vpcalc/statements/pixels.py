@@ -25,7 +25,7 @@ from .table1 import shifted_blocks
     "comes to hold. PVT v1's joins in the last stage, and reads what that stage reads",
     "Dosovitskiy et al. 2021 (ViT), eq. 1-4; a lecture: it comes to hold 'global information'",
 )
-def class_token_reach(first: int = 1, through_others: int = 2) -> Demonstration:
+def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 4) -> Demonstration:
     """Reach in graphs of n + 1 tokens, and gradients of blocks of the reference ViT."""
     import torch
 
@@ -42,7 +42,7 @@ def class_token_reach(first: int = 1, through_others: int = 2) -> Demonstration:
         indirect.append(_class_gradients(depth, patches, direct=False) == [depth >= through_others] * patches)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        in_pvt = [_pvt_stage_has_class_token(number) == (number == 3) for number in range(4)]
+        in_pvt = [_pvt_stage_has_class_token(stage) == (stage == pvt_stage) for stage in (1, 2, 3, 4)]
     return Demonstration(
         (
             Step(
@@ -108,7 +108,7 @@ def _pvt_stage_has_class_token(number: int) -> bool:
     from ..reference.pvt import PVT
 
     config = {**_config("pvt_tiny"), "C": (8, 8, 8, 8), "heads": (1, 1, 1, 1), "classes": 2}
-    stage: Any = PVT(**config).stages[number]
+    stage: Any = PVT(**config).stages[number - 1]
     return stage.class_token is not None
 
 

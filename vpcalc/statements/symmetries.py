@@ -376,7 +376,10 @@ def _places_read(layer: Callable[[Any], Any]) -> int:
     "Dosovitskiy et al. 2021 (ViT), §1, 'translation equivariance and locality'; lectures say 'invariance'",
 )
 def locality_and_invariance(
-    steps: Mapping[str, int] = STEPS, permutes: str = "self-attention", reads: Mapping[str, int] = READS
+    steps: Mapping[str, int] = STEPS,
+    permutes: str = "self-attention",
+    reads: Mapping[str, int] = READS,
+    pooled: Callable[[Any], Any] = lambda tokens: tokens.mean(1),
 ) -> Demonstration:
     """All translations of a torus, layer by layer; permutations; a small ViT; all bit by bit but the last."""
     import torch
@@ -392,7 +395,7 @@ def locality_and_invariance(
         shifts = [s for s in product(range(_TORUS[0]), range(_TORUS[1])) if fitting_moves(layer, x, s)]
         m = steps[name]
         groups.append(shifts == [s for s in product(range(6), range(6)) if s[0] % m == 0 and s[1] % m == 0])
-        changed.append(not torch.equal(layer(roll(x, 0, m)), layer(x)) or m == 6)
+        changed.append(not torch.equal(layer(roll(x, 0, m % 6 or 1)), layer(x)))
         if not name.startswith("patch"):
             symmetric.append(torch.equal(layer(permuted(x)), permuted(layer(x))) == (name == permutes))
         group = "none" if m == 6 else "ℤ²" if m == 1 else f"{m}ℤ²"
@@ -433,7 +436,7 @@ def locality_and_invariance(
                 "how many places have a gradient from one token of the output",
                 [_places_read(layer) == reads[name] for name, layer in _layers(sharp=False).items()],
             ),
-            *_pooled_vit(),
+            *_pooled_vit(pooled),
         ),
         Method.EXACT,
         tables=(Table("Symmetries on a torus of 6 × 6", columns, tuple(rows)),),
@@ -443,9 +446,8 @@ def locality_and_invariance(
     )
 
 
-def _pooled_vit() -> list[Evidence]:
-    """The mean of a small ViT's tokens, without and with positions, for an image moved by a patch and by a "
-    "pixel."""
+def _pooled_vit(pooled: Callable[[Any], Any]) -> list[Evidence]:
+    """The pooled tokens of a small ViT, without and with positions, of an image that is moved."""
     import torch
 
     from ..reference.vit import ViT
@@ -455,15 +457,17 @@ def _pooled_vit() -> list[Evidence]:
         vit = ViT(16, 16, 8, 2, 2, 4, 2, 3).double().eval()
         image = torch.randn(1, 3, 16, 16, dtype=torch.float64)
 
-        def pooled(by: int) -> Any:
+        def found(by: int) -> Any:
             tokens = vit.patches(image.roll((by, by), dims=(2, 3))).flatten(1, 2)
-            return vit.blocks(vit.positions(vit.class_token(tokens)))[:, 1:].mean(1)
+            return pooled(vit.blocks(vit.positions(vit.class_token(tokens)))[:, 1:])
 
-        patch, pixel = relative_error(pooled(4), pooled(0)), relative_error(pooled(1), pooled(0))
+        patch, pixel = relative_error(found(4), found(0)), relative_error(found(1), found(0))
         vit.positions.positions.normal_()
-        placed = relative_error(pooled(4), pooled(0))
+        placed = relative_error(found(4), found(0))
     return [
-        close("a ViT's mean token without positions, image moved by one patch: unchanged, float64", patch, 1e-12),
+        close(
+            "a ViT's pooled tokens without positions, image moved by one patch: unchanged, float64", patch, 1e-12
+        ),
         far("moved by one pixel it changes, float64", pixel, 1e-3),
         far("with positions it changes, float64", placed, 1e-3),
     ]
