@@ -45,7 +45,7 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool) -> Any:
     "distance to the border has its own value. Beyond them, and everywhere with circular padding, no place is "
     "told from another. Global attention adds nothing, since equal tokens stay equal: after L blocks of PVT "
     "v2's first stage it is L + 1 columns on the left and L on the right, on sides that 4 divides",
-    "Islam et al. 2020 (how much position information CNNs encode); Wang et al. 2022 (PVT v2), §3.2",
+    "Islam et al. 2020 (how much position information CNNs encode); Wang et al. 2022 (PVT v2), §3.4",
 )
 def zero_padding_position(
     margin: Callable[[int, int], int] = lambda k, L: L * (k - 1) // 2,
@@ -160,7 +160,7 @@ def total(id: str, quantity: Quantity, *dims: Any) -> Polynomial:
     "Learned positions cost no product; the 3 × 3 depth-wise convolution that replaces them adds 9rhwC "
     "multiply-accumulates to every block. It has 10rC parameters a block, at any size of the image, against hwC "
     "once for a stage: fewer through L blocks exactly where 10rL < hw",
-    "Wang et al. 2022 (PVT v2), §3.2; a lecture says that it replaces positions, 'reducing computation'",
+    "Wang et al. 2022 (PVT v2), §3.4; a lecture says that it replaces positions, 'reducing computation'",
 )
 def convolution_for_positions(
     added: Callable[..., Any] = lambda r, n, C: 9 * r * n * C,

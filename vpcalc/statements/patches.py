@@ -181,7 +181,7 @@ def _columns_shared(seen: Seen) -> set[int]:
     "border meet in attention first. Windows of 2s − 1 over s, s ≥ 2, share s − 1 columns with a neighbour on "
     "either side, and rows alike, so that a pixel changes 1, 2 or 4 tokens. Nothing need be lost either way: "
     "before its norm a token of P²c channels or more can hold a patch of c channels as it is",
-    "Wang et al. 2022 (PVT v2), §3.1: PVT v1 'loses local continuity'",
+    "Wang et al. 2022 (PVT v2), §3.1, on what PVT v1 loses of an image's local continuity",
 )
 def patch_continuity(
     shared: Callable[[int, int], int] = shared_columns,
@@ -287,8 +287,8 @@ def _given_back(width: Callable[[int, int], int]) -> list[bool]:
     "A window of 2s − 1 over s shares (s − 1)/(2s − 1) of itself with each neighbour beside it: less than half "
     "for every s, 3/7 at s = 4 and 1/3 at s = 2; it costs (2s − 1)²/s² times the embedding of s × s patches, "
     "less than 4 times, where s divides the sides",
-    "Wang et al. 2022 (PVT v2), §3.1: 'overlap by half of the area'; a lecture says 'the overlap area is "
-    "reduced by half'",
+    "Wang et al. 2022 (PVT v2), §3.3, where neighbouring windows overlap by half of the area; a lecture says "
+    "'the overlap area is reduced by half'",
 )
 def overlapping_patches(
     share: Callable[[Any], Any] = lambda s: (s - 1) / (2 * s - 1),

@@ -278,7 +278,7 @@ def rows_read(times: int) -> int:
     "on. Where only the shape is another and the number the same, the table is taken as it is, its rows torn: "
     "place (y, x) of w columns gets what was learned for place yw + x in the table's order. The keys and values "
     "of SRA leave out the last h mod R rows and w mod R columns, positions and all",
-    "Wang et al. 2021 (PVT), authors' code; Wang et al. 2022 (PVT v2), §3: positions of a fixed size",
+    "Wang et al. 2021 (PVT), authors' code; Wang et al. 2022 (PVT v2), §3.1, on positions of a fixed size",
 )
 def positions_resized(
     read: Callable[[int], int] = rows_read,

@@ -35,9 +35,9 @@ def _pooled(quantity: Quantity) -> Polynomial:
 @statement(
     "sra_is_convolution",
     "Spatial reduction is a strided convolution",
-    "Reshape(x, R) W^S, with a row for each R × R tokens, is a convolution of kernel and stride R: hwC² "
+    "Reshape(x, R) W_S, with a row for each R × R tokens, is a convolution of kernel and stride R: hwC² "
     "multiply-accumulates, where R ≥ 2 divides h and w. Elsewhere there is no such Reshape, and the authors' "
-    "convolution drops h mod R rows and w mod R columns. N heads of C/N channels make the C that W^O takes: "
+    "convolution drops h mod R rows and w mod R columns. N heads of C/N channels make the C that W_O takes: "
     "head_1 to head_N",
     "Wang et al. 2021 (PVT), eq. 1-4, which print Concat(head_0, …, head_N)",
 )
@@ -107,7 +107,7 @@ def sra_is_convolution(
     "wherever hw ≥ P²R²; at hw = P²R², where both have P² keys, by (R² − 1)P²C². On a grid of P × P it takes "
     "2P²C(C + P²)(1 − 1/R²) more; and where R = 1, without a convolution, as in the last stage, P²C² more on "
     "that grid. It has (R² − 1)C² fewer parameters",
-    "Wang et al. 2022 (PVT v2), §3.1; a lecture: pooling replaces the convolution 'to reduce complexity'",
+    "Wang et al. 2022 (PVT v2), eq. 1 and 2; a lecture: pooling replaces the convolution 'to reduce complexity'",
 )
 def pooling_or_convolution(
     saved: Callable[..., Any] = lambda P, R, C: (R**2 - 1) * P**2 * C**2,

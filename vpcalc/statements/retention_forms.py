@@ -29,9 +29,10 @@ EQUATION_7 = Exponents()
 @statement(
     "retention_forms",
     "Three forms of retention are one function",
-    "Parallel, (QKᵀ ⊙ D)V with D_nm = γ^{n − m} for m ≤ n; recurrent, S_n = γS_{n−1} + k_nᵀv_n and q_n S_n; "
-    "chunkwise, with any chunk b: the same outputs for all q, k, v, γ ≠ 0 and every length, and the same last "
-    "state; where b does not divide n, with zeros at the end",
+    "Parallel, (QKᵀ ⊙ D)V with the power n − m of γ in D for m ≤ n and 0 else; recurrent, with a state that is "
+    "multiplied by γ, takes in kᵀv of each token and is read by its q; chunkwise, with any chunk b: the same "
+    "outputs for all q, k, v, γ ≠ 0 and every length, and the same last state; where b does not divide n, with "
+    "zeros at the end",
     f"{PAPER}, eq. 5-7",
 )
 def retention_forms(
@@ -170,7 +171,7 @@ def _modules() -> list[Evidence]:
     "A layer of retention with a heads over C channels, values 2C wide, carries 2C²/a numbers from token to "
     "token, at any length; attention of the same width keeps 2nC numbers of keys and values of n tokens: more "
     "exactly where n > C/a",
-    f"{PAPER}, §2.2 and §3.3: O(1) inference",
+    f"{PAPER}, §1: O(1) inference",
 )
 def state_or_cache(
     state: Callable[..., Any] = lambda C, a: 2 * C**2 / a,

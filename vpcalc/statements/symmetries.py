@@ -402,11 +402,12 @@ def locality_and_invariance(
         rows.append((name, group, len(shifts), reads[name], "S_n" if name == permutes else "–"))
     columns = (
         Column("layer", "Layer"),
-        Column("group", "commutes with translations of"),
-        Column("shifts", f"of {36} on the torus", Kind.NUMBER),
-        Column("reads", "a token reads of 36 places", Kind.NUMBER),
+        Column("group", "translations"),
+        Column("shifts", "of 36", Kind.NUMBER),
+        Column("reads", "reads", Kind.NUMBER),
         Column("permutations", "permutations"),
     )
+    note = "reads: of how many of the 36 places one token of the output depends"
     return Demonstration(
         (
             Step(
@@ -439,7 +440,7 @@ def locality_and_invariance(
             *_pooled_vit(pooled),
         ),
         Method.EXACT,
-        tables=(Table("Symmetries on a torus of 6 × 6", columns, tuple(rows)),),
+        tables=(Table("What layers commute with on a torus of 6 × 6", columns, tuple(rows), (note,)),),
         correction="'lacks invariance to translation' is not what parts attention from convolution: neither is "
         "invariant, both are equivariant, attention even under every permutation until positions are added; "
         "locality is what attention lacks",
