@@ -101,7 +101,7 @@ def convolution_translation(
                 "over channels) commutes too, and so does all that is composed of these.",
                 "conv(T_s x) = T_s conv(x) for all s in ℤ²",
                 r"\operatorname{conv}(T_s x) = T_s \operatorname{conv}(x) \quad \text{for all } s \in "
-                r"\mathbb{Z}^2",
+                r"\mathbf{Z}^2",
             ),
             Step(
                 "Equivariance followed by a sum over all places, of which a translation only changes the order, "
@@ -186,7 +186,7 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
                 "bright pixel at the origin. E(x) has one token that is not 0, E(T_s x) none, since s is not a "
                 "first pixel.",
                 "s ∉ Pℤ²: E(T_s x) = 0 ≠ T_t E(x) for every t",
-                r"s \notin P\mathbb{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t",
+                r"s \notin P\mathbf{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t",
             ),
         ),
         (
