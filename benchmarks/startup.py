@@ -41,6 +41,8 @@ for id, more in (("msa", {}), ("wmsa", {"M": 7}), ("swmsa", {"M": 7}), ("sra", {
 CASES = (
     ("model swin_t --no-check", LIBRARIES, 1.5),
     ("compare --h 56 --w 56 --no-check", LIBRARIES, 2.0),
+    ("theory", LIBRARIES, 2.0),
+    ("theory rnn_bound", LIBRARIES, 4.0),
     ("model swin_t", BARE_MODEL, 1.15),
     ("compare --h 56 --w 56", BARE_COMPARE, 1.15),
 )

@@ -1,4 +1,4 @@
-"""Compute the verdict of every statement again and record it: ``python docs/verdicts.py``."""
+"""Carry out every demonstration again and record it with its verdict: ``python docs/verdicts.py``."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ import vpcalc
 from vpcalc.statements.recorded import write
 
 if __name__ == "__main__":
-    write((settled.statement, settled.verdict, settled.note) for settled in vpcalc.theory(check=True).statements)
+    settled = vpcalc.theory(check=True).statements
+    write((one.statement, one.demonstration, one.note) for one in settled if one.demonstration is not None)

@@ -103,8 +103,8 @@ def test_operators_that_were_left_out_are_recognised() -> None:
 
 
 def test_n_is_read_as_hw_only_where_the_derived_form_has_none() -> None:
-    assert check_formula("4NC^2", "msa").notes[0] == "N is read as hw"
-    assert not check_formula("2N d_{model} d_{ff}", "ffn_tokens").notes
+    assert check_formula("4NC^2", "msa").renaming == {"N": "hw"}
+    assert not check_formula("2N d_{model} d_{ff}", "ffn_tokens").renaming
 
 
 def test_symbols_that_the_derived_form_does_not_have_are_named() -> None:
@@ -119,8 +119,18 @@ def test_symbols_that_the_derived_form_does_not_have_are_named() -> None:
         (("4hwC^2", "msa", "mac"), "--quantity 'mac' is not known; did you mean macs"),
         (("4hwC^2", "msa", "macs", "flop"), "--convention 'flop' is not known; did you mean flops"),
         (("4C^2", "msa", "params", "flops"), "--convention flops: tells how products are counted"),
-        (("4hwc^2", "msa"), "did you mean C"),
-        (("O(n^2)", "msa"), "order of growth"),
+        (("4hwq^2", "msa"), "the symbol 'q' is not in the alphabet"),
+        (("4hwx^2", "msa"), "the symbol 'x' is not in the alphabet"),  # a spelling of what msa does not have
+        (("Ω(n^2)", "msa"), "order of growth"),
+        (("O(n^2) + n", "msa"), "order of growth"),
+        (("O(n^2", "msa"), "order of growth"),
+        (("hw = O(n^2)", "msa"), "an order of growth beside a formula"),
+        (("hw = ", "msa"), "there is no formula here"),
+        (("=".join("hhhhhhhhh"), "msa"), "9 sides of an equation; must be at most 8"),
+        ((r"\sum_i n", "msa"), "a sum needs both limits"),
+        ((r"\sum_{i=1} n", "msa"), "the upper limit of the sum has to follow"),
+        ((r"\sum_{i=1}^{n} C/i", "msa"), "not of quotients or floors"),
+        ((r"i \sum_{i=1}^{n} C", "msa"), "the symbol 'i'"),
         (("4hw C2", "msa"), "write C^2"),
         (("4hwC^2", "msa", "macs", "macs", {"c": "Q"}), "rename c=Q"),
     ],
@@ -148,7 +158,7 @@ def test_the_command_ends_with_0_1_and_2(inside: Run) -> None:
     assert inside("check", "8*h*w*C^2 + 4*(h*w)^2*C", "--against", "msa", "--convention", "flops").returncode == 0
     found = json.loads(inside("check", "4nC^2", "--against", "msa", "--rename", "n=hw", "--format", "json").stdout)
     assert (found["command"], found["verdict"]) == ("check", "different")
-    for text in ("4hwc^2", "", "__import__('os')", "O(n)"):
+    for text in ("4hwq^2", "", "__import__('os')", "Ω(n)"):
         none = inside("check", text, "--against", "msa")
         assert (none.returncode, none.stdout) == (2, "")
         assert none.stderr.startswith("vpcalc: formula, position ")

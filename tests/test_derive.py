@@ -816,3 +816,27 @@ def test_a_multiple_of_a_models_own_side() -> None:
     found = derive("swin_t", "1,3,224*a,224*b")
     assert found.macs is not None
     assert found.macs.polynomial == 4489798656 * H * W + 768000
+
+
+class Cast(nn.Module):
+    """A branch on the element type that autocast gives on the CPU, and does not on the meta device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = self.linear(x) @ x.mT
+        return y.float() @ x if y.dtype == torch.bfloat16 else y
+
+
+def test_a_form_that_a_real_run_refutes_is_not_called_executed() -> None:
+    found = vpcalc.derive(Cast, "1,N,8")
+    assert not found.ok
+    answer = found.to_dict()
+    assert answer["verdict"] == "unsettled"
+    assert {regime["verdict"] for regime in answer["regimes"]} == {"unsettled"}
+    (table, *_) = found.tables()
+    assert table.notes[0].startswith("unsettled: does not hold for real")
+    assert any("a real run at N = 1 counted 80, not 72" in note for note in table.notes)

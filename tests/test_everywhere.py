@@ -10,9 +10,10 @@ import pytest
 
 from vpcalc.algebra import cases, symbols
 from vpcalc.algebra.domains import Domain, at_least, divides, positive, union
+from vpcalc.algebra.exploring import explore
 from vpcalc.algebra.floors import ceil_div, floor_div
 from vpcalc.algebra.polynomial import constant
-from vpcalc.algebra.traced import Traced, explore, lowest
+from vpcalc.algebra.traced import Traced, lowest
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.architectures.registry import first_of_each
 from vpcalc.cost import Cost, Quantity
@@ -240,7 +241,7 @@ def test_a_falling_size_is_not_taken_for_a_growing_one() -> None:
 
 def _sizes(**values: int) -> dict[str, Traced]:
     kept: list[dict[str, Traced]] = []
-    from vpcalc.algebra.traced import run_at
+    from vpcalc.algebra.exploring import run_at
 
     run_at(lambda sizes: kept.append(sizes), values)
     return kept[0]

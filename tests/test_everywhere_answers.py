@@ -94,7 +94,6 @@ def test_symbols_are_written_otherwise_in_forms_and_conditions() -> None:
     [
         ({"symbols": {"hw": "n"}}, "h and w stand apart"),
         ({"form": "leading"}, "leading leaves out terms"),
-        ({"quantity": "saved_bytes"}, "on a lattice only"),
     ],
 )
 def test_what_has_no_form_everywhere_is_refused(options: dict[str, Any], message: str) -> None:

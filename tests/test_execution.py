@@ -24,12 +24,12 @@ from vpcalc.errors import InputError
 from vpcalc.execution.domains import domain
 from vpcalc.execution.guards import Guard
 from vpcalc.execution.guards import Path as Decisions
+from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.prices import PRICES, Product
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Explorer, HeldError
 from vpcalc.execution.regions import Range, Region, vanishes
 from vpcalc.execution.rules.registry import RULES
-from vpcalc.execution.run import BeyondError
 from vpcalc.execution.sizes import Size
 
 H, N, W = symbols("H N W")

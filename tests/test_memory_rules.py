@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from vpcalc.abstract import functions, layout
 from vpcalc.abstract.tape import ACTIVATION, BUFFER, INPUT, PARAMETER, Tape, kept
 from vpcalc.abstract.tensor import FLOATS, INT64, Tensor, fresh
-from vpcalc.abstract.traced import Traced, UnrolledError, count, tiles, traced
-from vpcalc.algebra.polynomial import symbols
+from vpcalc.algebra.traced import UnrolledError, count, silently
 from vpcalc.counters.private import storage_key as key
 
 SIDES = st.sampled_from([1, 2, 3, 4, 6])
@@ -83,22 +82,13 @@ def test_which_maps_have_their_channels_last(order: tuple[int, ...]) -> None:
         assert layout.is_channels_last(tuple(x.shape), x.stride()) == expected
 
 
-@given(st.integers(1, 3), st.integers(1, 40), st.integers(1, 7))
-def test_tiles_cover_a_size(start: int, size: int, tile: int) -> None:
-    assert tiles(size, tile) == -(-size // tile)
-    assert tiles(traced("h", size), tile).value == -(-size // tile)
-
-
 def test_a_traced_size_carries_its_form() -> None:
-    h, C = symbols("h C")
-    side, width = traced("h", 28), traced("C", 48)
-    area = (side // 7) * width + 3 * width - 1
-    assert isinstance(area, Traced)
-    assert (area.value, area.form) == (4 * 48 + 3 * 48 - 1, h * C / 7 + 3 * C - 1)
-    assert side % 5 == 3
-    assert min(7, side) == 7
-    with pytest.raises(ValueError, match="not a multiple"):
-        side // 5
+    """It decides by its number; a loop over a symbol has no form."""
+    side, width = silently({"h": 28, "C": 48}).values()
+    area = side * side * width
+    assert (area.value, str(area.form)) == (28 * 28 * 48, "h²C")
+    assert side > 7
+    assert side % 7 == 0
     with pytest.raises(UnrolledError):
         count(side)
     assert count(side // side * 4) == 4

@@ -23,10 +23,10 @@ import vpcalc
 from vpcalc.answers.executed import Executed
 from vpcalc.checks.effort import MOST_LOOPED, Growth
 from vpcalc.execution.constants import looked_up
+from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range
-from vpcalc.execution.run import BeyondError
 from vpcalc.execution.state import State
 
 
@@ -651,6 +651,57 @@ IMAGES: dict[str, tuple[nn.Module, Callable[[int, int], int | None]]] = {
         lambda h, w: 12 * max(h // 7, 1) * 5,
     ),
 }
+
+
+class Pyramid(nn.Module):
+    """Spatial pyramid pooling as its authors wrote it: windows and paddings that make 4 places of each side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = [math.ceil(side / 4) for side in x.shape[2:]]
+        paddings = [(4 * window - side + 1) // 2 for window, side in zip(windows, x.shape[2:], strict=True)]
+        return self.conv(F.max_pool2d(x, windows, windows, paddings))
+
+
+def places(side: int) -> int | None:
+    """How many windows a side has, None where they may not be padded so much."""
+    window = -(-side // 4)
+    pad = (4 * window - side + 1) // 2
+    return None if 2 * pad > window else (side + 2 * pad - window) // window + 1
+
+
+def test_a_window_is_padded_by_half_of_it_at_most() -> None:
+    """At a side of 9 it is 3 and would be padded by 2, which torch refuses."""
+    found = explored(Pyramid(), (1, 3, "H", "W"), {"H": (1, 200), "W": (1, 200)})
+    assert not found.open
+    for h, w in product((*range(1, 25), 63, 100, 199, 200), repeat=2):
+        high, wide = places(h), places(w)
+        expected = None if high is None or wide is None else 12 * high * wide
+        assert answer(found, {"H": h, "W": w}) == expected, (h, w)
+
+
+class Grids(nn.Module):
+    """A table of one value for each place of a grid of 14 by 8, as filters and positions are learnt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(14, 8, 8))
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x * self.table)
+
+
+def test_what_runs_only_where_two_comparisons_hold() -> None:
+    """From a size that is neither 14 nor 8 no single comparison leads to one that runs."""
+    found = explored(Grids(), (1, "H", "W", 8), {"H": (1, 4096), "W": (1, 4096)})
+    assert not found.open
+    for h, w in product((1, 2, 7, 8, 9, 13, 14, 15, 30, 300), repeat=2):
+        expected = 7168 if h in (1, 14) and w in (1, 8) else None
+        assert answer(found, {"H": h, "W": w}) == expected, (h, w)
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -18,13 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpcalc.algebra import Polynomial, symbols
+from vpcalc.algebra.floors import ceil_div
 from vpcalc.algebra.parser import parse
+from vpcalc.algebra.polynomial import symbol
 from vpcalc.answers.prove import Proof, prove, read_certificate, recheck
 from vpcalc.checks.claims import CLAIMS, Claim, claim, complexity, select
 from vpcalc.checks.claims.executed import OnEverySize
 from vpcalc.checks.crosscheck import Check, Report
-from vpcalc.checks.proof import DRAWN, Domain, Finding, Interpolation, counted, differences, explain
+from vpcalc.checks.proof import DRAWN, Domain, Interpolation, counted, differences, explain
 from vpcalc.errors import InputError
+from vpcalc.findings import Finding
 from vpcalc.layers import LAYERS
 
 from .conftest import Run
@@ -454,6 +458,13 @@ def test_a_backend_is_passed_through() -> None:
         prove(["sra_ratio"], backend="nope")
     with pytest.raises(InputError, match="--backend 'ray'"):
         prove(["sra_ratio"], backend="ray")
+
+
+def test_every_claim_can_be_sent_to_another_process() -> None:
+    again = pickle.loads(pickle.dumps(list(CLAIMS.values())))
+    assert [claim.id for claim in again] == list(CLAIMS)
+    floored = ceil_div(symbol("h"), 7) * symbol("C") / 3
+    assert pickle.loads(pickle.dumps(floored)) == floored
 
 
 @pytest.mark.parametrize("jobs", [0, -2, True, "x", 1.5])

@@ -21,15 +21,19 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import vpcalc
+from vpcalc.algebra.polynomial import constant, symbol
 from vpcalc.answers.executed import Executed
+from vpcalc.answers.quantities import _at_least
 from vpcalc.checks.quantities import COMMON, QUANTITIES
 from vpcalc.checks.targets import find_target
 from vpcalc.counters import dispatch, live, saved
 from vpcalc.counters.given import moved
+from vpcalc.counters.private import storage_key
 from vpcalc.counters.ways import Way, built, quiet
 from vpcalc.errors import InputError
 from vpcalc.execution.convention import HANDLES
 from vpcalc.execution.prices import PRICES
+from vpcalc.execution.regions import Range
 from vpcalc.execution.storages import Storages, _regrouped
 from vpcalc.execution.values import Knowing
 
@@ -636,6 +640,110 @@ def test_an_independent_tracker_sees_the_same_peak() -> None:
         assert at(found, {"N": n})["peak_bytes"] == seen["Total"] - weights - x.nbytes
 
 
+def test_the_most_of_several_has_one_regime_at_each_size_though_few_sizes_have_it() -> None:
+    """Sizes of which a search finds none by chance: 15 of 268 million."""
+    B, N = symbol("B"), symbol("N")
+    forms = (104 * B * N, 96 * B * N + 1536, constant(1700))
+    whole = Range({"B": (1, 4096), "N": (1, 65536)}).whole()
+    regions = [_at_least(whole, forms, place) for place in range(3)]
+    for b in range(1, 21):
+        for n in range(1, 21):
+            point = {"B": b, "N": n}
+            (form,) = (f for f, region in zip(forms, regions, strict=True) if region and point in region)
+            assert form.at(point) == max(other.at(point) for other in forms)
+
+
+def test_a_mask_made_in_the_call_lives_until_it_is_over() -> None:
+    """A mask of truth values is spread into one of floats, and stays beside it."""
+
+    class Across(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            q, k = x.unsqueeze(1), y.unsqueeze(1)
+            return F.scaled_dot_product_attention(q, k, k, (y.sum(-1) >= 0)[:, None, None])
+
+    found = derived(Across, "2,N,8;2,S,8", quantity="peak_bytes").to_dict()["quantities"]["peak_bytes"]
+    assert found["complete"]
+    for n, s in ((7, 40), (300, 5)):
+        at_once = live.count(Across(), (torch.zeros(2, n, 8), torch.zeros(2, s, 8)), gradients=False).peak
+        said = [r["form"] for r in found["regimes"] if eval(r["when"]["python"], {}, {"N": n, "S": s})]
+        assert [eval(form["python"], {}, {"N": n, "S": s}) for form in said] == [at_once]
+
+
+def test_an_edge_with_one_form_on_both_sides_leaves_nothing_open() -> None:
+    """At two tokens the key that is added makes as many as there are heads, and that run's form is another."""
+
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x, x, x, need_weights=False)[0]
+
+    found = derived(Attends, "B,N,8", quantity="saved_bytes", train_mode=True).to_dict()["quantities"][
+        "saved_bytes"
+    ]
+    assert (found["complete"], found["open"]) == (True, [])
+    assert [regime["form"]["text"] for regime in found["regimes"]] == ["232BN + 128B", "200BN + 128B"]
+
+
+FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "quantile": lambda y, w: (
+        y.quantile(0.5, dim=-1),
+        torch.quantile(y, torch.tensor([0.1, 0.9]).to(y.device), 1),
+    ),
+    "hann_window": lambda y, w: y[..., 0] * (torch.hann_window(y.shape[1], device=y.device) * w[0, 0]),
+    "bartlett_window": lambda y, w: torch.bartlett_window(y.shape[1], False, device=y.device) * w[0, 0],
+    "feature_alpha_dropout": lambda y, w: F.feature_alpha_dropout(y, 0.2, True),
+    "rot90": lambda y, w: y.rot90(1, (1, 2)).exp(),
+    "pdist": lambda y, w: F.pdist(y[0]),
+    "diff": lambda y, w: torch.diff(y, prepend=y[:, :1] - 1, append=y[:, -2:], dim=1),
+    "trapezoid": lambda y, w: (torch.trapezoid(y, dim=1), torch.cumulative_trapezoid(y, dim=1)),
+    "multi_dot": lambda y, w: torch.linalg.multi_dot([y[0], w, w[:, :2], w[:2], w[:, :5]]),
+    "rfft": lambda y, w: torch.fft.rfft(y, n=2 * y.shape[1], dim=1) * w[0],
+    "cut or filled": lambda y, w: torch.fft.rfft(y, n=y.shape[1]).abs(),
+    "irfft": lambda y, w: torch.fft.irfft(y, n=3 * y.shape[1], dim=1) * w[0],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_of_which_a_quantity_had_no_form(name: str) -> None:
+    class Calls(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.weight = nn.Linear(8, 8), nn.Parameter(torch.randn(8, 8))
+
+        def forward(self, x: Tensor) -> Any:
+            return FUNCTIONS[name](self.inner(x), self.weight)
+
+    found = derived(Calls, "2,N,8").to_dict()
+    assert found["complete"]
+    assert all(found["quantities"][quantity]["complete"] for quantity in EVERY)
+    for n in (2, 3, 29):
+        assert at(found, {"N": n}) == measured(*on_cpu(Calls(), (2, n, 8)))
+
+
+def test_counts_know_values_that_torch_asks_for_in_python() -> None:
+    """A loss asks in Python whether some variance is below 0: a run on symbols had the answer, a count raised."""
+
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.inner(x)
+            return (
+                F.gaussian_nll_loss(y, x, torch.ones_like(x)) + (3 in torch.arange(8, device=x.device)) * y.sum()
+            )
+
+    found = at(derived(Loss, "1,N,8"), {"N": 11})
+    module, args = on_cpu(Loss(), (1, 11, 8))
+    at_once = live.count(module, args, gradients=False)
+    assert (found["peak_bytes"], found["bytes_moved"]) == (at_once.peak, at_once.moved)
+    assert found["saved_bytes"] == saved.count(module, args, training=False).total
+
+
 def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     class Dropped(nn.Module):
         def __init__(self) -> None:
@@ -650,6 +758,39 @@ def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     point = {"N": 11}
     assert at(found, point) == measured(*on_cpu(Dropped(), (1, 11, 8)))
     assert at(found, point)["backward_macs"] == 11 * 64 * 2  # a's weight, and what flows through the frozen one
+
+
+DROPPED: tuple[tuple[Callable[[Tensor, Tensor], Tensor], str], ...] = (
+    (lambda y, w: y.sigmoid() > 0.5, "0"),
+    (lambda y, w: y.softmax(-1).argmax(-1), "0"),
+    (lambda y, w: y.norm(dim=-1) > 1, "0"),
+    (lambda y, w: torch.cdist(y, w).argmin(-1), "0"),
+    (lambda y, w: w[y.exp().argmax(-1)], "8N"),
+    (lambda y, w: y * (y.tanh() > 0), "8N"),
+)
+
+
+@pytest.mark.parametrize(("forward", "kept"), DROPPED)
+def test_a_result_that_an_operator_keeps_goes_with_it(
+    forward: Callable[[Tensor, Tensor], Tensor], kept: str
+) -> None:
+    """Softmax keeps what it returned; where that leads to no output nobody holds softmax."""
+
+    class Chooses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.codes = nn.Linear(8, 8), nn.Parameter(torch.randn(8, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return forward(self.inner(x), self.codes)
+
+    found = derived(Chooses, "1,N,8", quantity="saved_bytes").to_dict()["quantities"]["saved_bytes"]
+    assert [regime["form"]["text"] for regime in found["regimes"]] == [kept]
+    module, x = Chooses(), torch.randn(1, 13, 8)
+    with live._Tracker({storage_key(t) for t in (*module.parameters(), x)}, [""], False) as tracker:
+        result = module(x)
+    left = tracker.live - result.untyped_storage().nbytes()  # without hooks: what is alive for autograd alone
+    assert left == eval(found["regimes"][0]["form"]["python"], {}, {"N": 13})
 
 
 def test_a_backward_pass_of_ones_own_has_no_form() -> None:
@@ -1197,3 +1338,31 @@ def test_a_wrong_convention_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     handle = HANDLES["layer_norm"]
     monkeypatch.setitem(HANDLES, "layer_norm", lambda *args, **kwargs: handle(*args, **kwargs) + 1)
     assert "the counter sees" in derived(Block, "1,N,16").to_dict()["quantities"]["fvcore"]["why"]
+
+
+class Capacity(nn.Module):
+    """Experts that take 5/16 of the tokens and at least 4, which are few sizes in many: B·N from 4 to 12."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(8, 4)
+        self.weights = nn.ParameterList([torch.zeros(4, 8, 16), torch.zeros(4, 16, 8)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(0, 1)
+        capacity = min(max(int(1.25 * x.shape[0] / 4), 4), x.shape[0])
+        gates = self.gate(x).softmax(-1)
+        weights, chosen = gates.t().topk(capacity, 1)
+        y = torch.bmm(torch.bmm(x[chosen], self.weights[0]).relu(), self.weights[1]) * weights[..., None]
+        return torch.zeros_like(x).index_add_(0, chosen.flatten(), y.flatten(0, 1))
+
+
+def test_the_most_of_two_forms_is_told_where_few_sizes_are_left() -> None:
+    """No size need be found for the condition of a form to stand: a size in two regimes had two peaks."""
+    found = vpcalc.derive(Capacity, "B,N,8", quantity="peak_bytes")
+    regimes = found.to_dict()["quantities"]["peak_bytes"]["regimes"]
+    for sizes in ({"B": b, "N": n} for b in range(1, 14) for n in range(1, 14)):
+        (form,) = {regime["form"]["python"] for regime in regimes if eval(regime["when"]["python"], {}, sizes)}
+        tokens = sizes["B"] * sizes["N"]
+        capacity = min(max(5 * tokens // 16, 4), tokens)
+        assert eval(form, {}, sizes) == 16 * tokens + 560 * capacity, sizes

@@ -18,9 +18,10 @@ import vpcalc
 from vpcalc.algebra import symbols
 from vpcalc.algebra.parser import parse
 from vpcalc.answers.rnn import _power
-from vpcalc.checks.proof import Finding, Interpolation
+from vpcalc.checks.proof import Interpolation
 from vpcalc.cost import Quantity
 from vpcalc.errors import InputError
+from vpcalc.findings import Finding
 from vpcalc.layers import LAYERS
 from vpcalc.statements import cell_gradients, unrolled
 from vpcalc.statements.rnn_algorithms import TEXTBOOK, WAYS, memory, problem, run

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vpcalc.algebra.polynomial import as_polynomial, symbols
+from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.program import Fixed, Input, Inputs, built_on_meta
-from vpcalc.execution.run import BeyondError
 
 N, M = symbols("N M")
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from vpcalc.algebra.printers import GREEK
+
 
 def needs_tex(*packages: str) -> pytest.MarkDecorator:
     """Skip where pdflatex or one of these packages is not installed; the reason names what is missing."""
@@ -35,3 +37,43 @@ def packages_of(source: str) -> list[str]:
     """The packages that a document loads."""
     loaded = re.findall(r"\\usepackage(?:\[[^]]*\])?\{([^}]*)\}", source)
     return [name.strip() for names in loaded for name in names.split(",")]
+
+
+_COMMANDS = r"""
+    paragraph begin end item toprule midrule bottomrule S dots textbackslash % & # _ { } $ , ; : ! \ [ ] quad
+    qquad Bigl Bigr bigl bigr biggl biggr Big big left right lVert rVert lvert rvert Vert top mathrm mathbf
+    mathbb mathcal text operatorname sqrt frac tfrac dfrac binom prod sum int lim leq le geq ge neq ne approx
+    equiv sim in notin to mapsto Rightarrow Longleftrightarrow iff partial infty cdot cdots ldots times odot
+    circ pm angle lceil rceil lfloor rfloor hat bar tilde tanh sin cos exp ln log max min sup arctan mid nmid
+    not ll gg ast perp langle rangle forall exists textsubscript textsuperscript surd rule
+"""
+KNOWN = frozenset(_COMMANDS.split()) | frozenset(GREEK.values())
+"""Commands of LaTeX and amsmath that a passage may use."""
+
+
+def mistakes(passage: str) -> list[str]:
+    """What is wrong with a passage: characters, commands, brackets, dollars, and powers outside of mathematics."""
+    source = "\n".join(line for line in passage.splitlines() if not line.startswith("%"))
+    found = [f"not ASCII: {sign}" for sign in source if not sign.isascii()]
+    found += [f"unknown: {name}" for name in re.findall(r"\\([A-Za-z]+|.)", source) if name not in KNOWN]
+    opened, closed = (re.findall(rf"\\{word}\{{(\w+)", source) for word in ("begin", "end"))
+    found += [] if sorted(opened) == sorted(closed) else [f"not closed: {opened} against {closed}"]
+    found += [] if source.count(r"\[") == source.count(r"\]") else ["a displayed formula is not closed"]
+    for line in source.splitlines():
+        plain = re.sub(r"\\(?:[A-Za-z]+|.)", "", line)
+        if plain.count("{") != plain.count("}") or plain.count("$") % 2:
+            found.append(f"not closed: {line}")
+        if line.startswith((r"\paragraph", r"  \item", r"\item")):
+            inside = re.findall(r"\$([^$]*)\$", plain)
+            found += [f"outside of mathematics: {line}"] * bool(
+                re.search(r"[\^_<>|]", re.sub(r"\$[^$]*\$", "", plain))
+            )
+            found += [
+                f"more than a letter without braces: {one}" for one in inside if re.search(r"[\^_](?!\{)", one)
+            ]
+            whole = re.findall(r"\$([^$]*)\$", line)
+            found += [f"two powers or indices: {one}" for one in whole if re.search(_TWICE, one)]
+    return found
+
+
+_TWICE = re.compile(r"\^\{[^{}]*\}\s*\^|_\{[^{}]*\}\s*_")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -39,6 +39,10 @@ class Catalog(Mapping[str, T], Generic[T]):
                 raise ValueError(f"{self._what} {key!r} is already registered")
         self._entries[name] = entry
         self._aliases.update(dict.fromkeys(aliases, name))
+
+    def later(self, sources: Iterable[str]) -> None:
+        """Name further modules that add entries when they are imported."""
+        self._sources += sources
 
     def __getitem__(self, name: str) -> T:
         if name not in self:

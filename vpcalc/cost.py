@@ -27,8 +27,7 @@ class Op:
     ``kind`` is the name under which fvcore reports it (``linear``, ``matmul``, ``conv``,
     ``layer_norm`` …); operators that no convention prices (a learned table, a lookup) have names of
     their own. ``other`` is what fvcore charges beyond multiply-accumulates, for norms and pooling.
-    ``shapes`` are the operands, for the derivation that a reader follows. ``bytes`` are what an entry of a memory
-    tree stands for (:mod:`vpcalc.storage.quantities`).
+    ``shapes`` are the operands, for the derivation that a reader follows.
     """
 
     kind: str
@@ -39,7 +38,6 @@ class Op:
     activations: Dim = 0
     attention: Dim = 0
     shapes: tuple[Shape, ...] = ()
-    bytes: Dim = 0
 
 
 class Quantity(str, Enum):

@@ -15,13 +15,10 @@ NumPy's ``int64`` wraps beyond 2**63: sweep very large grids with ``dtype=object
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
+from .algebra.traced import Traced, is_divided, lowest, quotient
 from .errors import InputError
-
-if TYPE_CHECKING:
-    from .abstract.traced import Traced as Followed
-    from .algebra.traced import Traced
 
 Dim: TypeAlias = Any
 """An int, a NumPy array of ints, a traced size, a Polynomial or a SymPy expression."""
@@ -29,30 +26,28 @@ Dim: TypeAlias = Any
 
 def is_number(x: Dim) -> bool:
     """Whether ``x`` is one number (of Python or NumPy, or traced) rather than a symbol or an array."""
-    return isinstance(x, int) or _is_traced(x) or (_is_numpy(x) and x.ndim == 0)
+    return isinstance(x, (int, Traced)) or (_is_numpy(x) and x.ndim == 0)
 
 
 def is_symbolic(x: Dim) -> bool:
     """Whether ``x`` stands for any number of a lattice."""
-    return not (isinstance(x, int) or _is_followed(x) or _is_traced(x) or _is_numpy(x))
+    return not (isinstance(x, (int, Traced)) or _is_numpy(x))
 
 
 def is_one(x: Dim) -> bool:
     """Whether ``x`` is known to be 1; of symbols, arrays and traced sizes it is not, and nothing is decided."""
-    return (isinstance(x, int) or _is_followed(x)) and x == 1
+    return isinstance(x, int) and x == 1
 
 
 def exact_div(x: Dim, y: Dim, what: str = "the divisor", of: str = "the dimension") -> Dim:
     """``x / y`` where it must be whole; an :class:`InputError` names both where it is not."""
     if is_symbolic(x) or is_symbolic(y):
         return x / y
-    if _is_traced(x) or _is_traced(y):
-        from .algebra.traced import is_divided, quotient
-
+    if isinstance(x, Traced) or isinstance(y, Traced):
         if is_divided(x, y):
             return quotient(x, y)
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
-    remainder = x % y  # of a size whose memory is followed a plain int
+    remainder = x % y
     if (remainder != 0) if isinstance(remainder, int) else bool((remainder != 0).any()):
         raise InputError(f"{what} = {y} does not divide {of} = {x}: choose a divisor of {x}")
     return x // y
@@ -62,10 +57,6 @@ def ceil_div(x: Dim, y: Dim) -> Dim:
     """How many tiles of side ``y`` cover ``x``."""
     if is_symbolic(x) or is_symbolic(y):
         return x / y
-    if _is_followed(x) or _is_followed(y):
-        from .abstract.traced import tiles
-
-        return tiles(x, y)
     return -(-x // y)
 
 
@@ -73,7 +64,7 @@ def floor_div(x: Dim, y: Dim) -> Dim:
     """How many whole tiles of side ``y`` fit into ``x``."""
     if is_symbolic(x) or is_symbolic(y):
         return x / y
-    return (x - x % y) // y if _is_followed(x) else x // y
+    return x // y
 
 
 def conv_size(x: Dim, kernel: Dim, stride: Dim, padding: Dim) -> Dim:
@@ -99,7 +90,7 @@ def conv_size(x: Dim, kernel: Dim, stride: Dim, padding: Dim) -> Dim:
 
 def _is_constant(x: Dim, number: int) -> bool:
     """Whether ``x`` is this number by its form alone, so that nothing is decided."""
-    if _is_traced(x):
+    if isinstance(x, Traced):
         return bool(x.form == number)
     return not _is_numpy(x) and bool(x == number)
 
@@ -111,7 +102,7 @@ def unequal(x: Dim, y: Dim) -> Dim:
     """
     if is_symbolic(x) or is_symbolic(y):
         return int(bool(x != y))
-    if _is_traced(x) or _is_traced(y):
+    if isinstance(x, Traced) or isinstance(y, Traced):
         apart = x - y
         return 1 - 1 // (apart * apart + 1)
     differ = x != y
@@ -141,9 +132,7 @@ def smallest(first: Dim, *rest: Dim) -> Dim:
         for x in rest:
             low = numpy.minimum(low, x)
         return low
-    if any(_is_traced(x) for x in (first, *rest)):
-        from .algebra.traced import lowest
-
+    if any(isinstance(x, Traced) for x in (first, *rest)):
         return lowest(first, *rest)
     return min(first, *rest)
 
@@ -151,13 +140,3 @@ def smallest(first: Dim, *rest: Dim) -> Dim:
 def _is_numpy(x: Dim) -> bool:
     numpy = sys.modules.get("numpy")  # nobody can hold an array without having imported numpy
     return numpy is not None and isinstance(x, (numpy.ndarray, numpy.generic))
-
-
-def _is_followed(x: Dim) -> TypeGuard[Followed]:
-    followed = sys.modules.get("vpcalc.abstract.traced")
-    return followed is not None and isinstance(x, followed.Traced)
-
-
-def _is_traced(x: Dim) -> TypeGuard[Traced]:
-    traced = sys.modules.get("vpcalc.algebra.traced")  # nobody can hold one without having imported it
-    return traced is not None and isinstance(x, traced.Traced)

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from .algebra import conditions
 from .algebra.cases import Case
 from .algebra.domains import Domain, Where, union
+from .algebra.exploring import Leaf, explore, run_at
 from .algebra.polynomial import Polynomial, as_polynomial
-from .algebra.traced import Leaf, Traced, explore, form_of, run_at
+from .algebra.traced import Traced, form_of
 from .architectures import Architecture
 from .cost import Cost, Op, Quantity
 from .errors import InputError
@@ -161,7 +162,12 @@ def _outcome(run: Run, sizes: dict[str, Traced]) -> Outcome:
     try:
         return Outcome(_of_forms(run(sizes)), "")
     except InputError as refusal:
-        return Outcome(None, re.sub(r"\b(\w+) = \1\b", r"\1", str(refusal)))  # R = R says no more than R
+        return Outcome(None, plainly(refusal))
+
+
+def plainly(refusal: object) -> str:
+    """A refusal on symbols: ``R = R`` says no more than R, ``heads = a`` no more than a."""
+    return re.sub(r"\b(\w+) = \1\b", r"\1", str(refusal))
 
 
 def _generality(leaf: Leaf[Outcome]) -> tuple[int, int]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .algebra.polynomial import Polynomial
 from .algebra.traced import Traced, is_divided, quotient
 from .dims import Dim
-from .errors import InputError
+from .errors import InputError, unknown
 
 LARGEST = 1_000_000
 """Upper end of every size and setting: far beyond any network, and safe from absurd input."""
+
+MOST_SIZE = 1 << 20
+"""The largest size that a range of sizes may reach to."""
 
 WHOLE = ("long", "int", "int64", "int32", "int16", "int8")
 """Element types of indices and other whole numbers."""
@@ -43,6 +46,28 @@ def whole(option: str, value: object, low: int = 1, high: int = LARGEST) -> int:
     if not low <= number <= high:
         raise InputError(f"{option} {number}: must be a whole number from {low} to {high}")
     return number
+
+
+def read_ranges(
+    given: Mapping[str, object], known: Sequence[str], highest: int = MOST_SIZE
+) -> dict[str, tuple[int, int]]:
+    """``{"H": "1:4096"}`` as numbers.
+
+    Raises:
+        InputError: a letter that is not known, or no two whole numbers in order.
+    """
+    found = {}
+    for name, text in given.items():
+        if name not in known:
+            raise unknown("symbol of --range", name, known)
+        low, colon, high = str(text).partition(":")
+        if not colon:
+            raise InputError(f"--range {name}={text}: must be FROM:TO, such as {name}=1:4096")
+        first, last = (whole(f"--range {name}", end, high=highest) for end in (low, high))
+        if first > last:
+            raise InputError(f"--range {name}={text}: {first} is more than {last}")
+        found[name] = (first, last)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,16 @@
 """How a tensor lies in memory: strides, and when PyTorch has to copy.
 
-Sizes may be traced (:mod:`vpcalc.abstract.traced`); strides, in elements, are plain numbers, since they decide and
-are never paid for. The rules are those of ATen: ``computeStride`` for views, ``TensorIterator`` for the results of
-elementwise operators.
+Sizes may be traced (:mod:`vpcalc.algebra.traced`); strides, in elements, decide and are never paid for, so that
+they are plain numbers where nobody notes decisions. The rules are those of ATen: ``computeStride`` for views,
+``TensorIterator`` for the results of elementwise operators.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..algebra.traced import decisive
 from ..dims import is_one
-from .traced import value
 
 Sizes = tuple[Any, ...]
 
@@ -49,29 +49,29 @@ def channels_last(shape: Sizes) -> Sizes:
 
 def dense(shape: Sizes, order: Any) -> Sizes:
     """Strides without gaps; ``order`` names the dimensions from the fastest to the slowest."""
-    strides = [1] * len(shape)
-    step = 1
+    strides: list[Any] = [1] * len(shape)
+    step: Any = 1
     for dimension in order:
         strides[dimension] = step
-        step *= value(shape[dimension])
+        step *= decisive(shape[dimension])
     return tuple(strides)
 
 
 def reach(size: Any, stride: Any) -> Any:
     """Elements from the beginning of a dimension to its end."""
-    return FREE if stride is FREE else stride * value(size)
+    return FREE if stride is FREE else stride * decisive(size)
 
 
 def is_contiguous(shape: Sizes, strides: Sizes) -> bool:
     """Whether the last dimension runs fastest and there are no gaps."""
     if FREE in strides:
         return True
-    step = 1
-    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+    step: Any = 1
+    for size, stride in zip(map(decisive, reversed(shape)), reversed(strides), strict=True):
         if size != 1:
             if stride != step:
                 return False
-            step *= value(size)
+            step *= size
     return True
 
 
@@ -79,7 +79,7 @@ def is_channels_last(shape: Sizes, strides: Sizes) -> bool:
     """Whether a map of four dimensions runs through its channels first; no where it could be either."""
     if len(shape) != 4 or FREE in strides or strides[1] == 0:
         return False
-    low = 0
+    low: Any = 0
     for dimension in (1, 3, 2, 0):
         if strides[dimension] < low or (dimension == 0 and low == strides[1]):
             return False
@@ -91,18 +91,20 @@ def view(shape: Sizes, strides: Sizes, new: Sizes) -> Sizes | None:
     """Strides of the same elements in another shape, or None where they have to be copied."""
     if FREE in strides:
         return (FREE,) * len(new)
+    shape, new = tuple(map(decisive, shape)), tuple(map(decisive, new))
     found: list[Any] = [0] * len(new)
     at = len(new) - 1
-    base = strides[-1] if strides else 1
-    chunk = taken = 1
+    base: Any = strides[-1] if strides else 1
+    chunk: Any = 1
+    taken: Any = 1
     for dimension in range(len(shape) - 1, -1, -1):
-        chunk *= value(shape[dimension])
+        chunk *= shape[dimension]
         ends = dimension == 0 or (shape[dimension - 1] != 1 and strides[dimension - 1] != chunk * base)
         if not ends:
             continue
         while at >= 0 and (taken < chunk or new[at] == 1):
             found[at] = taken * base
-            taken *= value(new[at])
+            taken *= new[at]
             at -= 1
         if taken != chunk:
             return None
@@ -123,7 +125,7 @@ def expanded(shape: Sizes, strides: Sizes, to: Sizes) -> Sizes:
     if FREE in strides:
         return (FREE,) * len(to)
     missing = len(to) - len(shape)
-    own = zip(shape, strides, to[missing:], strict=True)
+    own = zip(map(decisive, shape), strides, map(decisive, to[missing:]), strict=True)
     return (0,) * missing + tuple(0 if size == 1 and size != full else stride for size, stride, full in own)
 
 
@@ -131,6 +133,7 @@ def elementwise(shape: Sizes, operands: list[Sizes]) -> Sizes:
     """Strides of a result: dimensions in the order in which the operands run through them."""
     if any(FREE in strides for strides in operands):
         return (FREE,) * len(shape)
+    shape = tuple(map(decisive, shape))
     order = list(range(len(shape) - 1, -1, -1))
     for start in range(1, len(order)):
         later = start

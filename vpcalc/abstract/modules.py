@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
+from ..algebra.traced import count
 from ..dims import exact_div
 from . import functions
 from .layout import Sizes
+from .repeating import rounds
 from .tape import BUFFER, PARAMETER, Tape
 from .tensor import INT64, Tensor, Type, fresh
-from .traced import count
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -141,11 +142,10 @@ def each(tape: Tape, steps: Sequence[T] | Copies[T], first: int = 0) -> Iterator
     """Steps that each keep the shape, with their names from ``first`` on.
 
     To be run as ``for name, step in each(…): x = step(name, x)``. On a ledger equal ones are run once, and counted
-    as often as they come.
+    as often as they come; in bytes they are run as long as they differ (:mod:`vpcalc.abstract.repeating`).
     """
     if tape.ledger is None:
-        run = [steps.step] * count(steps.times) if isinstance(steps, Copies) else steps
-        yield from ((str(number), step) for number, step in enumerate(run, start=first))
+        yield from rounds(tape, [steps.step] * count(steps.times) if isinstance(steps, Copies) else steps, first)
         return
     often: Mapping[T, Any] = {steps.step: steps.times} if isinstance(steps, Copies) else Counter(steps)
     for step, times in often.items():

@@ -47,7 +47,7 @@ def _again(tape: Tape, function: Callable[..., Tensor], args: Any, kwargs: Any) 
     """Bytes that autograd keeps when the function runs in the backward pass, beside the operands."""
     cut = tuple(_leaf(a) if isinstance(a, Tensor) else a for a in args)
     operands = {id(a.storage) for a in cut if isinstance(a, Tensor)}
-    with tape.setting(registering=False, live=tape.live, top=tape.top):
+    with tape.setting(registering=False, live=tape.live, top=tape.top, times=None):
         result = function(*cut, **kwargs)
         sizes = [storage.bytes for _, _, storage in kept(result.node) if id(storage) not in operands]
         del result

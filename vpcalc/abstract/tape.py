@@ -9,12 +9,13 @@ operator that made them, and nodes hang on each other, as in PyTorch: a branch t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..algebra.traced import value_of
 from .ledger import Entry, Ledger, Remark
 
 if TYPE_CHECKING:
@@ -76,23 +77,58 @@ class Node:
         self.kind, self.saved, self.parents = kind, saved, parents
         self.path = tape.place
         self.time = tape.time = tape.time + 1
+        if tape.trail is not None:
+            tape.trail.append((self.path, kind, tuple((what, storage.bytes) for what, storage in saved)))
+
+
+class Again(NamedTuple):
+    """Rounds that do the same as what was done between two times, each under paths of its own.
+
+    ``grown`` is what every round leaves alive, ``peaks`` what was alive in the modules of the one that was run,
+    ``entered`` its parameters, buffers and what it cached.
+    """
+
+    since: int
+    until: int
+    more: int
+    moved: Callable[[str, int], str]
+    grown: Any
+    peaks: Mapping[str, Any]
+    entered: Mapping[str, list[Any]]
 
 
 class Kept(NamedTuple):
-    """A storage that autograd keeps: where, by which operator, as what, and its bytes."""
+    """A storage that autograd keeps: where, by which operator, as what, its bytes, and who keeps as much again."""
 
     path: str
     kind: str
     what: str
     bytes: Any
+    again: Again | None = None
+
+    @property
+    def total(self) -> Any:
+        """Its bytes in all rounds."""
+        return self.bytes if self.again is None else (1 + self.again.more) * self.bytes
+
+    @property
+    def paths(self) -> Iterator[str]:
+        """Where it is kept."""
+        yield self.path
+        if self.again is not None:
+            yield from (self.again.moved(self.path, later) for later in range(1, self.again.more + 1))
 
 
 class Peak(NamedTuple):
-    """The most bytes that were live at once, and the operator that brought them there."""
+    """The most bytes that were live at once, and the operator that brought them there.
+
+    ``others`` are bytes at other times, each with the place, where sizes may be such that these are more.
+    """
 
     bytes: Any
     path: str
     kind: str
+    others: tuple[tuple[Any, str, str], ...] = ()
 
 
 NOTHING = Peak(0, "", "")
@@ -125,9 +161,10 @@ class Tape:
     """One run. ``grad``: autograd records; ``training``: modules are in training mode.
 
     ``item`` is the type of weights and activations. Without ``registering`` weights are not entered again.
-    With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, where it
-    is a list; ``cached`` are bytes that a next token needs; ``peaks`` the most that was live while a module itself
-    ran. ``homes`` are paths of modules that are used twice.
+    With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, ``times``
+    what is live whenever it grows, where these are lists; ``cached`` are bytes that a next token needs; ``peaks``
+    the most that was live while a module itself ran; ``again`` are rounds that were counted and not run, ``trail``
+    what nodes a round makes (:mod:`vpcalc.abstract.repeating`). ``homes`` are paths of modules used twice.
     """
 
     item: Type
@@ -143,18 +180,26 @@ class Tape:
     registering: bool = True
     ledger: Ledger | None = None
     works: list[Work] | None = None
+    times: list[tuple[Any, str, str]] | None = None
     parameters: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
     cached: list[Any] = field(default_factory=list)
     peaks: dict[str, Any] = field(default_factory=dict)
     homes: dict[int, str] = field(default_factory=dict)
     recomputed: list[Recomputed] = field(default_factory=list)
+    again: list[Again] = field(default_factory=list)
+    trail: list[tuple[str, str, tuple[tuple[str, Any], ...]]] | None = None
     _path: list[str] = field(default_factory=list)
 
     @cached_property
     def nowhere(self) -> Storage:
         """The storage of all tensors whose memory is not followed."""
         return Storage(self, 0, INPUT)
+
+    @property
+    def peak(self) -> Peak:
+        """The most that was live, with what was at other times where these were collected."""
+        return self.top._replace(others=tuple(self.times or ()))
 
     @property
     def place(self) -> str:
@@ -180,13 +225,26 @@ class Tape:
         if self.ledger is not None:
             self.ledger.entry.remarks += remarks
 
+    def entered(self, kind: str, of: Callable[[Any], Any]) -> Any:
+        """The sum of something over all ``parameters``, ``buffers`` or what was ``cached``."""
+        found: Any = 0
+        for each in getattr(self, kind):
+            found = found + of(each)
+        for same in self.again:
+            for each in same.entered[kind]:
+                found = found + same.more * of(each)
+        return found
+
     def allocate(self, size: Any) -> None:
         """More memory is in use."""
         self.live = self.live + size
         place = self.place
-        if place not in self.peaks or self.live > self.peaks[place]:
+        now = value_of(self.live)  # that others may be the most elsewhere is asked when the run is over
+        if place not in self.peaks or now > value_of(self.peaks[place]):
             self.peaks[place] = self.live
-        if self.live > self.top.bytes:
+        if self.times is not None:
+            self.times.append((self.live, place, self.kind))
+        if now > value_of(self.top.bytes):
             self.top = Peak(self.live, place, self.kind)
 
     @contextmanager
@@ -219,8 +277,11 @@ class Tape:
                 setattr(self, name, old)
 
 
-def kept(*nodes: Node | None) -> list[tuple[Node, Kept, Storage]]:
-    """What the graph below some nodes keeps, in the order of time: each storage once, where it was kept first."""
+def kept(*nodes: Node | None, again: Iterable[Again] = ()) -> list[tuple[Node, Kept, Storage]]:
+    """What the graph below some nodes keeps, in the order of time: each storage once, where it was kept first.
+
+    What is kept in rounds that are done ``again`` is there once, and says so.
+    """
     reached: dict[int, Node] = {}
     waiting = [node for node in nodes if node is not None]
     while waiting:
@@ -235,4 +296,8 @@ def kept(*nodes: Node | None) -> list[tuple[Node, Kept, Storage]]:
             if storage.role == ACTIVATION and id(storage) not in seen:
                 seen.add(id(storage))
                 found.append((node, Kept(node.path, node.kind, what, storage.bytes), storage))
+    for same in again:
+        for place, (node, part, storage) in enumerate(found):
+            if same.since < node.time <= same.until:
+                found[place] = node, part._replace(again=same), storage
     return found

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
 
+from ..algebra.traced import count
 from ..cost import Op
 from ..dims import conv_size, exact_div, floor_div
 from . import layout
 from .layout import FREE, Sizes, product
 from .tape import ACTIVATION, INPUT, PARAMETER, Node, Storage, Tape, Work
-from .traced import count
 
 
 @dataclass(frozen=True, slots=True)

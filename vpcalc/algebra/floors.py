@@ -12,7 +12,7 @@ form in floors by constants is a polynomial on each class of residues, so that f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import product
 from math import gcd, lcm, prod
@@ -248,10 +248,10 @@ class Tidy(NamedTuple):
 def on_lattice(form: Polynomial) -> Tidy | None:
     """The form where every floor divides; None if some floor stays."""
     strides = dict.fromkeys(form.letters, 1)
-    for name in form.symbols:
-        if isinstance(name, Floor) and not name.divisor.symbols:
-            for letter in name.letters:
-                strides[letter] = lcm(strides[letter], _stride(name))
+    for floor in _floors_in(form):
+        if not floor.divisor.symbols:
+            for letter in floor.letters:
+                strides[letter] = lcm(strides[letter], _stride(floor))
     tidy = form.subs({letter: symbol(letter) * stride for letter, stride in strides.items()})
     tidy = tidy.subs({letter: symbol(letter) / stride for letter, stride in strides.items()})
     exact = []
@@ -262,6 +262,15 @@ def on_lattice(form: Polynomial) -> Tidy | None:
             exact.append((name.numerator, name.divisor))
             tidy = tidy.subs({name: name.numerator / name.divisor})
     return Tidy(tidy, strides, tuple(exact))
+
+
+def _floors_in(form: Polynomial) -> Iterator[Floor]:
+    """Floors of a form, and those within them."""
+    for name in form.symbols:
+        if isinstance(name, Floor):
+            yield name
+            yield from _floors_in(name.numerator)
+            yield from _floors_in(name.divisor)
 
 
 def _stride(floor: Floor) -> int:

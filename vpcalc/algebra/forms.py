@@ -113,16 +113,16 @@ def _whole_grid(polynomial: Polynomial, grid: str, pair: tuple[str, str], names:
         raise InputError(
             f"--symbol {grid}={names[grid]}: {' and '.join(pair)} cannot have names of their own then"
         )
-    if not _together(polynomial, pair):
+    if not together(polynomial, pair):
         raise InputError(f"--symbol {grid}={names[grid]}: {pair[0]} and {pair[1]} stand apart in this formula")
 
 
-def _together(polynomial: Polynomial, pair: tuple[str, str]) -> bool:
+def together(polynomial: Polynomial, pair: tuple[str, str]) -> bool:
     """Whether two letters occur as their product alone, within floors too."""
     powers = [dict(monomial) for monomial in polynomial.terms]
     floors = [name for name in polynomial.symbols if isinstance(name, Floor)]
     return all(power.get(pair[0], 0) == power.get(pair[1], 0) for power in powers) and all(
-        _together(floor.numerator, pair) and _together(floor.divisor, pair) for floor in floors
+        together(floor.numerator, pair) and together(floor.divisor, pair) for floor in floors
     )
 
 

@@ -9,6 +9,7 @@ as code::
     power    = atom ["^" whole number]
     atom     = number | name | "(" sum ")" | "{" sum "}" | "\\frac" "{" sum "}" "{" sum "}"
              | "⌊" sum "⌋" | "⌈" sum "⌉"           also \\lfloor, \\lceil
+             | "\\sum_{" name "=" sum "}" "^" atom product     the index is known in the product alone
 
 ``//`` is a division on the lattice of a closed form, where it leaves nothing, and Python's own where floors are
 asked for: :func:`parse` says which.
@@ -22,15 +23,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
 from .. import symbols
 from ..errors import InputError
 from .floors import ceil_div, floor_div, remainder
-from .polynomial import Polynomial, constant, symbol
+from .polynomial import Atom, Monomial, Polynomial, constant, symbol
 from .printers import GREEK
+from .sums import MOST, power_sum
 
 LENGTH = 10_000
 """Longest text, in characters."""
@@ -49,12 +51,20 @@ _WORK = 200_000  # products of terms; about a quarter of a second
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _RAISED = str.maketrans(_SUPERSCRIPTS + "⁻", "0123456789-")
 
-_SPACING = r"[,;:!> \\]|quad\b|qquad\b|left\b|right\b|[bB]igg?[lrm]?\b|displaystyle\b|textstyle\b|[()\[\]]"
-_FONT = r"(?:text|textrm|textit|mathrm|mathit|mathsf|mathbf|mathnormal|operatorname|rm|it)(?![a-zA-Z])"
+_SPACING = (
+    r"[,;:!> \\]|quad\b|qquad\b|left\b|right\b|[bB]igg?[lrm]?\b|displaystyle\b|textstyle\b|[()\[\]]"
+    r"|nonumber\b|notag\b|label\{[^{}]{0,60}\}"
+)
+_ENVIRONMENT = r"(?:begin|end)\{(?:equation|align|aligned|gather|gathered|multline|split|displaymath|math)\*?\}"
+FONT = r"(?:text|textrm|textit|mathrm|mathit|mathsf|mathbf|mathnormal|operatorname|rm|it)(?![a-zA-Z])"
+
+_ONE_NAME = r"[^\W\d_](?:_[a-zA-Z0-9]{1,20})?"
 
 _TOKEN = re.compile(
     rf"""
-    (?P<space>   \s+ | [~&$] | \\(?:{_SPACING}|{_FONT}) )
+    (?P<space>   \s+ | [~&$] | \\(?:{_SPACING}|{_ENVIRONMENT}|{FONT}) )
+  | (?P<sum>     (?:\\sum(?![a-zA-Z])|∑|Σ(?=\s?_))(?:\s{{0,4}}\\limits)?
+                 (?:\s{{0,4}}_\s{{0,4}}\{{\s{{0,4}}(?P<index>{_ONE_NAME})\s{{0,4}}=)? )
   | (?P<number>  [0-9]+(?:\.[0-9]+)? )
   | (?P<raised>  ⁻?[{_SUPERSCRIPTS}]+ )
   | (?P<letter>  [^\W\d_] )
@@ -81,35 +91,43 @@ _TOKEN = re.compile(
 
 _GAP = r"\s{0,4}"  # bounded, so that no text makes a pattern try every way to split its blanks
 
-_INDEX = rf"{_GAP}(?:\\{_FONT}{_GAP})?{_GAP}(?:\{{{_GAP}[a-zA-Z0-9]+{_GAP}\}}|[a-zA-Z0-9]+){_GAP}"
+_INDEX = rf"{_GAP}(?:\\{FONT}{_GAP})?{_GAP}(?:\{{{_GAP}[a-zA-Z0-9]+{_GAP}\}}|[a-zA-Z0-9]+){_GAP}"
 _INDEXED = re.compile(
     rf"""
     (?P<base>[^\W\d_]) {_GAP} _ {_GAP}
     (?: (?P<plain>[a-zA-Z0-9]+)                             # d_model
       | (?P<braced> \{{{_INDEX}\}}                          # d_{{model}}, d_{{\text{{model}}}}, d_{{\rm model}}
-                  | \\{_FONT}{_GAP}\{{{_GAP}[a-zA-Z0-9]+{_GAP}\}}) )  # d_\text{{model}}
+                  | \\{FONT}{_GAP}\{{{_GAP}[a-zA-Z0-9]+{_GAP}\}}) )  # d_\text{{model}}
     """,
     re.VERBOSE,
 )
 
-_NAMED = re.compile(
+NAMED = re.compile(
     rf"""
-    (?:\\{_FONT}{_GAP})? \{{? {_GAP}
+    (?:\\{FONT}{_GAP})? \{{? {_GAP}
     (?:Ω|\\Omega(?![a-zA-Z])|(?:flops|macs?|muladds|params|parameters|complexity|cost)\b)
     [^=+]* =
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 
-_ORDER = re.compile(
-    rf"(?:\\(?:mathcal|{_FONT}){_GAP})?\{{?{_GAP}(?:[Oo𝒪ΘΩ]|\\Theta|\\Omega){_GAP}\}}?{_GAP}(?:\\left)?{_GAP}[(\[]"
+ORDER = re.compile(
+    rf"(?:\\(?:mathcal|{FONT}){_GAP})?\{{?{_GAP}(?:[Oo𝒪ΘΩ]|\\Theta|\\Omega){_GAP}\}}?{_GAP}(?:\\left)?{_GAP}[(\[]"
 )
 
 _NUMBER = rf"(?:[,.;]|\\q?quad){_GAP}\(\d{{1,3}}[a-z]?\)"
-_TAIL = re.compile(rf"(?:{_NUMBER}|\\(?:tag|label)\{{[^{{}}]{{0,40}}\}}|\\\\|\\[\])]|\\q?quad)\Z")
+_ENDING = (
+    rf"(?:{_NUMBER}|\\(?:tag|label)\{{[^{{}}]{{0,40}}\}}|\\{_ENVIRONMENT}"
+    r"|\\\\|\\[\])]|\\q?quad|\\(?:nonumber|notag))"
+)
+_TAIL = re.compile(rf"{_ENDING}\Z")
+TRAILING = re.compile(rf"(?:[\s$.,;&]|{_ENDING}){{0,60}}")
+"""What may follow a formula: the sentence's full stop, the equation's number, the end of its environment."""
 
 
-def parse(text: str, rename: Mapping[str, str] | None = None, *, floors: bool = False) -> Polynomial:
+def parse(
+    text: str, rename: Mapping[str, str] | None = None, *, floors: bool = False, letters: Iterable[str] = ()
+) -> Polynomial:
     """The closed form that a text spells.
 
     Args:
@@ -117,6 +135,7 @@ def parse(text: str, rename: Mapping[str, str] | None = None, *, floors: bool = 
         rename: names in the text, each with the symbol or formula of the alphabet that it stands for:
             ``{"c": "C", "n": "hw"}``.
         floors: ``a//b`` is ⌊a/b⌋, as Python has it at every size; else a/b, as it is on a lattice.
+        letters: names beyond the alphabet, each a symbol of its own.
 
     Raises:
         InputError: the text is not a formula in the alphabet; the message gives the position.
@@ -125,7 +144,9 @@ def parse(text: str, rename: Mapping[str, str] | None = None, *, floors: bool = 
         raise InputError(f"formula: must be text, not {type(text).__name__}")
     if len(text) > LENGTH:
         raise InputError(f"formula: {len(text)} characters; must be at most {LENGTH}")
-    return _Parser(text, _names(rename or {}), floors).formula()
+    known = _names(rename or {})
+    more = {letter: symbol(letter) for letter in letters if letter not in known}
+    return _Parser(text, known, more, floors).formula()
 
 
 def _names(rename: Mapping[str, str]) -> dict[str, Polynomial]:
@@ -156,10 +177,15 @@ class _Token:
 class _Parser:
     """Recursive descent over the tokens of one text."""
 
-    def __init__(self, text: str, names: Mapping[str, Polynomial], floors: bool) -> None:
+    def __init__(
+        self, text: str, known: Mapping[str, Polynomial], more: Mapping[str, Polynomial], floors: bool
+    ) -> None:
+        names = {**known, **more}
         self._text = text
+        self._known = tuple(known)  # what an error offers
         self._floored = floor_div if floors else None
         self._names = names
+        self._indices: set[str] = set()
         self._words = sorted((n for n in names if len(n.partition("_")[0]) > 1), key=len, reverse=True)
         self._tokens = self._split()
         self._next = 0
@@ -185,6 +211,11 @@ class _Parser:
                 if letter not in self._names:
                     self._unknown(at, letter)
                 tokens.append(_Token("name", letter, at))
+            elif kind == "sum":
+                if match["index"] is None:
+                    self._fail(at, r"a sum needs both limits: \sum_{i=1}^{n}")
+                tokens.append(_Token("sum", match["index"], at))
+                self._indices.add(match["index"])
             elif kind != "space":
                 tokens.append(_Token(kind, match.group(), at))
             at = after
@@ -193,16 +224,16 @@ class _Parser:
     def _start(self) -> int:
         """Where the formula begins: after ``Ω(MSA) =``. An order of growth is refused."""
         at = self._skip(0)
-        if named := _NAMED.match(self._text, at):
+        if named := NAMED.match(self._text, at):
             at = self._skip(named.end())
-        if _ORDER.match(self._text, at):
+        if ORDER.match(self._text, at):
             self._fail(at, "an order of growth is not a formula: constants and lower terms have to be there")
         return at
 
     def _skip(self, at: int) -> int:
         """The next place that is not blank or a delimiter of mathematics."""
         while match := _TOKEN.match(self._text, at):
-            if match.lastgroup != "space" or re.match(rf"\\{_FONT}", match.group()):
+            if match.lastgroup != "space" or re.match(rf"\\{FONT}", match.group()):
                 break
             at = match.end()
         return at
@@ -232,9 +263,9 @@ class _Parser:
             name = max(fitting, key=len, default=whole)
             end = indexed.start("plain") + len(name) - 2
         else:
-            index = re.findall(r"[a-zA-Z0-9]+", re.sub(rf"\\{_FONT}", "", indexed["braced"]))[0]
+            index = re.findall(r"[a-zA-Z0-9]+", re.sub(rf"\\{FONT}", "", indexed["braced"]))[0]
             name, end = f"{indexed['base']}_{index}", indexed.end()
-        if name not in self._names:
+        if name not in self._names and name not in self._indices:
             self._unknown(at, name)
         return name, end
 
@@ -289,7 +320,7 @@ class _Parser:
         while sign := self._take("plus", "minus"):
             negative ^= sign.kind == "minus"
         product = self._power()
-        while self._here.kind in ("number", "name", "open", "begin", "floor", "ceil", "frac"):
+        while self._here.kind in ("number", "name", "open", "begin", "floor", "ceil", "frac", "sum"):
             if self._here.kind == "number":
                 self._fail(self._here.at, "a number after a factor: write C^2 for a power, 2*C for a product")
             if single:
@@ -338,7 +369,11 @@ class _Parser:
         if token.kind == "number":
             return self._number(token)
         if token.kind == "name":
+            if token.text not in self._names:  # the index of a sum, outside of it
+                self._unknown(token.at, token.text)
             return self._names[token.text]
+        if token.kind == "sum":
+            return self._sum_over(token)
         if token.kind in ("open", "begin"):
             return self._bracket(token)
         if token.kind in ("floor", "ceil"):
@@ -357,13 +392,16 @@ class _Parser:
         return self._bracket(token)
 
     def _bracket(self, opening: _Token) -> Polynomial:
-        self._depth += 1
-        if self._depth > DEPTH:
-            self._fail(opening.at, f"brackets nested deeper than {DEPTH}")
+        self._deeper(opening.at)
         inside = self._sum()
         self._depth -= 1
         self._close(opening)
         return inside
+
+    def _deeper(self, at: int) -> None:
+        self._depth += 1
+        if self._depth > DEPTH:
+            self._fail(at, f"brackets nested deeper than {DEPTH}")
 
     def _close(self, opening: _Token) -> None:
         if not self._take(_CLOSING[opening.kind]):
@@ -373,9 +411,7 @@ class _Parser:
 
     def _whole_part(self, opening: _Token) -> Polynomial:
         """⌊a/b⌋ of any a and b; of a sum of fractions what it is over their common denominator."""
-        self._depth += 1
-        if self._depth > DEPTH:
-            self._fail(opening.at, f"brackets nested deeper than {DEPTH}")
+        self._deeper(opening.at)
         over, under = self._fraction(_CLOSING[opening.kind])
         self._depth -= 1
         self._close(opening)
@@ -397,6 +433,54 @@ class _Parser:
                     return over, under
             self._next = start
         return parts_of(self._sum())
+
+    def _sum_over(self, token: _Token) -> Polynomial:
+        """``\\sum_{i=a}^{b}`` of the product that follows, where the index is a symbol that no one else has."""
+        self._deeper(token.at)
+        low = self._sum()
+        if not self._take("end"):
+            self._fail(self._here.at, "the lower limit of the sum has to end here, with }")
+        raised = self._take("raised")
+        if raised is None and not self._take("power"):
+            self._fail(self._here.at, r"the upper limit of the sum has to follow: \sum_{i=1}^{n}")
+        high = constant(int(raised.text.translate(_RAISED))) if raised else self._atom()
+        index = f"{token.text}′{self._depth}"
+        around = self._names
+        self._names = {**around, token.text: symbol(index)}
+        body = self._product()
+        self._names = around
+        self._depth -= 1
+        return self._summed(body, index, low, high, token.at)
+
+    def _summed(self, body: Polynomial, index: str, low: Polynomial, high: Polynomial, at: int) -> Polynomial:
+        """Σ over index = low … high, which is empty where high = low − 1."""
+        if not (low.symbols or high.symbols):
+            if low.denominator != 1 or high.denominator != 1:
+                self._fail(at, "the limits of a sum have to be whole")
+            if high.value({}) < low.value({}):
+                return constant(0)
+        by_power: dict[int, dict[Monomial, int]] = {}
+        for monomial, number in body.terms.items():
+            power = dict(monomial).get(index, 0)
+            rest = tuple((name, exponent) for name, exponent in monomial if name != index)
+            if not 0 <= power <= MOST or any(isinstance(name, Atom) and index in name.letters for name, _ in rest):
+                self._fail(
+                    at, f"a sum is taken of powers of its index from 0 to {MOST}, not of quotients or floors"
+                )
+            by_power.setdefault(power, {})[rest] = number
+        total = constant(0)
+        for power, terms in by_power.items():
+            span = self._powers_below(power, high, at) - self._powers_below(power, low - 1, at)
+            total = self._add(total, self._multiply(Polynomial(terms, body.denominator), span, at), at)
+        return total
+
+    def _powers_below(self, power: int, last: Polynomial, at: int) -> Polynomial:
+        """1^power + … + last^power."""
+        total = constant(0)
+        for coefficient in reversed(power_sum(power)):
+            step = Polynomial({(): coefficient.numerator}, coefficient.denominator)
+            total = self._add(self._multiply(total, last, at), step, at)
+        return total
 
     def _number(self, token: _Token) -> Polynomial:
         if len(token.text) > DIGITS:
@@ -448,7 +532,7 @@ class _Parser:
     # -- errors -----------------------------------------------------------------------------------
 
     def _unknown(self, at: int, name: str) -> NoReturn:
-        known = list(self._names)
+        known = self._known
         near = [other for other in known if other.lower() == name.lower()]
         near = near or (difflib.get_close_matches(name, known, n=2, cutoff=0.5) if len(name) > 1 else [])
         if near:

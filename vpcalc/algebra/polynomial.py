@@ -67,6 +67,9 @@ class Polynomial:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Polynomial does not change")
 
+    def __reduce__(self) -> tuple[type[Polynomial], tuple[dict[Monomial, int], int]]:
+        return Polynomial, (dict(self.terms), self.denominator)
+
     # -- arithmetic -----------------------------------------------------------------------------
 
     def __add__(self, other: Scalar) -> Polynomial:

@@ -1,39 +1,47 @@
 """Sizes that are a number and a form at once, and the decisions that were taken on them.
 
 A description of a network decides by numbers: does the window fit, does the ratio divide. Run on :class:`Traced`
-sizes it decides as it does at those numbers, carries the form with floors beside each, and leaves a note of every
-decision: a :class:`~vpcalc.algebra.domains.Guard`. What comes out holds at every size at which all the guards
-hold, since there the very same lines run. :func:`explore` runs it again beyond each guard until no size is left.
+sizes it decides as it does at those numbers and carries the form with floors beside each. What it decides is noted
+by a tape, if it has one that does (:mod:`vpcalc.algebra.exploring`, :mod:`vpcalc.storage.everywhere`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from . import floors
-from .domains import Domain, Guard, at_least, divides, positive
 from .polynomial import Polynomial, as_polynomial, symbol
 
-T = TypeVar("T")
 
-MOST_RUNS = 400
-"""Runs of one description; what is not reached with so many is undecided."""
+class Silent:
+    """Leaves no notes: what comes out holds at these sizes for certain, and where the same lines run.
+
+    ``sizes`` are those of the letters, for tapes that note. ``divides_exactly``: C/a may stand for ⌊C/a⌋ where a
+    divides C; it has no value elsewhere.
+    """
+
+    divides_exactly = True
+    sizes: Mapping[str, int] = {}
+
+    def at_least(self, high: int | Traced, low: int | Traced) -> bool:
+        """``high ≥ low``, decided by their numbers."""
+        return value_of(high) >= value_of(low)
+
+    def equal(self, one: int | Traced, other: int | Traced) -> bool:
+        """``one = other``, decided by their numbers."""
+        return value_of(one) == value_of(other)
+
+    def divides(self, divisor: int | Traced, size: int | Traced) -> bool:
+        """``divisor | size``, decided by their numbers."""
+        return value_of(size) % value_of(divisor) == 0
+
+    def of_layout(self, size: Traced) -> int | Traced:
+        """What decides in its place how a tensor lies in memory: its number."""
+        return size.value
 
 
-class Tape:
-    """The decisions of one run, each noted once."""
-
-    def __init__(self, sizes: Mapping[str, int]) -> None:
-        self.sizes = sizes
-        self.domain = positive(sizes)
-
-    def note(self, guard: Guard, truth: bool) -> bool:
-        """Note how a guard was decided, unless that follows from those before; the decision itself."""
-        taken = guard if truth else guard.negation()
-        if taken.form.symbols and not self.domain.implies(taken):
-            self.domain = self.domain & taken
-        return truth
+SILENT = Silent()
 
 
 class Traced:
@@ -43,7 +51,7 @@ class Traced:
 
     __hash__ = None  # type: ignore[assignment]  # a set or a dictionary would decide by it and leave no note
 
-    def __init__(self, value: int, form: Polynomial, tape: Tape) -> None:
+    def __init__(self, value: int, form: Polynomial, tape: Silent) -> None:
         self.value = value
         self.form = form
         self.tape = tape
@@ -98,10 +106,10 @@ class Traced:
     # -- decisions ------------------------------------------------------------------------------
 
     def __ge__(self, other: int | Traced) -> bool:
-        return self.tape.note(at_least(self.form - form_of(other)), self.value >= value_of(other))
+        return self.tape.at_least(self, other)
 
     def __le__(self, other: int | Traced) -> bool:
-        return self.tape.note(at_least(form_of(other) - self.form), self.value <= value_of(other))
+        return self.tape.at_least(other, self)
 
     def __gt__(self, other: int | Traced) -> bool:
         return not self <= other
@@ -110,7 +118,7 @@ class Traced:
         return not self >= other
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (int, Traced)) and self <= other and self >= other
+        return isinstance(other, (int, Traced)) and self.tape.equal(self, other)
 
     def __bool__(self) -> bool:
         return self != 0
@@ -120,6 +128,11 @@ class Traced:
 
     def __repr__(self) -> str:
         return f"{self.form} = {self.value}"
+
+
+def silently(point: Mapping[str, int]) -> dict[str, Traced]:
+    """A traced size for each letter, of which nobody notes what is decided by it."""
+    return {letter: Traced(value, symbol(letter), SILENT) for letter, value in point.items()}
 
 
 def value_of(size: int | Traced) -> int:
@@ -132,13 +145,29 @@ def form_of(size: Any) -> Polynomial:
     return size.form if isinstance(size, Traced) else as_polynomial(size)
 
 
+def decisive(size: Any) -> Any:
+    """What decides in its place how a tensor lies in memory."""
+    return size.tape.of_layout(size) if isinstance(size, Traced) else size
+
+
+class UnrolledError(TypeError):
+    """A loop runs as often as a symbol says: the form of one size says nothing about others."""
+
+
+def count(number: int | Traced) -> int:
+    """A number of rounds.
+
+    Raises:
+        UnrolledError: it is a symbol.
+    """
+    if form_of(number).symbols:
+        raise UnrolledError(f"as many rounds as {form_of(number)}")
+    return value_of(number)
+
+
 def is_divided(size: int | Traced, by: int | Traced) -> bool:
     """Whether ``by`` divides ``size``: a decision."""
-    tape = _tape(size, by)
-    truth = value_of(size) % value_of(by) == 0
-    if tape is None:
-        return truth
-    return tape.note(divides(form_of(by), form_of(size)), truth)
+    return (_tape(size, by) or SILENT).divides(by, size)
 
 
 def quotient(size: int | Traced, by: int | Traced) -> Traced:
@@ -148,7 +177,7 @@ def quotient(size: int | Traced, by: int | Traced) -> Traced:
     over, under = form_of(size), form_of(by)
     form = floors.divided(over, under)
     if form is None:
-        form = over / under if len(under.terms) == 1 else floors.floor_div(over, under)
+        form = over / under if tape.divides_exactly and len(under.terms) == 1 else floors.floor_div(over, under)
     return Traced(value_of(size) // value_of(by), form, tape)
 
 
@@ -163,12 +192,12 @@ def lowest(first: int | Traced, *rest: int | Traced) -> int | Traced:
 
 def _not_above(one: int | Traced, other: int | Traced) -> bool:
     """Whether the one may stand for the smaller of the two; ⌈H/4⌉ may for ⌈W/4⌉ where H ≤ W."""
-    if isinstance(one, Traced) and isinstance(other, Traced):
+    if isinstance(one, Traced) and isinstance(other, Traced) and one.tape is not SILENT:
         mine, theirs = one.form.letters, other.form.letters
         if len(mine) == len(theirs) == 1 and mine != theirs and _grows(one.form):
             (a,), (b,) = mine, theirs
             if one.form.subs({a: symbol(b)}) == other.form:
-                return one.tape.note(at_least(symbol(b) - symbol(a)), one.tape.sizes[a] <= one.tape.sizes[b])
+                return one.tape.at_least(*(Traced(one.tape.sizes[n], symbol(n), one.tape) for n in (b, a)))
     return bool(one <= other)
 
 
@@ -188,62 +217,5 @@ def _grows_inside(floor: floors.Floor) -> bool:
     return not floor.divisor.symbols and _grows(floor.numerator)
 
 
-def _tape(*sizes: int | Traced) -> Tape | None:
+def _tape(*sizes: int | Traced) -> Silent | None:
     return next((size.tape for size in sizes if isinstance(size, Traced)), None)
-
-
-# -- exploration -------------------------------------------------------------------------------------
-
-
-class Leaf(NamedTuple, Generic[T]):
-    """What one run gave, and where every run takes the same decisions."""
-
-    domain: Domain
-    outcome: T
-
-
-class Explored(NamedTuple, Generic[T]):
-    """All runs; ``undecided`` are domains of which it is not known whether they have a point."""
-
-    leaves: tuple[Leaf[T], ...]
-    undecided: tuple[Domain, ...]
-
-
-def explore(run: Callable[[dict[str, Traced]], T], letters: tuple[str, ...]) -> Explored[T]:
-    """Run a description on traced sizes, at one point of each domain that its decisions cut out.
-
-    ``run`` takes the traced size of each letter and must decide by these alone.
-    """
-    leaves: list[Leaf[T]] = []
-    undecided: list[Domain] = []
-    waiting = [positive(letters)]
-    while waiting:
-        domain = waiting.pop()
-        if domain.empty is True:
-            continue
-        point = domain.point
-        if point is None or len(leaves) >= MOST_RUNS:
-            undecided.append(domain)
-            continue
-        leaf = run_at(run, point)
-        leaves.append(leaf)
-        seen = positive(letters)
-        for guard in leaf.domain.guards:
-            if guard not in domain.guards:
-                waiting.append(_joined(domain, seen) & guard.negation())
-            seen = seen & guard
-    return Explored(tuple(leaves), tuple(undecided))
-
-
-def run_at(run: Callable[[dict[str, Traced]], T], point: dict[str, int]) -> Leaf[T]:
-    """One run at a point."""
-    tape = Tape(point)
-    outcome = run({letter: Traced(value, symbol(letter), tape) for letter, value in point.items()})
-    return Leaf(tape.domain, outcome)
-
-
-def _joined(first: Domain, second: Domain) -> Domain:
-    for guard in second.guards:
-        if guard not in first.guards:
-            first = first & guard
-    return first

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
 from typing import Any
 
 from ..algebra import Polynomial
+from ..algebra.equations import WORD, equation
+from ..algebra.floors import Floor, equal
 from ..algebra.parser import parse
-from ..algebra.polynomial import as_polynomial, symbol
+from ..algebra.polynomial import as_polynomial
 from ..algebra.printers import reading_order
+from ..algebra.roles import LETTERS, Reading, renamed, role_of
 from ..architectures import ARCHITECTURES
 from ..checks.proof import Difference, differences, explain, term_by_term
 from ..cost import Quantity
@@ -18,6 +21,8 @@ from ..errors import InputError, unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form
+from .check_order import OrderCheck, check_order
+from .check_reading import changed, headline, in_order, reading_of, refuse_unread
 from .formula import QUANTITIES, Formula
 from .formula import formula as derive
 from .result import Result
@@ -35,7 +40,9 @@ class FormulaCheck(Result):
 
     ``ours`` and ``theirs`` are in the same convention. ``sources`` says for each monomial of ours which operators
     contribute how much of it. ``multiple`` is the factor between the two, where there is one; ``without`` are the
-    sets of operators that the given formula leaves out, where that explains all of the difference.
+    sets of operators that the given formula leaves out, where that explains all of the difference. Of an equation
+    ``theirs`` is the first side that differs, or else the last. ``renaming`` is what the reader's letters were
+    found to stand for.
     """
 
     text: str
@@ -48,11 +55,12 @@ class FormulaCheck(Result):
     notes: tuple[str, ...] = ()
     multiple: Polynomial | None = None
     without: tuple[tuple[str, ...], ...] = ()
+    renaming: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether the two are equal."""
-        return self.ours.polynomial == self.theirs.polynomial
+        return _same(self.ours.polynomial, self.theirs.polynomial)
 
     @property
     def verdict(self) -> str:
@@ -90,6 +98,7 @@ class FormulaCheck(Result):
             ],
             "multiple": None if self.multiple is None else Form(self.multiple).to_dict(),
             "without": [list(labels) for labels in self.without],
+            "renaming": dict(self.renaming),
             "notes": list(self.notes),
         }
 
@@ -114,15 +123,10 @@ class FormulaCheck(Result):
             )
             for entry in term_by_term(self.ours.polynomial, self.theirs.polynomial)
         ]
-        title = f"{self.theirs} against {self.name}: {self.verdict} ({self._counted()})"
+        title = headline(str(self.theirs), self.name, self.verdict, self.renaming, self.quantity, self.convention)
         notes = [f"derived: {self.ours}" + (f"   ({self.ours.valid})" if self.ours.valid else "")]
-        notes += [explain(self.differences)] if not self.ok else []
+        notes += [explain(self.differences)] if self.differences and not self.ok else []
         return (Table(title, columns, tuple(rows), (*notes, *self.notes)),)
-
-    def _counted(self) -> str:
-        if self.quantity is Quantity.MACS and self.convention == "flops":
-            return Quantity.FLOPS.meaning
-        return self.quantity.meaning
 
     def _origin(self, term: Polynomial) -> str:
         named = [f"{operator}: {amount}" for operator, amount in self.sources.get(term, ())]
@@ -136,11 +140,13 @@ def check_formula(
     quantity: str = "macs",
     convention: str = "macs",
     rename: Mapping[str, str] | None = None,
-) -> FormulaCheck:
+) -> FormulaCheck | OrderCheck:
     """Hold a formula, as a paper or a script spells it, against the derived one.
 
     Args:
-        formula: ``4*h*w*C^2 + 2*(h*w)^2*C``, ``4hwC² + 2(hw)²C``, LaTeX; N may stand for hw.
+        formula: ``4*h*w*C^2 + 2*(h*w)^2*C``, ``4hwC² + 2(hw)²C``, LaTeX; an equation, of which all sides are
+            compared; or an order, ``O(n^2 d)``, of which the growth is. Letters may be others than ours where they
+            keep their role (:data:`vpcalc.algebra.roles.ROLES`): n for the tokens and d for the width.
         against: a layer (``msa`` …) on symbols for all its dimensions, or a model (``swin_t`` …) at its own
             settings in the sizes of its input.
         quantity: what the formula counts: ``macs``, ``params``, ``activations`` …
@@ -160,27 +166,50 @@ def check_formula(
         raise InputError(
             f"--convention flops: tells how products are counted; with --quantity {quantity} leave it out"
         )
-    theirs = parse(formula, {**SYMBOL_OF, **(rename or {})})
-    counted = Quantity(quantity)
+    read = equation(formula)
+    given = _formulas(read.sides, {**SYMBOL_OF, **(rename or {})})
     derived = derive(against, quantity=Quantity.FLOPS.value if convention == "flops" else quantity)
+    if read.order:
+        return check_order(formula, given[0], derived, Quantity(quantity), convention)
+    return _check_form(formula, given, derived, Quantity(quantity), convention)
+
+
+def _formulas(sides: Sequence[str], rename: Mapping[str, str]) -> list[Polynomial]:
+    """The sides as polynomials in the reader's letters; a word on the left that is no formula is a name."""
+    if len(sides) > 1 and WORD.fullmatch(sides[0]):
+        try:
+            parse(sides[0], rename)
+        except InputError:
+            sides = sides[1:]
+    return [parse(side, rename, letters=LETTERS) for side in sides]
+
+
+def _check_form(
+    text: str, given: Sequence[Polynomial], derived: Formula, quantity: Quantity, convention: str
+) -> FormulaCheck:
+    if any(isinstance(name, Floor) for formula in given for name in formula.symbols):
+        derived = _everywhere(derived)
     ours = derived.form.polynomial
-    notes = []
-    if "N" in theirs.symbols - ours.symbols and {"h", "w"} <= ours.symbols:
-        theirs = theirs.subs({"N": symbol("h") * symbol("w")})
-        notes.append("N is read as hw")
+    reading = reading_of(given, ours, lambda reading: all(_same(ours, renamed(one, reading)) for one in given))
+    refuse_unread(reading, ours)
+    sides = [renamed(one, reading) for one in given]
+    theirs = next((side for side in sides if not _same(ours, side)), sides[-1])
+    notes = _between(sides)
     multiple = _multiple(ours, theirs)
-    without = _without(derived, theirs) if multiple is None and ours != theirs else ()
+    without = _without(derived, theirs) if multiple is None and not _same(ours, theirs) else ()
     if without:
         notes.append(f"equal to the derived form without {'; or without '.join(map(', '.join, without[:SHOWN]))}")
     if multiple is not None:
-        notes.append(_in_words(multiple, counted, convention))
+        notes.append(_in_words(multiple, quantity, convention))
     elif strange := sorted(theirs.symbols - ours.symbols):
         known = ", ".join(sorted(ours.symbols)) or "none"
         notes.append(f"{', '.join(strange)} does not occur in the derived form (its symbols: {known})")
+    if not _same(ours, theirs):
+        notes += _exchanged(given, ours, reading)
     return FormulaCheck(
-        formula,
+        text,
         derived.name,
-        counted,
+        quantity,
         convention,
         derived.form,
         Form(theirs),
@@ -188,7 +217,43 @@ def check_formula(
         tuple(notes),
         multiple,
         without,
+        changed(reading),
     )
+
+
+def _same(ours: Polynomial, theirs: Polynomial) -> bool:
+    """One element of the ring, floors included; what is not decided is not the same."""
+    return ours == theirs or bool(_floored(ours) and _floored(theirs) and equal(ours, theirs))
+
+
+def _floored(form: Polynomial) -> bool:
+    return any(isinstance(name, Floor) for name in form.symbols)
+
+
+def _everywhere(derived: Formula) -> Formula:
+    """The form at every size, of the first of its regimes, where it has floors; else that of the lattice."""
+    found = derive(derived.name, quantity=derived.quantity.value, everywhere=True)
+    return found if _floored(found.form.polynomial) else derived
+
+
+def _between(sides: Sequence[Polynomial]) -> list[str]:
+    """What is to be said of the sides of an equation among themselves."""
+    if len(sides) < 2:
+        return []
+    apart = next(((a, b) for a, b in pairwise(sides) if not _same(a, b)), None)
+    if apart is None:
+        return ["the sides are equal to each other"]
+    return [f"the sides differ from each other: {apart[0]} on the left, {apart[1]} on the right"]
+
+
+def _exchanged(given: Sequence[Polynomial], ours: Polynomial, reading: Reading) -> list[str]:
+    """Two letters in each other's place, if that is all that is wrong."""
+    for one, other in combinations(in_order(reading), 2):
+        swapped = {**reading, one: reading[other], other: reading[one]}
+        if all(_same(ours, renamed(formula, swapped)) for formula in given):
+            roles = f"{one} is read as {role_of(reading[one])}, {other} as {role_of(reading[other])}"
+            return [f"with {one} and {other} exchanged it would be equal; {roles}"]
+    return []
 
 
 def _sources(derived: Formula) -> dict[Polynomial, tuple[tuple[str, Polynomial], ...]]:

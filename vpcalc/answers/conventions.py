@@ -10,7 +10,6 @@ from typing import Any
 
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.axes import IMAGE
 from ..cost import Cost, Op, Quantity
 from ..errors import InputError
 from ..report import Column, Kind, Table
@@ -230,4 +229,4 @@ def _bias(op: Op) -> int:
 def _inputs(architecture: Architecture) -> Iterator[tuple[int, ...]]:
     axes = architecture.family.axes
     yield from ((size,) * len(axes) for size in EQUAL[axes.equal])
-    yield from OBLONG if axes == IMAGE else ()
+    yield from OBLONG if axes.pixels else ()

@@ -21,7 +21,7 @@ from ..checks.search import Found, NotFound, Residual
 from ..checks.targets import Target, find_target
 from ..counters.pricing import announced, supplied
 from ..errors import InputError, unknown
-from ..inputs import whole
+from ..inputs import read_ranges, whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .at_size import AtSize
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 DEGREE = 6
 """Highest power of one symbol that may be allowed."""
-
-MOST_SIZE = 1 << 20
-"""The largest size that a range may reach to."""
 
 
 @dataclass(frozen=True)
@@ -369,7 +366,7 @@ def derive(
                 quantity=shown,
                 by=table,
             )
-        extent = _ranges(range or {}, resolved)
+        extent = read_ranges(range or {}, [variable.name for variable in resolved.variables])
         if not (counting or backward or degree is not None):
             try:
                 variant, explored = explore(resolved, extent, most)
@@ -443,23 +440,6 @@ def _one_of(what: str, name: str, known: Sequence[str]) -> str:
     if name not in known:
         raise unknown(what, name, known)
     return name
-
-
-def _ranges(given: Mapping[str, object], target: Target) -> dict[str, tuple[int, int]]:
-    """``{"H": "1:4096"}`` as numbers."""
-    found = {}
-    known = [v.name for v in target.variables]
-    for name, text in given.items():
-        if name not in known:
-            raise unknown("symbol of --range", name, known)
-        low, colon, high = str(text).partition(":")
-        if not colon:
-            raise InputError(f"--range {name}={text}: must be FROM:TO, such as {name}=1:4096")
-        first, last = whole(f"--range {name}", low, high=MOST_SIZE), whole(f"--range {name}", high, high=MOST_SIZE)
-        if first > last:
-            raise InputError(f"--range {name}={text}: {first} is more than {last}")
-        found[name] = (first, last)
-    return found
 
 
 def _within(target: Target, ranges: Mapping[str, tuple[int, int]]) -> Target:

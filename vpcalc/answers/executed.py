@@ -92,11 +92,18 @@ class Executed(Result):
 
     @property
     def verdict(self) -> str:
-        """That of the main regime; ``unsettled`` where any regime is."""
+        """That of the main regime; ``unsettled`` where any regime is, or a real run counts another figure."""
         found = {each.verdict for each in self.agreements.values()}
         return "unsettled" if "unsettled" in found else self._verdict(self.explored.main)
 
+    @property
+    def _refuted(self) -> bool:
+        """Whether a real run counted another figure: on the meta device the program took another branch."""
+        return self.explored.real.agrees is False and self.explored.real.fails_at is None
+
     def _verdict(self, regime: Regime) -> str:
+        if self._refuted:
+            return "unsettled"
         return self.agreements[regime].verdict if regime in self.agreements else "executed"
 
     @property
@@ -398,7 +405,8 @@ class Executed(Result):
         extent = ", ".join(
             f"{name} from {low} to {high:,}" for name, (low, high) in explored.exploration.range.bounds.items()
         )
-        notes = [f"{self.verdict}: holds for {self.domain.text or 'every size'}; asked about {extent}"]
+        holds = "does not hold for real" if self._refuted else f"holds for {self.domain.text or 'every size'}"
+        notes = [f"{self.verdict}: {holds}; asked about {extent}"]
         notes += self._of_layers()
         if self.built:
             notes.append(f"built: {self.built}")

@@ -5,31 +5,43 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..abstract.tensor import FLOAT32
 from ..algebra.forms import SHAPES, multiplied_out, naming
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
-from ..architectures import ARCHITECTURES, Architecture
+from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
 from ..errors import InputError, unknown
+from ..inputs import read_ranges
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..storage.quantities import MemoryQuantity
-from ..symbolic import Form, closed_form, condition, layer_on_symbols, model_on_symbols, window_of
+from ..symbolic import SYMBOL_OF, Form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
 from .result import Result
 
 if TYPE_CHECKING:
     from ..everywhere import Regime
+    from ..execution.regimes import Exploration
 
 QUANTITIES = tuple(quantity.value for quantity in Quantity)
 MEMORY = tuple(quantity.value for quantity in MemoryQuantity)
 
 
+class Step(NamedTuple):
+    """What an operator adds to a quantity: its module, itself, how often it runs, and its term."""
+
+    module: str
+    op: Op
+    times: Any
+    term: Polynomial
+
+
 @dataclass(frozen=True, slots=True)
 class Formula(Result):
-    """A closed form with its tree, so that every term can be traced to its operator.
+    """A closed form with what adds up to it, so that every term can be traced to its operator.
 
     ``regimes`` are there where the form was asked for everywhere: ``form`` is then that of the first, which holds
     at the largest sizes.
@@ -40,8 +52,7 @@ class Formula(Result):
     source: str
     quantity: Quantity | MemoryQuantity
     form: Form
-    cost: Cost
-    window: int | None = None
+    terms: tuple[Step, ...]
     assumptions: tuple[str, ...] = ()
     regimes: tuple[Regime, ...] = ()
 
@@ -146,14 +157,9 @@ class Formula(Result):
                 meanings[names[grid]] = GRID_MEANINGS[grid]
         return meanings
 
-    def steps(self) -> list[tuple[str, Op, Any, Polynomial]]:
-        """Every operator that this quantity prices: its module, itself, how often, and its term."""
-        found = []
-        for module, op, times in _walk(self.cost, "", 1):
-            term = as_polynomial(times * self.quantity.of(op))
-            if term:
-                found.append((module, op, times, term))
-        return found
+    def steps(self) -> tuple[Step, ...]:
+        """Every operator that this quantity prices."""
+        return self.terms
 
     def tables(self) -> tuple[Table, ...]:
         """How the formula adds up, operator by operator."""
@@ -224,6 +230,7 @@ def formula(
     form: str = "expanded",
     symbols: Mapping[str, str] | None = None,
     everywhere: bool = False,
+    range: Mapping[str, object] | None = None,
 ) -> Formula:
     """The closed form of a layer in its dimensions, or of a model in its input's sizes.
 
@@ -237,6 +244,7 @@ def formula(
         symbols: symbols to be written otherwise: ``{"C": "d_model"}``, or a whole grid, ``{"hw": "n"}``.
         everywhere: the form that holds at every size, with floors and, where sizes decide, in regimes; else
             the tidy form on the lattice where everything divides.
+        range: sizes at which bytes are explored, by letter: ``{"H": "225:4096"}``; from 1 to 4096 for sides.
 
     Raises:
         InputError: an unknown name, quantity, setting or form, or an unusable symbol.
@@ -245,72 +253,117 @@ def formula(
         raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
     if form not in SHAPES:
         raise unknown("--form", form, SHAPES)
+    if range and not (everywhere and quantity in MEMORY):
+        raise InputError("--range: needs --everywhere and a --quantity of memory; other forms hold at all sizes")
     if everywhere:
-        return _everywhere(name, quantity, set, form, symbols or {})
-    memory = quantity in MEMORY
-    found = _of_memory(name, MemoryQuantity(quantity), set) if memory else _derived(name, Quantity(quantity), set)
+        return _everywhere(name, quantity, set, form, symbols or {}, range or {})
+    asked = _Asked(name, set)
+    found, limits = (
+        asked.in_bytes(MemoryQuantity(quantity)) if quantity in MEMORY else (asked.priced(Quantity(quantity)), ())
+    )
     names = naming(found.form.polynomial, symbols or {})
-    valid = condition(found.cost, found.window, names, None if memory else Quantity(quantity))
-    if memory:
-        valid = "; ".join(part for part in (valid, "every size at least 2", *found.cost.notes) if part)
-    return replace(found, form=Form(found.form.polynomial, valid, form, tuple(names.items())))
-
-
-def _derived(name: str, counted: Quantity, set: Mapping[str, object] | None) -> Formula:
-    if name in LAYERS and not set:
-        layer, cost = LAYERS[name], layer_on_symbols(name)
-        return Formula(layer.id, layer.name, layer.source, counted, closed_form(cost, counted), cost)
-    if name not in ARCHITECTURES:
-        raise unknown("formula", name, [*LAYERS, *ARCHITECTURES])
-    architecture = ARCHITECTURES[name]
-    config = architecture.configure(set or {})
-    cost = model_on_symbols(architecture, config)
-    window = window_of(config)
-    form = closed_form(cost, counted, window)
-    rests = _assumptions(
-        architecture,
-        config,
-        form,
-        lambda other: as_polynomial(model_on_symbols(architecture, other).total(counted)),
+    priced = None if quantity in MEMORY else Quantity(quantity)
+    valid = (condition(asked.cost, asked.window, names, priced), *limits)
+    return replace(
+        found, form=Form(found.form.polynomial, "; ".join(filter(None, valid)), form, tuple(names.items()))
     )
-    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window, rests)
 
 
-def _assumptions(
-    architecture: Architecture,
-    config: Mapping[str, Any],
-    form: Form,
-    derived: Callable[[Mapping[str, Any]], Polynomial],
-) -> tuple[str, ...]:
-    """The assumptions of ours without which the form would be another."""
-    return tuple(
-        each.text(config[each.setting])
-        for each in architecture.assumed(config)
-        if derived({**config, each.setting: each.other}) != form.polynomial
-    )
+class _Asked:
+    """A layer on symbols, or a model on those of its input.
+
+    Raises:
+        InputError: it is not known, or a setting is not usable.
+    """
+
+    def __init__(self, name: str, set: Mapping[str, object] | None) -> None:
+        self.layer = LAYERS[name] if name in LAYERS and not set else None
+        if self.layer is not None:
+            self.window = None
+            self.cost = layer_on_symbols(name)
+            return
+        if name not in ARCHITECTURES:
+            raise unknown("formula", name, [*LAYERS, *ARCHITECTURES])
+        self.model = ARCHITECTURES[name]
+        self.config = self.model.configure(set or {})
+        self.window = window_of(self.config)
+        self.cost = model_on_symbols(self.model, self.config)
+
+    def priced(self, counted: Quantity) -> Formula:
+        """A quantity of the cost tree."""
+        return self._formula(
+            counted,
+            terms_of(self.cost, counted),
+            lambda other: as_polynomial(model_on_symbols(self.model, other).total(counted)),
+        )
+
+    def in_bytes(self, counted: MemoryQuantity) -> tuple[Formula, tuple[str, ...]]:
+        """A quantity of memory, and where else than on the lattice its form does not hold."""
+        from ..storage.parts import layer_parts, model_parts
+
+        if self.layer is not None:
+            parts = layer_parts(self.layer.id, counted)
+        else:
+            parts = model_parts(self.model, self.config, counted)
+        terms = tuple(Step("", op, 1, form) for op, form in parts.terms if form)
+        found = self._formula(counted, terms, lambda other: model_parts(self.model, other, counted).total)
+        return found, ("every size at least 2", parts.place)
+
+    def _formula(
+        self,
+        counted: Quantity | MemoryQuantity,
+        terms: tuple[Step, ...],
+        derived: Callable[[Mapping[str, Any]], Polynomial],
+    ) -> Formula:
+        """The sum of some terms, with the assumptions of ours without which the form would be another."""
+        total = sum((step.term for step in terms), as_polynomial(0))
+        if self.layer is not None:
+            return Formula(self.layer.id, self.layer.name, self.layer.source, counted, Form(total), terms)
+        model, config = self.model, self.config
+        rests = tuple(
+            each.text(config[each.setting])
+            for each in model.assumed(config)
+            if derived({**config, each.setting: each.other}) != total
+        )
+        return Formula(model.id, model.id, model.source, counted, Form(total), terms, rests)
+
+    def regimes(self, counted: Quantity) -> tuple[Regime, ...]:
+        """A quantity of the cost tree at every size."""
+        from ..everywhere import layer_run, model_run, regimes
+
+        run = layer_run(self.layer.id) if self.layer is not None else model_run(self.model, self.config)
+        return regimes(*run, counted)
+
+    def explored(self, counted: MemoryQuantity, range: Mapping[str, object]) -> Exploration:
+        """A quantity of memory at every size of a range."""
+        from ..storage.everywhere import layer_everywhere, model_everywhere
+
+        if self.layer is not None:
+            letters = [SYMBOL_OF.get(dim, dim) for dim in self.layer.dims]
+            return layer_everywhere(self.layer.id, counted, read_ranges(range, letters))
+        return model_everywhere(self.model, self.config, counted, read_ranges(range, self.model.family.axes))
 
 
 def _everywhere(
-    name: str, quantity: str, set: Mapping[str, object] | None, form: str, symbols: Mapping[str, str]
+    name: str,
+    quantity: str,
+    set: Mapping[str, object] | None,
+    form: str,
+    symbols: Mapping[str, str],
+    range: Mapping[str, object],
 ) -> Formula:
-    if quantity in MEMORY:
-        raise InputError(
-            f"--everywhere: --quantity {quantity} has its form on a lattice only; leave one of them out"
-        )
     if form == "leading":
         raise InputError("--everywhere: --form leading leaves out terms, which floors do not rank; give expanded")
-    from ..everywhere import layer_run, model_run, regimes
-
-    found = _derived(name, Quantity(quantity), set)
-    if name in LAYERS and not set:
-        run, letters = layer_run(name)
+    asked = _Asked(name, set)
+    if quantity in MEMORY:
+        found, every = _memory_everywhere(asked, MemoryQuantity(quantity), range)
     else:
-        architecture = ARCHITECTURES[name]
-        run, letters = model_run(architecture, architecture.configure(set or {}))
-    every = regimes(run, letters, Quantity(quantity))
+        found = asked.priced(Quantity(quantity))
+        every = asked.regimes(Quantity(quantity))
     main = every[0]
-    if main.form is None or main.cost is None:
-        raise InputError(f"{name}: refused at every size: {main.refused}")
+    if main.form is None:
+        why = f"refused at every size: {main.refused}" if main.refused else "no size was settled"
+        raise InputError(f"{name}: {why}")
     spoken = [regime.form.polynomial for regime in every if regime.form]
     spoken += [guard.form for regime in every for part in regime.when.where.parts for guard in part.guards]
     for polynomial in spoken:
@@ -318,39 +371,42 @@ def _everywhere(
     named = tuple(symbols.items())
     every = tuple(regime.written(form, named) for regime in every)
     valid = "" if every[0].when.always else every[0].when.text
-    return replace(
-        found, form=Form(main.form.polynomial, valid, form, named), cost=main.cost, window=None, regimes=every
-    )
+    whole = Form(main.form.polynomial, valid, form, named)
+    terms: tuple[Step, ...] = (Step("", Op("memory", "total"), 1, whole.polynomial),)
+    if main.cost is not None and quantity not in MEMORY:
+        terms = terms_of(main.cost, Quantity(quantity))
+    return replace(found, form=whole, terms=terms, regimes=every)
+
+
+def _memory_everywhere(
+    asked: _Asked, quantity: MemoryQuantity, range: Mapping[str, object]
+) -> tuple[Formula, tuple[Regime, ...]]:
+    """Bytes at every size; those of attention maps are priced, all others explored."""
+    found = replace(asked.priced(Quantity.ATTENTION), quantity=quantity)
+    if quantity is MemoryQuantity.ATTENTION:
+        every = asked.regimes(Quantity.ATTENTION)
+        in_bytes = (regime.form and Form(regime.form.polynomial * FLOAT32.bytes) for regime in every)
+        return found, tuple(replace(regime, form=form) for regime, form in zip(every, in_bytes, strict=True))
+    from .quantities import regimes_of
+
+    exploration = asked.explored(quantity, range)
+    confirmed = sum(len(regime.confirmed) for regime in exploration.regimes)
+    sizes = ", ".join(f"{letter} {low} to {high}" for letter, (low, high) in exploration.range.bounds.items())
+    how = f"batch 1; {sizes}: {exploration.runs} runs on symbols, and {confirmed} on numbers that agree"
+    left = "some sizes are left undecided; a narrower --range such as H=225:4096 leaves fewer"
+    return replace(found, assumptions=(how, *((left,) if exploration.open else ()))), regimes_of(exploration)
 
 
 def _is_settled(regime: Regime) -> bool:
     return regime.form is not None or bool(regime.refused)
 
 
-def _of_memory(name: str, counted: MemoryQuantity, set: Mapping[str, object] | None) -> Formula:
-    from ..storage.trees import layer_tree, model_tree
-
-    if name in LAYERS and not set:
-        layer, cost = LAYERS[name], layer_tree(name, counted)
-        return Formula(layer.id, layer.name, layer.source, counted, _added(cost, counted), cost)
-    if name not in ARCHITECTURES:
-        raise unknown("formula", name, [*LAYERS, *ARCHITECTURES])
-    architecture = ARCHITECTURES[name]
-    config = architecture.configure(set or {})
-    cost, window = model_tree(architecture, config, counted), window_of(config)
-    form = _added(cost, counted)
-    rests = _assumptions(
-        architecture,
-        config,
-        form,
-        lambda other: _added(model_tree(architecture, other, counted), counted).polynomial,
+def terms_of(cost: Cost, counted: Quantity) -> tuple[Step, ...]:
+    """Every operator of a symbolic cost tree that a quantity prices."""
+    steps = (
+        Step(module, op, times, as_polynomial(times * counted.of(op))) for module, op, times in _walk(cost, "", 1)
     )
-    return Formula(architecture.id, architecture.id, architecture.source, counted, form, cost, window, rests)
-
-
-def _added(cost: Cost, counted: MemoryQuantity) -> Form:
-    """The sum of a memory tree; where it holds is said by whoever asks."""
-    return Form(sum((as_polynomial(counted.of(op)) for op in cost.ops), as_polynomial(0)))
+    return tuple(step for step in steps if step.term)
 
 
 def _walk(cost: Cost, path: str, times: Any) -> list[tuple[str, Op, Any]]:

@@ -14,7 +14,7 @@ from ..cost import Quantity
 from ..errors import InputError, unknown
 from ..inputs import GridTerm, whole
 from ..report import Column, Kind, Table
-from ..storage.closed import plan_forms, traced_forms
+from ..storage.closed import plan_forms, traced_at, traced_forms
 from ..storage.devices import Device, find
 from ..storage.fit import Fit
 from ..storage.footprint import Footprint, Way, model_footprint, works
@@ -97,7 +97,7 @@ class Memory(Result):
 
     def _modules(self) -> list[dict[str, Any]]:
         """What each module keeps in training, and the most that is live while it runs in an inference."""
-        kept, peaks = self.footprint.by_module(), self.footprint.peaks
+        kept, peaks = self.footprint.by_module(), self.footprint.peak_by_module()
         paths = dict.fromkeys((*peaks, *kept))
         return [{"path": p, "saved_bytes": kept.get(p, 0), "peak_bytes": peaks.get(p, 0)} for p in paths]
 
@@ -200,7 +200,7 @@ class Memory(Result):
         """Saved bytes by operator and by what of it is kept."""
         found: dict[tuple[str, str], int] = {}
         for part in self.footprint.kept:
-            found[part.kind, part.what] = found.get((part.kind, part.what), 0) + part.bytes
+            found[part.kind, part.what] = found.get((part.kind, part.what), 0) + part.total
         return found
 
     def _fit_table(self, found: Fit) -> Table:
@@ -408,11 +408,12 @@ def memory(
         sizes, number = at(solved, fitted.answer, sizes, number)
     elif solve is not None:
         raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
-    plan = planned(sizes, number)
     cost = architecture.cost(sizes, config, number)
+    here = traced_at(architecture, config, way, number, sizes)
+    plan = planned(sizes, number) if here is None else Plan(here.numbers, item, train, training)
     attended = int(cost.total(Quantity.ATTENTION)) * item
     activations = int(cost.total(Quantity.ACTIVATIONS)) * item
-    forms = plan_forms(architecture, config, way, number, sizes, plan)
+    forms = plan_forms(architecture, config, way, number, sizes, plan, here)
     rests = (each.note(cost) for each in assumed(architecture, sizes, config, number))
     notes = (*deviations(cost), *filter(None, rests), *_remarks(way, plan))
     result = Memory(

@@ -12,7 +12,6 @@ from typing import Any
 from .. import files
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.axes import IMAGE
 from ..cost import Cost, Quantity
 from ..dims import is_symbolic
 from ..errors import InputError
@@ -412,6 +411,6 @@ def _image_models(models: Iterable[str]) -> list[Architecture]:
     if not chosen:
         raise InputError("MODEL: give at least one; vpcalc models lists them")
     for model in chosen:
-        if model.family.axes != IMAGE:
+        if not model.family.axes.pixels:
             raise InputError(f"MODEL {model.id!r}: reads a sequence; must be an image model such as swin_t")
     return chosen

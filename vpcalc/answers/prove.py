@@ -15,8 +15,9 @@ from typing import Any
 from .. import __version__
 from ..algebra.parser import parse
 from ..checks.claims import CLAIMS, Claim, select
-from ..checks.proof import Finding, Outcome
+from ..checks.proof import Outcome
 from ..errors import InputError
+from ..findings import Finding
 from ..inputs import whole
 from ..optional import optional
 from ..report import Column, Kind, Table

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from .. import everywhere
+from ..algebra.domains import Domain, Guard, Where
+from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial
 from ..checks.quantities import QUANTITIES, Quantity
 from ..errors import first_line
@@ -101,10 +104,12 @@ def _at_least(region: Region, forms: Sequence[Polynomial], place: int) -> Region
     from ..execution.guards import Path
 
     sizes = {letter: region.values(letter) for letter in region.axes}
-    pinned = {letter: int(values[0]) for letter, values in sizes.items() if len(values) == 1}
+    if region.surely_empty:
+        return None
+    first = {letter: int(values[0]) for letter, values in sizes.items()}
+    pinned = {letter: first[letter] for letter, values in sizes.items() if len(values) == 1}
     for number, other in enumerate(forms):
-        anywhere = region.find(Random(5))
-        if number == place or anywhere is None:
+        if number == place:
             continue
         more, path = (forms[place] - other).subs(pinned), Path()
         if number < place:
@@ -112,11 +117,42 @@ def _at_least(region: Region, forms: Sequence[Polynomial], place: int) -> Region
         else:
             path.at_least(more, True)
         noted = list(path)
-        if not noted and int(more.at(anywhere)) < (number < place):
+        if not noted and int(more.at(first)) < (number < place):
             return None  # no size changes its sign
         for guard, outcome, _, _ in noted:
             region = region.where(guard, outcome)
     return region
+
+
+def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
+    """The parts as regimes of a formula. What cannot be written as one is undecided."""
+    from ..execution.domains import where
+
+    found = []
+    for part in parts(exploration):
+        conditions = where(part.regions)
+        if conditions is None:
+            conditions, part = Where((Domain(tuple(exploration.range.bounds)),)), Part(part.regions, None)
+        when = everywhere.Condition(conditions)
+        if part.form is not None:
+            form = _divided(part.form, conditions)
+            found.append(everywhere.Regime(when, Form(form)))
+        elif part.regime is not None:
+            found.append(everywhere.Regime(when, refused=everywhere.plainly(part.regime.leader.execution.error)))
+        else:
+            found.append(everywhere.Regime(when))
+    return tuple(found)
+
+
+def _divided(form: Polynomial, conditions: Where) -> Polynomial:
+    """⌊C/a⌋ as C/a, where a divides C all over."""
+    for name in form.symbols:
+        if not isinstance(name, Floor) or not name.divisor.symbols:
+            continue
+        whole = Guard(name.numerator, name.divisor)
+        if all(whole in part.guards or name.divisor.subs(part.fixed) == 1 for part in conditions.parts):
+            form = form.subs({name: name.numerator / name.divisor})
+    return form
 
 
 def pieces(regime: Regime, quantities: Mapping[str, Sequence[Part]], most: int) -> list[Piece]:

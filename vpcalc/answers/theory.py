@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import files
-from ..checks.proof import Finding
-from ..errors import InputError, unknown
-from ..report import Column, Kind, Table, markup
-from ..report import derivation as passages
-from ..report.plots_theory import Figure, draw, format_of
-from ..report.plots_theory import text as in_characters
-from ..statements import FAMILIES, STATEMENTS, Demonstration, Evidence, Statement
-from ..statements.recorded import recorded
+from ..errors import InputError
+from ..findings import Finding
+from ..report import Column, Kind, Table
+from ..report.listing import Entry
+from ..statements import FAMILIES, STATEMENTS
+from ..statements.recorded import Words, all_recorded, demonstration, recorded
 from .result import Result
+from .theory_search import find
+
+if TYPE_CHECKING:
+    from ..report.plots_theory import Figure
+    from ..statements import Demonstration, Evidence
 
 
 @dataclass(frozen=True)
 class Settled:
-    """A statement and its demonstration; without one, its verdict is the one on record."""
+    """A statement and its demonstration; without one, its verdict is the one on record.
 
-    statement: Statement
+    ``on_record`` says that the demonstration was not carried out now: it is the one that the record holds.
+    """
+
+    statement: Words
     demonstration: Demonstration | None = None
     seconds: float = 0.0
+    on_record: bool = False
 
     @property
     def verdict(self) -> str:
@@ -44,14 +51,17 @@ class Settled:
             return "" if found is None else found.note
         if self.demonstration.failed:
             return "does not hold: " + "; ".join(piece.what for piece in self.demonstration.failed)
-        return self.demonstration.correction
+        return self.demonstration.missing or self.demonstration.correction
 
     def to_dict(self) -> dict[str, Any]:
         """Fields of the JSON contract."""
+        from ..report.sentences import tex
+
         found: dict[str, Any] = {
             "id": self.statement.id,
             "title": self.statement.title,
             "claim": self.statement.claim,
+            "claim_latex": tex(self.statement.claim),
             "source": self.statement.source,
             "family": self.statement.family,
             "verdict": self.verdict,
@@ -61,8 +71,13 @@ class Settled:
             found["seconds"] = round(self.seconds, 3)
             found["derivation"] = [step.to_dict() for step in self.demonstration.steps]
             found["evidence"] = [piece.to_dict() for piece in self.demonstration.evidence]
+            found["clauses"] = [
+                {"clause": clause, "verdict": self.demonstration.of(clause).value}
+                for clause in self.demonstration.clauses
+            ]
             found["data"] = [_data(table) for table in self.demonstration.tables]
             found["plot"] = self.demonstration.figure is not None
+            found["on_record"] = self.on_record
         return found
 
 
@@ -86,8 +101,8 @@ class Theory(Result):
 
     @property
     def ok(self) -> bool:
-        """Whether no statement is refuted. A correction of what a source prints is a finding, not a failure."""
-        return not any(settled.verdict == Finding.REFUTED.value for settled in self.statements)
+        """Whether no statement is refuted or lacks evidence. To correct what a source prints is no failure."""
+        return not any(s.verdict in (Finding.REFUTED.value, Finding.UNSETTLED.value) for s in self.statements)
 
     def tables(self) -> tuple[Table, ...]:
         """Of a list one row a statement; of one statement its data, its derivation and its evidence."""
@@ -111,12 +126,49 @@ class Theory(Result):
             for s in self.statements
         )
         notes = tuple(f"{s.statement.id}: {s.note}" for s in self.statements if s.note)
+        tally = f"{len(rows)} statement{'s' * (len(rows) != 1)}{self._tally()}"
         return Table(
-            f"{len(rows)} statement{'s' * (len(rows) != 1)}{self._tally()}",
+            tally,
             columns,
             rows,
-            (*notes, *self._where_from(), "vpcalc theory NAME shows one with its derivation"),
+            (*notes, *self._where_from(), _MORE),
         )
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The list for a terminal: each statement with its claim, and of a choice of them what was corrected."""
+        few = len(self.statements) < MANY
+        return tuple(
+            Entry(s.statement.id, s.verdict, s.statement.title, (s.statement.claim, s.note if few else ""))
+            for s in self.statements
+        )
+
+    def passages(self) -> tuple[tuple[str, tuple[Entry, ...]], ...]:
+        """One statement for a terminal: its derivation and its evidence, each under a heading."""
+        settled = self.statements[0]
+        assert settled.demonstration is not None
+        steps = enumerate(settled.demonstration.steps, start=1)
+        evidence = settled.demonstration.evidence
+        clauses = [
+            f"{settled.demonstration.of(clause).value}: {clause}" for clause in settled.demonstration.clauses
+        ]
+        return (
+            (
+                f"{settled.statement.title}: {settled.statement.claim}",
+                tuple(Entry(str(number), "", step.why, (step.text,)) for number, step in steps),
+            ),
+            (
+                f"Verdict: {settled.verdict}" + (f" ({'; '.join(clauses)})" if clauses else ""),
+                tuple(Entry("holds" if piece.holds else "fails", "", describe(piece)) for piece in evidence),
+            ),
+        )
+
+    def heading(self) -> str:
+        """How many statements, and how they ended."""
+        return self._list().title
+
+    def footing(self) -> tuple[str, ...]:
+        """Where verdicts come from, and where there is more."""
+        return _ending(self.statements[0]) if self.alone else (*self._where_from(), _MORE)
 
     def _where_from(self) -> tuple[str, ...]:
         """Where the verdicts of a list come from, unless they have just been computed."""
@@ -134,6 +186,9 @@ class Theory(Result):
         settled = self.statements[0]
         if settled.demonstration is None:
             raise InputError("--no-check: a derivation is only shown with its verdict; leave --no-check out")
+        from ..report import derivation as passages
+        from ..report import markup
+
         note = [f"Correction: {settled.note}."] if settled.note else []
         ending = [
             f"Verdict: {settled.verdict}.",
@@ -170,8 +225,17 @@ class Theory(Result):
     def terminal(self, width: int = 72) -> str:
         """The plot in characters; empty where there is none."""
         shown = self.statements[0].demonstration if self.alone else None
-        return "" if shown is None or shown.figure is None else in_characters(shown.figure, width)
+        if shown is None or shown.figure is None:
+            return ""
+        from ..report.plots_theory import text
 
+        return text(shown.figure, width)
+
+
+MANY = 12
+"""From so many statements on, a list in a terminal leaves corrections to whoever asks for one."""
+
+_MORE = "vpcalc theory NAME shows one with its derivation, vpcalc theory WORDS those that have these words"
 
 _PLOTTED = (
     "rnn_bound",
@@ -195,6 +259,8 @@ def require_plot(name: str | None, path: str | Path) -> None:
     Raises:
         InputError: no single statement, one without a plot, or a file of another kind.
     """
+    from ..report.plots_theory import format_of
+
     format_of(path)
     if name not in _PLOTTED:
         raise _without_plot(name)
@@ -207,6 +273,8 @@ def _without_plot(name: str | None) -> InputError:
 
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure, whole or not at all."""
+    from ..report.plots_theory import draw, format_of
+
     picture = draw(figure, format_of(path))
     try:
         files.replace(Path(path), picture)
@@ -218,7 +286,8 @@ def describe(piece: Evidence) -> str:
     """Evidence in one line."""
     error = "" if piece.error is None else f", {piece.error:.2g}"
     tolerance = "" if piece.tolerance is None else f" of at most {piece.tolerance:g}"
-    return f"{piece.what} ({piece.method.value}{error}{tolerance}{_cases(piece.cases)})"
+    instances = f", instances: {piece.instances}" if piece.instances else ""
+    return f"{piece.what} ({piece.method.value}{instances}{error}{tolerance}{_cases(piece.cases)})"
 
 
 def _cases(cases: int) -> str:
@@ -254,8 +323,16 @@ def _evidence(settled: Settled) -> Table:
         )
         for piece in settled.demonstration.evidence
     )
+    return Table(f"Verdict: {settled.verdict}", columns, rows, _ending(settled))
+
+
+def _ending(settled: Settled) -> tuple[str, ...]:
+    """What the source prints otherwise, the source, and whether the demonstration was carried out now."""
     notes = [settled.note] if settled.note else []
-    return Table(f"Verdict: {settled.verdict}", columns, rows, (*notes, f"source: {settled.statement.source}"))
+    notes.append(f"source: {settled.statement.source}")
+    if settled.on_record:
+        notes.append("on record, for these words and this code; --check carries it out again")
+    return tuple(notes)
 
 
 Progress = Callable[[int, int], None]
@@ -263,34 +340,57 @@ Progress = Callable[[int, int], None]
 
 
 def proves(name: str | None, check: bool | None) -> bool:
-    """Whether demonstrations are carried out: as asked, or else of a single statement."""
-    return name in STATEMENTS if check is None else check
+    """Whether demonstrations are carried out: as asked, or else of a single statement that is not on record."""
+    if check is not None or name is None:
+        return bool(check)
+    statements = _statements()
+    found = find(name, statements)
+    return _alone(name, found) and recorded(found[0]) is None
+
+
+def _alone(name: str | None, found: Sequence[Words]) -> bool:
+    """Whether a single statement was asked for, by its name or by its words; a family is a list."""
+    return len(found) == 1 and (name == found[0].id or name not in FAMILIES)
 
 
 def theory(name: str | None = None, *, check: bool | None = None, progress: Progress | None = None) -> Theory:
-    """Statements about sequences and gradients: all, those of one family, or one with its derivation.
+    """Statements about sequences and gradients: all, some, or one with its derivation.
 
     Args:
-        name: a statement (``rnn_gradient`` …) or a family (``positions`` …); all of them if None.
-        check: carry the demonstrations out, or show the verdicts on record; None: one statement's is carried out.
+        name: a statement (``rnn_gradient`` …), a family (``positions`` …), or words, of which a statement's name,
+            title, claim or source has all; all of them if None.
+        check: carry the demonstrations out; or else show what is on record. What is on record of another version
+            of statement or code is not shown: a single statement is then carried out, unless ``check`` is False.
         progress: called after each statement.
 
     Raises:
-        InputError: neither a statement nor a family.
+        InputError: neither a statement nor a family, and nothing has these words.
     """
-    if name is not None and name not in STATEMENTS and name not in FAMILIES:
-        raise unknown("statement", name, [*STATEMENTS, *FAMILIES])
-    chosen = [one for one in STATEMENTS.values() if name in (None, one.id, one.family)]
-    check = proves(name, check)
+    statements = _statements()
+    chosen = statements if name is None else find(name, statements)
+    alone = name is not None and _alone(name, chosen)
+    check = proves(name, check) if check is None else check
     settled = []
     for number, one in enumerate(chosen, start=1):
-        settled.append(_settle(one) if check else Settled(one))
+        settled.append(_settle(one.id) if check else _shown(one, alone))
         if progress is not None:
             progress(number, len(chosen))
-    return Theory(tuple(settled), alone=name in STATEMENTS)
+    return Theory(tuple(settled), alone=alone)
 
 
-def _settle(one: Statement) -> Settled:
+def _statements() -> tuple[Words, ...]:
+    """Every statement: as recorded, or where that is no longer so, as they stand in the code."""
+    return all_recorded() or tuple(STATEMENTS.values())
+
+
+def _shown(one: Words, alone: bool) -> Settled:
+    """What is on record of a statement: its verdict, or where it stands alone, its demonstration."""
+    found = demonstration(one) if alone else None
+    return Settled(one, found, on_record=found is not None)
+
+
+def _settle(id: str) -> Settled:
+    one = STATEMENTS[id]
     start = time.perf_counter()
-    demonstration = one.settle()
-    return Settled(one, demonstration, time.perf_counter() - start)
+    found = one.settle()
+    return Settled(one, found, time.perf_counter() - start)

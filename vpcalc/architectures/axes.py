@@ -22,7 +22,7 @@ class Axes(tuple[str, ...]):
     """The symbols of an input's sizes, and what is made of them: as such, ids of one sequence (batch, N).
 
     ``options`` give the sizes, and ``equal`` gives all at once. Beside them a tensor has the sides ``before`` and
-    those of the settings ``after``; in it are ``ids`` or numbers.
+    those of the settings ``after``; in it are ``ids`` or numbers. ``pixels`` says that sizes are sides of images.
     """
 
     options: tuple[str, ...] = ("tokens",)
@@ -30,6 +30,7 @@ class Axes(tuple[str, ...]):
     before: Sizes = ()
     after: tuple[str, ...] = ()
     ids: bool = True
+    pixels: bool = False
 
     def read(self, native: Sizes, *values: object) -> Sizes:
         """The sizes from what each option gives; the native ones where there is nothing."""
@@ -61,7 +62,7 @@ class Axes(tuple[str, ...]):
 class _Image(Axes):
     """Those of colour images (batch, 3, H, W)."""
 
-    options, equal, before, ids = ("input",), "input", (3,), False
+    options, equal, before, ids, pixels = ("input",), "input", (3,), False, True
 
     def read(self, native: Sizes, *values: object) -> Sizes:
         allowed = "a side S or HxW in pixels, such as 224 or 800x1280"

@@ -10,7 +10,6 @@ from ..abstract.functions import mean
 from ..abstract.modules import each, layer_norm, module
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import Tensor
-from ..abstract.traced import Traced, form, value
 from ..cost import Stage, Tiling
 from ..dims import Dim
 from ..errors import InputError
@@ -56,7 +55,7 @@ def swin(
 def _blocks(x: Tensor, depth: int, heads: int, M: Dim | GridTerm, r: Dim) -> list[Any]:
     """Blocks alternate between windows and shifted windows; a grid of one window has nothing to shift."""
     _, h, w, _ = x.shape
-    window = _window_on(M, h, w)
+    window = on_grid("--set M", M, h, w)
     x.tape.note(Tiling(1, window, "window"))
     # only ints: where sizes are symbols, traced or arrays, both kinds of block stand for one another, at one cost
     one_window = all(isinstance(side, int) for side in (h, w, window)) and (h <= window or w <= window)
@@ -71,13 +70,6 @@ def _block(x: Tensor, heads: int, M: Dim, r: Dim, shift: bool) -> Tensor:
     with x.tape.node("swmsa block" if shift else "wmsa block"):
         x = x + window_attention("attention", layer_norm("norm1", x), heads, M, shift)
         return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
-
-
-def _window_on(M: Dim | GridTerm, h: Dim, w: Dim) -> Dim:
-    """The window's side on a grid; a term of it such as ``h/8`` is traced where the grid is."""
-    if not isinstance(M, GridTerm) or not (isinstance(h, Traced) or isinstance(w, Traced)):
-        return on_grid("--set M", M, h, w)
-    return Traced(on_grid("--set M", M, value(h), value(w)), on_grid("--set M", M, form(h), form(w)))
 
 
 def _check(config: Mapping[str, Any]) -> None:

@@ -167,10 +167,10 @@ def _explored(
     """
     from ..counters.ways import needs_values
     from ..execution.constants import counted
+    from ..execution.outcome import BeyondError
     from ..execution.program import Fixed
     from ..execution.regimes import MOST_RUNS, Explorer, HeldError
     from ..execution.regions import Range
-    from ..execution.run import BeyondError
 
     letters = [v for v in target.variables if v.name not in target.tied(variant)]
     try:

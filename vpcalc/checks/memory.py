@@ -62,7 +62,7 @@ def _checks(expected: Footprint, kept: Saved, inference: Live, forward: int, rec
     if recomputing:
         yield Check(HOOKS, "held_bytes", "all", expected.held, kept.most)
     yield Check(TRACKER, "peak_bytes", "all", expected.inference.bytes, inference.peak)
-    yield from _by_module(TRACKER, "peak_bytes", expected.peaks, inference.by_module)
+    yield from _by_module(TRACKER, "peak_bytes", expected.peak_by_module(), inference.by_module)
     yield Check(TRACKER, "forward_peak_bytes", "all", expected.forward.bytes, forward)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ..algebra import Polynomial
@@ -23,6 +22,7 @@ from ..algebra.polynomial import Monomial, symbol
 from ..algebra.printers import reading_order
 from ..cost import Quantity
 from ..errors import InputError
+from ..findings import Finding
 from ..symbolic import Form
 from .chance import Chance
 from .crosscheck import HIDES_PRODUCTS
@@ -35,25 +35,6 @@ Sizes = Mapping[str, int]
 
 MOST, DRAWN = 256, 4
 """The largest point of a variable that is drawn at random unless a domain says so, and how many are drawn."""
-
-
-class Finding(str, Enum):
-    """What became of a claim."""
-
-    PROVED = "proved"
-    """Its own run on symbols and the derived form are one element of the ring; of statements, an identity."""
-    EXECUTED = "executed"
-    """The program's own run on symbols gave it, and counts agree; no other derivation decides it everywhere."""
-    IDENTIFIED = "identified"
-    """Recovered from counts alone, and equal to what is derived: a bound of degree is supposed, and said."""
-    CHECKED = "checked"
-    """It held at every point that was tried; no identity was shown."""
-    CORRECTED = "corrected"
-    """What the source prints differs from what runs, in terms that are named."""
-    REFUTED = "refuted"
-    """It does not hold."""
-    UNSETTLED = "unsettled"
-    """Two derivations of ours disagree: one of them has a mistake, whatever the source says."""
 
 
 @dataclass(frozen=True)
@@ -362,7 +343,9 @@ def counted(
     """
     import torch
 
-    with torch.device("meta"):
+    from ..counters.remembered import Remembering
+
+    with torch.device("meta"), Remembering():
         witness = make()
     if quantity is Quantity.PARAMS:
         return sum(p.numel() for p in witness.module.parameters() if p.requires_grad)

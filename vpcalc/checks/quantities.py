@@ -15,9 +15,10 @@ from .shapes import Point
 if TYPE_CHECKING:
     from ..counters.live import Live
     from ..counters.saved import Saved
+    from ..execution.outcome import Execution
     from ..execution.program import Program
     from ..execution.regimes import Exploration, Regime
-    from ..execution.run import Execution, Memory
+    from ..execution.run import Memory
 
 
 T = TypeVar("T")
@@ -94,8 +95,8 @@ class Quantities:
         return self._found[quantity]
 
     def _explored(self, quantity: str) -> Exploration | str:
+        from ..execution.outcome import BeyondError
         from ..execution.regimes import Explorer, HeldError
-        from ..execution.run import BeyondError
 
         memory = _memory(quantity)
         explorer = Explorer(

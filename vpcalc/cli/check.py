@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from .options import Format, FormatOption, OutputOption, named
-from .output import emit
+from .output import emit, show
+
+
+def _spellings(asked: bool) -> None:
+    if asked:
+        from ..answers.check_reading import spellings
+
+        show((spellings(),), exact=False)
+        raise typer.Exit
 
 
 def check(
@@ -33,13 +41,25 @@ def check(
             "--rename", metavar="LETTER=SYMBOL", help="What a letter of the formula stands for: n=hw, c=C."
         ),
     ] = None,
+    spellings: Annotated[
+        bool,
+        typer.Option(
+            "--spellings",
+            callback=_spellings,
+            is_eager=True,
+            help="Print which letters are read as what, and stop.",
+        ),
+    ] = False,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:
     """Hold a formula against the one that is derived; ends with 1 where they differ, and says in which terms.
 
+    Letters are read as ours where that keeps their roles: n as hw, d as C. O(…) is judged as an order.
+
     Examples:  vpcalc check "4*h*w*C^2 + 2*(h*w)^2*C" --against msa
-               vpcalc check "4nd^2 + 2n^2d" --against msa --rename n=hw --rename d=C
+               vpcalc check "4nd^2 + 2n^2d" --against msa
+               vpcalc check "O(n^2 d)" --against msa
     """
     from ..answers.check_formula import check_formula as ask
 

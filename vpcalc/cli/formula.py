@@ -60,6 +60,14 @@ def formula(
             "--everywhere", help="The form at every size, with floors and, where sizes decide, in regimes."
         ),
     ] = False,
+    range: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="NAME=FROM:TO",
+            help="With --everywhere: sizes at which bytes are explored; 1 to 4096 for sides. May be repeated.",
+        ),
+    ] = None,
     legend: Annotated[bool, typer.Option("--legend", help="Add what the symbols stand for.")] = False,
     steps: Annotated[bool, typer.Option("--steps", help="Show how it adds up, operator by operator.")] = False,
     set: SetOption = None,
@@ -75,7 +83,15 @@ def formula(
     from ..answers.formula import formula as ask
 
     symbols = named("--symbol", symbol, "--symbol C=d_model")
-    result = ask(name, quantity=quantity, set=settings(set), form=form, symbols=symbols, everywhere=everywhere)
+    result = ask(
+        name,
+        quantity=quantity,
+        set=settings(set),
+        form=form,
+        symbols=symbols,
+        everywhere=everywhere,
+        range=named("--range", range, "--range H=225:4096"),
+    )
     if legend and not steps and format.value in PASSAGES:
         deliver(result.passage(PASSAGES[format.value]), output)
     elif steps or format in TABULAR:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -18,6 +20,7 @@ from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOpt
 if TYPE_CHECKING:
     from ..answers.result import Result
     from ..report import Table
+    from ..report.listing import Entry
 
 
 class Shown(NamedTuple):
@@ -111,6 +114,31 @@ def deliver(text: str, output: Path | None) -> None:
         files.replace(output, (text + "\n").encode())
     except OSError as error:
         raise InputError(f"--output {str(output)!r}: cannot be written: {error.strerror or error}") from None
+
+
+_INKS = {"proved": "green", "identified": "cyan", "checked": "cyan", "corrected": "yellow", "refuted": "red"}
+
+
+def columns_here() -> int:
+    """How wide the terminal is; 80 columns where there is none, or what COLUMNS says."""
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
+
+
+def listed(heading: str, entries: Sequence[Entry], footing: Iterable[str]) -> None:
+    """A list on standard output, as wide as the terminal; verdicts are coloured where a person looks."""
+    from ..report.listing import listing
+
+    width = columns_here()
+    inked = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    print(*wrap(heading, width, break_on_hyphens=False), sep="\n")
+    for name, word, (first, *rest) in listing(entries, width):
+        said = f"{typer.style(word, fg=_INKS.get(word.strip())) if inked else word}  " if word else ""
+        print(f"{typer.style(name, bold=True) if inked else name}  {said}{first}".rstrip())
+        print(*rest, sep="\n", end="\n" if rest else "")
+    print(*(line for note in footing for line in wrap(note, width, break_on_hyphens=False)), sep="\n")
+    sys.stdout.flush()
 
 
 def aside(notes: Iterable[str]) -> None:

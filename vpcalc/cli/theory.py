@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import ColumnsOption, Format, FormatOption, OutputOption
-from .output import counting, deliver, emit, finish
+from .output import columns_here, counting, deliver, emit, finish, listed, show
+
+if TYPE_CHECKING:
+    from ..answers.theory import Theory
 
 PlotOption = Annotated[
     Path | None, typer.Option("--plot", help="Draw the plot into this .png, .svg or .pdf.", metavar="FILE")
@@ -18,13 +21,16 @@ PlotOption = Annotated[
 
 def theory(
     name: Annotated[
-        str | None,
-        typer.Argument(help="A statement, or a family of them; all of them if left out.", metavar="[NAME]"),
+        list[str] | None,
+        typer.Argument(
+            help="A statement, a family of them, or words to look for; all of them if left out.",
+            metavar="[NAME|WORDS]",
+        ),
     ] = None,
     plot: PlotOption = None,
     check: Annotated[
         bool | None,
-        typer.Option("--check/--no-check", help="Carry the proofs out, as for one statement, or show the record."),
+        typer.Option("--check/--no-check", help="Carry the proofs out again, or show what is on record."),
     ] = None,
     columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
@@ -33,22 +39,47 @@ def theory(
     """Show statements about sequences and gradients, each with its derivation and its proof.
 
     Examples:  vpcalc theory
+               vpcalc theory shifted window
                vpcalc theory rnn_gradient --format latex
                vpcalc theory receptive_field --plot reach.svg
     """
     from ..answers.theory import proves, require_plot
     from ..answers.theory import theory as ask
 
+    asked = " ".join(name) if name else None
     if plot is not None:
-        require_plot(name, plot)
-    with counting("proving …") if proves(name, check) else nullcontext() as progress:
-        result = ask(name, check=check, progress=progress)
+        require_plot(asked, plot)
+    with counting("proving …") if proves(asked, check) else nullcontext() as progress:
+        result = ask(asked, check=check, progress=progress)
     if plot is not None:
         result.save(plot)
     if result.alone and columns is None and format in (Format.LATEX, Format.MARKDOWN):
         deliver(result.passage(format.value), output)
         finish(result)
         return
-    if format is Format.TABLE and output is None and plot is None and (picture := result.terminal()):
-        deliver(picture + "\n", None)
+    if format is Format.TABLE and output is None and columns is None and not result.alone:
+        listed(result.heading(), result.entries(), result.footing())
+        finish(result)
+        return
+    if format is Format.TABLE and output is None and columns is None:
+        if plot is None and (picture := result.terminal(min(72, columns_here()))):
+            deliver(picture + "\n", None)
+        _read(result)
+        finish(result)
+        return
     emit(result, format, output, columns=columns)
+
+
+def _read(result: Theory) -> None:
+    """One statement in a terminal: its data as tables, then its derivation and its evidence as they are read."""
+    settled = result.statements[0]
+    if settled.demonstration is None:
+        listed(result.heading(), result.entries(), result.footing())
+        return
+    if settled.demonstration.tables:
+        show(settled.demonstration.tables, exact=False)
+        print()
+    derivation, evidence = result.passages()
+    listed(*derivation, ())
+    print()
+    listed(*evidence, result.footing())

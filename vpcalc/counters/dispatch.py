@@ -32,6 +32,7 @@ from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
 from .pricing import Source, UserPrice, asked_price, halved, note, torch_formula, user_price
 from .private import TorchDispatchMode, mkldnn, next_number, number_of_node, task
+from .remembered import remembered
 from .shortcuts import Shortcut, shortcut_of
 
 HIDDEN_PRODUCT = "aten::mul and aten::sum (a matrix product spelled as a broadcast)"
@@ -213,7 +214,7 @@ class DispatchCounter(TorchDispatchMode):
     def _result(self, known: _Known, func: Any, args: Any, kwargs: Any) -> Any:
         """What the operator returns: by a rule for its shape where there is one, else from torch."""
         result = None if known.shortcut is None else known.shortcut(args, kwargs)
-        return func(*args, **kwargs) if result is None else result
+        return remembered(func, args, kwargs) if result is None else result
 
     def _charge(self, known: _Known, args: Any, kwargs: Any, result: Any) -> int | None:
         """Enter the price of a call; None where it has none after all."""

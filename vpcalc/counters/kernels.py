@@ -95,9 +95,10 @@ def attention(
     )
     if query.device.type != "meta" or not _is_fused(laid, dropout_p, is_causal, enable_gqa):
         return _SPELLED(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)
+    added = attn_mask  # which lives until the call is over, though nobody else may have it
     if attn_mask is not None and attn_mask.dtype is torch.bool:
-        attn_mask = torch.where(attn_mask, 0.0, torch.scalar_tensor(-torch.inf, dtype=query.dtype, device="meta"))
-    result, _ = _FUSED(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)
+        added = torch.where(attn_mask, 0.0, torch.scalar_tensor(-torch.inf, dtype=query.dtype, device="meta"))
+    result, _ = _FUSED(query, key, value, dropout_p, is_causal, attn_mask=added, scale=scale)
     return result
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from .private import TorchDispatchMode, convolution
+from .remembered import remembered
 
 T = TypeVar("T")
 
@@ -75,12 +76,12 @@ _AXES_TRANSPOSED = {torch.conv_transpose1d: 1, torch.conv_transpose2d: 2, torch.
 
 
 class _ConvolutionShape(TorchDispatchMode):
-    """The result of a convolution of meta tensors, with sizes as plain ints."""
+    """The result of a convolution of meta tensors, with sizes as plain ints; of the rest what it gave before."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._convolution.default and args[0].is_meta:
             return _empty_result(*args[:9])
-        return func(*args, **(kwargs or {}))
+        return remembered(func, args, kwargs or {})
 
 
 def _convolve(

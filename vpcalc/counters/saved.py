@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .dispatch import DispatchCounts, counting, propagate, tensors_of
 from .kernels import FUSED, AsOnCpu, is_one_kernel, laid_out, nothing_kept
-from .private import TorchDispatchMode, storage_key
+from .private import TorchDispatchMode, no_functions, storage_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,25 @@ class Saved:
         return sum(self.by_module.values())
 
 
+def ungraphed(tensor: Tensor) -> Tensor:
+    """A tensor that a graph is to keep, without the graph that it comes from.
+
+    An operator's own result would hold the operator, which holds it, and neither would ever be let go, though
+    nobody leads to them any more: ``(x.sigmoid() > 0.5)`` keeps nothing. Autograd puts back the graph that it was.
+    """
+    if not tensor.requires_grad:
+        return tensor
+    with no_functions():
+        return tensor.detach()
+
+
 class _Held:
     """A tensor in the hands of the graph."""
 
     __slots__ = ("__weakref__", "path", "tensor", "version")
 
     def __init__(self, tensor: Tensor, path: str) -> None:
-        self.tensor, self.path, self.version = tensor, path, tensor._version
+        self.tensor, self.path, self.version = ungraphed(tensor), path, tensor._version
 
     def unpacked(self) -> Tensor:
         """The tensor, if nobody wrote over it, which autograd does not ask where there are hooks.

@@ -23,6 +23,7 @@ from torch import nn
 from .dispatch import DispatchCounts, count
 from .given import Given, TensorShape, given
 from .private import NO_VALUES, FakeTensorMode
+from .remembered import Remembering
 from .weights import (
     TooLargeError,
     Zeros,
@@ -142,7 +143,7 @@ def on_meta(build: Build) -> Built:
         Exception: whatever the factory raises.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Remembering():
             module, inputs = build()
     except Exception as error:
         if not needs_values(error):

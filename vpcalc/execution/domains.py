@@ -10,16 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain, product
+from math import prod
 from typing import Any
 
 import numpy
 
+from ..algebra import domains as conjunctions
+from ..algebra.domains import Where
+from ..algebra.floors import Floor, remainder
+from ..algebra.polynomial import constant, symbol
 from ..algebra.printers import PRINTERS
 from .guards import EQUAL, Guard
 from .regions import Mask, Range, Region
 
 MOST_PERIOD = 512
 """The longest period of a set of values that is looked for."""
+
+MOST_CONJUNCTIONS = 24
+"""Parts beyond which a union is not written as guards."""
 
 MOST_PIECES = 6
 """Pieces of a set beyond which it is written by its values' remainders, or not in full."""
@@ -77,6 +86,62 @@ def domain(regions: Iterable[Region]) -> Domain:
     """What a union of regions is, written from its sets."""
     fewer = joined(list(regions))
     return Domain(tuple(_written(region) for region in fewer))
+
+
+def where(regions: Iterable[Region]) -> Where | None:
+    """The same as guards, which say nothing of the range's upper ends; None where that takes too many of them."""
+    found: list[conjunctions.Domain] = []
+    for region in joined(list(regions)):
+        ways = [_as_guards(letter, mask, region.range) for letter, mask in region.axes.items()]
+        ways += [_as_guard(guard, outcome) for guard, outcome in region.others]
+        if len(found) + prod(map(len, ways)) > MOST_CONJUNCTIONS or not all(ways):
+            return None
+        letters = tuple(region.axes)
+        found += [conjunctions.Domain(letters, tuple(chain.from_iterable(way))) for way in product(*ways)]
+    return Where(tuple(found))
+
+
+Ways = list[tuple["conjunctions.Guard", ...]]
+"""Conjunctions of which one holds."""
+
+
+def _as_guards(letter: str, mask: Mask, extent: Range) -> Ways:
+    """The values of one letter; nothing where they are no few stretches and no remainder."""
+    low, high = extent.bounds[letter]
+    values, size = extent.values(letter)[mask], symbol(letter)
+    pieces = numpy.split(values, numpy.flatnonzero(numpy.diff(values) > 1) + 1)
+
+    def stretch(first: int, last: int, *also: conjunctions.Guard) -> tuple[conjunctions.Guard, ...]:
+        ends = [conjunctions.at_least(size - first)] if first > low else []
+        return (*also, *ends, *([conjunctions.at_least(last - size)] if last < high else []))
+
+    if len(pieces) <= MOST_PIECES:
+        return [stretch(int(piece[0]), int(piece[-1])) for piece in pieces]
+    first, last = int(values[0]), int(values[-1])
+    gaps = numpy.diff(values)
+    step = int(gaps[0]) if (gaps == gaps[0]).all() else _period(mask[first - low : last - low + 1])
+    if step is None:
+        return []
+    rests = sorted({int(value) % step for value in values})
+    if len(rests) == step - 1:
+        (missing,) = set(range(step)) - set(rests)
+        return [(conjunctions.divides(constant(step), size - missing).negation(),)]
+    ends = (first if first - step >= low else low, last if last + step <= high else high)
+    return [stretch(*ends, conjunctions.divides(constant(step), size - rest)) for rest in rests]
+
+
+def _as_guard(guard: Guard, outcome: bool) -> Ways:
+    """A condition on several letters."""
+    form = guard.form
+    if guard.relation != EQUAL:
+        return [(conjunctions.at_least(form if outcome else -form - 1),)]
+    for name in form.symbols:
+        if isinstance(name, Floor) and remainder(name.numerator, name.divisor) in (form, -form):
+            divides = conjunctions.divides(name.divisor, name.numerator)
+            return [(divides if outcome else divides.negation(),)]
+    if outcome:
+        return [(conjunctions.at_least(form), conjunctions.at_least(-form))]
+    return [(conjunctions.at_least(form - 1),), (conjunctions.at_least(-form - 1),)]
 
 
 def joined(regions: Sequence[Region]) -> list[Region]:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..algebra.polynomial import Polynomial, constant
+from .outcome import Place
 from .rules import tensors_in
-from .storages import Place
 
 _NOTE = "_vpcalc_products"
 _VIEWS = ("View", "Reshape", "Alias", "Transpose", "Squeeze", "Unsqueeze", "Permute", "Select", "Slice")

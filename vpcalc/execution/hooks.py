@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from types import FunctionType
@@ -41,6 +41,9 @@ numbers.Integral.register(torch.SymInt)  # as torch's own modules ask before the
 
 def _no(*_: Any) -> bool:
     return False
+
+
+_IN_PYTHON = [(room, name, _no) for room in _OPENED for name in _ASKED if hasattr(room, name)]
 
 
 def _untouched(tensor: Any, *_: Any, **__: Any) -> Any:
@@ -104,9 +107,7 @@ _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and 
 
 
 def _changes() -> list[tuple[Any, str, Any]]:
-    found: list[tuple[Any, str, Any]] = [
-        (room, name, _no) for room in _OPENED for name in _ASKED if hasattr(room, name)
-    ]
+    found: list[tuple[Any, str, Any]] = [*_IN_PYTHON]
     found += [(kind, name, method) for (kind, name), method in METHODS.items()]
     found += [(torch.nn.init, name, _untouched) for name in _INITIALISERS]
     found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
@@ -126,8 +127,20 @@ _TYPES = [
 @contextmanager
 def opened(sources: Iterable[Any]) -> Iterator[None]:
     """Within it, modules of these Python ``sources`` can be built and run on sizes with forms."""
-    sources = list(sources)
-    changes = _changes() + [(source, *own) for source in sources for own in OWN_NAMES.items()]
+    changes = _changes() + [(source, *own) for source in list(sources) for own in OWN_NAMES.items()]
+    with _changed(changes):
+        yield
+
+
+@contextmanager
+def looked_into() -> Iterator[None]:
+    """Within it, a mode meets what torch's functions in Python call, and not these, which it cannot follow."""
+    with _changed(_IN_PYTHON):
+        yield
+
+
+@contextmanager
+def _changed(changes: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
     before = [(place, name, vars(place).get(name, _MISSING)) for place, name, _ in changes]
     for place, name, value in changes:
         setattr(place, name, value)

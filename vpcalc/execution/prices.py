@@ -81,21 +81,50 @@ def products_from_the_right(out: Shape, x: Tensor, y: Tensor) -> list[Product]:
 
 @price("linalg_multi_dot chain_matmul")
 def chain(out: Shape, *operands: Any, **kwargs: Any) -> list[Product]:
-    """Of three matrices, the two first that make the smaller work."""
+    """In the order that makes the least work; of three matrices as torch asks it, of more by its table."""
     tensors = list(tensors_in(operands))
     matrices = [shape_of(matrix) for matrix in tensors]
-    if len(matrices) > 3:
-        raise NotImplementedError("a chain of more than three matrices")
     first, *middle, last = matrices
     rows, columns = first[0] if len(first) == 2 else 1, last[-1] if len(last) == 2 else 1
-    if not middle:
-        return [_product(elements([rows, last[0], columns]), elements(out), *tensors)]
-    b, c = middle[0]
-    if rows * c * (b + columns) > b * columns * (rows + c):
-        inner = _product(elements([b, c, columns]), elements([b, columns]), *tensors[1:])
-        return [inner, _product(elements([rows, b, columns]), elements(out), tensors[0], bool(inner.back.terms))]
-    inner = _product(elements([rows, b, c]), elements([rows, c]), *tensors[:2])
-    return [inner, _product(elements([rows, c, columns]), elements(out), bool(inner.back.terms), tensors[2])]
+    sides = [rows, *(matrix[0] for matrix in middle), last[0], columns]
+    splits = {(0, 1): 0}
+    if len(middle) == 1:
+        a, b, c, d = sides
+        splits = {(0, 2): 0 if a * c * (b + d) > b * d * (a + c) else 1}
+    elif middle:
+        splits = _splits(sides)
+    found: list[Product] = []
+
+    def multiplied(start: int, end: int) -> Tensor | bool:
+        """The product of some that follow each other, and whether it wants a gradient."""
+        if start == end:
+            return tensors[start]
+        split = splits.get((start, end), start)
+        left, right = multiplied(start, split), multiplied(split + 1, end)
+        whole = (start, end) == (0, len(tensors) - 1)
+        made = elements(out) if whole else elements([sides[start], sides[end + 1]])
+        work = elements([sides[start], sides[split + 1], sides[end + 1]])
+        found.append(_product(work, made, left, right))
+        return bool(found[-1].back.terms)
+
+    multiplied(0, len(tensors) - 1)
+    return found
+
+
+def _splits(sides: Shape) -> dict[tuple[int, int], int]:
+    """After which matrix each stretch of a chain is split for the least work, the first of equals."""
+    count = len(sides) - 1
+    least: dict[tuple[int, int], Any] = {(place, place): 0 for place in range(count)}
+    splits: dict[tuple[int, int], int] = {}
+    for length in range(1, count):
+        for start in range(count - length):
+            end = start + length
+            for split in range(start, end):
+                here = sides[start] * sides[split + 1] * sides[end + 1]
+                work = least[start, split] + least[split + 1, end] + here
+                if (start, end) not in least or work < least[start, end]:
+                    least[start, end], splits[start, end] = work, split
+    return splits
 
 
 @price("addmm addmm_")

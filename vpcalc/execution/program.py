@@ -39,9 +39,10 @@ from ..counters.weights import is_lazy
 from ..inputs import LITERALS, NUMBER
 from .constants import looked_up
 from .guards import Path
-from .hooks import sources_of
+from .hooks import looked_into, sources_of
 from .nodes import dressed
-from .run import BeyondError, Execution, Memory, Point, Side, Started, execute, letter, tensor
+from .outcome import BeyondError, Execution, Point
+from .run import Memory, Side, Started, execute, letter, tensor
 from .sizes import value_of
 from .state import State
 from .values import Knowing
@@ -207,7 +208,7 @@ class Fixed(Program):
     @contextmanager
     def plainly(self, point: Point) -> Iterator[Started]:
         """See :class:`Program`."""
-        with quiet(), self.state.kept(), Knowing(), torch.device("meta"):
+        with quiet(), self.state.kept(), looked_into(), Knowing(), torch.device("meta"):
             args, kwargs = self._inputs.at(point)
             yield self.module, args, {**self._kwargs, **kwargs}
 
@@ -242,7 +243,7 @@ class Rebuilt(Program):
     @contextmanager
     def plainly(self, point: Point) -> Iterator[Started]:
         """See :class:`Program`."""
-        with quiet(), self.state.kept(), Knowing(), torch.device("meta"):
+        with quiet(), self.state.kept(), looked_into(), Knowing(), torch.device("meta"):
             module, args, kwargs = built(Way.META, lambda: self._build(point))
             yield module, args, {**self._kwargs, **kwargs}
 

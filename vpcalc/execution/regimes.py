@@ -29,8 +29,8 @@ from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line
 from .domains import joined
 from .guards import AT_LEAST, EQUAL, Guard
+from .outcome import LIES, BeyondError, Execution, TableEndError
 from .regions import Point, Range, Region, equal_on
-from .run import LIES, BeyondError, Execution, TableEndError
 
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""
@@ -250,6 +250,7 @@ class Explorer:
         self._searches = 0
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
+        self._edges: list[Region] = []
 
     def explore(
         self, starts: Sequence[Point], before: Exploration | None = None, known: Iterable[Execution] = ()
@@ -277,8 +278,24 @@ class Explorer:
             self._open.append((self._range.whole(), "there are more pairs of keys than were counted"))
         executions = tuple(run.execution for run in self._runs.values())
         return Exploration(
-            self._range, tuple(regimes), tuple(self._open), len(self._runs), len(self._counts), executions
+            self._range, tuple(regimes), self._left_open(regimes), len(self._runs), len(self._counts), executions
         )
+
+    def _left_open(self, regimes: Sequence[Regime]) -> tuple[tuple[Region, str], ...]:
+        """Without edges that were found by bisecting counts, and on both sides of which one form holds after all.
+
+        A run at a size that equals some number takes the one for the other: its form is right there alone, and is
+        told from another run's though that one's holds there, too.
+        """
+        inner = [entry for entry in self._open if not any(entry[0] is edge for edge in self._edges)]
+        moot = []
+        for edge in reversed(self._edges):  # those within others first
+            apart = [regime for regime in regimes if any(_meet(edge, region) for region in regime.regions)]
+            if len(apart) == 1 and not any(_meet(edge, region) for region, _ in inner):
+                moot.append(edge)
+            else:
+                inner += [entry for entry in self._open if entry[0] is edge]
+        return tuple(entry for entry in self._open if not any(entry[0] is edge for edge in moot))
 
     def _settle_again(self, before: Exploration) -> None:
         self._open += before.open
@@ -514,17 +531,20 @@ class Explorer:
         ``asked`` are those that were looked at, ``flipped`` those with both sides. What one run asks of a padded
         side and another of a side that needs none is one comparison, if both say the same where it is asked.
         The leader comes first: what it pads it writes as all runs have it, and the others do not. Sides of a
-        refusal on which a count has failed too are set ``aside``.
+        refusal on which a count has failed too are set ``aside``. What runs only where two comparisons both go the
+        other way is found from a refusal at which one of them does, so a refusal asks again of what others asked.
         """
         for run in sorted(members, key=lambda run: run is not regime.leader):
             order = reversed(run.asked) if run.refused else run.asked
             for guard, outcome in order:
-                if (run, guard) in asked or guard in flipped or guard in run.quiet:
+                if (run, guard) in asked or guard in run.quiet or (guard in flipped and not run.refused):
                     continue
                 asked.add((run, guard))
                 earlier = run.asked[: run.asked.index((guard, outcome))]
                 here = _within(region, earlier)
                 inside = here.where(guard, not outcome)
+                if guard in flipped and self._seen(inside):
+                    continue
                 if guard in run.needed and not run.refused:
                     flipped.add(guard)
                     found = self._with_another_number(guard, run, members, here)
@@ -638,6 +658,7 @@ class Explorer:
             best = self._telling(region, guards, happens, regime)
         if best is None and (best := self._bisected(runs[0].point, runs[-1].point, region, regime)) is not None:
             self._open.append((region, f"{best.form} ≥ 0 was found by bisecting counts: no comparison says so"))
+            self._edges.append(region)
         if best is None:
             self._open.append((region, f"no comparison tells {dict(runs[-1].point)} from {dict(runs[0].point)}"))
             return
@@ -934,6 +955,11 @@ def _forms(execution: Execution, quantity: str) -> tuple[Polynomial, ...]:
     if quantity == "peak_bytes" and execution.peaks:
         return tuple(execution.peaks)
     return (execution.totals.get(quantity, constant(0)),)
+
+
+def _meet(region: Region, other: Region) -> bool:
+    """Whether two regions may have a size in common."""
+    return region.meet(other).empty() is not True
 
 
 def _on_a_path(point: Point, runs: Sequence[Run]) -> bool:

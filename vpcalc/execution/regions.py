@@ -21,7 +21,7 @@ import numpy.typing
 
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Monomial, Polynomial
-from .guards import EQUAL, Guard
+from .guards import AT_LEAST, EQUAL, Guard
 
 Mask = numpy.typing.NDArray[numpy.bool_]
 Point = Mapping[str, int]
@@ -67,11 +67,17 @@ class Range:
         return self._masks[guard]
 
     def length(self, guard: Guard) -> float:
-        """How long a guard's answer is to write, in bits: by how often it changes along its letter."""
+        """How long a guard's answer is to write, in bits: by how often it changes along its letter.
+
+        One of floors may change all the way and say no more than ``4 | W``: it repeats with their divisors.
+        """
         if len(guard.letters) > 1:
             return 16.0
         mask = self.mask(guard)
-        return math.log2(1 + int(numpy.count_nonzero(mask[1:] != mask[:-1])))
+        changes = int(numpy.count_nonzero(mask[1:] != mask[:-1]))
+        floors = [name for name in guard.form.symbols if isinstance(name, Floor) and not name.divisor.symbols]
+        period = math.lcm(*(floor.divisor.terms[()] for floor in floors)) if floors else changes
+        return math.log2(1 + min(changes, 2 * period))
 
     def whole(self) -> Region:
         """Every size."""
@@ -97,8 +103,31 @@ class Region:
         if any((one, outcome) in self.others for one in same):
             return self
         if any((one, not outcome) in self.others for one in same):
-            return replace(self, axes={letter: numpy.zeros_like(mask) for letter, mask in self.axes.items()})
+            return self._nowhere()
+        answer = self._answered(guard)
+        if answer is not None:
+            return self if answer == outcome else self._nowhere()
         return replace(self, others=(*self.others, (guard, outcome)))
+
+    def _nowhere(self) -> Region:
+        return replace(self, axes={letter: numpy.zeros_like(mask) for letter, mask in self.axes.items()})
+
+    def _answered(self, guard: Guard) -> bool | None:
+        """What a condition says of the same form with another bound: ``BN >= 49`` is false where ``BN < 13``."""
+        if guard.relation != AT_LEAST:
+            return None
+        for known, outcome in self.others:
+            if known.relation != AT_LEAST:
+                continue
+            more = guard.form - known.form
+            if more.symbols:
+                continue
+            by = int(more.at({}))
+            if outcome and by >= 0:
+                return True
+            if not outcome and by <= 0:
+                return False
+        return None
 
     def meet(self, other: Region) -> Region:
         """The part in both."""

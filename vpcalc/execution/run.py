@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,17 +37,12 @@ from .guards import Path
 from .hooks import opened, sources_of
 from .messages import is_asked_by_torch
 from .nodes import Node, dressed, plain, undressed
+from .outcome import LIES, BeyondError, Execution, Operation, Place, Point, Sides, TableEndError
 from .prices import PRICES, Price
 from .rules import EXTREMES, MARK, EmptySideError, Shape, each_side, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
-from .storages import Place, Storages
+from .storages import Storages
 from .values import UnknownValueError, follow, forget, read, read_sizes
-
-Point = Mapping[str, int]
-
-
-class TableEndError(IndexError):
-    """An index beyond its table, which tensors without values would let pass."""
 
 
 def _beyond(name: str, last: int, rows: int) -> str:
@@ -58,99 +52,11 @@ def _beyond(name: str, last: int, rows: int) -> str:
     return f"index {last} is out of range for {rows} rows"
 
 
-class BeyondError(Exception):
-    """The run cannot be followed: a function without a rule, or a rule that torch contradicts."""
-
-
-@dataclass(frozen=True)
-class Execution:
-    """What one run gave.
-
-    ``params`` are the trained parameters. ``steps`` are the calls that were followed. ``error`` is what the
-    program raised, in which case the path says when. ``calls`` has for each quantity that the run saw what the
-    calls of a function within a module add to it; ``missing`` says why others are not there. ``operations`` are
-    the priced calls with their MACs. ``peaks`` are bytes alive at times of which others may have the most at
-    other sizes, the most here first. ``held`` are letters that had to be taken as numbers, with the reason.
-    """
-
-    point: Point
-    path: Path
-    params: Polynomial
-    calls: Mapping[str, Mapping[Place, Polynomial]]
-    error: Exception | None
-    steps: int
-    seconds: float
-    missing: Mapping[str, str] = field(default_factory=dict)
-    operations: Sequence[tuple[Operation, Polynomial]] = ()
-    peaks: Mapping[Polynomial, Place] = field(default_factory=dict)
-
-    @property
-    def macs(self) -> Polynomial:
-        """Multiply-accumulates."""
-        return self.totals["macs"]
-
-    @cached_property
-    def totals(self) -> Mapping[str, Polynomial]:
-        """All of each quantity."""
-        return {quantity: sum(parts.values(), constant(0)) for quantity, parts in self.calls.items()}
-
-    def written(self, otherwise: Mapping[str, Polynomial]) -> Execution:
-        """The same with some floors written otherwise, which are equal to them on its path."""
-        if not otherwise:
-            return self
-        calls = {
-            quantity: {place: form.subs(otherwise) for place, form in parts.items()}
-            for quantity, parts in self.calls.items()
-        }
-        peaks = {form.subs(otherwise): place for form, place in self.peaks.items()}
-        return replace(self, params=self.params.subs(otherwise), calls=calls, peaks=peaks)
-
-    @property
-    def held(self) -> Mapping[str, str]:
-        """Letters of which the run knows one value only."""
-        return self.path.held
-
-    def operators(self, quantity: str = "macs") -> dict[str, Polynomial]:
-        """A quantity by function."""
-        return _summed((name, form) for (_, name), form in self.calls[quantity].items())
-
-    def modules(self, quantity: str = "macs") -> dict[str, Polynomial]:
-        """A quantity by module path, each with its children."""
-        parts = self.calls[quantity].items()
-        return _summed((parent, form) for (path, _), form in parts for parent in _parents(path))
-
-
-def _summed(parts: Iterable[tuple[str, Polynomial]]) -> dict[str, Polynomial]:
-    totals: dict[str, Polynomial] = {}
-    for name, form in parts:
-        totals[name] = totals[name] + form if name in totals else form
-    return totals
-
-
-def _parents(path: str) -> Iterator[str]:
-    parts = path.split(".") if path else []
-    for depth in range(len(parts) + 1):
-        yield ".".join(parts[:depth])
-
-
 class Memory(Enum):
     """What a run that is followed in bytes is: one for inference, or one of which autograd keeps what it needs."""
 
     LIVE = "live"
     KEPT = "kept"
-
-
-Sides = tuple["Polynomial | int", ...]
-"""A shape, its sides as forms where they are not numbers."""
-
-
-class Operation(NamedTuple):
-    """A priced call: the module that made it, its function, the shapes of its operands and of its result."""
-
-    path: str
-    name: str
-    operands: tuple[Sides, ...]
-    result: Sides
 
 
 Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
@@ -634,10 +540,6 @@ class _Following(TorchFunctionMode):
     def _give_up(self, why: str) -> None:
         self.beyond = BeyondError(why)
         raise self.beyond
-
-
-LIES = "how a tensor lies in memory"
-"""Why a run in bytes asks whether sides are 1."""
 
 
 _SPREADING = ("matmul", "__matmul__", "einsum")

@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, constant
 from ..counters.kernels import laid_out, moves, nothing_kept, once
 from ..counters.private import TorchDispatchMode, no_functions, storage_key
-from .guards import not_negative
+from ..counters.saved import ungraphed
+from .nodes import undressed
+from .outcome import Place, highest
 from .rules import shape_of, tensors_in
-from .sizes import Size, form_of
+from .sizes import Size, form_of, value_of
 
-Place = tuple[str, str]
-"""The path of the module that runs and the function of torch that it calls."""
+Axes = Sequence[tuple[Any, ...]]
+"""For each side the operand and the place that it comes from, and what is added to it if anything is: numbers, and
+sides of operands, each with its place."""
 
-
-Axes = Sequence[tuple[int, ...]]
-"""For each side the operand and the place that it comes from, and what is added to it if anything is."""
+WINDOWS = ("hann_window", "hamming_window", "blackman_window", "bartlett_window")
+"""Operators that make one weight more than they return, for a period of several."""
 
 _PRODUCTS: dict[str, Axes] = {
     "mm": ((0, 0), (1, 1)),
@@ -49,11 +50,34 @@ def _axes(name: str, args: Any) -> Axes | None:
         if order:
             order[one], order[other] = order[other], order[one]
         return [(0, axis) for axis in order]
+    if name == "cat":
+        tensors, dim = args[0], args[1] if len(args) > 1 else 0
+        rank = tensors[0].dim()
+        if any(tensor.dim() != rank for tensor in tensors):  # empty ones may have one side
+            return None
+        others = [(place, dim % rank) for place in range(1, len(tensors))]
+        return [(0, axis, *(others if axis == dim % rank else ())) for axis in range(rank)]
     if name == "constant_pad_nd":  # as a convolution pads that keeps its sides
         first = args[0].dim() - len(args[1]) // 2
         pairs = [args[1][place : place + 2] for place in range(len(args[1]) - 2, -1, -2)]
         return [(0, axis, *(pairs[axis - first] if axis >= first else ())) for axis in range(args[0].dim())]
     return _PRODUCTS.get(name)
+
+
+def _numbers(name: str, given: Any) -> dict[int, Polynomial]:
+    """Sizes among the arguments of a call, ``n=2 * N``, by their numbers; as spectra they have half, and one."""
+    sizes = list(_sizes(given))
+    if name.startswith(("fft_irfft", "fft_hfft")):
+        sizes = [size // 2 + 1 for size in sizes]
+    return {value_of(size): form_of(size) for size in sizes}
+
+
+def _sizes(given: Any) -> Iterator[Size]:
+    if isinstance(given, (tuple, list, dict)):
+        for part in given.values() if isinstance(given, dict) else given:
+            yield from _sizes(part)
+    elif isinstance(size := undressed(given), Size) and not size.floats:
+        yield size
 
 
 class Extent(NamedTuple):
@@ -75,13 +99,15 @@ class Extent(NamedTuple):
 class _Call(NamedTuple):
     """A call of an operator, with the numbers of what it made, and what it reads and writes.
 
-    ``axes`` says where the sides of its result come from, by operand and place, where that is certain.
+    ``axes`` says where the sides of its result come from, by operand and place, where that is certain; ``more`` is
+    how many elements it makes that its result does not show.
     """
 
     given: list[Extent]
     made: list[tuple[Extent, int | None]]
     moved: list[Extent]
     axes: Axes | None
+    more: int = 0
 
 
 @dataclass
@@ -129,9 +155,14 @@ class Storages(TorchDispatchMode):
         operands = list(tensors_in((args, kwargs or {})))
         read = [Extent.of(tensor) for tensor in once(operands)] if moves(func, operands, results) else None
         moved = [] if read is None else [*read, *(extent for extent, _ in made)]
-        axes = _axes(func.overloadpacket.__name__, args)
-        self._calls.append(_Call(list(map(Extent.of, operands)), made, moved, axes))
+        name = func.overloadpacket.__name__
+        axes = _axes(name, args)
+        more = int(name in WINDOWS and any(self._has_one_more(extent, number) for extent, number in made))
+        self._calls.append(_Call(list(map(Extent.of, operands)), made, moved, axes, more))
         return result
+
+    def _has_one_more(self, extent: Extent, number: int | None) -> bool:
+        return number is not None and self._made[number].nbytes == (prod(extent.sides) + 1) * extent.item
 
     def _meet(self, tensor: Tensor, key: int) -> int:
         number, storage = len(self._made), tensor.untyped_storage()
@@ -149,7 +180,7 @@ class Storages(TorchDispatchMode):
         """What autograd keeps instead of a tensor: nobody asks here, though a checkpoint does it in a call."""
         with no_functions():
             found = self._alive.get(storage_key(tensor))
-        kept = _Kept(tensor, None if found is None else found[0])
+        kept = _Kept(ungraphed(tensor), None if found is None else found[0])
         if found is not None:
             self._kept.append(weakref.ref(kept))
         return kept
@@ -165,7 +196,7 @@ class Storages(TorchDispatchMode):
         """A call of the program is over: what operators met within it gets its form from the call's tensors."""
         if not self._calls:
             return
-        known = _Known([*tensors_in(result), *tensors_in(given)])
+        known = _Known([*tensors_in(result), *tensors_in(given)], _numbers(place[1], given))
         for call in self._calls:
             for extent, number in call.made:
                 sides = known.meet(extent, call.given, call.axes)
@@ -173,9 +204,9 @@ class Storages(TorchDispatchMode):
                     made = self._made[number]
                     made.place = place
                     for like, forms in ((extent, sides), *((given, known.sides(given)) for given in call.given)):
-                        if made.nbytes == prod(like.sides) * like.item:  # without gaps, or as much as an operand
-                            made.form = _product(forms) * like.item
-                            break
+                        if made.nbytes == (prod(like.sides) + call.more) * like.item:
+                            made.form = (_product(forms) + call.more) * like.item
+                            break  # it is without gaps, or as much as an operand
             for extent in call.moved:
                 apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
                 self.moved[place] += _product(apart) * extent.item
@@ -201,11 +232,7 @@ class Storages(TorchDispatchMode):
             live = live + made.form if born else live - made.form
             if born:
                 times.setdefault(live, (now, made.place))
-        left: list[Polynomial] = []
-        for form in sorted(times, key=lambda form: -times[form][0]):
-            if not any(_is_at_most(form, other) for other in left):
-                left = [other for other in left if not _is_at_most(other, form)] + [form]
-        return {form: times[form][1] for form in left} or {constant(0): ("", "")}
+        return highest(times)
 
 
 Sides = Sequence[Polynomial]
@@ -216,10 +243,12 @@ class _Known:
 
     Those of the call's own tensors are known. A tensor that an operator makes has them from what it was given: a
     side at the same place in a tensor of as many, a product of sides that follow each other. Where several are as
-    long, operands that are laid out alike come first; a side that none of them has is a number.
+    long, operands that are laid out alike come first. A side that none of them has is a size among the call's
+    arguments (``n=2 * N``), or else a number.
     """
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor], numbers: Mapping[int, Polynomial]) -> None:
+        self._numbers = numbers
         pairs = [(tensor, shape_of(tensor)) for tensor in tensors]
         self._has_forms = any(isinstance(side, Size) for _, shape in pairs for side in shape)
         self._sides: dict[tuple[int, tuple[int, ...]], Sides] = {}
@@ -242,11 +271,23 @@ class _Known:
             return self.sides(extent)
         operands = [(other.sides, self.sides(other)) for other in given]
         if axes is not None:
-            sides: Sides = [operands[operand][1][axis] + sum(added) for operand, axis, *added in axes]
+            sides: Sides = [
+                self._joined(side, [operands[operand][1][axis], *added], operands)
+                for side, (operand, axis, *added) in zip(extent.sides, axes, strict=True)
+            ]
         else:
             sides = self._inferred(extent.sides, operands)
         self._sides[place] = sides
         return sides
+
+    def _joined(
+        self, side: int, parts: Sequence[Any], operands: Sequence[tuple[tuple[int, ...], Sides]]
+    ) -> Polynomial:
+        """A side with what is added to it: others, or as much as makes a size that the call was given."""
+        forms = [operands[part[0]][1][part[1]] if isinstance(part, tuple) else part for part in parts]
+        is_filled = any(isinstance(part, int) and part for part in parts)
+        whole = sum(forms[1:], forms[0])
+        return self._numbers.get(side, whole) if is_filled else whole
 
     def _inferred(self, sides: tuple[int, ...], operands: Sequence[tuple[tuple[int, ...], Sides]]) -> Sides:
         for known, forms in operands:  # whole, or summed along some sides
@@ -269,7 +310,7 @@ class _Known:
             form = next(same, None)
             if form is None and side > 1:
                 form = next((form for known, forms in pairs for form in _products(known, forms, side)), None)
-            found.append(constant(side) if form is None else form)
+            found.append(self._numbers.get(side, constant(side)) if form is None else form)
         return found
 
 
@@ -313,11 +354,3 @@ def _product(forms: Iterable[Polynomial]) -> Polynomial:
     for form in forms:
         total = total * form
     return total
-
-
-def _is_at_most(form: Polynomial, other: Polynomial) -> bool:
-    """Whether every term is at least as much in the other."""
-    difference = other - form
-    return all(number >= 0 for number in difference.terms.values()) and all(
-        not isinstance(name, Floor) or not_negative(name) for name in difference.symbols
-    )

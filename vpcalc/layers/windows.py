@@ -48,7 +48,7 @@ def _plain(x: Tensor, heads: Dim, M: Dim) -> Tensor:
 def _shifted(x: Tensor, heads: Dim, M: Dim) -> Tensor:
     _, h, w, _ = x.shape
     # half a window of one token is no shift; a ledger does not ask, since rolling and masks have no price
-    shift = x.tape.ledger is not None or min(h, w) > M > 1
+    shift = x.tape.ledger is not None or (h > M and w > M and M > 1)
     return _in_windows(x, heads, M, shift)
 
 

@@ -93,7 +93,7 @@ def _s_column(column: _Set) -> _Set:
     return _Set(f"S{form}", f"{{{column.header}}}", plain)
 
 
-_MATH = {
+SIGNS = {
     "×": r"\times",
     "−": "-",
     "·": r"\cdot",
@@ -153,7 +153,9 @@ _TEX = {
     "^": r"\textasciicircum{}",
     "✓": "yes",
     "…": r"\dots{}",
-    **{character: f"${command}$" for character, command in _MATH.items()},
+    "§": r"\S{}",
+    "–": "--",
+    **{character: f"${command}$" for character, command in SIGNS.items()},
     **{letter: rf"$\{name}$" for letter, name in GREEK.items()},
     **{digit: rf"\textsuperscript{{{number}}}" for number, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     **{digit: rf"\textsubscript{{{number}}}" for number, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},

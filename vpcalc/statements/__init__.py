@@ -11,12 +11,11 @@ symbols and tensors alike; :mod:`.rnn_algorithms`, ways to compute a gradient, a
 and NumPy are imported inside functions only.
 
 To add one: a function under ``@statement`` in one of the families here, or in a new file that :data:`FAMILIES`
-lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. After any change here, run
+lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. Name the clauses of its claim and say which
+piece of evidence settles which (:func:`vpcalc.statements.evidence.settling`). After any change here, run
 ``python docs/verdicts.py``: it computes the verdicts on record again. A common mistake: a claim that is typed
 twice, once in the proof and once in the keyword. Take it from the keyword everywhere.
 """
-
-from importlib import import_module
 
 from .registry import STATEMENTS, Demonstration, Evidence, Method, Statement, Step, statement
 
@@ -45,7 +44,6 @@ FAMILIES = (
 )
 """The files of statements, in the order in which they are listed."""
 
-for _family in FAMILIES:
-    import_module(f"{__name__}.{_family}")  # its statements register themselves
+STATEMENTS.later(f"{__name__}.{family}" for family in FAMILIES)  # its statements register themselves
 
 __all__ = ["FAMILIES", "STATEMENTS", "Demonstration", "Evidence", "Method", "Statement", "Step", "statement"]

@@ -102,7 +102,7 @@ def _lstm_symbolic(jacobian: Any) -> Evidence:
     for row, output in zip(blocks, (out, new), strict=True):
         for block, state in zip(row, (h, c), strict=True):
             differences += list((derivatives(output, state) - block).reshape(-1))
-    return identity("all four blocks of ∂(h, c)_t/∂(h, c)_{t−1} (n = 2)", differences)
+    return identity("all four blocks of ∂(h, c)_t/∂(h, c)_{t−1}", differences, instances="n = 2")
 
 
 def lstm_run(
@@ -290,7 +290,7 @@ def _update_path(jacobians: tuple[Any, Any]) -> Evidence:
     for jacobian in jacobians:
         step = GRUStep(*(letters(name, 2) for name in "rznhp"))
         differences += list((jacobian(step, (letters("W", 2, 2) * 0,) * 3) - cells.diagonal(step.z)).reshape(-1))
-    return identity("for W = 0 each factor is diag(z_j), in both cells", differences)
+    return identity("for W = 0 each factor is diag(z_j), in both cells", differences, instances="n = 2")
 
 
 def gru_run(n: int, d: int, T: int, seed: int = 0) -> tuple[list[GRUStep], list[Array]]:
@@ -504,7 +504,9 @@ def _shared(jacobian: Any, share: Callable[[Any], Any]) -> Evidence:
         W_k, W_v = letters("Wk", d, C), letters("Wv", d, C)
         blocks = [jacobian(0, j, weights, qkv, (0 * W_k, W_k, W_v), scale) for j in range(n)]
         differences += list((sum(blocks) / sympy.Integer(n) - share(sympy.Integer(n)) * W_v).reshape(-1))
-    return identity("the blocks' mean over j is W_V/n for any weights (n = 2, 3, 4; the query held)", differences)
+    return identity(
+        "the blocks' mean over j is W_V/n for any weights, the query held", differences, instances="n = 2, 3, 4"
+    )
 
 
 def _attention_symbolic(jacobian: Any) -> Evidence:
@@ -528,7 +530,7 @@ def _attention_symbolic(jacobian: Any) -> Evidence:
         true = derivatives(y[0], x[j])
         ours = jacobian(0, j, weights, (q, k, v), Ws, scale)
         differences += [sympy.sympify(entry).subs(named) for entry in (true - ours).reshape(-1)]
-    return identity("∂y_1/∂x_j for j = 1, 2, 3 (three tokens, C = 2, d_k = 1)", differences)
+    return identity("∂y_1/∂x_j for every j", differences, instances="three tokens, C = 2, d_k = 1")
 
 
 def _head() -> tuple[Any, Array, Any]:

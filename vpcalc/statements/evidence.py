@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .registry import Evidence, Method
@@ -75,10 +75,39 @@ def _is_generic(node: Any) -> bool:
     return isinstance(node, AppliedUndef) or (isinstance(node, sympy.Function) and hasattr(node, "generic"))
 
 
-def identity(what: str, differences: Iterable[Any]) -> Evidence:
-    """Left side minus right side, for each of several identities: all have to vanish."""
-    each = list(differences)
-    return Evidence(what, Method.SYMBOLIC, bool(each) and all(vanishes(one) for one in each), len(each))
+def identity(what: str, differences: Iterable[Any], instances: str = "") -> Evidence:
+    """Identities, each as left side minus right side or as the pair of both: all differences have to vanish.
+
+    Args:
+        what: the identity in words.
+        differences: expressions, or pairs of them. Numbers of Python, and pairs without a symbol, say nothing:
+            where there is nothing else, the evidence is empty.
+        instances: the sizes, in words, where the identity is shown at some and claimed of all.
+    """
+    each = [(one, 0) if not isinstance(one, tuple) else one for one in differences]
+    holds = bool(each) and all(vanishes(left - right) for left, right in each)
+    return Evidence(
+        what,
+        Method.SYMBOLIC,
+        holds,
+        len(each),
+        instances=instances,
+        empty=not any(_says_something(*sides) for sides in each),
+    )
+
+
+def _says_something(left: Any, right: Any) -> bool:
+    """Whether an identity is about symbols; one whose difference has cancelled is as long as it was computed."""
+    import sympy
+
+    if isinstance(right, int) and right == 0:
+        return not isinstance(left, (int, float))
+    return bool(sympy.sympify(left).free_symbols | sympy.sympify(right).free_symbols)
+
+
+def settling(clause: str, *pieces: Evidence) -> tuple[Evidence, ...]:
+    """Pieces of evidence as such for a clause, beside those that they are for already."""
+    return tuple(replace(piece, settles=(*piece.settles, clause)) for piece in pieces)
 
 
 def not_identity(what: str, difference: Any, at: Mapping[Any, Any] | None = None) -> Evidence:

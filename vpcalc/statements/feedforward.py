@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import combinations, product
 from typing import Any
 
-from .evidence import close, far, identity, letters, not_identity, relative_error
+from .evidence import close, far, identity, letters, not_identity, relative_error, same, settling
 from .registry import Demonstration, Evidence, Method, Step, statement
 
 
@@ -69,9 +69,8 @@ def linear_collapse(
             Step(
                 "That is one linear layer; by induction any number of them is.",
                 "W = W₂W₁, b = W₂b₁ + b₂, rank W ≤ min(rank W₁, rank W₂)",
-                r"W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le \min(\operatorname{rank} "
-                r"W_1, "
-                r"\operatorname{rank} W_2)",
+                r"W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le "
+                r"\min(\operatorname{rank} W_1, \operatorname{rank} W_2)",
             ),
             Step(
                 "With an activation it is none: an affine function has f(x) + f(−x) = 2f(0), relu has not.",
@@ -80,16 +79,35 @@ def linear_collapse(
             ),
         ),
         (
-            identity("entry by entry, hidden widths 1, 2 and 3", entries),
-            identity("for matrices of any size", [0 if left == right else 1]),
-            identity("by induction: 2, 3, 4 and 5 layers", unrolled),
+            *settling(
+                "one linear layer",
+                same("for matrices of any size", [left == right]),
+                identity("entry by entry", entries, instances="hidden widths 1, 2 and 3"),
+                identity("layer by layer", unrolled, instances="2, 3, 4 and 5 layers"),
+            ),
+            *settling(
+                "of rank at most the hidden width",
+                same("W₂W₁ is a sum of as many dyads as the hidden width, for any width", [dyads(V, U, rank(m))]),
+                *_ranks(rank),
+            ),
             not_identity("relu is not affine", relu + relu.subs(z, -z), {z: 1}),
-            *_ranks(rank),
             close("fc1 and fc2 of the reference feed-forward as one layer, float64", error, 1e-13, 50),
             far("with its GELU: ‖f(x) + f(−x) − 2f(0)‖/‖f(x)‖", bend, 0.1),
         ),
         Method.SYMBOLIC,
+        clauses=("one linear layer", "of rank at most the hidden width"),
     )
+
+
+def dyads(V: Any, U: Any, count: Any) -> bool:
+    """Whether an entry of VU, of symbolic sizes, is the sum of this many products of one entry of each."""
+    import sympy
+
+    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
+    entry = (V * U)[i, j]
+    (inner,) = entry.bound_symbols
+    claimed = sympy.Sum(V[i, inner] * U[inner, j], (inner, 0, count - 1))
+    return bool(entry == claimed)
 
 
 def _ranks(rank: Callable[[int], int]) -> list[Evidence]:
@@ -102,7 +120,8 @@ def _ranks(rank: Callable[[int], int]) -> list[Evidence]:
         order = rank(hidden)
         beyond += minors(merged, order + 1)
         reached.append(not_identity(f"hidden width {hidden}: rank {order} is reached", minors(merged, order)[0]))
-    return [identity("minors of W₂W₁ of order hidden width + 1 (3 × 3, hidden widths 1 and 2)", beyond), *reached]
+    sizes = "3 × 3, hidden widths 1 and 2"
+    return [identity("minors of W₂W₁ of order hidden width + 1", beyond, instances=sizes), *reached]
 
 
 def minors(matrix: Any, order: int) -> list[Any]:

@@ -11,8 +11,8 @@ from ..algebra.polynomial import as_polynomial
 from ..checks.proof import counted
 from ..cost import Quantity
 from ..symbolic import layer_on_symbols
-from .evidence import exact, identity, letters, not_identity, same
-from .feedforward import minors
+from .evidence import exact, identity, letters, not_identity, same, settling
+from .feedforward import dyads, minors
 from .registry import Demonstration, Evidence, Method, Step, statement
 from .whole_numbers import SHARP, numbers, sharpened, whole
 
@@ -80,23 +80,45 @@ def head_rank(
             ),
         ),
         (
-            identity("minors of QKᵀ of order d + 1 (3 tokens, heads of 1 and 2 channels)", beyond),
-            *reached,
+            *settling(
+                "rank at most min(n, C/a)",
+                same("QKᵀ is a sum of as many dyads as a head has channels, for any n and d", [_dyads(rank)]),
+                identity("minors of QKᵀ of order d + 1", beyond, instances="3 tokens, heads of 1 and 2 channels"),
+                *reached,
+            ),
             not_identity(
                 "after the softmax the bound is gone: exp of scores of rank 1",
                 sympy.exp(x[0] * y[0] + x[1] * y[1]) - sympy.exp(x[0] * y[1] + x[1] * y[0]),
                 {x[0]: 1, x[1]: 2, y[0]: 1, y[1]: 2},
             ),
-            *_one_distribution(),
-            exact(f"{heads} heads of the reference module do it, bit by bit", [_two_parts(heads)]),
-            same(
-                "multiply-accumulates, parameters and scores of the layer on symbols",
-                [as_polynomial(layer.total(quantity)) == parse(form) for quantity, form in cost.items()],
+            *settling(
+                "one head lacks a second distribution",
+                *_one_distribution(),
+                exact(f"{heads} heads of the reference module do it, bit by bit", [_two_parts(heads)]),
             ),
-            exact("fvcore's counts for 1, 2, 3, 4, 6 and 12 heads", _counts(cost)),
+            *settling(
+                "products and parameters are the same for every a",
+                same(
+                    "multiply-accumulates, parameters and scores of the layer on symbols",
+                    [as_polynomial(layer.total(quantity)) == parse(form) for quantity, form in cost.items()],
+                ),
+                exact("fvcore's counts for 1, 2, 3, 4, 6 and 12 heads", _counts(cost)),
+            ),
         ),
         Method.SYMBOLIC,
+        clauses=(
+            "rank at most min(n, C/a)",
+            "one head lacks a second distribution",
+            "products and parameters are the same for every a",
+        ),
     )
+
+
+def _dyads(rank: Callable[[int], int]) -> bool:
+    import sympy
+
+    n, d = sympy.symbols("n d", integer=True, positive=True)
+    return dyads(sympy.MatrixSymbol("Q", n, d), sympy.MatrixSymbol("K", d, n), rank(d))
 
 
 def _counts(cost: Mapping[Quantity, str]) -> list[bool]:
@@ -120,7 +142,11 @@ def _one_distribution() -> list[Evidence]:
     (found,) = sympy.linsolve([*kept, sum(p) - 1], p)
     made = sum(weight * one for weight, one in zip(found, w, strict=True))
     return [
-        identity("weights that keep one half of token 1 are 1, 0, 0", [found[0] - 1, found[1], found[2]]),
+        identity(
+            "weights that keep one half of token 1 are 1, 0, 0",
+            [found[0] - 1, found[1], found[2]],
+            instances="three tokens, halves of two channels",
+        ),
         not_identity("so its other half is that of token 1 and not of token 2", made - w[1]),
     ]
 

@@ -425,6 +425,7 @@ def merging_is_convolution(
         ),
         (
             same("multiply-accumulates of the layer on symbols", [layer == parse(cost)]),
+            same("a product with four blocks side by side is a sum of four, of any size", [_four_blocks()]),
             exact("fvcore's counts, even sides and odd ones, which are padded", counts),
             exact("the module without its norm against torch's convolution, whole weights, bit by bit", sums),
             exact("with quarters of the identity against torch's average pooling, bit by bit", pools),
@@ -433,3 +434,15 @@ def merging_is_convolution(
         ),
         Method.SYMBOLIC,
     )
+
+
+def _four_blocks() -> bool:
+    """[W_1 W_2 W_3 W_4][x_1; x_2; x_3; x_4] = Σ W_i x_i for blocks of symbolic size."""
+    import sympy
+
+    m, d = sympy.symbols("m d", integer=True, positive=True)
+    Ws = [sympy.MatrixSymbol(f"W_{part}", m, d) for part in range(4)]
+    xs = [sympy.MatrixSymbol(f"x_{part}", d, 1) for part in range(4)]
+    whole = sympy.block_collapse(sympy.BlockMatrix([Ws]) * sympy.BlockMatrix([[x] for x in xs]))
+    made = sympy.Matrix(whole.blocks)[0, 0] if isinstance(whole, sympy.BlockMatrix) else whole
+    return bool(made == sympy.MatAdd(*(W * x for W, x in zip(Ws, xs, strict=True))))

@@ -12,7 +12,7 @@ from ..checks.proof import counted
 from ..cost import Quantity
 from ..report import Column, Kind, Table
 from . import graphs
-from .evidence import close, exact, identity, letters
+from .evidence import close, exact, identity, letters, same
 from .positions import encoding, in_float64
 from .registry import Demonstration, Method, Step, statement
 from .whole_numbers import numbers, whole
@@ -84,14 +84,40 @@ def adding_ties(
             ),
         ),
         (
-            identity("W(x + e) in blocks, widths 1, 2 and 3", ties),
-            identity("what a sum does not tell, the same widths", same_sum),
-            identity("the four blocks of a score, the same widths", scores),
-            identity("with channels of their own, adding is concatenating", apart),
+            same(
+                "W(x + e), what a sum does not tell and the four blocks of a score, for matrices of any size",
+                _of_any_size(weights, lost, blocks),
+            ),
+            identity("W(x + e) in blocks", ties, instances="widths 1, 2 and 3"),
+            identity("what a sum does not tell", same_sum, instances="widths 1, 2 and 3"),
+            identity("the four blocks of a score", scores, instances="widths 1, 2 and 3"),
+            identity("with channels of their own, adding is concatenating", apart, instances="widths 1, 2 and 3"),
             exact("weights and products a token that only concatenating has: md each, on linear modules", counts),
         ),
         Method.SYMBOLIC,
     )
+
+
+def _of_any_size(
+    weights: Callable[[Any], tuple[Any, Any]],
+    lost: Callable[[Any], Any],
+    blocks: Callable[[Any], tuple[Any, ...]],
+) -> list[bool]:
+    """The same three with matrices of which SymPy knows no more than that their sides fit."""
+    import sympy
+
+    m, d = sympy.symbols("m d", integer=True, positive=True)
+    W, A = sympy.MatrixSymbol("W", m, d), sympy.MatrixSymbol("A", d, d)
+    x, e, y, f, delta = (sympy.MatrixSymbol(name, d, 1) for name in ("x", "e", "y", "f", "t"))
+    for_tokens, for_places = weights(W)
+    xy, xf, ey, ef = blocks(A)
+    score = (x + e).T * A * (y + f)
+    parts = x.T * xy * y + x.T * xf * f + e.T * ey * y + e.T * ef * f
+    return [
+        sympy.expand(W * (x + e)) == sympy.expand(for_tokens * x + for_places * e),
+        sympy.expand(W * (x + delta + e + lost(delta))) == sympy.expand(W * (x + e)),
+        sympy.expand(score) == sympy.expand(parts),
+    ]
 
 
 def _linear(d: int, m: int) -> Any:
@@ -136,6 +162,8 @@ def positions_beside_tokens(
         with in_float64():
             made = module(torch.arange(7)[None])[0]
         sums.append(torch.equal(made, module.tokens.weight * float(factor(d)) + encoding(7, d)))
+    width, entry = sympy.symbols("d i", integer=True, positive=True)
+    summed = sympy.summation(factor(width) ** 2 * variance, (entry, 1, width))
     table = encoding(1000, 64).square().sum(1)
     size = sympy.Symbol("d", positive=True)
     return Demonstration(
@@ -153,7 +181,10 @@ def positions_beside_tokens(
             ),
         ),
         (
-            identity("E‖√d x‖² for d = 1 … 4, any variance", lengths),
+            identity(
+                "E‖√d x‖², a sum of d equal terms, d and the variance symbols", [summed - tokens(width, variance)]
+            ),
+            identity("the same from moments", lengths, instances="d = 1 … 4"),
             identity(
                 "twice ‖PE‖² at variance 1/d, and 1 without the factor",
                 [tokens(size, 1 / size) - 2 * positions(size), tokens(size, 1 / size) / size - 1],
@@ -233,7 +264,8 @@ def defined_not_learned(
             ),
         ),
         (
-            identity("a product of two vectors by their lengths and their distance", [polar]),
+            same("a product of two vectors by their lengths and their distance, of any width", [_polar()]),
+            identity("the same entry by entry", [polar], instances="width 4"),
             identity(
                 "what the unit is at N, and how far below its bend at the nearest before",
                 [at_n - value(gap), before - value(gap)],
@@ -247,6 +279,15 @@ def defined_not_learned(
         ),
         Method.SYMBOLIC,
     )
+
+
+def _polar() -> bool:
+    """‖a − b‖² = ‖a‖² + ‖b‖² − aᵀb − bᵀa for vectors of symbolic width."""
+    import sympy
+
+    d = sympy.Symbol("d", integer=True, positive=True)
+    a, b = sympy.MatrixSymbol("a", d, 1), sympy.MatrixSymbol("b", d, 1)
+    return bool(sympy.expand((a - b).T * (a - b)) == sympy.expand(a.T * a + b.T * b - a.T * b - b.T * a))
 
 
 # -- another size -----------------------------------------------------------------------------------

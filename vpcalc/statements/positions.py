@@ -13,7 +13,7 @@ from ..cost import Quantity
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import layer_on_symbols
-from .evidence import close, exact, identity, letters, not_identity, relative_error, same
+from .evidence import close, exact, identity, letters, not_identity, relative_error, same, settling
 from .registry import Demonstration, Evidence, Method, Step, statement
 
 PAPER = "Vaswani et al. 2017"
@@ -443,9 +443,13 @@ def add_or_concatenate(
             ),
         ),
         (
-            identity("for blocks of any size", [0 if blocks == W_I * x + W_P * p else 1]),
-            identity("entry by entry, widths 1, 2 and 3", entries),
+            *settling(
+                "to concatenate and project is to project both and add",
+                same("for blocks of any size", [blocks == added(W_I, W_P, x, p)]),
+                identity("entry by entry", entries, instances="widths 1, 2 and 3"),
+            ),
             close("linear modules of 12 + 5 channels, float64", relative_error(apart, together), 1e-13, 30),
         ),
         Method.SYMBOLIC,
+        clauses=("to concatenate and project is to project both and add",),
     )

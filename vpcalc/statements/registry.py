@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..catalog import Catalog
-from ..checks.proof import Finding
-from ..report import Table
-from ..report.plots_theory import Figure
+from ..findings import Finding
+
+if TYPE_CHECKING:
+    from ..report import Table
+    from ..report.plots_theory import Figure
 
 
 class Method(str, Enum):
@@ -34,6 +35,8 @@ _AMOUNTS_TO = {
     Method.EXACT: Finding.CHECKED,
     Method.NUMERIC: Finding.CHECKED,
 }
+_STRENGTH = (Finding.CHECKED, Finding.IDENTIFIED, Finding.PROVED)
+"""What evidence amounts to, the weakest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was tried: what, how, in how many cases, and the largest error where there is one."""
+    """One thing that was tried: what, how, in how many cases, and the largest error where there is one.
+
+    ``settles`` names the clauses of the statement that it is about. ``instances`` names the sizes at which an
+    identity was shown where the clause speaks of every size: it is then a check of those. ``empty`` says that
+    there is nothing to it, as to 0 = 0: it counts for nothing.
+    """
 
     what: str
     method: Method
@@ -59,6 +67,14 @@ class Evidence:
     cases: int = 1
     error: float | None = None
     tolerance: float | None = None
+    settles: tuple[str, ...] = ()
+    instances: str = ""
+    empty: bool = False
+
+    @property
+    def amounts_to(self) -> Finding:
+        """What a clause is by this alone, if it holds."""
+        return Finding.CHECKED if self.instances else _AMOUNTS_TO[self.method]
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON fields."""
@@ -69,6 +85,8 @@ class Evidence:
             "cases": self.cases,
             "error": self.error,
             "tolerance": self.tolerance,
+            "settles": list(self.settles),
+            "instances": self.instances,
         }
 
 
@@ -78,7 +96,8 @@ class Demonstration:
 
     ``correction`` says what the source prints and why that is not so; empty where the source is right.
     ``rests_on`` is the weakest method that the claim itself needs; numeric evidence beside a proof is
-    corroboration.
+    corroboration. ``clauses`` names the parts of the claim: where it does, the verdict is that of the clause with
+    the weakest evidence, and ``rests_on`` can only lower it.
     """
 
     steps: tuple[Step, ...]
@@ -87,17 +106,48 @@ class Demonstration:
     tables: tuple[Table, ...] = ()
     figure: Figure | None = None
     correction: str = ""
+    clauses: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        strange = {clause for piece in self.evidence for clause in piece.settles} - set(self.clauses)
+        if strange:
+            raise ValueError(f"evidence for clauses that the claim does not have: {', '.join(sorted(strange))}")
 
     @property
     def verdict(self) -> Finding:
-        """Refuted as soon as one piece of evidence does not hold; else what the evidence amounts to."""
+        """Refuted as soon as one piece of evidence does not hold; else what the evidence amounts to.
+
+        It is unsettled where there is a clause, or else the method that the claim rests on, for which nothing that
+        counts was tried.
+        """
         if not self.evidence or not all(piece.holds for piece in self.evidence):
             return Finding.REFUTED
-        if not any(piece.method is self.rests_on for piece in self.evidence):
-            raise ValueError(f"a demonstration that rests on {self.rests_on.value} evidence has none of it")
+        found = [self._declared(), *(self.of(clause) for clause in self.clauses)]
+        if Finding.UNSETTLED in found:
+            return Finding.UNSETTLED
         if self.correction:
             return Finding.CORRECTED
-        return _AMOUNTS_TO[self.rests_on]
+        return min(found, key=_STRENGTH.index)
+
+    def _declared(self) -> Finding:
+        """What the method amounts to that the claim is said to rest on, if any evidence that counts is of it."""
+        tried = [piece.amounts_to for piece in self.evidence if piece.method is self.rests_on and not piece.empty]
+        return max(tried, key=_STRENGTH.index, default=Finding.UNSETTLED)
+
+    def of(self, clause: str) -> Finding:
+        """What the evidence for one clause amounts to: the strongest of it, as the rest corroborates."""
+        pieces = [piece for piece in self.evidence if clause in piece.settles and not piece.empty]
+        if not all(piece.holds for piece in pieces):
+            return Finding.REFUTED
+        return max((piece.amounts_to for piece in pieces), key=_STRENGTH.index, default=Finding.UNSETTLED)
+
+    @property
+    def missing(self) -> str:
+        """The clauses for which nothing was tried, in words; empty where there are none."""
+        left = [clause for clause in self.clauses if self.of(clause) is Finding.UNSETTLED]
+        if left:
+            return f"nothing was tried for: {'; '.join(left)}"
+        return "" if self._declared() is not Finding.UNSETTLED else "nothing was tried that counts"
 
     @property
     def failed(self) -> tuple[Evidence, ...]:
@@ -127,7 +177,9 @@ class Statement:
     @property
     def claims(self) -> tuple[str, ...]:
         """Names of the claims that can be altered."""
-        return tuple(inspect.signature(self.demonstrate).parameters)
+        from inspect import signature
+
+        return tuple(signature(self.demonstrate).parameters)
 
     def settle(self, **altered: Any) -> Demonstration:
         """Carry the demonstration out."""

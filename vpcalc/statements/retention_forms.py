@@ -88,7 +88,9 @@ def retention_forms(
                 "the chunk's four powers, i, b, t, j and m symbols",
                 [sympy.powsimp(sympy.simplify(one)) for one in chunk],
             ),
-            identity("four tokens of letters, chunks of 1, 2, 3 and 4, any γ", _four_tokens(exponents, decay)),
+            identity(
+                "outputs, any γ", _four_tokens(exponents, decay), instances="four tokens, chunks of 1, 2, 3 and 4"
+            ),
             exact(
                 "the reference forms on whole numbers, γ = 1/2 and 1/4, 12 tokens, chunks of 1 … 12, bit by bit",
                 _reference_forms(decay),

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..algebra.parser import parse
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol, symbols
-from ..checks.proof import Domain, Finding, Interpolation
+from ..checks.proof import Domain, Interpolation
 from ..cost import Quantity
+from ..findings import Finding
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import Form
-from .evidence import exact, identity
+from .evidence import exact, identity, same, settling
 from .registry import Demonstration, Evidence, Method, Step, statement
 from .rnn_algorithms import TEXTBOOK, WAYS, Tally, memory, problem, run
 
@@ -267,14 +268,23 @@ def checkpointing(
             ),
         ),
         (
-            identity("the formula is what the way keeps", [ours - kept]),
-            identity("kept elements exceed 2√T·n by a square", [kept - claimed_least - square]),
-            identity("the square is zero at b = √T", [square.subs(b, claimed_best)]),
-            exact(
-                "what is computed again is the forward pass less its b-th part",
-                [again == forward - forward / symbol("b")],
+            *settling("(T/b + b)n elements", identity("the formula is what the way keeps", [(ours, kept)])),
+            *settling(
+                "2√T·n at the least, at b = √T",
+                identity("kept elements exceed 2√T·n by a square", [(kept, claimed_least + square)]),
+                identity("the square is zero at b = √T", [square.subs(b, claimed_best)]),
+                exact(
+                    "of all divisors of T = 4, 12, 16, 36, the one nearest to √T keeps least when it is run", runs
+                ),
             ),
-            exact("of all divisors of T = 4, 12, 16, 36, the one nearest to √T keeps least when it is run", runs),
+            *settling(
+                "less than one more forward pass",
+                same(
+                    "what is computed again is the forward pass less its b-th part",
+                    [again == forward - forward / symbol("b")],
+                ),
+            ),
         ),
         Method.SYMBOLIC,
+        clauses=("(T/b + b)n elements", "2√T·n at the least, at b = √T", "less than one more forward pass"),
     )

@@ -139,9 +139,15 @@ def _symbolic_sum(jacobian: Any, chain: Any, term: Any) -> list[Evidence]:
     ]
     return [
         identity(
-            "each term is the derivative by the copy of U that step k uses (T = 3, n = d = 2, any f, g)", single
+            "each term is the derivative by the copy of U that step k uses, for any f and g",
+            single,
+            instances="T = 3, n = d = 2",
         ),
-        identity("their sum is dL/dU, differentiated as it stands (T = 3, n = d = 2, any f, g)", differences),
+        identity(
+            "their sum is dL/dU, differentiated as it stands, for any f and g",
+            differences,
+            instances="T = 3, n = d = 2",
+        ),
     ]
 
 
@@ -156,7 +162,9 @@ def _unrolled_recurrence() -> Evidence:
         total = P[t - 1] + J[t - 1] * total
         summed = sum(sympy.Mul(*reversed(J[k:t])) * P[k - 1] for k in range(1, t + 1))
         differences.append(sympy.expand(total - summed))
-    return identity("the recurrence unrolls to the sum (matrices that do not commute, t = 1 … 6)", differences)
+    return identity(
+        "the recurrence unrolls to the sum, for matrices that do not commute", differences, instances="t = 1 … 6"
+    )
 
 
 def _total_derivatives_count_twice() -> Evidence:
@@ -301,8 +309,9 @@ def rnn_jacobian(
         ),
         (
             identity(
-                "the product is ∂s_3/∂s_0, differentiated as it stands (n = 2, any f)",
+                "the product is ∂s_3/∂s_0, differentiated as it stands, for any f",
                 (true - product).reshape(-1),
+                instances="n = 2",
             ),
             identity("tanh′ = 1 − tanh²", [one_step - (1 - sympy.tanh(a) ** 2) * w]),
             not_identity("∏ tanh(W) is another matrix (n = 1)", one_step - sympy.tanh(w), {a: 0, w: 1}),
@@ -374,12 +383,14 @@ def pascanu_jacobian(
             ),
         ),
         (
-            identity("W_rec diag(σ′) is the Jacobian (n = 2 and 3, any σ)", differences),
+            identity("W_rec diag(σ′) is the Jacobian, for any σ", differences, instances="n = 2 and 3"),
             not_identity(
                 "W_recᵀ diag(σ′) is not, nor is its norm the same (W_rec = (0 1; 0 0))", norms[1] - norms[0]
             ),
-            identity("W_recᵀ diag(σ′) is, where W_rec is symmetric", symmetric),
-            identity("WᵀW and WWᵀ have one characteristic polynomial: σ₁ is the same (n = 2 and 3)", gram),
+            identity("W_recᵀ diag(σ′) is, where W_rec is symmetric", symmetric, instances="n = 2 and 3"),
+            identity(
+                "WᵀW and WWᵀ have one characteristic polynomial: σ₁ is the same", gram, instances="n = 2 and 3"
+            ),
             _diagonal_norm(),
         ),
         Method.SYMBOLIC,
@@ -515,7 +526,9 @@ def _diagonal_norm() -> Evidence:
         slope, u = letters("f", n), letters("u", n)
         left = sum(gamma**2 * v**2 - (p * v) ** 2 for p, v in zip(slope, u, strict=True))
         differences.append(left - sum((gamma - p) * (gamma + p) * v**2 for p, v in zip(slope, u, strict=True)))
-    return identity("γ²‖u‖² − ‖diag(f′)u‖² is a sum of terms that are not negative (n = 1 … 4)", differences)
+    return identity(
+        "γ²‖u‖² − ‖diag(f′)u‖² is a sum of terms that are not negative", differences, instances="n = 1 … 4"
+    )
 
 
 def _nilpotent() -> tuple[Any, Any, Any]:

@@ -93,12 +93,12 @@ def dot_product_variance(
             ),
         ),
         (
-            identity("E[q·k] = d_k μ_q μ_k from its moments, any means (d_k = 1 … 5)", means),
+            identity("E[q·k] = d_k μ_q μ_k from its moments, any means", means, instances="d_k = 1 … 5"),
             identity(
                 "E[q·k] for symbolic d_k, and 0 for entries of mean 0",
                 [sympy.summation(mean_q * mean_k, (i, 1, d)) - mean(d, mean_q, mean_k), mean(d, 0, 0)],
             ),
-            identity("Var(q·k) from its moments, any means and variances (d_k = 1 … 5)", small),
+            identity("Var(q·k) from its moments, any means and variances", small, instances="d_k = 1 … 5"),
             identity("Σ_i Σ_j δ_ij Var(q_i k_i) for symbolic d_k", [summed - general]),
             identity(
                 "d_k for mean 0 and variance 1; 1 after the division",
@@ -226,12 +226,12 @@ def softmax_jacobian(
             ),
         ),
         (
-            identity("∂p_i/∂s_j for three scores", differences),
+            identity("∂p_i/∂s_j", differences, instances="three scores"),
             identity(
                 "1/2 − 2p(1 − p) is a square", [ours - 2 * x * (1 - x) - 2 * (x - sympy.Rational(1, 2)) ** 2]
             ),
             identity("the bound is reached at p = (1/2, 1/2)", [max(sympy.Matrix(tight).eigenvals()) - ours]),
-            identity("no gradient where one weight is 1", corner.reshape(-1)),
+            identity("no gradient where one weight is 1", corner.reshape(-1), instances="three scores"),
             close("torch's softmax against autograd, float64, 24 scores", worst, 1e-12, 4),
             close("its spectral norm", norm, float(largest), 4),
         ),
@@ -601,7 +601,7 @@ def _shifted(shift: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
             ]
         held.append(not bool((scores.exp() / scores.exp().sum()).isfinite().all()))
     return (
-        identity("softmax(s − m) = softmax(s) for three scores and any m", same),
+        identity("softmax(s − m) = softmax(s) for any m", same, instances="three scores"),
         exact("less the largest score exp is at most 1, undivided, up to scores of 60000; without that ∞/∞", held),
     )
 

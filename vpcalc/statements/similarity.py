@@ -69,7 +69,7 @@ def dot_product_cosine(
         ),
         (
             identity("in the plane, for all lengths and angles", [plane]),
-            identity("from the law of cosines (d = 1 … 4)", cosines),
+            identity("from the law of cosines", cosines, instances="d = 1 … 4"),
             close(
                 "1,000 pairs of 64 channels, float64, angles from chords",
                 relative_error(measured, (one * two).sum(1)),
@@ -131,12 +131,17 @@ def softmax_distribution(
             ),
         ),
         (
-            identity("Σ p_i = 1", [sympy.simplify(p.sum() - 1)]),
+            identity("Σ p_i = 1", [sympy.simplify(p.sum() - 1)], instances="three scores"),
             identity(
                 "p_i/p_j = exp(s_i − s_j)",
                 [sympy.simplify(p[i] / p[j] - claimed_ratio(s[i] - s[j])) for i in range(3) for j in range(3)],
+                instances="three scores",
             ),
-            identity("softmax(s + c) = softmax(s)", [sympy.simplify(entry) for entry in softmax(s + c) - p]),
+            identity(
+                "softmax(s + c) = softmax(s)",
+                [sympy.simplify(entry) for entry in softmax(s + c) - p],
+                instances="three scores",
+            ),
             exact(
                 "weights of the reference attention are positive and in the order of the scores",
                 [bool((weights > 0).all()), bool((weights.argsort(-1) == scores.argsort(-1)).all())],
@@ -227,7 +232,7 @@ def _all_orders(mask: Callable[[int, int], bool]) -> Evidence:
         for order in permutations(range(4))
         for entry in symbolic_attention(x[list(order)], mask) - y[list(order)]
     ]
-    return identity("all 24 orders of four tokens, whatever function stands for exp", differences)
+    return identity("all orders, whatever function stands for exp", differences, instances="all 24 of four tokens")
 
 
 @statement(

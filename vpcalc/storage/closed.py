@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
-from ..algebra.polynomial import as_polynomial, symbol
+from ..algebra.traced import UnrolledError, form_of, silently
 from ..architectures import Architecture
 from ..cost import Quantity
 from ..errors import InputError
 from ..symbolic import Form, condition, model_on_symbols, window_of
-from .footprint import Footprint, Way
-from .forms import Forms, model_forms, on_lattice
+from .footprint import Footprint, Way, model_footprint
+from .forms import Forms, model_forms, on_lattice, tidied
 from .plan import Plan
+
+HERE = "for inputs like this one"
+"""Where a form holds that was traced at one size: there, and where the same tensors are copied, kept and freed."""
 
 
 def traced_forms(
-    architecture: Architecture,
-    config: Mapping[str, Any],
-    way: Way,
-    batch: int | None = None,
-    sizes: tuple[int, ...] | None = None,
+    architecture: Architecture, config: Mapping[str, Any], way: Way, batch: int | None = None
 ) -> Forms | None:
     """The network on symbols, where it has closed forms."""
     try:
-        return model_forms(architecture, config, way, batch, sizes)
+        return model_forms(architecture, config, way, batch)
     except InputError:
         return None
+
+
+def traced_at(
+    architecture: Architecture, config: Mapping[str, Any], way: Way, batch: int, sizes: tuple[int, ...]
+) -> Footprint | None:
+    """What a network takes at these sizes, with forms beside the numbers; None where it counts through a size."""
+    *sides, images = _traced(architecture, sizes, batch)
+    try:
+        return model_footprint(architecture.family, tuple(sides), config, images, way)
+    except UnrolledError:
+        return None
+
+
+def _traced(architecture: Architecture, sizes: tuple[int, ...], batch: int) -> list[Any]:
+    """Sizes and the batch; a batch of 1 is a case of its own and stays a number."""
+    *sides, images = silently({**architecture.family.axes.point(sizes), "B": batch}).values()
+    return [*sides, images if batch > 1 else 1]
 
 
 def plan_forms(
@@ -38,36 +54,32 @@ def plan_forms(
     batch: int,
     sizes: tuple[int, ...],
     plan: Plan,
+    here: Footprint | None,
 ) -> dict[str, Form]:
-    """Closed forms by quantity: those of the whole lattice; where they do not hold here, of inputs like this one.
+    """Closed forms by quantity, that have their figures here.
 
-    What the lattice does not hold has no form of its own: the whole lattice's is given.
+    They are those of the whole lattice; where these do not hold, or something does not divide, those that were
+    traced ``here``. A network that counts through its input has its form on the lattice alone.
     """
-    general = traced_forms(architecture, config, way, batch)
-    if general is None:
-        return {}
     symbolic = model_on_symbols(architecture, config)
     lattice = condition(symbolic, window_of(config))
-    divided = on_lattice(symbolic, architecture, sizes)
-
-    @cache  # most forms of the lattice hold here as well, and nothing more is run
-    def here() -> Forms | None:
-        return traced_forms(architecture, config, way, batch, sizes)
-
-    several = "B at least 2" if batch > 1 else ""
+    divides = on_lattice(symbolic, architecture, sizes)
     point = {**architecture.family.axes.point(sizes), "B": batch}
-    made = {"attention_bytes": Form(_maps(architecture, config, batch) * plan.item, lattice)}
+    several = "B at least 2" if batch > 1 else ""
+    general = traced_forms(architecture, config, way, batch) if divides or here is None else None
+    if here is None and general is None:
+        return {}
+    made = {"attention_bytes": _maps(architecture, config, batch, sizes, plan.item, lattice if divides else HERE)}
     for name, (figure, also) in _figures(plan).items():
-        try:
-            form, limits = general.of(figure), [lattice, several, also]
-            if divided and form.subs(point) != figure(plan.footprint):
-                near = here()
-                if near is None:
-                    continue
-                form, limits = near.of(figure), [lattice, several, also, "for inputs like this one"]
-        except InputError:
-            continue  # a peak that wanders with the length is no polynomial in it
-        made[name] = Form(form, "; ".join(limit for limit in limits if limit))
+        form, limits = None if here is None else form_of(figure(here)), [several, also, HERE]
+        if form is not None and divides:
+            form, limits = tidied(form), [lattice, *limits]
+        if general is not None:
+            with suppress(InputError):  # a peak that wanders with the length is no polynomial in it
+                if form is None or general.of(figure).subs(point) == form.subs(point):
+                    form, limits = general.of(figure), [lattice, several, also]
+        if form is not None:
+            made[name] = Form(form, "; ".join(limit for limit in limits if limit))
     return made
 
 
@@ -95,8 +107,16 @@ def _peaking(place: str) -> str:
     return f"while activations peak in {place}" if place else "while activations peak where they do here"
 
 
-def _maps(architecture: Architecture, config: Mapping[str, Any], batch: int) -> Any:
-    """Elements of the attention maps."""
-    axes = tuple(symbol(axis) for axis in architecture.family.axes)
-    cost = architecture.cost(axes, config, 1 if batch == 1 else symbol("B"))
-    return as_polynomial(cost.total(Quantity.ATTENTION))
+def _maps(
+    architecture: Architecture,
+    config: Mapping[str, Any],
+    batch: int,
+    sizes: tuple[int, ...],
+    item: int,
+    valid: str,
+) -> Form:
+    """Bytes of the attention maps."""
+    *sides, images = _traced(architecture, sizes, batch)
+    cost = architecture.cost(tuple(sides), config, images)
+    form = form_of(cost.total(Quantity.ATTENTION)) * item
+    return Form(form if valid == HERE else tidied(form), valid)

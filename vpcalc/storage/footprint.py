@@ -1,6 +1,6 @@
 """What a network takes: one description, run for inference and for training.
 
-All figures are bytes, ints or traced symbols according to the sizes that come in.
+All figures are bytes, ints or traced sizes according to the sizes that come in.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..abstract.tape import REPORTED, Kept, Kernels, Node, Peak, Recomputed, Tape, Work, kept
+from ..abstract.tape import REPORTED, Again, Kept, Kernels, Node, Peak, Recomputed, Tape, Work, kept
 from ..abstract.tensor import FLOATS, Tensor
+from ..algebra.traced import value_of
 from ..architectures import Family
 from ..layers import LAYERS
 
@@ -39,7 +40,8 @@ class Footprint:
     ``kept`` is what autograd keeps, in the order of time; ``inference`` and ``forward`` are the most bytes that
     are live at once without and with autograd; ``held`` is the most that autograd keeps at any time of a step,
     parts that are computed again included. ``cache`` is what a next token needs of all before it; ``peaks`` the
-    most that is live in an inference while a module's own operators run, by its path.
+    most that is live in an inference while a module's own operators run, by its path, without the rounds that
+    were ``counted``.
     """
 
     params: Any
@@ -53,51 +55,93 @@ class Footprint:
     forward: Peak
     cache: Any
     peaks: Mapping[str, Any]
+    counted: tuple[Again, ...] = ()
 
     @property
     def saved(self) -> Any:
         """Bytes that autograd keeps when the forward pass is over."""
-        return total(part.bytes for part in self.kept)
+        return total(part.total for part in self.kept)
+
+    @property
+    def numbers(self) -> Footprint:
+        """The same without forms."""
+        counted = {id(each): _plain(each) for each in (*(part.again for part in self.kept), *self.counted) if each}
+        return Footprint(
+            params=value_of(self.params),
+            tensors=self.tensors,
+            weights=value_of(self.weights),
+            buffers=value_of(self.buffers),
+            inputs=value_of(self.inputs),
+            kept=tuple(
+                part._replace(bytes=value_of(part.bytes), again=part.again and counted[id(part.again)])
+                for part in self.kept
+            ),
+            held=value_of(self.held),
+            inference=self.inference._replace(bytes=value_of(self.inference.bytes)),
+            forward=self.forward._replace(bytes=value_of(self.forward.bytes)),
+            cache=value_of(self.cache),
+            peaks={path: value_of(live) for path, live in self.peaks.items()},
+            counted=tuple(counted[id(each)] for each in self.counted),
+        )
+
+    def peak_by_module(self) -> dict[str, Any]:
+        """The most that is live in an inference while each module's own operators run, by its path."""
+        found: dict[str, Any] = {}
+        last = {[*same.peaks][-1]: same for same in self.counted if same.peaks}
+        for path, live in self.peaks.items():
+            found[path] = live
+            for later in range(1, last[path].more + 1) if path in last else ():
+                same = last[path]
+                found.update(
+                    (same.moved(own, later), most + later * same.grown) for own, most in same.peaks.items()
+                )
+        return found
 
     def by_module(self) -> dict[str, Any]:
         """The same by the path of the module that kept them first."""
         found: dict[str, Any] = {}
         for part in self.kept:
-            found[part.path] = found.get(part.path, 0) + part.bytes
+            for path in part.paths:
+                found[path] = found.get(path, 0) + part.bytes
         return found
 
 
 def model_footprint(
-    family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
+    family: Family,
+    sizes: tuple[Any, ...],
+    config: Mapping[str, Any],
+    batch: Any,
+    way: Way = PLAIN,
+    times: bool = False,
 ) -> Footprint:
     """What an architecture takes at an input."""
-    return footprint(lambda tape: family.start(tape, sizes, config, batch), way)
+    return footprint(lambda tape: family.start(tape, sizes, config, batch), way, times)
 
 
-def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN) -> Footprint:
+def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN, times: bool = False) -> Footprint:
     """What a layer takes, as part of a network: its inputs have gradients."""
-    return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way)
+    return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way, times)
 
 
-def footprint(start: Start, way: Way = PLAIN) -> Footprint:
-    """Run a network twice, for inference and for training."""
-    evaluating = _tape(way, training=False)
+def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
+    """Run a network twice, for inference and for training; with all ``times`` beside the peaks if asked for."""
+    evaluating, tape = (_tape(way, training, times) for training in (False, True))
     start(evaluating)
-    tape = _tape(way, training=True)
     inputs, outputs = start(tape)
-    found = kept(*graph(outputs))
+    found = kept(*graph(outputs), again=tape.again)
     return Footprint(
-        params=total(weight.elements for weight in tape.parameters),
-        tensors=len(tape.parameters),
-        weights=total(weight.storage.bytes for weight in tape.parameters),
-        buffers=total(buffer.storage.bytes for buffer in tape.buffers),
+        params=tape.entered("parameters", lambda weight: weight.elements),
+        tensors=tape.entered("parameters", lambda weight: 1),
+        weights=tape.entered("parameters", lambda weight: weight.storage.bytes),
+        buffers=tape.entered("buffers", lambda buffer: buffer.storage.bytes),
         inputs=total(tensor.storage.bytes for tensor in inputs),
         kept=tuple(part for _, part, _ in found),
         held=_held([(node, part) for node, part, _ in found], tape.recomputed),
-        inference=evaluating.top,
-        forward=tape.top,
-        cache=total(evaluating.cached),
+        inference=evaluating.peak,
+        forward=tape.peak,
+        cache=evaluating.entered("cached", lambda size: size),
         peaks=evaluating.peaks,
+        counted=tuple(evaluating.again),
     )
 
 
@@ -120,7 +164,7 @@ def works(
     return tape.works
 
 
-def _tape(way: Way, training: bool) -> Tape:
+def _tape(way: Way, training: bool, times: bool = False) -> Tape:
     return Tape(
         FLOATS[way.dtype],
         grad=training,
@@ -128,6 +172,7 @@ def _tape(way: Way, training: bool) -> Tape:
         attention=way.attention,
         recompute=way.recompute,
         kernels=way.kernels,
+        times=[] if times else None,
     )
 
 
@@ -136,13 +181,18 @@ def graph(outputs: Any) -> list[Node | None]:
     return [tensor.node for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
+def _plain(same: Again) -> Again:
+    peaks = {path: value_of(live) for path, live in same.peaks.items()}
+    return same._replace(grown=value_of(same.grown), peaks=peaks)
+
+
 def _held(found: list[tuple[Node, Kept]], recomputed: list[Recomputed]) -> Any:
     """The most that is kept at once: at the end of the forward pass, or when the backward pass is at a part that
     was not kept. By then all that came later is freed, and what the part keeps has been computed again."""
-    most = total(part.bytes for _, part in found)
+    most = total(part.total for _, part in found)
     for again in recomputed:
-        earlier = total(part.bytes for node, part in found if node.time <= again.time)
-        if earlier + again.bytes > most:
+        earlier = total(part.total for node, part in found if node.time <= again.time)
+        if value_of(earlier + again.bytes) > value_of(most):
             most = earlier + again.bytes
     return most
 

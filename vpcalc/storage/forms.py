@@ -13,9 +13,10 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from ..abstract.traced import Traced, UnrolledError, traced
+from ..algebra import floors
 from ..algebra.interpolation import interpolate
 from ..algebra.polynomial import Monomial, Polynomial, as_polynomial
+from ..algebra.traced import UnrolledError, form_of, silently
 from ..architectures import Architecture
 from ..cost import Cost
 from ..errors import InputError
@@ -75,16 +76,23 @@ LONGEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """A network on symbols: its footprint, or those at several lengths where it counts through one."""
+    """A network on symbols: its footprint, or those at several lengths where it counts through one.
+
+    ``tidy`` says that everything divides where it was traced, and that forms are those of the lattice.
+    """
 
     traced: tuple[Footprint, ...]
+    tidy: bool
     length: str = ""
     points: tuple[int, ...] = ()
 
     def of(self, figure: Figure) -> Polynomial:
         """The closed form of a figure."""
-        forms = [_form(figure(found)) for found in self.traced]
+        forms = [self._form(figure(found)) for found in self.traced]
         return _interpolated(self.length, self.points, forms) if self.length else forms[0]
+
+    def _form(self, found: Any) -> Polynomial:
+        return tidied(form_of(found)) if self.tidy else form_of(found)
 
 
 def model_forms(
@@ -96,19 +104,18 @@ def model_forms(
 ) -> Forms:
     """An architecture in its input's sizes and the batch B; a batch of 1 is a case of its own and stays a number.
 
-    It is traced at ``sizes`` where everything divides there, so that the forms hold there for certain.
+    It is traced at ``sizes``, where its forms hold for certain; if there are none, at a sample of the lattice.
     """
     symbolic = model_on_symbols(architecture, config)
     steps = lattice(symbolic)
     axes, family = architecture.family.axes, architecture.family
-    if sizes is None or not on_lattice(symbolic, architecture, sizes):
-        sizes = _sample(symbolic, architecture)
-    images = 1 if batch == 1 else traced("B", batch or BATCH)
+    sizes = sizes or _sample(symbolic, architecture)
+    images = 1 if batch == 1 else silently({"B": batch or BATCH})["B"]
 
     def at(symbols: Mapping[str, Any]) -> Footprint:
         return model_footprint(family, tuple(symbols[axis] for axis in axes), config, images, way)
 
-    return _stepped(at, axes.point(sizes), steps)
+    return _stepped(at, axes.point(sizes), on_lattice(symbolic, architecture, sizes), steps)
 
 
 def _sample(symbolic: Cost, architecture: Architecture) -> tuple[int, ...]:
@@ -134,17 +141,23 @@ def on_lattice(symbolic: Cost, architecture: Architecture, sizes: tuple[int, ...
 def layer_forms(id: str, way: Way = PLAIN) -> Forms:
     """A layer in its dimensions and the batch."""
     dims = sample_of(id)
-    batch = {"batch": traced("B", BATCH)} if "batch" in LAYERS[id].options else {}
-    return _stepped(lambda symbols: layer_footprint(id, {**symbols, **batch}, way), dims, {})
+    batch = {"batch": silently({"B": BATCH})["B"]} if "batch" in LAYERS[id].options else {}
+    letters = {SYMBOL_OF.get(name, name): number for name, number in dims.items()}
+
+    def at(symbols: Mapping[str, Any]) -> Footprint:
+        named = {name: symbols[SYMBOL_OF.get(name, name)] for name in dims}
+        return layer_footprint(id, {**named, **batch}, way)
+
+    return _stepped(at, letters, True, {})
 
 
 def _stepped(
-    at: Callable[[Mapping[str, Any]], Footprint], sample: Mapping[str, int], steps: Mapping[str, int]
+    at: Callable[[Mapping[str, Any]], Footprint], sample: Mapping[str, int], tidy: bool, steps: Mapping[str, int]
 ) -> Forms:
     """Run with a symbol for every size; where one is counted through, with numbers for that."""
-    symbols = {name: traced(SYMBOL_OF.get(name, name), number) for name, number in sample.items()}
+    symbols = silently(sample)
     try:
-        return Forms((at(symbols),))
+        return Forms((at(symbols),), tidy)
     except UnrolledError as loop:
         length = next((name for name in LENGTHS if name in sample), None)
         if length is None:
@@ -152,7 +165,7 @@ def _stepped(
     except (ValueError, ZeroDivisionError) as error:  # a size that does not divide, or a sum to divide by
         raise InputError(f"formula: {error}; there is no closed form here") from None
     points = tuple(steps.get(length, 1) * number for number in STEPS)
-    return Forms(tuple(at({**symbols, length: point}) for point in points), length, points)
+    return Forms(tuple(at({**symbols, length: point}) for point in points), tidy, length, points)
 
 
 LENGTHS = ("T", "N")
@@ -178,8 +191,10 @@ def _coefficient(form: Polynomial, monomial: Monomial) -> Any:
     return Fraction(form.terms.get(monomial, 0), form.denominator)
 
 
-def _form(found: Any) -> Polynomial:
-    return found.form if isinstance(found, Traced) else as_polynomial(found)
+def tidied(form: Polynomial) -> Polynomial:
+    """A form on the lattice where everything divides."""
+    found = floors.on_lattice(form)
+    return form if found is None else found.form
 
 
 def up(number: int, step: int) -> int:

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..abstract.tensor import given
-from ..abstract.traced import form, traced
 from ..algebra.polynomial import Polynomial
+from ..algebra.traced import form_of, silently
 from ..layers.gpt import stack
 from .footprint import Footprint, Way, footprint, total
 
@@ -39,12 +39,12 @@ def gpt_layer(recompute: str = "none", part: str = "") -> Polynomial:
 
 
 def _layers(layers: int, part: str, way: Way) -> Polynomial:
-    N, B, C, a = (traced(name, number) for name, number in SAMPLE.items())
+    N, B, C, a = silently(SAMPLE).values()
 
     def start(tape: Any) -> tuple[tuple[()], Any]:
         return (), stack(given(tape, B, N, C), layers, a)
 
-    return form(kept_by(footprint(start, way), inside(part)))
+    return form_of(kept_by(footprint(start, way), inside(part)))
 
 
 def inside(part: str) -> Callable[[str], bool]:

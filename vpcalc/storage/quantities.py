@@ -1,15 +1,12 @@
-"""The quantities of memory by name; :mod:`vpcalc.storage.trees` derives their closed forms."""
+"""The quantities of memory by name; :mod:`vpcalc.storage.parts` derives their closed forms."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
-
-from ..cost import Op
 
 
 class MemoryQuantity(str, Enum):
-    """A quantity of memory; it prices the entries of its own tree."""
+    """A quantity of memory."""
 
     WEIGHTS = "weights_bytes"
     BUFFERS = "buffers_bytes"
@@ -23,10 +20,6 @@ class MemoryQuantity(str, Enum):
     CACHE = "cache_bytes"
     INFERENCE = "inference_bytes"
     TRAINING = "training_bytes"
-
-    def of(self, op: Op) -> Any:
-        """What an entry stands for."""
-        return op.bytes
 
     @property
     def meaning(self) -> str:

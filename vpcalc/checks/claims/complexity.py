@@ -10,10 +10,11 @@ from itertools import product
 
 from ...algebra.polynomial import symbol
 from ...cost import Quantity
+from ...findings import Finding
 from ...layers import LAYERS
 from ...symbolic import layer_on_symbols
 from ..crosscheck import Verdict, check_layer
-from ..proof import Domain, Finding, Interpolation, Outcome, differences, explain
+from ..proof import Domain, Interpolation, Outcome, differences, explain
 from .executed import OnEverySize
 from .registry import claim
 from .witnessed import of_layer

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..proof import Finding, Interpolation, Outcome
+from ...findings import Finding
+from ..proof import Interpolation, Outcome
 
 if TYPE_CHECKING:
     from ..targets import Target

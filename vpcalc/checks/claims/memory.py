@@ -7,9 +7,10 @@ from functools import partial
 
 from ...algebra import Polynomial
 from ...architectures import ARCHITECTURES
+from ...findings import Finding
 from ...storage.forms import model_forms
 from ...storage.laws import gpt_layer, inside
-from ..proof import Domain, Finding, Interpolation, Outcome, Sizes
+from ..proof import Domain, Interpolation, Outcome, Sizes
 from .registry import claim
 
 KORTHIKANTI = "Korthikanti et al. 2022, arXiv 2205.05198"

@@ -21,13 +21,14 @@ _METHODS = {
 def settled(statement: Statement) -> Outcome:
     """The demonstration's outcome; what was recovered is the evidence on which the statement rests."""
     found = statement.settle()
-    rests = next(piece for piece in found.evidence if piece.method is found.rests_on)
+    tried = (piece for piece in found.evidence if piece.method is found.rests_on and not piece.empty)
+    rests = next(tried, None)
     return Outcome(
         _METHODS[found.rests_on],
         found.verdict,
-        rests.what,
+        rests.what if rests else "",
         sum(piece.cases for piece in found.evidence),
-        note="; ".join(piece.what for piece in found.failed) or found.correction,
+        note="; ".join(piece.what for piece in found.failed) or found.missing or found.correction,
         evidence={"evidence": [piece.to_dict() for piece in found.evidence]},
     )
 

@@ -18,7 +18,8 @@ _KEEPING = """
     masked_scatter_ index_fill index_fill_ index_put index_put_ local_response_norm conj real imag fft_fftshift
     fft_ifftshift fake_quantize_per_tensor_affine rsub isin hardswish hardswish_ log_sigmoid softsign tanhshrink
     bucketize cumsum_ cumprod_ eq_ ne_ lt_ le_ gt_ ge_ abs_ absolute_ negative_ multiply_ divide_ subtract_ random_
-    exponential_ rrelu celu celu_ selu selu_ relu6_
+    exponential_ rrelu celu celu_ selu selu_ relu6_ feature_alpha_dropout alpha_dropout_ feature_dropout_
+    feature_alpha_dropout_
 """
 
 _SPELLED = """

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product
-from .registry import Shape, broadcast, fits, rule, shape_of, sizes_of, tensors_in
+from .registry import Shape, broadcast, fits, is_one, rule, shape_of, sizes_of, tensors_in
 
 
 @rule("zeros ones empty rand randn")
@@ -97,6 +97,14 @@ def _above(side: Any, other: Any, offset: int) -> Any:
         return side * side - _above(side, other, 1 - offset)
     left = side - offset
     return left * (left + 1) // 2 if left > 0 else 0
+
+
+@rule("hann_window hamming_window blackman_window bartlett_window")
+def window(window_length: Any, *args: Any, **kwargs: Any) -> Shape:
+    """As many weights as asked for. One alone is made apart, and without the one more that a period has."""
+    length = undressed(window_length)
+    is_one(length)
+    return [length]
 
 
 @rule("linspace logspace")

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..nodes import undressed
+from ..sizes import Size
 from .registry import Shape, broadcast, fits, rule, same, shape_of, some, tensors_in
 
 
@@ -169,8 +170,11 @@ def block_diag(*matrices: Any) -> Shape:
     return [sum(shape[0] for shape in shapes), sum(shape[1] for shape in shapes)]
 
 
-def _lengths(x: Tensor, n: Any, dim: Any) -> tuple[Shape, list[int]]:
-    """A shape whose sides are cut or filled before they are transformed, and which these are."""
+def _lengths(x: Tensor, n: Any, dim: Any, half: bool = False) -> tuple[Shape, list[int]]:
+    """A shape whose sides are cut or filled before they are transformed, and which these are.
+
+    Which of the two is noted, or neither. ``half`` of the last is given, and one.
+    """
     shape = shape_of(x)
     sizes = None if n is None else [undressed(size) for size in (n if isinstance(n, (tuple, list)) else [n])]
     if dim is None:
@@ -179,6 +183,10 @@ def _lengths(x: Tensor, n: Any, dim: Any) -> tuple[Shape, list[int]]:
         axes = [axis % len(shape) for axis in (dim if isinstance(dim, (tuple, list)) else [dim])]
     for axis, size in zip(axes, sizes or (), strict=False):
         if size != -1:
+            more = (size // 2 + 1 if half and axis == axes[-1] else size) - shape[axis]
+            if isinstance(more, Size):
+                more.compare(">=", 0, "a side that is filled")
+                more.compare("==", 0, "a side that stays")
             shape[axis] = size
     some(shape[axis] for axis in axes)
     return shape, axes
@@ -201,7 +209,7 @@ def _transforms(dim: Any, suffix: str) -> None:
     def whole_transform(x: Tensor, n: Any = None, d: Any = dim, *args: Any, **kwargs: Any) -> Shape:
         """The way back."""
         given = kwargs.get("s", n)
-        shape, axes = _lengths(x, given, kwargs.get("dim", d))
+        shape, axes = _lengths(x, given, kwargs.get("dim", d), half=True)
         if given is None:
             shape[axes[-1]] = (shape[axes[-1]] - 1) * 2
         return shape

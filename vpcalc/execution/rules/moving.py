@@ -486,3 +486,13 @@ def _sliced(side: Any, place: slice) -> Any:
     if isinstance(step, int) and step == 1:
         return length
     return (length + (step - 1)) // step
+
+
+@rule("rot90")
+def rot90(x: Tensor, k: int = 1, dims: Any = (0, 1)) -> Shape:
+    """Two sides that change places, or are where they were."""
+    shape = shape_of(x)
+    one, other = dims
+    if k % 2:
+        shape[one], shape[other] = shape[other], shape[one]
+    return shape

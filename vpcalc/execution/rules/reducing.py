@@ -75,6 +75,46 @@ def mode(x: Tensor, dim: int = -1, keepdim: bool = False) -> list[Shape]:
     return [extreme(x, dim=dim, keepdim=keepdim)] * 2
 
 
+@rule("quantile nanquantile")
+def quantile(
+    input: Tensor, q: Any, dim: Any = None, keepdim: bool = False, interpolation: str = "linear"
+) -> Shape:
+    """One for each side that is left; of several quantiles, they come first."""
+    shape = shape_of(input)
+    some(shape[axis] for axis in axes_of(dim, len(shape)) if shape)
+    several = shape_of(q) if isinstance(q, Tensor) else []
+    return [*several, *_reduced(input, dim, keepdim)]
+
+
+@rule("trapezoid trapz")
+def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Shape:
+    """The area along a side."""
+    return _reduced(_alike(y, x), dim, keepdim=False)
+
+
+@rule("cumulative_trapezoid")
+def areas(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Shape:
+    """The areas from the first place to each of the others."""
+    return diff(_alike(y, x), dim=dim)
+
+
+def _alike(y: Tensor, x: Any) -> Tensor:
+    """The heights, if places are given for the one side or for all."""
+    if x is not None and x.dim() not in (1, y.dim()):
+        raise NotImplementedError("places that are spread over heights")
+    return y
+
+
+@rule("gradient")
+def slopes(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> list[Shape]:
+    """One for each place, along each of the sides."""
+    shape = shape_of(input)
+    axes = axes_of(dim, len(shape))
+    for axis in axes:
+        fits(edge_order + 1, shape[axis], "as many places as a slope at the edge takes")
+    return [shape] * len(axes)
+
+
 @rule("var_mean std_mean")
 def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     """Two numbers along a side, or of all elements."""
@@ -141,6 +181,13 @@ def cdist(x1: Tensor, x2: Tensor, *args: Any, **kwargs: Any) -> Shape:
     left, right = shape_of(x1), shape_of(x2)
     same(left[-1], right[-1])
     return [*broadcast((left[:-2], right[:-2])), left[-2], right[-2]]
+
+
+@rule("pdist")
+def pdist(input: Tensor, p: Any = 2) -> Shape:
+    """One for each pair of different rows."""
+    rows = shape_of(input)[0]
+    return [rows * (rows - 1) // 2]
 
 
 @rule("pairwise_distance")

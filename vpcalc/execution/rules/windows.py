@@ -88,6 +88,8 @@ def _pooled(input: Tensor, rank: int, kernel: Any, stride: Any, padding: Any, di
     front, sides = _spatial(input, rank)
     kernels, paddings, dilations = (each_side(setting, rank) for setting in (kernel, padding, dilation))
     strides = kernels if stride is None or stride == [] or stride == () else each_side(stride, rank)
+    for pad, window_side in zip(paddings, kernels, strict=True):
+        fits(2 * pad, window_side, "padding that is at most half a window")
     return front + [
         window(side, kernels[i], strides[i], paddings[i], dilations[i], bool(ceil)) for i, side in enumerate(sides)
     ]

@@ -1,4 +1,4 @@
-"""Closed forms of the quantities of memory, as trees that add up.
+"""Closed forms of the quantities of memory, and the parts that add up to them.
 
 A form is in bytes, with weights and activations in float32, eager attention, nothing recomputed, AdamW. It holds
 where there is more than one of everything, because PyTorch copies less where a size is 1. A peak is a maximum:
@@ -8,7 +8,7 @@ its form is that of the place where activations peak at the architecture's own s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..abstract.tape import Peak
 from ..abstract.tensor import FLOAT32
@@ -16,8 +16,8 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import Architecture
 from ..cost import Cost, Op, Quantity
 from ..layers import LAYERS
-from ..symbolic import layer_on_symbols, model_on_symbols, symbols_of
-from .footprint import Footprint
+from ..symbolic import symbols_of
+from .footprint import Footprint, total
 from .forms import Forms, layer_forms, model_forms
 from .optimizers import Optimizer
 from .quantities import MemoryQuantity
@@ -52,75 +52,80 @@ _PARTS = {
 }
 
 
-PEAKS: Mapping[MemoryQuantity, Callable[[Footprint], Peak]] = {
-    MemoryQuantity.PEAK: lambda f: f.inference,
-    MemoryQuantity.FORWARD_PEAK: lambda f: f.forward,
-    MemoryQuantity.INFERENCE: lambda f: f.inference,
-    MemoryQuantity.TRAINING: lambda f: f.forward,
+PEAKS: Mapping[MemoryQuantity, str] = {
+    MemoryQuantity.PEAK: "inference",
+    MemoryQuantity.FORWARD_PEAK: "forward",
+    MemoryQuantity.INFERENCE: "inference",
+    MemoryQuantity.TRAINING: "forward",
 }
-"""Quantities that hold a maximum, and which."""
+"""Quantities that hold a maximum, and which field of a footprint that is."""
 
 
-def model_tree(architecture: Architecture, config: Mapping[str, Any], quantity: MemoryQuantity) -> Cost:
-    """A quantity of an architecture in its input's sizes and the batch B, as a tree of what adds up to it.
+def figure(quantity: MemoryQuantity) -> Callable[[Footprint], Any]:
+    """What a quantity is of a footprint."""
+    if quantity is MemoryQuantity.SAVED:
+        return lambda found: found.saved
+    parts = [each for part in _PARTS.get(quantity, (quantity,)) for each in _FIGURES[part].values()]
+    return lambda found: total(each(found) for each in parts)
 
-    Its tilings are those of the architecture: they say where the form holds.
-    """
-    axes = tuple(symbol(axis) for axis in architecture.family.axes)
-    where = model_on_symbols(architecture, config)
+
+class Parts(NamedTuple):
+    """What adds up to a quantity, each with its form, and where its maximum lies if it holds one."""
+
+    terms: tuple[tuple[Op, Polynomial], ...]
+    place: str = ""
+
+    @property
+    def total(self) -> Polynomial:
+        """The sum."""
+        return sum((form for _, form in self.terms), as_polynomial(0))
+
+
+def model_parts(architecture: Architecture, config: Mapping[str, Any], quantity: MemoryQuantity) -> Parts:
+    """A quantity of an architecture in its input's sizes and the batch B, where everything divides."""
     if quantity is MemoryQuantity.ATTENTION:
-        maps = _maps(architecture.cost(axes, config, symbol("B")))
-        return Cost(quantity.value, maps, tilings=_tilings(where))
+        axes = tuple(symbol(axis) for axis in architecture.family.axes)
+        return _maps(architecture.cost(axes, config, symbol("B")))
     forms = model_forms(architecture, config, sizes=architecture.sizes if quantity in PEAKS else None)
-    return Cost(quantity.value, _ops(forms, quantity), tilings=_tilings(where), notes=_place(forms, quantity))
+    return _parts(forms, quantity)
 
 
-def layer_tree(id: str, quantity: MemoryQuantity) -> Cost:
-    """A quantity of a layer in its dimensions and the batch B, as a tree of what adds up to it."""
-    where = layer_on_symbols(id)
+def layer_parts(id: str, quantity: MemoryQuantity) -> Parts:
+    """A quantity of a layer in its dimensions and the batch B, where everything divides."""
     if quantity is MemoryQuantity.ATTENTION:
         dims = {**symbols_of(id), "batch": symbol("B")}
-        return Cost(quantity.value, _maps(LAYERS[id].build(**LAYERS[id].pick(dims))), tilings=_tilings(where))
-    forms = layer_forms(id)
-    return Cost(quantity.value, _ops(forms, quantity), tilings=_tilings(where), notes=_place(forms, quantity))
+        return _maps(LAYERS[id].build(**LAYERS[id].pick(dims)))
+    return _parts(layer_forms(id), quantity)
 
 
-def _ops(forms: Forms, quantity: MemoryQuantity) -> tuple[Op, ...]:
+def _parts(forms: Forms, quantity: MemoryQuantity) -> Parts:
     if quantity is MemoryQuantity.SAVED:
         return _saved(forms)
     parts = _PARTS.get(quantity, (quantity,))
     named = [(name, figure) for part in parts for name, figure in _FIGURES[part].items()]
-    return tuple(Op("memory", name, bytes=forms.of(figure)) for name, figure in named)
+    return Parts(tuple((Op("memory", name), forms.of(figure)) for name, figure in named), _place(forms, quantity))
 
 
-def _saved(forms: Forms) -> tuple[Op, ...]:
+def _saved(forms: Forms) -> Parts:
     """What autograd keeps, by operator and by what of it is kept."""
     kinds: dict[tuple[str, str], None] = {}
     for found in forms.traced:
         kinds.update(dict.fromkeys((part.kind, part.what) for part in found.kept))
 
     def kept(kind: str, what: str) -> Polynomial:
-        return forms.of(lambda found: sum(p.bytes for p in found.kept if (p.kind, p.what) == (kind, what)))
+        return forms.of(lambda found: sum(p.total for p in found.kept if (p.kind, p.what) == (kind, what)))
 
-    return tuple(Op(kind, what, bytes=kept(kind, what)) for kind, what in kinds)
+    return Parts(tuple((Op(kind, what), kept(kind, what)) for kind, what in kinds))
 
 
-def _maps(cost: Cost) -> tuple[Op, ...]:
+def _maps(cost: Cost) -> Parts:
     elements = as_polynomial(cost.total(Quantity.ATTENTION))
-    return (Op("softmax", "attention maps", bytes=elements * FLOAT32.bytes),)
+    return Parts(((Op("softmax", "attention maps"), elements * FLOAT32.bytes),))
 
 
-def _place(forms: Forms, quantity: MemoryQuantity) -> tuple[str, ...]:
+def _place(forms: Forms, quantity: MemoryQuantity) -> str:
     """Where a maximum lies; elsewhere the form is another."""
     if quantity not in PEAKS:
-        return ()
-    peak = PEAKS[quantity](forms.traced[-1])
-    return (
-        f"activations peaking in {peak.path} ({peak.kind})"
-        if peak.path
-        else f"activations peaking in {peak.kind}",
-    )
-
-
-def _tilings(cost: Cost) -> tuple[Any, ...]:
-    return tuple(tiling for node in cost.nodes() for tiling in node.tilings)
+        return ""
+    peak: Peak = getattr(forms.traced[-1], PEAKS[quantity])
+    return f"activations peaking in {f'{peak.path} ({peak.kind})' if peak.path else peak.kind}"

@@ -1,0 +1,120 @@
+"""Bytes in closed form at every size: against the descriptions on numbers, which PyTorch agrees with elsewhere."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+import vpcalc
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.errors import InputError
+from vpcalc.layers import LAYERS
+from vpcalc.storage.footprint import Footprint, layer_footprint, model_footprint
+from vpcalc.storage.parts import figure
+from vpcalc.storage.quantities import MemoryQuantity
+from vpcalc.symbolic import SYMBOL_OF
+
+
+def taken(id: str, sizes: dict[str, int]) -> Footprint | None:
+    """What it takes, on plain numbers; None where it is refused."""
+    try:
+        if id in LAYERS:
+            return layer_footprint(id, {name: sizes[SYMBOL_OF.get(name, name)] for name in LAYERS[id].dims})
+        family = ARCHITECTURES[id].family
+        return model_footprint(family, tuple(sizes[axis] for axis in family.axes), ARCHITECTURES[id].config, 1)
+    except InputError:
+        return None
+
+
+def check(id: str, quantity: str, points: list[dict[str, int]]) -> vpcalc.answers.formula.Formula:
+    """Every size is in one regime, or several with one value, whose form is what was taken."""
+    found = vpcalc.formula(id, quantity=quantity, everywhere=True)
+    for point in points:
+        there = [regime for regime in found.regimes if regime.when.where.holds(point)]
+        known = taken(id, point)
+        assert there, point
+        for regime in there:
+            if known is None:
+                assert regime.refused, (point, regime)
+            else:
+                assert regime.form is not None, (point, regime.refused)
+                assert regime.form.polynomial.at(point) == figure(MemoryQuantity(quantity))(known), point
+    return found
+
+
+def drawn(letters: Any, dice: random.Random, many: int = 40) -> list[dict[str, int]]:
+    """Small sizes as often as large ones."""
+    return [{name: int(2 ** dice.uniform(0, 9)) for name in letters} for _ in range(many)]
+
+
+@pytest.mark.parametrize("quantity", ["saved_bytes", "peak_bytes", "training_bytes"])
+@pytest.mark.parametrize("id", ["vit_ti_16", "pvt_tiny", "resnet50"])
+def test_a_models_bytes_are_known_at_every_size(id: str, quantity: str) -> None:
+    found = check(id, quantity, drawn("HW", random.Random(f"{id} {quantity}")))
+    assert found.to_dict()["complete"]
+
+
+@pytest.mark.parametrize("quantity", ["saved_bytes", "peak_bytes"])
+@pytest.mark.parametrize("id", ["msa", "ffn"])
+def test_a_layers_bytes_are_known_at_every_size(id: str, quantity: str) -> None:
+    letters = [SYMBOL_OF.get(name, name) for name in LAYERS[id].dims]
+    check(id, quantity, drawn(letters, random.Random(f"{id} {quantity}")))
+
+
+def test_attention_maps_are_known_at_every_size() -> None:
+    found = vpcalc.formula("swin_t", quantity="attention_bytes", everywhere=True)
+    costs = vpcalc.formula("swin_t", quantity="attention_elements", everywhere=True)
+    assert found.form.polynomial == costs.form.polynomial * 4
+
+
+def test_a_form_everywhere_says_how_far_it_was_explored() -> None:
+    found = vpcalc.formula("vit_ti_16", quantity="saved_bytes", everywhere=True)
+    (how,) = found.assumptions
+    assert "H 1 to 4096, W 1 to 4096" in how
+    spelled = found.spell("python")
+    known = taken("vit_ti_16", {"H": 97, "W": 33})
+    assert known is not None
+    assert eval(spelled, {"H": 97, "W": 33}) == known.saved
+    assert eval(spelled, {"H": 15, "W": 33}) is None
+
+
+def test_a_narrower_range_settles_what_has_many_regimes() -> None:
+    """An image whose sides 4 does not divide is padded, and the copy is kept: 3·4·16 bytes a token."""
+    found = vpcalc.formula(
+        "swin_t", quantity="saved_bytes", everywhere=True, range={"H": "225:900", "W": "225:900"}
+    )
+    assert found.to_dict()["complete"]
+    assert {str(regime.when) for regime in found.regimes} == {"4 | H, 4 | W", "4 ∤ W or 4 ∤ H"}
+    (one, other) = (regime.form.polynomial for regime in found.regimes if regime.form is not None)
+    assert {str(one - other), str(other - one)} == {"192⌈H/4⌉⌈W/4⌉", "−192⌈H/4⌉⌈W/4⌉"}
+    dice = random.Random(3)
+    for point in [{name: dice.randint(225, 900) for name in "HW"} for _ in range(12)] + [{"H": 448, "W": 672}]:
+        known = taken("swin_t", point)
+        (there,) = [regime for regime in found.regimes if regime.when.where.holds(point)]
+        assert known is not None
+        assert there.form is not None
+        assert there.form.polynomial.at(point) == known.saved
+
+
+@pytest.mark.parametrize("quantity", ["macs", "saved_bytes"])
+def test_a_range_is_for_bytes_at_every_size(quantity: str) -> None:
+    with pytest.raises(InputError, match="--range: needs --everywhere"):
+        vpcalc.formula("msa", quantity=quantity, everywhere=quantity == "macs", range={"h": "1:9"})
+
+
+def test_what_counts_through_its_input_is_refused() -> None:
+    with pytest.raises(InputError, match="as many rounds as T"):
+        vpcalc.formula("lstm", quantity="saved_bytes", everywhere=True)
+
+
+@pytest.mark.parametrize("id", ["swin_t", "pvt_v2_b2", "convnext_t", "vit_b_16"])
+@pytest.mark.parametrize("size", [(200, 331), (225, 224), (800, 1280)])
+def test_a_printed_form_has_the_figure_beside_it(id: str, size: tuple[int, int]) -> None:
+    """At sizes that nothing divides, too: the forms of the lattice are other numbers there."""
+    found = vpcalc.memory(id, input="{}x{}".format(*size), train=True, batch=2, check=False)
+    figures, forms = found.figures(), found.forms
+    assert {"saved_bytes", "total_bytes", "forward_peak_bytes", "attention_bytes"} <= set(forms)
+    for name, form in forms.items():
+        assert form.polynomial.at({"H": size[0], "W": size[1], "B": 2}) == figures[name], name

@@ -1,0 +1,115 @@
+"""What stands around a formula in a paper: the sides of an equation, a name on the left, an order of growth.
+
+Each part is handed on within blanks, as long as the whole text, so that the parser's positions are the reader's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..errors import InputError
+from .parser import FONT, LENGTH, NAMED, ORDER, TRAILING
+
+MOST_SIDES = 8
+"""Sides of a chain A = B = C … that are read."""
+
+
+class Equation(NamedTuple):
+    """The formulas of a text, and the name on its left, empty where there is none.
+
+    ``order`` says that the last side is O(…) or Θ(…); ``sides`` then holds what stands within, alone.
+    """
+
+    name: str
+    sides: tuple[str, ...]
+    order: bool = False
+
+
+_NAME = re.compile(
+    rf"""
+    (?:\\(?!frac)[a-zA-Z]+\{{[^{{}}]*\}} | [\s$&~])*                                # \begin{{equation}}
+    (?:\\{FONT}\s{{0,4}})? (?:\{{[^{{}}]{{1,40}}\}} | [^\W\d_] | \\[a-zA-Z]{{2,10}})    # \mathcal{{C}}, T, \tau
+    (?:_(?:\w{{1,20}} | \{{(?:\\{FONT}\s{{0,4}}\{{)?[^{{}}]{{1,40}}\}}{{1,2}}))? \s{{0,4}}
+    (?:(?:\\left)?\(.*\))? [\s$&~:]*
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+WORD = re.compile(r"[\s$&~]*[^\W\d_][\w-]{1,40}\s{0,4}(?:\(.*\))?[\s$&~:]*", re.DOTALL)
+"""A left side that may be a name, such as MSA: it is one where it is no formula."""
+_GROWS = ("O", "𝒪", "Θ")
+
+
+def equation(text: str) -> Equation:
+    """The sides of an equation, or the one formula that a text is.
+
+    Raises:
+        InputError: no text, more sides than are read, or an order beside something else.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"formula: must be text, not {type(text).__name__}")
+    if len(text) > LENGTH:
+        raise InputError(f"formula: {len(text)} characters; must be at most {LENGTH}")
+    cuts = _equals(text)
+    if len(cuts) >= MOST_SIDES:
+        raise InputError(f"formula: {len(cuts) + 1} sides of an equation; must be at most {MOST_SIDES}")
+    edges = [0, *(place for cut in cuts for place in cut), len(text)]
+    spans = list(zip(edges[::2], edges[1::2], strict=True))
+    name = ""
+    if len(spans) > 1 and _is_name(text[slice(*spans[0])]):
+        name = text[slice(*spans.pop(0))].strip(" \t\r\n$&:~")
+    sides = [_alone(text, *span) for span in spans]
+    inside = _within_order(text, *spans[-1])
+    if inside is None:
+        return Equation(name, tuple(sides))
+    if len(sides) > 1:
+        raise InputError(
+            "formula: an order of growth beside a formula; give one of the two, or a name on the left"
+        )
+    return Equation(name, (_alone(text, *inside),), order=True)
+
+
+def _alone(text: str, start: int, end: int) -> str:
+    return " " * start + text[start:end] + " " * (len(text) - end)
+
+
+def _equals(text: str) -> list[tuple[int, int]]:
+    """Where = or := stands outside of all brackets."""
+    found, depth = [], 0
+    for match in re.finditer(r"[([{]|[)\]}]|:?=+|≔", text):
+        if match.group() in "([{":
+            depth += 1
+        elif match.group() in ")]}":
+            depth = max(depth - 1, 0)
+        elif not depth:
+            found.append(match.span())
+    return found
+
+
+def _is_name(side: str) -> bool:
+    """Whether a left side only names what is computed: Ω(MSA), FLOPs, T(n), C_attn, one letter."""
+    return bool(NAMED.match(side.lstrip(" \t\r\n$&~") + "=") or _NAME.fullmatch(side))
+
+
+def _within_order(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """What stands within O( ), if that is all of a side."""
+    begin = start
+    while space := re.compile(r"[\s$&~]+|\\begin\{[a-z]+\*?\}|\\[\[(]|\\displaystyle\b").match(text, begin, end):
+        begin = space.end()
+    opening = ORDER.match(text, begin, end)
+    if opening is None or not any(sign in opening.group() for sign in (*_GROWS, r"\Theta")):
+        return None
+    depth = 1
+    for bracket in re.finditer(r"[([{]|[)\]}]", text[opening.end() : end]):
+        depth += 1 if bracket.group() in "([{" else -1
+        if depth == 0:
+            close = opening.end() + bracket.start()
+            rest = text[close + 1 : end]
+            return (opening.end(), _before_right(text, close)) if TRAILING.fullmatch(rest) else None
+    return None
+
+
+def _before_right(text: str, close: int) -> int:
+    """Where the inside ends: before ``\\right`` if that stands at the bracket."""
+    inside = text[:close].rstrip()
+    return len(inside) - len(r"\right") if inside.endswith(r"\right") else close

@@ -1,0 +1,101 @@
+"""Every size of a description: run on traced sizes, and again beyond each decision that it took.
+
+A decision is noted as a :class:`~vpcalc.algebra.domains.Guard`. What comes out of a run holds at every size at
+which all its guards hold, since there the very same lines run. :func:`explore` runs it beyond each guard until no
+size is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+from .domains import Domain, Guard, at_least, divides, positive
+from .polynomial import symbol
+from .traced import Silent, Traced, form_of
+
+T = TypeVar("T")
+
+MOST_RUNS = 400
+"""Runs of one description; what is not reached with so many is undecided."""
+
+
+class Tape(Silent):
+    """The decisions of one run, each noted once."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self.sizes = sizes
+        self.domain = positive(sizes)
+
+    def at_least(self, high: int | Traced, low: int | Traced) -> bool:
+        """``high ≥ low``, decided and noted."""
+        return self.note(at_least(form_of(high) - form_of(low)), super().at_least(high, low))
+
+    def equal(self, one: int | Traced, other: int | Traced) -> bool:
+        """``one = other``, decided and noted."""
+        return self.at_least(other, one) and self.at_least(one, other)
+
+    def divides(self, divisor: int | Traced, size: int | Traced) -> bool:
+        """``divisor | size``, decided and noted."""
+        return self.note(divides(form_of(divisor), form_of(size)), super().divides(divisor, size))
+
+    def note(self, guard: Guard, truth: bool) -> bool:
+        """Note how a guard was decided, unless that follows from those before; the decision itself."""
+        taken = guard if truth else guard.negation()
+        if taken.form.symbols and not self.domain.implies(taken):
+            self.domain = self.domain & taken
+        return truth
+
+
+class Leaf(NamedTuple, Generic[T]):
+    """What one run gave, and where every run takes the same decisions."""
+
+    domain: Domain
+    outcome: T
+
+
+class Explored(NamedTuple, Generic[T]):
+    """All runs; ``undecided`` are domains of which it is not known whether they have a point."""
+
+    leaves: tuple[Leaf[T], ...]
+    undecided: tuple[Domain, ...]
+
+
+def explore(run: Callable[[dict[str, Traced]], T], letters: tuple[str, ...]) -> Explored[T]:
+    """Run a description on traced sizes, at one point of each domain that its decisions cut out.
+
+    ``run`` takes the traced size of each letter and must decide by these alone.
+    """
+    leaves: list[Leaf[T]] = []
+    undecided: list[Domain] = []
+    waiting = [positive(letters)]
+    while waiting:
+        domain = waiting.pop()
+        if domain.empty is True:
+            continue
+        point = domain.point
+        if point is None or len(leaves) >= MOST_RUNS:
+            undecided.append(domain)
+            continue
+        leaf = run_at(run, point)
+        leaves.append(leaf)
+        seen = positive(letters)
+        for guard in leaf.domain.guards:
+            if guard not in domain.guards:
+                waiting.append(_joined(domain, seen) & guard.negation())
+            seen = seen & guard
+    return Explored(tuple(leaves), tuple(undecided))
+
+
+def run_at(run: Callable[[dict[str, Traced]], T], point: dict[str, int]) -> Leaf[T]:
+    """One run at a point."""
+    tape = Tape(point)
+    outcome = run({letter: Traced(value, symbol(letter), tape) for letter, value in point.items()})
+    return Leaf(tape.domain, outcome)
+
+
+def _joined(first: Domain, second: Domain) -> Domain:
+    for guard in second.guards:
+        if guard not in first.guards:
+            first = first & guard
+    return first

@@ -1,0 +1,130 @@
+"""``vpcalc check`` of an order of growth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..algebra import Polynomial, orders
+from ..algebra.forms import SIZES, leading, multiplied_out
+from ..algebra.parser import parts_of
+from ..algebra.roles import renamed
+from ..cost import Quantity
+from ..errors import InputError
+from ..report import Column, Kind, Table
+from ..symbolic import Form
+from .check_reading import changed, headline, reading_of, refuse_unread
+from .formula import Formula
+from .result import Result
+
+MOST = 60
+"""Terms of an order that is given."""
+
+
+@dataclass(frozen=True)
+class OrderCheck(Result):
+    """An order of growth as it was given, and the derived form's.
+
+    ``given`` and ``order`` hold each monomial once, without constants: what bounds the whole as its symbols grow,
+    each free of the others. ``verdict`` is ``same order``, or ``same order as the input grows`` where the two
+    leading parts agree once widths and settings are held fixed, or ``another order``.
+    """
+
+    text: str
+    name: str
+    quantity: Quantity
+    convention: str
+    derived: Form
+    given: Form
+    order: Form
+    verdict: str
+    renaming: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the order is the derived form's, in one of the two senses."""
+        return self.verdict != "another order"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {
+            "command": "check",
+            "formula": self.text,
+            "against": self.name,
+            "quantity": self.quantity.value,
+            "convention": self.convention,
+            "verdict": self.verdict,
+            "given": self.given.to_dict(),
+            "derived": self.derived.to_dict(),
+            "order": self.order.to_dict(),
+            "renaming": dict(self.renaming),
+            "notes": list(self.notes),
+        }
+
+    def tables(self) -> tuple[Table, ...]:
+        """The two orders and the form from which ours is taken."""
+        columns = (Column("what", ""), Column("form", "Form", Kind.FORMULA))
+        rows = (
+            ("given, as an order", self.given),
+            ("derived, as an order", self.order),
+            ("derived", self.derived),
+        )
+        given = f"O({self.given})"
+        title = headline(given, self.name, self.verdict, self.renaming, self.quantity, self.convention)
+        return (Table(title, columns, rows, self.notes),)
+
+
+def check_order(text: str, given: Polynomial, derived: Formula, quantity: Quantity, convention: str) -> OrderCheck:
+    """Hold an order, in the reader's letters and with constants or without, against that of the derived form.
+
+    Raises:
+        InputError: a letter that means nothing here, or more terms than can be compared.
+    """
+    if len(given.terms) > MOST:
+        raise InputError(f"formula: an order of {len(given.terms)} terms; must be at most {MOST}")
+    ours = derived.form.polynomial
+    verdicts = {"same order": _grows_alike, "same order as the input grows": _leads_alike}
+    reading = reading_of([given], ours, lambda reading: _grows_alike(ours, renamed(given, reading)))
+    if not _grows_alike(ours, renamed(given, reading)):
+        reading = reading_of([given], ours, lambda reading: _leads_alike(ours, renamed(given, reading)))
+    refuse_unread(reading, ours)
+    theirs = renamed(given, reading)
+    verdict = next((word for word, alike in verdicts.items() if alike(ours, theirs)), "another order")
+    notes = _of_orders(ours, theirs, verdict)
+    forms = derived.form, Form(orders.dominant(theirs)), Form(orders.dominant(ours))
+    return OrderCheck(text, derived.name, quantity, convention, *forms, verdict, changed(reading), tuple(notes))
+
+
+def _grows_alike(ours: Polynomial, theirs: Polynomial) -> bool:
+    """Whether each is O of the other as any of the symbols grow."""
+    return bool(ours and theirs) and not orders.beyond(ours, theirs) and not orders.beyond(theirs, ours)
+
+
+def _leads_alike(ours: Polynomial, theirs: Polynomial) -> bool:
+    """The same of what leads as the input grows, where both grow with it."""
+    if not (ours.symbols & SIZES and theirs.symbols & SIZES):
+        return False
+    return _grows_alike(multiplied_out(leading(ours)), multiplied_out(leading(theirs)))
+
+
+def _of_orders(ours: Polynomial, theirs: Polynomial, verdict: str) -> list[str]:
+    """Which terms make the two orders differ, and where they matter."""
+    left_out, too_much = orders.beyond(orders.dominant(ours), theirs), orders.beyond(theirs, ours)
+    notes = [f"{one} is too much: it outgrows the derived form" for one in too_much]
+    for one in left_out:
+        monomial = next(iter(one.terms))
+        term = Polynomial({monomial: ours.terms[monomial]}, ours.denominator)
+        lead = multiplied_out(leading(ours))
+        if verdict == "another order":
+            notes.append(f"{term} is left out, and outgrows it")
+        elif len(lead.terms) == 1:
+            over, under = parts_of(term / lead)
+            notes.append(f"{term} is left out, and is more than {lead} where {under} < {over}")
+        else:
+            notes.append(f"{term} is left out")
+    if verdict == "same order as the input grows":
+        sizes = ", ".join(sorted(ours.symbols & SIZES))
+        notes.append(f"the same as {sizes} grow and all else is fixed; not where the other symbols grow too")
+    return notes

@@ -1,0 +1,62 @@
+"""How a reader's letters are taken: the renaming under which a formula fits, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ..algebra import Polynomial
+from ..algebra.parser import parse
+from ..algebra.roles import ROLES, Reading, others_for, readings
+from ..cost import Quantity
+from ..report import Column, Table
+from ..symbols import ALPHABET
+
+_ALPHABET = frozenset(letter.name for letter in ALPHABET)
+
+Fits = Callable[[Reading], bool]
+
+
+def reading_of(given: Sequence[Polynomial], ours: Polynomial, fits: Fits) -> Reading:
+    """The first renaming under which the formulas fit; where none is, the plainest."""
+    letters = {letter for formula in given for letter in formula.letters}
+    plainest: Reading | None = None
+    for reading in readings(letters, ours):
+        plainest = reading if plainest is None else plainest
+        if fits(reading):
+            return reading
+    return plainest or {letter: letter for letter in letters}
+
+
+def changed(reading: Reading) -> dict[str, str]:
+    """What a renaming changes, tokens and grids first."""
+    return {letter: reading[letter] for letter in in_order(reading) if reading[letter] != letter}
+
+
+def in_order(reading: Reading) -> list[str]:
+    """The letters in the order of the roles that they are read in."""
+    places = {own: place for place, role in enumerate(ROLES) for own in role.ours}
+    return sorted(reading, key=lambda letter: (places.get(reading[letter], len(ROLES)), letter))
+
+
+def refuse_unread(reading: Reading, ours: Polynomial) -> None:
+    """Refuse a letter of the table of spellings that means nothing here, as any other letter."""
+    for letter, own in reading.items():
+        if letter == own and letter not in _ALPHABET and not others_for(letter, ours):
+            parse(letter)
+
+
+def spellings() -> Table:
+    """Which letters of a reader may stand for which symbol of ours."""
+    columns = (Column("role", "Role"), Column("ours", "Ours"), Column("spellings", "Read as it"))
+    rows = tuple((role.meaning, ", ".join(role.ours), ", ".join(role.spellings)) for role in ROLES)
+    notes = ("two letters never stand for one symbol; a letter that the derived form has is itself first",)
+    return Table("Spellings", columns, rows, notes)
+
+
+def headline(
+    given: str, name: str, verdict: str, renaming: Mapping[str, str], quantity: Quantity, convention: str
+) -> str:
+    """What was held against what, how it ended, under which renaming, and what is counted."""
+    under = f" with {', '.join(f'{theirs} = {own}' for theirs, own in renaming.items())}" if renaming else ""
+    unit = Quantity.FLOPS if quantity is Quantity.MACS and convention == "flops" else quantity
+    return f"{given} against {name}: {verdict}{under} ({unit.meaning})"

@@ -1,0 +1,63 @@
+"""Finding statements by name, by family, or by words in their names, titles, claims and sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from ..errors import InputError
+from ..statements import FAMILIES
+from ..statements.recorded import Words
+
+W = TypeVar("W", bound=Words)
+
+LONGEST = 200
+"""Characters that may be searched for."""
+
+
+def find(asked: str, statements: Sequence[W]) -> list[W]:
+    """The statement or the family of this name, or else every statement that has all of these words.
+
+    Raises:
+        InputError: nothing has them; names and words that are near are offered.
+    """
+    for named in (
+        [one for one in statements if one.id == asked],
+        [one for one in statements if one.family == asked],
+    ):
+        if named:
+            return named
+    words = _plain(asked).split()
+    if len(asked) > LONGEST or not re.search(r"\w", asked):
+        raise InputError(f"statement {asked[:40]!r}: must be a name or words, at most {LONGEST} characters")
+    found = [one for one in statements if all(word in _plain(_all_of(one)) for word in words)]
+    if not found:
+        raise _nothing(asked, words, statements)
+    return found
+
+
+def _all_of(one: Words) -> str:
+    return " ".join((one.id, one.family, one.title, one.claim, one.source))
+
+
+def _plain(text: str) -> str:
+    """Small letters, with blanks for what joins words."""
+    return " ".join(re.sub(r"[_\-–'’]", " ", text.casefold()).split())
+
+
+def _nothing(asked: str, words: Sequence[str], statements: Sequence[Words]) -> InputError:
+    """What is near: names of statements and families first, else words that occur."""
+    import difflib
+
+    names = [*(one.id for one in statements), *FAMILIES]
+    near = difflib.get_close_matches(asked.lower().replace(" ", "_"), names, n=3, cutoff=0.5)
+    if len(near) < 3:
+        vocabulary = sorted(
+            {word for one in statements for word in re.findall(r"[^\W\d_]{4,}", _plain(_all_of(one)))}
+        )
+        known = [word for word in words if any(word in _plain(_all_of(one)) for one in statements)]
+        missing = [word for word in words if word not in known]
+        near += [w for word in missing for w in difflib.get_close_matches(word, vocabulary, n=2, cutoff=0.6)]
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else f"known: {', '.join(names)}"
+    return InputError(f"statement {asked!r} is not known, and no statement has these words; {hint}")

@@ -1,0 +1,192 @@
+"""Sentences with mathematics in Unicode, as LaTeX: what is mathematics is found word by word and set as such.
+
+``‖J‖₂ ≤ (γσ₁)^{t−k} in the spectral norm`` becomes ``$\\Vert J\\Vert_{2} \\leq (\\gamma \\sigma_{1})^{t-k}$ in the
+spectral norm``. A word is mathematics if it holds a sign or a letter that sentences do not; single letters,
+numbers and names of functions are so beside such a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..algebra.printers import GREEK
+from .tex import SIGNS, escape_tex
+
+OPERATORS = frozenset(["arctan", "cos", "exp", "ln", "log", "max", "min", "sin", "tanh"])
+"""Functions that LaTeX knows."""
+
+_NAMES = "Ci PE Var artanh attention diag erfc pos rank side sigmoid sign softmax"
+NAMES = frozenset(_NAMES.split())
+"""Names of several letters within mathematics; other letters that stand together are multiplied."""
+
+INDICES = frozenset(["end", "ff", "head", "in", "max", "min", "model", "out", "pos", "rec"])
+"""Words that stand as an index."""
+
+_WORDS_NOT = frozenset(["A", "I", "a", "vs", "th", "pp", "Th", "CH", "St"])
+"""Short words that are words."""
+
+_STRONG = re.compile(
+    r"[=<>^|+·×⋅−√∂∏Σ∑‖⌈⌉⌊⌋≤≥≠≈∈∞→⇒∠⊙∘±½ĝᵀ′∣∤⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉]|[" + "".join(GREEK) + r"]"
+    r"|[^\W\d_]_[\w{]|(?<![A-Za-z])(?:[A-Za-z]|" + "|".join(sorted(OPERATORS | NAMES)) + r")\("
+    r"|(?<![\w/])(?!I/O|w/o)(?:\d+|\d*[A-Za-z]{1,2})/(?:\d+|[A-Za-z]{1,2})(?!\w)|(?<!\w)\d+[A-Za-z](?!\w)"
+    r"|\d\([A-Za-z]|\d[A-Za-z]{1,3}\(|\)/|/\(|^\[|\]\[|\]$|^AV$"
+)
+_IDENTIFIER = re.compile(r"(?!log_)(?<![A-Za-z])[A-Za-z]{3,}_|\w\.\w+\.\w")
+_PRODUCT = re.compile(r"\d*(?=[a-z]*[A-Z])(?![A-Z]{3})[B-DF-HJ-NP-TV-XZb-df-hj-np-tv-xz]{2,3}")
+_WEAK = re.compile(r"-?[\d.,]*\d|[A-Za-z]|(?![A-Z]{3})\d*[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]{1,3}|[/:]|…|\.\.\.")
+
+
+class _Word(NamedTuple):
+    """A word between blanks: what is put before it, itself, and the punctuation behind."""
+
+    before: str
+    core: str
+    after: str
+
+
+def tex(text: str) -> str:
+    """A sentence for LaTeX; amsmath and its own fonts are all that it needs."""
+    words = [_split(word) for word in text.split(" ")]
+    written: list[str] = []
+    place = 0
+    while place < len(words):
+        end = _run(words, place)
+        if end == place:
+            written.append(escape_tex("".join(words[place])))
+            place += 1
+        else:
+            written.append(_formula(words[place:end]))
+            place = end
+    return " ".join(written)
+
+
+def _split(word: str) -> _Word:
+    found = re.fullmatch(r"(['\"]*)(.*?)([,;:.'\"?!]*)", word, re.DOTALL)
+    assert found is not None
+    return _Word(*found.groups())
+
+
+def _run(words: Sequence[_Word], start: int) -> int:
+    """Where the mathematics that begins here ends; ``start`` where none does."""
+    strong, end, open_ = False, start, 0
+    for place in range(start, len(words)):
+        word = words[place]
+        behind = words[place + 1].core if place + 1 < len(words) and not word.after else ""
+        sure = _is_strong(word.core)
+        if not (sure or _is_weak(word.core) or _is_letter_a(word.core, words[start:place], behind)):
+            break
+        if place > start and (word.before or (word.core.startswith("(") and behind in ("=", "…"))):
+            break
+        strong, end = strong or sure, place + 1
+        open_ += sum(word.core.count(sign) for sign in "([{") - sum(word.core.count(sign) for sign in ")]}")
+        if word.after and (open_ <= 0 or word.after not in (",", ";")):
+            break
+    while end - 1 > start and words[end - 1].core.startswith("(") and ")" not in words[end - 1].core:
+        end -= 1  # a bracket that opens at the end belongs to the words that follow
+    return end if strong and any(_is_strong(word.core) for word in words[start:end]) else start
+
+
+def _is_letter_a(core: str, before: Sequence[_Word], behind: str) -> bool:
+    """Whether an a is a symbol and no article: after a function or an operator, or before an equals sign."""
+    last = before[-1].core.strip("()") if before else ""
+    return core.strip("()") == "a" and (behind == "=" or last in OPERATORS or last in ("+", "−", "=", "·"))
+
+
+def _is_strong(core: str) -> bool:
+    if _IDENTIFIER.search(core):
+        return False
+    bare = core.strip("()")
+    letter = len(bare) == 1 and bare.isascii() and bare.isalpha() and bare not in _WORDS_NOT
+    return bool(letter or (_PRODUCT.fullmatch(bare) and bare not in _WORDS_NOT) or _STRONG.search(core))
+
+
+def _is_weak(core: str) -> bool:
+    bare = core.strip("()[]{}")
+    return bare not in _WORDS_NOT and bool(bare in OPERATORS | NAMES or _WEAK.fullmatch(bare))
+
+
+def _formula(words: Sequence[_Word]) -> str:
+    """Words as one formula; brackets that are opened or closed elsewhere stay outside of it."""
+    inside = " ".join(word.core if word is words[-1] else word.core + word.after for word in words)
+    before, after = words[0].before, words[-1].after
+    while inside.endswith(")") and inside.count(")") > inside.count("("):
+        inside, after = inside[:-1], ")" + after
+    while inside.startswith("(") and inside.count("(") > inside.count(")"):
+        inside, before = inside[1:], before + "("
+    return f"{escape_tex(before)}${math(inside)}${escape_tex(after)}"
+
+
+_BOUND = re.compile(r"([^=]+=[^.]+)\.\.(.+)")
+
+_PART = re.compile(
+    r"(?P<big>[∏Σ∑])(?:_\{(?P<over>[^{}]*)\}|_(?P<by>\w))?"
+    r"|√(?P<root>\((?P<sum>[^()]*)\)|[^\W_](?:_\w+|_\{[^{}]*\})?)"
+    r"|_(?:\{(?P<indices>[^{}]*)\}|(?P<index>[A-Za-z]+|\d+))"
+    r"|\^(?:\{(?P<power>(?:[^{}]|\{[^{}]*\})*)\}|(?P<exponent>\w))"
+    r"|(?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀ]+)"
+    r"|(?P<lowered>[₀₁₂₃₄₅₆₇₈₉]+)"
+    r"|(?P<name>[A-Za-z]{2,})"
+    r"|(?P<dots>…|\.\.\.?)"
+    r"|(?P<sign>.)",
+    re.DOTALL,
+)
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+
+
+def math(text: str) -> str:
+    """Mathematics in Unicode as LaTeX, without delimiters."""
+    spelled = re.sub(r"\s+", " ", "".join(map(_part, _PART.finditer(text)))).strip()
+    spelled = re.sub(r" (?=[\^_'),;/}\]])", "", spelled)
+    return re.sub(r"(?<=\d) (?=-?\d)", r"\\;", spelled)  # the entries of a matrix
+
+
+def _part(found: re.Match[str]) -> str:
+    part = found.groupdict()
+    if part["big"]:
+        return _big(part["big"], part["over"] or part["by"] or "")
+    if part["root"]:
+        return rf"\sqrt{{{math(part['sum'] or part['root'])}}}"
+    for index in (part["indices"], part["index"]):
+        if index:
+            inside = rf"\mathrm{{{index}}}" if index in INDICES else math(index)
+            return f"_{{{inside}}}"
+    for power in (part["power"], part["exponent"]):
+        if power:
+            return f"^{{{math(power)}}}"
+    if part["raised"]:
+        power = part["raised"].translate(_RAISED).replace("ᵀ", r"\top")
+        return f"^{{{power}}}"
+    if part["lowered"]:
+        index = part["lowered"].translate(_LOWERED)
+        return f"_{{{index}}}"
+    if part["name"]:
+        return _name(part["name"])
+    if part["dots"]:
+        return r"\dots "
+    return _sign(part["sign"])
+
+
+def _big(sign: str, bound: str) -> str:
+    command = r"\prod" if sign == "∏" else r"\sum"
+    limits = _BOUND.fullmatch(bound)
+    if limits:
+        return f"{command}_{{{math(limits[1])}}}^{{{math(limits[2])}}} "
+    return f"{command}_{{{math(bound)}}} " if bound else f"{command} "
+
+
+def _name(name: str) -> str:
+    if name in OPERATORS:
+        return rf"\{name} "
+    return rf"\operatorname{{{name}}}" if name in NAMES else name
+
+
+def _sign(sign: str) -> str:
+    if sign in GREEK:
+        return rf"\{GREEK[sign]} "
+    if sign in "{}%&#$":
+        return rf"\{sign}"
+    command = SIGNS.get(sign, sign)
+    return f"{command} " if command[-1:].isalpha() and command.startswith("\\") else command
