@@ -645,8 +645,8 @@ def test_one_statement_shows_what_is_on_record_without_torch_or_sympy() -> None:
 
 SEARCHES = [
     ("vanishing", ["rnn_bound"]),
-    ("shifted window", ["table1_path", "windows_never_meet"]),
-    ("WINDOW shifted", ["table1_path", "windows_never_meet"]),
+    ("shifted window", ["table1_path", "windows_never_meet", "window_translation", "pixels_seen"]),
+    ("WINDOW shifted", ["table1_path", "windows_never_meet", "window_translation", "pixels_seen"]),
     ("Table-1 path", ["table1_path"]),
     ("werbos", ["rnn_gradient", "bptt_cost"]),
     ("receptive_field", ["receptive_field"]),  # a statement before the family of its name
