@@ -43,9 +43,10 @@ _COMMANDS = r"""
     paragraph begin end item toprule midrule bottomrule S dots textbackslash % & # _ { } $ , ; : ! \ [ ] quad
     qquad Bigl Bigr bigl bigr biggl biggr Big big left right lVert rVert lvert rvert Vert top mathrm mathbf
     mathbb mathcal text operatorname sqrt frac tfrac dfrac binom prod sum int lim leq le geq ge neq ne approx
-    equiv sim in notin to mapsto Rightarrow Longleftrightarrow iff partial infty cdot cdots ldots times odot
+    equiv sim in ni notin to mapsto implies bigcup bmod det Rightarrow Longleftrightarrow iff
     circ pm angle lceil rceil lfloor rfloor hat bar tilde tanh sin cos exp ln log max min sup arctan mid nmid
-    not ll gg ast perp langle rangle forall exists textsubscript textsuperscript surd rule
+    not ll gg ast perp langle rangle forall exists textsubscript textsuperscript surd rule partial infty cdot
+    cdots ldots times odot
 """
 KNOWN = frozenset(_COMMANDS.split()) | frozenset(GREEK.values())
 """Commands of LaTeX and amsmath that a passage may use."""

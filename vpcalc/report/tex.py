@@ -118,6 +118,7 @@ SIGNS = {
     "⋯": r"\cdots",
     "∞": r"\infty",
     "∈": r"\in",
+    "ℤ": r"\mathbf{Z}",
     "→": r"\to",
     "⇒": r"\Rightarrow",
     "⟺": r"\Longleftrightarrow",

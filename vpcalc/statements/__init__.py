@@ -7,7 +7,8 @@ counts) or numeric (float64 within a stated tolerance, samples with a fixed seed
 
 One file a family. Beside them: :mod:`.unrolled` and :mod:`.cells`, the algebra of recurrent networks, written for
 symbols and tensors alike; :mod:`.rnn_algorithms`, ways to compute a gradient, as formulas and as code that counts;
-:mod:`.graphs`, computations as graphs. SymPy, torch and NumPy are imported inside functions only.
+:mod:`.graphs`, computations as graphs; :mod:`.whole_numbers`, modules whose products are exact. SymPy, torch
+and NumPy are imported inside functions only.
 
 To add one: a function under ``@statement`` in one of the families here, or in a new file that :data:`FAMILIES`
 lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. Name the clauses of its claim and say which
@@ -28,6 +29,18 @@ FAMILIES = (
     "positions",
     "receptive_field",
     "feedforward",
+    "symmetries",
+    "patches",
+    "borders",
+    "position_limits",
+    "heads",
+    "reductions",
+    "pixels",
+    "window_costs",
+    "pyramid",
+    "retention_forms",
+    "readouts",
+    "depth",
 )
 """The files of statements, in the order in which they are listed."""
 

@@ -69,9 +69,8 @@ def linear_collapse(
             Step(
                 "That is one linear layer; by induction any number of them is.",
                 "W = W₂W₁, b = W₂b₁ + b₂, rank W ≤ min(rank W₁, rank W₂)",
-                r"W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le \min(\operatorname{rank} "
-                r"W_1, "
-                r"\operatorname{rank} W_2)",
+                r"W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le "
+                r"\min(\operatorname{rank} W_1, \operatorname{rank} W_2)",
             ),
             Step(
                 "With an activation it is none: an affine function has f(x) + f(−x) = 2f(0), relu has not.",
@@ -88,7 +87,7 @@ def linear_collapse(
             ),
             *settling(
                 "of rank at most the hidden width",
-                same("W₂W₁ is a sum of as many dyads as the hidden width, for any width", [_dyads(V, U, rank(m))]),
+                same("W₂W₁ is a sum of as many dyads as the hidden width, for any width", [dyads(V, U, rank(m))]),
                 *_ranks(rank),
             ),
             not_identity("relu is not affine", relu + relu.subs(z, -z), {z: 1}),
@@ -100,7 +99,7 @@ def linear_collapse(
     )
 
 
-def _dyads(V: Any, U: Any, count: Any) -> bool:
+def dyads(V: Any, U: Any, count: Any) -> bool:
     """Whether an entry of VU, of symbolic sizes, is the sum of this many products of one entry of each."""
     import sympy
 
@@ -119,13 +118,13 @@ def _ranks(rank: Callable[[int], int]) -> list[Evidence]:
     for hidden in (1, 2):
         merged = sympy.Matrix((letters("V", 3, hidden) @ letters("U", hidden, 3)).tolist())
         order = rank(hidden)
-        beyond += _minors(merged, order + 1)
-        reached.append(not_identity(f"hidden width {hidden}: rank {order} is reached", _minors(merged, order)[0]))
+        beyond += minors(merged, order + 1)
+        reached.append(not_identity(f"hidden width {hidden}: rank {order} is reached", minors(merged, order)[0]))
     sizes = "3 × 3, hidden widths 1 and 2"
     return [identity("minors of W₂W₁ of order hidden width + 1", beyond, instances=sizes), *reached]
 
 
-def _minors(matrix: Any, order: int) -> list[Any]:
+def minors(matrix: Any, order: int) -> list[Any]:
     """Determinants of all square blocks of an order; of order 0 there is one, which is 1."""
     sides = list(combinations(range(matrix.rows), order))
     return [matrix.extract(rows, columns).det() for rows, columns in product(sides, sides)]

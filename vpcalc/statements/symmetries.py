@@ -1,0 +1,474 @@
+"""Which translations and permutations a layer commutes with: equivariance, and where invariance comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import Any
+
+from ..report import Column, Kind, Table
+from .evidence import close, exact, far, identity, not_identity, relative_error
+from .registry import Demonstration, Evidence, Method, Step, statement
+from .whole_numbers import numbers, sharpened, whole
+
+Moves = Callable[[Any, Any], Any]
+"""By how much the output moves when the input moves by s, for a layer of some size; None if by nothing fits."""
+
+
+def roll(x: Any, dy: int, dx: int) -> Any:
+    """A grid (batch, h, w, C) moved on a torus."""
+    return x.roll((dy, dx), dims=(1, 2))
+
+
+def fitting_moves(layer: Callable[[Any], Any], x: Any, s: tuple[int, int]) -> list[tuple[int, int]]:
+    """All moves t of the output with layer(T_s x) = T_t layer(x), bit by bit; grids are (batch, h, w, C)."""
+    import torch
+
+    still, moved = layer(x), layer(roll(x, *s))
+    _, h, w, _ = still.shape
+    return [t for t in product(range(h), range(w)) if torch.equal(roll(still, *t), moved)]
+
+
+def _tap(offset: Any, place: Any) -> Any:
+    """The pixel that one tap of a kernel reads for a place, of an image of which nothing is known."""
+    import sympy
+
+    (u, v), (p, q) = offset, place
+    return sympy.Symbol("a") * sympy.Function("x")(sympy.expand(p + u), sympy.expand(q + v))
+
+
+def _letters() -> tuple[Any, ...]:
+    import sympy
+
+    letters: tuple[Any, ...] = sympy.symbols("p q s t u v", integer=True)
+    return letters
+
+
+# -- convolution ------------------------------------------------------------------------------------
+
+
+def on_torus(k: int, C: int = 2) -> Callable[[Any], Any]:
+    """The reference convolution with whole weights on a grid without a border, (1, h, w, C) to the same."""
+    import torch.nn.functional as F
+
+    from ..reference.convolution import SameConv2d
+
+    module = whole(SameConv2d(C, C, (k, k)), seed=k)
+
+    def layer(x: Any) -> Any:
+        around = F.pad(x.permute(0, 3, 1, 2), module.padding, mode="circular")
+        return module.conv(around).permute(0, 2, 3, 1)
+
+    return layer
+
+
+@statement(
+    "convolution_translation",
+    "Convolution is equivariant, not invariant",
+    "On ℤ² or a torus, grids without a border, a convolution of stride 1 commutes with every translation: "
+    "conv(T_s x) = T_s conv(x) for all x, s and kernels. It is not invariant: there are x with conv(T_s x) ≠ "
+    "conv(x). The sum or mean over all places of a torus is",
+    "Wang et al. 2021 (PVT) and lectures name convolution's 'translation invariance'",
+)
+def convolution_translation(
+    moves: Moves = lambda s, k: s, pooled: Callable[[Any], Any] = lambda y: y.sum((1, 2))
+) -> Demonstration:
+    """A tap at a symbolic offset commutes with a symbolic shift; the module on all shifts of a torus, bit by "
+    "bit."""
+    import torch
+
+    p, q, s, t, u, v = _letters()
+    moved = _tap((u, v), (p - s, q - t))  # the tap reads a moved image
+    ours = _tap((u, v), (p - moves(s, 3), q - moves(t, 3)))
+    x = numbers(1, 6, 5, 2)
+    held, sums, changed = [], [], []
+    for k in (1, 2, 3, 5):
+        layer = on_torus(k)
+        for shift in product(range(6), range(5)):
+            expected = (moves(shift[0], k) % 6, moves(shift[1], k) % 5)
+            held.append(fitting_moves(layer, x, shift) == [expected])
+            sums.append(torch.equal(pooled(layer(roll(x, *shift))), pooled(layer(x))))
+        changed.append(not torch.equal(layer(roll(x, 1, 0)), layer(x)))
+    return Demonstration(
+        (
+            Step(
+                "One tap of the kernel, at any offset u, of a translated image (T_s x)(p) = x(p − s).",
+                "a (T_s x)(p + u) = a x(p + u − s) = a x((p − s) + u)",
+                r"a\,(T_s x)(p + u) = a\,x(p + u - s) = a\,x((p - s) + u)",
+            ),
+            Step(
+                "A convolution is a sum of taps; what works on each place alone (bias, activation, layer norm "
+                "over channels) commutes too, and so does all that is composed of these.",
+                "conv(T_s x) = T_s conv(x) for all s in ℤ²",
+                r"\operatorname{conv}(T_s x) = T_s \operatorname{conv}(x) \quad \text{for all } s \in "
+                r"\mathbf{Z}^2",
+            ),
+            Step(
+                "Equivariance followed by a sum over all places, of which a translation only changes the order, "
+                "is invariance.",
+                "Σ_p conv(T_s x)(p) = Σ_p conv(x)(p − s) = Σ_p conv(x)(p)",
+                r"\sum_p \operatorname{conv}(T_s x)(p) = \sum_p \operatorname{conv}(x)(p - s) = \sum_p "
+                r"\operatorname{conv}(x)(p)",
+            ),
+        ),
+        (
+            identity("a tap at any offset, any image and any shift", [moved - ours]),
+            not_identity("it is not invariant", moved - _tap((u, v), (p, q))),
+            exact(
+                "the reference convolution (k = 1, 2, 3, 5; whole weights), all 30 shifts of a 6 × 5 torus: of "
+                "all moves of the output exactly the claimed one fits, bit by bit",
+                held,
+            ),
+            exact("the output itself changes", changed),
+            exact("the sum over all places does not, at any of the shifts", sums),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+# -- patches ----------------------------------------------------------------------------------------
+
+
+def whole_steps(s: Any, P: Any) -> Any:
+    """s/P where P divides s, else None."""
+    return s / P if s % P == 0 else None
+
+
+def _on_axes(moves: Moves, shift: tuple[int, int], size: int, grid: tuple[int, int]) -> list[tuple[int, int]]:
+    """The one claimed move of the output on a torus, or none."""
+    t = [moves(s, size) for s in shift]
+    return [] if None in t else [(int(t[0]) % grid[0], int(t[1]) % grid[1])]
+
+
+def _or_stays(move: Any) -> Any:
+    return 0 if move is None else move
+
+
+def _patches(module: Any) -> Callable[[Any], Any]:
+    return lambda x: module(x.permute(0, 3, 1, 2))
+
+
+@statement(
+    "patch_translation",
+    "Patch embedding moves with whole patches alone",
+    "For patches of P × P there is a t with E(T_s x) = T_t E(x) for all images and weights exactly where P "
+    "divides both parts of s, and then t = s/P: the group is Pℤ². For any other shift there are weights and an "
+    "image of which no token stays what it was",
+    "Dosovitskiy et al. 2021 (ViT), eq. 1",
+)
+def patch_translation(moves: Moves = whole_steps) -> Demonstration:
+    """A tap of stride P commutes with shifts by Pt; the module on all shifts of a torus, bit by bit."""
+    import sympy
+
+    from ..reference.embedding import PatchEmbedding
+
+    p, q, s, t, u, v = _letters()
+    P = sympy.Symbol("P", integer=True, positive=True)
+    moved = _tap((u, v), (P * p - P * s, P * q - P * t))
+    ours = _tap((u, v), (P * (p - _or_stays(moves(P * s, P))), P * (q - _or_stays(moves(P * t, P)))))
+    image, held = numbers(1, 12, 12, 3), []
+    for size in (1, 2, 3, 4):
+        module = whole(PatchEmbedding(2, size), seed=size)
+        grid = (12 // size, 12 // size)
+        held += [
+            fitting_moves(_patches(module), image, shift) == _on_axes(moves, shift, size, grid)
+            for shift in product(range(12), range(0, 12, 5))
+        ]
+    return Demonstration(
+        (
+            Step(
+                "Token p reads pixel Pp + u through the weight at u.",
+                "E(T_{Pt} x)(p) = Σ_u W(u) x(Pp + u − Pt) = Σ_u W(u) x(P(p − t) + u) = E(x)(p − t)",
+                r"E(T_{Pt} x)(p) = \sum_u W(u)\, x(Pp + u - Pt) = \sum_u W(u)\, x(P(p - t) + u) = E(x)(p - t)",
+            ),
+            Step(
+                "Where P does not divide s: let W read the first pixel of a patch alone, and let x be one "
+                "bright pixel at the origin. E(x) has one token that is not 0, E(T_s x) none, since s is not a "
+                "first pixel.",
+                "s ∉ Pℤ²: E(T_s x) = 0 ≠ T_t E(x) for every t",
+                r"s \notin P\mathbf{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t",
+            ),
+        ),
+        (
+            identity("a tap at any offset, P and shift by multiples of P symbols", [moved - ours]),
+            exact(
+                "the reference module (P = 1 … 4; whole weights) on a 12 × 12 torus, 36 shifts each: of all "
+                "moves of the tokens the claimed one fits bit by bit, or none",
+                held,
+            ),
+            exact(
+                "one bright pixel and a W that reads first pixels (P = 2 … 4, every shift within a patch)",
+                _bright_pixel(moves),
+            ),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+def _bright_pixel(moves: Moves) -> list[bool]:
+    import torch
+
+    from ..reference.embedding import PatchEmbedding
+
+    held = []
+    for P, dy, dx in product((2, 3, 4), range(4), range(4)):
+        module = whole(PatchEmbedding(1, P, channels=1))
+        image = torch.zeros(1, 1, 2 * P, 2 * P, dtype=torch.float64)
+        image[0, 0, dy, dx] = 1
+        with torch.no_grad():
+            module.proj.weight.zero_()[0, 0, 0, 0] = 1
+            module.proj.bias.zero_()
+            lit = bool(module(image).any())
+        held.append(lit == (moves(dy, P) is not None and moves(dx, P) is not None))
+    return held
+
+
+# -- windows ----------------------------------------------------------------------------------------
+
+
+def within(s: Any, M: Any) -> Any:
+    """s where M divides it, else None."""
+    return s if s % M == 0 else None
+
+
+def window_layer(h: int, w: int, M: int, shift: bool = False, sharp: bool = True) -> Callable[[Any], Any]:
+    """Reference window attention with whole weights, ``sharp`` where it picks one token; no mask for a border."""
+    from ..reference.windows import WindowAttention
+
+    module = whole(WindowAttention(h, w, 8, 2, M, shift), seed=M, most=9 if sharp else 1)
+    if sharp:
+        sharpened(module.attention)
+    module.mask = None  # it stands for the border, which a torus has not
+    return lambda x: module(x)
+
+
+@statement(
+    "window_translation",
+    "Windows move by whole windows alone",
+    "On ℤ² or a torus of whole windows, window attention of M × M, with its relative position bias, commutes "
+    "with T_s for all tokens and weights exactly where M divides both parts of s: the group is Mℤ². So do "
+    "shifted windows; on a finite grid their mask and the padding mark the border",
+    "Liu et al. 2021 (Swin), §3.2 and eq. 4",
+)
+def window_translation(moves: Moves = within) -> Demonstration:
+    """Windows are numbered by floors, biases by differences; the module on all shifts of a torus, bit by bit."""
+    import sympy
+
+    p, q, s, _, _, _ = _letters()
+    M = sympy.Symbol("M", integer=True, positive=True)
+    number = sympy.floor(sympy.expand((p - M * s) / M))
+    moved = _or_stays(moves(M * s, M))
+    grid, held, rolled = (6, 6), [], []
+    x = numbers(1, *grid, 8)
+    for size in (1, 2, 3):
+        for shift in product(range(grid[0]), range(grid[1])):
+            claimed = _on_axes(moves, shift, size, grid)
+            held.append(fitting_moves(window_layer(*grid, size), x, shift) == claimed)
+            rolled.append(fitting_moves(window_layer(*grid, size, shift=True), x, shift) == claimed)
+    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
+    step, side = 1 + i, 2 + i + j  # any 0 < s < M
+    # s = 0·M + s and M − 1 + s = 1·M + (s − 1): the quotients are 0 and 1 where these are remainders
+    remainders = [bool(rest >= 0) and bool(rest < side) for rest in (step, side - 1 + step - side)]
+    return Demonstration(
+        (
+            Step(
+                "Windows are numbered by ⌊p/M⌋. A shift by Mt changes every number by t: windows go to windows.",
+                "⌊(p − Mt)/M⌋ = ⌊p/M⌋ − t",
+                r"\lfloor (p - Mt)/M \rfloor = \lfloor p/M \rfloor - t",
+            ),
+            Step(
+                "Within a window attention does not see places but through the bias, which is of differences.",
+                "(p − Mt) − (q − Mt) = p − q",
+                "(p - Mt) - (q - Mt) = p - q",
+            ),
+            Step(
+                "A shift by s with 0 < s < M parts tokens 0 and M − 1 of one window.",
+                "⌊s/M⌋ = 0, ⌊(M − 1 + s)/M⌋ = 1",
+                r"\lfloor s/M \rfloor = 0, \quad \lfloor (M - 1 + s)/M \rfloor = 1",
+            ),
+        ),
+        (
+            identity(
+                "numbers of windows, for any p, t and M; differences within",
+                [number - (sympy.floor(p / M) - moved / M), (p - moved) - (q - moved) - (p - q)],
+            ),
+            Evidence(
+                "a shift by any 0 < s < M parts the first and the last token of a window",
+                Method.SYMBOLIC,
+                all(remainders),
+                len(remainders),
+            ),
+            exact(
+                "the reference module (M = 1, 2, 3; whole weights and bias), all 36 shifts of a 6 × 6 torus: of "
+                "all moves the claimed one fits bit by bit, or none",
+                held,
+            ),
+            exact("shifted windows without their mask, on the same shifts", rolled),
+        ),
+        Method.SYMBOLIC,
+    )
+
+
+# -- locality and invariance ------------------------------------------------------------------------
+
+
+_TORUS = (6, 6)
+
+
+def _attention_layer(positions: bool, sharp: bool) -> Callable[[Any], Any]:
+    """Reference self-attention on a flattened grid, whole weights, with or without a table of positions."""
+    from ..reference.attention import SelfAttention
+
+    module, table = whole(SelfAttention(8, 2), seed=1, most=9 if sharp else 1), numbers(1, *_TORUS, 8, seed=5)
+    if sharp:
+        sharpened(module)
+
+    def layer(x: Any) -> Any:
+        placed = x + table / (1 if sharp else 1000) if positions else x
+        return module(placed.flatten(1, 2)).reshape(x.shape)
+
+    return layer
+
+
+STEPS: Mapping[str, int] = {
+    "convolution, 3 × 3": 1,
+    "self-attention": 1,
+    "self-attention with positions": 6,
+    "window attention, M = 3": 3,
+    "patch embedding, P = 2": 2,
+}
+"""Layer to the m of its group mℤ² on a torus of side 6; 6 is no translation but none."""
+
+READS: Mapping[str, int] = {**dict.fromkeys(STEPS, 9), **dict.fromkeys(list(STEPS)[1:3], 36), list(STEPS)[-1]: 4}
+"""How many of the 36 places of its input one token of a layer's output depends on."""
+
+
+def _layers(sharp: bool) -> Mapping[str, Callable[[Any], Any]]:
+    """The layers of :data:`STEPS` on grids (1, 6, 6, 8)."""
+    from ..reference.embedding import PatchEmbedding
+
+    return {
+        "convolution, 3 × 3": on_torus(3, 8),
+        "self-attention": _attention_layer(False, sharp),
+        "self-attention with positions": _attention_layer(True, sharp),
+        "window attention, M = 3": window_layer(*_TORUS, 3, sharp=sharp),
+        "patch embedding, P = 2": _patches(whole(PatchEmbedding(8, 2, channels=8), seed=2)),
+    }
+
+
+def _places_read(layer: Callable[[Any], Any]) -> int:
+    """Places of the input that have a gradient from one token of the output."""
+    import torch
+
+    x = (numbers(1, *_TORUS, 8, seed=3) / 1000).requires_grad_()
+    (gradient,) = torch.autograd.grad((layer(x)[0, 1, 1] * numbers(8, seed=4)).sum(), x)
+    return int((gradient != 0).any(-1).sum())
+
+
+@statement(
+    "locality_and_invariance",
+    "What Transformers lack is locality",
+    "On a torus, neither convolution nor attention is invariant to translation; they are equivariant. "
+    "Self-attention without positions is so under all translations, as under all permutations of its tokens; a "
+    "learned position for each token in general leaves no translation, patches leave Pℤ², windows Mℤ². Pooling "
+    "over all tokens makes invariance of equivariance, in a ViT without positions under Pℤ². What attention "
+    "lacks beside convolution is locality: a token reads all n",
+    "Dosovitskiy et al. 2021 (ViT), §1, 'translation equivariance and locality'; lectures say 'invariance'",
+)
+def locality_and_invariance(
+    steps: Mapping[str, int] = STEPS,
+    permutes: str = "self-attention",
+    reads: Mapping[str, int] = READS,
+    pooled: Callable[[Any], Any] = lambda tokens: tokens.mean(1),
+) -> Demonstration:
+    """All translations of a torus, layer by layer; permutations; a small ViT; all bit by bit but the last."""
+    import torch
+
+    layers, x = _layers(sharp=True), numbers(1, *_TORUS, 8)
+    rows, groups, changed, symmetric = [], [], [], []
+    order = torch.randperm(36, generator=torch.Generator().manual_seed(1))
+
+    def permuted(grid: Any) -> Any:
+        return grid.flatten(1, 2)[:, order].reshape(grid.shape)
+
+    for name, layer in layers.items():
+        shifts = [s for s in product(range(_TORUS[0]), range(_TORUS[1])) if fitting_moves(layer, x, s)]
+        m = steps[name]
+        groups.append(shifts == [s for s in product(range(6), range(6)) if s[0] % m == 0 and s[1] % m == 0])
+        changed.append(not torch.equal(layer(roll(x, 0, m % 6 or 1)), layer(x)))
+        if not name.startswith("patch"):
+            symmetric.append(torch.equal(layer(permuted(x)), permuted(layer(x))) == (name == permutes))
+        group = "none" if m == 6 else "ℤ²" if m == 1 else f"{m}ℤ²"
+        rows.append((name, group, len(shifts), reads[name], "S_n" if name == permutes else "–"))
+    columns = (
+        Column("layer", "Layer"),
+        Column("group", "translations"),
+        Column("shifts", "of 36", Kind.NUMBER),
+        Column("reads", "reads", Kind.NUMBER),
+        Column("permutations", "permutations"),
+    )
+    note = "reads: of how many of the 36 places one token of the output depends"
+    return Demonstration(
+        (
+            Step(
+                "Equivariant: the output moves with the input. Invariant: it stays.",
+                "f(T_s x) = T_s f(x) against f(T_s x) = f(x)",
+                r"f(T_s x) = T_s f(x) \quad \text{against} \quad f(T_s x) = f(x)",
+            ),
+            Step(
+                "Translations of a torus are permutations of its tokens, and attention commutes with all of "
+                "these.",
+                "attention(PX) = P attention(X) for P in S_n, T_s in S_n",
+                r"\operatorname{attention}(PX) = P \operatorname{attention}(X), \quad P \in S_n \ni T_s",
+            ),
+            Step(
+                "Positions belong to places: they do not move with the tokens.",
+                "T_s x + E ≠ T_s(x + E)",
+                r"T_s x + E \neq T_s(x + E)",
+            ),
+        ),
+        (
+            exact(
+                "translations of a 6 × 6 torus that commute, for each layer (whole weights, bit by bit)", groups
+            ),
+            exact("a layer's output changes where its input is moved", changed),
+            exact("a permutation of the tokens commutes with self-attention alone, bit by bit", symmetric),
+            exact(
+                "how many places have a gradient from one token of the output",
+                [_places_read(layer) == reads[name] for name, layer in _layers(sharp=False).items()],
+            ),
+            *_pooled_vit(pooled),
+        ),
+        Method.EXACT,
+        tables=(Table("What layers commute with on a torus of 6 × 6", columns, tuple(rows), (note,)),),
+        correction="'lacks invariance to translation' is not what parts attention from convolution: neither is "
+        "invariant, both are equivariant, attention even under every permutation until positions are added; "
+        "locality is what attention lacks",
+    )
+
+
+def _pooled_vit(pooled: Callable[[Any], Any]) -> list[Evidence]:
+    """The pooled tokens of a small ViT, without and with positions, of an image that is moved."""
+    import torch
+
+    from ..reference.vit import ViT
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(4)
+        vit = ViT(16, 16, 8, 2, 2, 4, 2, 3).double().eval()
+        image = torch.randn(1, 3, 16, 16, dtype=torch.float64)
+
+        def found(by: int) -> Any:
+            tokens = vit.patches(image.roll((by, by), dims=(2, 3))).flatten(1, 2)
+            return pooled(vit.blocks(vit.positions(vit.class_token(tokens)))[:, 1:])
+
+        patch, pixel = relative_error(found(4), found(0)), relative_error(found(1), found(0))
+        vit.positions.positions.normal_()
+        placed = relative_error(found(4), found(0))
+    return [
+        close(
+            "a ViT's pooled tokens without positions, image moved by one patch: unchanged, float64", patch, 1e-12
+        ),
+        far("moved by one pixel it changes, float64", pixel, 1e-3),
+        far("with positions it changes, float64", placed, 1e-3),
+    ]
