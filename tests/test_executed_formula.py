@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -121,3 +122,9 @@ def test_the_command_prints_the_form_alone(code: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "7232hw\n")
     assert "a multiple of 7" in done.stderr
+
+
+@pytest.mark.parametrize("ask", [vpcalc.memory, vpcalc.model, vpcalc.figure], ids=lambda ask: ask.__name__)
+def test_code_is_sent_to_who_takes_it(ask: Any) -> None:
+    with pytest.raises(InputError, match="vpcalc derive, formula, check and audit take it"):
+        ask("attn.py:Attention")

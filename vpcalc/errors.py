@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+_CODE = re.compile(r"[\w./~-]+:[A-Za-z_]\w*$")
+"""``file.py:factory``, ``package.module:factory``, ``transformers:NAME``."""
 
 
 class InputError(ValueError):
@@ -10,9 +14,11 @@ class InputError(ValueError):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
-    """An error for a name that does not exist, with the nearest ones that do."""
+    """An error for a name that does not exist, with the nearest ones that do; code is sent where it is taken."""
     import difflib
 
+    if _CODE.match(name):
+        return InputError(f"{what} {name!r} is code of its own: vpcalc derive, formula, check and audit take it")
     names = sorted(known)
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
