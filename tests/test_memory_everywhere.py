@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy
 import pytest
 
 import vpcalc
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.errors import InputError
+from vpcalc.execution.domains import where
+from vpcalc.execution.regions import Range, Region
 from vpcalc.layers import LAYERS
 from vpcalc.storage.footprint import Footprint, layer_footprint, model_footprint
 from vpcalc.storage.parts import figure
@@ -118,3 +121,20 @@ def test_a_printed_form_has_the_figure_beside_it(id: str, size: tuple[int, int])
     assert {"saved_bytes", "total_bytes", "forward_peak_bytes", "attention_bytes"} <= set(forms)
     for name, form in forms.items():
         assert form.polynomial.at({"H": size[0], "W": size[1], "B": 2}) == figures[name], name
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 120), (16, 170)])
+def test_sets_that_repeat_keep_their_ends(low: int, high: int) -> None:
+    """4 ∤ H from 49 on is not 4 ∤ H: as guards a set holds at its own sizes alone."""
+    dice = random.Random(low)
+    extent = Range({"H": (low, high)})
+    sizes = extent.values("H")
+    for _ in range(200):
+        step, ends = dice.randint(2, 9), sorted(dice.choices([low, high, *range(low, high)], k=2))
+        rests = dice.sample(range(step), dice.randint(1, step - 1))
+        mask = numpy.isin(sizes % step, rests) & (ends[0] <= sizes) & (sizes <= ends[1])
+        if dice.random() < 0.3:
+            mask = ~mask
+        conditions = where([Region(extent, {"H": mask}, ())]) if mask.any() else None
+        if conditions is not None:
+            assert [conditions.holds({"H": size}) for size in sizes.tolist()] == mask.tolist(), (step, rests, ends)

@@ -123,10 +123,14 @@ def _as_guards(letter: str, mask: Mask, extent: Range) -> Ways:
     if step is None:
         return []
     rests = sorted({int(value) % step for value in values})
+    before, after = range(max(low, first - step), first), range(last + 1, min(high, last + step) + 1)
+    ends = [
+        end if any(size % step in rests for size in beyond) else edge
+        for end, beyond, edge in ((first, before, low), (last, after, high))
+    ]
     if len(rests) == step - 1:
         (missing,) = set(range(step)) - set(rests)
-        return [(conjunctions.divides(constant(step), size - missing).negation(),)]
-    ends = (first if first - step >= low else low, last if last + step <= high else high)
+        return [stretch(*ends, conjunctions.divides(constant(step), size - missing).negation())]
     return [stretch(*ends, conjunctions.divides(constant(step), size - rest)) for rest in rests]
 
 
