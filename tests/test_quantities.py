@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 import vpcalc
 from vpcalc.algebra.polynomial import constant, symbol
 from vpcalc.answers.executed import Executed
-from vpcalc.answers.quantities import _at_least
+from vpcalc.answers.quantities import _at_least, parts
 from vpcalc.checks.quantities import COMMON, QUANTITIES
 from vpcalc.checks.targets import find_target
 from vpcalc.counters import dispatch, live, saved
@@ -33,7 +34,7 @@ from vpcalc.counters.ways import Way, built, quiet
 from vpcalc.errors import InputError
 from vpcalc.execution.convention import HANDLES
 from vpcalc.execution.prices import PRICES
-from vpcalc.execution.regions import Range
+from vpcalc.execution.regions import Range, Region
 from vpcalc.execution.storages import Storages, _regrouped
 from vpcalc.execution.values import Knowing
 
@@ -1366,3 +1367,18 @@ def test_the_most_of_two_forms_is_told_where_few_sizes_are_left() -> None:
         tokens = sizes["B"] * sizes["N"]
         capacity = min(max(5 * tokens // 16, 4), tokens)
         assert eval(form, {}, sizes) == 16 * tokens + 560 * capacity, sizes
+
+
+def test_few_sizes_without_a_regime_are_not_dropped_from_what_was_left_open() -> None:
+    """One size in 32 has none: sizes that are drawn may miss them all, sets of sizes do not."""
+    extent = Range({"N": (1, 4096)})
+    rest = extent.values("N") % 32 == 0
+    leader = SimpleNamespace(forms=(constant(0),))
+    known = SimpleNamespace(refused=False, leader=leader, regions=[Region(extent, {"N": ~rest}, ())])
+    exploration: Any = SimpleNamespace(
+        regimes=[known], open=[(extent.whole(), "the number of runs is spent")], at=lambda point: known
+    )
+    (_, left) = parts(exploration)
+    assert left.form is None
+    (region,) = left.regions
+    assert region.axes["N"].tolist() == rest.tolist()

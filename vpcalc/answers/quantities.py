@@ -59,23 +59,27 @@ def parts(exploration: Exploration) -> list[Part]:
     found = [part for regime in exploration.regimes if not regime.refused for part in _of_regime(regime)]
     found.sort(key=Part.extent, reverse=True)
     known = [region for regime in exploration.regimes for region in regime.regions]
-    left = [
-        part
-        for region, _ in exploration.open
-        if not _covered(region, exploration)
-        for part in _rest(region, known)
-    ]
+    left = [part for region, _ in exploration.open for part in _left(region, known, exploration)]
     refused = [Part(regime.regions, None, regime) for regime in exploration.regimes if regime.refused]
     return [*found, *refused, *([Part(left, None)] if left else [])]
 
 
-def _rest(region: Region, known: Sequence[Region]) -> list[Region]:
-    """What of a region is in none of those that are known; all of it where that would be very many parts."""
+def _left(region: Region, known: Sequence[Region], exploration: Exploration) -> list[Region]:
+    """What of a region that was left open has no regime; drawn sizes say so where sets of sizes do not."""
+    rest = _rest(region, known)
+    if rest is None:
+        return [] if _covered(region, exploration) else [region]
+    inhabited = [part for part in rest if part.empty() is False]
+    return rest if inhabited or (rest and not _covered(region, exploration)) else []
+
+
+def _rest(region: Region, known: Sequence[Region]) -> list[Region] | None:
+    """What of a region is in none of those that are known; None where that would be very many parts."""
     left = [region]
     for other in known:
         left = [rest for part in left for rest in part.without(other)]
         if len(left) > MOST_PARTS:
-            return [region]
+            return None
     return left
 
 
