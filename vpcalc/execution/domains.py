@@ -124,14 +124,12 @@ def _as_guards(letter: str, mask: Mask, extent: Range) -> Ways:
         return []
     rests = sorted({int(value) % step for value in values})
     before, after = range(max(low, first - step), first), range(last + 1, min(high, last + step) + 1)
-    ends = [
-        end if any(size % step in rests for size in beyond) else edge
-        for end, beyond, edge in ((first, before, low), (last, after, high))
-    ]
+    first = first if any(size % step in rests for size in before) else low
+    last = last if any(size % step in rests for size in after) else high
     if len(rests) == step - 1:
         (missing,) = set(range(step)) - set(rests)
-        return [stretch(*ends, conjunctions.divides(constant(step), size - missing).negation())]
-    return [stretch(*ends, conjunctions.divides(constant(step), size - rest)) for rest in rests]
+        return [stretch(first, last, conjunctions.divides(constant(step), size - missing).negation())]
+    return [stretch(first, last, conjunctions.divides(constant(step), size - rest)) for rest in rests]
 
 
 def _as_guard(guard: Guard, outcome: bool) -> Ways:
