@@ -25,6 +25,7 @@ from vpcalc.checks.effort import MOST_LOOPED, Growth
 from vpcalc.execution.constants import looked_up
 from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.program import Fixed, Input, Inputs
+from vpcalc.execution.domains import domain
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range
 from vpcalc.execution.state import State
@@ -40,6 +41,13 @@ class Then(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(self.function(x))
+
+
+class Only(Then):
+    """The function alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
 
 
 class Image(nn.Module):
@@ -1170,3 +1178,36 @@ def test_pairs_of_rows(offset: int) -> None:
         above = int(torch.triu_indices(n, n, offset).shape[1])
         below = int(torch.tril_indices(n, n, offset).shape[1])
         assert answer(found, {"N": n}) == 64 * (above + below), n
+
+
+def test_a_condition_divides_by_nothing_that_is_0() -> None:
+    """What it is asked of has another condition; Python raised where the answer was evaluated at H = 3."""
+
+    def windows(x: Tensor) -> Tensor:
+        h = x.shape[2]
+        side = 7 if h % 7 == 0 else 8
+        y = x.reshape(1, 3, h // side, side, -1)
+        return y @ y.mT
+
+    found = explored(Only(windows), (1, 3, "H", "W"), {"H": (1, 512), "W": (1, 512)})
+    assert not found.open
+    holds = {regime.refused: domain(regime.regions).python for regime in found.regimes if regime.refused}
+    for h, w in [(1, 1), (3, 9), (6, 5), (7, 3), (8, 4), (9, 8), (9, 7), (15, 16), (500, 7)]:
+        side = 7 if h % 7 == 0 else 8
+        refused = h < side or h * w % (h // side * side) != 0
+        assert (answer(found, {"H": h, "W": w}) is None) == refused
+        assert eval(holds[True], {"H": h, "W": w}) == refused
+
+
+def test_a_range_that_ends_before_it_begins_is_refused() -> None:
+    """torch says so from N = 2 down; an empty range of 3 to 3 is one."""
+
+    def ranges(x: Tensor) -> Tensor:
+        n = x.shape[1]
+        down, up = torch.arange(n, 0, -5, device=x.device), torch.arange(3, n, 7, device=x.device)
+        return down.float()[:, None] @ up.float()[None]
+
+    found = explored(Only(ranges), (1, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == (None if n < 3 else -(-n // 5) * -(-(n - 3) // 7)), n

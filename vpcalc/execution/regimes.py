@@ -662,6 +662,7 @@ class Explorer:
         if best is None:
             self._open.append((region, f"no comparison tells {dict(runs[-1].point)} from {dict(runs[0].point)}"))
             return
+        best = _without_value(best, region) or best
         parts = [region.where(best, outcome) for outcome in (True, False)]
         for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
             self._settle(part)
@@ -802,6 +803,7 @@ class Explorer:
                 trials += [region.find(rng, near) for near in (high, None, None)]
             if not regime.refused:
                 trials += self._off_paths(region, rng)
+                trials += islice(self._lying_otherwise(region, regime.leader.forms, rng), MOST_PAIRS)
             elsewhere = self._idle.difference(self._asked_in(region))
             if place < 3 and not regime.refused:
                 for _ in range(min(len(elsewhere), 6 - 2 * place)):
@@ -838,6 +840,22 @@ class Explorer:
         drawn = region.cells(singles, rng, 8 * OFF_SIDES)
         yield next((point for point in drawn if not _on_a_path(point, runs)), None)
         yield region.find(rng)
+
+    def _lying_otherwise(
+        self, region: Region, forms: Sequence[Polynomial], rng: random.Random
+    ) -> Iterator[Point | None]:
+        """Where tensors lie otherwise than in the runs, and one of several forms is the most.
+
+        Anywhere else a form that is not right there is hidden by those that are more.
+        """
+        equations = [g for run in self._runs_in(region) for g in run.quiet if g.relation == EQUAL]
+        if len(forms) < 2:
+            return
+        for guard in dict.fromkeys(sorted(equations, key=str)):
+            for form in forms:
+                others = [Guard(form - other, AT_LEAST) for other in forms if other != form]
+                most = region.towards([(guard, True), *((other, True) for other in others)])
+                yield most.find(rng)
 
     def _off_paths(self, region: Region, rng: random.Random) -> Iterator[Point]:
         """Sizes that no run's path leads to: there a form rests on idle comparisons alone.
@@ -955,6 +973,13 @@ def _forms(execution: Execution, quantity: str) -> tuple[Polynomial, ...]:
     if quantity == "peak_bytes" and execution.peaks:
         return tuple(execution.peaks)
     return (execution.totals.get(quantity, constant(0)),)
+
+
+def _without_value(guard: Guard, region: Region) -> Guard | None:
+    """Where a comparison divides by 0, if it does so in a part of a region."""
+    divisors = {name.divisor for name in guard.form.symbols if isinstance(name, Floor) and name.divisor.symbols}
+    zeros = [Guard(divisor, EQUAL) for divisor in sorted(divisors, key=str)]
+    return next((z for z in zeros if not region.always(z, False) and not region.always(z, True)), None)
 
 
 def _meet(region: Region, other: Region) -> bool:

@@ -65,6 +65,7 @@ def arange(*args: Any, **kwargs: Any) -> Shape:
     end = undressed(kwargs.get("end", numbers[1] if len(numbers) > 1 else numbers[0] if numbers else 0))
     step = undressed(kwargs.get("step", numbers[2] if len(numbers) > 2 else 1))
     length = end - start
+    fits(0, length if step > 0 else -length, "a range that goes the way of its steps")
     if isinstance(step, int) and step == 1 and not isinstance(length, float):
         found = length
     elif isinstance(step, float) or isinstance(length, float):

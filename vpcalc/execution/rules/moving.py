@@ -11,7 +11,7 @@ from torch import Tensor
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
 from .elementwise import filled
-from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, sizes_of, wider
+from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, sizes_of, some, wider
 from .windows import window
 
 
@@ -29,6 +29,7 @@ def view(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
         return wanted
     (place,) = open_places
     rest = product(wanted[:place] + wanted[place + 1 :])
+    some([rest])  # what is left of nothing could be any side
     wanted[place] = _share(product(whole), rest)
     return wanted
 
