@@ -138,3 +138,16 @@ def test_sets_that_repeat_keep_their_ends(low: int, high: int) -> None:
         conditions = where([Region(extent, {"H": mask}, ())]) if mask.any() else None
         if conditions is not None:
             assert [conditions.holds({"H": size}) for size in sizes.tolist()] == mask.tolist(), (step, rests, ends)
+
+
+@pytest.mark.parametrize(
+    ("id", "quantity"),
+    [("mha", "peak_bytes"), ("causal_mha", "training_bytes"), ("retention", "saved_bytes")],
+)
+def test_one_head_lies_otherwise(id: str, quantity: str) -> None:
+    """Heads side by side are one tensor where there is one: no copy, wherever that is the most that is alive."""
+    letters = [SYMBOL_OF.get(name, name) for name in LAYERS[id].dims]
+    dice = random.Random(id)
+    points = [{name: int(2 ** dice.uniform(0, 9)) for name in letters} for _ in range(80)]
+    check(id, quantity, [{**point, "a": 1} for point in points])
+    check(id, quantity, [{**point, "C": 3, "a": 3} if "C" in point else point for point in points[:4]])

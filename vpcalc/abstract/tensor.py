@@ -189,7 +189,7 @@ class Tensor:
             size = size + part.stop
         elif part.stop is not None and (self.tape.ledger is not None or not part.stop > size):
             size = part.stop  # a ledger decides nothing: what is cut off there is padding
-        nothing = self.tape.ledger is None and isinstance(size, int) and size <= start
+        nothing = self.tape.ledger is None and not size > start
         taken = 0 if nothing else conv_size(size, 1 + start, step, 0)
         strides = (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :])
         return self.viewed((*self.shape[:dim], taken, *self.shape[dim + 1 :]), strides)
