@@ -89,7 +89,9 @@ def test_a_narrower_range_settles_what_has_many_regimes() -> None:
         "swin_t", quantity="saved_bytes", everywhere=True, range={"H": "225:900", "W": "225:900"}
     )
     assert found.to_dict()["complete"]
-    assert {str(regime.when) for regime in found.regimes} == {"4 | H, 4 | W", "4 ∤ W or 4 ∤ H"}
+    asked = "H ≥ 225, H ≤ 900, W ≥ 225, W ≤ 900"
+    conditions = {f"{asked}, 4 | H, 4 | W", f"{asked}, 4 ∤ W or {asked}, 4 ∤ H"}
+    assert {str(regime.when) for regime in found.regimes} == conditions
     (one, other) = (regime.form.polynomial for regime in found.regimes if regime.form is not None)
     assert {str(one - other), str(other - one)} == {"192⌈H/4⌉⌈W/4⌉", "−192⌈H/4⌉⌈W/4⌉"}
     dice = random.Random(3)
@@ -105,6 +107,16 @@ def test_a_narrower_range_settles_what_has_many_regimes() -> None:
 def test_a_range_is_for_bytes_at_every_size(quantity: str) -> None:
     with pytest.raises(InputError, match="--range: needs --everywhere"):
         vpcalc.formula("msa", quantity=quantity, everywhere=quantity == "macs", range={"h": "1:9"})
+
+
+def test_a_form_of_a_narrower_range_says_so() -> None:
+    """⌈H/16⌉ of 16 to 16 is no form of H = 17: a formula that is pasted has its sizes with it."""
+    found = vpcalc.formula("vit_b_16", quantity="saved_bytes", everywhere=True, range={"H": "16:16", "W": "16:16"})
+    assert found.spell().endswith("(H = 16, W = 16)")
+    assert eval(found.spell("python"), {"H": 16, "W": 16}) is not None
+    assert eval(found.spell("python"), {"H": 17, "W": 16}) is None
+    with pytest.raises(InputError, match="nothing explores"):
+        vpcalc.formula("vit_b_16", quantity="attention_bytes", everywhere=True, range={"H": "1:9"})
 
 
 def test_what_counts_through_its_input_is_refused() -> None:

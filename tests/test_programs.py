@@ -23,9 +23,9 @@ import vpcalc
 from vpcalc.answers.executed import Executed
 from vpcalc.checks.effort import MOST_LOOPED, Growth
 from vpcalc.execution.constants import looked_up
+from vpcalc.execution.domains import domain
 from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.program import Fixed, Input, Inputs
-from vpcalc.execution.domains import domain
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range
 from vpcalc.execution.state import State

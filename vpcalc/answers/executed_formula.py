@@ -12,11 +12,12 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..checks.quantities import QUANTITIES
 from ..cost import Op, Quantity
 from ..errors import InputError, unknown
+from ..inputs import read_ranges
 from ..symbolic import Form
 from .at_size import AtSize
 from .derive import derive
 from .executed import Executed
-from .formula import Formula, Step
+from .formula import Formula, Step, within
 from .quantities import regimes_of
 
 COUNTED = tuple(quantity for quantity in QUANTITIES if quantity != "params")
@@ -65,7 +66,7 @@ def executed_formula(
     exploration = found.explored.exploration if counted == "macs" else found.quantities.exploration(counted)
     if isinstance(exploration, str):
         raise InputError(f"--quantity {quantity}: {found.target} has no form of it: {exploration}")
-    every = regimes_of(exploration)
+    every = within(regimes_of(exploration), read_ranges(range or {}, tuple(exploration.range.bounds)))
     main = every[0]
     if main.form is None:
         raise InputError(f"formula {found.target}: no size was settled; vpcalc derive says why")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..abstract.tensor import FLOAT32
+from ..algebra.domains import Where, at_least
 from ..algebra.forms import SHAPES, multiplied_out, naming
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
@@ -93,6 +94,7 @@ class Formula(Result):
             f"    {self.form.text}    ({self.source})",
             *([f"    Holds for {self.form.valid}."] if self.form.valid and arrays else []),
             f"    Exact for {exact}.",
+            *(f"    {said}" for said in self.assumptions if self.regimes),
             "",
             *(f"    {name}: {meaning}" for name, meaning in self.legend(units=True).items()),
             '    """',
@@ -405,6 +407,8 @@ def _memory_everywhere(
     """Bytes at every size; those of attention maps are priced, all others explored."""
     found = replace(asked.priced(Quantity.ATTENTION), quantity=quantity)
     if quantity is MemoryQuantity.ATTENTION:
+        if range:
+            raise InputError("--range: attention maps have forms at all sizes, which nothing explores")
         every = asked.regimes(Quantity.ATTENTION)
         in_bytes = (regime.form and Form(regime.form.polynomial * FLOAT32.bytes) for regime in every)
         return found, tuple(replace(regime, form=form) for regime, form in zip(every, in_bytes, strict=True))
@@ -415,7 +419,25 @@ def _memory_everywhere(
     sizes = ", ".join(f"{letter} {low} to {high}" for letter, (low, high) in exploration.range.bounds.items())
     how = f"batch 1; {sizes}: {exploration.runs} runs on symbols, and {confirmed} on numbers that agree"
     left = "some sizes are left undecided; a narrower --range such as H=225:4096 leaves fewer"
-    return replace(found, assumptions=(how, *((left,) if exploration.open else ()))), regimes_of(exploration)
+    every = within(regimes_of(exploration), read_ranges(range, tuple(exploration.range.bounds)))
+    return replace(found, assumptions=(how, *((left,) if exploration.open else ()))), every
+
+
+def within(regimes: tuple[Regime, ...], ranges: Mapping[str, tuple[int, int]]) -> tuple[Regime, ...]:
+    """The sizes that were asked about, said in every condition: beyond them the forms may be others."""
+    return tuple(
+        replace(regime, when=replace(regime.when, where=_between(regime.when.where, ranges))) for regime in regimes
+    )
+
+
+def _between(where: Where, ranges: Mapping[str, tuple[int, int]]) -> Where:
+    parts = []
+    for part in where.parts:
+        for letter, (low, high) in ranges.items():
+            for guard in (at_least(symbol(letter) - low), at_least(high - symbol(letter))):
+                part = part if part.implies(guard) else part & guard
+        parts.append(part)
+    return Where(tuple(parts))
 
 
 def _is_settled(regime: Regime) -> bool:
