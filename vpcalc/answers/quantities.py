@@ -149,8 +149,9 @@ def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
 
 
 def _divided(form: Polynomial, conditions: Where) -> Polynomial:
-    """⌊C/a⌋ as C/a, where a divides C all over."""
-    for name in form.symbols:
+    """⌊C/a⌋ as C/a, where a divides C all over; but not within another floor, whose numerator is whole."""
+    within = frozenset[str]().union(*(name.numerator.symbols for name in form.symbols if isinstance(name, Floor)))
+    for name in form.symbols - within:
         if not isinstance(name, Floor) or not name.divisor.symbols:
             continue
         whole = Guard(name.numerator, name.divisor)
