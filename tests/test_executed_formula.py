@@ -73,7 +73,7 @@ def test_its_form_adds_up_from_the_operators_that_were_executed(code: str) -> No
 
 def test_its_lattice_is_said_and_left(code: str) -> None:
     tidy = vpcalc.formula(f"{code}:Windows", input="1,32,h,w")
-    assert (str(tidy.form), tidy.form.valid) == ("7232hw", "w a multiple of 7; h a multiple of 7")
+    assert (str(tidy.form), tidy.form.valid) == ("7232hw", "h a multiple of 7; w a multiple of 7")
     every = vpcalc.formula(f"{code}:Windows", input="1,32,h,w", everywhere=True)
     assert every.spell() == "354368⌈h/7⌉⌈w/7⌉"
     for h, w in ((7, 14), (9, 30), (1, 1)):

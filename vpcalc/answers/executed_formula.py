@@ -107,7 +107,7 @@ def _named(target: object) -> str:
 
 def _lattice(tidy: floors.Tidy) -> str:
     """Where a tidy form holds, in words."""
-    phrases = [f"{letter} a multiple of {step}" for letter, step in tidy.strides.items() if step > 1]
+    phrases = [f"{letter} a multiple of {step}" for letter, step in sorted(tidy.strides.items()) if step > 1]
     return "; ".join([*phrases, *(f"{above} a multiple of {below}" for above, below in tidy.exact)])
 
 

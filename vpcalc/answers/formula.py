@@ -330,7 +330,8 @@ class _Asked:
             parts = model_parts(self.model, self.config, counted)
         terms = tuple(Step("", op, 1, form) for op, form in parts.terms if form)
         found = self._formula(counted, terms, lambda other: model_parts(self.model, other, counted).total)
-        return found, ("every size at least 2", parts.place)
+        limits = ("every size at least 2",) if found.form.polynomial.symbols else ()
+        return found, (*limits, parts.place)
 
     def _formula(
         self,

@@ -28,7 +28,8 @@ def remembered(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if not _is_function(func):
         return func(*args, **kwargs)
     try:
-        key = func, _of(args), tuple((name, _of(value)) for name, value in kwargs.items())
+        named = tuple((name, _of(value)) for name, value in kwargs.items())
+        key = func, _of(args), named, torch.get_default_dtype()  # what makes a tensor of nothing asks for that
         made = _seen.get(key)
     except _NotPlainError:
         return func(*args, **kwargs)
@@ -39,11 +40,16 @@ def remembered(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return again if len(func._schema.returns) > 1 else again[0]
     result = func(*args, **kwargs)
     results = result if isinstance(result, tuple) else (result,)
-    if all(type(one) is Tensor and one.is_meta for one in results):
+    if all(type(one) is Tensor and one.is_meta and _is_whole(one) for one in results):
         if len(_seen) >= MOST:
             _seen.clear()
         _seen[key] = tuple((one.size(), one.stride(), one.dtype) for one in results)
     return result
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether its memory holds it and no more: a window is a part of one that is longer."""
+    return tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
 
 class Remembering(TorchDispatchMode):
