@@ -53,7 +53,9 @@ def drawn(letters: Any, dice: random.Random, many: int = 40) -> list[dict[str, i
 
 
 @pytest.mark.parametrize("quantity", ["saved_bytes", "peak_bytes", "training_bytes"])
-@pytest.mark.parametrize("id", ["vit_ti_16", "pvt_tiny", "resnet50"])
+@pytest.mark.parametrize(
+    "id", ["vit_ti_16", *(pytest.param(id, marks=pytest.mark.slow) for id in ("pvt_tiny", "resnet50"))]
+)
 def test_a_models_bytes_are_known_at_every_size(id: str, quantity: str) -> None:
     found = check(id, quantity, drawn("HW", random.Random(f"{id} {quantity}")))
     assert found.to_dict()["complete"]
@@ -152,6 +154,7 @@ def test_sets_that_repeat_keep_their_ends(low: int, high: int) -> None:
             assert [conditions.holds({"H": size}) for size in sizes.tolist()] == mask.tolist(), (step, rests, ends)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("id", "quantity"),
     [("mha", "peak_bytes"), ("causal_mha", "training_bytes"), ("retention", "saved_bytes")],

@@ -78,6 +78,7 @@ def theory() -> Theory:
     return vpcalc.theory(check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", list(STATEMENTS))
 def test_each_statement_holds(theory: Theory, id: str) -> None:
     settled = next(one for one in theory.statements if one.statement.id == id)
@@ -87,6 +88,7 @@ def test_each_statement_holds(theory: Theory, id: str) -> None:
     assert settled.demonstration.steps
 
 
+@pytest.mark.slow
 def test_all_families_are_there(theory: Theory) -> None:
     assert {one.statement.family for one in theory.statements} == set(FAMILIES)
     assert theory.ok
@@ -146,6 +148,7 @@ WITH_CLAUSES = {"linear_collapse", "add_or_concatenate", "checkpointing"}
 """Statements whose clauses are named; whoever names those of another adds it here."""
 
 
+@pytest.mark.slow
 def test_no_clause_can_be_left_out(theory: Theory) -> None:
     named = {}
     for settled in theory.statements:
@@ -165,6 +168,7 @@ def test_no_clause_can_be_left_out(theory: Theory) -> None:
             assert clause in kept.missing
 
 
+@pytest.mark.slow
 def test_evidence_is_about_something(theory: Theory) -> None:
     for settled in theory.statements:
         assert settled.demonstration is not None
@@ -360,7 +364,18 @@ def named(plant: tuple[str, dict[str, Any]]) -> str:
     return f"{plant[0]}-{'-'.join(plant[1])}"
 
 
-@pytest.mark.parametrize("plant", PLANTED, ids=named)
+HEAVY = (
+    *("table1_complexity", "table1_path", "table1_sequential", "bptt_cost", "rnn_gradient"),
+    *("receptive_field", "exp_overflow", "softmax_saturation"),
+)
+"""Statements whose evidence takes more than a second."""
+
+
+def weighed(plant: tuple[str, dict[str, Any]]) -> Any:
+    return pytest.param(plant, marks=[pytest.mark.slow] if plant[0] in HEAVY else [])
+
+
+@pytest.mark.parametrize("plant", [*map(weighed, PLANTED)], ids=named)
 def test_what_is_not_so_is_refuted(plant: tuple[str, dict[str, Any]]) -> None:
     id, claim = plant
     assert STATEMENTS[id].settle(**claim).verdict is Finding.REFUTED
@@ -523,6 +538,7 @@ SAYS: list[tuple[str, tuple[str, ...]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("id", "words"), SAYS, ids=[id for id, _ in SAYS])
 def test_what_is_said_is_true(theory: Theory, id: str, words: tuple[str, ...]) -> None:
     said = statement_says(theory, id)
@@ -574,6 +590,7 @@ def test_leading_terms() -> None:
 # -- the command ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_json_is_the_contract(theory: Theory) -> None:
     found = json.loads(json.dumps(theory.to_dict(), allow_nan=False))
     assert found["command"] == "theory"
@@ -586,11 +603,13 @@ def test_json_is_the_contract(theory: Theory) -> None:
     assert all(float(term["relative_error"]) < 1e-11 for term in terms)
 
 
+@pytest.mark.slow
 def test_results_are_frozen(theory: Theory) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         theory.alone = True  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_a_list_shows_the_verdicts_on_record(theory: Theory) -> None:
     """Those that come out now; the record is written by docs/verdicts.py."""
     found = vpcalc.theory()
@@ -609,6 +628,7 @@ def test_a_verdict_on_record_is_of_this_text_and_code(monkeypatch: pytest.Monkey
     assert {settled.verdict for settled in vpcalc.theory().statements} == {"not verified here"}
 
 
+@pytest.mark.slow
 def test_what_is_on_record_is_what_comes_out_now(theory: Theory) -> None:
     """Words, derivations and what was tried, whole; figures that are measured may differ in the last digits."""
     listed = all_recorded()
@@ -697,6 +717,7 @@ def test_a_statement_that_is_not_on_record_has_no_passage_without_its_proof(
     assert not vpcalc.theory("sinusoid_bounded").statements[0].on_record  # it is carried out
 
 
+@pytest.mark.slow
 def test_plots_are_named_rightly(theory: Theory) -> None:
     with_plot = [s.statement.id for s in theory.statements if s.demonstration and s.demonstration.figure]
     assert list(_PLOTTED) == with_plot
@@ -722,6 +743,7 @@ def test_unknown_statement() -> None:
         vpcalc.theory("rnn_bond")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["png", "svg", "pdf"])
 def test_plots_are_files_and_repeatable(theory: Theory, format: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
@@ -736,6 +758,7 @@ def test_plots_are_files_and_repeatable(theory: Theory, format: str, tmp_path: P
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"rnn_bound.{format}", f"windows_never_meet.{format}"]
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written(theory: Theory) -> None:
     pytest.importorskip("matplotlib")
     one = Theory(tuple(s for s in theory.statements if s.statement.id == "rnn_bound"), alone=True)
@@ -743,6 +766,7 @@ def test_a_file_that_cannot_be_written(theory: Theory) -> None:
         one.save("/nonexistent/x.png")
 
 
+@pytest.mark.slow
 def test_plots_in_characters(theory: Theory) -> None:
     pictures = {s.statement.id: Theory((s,), alone=True).terminal(60) for s in theory.statements}
     assert pictures["rnn_gradient"] == ""
@@ -753,6 +777,7 @@ def test_plots_in_characters(theory: Theory) -> None:
     assert all(len(line) <= 80 for line in chart)
 
 
+@pytest.mark.slow
 def test_passages(theory: Theory) -> None:
     one = Theory(tuple(s for s in theory.statements if s.statement.id == "rnn_gradient"), alone=True)
     latex, markdown = one.passage("latex"), one.passage("markdown")
@@ -808,6 +833,7 @@ def test_what_is_no_latex_is_seen(wrong: str) -> None:
 
 @pytest.mark.slow
 @needs_tex("amsmath", "amssymb", "booktabs")
+@pytest.mark.slow
 def test_latex_compiles(theory: Theory, tmp_path: Path) -> None:
     body = "\n\n".join(Theory((one,), alone=True).passage("latex") for one in theory.statements)
     source = "\\documentclass{article}\\usepackage{amsmath,amssymb,booktabs}\\begin{document}\n"
