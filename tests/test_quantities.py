@@ -171,6 +171,20 @@ class Losses(nn.Module):
         return chosen + spread + per_element + sides + F.pairwise_distance(y, 3 * y) + rows
 
 
+class Reduced(nn.Module):
+    """Losses that the CPU reduces into the memory of what they are for each element; autograd keeps two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x)
+        shares = F.binary_cross_entropy(y.sigmoid(), torch.ones_like(y))
+        sides = F.smooth_l1_loss(y, x, reduction="sum") * F.soft_margin_loss(y, torch.ones_like(y))
+        return F.mse_loss(y, x).square() + shares + sides
+
+
 def on_cpu(module: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[Tensor]]:
     return module, (torch.randn(shape),)
 
@@ -181,6 +195,7 @@ REAL: dict[str, tuple[Callable[[], nn.Module], str, list[tuple[int, ...]]]] = {
     "unpooled": (Unpooled, "B,3,H,W", [(1, 3, 20, 31), (2, 3, 9, 2)]),
     "turned": (Turned, "B,3,H,W", [(1, 3, 20, 31), (2, 3, 9, 3)]),
     "losses": (Losses, "B,N,8", [(1, 1, 8), (3, 17, 8), (2, 40, 8)]),
+    "reduced": (Reduced, "B,N,8", [(1, 1, 8), (3, 17, 8), (2, 40, 8)]),
     "pyramid": (Pyramid, "1,3,H,W", [(1, 3, 40, 24), (1, 3, 37, 61), (1, 3, 9, 12)]),
 }
 
@@ -1111,6 +1126,10 @@ def test_memory_that_meta_does_not_show() -> None:
 
     half = derived(lambda: nn.LayerNorm(8).bfloat16(), "1,N,8:bfloat16").to_dict()["quantities"]
     assert half["saved_bytes"]["why"].startswith("layer_norm in 16 bits")
+    maps = derived(lambda: nn.BatchNorm1d(8).bfloat16(), "B,8,N:bfloat16", train_mode=True).to_dict()["quantities"]
+    assert maps["saved_bytes"]["why"].startswith("batch_norm in 16 bits")
+    maps = derived(lambda: nn.BatchNorm1d(8).bfloat16(), "B,8,N:bfloat16").to_dict()["quantities"]
+    assert maps["saved_bytes"]["complete"]  # in eval mode it has none
     assert at(derived(Blank, "1,N,8"), {"N": 3}) == measured(*on_cpu(Blank(), (1, 3, 8)))
 
 

@@ -33,6 +33,9 @@ OF_ITS_OWN = frozenset(
 NOT_FOLLOWED = ("group_norm", "conv3d", "conv_transpose3d")
 """Functions whose result on the CPU may have channels last where its operands have, by rules that are not ours."""
 
+STATISTICS = ("layer_norm", "batch_norm", "instance_norm")
+"""Functions that keep statistics, which have as many bits as all operands on the CPU, and 32 on meta."""
+
 
 def other_memory(name: str, args: Any, kwargs: Any) -> str:
     """What of a call takes other memory on the CPU than meta tensors show; empty where they show it."""
@@ -42,10 +45,12 @@ def other_memory(name: str, args: Any, kwargs: Any) -> str:
         return f"{name} under autocast"
     if name in NOT_FOLLOWED and any(isinstance(part, Tensor) and has_channels_last(part) for part in args[:2]):
         return f"{name} of channels last"
-    if name == "layer_norm" and all(
-        _is_half(part) for part in (*args, *kwargs.values()) if isinstance(part, Tensor)
+    if (
+        name in STATISTICS
+        and all(_is_half(part) for part in (*args, *kwargs.values()) if isinstance(part, Tensor))
+        and (name != "batch_norm" or kwargs.get("training", any(args[5:6])))
     ):
-        return "layer_norm in 16 bits"  # the CPU's statistics have as many then
+        return f"{name} in 16 bits"  # the CPU's statistics have as many then
     return ""
 
 
@@ -285,6 +290,9 @@ PLAIN_UNLESS_LAST = frozenset(
 PLAIN = frozenset(["log_sigmoid_forward", "rrelu_with_noise"])
 """Those whose result on the CPU is contiguous."""
 
+REDUCES_IN_PLACE = frozenset(["mse_loss", "smooth_l1_loss", "soft_margin_loss", "binary_cross_entropy"])
+"""Losses that the CPU computes element by element and reduces into the first: all of its memory lives on."""
+
 _LAID_OUT = KEEPS_CHANNELS_LAST | PLAIN_UNLESS_LAST | PLAIN
 
 
@@ -294,6 +302,9 @@ def laid_out(func: Any, args: Any, result: Any) -> Any:
     if name == "im2col":  # it begins with as much as its operand has
         room = result.new_empty(max(args[0].numel(), result.numel()))
         return room.as_strided(result.size(), result.stride())
+    if name in REDUCES_IN_PLACE and result.dim() == 0 and result.device.type == "meta":
+        room = result.new_empty(torch.broadcast_shapes(args[0].size(), args[1].size()).numel())
+        return room.as_strided((), ())
     if name not in _LAID_OUT:
         return result
     first, *others = result if isinstance(result, tuple) else (result,)
