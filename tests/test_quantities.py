@@ -1401,3 +1401,27 @@ def test_few_sizes_without_a_regime_are_not_dropped_from_what_was_left_open() ->
     assert left.form is None
     (region,) = left.regions
     assert region.axes["N"].tolist() == rest.tolist()
+
+
+class Averaged(nn.Module):
+    """A buffer that another tensor takes the place of, while the old one's memory is free to be given away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+        self.register_buffer("mean", torch.zeros(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x)
+        self.mean = 0.9 * self.mean + 0.1 * y.detach().mean((0, 1))
+        return (y * self.mean).exp()
+
+
+def test_memory_of_a_buffer_that_was_replaced() -> None:
+    """What lies where the old buffer lay is no buffer: of 59 real counts 14 had one tensor less at the peak."""
+    found = at(derived(Averaged, "2,N,8"), {"N": 5})
+    assert (found["peak_bytes"], found["saved_bytes"]) == (64 * 3 * 5 + 32, 64 * 5 + 32)
+    for n in range(1, 60):
+        x = torch.randn(2, n, 8)
+        assert live.count(Averaged(), (x,)).peak == 64 * 3 * n + 32
+        assert saved.count(Averaged(), (x,)).total == 64 * n + 32

@@ -7,7 +7,7 @@ inputs are not counted, nor what a kernel allocates within itself and does not r
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .dispatch import counting, tensors_of
 from .kernels import AsOnCpu, laid_out, moves, nothing_kept, once
 from .policy import qualified_name
-from .private import TorchDispatchMode, storage_key
+from .private import TorchDispatchMode, storage_key, storages_of
 from .saved import running
 
 
@@ -56,7 +56,7 @@ def count(
     module.zero_grad(set_to_none=True)
     kwargs = kwargs or {}
     given = tensors_of((inputs, kwargs))
-    foreign = {storage_key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)}
+    foreign = storages_of((*module.parameters(), *module.buffers(), *given))
     wanted = training if gradients is None else gradients
     with (
         torch.set_grad_enabled(wanted),
@@ -75,7 +75,7 @@ def count(
 class _Tracker(TorchDispatchMode):
     """Follows storages from birth to death."""
 
-    def __init__(self, foreign: set[int], place: list[str], as_on_cpu: bool) -> None:
+    def __init__(self, foreign: Container[int], place: list[str], as_on_cpu: bool) -> None:
         super().__init__()
         self.as_on_cpu = as_on_cpu
         self.foreign, self.place = foreign, place

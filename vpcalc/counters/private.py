@@ -5,6 +5,7 @@ What :mod:`vpcalc.execution.nodes` answers, the protocol of a symbolic size, is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -101,3 +102,8 @@ def tracing_state() -> Any:
 def storage_key(tensor: Tensor) -> int:
     """What tells a storage from others while both live."""
     return int(tensor.untyped_storage()._cdata)
+
+
+def storages_of(tensors: Iterable[Tensor]) -> dict[int, torch.UntypedStorage]:
+    """Storages by their keys, which nothing else has while these are held: a program may let its buffers go."""
+    return {storage_key(tensor): tensor.untyped_storage() for tensor in tensors}

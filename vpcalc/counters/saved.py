@@ -7,7 +7,7 @@ What was kept for a branch that leads to no output is gone with the branch and i
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .dispatch import DispatchCounts, counting, propagate, tensors_of
 from .kernels import FUSED, AsOnCpu, is_one_kernel, laid_out, nothing_kept
-from .private import TorchDispatchMode, no_functions, storage_key
+from .private import TorchDispatchMode, no_functions, storage_key, storages_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class _Held:
 class _Keeper:
     """Follows what the graph holds, from the time that it is packed until the graph lets go."""
 
-    def __init__(self, foreign: set[int]) -> None:
+    def __init__(self, foreign: Container[int]) -> None:
         self.foreign = foreign
         self.empty: set[int] = set()
         self.held: dict[int, weakref.ref[_Held]] = {}
@@ -133,7 +133,7 @@ def count(
     module.train(training)
     kwargs = kwargs or {}
     given = list(tensors_of((inputs, kwargs)))
-    keeper = _Keeper({storage_key(tensor) for tensor in (*module.parameters(), *module.buffers(), *given)})
+    keeper = _Keeper(storages_of((*module.parameters(), *module.buffers(), *given)))
     with (
         torch.enable_grad(),
         running(module) as place,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..algebra.polynomial import Polynomial, constant
 from ..counters.kernels import laid_out, moves, nothing_kept, once
-from ..counters.private import TorchDispatchMode, no_functions, storage_key
+from ..counters.private import TorchDispatchMode, no_functions, storage_key, storages_of
 from ..counters.saved import ungraphed
 from .nodes import undressed
 from .outcome import Place, highest
@@ -133,7 +133,7 @@ class Storages(TorchDispatchMode):
 
     def __init__(self, own: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._own = {storage_key(tensor) for tensor in own}
+        self._own = storages_of(own)
         self._alive: dict[int, tuple[int, Any]] = {}
         self._made: list[_Made] = []
         self._events: list[tuple[int, bool]] = []
