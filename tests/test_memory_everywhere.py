@@ -85,6 +85,7 @@ def test_a_form_everywhere_says_how_far_it_was_explored() -> None:
     assert eval(spelled, {"H": 15, "W": 33}) is None
 
 
+@pytest.mark.slow
 def test_a_narrower_range_settles_what_has_many_regimes() -> None:
     """An image whose sides 4 does not divide is padded, and the copy is kept: 3·4·16 bytes a token."""
     found = vpcalc.formula(

@@ -403,6 +403,7 @@ def on_a_ring(op: Op) -> Op:
     return replace(op, macs=table1.r * table1.N * table1.C) if op.kind == "matmul" else op
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("id", "order", "alter"),
     [
