@@ -77,7 +77,7 @@ def test_attention_maps_are_known_at_every_size() -> None:
 def test_a_form_everywhere_says_how_far_it_was_explored() -> None:
     found = vpcalc.formula("vit_ti_16", quantity="saved_bytes", everywhere=True)
     (how,) = found.assumptions
-    assert "H 1 to 4096, W 1 to 4096" in how
+    assert "H from 1 to 4096, W from 1 to 4096" in how
     spelled = found.spell("python")
     known = taken("vit_ti_16", {"H": 97, "W": 33})
     assert known is not None

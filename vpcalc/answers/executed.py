@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -97,12 +97,12 @@ class Executed(Result):
         return "unsettled" if "unsettled" in found else self._verdict(self.explored.main)
 
     @property
-    def _refuted(self) -> bool:
+    def refuted(self) -> bool:
         """Whether a real run counted another figure: on the meta device the program took another branch."""
         return self.explored.real.agrees is False and self.explored.real.fails_at is None
 
     def _verdict(self, regime: Regime) -> str:
-        if self._refuted:
+        if self.refuted:
             return "unsettled"
         return self.agreements[regime].verdict if regime in self.agreements else "executed"
 
@@ -146,15 +146,7 @@ class Executed(Result):
     @property
     def condition(self) -> str:
         """Where the tidy form holds, in words."""
-        by_multiple: dict[int, list[str]] = {}
-        for name, stride in self.lattice.items():
-            by_multiple.setdefault(stride, []).append(name)
-        phrases = [
-            f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {stride}"
-            for stride, names in by_multiple.items()
-            if stride > 1
-        ]
-        phrases += [f"{above} a multiple of {below}" for above, below in (self._tidy.exact if self._tidy else ())]
+        phrases = [] if self._tidy is None else multiples(self._tidy, self.lattice)
         phrases += [self.domain.text] if self.domain.text else []
         phrases += [f"{name} = {other}" for name, other in self.tied.items()]
         return "; ".join(phrases)
@@ -410,15 +402,14 @@ class Executed(Result):
         extent = ", ".join(
             f"{name} from {low} to {high:,}" for name, (low, high) in explored.exploration.range.bounds.items()
         )
-        holds = "does not hold for real" if self._refuted else f"holds for {self.domain.text or 'every size'}"
+        holds = "does not hold for real" if self.refuted else f"holds for {self.domain.text or 'every size'}"
         notes = [f"{self.verdict}: {holds}; asked about {extent}"]
         notes += self._of_layers()
         if self.built:
             notes.append(f"built: {self.built}")
         if self.train_mode:
             notes.append("in train mode")
-        if explored.zeros:
-            notes.append(f"it looks at values: {ZEROS}")
+        notes += self._of_values()
         if explored.main.tried:
             notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
         if explored.open:
@@ -442,10 +433,18 @@ class Executed(Result):
             notes.append(
                 explored.real.note if explored.real.agrees is not None else f"meta only; {explored.real.note}"
             )
-        if self.unknown:
-            named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
-            notes.append(f"not in the total, because nobody here can price it: {named}")
-        return tuple(notes)
+        return (*notes, *self._of_unpriced())
+
+    def reservations(self, quantity: str) -> tuple[str, ...]:
+        """What must be said wherever a form of a quantity stands; memory needs no prices."""
+        return (*self._of_values(), *(self._of_unpriced() if QUANTITIES[quantity].unit == "MACs" else ()))
+
+    def _of_values(self) -> list[str]:
+        return [f"it looks at values: {ZEROS}"] if self.explored.zeros else []
+
+    def _of_unpriced(self) -> list[str]:
+        named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
+        return [f"not in the total, because nobody here can price it: {named}"] if named else []
 
     def _of_training(self, quantity: str) -> list[str]:
         """What is kept for a backward pass depends on the mode."""
@@ -472,6 +471,19 @@ class Executed(Result):
 
     def __str__(self) -> str:
         return str(self.macs)
+
+
+def multiples(tidy: Tidy, letters: Iterable[str]) -> list[str]:
+    """Where a tidy form holds, in words: letters that are multiples of a number, and what else divides."""
+    by_multiple: dict[int, list[str]] = {}
+    for name in letters:
+        by_multiple.setdefault(tidy.strides.get(name, 1), []).append(name)
+    phrases = [
+        f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {stride}"
+        for stride, names in by_multiple.items()
+        if stride > 1
+    ]
+    return [*phrases, *(f"{above} a multiple of {below}" for above, below in tidy.exact)]
 
 
 def _spelled(sides: Sequence[Polynomial | int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..algebra import floors
 from ..algebra.domains import Where
@@ -16,9 +16,12 @@ from ..inputs import read_ranges
 from ..symbolic import Form
 from .at_size import AtSize
 from .derive import derive
-from .executed import Executed
-from .formula import Formula, Step, within
-from .quantities import regimes_of
+from .executed import Executed, multiples
+from .formula import Formula, Step, how_explored, within
+from .quantities import parts, regimes_of
+
+if TYPE_CHECKING:
+    from ..execution.outcome import Execution
 
 COUNTED = tuple(quantity for quantity in QUANTITIES if quantity != "params")
 """Quantities that depend on the input's sizes."""
@@ -63,6 +66,8 @@ def executed_formula(
         raise InputError(
             f"formula {_named(target)}: no run on symbols gives its form; vpcalc derive says what is known of it"
         )
+    if found.refuted:
+        raise InputError(f"formula {found.target}: its form does not hold for real: {found.explored.real.note}")
     exploration = found.explored.exploration if counted == "macs" else found.quantities.exploration(counted)
     if isinstance(exploration, str):
         raise InputError(f"--quantity {quantity}: {found.target} has no form of it: {exploration}")
@@ -80,16 +85,22 @@ def executed_formula(
     valid = "" if main.when.always else every[0].when.text
     if tidy is not None:
         whole, rest = tidy.form, "" if _follows(main.when.where, tidy) else valid
-        valid = "; ".join(filter(None, (_lattice(tidy), rest)))
-    regime = next(regime for regime in exploration.regimes if not regime.refused)
-    terms = _operations(regime, times) if counted == "macs" else _operators(regime, counted)
-    counts = sum(len(regime.confirmed) for regime in exploration.regimes)
+        valid = "; ".join(filter(None, (*multiples(tidy, found.meanings), rest)))
+    execution = next(part.regime for part in parts(exploration) if part.regime).leader.execution  # the main form's
+    if counted == "macs":
+        terms = _operations(execution, times)
+    elif counted == "peak_bytes":  # a maximum, not a sum
+        terms = (Step("", Op("memory", "alive at once"), 1, main.form.polynomial),)
+    else:
+        terms = _operators(execution, counted)
     known = QUANTITIES[counted]
-    notes = [f"not settled at every size: {why}" for _, why in exploration.open[:1]]
+    notes = [how_explored(exploration)]
+    notes += [f"not settled at every size: {why}" for _, why in exploration.open[:1]]
+    notes += found.reservations(counted)
     return Formula(
         name=found.target,
         title=f"{found.target}, input {found.inputs}",
-        source=f"{found.verdict}: its own run on symbols, confirmed by {counts} counts",
+        source=f"{found.verdict}: its own run on symbols",
         quantity=Quantity(quantity)
         if quantity in ("macs", "flops")
         else Counted(quantity, f"{known.unit} {known.counts}"),
@@ -103,12 +114,6 @@ def executed_formula(
 
 def _named(target: object) -> str:
     return target if isinstance(target, str) else type(target).__name__
-
-
-def _lattice(tidy: floors.Tidy) -> str:
-    """Where a tidy form holds, in words."""
-    phrases = [f"{letter} a multiple of {step}" for letter, step in sorted(tidy.strides.items()) if step > 1]
-    return "; ".join([*phrases, *(f"{above} a multiple of {below}" for above, below in tidy.exact)])
 
 
 def _follows(where: Where, tidy: floors.Tidy) -> bool:
@@ -125,19 +130,19 @@ def _follows(where: Where, tidy: floors.Tidy) -> bool:
     )
 
 
-def _operations(regime: Any, times: int) -> tuple[Step, ...]:
+def _operations(execution: Execution, times: int) -> tuple[Step, ...]:
     """Priced calls, with the shapes of their operands."""
     steps = []
-    for done, macs in regime.leader.execution.operations:
+    for done, macs in execution.operations:
         name = done.name.strip("_")
         steps.append(Step(done.path, Op(name, name, shapes=done.operands), 1, macs * times))
     return tuple(step for step in steps if step.term)
 
 
-def _operators(regime: Any, quantity: str) -> tuple[Step, ...]:
+def _operators(execution: Execution, quantity: str) -> tuple[Step, ...]:
     """What the calls of a function within a module add to a quantity."""
-    parts = regime.leader.execution.calls.get(quantity, {})
-    return tuple(Step(path, Op(name, name), 1, term) for (path, name), term in parts.items() if term)
+    calls = execution.calls.get(quantity, {}).items()
+    return tuple(Step(path, Op(name, name), 1, term) for (path, name), term in calls if term)
 
 
 def _tidied(step: Step) -> Step:

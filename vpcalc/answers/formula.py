@@ -93,6 +93,7 @@ class Formula(Result):
             "",
             f"    {self.form.text}    ({self.source})",
             *([f"    Holds for {self.form.valid}."] if self.form.valid and arrays else []),
+            *(f"    {note[:1].upper()}{note[1:]}." for note in self.assumptions),
             f"    Exact for {exact}.",
             *(f"    {said}" for said in self.assumptions if self.regimes),
             "",
@@ -262,6 +263,10 @@ def formula(
     if form not in SHAPES:
         raise unknown("--form", form, SHAPES)
     if is_code(name):
+        if set:
+            raise InputError(
+                f"--set: only for our models; --arg {next(iter(set))}=VALUE gives a factory's argument"
+            )
         from .executed_formula import executed_formula
 
         return executed_formula(
@@ -416,12 +421,17 @@ def _memory_everywhere(
     from .quantities import regimes_of
 
     exploration = asked.explored(quantity, range)
-    confirmed = sum(len(regime.confirmed) for regime in exploration.regimes)
-    sizes = ", ".join(f"{letter} {low} to {high}" for letter, (low, high) in exploration.range.bounds.items())
-    how = f"batch 1; {sizes}: {exploration.runs} runs on symbols, and {confirmed} on numbers that agree"
+    how = f"batch 1; {how_explored(exploration)}"
     left = "some sizes are left undecided; a narrower --range such as H=225:4096 leaves fewer"
     every = within(regimes_of(exploration), read_ranges(range, tuple(exploration.range.bounds)))
     return replace(found, assumptions=(how, *((left,) if exploration.open else ()))), every
+
+
+def how_explored(exploration: Exploration) -> str:
+    """The sizes that were looked at, and on what a form rests."""
+    sizes = ", ".join(f"{letter} from {low} to {high}" for letter, (low, high) in exploration.range.bounds.items())
+    confirmed = sum(len(regime.confirmed) for regime in exploration.regimes)
+    return f"explored for {sizes}: {exploration.runs} runs on symbols, {confirmed} counts agree"
 
 
 def within(regimes: tuple[Regime, ...], ranges: Mapping[str, tuple[int, int]]) -> tuple[Regime, ...]:

@@ -126,7 +126,7 @@ def _as_guards(letter: str, mask: Mask, extent: Range) -> Ways:
     before, after = range(max(low, first - step), first), range(last + 1, min(high, last + step) + 1)
     first = first if any(size % step in rests for size in before) else low
     last = last if any(size % step in rests for size in after) else high
-    if len(rests) == step - 1:
+    if len(rests) == step - 1 and (len(rests) > 1 or rests == [1]):
         (missing,) = set(range(step)) - set(rests)
         return [stretch(first, last, conjunctions.divides(constant(step), size - missing).negation())]
     return [stretch(first, last, conjunctions.divides(constant(step), size - rest)) for rest in rests]

@@ -85,7 +85,8 @@ class Execution:
             for quantity, parts in self.calls.items()
         }
         peaks = {form.subs(otherwise): place for form, place in self.peaks.items()}
-        return replace(self, params=self.params.subs(otherwise), calls=calls, peaks=peaks)
+        done = [(operation, macs.subs(otherwise)) for operation, macs in self.operations]
+        return replace(self, params=self.params.subs(otherwise), calls=calls, peaks=peaks, operations=done)
 
     @property
     def held(self) -> Mapping[str, str]:
