@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from vpcalc.algebra import symbols
-from vpcalc.algebra.floors import Floor, _course, ceil_div, equal, floor_div, remainder
+from vpcalc.algebra.floors import Floor, _course, ceil_div, equal, floor_div, remainder, where_divided
 from vpcalc.algebra.parser import parse
 from vpcalc.algebra.polynomial import Polynomial, as_polynomial, constant, symbol
 from vpcalc.algebra.printers import PRINTERS
@@ -407,3 +407,18 @@ def test_what_is_printed_as_a_ceiling_is_one() -> None:
             for size in range(1, 40):
                 value = above.value({"H": size})
                 assert (-(-value // step) if up else value // step) == name.at({"H": size})
+
+
+def test_letters_that_divide_at_a_point_are_written_without_a_floor() -> None:
+    """And equal the form wherever they do, floors by symbols included."""
+    dice = random.Random(11)
+    for _ in range(300):
+        a, b, c = (dice.choice([1, 2, 3, 4, 6, 7, 8]) for _ in range(3))
+        tokens = floor_div(floor_div(H, a) + dice.randrange(3), b) * ceil_div(W, a)
+        form = tokens * dice.randrange(1, 9) + ceil_div(c * floor_div(W, a), floor_div(H, a) + 1) + floor_div(H, c)
+        point = {"H": dice.randrange(1, 99), "W": dice.randrange(1, 99)}
+        found, step = where_divided(form, point)
+        assert not any(size % step for size in point.values())
+        for _ in range(5):
+            there = {letter: step * dice.randrange(1, 60) for letter in point}
+            assert found.value(there) == form.value(there), (str(form), str(found), there)

@@ -128,7 +128,7 @@ def test_what_counts_through_its_input_is_refused() -> None:
 
 
 @pytest.mark.parametrize("id", ["swin_t", "pvt_v2_b2", "convnext_t", "vit_b_16"])
-@pytest.mark.parametrize("size", [(200, 331), (225, 224), (800, 1280)])
+@pytest.mark.parametrize("size", [(200, 331), (225, 224), (800, 1280), (100, 64), (36, 500)])
 def test_a_printed_form_has_the_figure_beside_it(id: str, size: tuple[int, int]) -> None:
     """At sizes that nothing divides, too: the forms of the lattice are other numbers there."""
     found = vpcalc.memory(id, input="{}x{}".format(*size), train=True, batch=2, check=False)

@@ -168,12 +168,27 @@ def condition(
     for number, tiling in tiles.items():
         if number.symbols or number.denominator != 1:
             by_multiple.setdefault(written(tiling.tile), []).append(written(tiling.size))
-    phrases = []
-    for multiple, names in by_multiple.items():
-        phrases.append(f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {multiple}")
+    phrases = multiples(by_multiple)
     if quantity is not None:
         phrases += [f"{written(size)} other than {number}" for size, number in _exceptions(cost, quantity)]
     return "; ".join(phrases)
+
+
+def multiples(names_by_multiple: Mapping[Any, list[str]]) -> list[str]:
+    """``H and W multiples of 224``: what has to be divided, by what divides it."""
+    return [
+        f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {multiple}"
+        for multiple, names in names_by_multiple.items()
+    ]
+
+
+def divided(steps: Mapping[str, int]) -> list[str]:
+    """The same of letters, each with the number that it has to be a multiple of."""
+    by_multiple: dict[int, list[str]] = {}
+    for name, step in steps.items():
+        if step > 1:
+            by_multiple.setdefault(step, []).append(name)
+    return multiples(by_multiple)
 
 
 def _exceptions(cost: Cost, quantity: Quantity) -> Iterable[tuple[Polynomial, int]]:

@@ -264,6 +264,31 @@ def on_lattice(form: Polynomial) -> Tidy | None:
     return Tidy(tidy, strides, tuple(exact))
 
 
+def where_divided(form: Polynomial, point: Mapping[str, int]) -> tuple[Polynomial, int]:
+    """A form for letters that are all divided as they are at a point, and what divides them.
+
+    At 800 and 1280, ⌊H/4⌋⌊W/4⌋ is HW/16; and where H is a multiple of 4, ⌈(H − 3)/8⌉ is ⌈H/8⌉.
+    """
+    letters, step = form.letters, 1
+    for floor in _floors_in(form):
+        alone = any(floor.numerator == symbol(letter) for letter in letters) and not floor.divisor.symbols
+        if alone and not any(point[letter] % floor.divisor.terms[()] for letter in letters):
+            step = lcm(step, floor.divisor.terms[()])
+    found = form.subs({letter: symbol(letter) * step for letter in letters})
+    return _rounded_again(found, {letter: symbol(letter) / step for letter in letters}), step
+
+
+def _rounded_again(form: Polynomial, whole: Mapping[str, Polynomial]) -> Polynomial:
+    """Letters as whole numbers of others, floors rounded in the direction in which people read them."""
+    values: dict[str, Polynomial] = dict(whole)
+    for name in form.symbols:
+        if isinstance(name, Floor):
+            above, up = name.reading
+            over, under = _rounded_again(above, whole), _rounded_again(name.divisor, whole)
+            values[name] = ceil_div(over, under) if up else floor_div(over, under)
+    return form.subs(values)
+
+
 def _floors_in(form: Polynomial) -> Iterator[Floor]:
     """Floors of a form, and those within them."""
     for name in form.symbols:

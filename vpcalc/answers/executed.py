@@ -18,7 +18,7 @@ from ..checks.shapes import Kind as What
 from ..checks.shapes import Variable
 from ..errors import InputError, first_line
 from ..report import Column, Kind, Table
-from ..symbolic import Form
+from ..symbolic import Form, divided
 from .quantities import Part, in_full, overview, parts, pieces, sheet, to_dict
 from .result import Result
 
@@ -475,15 +475,8 @@ class Executed(Result):
 
 def multiples(tidy: Tidy, letters: Iterable[str]) -> list[str]:
     """Where a tidy form holds, in words: letters that are multiples of a number, and what else divides."""
-    by_multiple: dict[int, list[str]] = {}
-    for name in letters:
-        by_multiple.setdefault(tidy.strides.get(name, 1), []).append(name)
-    phrases = [
-        f"{' and '.join(names)} {'multiples' if len(names) > 1 else 'a multiple'} of {stride}"
-        for stride, names in by_multiple.items()
-        if stride > 1
-    ]
-    return [*phrases, *(f"{above} a multiple of {below}" for above, below in tidy.exact)]
+    steps = {name: tidy.strides.get(name, 1) for name in letters}
+    return [*divided(steps), *(f"{above} a multiple of {below}" for above, below in tidy.exact)]
 
 
 def _spelled(sides: Sequence[Polynomial | int]) -> str:

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from ..algebra import floors
 from ..algebra.traced import UnrolledError, form_of, silently
 from ..architectures import Architecture
 from ..cost import Quantity
 from ..errors import InputError
-from ..symbolic import Form, condition, model_on_symbols, window_of
+from ..symbolic import Form, condition, divided, model_on_symbols, window_of
 from .footprint import Footprint, Way, model_footprint
 from .forms import Forms, model_forms, on_lattice, tidied
 from .plan import Plan
@@ -74,6 +75,9 @@ def plan_forms(
         form, limits = None if here is None else form_of(figure(here)), [several, also, HERE]
         if form is not None and divides:
             form, limits = tidied(form), [lattice, *limits]
+        elif form is not None:
+            form, step = floors.where_divided(form, point)
+            limits = [*divided(dict.fromkeys(sorted(form.letters), step)), *limits]
         if general is not None:
             with suppress(InputError):  # a peak that wanders with the length is no polynomial in it
                 if form is None or general.of(figure).subs(point) == form.subs(point):
