@@ -227,7 +227,7 @@ class _Parser:
         if named := NAMED.match(self._text, at):
             at = self._skip(named.end())
         if ORDER.match(self._text, at):
-            self._fail(at, "an order of growth is not a formula: constants and lower terms have to be there")
+            self._fail(at, "an order of growth stands alone, O(n^2 d) with its bracket closed")
         return at
 
     def _skip(self, at: int) -> int:
