@@ -14,6 +14,7 @@ from sphinx.util import logging
 
 _UNKNOWN_TO_DOCUTILS = {
     r"\iff": r"\;\Longleftrightarrow\;",
+    r"\dots": r"\ldots",
     "∂": r"\partial ",
     "∏": r"\prod ",
     "≤": r"\le ",

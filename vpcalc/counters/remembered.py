@@ -85,7 +85,9 @@ _PLAIN = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.
 @cache
 def _is_function(func: Any) -> bool:
     """Whether an operator writes nothing and gives new tensors alone, as its schema says."""
-    schema = func._schema
+    schema = getattr(func, "_schema", None)  # one that takes functions has none
+    if schema is None:
+        return False
     if "_unsafe_view" in schema.name:  # its schema does not say that it is one
         return False
     plain = all(part.alias_info is None for part in (*schema.arguments, *schema.returns))
