@@ -10,7 +10,7 @@ for without saying in which convention.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
@@ -38,6 +38,18 @@ class Op:
     activations: Dim = 0
     attention: Dim = 0
     shapes: tuple[Shape, ...] = ()
+
+    def mapped(self, change: Callable[[Dim], Dim]) -> Op:
+        """The same with every size changed."""
+        return replace(
+            self,
+            macs=change(self.macs),
+            other=change(self.other),
+            params=change(self.params),
+            activations=change(self.activations),
+            attention=change(self.attention),
+            shapes=tuple(tuple(map(change, shape)) for shape in self.shapes),
+        )
 
 
 class Quantity(str, Enum):
@@ -178,6 +190,39 @@ class Cost:
         return replace(self, times=self.times * times)
 
     __rmul__ = __mul__
+
+    def mapped(self, change: Callable[[Dim], Dim]) -> Cost:
+        """The same tree with every size changed, but for those of its conditions."""
+        stage = self.stage
+        return replace(
+            self,
+            ops=tuple(op.mapped(change) for op in self.ops),
+            children=tuple(child.mapped(change) for child in self.children),
+            times=change(self.times),
+            loop=change(self.loop),
+            stage=stage
+            and stage._replace(
+                resolution=tuple(map(change, stage.resolution)),
+                channels=change(stage.channels),
+                depth=change(stage.depth),
+            ),
+        )
+
+    def at(self, values: Mapping[str, Any]) -> Cost:
+        """A symbolic tree where some letters have numbers, its tilings too."""
+
+        def change(size: Dim) -> Dim:
+            if not hasattr(size, "subs"):
+                return size
+            found = size.subs(values)
+            return found if found.symbols or found.denominator != 1 else found.at({})
+
+        found = self.mapped(change)
+        return found._tiled(change)
+
+    def _tiled(self, change: Callable[[Dim], Dim]) -> Cost:
+        tilings = tuple(t._replace(tile=change(t.tile), size=change(t.size)) for t in self.tilings)
+        return replace(self, tilings=tilings, children=tuple(child._tiled(change) for child in self.children))
 
     def named(self, name: str, **changes: Any) -> Cost:
         """The same cost under another name."""

@@ -20,7 +20,7 @@ from .algebra.exploring import Leaf, explore, run_at
 from .algebra.polynomial import Polynomial, as_polynomial
 from .algebra.traced import Traced, form_of
 from .architectures import Architecture
-from .cost import Cost, Op, Quantity
+from .cost import Cost, Quantity
 from .errors import InputError
 from .layers import LAYERS
 from .symbolic import SYMBOL_OF, Form
@@ -183,33 +183,7 @@ def _generality(leaf: Leaf[Outcome]) -> tuple[int, int]:
 
 def _of_forms(cost: Cost) -> Cost:
     """The tree with a form in place of each traced size. Its condition is that of its regime, not its tilings."""
-    stage = cost.stage
-    return replace(
-        cost,
-        ops=tuple(map(_op_of_forms, cost.ops)),
-        children=tuple(map(_of_forms, cost.children)),
-        times=_plain(cost.times),
-        loop=_plain(cost.loop),
-        tilings=(),
-        stage=stage
-        and stage._replace(
-            resolution=tuple(map(_plain, stage.resolution)),
-            channels=_plain(stage.channels),
-            depth=_plain(stage.depth),
-        ),
-    )
-
-
-def _op_of_forms(op: Op) -> Op:
-    return replace(
-        op,
-        macs=_plain(op.macs),
-        other=_plain(op.other),
-        params=_plain(op.params),
-        activations=_plain(op.activations),
-        attention=_plain(op.attention),
-        shapes=tuple(tuple(map(_plain, shape)) for shape in op.shapes),
-    )
+    return replace(cost.mapped(_plain), tilings=())
 
 
 def _plain(size: Any) -> Any:

@@ -134,7 +134,7 @@ class Path:
         form = Polynomial(form.terms)  # the sign is that of the numerator
         if relation == AT_LEAST:
             form = _without_letters(form)
-        if not form.symbols or _positive(form) or _positive(-form):
+        if not form.symbols or positive(form) or positive(-form):
             return
         if form.terms[min(monomial for monomial in form.terms if monomial)] < 0:
             if relation == EQUAL:
@@ -182,7 +182,7 @@ def _parts(form: Polynomial, relation: str, outcome: bool) -> Iterator[Polynomia
         yield form
 
 
-def _positive(form: Polynomial) -> bool:
+def positive(form: Polynomial) -> bool:
     """Whether a form is above 0 wherever its letters are at least 1. A no is no answer."""
     low = form.terms.get((), 0)
     for monomial, number in form.terms.items():
@@ -195,4 +195,4 @@ def _positive(form: Polynomial) -> bool:
 
 def not_negative(floor: Floor) -> bool:
     """Whether a floor is at least 0 wherever its letters are at least 1. A no is no answer."""
-    return _positive(floor.numerator + 1) and _positive(floor.divisor)
+    return positive(floor.numerator + 1) and positive(floor.divisor)

@@ -48,16 +48,16 @@ class BeyondError(Exception):
 class Execution:
     """What one run gave.
 
-    ``params`` are the trained parameters. ``steps`` are the calls that were followed. ``error`` is what the
-    program raised, in which case the path says when. ``calls`` has for each quantity that the run saw what the
-    calls of a function within a module add to it; ``missing`` says why others are not there. ``operations`` are
-    the priced calls with their MACs. ``peaks`` are bytes alive at times of which others may have the most at
-    other sizes, the most here first. ``held`` are letters that had to be taken as numbers, with the reason.
+    ``steps`` are the calls that were followed. ``error`` is what the program raised, in which case the path says
+    when. ``calls`` has for each quantity that the run saw what the calls of a function within a module add to it;
+    ``missing`` says why others are not there. ``operations`` are the priced calls with their MACs. ``peaks`` are
+    bytes alive at times of which others may have the most at other sizes, the most here first. ``outputs`` are
+    the shapes that modules near the top return. ``held`` are letters that had to be taken as numbers, with the
+    reason.
     """
 
     point: Point
     path: Path
-    params: Polynomial
     calls: Mapping[str, Mapping[Place, Polynomial]]
     error: Exception | None
     steps: int
@@ -65,11 +65,17 @@ class Execution:
     missing: Mapping[str, str] = field(default_factory=dict)
     operations: Sequence[tuple[Operation, Polynomial]] = ()
     peaks: Mapping[Polynomial, Place] = field(default_factory=dict)
+    outputs: Mapping[str, Sides] = field(default_factory=dict)
 
     @property
     def macs(self) -> Polynomial:
         """Multiply-accumulates."""
         return self.totals["macs"]
+
+    @property
+    def params(self) -> Polynomial:
+        """Trained parameters."""
+        return self.totals.get("params", constant(0))
 
     @cached_property
     def totals(self) -> Mapping[str, Polynomial]:
@@ -86,7 +92,7 @@ class Execution:
         }
         peaks = {form.subs(otherwise): place for form, place in self.peaks.items()}
         done = [(operation, macs.subs(otherwise)) for operation, macs in self.operations]
-        return replace(self, params=self.params.subs(otherwise), calls=calls, peaks=peaks, operations=done)
+        return replace(self, calls=calls, peaks=peaks, operations=done)
 
     @property
     def held(self) -> Mapping[str, str]:

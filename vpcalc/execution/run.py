@@ -35,6 +35,7 @@ from .convention import HANDLES
 from .gradients import Gradients
 from .guards import Path
 from .hooks import opened, sources_of
+from .maps import MAPS
 from .messages import is_asked_by_torch
 from .nodes import Node, dressed, plain, undressed
 from .outcome import LIES, BeyondError, Execution, Operation, Place, Point, Sides, TableEndError
@@ -95,7 +96,7 @@ def execute(
             stack.enter_context(room)
         try:
             module, args, kwargs = start(path)
-            params = [form_of(product(shape_of(p))) for p in module.parameters() if p.requires_grad]
+            mode.weigh(module)
             module.train(training)
             stack.enter_context(opened(sources_of(module)))
             stack.enter_context(mode.watching(module))
@@ -119,17 +120,26 @@ def execute(
         except Exception as raised:  # the program may raise anything
             if mode.beyond is not None:
                 raise mode.beyond from raised
-            error, params = raised, []
+            error = raised
+            mode.calls["params"].clear()
     path.closed = True
     if mode.beyond is not None:
         raise mode.beyond
     if Path.strays:
         raise BeyondError("sizes of an earlier run come back from a cache outside the module")
-    weights = sum(params, constant(0))
     seconds = time.process_time() - begin
     calls = {quantity: dict(parts) for quantity, parts in mode.calls.items()}
     return Execution(
-        dict(point), path, weights, calls, error, mode.steps, seconds, mode.missing, mode.operations, mode.peaks
+        dict(point),
+        path,
+        calls,
+        error,
+        mode.steps,
+        seconds,
+        mode.missing,
+        mode.operations,
+        mode.peaks,
+        mode.outputs,
     )
 
 
@@ -298,6 +308,10 @@ def _top_of(tensor: Any) -> Any:
     return 2 if tensor.dtype is torch.bool else tensor.__dict__.get(TOP)
 
 
+SHOWN = 2
+"""How deep modules lie of which it is noted what they return."""
+
+
 @dataclass
 class _Where:
     """The path of the module that is running."""
@@ -313,13 +327,14 @@ class _Following(TorchFunctionMode):
         super().__init__()
         self.point, self.path = point, path
         self.calls: dict[str, defaultdict[Place, Polynomial]] = {
-            quantity: _tally() for quantity in ("macs", "activations", "fvcore")
+            quantity: _tally() for quantity in ("macs", "params", "activations", "fvcore", "attention_elements")
         }
         self.storages: Storages | None = None
         self.gradients: Gradients | None = None
         self.missing: dict[str, str] = {}
         self.operations: list[tuple[Operation, Polynomial]] = []
         self.peaks: Mapping[Polynomial, Place] = {}
+        self.outputs: dict[str, Sides] = {}
         self.beyond: BeyondError | None = None
         self.steps = 0
         self._where = _Where({})
@@ -337,7 +352,9 @@ class _Following(TorchFunctionMode):
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             if len(stack) > 1:
-                stack.pop()
+                path = stack.pop()
+                if isinstance(output, Tensor) and path.count(".") < SHOWN:
+                    self.outputs[path] = _sides(shape_of(output))
 
         hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
         try:
@@ -361,6 +378,15 @@ class _Following(TorchFunctionMode):
         result = made_of_data(name, args, self._follow(name, func, args, kwargs))
         self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
         return result
+
+    def weigh(self, module: nn.Module) -> None:
+        """The trained parameters of a module, each where it is first found."""
+        seen: set[int] = set()
+        for path, part in module.named_modules():
+            for weight in part.parameters(recurse=False):
+                if weight.requires_grad and id(weight) not in seen:
+                    seen.add(id(weight))
+                    self.calls["params"][path, "parameters"] += form_of(product(shape_of(weight)))
 
     def _is_unseen(self, what: str, quantities: Sequence[str]) -> None:
         why = f"{what} takes other memory on the CPU than meta tensors show"
@@ -463,6 +489,8 @@ class _Following(TorchFunctionMode):
                 self.calls["fvcore"][self._where.stack[-1], name] += handle(shapes, *args, **kwargs)
             except NotImplementedError as missing:
                 self.missing["fvcore"] = str(missing)
+        if name in MAPS:
+            self.calls["attention_elements"][self._where.stack[-1], name] += MAPS[name](shapes, *args, **kwargs)
         if name in _FILLING and isinstance(result, Tensor):
             filling = _filled(name, args, kwargs)
             if filling is not None:

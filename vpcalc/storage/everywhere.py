@@ -131,7 +131,6 @@ def explored(
         return Execution(
             point=dict(point),
             path=path,
-            params=as_polynomial(0),
             calls={name: {place: form for form, place in list(peaks.items())[:1]}},
             error=error,
             steps=0,
