@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .answers.rnn import rnn as rnn
     from .answers.theory import theory as theory
     from .errors import InputError as InputError
+    from .placing import placed as placed
 
 _HOME = {
     "audit": "answers.audit",
@@ -60,6 +61,7 @@ _HOME = {
     "rnn": "answers.rnn",
     "theory": "answers.theory",
     "draw": "answers.draw",
+    "placed": "placing",
     "plot_crossover": "answers.plot",
     "plot_memory": "answers.plot",
     "plot_resolution": "answers.plot",
@@ -86,6 +88,7 @@ __all__ = [
     "memory",
     "model",
     "models",
+    "placed",
     "plot_crossover",
     "plot_memory",
     "plot_models",

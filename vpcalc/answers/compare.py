@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..abstract.tensor import FLOATS
 from ..algebra.crossover import always_more, crossing
-from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..algebra.polynomial import Polynomial, as_polynomial
 from ..cost import Cost, Quantity
 from ..errors import InputError, unknown
 from ..inputs import whole
-from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from ..symbolic import SYMBOL_OF, Form, closed_form, condition, deviations, symbols_of
+from ..symbolic import Form
 from .result import Result
+from .rows import ROWS, GridLayer, OurLayer, on_grid, values_of
 from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
     from ..checks import Report
     from ..everywhere import Regime
-
-ROWS = ("msa", "wmsa", "swmsa", "sra", "linear_sra", "retention")
-"""The rows that are shown unless others are asked for."""
+    from ..placing import Placed
 
 DTYPES = {**{name: each.bytes for name, each in FLOATS.items()}, "float8": 1, "int8": 1}
 """Bytes of an element."""
@@ -41,14 +39,35 @@ class Row:
     grid, where the tidy one does not.
     """
 
-    id: str
-    name: str
-    cost: Cost
-    form: Form
+    layer: GridLayer
     ratio: float
     element_bytes: int
-    around: Regime | None = None
     report: Report | None = None
+
+    @property
+    def id(self) -> str:
+        """The layer's id; of a module of the reader's what was written."""
+        return self.layer.id
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.layer.name
+
+    @property
+    def cost(self) -> Cost:
+        """Its cost tree in numbers."""
+        return self.layer.cost
+
+    @property
+    def form(self) -> Form:
+        """The tidy form of its multiply-accumulates."""
+        return self.layer.form
+
+    @property
+    def around(self) -> Regime | None:
+        """The form that holds on this grid, where the tidy one does not."""
+        return self.layer.around
 
     def figure(self, quantity: Quantity) -> int:
         """One of its totals."""
@@ -78,10 +97,10 @@ class Row:
             "name": self.name,
             "formula": self._formula(),
             **{quantity.value: self.figure(quantity) for quantity in shown},
-            "fvcore": self.figure(Quantity.FVCORE),
+            "fvcore": None if self.layer.unpriced else self.figure(Quantity.FVCORE),
             "attention_bytes": self.attention_bytes,
             "ratio": self.ratio,
-            "notes": list(deviations(self.cost)),
+            "notes": list(self.layer.notes),
             **report_dict(self.report),
         }
 
@@ -140,12 +159,10 @@ class Comparison(Result):
 
     def checked(self, counted: Callable[[Comparison], None] | None = None) -> Comparison:
         """The same with every row's module counted; ``counted`` is called after each row."""
-        from ..checks import check_layer
-
         result = self
         for index, row in enumerate(self.rows):
-            report = check_layer(row.id, row.cost, LAYERS[row.id].pick(_dims(self.inputs)))
-            rows = (*result.rows[:index], replace(row, report=report), *result.rows[index + 1 :])
+            checked = replace(row, report=row.layer.report())
+            rows = (*result.rows[:index], checked, *result.rows[index + 1 :])
             result = replace(result, rows=rows)
             if counted is not None:
                 counted(result)
@@ -192,7 +209,7 @@ class Comparison(Result):
         compared = Table(title.format(others=others, **self.inputs), columns, rows, self._notes())
         if not self.crossovers:
             return (compared,)
-        names = {row.id: row.name for row in self.rows} | _PARTS
+        names = {row.id: row.name for row in self.rows} | PARTS
         return (
             compared,
             crossing_table(self, {c: f"{names[c.between[0]]} > {names[c.between[1]]}" for c in self.crossovers}),
@@ -203,7 +220,7 @@ class Comparison(Result):
         names: dict[str, list[str]] = {}
         for row in self.rows:
             complaint = (str(row.report),) if row.report and row.report.verdict.value != "agrees" else ()
-            for note in (*deviations(row.cost), *complaint):
+            for note in (*row.layer.notes, *complaint):
                 names.setdefault(note, []).append(row.name)
         return (*(f"{', '.join(rows)}: {note}" for note, rows in names.items()), *self.apart)
 
@@ -233,7 +250,8 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
     return Table("Where they cross", columns, rows, tuple(notes))
 
 
-_PARTS = {"msa:matmul": "MSA's quadratic term", "msa:linear": "its projections"}
+PARTS = {"msa:matmul": "MSA's quadratic term", "msa:linear": "its projections"}
+"""Parts of a layer that cross, and how they are called."""
 
 
 def compare(
@@ -251,7 +269,7 @@ def compare(
     set: Mapping[str, object] | None = None,
     batch: object = 1,
     dtype: str = "float32",
-    rows: Iterable[str] | None = None,
+    rows: Iterable[str | Placed] | None = None,
     check: bool = True,
 ) -> Comparison:
     """Compare layers on a grid of h x w tokens of C channels.
@@ -269,7 +287,8 @@ def compare(
         set: other dimensions that rows have, by name.
         batch: images.
         dtype: element type of the attention maps, for their bytes.
-        rows: ids of the layers to compare; :data:`ROWS` if None.
+        rows: ids of the layers to compare, and modules of your own: ``attn.py:X(dim=C,window=M)@1,hw,C``, or
+            :func:`vpcalc.placed`; MSA, W-MSA, SW-MSA, SRA, linear SRA and retention if None.
         check: count the instantiated modules with fvcore.
 
     Raises:
@@ -294,79 +313,20 @@ def compare(
     }
     if dtype not in DTYPES:
         raise unknown("--dtype", dtype, DTYPES)
-    ids = _row_ids(rows, inputs, set or {})
-    inputs |= {name: whole(f"--set {name}", value) for name, value in (set or {}).items()}
-    if "sra" in ids and inputs["R"] > shorter:
+    others = {name: whole(f"--set {name}", value) for name, value in (set or {}).items()}
+    options, inputs = tuple(inputs), {**inputs, **others}
+    layers = on_grid(rows, inputs, options, others)
+    if inputs["R"] > shorter and any(layer.id == "sra" for layer in layers):
         raise InputError(f"--R {inputs['R']}: larger than the grid; must be from 1 to {shorter}")
-    costs = {id: LAYERS[id].build(**LAYERS[id].pick(_dims(inputs))) for id in ids}
-    symbolic = {id: _at_ratio_one(id, inputs) or _on_symbols(id) for id in dict.fromkeys(("msa", *ids))}
-    baseline = _msa_macs(inputs)
-    crossovers = _crossovers(symbolic, ids, inputs, costs)
+    baseline = int(OurLayer("msa", inputs).cost.total(Quantity.MACS))
+    crossovers = _crossovers(layers, inputs)
     result = Comparison(
         inputs,
-        tuple(
-            Row(
-                id,
-                LAYERS[id].name,
-                cost,
-                closed_form(symbolic[id], Quantity.MACS),
-                cost.total(Quantity.MACS) / baseline,
-                DTYPES[dtype],
-                _around(id, cost, symbolic[id], inputs),
-            )
-            for id, cost in costs.items()
-        ),
+        tuple(Row(layer, layer.cost.total(Quantity.MACS) / baseline, DTYPES[dtype]) for layer in layers),
         crossovers,
-        _apart(symbolic, ids, inputs, crossovers),
+        _apart(layers, inputs, crossovers),
     )
     return result.checked() if check else result
-
-
-def _dims(inputs: dict[str, Any]) -> dict[str, int]:
-    """Every dimension that a row may ask for: the options, and the grid read as a sequence."""
-    given = {name: value for name, value in inputs.items() if name != "dtype"}
-    tokens = inputs["h"] * inputs["w"]
-    return {**given, "N": tokens, "T": tokens, "d": inputs["C"], "n": inputs["C"]}
-
-
-def _values(inputs: dict[str, Any]) -> dict[str, int]:
-    """The number of each symbol of the closed forms."""
-    return {SYMBOL_OF.get(name, name): value for name, value in _dims(inputs).items()}
-
-
-def _around(id: str, cost: Cost, symbolic: Cost, inputs: dict[str, Any]) -> Regime | None:
-    """The form that holds on this grid, where that on the lattice does not; both are of one image."""
-    total = int(cost.total(Quantity.MACS)) // inputs["batch"]
-    values = _values(inputs)
-    if closed_form(symbolic, Quantity.MACS).gives(total, values):
-        return None
-    from ..everywhere import form_at
-
-    letters = {name: SYMBOL_OF.get(name, name) for name in LAYERS[id].dims if name not in _AS_SEQUENCE}
-
-    def run(sizes: dict[str, Any]) -> Cost:
-        given = {name: sizes[letter] for name, letter in letters.items()}
-        if any(name in _AS_SEQUENCE for name in LAYERS[id].dims):
-            given |= {name: value for name, value in _sequence(sizes).items() if name in LAYERS[id].dims}
-        return LAYERS[id].build(**given)
-
-    return form_at(run, {letter: values[letter] for letter in ("h", "w", "C", *letters.values())}, Quantity.MACS)
-
-
-def _on_symbols(id: str, **fixed: Any) -> Cost:
-    """A layer with a symbol for each dimension of the grid; a sequence layer runs over its hw tokens."""
-    as_sequence = _sequence({name: symbol(name) for name in ("h", "w", "C")})
-    dims = {name: as_sequence.get(name, own) for name, own in symbols_of(id).items()}
-    return LAYERS[id].build(**{**dims, **fixed})
-
-
-_AS_SEQUENCE = ("N", "T", "d", "n")
-
-
-def _sequence(sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """The dimensions of a layer over a sequence, from those of a grid."""
-    tokens = sizes["h"] * sizes["w"]
-    return dict(zip(_AS_SEQUENCE, (tokens, tokens, sizes["C"], sizes["C"]), strict=True))
 
 
 def _heads(heads: object, C: int) -> int:
@@ -378,93 +338,62 @@ def _heads(heads: object, C: int) -> int:
     return number
 
 
-def _row_ids(
-    rows: Iterable[str] | None, options: Mapping[str, Any], others: Mapping[str, object]
-) -> tuple[str, ...]:
-    """The rows that are asked for. Their dimensions are options or ``others``, and of these each has a row."""
-    given = {*options, *_AS_SEQUENCE}
-    ids = ROWS if rows is None else tuple(dict.fromkeys(rows))
-    known = [id for id in LAYERS if {*LAYERS[id].dims} <= given]
-    if not ids:
-        raise InputError(f"--rows: give at least one of {', '.join(known)}")
-    for id in ids:
-        if id not in LAYERS:
-            raise unknown("--rows", id, tuple(LAYERS))
-        missing = [name for name in LAYERS[id].dims if name not in given and name not in others]
-        if missing:
-            wanted = " ".join(f"--set {name}=NUMBER" for name in missing)
-            raise InputError(f"--rows {id}: has dimensions that are no options here: {wanted} is missing")
-    for name in others:
-        if name in given:
-            raise InputError(
-                f"--set {name}: is an option, --{name}" if name in options else f"--set {name}: is hw or C"
-            )
-        if not any(name in LAYERS[id].dims for id in ids):
-            raise InputError(f"--set {name}: no row has such a dimension")
-    return ids
-
-
-def _at_ratio_one(id: str, inputs: dict[str, Any]) -> Cost | None:
-    """SRA with R = 1 has no reduction at all: another regime, with a form of its own."""
-    if id != "sra" or inputs["R"] != 1:
-        return None
-    return _on_symbols(id, R=1)
-
-
-def _msa_macs(inputs: dict[str, Any]) -> int:
-    return int(LAYERS["msa"].build(**LAYERS["msa"].pick(_dims(inputs))).total(Quantity.MACS))
-
-
-def _where(
-    symbolic: dict[str, Cost], costs: dict[str, Cost], between: tuple[str, str], at: int, values: dict[str, int]
-) -> tuple[str, str, bool]:
+def _where(pair: tuple[GridLayer, GridLayer], at: int, values: dict[str, int]) -> tuple[str, str, bool]:
     """On multiples of what a crossing is exact, in short and in words, and whether it is so on this very grid."""
-    if between[0].partition(":")[0] == between[1].partition(":")[0]:
+    if pair[0] is pair[1]:
         return "", "", True  # two parts of one layer, which tiles nothing
-    trees = [symbolic[id] for id in between]
+    trees = [layer.symbolic for layer in pair]
     tilings = [tiling for tree in trees for node in tree.nodes() for tiling in node.tilings]
     tiles = dict.fromkeys(str(tiling.tile) for tiling in tilings if not isinstance(tiling.tile, int))
-    valid = "; ".join(dict.fromkeys(words for tree in trees if (words := condition(tree))))
-    more, less = (costs[id].total(Quantity.MACS) for id in between)
+    valid = "; ".join(dict.fromkeys(words for layer in pair if (words := layer.form.valid)))
+    more, less = (layer.cost.total(Quantity.MACS) for layer in pair)
     return ", ".join(tiles), valid, (more > less) == (values["h"] * values["w"] > at)
 
 
-def _crossovers(
-    symbolic: dict[str, Cost], ids: tuple[str, ...], inputs: dict[str, Any], costs: dict[str, Cost]
-) -> tuple[Crossover, ...]:
-    values = _values(inputs)
-    forms = {id: as_polynomial(symbolic[id].total(Quantity.MACS)) for id in ids}
-    pairs: list[tuple[str, Polynomial, str, Polynomial]] = []
-    if "msa" in ids:
-        parts = symbolic["msa"].by_operator(Quantity.MACS)
-        pairs.append(("msa:matmul", parts["matmul"], "msa:linear", parts["linear"]))
-    distinct: dict[Polynomial, str] = {}
-    for id in ids:
-        distinct.setdefault(forms[id], id)
-    names = list(distinct.values())
-    for index, a in enumerate(names):
+def _crossovers(layers: tuple[GridLayer, ...], inputs: dict[str, Any]) -> tuple[Crossover, ...]:
+    values = values_of(inputs)
+    pairs: list[tuple[_Side, _Side]] = []
+    for layer in layers:
+        if layer.id == "msa":
+            parts = layer.symbolic.by_operator(Quantity.MACS)
+            quadratic, linear = (_Side(f"msa:{kind}", layer, parts[kind]) for kind in ("matmul", "linear"))
+            pairs.append((quadratic, linear))
+    distinct: dict[Polynomial, _Side] = {}
+    for layer in layers:
+        form = as_polynomial(layer.symbolic.total(Quantity.MACS))
+        distinct.setdefault(form, _Side(layer.id, layer, form))
+    sides = list(distinct.values())
+    for index, a in enumerate(sides):
         # Every row against the first; the rest among themselves only where they are the usual few.
-        others = [b for b in names[index + 1 :] if index == 0 or (a in ROWS and b in ROWS)]
-        pairs += [(a, forms[a], b, forms[b]) for b in others]
+        pairs += [(a, b) for b in sides[index + 1 :] if index == 0 or (a.id in ROWS and b.id in ROWS)]
     found = []
-    for a, first, b, second in pairs:
-        cross = crossing(first, second, values)
+    for first, second in pairs:
+        cross = crossing(first.form, second.form, values)
         if cross is not None and cross.at > 0:
-            between = (b, a) if cross.swapped else (a, b)
+            more, less = (second, first) if cross.swapped else (first, second)
             text, latex, mathml, typst = map(cross.spell, ("text", "latex", "mathml", "typst"))
-            where = _where(symbolic, costs, between, cross.at, values)
+            where = _where((more.layer, less.layer), cross.at, values)
+            between = (more.id, less.id)
             found.append(Crossover(between, text, latex, mathml, typst, cross.at, *where, cross.sides))
     return tuple(found)
 
 
+class _Side(NamedTuple):
+    """A row, or a part of one, by its form."""
+
+    id: str
+    layer: GridLayer
+    form: Polynomial
+
+
 def _apart(
-    symbolic: dict[str, Cost], ids: tuple[str, ...], inputs: dict[str, Any], crossovers: tuple[Crossover, ...]
+    layers: tuple[GridLayer, ...], inputs: dict[str, Any], crossovers: tuple[Crossover, ...]
 ) -> tuple[str, ...]:
     """What is known of rows where no two cross: of the first and each other, as it is asked for crossings."""
-    if any(":" not in crossover.between[0] for crossover in crossovers):
+    if any(crossover.between[0] not in PARTS for crossover in crossovers):
         return ()
-    values = _values(inputs)
-    first, *others = ((LAYERS[id].name, as_polynomial(symbolic[id].total(Quantity.MACS))) for id in ids)
+    values = values_of(inputs)
+    first, *others = ((layer.name, as_polynomial(layer.symbolic.total(Quantity.MACS))) for layer in layers)
     found = []
     for other in others:
         (a, mine), (b, its) = first, other

@@ -16,7 +16,6 @@ from ..cost import Cost, Quantity
 from ..dims import is_symbolic
 from ..errors import InputError
 from ..inputs import whole
-from ..layers import LAYERS
 from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
 from ..pictures.style import written
@@ -24,8 +23,9 @@ from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio
 from ..storage.optimizers import read_bytes
 from ..symbolic import lattice
-from .compare import DTYPES, SIDE, Comparison, Crossover, Row, compare, crossing_table
+from .compare import DTYPES, PARTS, SIDE, Comparison, Crossover, Row, compare, crossing_table
 from .result import Result
+from .rows import values_of
 
 SAMPLES = 48
 """Points of a curve, evenly spaced on a logarithmic axis before they are moved to where its form is exact."""
@@ -260,7 +260,7 @@ def _largest(ends: tuple[int, int], C: object, M: object, **options: Any) -> Com
 
 def _settings(comparison: Comparison) -> str:
     """The settings that the rows depend on."""
-    used = {"C", *(name for row in comparison.rows for name in LAYERS[row.id].dims)}
+    used = {"C", *(name for row in comparison.rows for name in row.layer.dims)}
     asked = ("C", "M", "R", "P", "k", "r", "chunk", *comparison.others)
     named = [f"{name} = {comparison.inputs[name]}" for name in asked if name in used]
     heads = comparison.inputs["heads"]
@@ -294,11 +294,8 @@ def _curves(
 
 def _in_tokens(row: Row, comparison: Comparison, quantity: Quantity) -> tuple[Polynomial, int]:
     """A row's total as a polynomial in tokens N, and the number that N has to be a multiple of."""
-    layer = LAYERS[row.id]
-    h, w = symbol("h"), symbol("w")
-    sequence = {"N": h * w, "T": h * w, "d": comparison.inputs["C"], "n": comparison.inputs["C"]}
-    given = {**comparison.inputs, **sequence, "h": h, "w": w}
-    cost = layer.build(**layer.pick(given))
+    values = {letter: size for letter, size in values_of(comparison.inputs).items() if letter not in ("h", "w")}
+    cost = row.layer.symbolic.at(values)
     total = as_polynomial(cost.total(quantity))
     if any(total.degree(name) and not _even(total) for name in ("h", "w")):
         raise InputError(f"--rows: {row.name} does not depend on the number of tokens alone")
@@ -336,7 +333,7 @@ def _marks(
     names = {row.id: row.name for row in comparison.rows}
     marks, labels = [], {}
     for crossover in comparison.crossovers:
-        more, less = (id.partition(":")[0] for id in crossover.between)
+        more, less = (id.partition(":")[0] if id in PARTS else id for id in crossover.between)
         if more == less:
             label = f"{names[more]}'s quadratic term > its projections"
         else:

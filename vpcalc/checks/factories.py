@@ -32,7 +32,7 @@ class Factory:
 
     ``sizes`` are arguments that may set the image's size, ``dynamic`` one that makes positions follow it,
     ``keywords`` the names of its inputs, ``limits`` the longest sequence of each of those that has one. ``built``
-    says what is built where the name leaves that open.
+    says what is built where the name leaves that open. ``required`` are arguments without a default.
     """
 
     make: Callable[..., Any]
@@ -42,6 +42,7 @@ class Factory:
     limits: Mapping[str, int] = field(default_factory=dict)
     defaults: Mapping[str, int] = field(default_factory=dict)
     built: str = ""
+    required: tuple[str, ...] = ()
 
 
 def described(make: Callable[..., Any]) -> Factory:
@@ -53,7 +54,9 @@ def described(make: Callable[..., Any]) -> Factory:
     sizes = tuple(name for name in SIZE_NAMES if name in parameters)
     dynamic = "dynamic_img_size" if "dynamic_img_size" in parameters else ""
     defaults = {name: p.default for name, p in parameters.items() if type(p.default) is int and p.default > 0}
-    return Factory(make, sizes, dynamic, defaults=defaults)
+    fixed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = tuple(n for n, p in parameters.items() if p.default is p.empty and p.kind not in fixed)
+    return Factory(make, sizes, dynamic, defaults=defaults, required=required)
 
 
 def from_code(target: str) -> Factory:

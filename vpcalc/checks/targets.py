@@ -63,7 +63,8 @@ class Target:
 
     ``built`` says what its name leaves open; ``layout`` how inputs are passed on where some are in lists or
     dictionaries; ``function`` makes them where a function does. In ``training`` it runs in train mode.
-    ``describe`` gives the cost of a target of ours from its layers, without torch, at numbers or traced sizes.
+    ``required`` are arguments of its factory that have no default. ``describe`` gives the cost of a target of ours
+    from its layers, without torch, at numbers or traced sizes.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Target:
     function: InputFunction | None = None
     training: bool = False
     describe: Callable[[Mapping[str, Any]], Cost] | None = None
+    required: tuple[str, ...] = ()
 
     @property
     def spelled(self) -> str:
@@ -149,7 +151,7 @@ def _from_factory(name: str, factory: Factory, text: str | InputFunction | None,
     few_symbols(symbols)
     function = text if isinstance(text, InputFunction) else None
     regimes = _regimes(factory, named, symbols, given, function or layout)
-    return Target(name, named, symbols, tuple(regimes), factory.built, layout, function)
+    return Target(name, named, symbols, tuple(regimes), factory.built, layout, function, required=factory.required)
 
 
 def _named_leaves(

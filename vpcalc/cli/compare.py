@@ -30,7 +30,11 @@ def compare(
     rows: Annotated[
         str | None,
         typer.Option(
-            "--rows", help="Layers to compare, by id: msa,wmsa,ffn …", metavar="ID,ID…", rich_help_panel=LAYERS
+            "--rows",
+            help="Layers to compare, by id: msa,wmsa,ffn …, and modules of your own, their arguments and the "
+            "shape of their input in the grid's symbols: attn.py:X(dim=C,window=M)@1,hw,C.",
+            metavar="ROW,ROW…",
+            rich_help_panel=LAYERS,
         ),
     ] = None,
     M: WindowOption = "7",

@@ -18,7 +18,8 @@ import typer
 from ..embedding.commands import Printed
 from ..errors import InputError, unknown
 from ..optional import LIBRARIES
-from .options import named
+from ..placing import is_placed, read_placed
+from .options import ids, named
 
 REFUSED = {"embed": "fills documents itself", "plot": "writes a picture"}
 """Commands that a marker cannot hold, and why."""
@@ -94,7 +95,7 @@ def _writes_nothing(values: Mapping[str, Any]) -> None:
 
 def _no_code(name: str, values: Mapping[str, Any]) -> None:
     """Refuse targets and counters that are other people's code."""
-    for target in map(values.get, ("target", "model", "name", "against")):
+    for target, arguments in _named_targets(values):
         if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
             said = "NAME, ".join(_SAFE[:-1]) + f"NAME or {_SAFE[-1]}NAME"
             raise InputError(
@@ -103,10 +104,19 @@ def _no_code(name: str, values: Mapping[str, Any]) -> None:
         if isinstance(target, str) and target.startswith(_SAFE):
             from ..checks.arguments import refuse_in_document
 
-            refuse_in_document(target, named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())]))
+            refuse_in_document(target, arguments)
     for counter in values.get("counter") or ():
         if ":" in counter:
             raise InputError(f"--counter {counter}: {_OWN}; must be a counter's name")
+
+
+def _named_targets(values: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, str]]]:
+    """What may be code, with its arguments: a command's target, and rows of a comparison."""
+    given = named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())])
+    yield from ((values.get(place), given) for place in ("target", "model", "name", "against"))
+    for row in filter(is_placed, ids(values.get("rows")) or ()):
+        read = read_placed(row)
+        yield read.target, {name: str(value) for name, value in read.arguments.items()}
 
 
 def _kind(name: str, values: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import typer
 
 from ..errors import InputError
+from ..placing import split_rows
 
 
 class Format(str, Enum):
@@ -163,7 +164,7 @@ def dimensions(pairs: Iterable[str] | None) -> dict[str, str]:
 
 def ids(rows: str | None) -> list[str] | None:
     """``--rows ID,ID…`` as a list."""
-    return None if rows is None else [id.strip() for id in rows.split(",") if id.strip()]
+    return None if rows is None else split_rows(rows)
 
 
 def named(option: str, pairs: Iterable[str] | None, such_as: str = "") -> dict[str, str]:

@@ -1,0 +1,259 @@
+"""Modules of a reader's own as rows of ``compare``, on its plots and in documents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+import vpcalc
+from vpcalc import InputError
+from vpcalc.answers.compare import Comparison
+from vpcalc.cli.app import application
+from vpcalc.placing import read_placed, split_rows
+
+SOURCE = '''
+from torch import nn
+
+
+class Full(nn.Module):
+    """Multi-head attention of a sequence."""
+
+    def __init__(self, dim, heads=3):
+        super().__init__()
+        self.heads, self.qkv, self.proj = heads, nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+    def forward(self, x):
+        B, N, C = x.shape
+        q, k, v = self.qkv(x).reshape(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        x = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return self.proj(x.transpose(1, 2).reshape(B, N, C))
+
+
+class Windowed(nn.Module):
+    """The same within windows of a padded grid."""
+
+    def __init__(self, dim, window, heads):
+        super().__init__()
+        self.window, self.attention = window, Full(dim, heads)
+
+    def forward(self, x):
+        B, h, w, C = x.shape
+        M = self.window
+        x = nn.functional.pad(x, (0, 0, 0, -w % M, 0, -h % M))
+        rows, columns = x.shape[1] // M, x.shape[2] // M
+        x = x.view(B, rows, M, columns, M, C).transpose(2, 3).reshape(-1, M * M, C)
+        x = self.attention(x).view(B, rows, columns, M, M, C).transpose(2, 3)
+        return x.reshape(B, rows * M, columns * M, C)[:, :h, :w]
+
+
+class Fused(Full):
+    """The first with one operator for its products."""
+
+    def forward(self, x):
+        B, N, C = x.shape
+        q, k, v = self.qkv(x).reshape(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        x = nn.functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(x.transpose(1, 2).reshape(B, N, C))
+
+
+class Depthwise(nn.Module):
+    """A convolution of a grid, channels first."""
+
+    def __init__(self, dim, k=3):
+        super().__init__()
+        self.conv = nn.Conv2d(dim, dim, k, padding=k // 2, groups=dim)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+def small(dim):
+    return nn.Sequential(nn.Linear(dim, dim), nn.Softmax(-1)) if dim < 64 else nn.Linear(dim, 2 * dim)
+
+
+def inner(dim):
+    return Inner()
+
+
+class Inner(nn.Module):
+    """A product that no counter is told of."""
+
+    def forward(self, x):
+        return (x.unsqueeze(2) * x.unsqueeze(1)).sum(-1)
+'''
+
+FULL = "own.py:Full(dim=C,heads=heads)@1,hw,C"
+WINDOWED = "own.py:Windowed(dim=C,window=M,heads=a)@1,h,w,C"
+
+
+@pytest.fixture(autouse=True)
+def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+
+
+def _rows(*rows: Any, **others: Any) -> Comparison:
+    return vpcalc.compare(**{"h": 14, "w": 28, "C": 96, "M": 7, "check": False, **others}, rows=rows)
+
+
+@pytest.mark.parametrize(("own", "ours"), [(FULL, "msa"), (WINDOWED, "wmsa")])
+@pytest.mark.parametrize(("h", "w", "batch"), [(14, 28, 1), (14, 28, 3), (15, 28, 1), (9, 11, 2)])
+def test_a_module_has_the_figures_and_forms_of_the_layer_that_it_is(
+    own: str, ours: str, h: int, w: int, batch: int
+) -> None:
+    found, known = (row.to_dict() for row in _rows(own, ours, h=h, w=w, batch=batch, check=True).rows)
+    for key in ("macs", "flops", "fvcore", "activations", "attention_elements", "attention_bytes", "ratio"):
+        assert found[key] == known[key], key
+    assert found["formula"]["text"] == known["formula"]["text"]
+    assert found["verdict"] == known["verdict"] == "agrees"
+    assert {check["counter"] for check in found["checks"]} == {"fvcore", "torch", "dispatch"}
+
+
+def test_a_form_that_does_not_hold_on_this_grid_has_one_beside_it_that_does() -> None:
+    (row,) = _rows(WINDOWED, h=15, w=28).rows
+    formula = row.to_dict()["formula"]
+    assert formula["holds_here"] is False
+    assert formula["valid"] == "h and w multiples of M; C a multiple of a"
+    values = {"h": 15, "w": 28, "C": 96, "M": 7, "a": 3}
+    assert eval(formula["everywhere"]["python"], {}, values) == row.to_dict()["macs"]
+    assert eval(formula["everywhere"]["when"]["python"], {}, values)
+
+
+def test_rows_of_the_readers_cross_ours() -> None:
+    found = _rows("msa", WINDOWED)
+    (crossing,) = (c for c in found.crossovers if WINDOWED in c.between)
+    assert (crossing.text, crossing.at, crossing.tiles) == ("hw > M²", 49, "M")
+
+
+def test_what_fvcore_does_not_see_is_counted_by_the_dispatcher() -> None:
+    (row,) = _rows("own.py:Fused(dim=C)", check=True).rows
+    said = row.to_dict()
+    assert said["verdict"] == "not comparable"
+    assert "scaled_dot_product_attention" in said["reason"]
+    ours = vpcalc.compare(14, 28, 96, rows=["msa"], check=False).rows[0].to_dict()
+    assert said["macs"] == ours["macs"]
+    assert said["attention_elements"] == ours["attention_elements"]
+    assert said["fvcore"] < said["macs"]
+
+
+def test_a_row_that_is_priced_wrongly_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpcalc.execution import run
+
+    monkeypatch.setitem(run.PRICES, "linear", lambda *args, **kwargs: ())
+    found = _rows(FULL, check=True)
+    assert not found.ok
+    assert found.rows[0].to_dict()["verdict"] == "differs"
+
+
+def test_an_odd_kernel_is_a_number_in_the_form() -> None:
+    (row,) = _rows("own.py:Depthwise(dim=C,k=k)@1,C,h,w").rows
+    assert (row.form.text, row.form.valid) == ("9hwC", "k = 3")
+    (even,) = _rows("own.py:Depthwise(dim=C,k=k)@1,C,h,w", k=4).rows
+    assert even.form.text == "k²hwC + k²hC + k²wC + k²C"
+    assert even.form.valid == "k a multiple of 2"
+
+
+def test_a_decision_that_changes_the_form_is_said() -> None:
+    (row,) = _rows("own.py:small(dim=C)").rows
+    assert (row.form.text, row.form.valid) == ("2hwC²", "C ≥ 64")
+    (other,) = _rows("own.py:small(dim=C)", C=32).rows
+    assert (other.form.text, other.form.valid) == ("hwC²", "C ≤ 63")
+
+
+def test_products_that_nobody_prices_are_named() -> None:
+    (row,) = _rows("own.py:inner(dim=C)").rows
+    assert any("not in its figures" in note for note in row.to_dict()["notes"])
+
+
+def test_the_same_from_python() -> None:
+    class Twice(nn.Module):
+        def __init__(self, dim: int) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(self.first(x))
+
+    found = _rows("msa", vpcalc.placed(Twice, dim="C"), vpcalc.placed(nn.Linear(96, 7)), check=True)
+    assert [row.form.text for row in found.rows[1:]] == ["2hwC²", "7hwC"]
+    assert found.ok
+    assert found.rows[1].name == "Twice"
+    assert found.rows[2].form.valid == "C = 96"
+
+
+def test_two_rows_of_one_name_are_told_apart() -> None:
+    found = _rows("own.py:Full(dim=C)", "own.py:Full(dim=C,heads=1)", "msa")
+    assert [row.name for row in found.rows] == ["own.py:Full(dim=C)", "own.py:Full(dim=C,heads=1)", "MSA"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ("msa,wmsa", ["msa", "wmsa"]),
+        ("a.py:X(dim=C,k=3)@1,hw,C,msa", ["a.py:X(dim=C,k=3)@1,hw,C", "msa"]),
+        ("a.py:X@1,h,w,C, b.py:Y(d=(1,2))@1,C,h,w", ["a.py:X@1,h,w,C", "b.py:Y(d=(1,2))@1,C,h,w"]),
+        ("a.py:X@1,hw:long,msa", ["a.py:X@1,hw:long", "msa"]),
+        ("a.py:X(m='x,y')@1,7*h,w*h,4,wmsa", ["a.py:X(m='x,y')@1,7*h,w*h,4", "wmsa"]),
+        ("a.py:X@1,hw,C;mask=1,hw,hw,sra", ["a.py:X@1,hw,C;mask=1,hw,hw", "sra"]),
+    ],
+)
+def test_rows_are_parted_where_a_reader_would_part_them(rows: str, found: list[str]) -> None:
+    assert split_rows(rows) == found
+
+
+def test_a_row_is_read() -> None:
+    row = read_placed("a.py:X(dim=C,k=(1,2))@1,C,h,w")
+    assert (row.target, dict(row.arguments), row.layout) == ("a.py:X", {"dim": "C", "k": "(1,2)"}, "1,C,h,w")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("own.py:Windowed(dim=C)@1,h,w,C", "window and heads are not bound"),
+        ("own.py:Full(dim=Q)", "'Q' is no symbol of the grid"),
+        ("own.py:Full(dim=C)@1,q,C", "'q' is no symbol of the grid"),
+        ("own.py:Full(dim=C", "must be TARGET(NAME=VALUE,…)@SHAPE"),
+        ("own.py:Full(dim)", "'dim' is no argument"),
+        ("own.py:Full(dim=C)@", "give the shape of its input after @"),
+        ("own.py:Full(dim=C,heads=7)", "does not run at h = 14, w = 28, C = 96"),
+        ("own.py:Full(dim=C,nope=3)", "unexpected keyword argument 'nope'"),
+        ("own.py:Fll(dim=C)", "did you mean Full"),
+        ("gone.py:Full(dim=C)", "no file 'gone.py'"),
+        ("msa(dim=C)", "a layer's id stands alone"),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused_in_one_line(row: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        _rows("msa", row)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_command_line_takes_them() -> None:
+    asked = ["--h", "14", "--w", "28", "--C", "96", "--rows", f"msa,{WINDOWED},wmsa", "--no-check", "-f", "json"]
+    result = CliRunner().invoke(application(["compare"]), ["compare", *asked])
+    assert result.exit_code == 0, result.output
+    assert [row["id"] for row in json.loads(result.stdout)["rows"]] == ["msa", WINDOWED, "wmsa"]
+
+
+def test_they_are_curves_of_a_plot() -> None:
+    found = vpcalc.plot_crossover(rows=["msa", WINDOWED], low=7, high=56).to_dict()
+    assert {point["series"] for point in found["data"]} == {"MSA", "Windowed"}
+    assert any("Windowed" in crossing["costs_more"] for crossing in found["crossovers"])
+    ours = vpcalc.plot_crossover(rows=["msa", "wmsa"], low=7, high=56).to_dict()
+    assert [p["macs"] for p in found["data"]] == [p["macs"] for p in ours["data"]]
+
+
+def test_a_document_has_them_only_where_it_is_trusted(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    marker = f'compare --h 14 --w 28 --C 96 --no-check --rows "msa,{FULL}" --format markdown'
+    page.write_text(f"<!-- vpcalc: {marker} -->\n<!-- /vpcalc -->\n")
+    with pytest.raises(InputError, match="runs no code but vpcalc's own"):
+        vpcalc.embed(page)
+    vpcalc.embed(page, trust=True)
+    assert "4hwC" in page.read_text()

@@ -1,0 +1,110 @@
+"""A module of the reader's on a grid of tokens: ``attn.py:X(dim=C,window=M)@1,hw,C``.
+
+In brackets stand the arguments of its factory, after the sign the shape of its input, both in the symbols of the
+grid. Nothing is evaluated, and nothing is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .errors import InputError
+
+LAYOUT = "1,hw,C"
+"""The shape of an input of which nothing is said: a sequence of the grid's tokens."""
+
+TOKENS: Mapping[str, str] = {"hw": "h*w", "N": "h*w", "T": "h*w", "d": "C", "n": "C"}
+"""The grid read as a sequence: its tokens and their channels."""
+
+_SIDE = re.compile(r"(?:[0-9]+|[A-Za-z]|hw)(?:\*(?:[A-Za-z]|hw))*(?::[a-z0-9]+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A target with the arguments of its factory and the shape of its input, as texts in the grid's symbols.
+
+    ``target`` is a name, or in Python a module or a function that makes one. ``text`` is how it is written.
+    """
+
+    text: str
+    target: object
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    layout: str = LAYOUT
+
+    @property
+    def name(self) -> str:
+        """What it is called in a table: the factory's own name."""
+        if isinstance(self.target, str):
+            return self.target.rpartition(":")[2]
+        return getattr(self.target, "__name__", type(self.target).__name__)
+
+
+def is_placed(row: object) -> bool:
+    """Whether a row is a module of the reader's, and not the id of a layer."""
+    return not isinstance(row, str) or bool(re.search(r"[:(@]", row))
+
+
+def placed(target: object, layout: str = LAYOUT, **arguments: object) -> Placed:
+    """A row of :func:`vpcalc.compare` from Python: a module, a function that makes one, or a target's name.
+
+    Args:
+        target: what derive takes.
+        layout: the shape of its input in the grid's symbols: ``1,hw,C``, ``1,h,w,C`` or ``1,C,h,w``.
+        arguments: of the factory; ``"C"`` is the grid's C.
+    """
+    found = Placed("", target, arguments, layout)
+    given = ",".join(f"{name}={value}" for name, value in arguments.items())
+    name = target if isinstance(target, str) else found.name
+    return Placed(f"{name}({given})@{layout}", target, arguments, layout)
+
+
+def split_rows(text: str) -> list[str]:
+    """``msa,attn.py:X(dim=C)@1,hw,C,wmsa`` as three rows: the commas of brackets and of layouts part none."""
+    rows: list[str] = []
+    for piece in _pieces(text):
+        if rows and "@" in rows[-1] and _SIDE.fullmatch(piece.partition(";")[0]):
+            rows[-1] += f",{piece}"
+        elif piece:
+            rows.append(piece)
+    return rows
+
+
+def read_placed(text: str) -> Placed:
+    """One such row.
+
+    Raises:
+        InputError: brackets that do not close, an argument without a value, or nothing before them.
+    """
+    before, at, layout = text.partition("@")
+    target, bracket, given = before.partition("(")
+    target, given = target.strip(), given.rstrip()
+    if not target or (bracket and not given.endswith(")")):
+        raise InputError(f"--rows {text!r}: must be TARGET(NAME=VALUE,…)@SHAPE, such as attn.py:X(dim=C)@1,hw,C")
+    if at and not layout.strip():
+        raise InputError(f"--rows {text!r}: give the shape of its input after @: {LAYOUT}, 1,h,w,C or 1,C,h,w")
+    arguments: dict[str, object] = {}
+    for pair in filter(None, _pieces(given[:-1])):
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip().isidentifier() or not value.strip():
+            raise InputError(f"--rows {text!r}: {pair!r} is no argument; must be NAME=VALUE, such as dim=C")
+        arguments[name.strip()] = value.strip()
+    return Placed(text, target, arguments, layout.strip() or LAYOUT)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """What commas outside of brackets and quotes part."""
+    piece, depth, quote = "", 0, ""
+    for letter in text:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        depth += (letter in "([") - (letter in ")]") if not quote else 0
+        if letter == "," and depth <= 0 and not quote:
+            yield piece.strip()
+            piece = ""
+        else:
+            piece += letter
+    yield piece.strip()
