@@ -25,6 +25,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     return InputError(f"{what} {name!r} is not known; {hint}")
 
 
+def is_code(name: object) -> bool:
+    """Whether it is a module of the reader's: ``file.py:factory``, ``transformers:NAME``, an object."""
+    return not isinstance(name, str) or ":" in name
+
+
 LONGEST = 200
 """Characters of an error that are shown."""
 

@@ -17,13 +17,13 @@ from ..algebra.roles import LETTERS, Reading, renamed, role_of
 from ..architectures import ARCHITECTURES
 from ..checks.proof import Difference, differences, explain, term_by_term
 from ..cost import Quantity
-from ..errors import InputError, unknown
+from ..errors import InputError, is_code, unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form
 from .check_order import OrderCheck, check_order
 from .check_reading import changed, headline, in_order, reading_of, refuse_unread
-from .formula import QUANTITIES, Formula, is_code
+from .formula import QUANTITIES, Formula
 from .formula import formula as derive
 from .result import Result
 

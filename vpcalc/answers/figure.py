@@ -8,7 +8,7 @@ from typing import Any
 
 from ..architectures import ARCHITECTURES
 from ..cost import Quantity
-from ..errors import InputError, unknown
+from ..errors import InputError, is_code, unknown
 from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table, numbers
@@ -85,6 +85,7 @@ def figure(
     src: object = None,
     tgt: object = None,
     set: Mapping[str, object] | None = None,
+    args: Mapping[str, object] | None = None,
     batch: object = 1,
     digits: object = 4,
     exact: bool = False,
@@ -92,10 +93,11 @@ def figure(
     """One figure of a model at an input size, or of a layer at its dimensions.
 
     Args:
-        name: a model (``swin_t`` …) or a layer (``msa`` …).
+        name: a model (``swin_t`` …), a layer (``msa`` …), or a module of your own, as :func:`vpcalc.model` has it.
         quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``.
         input, tokens, src, tgt: a model's input size, as :func:`vpcalc.model` takes it.
         set: changes to a model's settings; for a layer all its dimensions.
+        args: arguments of the factory of a module of your own.
         batch: images or sequences.
         digits: significant digits that are shown.
         exact: show all digits instead.
@@ -107,7 +109,7 @@ def figure(
         raise unknown("--quantity", quantity, QUANTITIES)
     counted = Quantity(quantity)
     shown = None if exact else whole("--digits", digits, high=12)
-    if name in LAYERS:
+    if isinstance(name, str) and name in LAYERS:
         sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
         for option, value in sizes.items():
             if value is not None:
@@ -115,13 +117,13 @@ def figure(
                     f"--{option} {value}: {name} is a layer; its dimensions are given by --set h=56 …"
                 )
         return _of_layer(name, counted, set or {}, shown)
-    if name not in ARCHITECTURES:
+    if not is_code(name) and name not in ARCHITECTURES:
         raise unknown("figure", name, [*LAYERS, *ARCHITECTURES])
-    found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch, check=False)
-    at = {**found.architecture.family.axes.point(found.sizes), "batch": found.batch, **(set or {})}
-    value, source = found.figure(counted), found.architecture.source
+    sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
+    found = model(name, **sizes, set=set, args=args, batch=batch, check=False)
+    value = found.figure(counted)
     rests = tuple(each.text for each in found.assumptions if each.figure(counted) != value)
-    return Figure(found.architecture.id, counted, at, value, shown, source, rests)
+    return Figure(found.id, counted, {**found.at, **(set or {})}, value, shown, found.source, rests)
 
 
 def _of_layer(name: str, counted: Quantity, given: Mapping[str, object], shown: int | None) -> Figure:

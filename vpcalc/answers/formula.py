@@ -14,7 +14,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
-from ..errors import InputError, unknown
+from ..errors import InputError, is_code, unknown
 from ..inputs import read_ranges
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
@@ -290,11 +290,6 @@ def formula(
     return replace(
         found, form=Form(found.form.polynomial, "; ".join(filter(None, valid)), form, tuple(names.items()))
     )
-
-
-def is_code(name: object) -> bool:
-    """Whether it is a module of the reader's: ``file.py:factory``, ``transformers:NAME``, an object."""
-    return not isinstance(name, str) or ":" in name
 
 
 class _Asked:

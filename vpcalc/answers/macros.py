@@ -14,6 +14,7 @@ The list is a TOML file::
     [figures]
     SwinMacs = { of = "swin_t", input = 224 }
     MsaMacs = { of = "msa", h = 56, w = 56, C = 96, heads = 3, exact = true }
+    OurMacs = { of = "net.py:make", input = "1,3,224,224", arg = { width = 64 } }
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, unknown
+from ..errors import InputError, is_code, unknown
 from ..layers import LAYERS
 from ..report import Column, Table
 from ..symbols import ALPHABET, GRIDS
@@ -37,8 +38,8 @@ from .formula import formula
 from .result import Result
 
 SECTIONS = ("siunitx", "symbols", "formulas", "figures")
-FORMULA_KEYS = ("of", "quantity", "form", "symbols", "set")
-FIGURE_KEYS = ("of", "quantity", "input", "tokens", "src", "tgt", "set", "batch", "digits", "exact")
+FORMULA_KEYS = ("of", "quantity", "form", "symbols", "set", "input", "arg")
+FIGURE_KEYS = ("of", "quantity", "input", "tokens", "src", "tgt", "set", "arg", "batch", "digits", "exact")
 
 SIZE = 1_000_000
 """Longest list, in bytes."""
@@ -86,11 +87,12 @@ class Macros(Result):
         return (Table(f"Macros of {self.file}", columns, rows),)
 
 
-def macros(file: str | PathLike[str]) -> Macros:
+def macros(file: str | PathLike[str], *, trust: bool = False) -> Macros:
     """LaTeX commands for the formulas and figures that a list names.
 
     Args:
         file: the list, a TOML file.
+        trust: run code that it names, ``{ of = "net.py:make", input = 224 }``: only for a list of your own.
 
     Raises:
         InputError: the list cannot be read, or an entry in it cannot be used; the message names the entry.
@@ -115,6 +117,8 @@ def macros(file: str | PathLike[str]) -> Macros:
             keys = {"of": entry} if isinstance(entry, str) else entry
             if not isinstance(keys, dict) or not isinstance(keys.get("of"), str):
                 raise InputError(f'{where}: must be a name, or {{ of = "NAME", … }}')
+            if is_code(keys["of"]) and not trust:
+                raise InputError(f"{where}: {keys['of']} is code; --trust runs it, if the list is yours")
             try:
                 found.append(
                     _formula(macro, keys, symbols) if section == "formulas" else _figure(macro, keys, siunitx)
@@ -167,10 +171,14 @@ def _formula(macro: str, entry: dict[str, Any], symbols: Mapping[str, str]) -> M
     own = {**symbols, **_table(entry, "symbols")}
     settings = _table(entry, "set")
     quantity, form = _word(entry, "quantity", "macs"), _word(entry, "form", "expanded")
-    found = formula(entry["of"], quantity=quantity, set=settings, form=form, symbols=own)
+    shape, args = entry.get("input"), _table(entry, "arg")
+    found = formula(
+        entry["of"], quantity=quantity, set=settings, form=form, symbols=own, input=shape, args=args or None
+    )
     options = [*_option("--quantity", quantity, "macs"), *_option("--form", form, "expanded")]
     options += [word for old, new in own.items() for word in ("--symbol", f"{old}={new}")]
-    command = _command("formula", entry["of"], options, settings)
+    options += [] if shape is None else ["--input", str(shape)]
+    command = _command("formula", entry["of"], options, settings, args)
     return Macro(macro, command, rf"\ensuremath{{{found.form.latex}}}", found.form.text)
 
 
@@ -179,15 +187,16 @@ def _figure(macro: str, entry: dict[str, Any], siunitx: bool) -> Macro:
     dims = LAYERS[name].dims if name in LAYERS else ()
     _known_keys(entry, (*FIGURE_KEYS, *dims))
     settings = {**_table(entry, "set"), **{dim: entry[dim] for dim in dims if dim in entry}}
-    given = {key: entry[key] for key in FIGURE_KEYS if key in entry and key not in ("of", "set")}
+    given = {key: entry[key] for key in FIGURE_KEYS if key in entry and key not in ("of", "set", "arg")}
     if not isinstance(given.get("exact", False), bool):
         raise InputError(f"exact = {given['exact']!r}: must be true or false")
     given["quantity"] = _word(entry, "quantity", "macs")
-    found = figure(name, set=settings, **given)
+    args = _table(entry, "arg")
+    found = figure(name, set=settings, args=args or None, **given)
     shown = {key: value for key, value in given.items() if key not in ("exact", "quantity")}
     options = [*_option("--quantity", given["quantity"], "macs"), *(["--exact"] if given.get("exact") else [])]
     options += [word for key, value in shown.items() for word in (f"--{key}", str(value))]
-    command = _command("figure", name, options, settings)
+    command = _command("figure", name, options, settings, args)
     return Macro(macro, command, found.write("siunitx" if siunitx else "latex"), found.value)
 
 
@@ -215,8 +224,9 @@ def _option(option: str, value: str, default: str) -> list[str]:
     return [] if value == default else [option, value]
 
 
-def _command(name: str, of: str, options: list[str], settings: Mapping[str, Any]) -> str:
-    for setting, value in settings.items():
-        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        options = [*options, "--set", f"{setting}={text}"]
+def _command(name: str, of: str, options: list[str], settings: Mapping[str, Any], args: Mapping[str, Any]) -> str:
+    for option, given in (("--set", settings), ("--arg", args)):
+        for setting, value in given.items():
+            text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            options = [*options, option, f"{setting}={text}"]
     return shlex.join([name, of, *options])

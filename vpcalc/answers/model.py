@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.registry import listed, spelled
 from ..cost import Cost, Quantity
+from ..errors import InputError, is_code
 from ..inputs import whole
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..report.numbers import short
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
 from .assumed import Assumed, assumed
+from .operators import operator_table
 from .result import Result
-from .verdicts import report_dict, verdict
+from .verdicts import report_dict
 
 if TYPE_CHECKING:
     from ..checks import Report
     from ..everywhere import Regime
+    from .own_model import OwnModel
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,21 @@ class Model(Result):
     published: tuple[Published, ...]
     around: Regime | None = None
     report: Report | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self.architecture.id
+
+    @property
+    def source(self) -> str:
+        """The paper that it is from."""
+        return self.architecture.source
+
+    @property
+    def at(self) -> dict[str, Any]:
+        """Its input's sizes and the batch, by name."""
+        return {**self.architecture.family.axes.point(self.sizes), "batch": self.batch}
 
     def figure(self, quantity: Quantity) -> int:
         """One of its totals."""
@@ -97,7 +115,7 @@ class Model(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """Stages, operators against fvcore's count, and published figures."""
-        found = [self._stage_table(), self._operator_table()]
+        found = [self._stage_table(), operator_table(self.cost, self.report)]
         if self.published:
             found.append(self._published_table())
         return tuple(found)
@@ -145,42 +163,6 @@ class Model(Result):
             f"MACs = {self.around.form}{where}",
             f"{lattice} {self.form}, which does not hold at {self._size()}",
         ]
-
-    def _operator_table(self) -> Table:
-        columns = [
-            Column("operator", "Operator", Kind.WORD),
-            Column("macs", "MACs", Kind.COUNT),
-            Column("fvcore", "fvcore's convention", Kind.NUMBER),
-        ]
-        macs = self.cost.by_operator(Quantity.MACS)
-        priced = self.cost.by_operator(Quantity.FVCORE)
-        rows: list[tuple[Any, ...]] = [(kind, macs.get(kind, 0), price) for kind, price in sorted(priced.items())]
-        rows.append(("total", self.figure(Quantity.MACS), self.figure(Quantity.FVCORE)))
-        notes: tuple[str, ...] = ()
-        if self.report is not None:
-            columns += [
-                Column("counted", "fvcore counted", Kind.NUMBER),
-                Column("verdict", "Verdict", Kind.VERDICT),
-            ]
-            counted = {c.operator: c.counted for c in self.report.checks if c.quantity == Quantity.FVCORE.value}
-            rows += [(kind, 0, 0) for kind in counted if kind not in priced]
-            rows = [(*row, *self._counted(row[0], row[2], counted)) for row in rows]
-            notes = self._check_notes()
-        return Table("Operators", tuple(columns), tuple(rows), notes, total=True)
-
-    def _counted(self, kind: str, expected: int, counted: Mapping[str, int]) -> tuple[int | None, str]:
-        if not counted:
-            return None, verdict(self.report)
-        number = sum(counted.values()) if kind == "total" else counted.get(kind, 0)
-        return number, "agrees" if number == expected else "differs"
-
-    def _check_notes(self) -> tuple[str, ...]:
-        assert self.report is not None
-        if not self.report.checks or self.report.differing:
-            return (str(self.report),)
-        held = {c.quantity for c in self.report.checks}
-        also = [name for name in (Quantity.ACTIVATIONS.value, Quantity.PARAMS.value) if name in held]
-        return (f"{' and '.join(also)} agree with the counted module to the unit, too",)
 
     def _published_table(self) -> Table:
         columns = (
@@ -245,22 +227,46 @@ def model(
     tgt: object = None,
     set: Mapping[str, object] | None = None,
     batch: object = 1,
+    args: Mapping[str, object] | None = None,
     check: bool = True,
-) -> Model:
+) -> Model | OwnModel:
     """The cost of an architecture at an input size.
 
     Args:
-        name: an id or alias that :func:`vpcalc.models` lists.
+        name: an id or alias that :func:`vpcalc.models` lists; or a module of your own: ``file.py:factory``,
+            ``package.module:factory``, ``transformers:NAME``, a module, or a function that makes one.
         input: side of a square image in pixels, or ``"HxW"``, or a pair; the native size if None.
         tokens: length of a sequence, for models of one sequence.
         src, tgt: lengths of source and target, for encoder-decoders.
         set: changes to the architecture's settings, by name.
         batch: images or sequences.
+        args: arguments of the factory of a module of your own, whose ``input`` may be a whole shape:
+            ``"1,3,224,224"``, ``"1,128:long"``.
         check: count the instantiated module with fvcore.
 
     Raises:
         InputError: an unknown name or setting, or a value that is not usable.
     """
+    if is_code(name):
+        others = {"set": set, "src": src, "tgt": tgt}
+        return _own(name, others, args, check, input=input, tokens=tokens, batch=batch)
+    if args:
+        raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
+    found = our_model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch)
+    return found.checked() if check else found
+
+
+def our_model(
+    name: str,
+    *,
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+    batch: object = 1,
+) -> Model:
+    """An architecture of ours, as :func:`model` has it; not counted."""
     architecture = ARCHITECTURES[name]
     sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
     config = architecture.configure(set or {})
@@ -269,7 +275,7 @@ def model(
     form = closed_form(model_on_symbols(architecture, config, number), Quantity.MACS, window_of(config))
     native = config == dict(architecture.config) and number == 1
     published = figures_of(architecture.id, "x".join(map(str, sizes))) if native else ()
-    result = Model(
+    return Model(
         architecture,
         sizes,
         config,
@@ -279,7 +285,19 @@ def model(
         published,
         _around(cost, form, architecture, sizes, config, number),
     )
-    return result.checked() if check else result
+
+
+def _own(
+    name: object, others: Mapping[str, object], args: Mapping[str, object] | None, check: bool, **sizes: object
+) -> OwnModel:
+    for option, value in others.items():
+        if value:
+            instead = "--arg gives its arguments" if option == "set" else "--input gives the shapes of its inputs"
+            raise InputError(f"--{option}: is of models of ours; of code {instead}")
+    from .own_model import own_model
+
+    found = own_model(name, args=args, **sizes)
+    return found.checked() if check else found
 
 
 def _around(

@@ -45,25 +45,27 @@ def plot_stages(
     src: object = None,
     tgt: object = None,
     set: Mapping[str, object] | None = None,
+    args: Mapping[str, object] | None = None,
     quantity: str = "macs",
 ) -> Plot:
     """Cost of a model by stage, each stage split by operator.
 
     Args:
-        name: an id or alias that :func:`vpcalc.models` lists.
+        name: what :func:`vpcalc.model` takes.
         input, tokens, src, tgt: the input's size, as for :func:`vpcalc.model`.
         set: changes to the architecture's settings.
+        args: arguments of the factory of a module of your own.
         quantity: ``macs``, ``flops``, ``fvcore``, ``params`` or ``activations``.
 
     Raises:
         InputError: an unknown name, or a value that is not usable.
     """
     counted = read_quantity(quantity)
-    found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, check=False)
+    found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, args=args, check=False)
     bars = tuple(Bar(stage.name, by_operator(stage, counted)) for stage in found.cost.stages())
-    title = f"{found.architecture.id}: {dearest(bars, counted)}"
+    title = f"{found.id}: {dearest(bars, counted)}"
     chart = BarChart(title, f"at {found.size}", PRICED[counted], bars)
-    inputs = {"model": found.architecture.id, "input": found.shape, "quantity": counted.value}
+    inputs = {"model": found.id, "input": found.shape, "quantity": counted.value}
     return Plot("stages", inputs, chart, _parts_table(title, "stage", bars, counted))
 
 
@@ -91,14 +93,14 @@ def plot_operators(
         raise InputError("MODEL: give at least one; vpcalc models lists them")
     sizes = {each.size for each in found}
     bars = tuple(
-        Bar(each.architecture.id, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {each.size}")
+        Bar(each.id, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {each.size}")
         for each in found
     )
     title = _widest_spread(bars, UNITS[counted].strip())
     subtitle = f"at {sizes.pop()}" if len(sizes) == 1 else "each at its native input"
     label = f"share of the {PRICED[counted]}" if shares else PRICED[counted]
     chart = BarChart(title, subtitle, label, bars, shares)
-    inputs = {"models": [each.architecture.id for each in found], "quantity": counted.value, "shares": shares}
+    inputs = {"models": [each.id for each in found], "quantity": counted.value, "shares": shares}
     return Plot("operators", inputs, chart, _parts_table(title, "model", bars, counted))
 
 

@@ -12,7 +12,7 @@ from ..errors import unknown
 from ..published import Published, figures
 from ..report import Column, Kind, Table
 from ..symbolic import Form
-from .model import Model, model
+from .model import Model, our_model
 from .result import Result
 
 PRODUCTS = ("linear", "matmul", "conv")
@@ -191,5 +191,5 @@ def _paper_terms() -> Table:
 
 def _derive(figure: Published) -> Reproduced:
     sizes = figure.input or None
-    found = model(figure.model, input=sizes, set=figure.changes, check=False)
+    found = our_model(figure.model, input=sizes, set=figure.changes)
     return Reproduced(figure, found, found.figure(Quantity(figure.quantity)))

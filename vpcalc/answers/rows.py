@@ -16,7 +16,7 @@ from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, symbols_of
 
 if TYPE_CHECKING:
     from ..checks import Report
-    from ..checks.placed_layers import PlacedLayer
+    from ..checks.ran import Ran
     from ..everywhere import Regime
 
 ROWS = ("msa", "wmsa", "swmsa", "sra", "linear_sra", "retention")
@@ -116,7 +116,7 @@ class OwnLayer:
         return self.title or self.row.name
 
     @cached_property
-    def _placed(self) -> PlacedLayer:
+    def _placed(self) -> Ran:
         from ..checks.placed_layers import place
 
         return place(self.row, dims_of(self.inputs))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import (
+    ArgOption,
     BatchOption,
     ExactOption,
     Format,
@@ -16,7 +17,7 @@ from .options import (
     SetOption,
     Sizes,
     bundled,
-    settings,
+    changes,
 )
 from .output import aside, deliver, emit
 
@@ -35,11 +36,14 @@ class Writing(str, Enum):
 
 @bundled
 def figure(
-    name: Annotated[str, typer.Argument(help="A model (swin_t …) or a layer (msa …).", metavar="NAME")],
+    name: Annotated[
+        str, typer.Argument(help="A model (swin_t …), a layer (msa …), or code: net.py:make.", metavar="NAME")
+    ],
     quantity: QuantityOption = "macs",
     *,
     sizes: Sizes,
     set: SetOption = None,
+    arg: ArgOption = None,
     batch: BatchOption = "1",
     digits: Annotated[str, typer.Option("--digits", help="Significant digits.", metavar="NUMBER")] = "4",
     exact: ExactOption = False,
@@ -58,7 +62,7 @@ def figure(
         name,
         quantity=quantity,
         **sizes._asdict(),
-        set=settings(set),
+        **changes(set, arg),
         batch=batch,
         digits=digits,
         exact=exact,

@@ -94,7 +94,9 @@ def _writes_nothing(values: Mapping[str, Any]) -> None:
 
 
 def _no_code(name: str, values: Mapping[str, Any]) -> None:
-    """Refuse targets and counters that are other people's code."""
+    """Refuse targets and counters that are other people's code, and a marker that would trust itself."""
+    if values.get("trust"):
+        raise InputError(f"{name} --trust: {_OWN}; --trust of embed allows it, if the document is yours")
     for target, arguments in _named_targets(values):
         if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
             said = "NAME, ".join(_SAFE[:-1]) + f"NAME or {_SAFE[-1]}NAME"

@@ -15,6 +15,9 @@ def macros(
         str,
         typer.Argument(help="A TOML file with sections [formulas], [figures], [symbols].", metavar="LIST.toml"),
     ],
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run code that the list names (net.py:make): for a list of your own.")
+    ] = False,
     format: FormatOption = Format.LATEX,
     output: OutputOption = None,
 ) -> None:
@@ -27,7 +30,7 @@ def macros(
     """
     from ..answers.macros import macros as ask
 
-    result = ask(list)
+    result = ask(list, trust=trust)
     if format is Format.LATEX:
         deliver(result.latex, output)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import BatchOption, CheckOption, NameArgument, SetOption, Sizes, bundled, settings
+from .options import ArgOption, BatchOption, CheckOption, NameArgument, SetOption, Sizes, bundled, changes
 from .output import Shown, finish, show, working
 
 
@@ -11,6 +11,7 @@ def model(
     name: NameArgument,
     sizes: Sizes,
     set: SetOption = None,
+    arg: ArgOption = None,
     batch: BatchOption = "1",
     check: CheckOption = True,
     *,
@@ -20,10 +21,11 @@ def model(
 
     Examples:  vpcalc model swin_t --input 224
                vpcalc model swin_t --set C=128 --set depths=2,2,18,2 --set heads=4,8,16,32
+               vpcalc model net.py:make --input 1,3,224,224 --arg width=64
     """
     from ..answers.model import model as ask
 
-    result = ask(name, **sizes._asdict(), set=settings(set), batch=batch, check=False)
+    result = ask(name, **sizes._asdict(), **changes(set, arg), batch=batch, check=False)
     if not check:
         shown.emit(result)
         return

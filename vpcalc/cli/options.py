@@ -157,6 +157,11 @@ def settings(pairs: Iterable[str] | None) -> dict[str, object]:
     return dict(named("--set", pairs, "--set C=128 or --set depths=2,2,18,2"))
 
 
+def changes(set: Iterable[str] | None, arg: Iterable[str] | None) -> dict[str, dict[str, object]]:
+    """Settings of a model of ours and arguments of the reader's, as the functions of Python take both."""
+    return {"set": settings(set), "args": dict(named("--arg", arg))}
+
+
 def dimensions(pairs: Iterable[str] | None) -> dict[str, str]:
     """``--set NAME=NUMBER`` texts of layers as a dictionary."""
     return named("--set", pairs, "--set classes=1000")

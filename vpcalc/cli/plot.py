@@ -8,6 +8,7 @@ import typer
 
 from .options import (
     LAYERS,
+    ArgOption,
     AttentionOption,
     BatchOption,
     DimensionOption,
@@ -16,6 +17,7 @@ from .options import (
     SetOption,
     WindowOption,
     bundled,
+    changes,
     dimensions,
     ids,
     settings,
@@ -144,6 +146,7 @@ def stages(
     model: ModelArgument,
     sizes: Sizes,
     set: SetOption = None,
+    arg: ArgOption = None,
     quantity: QuantityOption = "macs",
     *,
     picture: Picture,
@@ -154,7 +157,7 @@ def stages(
     """
     from ..answers.plot_models import plot_stages
 
-    picture.deliver(plot_stages(model, **sizes._asdict(), set=settings(set), quantity=quantity))
+    picture.deliver(plot_stages(model, **sizes._asdict(), **changes(set, arg), quantity=quantity))
 
 
 @app.command()

@@ -353,8 +353,8 @@ class _Following(TorchFunctionMode):
         def leave(module: nn.Module, args: Any, output: Any) -> None:
             if len(stack) > 1:
                 path = stack.pop()
-                if isinstance(output, Tensor) and path.count(".") < SHOWN:
-                    self.outputs[path] = _sides(shape_of(output))
+                if path.count(".") < SHOWN and (made := list(tensors_of(output))):
+                    self.outputs[path] = _sides(shape_of(made[0]))
 
         hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
         try:

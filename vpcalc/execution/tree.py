@@ -20,7 +20,8 @@ _NAMES = {"mm": "matmul", "conv_transpose": "conv"}
 
 def tree(execution: Execution, name: str = "") -> Cost:
     """What one run called, by module: operators without MACs as far as some convention prices them."""
-    places = dict.fromkeys(place for quantity in PRICED for place in execution.calls.get(quantity, {}))
+    in_order = ("params", *PRICED)  # modules come as they are defined
+    places = dict.fromkeys(place for quantity in in_order for place in execution.calls.get(quantity, {}))
     return _node(execution, name, "", tuple(places))
 
 

@@ -1,0 +1,220 @@
+"""Modules of a reader's own in ``model``, ``figure``, ``draw`` and ``plot stages``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+import vpcalc
+from vpcalc import InputError
+from vpcalc.answers.own_model import OwnModel
+from vpcalc.cli.app import application
+
+SOURCE = '''
+from torch import nn
+
+
+class Block(nn.Module):
+    """A residual feed-forward block on a padded grid of windows, channels last."""
+
+    def __init__(self, dim, window):
+        super().__init__()
+        self.window, self.norm = window, nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x):
+        h, w = x.shape[1:3]
+        x = nn.functional.pad(x, (0, 0, 0, -w % self.window, 0, -h % self.window))
+        return (x + self.mlp(self.norm(x)))[:, :h, :w]
+
+
+class Net(nn.Module):
+    def __init__(self, dim=32, depth=2, window=7):
+        super().__init__()
+        self.stem = nn.Conv2d(3, dim, 4, 4)
+        self.blocks = nn.ModuleList([Block(dim, window) for _ in range(depth)])
+        self.head = nn.Linear(dim, 10)
+
+    def forward(self, x):
+        x = self.stem(x).permute(0, 2, 3, 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x.mean((1, 2)))
+
+
+class Odd(nn.Module):
+    """It takes as many steps as its input is long."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.out(sum(x[:, i] for i in range(x.shape[1])))
+
+
+class Ids(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.out = nn.Embedding(50, 8), nn.Linear(8, 50)
+
+    def forward(self, ids):
+        return self.out(self.table(ids))
+'''
+
+
+@pytest.fixture(autouse=True)
+def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+
+
+def _model(*args: object, **kwargs: object) -> OwnModel:
+    found = vpcalc.model(*args, **{"check": False, **kwargs})  # type: ignore[arg-type]
+    assert isinstance(found, OwnModel)
+    return found
+
+
+@pytest.mark.parametrize(("size", "grid"), [("224", (56, 56)), ("225x230", (56, 57)), ("56x84", (14, 21))])
+def test_figures_are_the_counters(size: str, grid: tuple[int, int]) -> None:
+    said = _model("net.py:Net", input=size, check=True).to_dict()
+    h, w = grid
+    tokens = -(-h // 7) * 7 * -(-w // 7) * 7
+    inner = h * w  # each block cuts what it padded
+    assert said["macs"] == 48 * inner * 32 + 2 * tokens * 8 * 32**2 + 320
+    assert said["params"] == sum(p.numel() for p in _built().parameters())
+    assert said["verdict"] == "agrees"
+    assert [stage["name"] for stage in said["stages"]] == ["stem", "blocks.0", "blocks.1", "head"]
+    assert said["stages"][1]["resolution"] == [h, w]
+    assert said["stages"][1]["channels"] == 32
+    assert sum(stage["macs"] for stage in said["stages"]) == said["macs"]
+    assert sum(said["operators"].values()) == said["fvcore"]
+
+
+def _built() -> nn.Module:
+    namespace: dict[str, type[nn.Module]] = {}
+    exec(SOURCE, namespace)
+    return namespace["Net"]()
+
+
+def test_the_form_holds_at_the_size_that_was_asked() -> None:
+    on, off = (_model("net.py:Net", input=size).to_dict() for size in ("224", "225x230"))
+    formula = on["formula"]["macs"]
+    assert formula["holds_here"]
+    assert formula["valid"].startswith("H and W multiples of 28")
+    assert eval(formula["python"], {}, {"H": 224, "W": 224}) == on["macs"]
+    formula = off["formula"]["macs"]
+    assert not formula["holds_here"]
+    assert eval(formula["everywhere"]["python"], {}, {"H": 225, "W": 230}) == off["macs"]
+    assert eval(formula["everywhere"]["when"]["python"], {}, {"H": 225, "W": 230})
+
+
+def test_ids_and_batches() -> None:
+    found = _model("net.py:Ids", tokens=12, batch=3, check=True)
+    assert (found.to_dict()["macs"], found.shape) == (3 * 12 * 400, [3, 12])
+    assert found.ok
+    assert _model("net.py:Ids", input="3,12:long").to_dict()["macs"] == found.to_dict()["macs"]
+
+
+def test_a_length_that_decides_how_often_something_is_done_is_a_number_in_the_form() -> None:
+    found = _model("net.py:Odd", input="2,6,4", check=True)
+    assert found.ok
+    assert found.to_dict()["macs"] == 2 * 4 * 5
+    assert (found.form.text, found.form.valid) == ("40", "N = 6")
+
+
+def test_the_same_from_python() -> None:
+    class Two(nn.Module):
+        def __init__(self, width: int = 6) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, width), nn.Linear(width, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(self.first(x).relu())
+
+    assert _model(Two, input="5,4").to_dict()["macs"] == 5 * 42
+    assert _model(Two(7), input="5,4").to_dict()["macs"] == 5 * 49
+    assert _model(Two, input="5,4", args={"width": 8}).to_dict()["macs"] == 5 * 56
+
+
+def test_a_wrong_price_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpcalc.execution import run
+
+    monkeypatch.setitem(run.PRICES, "conv2d", lambda *args, **kwargs: ())
+    found = _model("net.py:Net", input=224, check=True)
+    assert not found.ok
+    assert found.to_dict()["verdict"] == "differs"
+
+
+def test_figures_drawings_and_plots_take_it() -> None:
+    whole = _model("net.py:Net", input=224).to_dict()
+    assert vpcalc.figure("net.py:Net", input=224).value == whole["macs"]
+    assert vpcalc.figure("net.py:Net", input=224, quantity="params").value == whole["params"]
+    wide = vpcalc.figure("net.py:Net", input=224, args={"depth": 3})
+    assert wide.value > whole["macs"]
+    assert vpcalc.draw("net.py:Net", input=224).to_dict()["inputs"]["model"] == "net.py:Net"
+    bars = vpcalc.plot_stages("net.py:Net", input=224).to_dict()["data"]
+    assert sum(bar["macs"] for bar in bars) == whole["macs"]
+    both = vpcalc.plot_operators(["net.py:Net", "resnet18"], input=224).to_dict()["data"]
+    assert {bar["model"] for bar in both} == {"net.py:Net", "resnet18"}
+
+
+def test_the_command_line_takes_it() -> None:
+    asked = ["model", "net.py:Net", "--input", "56", "--arg", "depth=1", "--no-check", "-f", "json"]
+    result = CliRunner().invoke(application(["model"]), asked)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["config"] == {"depth": "1"}
+
+
+def test_a_papers_list_names_it_where_it_is_trusted(tmp_path: Path) -> None:
+    listed = tmp_path / "paper.toml"
+    listed.write_text(
+        '[formulas]\nOurs = { of = "net.py:Net", input = "1,3,H,W", arg = { depth = 1 } }\n'
+        '[figures]\nOurMacs = { of = "net.py:Net", input = "1,3,224,224", arg = { depth = 1 }, exact = true }\n'
+    )
+    with pytest.raises(InputError, match="is code; --trust runs it"):
+        vpcalc.macros(listed)
+    form, figure = vpcalc.macros(listed, trust=True).macros
+    assert figure.value == _model("net.py:Net", input=224, args={"depth": 1}).to_dict()["macs"]
+    assert figure.command == "figure net.py:Net --exact --input 1,3,224,224 --arg depth=1"
+    assert "HW" in str(form.value)
+
+
+def test_a_marker_does_not_trust_itself(tmp_path: Path) -> None:
+    (tmp_path / "paper.toml").write_text('[figures]\nOurs = { of = "net.py:Net", input = 224 }\n')
+    page = tmp_path / "page.tex"
+    page.write_text("% vpcalc: macros paper.toml --trust\n% /vpcalc\n")
+    with pytest.raises(InputError, match="runs no code but vpcalc's own"):
+        vpcalc.embed(page)
+    vpcalc.embed(page, trust=True)
+    assert "newcommand" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ({}, "give the size of net.py:Net's input"),
+        ({"input": "1,3,H,W"}, "H is a letter; model takes numbers"),
+        ({"input": 224, "args": {"dim": "D"}}, "D is a letter; model takes numbers"),
+        ({"input": 224, "set": {"dim": 3}}, "--arg gives its arguments"),
+        ({"input": "1,3,224,224", "batch": 2}, "is a whole shape"),
+        ({"tokens": 4, "input": 224}, "--input is given, too"),
+        ({"input": 2}, "does not run"),
+        ({"input": 224, "args": {"nope": 3}}, "unexpected keyword argument 'nope'"),
+        ({"input": "two"}, "must be a whole number"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(kwargs: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        _model("net.py:Net", **kwargs)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_arguments_are_of_code_only() -> None:
+    with pytest.raises(InputError, match="is one of ours; its settings are given by --set"):
+        vpcalc.model("swin_t", args={"dim": 3})

@@ -1,0 +1,318 @@
+"""``vpcalc model`` of a module of the reader's: its top modules, operators, closed form, and their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..algebra.polynomial import as_polynomial
+from ..architectures.axes import read_image
+from ..checks.ran import NotRunError, Ran, once
+from ..checks.shapes import Dim, InputShape, parse_inputs
+from ..checks.targets import find_target
+from ..cost import Cost, Quantity, Stage
+from ..errors import InputError
+from ..inputs import whole
+from ..report import Column, Kind, Table
+from ..symbolic import Form
+from .operators import operator_table
+from .result import Result
+from .verdicts import report_dict
+
+if TYPE_CHECKING:
+    from ..checks import Report
+    from ..everywhere import Regime
+
+SIDES = ("N", "S", "L", "K")
+"""Letters for lengths of sequences, one for each number that occurs."""
+
+DEEPEST = 2
+"""How deep a module may lie that stands in the table: one that holds all others shows what it holds."""
+
+
+@dataclass(frozen=True)
+class OwnModel(Result):
+    """A module of the reader's at one input size. ``report`` is None until it has been counted.
+
+    Args:
+        id: what was asked for, as it was written.
+        inputs: the shapes of its inputs, in numbers.
+        arguments: those of its factory.
+        ran: its run on symbols there.
+        unlettered: why its sizes could not be symbols, so that there is no closed form; empty where there is one.
+        built: which class was built, where its name leaves that open.
+    """
+
+    id: str
+    inputs: tuple[InputShape, ...]
+    arguments: Mapping[str, object]
+    ran: Ran
+    unlettered: str = ""
+    built: str = ""
+    report: Report | None = None
+
+    def figure(self, quantity: Quantity) -> int:
+        """One of its totals."""
+        return int(self.cost.total(quantity))
+
+    @cached_property
+    def cost(self) -> Cost:
+        """The cost tree, its top modules as stages."""
+        return _staged(self.ran.cost, self.ran)
+
+    @property
+    def form(self) -> Form:
+        """The tidy form of its multiply-accumulates, and where it holds."""
+        return self.ran.form
+
+    @cached_property
+    def around(self) -> Regime | None:
+        """The form that holds at this size, where the tidy one does not."""
+        return self.ran.around()
+
+    @property
+    def shape(self) -> list[Any]:
+        """Shape of the input; of all of them where there are several."""
+        shapes = [list(shape.at({})) for shape in self.inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def size(self) -> str:
+        """The input's size in words."""
+        return ";".join(map(str, self.inputs))
+
+    @property
+    def at(self) -> dict[str, Any]:
+        """Its inputs and the arguments of its factory."""
+        return {"input": self.size, **self.arguments}
+
+    source = "its own run on symbols"
+    published = ()
+    assumptions = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FLOPS, Quantity.FVCORE, Quantity.ACTIVATIONS)
+        figures: dict[str, Any] = {quantity.value: self.figure(quantity) for quantity in shown}
+        if self._no_fvcore:
+            figures[Quantity.FVCORE.value] = None
+        return {
+            "command": "model",
+            "model": self.id,
+            "family": "own",
+            "built": self.built,
+            "input": self.shape,
+            "config": {name: str(value) for name, value in self.arguments.items()},
+            **figures,
+            "attention_elements": self.figure(Quantity.ATTENTION),
+            "formula": {"macs": self._formula()},
+            "stages": [_stage_dict(stage) for stage in self.cost.stages()],
+            "operators": {} if self._no_fvcore else self.cost.by_operator(Quantity.FVCORE),
+            "unknown": dict(self.ran.unknown),
+            "facts": {},
+            "notes": list(self._notes()),
+            "assumptions": [],
+            "published": [],
+            **report_dict(self.report),
+        }
+
+    @property
+    def _no_fvcore(self) -> str:
+        return self.ran.batched.missing.get("fvcore", "")
+
+    def _formula(self) -> dict[str, Any]:
+        lattice = {"valid": "", **self.form.to_dict(), "holds_here": self.around is None}
+        return lattice if self.around is None else {**lattice, "everywhere": self.around.form_dict()}
+
+    def checked(self) -> OwnModel:
+        """The same with the module counted, by fvcore and by the dispatcher."""
+        return replace(self, report=self.ran.report())
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check differs."""
+        return not (self.report and self.report.differing)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Its top modules, and operators against fvcore's count."""
+        return (self._module_table(), operator_table(self.cost, self.report))
+
+    def _module_table(self) -> Table:
+        columns = (
+            Column("module", "Module", Kind.WORD),
+            Column("output", "Output", Kind.WORD),
+            Column("params", "Params", Kind.COUNT),
+            Column("macs", "MACs", Kind.COUNT),
+            Column("share", "Share", Kind.SHARE),
+            Column("activations", "Activations", Kind.COUNT, wide=True),
+        )
+        total = self.figure(Quantity.MACS)
+
+        def figures(node: Cost) -> tuple[Any, ...]:
+            macs = node.total(Quantity.MACS)
+            share = macs / total if total else 0.0
+            return (node.total(Quantity.PARAMS), macs, share, node.total(Quantity.ACTIVATIONS))
+
+        rows: list[tuple[Any, ...]] = []
+        for node in self.cost.stages():
+            assert node.stage is not None
+            rows.append((node.name, _output(node.stage), *figures(node)))
+        own = Cost("", self.cost.ops)
+        if any(own.total(quantity) for quantity in (Quantity.MACS, Quantity.PARAMS)):
+            rows.append(("(itself)", "", *figures(own)))
+        rows.append(("total", "", *figures(self.cost)))
+        given = ", ".join(f"{name} = {value}" for name, value in self.arguments.items())
+        title = f"{self.id} at {self.size}{f' ({given})' if given else ''}"
+        return Table(title, columns, tuple(rows), (*self._formula_notes(), *self._notes()), total=True)
+
+    def _formula_notes(self) -> list[str]:
+        if self.unlettered:
+            return [f"no closed form: {self.unlettered}"]
+        if self.around is None:
+            return [f"MACs = {self.form}" + (f"   ({self.form.valid})" if self.form.valid else "")]
+        where = "" if self.around.when.always else f"   ({self.around.when})"
+        lattice = f"for {self.form.valid}" if self.form.valid else "as a rule"
+        return [f"MACs = {self.around.form}{where}", f"{lattice} {self.form}, which does not hold here"]
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = [f"built: {self.built}"] if self.built else []
+        if self.ran.unknown:
+            named = ", ".join(f"{name} ({calls})" for name, calls in self.ran.unknown.items())
+            notes.append(f"not in its figures, because nobody here can price it: {named}")
+        return tuple(notes)
+
+
+def own_model(
+    target: object,
+    *,
+    input: object = None,
+    tokens: object = None,
+    args: Mapping[str, object] | None = None,
+    batch: object = 1,
+) -> OwnModel:
+    """The cost of a module of the reader's at an input size.
+
+    Args:
+        target, args: as :func:`vpcalc.derive` has them; arguments are numbers and words here.
+        input: side of a square image, ``"HxW"``, or a whole shape: ``"1,3,224,224"``, ``"1,128:long"``.
+        tokens: length of a sequence of ids.
+        batch: images or sequences, where no whole shape is given.
+
+    Raises:
+        InputError: it cannot be built or run at this size.
+    """
+    name = target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
+    shapes = _shapes(name, input, tokens, whole("--batch", batch))
+    lettered, point = _with_letters(shapes)
+    given = args or {}
+    numbers = find_target(target, ";".join(map(str, shapes)), given)
+    if numbers.variables:
+        named = ", ".join(v.name for v in numbers.variables)
+        raise InputError(f"--arg: {named} is a letter; model takes numbers, and vpcalc formula and derive letters")
+    shapes = numbers.inputs
+    why = ""
+    try:
+        execution, program = once(find_target(target, ";".join(map(str, lettered)), given), point)
+    except NotRunError as error:
+        why = str(error)
+        try:
+            execution, program = once(numbers, {})
+        except NotRunError as error:
+            raise InputError(f"model {name}: {error}; vpcalc derive may count it with values") from error
+    found = Ran(
+        name, tuple(point), execution, execution, program, program.counts(execution.point, products=True).unknown
+    )
+    return OwnModel(name, shapes, given, found, why, numbers.built)
+
+
+def _shapes(name: str, input: object, tokens: object, batch: int) -> tuple[InputShape, ...]:
+    """The inputs that are asked for."""
+    if tokens is not None:
+        if input is not None:
+            raise InputError(f"--tokens {tokens}: --input is given, too")
+        return (InputShape((batch, whole("--tokens", tokens)), "long"),)
+    if input is None:
+        raise InputError(f"--input: give the size of {name}'s input: 224, 800x1280, 1,3,224,224 or 1,128:long")
+    text = str(input)
+    if not isinstance(input, str) or not any(mark in text for mark in ",:;("):
+        return (InputShape((batch, 3, *read_image(input, "a side S, HxW, or a shape such as 1,3,224,224")), ""),)
+    if batch != 1:
+        raise InputError(f"--batch {batch}: --input {text} is a whole shape; give the batch in it")
+    shapes = parse_inputs(text)
+    for shape in shapes:
+        if shape.letters:
+            raise InputError(
+                f"--input {text}: {shape.letters[0]} is a letter; model takes numbers, such as 1,3,224,224, and "
+                "vpcalc formula and derive letters"
+            )
+    return shapes
+
+
+def _with_letters(shapes: tuple[InputShape, ...]) -> tuple[tuple[InputShape, ...], dict[str, int]]:
+    """The same with letters for the sides of images and the lengths of sequences, and their numbers."""
+    point: dict[str, int] = {}
+    lengths: dict[int, str] = {}
+    found = []
+    for shape in shapes:
+        dims: list[Dim] = list(shape.dims)
+        places = shape.grid or ((1,) if len(dims) > 1 else ())
+        for place, letter in zip(places, "HW", strict=False):
+            number = dims[place]
+            assert isinstance(number, int)
+            if not shape.grid:
+                if number not in lengths and len(lengths) == len(SIDES):
+                    continue
+                letter = lengths.setdefault(number, SIDES[min(len(lengths), len(SIDES) - 1)])
+            elif point.get(letter, number) != number:
+                continue
+            dims[place], point[letter] = letter, number
+        found.append(replace(shape, dims=tuple(dims)))
+    return tuple(found), point
+
+
+def _staged(cost: Cost, ran: Ran) -> Cost:
+    """The tree with its top modules as stages; what only holds others shows what it holds."""
+
+    def staged(node: Cost, path: str, depth: int) -> Cost:
+        children = []
+        for child in node.children:
+            below = f"{path}.{child.name}" if path else child.name
+            alone = len(node.children) == 1 or below not in ran.execution.outputs
+            if alone and child.children and depth < DEEPEST:
+                children.append(staged(replace(child, name=below), below, depth + 1))
+            else:
+                children.append(replace(child, name=below, stage=_stage(below, ran)))
+        return replace(node, children=tuple(children))
+
+    return staged(cost, "", 1)
+
+
+def _stage(path: str, ran: Ran) -> Stage:
+    forms = [as_polynomial(side) for side in ran.execution.outputs.get(path, ())][1:]
+    sides = [int(form.at(ran.point)) for form in forms]
+    last = len(sides) < 3 or (forms[0].symbols and not forms[-1].symbols)  # channels do not grow with the image
+    if last:
+        return Stage(tuple(sides[:-1]), sides[-1] if sides else 0)
+    return Stage(tuple(sides[1:]), sides[0])
+
+
+def _output(stage: Stage) -> str:
+    if not stage.channels:
+        return ""
+    return " · ".join(filter(None, ["×".join(map(str, stage.resolution)), f"{stage.channels}"]))
+
+
+def _stage_dict(node: Cost) -> dict[str, Any]:
+    stage = node.stage
+    assert stage is not None
+    shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FVCORE, Quantity.ACTIVATIONS)
+    return {
+        "name": node.name,
+        "resolution": list(stage.resolution),
+        "channels": stage.channels,
+        "depth": stage.depth,
+        "heads": stage.heads,
+        **{quantity.value: node.total(quantity) for quantity in shown},
+    }

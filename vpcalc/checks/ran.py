@@ -1,0 +1,286 @@
+"""A target run once on symbols, at numbers: its cost tree in both, where its forms hold, and its check.
+
+One run gives the forms that hold at these numbers, and the decisions that they hold on. The tidy forms that papers
+print are those of sizes that everything divides; what is said of them has these decisions beside it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import lcm
+from typing import TYPE_CHECKING, Any
+
+from ..algebra.domains import Domain, Where, at_least
+from ..algebra.floors import Floor, on_lattice
+from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..cost import Cost, Quantity, Tiling
+from ..errors import InputError, first_line
+from ..everywhere import Condition, Regime
+from ..symbolic import Form, condition, divided
+from .crosscheck import Check, Report, compare
+from .targets import Target
+
+if TYPE_CHECKING:
+    from ..execution.guards import Noted
+    from ..execution.outcome import Execution
+    from ..execution.program import Program
+
+FLIPPED = 6
+"""Decisions beyond which their other sides are not tried."""
+
+LONGEST = 4096
+"""Values up to which a decision is written as a condition."""
+
+
+class NotRunError(Exception):
+    """It does not run at these numbers, or its run cannot be followed; its text says why."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a target costs at the numbers of its symbols.
+
+    Args:
+        name: what it is called in its tree.
+        sides: the symbols of which the tiles of a tree are said; of others in the form's condition only.
+        execution: its run there, of one image.
+        batched: its run there of the batch, and ``program`` what ran.
+        unknown: operators without a price, with their calls: missing from every figure.
+    """
+
+    name: str
+    sides: tuple[str, ...]
+    execution: Execution
+    batched: Execution
+    program: Program
+    unknown: Mapping[str, int]
+
+    @property
+    def point(self) -> Mapping[str, int]:
+        """The numbers of its symbols."""
+        return self.execution.point
+
+    @cached_property
+    def cost(self) -> Cost:
+        """The cost tree in numbers, of the batch."""
+        return _tree(self.batched, self.name).mapped(lambda form: int(as_polynomial(form).at(self.point)))
+
+    @cached_property
+    def _tidy(self) -> _Tidied:
+        return _tidied(_tree(self.execution, self.name), self.execution.held, self.point, self.sides)
+
+    @property
+    def symbolic(self) -> Cost:
+        """The cost tree of one image at sizes that everything divides; its tilings say what."""
+        return self._tidy.cost
+
+    @cached_property
+    def form(self) -> Form:
+        """The tidy form of its multiply-accumulates."""
+        tidy = self._tidy
+        left = self._deciding(_left(self.execution.path, tidy.change))
+        phrases = [condition(tidy.cost), *tidy.phrases, _region(left, self.point).text if left else ""]
+        return Form(as_polynomial(tidy.cost.total(Quantity.MACS)), "; ".join(filter(None, phrases)))
+
+    def _deciding(self, left: list[Noted]) -> list[Noted]:
+        """Decisions without those of which the other side has the same form, for no other reason.
+
+        That is so where a run there leaves nothing else to decide than what was decided alike here.
+        """
+        found = list(left)
+        for noted in left if len(left) <= FLIPPED else []:
+            others = [other for other in found if other is not noted]
+            flipped = [n._replace(outcome=not n.outcome) if n is noted else n for n in self.execution.path]
+            there = _cut(flipped, self.point).find(random.Random(0), self.point)
+            if there is None:
+                continue
+            with suppress(Exception):  # the program may raise anything
+                run = self.program.execute(there)
+                if run.error is None and not run.held.keys() - self.execution.held.keys():
+                    tidy = _tidied(_tree(run, self.name), self.execution.held, self.point, self.sides)
+                    again = {(each.guard, each.outcome) for each in _left(run.path, tidy.change)}
+                    again -= {(noted.guard, not noted.outcome)}
+                    same = tidy.cost.total(Quantity.MACS) == self.symbolic.total(Quantity.MACS)
+                    if same and again <= {(each.guard, each.outcome) for each in others}:
+                        found = others
+        return found
+
+    def around(self) -> Regime | None:
+        """The form that holds at these numbers, where the tidy one does not."""
+        macs = self.execution.macs
+        if self.form.gives(int(macs.at(self.point)), self.point):
+            return None
+        held = {letter: self.point[letter] for letter in self.execution.held}
+        where = _where(list(self.execution.path), self.point)
+        return Regime(Condition(where or _exactly(self.point)), Form(macs.subs(held) if held else macs))
+
+    def report(self) -> Report:
+        """Its module counted by fvcore, operator by operator, and by the dispatcher."""
+        expected = self.cost.total(Quantity.MACS)
+        counted = self.program.counts(self.point).macs
+        own = Check("dispatch", Quantity.MACS.value, "all", expected, counted)
+        missing = self.batched.missing.get("fvcore")
+        if missing:
+            return Report((own,), f"fvcore has no figure: {missing}")
+        from ..counters import fvcore
+
+        try:
+            with self.program.plainly(self.point) as (module, args, kwargs):
+                call = fvcore.Call(module, args, kwargs)
+                report = compare(self.cost, fvcore.count(call, call.inputs, self.program.training))
+        except Exception as error:  # a trace may fail in any way
+            return Report((own,), f"fvcore cannot trace it: {first_line(error)}")
+        return Report((*report.checks, own), report.reason)
+
+
+def once(target: Target, point: Mapping[str, int]) -> tuple[Execution, Program]:
+    """A run at some numbers of its symbols, in the first way in which it runs.
+
+    Raises:
+        NotRunError: it runs in none.
+        InputError: its factory made no module.
+    """
+    from ..execution.outcome import BeyondError
+    from .exploring import program_of
+
+    errors: dict[str, None] = {}
+    for variant in target.regimes:
+        tied = target.tied(variant)
+        if any(point[side] != point[first] for side, first in tied.items()):
+            errors["it takes squares only"] = None
+            continue
+        try:
+            program = program_of(target, variant)
+            execution = program.execute({letter: size for letter, size in point.items() if letter not in tied})
+        except BeyondError as beyond:
+            raise NotRunError(f"cannot be executed on symbols: {beyond}") from beyond
+        except InputError:
+            raise
+        except Exception as error:  # the program may raise anything
+            errors[first_line(error)] = None
+            continue
+        if execution.error is None:
+            return execution, program
+        errors[first_line(execution.error)] = None
+    sizes = ", ".join(f"{letter} = {size}" for letter, size in point.items())
+    why = next(iter(errors))
+    raise NotRunError(f"does not run{f' at {sizes}' if sizes else ''}: {why}")
+
+
+def _tree(execution: Execution, name: str) -> Cost:
+    from ..execution.tree import tree
+
+    return tree(execution, name)
+
+
+# -- tidy forms ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Tidied:
+    """A cost tree without floors, what it is tiled by, and how its forms were changed."""
+
+    cost: Cost
+    phrases: tuple[str, ...]
+    change: Callable[[Polynomial], Polynomial]
+
+
+def _tidied(cost: Cost, held: Mapping[str, str], point: Mapping[str, int], sides: tuple[str, ...]) -> _Tidied:
+    """The tree where every floor divides. Letters that were held are numbers, and others that do not divide."""
+    fixed = {letter: point[letter] for letter in held if letter in point}
+    while True:
+        strides, exact, tidy = _lattice(cost, fixed)
+        odd = {x: point[x] for x, step in strides.items() if x not in sides and x in point and point[x] % step}
+        if not odd:
+            break
+        fixed |= odd
+    if not tidy:
+        strides, exact = {}, {}
+
+    def change(form: Any) -> Polynomial:
+        found = as_polynomial(form).subs(fixed) if fixed else as_polynomial(form)
+        return _without_floors(found, strides) if tidy else found
+
+    tilings = [
+        Tiling(step, symbol(letter), "") for letter, step in strides.items() if letter in sides and step > 1
+    ]
+    tilings += [Tiling(under, above, "") for above, under in exact if above.letters & set(sides)]
+    others = [(above, under) for above, under in exact if not above.letters & set(sides)]
+    phrases = [f"{letter} = {size}" for letter, size in fixed.items()]
+    phrases += divided({letter: step for letter, step in strides.items() if letter not in sides})
+    phrases += [f"{above} a multiple of {under}" for above, under in others]
+    return _Tidied(replace(cost.mapped(change), tilings=tuple(tilings)), tuple(phrases), change)
+
+
+Pairs = dict[tuple[Polynomial, Polynomial], None]
+
+
+def _lattice(cost: Cost, fixed: Mapping[str, int]) -> tuple[dict[str, int], Pairs, bool]:
+    """What has to divide for every form of a tree to be tidy, and whether that is enough."""
+    strides: dict[str, int] = {}
+    exact: Pairs = {}
+    for op, _ in cost.walk():
+        for form in (op.macs, op.other, op.params, op.activations, op.attention):
+            found = on_lattice(as_polynomial(form).subs(fixed) if fixed else as_polynomial(form))
+            if found is None:
+                return {}, {}, False
+            strides |= {letter: lcm(strides.get(letter, 1), step) for letter, step in found.strides.items()}
+            exact |= dict.fromkeys(found.exact)
+    return strides, exact, True
+
+
+def _without_floors(form: Polynomial, strides: Mapping[str, int]) -> Polynomial:
+    """A form on the lattice of its tree, which may be coarser than its own."""
+    found = on_lattice(form.subs({x: symbol(x) * step for x, step in strides.items()}))
+    return form if found is None else found.form.subs({x: symbol(x) / step for x, step in strides.items()})
+
+
+# -- where forms hold ---------------------------------------------------------------------------------------
+
+
+def _left(path: Any, change: Callable[[Polynomial], Polynomial]) -> list[Noted]:
+    """Decisions of a run that grids which everything divides may take otherwise."""
+    from ..execution.guards import EQUAL, positive
+
+    left = []
+    for noted in path:
+        form = change(noted.guard.form)
+        if any(isinstance(name, Floor) for name in form.symbols):
+            left.append(noted)
+        elif noted.guard.relation == EQUAL:
+            settled = not form.terms if noted.outcome else positive(form) or positive(-form)
+            left += [] if settled else [noted]
+        elif not positive(form + 1 if noted.outcome else -form):
+            left.append(noted)
+    return left
+
+
+def _region(noted: list[Noted], point: Mapping[str, int]) -> Any:
+    from ..execution.domains import domain
+
+    return domain([_cut(noted, point)])
+
+
+def _where(noted: list[Noted], point: Mapping[str, int]) -> Where | None:
+    from ..execution.domains import where
+
+    return where([_cut(noted, point)])
+
+
+def _cut(noted: list[Noted], point: Mapping[str, int]) -> Any:
+    from ..execution.regions import Range
+
+    region = Range({letter: (1, max(LONGEST, 2 * size)) for letter, size in point.items()}).whole()
+    for each in noted:
+        region = region.where(each.guard, each.outcome)
+    return region
+
+
+def _exactly(point: Mapping[str, int]) -> Where:
+    """One size, where nothing else can be said."""
+    guards = [at_least(sign * (symbol(letter) - size)) for letter, size in point.items() for sign in (1, -1)]
+    return Where((Domain(tuple(point), tuple(guards)),))
