@@ -403,6 +403,8 @@ class _Following(TorchFunctionMode):
             self.calls["bytes_moved"] = self.storages.moved
             return
         self.calls["saved_bytes"] = _tally(self.storages.saved())
+        top, place = next(iter(self.storages.peaks().items()))
+        self.calls["forward_peak_bytes"] = _tally({place: top})
         backward, why = self.gradients.reached(tensors_of(result))
         if why:
             self.missing["backward_macs"] = why

@@ -1,0 +1,159 @@
+"""A module of the reader's in bytes: what its own runs keep and hold, and counts of PyTorch beside them.
+
+Two runs see it: one for inference and one of which autograd keeps what it needs. Both go through numbers or
+symbols. What comes out is the footprint that a description of ours has, so that plans and fits are made of it alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..abstract.tape import Kept, Peak, Work
+from ..algebra.polynomial import Polynomial
+from ..errors import InputError
+from ..storage.footprint import Footprint
+from .crosscheck import Check, Report
+from .memory import HOOKS, TRACKER, default_type
+from .ran import NotRunError, once
+from .targets import Target
+
+if TYPE_CHECKING:
+    from ..execution.outcome import Execution
+    from ..execution.program import Program
+
+NEEDED = ("saved_bytes", "peak_bytes", "bytes_moved")
+
+
+@dataclass(frozen=True)
+class OwnBytes:
+    """What a target takes at the numbers of its symbols.
+
+    Args:
+        inference, training: its runs in bytes; the second in train mode where it is trained.
+        program: what ran.
+        dtype: type of weights and of inputs of which nothing else is said.
+    """
+
+    inference: Execution
+    training: Execution
+    program: Program
+    train: bool
+    dtype: str
+
+    @property
+    def footprint(self) -> Footprint:
+        """In numbers."""
+        point = self.inference.point
+
+        def number(form: Polynomial) -> int:
+            return int(form.at(point))
+
+        def peak(run: Execution, quantity: str) -> Peak:
+            ((path, name), form), *_ = run.calls[quantity].items()
+            return Peak(number(form), path, name.strip("_"))
+
+        with default_type(_type(self.dtype)), self.program.plainly(point) as (module, args, kwargs):
+            from ..counters.dispatch import tensors_of
+
+            weights, buffers, inputs = (
+                list({id(each): each for each in some}.values())
+                for some in (module.parameters(), module.buffers(), tensors_of((args, kwargs)))
+            )
+        kept = tuple(
+            Kept(path, name.strip("_"), "", number(form))
+            for (path, name), form in self.training.calls["saved_bytes"].items()
+        )
+        return Footprint(
+            params=number(self.inference.params),
+            tensors=sum(weight.requires_grad for weight in weights),
+            weights=sum(weight.nbytes for weight in weights),
+            buffers=sum(buffer.nbytes for buffer in buffers),
+            inputs=sum(tensor.nbytes for tensor in inputs),
+            kept=kept,
+            held=sum(part.bytes for part in kept),
+            inference=peak(self.inference, "peak_bytes"),
+            forward=peak(self.training, "forward_peak_bytes"),
+            cache=0,
+            peaks={},
+        )
+
+    @property
+    def works(self) -> list[Work]:
+        """What the functions of each module do in an inference, all calls of one together."""
+        point = self.inference.point
+        macs, moved = self.inference.calls["macs"], self.inference.calls["bytes_moved"]
+        return [
+            Work(path, name.strip("_"), int(macs[path, name].at(point)) if (path, name) in macs else 0, number, 0)
+            for (path, name), form in moved.items()
+            for number in [int(form.at(point))]
+        ]
+
+    def report(self) -> tuple[Report, int | None]:
+        """PyTorch's own counts at the same numbers; and, where it is trained, the most alive in a whole step."""
+        from ..counters import live
+
+        point, found = self.inference.point, self.footprint
+        with default_type(_type(self.dtype)):
+            inference, kept = (
+                self._in_mode(False, self.program.live),
+                self._in_mode(self.train, self.program.saved),
+            )
+            how: dict[str, Any] = {"training": self.train, "gradients": True, "as_on_cpu": True}
+            with self.program.plainly(point) as (module, args, kwargs):
+                forward = live.count(module, args, kwargs, **how)
+            step = None
+            if self.train:
+                with self.program.plainly(point) as (module, args, kwargs):
+                    step = live.count(module, args, kwargs, **how, backward=True).peak
+        checks = (
+            Check(HOOKS, "saved_bytes", "all", found.saved, kept.total),
+            Check(TRACKER, "peak_bytes", "all", found.inference.bytes, inference.peak),
+            Check(TRACKER, "forward_peak_bytes", "all", found.forward.bytes, forward.peak),
+        )
+        return Report(checks), step
+
+    def _in_mode(self, training: bool, count: Callable[..., Any]) -> Any:
+        before, self.program.training = self.program.training, training
+        try:
+            return count(self.inference.point)
+        finally:
+            self.program.training = before
+
+
+def in_bytes(target: Target, point: dict[str, int], train: bool, dtype: str = "float32") -> OwnBytes:
+    """Both runs of a target, in the first way in which it runs.
+
+    Raises:
+        NotRunError: it does not run, or what it takes cannot be seen.
+    """
+    from ..execution.outcome import BeyondError
+    from ..execution.run import Memory
+
+    with default_type(_type(dtype)):
+        _, program = once(target, point)
+        try:
+            inference = program.execute(point, Memory.LIVE)
+            program.training = train
+            training = program.execute(point, Memory.KEPT)
+        except BeyondError as beyond:
+            raise NotRunError(f"cannot be followed in bytes: {beyond}") from beyond
+        finally:
+            program.training = False
+    for run in (inference, training):
+        if run.error is not None:
+            raise NotRunError(f"does not run: {run.error}")
+        for quantity in NEEDED:
+            if quantity in run.missing:
+                raise NotRunError(f"its bytes cannot be told: {run.missing[quantity]}")
+    return OwnBytes(inference, training, program, train, dtype)
+
+
+def _type(dtype: str) -> Any:
+    import torch
+
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype):
+        raise InputError(f"--dtype {dtype}: is no type of PyTorch's")
+    return found
