@@ -1,7 +1,7 @@
 """A module of the reader's in bytes: what its own runs keep and hold, and counts of PyTorch beside them.
 
 Two runs see it: one for inference and one of which autograd keeps what it needs. Both go through numbers or
-symbols. What comes out is the footprint that a description of ours has, so that plans and fits are made of it alike.
+symbols. What comes out is the footprint that a description of ours has, so that plans are made of it alike.
 """
 
 from __future__ import annotations
