@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -204,7 +203,8 @@ def test_the_command_prints_the_form_alone(code: str) -> None:
     assert "h and w multiples of 7" in done.stderr
 
 
-@pytest.mark.parametrize("ask", [vpcalc.memory, vpcalc.model, vpcalc.figure], ids=lambda ask: ask.__name__)
-def test_code_is_sent_to_who_takes_it(ask: Any) -> None:
-    with pytest.raises(InputError, match="vpcalc derive, formula, check and audit take it"):
-        ask("attn.py:Attention")
+def test_code_is_sent_to_who_takes_it() -> None:
+    with pytest.raises(
+        InputError, match="vpcalc compare, model, memory, formula, figure, check, derive and audit"
+    ):
+        vpcalc.prove(["attn.py:Attention"])

@@ -107,6 +107,7 @@ def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
     if not below:
         raise ZeroDivisionError(f"⌊({above})/0⌋")
     above, below = above * below.denominator * above.denominator, below * below.denominator * above.denominator
+    above, below = _without_line(above, below)
     quotient = divided(above, below) if below.symbols else None
     if quotient is not None:
         return quotient
@@ -119,6 +120,20 @@ def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
     if above.terms[_leading(above)] < 0:  # ⌊−a/b⌋ = −⌈a/b⌉
         return -symbol(Ceiling(-above, below))
     return symbol(Floor(above, below))
+
+
+def _without_line(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Polynomial]:
+    """Both times what their terms are divided by: ⌊N/(C/a)⌋ is ⌊aN/C⌋."""
+    lows: dict[str, int] = {}
+    for side in (above, below):
+        for monomial in side.terms:
+            for name, power in monomial:
+                if power < 0:
+                    lows[name] = min(lows.get(name, 0), power)
+    if not lows:
+        return above, below
+    line = Polynomial({tuple(sorted((name, -low) for name, low in lows.items())): 1})
+    return above * line, below * line
 
 
 def tidied(form: Polynomial) -> Polynomial:
@@ -253,15 +268,33 @@ def on_lattice(form: Polynomial) -> Tidy | None:
             for letter in floor.letters:
                 strides[letter] = lcm(strides[letter], _stride(floor))
     tidy = form.subs({letter: symbol(letter) * stride for letter, stride in strides.items()})
-    tidy = tidy.subs({letter: symbol(letter) / stride for letter, stride in strides.items()})
-    exact = []
-    for name in sorted(tidy.symbols):
-        if isinstance(name, Floor):
-            if len(name.divisor.terms) != 1 or any(isinstance(part, Atom) for part in name.numerator.symbols):
-                return None
-            exact.append((name.numerator, name.divisor))
-            tidy = tidy.subs({name: name.numerator / name.divisor})
-    return Tidy(tidy, strides, tuple(exact))
+    back = {letter: symbol(letter) / stride for letter, stride in strides.items()}
+    exact: dict[tuple[Polynomial, Polynomial], None] = {}
+    while (inner := _innermost(tidy)) is not None:
+        pair = inner.numerator, inner.divisor
+        nested = inner not in tidy.symbols or bool(exact)
+        if len(inner.divisor.terms) != 1 or (nested and len(inner.numerator.terms) != 1 and pair not in exact):
+            return None
+        exact[pair] = None
+        tidy = tidy.subs({inner: inner.numerator / inner.divisor})
+    pairs = (_whole(above.subs(back), below.subs(back)) for above, below in exact)
+    return Tidy(tidy.subs(back), strides, tuple(pairs))
+
+
+def _whole(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Polynomial]:
+    """Both sides of a line with whole coefficients, without what they have in common."""
+    above, below = above * below.denominator * above.denominator, below * below.denominator * above.denominator
+    return _cancelled(above, below)
+
+
+def _innermost(form: Polynomial) -> Floor | None:
+    """A floor within which there is none: by that of the outer one, a⌊C/a⌋ is C, and divides what C does."""
+    found = (
+        floor
+        for floor in _floors_in(form)
+        if not any(isinstance(name, Atom) for side in (floor.numerator, floor.divisor) for name in side.symbols)
+    )
+    return min(found, default=None)
 
 
 def where_divided(form: Polynomial, point: Mapping[str, int]) -> tuple[Polynomial, int]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.domains import Domain, Where, at_least
+from ..algebra.domains import Domain, Where, at_least, divides, union
 from ..algebra.floors import Floor, on_lattice
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity, Tiling
@@ -115,8 +115,16 @@ class Ran:
         if self.form.gives(int(macs.at(self.point)), self.point):
             return None
         held = {letter: self.point[letter] for letter in self.execution.held}
-        where = _where(list(self.execution.path), self.point)
-        return Regime(Condition(where or _exactly(self.point)), Form(macs.subs(held) if held else macs))
+        whole = [pair for pair in self._tidy.others if not pair[0].at(self.point) % pair[1].at(self.point)]
+        exact: dict[Any, Any] = {Floor(above, under): above / under for above, under in whole}
+        path = _left(self.execution.path, lambda form: form.subs(exact)) if exact else list(self.execution.path)
+        where = _where([_with(noted, exact) for noted in path], self.point)
+        if where is None:
+            where, exact = _exactly(self.point), {}
+        elif exact:
+            guards = tuple(divides(under, above) for above, under in whole)
+            where = union(Domain(part.letters, guards + part.guards) for part in where.parts)
+        return Regime(Condition(where), Form(macs.subs(exact | held)))
 
     def report(self) -> Report:
         """Its module counted by fvcore, operator by operator, and by the dispatcher."""
@@ -182,10 +190,11 @@ def _tree(execution: Execution, name: str) -> Cost:
 
 @dataclass(frozen=True)
 class _Tidied:
-    """A cost tree without floors, what it is tiled by, and how its forms were changed."""
+    """A cost tree without floors, what it is tiled by, what else divides, and how its forms were changed."""
 
     cost: Cost
     phrases: tuple[str, ...]
+    others: tuple[tuple[Polynomial, Polynomial], ...]
     change: Callable[[Polynomial], Polynomial]
 
 
@@ -213,7 +222,7 @@ def _tidied(cost: Cost, held: Mapping[str, str], point: Mapping[str, int], sides
     phrases = [f"{letter} = {size}" for letter, size in fixed.items()]
     phrases += divided({letter: step for letter, step in strides.items() if letter not in sides})
     phrases += [f"{above} a multiple of {under}" for above, under in others]
-    return _Tidied(replace(cost.mapped(change), tilings=tuple(tilings)), tuple(phrases), change)
+    return _Tidied(replace(cost.mapped(change), tilings=tuple(tilings)), tuple(phrases), tuple(others), change)
 
 
 Pairs = dict[tuple[Polynomial, Polynomial], None]
@@ -257,6 +266,14 @@ def _left(path: Any, change: Callable[[Polynomial], Polynomial]) -> list[Noted]:
         elif not positive(form + 1 if noted.outcome else -form):
             left.append(noted)
     return left
+
+
+def _with(noted: Noted, exact: Mapping[Any, Polynomial]) -> Noted:
+    """A decision with floors that are exact as quotients, where it is one on whole numbers still."""
+    form = noted.guard.form.subs(exact)
+    if form.denominator != 1 or any(power < 0 for monomial in form.terms for _, power in monomial):
+        return noted
+    return noted._replace(guard=noted.guard._replace(form=form))
 
 
 def _region(noted: list[Noted], point: Mapping[str, int]) -> Any:
