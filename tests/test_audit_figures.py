@@ -186,6 +186,100 @@ def test_a_broken_snapshot_is_unusable(tmp_path: Path) -> None:
         assert_cost(network(), "3,4", snapshot=path)
 
 
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cost of the network, 144 MACs and 58 parameters, with what autograd keeps."""
+    path = tmp_path / "net.json"
+    monkeypatch.setenv(UPDATE, "1")
+    assert_cost(network(), "3,4", macs="<= +0%", saved_bytes="<= +0%", snapshot=path)  # nothing to be relative to
+    monkeypatch.delenv(UPDATE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("width", "macs", "holds"),
+    [
+        (9, "<= +12.5%", True),  # 162 of 144 are 9/8 exactly
+        (9, "<= +12.4999%", False),
+        (9, "< +12.5%", False),
+        (8, "== +0%", True),
+        (7, "<= -12.5%", True),
+        (7, "<= −12.6%", False),
+        (7, ">= -12.5%", True),
+    ],
+)
+def test_a_share_of_the_snapshot_is_a_bound(recorded: Path, width: int, macs: str, holds: bool) -> None:
+    if holds:
+        assert_cost(network(width), "3,4", macs=macs, snapshot=recorded)
+    else:
+        with pytest.raises(AssertionError, match="% of the recorded 144: "):
+            assert_cost(network(width), "3,4", macs=macs, snapshot=recorded)
+
+
+def test_a_share_that_is_exceeded_names_what_grew(recorded: Path) -> None:
+    with pytest.raises(AssertionError) as failure:
+        assert_cost(network(9), "3,4", macs="<= +2%", params="<= +2%", snapshot=recorded)
+    assert str(failure.value).splitlines() == [
+        "macs: 162 is not <= +2% of the recorded 144: +12.5 %",
+        "params: 65 is not <= +2% of the recorded 58: +12.1 %",
+        f"grown since {recorded}:",
+        "  0 · aten::addmm: 96 → 108 MACs (+12)",
+        "  2 · aten::addmm: 48 → 54 MACs (+6)",
+    ]
+
+
+def test_a_share_of_nothing_is_unusable(recorded: Path, tmp_path: Path) -> None:
+    def refused(said: str, **asked: object) -> None:
+        with pytest.raises(vpcalc.InputError, match=said):
+            assert_cost(network(), "3,4", **asked)  # type: ignore[arg-type]
+
+    refused("is relative to a snapshot; give the file", macs="<= +2%")
+    refused("there is no snapshot .* yet; run once with VPCALC_UPDATE=1", macs="<= +2%", snapshot=tmp_path / "no")
+    refused("has no peak_bytes", peak_bytes="<= +2%", snapshot=recorded)
+    for bound in ("<= 2%", "+2%", "<= +two%"):
+        refused("a share has a relation and a sign", macs=bound, snapshot=recorded)
+
+
+def test_bytes_have_budgets(recorded: Path) -> None:
+    """Beside its input the output of ReLU, which is the second layer's input too: 3·8 floats."""
+    kept = 4 * 3 * 8
+    found = assert_cost(network(), "3,4", saved_bytes=kept, peak_bytes="<= 1KiB", snapshot=recorded)
+    assert found.saved_bytes == kept
+    assert found.peak_bytes is not None
+    assert_cost(network(), "3,4", saved_bytes="<= +0%", snapshot=recorded)
+    with pytest.raises(AssertionError, match=r"saved_bytes: 108 is not <= \+2% of the recorded 96: \+12\.5 %"):
+        assert_cost(network(9), "3,4", saved_bytes="<= +2%", snapshot=recorded)
+    with pytest.raises(AssertionError, match=r"peak_bytes: [\d,]+ is not <= 8B"):
+        assert_cost(network(), "3,4", peak_bytes="<= 8B")
+    for bound in ("<= 2G", "2GiB", "<= many", True):
+        with pytest.raises(vpcalc.InputError, match=r"saved_bytes=.*: must be a bound such as '<= 2GiB'"):
+            assert_cost(network(), "3,4", saved_bytes=bound)
+
+
+def test_pytest_shows_the_message_and_not_our_lines(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "from torch import nn\nfrom vpcalc.testing import assert_cost\n"
+        "def test_it():\n    assert_cost(nn.Linear(4, 5), '3,4', macs='<= 1')\n",
+        encoding="utf-8",
+    )
+    root = str(Path(vpcalc.__file__).parents[1])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    shown = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True).stdout
+    assert "macs: 60 is not <= 1" in shown
+    assert "vpcalc/testing.py" not in shown
+
+
+def test_prices_are_those_of_derive() -> None:
+    class Turned(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.fft.fft(x).real
+
+    price = {"aten::_fft_r2c": lambda x, out: 7 * out.numel()}
+    assert assert_cost(Turned(), "2,8", macs=112, prices=price).macs == 112
+    with pytest.raises(vpcalc.InputError, match="assert_cost: prices aten::_fft_c2r: the model never runs it"):
+        assert_cost(Turned(), "1,8", prices={"aten::_fft_c2r": lambda x, out: 1})
+
+
 def test_operators_without_a_price_are_a_failure_unless_allowed() -> None:
     class Unpriced(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
     from vpcalc.testing import assert_cost
 
     def test_the_model_stays_within_its_budget():
-        assert_cost(make_model(), "1,3,224,224", macs="<= 5G", params="<= 30M", snapshot="tests/cost/model.json")
+        assert_cost(make_model(), "1,3,224,224", macs="<= +2%", params="<= 30M", snapshot="tests/cost/model.json")
 
 A snapshot is a small JSON file: the cost of each module by operator. Where a limit is broken, the message names
 the operators that have grown since it was recorded. It is written anew where ``VPCALC_UPDATE=1`` is set, or with
@@ -12,33 +12,22 @@ the operators that have grown since it was recorded. It is written anew where ``
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from . import snapshots
 from .answers.conventions import Printed, read_printed
 from .errors import InputError
-from .report.numbers import exact
+from .report.numbers import exact, growth, signed
+from .snapshots import UPDATE, Counted, Tree
 
-UPDATE = "VPCALC_UPDATE"
 SHOWN = 8
 """Operators that a message names."""
-
-Tree = Mapping[str, Mapping[str, int]]
-"""MACs by module path and operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What was counted: multiply-accumulates, trainable parameters, and MACs by module path and operator."""
-
-    macs: int
-    params: int
-    modules: Tree
 
 
 def assert_cost(
@@ -48,10 +37,13 @@ def assert_cost(
     kwargs: Mapping[str, Any] | None = None,
     macs: object = None,
     params: object = None,
+    saved_bytes: object = None,
+    peak_bytes: object = None,
     formula: str | None = None,
     where: Mapping[str, int] | None = None,
     snapshot: str | Path | None = None,
     unknown: bool = False,
+    prices: Mapping[str, object] | None = None,
 ) -> Counted:
     """Count a module and hold it to what is asked.
 
@@ -60,12 +52,16 @@ def assert_cost(
         inputs: a tensor, several, or a dictionary of them by name; a shape: ``"1,3,224,224"``, ``"1,128:long"``;
             or a function that makes them, as for ``vpcalc derive --inputs``. Their values are kept.
         kwargs: further arguments of ``forward``.
-        macs, params: a bound (``"<= 5G"``), a printed figure (``"4.5G"``, to which the count has to round), or a
-            whole number.
+        macs, params: a bound (``"<= 5G"``), one that is relative to the snapshot (``"<= +2%"``), a printed figure
+            (``"4.5G"``, to which the count has to round), or a whole number.
+        saved_bytes: a bound of what autograd keeps of the forward pass: ``"<= 2GiB"``, ``"<= +2%"``, whole bytes.
+        peak_bytes: the same of what is alive at once at inference, weights and inputs apart.
         formula: a closed form of the MACs in vpcalc's alphabet, which has to hold to the unit.
         where: the values of its symbols, and of those of a function that makes the inputs.
         snapshot: a file with the last recorded cost. Where nothing else is asked, the cost must be that very one.
         unknown: whether operators that nobody can price may occur; they are missing from the count.
+        prices: multiply-accumulates of operators that nobody else can price, as for ``vpcalc derive --price``: by
+            ``library::operator`` a function of its arguments by name and of its result, or ``file.py:function``.
 
     Returns:
         What was counted.
@@ -74,30 +70,31 @@ def assert_cost(
         AssertionError: something asked does not hold, in one message.
         InputError: an argument that cannot be used.
     """
-    bounds = [("macs", read_bound("macs", macs)), ("params", read_bound("params", params))]
+    __tracebackhide__ = True  # pytest shows the test's own line and the message
+    given = {"macs": macs, "params": params, "saved_bytes": saved_bytes, "peak_bytes": peak_bytes}
+    bounds = {name: read_bound(name, value) for name, value in given.items() if value is not None}
+    path = None if snapshot is None else Path(snapshot)
+    before = _recorded(path, bounds)
     expected = _evaluated(formula, where or {})
     from .auditing.budget import count
 
-    counts = count(model, inputs, kwargs, where)
+    seen = count(model, inputs, kwargs, where, [name for name in bounds if name in BYTES], prices)
+    counts = seen.counts
     tree = {
         path: dict(sorted(done.items())) for path, done in sorted(counts.modules.items()) if any(done.values())
     }
-    found = Counted(counts.macs, counts.params, tree)
-    faults = [
-        f"{name}: {exact(getattr(found, name))} is not {bound}"
-        for name, bound in bounds
-        if bound is not None and not bound.holds(getattr(found, name))
-    ]
+    found = Counted(counts.macs, counts.params, tree, **seen.figures)
+    faults = [fault for name, bound in bounds.items() if (fault := _fault(name, bound, found, before))]
     if expected is not None and expected != found.macs:
         faults.append(
-            f"macs: {exact(found.macs)}, and {formula} is {exact(expected)}: {_signed(found.macs - expected)}"
+            f"macs: {exact(found.macs)}, and {formula} is {exact(expected)}: {signed(found.macs - expected)}"
         )
     if counts.unknown and not unknown:
         named = ", ".join(f"{name} ×{calls}" for name, calls in counts.unknown.items())
         faults.append(f"operators without a price, missing from the count: {named}")
-    if snapshot is not None:
-        alone = macs is None and params is None and formula is None
-        faults += _against(Path(snapshot), found, alone, bool(faults))
+    if path is not None:
+        alone = not bounds and formula is None
+        faults += _against(path, before, found, alone, bool(faults))
     if faults:
         raise AssertionError("\n".join(faults))
     return found
@@ -105,19 +102,24 @@ def assert_cost(
 
 # -- bounds --------------------------------------------------------------------------------------------------
 
+BYTES = ("saved_bytes", "peak_bytes")
+"""Quantities in bytes, which another run shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A limit: a relation (empty: rounds to) and a figure."""
+    """A relation (empty: rounds to) and a figure, or the ``share`` by which the recorded cost may be changed."""
 
     relation: str
-    figure: Printed
+    figure: Printed | None
+    share: Fraction = Fraction(0)
+    text: str = ""
 
-    def holds(self, value: int) -> bool:
-        """Whether a count is within it."""
-        limit = self.figure.value
-        if not self.relation:
+    def holds(self, value: int, before: int = 0) -> bool:
+        """Whether a count is within it; ``before`` is what was recorded."""
+        if self.figure is not None and not self.relation:
             return self.figure.fits(value)
+        limit = before * (1 + self.share) if self.figure is None else self.figure.value
         return {
             "<=": value <= limit,
             "<": value < limit,
@@ -127,28 +129,53 @@ class Bound:
         }[self.relation]
 
     def __str__(self) -> str:
-        return f"{self.relation or 'about'} {self.figure.text}"
+        return f"{self.relation or 'about'} {self.text}"
 
 
-def read_bound(name: str, given: object) -> Bound | None:
-    """``<= 5G``, ``4.5G`` or a whole number.
+def read_bound(name: str, given: object) -> Bound:
+    """``<= 5G``, ``4.5G``, ``<= +2%`` or a whole number; of bytes ``<= 2GiB`` or whole bytes.
 
     Raises:
         InputError: it is none of those.
     """
-    if given is None:
-        return None
     if isinstance(given, int) and not isinstance(given, bool):
-        return Bound("==", Printed(exact(given), given, 0))
+        return Bound("==", Printed(exact(given), given, 0), text=exact(given))
     found = re.fullmatch(r"\s*(<=|>=|==|<|>|≤|≥)?\s*(.+?)\s*", str(given))
+    example = "'<= 2GiB' or '<= +2%'" if name in BYTES else "'<= 5G' or '<= +2%', a figure such as '4.5G'"
+    refusal = InputError(f"assert_cost: {name}={given!r}: must be a bound such as {example}, or a number")
+    if found is None:
+        raise refusal
+    relation, text = {"≤": "<=", "≥": ">="}.get(found[1] or "", found[1] or ""), found[2]
+    if "%" in text:
+        share = re.fullmatch(r"([+−-])\s*(\d{1,6}(?:\.\d{1,6})?)\s*%", text)
+        if share is None or not relation:
+            raise InputError(f"assert_cost: {name}={given!r}: a share has a relation and a sign, such as '<= +2%'")
+        return Bound(relation, None, Fraction(share[2]) / 100 * (1 if share[1] == "+" else -1), text)
     try:
-        assert found is not None
-        relation = {"≤": "<=", "≥": ">="}.get(found[1] or "", found[1] or "")
-        return Bound(relation, read_printed(found[2]))
-    except (AssertionError, InputError):
-        raise InputError(
-            f"assert_cost: {name}={given!r}: must be a bound such as '<= 5G', a figure such as '4.5G', or a number"
-        ) from None
+        if name not in BYTES:
+            return Bound(relation, read_printed(text), text=text)
+        from .storage.optimizers import read_bytes
+
+        size = read_bytes(name, text)
+    except InputError:
+        raise refusal from None
+    if not relation:
+        raise refusal
+    return Bound(relation, Printed(text, size, 0), text=text)
+
+
+def _fault(name: str, bound: Bound, found: Counted, before: Counted | None) -> str:
+    """What a bound has to say, or nothing."""
+    value = getattr(found, name)
+    if bound.figure is not None:
+        return "" if bound.holds(value) else f"{name}: {exact(value)} is not {bound}"
+    if before is None:  # the snapshot is being written anew
+        return ""
+    recorded = getattr(before, name)
+    if bound.holds(value, recorded):
+        return ""
+    change = growth(recorded, value)
+    return f"{name}: {exact(value)} is not {bound} of the recorded {exact(recorded)}: {change or 'it was 0'}"
 
 
 def _evaluated(formula: str | None, where: Mapping[str, int]) -> int | None:
@@ -171,16 +198,35 @@ def updating() -> bool:
     return os.environ.get(UPDATE, "").strip().lower() not in ("", "0", "false", "no")
 
 
-def _against(path: Path, found: Counted, alone: bool, failed: bool) -> list[str]:
+def _recorded(path: Path | None, bounds: Mapping[str, Bound]) -> Counted | None:
+    """The snapshot, if there is one and it is not being written anew.
+
+    Raises:
+        InputError: a bound is relative to what was never recorded.
+    """
+    before = None if path is None or updating() or not path.exists() else snapshots.load(path)
+    for name, bound in bounds.items():
+        if bound.figure is not None or (updating() and path is not None):
+            continue
+        asked = f"assert_cost: {name}='{bound}'"
+        if path is None:
+            raise InputError(f"{asked}: is relative to a snapshot; give the file as snapshot=")
+        if before is None:
+            raise InputError(f"{asked}: there is no snapshot {path} yet; run once with {UPDATE}=1")
+        if getattr(before, name) is None:
+            raise InputError(f"{asked}: the snapshot {path} has no {name}; write it anew with {UPDATE}=1")
+    return before
+
+
+def _against(path: Path, before: Counted | None, found: Counted, alone: bool, failed: bool) -> list[str]:
     """What a snapshot has to say: a fault where the cost must be the recorded one, else where it has grown."""
     if updating():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_written(found), encoding="utf-8")
+        path.write_text(snapshots.written(found), encoding="utf-8")
         return []
-    if not path.exists():
+    if before is None:
         return [f"snapshot {path}: there is none yet; run once with {UPDATE}=1"]
-    before = _read(path)
-    if alone and before != found:
+    if alone and before.computed != found.computed:
         head = f"the cost is not the one in {path}: macs {exact(before.macs)} → {exact(found.macs)}"
         return [
             f"{head}, params {exact(before.params)} → {exact(found.params)}",
@@ -201,26 +247,9 @@ def _changes(before: Tree, after: Tree, only_growth: bool = False) -> list[str]:
                 changes.append((delta, f"{path or '(root)'} · {name}", old.get(name, 0), new.get(name, 0)))
     changes.sort(key=lambda change: -abs(change[0]))
     lines = [
-        f"  {where}: {exact(old)} → {exact(new)} MACs ({_signed(d)})" for d, where, old, new in changes[:SHOWN]
+        f"  {where}: {exact(old)} → {exact(new)} MACs ({signed(d)})" for d, where, old, new in changes[:SHOWN]
     ]
     return [*lines, f"  and {len(changes) - SHOWN} more"] if changes[SHOWN:] else lines
-
-
-def _signed(number: int) -> str:
-    return f"+{exact(number)}" if number > 0 else exact(number)
-
-
-def _written(found: Counted) -> str:
-    tree = {"macs": found.macs, "params": found.params, "modules": found.modules}
-    return json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
-
-
-def _read(path: Path) -> Counted:
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        return Counted(int(tree["macs"]), int(tree["params"]), tree["modules"])
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"snapshot {path}: is not one of assert_cost; write it anew with {UPDATE}=1") from None
 
 
 # -- pytest's hooks, for ``pytest_plugins = ["vpcalc.testing"]`` -----------------------------------------------

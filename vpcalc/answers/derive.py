@@ -13,7 +13,7 @@ from ..checks.agreement import agreements
 from ..checks.derivation import find_form
 from ..checks.exploring import Explored, NotExecutedError, explore
 from ..checks.input_functions import input_function
-from ..checks.measured import further, measure
+from ..checks.measured import FURTHER, further, measure
 from ..checks.prices import read_prices
 from ..checks.probing import spell_point
 from ..checks.quantities import QUANTITIES, Quantities
@@ -353,6 +353,7 @@ def derive(
             measured = measure(resolved, backward)
             _strictly(strict, resolved.name, measured.counts.unknown)
             given.check_all_asked()
+            asked_too = [name for name in FURTHER if name != "fvcore" or shown in ("all", "fvcore")]
             return AtSize(
                 target=resolved.name,
                 inputs=resolved.spelled,
@@ -360,7 +361,7 @@ def derive(
                 backward=backward,
                 depth=levels,
                 sources={name: source.value for name, source in sorted(given.elsewhere.items())},
-                further=partial(further, resolved, measured, shown in ("all", "fvcore")),
+                further=partial(further, measured, asked_too, train_mode),
                 built=resolved.built,
                 train_mode=train_mode,
                 quantity=shown,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,33 +12,74 @@ from torch import nn
 
 from ..checks.input_functions import input_function
 from ..checks.layouts import parse_layout, tensor_shapes
+from ..checks.measured import Measured, further
+from ..checks.prices import read_prices
+from ..checks.targets import Regime
 from ..counters.dispatch import DispatchCounts, tensors_of
 from ..counters.given import Arguments, Described, Given, Objects
+from ..counters.pricing import supplied
 from ..counters.ways import Build, Way, needs_values, run
 from ..counters.weights import sharing_weights
 from ..errors import InputError, first_line
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One counted run, and of the bytes that were asked for how many there are."""
+
+    counts: DispatchCounts
+    figures: Mapping[str, int]
+
+
 def count(
-    model: object, inputs: object, kwargs: Mapping[str, Any] | None = None, where: Mapping[str, int] | None = None
-) -> DispatchCounts:
+    model: object,
+    inputs: object,
+    kwargs: Mapping[str, Any] | None = None,
+    where: Mapping[str, int] | None = None,
+    asked: Collection[str] = (),
+    prices: Mapping[str, object] | None = None,
+) -> Seen:
     """Count one forward pass of a module, or of the module that a function makes, in eval mode.
 
-    A function of symbols makes the inputs at the numbers that these have in ``where``.
+    A function of symbols makes the inputs at the numbers that these have in ``where``. ``asked`` are quantities of
+    :data:`vpcalc.checks.measured.FURTHER`, ``prices`` as :func:`vpcalc.derive` has them.
 
     Nothing of the module is changed and nothing large is computed, unless its operators depend on values: those of
     its weights and of tensors that were given are then what they are.
 
     Raises:
-        InputError: it is no module, its inputs are no shapes, or it does not run on them.
+        InputError: it is no module, its inputs are no shapes, it does not run on them, what was asked for cannot
+            be seen, or a price is none.
     """
     make = _maker(model)
     given = _given(inputs, kwargs or {}, where or {})
+
+    def build() -> tuple[nn.Module, Given]:
+        return make(), given
+
+    try:
+        with supplied(read_prices(prices)) as known:
+            way, counts = _counted(build)
+            known.check_all_asked()
+    except InputError as error:
+        raise InputError(str(error).replace("--price", "assert_cost: prices", 1)) from None
+    if not asked:
+        return Seen(counts, {})
+    run = Measured((), counts, Regime("", lambda point: build()), way)
+    found = further(run, asked)
+    for name in asked:
+        if name in found.missing:
+            raise InputError(f"assert_cost: {name}: cannot be seen: {found.missing[name]}")
+    return Seen(counts, {name: found.figures[name] for name in asked})
+
+
+def _counted(build: Build) -> tuple[Way, DispatchCounts]:
+    """The count in the cheapest way in which the module runs."""
     problem: Exception | None = None
     for way in Way:
-        counts, error = _tried(way, lambda: (make(), given))
+        counts, error = _tried(way, build)
         if counts is not None:
-            return counts
+            return way, counts
         problem = problem or error
         if error is None or not needs_values(error):
             break

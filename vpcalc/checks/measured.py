@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,6 +92,10 @@ MOST_FOR_REAL = 10**10
 """Multiply-accumulates of what is run for real where meta tensors do not show its memory: a second."""
 
 
+FURTHER = ("saved_bytes", "peak_bytes", "bytes_moved", "backward_macs", "fvcore")
+"""What other runs show beside multiply-accumulates."""
+
+
 @dataclass(frozen=True)
 class Further:
     """What a run costs beside multiply-accumulates, by quantity; or ``missing``, why a quantity was not seen."""
@@ -100,8 +104,8 @@ class Further:
     missing: Mapping[str, str]
 
 
-def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Further:
-    """Activations, bytes, the backward pass and what fvcore reports if that is asked for.
+def further(measured: Measured, asked: Collection[str], training: bool = False) -> Further:
+    """Activations, and of bytes, the backward pass and what fvcore reports those that are asked for.
 
     In the way in which the run was measured, unless that is on meta and kernels of the CPU take other memory: then
     bytes are those of a real run, if it is a small one. Each is as :mod:`vpcalc.checks.quantities` has it.
@@ -114,9 +118,9 @@ def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Furt
 
     counts = measured.counts
     if measured.way is Way.FAKE:
-        return Further({"activations": counts.activations}, dict.fromkeys(_FURTHER, "tensors were fake"))
+        return Further({"activations": counts.activations}, dict.fromkeys(FURTHER, "tensors were fake"))
     figures, missing = {"activations": counts.activations}, dict[str, str]()
-    how: Any = {"training": target.training}
+    how: Any = {"training": training}
     with quiet():
 
         def called(way: Way) -> Any:
@@ -137,12 +141,17 @@ def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Furt
             trace = fvcore.Call(*call[:3])
             return {"fvcore": sum(fvcore.count(trace, trace.inputs, **how).flops.values())}
 
-        passes = {at_once: ("peak_bytes", "bytes_moved"), kept: ("saved_bytes",), backward: ("backward_macs",)}
-        if by_fvcore:
-            passes[traced] = ("fvcore",)
+        passes: dict[Callable[[Any], dict[str, int]], tuple[str, ...]] = {
+            at_once: ("peak_bytes", "bytes_moved"),
+            kept: ("saved_bytes",),
+            backward: ("backward_macs",),
+            traced: ("fvcore",),
+        }
         call = called(measured.way)
         device = torch.device("meta" if measured.way is Way.META else "cpu")
         for see, names in passes.items():
+            if not set(names) & set(asked):
+                continue
             try:
                 with _forgotten(call[0]), device, Unlike() as unlike:
                     found = see(call)
@@ -154,12 +163,9 @@ def further(target: Target, measured: Measured, by_fvcore: bool = False) -> Furt
                     with _forgotten(real[0]):
                         found = see(real)
                 figures |= found
-            except Exception as error:  # noqa: PERF203  # the module may raise anything
+            except Exception as error:  # the module may raise anything
                 missing |= dict.fromkeys(names, first_line(error))
     return Further(figures, missing)
-
-
-_FURTHER = ("saved_bytes", "peak_bytes", "bytes_moved", "backward_macs", "fvcore")
 
 
 def _forgotten(module: nn.Module) -> AbstractContextManager[None]:

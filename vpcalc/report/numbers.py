@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 
 _SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _IEC = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
@@ -65,6 +66,20 @@ def common_scale(column: Sequence[int], binary: bool = False) -> Scale:
 def exact(number: int) -> str:
     """All digits, in groups of three."""
     return f"{number:,}".replace("-", "−")
+
+
+def signed(number: int) -> str:
+    """All digits of a change."""
+    return f"+{exact(number)}" if number > 0 else exact(number)
+
+
+def growth(before: int, after: int) -> str:
+    """A change in per cent, with one decimal or, where it is small, two digits; empty where there was nothing."""
+    if not before:
+        return "" if after else "0 %"
+    share = 100 * (after - before) / before
+    decimals = 1 if not share or abs(share) >= 0.1 else 1 - floor(log10(abs(share)))
+    return f"{share:+.{decimals}f} %".replace("-", "−") if share else "0 %"
 
 
 def ratio(value: float) -> str:

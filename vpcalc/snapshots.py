@@ -1,0 +1,78 @@
+"""Recorded costs: small JSON files with the multiply-accumulates of each module by operator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .errors import InputError
+
+Tree = Mapping[str, Mapping[str, int]]
+"""MACs by module path and operator."""
+
+UPDATE = "VPCALC_UPDATE"
+"""The variable of the environment under which they are written anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted: multiply-accumulates, trainable parameters, and MACs by module path and operator.
+
+    ``saved_bytes`` are what autograd keeps of the forward pass and ``peak_bytes`` what is alive at once at
+    inference, weights and inputs apart; None where nobody asked.
+    """
+
+    macs: int
+    params: int
+    modules: Tree
+    saved_bytes: int | None = None
+    peak_bytes: int | None = None
+
+    @property
+    def computed(self) -> tuple[int, int, Tree]:
+        """What is recorded always."""
+        return self.macs, self.params, self.modules
+
+
+def written(found: Counted) -> str:
+    """The text of a snapshot: what nobody asked for is left out."""
+    tree = {name: value for name, value in asdict(found).items() if value is not None}
+    return json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
+
+
+def load(path: Path) -> Counted:
+    """A snapshot from its file.
+
+    Raises:
+        InputError: it is none, or cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"snapshot {path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        text = ""
+    return read(text, str(path))
+
+
+def read(text: str, name: str) -> Counted:
+    """A snapshot from its text; ``name`` is what it is called in a message.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        tree = json.loads(text)
+        modules = {path: {op: _whole(n) for op, n in done.items()} for path, done in tree["modules"].items()}
+        further = {key: _whole(tree[key]) for key in ("saved_bytes", "peak_bytes") if key in tree}
+        return Counted(_whole(tree["macs"]), _whole(tree["params"]), modules, **further)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"snapshot {name}: is not one of assert_cost; write it anew with {UPDATE}=1") from None
+
+
+def _whole(number: object) -> int:
+    if type(number) is not int:
+        raise TypeError
+    return number
