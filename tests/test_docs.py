@@ -192,7 +192,7 @@ def examples() -> list[Any]:
     import typer
 
     found: list[Any] = []
-    left_out = r"prove --|audit |derive |embed .*README"
+    left_out = r"prove --|audit |derive |diff |embed .*README"
     heavy = r"theory|rnn|memory|reproduce|prove"
 
     def collect(name: str, command: Any) -> None:

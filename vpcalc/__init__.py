@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .answers.compare import compare as compare
     from .answers.conventions import conventions as conventions
     from .answers.derive import derive as derive
+    from .answers.diff import diff as diff
     from .answers.draw import draw as draw
     from .answers.embed import embed as embed
     from .answers.figure import figure as figure
@@ -48,6 +49,7 @@ _HOME = {
     "compare": "answers.compare",
     "conventions": "answers.conventions",
     "derive": "answers.derive",
+    "diff": "answers.diff",
     "embed": "answers.embed",
     "figure": "answers.figure",
     "formula": "answers.formula",
@@ -80,6 +82,7 @@ __all__ = [
     "compare",
     "conventions",
     "derive",
+    "diff",
     "draw",
     "embed",
     "figure",

@@ -201,7 +201,24 @@ def tracing(device: str) -> Any:
     return meta_tracing()
 
 
-TASKS: dict[str, Callable[[Mapping[str, Any]], Result]] = {"record": recorded, "count": counted}
+def costed(request: Mapping[str, Any]) -> Result:
+    """What a target costs, at times as it was at a revision."""
+    import base64
+    import pickle
+
+    import torch
+
+    from ..answers.diff_cost import cost_of
+    from .elsewhere import at_revision
+
+    torch.set_num_threads(request["threads"])
+    place = nullcontext(request["target"]) if request["tree"] is None else at_revision(request)
+    with place as target:
+        cost = cost_of(target, **request["how"])
+    return {"pickled": base64.b64encode(pickle.dumps(cost)).decode()}
+
+
+TASKS: dict[str, Callable[[Mapping[str, Any]], Result]] = {"record": recorded, "count": counted, "cost": costed}
 
 if __name__ == "__main__":
     main(sys.argv[1])

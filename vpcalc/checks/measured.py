@@ -24,7 +24,8 @@ class Part:
 
     ``calls`` says how often it ran, ``output`` is the shape of the first tensor that it returned when it last did,
     ``output_bytes`` what all tensors took that it returned then. ``params`` are the trained parameters, those that
-    it shares with others too. One that only holds others never ``runs``.
+    it shares with others too; ``own_params`` those that stand in itself, shared ones where they stand first. One
+    that only holds others never ``runs``.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Part:
     output: tuple[int, ...] = ()
     output_bytes: int = 0
     macs: int = 0
+    own_params: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
             stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         module, args, named = built(way, lambda: regime.make({}), valued=True)
         parts = {path: _part(path, child) for path, child in module.named_modules()}
+        for name, weight in module.named_parameters():
+            parts[name.rpartition(".")[0]].own_params += weight.numel() * weight.requires_grad
         with _watched(module, parts), _forgotten(module):
             counts = count(module, args, {**regime.kwargs, **named}, backward=backward, training=target.training)
         for path, macs in counts.by_module().items():

@@ -30,6 +30,7 @@ COMMANDS = (
     "theory",
     "rnn",
     "derive",
+    "diff",
     "embed",
     "macros",
     "draw",

@@ -18,7 +18,7 @@ TRY = (
 
 PANELS = {
     "Costs": ("compare", "model", "formula", "models", "derive", "memory"),
-    "Checks": ("check", "prove", "reproduce", "audit", "theory", "rnn"),
+    "Checks": ("check", "prove", "reproduce", "audit", "diff", "theory", "rnn"),
     "Papers": ("figure", "macros", "embed", "plot", "draw"),
 }
 """Where each command is listed; what is not named here stands under the last heading."""

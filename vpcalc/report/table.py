@@ -15,12 +15,16 @@ from . import numbers
 
 
 class Kind(Enum):
-    """What a column holds. Text may be wrapped, a word not; a count may be shortened, a number not."""
+    """What a column holds. Text may be wrapped, a word not; a count may be shortened, a number not.
+
+    A change is a number with its sign.
+    """
 
     TEXT = "text"
     WORD = "word"
     COUNT = "count"
     NUMBER = "number"
+    CHANGE = "change"
     BYTES = "bytes"
     RATIO = "ratio"
     SHARE = "share"
@@ -30,7 +34,7 @@ class Kind(Enum):
     @property
     def numeric(self) -> bool:
         """Whether the column is set flush right."""
-        return self in (Kind.COUNT, Kind.NUMBER, Kind.BYTES, Kind.RATIO, Kind.SHARE)
+        return self in (Kind.COUNT, Kind.NUMBER, Kind.CHANGE, Kind.BYTES, Kind.RATIO, Kind.SHARE)
 
 
 class Column(NamedTuple):
@@ -82,6 +86,8 @@ def write(value: Any, kind: Kind, exact: bool = False) -> str:
         return numbers.exact(value) if exact else numbers.short(value)
     if kind is Kind.NUMBER:
         return numbers.exact(value)
+    if kind is Kind.CHANGE:
+        return numbers.signed(value)
     if kind is Kind.BYTES:
         return numbers.exact(value) if exact else numbers.size(value)
     if kind is Kind.RATIO:

@@ -86,9 +86,9 @@ def _even(cells: list[str], values: Sequence[Any]) -> list[str]:
 def _s_column(column: _Set) -> _Set:
     plain = [cell.replace("{,}", "").replace("$-$", "-") for cell in column.cells]
     parts = [cell.partition(".") for cell in plain]
-    whole = max((len(before.lstrip("-")) for before, _, _ in parts), default=0)
+    whole = max((len(before.lstrip("+-")) for before, _, _ in parts), default=0)
     decimals = max((len(after) for _, _, after in parts), default=0)
-    sign = "-" if any(cell.startswith("-") for cell in plain) else ""
+    sign = "-" if any(cell.startswith(("+", "-")) for cell in plain) else ""
     form = "" if any("e" in cell for cell in plain) else f"[table-format={sign}{whole}.{decimals}]"
     return _Set(f"S{form}", f"{{{column.header}}}", plain)
 

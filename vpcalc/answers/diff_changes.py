@@ -1,0 +1,130 @@
+"""What changed between two costs: by module and operator, what only moved apart, equal modules together.
+
+A cost is an amount by place: a module's path and an operator. Amounts are numbers or closed forms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..algebra.polynomial import Polynomial
+
+Amount = int | Polynomial
+
+Place = tuple[str, str]
+"""A module's path and an operator's name."""
+
+Amounts = Mapping[Place, Amount]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The same change of one operator in each of some modules, whose paths differ in numbers alone."""
+
+    paths: tuple[str, ...]
+    operator: str
+    base: Amount
+    head: Amount
+
+    @property
+    def each(self) -> Amount:
+        """By how much each of them changed."""
+        return self.head - self.base
+
+    @property
+    def all(self) -> Amount:
+        """By how much all of them changed."""
+        return self.each * len(self.paths)
+
+
+@dataclass(frozen=True)
+class Move:
+    """What stands elsewhere at the same cost: from each path to the path at its place."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    operator: str
+    amount: Amount
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All changes, in the order of the modules; and what only moved."""
+
+    changed: tuple[Change, ...]
+    moved: tuple[Move, ...]
+
+
+def changes(base: Amounts, head: Amounts) -> Changes:
+    """Compare two costs place by place.
+
+    What is gone from one place and new in another, with the same operator and the same amount, has moved: a module
+    was renamed, layers were reordered, a product was put into a module of its own.
+    """
+    places = [place for place in {**base, **head} if base.get(place, 0) != head.get(place, 0)]
+    gone = {place: base[place] for place in places if base.get(place, 0)}
+    new = {place: head[place] for place in places if head.get(place, 0)}
+    moves = _matched(gone, new)
+    for before, after in moves:
+        del gone[before], new[after]
+    groups: dict[tuple[str, str, Amount, Amount], list[str]] = defaultdict(list)
+    for path, operator in places:
+        old, now = gone.get((path, operator), 0), new.get((path, operator), 0)
+        if old or now:
+            groups[pattern(path), operator, old, now].append(path)
+    changed = [
+        Change(tuple(sorted(paths, key=_by_number)), key[1], key[2], key[3]) for key, paths in groups.items()
+    ]
+    return Changes(tuple(changed), _grouped(moves, base))
+
+
+def _matched(gone: Amounts, new: Amounts) -> list[tuple[Place, Place]]:
+    """Places of equal operators and amounts, in their order."""
+    waiting: dict[tuple[str, Amount], list[Place]] = defaultdict(list)
+    for place, amount in new.items():
+        waiting[place[1], amount].append(place)
+    return [(place, there.pop(0)) for place, amount in gone.items() if (there := waiting[place[1], amount])]
+
+
+def _grouped(moves: Sequence[tuple[Place, Place]], base: Amounts) -> tuple[Move, ...]:
+    groups: dict[tuple[str, str, str, Amount], list[tuple[str, str]]] = defaultdict(list)
+    for (before, operator), (after, _) in moves:
+        groups[pattern(before), pattern(after), operator, base[before, operator]].append((before, after))
+    return tuple(
+        Move(tuple(before for before, _ in pairs), tuple(after for _, after in pairs), operator, amount)
+        for (_, _, operator, amount), pairs in groups.items()
+    )
+
+
+def pattern(path: str) -> str:
+    """A path with a star for each number: ``blocks.*.attn``."""
+    return re.sub(r"(?<![^.])\d+(?![^.])", "*", path)
+
+
+def _by_number(path: str) -> list[int]:
+    """The numbers of a path."""
+    return [int(part) for part in path.split(".") if part.isdecimal()]
+
+
+def together(paths: Sequence[str]) -> str:
+    """Paths of one pattern as one: ``blocks.0–11.attn``, or with stars where several numbers vary."""
+    parts = [path.split(".") for path in paths]
+    varying = [place for place, each in enumerate(zip(*parts, strict=True)) if len(set(each)) > 1]
+    shown = list(parts[0])
+    for place in varying:
+        shown[place] = _numbers([int(part[place]) for part in parts]) if len(varying) == 1 else "*"
+    return ".".join(shown) or "(root)"
+
+
+SHOWN = 4
+"""Numbers that are listed one by one."""
+
+
+def _numbers(found: Sequence[int]) -> str:
+    numbers = sorted(set(found))
+    if len(numbers) == numbers[-1] - numbers[0] + 1:
+        return f"{numbers[0]}–{numbers[-1]}"
+    return ",".join(map(str, numbers)) if len(numbers) <= SHOWN else "*"
