@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +20,8 @@ from torch import Tensor, nn
 import vpcalc
 from vpcalc.algebra import Polynomial, symbols
 from vpcalc.algebra.polynomial import constant
-from vpcalc.answers.diff_changes import Changes, changes, pattern, together
+from vpcalc.answers.diff_changes import Changes, blocks, changes, pattern, together
+from vpcalc.auditing.elsewhere import at_revision
 from vpcalc.errors import InputError
 
 from .conftest import Run
@@ -37,8 +40,15 @@ def found(base: dict[str, int], head: dict[str, int]) -> Changes:
 def test_equal_changes_of_equal_modules_are_one() -> None:
     base = {f"blocks.{i}.fc": 3 for i in range(12)}
     (change,) = found(base, {**base, **{f"blocks.{i}.fc": 5 for i in range(12)}}).changed
-    assert (change.base, change.head, change.each, change.all) == (3, 5, 2, 24)
+    assert (change.base, change.head, change.each) == (3, 5, 2)
     assert together(change.paths) == "blocks.0–11.fc"
+
+
+def test_what_changed_within_equal_blocks_is_added_up() -> None:
+    base = {f"{i}.{name}": 3 for i in range(4) for name in ("q", "fc.0")} | {"head": 1}
+    head = {path: 3 + ("0." in path or "1." in path or 3 * path.endswith("0")) for path in base} | {"head": 2}
+    assert blocks(found(base, base).changed) == []
+    assert blocks(found(base, head).changed) == [(("0", "1"), 2), (("2", "3"), 3)]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +124,16 @@ def test_figures_are_exact_integers() -> None:
     assert [(c.paths, c.each) for c in result.weights.changed] == [(("up",), 72), (("down",), 64)]
 
 
+@pytest.mark.parametrize("shape", ["1,3,8", "1,N,8"])
+def test_parameters_alone_are_a_difference(shape: str) -> None:
+    how = {"input": shape, "args": {"in_features": 8, "out_features": 8}}
+    without = partial(nn.Linear, bias=False)
+    result = vpcalc.diff(nn.Linear, without, **how)  # type: ignore[arg-type]
+    assert not result.ok
+    assert {"base": 72, "head": 64, "change": -8}.items() <= result.to_dict()["params"].items()
+    assert "MACs" not in result.title
+
+
 class Apart(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -164,6 +184,19 @@ def test_what_differs_off_the_lattice_alone_differs() -> None:
     at = result.to_dict()["macs"]["at"]["N"]
     assert at % 4
     assert vpcalc.diff(Padding, Padding, input="1,N,8").ok
+
+
+class Even(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.reshape(2, -1, x.shape[-1]))
+
+
+def test_a_size_that_one_refuses_is_named_and_costs_nothing() -> None:
+    result = vpcalc.diff(Net, Even, input="1,N,8", args={"dim": 8})
+    assert result.ok
+    at = result.to_dict()["macs"]["refused_at"]["N"]
+    assert at % 2
+    assert f"one of them refuses N = {at}, where the other runs" in result.to_dict()["notes"]
 
 
 class Turned(nn.Module):
@@ -329,7 +362,7 @@ def test_two_revisions_of_a_factory(
     assert fields["macs"]["change"]["text"] == "6NC²"
     (change,) = fields["changes"]
     assert (change["module"], change["change"]["text"]) == ("blocks.0–2.attn.qkv", "2NC²")
-    assert "+2NC² MACs in each of 3: blocks.0–2.attn.qkv" in fields["notes"]
+    assert "+2NC² MACs in each of 3: blocks.0–2" in fields["notes"]
     assert fields["head"]["commit"] == history.git("rev-parse", "HEAD").strip()
     assert not list((tmp_path / "temporary").iterdir())
     assert (history.root / ".git" / "index").read_bytes() == index
@@ -365,6 +398,29 @@ def test_a_file_that_the_revision_lacks_is_never_taken_from_the_users_folder(his
     history.write("others.py", LAYERS)
     with pytest.raises(InputError, match=r"BASE HEAD:model\.py:make: .*No module named 'others'"):
         vpcalc.diff("HEAD", ".", target="model.py:make", input="1,3,8")
+
+
+def test_what_something_else_imported_from_the_users_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the finder of an editable installation would do it."""
+    root, tree = tmp_path / "root", tmp_path / "tree"
+    for folder in (root, tree):
+        folder.mkdir()
+        (folder / "model.py").touch()
+    (root / ".venv").mkdir()
+    places = [str(root), str(root / "lib"), str(root / ".venv" / "site-packages"), str(tmp_path)]
+    monkeypatch.setattr(sys, "path", list(places))
+    monkeypatch.setattr(sys, "prefix", str(root / ".venv"))
+    monkeypatch.chdir(root)
+    request = {"root": str(root), "tree": str(tree), "prefix": "", "target": "model.py:make", "own": []}
+    with at_revision(request) as target:
+        assert (target, Path.cwd()) == ("model.py:make", tree)
+        assert sys.path == [*(str(tree / name) for name in ("", "lib", "src")), *places[2:]]
+    monkeypatch.setattr(sys, "path", list(places))
+    monkeypatch.setitem(sys.modules, "others", SimpleNamespace(__file__=str(root / "others.py")))  # type: ignore[misc]
+    with pytest.raises(InputError, match=r"others comes from others\.py as it is now"), at_revision(request):
+        pass
 
 
 @pytest.mark.slow

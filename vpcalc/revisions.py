@@ -29,6 +29,11 @@ class Repository:
         found = _git(self.root, *asked)
         return found.stdout.decode().strip() if found.returncode == 0 else None
 
+    @property
+    def is_shallow(self) -> bool:
+        """Whether it was cloned without its history."""
+        return _git(self.root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
     def text(self, commit: str, path: str) -> str | None:
         """A file at a commit, from where one stands or else from the root; None if it is not there."""
         for place in (os.path.normpath(os.path.join(self.prefix, path)), path):
@@ -63,13 +68,15 @@ def repository() -> Repository:
     """
     found = _git(Path.cwd(), "rev-parse", "--show-toplevel", "--show-prefix")
     if found.returncode:
-        raise InputError("a git revision: this folder is in no git repository")
+        said = " ".join(found.stderr.decode("utf-8", "replace").split())
+        none = "not a git repository" in said
+        raise InputError(f"a git revision: {'this folder is in no git repository' if none else said[:200]}")
     root, prefix, *_ = [*found.stdout.decode().split("\n"), ""]
     return Repository(Path(root), prefix)
 
 
 def _git(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **more}
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **more}
     try:
         return subprocess.run(
             ["git", *_OPTIONS, *command], cwd=folder, env=environment, capture_output=True, check=False

@@ -15,7 +15,7 @@ from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, growth, signed
 from ..symbolic import Form
-from .diff_changes import Amount, Change, Changes, Move, changes, together
+from .diff_changes import Amount, Change, Changes, Move, blocks, changes, together
 from .diff_cost import Cost, Verdict, same_macs, same_params
 from .diff_sides import Side, costs, read_side
 from .result import Result
@@ -42,7 +42,7 @@ class Delta(Form):
 class Diff(Result):
     """Two costs, and what lies between them.
 
-    ``macs`` and ``params`` say whether these are equal; ``at`` of a verdict is a size at which they are not.
+    ``macs`` and ``params`` say whether these are equal, and name a size at which they are not.
     """
 
     sides: tuple[Side, Side]
@@ -112,8 +112,9 @@ class Diff(Result):
         }
 
     def _pair(self, base: Amount, head: Amount, verdict: Verdict) -> dict[str, Any]:
-        at = {} if verdict.at is None else {"at": dict(verdict.at)}
-        return {"base": _plain(base), "head": _plain(head), "change": _plain(head - base), **at}
+        sizes = {"at": verdict.at, "refused_at": verdict.fewer}
+        found = {name: dict(point) for name, point in sizes.items() if point is not None}
+        return {"base": _plain(base), "head": _plain(head), "change": _plain(head - base), **found}
 
     def _change(self, change: Change) -> dict[str, Any]:
         return {
@@ -226,10 +227,12 @@ class Diff(Result):
                 notes.append(f"{name} differ at {sizes}")
             elif verdict.equal and verdict.tried and self.symbols:
                 notes.append(f"{name} are equal at {verdict.tried} sizes that were tried")
-        for change in self.changes.changed if len(self.changes.changed) == 1 else ():
-            if len(change.paths) > 1:
-                written = _delta(change.each) if self.symbols else signed(int(_plain(change.each)))
-                notes.append(f"{written} MACs in each of {len(change.paths)}: {together(change.paths)}")
+            if verdict.fewer is not None:
+                sizes = ", ".join(f"{letter} = {size}" for letter, size in verdict.fewer.items())
+                notes.append(f"one of them refuses {sizes}, where the other runs")
+        for alike, amount in blocks(self.changes.changed):
+            written = _delta(amount) if self.symbols else signed(int(_plain(amount)))
+            notes.append(f"{written} MACs in each of {len(alike)}: {together(alike)}")
         if self.macs.equal and self.changes.changed:
             notes.append("the same multiply-accumulates in all, arranged otherwise")
         if self.changes.moved:

@@ -34,11 +34,6 @@ class Change:
         """By how much each of them changed."""
         return self.head - self.base
 
-    @property
-    def all(self) -> Amount:
-        """By how much all of them changed."""
-        return self.each * len(self.paths)
-
 
 @dataclass(frozen=True)
 class Move:
@@ -79,6 +74,23 @@ def changes(base: Amounts, head: Amounts) -> Changes:
         Change(tuple(sorted(paths, key=_by_number)), key[1], key[2], key[3]) for key, paths in groups.items()
     ]
     return Changes(tuple(changed), _grouped(moves, base))
+
+
+def blocks(changed: Sequence[Change]) -> list[tuple[tuple[str, ...], Amount]]:
+    """Blocks that changed alike, all within each together: what ``blocks.0`` to ``blocks.11`` gained, each."""
+    sums: dict[str, Amount] = {}
+    for change in changed:
+        for path in change.paths:
+            if found := re.match(r"(?:[^.]*\.)*?\d+(?![^.])", path):
+                sums[found[0]] = sums.get(found[0], 0) + change.each
+    groups: dict[tuple[str, Amount], list[str]] = defaultdict(list)
+    for block, amount in sums.items():
+        groups[pattern(block), amount].append(block)
+    return [
+        (tuple(sorted(alike, key=_by_number)), amount)
+        for (_, amount), alike in groups.items()
+        if amount and len(alike) > 1
+    ]
 
 
 def _matched(gone: Amounts, new: Amounts) -> list[tuple[Place, Place]]:

@@ -161,15 +161,19 @@ STEPS = (1, 1, 2, 3, 4, 8, 12, 32, 56, 224)
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether two amounts are equal. ``at`` is a size at which they differ, ``tried`` how many decided it."""
+    """Whether two amounts are equal. ``at`` is a size at which they differ, ``tried`` how many decided it.
+
+    ``fewer`` is a size at which one of them refuses and the other runs: they are equal where both run.
+    """
 
     equal: bool
     at: Mapping[str, int] | None = None
     tried: int = 0
+    fewer: Mapping[str, int] | None = None
 
 
 def same_macs(base: Cost, head: Cost) -> Verdict:
-    """Whether multiply-accumulates are equal at every size of the range that one of them runs at."""
+    """Whether multiply-accumulates are equal at every size of the range at which both run."""
     alike = len(base.regimes) == len(head.regimes) and all(
         one.when.text == other.when.text and _same_form(one, other)
         for one, other in zip(base.regimes, head.regimes, strict=True)
@@ -196,15 +200,18 @@ def _same_form(one: Regime, other: Regime) -> bool:
 
 def _tried(base: Cost, head: Cost, value: Any) -> Verdict:
     """Look for a size at which a figure differs; where one of them is not known nothing is."""
-    tried = 0
+    tried, fewer = 0, None
     for point in _points(base, head):
         one, other = value(base, point), value(head, point)
-        if one is None or other is None:
+        if one is None or other is None or one == other == REFUSED:
             continue
-        if one != other:
+        if REFUSED in (one, other):
+            fewer = fewer or point
+        elif one != other:
             return Verdict(False, point)
-        tried += 1
-    return Verdict(tried > 0, tried=tried)
+        else:
+            tried += 1
+    return Verdict(tried > 0, tried=tried, fewer=fewer)
 
 
 REFUSED = -1

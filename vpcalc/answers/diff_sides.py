@@ -6,6 +6,7 @@ What has to be built is built in a process of its own, so that two versions of a
 from __future__ import annotations
 
 import base64
+import json
 import pickle
 import re
 from collections.abc import Mapping
@@ -70,9 +71,11 @@ def read_side(option: str, given: object, target: str | None) -> Side:
 
 
 def _at(option: str, revision: str, target: str) -> Side:
-    commit = repository().commit(revision)
+    where = repository()
+    commit = where.commit(revision)
     if commit is None:
-        raise InputError(f"{option} {revision!r}: is no git revision here")
+        shallow = ", in a clone without its history" if where.is_shallow else ""
+        raise InputError(f"{option} {revision!r}: is no git revision here{shallow}")
     if ":" not in target and not target.endswith(".json"):
         raise InputError(
             f"--target {target!r}: must be file.py:factory, package.module:factory or a .json snapshot"
@@ -152,9 +155,13 @@ def _snapshot(side: Side) -> snapshots.Counted:
 
 def _built(side: Side, target: str, how: Mapping[str, Any], limits: Limits, stop: Event) -> Cost:
     request: dict[str, Any] = {"task": "cost", "target": target, "how": dict(how), "tree": None}
+    key = ""
     with ExitStack() as stack:
         if side.commit:
             where = repository()
+            key = json.dumps([str(where.root), where.prefix, side.commit, target, how])
+            if key in _KNOWN:
+                return _KNOWN[key]
             tree = stack.enter_context(where.tree(side.commit))
             request |= {"tree": str(tree), "root": str(where.root), "prefix": where.prefix}
             request["how"], request["own"] = _as_there(how, tree, where)
@@ -164,7 +171,13 @@ def _built(side: Side, target: str, how: Mapping[str, Any], limits: Limits, stop
     if done.status is not Status.OK:
         raise InputError(f"{done.status.value}: {done.detail}")
     found: Cost = pickle.loads(base64.b64decode(done.result["pickled"]))
+    if key and not request["own"]:
+        _KNOWN[key] = found
     return found
+
+
+_KNOWN: dict[str, Cost] = {}
+"""Costs at commits, which do not change: a history that is replayed has each of its commits built once."""
 
 
 def _as_there(how: Mapping[str, Any], tree: Path, where: Repository) -> tuple[dict[str, Any], list[str]]:
