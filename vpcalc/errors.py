@@ -18,9 +18,8 @@ def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     import difflib
 
     if _CODE.match(name):
-        return InputError(
-            f"{what} {name!r} is code of its own: vpcalc compare, model, memory, formula, figure, check, derive and audit take it"
-        )
+        takers = "compare, model, memory, formula, figure, check, derive and audit"
+        return InputError(f"{what} {name!r} is code of its own: vpcalc {takers} take it")
     names = sorted(known)
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
