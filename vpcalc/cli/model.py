@@ -21,7 +21,7 @@ def model(
 
     Examples:  vpcalc model swin_t --input 224
                vpcalc model swin_t --set C=128 --set depths=2,2,18,2 --set heads=4,8,16,32
-               vpcalc model net.py:make --input 1,3,224,224 --arg width=64
+               vpcalc model transformers:bert --tokens 128
     """
     from ..answers.model import model as ask
 
