@@ -55,7 +55,7 @@ def read_optimizer(name: str, master: bool, dtype: str, item: int) -> Optimizer:
     return Optimizer(name, master)
 
 
-_UNITS = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4, "PB": 1000**5} | {
+UNITS = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 1000**4, "PB": 1000**5} | {
     f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGTP", start=1)
 }
 
@@ -67,12 +67,12 @@ def read_bytes(option: str, text: object) -> int:
         InputError: no number, no such unit, or nothing at all.
     """
     found = re.fullmatch(r"\s*([0-9]{1,15})(?:\.([0-9]{1,6}))?\s*([A-Za-z]{0,3})\s*", str(text))
-    if isinstance(text, bool) or found is None or (found[3] or "B") not in _UNITS:
+    if isinstance(text, bool) or found is None or (found[3] or "B") not in UNITS:
         given = str(text)[:40]
         raise InputError(f"{option} {given!r}: must be a number with a unit such as 24GiB, 80GB or 512MiB")
     digits = found[2] or ""
     scale: int = 10 ** len(digits)
-    scaled = int(found[1] + digits) * _UNITS[found[3] or "B"]
+    scaled = int(found[1] + digits) * UNITS[found[3] or "B"]
     size, rest = int(scaled // scale), scaled % scale
     if rest or size < 1:
         raise InputError(f"{option} {str(text)[:40]!r}: must be a whole number of bytes, at least 1")
