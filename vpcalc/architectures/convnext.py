@@ -13,7 +13,7 @@ from ..abstract.tensor import Tensor
 from ..cost import Stage, Tiling
 from ..dims import Dim, require_side
 from ..errors import InputError
-from ..layers.embedding import classification_head, patch_embedding
+from ..layers.embedding import classifier, patch_embedding
 from ..layers.feedforward import feed_forward
 from .registry import Family, register
 
@@ -38,7 +38,7 @@ def convnext(images: Tensor, *, C: Dim, depths: tuple[int, ...], k: int, P: Dim,
         head.stage = Stage((h, w), width)
         x = mean(x, (1, 2))
         x = layer_norm("norm", x)
-        return classification_head("head", x, classes)
+        return classifier("head", x, classes)
 
 
 @module
@@ -76,8 +76,9 @@ CONVNEXT = Family(
         "k": "kernel side of the depth-wise convolutions, odd",
         "P": "patch side in pixels",
         "r": "feed-forward expansion",
-        "classes": "outputs of the head",
+        "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
+    classifies=True,
     check=_check,
     attends=False,
 )

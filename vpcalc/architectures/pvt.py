@@ -13,7 +13,7 @@ from ..abstract.tensor import Tensor
 from ..cost import Stage
 from ..dims import Dim, floor_div, require_side
 from ..errors import InputError
-from ..layers.embedding import class_token, classification_head, patch_embedding, resized_positions
+from ..layers.embedding import class_token, classifier, patch_embedding, resized_positions
 from ..layers.feedforward import feed_forward
 from ..layers.reduction import spatial_reduction_attention
 from .registry import Assumption, Family, register
@@ -56,7 +56,7 @@ def pvt(
             x = x.permute(0, 3, 1, 2)
     with tape.node("head") as head:
         head.stage = Stage((h, w), C[-1])
-        return classification_head("head", layer_norm("norm", x)[:, 0, 0], classes)
+        return classifier("head", layer_norm("norm", x)[:, 0, 0], classes)
 
 
 def _least_side(P: tuple[int, ...], R: tuple[int, ...]) -> int:
@@ -125,8 +125,9 @@ PVT = Family(
         "r": "feed-forward expansion of each stage",
         "P": "patch side of each stage, in pixels or tokens of the stage before",
         "trained_at": "image that the positions were made for; at another size they are resized",
-        "classes": "outputs of the head",
+        "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
+    classifies=True,
     check=_check,
 )
 

@@ -15,7 +15,7 @@ from ..algebra import Polynomial, symbols
 from ..cost import Stage
 from ..dims import Dim, require_side
 from ..layers import LAYERS
-from ..layers.embedding import classification_head
+from ..layers.embedding import classifier
 from ..layers.overlapping import convolutional_feed_forward, overlap_patch_embedding
 from ..layers.reduction import linear_spatial_reduction_attention, spatial_reduction_attention
 from .pvt import as_in_the_code, same_stages
@@ -53,7 +53,7 @@ def pvt_v2(
             stage.stage = Stage(x.shape[2:], c, depth, a)
     with tape.node("head") as head:
         head.stage = Stage(x.shape[2:], C[-1])
-        return classification_head("head", mean(x, (2, 3)), classes)
+        return classifier("head", mean(x, (2, 3)), classes)
 
 
 def _least_side(S: tuple[int, ...], R: tuple[int, ...]) -> int:
@@ -97,8 +97,9 @@ PVT_V2 = Family(
         "S": "stride of each stage's patch embedding; its kernel is 2S - 1",
         "linear": "linear attention: keys and values pooled to P x P in every stage",
         "P": "side of the pooled grid, where linear",
-        "classes": "outputs of the head",
+        "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
+    classifies=True,
     check=_check,
 )
 

@@ -57,6 +57,8 @@ class Family:
     """Whether it has blocks that can be computed again in a backward pass."""
     attends: bool = True
     """Whether it has attention that can be, and that can be fused."""
+    classifies: bool = False
+    """Whether it ends in a classifier that ``classes=0`` leaves out; ``head=false`` is another way to say so."""
 
     @property
     def number(self) -> str:
@@ -126,19 +128,39 @@ class Architecture:
     def configure(self, changes: Mapping[str, object]) -> Config:
         """The settings with some of them changed; text is read as the setting's own type."""
         config = dict(self.config)
+        changes = self._classes_of_head(changes)
         for name, value in changes.items():
             if name not in config:
-                raise unknown(f"setting of {self.id}", name, config)
+                raise unknown(f"setting of {self.id}", name, self.settings)
             if name in self.family.expressions and not str(value).strip().isdecimal():
                 config[name] = grid_term(f"--set {name}", str(value))
             else:
-                config[name] = read_setting(name, value, config[name], self.family.choices.get(name))
+                least = 0 if name == "classes" and self.family.classifies else 1
+                config[name] = read_setting(name, value, config[name], self.family.choices.get(name), least)
         if self.family.implied is not None:
             follows = self.family.implied(config)
             config.update({name: value for name, value in follows.items() if name not in changes})
         if self.family.check is not None:
             self.family.check(config)
         return config
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """What may be changed about it, by name."""
+        return (*self.config, *(["head"] if self.family.classifies else []))
+
+    def _classes_of_head(self, changes: Mapping[str, object]) -> Mapping[str, object]:
+        """``head=false`` as the number of classes that says the same."""
+        if not self.family.classifies or "head" not in changes:
+            return changes
+        rest = {name: value for name, value in changes.items() if name != "head"}
+        head = read_setting("head", changes["head"], True)
+        given = str(rest.get("classes", "")).strip()
+        if given and head is (given == "0"):
+            raise InputError(
+                f"--set head={changes['head']}: classes={given[:20]} says otherwise; give one of the two"
+            )
+        return rest if head else {**rest, "classes": 0}
 
 
 ARCHITECTURES: Catalog[Architecture] = Catalog("model", files_beside(__file__, __name__.rpartition(".")[0]))
@@ -172,8 +194,10 @@ def register(
     ARCHITECTURES.add(id, architecture, aliases)
 
 
-def read_setting(name: str, value: object, default: Setting, choices: tuple[str, ...] | None = None) -> Setting:
-    """A setting's new value, in the type of its default."""
+def read_setting(
+    name: str, value: object, default: Setting, choices: tuple[str, ...] | None = None, least: int = 1
+) -> Setting:
+    """A setting's new value, in the type of its default; a number is ``least`` or more."""
     if isinstance(default, bool):
         words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         if str(value).lower() not in words:
@@ -183,7 +207,7 @@ def read_setting(name: str, value: object, default: Setting, choices: tuple[str,
         parts = value if isinstance(value, (tuple, list)) else str(value).split(",")
         return tuple(whole(f"--set {name}", part) for part in parts)
     if isinstance(default, int):
-        return whole(f"--set {name}", value)
+        return whole(f"--set {name}", value, low=least)
     if choices is not None and value not in choices:
         raise unknown(f"value of --set {name}", str(value), choices)
     return str(value)

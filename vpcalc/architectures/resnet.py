@@ -13,7 +13,7 @@ from ..abstract.tensor import Tensor
 from ..cost import Stage
 from ..dims import Dim
 from ..layers.convolution import adaptive_avg_pool, basic, bottleneck, conv_norm, max_pool, note_stride, relu
-from ..layers.embedding import classification_head
+from ..layers.embedding import classifier
 from .registry import Family, register
 
 
@@ -25,7 +25,7 @@ def resnet(
     with x.tape.node("head") as head:
         head.stage = Stage(x.shape[2:], x.shape[1])
         x = adaptive_avg_pool("pool", x, 1)
-        return classification_head("fc", x.flatten(1), classes)
+        return classifier("fc", x.flatten(1), classes)
 
 
 def stem(images: Tensor, C: Dim) -> Tensor:
@@ -82,9 +82,10 @@ RESNET = Family(
         "block": "residual block: basic or bottleneck",
         "version": "where a bottleneck strides: v1 in the first 1x1 (the paper), v1.5 in the 3x3 (torchvision)",
         "shortcut": "where channels change: A pads zeros, B projects; C projects in every block",
-        "classes": "outputs of the head",
+        "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
     choices={"block": BLOCKS, "version": VERSIONS, "shortcut": ("A", "B", "C")},
+    classifies=True,
     attends=False,
 )
 

@@ -14,7 +14,7 @@ from ..cost import Stage, Tiling
 from ..dims import Dim
 from ..errors import InputError
 from ..inputs import GridTerm, on_grid
-from ..layers.embedding import classification_head, patch_embedding, patch_merging
+from ..layers.embedding import classifier, patch_embedding, patch_merging
 from ..layers.feedforward import feed_forward
 from ..layers.windows import window_attention
 from .registry import Family, register
@@ -49,7 +49,7 @@ def swin(
         head.stage = Stage((h, w), width)
         x = layer_norm("norm", x)
         x = mean(x, (1, 2))
-        return classification_head("head", x, classes)
+        return classifier("head", x, classes)
 
 
 def _blocks(x: Tensor, depth: int, heads: int, M: Dim | GridTerm, r: Dim) -> list[Any]:
@@ -89,8 +89,9 @@ SWIN = Family(
         "M": "window side in tokens, or an expression of the stage's grid such as h/8",
         "P": "patch side in pixels",
         "r": "feed-forward expansion",
-        "classes": "outputs of the head",
+        "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
+    classifies=True,
     check=_check,
     expressions=frozenset({"M"}),
 )

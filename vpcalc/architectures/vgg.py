@@ -20,7 +20,8 @@ def vgg(
 
     Channels double with each stage, up to 8C (Table 1). Before the linear layers the grid is pooled to P x P
     whatever its size, as torchvision does; at the paper's 224 x 224 it is 7 x 7 already and nothing
-    changes. Pooling drops an odd row or column.
+    changes. Pooling drops an odd row or column. Without classes there are no linear layers, and the pooled grid
+    comes out.
     """
     _check_size(images, len(depths))
     tape, x, at = images.tape, images, 0
@@ -41,6 +42,8 @@ def vgg(
     with tape.node("head") as head:
         head.stage = Stage((P, P), x.shape[1])
         x = adaptive_avg_pool("pool", x, P).flatten(1)
+        if classes == 0:
+            return x
         wide = partial(linear, fan_out=hidden)
         return sequential("classifier", x, wide, relu, wide, relu, partial(linear, fan_out=classes))
 
@@ -68,8 +71,9 @@ VGG = Family(
         "norm": "batch norm after each convolution",
         "P": "side of the pooled grid before the linear layers",
         "hidden": "width of the two hidden linear layers",
-        "classes": "outputs of the head",
+        "classes": "outputs of the head; 0 leaves out all three linear layers, and so does head=false",
     },
+    classifies=True,
     blocks=False,
     attends=False,
 )

@@ -10,7 +10,7 @@ from ..abstract.tensor import Tensor
 from ..cost import Stage
 from ..dims import Dim
 from ..layers.attention import self_attention
-from ..layers.embedding import class_token, classification_head, patch_embedding, position_embedding
+from ..layers.embedding import class_token, classifier, patch_embedding, position_embedding
 from ..layers.feedforward import feed_forward
 from .registry import Assumption, Family, register
 
@@ -33,7 +33,7 @@ def vit(images: Tensor, *, C: Dim, depth: int, heads: Dim, P: Dim, r: Dim, class
     with tape.node("head") as head:
         head.stage = Stage((h, w), C)
         x = layer_norm("norm", x)
-        return classification_head("head", x[:, 0], classes)
+        return classifier("head", x[:, 0], classes)
 
 
 @module
@@ -51,11 +51,11 @@ _MEANINGS = {
     "heads": "attention heads",
     "P": "patch side in pixels",
     "r": "feed-forward expansion",
-    "classes": "outputs of the head",
+    "classes": "outputs of the head; 0 leaves it out, and so does head=false",
 }
 
-VIT = Family("vit", vit, "Dosovitskiy et al. 2021, arXiv 2010.11929", meanings=_MEANINGS)
-DEIT = Family("deit", vit, "Touvron et al. 2021, arXiv 2012.12877", meanings=_MEANINGS)
+VIT = Family("vit", vit, "Dosovitskiy et al. 2021, arXiv 2010.11929", meanings=_MEANINGS, classifies=True)
+DEIT = Family("deit", vit, "Touvron et al. 2021, arXiv 2012.12877", meanings=_MEANINGS, classifies=True)
 
 HEAD = Assumption(
     "classes",

@@ -94,6 +94,11 @@ def classification_head(x: Tensor, classes: Dim) -> Tensor:
     return linear("", x, classes)
 
 
+def classifier(name: str, x: Tensor, classes: Dim) -> Tensor:
+    """The head of a network; with no classes it is a backbone, and the vector that a head would read comes out."""
+    return x if isinstance(classes, int) and classes == 0 else classification_head(name, x, classes)
+
+
 @layer("patch_embedding", "Patch embedding", "Dosovitskiy et al. 2021 (ViT), eq. 1")
 def _patch_embedding(
     tape: Tape,

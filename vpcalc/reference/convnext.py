@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .embedding import PatchEmbedding
+from .embedding import PatchEmbedding, classifier
 from .feedforward import FeedForward
 from .registry import Witness, model_witness
 
@@ -53,7 +53,7 @@ class ConvNeXt(nn.Module):
             stages += [ConvNeXtBlock(C, k, r) for _ in range(depth)]
         self.stages = nn.Sequential(*stages)
         self.norm = nn.LayerNorm(C)
-        self.head = nn.Linear(C, classes)
+        self.head = classifier(C, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.norm(self.stages(image).mean(dim=(1, 2))))

@@ -14,6 +14,11 @@ def padded(x: Tensor, widths: tuple[int, ...]) -> Tensor:
     return F.pad(x, widths) if any(width != 0 for width in widths) else x
 
 
+def classifier(C: int, classes: int) -> nn.Module:
+    """(batch, C) to (batch, classes); without classes what comes in."""
+    return nn.Linear(C, classes) if classes else nn.Identity()
+
+
 class PatchEmbedding(nn.Module):
     """Image (batch, c, H, W) to grid (batch, h, w, C).
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .embedding import ClassToken, PatchEmbedding, ResizedPositions
+from .embedding import ClassToken, PatchEmbedding, ResizedPositions, classifier
 from .feedforward import FeedForward
 from .reduction import SpatialReductionAttention
 from .registry import Witness, model_witness
@@ -88,7 +88,7 @@ class PVT(nn.Module):
                 PVTStage((h, w), channels, c, depths[stage], heads[stage], R[stage], r[stage], P[stage], last)
             )
         self.norm = nn.LayerNorm(C[-1])
-        self.head = nn.Linear(C[-1], classes)
+        self.head = classifier(C[-1], classes)
 
     def forward(self, image: Tensor) -> Tensor:
         *stages, last = self.stages

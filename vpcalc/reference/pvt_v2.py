@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .embedding import classifier
 from .reduction import LinearSpatialReductionAttention, SpatialReductionAttention
 from .registry import Witness, layer_witness, model_witness
 
@@ -113,7 +114,7 @@ class PVTv2(nn.Module):
                 (3, *C[:-1]), C, depths, heads, R, r, S, strict=True
             )
         )
-        self.head = nn.Linear(C[-1], classes)
+        self.head = classifier(C[-1], classes)
 
     def forward(self, image: Tensor) -> Tensor:
         for stage in self.stages:

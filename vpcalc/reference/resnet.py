@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .convolution import ResidualBlock, basic, bottleneck, conv_norm
+from .embedding import classifier
 from .registry import Witness, model_witness
 
 
@@ -52,7 +53,7 @@ class ResNet(nn.Module):
         stages, channels = residual_stages(C, depths, block, version, shortcut)
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(channels[-1], classes)
+        self.fc = classifier(channels[-1], classes)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.fc(self.pool(self.stages(self.stem(image))).flatten(1))

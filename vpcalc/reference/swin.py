@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs import GridTerm, on_grid
-from .embedding import PatchEmbedding, PatchMerging
+from .embedding import PatchEmbedding, PatchMerging, classifier
 from .feedforward import FeedForward
 from .registry import Witness, model_witness
 from .windows import WindowAttention
@@ -59,7 +59,7 @@ class Swin(nn.Module):
             stages += [SwinBlock(h, w, C, a, window, r, shift=block % 2 == 1) for block in range(depth)]
         self.stages = nn.Sequential(*stages)
         self.norm = nn.LayerNorm(C)
-        self.head = nn.Linear(C, classes)
+        self.head = classifier(C, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.norm(self.stages(image)).mean(dim=(1, 2)))

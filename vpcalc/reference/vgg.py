@@ -12,7 +12,7 @@ from .registry import Witness, model_witness
 
 
 class VGG(nn.Module):
-    """Image (batch, 3, H, W) to (batch, classes)."""
+    """Image (batch, 3, H, W) to (batch, classes); without classes the pooled grid comes out."""
 
     def __init__(self, C: int, depths: tuple[int, ...], norm: bool, P: int, hidden: int, classes: int) -> None:
         super().__init__()
@@ -29,13 +29,11 @@ class VGG(nn.Module):
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(P)
-        self.classifier = nn.Sequential(
-            nn.Linear(P * P * c_in, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, classes),
-        )
+        widths = (P * P * c_in, hidden, hidden, classes) if classes else ()
+        head: list[nn.Module] = []
+        for narrow, wide in zip(widths, widths[1:], strict=False):
+            head += [nn.Linear(narrow, wide), nn.ReLU()]
+        self.classifier = nn.Sequential(*head[:-1])
 
     def forward(self, image: Tensor) -> Tensor:
         return self.classifier(self.pool(self.features(image)).flatten(1))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .attention import SelfAttention
-from .embedding import ClassToken, PatchEmbedding, PositionEmbedding
+from .embedding import ClassToken, PatchEmbedding, PositionEmbedding, classifier
 from .feedforward import FeedForward
 from .registry import Witness, model_witness
 
@@ -39,7 +39,7 @@ class ViT(nn.Module):
         self.positions = PositionEmbedding((H // P) * (W // P) + 1, C)
         self.blocks = nn.Sequential(*(ViTBlock(C, heads, r) for _ in range(depth)))
         self.norm = nn.LayerNorm(C)
-        self.head = nn.Linear(C, classes)
+        self.head = classifier(C, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.patches(image).flatten(1, 2)
