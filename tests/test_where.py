@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vpcalc.errors import InputError
-from vpcalc.where import DEPTH, LENGTH, UNITS, read_condition, read_expression
+from vpcalc.where import DEPTH, LENGTH, UNITS, read_condition, read_expression, read_value
 
 ROW: dict[str, Any] = {"macs": 4_490_566_656, "params": 28_288_354, "C": 96, "heads": 3, "top1": None}
 ROW |= {"family": "swin", "head": True, "share": 0.25}
@@ -55,7 +55,7 @@ def test_a_condition_holds_does_not_or_is_unknown(text: str, outcome: bool | Non
 
 
 REFUSED = [
-    ("", "empty; must be a condition such as macs < 100G"),
+    ("", "empty; must be in quantities such as macs and params"),
     ("mac < 1G", "name 'mac' is not known; did you mean macs?"),
     ("macs + 1", "a value and no condition: compare it"),
     ("3", "a value and no condition"),
@@ -103,15 +103,21 @@ def test_what_is_no_condition_is_refused_in_one_line(text: str, why: str) -> Non
         ("family < 3", "family and 3 are a word and a number: not to be compared"),
         ("family + 1 > 2", "family is 'swin', no number to calculate with"),
         ("head + 1 > 2", "head is True, no number to calculate with"),
-        ("1 / (C - 96) > 1", "a term is 0, and something is divided by it"),
-        ("C % 0 == 1", "0 is 0"),
-        ("C // share / 0.0 == 1", "0 is 0"),
+        ("1 / (C - 96) > 1", "divided by a term, which is 0"),
+        ("C % 0 == 1", "divided by 0, which is 0"),
+        ("C // share / 0.0 == 1", "divided by 0, which is 0"),
     ],
 )
 def test_what_does_not_fit_a_row_is_refused_in_one_line(text: str, why: str) -> None:
     condition = read_condition("--where", text, ROW)
     with pytest.raises(InputError, match=re.escape(f'--where "{text}": {why}')):
         condition.holds(ROW)
+
+
+def test_a_value_is_no_condition() -> None:
+    assert read_value("--sort", "-macs/params", ROW).of(ROW) == Fraction(-ROW["macs"], ROW["params"])
+    with pytest.raises(InputError, match='--sort "macs < 1": a condition and no value'):
+        read_value("--sort", "macs < 1", ROW)
 
 
 def test_only_what_is_asked_for_is_looked_up() -> None:
@@ -198,7 +204,7 @@ def test_the_value_is_pythons_own(pair: tuple[str, str]) -> None:
     expected = pythons(theirs)
     found = read_expression("--where", ours, NAMES)
     if expected is None:
-        with pytest.raises(InputError, match="is divided by it"):
+        with pytest.raises(InputError, match=r"divided by .*, which is 0"):
             found.of(NAMES)
     else:
         assert found.of(NAMES) == expected

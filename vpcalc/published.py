@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,55 @@ class Published:
 @cache
 def figures() -> tuple[Published, ...]:
     """All figures of the package data."""
-    text = Path(__file__).with_name("data").joinpath("published.csv").read_text(encoding="utf-8")
-    return tuple(Published(**row) for row in csv.DictReader(text.splitlines()))
+    return tuple(Published(**row) for row in _rows("published.csv"))
 
 
 def figures_of(model: str, input: str) -> tuple[Published, ...]:
     """Figures of a model at an input written as ``224x224``; figures without an input hold at any."""
     return tuple(f for f in figures() if f.model == model and f.input in ("", input) and not f.settings)
+
+
+NATIVE = "224×224"
+"""Where accuracies are measured as a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """The share of ImageNet's validation images that a model puts into their class, in per cent as printed.
+
+    ``input`` is the size that it was measured at (``224x224``); ``how`` is what else sets it apart, such as more
+    data to train on.
+    """
+
+    model: str
+    input: str
+    top1: str
+    source: str
+    how: str = ""
+
+    @property
+    def value(self) -> Fraction:
+        """The printed number, exactly."""
+        return Fraction(self.top1)
+
+    @property
+    def says(self) -> str:
+        """Where it comes from, and what sets it apart."""
+        return "; ".join(filter(None, (self.source, self.apart)))
+
+    @property
+    def apart(self) -> str:
+        """What it holds for, where that is not the usual size and ImageNet's own images alone."""
+        size = self.input.replace("x", "×")
+        return ", ".join(filter(None, (f"at {size}" if size != NATIVE else "", self.how)))
+
+
+@cache
+def accuracies() -> dict[str, Accuracy]:
+    """The accuracies of the package data by the models' ids; models without one have no entry."""
+    return {row["model"]: Accuracy(**row) for row in _rows("accuracies.csv")}
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = Path(__file__).with_name("data").joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

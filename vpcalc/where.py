@@ -150,7 +150,7 @@ def _calculated(left: Number, sign: str, right: Number, of: Node) -> Number:
         case "*":
             return left * right
     if right == 0:
-        raise _RefusalError(f"{spelled(of)} is 0, and something is divided by it")
+        raise _RefusalError(f"divided by {spelled(of)}, which is 0")
     match sign:
         case "//":
             return left // right
@@ -312,6 +312,14 @@ def read_condition(option: str, text: object, known: Collection[str]) -> Express
     return found
 
 
+def read_value(option: str, text: object, known: Collection[str]) -> Expression:
+    """A number or a word in the quantities that are ``known``; errors as for :func:`read_condition`."""
+    found = read_expression(option, text, known)
+    if isinstance(found.root, _CONDITIONS):
+        raise _error(option, found.text, "a condition and no value; must be one such as macs or macs/params")
+    return found
+
+
 def read_expression(option: str, text: object, known: Collection[str]) -> Expression:
     """A value or a condition in the quantities that are ``known``; errors as for :func:`read_condition`."""
     said = str(text).strip()
@@ -346,7 +354,7 @@ class _Parser:
 
     def whole(self) -> Node:
         if not self.kind:
-            raise _RefusalError("empty; must be a condition such as macs < 100G and params < 60M")
+            raise _RefusalError(f"empty; must be in quantities such as {' and '.join([*self.known][:2])}")
         found = self.either()
         if self.kind:
             self._unexpected("and, or, or a comparison")

@@ -392,7 +392,7 @@ def memory(
     if found is not None:
         found.rate(dtype)
 
-    _in_reach(architecture, config, way, sizes)
+    in_reach(architecture, config, way, sizes)
 
     def planned(sizes: tuple[int, ...], batch: int) -> Plan:
         architecture.cost(sizes, config, batch)  # refuses sizes that are too small
@@ -446,7 +446,7 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str)
     return Way(dtype, attention, recompute)
 
 
-def _in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, sizes: tuple[int, ...]) -> None:
+def in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, sizes: tuple[int, ...]) -> None:
     """Refuse lengths that would take minutes to go through step by step."""
     if max(sizes) <= LONGEST:
         return

@@ -6,19 +6,80 @@ from typing import Annotated
 
 import typer
 
-from .options import Format, FormatOption, OutputOption
-from .output import emit
+from .options import SetOption, Sizes, bundled, settings
+from .output import Shown
+
+CHOICE = "The choice"
+TRAINING = "What it takes to train: shown where one of these is given"
 
 
+@bundled
 def models(
     family: Annotated[str | None, typer.Option("--family", help="Only this family, such as swin.")] = None,
-    format: FormatOption = Format.TABLE,
-    output: OutputOption = None,
+    *,
+    sizes: Sizes,
+    set: SetOption = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Only models for which it holds, in params, macs, flops, fvcore, activations, "
+            "attention_elements, weights_bytes, saved_bytes, inference_bytes, training_bytes, top1, family: "
+            "+ - * / // %, < <= == …, and, or, not; 100G, 12GiB, 'swin'.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="KEY,KEY…",
+            help="By these, the smallest first; -top1: the largest.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option("--batch", metavar="N", help="Images or sequences, else 1.", rich_help_panel=TRAINING),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", metavar="TYPE", help="Of weights and activations, else float32.", rich_help_panel=TRAINING
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            "--optimizer", metavar="NAME", help="sgd, momentum, adam or else adamw.", rich_help_panel=TRAINING
+        ),
+    ] = None,
+    attention: Annotated[
+        str | None,
+        typer.Option("--attention", metavar="WAY", help="fused, else eager.", rich_help_panel=TRAINING),
+    ] = None,
+    shown: Shown,
 ) -> None:
-    """List the architectures that vpcalc knows.
+    """List the architectures that vpcalc knows, and choose among them.
 
-    Example:  vpcalc models --family swin
+    Examples:  vpcalc models --family swin
+               vpcalc models --input 800x1280 --where "macs < 100G and params < 60M" --sort macs
+               vpcalc models --input 512 --batch 16 --where "training_bytes < 24GiB" --sort=-top1
     """
     from ..answers.models import models as ask
+    from ..answers.models import shown_by
 
-    emit(ask(family), format, output)
+    result = ask(
+        family,
+        **sizes._asdict(),
+        set=settings(set),
+        batch=batch,
+        dtype=dtype,
+        optimizer=optimizer,
+        attention=attention,
+        where=where,
+        sort=sort,
+        show=shown_by(shown.columns),
+    )
+    shown.emit(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ class VGG(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(P)
         widths = (P * P * c_in, hidden, hidden, classes) if classes else ()
         head: list[nn.Module] = []
-        for narrow, wide in zip(widths, widths[1:], strict=False):
+        for narrow, wide in pairwise(widths):
             head += [nn.Linear(narrow, wide), nn.ReLU()]
         self.classifier = nn.Sequential(*head[:-1])
 
