@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .answers.prove import recheck as recheck
     from .answers.reproduce import reproduce as reproduce
     from .answers.rnn import rnn as rnn
+    from .answers.side_by_side import side_by_side as side_by_side
     from .answers.theory import theory as theory
     from .errors import InputError as InputError
     from .placing import placed as placed
@@ -61,6 +62,7 @@ _HOME = {
     "recheck": "answers.prove",
     "reproduce": "answers.reproduce",
     "rnn": "answers.rnn",
+    "side_by_side": "answers.side_by_side",
     "theory": "answers.theory",
     "draw": "answers.draw",
     "placed": "placing",
@@ -103,6 +105,7 @@ __all__ = [
     "recheck",
     "reproduce",
     "rnn",
+    "side_by_side",
     "theory",
 ]
 

@@ -90,7 +90,7 @@ class Model(Result):
             "stages": [_stage_dict(stage) for stage in self.cost.stages()],
             "operators": self.cost.by_operator(Quantity.FVCORE),
             "facts": dict(self._facts()),
-            "notes": list(self._notes()),
+            "notes": list(self.notes),
             "assumptions": [each.to_dict() for each in self.assumptions],
             "published": [self._published_dict(figure) for figure in self.published],
             **report_dict(self.report),
@@ -148,7 +148,7 @@ class Model(Result):
         rows.append(("total", "", None, None, None, *figures(self.cost)))
         notes = self._formula_notes()
         notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]
-        notes += self._notes()
+        notes += self.notes
         settings = ", ".join(f"{name} = {spelled(value)}" for name, value in self.config.items())
         title = f"{self.architecture.id} at {self._size()}, batch {self.batch} ({settings})"
         return Table(title, columns, tuple(rows), tuple(notes), total=True)
@@ -196,7 +196,8 @@ class Model(Result):
         others = [(each, each.figure(quantity)) for each in self.assumptions]
         return "; ".join(each.only(short(other)) for each, other in others if not figure.agrees(other))
 
-    def _notes(self) -> tuple[str, ...]:
+    @property
+    def notes(self) -> tuple[str, ...]:
         """What was padded or shrunk, and what is assumed."""
         assumptions = [each.note(self.cost) for each in self.assumptions]
         return (*deviations(self.cost), *filter(None, assumptions))

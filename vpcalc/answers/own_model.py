@@ -84,6 +84,12 @@ class OwnModel(Result):
         return ";".join(map(str, self.inputs))
 
     @property
+    def batch(self) -> int:
+        """Images or sequences, as the first side of the first input says."""
+        first = self.inputs[0].dims
+        return int(first[0]) if first else 1  # type: ignore[arg-type]  # its sides are numbers
+
+    @property
     def at(self) -> dict[str, Any]:
         """Its inputs and the arguments of its factory."""
         return {"input": self.size, **self.arguments}
@@ -112,7 +118,7 @@ class OwnModel(Result):
             "operators": {} if self._no_fvcore else self.cost.by_operator(Quantity.FVCORE),
             "unknown": dict(self.ran.unknown),
             "facts": {},
-            "notes": list(self._notes()),
+            "notes": list(self.notes),
             "assumptions": [],
             "published": [],
             **report_dict(self.report),
@@ -165,7 +171,7 @@ class OwnModel(Result):
         rows.append(("total", "", *figures(self.cost)))
         given = ", ".join(f"{name} = {value}" for name, value in self.arguments.items())
         title = f"{self.id} at {self.size}{f' ({given})' if given else ''}"
-        return Table(title, columns, tuple(rows), (*self._formula_notes(), *self._notes()), total=True)
+        return Table(title, columns, tuple(rows), (*self._formula_notes(), *self.notes), total=True)
 
     def _formula_notes(self) -> list[str]:
         if self.unlettered:
@@ -176,7 +182,9 @@ class OwnModel(Result):
         lattice = f"for {self.form.valid}" if self.form.valid else "as a rule"
         return [f"MACs = {self.around.form}{where}", f"{lattice} {self.form}, which does not hold here"]
 
-    def _notes(self) -> tuple[str, ...]:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was built, and what nobody can price."""
         notes = [f"built: {self.built}"] if self.built else []
         if self.ran.unknown:
             named = ", ".join(f"{name} ({calls})" for name, calls in self.ran.unknown.items())

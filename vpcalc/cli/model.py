@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from .options import ArgOption, BatchOption, CheckOption, NameArgument, SetOption, Sizes, bundled, changes
+from typing import Any
+
+from .options import ArgOption, BatchOption, CheckOption, NamesArgument, SetOption, Sizes, bundled, changes
 from .output import Shown, finish, show, working
 
 
 @bundled
 def model(
-    name: NameArgument,
+    names: NamesArgument,
     sizes: Sizes,
     set: SetOption = None,
     arg: ArgOption = None,
@@ -17,15 +19,20 @@ def model(
     *,
     shown: Shown,
 ) -> None:
-    """Show one architecture: stages, operators, closed form, published figures, and fvcore's count.
+    """Show one architecture: stages, operators, closed form, published figures, and fvcore's count; or several.
 
     Examples:  vpcalc model swin_t --input 224
+               vpcalc model swin_t convnext_t resnet50 --input 800x1280
                vpcalc model swin_t --set C=128 --set depths=2,2,18,2 --set heads=4,8,16,32
                vpcalc model transformers:bert --tokens 128
     """
     from ..answers.model import model as ask
 
-    result = ask(name, **sizes._asdict(), **changes(set, arg), batch=batch, check=False)
+    asked: Any = {**sizes._asdict(), **changes(set, arg), "batch": batch, "check": False}
+    if len(names) > 1:
+        _beside(names, asked, check, shown)
+        return
+    result = ask(names[0], **asked)
     if not check:
         shown.emit(result)
         return
@@ -39,3 +46,14 @@ def model(
         finish(result)
     else:
         shown.emit(result)
+
+
+def _beside(names: list[str], asked: Any, check: bool, shown: Shown) -> None:
+    """Several of them, a column each."""
+    from ..answers.side_by_side import side_by_side
+
+    result = side_by_side(names, **asked)
+    if check:
+        with working("counting with fvcore …"):
+            result = result.checked()
+    shown.emit(result)

@@ -54,6 +54,9 @@ ColumnsOption = Annotated[
     ),
 ]
 NameArgument = Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="NAME")]
+NamesArgument = Annotated[
+    list[str], typer.Argument(help="A model's id or alias, or several; see vpcalc models.", metavar="NAME…")
+]
 ImageOption = Annotated[
     str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
 ]

@@ -1,0 +1,109 @@
+"""Several models in one table: each column says what the model alone says."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import vpcalc
+from tests.test_docs import run
+from vpcalc.answers.side_by_side import SideBySide, _in_order
+from vpcalc.cost import Quantity
+from vpcalc.report.table import records
+
+NAMES = ["swin_t", "resnet50", "vit_s_16"]
+
+
+def beside(names: list[str] = NAMES, **asked: Any) -> SideBySide:
+    return vpcalc.side_by_side(names, **{"check": False, **asked})
+
+
+def test_each_column_says_what_its_model_says() -> None:
+    asked: dict[str, Any] = {"input": "70x131", "batch": 3, "set": {"classes": "7"}}
+    found = beside(**asked)
+    alone = [vpcalc.model(name, **asked, check=False) for name in NAMES]
+    assert found.to_dict() == {"command": "model", "models": [each.to_dict() for each in alone]}
+    quantities, macs, params, operators = map(records, found.tables())
+    assert [[row[name] for row in quantities] for name in NAMES] == [
+        [
+            each.figure(quantity)
+            for quantity in (
+                Quantity.PARAMS,
+                Quantity.MACS,
+                Quantity.FLOPS,
+                Quantity.FVCORE,
+                Quantity.ACTIVATIONS,
+                Quantity.ATTENTION,
+            )
+        ]
+        for each in alone
+    ]
+    for rows, quantity in ((macs, Quantity.MACS), (params, Quantity.PARAMS)):
+        for name, each in zip(NAMES, alone, strict=True):
+            stages = {row["stage"]: row[name] for row in rows if row[name] is not None}
+            assert stages.pop("total") == each.figure(quantity)
+            assert stages == {stage.name: stage.total(quantity) for stage in each.cost.stages()}
+            assert sum(stages.values()) == each.figure(quantity)
+    for name, each in zip(NAMES, alone, strict=True):
+        shown = {row["operator"]: row[name] for row in operators if row[name]}
+        assert shown.pop("total") == each.figure(Quantity.MACS) == sum(shown.values())
+
+
+def test_stages_come_in_the_order_that_every_model_has_them_in() -> None:
+    """VGG's fifth stage, ResNet's stem and ViT's encoder each find their place around Swin's."""
+    (_, macs, *_) = beside(["swin_t", "vgg11", "resnet18", "vit_ti_16"]).tables()
+    assert [row[0] for row in macs.rows] == [
+        *("encoder", "stem", "stage 1", "stage 2", "stage 3", "stage 4", "stage 5", "head", "total")
+    ]
+    assert _in_order([["b", "d"], ["a", "b", "c", "d"], ["e"]]) == ["e", "a", "b", "c", "d"]
+
+
+def test_models_of_several_sizes_say_which() -> None:
+    found = beside(["swin_t", "swin_b_384"])
+    assert found.tables()[0].title == "2 models, each at its own size, batch 1"
+    assert found.tables()[0].notes[0] == "swin_t at 224×224; swin_b_384 at 384×384"
+    assert beside(input=64).tables()[0].title == "3 models at 64×64, batch 1"
+
+
+def test_all_are_counted_and_a_difference_is_named() -> None:
+    found = vpcalc.side_by_side(["resnet18", "vit_ti_16"], input=64)
+    assert found.ok
+    agreeing = "resnet18, vit_ti_16: fvcore, activations and params agree with the counted module"
+    assert agreeing in found.tables()[0].notes
+    assert all(each["checks"] for each in found.to_dict()["models"])
+    first, second = found.models
+    wrong = SideBySide((first, replace(second, report=None, batch=2).checked()))
+    assert not wrong.ok
+    assert any(note.startswith("vit_ti_16: ") and "differ" in note for note in wrong.tables()[0].notes)
+
+
+def test_what_is_padded_is_said_once() -> None:
+    (note,) = [note for note in beside(input=230).tables()[0].notes if note.startswith("swin_t")]
+    assert re.fullmatch(r"swin_t: .*, and \d+ more: vpcalc model swin_t", note)
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "why"),
+    [
+        (["swin_t"], {}, "NAME: give two models at least"),
+        (["swin_t", "swin_tiny_patch4_window7_224"], {}, "NAME swin_t: given 2 times"),
+        (["swin_t", "lstn"], {}, "model 'lstn' is not known; did you mean lstm"),
+        (["swin_t", "lstm"], {"input": 224}, "--input 224: lstm takes --tokens instead"),
+        (["swin_t", "lstm"], {"set": {"C": 96}}, "setting of lstm 'C' is not known"),
+    ],
+)
+def test_what_cannot_stand_side_by_side_is_refused(names: list[str], asked: dict[str, Any], why: str) -> None:
+    with pytest.raises(vpcalc.InputError, match=re.escape(why)):
+        beside(names, **asked)
+
+
+def test_one_name_is_answered_as_ever() -> None:
+    status, one = run("model swin_t --no-check --format json")
+    assert (status, json.loads(one)) == (0, vpcalc.model("swin_t", check=False).to_dict())
+    status, two = run("model swin_t resnet18 --no-check --format json")
+    assert (status, json.loads(two)) == (0, beside(["swin_t", "resnet18"]).to_dict())
+    assert run("model swin_t resnet18 --no-check --columns quantity,resnet18")[0] == 0

@@ -1,0 +1,149 @@
+"""``vpcalc model A B C``: several architectures in one table, a column each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..cost import Cost, Quantity
+from ..errors import InputError, is_code
+from ..report import Column, Kind, Table
+from .model import Model, model
+from .own_model import OwnModel
+from .result import Result
+
+ROWS = {
+    Quantity.PARAMS: "parameters",
+    Quantity.MACS: "MACs",
+    Quantity.FLOPS: "FLOPs",
+    Quantity.FVCORE: "fvcore's convention",
+    Quantity.ACTIVATIONS: "activations",
+    Quantity.ATTENTION: "attention elements",
+}
+"""Quantities in the order of the table, as it calls them."""
+
+
+@dataclass(frozen=True)
+class SideBySide(Result):
+    """Architectures, each as :func:`vpcalc.model` gives it."""
+
+    models: tuple[Model | OwnModel, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The command's JSON object."""
+        return {"command": "model", "models": [each.to_dict() for each in self.models]}
+
+    def checked(self) -> SideBySide:
+        """The same with the instantiated modules counted by fvcore."""
+        return SideBySide(tuple(each.checked() for each in self.models))
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check differs."""
+        return all(each.ok for each in self.models)
+
+    def tables(self) -> tuple[Table, ...]:
+        """All quantities, then multiply–accumulates and parameters by stage, then the former by operator."""
+        totals = [(words, [each.figure(quantity) for each in self.models]) for quantity, words in ROWS.items()]
+        found = [self._table(self._title(), "quantity", "", totals, self._notes())]
+        for words, quantity in (("MACs", Quantity.MACS), ("Parameters", Quantity.PARAMS)):
+            stages = [_by_stage(each.cost, quantity) for each in self.models]
+            found.append(self._parts(f"{words} by stage", "stage", stages, quantity))
+        operators = [each.cost.by_operator(Quantity.MACS) for each in self.models]
+        found.append(self._parts("MACs by operator", "operator", operators, Quantity.MACS))
+        return tuple(found)
+
+    def _parts(self, title: str, key: str, parts: list[dict[str, Any]], quantity: Quantity) -> Table:
+        """A row for each part that any of the models has and that costs anything, and their total."""
+        names = [name for name in _in_order(parts) if any(each.get(name) for each in parts)]
+        rows = [(name, [each.get(name) for each in parts]) for name in names]
+        rows.append(("total", [each.figure(quantity) for each in self.models]))
+        return self._table(title, key, key.capitalize(), rows, (), total=True)
+
+    def _table(
+        self,
+        title: str,
+        key: str,
+        header: str,
+        rows: list[tuple[str, list[Any]]],
+        notes: tuple[str, ...],
+        total: bool = False,
+    ) -> Table:
+        columns = (
+            Column(key, header, Kind.WORD),
+            *(Column(each.id, each.id, Kind.COUNT) for each in self.models),
+        )
+        return Table(title, columns, tuple((name, *figures) for name, figures in rows), notes, total)
+
+    def _title(self) -> str:
+        sizes = dict.fromkeys(each.size for each in self.models)
+        at = f" at {next(iter(sizes))}" if len(sizes) == 1 else ", each at its own size"
+        return f"{len(self.models)} models{at}, batch {self.models[0].batch}"
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = []
+        if len({each.size for each in self.models}) > 1:
+            notes.append("; ".join(f"{each.id} at {each.size}" for each in self.models))
+        said: dict[str, list[str]] = {}
+        for each in self.models:
+            if each.report is not None:
+                held = not each.report.differing and each.report.checks
+                words = (
+                    "fvcore, activations and params agree with the counted module" if held else str(each.report)
+                )
+                said.setdefault(words, []).append(each.id)
+        notes += [f"{', '.join(ids)}: {words}" for words, ids in said.items()]
+        for each in self.models:
+            remarks = each.notes
+            if remarks:
+                more = f", and {len(remarks) - 1} more: vpcalc model {each.id}" if remarks[1:] else ""
+                notes.append(f"{each.id}: {remarks[0]}{more}")
+        return tuple(notes)
+
+
+def side_by_side(names: Iterable[str], *, check: bool = True, **asked: Any) -> SideBySide:
+    """The costs of several architectures, all asked in the same way.
+
+    Args:
+        names: ids or aliases, two at least.
+        check: count the instantiated modules with fvcore.
+        asked: what :func:`vpcalc.model` is asked: ``set`` of models of ours, ``args`` of code.
+
+    Raises:
+        InputError: a name that is not known or is given twice, or what :func:`vpcalc.model` refuses for one.
+    """
+    found = SideBySide(tuple(model(name, **_of(name, asked), check=False) for name in names))
+    if len(found.models) < 2:
+        raise InputError("NAME: give two models at least, such as swin_t resnet50")
+    id, times = Counter(each.id for each in found.models).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"NAME {id}: given {times} times; once is enough")
+    return found.checked() if check else found
+
+
+def _of(name: object, asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of one of several: settings of ours only, arguments of code only."""
+    return {**asked, ("set" if is_code(name) else "args"): None}
+
+
+def _by_stage(cost: Cost, quantity: Quantity) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for stage in cost.stages():
+        found[stage.name] = found.get(stage.name, 0) + stage.total(quantity)
+    return found
+
+
+def _in_order(parts: Iterable[Iterable[str]]) -> list[str]:
+    """Every name once, each where it comes in the first model that has it, after those before it there."""
+    found: list[str] = []
+    for names in parts:
+        at = 0
+        for name in names:
+            if name in found:
+                at = found.index(name) + 1
+            else:
+                found.insert(at, name)
+                at += 1
+    return found
