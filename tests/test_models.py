@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import vpcalc
 from tests.test_fences import HEAVY, loaded
 from vpcalc.answers.candidates import QUANTITIES
+from vpcalc.answers.plot_front import pareto_front
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cost import Quantity
 from vpcalc.published import accuracies
@@ -166,6 +169,43 @@ def test_accuracies_that_are_not_alike_are_told_apart() -> None:
     assert table.notes[-1] == (
         "top-1: printed accuracy on ImageNet at 224×224; swin_l, convnext_xl: pre-trained on ImageNet-22K; "
         "swin_l_384: at 384×384, pre-trained on ImageNet-22K; sources: --columns id,top1,top1_source"
+    )
+
+
+# -- the front ----------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4))))
+def test_on_the_front_is_what_no_other_beats(costs: list[tuple[int, int]]) -> None:
+    def beats(one: tuple[int, int], other: tuple[int, int]) -> bool:
+        return one != other and one[0] <= other[0] and one[1] <= other[1]
+
+    expected = [place for place, cost in enumerate(costs) if not any(beats(each, cost) for each in costs)]
+    assert sorted(pareto_front(costs)) == expected
+
+
+def test_a_front_is_that_of_the_rows() -> None:
+    """More accuracy is better, more of anything else is not."""
+    plot = vpcalc.plot_models(pareto="training_bytes,top1", input=512, batch=4, where="macs < 400G")
+    every = {r["id"]: r for r in rows(input=512, batch=4, where="macs < 400G and top1 > 0")}
+    data = plot.to_dict()["data"]
+    assert {row["model"] for row in data} == set(every)
+    for row in data:
+        mine = every[row["model"]]
+        assert (row["training_bytes"], row["top1"]) == (mine["training_bytes"], mine["top1"])
+        beaten = any(
+            (r["training_bytes"], -r["top1"]) != (mine["training_bytes"], -mine["top1"])
+            and r["training_bytes"] <= mine["training_bytes"]
+            and r["top1"] >= mine["top1"]
+            for r in every.values()
+        )
+        assert row["front"] == ("no" if beaten else "yes")
+    front = [row for row in data if row["front"] == "yes"]
+    better = "no other has less memory to train and a higher accuracy"
+    assert plot.chart.title == f"{len(front)} of {len(data)} models are on the front: {better}"
+    assert plot.chart.subtitle.startswith("at 512×512, batch 4, float32, adamw: macs < 400G; *")
+    assert {row["model"] for row in vpcalc.plot_models(["swin"], pareto="macs,params").to_dict()["data"]} == set(
+        ids(family="swin")
     )
 
 

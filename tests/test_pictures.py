@@ -270,6 +270,20 @@ def test_points_have_rings_where_something_is_published() -> None:
     assert list(zip(*lines["as published"].get_data(), strict=True)) == rings
 
 
+def test_a_front_is_drawn_through_the_models_that_no_other_beats() -> None:
+    for pareto, where in (("macs,top1", "steps-post"), ("top1,macs", "steps-pre")):
+        chart = vpcalc.plot_models(pareto=pareto, input=384).chart
+        assert isinstance(chart, ScatterChart)
+        figure = figure_of(chart)
+        line = drawn_lines(figure)["Pareto front"]
+        assert list(zip(*line.get_data(), strict=True)) == [(point.x, point.y) for point in chart.front]
+        assert line.get_drawstyle() == where
+        scales = {"macs": figure.axes[0].get_xscale(), "top1": figure.axes[0].get_yscale()}
+        assert sorted(scales.values()) == ["linear", "log"]
+        assert (scales["macs"] == "log") == (pareto == "macs,top1")
+    assert not drawn_lines(figure_of(vpcalc.plot_models(["swin"]).chart)).keys() & {"Pareto front"}
+
+
 def test_solids_are_to_scale() -> None:
     plot = vpcalc.draw("swin_t")
     assert isinstance(plot.chart, BlockChart)
@@ -296,6 +310,8 @@ def every_plot() -> list[Plot]:
         vpcalc.plot_stages("swin_t"),
         vpcalc.plot_operators(),
         vpcalc.plot_models(["swin", "pvt"]),
+        vpcalc.plot_models(pareto="macs,top1", input="800x1280"),
+        vpcalc.plot_models(["vit", "retnet"], pareto="training_bytes,params"),
         vpcalc.draw("exfuse_resnet50"),
         vpcalc.draw("transformer_base"),
         vpcalc.draw("lstm"),
@@ -433,6 +449,21 @@ def test_curves_in_the_terminal_have_names_and_crossings() -> None:
     assert all(letter in inside for letter in "abcdefg")
 
 
+def test_a_front_in_the_terminal_is_lettered() -> None:
+    pytest.importorskip("uniplot")
+    plot = vpcalc.plot_models(pareto="macs,top1")
+    assert isinstance(plot.chart, ScatterChart)
+    page = plot.terminal(80)
+    inside = "".join(line for line in page.splitlines() if line.startswith("│"))
+    front = re.search(r"^front: (.*)", page, re.M | re.S)
+    assert front is not None
+    names = re.sub(r"\n +", " ", front[1]).split(", ")
+    assert names == [
+        f"{letter} {point.label}" for letter, point in zip("abcdefghijklmnop", plot.chart.front, strict=False)
+    ]
+    assert all(letter in inside for letter, _ in (name.split(" ") for name in names[:4]))
+
+
 def test_bars_in_the_terminal_are_as_long_as_their_cost() -> None:
     plot = vpcalc.plot_stages("swin_t")
     assert isinstance(plot.chart, BarChart)
@@ -491,6 +522,12 @@ BAD = [
     "plot stages swin_t --quantity cost",
     "plot operators nothing",
     "plot models --family swim",
+    "plot models --pareto macs",
+    "plot models --pareto macs,macs",
+    "plot models --pareto macs,top2",
+    "plot models --pareto macs,top1 --family retnet",
+    "plot models --pareto macs,top1 --where mac<1",
+    "plot models --where macs<1G",
     "plot nothing",
     "draw",
     "draw swin_t --tokens 9",

@@ -105,9 +105,14 @@ class Models(Result):
     def _title(self) -> str:
         number = len(self.candidates)
         title = f"{number} model{'' if number == 1 else 's'}"
+        return f"{title}{' ' if self._one_size else ', '}{self.asked}" if self.given else title
+
+    @property
+    def asked(self) -> str:
+        """How the models were asked for, and which; nothing where they were not."""
         if not self.given:
-            return title
-        parts = [f"{title} at {_input(self.candidates[0])}" if self._one_size else title]
+            return ""
+        parts = [f"at {_input(self.candidates[0])}"] if self._one_size else []
         parts.append(f"batch {self.given['batch']}")
         parts += [f"{name} = {value}" for name, value in self.given["set"].items()]
         if any(name.endswith("_bytes") for name in self.shown):

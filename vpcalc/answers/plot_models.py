@@ -14,6 +14,7 @@ from ..report import Column, Kind, Table
 from ..report.numbers import short
 from .model import model
 from .plot import Plot
+from .plot_front import plot_front
 
 PRICED = {
     Quantity.MACS: "multiply–accumulates",
@@ -104,16 +105,20 @@ def plot_operators(
     return Plot("operators", inputs, chart, _parts_table(title, "model", bars, counted))
 
 
-def plot_models(families: Iterable[str] | None = None) -> Plot:
+def plot_models(families: Iterable[str] | None = None, *, pareto: str | None = None, **asked: Any) -> Plot:
     """Parameters against cost of all models at their native inputs, with what papers print of them.
 
     A published point is a pair that one source prints for one model: its parameters and its MACs.
 
     Args:
         families: only these; all if None.
+        pareto: two other quantities, such as ``"macs,top1"``: models between them, with the front of those that no
+            other is at least as good as in both.
+        asked: with ``pareto``, how models are asked and which: ``input``, ``batch``, ``where`` and the others of
+            :func:`vpcalc.models`.
 
     Raises:
-        InputError: an unknown family.
+        InputError: an unknown family or quantity, or what :func:`vpcalc.models` refuses.
     """
     # By family, so that the picture does not depend on which family was loaded first.
     every = sorted((ARCHITECTURES[id] for id in ARCHITECTURES), key=lambda each: each.family.name)
@@ -121,6 +126,11 @@ def plot_models(families: Iterable[str] | None = None) -> Plot:
     wanted = known if families is None else set(families)
     for family in sorted(wanted - known):
         raise unknown("--family", family, known)
+    given = {name: value for name, value in asked.items() if value}
+    if pareto is not None:
+        return plot_front(pareto, wanted, **given)
+    for name in given:
+        raise InputError(f"--{name}: needs --pareto, such as --pareto macs,top1")
     points: list[Point] = []
     rows: list[tuple[Any, ...]] = []
     printed = agreeing = 0
@@ -219,8 +229,8 @@ def _words(kind: str) -> str:
 def _extent(points: list[Point]) -> str:
     least, most = min(points, key=lambda p: p.y), max(points, key=lambda p: p.y)
     if len(points) == 1:
-        return f"{least.label}: {amount(least.y, Quantity.MACS)}"
-    low, high = (amount(point.y, Quantity.MACS) for point in (least, most))
+        return f"{least.label}: {amount(int(least.y), Quantity.MACS)}"
+    low, high = (amount(int(point.y), Quantity.MACS) for point in (least, most))
     return f"{len(points)} models from {low} to {high}"
 
 

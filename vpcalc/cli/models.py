@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from .options import SetOption, Sizes, bundled, settings
+from .options import CHOICE, SetOption, Sizes, WhereOption, bundled, settings
 from .output import Shown
 
-CHOICE = "The choice"
 TRAINING = "What it takes to train: shown where one of these is given"
 
 
@@ -19,17 +18,7 @@ def models(
     *,
     sizes: Sizes,
     set: SetOption = None,
-    where: Annotated[
-        str | None,
-        typer.Option(
-            "--where",
-            metavar="CONDITION",
-            help="Only models for which it holds, in params, macs, flops, fvcore, activations, "
-            "attention_elements, weights_bytes, saved_bytes, inference_bytes, training_bytes, top1, family: "
-            "+ - * / // %, < <= == …, and, or, not; 100G, 12GiB, 'swin'.",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
+    where: WhereOption = None,
     sort: Annotated[
         str | None,
         typer.Option(

@@ -79,6 +79,21 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
 ]
 
+CHOICE = "The choice"
+"""The heading of options that choose among models."""
+
+WhereOption = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only models for which it holds, in params, macs, flops, fvcore, activations, attention_elements, "
+        "weights_bytes, saved_bytes, inference_bytes, training_bytes, top1, family: + - * / // %, < <= == …, "
+        "and, or, not; 100G, 12GiB, 'swin'.",
+        rich_help_panel=CHOICE,
+    ),
+]
+
 QuantityOption = Annotated[
     str,
     typer.Option(

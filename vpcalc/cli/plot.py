@@ -15,6 +15,7 @@ from .options import (
     ImageOption,
     PoolOption,
     SetOption,
+    WhereOption,
     WindowOption,
     bundled,
     changes,
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 
 SHEET = "Sheet"
+FRONT = "A Pareto front"
 
 FromOption = Annotated[
     str, typer.Option("--from", help="Side of the smallest grid.", metavar="TOKENS", rich_help_panel=SHEET)
@@ -185,16 +187,43 @@ def models(
     family: Annotated[
         list[str] | None, typer.Option("--family", metavar="FAMILY", help="Only this one; may be repeated.")
     ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            "--pareto",
+            metavar="X,Y",
+            help="Between two other quantities, with the front: macs,top1.",
+            rich_help_panel=FRONT,
+        ),
+    ] = None,
     *,
+    sizes: Sizes,
+    set: SetOption = None,
+    where: WhereOption = None,
+    batch: Annotated[
+        str | None,
+        typer.Option("--batch", metavar="N", help="Images, else 1.", rich_help_panel=FRONT),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", metavar="TYPE", help="Else float32.", rich_help_panel=FRONT)
+    ] = None,
     picture: Picture,
 ) -> None:
-    """Parameters against cost of all models, with the published points.
+    """Parameters against cost of all models, with the published points; or a Pareto front.
 
-    Example:  vpcalc plot models --family swin --family pvt_v2 -o models.png
+    Examples:  vpcalc plot models --family swin --family pvt_v2 -o models.png
+               vpcalc plot models --pareto macs,top1 --input 800x1280 -o front.svg
     """
     from ..answers.plot_models import plot_models
 
-    picture.deliver(plot_models(family or None))
+    asked: dict[str, Any] = {
+        **sizes._asdict(),
+        "set": settings(set),
+        "where": where,
+        "batch": batch,
+        "dtype": dtype,
+    }
+    picture.deliver(plot_models(family or None, pareto=pareto, **asked))
 
 
 @app.command()

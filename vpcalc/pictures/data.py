@@ -13,6 +13,7 @@ class Unit(Enum):
     COUNT = "count"
     BYTES = "bytes"
     PLAIN = "plain"
+    PER_CENT = "per cent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +88,27 @@ class BarChart:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A model between its parameters and its cost, and what papers print of it as (x, y, source)."""
+    """A model between its parameters and its cost or others, and what papers print of it as (x, y, source)."""
 
     label: str
     group: str
-    x: int
-    y: int
+    x: float
+    y: float
     published: tuple[tuple[float, float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ScatterChart:
-    """Points on a log–log sheet, coloured by group."""
+    """Points on a sheet, logarithmic but for per cents, coloured by group; ``front``: some, from left to right."""
 
     title: str
     subtitle: str
     x_label: str
     y_label: str
     points: tuple[Point, ...]
+    front: tuple[Point, ...] = ()
+    x_unit: Unit = Unit.COUNT
+    y_unit: Unit = Unit.COUNT
 
 
 @dataclass(frozen=True, slots=True)

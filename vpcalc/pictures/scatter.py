@@ -1,4 +1,4 @@
-"""Models between their parameters and their cost, with a ring for each published point."""
+"""Models between two quantities, with a ring for each published point, and a line along a front."""
 
 from __future__ import annotations
 
@@ -42,13 +42,19 @@ def draw(figure: Any, chart: ScatterChart) -> Any:
         for point in chart.points:
             for x, y, _ in point.published:
                 axes.plot([point.x, x], [point.y, y], color=INK, linewidth=0.7, label="_apart", zorder=2)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    if chart.front:
+        line = list(zip(*((point.x, point.y) for point in chart.front), strict=True))
+        # of per cents more is better: what a share takes at least is what the next better takes
+        where = "pre" if chart.x_unit is Unit.PER_CENT else "post"
+        axes.step(*line, where=where, color=QUIET, linewidth=0.9, label="Pareto front", zorder=2)
     axes.margins(0.06)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: written(value, Unit.COUNT)))
-        axis.set_minor_locator(LogLocator(subs=range(2, 10)))
-        axis.set_minor_formatter(NullFormatter())
+    sides = ((axes.xaxis, axes.set_xscale, chart.x_unit), (axes.yaxis, axes.set_yscale, chart.y_unit))
+    for axis, scale, unit in sides:
+        if unit is not Unit.PER_CENT:
+            scale("log")
+            axis.set_minor_locator(LogLocator(subs=range(2, 10)))
+            axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(FuncFormatter(lambda value, _, unit=unit: written(value, unit)))
     axes.set_xlabel(chart.x_label)
     axes.set_ylabel(chart.y_label)
     subtitle = axes.set_title(chart.subtitle, fontsize=TYPE - 0.5, weight="normal", color=QUIET)

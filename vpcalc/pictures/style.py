@@ -101,6 +101,8 @@ def colour_of_operator(kind: str) -> str:
 
 def written(value: float, unit: Unit) -> str:
     """A number as an axis shows it: 10 G, 4 MiB, 49."""
+    if unit is Unit.PER_CENT:
+        return f"{value:.3g}"
     number = round(value)
     if unit is Unit.PLAIN:
         return numbers.exact(number)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..optional import optional
 from ..report import numbers
-from .data import Bar, BarChart, BlockChart, Chart, LineChart, ScatterChart
+from .data import Bar, BarChart, BlockChart, Chart, LineChart, ScatterChart, Unit
 
 _COLOURS = {"red": 31, "blue": 34, "green": 32, "cyan": 36, "magenta": 35, "yellow": 33}
 _LAYERS = {"msa": "red", "wmsa": "blue", "sra": "green", "linear_sra": "cyan", "retention": "magenta"}
@@ -67,23 +67,37 @@ def _curves(chart: LineChart, width: int, colour: bool) -> list[str]:
 
 
 def _points(chart: ScatterChart, width: int, colour: bool) -> list[str]:
-    groups: dict[str, list[tuple[int, int]]] = {}
+    groups: dict[str, list[tuple[float, float]]] = {}
     for point in chart.points:
         groups.setdefault(point.group, []).append((point.x, point.y))
     colours = [list(_COLOURS)[place % len(_COLOURS)] for place in range(len(groups))]
-    drawn, _ = _plot(
+    drawn, cell = _plot(
         [[x for x, _ in points] for points in groups.values()],
         [[y for _, y in points] for points in groups.values()],
         list(groups),
         colours if colour else None,
         width,
         lines=False,
+        logs=(chart.x_unit is not Unit.PER_CENT, chart.y_unit is not Unit.PER_CENT),
     )
-    return [f"{chart.y_label} over {chart.x_label}", *drawn]
+    named = list(zip(_LETTERS, chart.front, strict=False))
+    for letter, point in reversed(named):
+        row, column = _drawn_near(drawn, *cell(point.x, point.y))
+        _write(drawn, row, column, letter, colour)
+    front = ", ".join(f"{letter} {point.label}" for letter, point in named)
+    names = wrap(f"front: {front}", width, subsequent_indent="  ", break_on_hyphens=False) if named else []
+    return [f"{chart.y_label} over {chart.x_label}", *drawn, *names]
 
 
 def _plot(
-    xs: Any, ys: Any, names: list[str], colours: list[str] | None, width: int, *, lines: bool
+    xs: Any,
+    ys: Any,
+    names: list[str],
+    colours: list[str] | None,
+    width: int,
+    *,
+    lines: bool,
+    logs: tuple[bool, bool] = (True, True),
 ) -> tuple[list[str], Any]:
     """uniplot's drawing as lines of text, and where in it a point lies: row, column."""
     uniplot = optional(
@@ -93,17 +107,18 @@ def _plot(
     )
     left, right = min(x for series in xs for x in series), max(x for series in xs for x in series)
     low, high = min(y for series in ys for y in series), max(y for series in ys for y in series)
-    low, high = low / (high / low) ** 0.04, high * (high / low) ** 0.04
+    left, right = (left / 1.05, right * 1.05) if logs[0] else _wider(left, right)
+    low, high = (low / (high / low) ** 0.04, high * (high / low) ** 0.04) if logs[1] else _wider(low, high)
     # With colours the finest dots; without them a sign of its own for each series.
     style = "braille" if colours and lines else "ascii"
     page = uniplot.plot_to_string(
         [[float(y) for y in series] for series in ys],
         [[float(x) for x in series] for series in xs],
         lines=lines,
-        x_as_log=True,
-        y_as_log=True,
-        x_min=left / 1.05,
-        x_max=right * 1.05,
+        x_as_log=logs[0],
+        y_as_log=logs[1],
+        x_min=left,
+        x_max=right,
         y_min=low,
         y_max=high,
         legend_labels=names,
@@ -118,11 +133,23 @@ def _plot(
     inside = len(_ESCAPES.sub("", drawn[0]).strip()) - 2
 
     def cell(x: float, y: float) -> tuple[int, int]:
-        across = log(x * 1.05 / left) / log(right * 1.05**2 / left)
-        up = log(y / low) / log(high / low)
+        across, up = _share(x, left, right, logs[0]), _share(y, low, high, logs[1])
         return 1 + int((1 - up) * _ROWS), 1 + int(across * inside)
 
     return drawn, cell
+
+
+def _wider(low: float, high: float) -> tuple[float, float]:
+    """A range with a margin on both sides; that of one value too."""
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _share(value: float, low: float, high: float, logarithmic: bool) -> float:
+    """How far a value is along a range; in the middle of one that has no length."""
+    if low == high:
+        return 0.5
+    return log(value / low) / log(high / low) if logarithmic else (value - low) / (high - low)
 
 
 _ESCAPES = re.compile(r"\x1b\[[\d;]*m")
@@ -134,6 +161,17 @@ def _write(drawn: list[str], row: int, column: int, letter: str, colour: bool) -
     cells = _CELL.findall(drawn[row])
     cells[min(column, len(cells) - 1)] = f"\x1b[1m{letter}\x1b[0m" if colour else letter
     drawn[row] = "".join(cells)
+
+
+def _drawn_near(drawn: list[str], row: int, column: int) -> tuple[int, int]:
+    """Where a point's sign is: uniplot rounds it to a cell that may be the next to ours."""
+    places = [(row + up, column + across) for up in (0, 1, -1) for across in (0, 1, -1)]
+    return next((place for place in places if _sign_at(drawn, *place)), (row, column))
+
+
+def _sign_at(drawn: list[str], row: int, column: int) -> bool:
+    cells = _CELL.findall(drawn[row])
+    return 0 < column < len(cells) and _ESCAPES.sub("", cells[column]) in {*_SIGNS}
 
 
 def _as_bar(chart: BlockChart, place: int) -> Bar:
