@@ -62,6 +62,7 @@ def pictures(folder: Path) -> Pages:
         "resolution": vpcalc.plot_resolution,
         "operators": vpcalc.plot_operators,
         "models": lambda: vpcalc.plot_models(["vit", "deit", "pvt", "pvt_v2", "swin", "resnet"]),
+        "front": lambda: vpcalc.plot_models(pareto="macs,top1", input="800x1280"),
         "stages": lambda: vpcalc.plot_stages("swin_t"),
     }
     for name, plot in plots.items():

@@ -231,7 +231,10 @@ GENERATED = {
     "statements/index.md",
     "layers.md",
     "commands.md",
-    *(f"pictures/{name}.svg" for name in ("crossover", "memory", "resolution", "operators", "models", "stages")),
+    *(
+        f"pictures/{name}.svg"
+        for name in ("crossover", "memory", "resolution", "operators", "models", "front", "stages")
+    ),
     *(f"pictures/draw_{ARCHITECTURES[id].family.name}.svg" for id in ARCHITECTURES),
     *(f"statements/{id}.md" for id in STATEMENTS),
 }

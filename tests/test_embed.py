@@ -186,6 +186,12 @@ def test_what_stands_around_a_block_is_kept(
     assert new == f"{before}\n{FILLED}\n{after}"
 
 
+def test_what_stands_in_quotes_is_text(tmp_path: Path) -> None:
+    """``<`` and ``>`` compare there; outside they would be a shell's."""
+    stub = "<!-- vpcalc: models --where 'params > 11G and macs < 7T' --columns id -->\n<!-- /vpcalc -->\n"
+    assert "t5_11b" in embed(tmp_path, "a.md", stub).decode()
+
+
 # -- what is refused --------------------------------------------------------------------------------------
 
 REFUSED = {  # what stands on line 3 of a Markdown file: what the error says after the line's number
@@ -195,6 +201,9 @@ REFUSED = {  # what stands on line 3 of a Markdown file: what the error says aft
     "<!-- vpcalc: formula msa && touch FLAG -->": "'&' has no meaning",
     "<!-- vpcalc: formula msa | tee FLAG -->": "'|' has no meaning",
     "<!-- vpcalc: formula msa \x1b[31m -->": "has no meaning",
+    "<!-- vpcalc: models --where macs<1G -->": "'<' has no meaning",
+    '<!-- vpcalc: models --where "macs<$(FLAG)" -->': "'$<' has no meaning",
+    "<!-- vpcalc: models --where 'macs<1G' > FLAG -->": "'>' has no meaning",
     "<!-- vpcalc: formula 'msa -->": "no closing quotation",
     "<!-- vpcalc: touch FLAG -->": "command 'touch' is not known",
     "<!-- vpcalc: fromula msa -->": "did you mean formula?",

@@ -80,7 +80,9 @@ class OwnModel(Result):
 
     @property
     def size(self) -> str:
-        """The input's size in words."""
+        """The input's size in words: 224×224 of a batch of images, or whole shapes."""
+        if len(self.inputs) == 1 and self.inputs[0].dims[1:2] == (3,) and self.inputs[0].grid:
+            return "×".join(map(str, self.inputs[0].dims[2:]))
         return ";".join(map(str, self.inputs))
 
     @property
@@ -170,7 +172,7 @@ class OwnModel(Result):
             rows.append(("(itself)", "", *figures(own)))
         rows.append(("total", "", *figures(self.cost)))
         given = ", ".join(f"{name} = {value}" for name, value in self.arguments.items())
-        title = f"{self.id} at {self.size}{f' ({given})' if given else ''}"
+        title = f"{self.id} at {self.size}, batch {self.batch}{f' ({given})' if given else ''}"
         return Table(title, columns, tuple(rows), (*self._formula_notes(), *self.notes), total=True)
 
     def _formula_notes(self) -> list[str]:

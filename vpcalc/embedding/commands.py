@@ -6,6 +6,7 @@ there is one.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from ..errors import InputError
 
 SHELL = ";|&<>$`"
-"""Characters by which a shell would run more than one command. No option of vpcalc needs them."""
+"""Characters by which a shell would run more than one command. Within quotes they are text: ``"macs < 5G"``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,18 @@ Run = Callable[[list[str], Path], Printed]
 """Runs a command, its arguments given, in a folder. Raises InputError where it cannot or a check does not hold."""
 
 
+_QUOTED = re.compile(r"'[^']*'|\"[^\"$`\\\\]*\"")
+"""What a shell takes as it stands: in double quotes that has no ``$``, backtick or backslash."""
+
+
 def read_command(text: str) -> list[str]:
     """The arguments that a marker's text spells.
 
     Raises:
         InputError: it is empty, holds what only a shell understands, or is no plain command.
     """
-    found = sorted({character for character in text if character in SHELL or not character.isprintable()})
+    bare = _QUOTED.sub("", text)
+    found = sorted({each for each in bare if each in SHELL} | {each for each in text if not each.isprintable()})
     if found:
         raise InputError(
             f"{''.join(found)!r} has no meaning here: a marker is one vpcalc command, and no shell runs it"
