@@ -59,6 +59,7 @@ REFUSED = [
     ("mac < 1G", "name 'mac' is not known; did you mean macs?"),
     ("macs + 1", "a value and no condition: compare it"),
     ("3", "a value and no condition"),
+    ("family == swin", "; a word stands in quotes: 'swin'"),
     ("macs < 100Q", "unit 'Q' is not known; must be one of k, K, M, G"),
     ("macs = 1", "'=' at character 6: write =="),
     ("macs < 1 && head", "'&&' at character 10: write and"),

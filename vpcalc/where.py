@@ -348,7 +348,7 @@ class _Parser:
         self.names: dict[str, None] = {}
         self.at = 0
         self.depth = 0
-        self.kind, self.token = "", ""
+        self.kind, self.token, self.before = "", "", ""
         self.start = 0
         self._next()
 
@@ -420,13 +420,15 @@ class _Parser:
             return found
         if self.kind != "name" or self.token in _KEYWORDS:
             self._unexpected("a name, a number or a bracket")
+        compared = self.before == "compare"
         name = self._take()
         if name in self.known:
             self.names[name] = None
             return Name(name)
         if name in _TRUTHS:
             return Constant(_TRUTHS[name])
-        raise _RefusalError(str(unknown("name", name, self.known)))
+        hint = f"; a word stands in quotes: '{name[:20]}'" if compared else ""
+        raise _RefusalError(f"{unknown('name', name, self.known)}{hint}")
 
     def _number(self) -> Value:
         digits = self._take().replace("_", "")
@@ -468,7 +470,7 @@ class _Parser:
         return True
 
     def _take(self) -> str:
-        token = self.token
+        token, self.before = self.token, self.kind
         self._next()
         return _ALSO.get(token, token)
 
