@@ -124,7 +124,7 @@ class Models(Result):
     def _notes(self) -> list[str]:
         notes = [f"{_few(ids)} left out: {why}" for why, ids in (self.left_out or {}).items()]
         if not self.given:
-            return ["vpcalc model NAME shows one; vpcalc models --where 'macs < 5G and top1 > 80' chooses"]
+            return ["vpcalc model NAME shows one; --where chooses, as in --where 'macs < 5G and top1 > 80'"]
         if any(candidate.accuracy for candidate in self.candidates):
             apart = "".join(f"; {_few(ids)}: {how}" for how, ids in self._apart().items())
             notes.append(
