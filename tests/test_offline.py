@@ -20,6 +20,7 @@ from vpcalc.checks.targets import find_target
 from vpcalc.counters import ways
 from vpcalc.counters.ways import Way
 from vpcalc.errors import InputError
+from vpcalc.sources import quiet
 
 from .conftest import Run
 
@@ -185,7 +186,7 @@ def build(name: str) -> bool:
     """Whether a model type of transformers can be built as vpcalc builds it, without memory."""
     try:
         target = find_target(f"transformers:{name}", "1,3,H,W")
-        with ways.quiet():
+        with quiet():
             ways._BUILDERS[Way.META](lambda: target.regimes[0].make({"H": 224, "W": 224}))
     except Exception:
         return False  # it needs settings, or a package; what counts is what it asked for before it said so

@@ -30,13 +30,14 @@ from vpcalc.checks.targets import find_target
 from vpcalc.counters import dispatch, live, saved
 from vpcalc.counters.given import moved
 from vpcalc.counters.private import storage_key
-from vpcalc.counters.ways import Way, built, quiet
+from vpcalc.counters.ways import Way, built
 from vpcalc.errors import InputError
 from vpcalc.execution.convention import HANDLES
 from vpcalc.execution.prices import PRICES
 from vpcalc.execution.regions import Range, Region
 from vpcalc.execution.storages import Storages, _regrouped
 from vpcalc.execution.values import Knowing
+from vpcalc.sources import quiet
 
 from .conftest import Run
 

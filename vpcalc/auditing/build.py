@@ -18,6 +18,7 @@ from ..counters import ways
 from ..counters.ways import Way
 from ..counters.weights import TooLargeError
 from ..errors import InputError, first_line
+from ..sources import quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def _tried(target: Target, request: Mapping[str, Any], regime: int) -> Built | E
     """Built and run once, or why not."""
     try:
         built = _on_some_device(target, request, regime)
-        with ways.quiet():
+        with quiet():
             built.module(*built.args, **built.kwargs)
     except InputError:
         raise
@@ -96,7 +97,7 @@ def _made(target: Target, request: Mapping[str, Any], number: int, device: str) 
         if len(set(sides)) > 1:
             raise ValueError("takes squares only")
     way = Way.META if device == "meta" else Way.CPU
-    with ways.quiet():
+    with quiet():
         module, args, kwargs = ways.built(way, lambda: regime.make(point))
     return Built(module.eval(), args, {**regime.kwargs, **kwargs}, number, regime.text, device)
 

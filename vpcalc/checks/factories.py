@@ -6,17 +6,14 @@ A library's model is built from its configuration and from nothing else: no weig
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, first_line, unknown
 from ..optional import LIBRARIES
+from ..sources import run_file
 from .arguments import refuse_loader
 from .offline import imported
 
@@ -65,7 +62,7 @@ def from_code(target: str) -> Factory:
     if not place or not name:
         raise InputError(f"TARGET {target!r}: must be NAME, file.py:factory or package.module:factory")
     refuse_loader(target, name)
-    module = load_file(place) if place.endswith(".py") else imported(place)
+    module = run_file(place, "TARGET") if place.endswith(".py") else imported(place)
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -77,34 +74,6 @@ def from_code(target: str) -> Factory:
     if isinstance(found, nn.Module):
         raise InputError(f"TARGET {target!r}: is a module; must be a class or a function that returns one")
     return described(found)
-
-
-def _quiet() -> AbstractContextManager[None]:
-    """Standard output is ours."""
-    from ..counters.ways import quiet
-
-    return quiet()
-
-
-def load_file(place: str) -> Any:
-    """A Python file of the user's, imported. Raises :class:`InputError` where that fails."""
-    path = Path(place)
-    if not path.is_file():
-        raise InputError(f"TARGET: no file {place!r}")
-    spec = importlib.util.spec_from_file_location(f"_vpcalc_target_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"TARGET: {place!r} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        with _quiet():
-            spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"TARGET: {place!r} cannot be imported: {first_line(error)}") from error
-    finally:
-        sys.path.remove(str(path.resolve().parent))
-    return module
 
 
 def not_known(what: str, name: str, known: Iterable[str]) -> InputError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, first_line
 from ..inputs import NUMBER, whole
-from .factories import load_file
+from ..sources import run_file
 from .offline import imported
 from .shapes import InputShape, is_symbol
 
@@ -58,7 +58,7 @@ class InputFunction:
         """
         from ..counters.dispatch import tensors_of
         from ..counters.given import Objects
-        from ..counters.ways import quiet
+        from ..sources import quiet
 
         point = dict(zip(self.symbols, _PROBES, strict=False))
         try:
@@ -113,7 +113,7 @@ def _looked_up(text: str) -> tuple[Any, dict[str, int]]:
         )
     pairs = [part.partition("=") for part in rest.removesuffix(")").split(",") if part.strip()]
     numbers = {symbol.strip(): whole(f"--inputs {text!r}: {symbol.strip()}", size) for symbol, _, size in pairs}
-    module = load_file(place) if place.endswith(".py") else imported(place)
+    module = run_file(place, "TARGET") if place.endswith(".py") else imported(place)
     if not hasattr(module, name):
         raise InputError(f"--inputs {text!r}: there is no {name} in {place}")
     return getattr(module, name), numbers

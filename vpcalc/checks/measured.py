@@ -75,7 +75,8 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
 
     from ..counters.dispatch import count
     from ..counters.private import FakeTensorMode
-    from ..counters.ways import Way, built, quiet
+    from ..counters.ways import Way, built
+    from ..sources import quiet
 
     with ExitStack() as stack:
         stack.enter_context(quiet())
@@ -118,7 +119,8 @@ def further(measured: Measured, asked: Collection[str], training: bool = False) 
 
     from ..counters import dispatch, fvcore, live, saved
     from ..counters.kernels import Unlike
-    from ..counters.ways import Way, built, quiet
+    from ..counters.ways import Way, built
+    from ..sources import quiet
 
     counts = measured.counts
     if measured.way is Way.FAKE:

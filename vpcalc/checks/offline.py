@@ -44,7 +44,7 @@ def imported(place: str) -> Any:
     Raises:
         InputError: it cannot be imported, for whatever reason.
     """
-    from ..counters.ways import quiet
+    from ..sources import quiet
 
     if place.partition(".")[0] in ("huggingface_hub", *LIBRARIES):  # what can fetch models
         go_offline()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .factories import load_file
+from ..sources import run_file
 from .offline import imported
 
 
@@ -43,4 +43,4 @@ def _module(place: str) -> Any:
     for module in list(sys.modules.values()):
         if str(getattr(module, "__file__", None) or "") and Path(str(module.__file__)).resolve() == path:
             return module
-    return load_file(place)
+    return run_file(place, "TARGET")

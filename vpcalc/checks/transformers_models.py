@@ -51,7 +51,7 @@ def factory(name: str, given: Arguments) -> Factory:
     Raises:
         InputError: an unknown name, or one of which no model can be made from a configuration.
     """
-    from ..counters.ways import quiet
+    from ..sources import quiet
 
     transformers = imported("transformers")
     named = _named(transformers, name)

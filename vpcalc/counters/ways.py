@@ -9,17 +9,15 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..sources import quiet
 from .dispatch import DispatchCounts, count
 from .given import Given, TensorShape, given
 from .private import NO_VALUES, FakeTensorMode
@@ -95,19 +93,6 @@ def built(way: Way, build: Build, *, valued: bool = False) -> tuple[nn.Module, t
     if is_lazy(module):
         materialize(module, args, kwargs, device)
     return module, args, kwargs
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Within it, foreign code neither warns nor logs, and what it prints goes to standard error."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 @contextmanager

@@ -34,9 +34,10 @@ from ..counters.given import (
 from ..counters.live import Live
 from ..counters.meta import apart
 from ..counters.saved import Saved
-from ..counters.ways import Way, built, on_meta, quiet
+from ..counters.ways import Way, built, on_meta
 from ..counters.weights import is_lazy
 from ..inputs import LITERALS, NUMBER
+from ..sources import quiet
 from .constants import looked_up
 from .guards import Path
 from .hooks import looked_into, sources_of

@@ -29,7 +29,7 @@ from ..counters.dispatch import counting, tensors_of
 from ..counters.given import TYPES
 from ..counters.kernels import INDEXING, assigned, at_places, attention, is_one_kernel, made_of_data, other_memory
 from ..counters.private import is_transformed, no_functions
-from ..counters.ways import quiet
+from ..sources import quiet
 from . import patterns as _patterns  # noqa: F401  # it enters what it follows
 from .convention import HANDLES
 from .gradients import Gradients

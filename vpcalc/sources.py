@@ -1,0 +1,60 @@
+"""Python files of a user's own, run where they are named, and other people's code kept quiet meanwhile."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError, first_line
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it, foreign code neither warns nor logs, and what it prints goes to standard error."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def run_file(place: str | Path, option: str) -> Any:
+    """A Python file as a module, its own folder being where it imports from first.
+
+    Args:
+        place: the file.
+        option: what named it, for the message.
+
+    Raises:
+        InputError: there is no such file, or it does not run to its end.
+    """
+    path, shown = Path(place), str(place)
+    if not path.is_file():
+        raise InputError(f"{option}: no file {shown!r}")
+    spec = importlib.util.spec_from_file_location(f"_vpcalc_target_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{option}: {shown!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        with quiet():
+            spec.loader.exec_module(module)
+    except InputError as error:  # of ours, such as a name that is taken
+        raise InputError(f"{option}: {shown!r}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{option}: {shown!r} cannot be imported: {first_line(error)}") from error
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+    return module
