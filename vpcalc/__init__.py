@@ -3,8 +3,9 @@
 Each command of the command line is a function here: ``vpcalc.compare(h=56, w=56, C=96, M=7)``,
 ``vpcalc.model("swin_t", input=224)``, ``vpcalc.formula("msa")``, ``vpcalc.models()``,
 ``vpcalc.check_formula("4nd^2", "msa")``, ``vpcalc.prove(["msa"])``. Results are frozen, show themselves in a
-terminal and in a notebook, and their ``to_dict()`` is the command's JSON. Unusable input raises
-:class:`vpcalc.InputError`. Importing this package imports nothing else.
+terminal and in a notebook, and their ``to_dict()`` is the command's JSON. ``vpcalc.load("my_layers.py")`` adds
+layers and architectures of your own. Unusable input raises :class:`vpcalc.InputError`. Importing this package
+imports nothing else.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .answers.theory import theory as theory
     from .errors import InputError as InputError
     from .placing import placed as placed
+    from .plugins import load as load
 
 _HOME = {
     "audit": "answers.audit",
@@ -73,6 +75,7 @@ _HOME = {
     "plot_operators": "answers.plot_models",
     "plot_stages": "answers.plot_models",
     "plot_roofline": "answers.plot_roofline",
+    "load": "plugins",
     "InputError": "errors",
 }
 
@@ -89,6 +92,7 @@ __all__ = [
     "embed",
     "figure",
     "formula",
+    "load",
     "macros",
     "memory",
     "model",

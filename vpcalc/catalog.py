@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from .errors import unknown
+from .errors import InputError, unknown
 
 T = TypeVar("T")
+
+Source = str | Callable[[], object]
+"""A module that adds entries when it is imported, or a function that does when it is called."""
 
 
 def files_beside(registry: str, package: str) -> tuple[str, ...]:
@@ -19,15 +22,16 @@ def files_beside(registry: str, package: str) -> tuple[str, ...]:
 
 
 class Catalog(Mapping[str, T], Generic[T]):
-    """Names and aliases to entries. ``what`` is what an error calls an entry.
+    """Names and aliases to entries. ``what`` is what an error calls an entry, ``elsewhere`` where others may be.
 
     ``sources`` are modules that add entries when they are imported. They are imported when a name is
     asked for that is not there yet: first those whose own name begins the name (``swin`` for ``swin_t``),
     and no further once it is found. So a command pays for one family and not for all.
     """
 
-    def __init__(self, what: str, sources: tuple[str, ...] = ()) -> None:
+    def __init__(self, what: str, sources: Iterable[Source] = (), elsewhere: str = "") -> None:
         self._what = what
+        self._elsewhere = elsewhere
         self._sources = list(sources)
         self._entries: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
@@ -36,17 +40,28 @@ class Catalog(Mapping[str, T], Generic[T]):
         """Enter ``entry`` under ``name`` and its aliases."""
         for key in (name, *aliases):
             if key in self._entries or key in self._aliases:
-                raise ValueError(f"{self._what} {key!r} is already registered")
+                raise InputError(f"{self._what} {key!r} is already registered")
         self._entries[name] = entry
         self._aliases.update(dict.fromkeys(aliases, name))
 
-    def later(self, sources: Iterable[str]) -> None:
-        """Name further modules that add entries when they are imported."""
+    def later(self, sources: Iterable[Source]) -> None:
+        """Name further sources."""
         self._sources += sources
+
+    def entered(self) -> dict[str, T]:
+        """What is there without asking any further source."""
+        return dict(self._entries)
+
+    def withdraw(self, names: Iterable[str] = (), sources: Iterable[Source] = ()) -> None:
+        """Take entries, and sources that were not asked yet, out again."""
+        gone, unasked = set(names), list(sources)
+        self._entries = {name: entry for name, entry in self._entries.items() if name not in gone}
+        self._aliases = {alias: name for alias, name in self._aliases.items() if name not in gone}
+        self._sources = [source for source in self._sources if source not in unasked]
 
     def __getitem__(self, name: str) -> T:
         if name not in self:
-            raise unknown(self._what, name, [*self._entries, *self._aliases])
+            raise unknown(self._what, name, [*self._entries, *self._aliases], self._elsewhere)
         return self._entries[self._aliases.get(name, name)]
 
     def __contains__(self, name: object) -> bool:
@@ -66,11 +81,16 @@ class Catalog(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _load(self, source: str) -> None:
+    def _load(self, source: Source) -> None:
         self._sources.remove(source)
-        import_module(source)
+        if isinstance(source, str):
+            import_module(source)
+        else:
+            source()
 
 
-def _begins(source: str, name: str) -> int:
+def _begins(source: Source, name: str) -> int:
+    if not isinstance(source, str):
+        return 0
     stem = source.rpartition(".")[2]
     return len(stem) if name.startswith(stem) else 0

@@ -13,16 +13,28 @@ class InputError(ValueError):
     """Unusable input. Its text is one line: what was given, and what is allowed instead."""
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
-    """An error for a name that does not exist, with the nearest ones that do; code is sent where it is taken."""
+ELSEWHERE = (
+    "vpcalc derive takes FILE.py:FACTORY, timm:NAME, torchvision:NAME and transformers:NAME, "
+    "and --load FILE.py brings descriptions of your own"
+)
+"""Where layers and architectures may be that have no name here."""
+
+
+def unknown(what: str, name: str, known: Iterable[str], elsewhere: str = "") -> InputError:
+    """An error for a name that does not exist, with the nearest ones that do; code is sent where it is taken.
+
+    ``elsewhere`` says where it may be found where no name is so near that it was meant.
+    """
     import difflib
 
     if _CODE.match(name):
         takers = "compare, model, memory, formula, figure, check, derive and audit"
         return InputError(f"{what} {name!r} is code of its own: vpcalc {takers} take it")
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7 if elsewhere else 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    if elsewhere and not near:
+        hint = f"{elsewhere}; {hint}"
     return InputError(f"{what} {name!r} is not known; {hint}")
 
 

@@ -17,10 +17,10 @@ from ..algebra.roles import LETTERS, Reading, renamed, role_of
 from ..architectures import ARCHITECTURES
 from ..checks.proof import Difference, differences, explain, term_by_term
 from ..cost import Quantity
-from ..errors import InputError, is_code, unknown
+from ..errors import ELSEWHERE, InputError, is_code, unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from ..symbolic import SYMBOL_OF, Form
+from ..symbolic import SYMBOL_OF, Form, symbols_of
 from .check_order import OrderCheck, check_order
 from .check_reading import changed, headline, in_order, reading_of, refuse_unread
 from .formula import QUANTITIES, Formula
@@ -162,7 +162,7 @@ def check_formula(
         InputError: not a formula, or an unknown name, quantity or convention.
     """
     if not is_code(against) and against not in LAYERS and against not in ARCHITECTURES:
-        raise unknown("--against", against, [*LAYERS, *ARCHITECTURES])
+        raise unknown("--against", against, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
     if quantity not in QUANTITIES:
         raise unknown("--quantity", quantity, QUANTITIES)
     if convention not in CONVENTIONS:
@@ -172,7 +172,8 @@ def check_formula(
             f"--convention flops: tells how products are counted; with --quantity {quantity} leave it out"
         )
     read = equation(formula)
-    given = _formulas(read.sides, {**SYMBOL_OF, **(rename or {})})
+    own_letters = symbols_of(against) if against in LAYERS else {}  # a layer of the reader's may have such
+    given = _formulas(read.sides, {**SYMBOL_OF, **(rename or {})}, [*LETTERS, *map(str, own_letters.values())])
     counted = Quantity.FLOPS.value if convention == "flops" else quantity
     own = any(isinstance(name, Floor) for side in given for name in side.symbols) and is_code(against)
     derived = derive(against, quantity=counted, input=input, args=args, everywhere=own)
@@ -181,14 +182,14 @@ def check_formula(
     return _check_form(formula, given, derived, Quantity(quantity), convention)
 
 
-def _formulas(sides: Sequence[str], rename: Mapping[str, str]) -> list[Polynomial]:
+def _formulas(sides: Sequence[str], rename: Mapping[str, str], letters: Sequence[str]) -> list[Polynomial]:
     """The sides as polynomials in the reader's letters; a word on the left that is no formula is a name."""
     if len(sides) > 1 and WORD.fullmatch(sides[0]):
         try:
             parse(sides[0], rename)
         except InputError:
             sides = sides[1:]
-    return [parse(side, rename, letters=LETTERS) for side in sides]
+    return [parse(side, rename, letters=letters) for side in sides]
 
 
 def _check_form(

@@ -41,7 +41,7 @@ def in_order(reading: Reading) -> list[str]:
 def refuse_unread(reading: Reading, ours: Polynomial) -> None:
     """Refuse a letter of the table of spellings that means nothing here, as any other letter."""
     for letter, own in reading.items():
-        if letter == own and letter not in _ALPHABET and not others_for(letter, ours):
+        if letter == own and letter not in {*_ALPHABET, *ours.letters} and not others_for(letter, ours):
             parse(letter)
 
 

@@ -14,7 +14,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
-from ..errors import InputError, is_code, unknown
+from ..errors import ELSEWHERE, InputError, is_code, unknown
 from ..inputs import read_ranges
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
@@ -306,7 +306,7 @@ class _Asked:
             self.cost = layer_on_symbols(name)
             return
         if name not in ARCHITECTURES:
-            raise unknown("formula", name, [*LAYERS, *ARCHITECTURES])
+            raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
         self.model = ARCHITECTURES[name]
         self.config = self.model.configure(set or {})
         self.window = window_of(self.config)

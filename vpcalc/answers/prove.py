@@ -20,6 +20,7 @@ from ..errors import InputError
 from ..findings import Finding
 from ..inputs import whole
 from ..optional import optional
+from ..plugins import load, loaded
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
@@ -230,7 +231,8 @@ def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: st
     """Through joblib, the longest first: whole architectures."""
     joblib = optional("joblib", "--jobs: more than one process needs joblib", "pip install joblib")
     first = sorted(claims, key=lambda claim: claim.kind != "family")
-    tasks = (joblib.delayed(_timed)(claim, settle) for claim in first)
+    files = loaded()
+    tasks = (joblib.delayed(_elsewhere)(files, claim, settle) for claim in first)
     as_it_comes = backend in (None, "loky", "threading")  # the others give a list when all is done
     try:
         if backend == "ray":
@@ -240,6 +242,12 @@ def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: st
     except Exception as error:  # no such backend, or one whose package is missing or broken
         raise InputError(f"--backend {backend!r}: {' '.join(str(error).split())}") from None
     yield from run(tasks)
+
+
+def _elsewhere(files: Sequence[str], claim: Claim, settle: Settle) -> Proof:
+    """The same in a process that may not know what a user loaded in ours."""
+    load(*(file for file in files if file not in loaded()))
+    return _timed(claim, settle)
 
 
 def _timed(claim: Claim, settle: Settle) -> Proof:

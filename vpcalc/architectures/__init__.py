@@ -7,6 +7,6 @@ To add a family: its function and table in a file here, its module in :mod:`vpca
 ``@model_witness``. Both are found by themselves.
 """
 
-from .registry import ARCHITECTURES, Architecture, Family
+from .registry import ARCHITECTURES, Architecture, Assumption, Family, register
 
-__all__ = ["ARCHITECTURES", "Architecture", "Family"]
+__all__ = ["ARCHITECTURES", "Architecture", "Assumption", "Family", "register"]

@@ -13,7 +13,7 @@ from ..abstract.tensor import Tensor
 from ..catalog import Catalog, files_beside
 from ..cost import Cost
 from ..dims import Dim
-from ..errors import InputError, unknown
+from ..errors import ELSEWHERE, InputError, unknown
 from ..inputs import GridTerm, grid_term, whole
 from .axes import IMAGE, Axes
 
@@ -163,7 +163,9 @@ class Architecture:
         return rest if head else {**rest, "classes": 0}
 
 
-ARCHITECTURES: Catalog[Architecture] = Catalog("model", files_beside(__file__, __name__.rpartition(".")[0]))
+ARCHITECTURES: Catalog[Architecture] = Catalog(
+    "model", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), ELSEWHERE
+)
 
 
 def in_order() -> tuple[Architecture, ...]:

@@ -12,6 +12,7 @@ from threading import Event
 from typing import Any
 
 from ..errors import InputError
+from ..plugins import loaded
 from .calls import Recording, load
 from .peers import PEERS, Hooks, Peer, View, find
 from .process import Limits, Outcome, Status, run
@@ -155,6 +156,7 @@ def _request(subject: Subject, settings: Settings, folder: Path) -> dict[str, An
         "device": settings.device,
         "backward": settings.backward,
         "prices": _prices(settings.prices, folder),
+        "load": loaded(),
     }
 
 

@@ -35,6 +35,10 @@ def attempt(request: Mapping[str, Any]) -> Result:
     from ..errors import InputError
 
     try:
+        if request.get("load"):
+            from ..plugins import load
+
+            load(*request["load"])
         return TASKS[request["task"]](request)
     except InputError as error:
         return {"error": "input", "detail": str(error)}

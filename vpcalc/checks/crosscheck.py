@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ..cost import Cost, Quantity
+from ..errors import InputError, first_line
 
 if TYPE_CHECKING:
     from ..counters import Counts
@@ -123,7 +124,10 @@ def check_layer(id: str, cost: Cost, dims: Mapping[str, int]) -> Report:
     """Count the reference module of a layer at these dimensions and compare."""
     from ..reference import LAYER_WITNESSES
 
-    return _witnessed(cost, lambda: LAYER_WITNESSES[id](**dims))
+    if id not in LAYER_WITNESSES:
+        return Report(reason=f"no module of PyTorch is registered for {id}: @layer_witness({id!r})")
+    make = LAYER_WITNESSES[id]
+    return _witnessed(id, cost, lambda: make(**dims))
 
 
 def check_model(
@@ -132,14 +136,17 @@ def check_model(
     """Count the reference module of an architecture at this input and compare."""
     from ..reference import MODEL_WITNESSES
 
-    return _witnessed(cost, lambda: MODEL_WITNESSES[family](sizes, config, batch))
+    if family not in MODEL_WITNESSES:
+        return Report(reason=f"no module of PyTorch is registered for {family}: @model_witness({family!r})")
+    make = MODEL_WITNESSES[family]
+    return _witnessed(family, cost, lambda: make(sizes, config, batch))
 
 
 STEPS = 20_000
 """How many modules a witness may run, one after the other: some half a minute of tracing."""
 
 
-def _witnessed(cost: Cost, make: Callable[[], Witness]) -> Report:
+def _witnessed(name: str, cost: Cost, make: Callable[[], Witness]) -> Report:
     largest = max((elements for op, _ in cost.walk() for elements in (op.activations, op.params)), default=0)
     if largest * 8 >= 2**63:
         return Report(reason=f"not run: a tensor of {largest:,} elements is beyond what torch can address")
@@ -148,7 +155,10 @@ def _witnessed(cost: Cost, make: Callable[[], Witness]) -> Report:
     from ..counters.fvcore import count
 
     module, inputs = _with_values(make) if _small(cost) else _without_values(make)
-    return compare(cost, count(module, inputs))
+    try:
+        return compare(cost, count(module, inputs))
+    except RuntimeError as error:  # a size that its description takes and it does not
+        raise InputError(f"{name}: its module does not run at this size: {first_line(error)}") from error
 
 
 WORK = 10 * 10**9

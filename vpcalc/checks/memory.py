@@ -87,12 +87,13 @@ def _running(
     from ..reference import MODEL_WITNESSES
     from ..reference.attention import attending
 
+    make = MODEL_WITNESSES[family.name]  # imported here, where tensors are real yet
     with ExitStack() as stack:
         stack.enter_context(default_type(getattr(torch, way.dtype)))
         stack.enter_context(FakeTensorMode() if way.attention == "fused" else torch.device("meta"))
         forgets = way.recompute == "attention"
         stack.enter_context(attending("recomputed" if forgets else way.attention))
-        yield MODEL_WITNESSES[family.name](sizes, config, batch)
+        yield make(sizes, config, batch)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError
+from .loading import accepting, first_word, loading, of_environment
 from .start import panel_of, screen
 
 COMMANDS = (
@@ -82,8 +83,10 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ² gets ?, not a traceback
     try:
-        command = _literal(typer.main.get_command(application(_asked_for(sys.argv[1:]))))
-        status = command.main(prog_name="vpcalc", standalone_mode=False)
+        with loading() as load:
+            load(of_environment())
+            command = accepting(typer.main.get_command(application(_asked_for(sys.argv[1:]))), load)
+            status = _literal(command).main(prog_name="vpcalc", standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except typer.TyperException as error:
@@ -98,10 +101,9 @@ def main() -> NoReturn:
 
 
 def _asked_for(arguments: list[str]) -> Iterable[str]:
-    """The command that the first argument names, or all: for help, for a misspelled name, for completion."""
-    if arguments and arguments[0] in COMMANDS and "_VPCALC_COMPLETE" not in os.environ:
-        return arguments[:1]
-    return COMMANDS
+    """The command that the first word names, or all: for help, for a misspelled name, for completion."""
+    word = first_word(arguments)
+    return (word,) if word in COMMANDS and "_VPCALC_COMPLETE" not in os.environ else COMMANDS
 
 
 def _literal(command: Any) -> Any:

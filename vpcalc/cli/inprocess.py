@@ -19,6 +19,7 @@ from ..embedding.commands import Printed
 from ..errors import InputError, unknown
 from ..optional import LIBRARIES
 from ..placing import is_placed, read_placed
+from .loading import accepting, loading
 from .options import ids, named
 
 REFUSED = {"embed": "fills documents itself", "plot": "writes a picture"}
@@ -46,12 +47,12 @@ def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
         raise InputError(f"{name} cannot stand in a marker: it {REFUSED[name]}")
     if name not in COMMANDS:
         raise unknown("command", name, [known for known in COMMANDS if known not in REFUSED])
-    group: Any = typer.main.get_command(application([name]))
     buffer = io.BytesIO()
     page = io.TextIOWrapper(buffer, encoding="utf-8", newline="\n")
     values: Mapping[str, Any] = {}
     status = 0
-    with redirect_stdout(page), _settled(folder):
+    with redirect_stdout(page), _settled(folder), loading() as load:
+        group: Any = accepting(typer.main.get_command(application([name])), load if trusted else _refuse)
         try:
             context = group.commands[name].make_context(name, rest)
             values = context.params
@@ -72,6 +73,10 @@ def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
     if not values or not text.strip():
         raise InputError(f"{' '.join(arguments)}: prints no result")
     return Printed(text, _kind(name, values))
+
+
+def _refuse(files: Sequence[str]) -> None:
+    raise InputError(f"--load {files[0]}: {_OWN}; --trust allows it, if the document is yours")
 
 
 def _no_functions(options: Sequence[Any], values: Mapping[str, Any]) -> None:

@@ -10,6 +10,6 @@ To add one: the function and its ``@layer`` in a file here, its module in :mod:`
 formulas, memory and checks have it from then on; docs/adding.md goes through it.
 """
 
-from .registry import LAYERS, Layer
+from .registry import LAYERS, Layer, layer
 
-__all__ = ["LAYERS", "Layer"]
+__all__ = ["LAYERS", "Layer", "layer"]

@@ -11,6 +11,7 @@ from ..abstract.priced import priced
 from ..catalog import Catalog, files_beside
 from ..cost import Cost
 from ..dims import Dim
+from ..errors import ELSEWHERE
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 
@@ -56,7 +57,9 @@ class Layer:
         return {name: dims[name] for name in (*self.dims, *batch) if name in dims}
 
 
-LAYERS: Catalog[Layer] = Catalog("layer", files_beside(__file__, __name__.rpartition(".")[0]))
+LAYERS: Catalog[Layer] = Catalog(
+    "layer", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), ELSEWHERE
+)
 
 
 def layer(id: str, name: str, source: str) -> Callable[[Run], Run]:

@@ -6,15 +6,10 @@ attention at nothing and forgets to broadcast. Input grids are channels-last: (b
 
 This room and :mod:`vpcalc.counters` are the only ones that import torch. ``LAYER_WITNESSES`` and
 ``MODEL_WITNESSES`` map an id to a function of the same dimensions as the formula, which returns a module
-and its inputs; nothing is run here, so both may be built on the meta device.
+and its inputs; nothing is run here, so both may be built on the meta device. A file here is imported, and torch
+with it, when one of its modules is asked for.
 """
 
-from importlib import import_module
+from .registry import LAYER_WITNESSES, MODEL_WITNESSES, Witness, layer_witness, model_witness
 
-from ..catalog import files_beside
-from .registry import LAYER_WITNESSES, MODEL_WITNESSES, Witness
-
-for _file in files_beside(__file__, __name__):
-    import_module(_file)  # its modules register themselves
-
-__all__ = ["LAYER_WITNESSES", "MODEL_WITNESSES", "Witness"]
+__all__ = ["LAYER_WITNESSES", "MODEL_WITNESSES", "Witness", "layer_witness", "model_witness"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from torch import Tensor, nn
+from ..catalog import Catalog, files_beside
 
-from ..catalog import Catalog
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Witness(NamedTuple):
@@ -20,10 +21,13 @@ class Witness(NamedTuple):
 Make = Callable[..., Witness]
 M = TypeVar("M", bound=Make)
 
-LAYER_WITNESSES: Catalog[Make] = Catalog("reference module of a layer")
+_FILES = files_beside(__file__, __name__.rpartition(".")[0])
+_NONE = "@layer_witness or @model_witness registers one, and what does not count is there without it"
+
+LAYER_WITNESSES: Catalog[Make] = Catalog("reference module of a layer", _FILES, _NONE)
 """Layer id to a function of the layer's dimensions and ``batch``."""
 
-MODEL_WITNESSES: Catalog[Make] = Catalog("reference module of a family")
+MODEL_WITNESSES: Catalog[Make] = Catalog("reference module of a family", _FILES, _NONE)
 """Family name to a function of (sizes, config, batch)."""
 
 

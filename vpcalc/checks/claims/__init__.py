@@ -15,7 +15,26 @@ written from the source, never printed from our own form: that is what makes it 
 imports torch until a claim is settled.
 """
 
+from collections.abc import Iterable
+
+from ...errors import unknown
 from . import complexity, families, layers, memory, parameters, theory  # noqa: F401  (they register themselves)
-from .registry import CLAIMS, Claim, claim, select
+from .registry import CLAIMS, Claim, claim
 
 __all__ = ["CLAIMS", "Claim", "claim", "select"]
+
+
+def select(names: Iterable[str] = ()) -> tuple[Claim, ...]:
+    """Claims by id or by kind, in the catalogue's order, each once; all of them where none is named.
+
+    Raises:
+        InputError: a name is neither.
+    """
+    for room in (layers, families):
+        room.complete()  # with what a user has loaded meanwhile
+    wanted = list(names)
+    kinds = {entry.kind for entry in CLAIMS.values()}
+    for name in wanted:
+        if name not in CLAIMS and name not in kinds:
+            raise unknown("claim", name, [*CLAIMS, *kinds])
+    return tuple(entry for entry in CLAIMS.values() if not wanted or entry.id in wanted or entry.kind in wanted)

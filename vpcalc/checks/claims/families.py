@@ -6,7 +6,7 @@ from functools import partial
 
 from ...architectures import Architecture
 from ...architectures.registry import first_of_each
-from .registry import claim
+from .registry import CLAIMS, claim
 from .witnessed import of_model
 
 
@@ -18,5 +18,11 @@ def _register(architecture: Architecture) -> None:
     claim(f"{family.name}_family", statement, architecture.source, "family")(partial(of_model, architecture.id))
 
 
-for _architecture in first_of_each().values():
-    _register(_architecture)
+def complete() -> None:
+    """A claim for each family that has none yet."""
+    for name, architecture in first_of_each().items():
+        if f"{name}_family" not in CLAIMS:
+            _register(architecture)
+
+
+complete()

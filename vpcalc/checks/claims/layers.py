@@ -54,6 +54,11 @@ def _register(layer: Layer) -> None:
     claim(layer.id, statement, layer.source, "layer")(partial(_settle, layer.id, cost))
 
 
-for _layer in LAYERS.values():
-    if _layer.id not in CLAIMS:
-        _register(_layer)
+def complete() -> None:
+    """A claim for each layer that has none yet: for all of ours, and then for those that a user loads."""
+    for layer in LAYERS.values():
+        if layer.id not in CLAIMS:
+            _register(layer)
+
+
+complete()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ...catalog import Catalog
-from ...errors import unknown
 from ..proof import Interpolation, Outcome
 from .executed import OnEverySize
 
@@ -52,17 +51,3 @@ def claim(id: str, statement: str, source: str, kind: str = "complexity") -> Cal
         return way
 
     return register
-
-
-def select(names: Iterable[str] = ()) -> tuple[Claim, ...]:
-    """Claims by id or by kind, in the catalogue's order, each once; all of them where none is named.
-
-    Raises:
-        InputError: a name is neither.
-    """
-    wanted = list(names)
-    kinds = {entry.kind for entry in CLAIMS.values()}
-    for name in wanted:
-        if name not in CLAIMS and name not in kinds:
-            raise unknown("claim", name, [*CLAIMS, *kinds])
-    return tuple(entry for entry in CLAIMS.values() if not wanted or entry.id in wanted or entry.kind in wanted)

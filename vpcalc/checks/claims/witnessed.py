@@ -9,6 +9,7 @@ from ...algebra import Polynomial
 from ...algebra.polynomial import as_polynomial
 from ...architectures import ARCHITECTURES
 from ...cost import Quantity
+from ...errors import InputError, first_line
 from ...symbolic import SYMBOL_OF, lattice, layer_on_symbols, model_on_symbols
 from ..proof import PRODUCTS, Domain, Interpolation, Sizes, counted
 from .executed import OnEverySize
@@ -64,7 +65,12 @@ def _layer_count(id: str, quantity: Quantity, operators: tuple[str, ...], sizes:
 
     named = {symbol: name for name, symbol in SYMBOL_OF.items()}
     dims = {named.get(symbol, symbol): size for symbol, size in sizes.items()}
-    return counted(lambda: LAYER_WITNESSES[id](**dims), quantity, operators)
+    make = LAYER_WITNESSES[id]  # imported here, where tensors are real yet
+    try:
+        return counted(lambda: make(**dims), quantity, operators)
+    except RuntimeError as error:  # a size that its description takes and it does not
+        at = ", ".join(f"{name} = {size}" for name, size in dims.items())
+        raise InputError(f"claim {id!r}: its module does not run at {at}: {first_line(error)}") from error
 
 
 def _model_form(id: str) -> Polynomial:
@@ -77,4 +83,5 @@ def _model_count(id: str, sizes: Sizes) -> int:
 
     architecture = ARCHITECTURES[id]
     at = tuple(sizes[axis] for axis in architecture.family.axes)
-    return counted(lambda: MODEL_WITNESSES[architecture.family.name](at, dict(architecture.config)))
+    make = MODEL_WITNESSES[architecture.family.name]
+    return counted(lambda: make(at, dict(architecture.config)))

@@ -1,0 +1,62 @@
+"""Packages that bring layers and architectures: the last source of both registries.
+
+A package names a module of its own under the entry point group ``vpcalc.plugins``; importing it registers what it
+has. The registries import this module when a name is asked for that is not among ours, or all names are. Entry
+points cost more to read than all else that a command imports, so a look into the folders that Python imports from
+comes first: a millisecond says that there is no such package, which is the rule. One that cannot be imported is
+named on standard error, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from .errors import InputError, first_line
+
+GROUP = "vpcalc.plugins"
+
+
+def _any(folders: list[str]) -> bool:
+    """Whether the records of an installed package name the group."""
+    return any(f"[{GROUP}]".encode() in text for folder in folders for text in _records(folder))
+
+
+def _records(folder: str) -> Iterator[bytes]:
+    """The entry points of the packages in a folder, as they were written."""
+    with suppress(OSError):
+        for each in os.scandir(folder or "."):
+            if each.name.endswith((".dist-info", ".egg-info")):
+                with suppress(OSError), open(os.path.join(each.path, "entry_points.txt"), "rb") as file:
+                    yield file.read()
+
+
+def _import_all() -> None:
+    from importlib.metadata import entry_points
+
+    for found in entry_points(group=GROUP):
+        origin = f"plug-in {found.name} ({found.value})"
+        try:
+            _import(found.load, origin)
+        except InputError as error:
+            print(f"vpcalc: {error}; it is left out", file=sys.stderr)
+
+
+def _import(load: Callable[[], object], origin: str) -> None:
+    from .plugins import registered
+    from .sources import quiet
+
+    def run() -> None:
+        try:
+            with quiet():
+                load()
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{origin}: {first_line(error)}") from error
+
+    registered(run, origin)
+
+
+if _any(sys.path):
+    _import_all()

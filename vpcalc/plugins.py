@@ -1,0 +1,205 @@
+"""Layers and architectures of a user's own: a file that ``--load`` names, or a package that is installed.
+
+Such a file is written as those in :mod:`vpcalc.layers`, :mod:`vpcalc.architectures` and :mod:`vpcalc.reference`
+are, with the same decorators. What it registers stands in the same registries until it is unloaded. Where a file
+fails, or takes a name that is taken, nothing of it stays.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from .architectures import ARCHITECTURES, Family
+from .catalog import Source
+from .errors import InputError
+from .layers import LAYERS
+from .reference import LAYER_WITNESSES, MODEL_WITNESSES
+from .sources import run_file
+
+OPTION = "--load"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file registered, by name."""
+
+    layers: tuple[str, ...]
+    models: tuple[str, ...]
+    families: tuple[str, ...]
+    witnesses: tuple[Callable[[], object], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Ids of its layers and its models."""
+        return (*self.layers, *self.models)
+
+
+_LOADED: dict[Path, Loaded] = {}
+_LOADING: ContextVar[list[Callable[[], object]] | None] = ContextVar("loading", default=None)
+"""The files of modules that the file which is being loaded has named so far."""
+
+
+def load(*files: str | PathLike[str]) -> tuple[str, ...]:
+    """Add the layers and architectures that Python files describe; a file that was loaded before is read anew.
+
+    Args:
+        files: written as :doc:`adding a layer </adding>` shows. Their code is run.
+
+    Returns:
+        the ids that are new, for every command and function.
+
+    Raises:
+        InputError: there is no such file, it fails, takes a name that is taken, or registers nothing.
+    """
+    names: list[str] = []
+    for file in files:
+        path = Path(file).resolve()
+        unload([path])
+        _LOADED[path] = registered(partial(run_file, fspath(file), OPTION), f"{OPTION}: {fspath(file)!r}")
+        names += _LOADED[path].names
+    return tuple(names)
+
+
+def loaded() -> list[str]:
+    """The files that are loaded now: for processes that are to know the same names."""
+    return list(map(str, _LOADED))
+
+
+def unload(files: Iterable[str | PathLike[str]]) -> None:
+    """Take out again what files registered."""
+    for file in files:
+        found = _LOADED.pop(Path(file).resolve(), None)
+        if found is not None:
+            _withdraw(found)
+
+
+def witnesses_in(place: str) -> None:
+    """Say where a file's modules of PyTorch are: they are imported, and torch with them, once one is counted.
+
+    Args:
+        place: a Python file, from the folder of the file that says so; or a module, as it is imported.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    source: Source = place
+    if place.endswith(".py"):
+        path = Path(sys._getframe(1).f_globals["__file__"]).resolve().parent / place
+        if not path.is_file():
+            raise InputError(f"witnesses_in({place!r}): no file {str(path)!r}")
+        source = _once(path)
+    named = _LOADING.get()
+    if named is not None and not isinstance(source, str):
+        named.append(source)
+    for catalog in (LAYER_WITNESSES, MODEL_WITNESSES):
+        catalog.later([source])
+
+
+def _once(path: Path) -> Callable[[], object]:
+    """The file as a source of both kinds of modules, run for the first that is asked for."""
+    ran: list[bool] = []
+
+    def run() -> None:
+        if ran:
+            return
+        ran.append(True)
+        before = _witnesses()
+        run_file(path, OPTION)
+        _refuse_strays(f"{OPTION}: {path.name!r}", before)
+
+    return run
+
+
+def registered(run: Callable[[], object], origin: str) -> Loaded:
+    """What somebody's code registers when it is run; where that is unusable, nothing of it stays.
+
+    Raises:
+        InputError: it fails, takes a name that is taken, or registers nothing. ``origin`` begins the message.
+    """
+    taken = (set(LAYERS), set(ARCHITECTURES))  # all of ours, so that a clash is seen
+    families = {architecture.family.name: architecture.family for architecture in ARCHITECTURES.values()}
+    before = _witnesses()
+    modules: list[Callable[[], object]] = []
+    token = _LOADING.set(modules)
+    problem = None
+    try:
+        run()
+    except InputError as error:
+        problem = error
+    finally:
+        _LOADING.reset(token)
+    layers = tuple(name for name in LAYERS.entered() if name not in taken[0])
+    models = tuple(name for name in ARCHITECTURES.entered() if name not in taken[1])
+    new = {ARCHITECTURES[id].family.name for id in models} - set(families)
+    found = Loaded(layers, models, tuple(new), tuple(modules))
+    try:
+        if problem is not None:
+            raise problem
+        _judge(found, families, origin)
+        _refuse_strays(origin, before)
+    except InputError:
+        _withdraw(found)
+        raise
+    return found
+
+
+def _judge(found: Loaded, families: dict[str, Family], origin: str) -> None:
+    """Refuse a file without a layer or a model, and names that would be read as something else."""
+    if not found.names:
+        raise InputError(f"{origin}: registers no layer and no architecture")
+    for name in found.names:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise InputError(f"{origin}: the name {name!r} must be letters, digits and _ . -")
+    for name in found.layers:
+        if name in ARCHITECTURES:
+            raise InputError(f"{origin}: layer {name!r} is already registered, as a model")
+    for id in found.models:
+        family = ARCHITECTURES[id].family
+        if id in LAYERS:
+            raise InputError(f"{origin}: model {id!r} is already registered, as a layer")
+        if families.get(family.name, family) is not family:
+            raise InputError(f"{origin}: family {family.name!r} is already registered")
+
+
+def _withdraw(found: Loaded) -> None:
+    LAYERS.withdraw(found.layers)
+    ARCHITECTURES.withdraw(found.models)
+    LAYER_WITNESSES.withdraw(found.layers, found.witnesses)
+    MODEL_WITNESSES.withdraw(found.families, found.witnesses)
+    claims = sys.modules.get("vpcalc.checks.claims")
+    if claims is not None:
+        claims.CLAIMS.withdraw((*found.layers, *(f"{family}_family" for family in found.families)))
+
+
+def _witnesses() -> set[tuple[int, str]]:
+    return {(id(catalog), name) for catalog in (LAYER_WITNESSES, MODEL_WITNESSES) for name in catalog.entered()}
+
+
+def _refuse_strays(origin: str, before: set[tuple[int, str]]) -> None:
+    """Take out and refuse modules of what is not the user's own: they would stand for ours."""
+    families = [architecture.family for architecture in ARCHITECTURES.entered().values()]
+    described = {
+        id(LAYER_WITNESSES): {name: each.run for name, each in LAYERS.entered().items()},
+        id(MODEL_WITNESSES): {family.name: family.run for family in families},
+    }
+    for catalog in (LAYER_WITNESSES, MODEL_WITNESSES):
+        for name, make in catalog.entered().items():
+            if (id(catalog), name) in before or _is_ours(make):
+                continue
+            run = described[id(catalog)].get(name)
+            if run is None or _is_ours(run):
+                catalog.withdraw([name])
+                what = "of vpcalc's own" if run is not None else "that it does not describe"
+                raise InputError(f"{origin}: a reference module for {name!r}, {what}")
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return function.__module__.startswith("vpcalc.")
