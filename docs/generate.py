@@ -295,6 +295,8 @@ def commands(folder: Path) -> Pages:
         "# Commands",
         "Exit status: 0 all well, 1 a check did not hold, 2 unusable input, with one line that says what is "
         "allowed. Standard output holds the result and nothing else. Values are data and never run as code.",
+        "Every command takes `--load FILE.py`, which runs a file of your own and adds the layers and architectures"
+        " that it [describes](../adding.md); it may stand before the command, too, and be repeated.",
     ]
     for panel in PANELS:
         parts.append(f"## {panel}")

@@ -117,9 +117,9 @@ class make(nn.Module):
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the example's paper and a module, where pictures and tables may be left."""
+    """A folder with the example's paper, its layers and a module, where pictures and tables may be left."""
     (tmp_path / "model.py").write_text(MODULE, encoding="utf-8")
-    for file in (ROOT / "examples" / "paper").glob("paper.*"):
+    for file in [*(ROOT / "examples" / "paper").glob("paper.*"), *(ROOT / "examples").glob("my_*.py")]:
         shutil.copy(file, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
@@ -187,7 +187,7 @@ def test_python_examples_say_what_they_return(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_that_are_mentioned_exist(name: str) -> None:
     prose = re.sub(r"^```.*?^```", "", text(name), flags=re.S | re.M)
-    for command in re.findall(r"`vpcalc ([a-z]+)", prose):
+    for command in re.findall(r"`vpcalc (?:--load \S+ )?([a-z]+)", prose):
         assert command in COMMANDS
 
 
