@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -192,6 +194,160 @@ def test_what_stands_in_quotes_is_text(tmp_path: Path) -> None:
     assert "t5_11b" in embed(tmp_path, "a.md", stub).decode()
 
 
+# -- pictures ---------------------------------------------------------------------------------------------
+
+PLOT = "plot stages vgg11 -o figures/stages"
+SHOWN = "vgg11: stage 3 takes 36 % of 7.609 GMACs"
+
+PICTURES = {  # a document with a marker for a picture, and the line that shows it
+    "a.md": (f"<!-- vpcalc: {PLOT}.svg -->\n<!-- /vpcalc -->\n", f"![{SHOWN}](figures/stages.svg)"),
+    "b.html": (f"<!-- vpcalc: {PLOT}.png --><!-- /vpcalc -->", f'<img src="figures/stages.png" alt="{SHOWN}">'),
+    "c.tex": (f"% vpcalc: {PLOT}.pdf\n% /vpcalc\n", r"\includegraphics{figures/stages.pdf}"),
+    "d.typ": (f"// vpcalc: {PLOT}.svg\n// /vpcalc\n", f'#image("figures/stages.svg", alt: "{SHOWN}")'),
+    "e.rst": (f".. vpcalc: {PLOT}.svg\n.. /vpcalc\n", f".. image:: figures/stages.svg\n   :alt: {SHOWN}"),
+    "f.md": (f"It <!-- vpcalc: {PLOT}.svg --><!-- /vpcalc -->.\n", f"-->![{SHOWN}](figures/stages.svg)<!--"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_drawn_beside_its_document(tmp_path: Path, name: str) -> None:
+    stub, shown = PICTURES[name]
+    before = package.embed(written(tmp_path, name, stub), check=True)
+    assert not before.ok
+    assert "stages" in before.documents[0].diff()
+    assert not (tmp_path / "figures").exists()
+    assert shown in embed(tmp_path, name, stub).decode()
+    (picture,) = (tmp_path / "figures").iterdir()
+    first = picture.read_bytes()
+    assert package.plot_stages("vgg11").draw(picture.suffix[1:]) == first
+    again = package.embed(tmp_path / name, check=True)
+    assert (again.ok, again.documents[0].stale) == (True, 0)
+    stamp = picture.stat().st_mtime_ns
+    package.embed(tmp_path / name)
+    assert picture.stat().st_mtime_ns == stamp
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def illustrated(tmp_path: Path) -> tuple[Path, Path]:
+    """A fresh document and its picture."""
+    embed(tmp_path, "a.md", PICTURES["a.md"][0])
+    return tmp_path / "a.md", tmp_path / "figures" / "stages.svg"
+
+
+def test_a_stale_picture_is_found(illustrated: tuple[Path, Path], inside: Run) -> None:
+    document, picture = illustrated
+    good = picture.read_bytes()
+    others = {
+        "another plot": package.plot_stages("vgg13").draw("svg"),
+        "another width": package.plot_stages("vgg11").draw("svg", width=3.4),
+        "without its title": package.plot_stages("vgg11").draw("svg", title=False),
+        "changed by hand": good.replace(b"#0072B2", b"#0072b3").replace(b"#009e73", b"#009e74"),
+        "cut short": good[:-100],
+    }
+    for what, other in others.items():
+        assert other != good, what
+        picture.write_bytes(other)
+        done = inside("embed", "--check", str(document))
+        assert done.returncode == 1, what
+        assert f"{picture}: is not what vpcalc draws now" in done.stdout
+        assert "1 block, 1 stale" in done.stdout
+    picture.unlink()
+    done = inside("embed", "--check", "--format", "json", str(document))
+    assert done.returncode == 1
+    (found,) = json.loads(done.stdout)["files"]
+    assert found["pictures"] == [{"file": str(picture), "state": "missing"}]
+    assert inside("embed", str(document)).returncode == 0
+    assert picture.read_bytes() == good
+
+
+def test_another_matplotlib_raises_no_false_alarm(illustrated: tuple[Path, Path]) -> None:
+    """Its bytes are others; what they show is not. So it is for a checkout with Windows' ends of lines."""
+    from vpcalc.pictures import seal
+
+    document, picture = illustrated
+    good = picture.read_bytes()
+    shows, _ = seal.read(good) or ("", False)
+    other = re.sub(rb"Matplotlib v[\d.]+", b"Matplotlib v9.9.9", good)
+    other = other.replace(re.findall(rb"picture \w+ (\w+)", good)[0], b"0" * 32)
+    picture.write_bytes(seal.sealed(other))
+    assert picture.read_bytes() != good
+    assert seal.read(picture.read_bytes()) == (shows, True)
+    assert package.embed(document, check=True).ok
+    picture.write_bytes(good.replace(b"\n", b"\r\n"))
+    assert package.embed(document, check=True).ok
+
+
+def test_a_check_draws_nothing(illustrated: tuple[Path, Path]) -> None:
+    code = (
+        f"import sys, vpcalc; assert vpcalc.embed({str(illustrated[0])!r}, check=True).ok; "
+        "assert not {'matplotlib', 'torch', 'sympy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_file_that_vpcalc_did_not_draw_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    photo = tmp_path / "figures" / "stages.svg"
+    photo.write_bytes(b"<?xml version='1.0'?><svg/>")
+    with pytest.raises(InputError, match=r"a.md:1: .*is there and was not drawn by vpcalc"):
+        embed(tmp_path, "a.md", PICTURES["a.md"][0])
+    assert photo.read_bytes() == b"<?xml version='1.0'?><svg/>"
+
+
+OUTSIDE = (
+    "../a.svg",
+    "/tmp/a.svg",
+    "out/a.svg",
+    "b/../../a.svg",
+    "'a b.svg'",
+    "~/a.svg",
+    ".b/a.svg",
+    "./../a.svg",
+)
+
+
+@pytest.mark.parametrize("place", OUTSIDE)
+def test_a_picture_stays_below_its_document(tmp_path: Path, place: str) -> None:
+    papers = tmp_path / "papers"
+    papers.mkdir()
+    (papers / "out").symlink_to(tmp_path)
+    with pytest.raises(InputError, match=r"must be a path below the document|leads out of the document's folder"):
+        embed(papers, "a.md", f"<!-- vpcalc: plot stages vgg11 -o {place} -->\n<!-- /vpcalc -->\n")
+    assert list(tmp_path.rglob("*.svg")) == []
+
+
+def test_two_markers_may_share_a_file_only_for_one_picture(tmp_path: Path) -> None:
+    stub = PICTURES["a.md"][0]
+    assert package.embed([written(tmp_path, name, stub) for name in ("a.md", "b.md")]).ok
+    written(tmp_path, "b.md", stub.replace("vgg11", "vgg13"))
+    with pytest.raises(InputError, match=r"two markers draw .*stages.svg, and not the same"):
+        package.embed([tmp_path / "a.md", tmp_path / "b.md"])
+
+
+def test_where_one_picture_cannot_be_drawn_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = package.answers.plot.Plot.draw  # type: ignore[attr-defined]
+
+    def failing(plot: Any, format: str, **options: Any) -> bytes:
+        if format == "png":
+            raise InputError("no ink")
+        return bytes(draw(plot, format, **options))
+
+    monkeypatch.setattr(package.answers.plot.Plot, "draw", failing)  # type: ignore[attr-defined]
+    stub = PICTURES["a.md"][0] + PICTURES["a.md"][0].replace(".svg", ".png")
+    with pytest.raises(InputError, match="no ink"):
+        embed(tmp_path, "a.md", stub)
+    assert (tmp_path / "a.md").read_text() == stub
+    assert not (tmp_path / "figures").exists()
+
+
 # -- what is refused --------------------------------------------------------------------------------------
 
 REFUSED = {  # what stands on line 3 of a Markdown file: what the error says after the line's number
@@ -211,6 +367,17 @@ REFUSED = {  # what stands on line 3 of a Markdown file: what the error says aft
     "<!-- vpcalc: --version -->": "a marker begins with a command",
     "<!-- vpcalc: -->": "the marker names no command",
     "<!-- vpcalc: embed a.md -->": "embed cannot stand in a marker",
+    "<!-- vpcalc: plot crossover -->": "give -o FILE.svg for a picture, or --format for its numbers",
+    "<!-- vpcalc: plot crosover -o a.svg -->": "'crosover' is not known; did you mean crossover",
+    "<!-- vpcalc: plot -o a.svg crossover -->": "what follows plot '-o' is not known",
+    "<!-- vpcalc: plot -->": "what follows plot '' is not known; known: crossover",
+    "<!-- vpcalc: plot crossover -o a.svgz -->": "a picture's name must end with one of .svg, .pdf, .png",
+    "<!-- vpcalc: plot crossover -o FLAG --format csv -->": "a marker writes no file but its own",
+    "<!-- vpcalc: plot crossover -o ../a.svg -->": "must be a path below the document",
+    "<!-- vpcalc: plot crossover --load evil.py -o a.svg -->": "a marker runs no code but vpcalc's own",
+    "<!-- vpcalc: plot stages evil.py:make -o a.svg -->": "a marker runs no code but vpcalc's own",
+    "<!-- vpcalc: draw evil.py:make -o a.svg -->": "a marker runs no code but vpcalc's own",
+    "<!-- vpcalc: theory rnn_bound --plot a.svg -->": "a marker writes no file but its own",
     "<!-- vpcalc: formula msa -o FLAG -->": "a marker writes no file but its own",
     "<!-- vpcalc: formula msa --output=FLAG -->": "a marker writes no file but its own",
     "<!-- vpcalc: derive evil.py:make -->": "a marker runs no code but vpcalc's own",

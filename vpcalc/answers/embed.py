@@ -11,6 +11,7 @@ from typing import Any
 
 from ..embedding import Document, refreshed
 from ..embedding.commands import Printed, Run
+from ..embedding.illustrations import Illustration
 from ..errors import InputError
 from ..report import Column, Kind, Table
 from .result import Result
@@ -43,6 +44,7 @@ class Embedding(Result):
                     "blocks": document.blocks,
                     "stale": document.stale,
                     "written": not (document.fresh or self.check),
+                    "pictures": [{"file": each.name, "state": each.state} for each in document.pictures],
                     "diff": document.diff(),
                 }
                 for document in self.documents
@@ -69,7 +71,9 @@ def embed(
 ) -> Embedding:
     """Fill the marked blocks of documents with what vpcalc's commands print now.
 
-    All documents are read and filled before the first one is written; where anything fails, none is.
+    All documents are read and filled before the first one is written; where anything fails, none is. A picture,
+    as of the marker ``plot crossover -o crossover.svg``, is written beside the document that shows it; a file that
+    vpcalc did not draw is left alone.
 
     Args:
         files: Markdown, HTML, LaTeX, Typst or reStructuredText files.
@@ -98,7 +102,21 @@ def embed(
 
     distinct = {Path(name).resolve(): name for name in names}
     documents = tuple(refreshed(name, once) for name in distinct.values())
+    pictures = _by_file(documents)
     if not check:
+        drawn = [(picture, picture.draw()) for picture in pictures if not picture.fresh]
+        for picture, content in drawn:
+            picture.write(content)
         for document in documents:
             document.write()
     return Embedding(documents, check)
+
+
+def _by_file(documents: Iterable[Document]) -> Iterable[Illustration]:
+    """The pictures of all documents, each file once."""
+    found: dict[Path, Illustration] = {}
+    for document in documents:
+        for picture in document.pictures:
+            if found.setdefault(picture.path, picture).shows != picture.shows:
+                raise InputError(f"{document.name}: two markers draw {picture.name}, and not the same")
+    return found.values()

@@ -31,6 +31,9 @@ def embed(
     <!-- vpcalc: formula msa --format latex --> … <!-- /vpcalc -->   in Markdown and HTML;
     % vpcalc: … and % /vpcalc in LaTeX, // in Typst, .. in reStructuredText.
 
+    With plot and draw it is a picture: plot crossover -o crossover.svg writes the file beside the document and
+    shows it, and --check finds one that is stale or missing.
+
     Examples:  vpcalc embed paper.tex README.md
                vpcalc embed --check paper.tex
     """

@@ -1,7 +1,7 @@
 """A command of vpcalc run within this process, its output kept: for markers in documents.
 
-What a document may ask for is what a reader may ask for who trusts nobody: no file is written and nothing
-but vpcalc's own code is run.
+What a document may ask for is what a reader may ask for who trusts nobody: no file is written but pictures beside
+the document, by the document itself, and nothing but vpcalc's own code is run.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import Any
 
 import typer
 
-from ..embedding.commands import Printed
+from ..embedding.commands import Picture, Printed
 from ..errors import InputError, unknown
 from ..optional import LIBRARIES
 from ..placing import is_placed, read_placed
 from .loading import accepting, loading
 from .options import ids, named
+from .pictures import Drawn, kept
 
-REFUSED = {"embed": "fills documents itself", "plot": "writes a picture"}
+REFUSED = {"embed": "fills documents itself"}
 """Commands that a marker cannot hold, and why."""
 
 WIDTH = "80"
@@ -51,17 +52,18 @@ def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
     page = io.TextIOWrapper(buffer, encoding="utf-8", newline="\n")
     values: Mapping[str, Any] = {}
     status = 0
-    with redirect_stdout(page), _settled(folder), loading() as load:
+    with redirect_stdout(page), _settled(folder), loading() as load, kept() as pictures:
         group: Any = accepting(typer.main.get_command(application([name])), load if trusted else _refuse)
+        command, words = _innermost(group.commands[name], rest)
         try:
-            context = group.commands[name].make_context(name, rest)
+            context = command.make_context(command.name, words)
             values = context.params
             _writes_nothing(values)
             if not trusted:
-                _no_functions(group.commands[name].params, values)
+                _no_functions(command.params, values)
                 _no_code(name, values)
             with context:
-                group.commands[name].invoke(context)
+                command.invoke(context)
         except typer.TyperException as error:
             raise InputError(error.format_message()) from None
         except typer.Exit as end:
@@ -70,9 +72,40 @@ def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
     text = buffer.getvalue().decode("utf-8")
     if status:
         raise InputError(f"{' '.join(arguments)}: ended with status {status}: a check does not hold")
+    if pictures:
+        (drawn,) = pictures
+        return Printed(drawn.plot.chart.title, "plain", _picture(drawn))
+    if name == "plot" and values.get("format") is None:
+        raise InputError(f"{' '.join(arguments)}: give -o FILE.svg for a picture, or --format for its numbers")
     if not values or not text.strip():
         raise InputError(f"{' '.join(arguments)}: prints no result")
     return Printed(text, _kind(name, values))
+
+
+def _innermost(command: Any, words: list[str]) -> tuple[Any, list[str]]:
+    """The command that the words name, and the rest of them: ``plot crossover`` is one within ``plot``.
+
+    Raises:
+        InputError: they name a command that has others within it, and none of these.
+    """
+    while hasattr(command, "commands"):
+        if not words or words[0] not in command.commands:
+            raise unknown(f"what follows {command.name}", words[0] if words else "", command.commands)
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+def _picture(drawn: Drawn) -> Picture:
+    """A picture that is to be written, for the document to hold against its file."""
+    from ..pictures import format_of
+    from ..pictures.seal import shown
+
+    format = format_of(drawn.output)
+    return Picture(
+        drawn.output.as_posix(),
+        shown(drawn.plot.chart, format, drawn.width, drawn.title),
+        lambda: drawn.plot.draw(format, width=drawn.width, title=drawn.title),
+    )
 
 
 def _refuse(files: Sequence[str]) -> None:
@@ -89,8 +122,9 @@ def _no_functions(options: Sequence[Any], values: Mapping[str, Any]) -> None:
 
 
 def _writes_nothing(values: Mapping[str, Any]) -> None:
-    """Refuse options that write a file or start something elsewhere."""
-    if values.get("output") is not None:
+    """Refuse options that write a file, other than a picture, or start something elsewhere."""
+    draws = "terminal" in values and values.get("format") is None
+    if values.get("output") is not None and not draws:
         raise InputError(f"--output {values['output']}: a marker writes no file but its own")
     if values.get("plot") is not None:
         raise InputError(f"--plot {values['plot']}: a marker writes no file but its own")

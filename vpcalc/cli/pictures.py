@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -69,6 +72,29 @@ class Sizes(NamedTuple):
     tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target.", metavar="N")] = None
 
 
+class Drawn(NamedTuple):
+    """A picture that is to be written, and where to."""
+
+    output: Path
+    plot: Plot
+    width: float
+    title: bool
+
+
+_KEPT: ContextVar[list[Drawn] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept() -> Iterator[list[Drawn]]:
+    """Within it pictures are not written but collected here, for a document whose marker asks for them."""
+    pictures: list[Drawn] = []
+    token = _KEPT.set(pictures)
+    try:
+        yield pictures
+    finally:
+        _KEPT.reset(token)
+
+
 class Picture(NamedTuple):
     """Where a plot goes, and how it is shown."""
 
@@ -84,7 +110,11 @@ class Picture(NamedTuple):
         if self.format is not None:
             emit(plot, self.format, self.output)
         elif self.output is not None:
-            plot.save(self.output, width=inches, title=self.title)
+            pictures = _KEPT.get()
+            if pictures is None:
+                plot.save(self.output, width=inches, title=self.title)
+            else:
+                pictures.append(Drawn(self.output, plot, inches, self.title))
         if self.terminal or (self.format is None and self.output is None):
             from rich.console import Console
 

@@ -19,15 +19,29 @@ SHELL = ";|&<>$`"
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that a command draws: where it is to be, from the document's folder, and what it ``shows``.
+
+    ``shows`` is the digest that its file says it shows (:mod:`vpcalc.pictures.seal`).
+    """
+
+    place: str
+    shows: str
+    draw: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Printed:
     """What a command printed, and as what it is to be set.
 
     ``kind`` is ``math`` (LaTeX, without delimiters), ``plain`` (one line of text), ``table`` (lines as in a
-    terminal), or the language of the text: latex, markdown, html, typst, python, json, csv.
+    terminal), or the language of the text: latex, markdown, html, typst, python, json, csv. Where there is a
+    ``picture``, the text is what it shows, in words.
     """
 
     text: str
     kind: str
+    picture: Picture | None = None
 
 
 Run = Callable[[list[str], Path], Printed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 
 from ..errors import InputError
@@ -23,7 +24,9 @@ OWN = {
 def block(printed: Printed, language: Language, command: str) -> list[str]:
     """The lines of a block."""
     lines = [line.rstrip() for line in printed.text.strip("\r\n").splitlines()]
-    if printed.kind in OWN[language.name]:
+    if printed.picture is not None:
+        dressed = _shown(printed.text, printed.picture.place, language)
+    elif printed.kind in OWN[language.name]:
         dressed = lines
     elif printed.kind == "plain":
         dressed = [_escape(language)(line) for line in lines]
@@ -35,6 +38,9 @@ def block(printed: Printed, language: Language, command: str) -> list[str]:
 def inline(printed: Printed, language: Language) -> str:
     """What stands between two markers within a line."""
     text = printed.text.strip()
+    if printed.picture is not None:
+        (text,) = _shown(printed.text, printed.picture.place, language)
+        return text
     if len(text.splitlines()) != 1:
         raise InputError("its output has more than one line: let the markers stand on lines of their own")
     if printed.kind in OWN[language.name]:
@@ -44,6 +50,23 @@ def inline(printed: Printed, language: Language) -> str:
     if printed.kind == "plain":
         return _escape(language)(text)
     return f"`{text}`" if language is MARKDOWN else f"<code>{html.escape(text)}</code>"
+
+
+def _shown(words: str, place: str, language: Language) -> list[str]:
+    """A picture, with what it shows in words for those who do not see it."""
+    if language is MARKDOWN:
+        escaped = re.sub(r"([][\\`*_<>])", r"\\\1", words)
+        return [f"![{escaped}]({place})"]
+    if language is HTML:
+        return [f'<img src="{place}" alt="{html.escape(words)}">']
+    if language is LATEX:
+        if place.endswith(".svg"):
+            raise InputError(f"--output {place}: LaTeX sets no .svg; name it .pdf")
+        return [rf"\includegraphics{{{place}}}"]
+    if language is TYPST:
+        alt = words.replace("\\", r"\\").replace('"', r"\"")
+        return [f'#image("{place}", alt: "{alt}")']
+    return [f".. image:: {place}", f"   :alt: {words}"]
 
 
 def _markdown(kind: str, lines: list[str], command: str) -> list[str]:

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..optional import optional
 from . import bars, blocks, lines, scatter
 from .data import BarChart, BlockChart, Chart, LineChart, ScatterChart
+from .seal import line, sealed, shown
 from .style import LEFT, SETTINGS, subtitle_lines, title_lines
 
 FORMATS = ("svg", "pdf", "png")
@@ -68,13 +69,14 @@ def draw(chart: Chart, format: str, *, width: float = WIDTH, dpi: int = DPI, tit
         figure = figure_of(chart, width, title)
         page = io.BytesIO()
         # No date, so that a picture which did not change is a file which did not change.
+        shows = line(shown(chart, format, width, title))
         metadata = {
-            "svg": {"Date": None, "Title": chart.title},
-            "pdf": {"CreationDate": None, "Title": chart.title},
-            "png": {"Software": None, "Title": chart.title},
+            "svg": {"Date": None, "Title": chart.title, "Identifier": shows},
+            "pdf": {"CreationDate": None, "Title": chart.title, "Keywords": shows},
+            "png": {"Software": None, "Title": chart.title, "Comment": shows},
         }[format]
         figure.savefig(page, format=format, dpi=dpi, metadata=metadata)
-    return page.getvalue()
+    return sealed(page.getvalue())
 
 
 def figure_of(chart: Chart, width: float = WIDTH, title: bool = True) -> Any:
