@@ -212,7 +212,7 @@ def test_without_a_module_what_counts_says_so(tmp_path: Path, inside: Run) -> No
     assert inside("--load", file, "formula", "mine").stdout == "2hwC²\n"
     proved = inside("--load", file, "prove", "mine")
     assert proved.returncode == 2
-    assert "@layer_witness" in proved.stderr
+    assert "no module to count; @layer_witness('mine') registers one" in proved.stderr
 
 
 def test_letters_of_its_own_are_read(tmp_path: Path, inside: Run) -> None:

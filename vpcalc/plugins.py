@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from .architectures import ARCHITECTURES, Family
-from .catalog import Source
 from .errors import InputError
 from .layers import LAYERS
 from .reference import LAYER_WITNESSES, MODEL_WITNESSES
@@ -90,32 +90,32 @@ def witnesses_in(place: str) -> None:
     Raises:
         InputError: there is no such file.
     """
-    source: Source = place
+    run: Callable[[], object] = partial(import_module, place)
     if place.endswith(".py"):
         path = Path(sys._getframe(1).f_globals["__file__"]).resolve().parent / place
         if not path.is_file():
             raise InputError(f"witnesses_in({place!r}): no file {str(path)!r}")
-        source = _once(path)
+        run = partial(run_file, path, OPTION)
+    source = _once(run, place)
     named = _LOADING.get()
-    if named is not None and not isinstance(source, str):
+    if named is not None:
         named.append(source)
     for catalog in (LAYER_WITNESSES, MODEL_WITNESSES):
         catalog.later([source])
 
 
-def _once(path: Path) -> Callable[[], object]:
-    """The file as a source of both kinds of modules, run for the first that is asked for."""
+def _once(run: Callable[[], object], place: str) -> Callable[[], object]:
+    """A source of both kinds of modules, run for the first that is asked for."""
     ran: list[bool] = []
 
-    def run() -> None:
-        if ran:
-            return
-        ran.append(True)
-        before = _witnesses()
-        run_file(path, OPTION)
-        _refuse_strays(f"{OPTION}: {path.name!r}", before)
+    def source() -> None:
+        if not ran:
+            ran.append(True)
+            before = _witnesses()
+            run()
+            _refuse_strays(f"{OPTION}: {place!r}", before)
 
-    return run
+    return source
 
 
 def registered(run: Callable[[], object], origin: str) -> Loaded:
@@ -192,14 +192,15 @@ def _refuse_strays(origin: str, before: set[tuple[int, str]]) -> None:
     }
     for catalog in (LAYER_WITNESSES, MODEL_WITNESSES):
         for name, make in catalog.entered().items():
-            if (id(catalog), name) in before or _is_ours(make):
+            if (id(catalog), name) in before or is_ours(make):
                 continue
             run = described[id(catalog)].get(name)
-            if run is None or _is_ours(run):
+            if run is None or is_ours(run):
                 catalog.withdraw([name])
                 what = "of vpcalc's own" if run is not None else "that it does not describe"
                 raise InputError(f"{origin}: a reference module for {name!r}, {what}")
 
 
-def _is_ours(function: Callable[..., Any]) -> bool:
-    return function.__module__.startswith("vpcalc.")
+def is_ours(function: Callable[..., Any]) -> bool:
+    """Whether a function was written here."""
+    return str(getattr(function, "__module__", "")).startswith("vpcalc.")

@@ -109,7 +109,9 @@ def _picture(drawn: Drawn) -> Picture:
 
 
 def _refuse(files: Sequence[str]) -> None:
-    raise InputError(f"--load {files[0]}: {_OWN}; --trust allows it, if the document is yours")
+    """In the place of loading, for a document of which nobody says that it is his own."""
+    for file in files:
+        raise InputError(f"--load {file}: {_OWN}; --trust allows it, if the document is yours")
 
 
 def _no_functions(options: Sequence[Any], values: Mapping[str, Any]) -> None:

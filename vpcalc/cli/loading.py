@@ -26,7 +26,7 @@ def accepting(command: Any, load: Load) -> Any:
         multiple=True,
         is_eager=True,
         expose_value=False,
-        callback=lambda context, option, files: load(files) if files else None,
+        callback=lambda context, option, files: load(files),
         metavar="FILE.py",
         help="Add the layers and architectures that this file of yours describes. May be repeated.",
     )
@@ -42,6 +42,8 @@ def loading() -> Iterator[Load]:
     brought: list[str] = []
 
     def load(files: Sequence[str]) -> None:
+        if not files:
+            return
         from .. import plugins
 
         for file in files:

@@ -17,7 +17,9 @@ imports torch until a claim is settled.
 
 from collections.abc import Iterable
 
-from ...errors import unknown
+from ...errors import InputError, unknown
+from ...layers import LAYERS
+from ...plugins import is_ours
 from . import complexity, families, layers, memory, parameters, theory  # noqa: F401  (they register themselves)
 from .registry import CLAIMS, Claim, claim
 
@@ -35,6 +37,10 @@ def select(names: Iterable[str] = ()) -> tuple[Claim, ...]:
     wanted = list(names)
     kinds = {entry.kind for entry in CLAIMS.values()}
     for name in wanted:
+        if name not in CLAIMS and name in LAYERS and not is_ours(LAYERS[name].run):
+            raise InputError(
+                f"claim {name!r}: no module to count; @layer_witness({name!r}) registers one"
+            )
         if name not in CLAIMS and name not in kinds:
             raise unknown("claim", name, [*CLAIMS, *kinds])
     return tuple(entry for entry in CLAIMS.values() if not wanted or entry.id in wanted or entry.kind in wanted)

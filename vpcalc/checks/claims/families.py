@@ -6,6 +6,8 @@ from functools import partial
 
 from ...architectures import Architecture
 from ...architectures.registry import first_of_each
+from ...plugins import is_ours
+from ...reference import MODEL_WITNESSES
 from .registry import CLAIMS, claim
 from .witnessed import of_model
 
@@ -19,9 +21,10 @@ def _register(architecture: Architecture) -> None:
 
 
 def complete() -> None:
-    """A claim for each family that has none yet."""
+    """A claim for each family that has none yet: for all of ours, and for a user's that have a module to count."""
     for name, architecture in first_of_each().items():
-        if f"{name}_family" not in CLAIMS:
+        counted = is_ours(architecture.family.run) or name in MODEL_WITNESSES
+        if counted and f"{name}_family" not in CLAIMS:
             _register(architecture)
 
 

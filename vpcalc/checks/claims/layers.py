@@ -8,6 +8,8 @@ from ...algebra.polynomial import as_polynomial, symbol
 from ...cost import Cost, Quantity
 from ...errors import InputError
 from ...layers import LAYERS, Layer
+from ...plugins import is_ours
+from ...reference import LAYER_WITNESSES
 from ...storage.forms import layer_forms
 from ...symbolic import layer_on_symbols, symbols_of
 from ..proof import Domain, Interpolation
@@ -55,9 +57,9 @@ def _register(layer: Layer) -> None:
 
 
 def complete() -> None:
-    """A claim for each layer that has none yet: for all of ours, and then for those that a user loads."""
+    """A claim for each layer that has none yet: for all of ours, and for a user's that have a module to count."""
     for layer in LAYERS.values():
-        if layer.id not in CLAIMS:
+        if layer.id not in CLAIMS and (is_ours(layer.run) or layer.id in LAYER_WITNESSES):
             _register(layer)
 
 
