@@ -172,6 +172,77 @@ def test_other_processes_know_it(inside: Run) -> None:
     assert audited["counters"][0]["difference"] == 0
 
 
+GROUPED = """
+import torch
+from torch import nn
+from vpcalc.abstract.modules import linear, module
+from vpcalc.abstract.tensor import given
+from vpcalc.dims import exact_div
+from vpcalc.layers import layer
+from vpcalc.layers import attention as ours
+from vpcalc.reference import Witness, layer_witness
+from vpcalc.reference import attention as theirs
+
+@module
+def grouped(x, heads, g):
+    batch, n, C = x.shape
+    d, sharing = ours.head_width(C, heads), exact_div(heads, g, "g", "heads")
+    q = ours.split_heads(linear("q", x, C), heads).reshape(batch, g, sharing * n, d)
+    k, v = (ours.split_heads(linear(name, x, g * d), g) for name in "kv")
+    return linear("proj", ours.merge_heads(ours.attend(q, k, v).reshape(batch, heads, n, d)), C)
+
+@layer("gqa", "GQA", "Ainslie et al. 2023, arXiv 2305.13245")
+def gqa(tape, h, w, C, heads, g, *, batch=1):
+    return grouped("", given(tape, batch, h * w, C), heads, g)
+
+class GQA(nn.Module):
+    def __init__(self, C, heads, g):
+        super().__init__()
+        self.heads, self.g, width = heads, g, C // heads * g
+        self.q, self.k, self.v = nn.Linear(C, C), nn.Linear(C, width), nn.Linear(C, width)
+        self.proj = nn.Linear(C, C)
+
+    def forward(self, x):
+        batch, n, C = x.shape
+        d, sharing = C // self.heads, self.heads // self.g
+        q = theirs.split_heads(self.q(x), self.heads).reshape(batch, self.g, sharing * n, d)
+        k, v = (theirs.split_heads(project(x), self.g) for project in (self.k, self.v))
+        return self.proj(theirs.merge_heads(theirs.attend(q, k, v).reshape(batch, self.heads, n, d)))
+
+@layer_witness("gqa")
+def module_of_gqa(h, w, C, heads, g, batch=1):
+    return Witness(GQA(C, heads, g), (torch.zeros(batch, h * w, C),))
+"""
+
+
+def test_sizes_that_divide_each_other_in_a_chain(tmp_path: Path) -> None:
+    """The groups divide the heads, which divide the width: no table of ours knows of such a letter."""
+    from vpcalc.counters.saved import count
+
+    package.load(written(tmp_path, GROUPED))
+    (proof,) = package.prove(["gqa"]).proofs
+    assert proof.outcome.verdict.value == "proved"
+    assert proof.outcome.recovered == "2hwC²g/a + 2hwC² + 2(hw)²C"
+    assert {"a = ⌊a/g⌋g", "C = a⌊C/a⌋"} <= {part.strip() for part in proof.outcome.domain.split(",")}
+    form = package.formula("gqa", quantity="saved_bytes").form
+    for sizes in ({"h": 3, "w": 5, "C": 24, "heads": 6, "g": 2}, {"h": 2, "w": 2, "C": 48, "heads": 12, "g": 3}):
+        saved = count(*LAYER_WITNESSES["gqa"](**sizes, batch=2)).total
+        point = {**sizes, "a": sizes["heads"], "B": 2}
+        assert form.polynomial.value({name: point[name] for name in form.polynomial.symbols}) == saved
+
+
+def test_one_more_variant_of_a_family_of_ours(tmp_path: Path) -> None:
+    text = "from vpcalc.architectures import ARCHITECTURES, register\nswin = ARCHITECTURES['swin_t']\n"
+    settings = "**{**swin.config, 'C': 32, 'heads': (1, 2, 4, 8)}"
+    file = written(tmp_path, f"{text}register(swin.family, 'swin_xs', sizes=(64, 64), {settings})")
+    assert package.load(file) == ("swin_xs",)
+    report = package.model("swin_xs").report
+    assert report is not None
+    assert report.verdict.value == "agrees"
+    plugins.unload([file])
+    assert package.model("swin_t", input=64).ok
+
+
 # -- what a file may hold -------------------------------------------------------------------------------------
 
 
@@ -369,11 +440,26 @@ def test_an_installed_package_is_found_when_its_name_is_asked_for(vpcalc: Run, t
     )
 
 
+def test_modules_of_an_installed_package(vpcalc: Run, tmp_path: Path) -> None:
+    """They are imported when one is counted, and none of them stands for one of ours."""
+    text = LAYER.format(id="mine", times=2) + "from vpcalc.plugins import witnesses_in\nwitnesses_in('counted')\n"
+    env = installed(tmp_path, text)
+    written(tmp_path, WITNESS, "counted.py", id="mine", times=2)
+    command = ("compare", "--h", "4", "--w", "4", "--C", "8", "--rows", "mine,wmsa", "--M", "2")
+    done = vpcalc(*command, **env)
+    assert (done.returncode, done.stdout.count("agrees")) == (0, 2), done.stderr
+    stray = (tmp_path / "counted.py").read_text() + WITNESS.format(id="wmsa", times=2)
+    (tmp_path / "counted.py").write_text(stray)
+    done = vpcalc(*command, **env)
+    assert done.returncode == 2
+    assert done.stderr == "vpcalc: counted: reference module of a layer 'wmsa' is already registered\n"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("import nothing_such", "ModuleNotFoundError: No module named 'nothing_such'"),
-        (LAYER.format(id="msa", times=2), "InputError: layer 'msa' is already registered"),
+        (LAYER.format(id="msa", times=2), "layer 'msa' is already registered"),
         (LAYER.format(id="swin_t", times=2), "layer 'swin_t' is already registered, as a model"),
     ],
 )

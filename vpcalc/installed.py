@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
-from .errors import InputError, first_line
+from .errors import InputError
 
 GROUP = "vpcalc.plugins"
 
@@ -36,26 +37,14 @@ def _records(folder: str) -> Iterator[bytes]:
 def _import_all() -> None:
     from importlib.metadata import entry_points
 
+    from .plugins import import_own, registered
+
     for found in entry_points(group=GROUP):
         origin = f"plug-in {found.name} ({found.value})"
         try:
-            _import(found.load, origin)
+            registered(partial(import_own, found.load, origin), origin)
         except InputError as error:
             print(f"vpcalc: {error}; it is left out", file=sys.stderr)
-
-
-def _import(load: Callable[[], object], origin: str) -> None:
-    from .plugins import registered
-    from .sources import quiet
-
-    def run() -> None:
-        try:
-            with quiet():
-                load()
-        except (Exception, SystemExit) as error:
-            raise InputError(f"{origin}: {first_line(error)}") from error
-
-    registered(run, origin)
 
 
 if _any(sys.path):

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from .architectures import ARCHITECTURES, Family
-from .errors import InputError
+from .errors import InputError, first_line
 from .layers import LAYERS
 from .reference import LAYER_WITNESSES, MODEL_WITNESSES
-from .sources import run_file
+from .sources import quiet, run_file
 
 OPTION = "--load"
 
@@ -90,7 +90,7 @@ def witnesses_in(place: str) -> None:
     Raises:
         InputError: there is no such file.
     """
-    run: Callable[[], object] = partial(import_module, place)
+    run = partial(import_own, partial(import_module, place), place)
     if place.endswith(".py"):
         path = Path(sys._getframe(1).f_globals["__file__"]).resolve().parent / place
         if not path.is_file():
@@ -104,6 +104,17 @@ def witnesses_in(place: str) -> None:
         catalog.later([source])
 
 
+def import_own(load: Callable[[], object], origin: str) -> object:
+    """What somebody's package is to bring, imported quietly. Raises InputError where that fails."""
+    try:
+        with quiet():
+            return load()
+    except InputError as error:  # of ours, such as a name that is taken
+        raise InputError(f"{origin}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{origin}: {first_line(error)}") from error
+
+
 def _once(run: Callable[[], object], place: str) -> Callable[[], object]:
     """A source of both kinds of modules, run for the first that is asked for."""
     ran: list[bool] = []
@@ -113,7 +124,7 @@ def _once(run: Callable[[], object], place: str) -> Callable[[], object]:
             ran.append(True)
             before = _witnesses()
             run()
-            _refuse_strays(f"{OPTION}: {place!r}", before)
+            _refuse_strays(place, before)
 
     return source
 

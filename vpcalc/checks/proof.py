@@ -112,7 +112,7 @@ class Domain:
     Args:
         degrees: for each variable a bound on its power, on the lattice. The grid has one point more.
         multiple: ``{"h": "R"}``: h is R times a whole number, and that number is the variable. Also of a
-            plain number: ``{"H": 32}``.
+            plain number: ``{"H": 32}``. R may itself be a multiple, where it is no free size.
         start: smallest point of a variable, 1 unless given.
         free: sizes that the form is claimed not to depend on: the first value on the grid, the others at the
             points beyond it.
@@ -199,8 +199,12 @@ class Domain:
 
     def _sizes(self, point: Sizes, free: Sizes) -> Sizes:
         known = {**point, **free}
-        units = {name: unit if isinstance(unit, int) else known[unit] for name, unit in self.multiple.items()}
-        return {name: number * units.get(name, 1) for name, number in known.items()}
+
+        def size(name: str) -> int:
+            unit = self.multiple.get(name, 1)
+            return known[name] * (unit if isinstance(unit, int) else size(unit))
+
+        return {name: size(name) for name in known}
 
 
 # -- the proof --------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ..algebra.traced import UnrolledError, form_of, silently
 from ..architectures import Architecture
 from ..cost import Cost
 from ..errors import InputError
-from ..layers import LAYERS
+from ..layers import LAYERS, Layer
 from ..symbolic import SYMBOL_OF, divides, lattice, model_on_symbols
 from .footprint import PLAIN, Footprint, Way, layer_footprint, model_footprint
 
@@ -63,8 +63,26 @@ SAMPLE = {
 
 
 def sample_of(id: str) -> dict[str, int]:
-    """Dimensions at which a layer's form is traced; one that no other layer has is 6."""
-    return {name: SAMPLE.get(name, 6) for name in LAYERS[id].dims}
+    """Dimensions at which a layer's form is traced; those that no other layer has are the first that it takes."""
+    layer = LAYERS[id]
+    tries = [
+        {name: {**SAMPLE, "heads": heads}.get(name, other) for name in layer.dims} for heads, other in _OTHERS
+    ]
+    if {*layer.dims} <= {*SAMPLE}:
+        return tries[0]
+    return next((sample for sample in tries if _takes(layer, sample)), tries[0])
+
+
+def _takes(layer: Layer, sample: dict[str, int]) -> bool:
+    try:
+        layer.build(**sample)
+    except InputError:
+        return False
+    return True
+
+
+_OTHERS = ((3, 6), (12, 6), (3, 2), (3, 7))
+"""The heads and all dimensions of which nothing is known here: one may have to divide the other, or a side."""
 
 
 STEPS = (24, 25, 26, 27, 33, 40)

@@ -38,9 +38,7 @@ def select(names: Iterable[str] = ()) -> tuple[Claim, ...]:
     kinds = {entry.kind for entry in CLAIMS.values()}
     for name in wanted:
         if name not in CLAIMS and name in LAYERS and not is_ours(LAYERS[name].run):
-            raise InputError(
-                f"claim {name!r}: no module to count; @layer_witness({name!r}) registers one"
-            )
+            raise InputError(f"claim {name!r}: no module to count; @layer_witness({name!r}) registers one")
         if name not in CLAIMS and name not in kinds:
             raise unknown("claim", name, [*CLAIMS, *kinds])
     return tuple(entry for entry in CLAIMS.values() if not wanted or entry.id in wanted or entry.kind in wanted)

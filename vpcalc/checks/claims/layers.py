@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...algebra.polynomial import as_polynomial, symbol
+from ...algebra.polynomial import Polynomial, as_polynomial, symbol
 from ...cost import Cost, Quantity
 from ...errors import InputError
+from ...everywhere import form_at, layer_run
 from ...layers import LAYERS, Layer
 from ...plugins import is_ours
 from ...reference import LAYER_WITNESSES
@@ -22,13 +23,16 @@ from .witnessed import of_layer
 def _settle(id: str, cost: Cost) -> Interpolation | OnEverySize:
     """Counted where everything divides, in each dimension to the degree of the derived form."""
     names = [str(own) for own in symbols_of(id).values()]
-    multiple: dict[str, str | int] = {"C": "a"} if {"C", "a"} <= set(names) else {}
+    multiple: dict[str, str | int] = dict(_divided(id))
     for tiling in (tiling for node in cost.nodes() for tiling in node.tilings):
         if str(tiling.size) in names:
             multiple[str(tiling.size)] = tiling.tile if isinstance(tiling.tile, int) else str(tiling.tile)
-    form = as_polynomial(cost.total(Quantity.MACS)).subs(
-        {name: symbol(name) * (symbol(tile) if isinstance(tile, str) else tile) for name, tile in multiple.items()}
-    )
+
+    def size(name: str) -> Polynomial:
+        unit = multiple.get(name, 1)
+        return symbol(name) * (unit if isinstance(unit, int) else size(unit))
+
+    form = as_polynomial(cost.total(Quantity.MACS)).subs({name: size(name) for name in multiple})
     degrees = {name: form.degree(name) for name in names}
     domain = Domain(
         {name: degree for name, degree in degrees.items() if degree > 0},
@@ -37,6 +41,20 @@ def _settle(id: str, cost: Cost) -> Interpolation | OnEverySize:
         most={"T": 48, "k": 12},  # steps, and neighbours, are as many calls
     )
     return of_layer(id, domain, executed=not _loops(id))
+
+
+def _divided(id: str) -> dict[str, str]:
+    """Dimensions that are multiples of others, as its description asks: seen where all have one size."""
+    run, letters = layer_run(id)
+    try:
+        (part,) = form_at(run, dict.fromkeys(letters, 12), Quantity.MACS).when.where.parts
+    except (InputError, AssertionError):
+        return {}
+    return {
+        str(guard.form): str(guard.divisor)
+        for guard in part.guards
+        if guard.divisor is not None and not guard.negated and {str(guard.form), str(guard.divisor)} <= {*letters}
+    }
 
 
 def _loops(id: str) -> bool:
