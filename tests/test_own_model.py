@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import Tensor, nn
@@ -218,3 +220,46 @@ def test_what_cannot_be_is_refused_in_one_line(kwargs: dict[str, object], said: 
 def test_arguments_are_of_code_only() -> None:
     with pytest.raises(InputError, match="is one of ours; its settings are given by --set"):
         vpcalc.model("swin_t", args={"dim": 3})
+
+
+NO_CODE = {"family", "formula", "claims", "files", "list"}
+"""Arguments of commands that never name code; a list of macros trusts nobody by itself."""
+
+
+def test_every_argument_of_every_command_is_known_to_name_code_or_not() -> None:
+    import typer
+
+    from vpcalc.cli.inprocess import TARGETS
+
+    def arguments(command: Any) -> Iterator[str]:
+        for below in getattr(command, "commands", {}).values():
+            yield from arguments(below)
+        yield from (p.name for p in command.params if p.param_type_name == "argument")
+
+    group = typer.main.get_command(application())
+    assert set(arguments(group)) == (set(TARGETS) & set(arguments(group))) | NO_CODE
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "model net.py:Net --input 224",
+        "model swin_t net.py:Net --input 224",
+        "memory net.py:Net --input 224",
+        "figure net.py:Net --input 224",
+        "draw net.py:Net --input 224 -o net.svg",
+        "plot stages net.py:Net --input 224 -o net.svg",
+        "plot operators swin_t net.py:Net --input 224 -o net.svg",
+        "plot resolution net.py:Net swin_t -o net.svg",
+        "plot crossover --rows net.py:Net(dim=C)@1,C,h,w -o net.svg",
+        "compare --h 14 --w 14 --rows net.py:Net(dim=C)@1,C,h,w",
+        "diff HEAD:net.py:Net net.py:Net --input 1,3,224,224",
+        "derive net.py:Net --input 1,3,H,W",
+    ],
+)
+def test_no_marker_runs_code_of_a_document_that_is_not_trusted(tmp_path: Path, marker: str) -> None:
+    (tmp_path / "net.py").write_text("raise SystemExit('it was run')")
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- vpcalc: {marker} -->\n<!-- /vpcalc -->\n")
+    with pytest.raises(InputError, match="a marker runs no code but vpcalc's own"):
+        vpcalc.embed(page)

@@ -29,6 +29,9 @@ REFUSED = {"embed": "fills documents itself"}
 WIDTH = "80"
 """Columns of a table that is embedded as text."""
 
+TARGETS = ("target", "model", "models", "name", "names", "against", "base", "head")
+"""Parameters of commands that may name code, or a revision of it."""
+
 _SAFE = tuple(f"{library}:" for library in LIBRARIES)
 _OWN = "a marker runs no code but vpcalc's own"
 _SET_ASIDE = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
@@ -156,7 +159,9 @@ def _no_code(name: str, values: Mapping[str, Any]) -> None:
 def _named_targets(values: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, str]]]:
     """What may be code, with its arguments: a command's target, and rows of a comparison."""
     given = named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())])
-    yield from ((values.get(place), given) for place in ("target", "model", "name", "against"))
+    for place in TARGETS:
+        found = values.get(place)
+        yield from ((each, given) for each in (found if isinstance(found, (list, tuple)) else [found]))
     for row in filter(is_placed, ids(values.get("rows")) or ()):
         read = read_placed(row)
         yield read.target, {name: str(value) for name, value in read.arguments.items()}
