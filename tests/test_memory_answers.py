@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vpcalc as package
+from vpcalc import words
 from vpcalc.abstract.tape import Work
 from vpcalc.answers.memory import Memory, memory
 from vpcalc.architectures import ARCHITECTURES
@@ -24,7 +25,7 @@ from vpcalc.errors import InputError
 from vpcalc.findings import Finding
 from vpcalc.pictures import LineChart
 from vpcalc.reference import MODEL_WITNESSES
-from vpcalc.storage.devices import devices
+from vpcalc.storage.devices import devices, find
 from vpcalc.storage.fit import by_form, fit
 from vpcalc.storage.footprint import works
 from vpcalc.storage.optimizers import Optimizer, read_bytes
@@ -319,6 +320,42 @@ def test_every_device_has_a_source() -> None:
         assert device.bandwidth > 10**9
 
 
+@pytest.mark.parametrize(
+    ("written", "id"),
+    [
+        ("rtx4090", "rtx_4090"),
+        ("RTX 4090", "rtx_4090"),
+        ("NVIDIA GeForce RTX-4090", "rtx_4090"),
+        ("A100-80GB", "a100_80gb"),
+        ("NVIDIA A100 PCIe 80 GB", "a100_80gb_pcie"),
+        ("Instinct MI300X", "mi300x"),
+        ("Tesla T4", "t4"),
+    ],
+)
+def test_devices_as_people_write_them(written: str, id: str) -> None:
+    assert find(written).id == id
+
+
+def test_no_two_devices_are_written_alike() -> None:
+    known = devices().values()
+    spelled = {(words.device(name), device.id) for device in known for name in (device.id, device.name)}
+    assert len({name for name, _ in spelled}) == len(spelled)
+
+
+@pytest.mark.parametrize(
+    ("written", "own"),
+    [
+        ("fp16", "float16"),
+        ("Half", "float16"),
+        ("BF16", "bfloat16"),
+        ("torch.float32", "float32"),
+        ("fp64", "float64"),
+    ],
+)
+def test_element_types_as_people_write_them(written: str, own: str) -> None:
+    assert quick("vit_ti_16", dtype=written).to_dict() == quick("vit_ti_16", dtype=own).to_dict()
+
+
 def test_a_roofline_as_a_picture() -> None:
     found = package.plot_roofline("swin_t", device="a100_80gb", batch=64)
     chart = found.chart
@@ -342,7 +379,7 @@ def test_a_roofline_as_a_picture() -> None:
         ({"attention": "flash"}, "--attention 'flash'"),
         ({"recompute": "all"}, "--recompute 'all'"),
         ({"master_weights": True}, "float32 is no narrower"),
-        ({"device": "a1000"}, "did you mean a100"),
+        ({"device": "h1000"}, "did you mean h100"),
         ({"device": "v100_16gb", "dtype": "bfloat16"}, "no peak rate for bfloat16"),
         ({"solve": "input"}, "--solve input: needs --fit"),
         ({"fit": "8GiB", "solve": "tokens"}, "must be batch or input"),

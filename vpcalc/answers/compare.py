@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .. import words
 from ..abstract.tensor import FLOATS
 from ..algebra.crossover import always_more, crossing
 from ..algebra.polynomial import Polynomial, as_polynomial
@@ -309,9 +310,9 @@ def compare(
         "r": whole("--r", r),
         "chunk": min(512, tokens) if chunk is None else whole("--chunk", chunk),
         "batch": whole("--batch", batch),
-        "dtype": dtype,
+        "dtype": words.dtype(dtype),
     }
-    if dtype not in DTYPES:
+    if inputs["dtype"] not in DTYPES:
         raise unknown("--dtype", dtype, DTYPES)
     others = {name: whole(f"--set {name}", value) for name, value in (set or {}).items()}
     options, inputs = tuple(inputs), {**inputs, **others}
@@ -322,7 +323,7 @@ def compare(
     crossovers = _crossovers(layers, inputs)
     result = Comparison(
         inputs,
-        tuple(Row(layer, layer.cost.total(Quantity.MACS) / baseline, DTYPES[dtype]) for layer in layers),
+        tuple(Row(layer, layer.cost.total(Quantity.MACS) / baseline, DTYPES[inputs["dtype"]]) for layer in layers),
         crossovers,
         _apart(layers, inputs, crossovers),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .. import words
 from ..abstract.tape import ATTENTIONS, RECOMPUTE
 from ..abstract.tensor import FLOATS
 from ..architectures import ARCHITECTURES, Architecture
@@ -385,6 +386,7 @@ def memory(
     sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
     config = architecture.configure(set or {})
     number = whole("--batch", batch)
+    dtype = words.dtype(dtype)
     way = _way(architecture, dtype, attention, recompute)
     item = FLOATS[dtype].bytes
     training = read_optimizer(optimizer, master_weights, dtype, item)

@@ -177,7 +177,7 @@ def plot_memory(
     ends = _ends(low, high)
     room = read_bytes("--fit", fit)
     largest = _largest(ends, C, M, R=R, P=P, heads=heads, chunk=chunk, set=set, rows=rows, dtype=dtype)
-    curves = _curves(largest, Quantity.ATTENTION, ends, DTYPES[dtype])
+    curves = _curves(largest, Quantity.ATTENTION, ends, DTYPES[largest.inputs["dtype"]])
     if not curves:
         raise InputError("--rows: none of these layers has an attention map")
     filled = {id: _last_within(form, room) for id, (_, form) in curves.items()}
@@ -189,7 +189,7 @@ def plot_memory(
         title += f", {_name(curves[last][0])}'s beyond {exact(filled[last])}"
     chart = LineChart(
         title,
-        f"{_settings(largest)}, {dtype}",
+        f"{_settings(largest)}, {largest.inputs['dtype']}",
         "tokens hw  (above: side of a square grid)",
         "bytes of the attention maps",
         tuple(line for line, _ in curves.values()),

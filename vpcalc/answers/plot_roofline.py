@@ -51,19 +51,26 @@ def plot_roofline(
         raise InputError("--device: name one, such as a100_80gb")
     found = result.roofs()
     marks = [roof for roof in found if roof.macs][:SHOWN]
-    highest = max(4 * round(ridge(result.device, dtype)), *(2 * round(roof.intensity) for roof in marks), 8)
+    highest = max(
+        4 * round(ridge(result.device, result.way.dtype)), *(2 * round(roof.intensity) for roof in marks), 8
+    )
     places = tuple(dict.fromkeys(round(highest ** (step / 48)) for step in range(49)))
     line = Line("roof", result.device.name, places, tuple(_attainable(result, x) for x in places))
     chart = LineChart(
         _finding(result.architecture.id, result.device, found),
-        f"{dtype}, batch {result.batch}, {attention} attention; an inference, operator by operator",
+        f"{result.way.dtype}, batch {result.batch}, {attention} attention; an inference, operator by operator",
         "operations a byte",
         "operations a second, at most",
         (line,),
         marks=tuple(_mark(result, roof) for roof in marks),
     )
     table = result.tables()[-1]
-    inputs = {"model": result.architecture.id, "input": result.shape, "device": device, "dtype": dtype}
+    inputs = {
+        "model": result.architecture.id,
+        "input": result.shape,
+        "device": result.device.id,
+        "dtype": result.way.dtype,
+    }
     columns = (
         Column("intensity", "Operations a byte", Kind.NUMBER),
         Column("rate", "At most a second", Kind.COUNT),

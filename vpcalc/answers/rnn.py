@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from .. import words
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
@@ -284,14 +285,14 @@ def rnn(
         "sigma": _positive("--sigma", sigma),
         "activation": activation,
         "weights": weights,
-        "dtype": dtype,
+        "dtype": words.dtype(dtype),
         "seed": whole("--seed", seed, low=0, high=2**31),
         "clip": _positive("--clip", clip),
     }
     for option, value, known in (
         ("--activation", activation, ACTIVATIONS),
         ("--weights", weights, WEIGHTS),
-        ("--dtype", dtype, DTYPES),
+        ("--dtype", inputs["dtype"], DTYPES),
     ):
         if value not in known:
             raise unknown(option, value, known)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from .. import words
 from ..abstract.tensor import FLOATS
 from ..errors import InputError, unknown
 from .optimizers import read_bytes
@@ -53,12 +54,17 @@ def devices(file: str | None = None) -> dict[str, Device]:
     return found if file is None else {**found, **_read(Path(file), file)}
 
 
-def find(id: str, file: str | None = None) -> Device:
-    """The device of that id."""
+def find(name: str, file: str | None = None) -> Device:
+    """The device of that id or name, as people write it: ``rtx4090``, ``NVIDIA GeForce RTX 4090``.
+
+    Raises:
+        InputError: there is none.
+    """
     known = devices(file)
-    if id not in known:
-        raise unknown("--device", id, known)
-    return known[id]
+    spelled = {words.device(each): device for device in known.values() for each in (device.name, device.id)}
+    if (found := known.get(name) or spelled.get(words.device(name))) is None:
+        raise unknown("--device", name, known)
+    return found
 
 
 def _read(path: Path, name: str) -> dict[str, Device]:
