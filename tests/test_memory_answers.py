@@ -199,6 +199,23 @@ def test_the_answer_fits_and_one_more_does_not(name: str, options: dict[str, Any
     assert alone(found.answer + 1) == found.next_bytes
 
 
+@pytest.mark.parametrize(("batch", "fits"), [(32, True), (200, False)])
+def test_a_batch_that_is_asked_about_and_the_largest(inside: Run, batch: int, fits: bool) -> None:
+    command = ("memory", "vit_ti_16", "--train", "--fit", "6GiB", "--batch", str(batch), "--no-check")
+    found = json.loads(inside(*command, "--format", "json").stdout)["fit"]
+    alone = quick("vit_ti_16", train=True, batch=batch).plan.total
+    assert found["answer"] == quick("vit_ti_16", train=True, fit="6GiB").batch
+    assert (alone <= 6 * GIB) is fits
+    assert found["asked"] == {
+        "batch": batch,
+        "total_bytes": alone,
+        "spare_bytes": 6 * GIB - alone,
+        "fits": fits,
+    }
+    said = "as asked: fits" if fits else f"as asked: {alone - 6 * GIB:,} bytes too many"
+    assert said in inside(*command, "--format", "markdown").stdout
+
+
 @given(st.integers(1, 10**6), st.integers(1, 50), st.integers(0, 1000), st.integers(-40, 40))
 def test_any_growing_total_is_solved(budget: int, slope: int, start: int, off: int) -> None:
     """However far the guess is off."""
@@ -379,7 +396,7 @@ def test_a_roofline_as_a_picture() -> None:
         ({"attention": "flash"}, "--attention 'flash'"),
         ({"recompute": "all"}, "--recompute 'all'"),
         ({"master_weights": True}, "float32 is no narrower"),
-        ({"device": "h1000"}, "did you mean h100"),
+        ({"device": "a100"}, "did you mean .*a100_80gb"),
         ({"device": "v100_16gb", "dtype": "bfloat16"}, "no peak rate for bfloat16"),
         ({"solve": "input"}, "--solve input: needs --fit"),
         ({"fit": "8GiB", "solve": "tokens"}, "must be batch or input"),

@@ -212,6 +212,11 @@ class Memory(Result):
             Column("outcome", f"in {found.budget:,} bytes", Kind.WORD),
         )
         rows = [(found.answer, found.bytes, found.bytes, "fits")]
+        if found.asked not in (None, 1, found.answer):
+            over = found.asked_bytes - found.budget
+            outcome = "fits" if found.holds else f"{over:,} bytes too many"
+            asked = (found.asked, found.asked_bytes, found.asked_bytes, f"as asked: {outcome}")
+            rows.insert(0, asked)
         if not found.capped:
             over = found.next_bytes - found.budget
             rows.append((found.answer + 1, found.next_bytes, found.next_bytes, f"{over:,} bytes too many"))
@@ -373,7 +378,7 @@ def memory(
         master_weights: the optimizer keeps weights and moments of its own in float32.
         attention: eager (plain products) or fused (PyTorch's own operator, as its CPU kernel does it).
         recompute: none, block or attention: what is forgotten and computed again in the backward pass.
-        fit: a budget such as ``"24GiB"``: the answer is the largest that fits into it.
+        fit: a budget such as ``"24GiB"``: the answer is the largest that fits into it, and whether ``batch`` does.
         solve: of what: batch, input (side of a square image) or tokens.
         device: an accelerator or CPU of the table, for a bound on the time of an inference.
         devices: a CSV file with further devices.

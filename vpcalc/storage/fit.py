@@ -17,7 +17,8 @@ Total = Callable[[int], int]
 class Fit:
     """The largest size that fits: ``bytes`` at it, and ``next_bytes`` one above, which does not fit.
 
-    ``capped``: everything fits up to the largest size that vpcalc takes, and one above was not tried.
+    ``capped``: everything fits up to the largest size that vpcalc takes, and one above was not tried. ``asked`` is
+    a batch that was asked about, if that is what is solved for, and ``asked_bytes`` what it takes.
     """
 
     solved: str
@@ -26,6 +27,13 @@ class Fit:
     bytes: int
     next_bytes: int
     capped: bool = False
+    asked: int | None = None
+    asked_bytes: int = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether what was asked about fits."""
+        return self.asked_bytes <= self.budget
 
     def to_dict(self) -> dict[str, object]:
         """Fields of the JSON."""
@@ -37,6 +45,16 @@ class Fit:
             "next": None if self.capped else self.answer + 1,
             "next_total_bytes": None if self.capped else self.next_bytes,
             "spare_bytes": self.budget - self.bytes,
+            "asked": None if self.asked is None else self._asked(),
+        }
+
+    def _asked(self) -> dict[str, object]:
+        spare = self.budget - self.asked_bytes
+        return {
+            self.solved: self.asked,
+            "total_bytes": self.asked_bytes,
+            "spare_bytes": spare,
+            "fits": self.holds,
         }
 
 

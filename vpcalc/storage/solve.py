@@ -65,7 +65,8 @@ def largest(
     counted = forms is not None and bool(forms.length) and solved == "tokens"
     highest = PIXELS if solved == "input" else LONGEST if counted else LARGEST
     guess = None if forms is None else _guess(architecture, forms, planned(sizes, batch), solved, sizes, batch)
-    return fit(solved, budget, total, highest, guess, _least(total, highest))
+    found = fit(solved, budget, total, highest, guess, _least(total, highest))
+    return replace(found, asked=batch, asked_bytes=total(batch)) if solved == "batch" else found
 
 
 def _guess(
