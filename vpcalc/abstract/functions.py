@@ -8,6 +8,7 @@ a kernel allocates within itself (a convolution's workspace) is not a tensor and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .. import ops
@@ -23,11 +24,17 @@ from .tensor import (
     Saves,
     Tensor,
     Type,
+    alike,
     elementwise,
     fresh,
     make,
+    passed,
     promoted,
 )
+
+Operands = tuple[Tensor, ...]
+Grads = list[Any]
+Wanted = tuple[bool, ...]
 
 STATISTICS = ("mean", "deviation")
 """What a norm keeps of each row, map or group."""
@@ -49,7 +56,17 @@ def matmul(a: Tensor, b: Tensor, label: str, attention: bool = False) -> Tensor:
     def price(_: str) -> Op:
         return ops.matmul(label, count, n, k, m, attention=attention)
 
-    return make("matmul", (*batch, n, m), left.item, (left, right), saves=saves, price=price)
+    shape = (count, n, m)
+    rule = partial(_of_matmul, shape=shape)
+    return make("matmul", (*batch, n, m), left.item, (left, right), saves=saves, price=price, rule=rule)
+
+
+def _of_matmul(operands: Operands, grads: Grads, wanted: Wanted, *, shape: Sizes) -> Grads:
+    """AᵀG for the right operand, GBᵀ for the left."""
+    a, b = operands
+    grads[0] = grad = grads[0].reshape(*shape)
+    right = make("matmul", b.shape, b.item, (a, grad)) if wanted[1] else None
+    return [make("matmul", a.shape, a.item, (grad, b)) if wanted[0] else None, right]
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -65,59 +82,91 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def _rows_times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     fan_in, fan_out = x.shape[-1], weight.shape[0]
     count = product(x.shape[:-1])
-    rows = x.reshape(count, fan_in)
-    operands = (rows, weight) if bias is None else (rows, weight, bias)
+    rows = x if len(x.shape) == 2 else x.reshape(count, fan_in)
+    operands = (rows, weight) if bias is None else (bias, rows, weight)
     saves: Saves = (("input", rows),) if weight.learns else ()
 
     def price(label: str) -> Op:
         return ops.linear(label, count, fan_in, fan_out, bias=bias is not None)
 
-    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves, price=price)
+    rule = partial(_of_linear, shape=(count, fan_out))
+    return make("linear", (*x.shape[:-1], fan_out), x.item, operands, saves=saves, price=price, rule=rule)
+
+
+def _of_linear(operands: Operands, grads: Grads, wanted: Wanted, *, shape: Sizes) -> Grads:
+    """GW for the input, GᵀX for the weight; the bias's, which comes first, is G, and the engine sums it."""
+    *bias, x, weight = operands
+    grads[0] = grad = grads[0].reshape(*shape)
+    first = make("linear", x.shape, x.item, (grad, weight)) if wanted[-2] else None
+    second = make("linear", weight.shape, weight.item, (grad, x)) if wanted[-1] else None
+    return [*(grad for _ in bias), first, second]
 
 
 def gelu(x: Tensor) -> Tensor:
     """Keeps its input."""
-    return elementwise("gelu", x, saves=(("input", x),))
+    return elementwise("gelu", x, saves=(("input", x),), rule=alike)
 
 
 def silu(x: Tensor) -> Tensor:
     """Keeps its input."""
-    return elementwise("silu", x, saves=(("input", x),))
+    return elementwise("silu", x, saves=(("input", x),), rule=alike)
 
 
 def elu(x: Tensor) -> Tensor:
     """Keeps its input."""
-    return elementwise("elu", x, saves=(("input", x),))
+    return elementwise("elu", x, saves=(("input", x),), rule=alike)
 
 
 def square(x: Tensor) -> Tensor:
     """Keeps its input."""
-    return elementwise("square", x, saves=(("input", x),))
+    return elementwise("square", x, saves=(("input", x),), rule=_of_square)
+
+
+def _of_square(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """G·(2·x¹), as PyTorch has it for any power."""
+    power = pointwise("pow", operands[0])
+    twice = power * 2
+    return [grads[0] * twice]
 
 
 def relu(x: Tensor) -> Tensor:
     """Keeps its result."""
-    return elementwise("relu", x, saves_result=True)
+    return elementwise("relu", x, saves_result=True, rule=alike)
 
 
 def sigmoid(x: Tensor) -> Tensor:
     """Keeps its result."""
-    return elementwise("sigmoid", x, saves_result=True)
+    return elementwise("sigmoid", x, saves_result=True, rule=alike)
 
 
 def tanh(x: Tensor) -> Tensor:
     """Keeps its result."""
-    return elementwise("tanh", x, saves_result=True)
+    return elementwise("tanh", x, saves_result=True, rule=alike)
 
 
 def sqrt(x: Tensor) -> Tensor:
     """Keeps its result."""
-    return elementwise("sqrt", x, saves_result=True)
+    return elementwise("sqrt", x, saves_result=True, rule=_of_sqrt)
+
+
+def _of_sqrt(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """G/(2√x)."""
+    twice = operands[0] * 2
+    return [grads[0] / twice]
 
 
 def softmax(x: Tensor) -> Tensor:
     """Over the last dimension. Keeps its result: the attention map."""
-    return make("softmax", x.shape, x.item, (x,), saves_result=True)
+    return make("softmax", x.shape, x.item, (x,), saves_result=True, rule=anew)
+
+
+def anew(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """A gradient for each operand, laid out one element after the other, all made by one operator."""
+    kind = "derivative"
+    return [
+        make(kind, x.shape, x.item, (grads[0],)) if want else None
+        for x, want in zip(operands, wanted, strict=True)
+    ]
 
 
 def dropout(x: Tensor) -> Tensor:
@@ -125,13 +174,27 @@ def dropout(x: Tensor) -> Tensor:
     if not x.tape.training:
         return x
     mask = fresh(x.tape, x.shape, BOOL)
-    return elementwise("dropout", x, saves=(("mask", mask),))
+    return elementwise("dropout", x, saves=(("mask", mask),), rule=alike)
 
 
 def total(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The sum over a dimension. Keeps nothing."""
     dim %= len(x.shape)
-    return make("sum", (*x.shape[:dim], *((1,) if keepdim else ()), *x.shape[dim + 1 :]), x.item, (x,))
+    shape = (*x.shape[:dim], *((1,) if keepdim else ()), *x.shape[dim + 1 :])
+    return make("sum", shape, x.item, (x,), rule=partial(_repeated, dims=() if keepdim else (dim,)))
+
+
+def _repeated(operands: Operands, grads: Grads, wanted: Wanted, *, dims: tuple[int, ...]) -> Grads:
+    """The gradient of a sum, seen at all that was summed; ``dims`` are those that it has lost."""
+    grad = grads[0]
+    for dim in dims:
+        grad = grad.unsqueeze(dim)
+    return [grad.expand(*operands[0].shape)]
+
+
+def _shared(operands: Operands, grads: Grads, wanted: Wanted, *, dims: tuple[int, ...]) -> Grads:
+    """The same of a mean: divided by how many there were."""
+    return [_repeated(operands, grads, wanted, dims=dims)[0] / 1]
 
 
 def mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
@@ -139,7 +202,7 @@ def mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
     reduced = {dim % len(x.shape) for dim in dims}
     sizes = enumerate(x.shape)
     shape = tuple(1 if dim in reduced else size for dim, size in sizes if keepdim or dim not in reduced)
-    return make("mean", shape, x.item, (x,))
+    return make("mean", shape, x.item, (x,), rule=partial(_shared, dims=() if keepdim else tuple(sorted(reduced))))
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -150,7 +213,8 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     def price(label: str) -> Op:
         return ops.layer_norm(label, product(x.shape[:-1]), x.shape[-1])
 
-    return make("layer_norm", x.shape, x.item, operands, saves=(("input", x), *statistics), price=price)
+    saves = (("input", x), *statistics)
+    return make("layer_norm", x.shape, x.item, operands, saves=saves, price=price, rule=anew)
 
 
 def group_norm(x: Tensor, groups: Any) -> Tensor:
@@ -161,7 +225,8 @@ def group_norm(x: Tensor, groups: Any) -> Tensor:
     def price(label: str) -> Op:
         return ops.group_norm(label, x.shape[0], x.shape[1], affine=False)
 
-    return make("group_norm", x.shape, x.item, (x,), saves=(("input", x), *statistics), price=price)
+    saves = (("input", x), *statistics)
+    return make("group_norm", x.shape, x.item, (x,), saves=saves, price=price, rule=anew)
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -174,7 +239,16 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     def price(label: str) -> Op:
         return ops.batch_norm(label, x.shape[0] * product(x.shape[2:]), x.shape[1])
 
-    return make("batch_norm", x.shape, x.item, (x, weight, bias), strides=strides, saves=saves, price=price)
+    operands = (x, weight, bias)
+    return make("batch_norm", x.shape, x.item, operands, strides=strides, saves=saves, price=price, rule=mapped)
+
+
+def mapped(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """A gradient for each operand, that of the first in its layout."""
+    x, *others = operands
+    strides = _map_strides(x, x.shape)
+    first = make("derivative", x.shape, x.item, (grads[0],), strides=strides) if wanted[0] else None
+    return [first, *anew(tuple(others), grads, wanted[1:])]
 
 
 def _statistics(x: Tensor, shape: Sizes) -> Saves:
@@ -213,7 +287,22 @@ def convolve(
             label, x.shape[0], (h, w), x.shape[1], C, (kernel[0], kernel[1]), groups=groups, bias=bias_too
         )
 
-    return make("conv", shape, x.item, operands, strides=strides, saves=saves, price=price)
+    return make("conv", shape, x.item, operands, strides=strides, saves=saves, price=price, rule=_of_conv)
+
+
+def _of_conv(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """Those of a map and of its weight are both channels-last where the map is."""
+    x, weight, *bias = operands
+    return [
+        *mapped((x,), grads, wanted[:1]),
+        *_like_map(x, weight, grads, wanted[1]),
+        *anew((*bias,), grads, wanted[2:]),
+    ]
+
+
+def _like_map(x: Tensor, weight: Tensor, grads: Grads, wanted: bool) -> Grads:
+    strides = _map_strides(x, weight.shape)
+    return [make("derivative", weight.shape, weight.item, (grads[0],), strides=strides) if wanted else None]
 
 
 def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
@@ -229,7 +318,9 @@ def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
     shape = (*x.shape[:2], *sides)
     places = fresh(x.tape, shape, INT64)
     strides = _map_strides(x, shape)
-    return make("max_pool", shape, x.item, (x,), strides=strides, saves=(("input", x), ("places", places)))
+    return make(
+        "max_pool", shape, x.item, (x,), strides=strides, saves=(("input", x), ("places", places)), rule=mapped
+    )
 
 
 def adaptive_avg_pool(x: Tensor, side: Any) -> Tensor:
@@ -242,8 +333,9 @@ def adaptive_avg_pool(x: Tensor, side: Any) -> Tensor:
         return ops.adaptive_avg_pool2d(label, batch, (h, w), width)
 
     if is_one(side):
-        return make("mean", shape, x.item, (x,), strides=strides, price=price)
-    return make("pool", shape, x.item, (x,), strides=strides, saves=(("input", x),), price=price)
+        rule = partial(_shared, dims=())
+        return make("mean", shape, x.item, (x,), strides=strides, price=price, rule=rule)
+    return make("pool", shape, x.item, (x,), strides=strides, saves=(("input", x),), price=price, rule=mapped)
 
 
 def interpolate(x: Tensor, size: tuple[Any, Any], label: str = "upsample", times: Any = 1) -> Tensor:
@@ -253,13 +345,13 @@ def interpolate(x: Tensor, size: tuple[Any, Any], label: str = "upsample", times
     def price(_: str) -> Op:
         return ops.upsample_bilinear2d(label, times * x.shape[0], size, x.shape[1])
 
-    return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape), price=price)
+    return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape), price=price, rule=mapped)
 
 
 def pixel_shuffle(x: Tensor, u: Any) -> Tensor:
     """(batch, u² C, h, w) to (batch, C, uh, uw). Keeps nothing."""
     batch, channels, h, w = x.shape
-    return make("pixel_shuffle", (batch, floor_div(channels, u * u), h * u, w * u), x.item, (x,))
+    return make("pixel_shuffle", (batch, floor_div(channels, u * u), h * u, w * u), x.item, (x,), rule=anew)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = -1) -> Tensor:
@@ -272,7 +364,17 @@ def cat(tensors: Sequence[Tensor], dim: int = -1) -> Tensor:
     shape = (*first.shape[:dim], total, *first.shape[dim + 1 :])
     last = all(layout.is_channels_last(t.shape, t.strides) for t in tensors)
     strides = layout.channels_last(shape) if last else None
-    return make("cat", shape, promoted(*tensors), tuple(tensors), strides=strides)
+    rule = partial(_cut, dim=dim)
+    return make("cat", shape, promoted(*tensors), tuple(tensors), strides=strides, rule=rule)
+
+
+def _cut(operands: Operands, grads: Grads, wanted: Wanted, *, dim: int) -> Grads:
+    """Views of the gradient's parts."""
+    grad = grads[0]
+    return [
+        grad.viewed(x.shape, grad.strides, passed) if want else None
+        for x, want in zip(operands, wanted, strict=True)
+    ]
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -280,7 +382,12 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     first = tensors[0]
     dim %= len(first.shape) + 1
     shape = (*first.shape[:dim], len(tensors), *first.shape[dim:])
-    return make("stack", shape, promoted(*tensors), tuple(tensors))
+    rule = partial(_unstacked, dim=dim)
+    return make("stack", shape, promoted(*tensors), tuple(tensors), rule=rule)
+
+
+def _unstacked(operands: Operands, grads: Grads, wanted: Wanted, *, dim: int) -> Grads:
+    return [grads[0].select(dim) if want else None for want in wanted]
 
 
 def pad(x: Tensor, widths: Sequence[Any]) -> Tensor:
@@ -294,17 +401,17 @@ def pad(x: Tensor, widths: Sequence[Any]) -> Tensor:
         shape[dim] = shape[dim] + widths[place] + widths[place + 1]
     last = layout.is_channels_last(x.shape, x.strides)
     strides = layout.channels_last(tuple(shape)) if last else None
-    return make("pad", tuple(shape), x.item, (x,), strides=strides)
+    return make("pad", tuple(shape), x.item, (x,), strides=strides, rule=alike)
 
 
 def roll(x: Tensor) -> Tensor:
     """A cyclic shift. Keeps nothing."""
-    return make("roll", x.shape, x.item, (x,))
+    return make("roll", x.shape, x.item, (x,), rule=anew)
 
 
 def flip(x: Tensor) -> Tensor:
     """Keeps nothing."""
-    return elementwise("flip", x)
+    return elementwise("flip", x, rule=alike)
 
 
 def repeat(x: Tensor, *times: Any) -> Tensor:
@@ -317,24 +424,29 @@ def rows_of(table: Tensor, rows: Tensor) -> Tensor:
     """The rows of a table that an index of integers names. Keeps the index."""
     shape = (*rows.shape, *table.shape[1:])
     read = product(shape) * table.item.bytes + rows.elements * rows.item.bytes
-    return make("lookup", shape, table.item, (table, rows), saves=(("rows", rows),), read=read)
+    return make("lookup", shape, table.item, (table, rows), saves=(("rows", rows),), read=read, rule=anew)
 
 
 def filled(x: Tensor, where: Tensor) -> Tensor:
     """A constant where a condition holds."""
     saves: Saves = (("where", where),) if x.learns else ()
-    return elementwise("fill", x, where, item=x.item, saves=saves)
+    return elementwise("fill", x, where, item=x.item, saves=saves, rule=_where)
 
 
 def chosen(where: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """``a`` where a condition holds and ``b`` elsewhere."""
     saves: Saves = (("where", where),) if a.learns or b.learns else ()
-    return elementwise("choose", where, a, b, item=promoted(a, b), saves=saves)
+    return elementwise("choose", where, a, b, item=promoted(a, b), saves=saves, rule=_where)
+
+
+def _where(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """Zero where it was not taken."""
+    return [pointwise("choose", grads[0]) if want else None for want in wanted]
 
 
 def converted(x: Tensor, item: Type) -> Tensor:
     """Another element type."""
-    return elementwise("convert", x, item=item)
+    return elementwise("convert", x, item=item, rule=passed)  # the engine brings it into the operand's type
 
 
 def constant(tape: Tape, *shape: Any, item: Type = INT64) -> Tensor:
@@ -368,7 +480,17 @@ def scaled_dot_product_attention(
     def price(label: str) -> Op:
         return ops.matmul(label, 2 * product(shape[:-2]), shape[-2], shape[-1], k.shape[-2])
 
-    return make("attention", shape, q.item, operands, strides=strides, saves=saves, saves_result=True, price=price)
+    return make(
+        "attention",
+        shape,
+        q.item,
+        operands,
+        strides=strides,
+        saves=saves,
+        saves_result=True,
+        price=price,
+        rule=alike,
+    )
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

@@ -177,6 +177,12 @@ class Loop:
         with self.tape.ledger.loop(self.rounds):
             yield 0
 
+    def through(self, x: Tensor, dim: int, keep: bool = False) -> tuple[Tensor, ...]:
+        """What each step takes along a dimension, which it may ``keep``; to be zipped with the steps."""
+        if self.tape.ledger is not None:
+            return (x.taken(dim, 1) if keep else x.select(dim),)
+        return x.split(1, dim) if keep else x.unbind(dim)
+
     def stack(self, outputs: Sequence[Tensor], dim: int) -> Tensor:
         """What every step made, after what there was before the first, along a new dimension."""
         if self.tape.ledger is None:

@@ -7,11 +7,11 @@ backward pass arrives it runs again with autograd, and what it keeps then lives 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec
 
 from .tape import Node, Recomputed, Tape, kept
-from .tensor import Tensor, nodes
+from .tensor import Tensor
 
 P = ParamSpec("P")
 
@@ -38,9 +38,38 @@ def checkpoint(function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Te
     with tape.setting(grad=False):
         result = function(*args, **kwargs)
     saved = tuple(("input", tensor.storage) for tensor in given)
-    result.node = Node(tape, "checkpoint", saved, nodes(*given))
+    rule = partial(_run_again, function=function, args=_without_memory(args), kwargs=kwargs)
+    result.node = Node(tape, "checkpoint", saved, given, rule)
     tape.recomputed.append(Recomputed(result.node.time, tape.place, again))
     return result
+
+
+def _without_memory(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(argument.bare() if isinstance(argument, Tensor) else argument for argument in args)
+
+
+def _run_again(
+    operands: tuple[Tensor, ...],
+    grads: list[Any],
+    wanted: tuple[bool, ...],
+    *,
+    function: Callable[..., Tensor],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> list[Any]:
+    """The function once more, now with autograd, and its own backward pass at once."""
+    from .backward import Pass
+
+    tape = grads[0].tape
+    leaves = [
+        Tensor(x.storage, x.shape, x.strides, x.item, leaf=want) for x, want in zip(operands, wanted, strict=True)
+    ]
+    waiting = iter(leaves)
+    with tape.setting(grad=True, registering=False):
+        result = function(*(next(waiting) if isinstance(a, Tensor) else a for a in args), **kwargs)
+    if result.node is not None:
+        Pass(tape).run(result.node, grads[0])
+    return [tape.gradients.pop(id(leaf), (leaf, None))[1] for leaf in leaves]
 
 
 def _again(tape: Tape, function: Callable[..., Tensor], args: Any, kwargs: Any) -> Any:

@@ -18,6 +18,9 @@ T = TypeVar("T")
 PERIODS = (1, 2)
 """Steps of a round."""
 
+ENDS = 2
+"""Rounds at either end that a backward pass may find different: what all share is let go in the first of them."""
+
 FEWEST = 4
 """Rounds below which each is run: so many are needed to see that two are alike."""
 
@@ -31,15 +34,15 @@ def rounds(tape: Tape, steps: Sequence[T], first: int) -> Iterator[tuple[str, T]
             yield str(first + at), steps[at]
             at += 1
             continue
-        before = None
+        before, fewest = None, ENDS if tape.grad else 1
         for done in range(1, times + 1):
             start = first + at + (done - 1) * period
             this = _Round(tape, start, period)
             for place in range(period):
                 yield str(start + place), steps[at + place]
             this.end()
-            if before is not None and this.is_as(before):
-                this.again(times - done)
+            if before is not None and done > fewest and this.is_as(before):
+                this.again(times - done, before)
                 break
             before = this
         at += period * times
@@ -108,8 +111,8 @@ class _Round:
                 return self._within + ".".join(parts)
         return path
 
-    def again(self, more: int) -> None:
-        """So many more rounds do the same."""
+    def again(self, more: int, before: _Round) -> None:
+        """So many more rounds do the same, as the round before did."""
         tape = self._tape
         for later in range(1, more + 1):
             tape.recomputed += [
@@ -125,7 +128,10 @@ class _Round:
         highest = Peak(self._peak.bytes + above, self._moved(self._peak.path, more), self._peak.kind)
         tape.top = _higher(tape.top, highest)
         tape.live = tape.live + above
-        tape.again.append(Again(self._time, self._until, more, self._moved, self._grown, self._peaks, self._new))
+        moved, earlier = self._moved, before._moved
+        tape.again.append(
+            Again(self._time, self._until, more, moved, self._grown, self._peaks, self._new, earlier)
+        )
 
 
 def _higher(one: Peak, other: Peak) -> Peak:

@@ -19,7 +19,7 @@ from ..algebra.traced import value_of
 from .ledger import Entry, Ledger, Remark
 
 if TYPE_CHECKING:
-    from .tensor import Type
+    from .tensor import Tensor, Type
 
 ACTIVATION, PARAMETER, BUFFER, INPUT = "activation", "parameter", "buffer", "input"
 """What a storage is for. Only activations are counted as live and as saved."""
@@ -36,18 +36,20 @@ class Kernels(NamedTuple):
 
     ``wide_statistics``: norms keep float32 statistics of narrower inputs. ``channels_last``: a convolution's
     result is laid out as its input is. ``unused_statistics``: batch norm returns statistics even in an inference.
+    ``added_in_place``: gradients that meet are added into one of them; not where a dispatch mode looks on.
     """
 
     wide_statistics: bool = True
     channels_last: bool = True
     unused_statistics: bool = False
+    added_in_place: bool = True
 
 
 REPORTED = Kernels()
 """What is reported: as on a GPU, but for fused attention, which is that of a CPU."""
 
-CPU = Kernels(wide_statistics=False)
-META = Kernels(channels_last=False, unused_statistics=True)
+CPU = Kernels(wide_statistics=False, added_in_place=False)
+META = Kernels(channels_last=False, unused_statistics=True, added_in_place=False)
 """What the witnesses run on; they differ from what is reported as these say."""
 
 
@@ -66,26 +68,47 @@ class Storage:
             self.tape.live = self.tape.live - self.bytes
 
 
-class Node:
-    """An operator in the graph of the backward pass: what it keeps, and what it came from."""
+Edge = tuple["Node | Tensor", int] | None
+"""Where a gradient goes: to a node, as that of which result, or to a leaf; None where nobody asks for it."""
 
-    __slots__ = ("__weakref__", "kind", "parents", "path", "saved", "time")
+Rule = Callable[[tuple[Any, ...], list[Any], tuple[bool, ...]], list[Any]]
+"""What a backward pass makes: from an operator's operands, which have no memory here, the gradients of its
+results, and which gradients are asked for, to the gradients of the operands."""
+
+
+class Node:
+    """An operator in the graph of the backward pass: what it keeps, what it came from, and its derivative."""
+
+    __slots__ = ("__weakref__", "edges", "kind", "operands", "path", "results", "rule", "saved", "time")
 
     def __init__(
-        self, tape: Tape, kind: str, saved: tuple[tuple[str, Storage], ...], parents: tuple[Node, ...]
+        self,
+        tape: Tape,
+        kind: str,
+        saved: tuple[tuple[str, Storage], ...],
+        operands: tuple[Tensor, ...],
+        rule: Rule | None = None,
+        results: int = 1,
     ) -> None:
-        self.kind, self.saved, self.parents = kind, saved, parents
+        self.kind, self.saved, self.rule, self.results = kind, saved, rule, results
+        self.operands = tuple(operand.bare() for operand in operands)
+        self.edges: tuple[Edge, ...] = tuple(operand.edge for operand in operands)
         self.path = tape.place
         self.time = tape.time = tape.time + 1
         if tape.trail is not None:
             tape.trail.append((self.path, kind, tuple((what, storage.bytes) for what, storage in saved)))
+
+    @property
+    def parents(self) -> Iterator[Node]:
+        """The operators that made its operands."""
+        return (edge[0] for edge in self.edges if edge is not None and isinstance(edge[0], Node))
 
 
 class Again(NamedTuple):
     """Rounds that do the same as what was done between two times, each under paths of its own.
 
     ``grown`` is what every round leaves alive, ``peaks`` what was alive in the modules of the one that was run,
-    ``entered`` its parameters, buffers and what it cached.
+    ``entered`` its parameters, buffers and what it cached. ``before`` moves paths of the round before that one.
     """
 
     since: int
@@ -95,6 +118,7 @@ class Again(NamedTuple):
     grown: Any
     peaks: Mapping[str, Any]
     entered: Mapping[str, list[Any]]
+    before: Callable[[str, int], str]
 
 
 class Kept(NamedTuple):
@@ -164,7 +188,8 @@ class Tape:
     With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, ``times``
     what is live whenever it grows, where these are lists; ``cached`` are bytes that a next token needs; ``peaks``
     the most that was live while a module itself ran; ``again`` are rounds that were counted and not run, ``trail``
-    what nodes a round makes (:mod:`vpcalc.abstract.repeating`). ``homes`` are paths of modules used twice.
+    what nodes a round makes (:mod:`vpcalc.abstract.repeating`). ``homes`` are paths of modules used twice,
+    ``gradients`` leaves with theirs, by the leaf's identity (:mod:`vpcalc.abstract.backward`).
     """
 
     item: Type
@@ -188,6 +213,7 @@ class Tape:
     homes: dict[int, str] = field(default_factory=dict)
     recomputed: list[Recomputed] = field(default_factory=list)
     again: list[Again] = field(default_factory=list)
+    gradients: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     trail: list[tuple[str, str, tuple[tuple[str, Any], ...]]] | None = None
     _path: list[str] = field(default_factory=list)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Union
 
 from ..algebra.traced import count
@@ -15,7 +16,7 @@ from ..cost import Op
 from ..dims import conv_size, exact_div, floor_div
 from . import layout
 from .layout import FREE, Sizes, product
-from .tape import ACTIVATION, INPUT, PARAMETER, Node, Storage, Tape, Work
+from .tape import ACTIVATION, INPUT, PARAMETER, Edge, Node, Rule, Storage, Tape, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ Price = Callable[[str], Op]
 
 
 class Tensor:
-    """A view of a storage. ``node`` is the operator that made it, where autograd records."""
+    """A view of a storage. ``node`` made it, as its result number ``port``, where autograd records."""
 
-    __slots__ = ("__weakref__", "item", "leaf", "node", "shape", "storage", "strides")
+    __slots__ = ("__weakref__", "item", "leaf", "node", "port", "shape", "storage", "strides")
 
     def __init__(
         self,
@@ -56,9 +57,10 @@ class Tensor:
         item: Type,
         node: Node | None = None,
         leaf: bool = False,
+        port: int = 0,
     ) -> None:
         self.storage, self.shape, self.strides, self.item = storage, shape, strides, item
-        self.node, self.leaf = node, leaf
+        self.node, self.leaf, self.port = node, leaf, port
 
     @property
     def tape(self) -> Tape:
@@ -69,6 +71,17 @@ class Tensor:
     def learns(self) -> bool:
         """Whether a gradient flows to it."""
         return self.leaf or self.node is not None
+
+    @property
+    def edge(self) -> Edge:
+        """Where its gradient goes."""
+        if self.node is not None:
+            return self.node, self.port
+        return (self, 0) if self.leaf else None
+
+    def bare(self) -> Tensor:
+        """The same without memory and without a past."""
+        return Tensor(self.tape.nowhere, self.shape, self.strides, self.item)
 
     def cached(self) -> None:
         """Note that the next token of a sequence needs it."""
@@ -90,14 +103,21 @@ class Tensor:
 
     # -- views ----------------------------------------------------------------------------------
 
-    def viewed(self, shape: Sizes, strides: Sizes) -> Tensor:
+    def viewed(self, shape: Sizes, strides: Sizes, rule: Rule) -> Tensor:
         """The same storage seen otherwise."""
-        node = Node(self.tape, "view", (), nodes(self)) if self.learns and self.tape.grad else None
+        node = Node(self.tape, "view", (), (self,), rule) if self.learns and self.tape.grad else None
         return Tensor(self.storage, shape, strides, self.item, node)
+
+    def parted(self, shape: Sizes, strides: Sizes, parts: int) -> tuple[Tensor, ...]:
+        """Views side by side, of one operator."""
+        rule = partial(_joined, shape=shape)
+        node = Node(self.tape, "view", (), (self,), rule, parts) if self.learns and self.tape.grad else None
+        return tuple(Tensor(self.storage, shape, strides, self.item, node, port=at) for at in range(parts))
 
     def permute(self, *order: int) -> Tensor:
         """Dimensions in another order."""
-        return self.viewed(tuple(self.shape[i] for i in order), tuple(self.strides[i] for i in order))
+        back = partial(_permuted_back, order=tuple(order.index(i) for i in range(len(order))))
+        return self.viewed(tuple(self.shape[i] for i in order), tuple(self.strides[i] for i in order), back)
 
     def transpose(self, first: int, second: int) -> Tensor:
         """Two dimensions exchanged."""
@@ -113,12 +133,12 @@ class Tensor:
             new = tuple(floor_div(self.elements, known) if _is_rest(size) else size for size in shape)
         strides = layout.view(self.shape, self.strides, new)
         if strides is not None:
-            return self.viewed(new, strides)
-        return self.contiguous_copy().viewed(new, layout.contiguous(new))
+            return self.viewed(new, strides, _reshaped_back)
+        return self.contiguous_copy().viewed(new, layout.contiguous(new), _reshaped_back)
 
     def contiguous_copy(self) -> Tensor:
         """Its elements in a storage of their own."""
-        return make("copy", self.shape, self.item, (self,))
+        return make("copy", self.shape, self.item, (self,), rule=passed)
 
     def flatten(self, first: int, last: int = -1) -> Tensor:
         """Dimensions ``first`` to ``last`` as one."""
@@ -134,7 +154,9 @@ class Tensor:
         """One more dimension, of size 1."""
         stride = layout.reach(self.shape[dim], self.strides[dim]) if dim < len(self.shape) else 1
         return self.viewed(
-            (*self.shape[:dim], 1, *self.shape[dim:]), (*self.strides[:dim], stride, *self.strides[dim:])
+            (*self.shape[:dim], 1, *self.shape[dim:]),
+            (*self.strides[:dim], stride, *self.strides[dim:]),
+            partial(_squeezed, dim=dim),
         )
 
     def expand(self, *shape: Any) -> Tensor:
@@ -142,24 +164,29 @@ class Tensor:
         missing = len(shape) - len(self.shape)
         own = ((1,) * missing + self.shape)[missing:]
         new = (*shape[:missing], *(a if _is_rest(b) else b for a, b in zip(own, shape[missing:], strict=True)))
-        return self.viewed(new, layout.expanded(self.shape, self.strides, new))
+        return self.viewed(new, layout.expanded(self.shape, self.strides, new), passed)
 
     def chunk(self, parts: int, dim: int = -1) -> tuple[Tensor, ...]:
         """Equal parts along a dimension."""
         dim %= len(self.shape)
         shape = (*self.shape[:dim], exact_div(self.shape[dim], parts), *self.shape[dim + 1 :])
-        return tuple(self.viewed(shape, self.strides) for _ in range(parts))
+        return self.parted(shape, self.strides, parts)
 
     def split(self, size: Any, dim: int = -1) -> tuple[Tensor, ...]:
         """Parts of equal size along a dimension; how many has to be a number."""
         dim %= len(self.shape)
         shape = (*self.shape[:dim], size, *self.shape[dim + 1 :])
-        return tuple(self.viewed(shape, self.strides) for _ in range(count(self.shape[dim] // size)))
+        return self.parted(shape, self.strides, count(self.shape[dim] // size))
+
+    def unbind(self, dim: int) -> tuple[Tensor, ...]:
+        """All entries along a dimension, whose size has to be a number."""
+        shape = (*self.shape[:dim], *self.shape[dim + 1 :])
+        return self.parted(shape, (*self.strides[:dim], *self.strides[dim + 1 :]), count(self.shape[dim]))
 
     def select(self, dim: int) -> Tensor:
         """One entry along a dimension."""
         return self.viewed(
-            (*self.shape[:dim], *self.shape[dim + 1 :]), (*self.strides[:dim], *self.strides[dim + 1 :])
+            (*self.shape[:dim], *self.shape[dim + 1 :]), (*self.strides[:dim], *self.strides[dim + 1 :]), _spread
         )
 
     def __getitem__(self, key: Any) -> Tensor:
@@ -192,37 +219,40 @@ class Tensor:
         nothing = self.tape.ledger is None and not size > start
         taken = 0 if nothing else conv_size(size, 1 + start, step, 0)
         strides = (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :])
-        return self.viewed((*self.shape[:dim], taken, *self.shape[dim + 1 :]), strides)
+        whole = start == 0 and step == 1 and taken == self.shape[dim]  # then PyTorch takes no part
+        shape = (*self.shape[:dim], taken, *self.shape[dim + 1 :])
+        return self.viewed(shape, strides, passed if whole else _spread)
 
     # -- arithmetic -----------------------------------------------------------------------------
 
     def __add__(self, other: Operand) -> Tensor:
-        return elementwise("add", self, other)
+        return elementwise("add", self, other, rule=passed)
 
     __radd__ = __add__
-    __sub__ = __add__
+
+    def __sub__(self, other: Operand) -> Tensor:
+        return elementwise("add", self, other, rule=_of_difference)
 
     def __rsub__(self, other: float) -> Tensor:
-        return elementwise("sub", self)
+        return elementwise("sub", self, rule=alike)
 
     def __neg__(self) -> Tensor:
-        return elementwise("neg", self)
+        return elementwise("neg", self, rule=alike)
 
     def __mul__(self, other: Operand) -> Tensor:
         if not isinstance(other, Tensor):
-            return elementwise("mul", self, other)
+            return elementwise("mul", self, other, rule=alike)
         saves: Saves = (("left operand", self),) if other.learns else ()
-        return elementwise(
-            "mul", self, other, saves=(*saves, *((("right operand", other),) if self.learns else ()))
-        )
+        saves = (*saves, *((("right operand", other),) if self.learns else ()))
+        return elementwise("mul", self, other, saves=saves, rule=_of_product)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Operand) -> Tensor:
         if not isinstance(other, Tensor):
-            return elementwise("div", self, item=promoted(self, 1.0))
+            return elementwise("div", self, item=promoted(self, 1.0), rule=alike)
         saves: Saves = (("left operand", self),) if other.learns else ()
-        return elementwise("div", self, other, saves=(*saves, ("right operand", other)))
+        return elementwise("div", self, other, saves=(*saves, ("right operand", other)), rule=_of_quotient)
 
     def __matmul__(self, other: Tensor) -> Tensor:
         from .functions import matmul
@@ -239,11 +269,6 @@ def _is_rest(size: Any) -> bool:
     return isinstance(size, int) and size == -1
 
 
-def nodes(*tensors: Operand) -> tuple[Node, ...]:
-    """The operators that made some tensors."""
-    return tuple(tensor.node for tensor in tensors if isinstance(tensor, Tensor) and tensor.node is not None)
-
-
 def make(
     kind: str,
     shape: Sizes,
@@ -255,10 +280,12 @@ def make(
     saves_result: bool = False,
     price: Price | None = None,
     read: Any = None,
+    rule: Rule | None = None,
 ) -> Tensor:
     """The result of an operator, in a storage of its own; where autograd records, with what it keeps.
 
-    ``price`` is what it costs, where it has one; ``read`` the bytes that it reads, where not its operands.
+    ``price`` is what it costs, where it has one; ``read`` the bytes that it reads, where not its operands;
+    ``rule`` its derivative, in the order of those operands that are tensors.
     """
     sources = [operand for operand in operands if isinstance(operand, Tensor)]
     tape = sources[0].tape
@@ -275,7 +302,7 @@ def make(
     node = None
     if tape.grad and any(source.learns for source in sources):
         own = (("result", storage),) if saves_result else ()
-        node = Node(tape, kind, (*((what, t.storage) for what, t in saves), *own), nodes(*sources))
+        node = Node(tape, kind, (*((what, t.storage) for what, t in saves), *own), tuple(sources), rule)
     return Tensor(storage, shape, layout.contiguous(shape) if strides is None else strides, item, node)
 
 
@@ -304,7 +331,12 @@ def given(tape: Tape, *shape: Any) -> Tensor:
 
 
 def elementwise(
-    kind: str, *operands: Operand, item: Type | None = None, saves: Saves = (), saves_result: bool = False
+    kind: str,
+    *operands: Operand,
+    item: Type | None = None,
+    saves: Saves = (),
+    saves_result: bool = False,
+    rule: Rule | None = None,
 ) -> Tensor:
     """The result of an operator on corresponding elements."""
     sources = [operand for operand in operands if isinstance(operand, Tensor)]
@@ -314,7 +346,7 @@ def elementwise(
     strides = layout.elementwise(shape, [layout.expanded(s.shape, s.strides, shape) for s in sources])
     if item is None:
         item = promoted(*operands)
-    return make(kind, shape, item, operands, strides=strides, saves=saves, saves_result=saves_result)
+    return make(kind, shape, item, operands, strides=strides, saves=saves, saves_result=saves_result, rule=rule)
 
 
 def promoted(*operands: Operand) -> Type:
@@ -325,3 +357,82 @@ def promoted(*operands: Operand) -> Type:
         own: Type = sources[0].tape.item
         return own
     return item
+
+
+# -- derivatives of views and of arithmetic ------------------------------------------------------------
+# A rule's gradients are in a list that the engine holds until it is done; a rule that stands for two operators
+# puts there what the first of them made. Sums over what was repeated, and other types, are the engine's.
+
+
+def passed(operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]) -> list[Tensor | None]:
+    """The gradient itself, for all operands alike."""
+    return [grads[0] if want else None for want in wanted]
+
+
+def alike(operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]) -> list[Tensor | None]:
+    """One more tensor, from the gradient and an operand, for each operand."""
+    return [
+        elementwise("derivative", grads[0], x) if want else None for x, want in zip(operands, wanted, strict=True)
+    ]
+
+
+def _of_difference(
+    operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    left, *right = passed(operands, grads, wanted)
+    return [left, *(None if grad is None else -grad for grad in right)]
+
+
+def _of_product(
+    operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    a, b = operands
+    right = elementwise("mul", grads[0], a) if wanted[1] else None
+    return [elementwise("mul", grads[0], b) if wanted[0] else None, right]
+
+
+def _of_quotient(
+    operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    """g/b, and -g·((a/b)/b)."""
+    a, b = operands
+    right = _of_divisor(a, b, grads[0]) if wanted[1] else None
+    return [elementwise("div", grads[0], b) if wanted[0] else None, right]
+
+
+def _of_divisor(a: Tensor, b: Tensor, grad: Tensor) -> Tensor:
+    once = a / b
+    twice = once / b
+    return -grad * twice
+
+
+def _reshaped_back(
+    operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
+    return [grads[0].reshape(*operands[0].shape)]
+
+
+def _permuted_back(
+    operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...], *, order: tuple[int, ...]
+) -> list[Tensor | None]:
+    return [grads[0].permute(*order)]
+
+
+def _squeezed(
+    operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...], *, dim: int
+) -> list[Tensor | None]:
+    return [grads[0].select(dim)]
+
+
+def _spread(operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]) -> list[Tensor | None]:
+    """Zeros, but where something was taken."""
+    return [fresh(grads[0].tape, operands[0].shape, grads[0].item)]
+
+
+def _joined(
+    operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...], *, shape: Sizes
+) -> list[Tensor | None]:
+    """Side by side again, with zeros where nobody asked."""
+    x = operands[0]
+    parts = [fresh(x.tape, shape, x.item) if grad is None else grad for grad in grads]
+    return [make("cat", x.shape, x.item, tuple(parts))]

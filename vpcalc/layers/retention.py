@@ -79,8 +79,8 @@ def _by_token(q: Tensor, k: Tensor, v: Tensor, gamma: Tensor) -> Tensor:
     decay = gamma[:, None, None]
     outputs = []
     tokens = Loop(q.tape, q.shape[2])
-    for n in tokens:  # (1 x d), (d x 1), (1 x 2d) in every head
-        q_n, k_n, v_n = q[:, :, n : n + 1], k.transpose(-2, -1)[..., n : n + 1], v[:, :, n : n + 1]
+    parts = (tokens.through(x, dim, keep=True) for x, dim in ((q, 2), (k.transpose(-2, -1), 3), (v, 2)))
+    for _, q_n, k_n, v_n in zip(tokens, *parts, strict=True):  # (1 x d), (d x 1), (1 x 2d) in every head
         state = decay * state + matmul(k_n, v_n, "KᵀV")
         outputs.append(matmul(q_n, state, "QS"))
     return tokens.cat(outputs, dim=2)
@@ -97,8 +97,8 @@ def _by_chunk(q: Tensor, k: Tensor, v: Tensor, gamma: Tensor, chunk: Dim) -> Ten
     chunks = Loop(q.tape, ceil_div(q.shape[2], chunk))
     q, k, v = (_to_chunks(x, chunks.rounds, chunk) for x in (q, k, v))
     updates = matmul(k.transpose(-2, -1), v * to_end, "KᵀV").unflatten(0, (batch, chunks.rounds))
-    for number in chunks:
-        states.append(updates[:, number] + pointwise("pow", decay) * states[-1])
+    for _, update in zip(chunks, chunks.through(updates, dim=1), strict=True):
+        states.append(update + pointwise("pow", decay) * states[-1])
     before = chunks.stack(states, dim=1)[:, :-1].flatten(0, 1)  # what each chunk finds, R_{i-1}
     outputs = _at_once(q, k, v, gamma) + matmul(q, before, "QR") * since_start
     return outputs.unflatten(0, (batch, chunks.rounds)).transpose(1, 2).flatten(2, 3)

@@ -125,7 +125,7 @@ def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN, times: b
 
 def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
     """Run a network twice, for inference and for training; with all ``times`` beside the peaks if asked for."""
-    evaluating, tape = (_tape(way, training, times) for training in (False, True))
+    evaluating, tape = (taped(way, training, times) for training in (False, True))
     start(evaluating)
     inputs, outputs = start(tape)
     found = kept(*graph(outputs), again=tape.again)
@@ -149,7 +149,7 @@ def checkpoints(
     family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way
 ) -> tuple[str, ...]:
     """Paths of the modules that are computed again."""
-    tape = _tape(way, training=True)
+    tape = taped(way, training=True)
     family.start(tape, sizes, config, batch)
     return tuple(part.path for part in tape.recomputed)
 
@@ -158,13 +158,14 @@ def works(
     family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
 ) -> list[Work]:
     """What the operators of an inference do, in order."""
-    tape = _tape(way, training=False)
+    tape = taped(way, training=False)
     tape.works = []
     family.start(tape, sizes, config, batch)
     return tape.works
 
 
-def _tape(way: Way, training: bool, times: bool = False) -> Tape:
+def taped(way: Way, training: bool, times: bool = False) -> Tape:
+    """A tape for a run in this way."""
     return Tape(
         FLOATS[way.dtype],
         grad=training,
