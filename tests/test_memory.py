@@ -78,7 +78,7 @@ def configured(id: str, changes: Settings) -> dict[str, Any]:
 
 def check(id: str, sizes: tuple[int, ...], changes: Settings, batch: int = 2, way: Way = PLAIN) -> None:
     family = ARCHITECTURES[id].family
-    report, _ = check_memory(family, sizes, configured(id, changes), batch, way)
+    report, _ = check_memory(family, sizes, configured(id, changes), batch, way, step=True)
     assert report.verdict is Verdict.AGREES, str(report)
 
 

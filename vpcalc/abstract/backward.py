@@ -129,13 +129,11 @@ class Pass:
             self._put_away(leaf, self._arrived.pop(id(leaf))[0])
 
     def _add(self, slot: list[Tensor], holder: list[Tensor]) -> None:
-        """One more gradient; two are added in place where nobody else has one of them."""
+        """One more gradient, added in place where nobody else has what was there before."""
         if not slot:
             slot.append(holder.pop())
         elif self.tape.kernels.added_in_place and _is_free(slot):
             holder.clear()
-        elif self.tape.kernels.added_in_place and _is_free(holder):
-            slot[0] = holder.pop()
         else:
             slot[0] = elementwise("add", slot[0], holder[0])
 

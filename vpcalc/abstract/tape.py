@@ -36,7 +36,7 @@ class Kernels(NamedTuple):
 
     ``wide_statistics``: norms keep float32 statistics of narrower inputs. ``channels_last``: a convolution's
     result is laid out as its input is. ``unused_statistics``: batch norm returns statistics even in an inference.
-    ``added_in_place``: gradients that meet are added into one of them; not where a dispatch mode looks on.
+    ``added_in_place``: a gradient is added into the one that came before; not where a dispatch mode looks on.
     """
 
     wide_statistics: bool = True

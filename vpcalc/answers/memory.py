@@ -24,6 +24,7 @@ from ..storage.optimizers import read_bytes, read_optimizer
 from ..storage.plan import Plan
 from ..storage.roofline import Roof, ridge, roofs
 from ..storage.solve import at, largest, read_solve
+from ..storage.step import OPTIMIZER, model_step
 from ..symbolic import Form, deviations
 from .assumed import assumed
 from .result import Result
@@ -84,6 +85,8 @@ class Memory(Result):
             "params": found.params,
             **self.figures(),
             "optimizer_host_bytes": plan.optimizer.steps(found.tensors),
+            "step_peak_bytes": plan.step_peak,
+            "step_peak": self._step_peak(),
             "measured_step_bytes": self._measured(),
             "peak": _peak(found.inference),
             "forward_peak": _peak(found.forward),
@@ -142,7 +145,7 @@ class Memory(Result):
         """What it takes, what autograd keeps, what fits, and the least time on a device."""
         found = [self._total_table()]
         if self.plan.train:
-            found.append(self._kept_table())
+            found += [self._step_table(), self._kept_table()]
         if self.fitted is not None:
             found.append(self._fit_table(self.fitted))
         if self.device is not None:
@@ -177,6 +180,57 @@ class Memory(Result):
         recomputing = self.footprint.held > self.footprint.forward.bytes
         most = ("held_bytes", "kept while recomputing") if recomputing else ("forward_peak_bytes", "activations")
         return [*parts, ("input_bytes", "input"), most]
+
+    def _step_table(self) -> Table:
+        """What there is when a whole step is at its peak, gradients as they come."""
+        columns = (
+            Column("quantity", "A whole step", Kind.WORD),
+            Column("bytes", "Bytes", Kind.NUMBER),
+            Column("size", "Size", Kind.BYTES),
+            Column("share", "Share", Kind.SHARE),
+            Column("verdict", "PyTorch", Kind.VERDICT),
+        )
+        plan, found, figures = self.plan, self._step_peak(), self.figures()
+        assert found is not None
+        whole, most = plan.step_peak, plan.step_peak - plan.lasting
+        rows = [
+            (words, figures[name], figures[name], figures[name] / whole, self._verdict(name))
+            for name, words in self._parts()
+            if name not in ("gradients_bytes", "forward_peak_bytes", "held_bytes")
+        ]
+        rows.append(("activations and gradients", most, most, most / whole, self._verdict("step_peak_bytes")))
+        rows.append(("step", whole, whole, 1.0, verdict(self.report)))
+        return Table("A whole step at its peak", columns, tuple(rows), self._step_notes(found), total=True)
+
+    def _step_notes(self, found: Mapping[str, Any]) -> tuple[str, ...]:
+        plan = self.plan
+        at = f"{found['module']} ({found['operator']})" if found["module"] else found["operator"]
+        notes = [f"at its peak in {at}; not in it: what kernels take within themselves"]
+        if plan.optimizer.master:
+            notes.append("what the optimizer takes for its master weights while it steps is not in it")
+        elif found["foreach_bytes"] > plan.step_peak:
+            at_once = f"{found['foreach_bytes']:,} bytes"
+            notes.append(f"an optimizer that works on all weights at once, as on CUDA by default: {at_once}")
+        if (measured := self._measured()) is not None:
+            notes.append(
+                f"both passes in PyTorch, where an observer keeps sums from being in place: {measured:,} bytes"
+            )
+        return tuple(notes)
+
+    def _step_peak(self) -> dict[str, Any] | None:
+        """Where a whole step is at its peak, and what it takes if the optimizer works on all weights at once."""
+        plan = self.plan
+        if plan.step is None:
+            return None
+        peak = plan.step.most(plan.optimizer)
+        at_once = plan.step.left + plan.optimizer.working_at_once(self.footprint.weights)
+        return {
+            "bytes": plan.step_peak,
+            "module": peak.path,
+            "operator": peak.kind,
+            "phase": OPTIMIZER if peak.kind == OPTIMIZER else "passes",
+            "foreach_bytes": plan.lasting + max(plan.step.peak.bytes, at_once),
+        }
 
     def _kept_table(self) -> Table:
         columns = (
@@ -296,11 +350,7 @@ class Memory(Result):
         if plan.train and plan.optimizer.steps(found.tensors):
             notes.append(f"step counters in the host's memory: {plan.optimizer.steps(found.tensors):,} bytes")
         if plan.train:
-            notes.append("the total leaves out gradients of activations and workspaces of kernels")
-        if (measured := self._measured()) is not None:
-            notes.append(
-                f"a whole step in PyTorch takes {measured:,} bytes, weights' gradients as they come (measured)"
-            )
+            notes.append("the total has all gradients of weights beside the activations, and none of activations")
         if self.device is not None and self.device.memory is not None:
             spare = self.device.memory - plan.total
             holds = "fits into" if spare >= 0 else "does not fit into"
@@ -313,8 +363,7 @@ class Memory(Result):
         """What a step of training takes: weights, buffers, optimizer, input, and all that was alive at once."""
         if self.step is None:
             return None
-        found = self.footprint
-        return int(found.weights + found.buffers + self.plan.state + found.inputs + self.step)
+        return int(self.plan.lasting + self.step)
 
     def _verdict(self, quantity: str) -> str:
         """What PyTorch says of one quantity."""
@@ -418,6 +467,8 @@ def memory(
     cost = architecture.cost(sizes, config, number)
     here = traced_at(architecture, config, way, number, sizes)
     plan = planned(sizes, number) if here is None else Plan(here.numbers, item, train, training)
+    if train:
+        plan = replace(plan, step=model_step(architecture.family, sizes, config, number, way))
     attended = int(cost.total(Quantity.ATTENTION)) * item
     activations = int(cost.total(Quantity.ACTIVATIONS)) * item
     forms = plan_forms(architecture, config, way, number, sizes, plan, here)

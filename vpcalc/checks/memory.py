@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..abstract.tape import CPU, META
 from ..architectures import Family
 from ..storage.footprint import Footprint, Way, checkpoints, model_footprint
+from ..storage.step import model_step
 from .crosscheck import Check, Report
 
 if TYPE_CHECKING:
@@ -31,13 +32,14 @@ def check_memory(
 ) -> tuple[Report, int | None]:
     """Run the reference module for inference and for training, and compare every byte.
 
-    With ``step`` the most bytes that are alive in a whole step of training are measured, too: activations, what
-    autograd keeps, and all gradients. Nothing is derived to compare them with.
+    With ``step`` the most bytes that are alive in both passes of a step of training are compared, too, and
+    returned: activations, what autograd keeps, and all gradients.
     """
     fused = way.attention == "fused"
     way = replace(way, kernels=CPU if fused else META)
     expected = model_footprint(family, sizes, config, batch, way)
-    if max(expected.saved, expected.weights, expected.inference.bytes) >= 2**62:
+    derived = model_step(family, sizes, config, batch, way)
+    if max(expected.saved, expected.weights, expected.inference.bytes, derived.peak.bytes) >= 2**62:
         return Report(reason=f"not run: {expected.saved:,} bytes are beyond what torch can address"), None
     from ..counters import live, saved
 
@@ -50,7 +52,10 @@ def check_memory(
         forward = live.count(*witness, training=True)
         kept = saved.count(*witness, backward=recomputing)
         most = live.count(*witness, training=True, backward=True).peak if step else None
-    return Report(tuple(_checks(expected, kept, inference, forward.peak, recomputing))), most
+    checks = list(_checks(expected, kept, inference, forward.peak, recomputing))
+    if most is not None:
+        checks.append(Check(TRACKER, "step_peak_bytes", "all", derived.peak.bytes, most))
+    return Report(tuple(checks)), most
 
 
 def _checks(expected: Footprint, kept: Saved, inference: Live, forward: int, recomputing: bool) -> Iterator[Check]:

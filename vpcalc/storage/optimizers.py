@@ -9,6 +9,7 @@ their steps, in one float32 a tensor that stays in the host's memory.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,20 @@ class Optimizer:
         if self.master:
             return params * MASTER * (MOMENTS[self.name] + 1)
         return params * item * MOMENTS[self.name]
+
+    def working(self, weights: Sequence[int]) -> int:
+        """Bytes that its step takes beside its state, weight after weight as PyTorch does it on a CPU.
+
+        Adam's roots of the second moments, and these over their correction; what it divided by for the weight
+        before lives until then. SGD works in place. Master weights are not PyTorch's; what they take is not known.
+        """
+        if self.master or MOMENTS[self.name] < 2:
+            return 0
+        return max(before + 2 * this for before, this in zip((0, *weights), weights, strict=False))
+
+    def working_at_once(self, weights: int) -> int:
+        """The same where it works on all weights at once (``foreach``), as PyTorch does on CUDA unless told."""
+        return 0 if self.master or MOMENTS[self.name] < 2 else weights
 
     def steps(self, tensors: int) -> int:
         """Bytes of its step counters on the host."""

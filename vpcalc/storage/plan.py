@@ -7,16 +7,21 @@ from typing import Any
 
 from .footprint import Footprint
 from .optimizers import Optimizer
+from .step import Step
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A footprint in numbers, and how it is trained if it is. ``item`` is the size of a weight in bytes."""
+    """A footprint in numbers, and how it is trained if it is. ``item`` is the size of a weight in bytes.
+
+    ``step`` is the whole step of training, where it was asked for.
+    """
 
     footprint: Footprint
     item: int
     train: bool
     optimizer: Optimizer
+    step: Step | None = None
 
     @property
     def gradients(self) -> Any:
@@ -44,6 +49,17 @@ class Plan:
         """Weights, gradients, optimizer state, buffers, the input, and activations at their peak."""
         found = self.footprint
         return found.weights + self.gradients + self.state + found.buffers + found.inputs + self.activations
+
+    @property
+    def lasting(self) -> Any:
+        """What there is all through a step: weights, buffers, optimizer state and the input."""
+        found = self.footprint
+        return found.weights + found.buffers + self.state + found.inputs
+
+    @property
+    def step_peak(self) -> Any:
+        """The most that a whole step takes, gradients as they come; None where that was not asked for."""
+        return None if self.step is None else self.lasting + self.step.most(self.optimizer).bytes
 
     @property
     def total(self) -> Any:

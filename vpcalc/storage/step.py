@@ -1,26 +1,49 @@
-"""The most that is live at once in a whole step of training, backward pass included."""
+"""The most that is live at once in a whole step of training: forward, backward, and the optimizer's own step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..abstract.backward import backward
 from ..abstract.tape import Peak
 from ..architectures import Family
 from .footprint import PLAIN, Start, Way, taped
+from .optimizers import Optimizer
+
+OPTIMIZER = "optimizer"
+"""Where a step is at its peak, if it is in the optimizer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Activations, what autograd keeps and all gradients, in a step that begins without any.
+
+    ``peak`` is their most in both passes, ``left`` what there is when these are over: gradients and outputs.
+    ``weights`` are bytes of each weight in the order of their use; equal blocks are there thrice at most.
+    """
+
+    peak: Peak
+    left: Any
+    weights: tuple[Any, ...]
+
+    def most(self, optimizer: Optimizer) -> Peak:
+        """The peak of the whole step, the optimizer's working memory included."""
+        working = Peak(self.left + optimizer.working(self.weights), "", OPTIMIZER)
+        return working if working.bytes > self.peak.bytes else self.peak
 
 
 def model_step(
     family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
-) -> Peak:
-    """The peak of an architecture's step."""
+) -> Step:
+    """An architecture's step."""
     return step(lambda tape: family.start(tape, sizes, config, batch), way)
 
 
-def step(start: Start, way: Way = PLAIN) -> Peak:
-    """Activations, what autograd keeps and all gradients, in a step that begins without any."""
+def step(start: Start, way: Way = PLAIN) -> Step:
+    """A step of a network on the sum of its outputs, which live until it is over."""
     tape = taped(way, training=True)
     _, outputs = start(tape)
     backward(tape, outputs if isinstance(outputs, tuple) else (outputs,))
-    return tape.peak
+    return Step(tape.peak, tape.live, tuple(weight.storage.bytes for weight in tape.parameters))
