@@ -10,15 +10,14 @@ from .. import words
 from ..abstract.tape import ATTENTIONS, RECOMPUTE
 from ..abstract.tensor import FLOATS
 from ..architectures import ARCHITECTURES, Architecture
-from ..architectures.registry import listed
 from ..cost import Quantity
-from ..errors import InputError, unknown
+from ..errors import InputError, is_code, unknown
 from ..inputs import GridTerm, whole
 from ..report import Column, Kind, Table
 from ..storage.closed import plan_forms, traced_at, traced_forms
 from ..storage.devices import Device, find
 from ..storage.fit import Fit
-from ..storage.footprint import Footprint, Way, model_footprint, works
+from ..storage.footprint import Footprint, Way, model_footprint
 from ..storage.forms import LONGEST
 from ..storage.optimizers import read_bytes, read_optimizer
 from ..storage.plan import Plan
@@ -27,6 +26,8 @@ from ..storage.solve import at, largest, read_solve
 from ..storage.step import OPTIMIZER, model_step
 from ..symbolic import Form, deviations
 from .assumed import assumed
+from .memory_subjects import OurModel, Subject
+from .own_inputs import refuse_of_code
 from .result import Result
 from .verdicts import report_dict, verdict
 
@@ -41,9 +42,7 @@ class Memory(Result):
     ``report`` is None until PyTorch was asked; ``step`` is then what it had alive at most in a step of training.
     """
 
-    architecture: Architecture
-    sizes: tuple[int, ...]
-    config: Mapping[str, Any]
+    subject: Subject
     batch: int
     way: Way
     plan: Plan
@@ -63,18 +62,18 @@ class Memory(Result):
 
     @property
     def shape(self) -> list[Any]:
-        """Shape of the input tensor; of both tensors for a source and a target."""
-        return self.architecture.family.axes.shape(self.sizes, self.batch)
+        """Shape of the input tensor; of all where there are several."""
+        return self.subject.shape
 
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
         plan, found = self.plan, self.footprint
         return {
             "command": "memory",
-            "model": self.architecture.id,
-            "family": self.architecture.family.name,
+            "model": self.subject.id,
+            "family": self.subject.family,
             "input": self.shape,
-            "config": {name: listed(value) for name, value in self.config.items()},
+            "config": self.subject.settings,
             "batch": self.batch,
             "dtype": self.way.dtype,
             "train": plan.train,
@@ -128,10 +127,7 @@ class Memory(Result):
 
     def checked(self) -> Memory:
         """The same with the instantiated module run by PyTorch."""
-        from ..checks.memory import check_memory
-
-        family, train = self.architecture.family, self.plan.train
-        report, step = check_memory(family, self.sizes, self.config, self.batch, self.way, step=train)
+        report, step = self.subject.check(self.plan.train)
         return replace(self, report=report, step=step)
 
     @property
@@ -145,7 +141,8 @@ class Memory(Result):
         """What it takes, what autograd keeps, what fits, and the least time on a device."""
         found = [self._total_table()]
         if self.plan.train:
-            found += [self._step_table(), self._kept_table()]
+            found += [self._step_table()] if self.plan.step is not None else []
+            found.append(self._kept_table())
         if self.fitted is not None:
             found.append(self._fit_table(self.fitted))
         if self.device is not None:
@@ -309,8 +306,7 @@ class Memory(Result):
         """The roofline bound by operator (``kind``) or by module (``path``)."""
         if self.device is None:
             return []
-        done = works(self.architecture.family, self.sizes, self.config, self.batch, self.way)
-        return roofs(done, self.device, self.way.dtype, by)
+        return roofs(self.subject.works(), self.device, self.way.dtype, by)
 
     def _roofline(self) -> dict[str, Any] | None:
         if self.device is None:
@@ -332,13 +328,12 @@ class Memory(Result):
 
     def _title(self) -> str:
         plan, way = self.plan, self.way
-        axes = self.architecture.family.axes
         doing = f"training with {plan.optimizer.name}" if plan.train else "inference"
         ways = [way.dtype, doing]
-        ways += [f"{way.attention} attention"] if self.architecture.family.attends else []
+        ways += [f"{way.attention} attention"] if self.subject.attends else []
         ways += [f"{way.recompute} recomputed"] if way.recompute != "none" else []
         ways += ["float32 master weights"] if plan.optimizer.master else []
-        return f"{self.architecture.id} at {axes.spell(self.sizes, axes)}, batch {self.batch}: {', '.join(ways)}"
+        return f"{self.subject.id} at {self.subject.size}, batch {self.batch}: {', '.join(ways)}"
 
     def _notes(self) -> tuple[str, ...]:
         found, plan = self.footprint, self.plan
@@ -351,6 +346,8 @@ class Memory(Result):
             notes.append(f"step counters in the host's memory: {plan.optimizer.steps(found.tensors):,} bytes")
         if plan.train:
             notes.append("the total has all gradients of weights beside the activations, and none of activations")
+        if plan.step is None and (measured := self._measured()) is not None:
+            notes.append(f"both passes in PyTorch take {measured:,} bytes, gradients as they come (measured)")
         if self.device is not None and self.device.memory is not None:
             spare = self.device.memory - plan.total
             holds = "fits into" if spare >= 0 else "does not fit into"
@@ -410,12 +407,13 @@ def memory(
     solve: str | None = None,
     device: str | None = None,
     devices: str | None = None,
+    args: Mapping[str, object] | None = None,
     check: bool = True,
 ) -> Memory:
     """What an architecture takes to run or, with ``train``, to train.
 
     Args:
-        name: an id or alias that :func:`vpcalc.models` lists.
+        name: an id or alias that :func:`vpcalc.models` lists; or a module of your own, as for ``model``.
         input: side of a square image in pixels, or ``"HxW"``, or a pair; the native size if None.
         tokens: length of a sequence, for models of one sequence.
         src, tgt: lengths of source and target, for encoder-decoders.
@@ -431,11 +429,34 @@ def memory(
         solve: of what: batch, input (side of a square image) or tokens.
         device: an accelerator or CPU of the table, for a bound on the time of an inference.
         devices: a CSV file with further devices.
+        args: arguments of the factory of a module of your own.
         check: run the instantiated module in PyTorch, without memory, and compare every byte.
 
     Raises:
         InputError: an unknown name or setting, a value that is not usable, or a budget that nothing fits into.
     """
+    if is_code(name):
+        _only_ours({"set": set, "src": src, "tgt": tgt}, attention, recompute)
+        from .own_memory import own_memory
+
+        own = own_memory(
+            name,
+            input=input,
+            tokens=tokens,
+            args=args,
+            batch=batch,
+            dtype=dtype,
+            train=train,
+            optimizer=optimizer,
+            master_weights=master_weights,
+            fit=fit,
+            solve=solve,
+            device=device,
+            devices=devices,
+        )
+        return own.checked() if check else own
+    if args:
+        raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
     architecture = ARCHITECTURES[name]
     sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
     config = architecture.configure(set or {})
@@ -474,10 +495,17 @@ def memory(
     forms = plan_forms(architecture, config, way, number, sizes, plan, here)
     rests = (each.note(cost) for each in assumed(architecture, sizes, config, number))
     notes = (*deviations(cost), *filter(None, rests), *_remarks(way, plan))
-    result = Memory(
-        architecture, sizes, config, number, way, plan, attended, activations, forms, notes, fitted, device=found
-    )
+    subject = OurModel(architecture, sizes, config, number, way)
+    result = Memory(subject, number, way, plan, attended, activations, forms, notes, fitted, device=found)
     return result.checked() if check else result
+
+
+def _only_ours(others: Mapping[str, object], attention: str, recompute: str) -> None:
+    """Refuse what a module of the reader's decides itself."""
+    refuse_of_code(others)
+    for option, value, default in (("attention", attention, "eager"), ("recompute", recompute, "none")):
+        if value != default:
+            raise InputError(f"--{option} {value}: is of models of ours; code decides that itself")
 
 
 def _way(architecture: Architecture, dtype: str, attention: str, recompute: str) -> Way:

@@ -18,6 +18,7 @@ from ..report.numbers import short
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
 from .assumed import Assumed, assumed
 from .operators import operator_table
+from .own_inputs import refuse_of_code
 from .result import Result
 from .verdicts import report_dict
 
@@ -291,10 +292,7 @@ def our_model(
 def _own(
     name: object, others: Mapping[str, object], args: Mapping[str, object] | None, check: bool, **sizes: object
 ) -> OwnModel:
-    for option, value in others.items():
-        if value:
-            instead = "--arg gives its arguments" if option == "set" else "--input gives the shapes of its inputs"
-            raise InputError(f"--{option}: is of models of ours; of code {instead}")
+    refuse_of_code(others)
     from .own_model import own_model
 
     found = own_model(name, args=args, **sizes)

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..algebra.polynomial import as_polynomial
-from ..architectures.axes import read_image
 from ..checks.ran import NotRunError, Ran, once
-from ..checks.shapes import Dim, InputShape, parse_inputs
+from ..checks.shapes import InputShape
 from ..checks.targets import find_target
 from ..cost import Cost, Quantity, Stage
 from ..errors import InputError
@@ -18,15 +17,13 @@ from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .operators import operator_table
+from .own_inputs import in_words, name_of, shapes_of, with_letters
 from .result import Result
 from .verdicts import report_dict
 
 if TYPE_CHECKING:
     from ..checks import Report
     from ..everywhere import Regime
-
-SIDES = ("N", "S", "L", "K")
-"""Letters for lengths of sequences, one for each number that occurs."""
 
 DEEPEST = 2
 """How deep a module may lie that stands in the table: one that holds all others shows what it holds."""
@@ -81,9 +78,7 @@ class OwnModel(Result):
     @property
     def size(self) -> str:
         """The input's size in words: 224×224 of a batch of images, or whole shapes."""
-        if len(self.inputs) == 1 and self.inputs[0].dims[1:2] == (3,) and self.inputs[0].grid:
-            return "×".join(map(str, self.inputs[0].dims[2:]))
-        return ";".join(map(str, self.inputs))
+        return in_words(self.inputs)
 
     @property
     def batch(self) -> int:
@@ -213,9 +208,9 @@ def own_model(
     Raises:
         InputError: it cannot be built or run at this size.
     """
-    name = target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
-    shapes = _shapes(name, input, tokens, whole("--batch", batch))
-    lettered, point = _with_letters(shapes)
+    name = name_of(target)
+    shapes = shapes_of(name, input, tokens, whole("--batch", batch))
+    lettered, point = with_letters(shapes)
     given = args or {}
     numbers = find_target(target, ";".join(map(str, shapes)), given)
     if numbers.variables:
@@ -235,51 +230,6 @@ def own_model(
         name, tuple(point), execution, execution, program, program.counts(execution.point, products=True).unknown
     )
     return OwnModel(name, shapes, given, found, why, numbers.built)
-
-
-def _shapes(name: str, input: object, tokens: object, batch: int) -> tuple[InputShape, ...]:
-    """The inputs that are asked for."""
-    if tokens is not None:
-        if input is not None:
-            raise InputError(f"--tokens {tokens}: --input is given, too")
-        return (InputShape((batch, whole("--tokens", tokens)), "long"),)
-    if input is None:
-        raise InputError(f"--input: give the size of {name}'s input: 224, 800x1280, 1,3,224,224 or 1,128:long")
-    text = str(input)
-    if not isinstance(input, str) or not any(mark in text for mark in ",:;("):
-        return (InputShape((batch, 3, *read_image(input, "a side S, HxW, or a shape such as 1,3,224,224")), ""),)
-    if batch != 1:
-        raise InputError(f"--batch {batch}: --input {text} is a whole shape; give the batch in it")
-    shapes = parse_inputs(text)
-    for shape in shapes:
-        if shape.letters:
-            raise InputError(
-                f"--input {text}: {shape.letters[0]} is a letter; model takes numbers, such as 1,3,224,224, and "
-                "vpcalc formula and derive letters"
-            )
-    return shapes
-
-
-def _with_letters(shapes: tuple[InputShape, ...]) -> tuple[tuple[InputShape, ...], dict[str, int]]:
-    """The same with letters for the sides of images and the lengths of sequences, and their numbers."""
-    point: dict[str, int] = {}
-    lengths: dict[int, str] = {}
-    found = []
-    for shape in shapes:
-        dims: list[Dim] = list(shape.dims)
-        places = shape.grid or ((1,) if len(dims) > 1 else ())
-        for place, letter in zip(places, "HW", strict=False):
-            number = dims[place]
-            assert isinstance(number, int)
-            if not shape.grid:
-                if number not in lengths and len(lengths) == len(SIDES):
-                    continue
-                letter = lengths.setdefault(number, SIDES[min(len(lengths), len(SIDES) - 1)])
-            elif point.get(letter, number) != number:
-                continue
-            dims[place], point[letter] = letter, number
-        found.append(replace(shape, dims=tuple(dims)))
-    return tuple(found), point
 
 
 def _staged(cost: Cost, ran: Ran) -> Cost:

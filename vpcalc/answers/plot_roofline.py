@@ -57,7 +57,7 @@ def plot_roofline(
     places = tuple(dict.fromkeys(round(highest ** (step / 48)) for step in range(49)))
     line = Line("roof", result.device.name, places, tuple(_attainable(result, x) for x in places))
     chart = LineChart(
-        _finding(result.architecture.id, result.device, found),
+        _finding(result.subject.id, result.device, found),
         f"{result.way.dtype}, batch {result.batch}, {attention} attention; an inference, operator by operator",
         "operations a byte",
         "operations a second, at most",
@@ -66,7 +66,7 @@ def plot_roofline(
     )
     table = result.tables()[-1]
     inputs = {
-        "model": result.architecture.id,
+        "model": result.subject.id,
         "input": result.shape,
         "device": result.device.id,
         "dtype": result.way.dtype,

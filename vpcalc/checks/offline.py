@@ -29,6 +29,7 @@ _SWITCHES = (
 def go_offline() -> None:
     """Let nothing in this process ask the Hub for anything."""
     os.environ.update(dict.fromkeys(VARIABLES, "1"))
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it recommends packages for activations it looks at
     for place, name in _SWITCHES:
         module: Any = sys.modules.get(place)
         if hasattr(module, name):

@@ -77,6 +77,7 @@ class OwnBytes:
             forward=peak(self.training, "forward_peak_bytes"),
             cache=0,
             peaks={},
+            trained=sum(weight.nbytes for weight in weights if weight.requires_grad),
         )
 
     @property

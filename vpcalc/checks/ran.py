@@ -7,7 +7,7 @@ print are those of sizes that everything divides; what is said of them has these
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -274,6 +274,12 @@ def _with(noted: Noted, exact: Mapping[Any, Polynomial]) -> Noted:
     if form.denominator != 1 or any(power < 0 for monomial in form.terms for _, power in monomial):
         return noted
     return noted._replace(guard=noted.guard._replace(form=form))
+
+
+def written(path: Iterable[Noted], point: Mapping[str, int]) -> str:
+    """Where decisions are taken alike, in words."""
+    text: str = _region(list(path), point).text
+    return text
 
 
 def _region(noted: list[Noted], point: Mapping[str, int]) -> Any:

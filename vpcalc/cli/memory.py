@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from .options import AttentionOption, BatchOption, CheckOption, NameArgument, SetOption, Sizes, bundled, settings
+from .options import (
+    ArgOption,
+    AttentionOption,
+    BatchOption,
+    CheckOption,
+    NameArgument,
+    SetOption,
+    Sizes,
+    bundled,
+    changes,
+)
 from .output import Shown, working
 
 TRAINING = "Training"
@@ -18,6 +28,7 @@ def memory(
     name: NameArgument,
     sizes: Sizes,
     set: SetOption = None,
+    arg: ArgOption = None,
     batch: BatchOption = "1",
     dtype: Annotated[str, typer.Option("--dtype", help="Type of weights and activations.")] = "float32",
     attention: AttentionOption = "eager",
@@ -66,7 +77,7 @@ def memory(
     result = ask(
         name,
         **sizes._asdict(),
-        set=settings(set),
+        **changes(set, arg),
         batch=batch,
         dtype=dtype,
         train=train,

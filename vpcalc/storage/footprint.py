@@ -41,7 +41,7 @@ class Footprint:
     are live at once without and with autograd; ``held`` is the most that autograd keeps at any time of a step,
     parts that are computed again included. ``cache`` is what a next token needs of all before it; ``peaks`` the
     most that is live in an inference while a module's own operators run, by its path, without the rounds that
-    were ``counted``.
+    were ``counted``. ``trained`` are the bytes of weights that are trained, unless all are.
     """
 
     params: Any
@@ -56,6 +56,7 @@ class Footprint:
     cache: Any
     peaks: Mapping[str, Any]
     counted: tuple[Again, ...] = ()
+    trained: Any = None
 
     @property
     def saved(self) -> Any:
@@ -82,6 +83,7 @@ class Footprint:
             cache=value_of(self.cache),
             peaks={path: value_of(live) for path, live in self.peaks.items()},
             counted=tuple(counted[id(each)] for each in self.counted),
+            trained=None if self.trained is None else value_of(self.trained),
         )
 
     def peak_by_module(self) -> dict[str, Any]:

@@ -25,8 +25,9 @@ class Plan:
 
     @property
     def gradients(self) -> Any:
-        """A gradient for each weight, in its type."""
-        return self.footprint.weights
+        """A gradient for each weight that is trained, in its type."""
+        found = self.footprint
+        return found.weights if found.trained is None else found.trained
 
     @property
     def state(self) -> Any:

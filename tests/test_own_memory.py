@@ -1,0 +1,248 @@
+"""Modules of a reader's own in ``memory``: bytes against PyTorch's, budgets, devices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+import vpcalc
+from vpcalc import InputError
+from vpcalc.cli.app import application
+
+SOURCE = '''
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+class Block(nn.Module):
+    def __init__(self, dim, dropout=0.0):
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.act, self.drop = nn.GELU(), nn.Dropout(dropout)
+
+    def forward(self, x):
+        return x + self.drop(self.down(self.act(self.up(self.norm(x)))))
+
+
+class Conv(nn.Module):
+    """Images: (batch, 3, H, W)."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, width, 4, 4), nn.BatchNorm2d(width)
+        self.blocks, self.head = nn.ModuleList([Block(width), Block(width)]), nn.Linear(width, 5)
+
+    def forward(self, x):
+        x = self.norm(self.stem(x)).permute(0, 2, 3, 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x.mean((1, 2)))
+
+
+class Forgetting(nn.Module):
+    """It computes its blocks again in the backward pass."""
+
+    def __init__(self, dim=16):
+        super().__init__()
+        self.blocks = nn.ModuleList([Block(dim, 0.1) for _ in range(3)])
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=False) if self.training else block(x)
+        return x
+
+
+class Adapted(nn.Module):
+    """A frozen layer with a trained one of low rank beside it."""
+
+    def __init__(self, dim=32, rank=2):
+        super().__init__()
+        self.frozen, self.down, self.up = nn.Linear(dim, dim), nn.Linear(dim, rank), nn.Linear(rank, dim)
+        for weight in self.frozen.parameters():
+            weight.requires_grad_(False)
+
+    def forward(self, x):
+        return self.frozen(x) + self.up(self.down(x))
+
+
+class Ids(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.block, self.out = nn.Embedding(50, 8), Block(8), nn.Linear(8, 50)
+
+    def forward(self, ids):
+        return self.out(self.block(self.table(ids)))
+'''
+
+
+@pytest.fixture(autouse=True)
+def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+
+
+def _memory(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    return vpcalc.memory(*args, **{"check": False, **kwargs}).to_dict()
+
+
+def _made(name: str, **settings: Any) -> nn.Module:
+    namespace: dict[str, Any] = {}
+    exec(SOURCE, namespace)
+    return namespace[name](**settings)
+
+
+def _kept(module: nn.Module, x: Tensor) -> int:
+    """What autograd keeps of a real run, each storage once, without weights and the input."""
+    foreign = {t.untyped_storage().data_ptr() for t in (*module.parameters(), *module.buffers(), x)}
+    seen: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in foreign:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = module(x)
+    assert out is not None
+    return sum(seen.values())
+
+
+CASES = [("net.py:Conv", "2,3,32,40"), ("net.py:Adapted", "3,7,32"), ("net.py:Ids", "2,9:long")]
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(("name", "input"), [*CASES, ("net.py:Forgetting", "2,5,16")])
+def test_every_byte_agrees_with_pytorch(name: str, input: str, train: bool) -> None:
+    found = vpcalc.memory(name, input=input, train=train)
+    assert found.ok
+    assert found.to_dict()["verdict"] == "agrees"
+    assert {check["quantity"] for check in found.to_dict()["checks"]} == {
+        "saved_bytes",
+        "peak_bytes",
+        "forward_peak_bytes",
+    }
+
+
+@pytest.mark.parametrize(("name", "input"), CASES)
+def test_what_autograd_keeps_is_what_hooks_of_a_real_run_see(name: str, input: str) -> None:
+    shape, _, kind = input.partition(":")
+    sides = tuple(map(int, shape.split(",")))
+    x = torch.zeros(sides, dtype=torch.long) if kind else torch.rand(sides)
+    module = _made(name.partition(":")[2]).train()
+    assert _memory(name, input=input, train=True)["saved_bytes"] == _kept(module, x)
+
+
+def test_weights_gradients_and_state() -> None:
+    module = _made("Adapted")
+    trained = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    found = _memory("net.py:Adapted", input="3,7,32", train=True)
+    assert found["weights_bytes"] == 4 * sum(p.numel() for p in module.parameters())
+    assert (found["params"], found["gradients_bytes"], found["optimizer_bytes"]) == (
+        trained,
+        4 * trained,
+        8 * trained,
+    )
+    assert found["optimizer_host_bytes"] == 4 * 4
+    parts = ("weights", "gradients", "optimizer", "buffers", "input", "forward_peak")
+    assert found["total_bytes"] == sum(found[f"{part}_bytes"] for part in parts)
+
+
+def test_what_is_computed_again_is_not_kept() -> None:
+    forgetting, plain = (_memory("net.py:Forgetting", input="2,50,16", train=train) for train in (True, False))
+    assert forgetting["saved_bytes"] < plain["saved_bytes"] / 3
+
+
+def test_the_form_holds_around() -> None:
+    found = _memory("net.py:Conv", input="2,3,32,40", train=True)
+    form = found["formula"]["saved_bytes"]
+    assert eval(form["python"], {}, {"H": 32, "W": 40}) == found["saved_bytes"]
+    other = _memory("net.py:Conv", input="2,3,64,48", train=True)["saved_bytes"]
+    assert eval(form["python"], {}, {"H": 64, "W": 48}) == other
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "solve"),
+    [
+        ("net.py:Conv", {"input": "32x40"}, "batch"),
+        ("net.py:Conv", {"input": 32}, "input"),
+        ("net.py:Ids", {"tokens": 9}, "tokens"),
+        ("net.py:Ids", {"input": "2,9:long"}, "batch"),
+    ],
+)
+@pytest.mark.parametrize("train", [False, True])
+def test_the_largest_that_fits(name: str, asked: dict[str, Any], solve: str, train: bool) -> None:
+    budget = 600_000
+    found = _memory(name, **asked, train=train, fit=f"{budget} B", solve=solve)["fit"]
+    answer = found["answer"]
+    assert found["total_bytes"] <= budget < found["next_total_bytes"]
+
+    def total(number: int) -> int:
+        if solve == "batch":
+            shape = f"{number},3,32,40" if "Conv" in name else f"{number},9:long"
+            return int(_memory(name, input=shape, train=train)["total_bytes"])
+        if solve == "input":
+            return int(_memory(name, input=number, train=train)["total_bytes"])
+        return int(_memory(name, tokens=number, train=train)["total_bytes"])
+
+    assert (total(answer), total(answer + 1)) == (found["total_bytes"], found["next_total_bytes"])
+
+
+def test_a_device_bounds_its_time() -> None:
+    found = _memory("net.py:Conv", input=64, device="a100_80gb")
+    roof = found["roofline"]
+    assert roof["macs"] == vpcalc.model("net.py:Conv", input=64, check=False).to_dict()["macs"]
+    assert roof["bytes_moved"] == sum(each["bytes_moved"] for each in roof["operators"]) > 0
+
+
+def test_a_wrong_count_of_bytes_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vpcalc.execution.storages import Storages
+
+    honest = Storages.saved
+    monkeypatch.setattr(Storages, "saved", lambda self: dict(list(honest(self).items())[1:]))
+    found = vpcalc.memory("net.py:Conv", input="2,3,32,40", train=True)
+    assert not found.ok
+
+
+def test_the_same_from_python_and_from_the_command_line() -> None:
+    class Two(nn.Module):
+        def __init__(self, width: int = 6) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, width), nn.Linear(width, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(self.first(x).relu())
+
+    assert _memory(Two, input="5,4", args={"width": 8}, train=True)["saved_bytes"] == 4 * 5 * 8
+    asked = ["memory", "net.py:Conv", "--input", "32", "--arg", "width=4", "--train", "--no-check", "-f", "json"]
+    result = CliRunner().invoke(application(["memory"]), asked)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["config"] == {"width": "4"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "give the size of net.py:Conv's input"),
+        ({"input": 32, "attention": "fused"}, "code decides that itself"),
+        ({"input": 32, "recompute": "block"}, "code decides that itself"),
+        ({"input": 32, "set": {"width": 3}}, "--arg gives its arguments"),
+        ({"input": 32, "args": {"width": "C"}}, "C is a letter; memory takes numbers"),
+        ({"input": 32, "solve": "batch"}, "needs --fit"),
+        ({"input": 32, "fit": "24GiB", "solve": "tokens"}, "no input has it"),
+        ({"input": 32, "fit": "1kB"}, "short"),
+        ({"input": 2}, "does not run"),
+        ({"input": 32, "dtype": "float7"}, "--dtype 'float7' is not known"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        _memory("net.py:Conv", **asked)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)

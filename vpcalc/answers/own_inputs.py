@@ -1,0 +1,92 @@
+"""The inputs of a module of the reader's, as they are asked for in a command that has sizes in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..inputs import whole
+
+if TYPE_CHECKING:
+    from ..checks.shapes import Dim, InputShape
+
+SIDES = ("N", "S", "L", "K")
+"""Letters for lengths of sequences, one for each number that occurs."""
+
+
+def name_of(target: object) -> str:
+    """A target by name: what was written, or what a module or a function calls itself."""
+    return target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
+
+
+def refuse_of_code(others: Mapping[str, object]) -> None:
+    """Refuse options that only models of ours have.
+
+    Raises:
+        InputError: one is given; the message says what is given instead.
+    """
+    for option, value in others.items():
+        if value:
+            instead = "--arg gives its arguments" if option == "set" else "--input gives the shapes of its inputs"
+            raise InputError(f"--{option}: is of models of ours; of code {instead}")
+
+
+def shapes_of(name: str, input: object, tokens: object, batch: int) -> tuple[InputShape, ...]:
+    """The inputs that are asked for: a side, HxW, a whole shape, or a number of tokens.
+
+    Raises:
+        InputError: none of these.
+    """
+    from ..architectures.axes import read_image
+    from ..checks.shapes import InputShape, parse_inputs
+
+    if tokens is not None:
+        if input is not None:
+            raise InputError(f"--tokens {tokens}: --input is given, too")
+        return (InputShape((batch, whole("--tokens", tokens)), "long"),)
+    if input is None:
+        raise InputError(f"--input: give the size of {name}'s input: 224, 800x1280, 1,3,224,224 or 1,128:long")
+    text = str(input)
+    if not isinstance(input, str) or not any(mark in text for mark in ",:;("):
+        return (InputShape((batch, 3, *read_image(input, "a side S, HxW, or a shape such as 1,3,224,224")), ""),)
+    if batch != 1:
+        raise InputError(f"--batch {batch}: --input {text} is a whole shape; give the batch in it")
+    shapes = parse_inputs(text)
+    for shape in shapes:
+        if shape.letters:
+            raise InputError(
+                f"--input {text}: {shape.letters[0]} is a letter; model takes numbers, such as 1,3,224,224, and "
+                "vpcalc formula and derive letters"
+            )
+    return shapes
+
+
+def in_words(shapes: tuple[InputShape, ...]) -> str:
+    """Inputs by their sizes: 224×224 for images of three channels, and whole shapes."""
+    if len(shapes) == 1 and shapes[0].dims[1:2] == (3,) and shapes[0].grid:
+        return "×".join(map(str, shapes[0].dims[2:]))
+    return ";".join(map(str, shapes))
+
+
+def with_letters(shapes: tuple[InputShape, ...]) -> tuple[tuple[InputShape, ...], dict[str, int]]:
+    """The same with letters for the sides of images and the lengths of sequences, and their numbers."""
+    point: dict[str, int] = {}
+    lengths: dict[int, str] = {}
+    found = []
+    for shape in shapes:
+        dims: list[Dim] = list(shape.dims)
+        places = shape.grid or ((1,) if len(dims) > 1 else ())
+        for place, letter in zip(places, "HW", strict=False):
+            number = dims[place]
+            assert isinstance(number, int)
+            if not shape.grid:
+                if number not in lengths and len(lengths) == len(SIDES):
+                    continue
+                letter = lengths.setdefault(number, SIDES[min(len(lengths), len(SIDES) - 1)])
+            elif point.get(letter, number) != number:
+                continue
+            dims[place], point[letter] = letter, number
+        found.append(replace(shape, dims=tuple(dims)))
+    return tuple(found), point

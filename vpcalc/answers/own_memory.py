@@ -1,0 +1,255 @@
+"""``vpcalc memory`` of a module of the reader's: its own runs in bytes, at the size that is asked and around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .. import words
+from ..abstract.tensor import FLOATS
+from ..algebra.floors import on_lattice
+from ..algebra.polynomial import Polynomial
+from ..architectures.axes import PIXELS
+from ..checks.own_memory import OwnBytes, in_bytes
+from ..checks.ran import NotRunError, written
+from ..checks.shapes import InputShape
+from ..checks.targets import Target, find_target
+from ..errors import InputError, unknown
+from ..inputs import LARGEST, whole
+from ..storage.devices import find
+from ..storage.fit import Fit, by_form, fit
+from ..storage.footprint import Way
+from ..storage.optimizers import Optimizer, read_bytes, read_optimizer
+from ..storage.plan import Plan
+from ..storage.quantities import MemoryQuantity
+from ..symbolic import Form, divided
+from .memory import Memory
+from .memory_subjects import TheirModule
+from .own_inputs import name_of, shapes_of, with_letters
+
+MOST_TOKENS = 1 << 16
+
+FORMS = {
+    MemoryQuantity.SAVED: "training",
+    MemoryQuantity.PEAK: "inference",
+    MemoryQuantity.FORWARD_PEAK: "training",
+}
+"""Quantities that have a form of their own, and the run that sees each."""
+
+
+def own_memory(
+    target: object,
+    *,
+    input: object = None,
+    tokens: object = None,
+    args: Mapping[str, object] | None = None,
+    batch: object = 1,
+    dtype: str = "float32",
+    train: bool = False,
+    optimizer: str = "adamw",
+    master_weights: bool = False,
+    fit: object = None,
+    solve: str | None = None,
+    device: str | None = None,
+    devices: str | None = None,
+) -> Memory:
+    """What a module of the reader's takes to run or to train; not counted yet.
+
+    Args:
+        target, input, tokens, args, batch: as :func:`vpcalc.model` has them.
+        dtype, train, optimizer, master_weights, fit, solve, device, devices: as :func:`vpcalc.memory` has them.
+
+    Raises:
+        InputError: it cannot be built, run or followed in bytes, or a value is not usable.
+    """
+    name = name_of(target)
+    dtype = words.dtype(dtype)
+    if dtype not in FLOATS:
+        raise unknown("--dtype", dtype, FLOATS)
+    training = read_optimizer(optimizer, master_weights, dtype, _item(dtype))
+    asked = _Asked(target, name, args or {}, dtype, train, training)
+    shapes = shapes_of(name, input, tokens, whole("--batch", batch))
+    found = find(device, devices) if device is not None else None
+    if found is not None:
+        found.rate(dtype)
+    fitted = None
+    if fit is not None:
+        solved = _solved(solve, shapes)
+        fitted = asked.largest(solved, read_bytes("--fit", fit), shapes)
+        shapes = _sized(shapes, solved, fitted.answer)
+    elif solve is not None:
+        raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
+    here = asked.run(shapes)
+    plan, point = asked.plan(here), here.inference.point
+    totals = here.inference.totals
+    maps, activations = (
+        int(totals[each].at(point)) * _item(dtype) for each in ("attention_elements", "activations")
+    )
+    number = shapes[0].dims[0] if shapes[0].dims else 1
+    assert isinstance(number, int)
+    return Memory(
+        TheirModule(name, asked.target(shapes).inputs, asked.arguments, here),
+        number,
+        Way(dtype),
+        plan,
+        maps,
+        activations,
+        asked.forms(shapes),
+        _notes(here, found),
+        fitted,
+        device=found,
+    )
+
+
+class _Asked:
+    """What is asked of a target at any shapes of its inputs."""
+
+    def __init__(
+        self,
+        target: object,
+        name: str,
+        arguments: Mapping[str, object],
+        dtype: str,
+        train: bool,
+        optimizer: Optimizer,
+    ) -> None:
+        self._target, self.name, self.arguments = target, name, arguments
+        self._dtype, self._train, self._optimizer = dtype, train, optimizer
+
+    def target(self, shapes: tuple[InputShape, ...]) -> Target:
+        """The target with inputs of these shapes, in the type that is asked for unless they have one."""
+        found = find_target(self._target, ";".join(map(str, shapes)), self.arguments)
+        typed = (shape if shape.dtype else replace(shape, dtype=self._dtype) for shape in found.inputs)
+        return find_target(self._target, ";".join(map(str, typed)), self.arguments)
+
+    def run(self, shapes: tuple[InputShape, ...], point: Mapping[str, int] | None = None) -> OwnBytes:
+        """Both its runs.
+
+        Raises:
+            InputError: it does not run, or cannot be followed.
+        """
+        target = self.target(shapes)
+        letters = [v.name for v in target.variables if v.name not in (point or {})]
+        if letters:
+            raise InputError(f"--arg: {letters[0]} is a letter; memory takes numbers, and vpcalc derive letters")
+        try:
+            return in_bytes(target, dict(point or {}), self._train, self._dtype)
+        except NotRunError as error:
+            raise InputError(f"memory {self.name}: {error}") from error
+
+    def plan(self, found: OwnBytes) -> Plan:
+        """What it takes, put together."""
+        return Plan(found.footprint, _item(self._dtype), self._train, self._optimizer)
+
+    def forms(self, shapes: tuple[InputShape, ...]) -> dict[str, Form]:
+        """The forms that hold at these shapes and around them, in the sides of images and lengths of sequences."""
+        lettered, point = with_letters(shapes)
+        try:
+            found = self.run(lettered, point)
+        except InputError:
+            return {}
+        path = (*found.inference.path, *found.training.path)
+        where = written(path, found.inference.point)
+        runs = {"inference": found.inference, "training": found.training}
+        return {
+            q.value: _form(runs[run].totals[q.value], found.inference.point, where) for q, run in FORMS.items()
+        }
+
+    def largest(self, solved: str, budget: int, shapes: tuple[InputShape, ...]) -> Fit:
+        """The largest batch, side or length that fits into a budget."""
+
+        def total(number: int) -> int:
+            return int(self.plan(self.run(_sized(shapes, solved, number))).total)
+
+        self.run(shapes)  # what does not run at all is told by itself
+        highest = {"batch": LARGEST, "input": PIXELS, "tokens": MOST_TOKENS}[solved]
+        found = fit(solved, budget, total, highest, self._guess(solved, shapes), _least(total, highest))
+        asked = shapes[0].dims[0]
+        if solved != "batch" or not isinstance(asked, int):
+            return found
+        return replace(found, asked=asked, asked_bytes=total(asked))
+
+    def _guess(self, solved: str, shapes: tuple[InputShape, ...]) -> Any:
+        """The total by its form in what is solved for, where there is one: at sizes that are more than one."""
+        start = 3 if solved == "batch" else 64
+        try:
+            found = self.run(_sized(shapes, solved, "B"), {"B": start})
+        except InputError:
+            return None
+        plan = self.plan(found)
+        run, quantity = (found.training, "forward_peak_bytes") if self._train else (found.inference, "peak_bytes")
+        others = int(plan.total) - int(run.totals[quantity].at({"B": start}))
+        return by_form(run.totals[quantity] + others, ("B",))
+
+
+def _places(shape: InputShape, solved: str) -> tuple[int, ...]:
+    """Which sides of an input are solved for."""
+    if solved == "batch":
+        return (0,) if shape.dims else ()
+    if solved == "input":
+        return shape.grid
+    return () if shape.grid or len(shape.dims) < 2 else (1,)
+
+
+def _sized(shapes: tuple[InputShape, ...], solved: str, size: int | str) -> tuple[InputShape, ...]:
+    """The inputs with a number, or a letter, in the place of what is solved for."""
+
+    def sized(shape: InputShape) -> InputShape:
+        places = _places(shape, solved)
+        return replace(shape, dims=tuple(size if k in places else side for k, side in enumerate(shape.dims)))
+
+    return tuple(map(sized, shapes))
+
+
+def _solved(solve: str | None, shapes: tuple[InputShape, ...]) -> str:
+    """What is looked for.
+
+    Raises:
+        InputError: it is not known, or no input has it.
+    """
+    if solve is None:
+        return "batch"
+    if solve not in ("batch", "input", "tokens"):
+        raise unknown("--solve", solve, ("batch", "input", "tokens"))
+    if not any(_places(shape, solve) for shape in shapes):
+        raise InputError(
+            f"--solve {solve}: no input has it; must be batch or {'tokens' if solve == 'input' else 'input'}"
+        )
+    return solve
+
+
+def _least(total: Any, highest: int) -> int:
+    """A small size that it takes."""
+    number = 1
+    while number < highest:
+        try:
+            total(number)
+        except InputError:
+            number *= 2
+            continue
+        return number
+    return highest
+
+
+def _form(form: Polynomial, point: Mapping[str, int], where: str) -> Form:
+    """The tidy form where it has this value, else the one with floors."""
+    tidy = on_lattice(form)
+    if tidy is not None and Form(tidy.form).gives(int(form.at(point)), point):
+        phrases = [
+            *divided(tidy.strides),
+            *(f"{above} a multiple of {under}" for above, under in tidy.exact),
+            where,
+        ]
+        return Form(tidy.form, "; ".join(filter(None, phrases)))
+    return Form(form, where)
+
+
+def _item(dtype: str) -> int:
+    return FLOATS[dtype].bytes
+
+
+def _notes(found: OwnBytes, device: object) -> tuple[str, ...]:
+    notes = ["run in train mode, as it is trained"] if found.train else []
+    notes += ["on the device all calls of a function within a module are taken together"] if device else []
+    return tuple(notes)
