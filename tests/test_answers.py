@@ -17,7 +17,7 @@ ROWS = ["msa", "wmsa", "swmsa", "sra", "linear_sra", "retention"]
 
 def test_compare_fields() -> None:
     found = vpcalc.compare(h=56, w=56, C=96, M=7).to_dict()
-    assert list(found) == ["command", "inputs", "rows", "crossovers"]
+    assert list(found) == ["command", "schema_version", "inputs", "rows", "crossovers"]
     assert [row["id"] for row in found["rows"]] == ROWS
     msa = found["rows"][0]
     assert msa["formula"] == {

@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from vpcalc.cli.app import application
 
 from .conftest import Run
 
@@ -235,3 +238,29 @@ def test_a_mismatch_ends_with_status_one(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "differs" in done.stdout
+
+
+ONE_OF_EACH = (
+    "compare --h 14 --w 14 --no-check",
+    "model vgg11 --no-check",
+    "model vgg11 resnet18 --no-check",
+    "formula msa",
+    "figure vgg11",
+    "models",
+    "memory vgg11 --no-check",
+    "check 2hwC^2 --against msa",
+    "check O(n^2d) --against msa",
+    "theory",
+    "rnn --T 5 --n 4 --d 3",
+    "plot crossover",
+    "draw vgg11",
+    "derive torch.nn:Linear --input 5,4 --arg in_features=4 --arg out_features=3",
+)
+
+
+@pytest.mark.parametrize("command", ONE_OF_EACH)
+def test_json_says_which_command_and_in_which_version(command: str) -> None:
+    result = CliRunner().invoke(application(), [*command.split(), "--format", "json"])
+    said = json.loads(result.stdout)
+    assert list(said)[:2] == ["command", "schema_version"], result.output
+    assert (said["command"], said["schema_version"]) == (command.split()[0], 1)

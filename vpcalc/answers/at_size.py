@@ -82,7 +82,7 @@ class AtSize(Result):
         """The modules within the whole, to the given depth; those that never ran have no output."""
         return tuple(part for part in self.measured.parts[1:] if part.path.count(".") < self.depth)
 
-    def to_dict(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """The command's JSON object: that of a closed form, whose forms are numbers."""
         counts = self.measured.counts
         return {

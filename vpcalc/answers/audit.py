@@ -81,8 +81,8 @@ class Audit(Result):
                 return row
         raise unknown("counter", counter, [row.peer.name for row in self.rows])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         facts = self.session.facts
         return {
             "command": "audit",

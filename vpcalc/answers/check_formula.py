@@ -72,8 +72,8 @@ class FormulaCheck(Result):
         """The terms that differ."""
         return differences(self.ours.polynomial, self.theirs.polynomial)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "check",
             "formula": self.text,

@@ -47,8 +47,8 @@ class OrderCheck(Result):
         """Whether the order is the derived form's, in one of the two senses."""
         return self.verdict != "another order"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "check",
             "formula": self.text,

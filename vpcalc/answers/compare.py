@@ -149,8 +149,8 @@ class Comparison(Result):
     apart: tuple[str, ...] = ()
     """Where no two rows cross, what is known instead, pair by pair."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "compare",
             "inputs": self.inputs,

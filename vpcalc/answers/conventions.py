@@ -81,8 +81,8 @@ class Conventions(Result):
         """Whether some convention gives the figure."""
         return any(reading.fits for reading in self.readings)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "audit",
             "target": self.architecture.id,

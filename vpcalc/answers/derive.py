@@ -134,8 +134,8 @@ class Derivation(Result):
         shown = {path: form for path, form in self.found.modules.items() if path and path.count(".") < self.depth}
         return self._forms({path: form for path, form in shown.items() if form is None or form})
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         found = self.found
         macs = self.macs
         fields: dict[str, Any] = {

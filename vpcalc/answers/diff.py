@@ -91,8 +91,8 @@ class Diff(Result):
         """What the letters mean; empty where both sides are numbers."""
         return {**self.base.symbols, **self.head.symbols}
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "diff",
             "base": self.sides[0].to_dict(),

@@ -33,8 +33,8 @@ class Embedding(Result):
         """Unified diffs of the documents that are stale."""
         return "\n".join(document.diff() for document in self.documents if not document.fresh)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "embed",
             "check": self.check,

@@ -191,8 +191,8 @@ class Executed(Result):
         tidy = on_lattice(form) if self.on_lattice and self._tidy is not None else None
         return Form(form if tidy is None else tidy.form)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         explored, main = self.explored, self.explored.main
         extent = explored.exploration.range.bounds
         macs = self.macs.to_dict()

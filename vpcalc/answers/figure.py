@@ -46,8 +46,8 @@ class Figure(Result):
         number = rf"\num{{{mantissa}}}" if writing == "siunitx" else mantissa
         return rf"{number}\,{prefix}" if prefix else number
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "figure",
             "name": self.name,

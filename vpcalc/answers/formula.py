@@ -107,8 +107,8 @@ class Formula(Result):
             lines += [f"    if {regime.when.spell('python')}:", f"        {done}"]
         return "\n".join([*lines, '    raise ValueError("sizes are positive whole numbers")'])
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "formula",
             "name": self.name,

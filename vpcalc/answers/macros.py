@@ -75,8 +75,8 @@ class Macros(Result):
             [head, *(line for macro in self.macros for line in (f"% vpcalc {macro.command}", macro.line))]
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         found = [{"name": m.name, "command": m.command, "latex": m.body, "value": m.value} for m in self.macros]
         return {"command": "macros", "file": self.file, "macros": found}
 

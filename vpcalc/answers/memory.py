@@ -65,8 +65,8 @@ class Memory(Result):
         """Shape of the input tensor; of all where there are several."""
         return self.subject.shape
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         plan, found = self.plan, self.footprint
         return {
             "command": "memory",

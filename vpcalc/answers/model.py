@@ -75,8 +75,8 @@ class Model(Result):
         """The input's size in words: 224×224, or 128 and 128 tokens."""
         return self.architecture.family.axes.words(self.sizes)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FLOPS, Quantity.FVCORE, Quantity.ACTIVATIONS)
         family = self.architecture.family
         return {

@@ -45,8 +45,8 @@ class Models(Result):
         """The architectures alone."""
         return tuple(candidate.architecture for candidate in self.candidates)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "models",
             "inputs": dict(self.given),

@@ -95,8 +95,8 @@ class OwnModel(Result):
     published = ()
     assumptions = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FLOPS, Quantity.FVCORE, Quantity.ACTIVATIONS)
         figures: dict[str, Any] = {quantity.value: self.figure(quantity) for quantity in shown}
         if self._no_fvcore:

@@ -45,8 +45,8 @@ class Plot(Result):
     more: tuple[Table, ...] = ()
     command: str = "plot"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         from ..report.table import records
 
         found: dict[str, Any] = {"command": self.command, "kind": self.kind, "inputs": dict(self.inputs)}

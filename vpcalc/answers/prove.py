@@ -65,8 +65,8 @@ class Proofs(Result):
     proofs: tuple[Proof, ...]
     versions: Mapping[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {
             "command": "prove",
             "versions": dict(self.versions),

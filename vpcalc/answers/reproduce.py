@@ -78,8 +78,8 @@ class Reproduction(Result):
 
     rows: tuple[Reproduced, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {"command": "reproduce", "rows": [row.to_dict() for row in self.rows]}
 
     def checked(self, counted: Callable[[int, int], None] | None = None) -> Reproduction:

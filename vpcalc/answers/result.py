@@ -11,14 +11,23 @@ if TYPE_CHECKING:
     from ..report import Table
 
 
+SCHEMA_VERSION = 1
+"""Of every JSON object. Within it fields may be added; one that is there keeps its name, unit and meaning."""
+
+
 class Result(ABC):
     """A frozen answer: its JSON, its tables, and how it shows itself."""
 
     __slots__ = ()
 
     @abstractmethod
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object; the first says which command it is."""
+
     def to_dict(self) -> dict[str, Any]:
         """The command's JSON object."""
+        fields = self.fields()
+        return {"command": fields["command"], "schema_version": SCHEMA_VERSION, **fields}
 
     @abstractmethod
     def tables(self) -> tuple[Table, ...]:

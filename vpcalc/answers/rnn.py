@@ -81,7 +81,7 @@ class Recurrence(Result):
         error = self.largest_error
         return self.bound_holds and (error is None or error <= DTYPES[self.inputs["dtype"]])
 
-    def to_dict(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """The command's JSON object. Norms beyond floating point are null; their logarithms are there."""
         way_keys = list(WAYS)
         return {

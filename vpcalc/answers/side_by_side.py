@@ -31,8 +31,8 @@ class SideBySide(Result):
 
     models: tuple[Model | OwnModel, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {"command": "model", "models": [each.to_dict() for each in self.models]}
 
     def checked(self) -> SideBySide:

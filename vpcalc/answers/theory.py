@@ -95,8 +95,8 @@ class Theory(Result):
     statements: tuple[Settled, ...]
     alone: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """The command's JSON object."""
+    def fields(self) -> dict[str, Any]:
+        """Fields of the command's JSON object."""
         return {"command": "theory", "statements": [settled.to_dict() for settled in self.statements]}
 
     @property

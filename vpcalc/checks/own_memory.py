@@ -62,7 +62,7 @@ class OwnBytes:
                 for some in (module.parameters(), module.buffers(), tensors_of((args, kwargs)))
             )
         kept = tuple(
-            Kept(path, name.strip("_"), "", number(form))
+            Kept(path, name.strip("_"), "result", number(form))
             for (path, name), form in self.training.calls["saved_bytes"].items()
         )
         return Footprint(
