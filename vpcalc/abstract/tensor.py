@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Union
 
-from ..algebra.traced import count
+from ..algebra.traced import count, value_of
 from ..cost import Op
 from ..dims import conv_size, exact_div, floor_div
 from . import layout
@@ -219,9 +219,7 @@ class Tensor:
         nothing = self.tape.ledger is None and not size > start
         taken = 0 if nothing else conv_size(size, 1 + start, step, 0)
         strides = (*self.strides[:dim], self.strides[dim] * step, *self.strides[dim + 1 :])
-        whole = start == 0 and step == 1 and taken == self.shape[dim]  # then PyTorch takes no part
-        shape = (*self.shape[:dim], taken, *self.shape[dim + 1 :])
-        return self.viewed(shape, strides, passed if whole else _spread)
+        return self.viewed((*self.shape[:dim], taken, *self.shape[dim + 1 :]), strides, _of_slice)
 
     # -- arithmetic -----------------------------------------------------------------------------
 
@@ -427,6 +425,13 @@ def _squeezed(
 def _spread(operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]) -> list[Tensor | None]:
     """Zeros, but where something was taken."""
     return [fresh(grads[0].tape, operands[0].shape, grads[0].item)]
+
+
+def _of_slice(operands: tuple[Tensor, ...], grads: list[Tensor], wanted: tuple[bool, ...]) -> list[Tensor | None]:
+    """The same; but where all was taken PyTorch took no part."""
+    sizes = zip(operands[0].shape, grads[0].shape, strict=True)
+    whole = all(value_of(size) == value_of(taken) for size, taken in sizes)
+    return (passed if whole else _spread)(operands, grads, wanted)
 
 
 def _joined(
