@@ -29,6 +29,7 @@ from vpcalc.checks.quantities import COMMON, QUANTITIES
 from vpcalc.checks.targets import find_target
 from vpcalc.counters import dispatch, live, saved
 from vpcalc.counters.given import moved
+from vpcalc.counters.kernels import laid_out
 from vpcalc.counters.private import storage_key
 from vpcalc.counters.ways import Way, built
 from vpcalc.errors import InputError
@@ -720,6 +721,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "rfft": lambda y, w: torch.fft.rfft(y, n=2 * y.shape[1], dim=1) * w[0],
     "cut or filled": lambda y, w: torch.fft.rfft(y, n=y.shape[1]).abs(),
     "irfft": lambda y, w: torch.fft.irfft(y, n=3 * y.shape[1], dim=1) * w[0],
+    "rfftn": lambda y, w: torch.fft.rfftn(y).flatten(1).abs(),
+    "hfftn": lambda y, w: torch.fft.hfftn(y, dim=(0, 2)).flatten(1) * w[0, 0],
 }
 
 
@@ -738,6 +741,28 @@ def test_functions_of_which_a_quantity_had_no_form(name: str) -> None:
     assert all(found["quantities"][quantity]["complete"] for quantity in EVERY)
     for n in (2, 3, 29):
         assert at(found, {"N": n}) == measured(*on_cpu(Calls(), (2, n, 8)))
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=4), st.booleans(), st.randoms(use_true_random=False))
+def test_transforms_lie_in_memory_as_on_the_cpu(sides: list[int], is_complex: bool, rng: random.Random) -> None:
+    """Sides that are transformed run fastest, the others as they did; equal strides decide, too."""
+    order = rng.sample(range(len(sides)), len(sides))
+    dims = rng.sample(range(len(sides)), rng.randint(1, len(sides)))
+    dtype = torch.complex64 if is_complex else torch.float32
+    x = torch.zeros([sides[axis] for axis in order], dtype=dtype).permute(
+        [order.index(a) for a in range(len(sides))]
+    )
+    on_meta = torch.empty_strided(x.size(), x.stride(), dtype=dtype, device="meta")
+    calls: list[tuple[Any, tuple[Any, ...]]] = [
+        (torch.ops.aten._fft_c2c.default, (dims, 0, True)),
+        (torch.ops.aten._fft_c2r.default, (dims, 0, 2 * (sides[dims[-1]] - 1) or 1)),
+    ]
+    if not is_complex:
+        calls = [(torch.ops.aten._fft_r2c.default, (dims, 0, onesided)) for onesided in (True, False)]
+    for operator, args in calls:
+        seen, real = laid_out(operator, (on_meta, *args), operator(on_meta, *args)), operator(x, *args)
+        assert (seen.size(), seen.stride()) == (real.size(), real.stride()), (operator, x.stride(), args)
+        assert seen.untyped_storage().nbytes() == real.untyped_storage().nbytes()
 
 
 def test_counts_know_values_that_torch_asks_for_in_python() -> None:

@@ -299,6 +299,9 @@ _LAID_OUT = KEEPS_CHANNELS_LAST | PLAIN_UNLESS_LAST | PLAIN
 def laid_out(func: Any, args: Any, result: Any) -> Any:
     """The result of an operator on meta as it lies in memory on the CPU."""
     name = func.overloadpacket.__name__
+    if name in _TRANSFORMS and result.is_meta:
+        strides = _transformed(args[0], args[1], result.size(), name)
+        return result if result.stride() == strides else result.new_empty_strided(result.size(), strides)
     if name == "im2col":  # it begins with as much as its operand has
         room = result.new_empty(max(args[0].numel(), result.numel()))
         return room.as_strided(result.size(), result.stride())
@@ -315,6 +318,40 @@ def laid_out(func: Any, args: Any, result: Any) -> Any:
         return result
     laid = torch.empty_strided(first.size(), strides, dtype=first.dtype, device="meta")
     return (laid, *others) if isinstance(result, tuple) else laid
+
+
+_TRANSFORMS = ("_fft_c2c", "_fft_r2c", "_fft_c2r")
+
+
+def _transformed(x: Tensor, dims: Sequence[int], sizes: Sequence[int], name: str) -> tuple[int, ...]:
+    """Strides of a transform's result: MKL has the sides that it transforms fastest, the others in their order.
+
+    As ``aten/src/ATen/native/mkl/SpectralOps.cpp`` has it, ties included; the other library makes a plain result.
+    """
+    if not torch.backends.mkl.is_available():
+        return _contiguous(sizes, None)
+    if name == "_fft_c2r" and len(dims) > 1:  # complex along all sides but the last, before that
+        strides = _transformed(x, dims[:-1], x.size(), "_fft_c2c")
+        return _transformed(x.new_empty_strided(x.size(), strides), dims[-1:], sizes, name)
+
+    def slowest(axes: list[int]) -> list[int]:
+        return sorted(axes, key=lambda axis: -x.stride()[axis])
+
+    moved = [axis % x.dim() for axis in dims]
+    moved = [*slowest(moved[:-1]), moved[-1]] if name == "_fft_r2c" else slowest(moved)
+    still = list(range(x.dim()))
+    first, last = 0, len(still)
+    while first < last:  # C++'s std::partition, whose order decides where two strides are equal
+        if still[first] in moved:
+            last -= 1
+            while last > first and still[last] in moved:
+                last -= 1
+            still[first], still[last] = still[last], still[first]
+            if last == first:
+                break
+        first += 1
+    order = [*slowest(still[: x.dim() - len(moved)]), *moved]
+    return _contiguous(sizes, reversed(order))
 
 
 def has_channels_last(tensor: Tensor) -> bool:
