@@ -70,6 +70,8 @@ def _wants(operand: Any) -> bool:
 @price("linear matmul __matmul__ mm bmm mv dot vdot inner")
 def products(out: Shape, x: Tensor, y: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
     """Every element of the result is a sum over the last side of the first operand."""
+    if not x.dim() or not y.dim():  # a number that an inner product takes
+        return []
     return [_product(elements(out) * form_of(shape_of(x)[-1]), elements(out), x, y)]
 
 
@@ -150,6 +152,12 @@ def summed_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **
 def added_vector(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> list[Product]:
     """Every element of the matrix once."""
     return [_product(elements(shape_of(x)), elements(out), x, y)]
+
+
+@price("addr")
+def added_outer_product(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> list[Product]:
+    """Every element of the result is one product."""
+    return [_product(elements(out), elements(out), x, y)]
 
 
 @price("tensordot")

@@ -513,9 +513,9 @@ class _Following(TorchFunctionMode):
             shapes = rule(*args, **kwargs)  # type: ignore[misc]
         except NotImplementedError as missing:
             self._give_up(f"{name}: {missing}")
-        except EmptySideError:
+        except (BeyondError, EmptySideError, RecursionError):
             raise
-        except (TypeError, ValueError, IndexError, AssertionError, KeyError) as wrong:
+        except Exception as wrong:
             self._give_up(f"{name}: its rule does not take this call ({type(wrong).__name__}: {wrong})")
         if isinstance(result, Tensor):
             self._keep(name, result, shapes)
@@ -544,6 +544,10 @@ class _Following(TorchFunctionMode):
             products = pricing(shapes, *args, **kwargs)
         except NotImplementedError as missing:
             self._give_up(f"{name}: {missing}")
+        except (BeyondError, RecursionError):
+            raise
+        except Exception as wrong:  # it is ours, not the program's
+            self._give_up(f"{name}: its price does not take this call ({type(wrong).__name__}: {wrong})")
         place = self._where.stack[-1], name
         for made in products:
             self.calls["macs"][place] += made.macs
@@ -556,7 +560,7 @@ class _Following(TorchFunctionMode):
             self.gradients.note(place, sum((made.back for made in products), constant(0)), result)
 
     def _keep(self, name: str, result: Tensor, shape: Shape) -> None:
-        if [value_of(side) for side in shape] != list(result.size()):
+        if not isinstance(shape, list) or [value_of(side) for side in shape] != list(result.size()):
             self._give_up(f"{name}: its rule says {shape}, torch {list(result.size())}")
         _mark(result, shape)
 

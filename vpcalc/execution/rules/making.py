@@ -21,6 +21,18 @@ def made(*args: Any, **kwargs: Any) -> Shape:
     return sizes
 
 
+@rule("empty_strided")
+def made_with_strides(size: Any, *args: Any, **kwargs: Any) -> Shape:
+    """The sizes that were asked for."""
+    return made(size)
+
+
+@rule("new_empty_strided")
+def made_like_with_strides(x: Tensor, size: Any, *args: Any, **kwargs: Any) -> Shape:
+    """The same, of a tensor's type."""
+    return made(size)
+
+
 @rule("new_zeros new_ones new_empty")
 def made_like(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """The same, of a tensor's type."""
@@ -39,10 +51,16 @@ def full_like(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     return full(*args, **kwargs)
 
 
-@rule("randint normal")
+@rule("randint")
 def random_made(*args: Any, **kwargs: Any) -> Shape:
     """The sizes that were asked for, the last of the arguments."""
-    return sizes_of((kwargs.get("size") or next(a for a in reversed(args) if isinstance(a, (tuple, list))),))
+    return made(kwargs.get("size", next((a for a in reversed(args) if isinstance(a, (tuple, list))), None)))
+
+
+@rule("normal")
+def normal(mean: Any, std: Any = 1.0, size: Any = None, **kwargs: Any) -> Shape:
+    """The sizes that were asked for; without them those of the means and deviations."""
+    return broadcast(map(shape_of, tensors_in((mean, std)))) if size is None else made(size)
 
 
 @rule("randperm")

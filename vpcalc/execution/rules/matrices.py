@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from ..nodes import undressed
-from ..sizes import Size
-from .registry import Shape, broadcast, fits, rule, same, shape_of, some, tensors_in
+from ..sizes import Size, product, value_of
+from .moving import along_diagonal
+from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, some, tensors_in
 
 
 @rule("""
@@ -47,7 +48,15 @@ def determinant(x: Tensor) -> Shape:
     return _square(x)[:-2]
 
 
-@rule("linalg_matrix_norm linalg_matrix_rank linalg_cond")
+@rule("linalg_matrix_norm")
+def matrix_norm(x: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, **kwargs: Any) -> Shape:
+    """One number for each matrix."""
+    shape = shape_of(x)
+    axes = axes_of(dim, len(shape))
+    return [1 if axis in axes else side for axis, side in enumerate(shape) if keepdim or axis not in axes]
+
+
+@rule("linalg_matrix_rank linalg_cond")
 def of_matrix(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """One number for each matrix."""
     return shape_of(x)[:-2]
@@ -84,7 +93,62 @@ def solved_by_cholesky(b: Tensor, factor: Tensor, *args: Any, **kwargs: Any) -> 
     return [*broadcast((left[:-2], right[:-2])), *right[-2:]]
 
 
-@rule("linalg_eigh")
+@rule("linalg_inv_ex linalg_cholesky_ex")
+def with_info(x: Tensor, **kwargs: Any) -> list[Shape]:
+    """A square matrix as the first is, and whether it could be had."""
+    shape = _square(x)
+    return [shape, shape[:-2]]
+
+
+@rule("linalg_lu_factor linalg_lu_factor_ex")
+def factors(x: Tensor, **kwargs: Any) -> list[Shape]:
+    """Both factors in one matrix, the rows that changed places, and whether they could be had."""
+    *front, m, n = shape_of(x)
+    return [[*front, m, n], [*front, _shorter(m, n)], front]
+
+
+@rule("linalg_lu")
+def three_factors(x: Tensor, **kwargs: Any) -> list[Shape]:
+    """(…, m, m)(…, m, k)(…, k, n)."""
+    *front, m, n = shape_of(x)
+    return [[*front, m, m], [*front, m, _shorter(m, n)], [*front, _shorter(m, n), n]]
+
+
+@rule("linalg_lu_solve")
+def solved_by_factors(lu: Tensor, pivots: Tensor, b: Tensor, *, left: bool = True, **kwargs: Any) -> Shape:
+    """(…, n, n)⁻¹(…, n, k)."""
+    matrices, right = _square(lu), shape_of(b)
+    same(matrices[-1], right[-2 if left else -1])
+    return [*broadcast((matrices[:-2], right[:-2])), *right[-2:]]
+
+
+@rule("linalg_vecdot")
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, **kwargs: Any) -> Shape:
+    """One number for each pair of vectors."""
+    shape = broadcast((shape_of(x), shape_of(y)))
+    del shape[dim]
+    return shape
+
+
+@rule("cross")
+def cross_somewhere(x: Tensor, y: Tensor, dim: int | None = None, **kwargs: Any) -> Shape:
+    """Vectors of three, along the first side of three if none is named."""
+    shape = broadcast((shape_of(x), shape_of(y)))
+    axis = dim if dim is not None else [value_of(side) for side in shape].index(3)
+    for before in shape[:axis] if dim is None else ():
+        same(before, 3, "vectors of three")
+    same(shape[axis], 3, "vectors of three")
+    return shape
+
+
+@rule("linalg_vander")
+def powers(x: Tensor, *, N: Any = None) -> Shape:
+    """A row of powers for each element."""
+    shape = shape_of(x)
+    return [*shape, shape[-1] if N is None else undressed(N)]
+
+
+@rule("linalg_eigh linalg_eig")
 def eigenvectors(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     """Values and vectors."""
     shape = _square(x)
@@ -118,6 +182,13 @@ def singular_vectors(x: Tensor, full_matrices: bool = True, **kwargs: Any) -> li
     return [[*front, m, m if full_matrices else k], [*front, k], [*front, n if full_matrices else k, n]]
 
 
+@rule("svd")
+def singular_vectors_of_old(x: Tensor, some: bool = True, compute_uv: bool = True, **kwargs: Any) -> list[Shape]:
+    """The same, where vectors on the right are columns."""
+    left, values, right = singular_vectors(x, full_matrices=not some or not compute_uv)
+    return [left, values, [*right[:-2], right[-1], right[-2]]]
+
+
 @rule("linalg_svdvals")
 def singular_values(x: Tensor, **kwargs: Any) -> Shape:
     """One for each of the shorter side."""
@@ -129,18 +200,22 @@ def singular_values(x: Tensor, **kwargs: Any) -> Shape:
 def diag(x: Tensor, diagonal: int = 0) -> Shape:
     """A matrix of a vector, or the other way."""
     shape = shape_of(x)
-    if diagonal:
-        raise NotImplementedError("diagonal beside the main one")
-    return shape * 2 if len(shape) == 1 else [_shorter(*shape)]
+    return [shape[0] + abs(diagonal)] * 2 if len(shape) == 1 else [along_diagonal(shape[0], shape[1], diagonal)]
+
+
+@rule("diagflat")
+def diagflat(x: Tensor, offset: int = 0) -> Shape:
+    """A matrix of all elements."""
+    return [product(shape_of(x)) + abs(offset)] * 2
 
 
 @rule("diag_embed")
 def diag_embed(x: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Shape:
     """A matrix of each row."""
-    shape = shape_of(x)
-    if (offset, dim1, dim2) != (0, -2, -1):
-        raise NotImplementedError("diagonal beside the main one")
-    return [*shape, shape[-1]]
+    *shape, side = shape_of(x)
+    for place in sorted(dim % (len(shape) + 2) for dim in (dim1, dim2)):
+        shape.insert(place, side + abs(offset))
+    return shape
 
 
 @rule("tensordot")

@@ -11,7 +11,20 @@ from torch import Tensor
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
 from .elementwise import filled
-from .registry import Shape, axes_of, broadcast, fits, rule, same, shape_of, sizes_of, some, wider
+from .registry import (
+    Shape,
+    axes_of,
+    broadcast,
+    divides,
+    fits,
+    rule,
+    same,
+    shape_of,
+    sizes_of,
+    some,
+    tensors_in,
+    wider,
+)
 from .windows import window
 
 
@@ -184,8 +197,11 @@ def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None, **kwargs:
 @rule("cat concat concatenate")
 def cat(tensors: Sequence[Tensor], dim: int = 0, **kwargs: Any) -> Shape:
     """Side by side."""
-    axis = kwargs.get("axis", dim)
-    shapes = [s for s in map(shape_of, tensors) if s != [0]]
+    return _joined([s for s in map(shape_of, tensors) if s != [0]], kwargs.get("axis", dim))
+
+
+def _joined(shapes: Sequence[Shape], axis: int) -> Shape:
+    """Shapes side by side."""
     found = list(shapes[0])
     axis %= len(found)
     for shape in shapes[1:]:
@@ -212,10 +228,49 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, **kwargs: Any) -> Shape:
     return shape
 
 
-@rule("vstack hstack dstack")
-def stacked_otherwise(tensors: Sequence[Tensor]) -> Shape:
-    """Rules for these are not worth having."""
-    raise NotImplementedError("vstack, hstack, dstack")
+def _at_least(shape: Shape, rank: int) -> Shape:
+    """As torch adds sides of 1 to have one, two or three: before, but the third behind."""
+    if rank == 3 and 0 < len(shape) < 3:
+        return [*_at_least(shape, 2), 1]
+    return [1] * (rank - len(shape)) + shape
+
+
+def _each_of_rank(rank: int) -> None:
+    @rule(f"atleast_{rank}d")
+    def raised(*tensors: Any) -> Any:
+        """One tensor, or all, with so many sides at least."""
+        found = [_at_least(shape_of(tensor), rank) for tensor in tensors_in(tensors)]
+        return found[0] if isinstance(tensors[0], Tensor) and len(tensors) == 1 else found
+
+
+for _rank in (1, 2, 3):
+    _each_of_rank(_rank)
+
+
+@rule("vstack row_stack")
+def vstack(tensors: Sequence[Tensor], **kwargs: Any) -> Shape:
+    """One below the other: vectors are rows."""
+    return _joined([_at_least(shape_of(tensor), 2) for tensor in tensors], 0)
+
+
+@rule("hstack")
+def hstack(tensors: Sequence[Tensor], **kwargs: Any) -> Shape:
+    """One beside the other: vectors are joined."""
+    shapes = [_at_least(shape_of(tensor), 1) for tensor in tensors]
+    return _joined(shapes, min(len(shapes[0]) - 1, 1))
+
+
+@rule("dstack")
+def dstack(tensors: Sequence[Tensor], **kwargs: Any) -> Shape:
+    """One behind the other."""
+    return _joined([_at_least(shape_of(tensor), 3) for tensor in tensors], 2)
+
+
+@rule("column_stack")
+def column_stack(tensors: Sequence[Tensor], **kwargs: Any) -> Shape:
+    """One beside the other: vectors are columns."""
+    shapes = [shape_of(tensor) for tensor in tensors]
+    return _joined([shape if len(shape) > 1 else [product(shape), 1] for shape in shapes], 1)
 
 
 @rule("tensor_split")
@@ -224,10 +279,37 @@ def tensor_split(x: Tensor, indices_or_sections: Any, dim: int = 0) -> list[Shap
     shape = shape_of(x)
     axis, side = dim % len(shape), shape[dim]
     parts = undressed(indices_or_sections)
+    if isinstance(parts, (tuple, list)):
+        sizes = [_sliced(side, slice(a, b)) for a, b in zip((0, *parts), (*parts, None), strict=True)]
+        return [[*shape[:axis], size, *shape[axis + 1 :]] for size in sizes]
     if not isinstance(parts, int):
-        raise NotImplementedError("cut at places")
+        raise NotImplementedError("cut at places of a tensor")
     sizes = [(side + (parts - 1 - place)) // parts for place in range(parts)]
     return [[*shape[:axis], size, *shape[axis + 1 :]] for size in sizes]
+
+
+@rule("vsplit")
+def vsplit(x: Tensor, indices_or_sections: Any) -> list[Shape]:
+    """Rows in equal parts, or cut at places."""
+    return _split_evenly(x, indices_or_sections, 0)
+
+
+@rule("hsplit")
+def hsplit(x: Tensor, indices_or_sections: Any) -> list[Shape]:
+    """The same of columns; of a vector, of its elements."""
+    return _split_evenly(x, indices_or_sections, min(x.dim() - 1, 1))
+
+
+@rule("dsplit")
+def dsplit(x: Tensor, indices_or_sections: Any) -> list[Shape]:
+    """The same of the third side."""
+    return _split_evenly(x, indices_or_sections, 2)
+
+
+def _split_evenly(x: Tensor, parts: Any, dim: int) -> list[Shape]:
+    if isinstance(undressed(parts), int):
+        divides(parts, shape_of(x)[dim], "parts that are equal")
+    return tensor_split(x, parts, dim)
 
 
 @rule("chunk unsafe_chunk")
@@ -367,6 +449,33 @@ def written_at(x: Tensor, dim: int, index: Tensor, source: Tensor, *args: Any, *
     return sides
 
 
+@rule("take")
+def take(x: Tensor, index: Tensor) -> Shape:
+    """As many as there are places to look at."""
+    return shape_of(index)
+
+
+@rule("diagonal_scatter select_scatter slice_scatter as_strided_scatter")
+def put_in(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The shape of what is written into."""
+    return shape_of(x)
+
+
+@rule("sum_to_size")
+def sum_to_size(x: Tensor, *args: Any) -> Shape:
+    """The sizes that were asked for."""
+    wanted = sizes_of(args)
+    filled(shape_of(x), wanted)
+    return wanted
+
+
+@rule("cartesian_prod")
+def cartesian_prod(*tensors: Any) -> Shape:
+    """A row for each choice of one of every vector."""
+    sides = [shape_of(tensor)[0] for tensor in tensors_in(tensors)]
+    return [product(sides), len(sides)] if len(sides) > 1 else sides
+
+
 @rule("take_along_dim")
 def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None, **kwargs: Any) -> Shape:
     """The same along one side, the others as they fit; without it, of all elements in a row."""
@@ -391,10 +500,20 @@ def multinomial(x: Tensor, num_samples: Any, replacement: bool = False, **kwargs
     return [*shape_of(x)[:-1], undressed(num_samples)]
 
 
+@rule("segment_reduce")
+def segment_reduce(
+    data: Tensor, reduce: str, *, lengths: Any = None, offsets: Any = None, axis: int = 0, **kwargs: Any
+) -> Shape:
+    """One for each segment along a side."""
+    segments = shape_of(lengths if offsets is None else offsets)
+    segments[-1] = segments[-1] - (offsets is not None)
+    return [*segments, *shape_of(data)[axis + 1 :]]
+
+
 @rule("embedding_bag")
 def embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     """A row for each bag; what else is returned is for the way back."""
-    last = args[5] if len(args) > 5 else kwargs.get("include_last_offset", False)
+    last = args[4] if len(args) > 4 else kwargs.get("include_last_offset", False)
     return [[shape_of(offsets)[0] - bool(last), shape_of(weight)[1]]]
 
 
@@ -410,11 +529,21 @@ def index_select(x: Tensor, dim: int, index: Tensor) -> Shape:
 def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Shape:
     """The shorter of two sides."""
     shape = shape_of(x)
-    first, second = shape[dim1], shape[dim2]
     rest = [side for i, side in enumerate(shape) if i not in {dim1 % len(shape), dim2 % len(shape)}]
-    if offset:
-        raise NotImplementedError("diagonal beside the main one")
-    return [*rest, first if first <= second else second]
+    return [*rest, along_diagonal(shape[dim1], shape[dim2], offset)]
+
+
+@rule("linalg_diagonal")
+def diagonal_of_matrices(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Shape:
+    """The same of the last two sides."""
+    return diagonal(A, offset, dim1, dim2)
+
+
+def along_diagonal(rows: Any, columns: Any, offset: int) -> Any:
+    """Places of a diagonal, ``offset`` above the main one."""
+    rows, columns = (rows, columns - offset) if offset >= 0 else (rows + offset, columns)
+    shorter = rows if rows <= columns else columns
+    return shorter if shorter >= 0 else 0
 
 
 @rule("__getitem__")

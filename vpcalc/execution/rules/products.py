@@ -107,6 +107,12 @@ def outer(x: Tensor, y: Tensor) -> Shape:
     return shape_of(x) + shape_of(y)
 
 
+@rule("addr")
+def addr(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
+    """bias + (m)(n)."""
+    return _biased(outer(x, y), bias)
+
+
 @rule("bilinear")
 def bilinear(x: Tensor, y: Tensor, weight: Tensor, bias: Tensor | None = None) -> Shape:
     """(…, i)(n, i, j)(…, j)."""
@@ -158,11 +164,14 @@ def attention(
     q, k, v = map(shape_of, (query, key, value))
     same(q[-1], k[-1])
     same(k[-2], v[-2])
-    if attn_mask is not None:
-        filled([*q[:-1], k[-2]], shape_of(attn_mask))
     if kwargs.get("enable_gqa"):
         divides(k[-3], q[-3])
-    return [*q[:-1], v[-1]]
+        front = q[:-2]
+    else:
+        front = broadcast((q[:-2], k[:-2], v[:-2]))
+    if attn_mask is not None:
+        filled([*front, q[-2], k[-2]], shape_of(attn_mask))
+    return [*front, q[-2], v[-1]]
 
 
 @rule("addmv addmv_")

@@ -18,8 +18,19 @@ def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
     return [1 if i in axes else side for i, side in enumerate(shape) if keepdim or i not in axes]
 
 
-@rule("mean sum prod nansum nanmean logsumexp count_nonzero var std all any norm")
-@rule("linalg_vector_norm linalg_norm median_ quantile_")
+@rule("linalg_vector_norm linalg_norm norm")
+def norm(x: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Shape:
+    """The same; what comes first is which norm."""
+    return _reduced(x, dim, keepdim)
+
+
+@rule("dist")
+def dist(x: Tensor, y: Tensor, p: Any = 2) -> Shape:
+    """One number."""
+    return []
+
+
+@rule("mean sum prod nansum nanmean logsumexp count_nonzero all any median_ quantile_")
 def reduced(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """Sides that are summed away, or kept as 1."""
     dim, keep = _which(args, kwargs)
@@ -47,6 +58,15 @@ def _which(args: Any, kwargs: Any) -> tuple[Any, bool]:
     return dim, bool(keep)
 
 
+@rule("var std")
+def spread(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The same. Of truth values that stand alone the first says by how many is divided."""
+    dims = [a for a in args if not isinstance(a, bool)]
+    flags = [a for a in args if isinstance(a, bool)]
+    dim = kwargs.get("dim", dims[0] if dims else None)
+    return _reduced(x, dim, bool(kwargs.get("keepdim", flags[1] if len(flags) > 1 else False)))
+
+
 @rule("kthvalue")
 def kthvalue(x: Tensor, k: Any, dim: int = -1, keepdim: bool = False) -> list[Shape]:
     """One along a side, and its place."""
@@ -63,7 +83,7 @@ def extremes(x: Tensor, *args: Any, **kwargs: Any) -> Any:
     return [shape, shape] if args or kwargs else shape
 
 
-@rule("median")
+@rule("median nanmedian")
 def median(x: Tensor, *args: Any, **kwargs: Any) -> Any:
     """The same, but that of no elements at all is no number."""
     return extremes(x, *args, **kwargs) if args or kwargs else []
@@ -118,7 +138,7 @@ def slopes(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: i
 @rule("var_mean std_mean")
 def reduced_to_pairs(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     """Two numbers along a side, or of all elements."""
-    return [reduced(x, *args, **kwargs)] * 2
+    return [spread(x, *args, **kwargs)] * 2
 
 
 @rule("cummax cummin")
@@ -127,7 +147,7 @@ def cumulated(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     return [shape_of(x)] * 2
 
 
-@rule("sort msort")
+@rule("sort")
 def sort(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
     """Values and places."""
     return [shape_of(x)] * 2
@@ -137,7 +157,7 @@ def sort(x: Tensor, *args: Any, **kwargs: Any) -> list[Shape]:
 def diff(x: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Shape:
     """One less along a side for each time, after what is put before and behind."""
     shape = shape_of(x)
-    for more in (prepend, append):
+    for more in (prepend, append) if n else ():
         if more is not None:
             shape[dim] = shape[dim] + shape_of(more)[dim]
     left = shape[dim] - n
@@ -210,6 +230,28 @@ def loss_with_a_margin(*args: Any, **kwargs: Any) -> Shape:
     if _is_reduced(args[::-1], kwargs):
         return []
     return broadcast([shape_of(tensor) for tensor in tensors_in(args[:3])])
+
+
+@rule("multi_margin_loss multilabel_margin_loss")
+def loss_of_margins(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """One number, or one for each row."""
+    if _is_reduced(args[::-1], kwargs):
+        return []
+    return shape_of(input)[:-1]
+
+
+@rule("ctc_loss")
+def loss_of_alignments(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int,
+    reduction: int,
+    *_: Any,
+) -> Shape:
+    """One number, or one for each sequence: (steps, sequences, classes), or without the second."""
+    return [] if reduction else shape_of(log_probs)[1:-1]
 
 
 @rule("triplet_margin_loss cosine_embedding_loss")

@@ -164,6 +164,19 @@ def _adaptive(rank: int) -> Rule:
     return pool
 
 
+def _fractional(rank: int) -> Rule:
+    def pool(input: Tensor, kernel_size: Any, output_size: Any, *args: Any, **kwargs: Any) -> list[Shape]:
+        front, sides = _spatial(input, rank)
+        wanted, kernels = each_side(output_size, rank), each_side(kernel_size, rank)
+        for side, want, kernel in zip(sides, wanted, kernels, strict=True):
+            fits(want + kernel - 1, side, "windows that fit")
+        return [[*front, *wanted]] * 2
+
+    return pool
+
+
+for _rank in (2, 3):
+    RULES[f"fractional_max_pool{_rank}d"] = _fractional(_rank)
 for _rank in (1, 2, 3):
     RULES[f"adaptive_avg_pool{_rank}d"] = _adaptive(_rank)
     RULES[f"adaptive_max_pool{_rank}d"] = _twice(_adaptive(_rank))
@@ -261,7 +274,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Shape:
     return [*front, channels * r * r, h // r, w // r]
 
 
-@rule("grid_sampler grid_sampler_2d")
+@rule("grid_sampler grid_sampler_2d grid_sampler_3d")
 def grid_sampler(input: Tensor, grid: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """Channels of the input at the places of the grid."""
     shape, places = shape_of(input), shape_of(grid)
