@@ -424,7 +424,20 @@ def test_what_is_not_followed_in_memory_has_no_bytes(between: Callable[[Tensor],
     assert int(numbers["peak_bytes"]["text"]) == real.peak
 
 
+def _checked(y: Tensor) -> Tensor:
+    """What is asked of values for a check alone is as the check wants it."""
+    assert (y * y >= 0).all(), "squares"
+    if not (torch.isfinite(y).all().item() and (y.abs() >= 0).all()):
+        raise ValueError("not finite")
+    if torch.isnan(y).any() or (y.abs() < 0).any():
+        raise ValueError
+    return y
+
+
 MADE: dict[str, Callable[[Tensor], Tensor]] = {
+    "normal": lambda x: x + torch.normal(0.0, 1.0, x.shape) + torch.normal(0, 1, size=(1, 8)),
+    "a distribution": lambda x: torch.distributions.Normal(x, x.exp()).rsample(),
+    "checked": lambda x: _checked(x).sin(),
     "tensor": lambda x: (x - torch.tensor([0.1] * 8, device=x.device)) / torch.tensor([0.2] * 8, device=x.device),
     "new tensor": lambda x: x.clone() * x.new_tensor([[2.0]] * 3).sum(),
     "as tensor": lambda x: x.sin() + torch.as_tensor(range(8), device=x.device),

@@ -24,7 +24,7 @@ import torch
 import torch.functional
 import torch.nn.functional
 import torch.nn.init
-from torch import nn
+from torch import Tensor, nn
 
 from ..counters.private import device_constructors, tensor_methods
 from .floats import log2
@@ -43,7 +43,20 @@ def _no(*_: Any) -> bool:
     return False
 
 
+def _made_here(function: Any) -> Any:
+    """A function that makes a tensor where others are made: of itself it does not ask for the default device."""
+
+    @wraps(function)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        if not any(isinstance(arg, Tensor) for arg in (*args, *kwargs.values())):
+            kwargs.setdefault("device", torch.get_default_device())
+        return function(*args, **kwargs)
+
+    return made
+
+
 _IN_PYTHON = [(room, name, _no) for room in _OPENED for name in _ASKED if hasattr(room, name)]
+_IN_PYTHON += [(torch, name, _made_here(getattr(torch, name))) for name in ("normal", "range")]
 
 
 def _untouched(tensor: Any, *_: Any, **__: Any) -> Any:

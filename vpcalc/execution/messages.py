@@ -1,7 +1,10 @@
-"""Whether a size is written as text for people to read, or for the program, which may decide something by it.
+"""What the source of a program says of a question: whether its answer is for people, or for a check alone.
+
+A size may be written as text for people to read, or for the program, which may decide something by it.
 
 ``raise ValueError(f"{n} tokens")`` and ``logger.warning(...)`` change no cost. ``f"{h}x{w}" in self.masks`` may,
 and nothing is known of sizes that are written in another way: there the program needs a number.
+``assert mask.any()`` asks a value, of which nothing is known; a program that goes on found it as it should be.
 """
 
 from __future__ import annotations
@@ -46,6 +49,40 @@ def is_asked_by_torch() -> bool:
     """Whether a function of torch asks, whose answers change no cost, and not the program."""
     frame = frame_outside("vpcalc.")
     return frame is None or frame.f_globals.get("__name__", "").startswith("torch.")
+
+
+def if_it_goes_on() -> bool | None:
+    """The truth of a value with which the program that asks goes on, where it is asked for a check alone.
+
+    That is an assertion, or a condition under which it does nothing but raise.
+    """
+    frame = frame_outside(("vpcalc.", "torch.utils._device"))  # a mode among modes
+    return None if frame is None else _passes(frame.f_code.co_filename, frame.f_lineno)
+
+
+@lru_cache(maxsize=4096)
+def _passes(file: str, line: int) -> bool | None:
+    """The truth of each part of a condition that ends nothing, if all of them have the same; None of another."""
+    found: set[bool] = set()
+    for statement in _statements(file):
+        if isinstance(statement, ast.Assert):
+            test, wanted = statement.test, True
+        elif isinstance(statement, ast.If) and all(isinstance(step, ast.Raise) for step in statement.body):
+            test, wanted = statement.test, False
+        else:
+            continue
+        if test.lineno <= line <= (test.end_lineno or test.lineno):
+            found |= _truths(test, wanted)
+    return found.pop() if len(found) == 1 else None
+
+
+def _truths(test: ast.expr, wanted: bool) -> set[bool]:
+    """What the parts of a condition are for it to be as wanted, joined by "and" and "or" in whatever way."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return _truths(test.operand, not wanted)
+    if isinstance(test, ast.BoolOp):
+        return set().union(*(_truths(part, wanted) for part in test.values))
+    return {wanted}
 
 
 @lru_cache(maxsize=4096)

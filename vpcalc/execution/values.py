@@ -5,7 +5,8 @@ their positions, which they have just counted, jump anywhere. So some kinds of t
 are made, at every size at once: :class:`Alike` (``zeros``, and what a comparison of such gives) and
 :class:`Rising` (``arange``). Of small ones each element is (:mod:`vpcalc.execution.listed`). Anything else is not
 known, and a program that looks at it raises as before. What is written into in place is forgotten, with all that
-shares its memory: torch counts the writes of a memory (``Tensor._version``).
+shares its memory: torch counts the writes of a memory (``Tensor._version``). What is asked for a check alone, an
+assertion or a condition under which the program only raises, is taken to be as the check wants it.
 
 Numbers are ints, bools or sizes with forms; floats are known where they are whole, or fractions of whole numbers
 that are small enough.
@@ -27,6 +28,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..counters.kernels import looked_at
 from .listed import COMPARISONS, OPERATIONS, PARTS, Listed, listed, parts, small
+from .messages import if_it_goes_on
 from .nodes import dressed, undressed
 from .rules.registry import EXTREMES, RULES, shape_of, tensors_in
 from .sizes import Size, product
@@ -120,6 +122,10 @@ def asked(name: str, args: Any, kwargs: Any) -> Any:
         is_float = name == "item" and args[0].is_floating_point()
         if found is not None and not is_float and is_equal(product(shape_of(args[0])), 1):  # torch refuses others
             return _QUESTIONS[name](found.first if isinstance(found, Rising) else found.number)  # type: ignore[union-attr]
+        if found is None and args[0].is_meta and (name == "__bool__" or args[0].dtype is torch.bool):
+            passed = if_it_goes_on() if is_equal(product(shape_of(args[0])), 1) else None
+            if passed is not None:
+                return passed
     raise UnknownValueError
 
 
