@@ -110,7 +110,7 @@ def measured(name: str, inputs: str, runs: int) -> dict[str, float]:
     _, found = exploring.explore(target)
     whole = time.process_time() - begin
     begin = time.process_time()
-    quantities = Quantities(found.program, found.exploration, found.growth, 32)
+    quantities = Quantities(found.program, found.exploration, found.growth, 32, found.real_bytes)
     if found.exploration.runs <= MANY_RUNS:
         for quantity in COMMON:
             quantities.exploration(quantity)

@@ -1000,6 +1000,16 @@ def test_a_wrong_gradient_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert quantities["saved_bytes"]["complete"]
 
 
+def test_a_layout_that_nobody_knows_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Form and count see the same meta tensors, and are wrong alike: a real run is not."""
+    make = lambda: Made(lambda x: torch.fft.rfftn(x.view(2, -1, 8)).flatten(1).abs()[:, :1].expand(-1, 8))  # noqa: E731
+    assert derived(make, "2*N,8").to_dict()["quantities"]["bytes_moved"]["complete"]
+    monkeypatch.setattr("vpcalc.counters.kernels._TRANSFORMS", ())
+    for quantity in ("bytes_moved", "peak_bytes"):
+        why = derived(make, "2*N,8").to_dict()["quantities"][quantity]["why"]
+        assert "a real run has" in why
+
+
 def test_memory_that_is_forgotten_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = Storages.saved
 

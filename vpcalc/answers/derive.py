@@ -392,6 +392,7 @@ def derive(
                         explored.exploration,
                         explored.growth,
                         most,
+                        explored.real_bytes,
                         partial(supplied, given.by_name),
                     ),
                     built=resolved.built,

@@ -21,6 +21,7 @@ from .probing import (
     spell_point,
     takes_whole_numbers,
 )
+from .real_bytes import RealBytes
 from .shapes import Dim, Kind, Multiple, Point, Variable
 from .targets import Regime as Variant
 from .targets import Target
@@ -68,7 +69,8 @@ class Explored:
 
     ``unknown`` are operators without a price with their calls, ``limits`` are sizes beyond which its configuration
     says that it was not made to go. ``count`` is the counter that the regimes were held against. ``zeros`` says
-    that the program looks at whole numbers or masks, which were all 0. ``program`` is what ran.
+    that the program looks at whole numbers or masks, which were all 0. ``program`` is what ran, ``real_bytes``
+    what it takes for real.
     """
 
     exploration: Exploration
@@ -80,6 +82,7 @@ class Explored:
     zeros: bool
     program: Program
     growth: Growth
+    real_bytes: RealBytes
 
     @property
     def complete(self) -> bool:
@@ -226,6 +229,7 @@ def _explored(
         zeros,
         program,
         growth,
+        RealBytes(target, variant, program),
     )
 
 

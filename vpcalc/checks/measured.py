@@ -86,7 +86,7 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
         parts = {path: _part(path, child) for path, child in module.named_modules()}
         for name, weight in module.named_parameters():
             parts[name.rpartition(".")[0]].own_params += weight.numel() * weight.requires_grad
-        with _watched(module, parts), _forgotten(module):
+        with _watched(module, parts), forgotten(module):
             counts = count(module, args, {**regime.kwargs, **named}, backward=backward, training=target.training)
         for path, macs in counts.by_module().items():
             parts[path].macs = macs
@@ -112,8 +112,9 @@ class Further:
 def further(measured: Measured, asked: Collection[str], training: bool = False) -> Further:
     """Activations, and of bytes, the backward pass and what fvcore reports those that are asked for.
 
-    In the way in which the run was measured, unless that is on meta and kernels of the CPU take other memory: then
-    bytes are those of a real run, if it is a small one. Each is as :mod:`vpcalc.checks.quantities` has it.
+    In the way in which the run was measured, unless tensors were fake or kernels of the CPU take other memory than
+    meta tensors show: then bytes are those of a real run, if it is a small one. Each is as
+    :mod:`vpcalc.checks.quantities` has it.
     """
     import torch
 
@@ -123,9 +124,12 @@ def further(measured: Measured, asked: Collection[str], training: bool = False) 
     from ..sources import quiet
 
     counts = measured.counts
-    if measured.way is Way.FAKE:
-        return Further({"activations": counts.activations}, dict.fromkeys(FURTHER, "tensors were fake"))
     figures, missing = {"activations": counts.activations}, dict[str, str]()
+    first = measured.way
+    if first is Way.FAKE:  # of which no bytes are seen
+        if counts.macs > MOST_FOR_REAL:
+            return Further(figures, dict.fromkeys(FURTHER, "tensors were fake"))
+        first = Way.CPU
     how: Any = {"training": training}
     with quiet():
 
@@ -153,20 +157,23 @@ def further(measured: Measured, asked: Collection[str], training: bool = False) 
             backward: ("backward_macs",),
             traced: ("fvcore",),
         }
-        call = called(measured.way)
-        device = torch.device("meta" if measured.way is Way.META else "cpu")
+        try:
+            call = called(first)
+        except Exception as error:  # its factory may raise anything
+            return Further(figures, dict.fromkeys(FURTHER, first_line(error)))
+        device = torch.device("meta" if first is Way.META else "cpu")
         for see, names in passes.items():
             if not set(names) & set(asked):
                 continue
             try:
-                with _forgotten(call[0]), device, Unlike() as unlike:
+                with forgotten(call[0]), device, Unlike() as unlike:
                     found = see(call)
-                if unlike.found and measured.way is Way.META and see in (at_once, kept):
+                if unlike.found and first is Way.META and see in (at_once, kept):
                     if counts.macs > MOST_FOR_REAL:
                         others = ", ".join(unlike.found)
                         raise RuntimeError(f"{others} takes other memory on the CPU than meta tensors show")
                     real = called(Way.CPU)
-                    with _forgotten(real[0]):
+                    with forgotten(real[0]):
                         found = see(real)
                 figures |= found
             except Exception as error:  # the module may raise anything
@@ -174,7 +181,7 @@ def further(measured: Measured, asked: Collection[str], training: bool = False) 
     return Further(figures, missing)
 
 
-def _forgotten(module: nn.Module) -> AbstractContextManager[None]:
+def forgotten(module: nn.Module) -> AbstractContextManager[None]:
     """Within it, a program may remember what it likes: nothing of it is there for the next run."""
     from ..execution.hooks import sources_of
     from ..execution.state import State

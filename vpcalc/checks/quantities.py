@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..execution.program import Program
     from ..execution.regimes import Exploration, Regime
     from ..execution.run import Memory
+    from .real_bytes import RealBytes
 
 
 T = TypeVar("T")
@@ -76,9 +77,11 @@ class Quantities:
         macs: Exploration,
         growth: Growth,
         most: int,
+        real: RealBytes,
         room: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._program, self._macs, self._growth, self._most, self._room = program, macs, growth, most, room
+        self._real = real
         self._witness = Witness(program, macs, growth)
         self._runs: dict[Memory | None, tuple[Execution, ...]] = {None: macs.executions}
         self._found: dict[str, Exploration | str] = {}
@@ -87,7 +90,7 @@ class Quantities:
         """The regimes of a quantity; or why it has no form.
 
         It has none where a run cannot be followed in bytes, or a count differs from it at the very size at which
-        it ran.
+        it ran, or a real run from both.
         """
         if quantity not in self._found:
             with self._room():
@@ -116,7 +119,7 @@ class Quantities:
         except (BeyondError, HeldError) as beyond:
             return str(beyond)
         self._runs[memory] = found.executions
-        return self._refused_as_macs(found)
+        return self._real.differs(quantity, found, self._macs, self._growth) or self._refused_as_macs(found)
 
     def _refused_as_macs(self, found: Exploration) -> Exploration | str:
         """Where a run raises under autograd alone, sizes are open, not refused; if it does so everywhere, why."""
