@@ -506,6 +506,25 @@ def test_ways_to_run(deep: bool, way: str) -> None:
     assert result.to_dict()["method"] == way
 
 
+@pytest.mark.parametrize(
+    ("asks", "why"),
+    [
+        (lambda x: x * x.sum().item(), "Tensor.item() cannot be called on meta tensors, at test_derive.py:"),
+        (lambda x: x[x > 0], "the shape of nonzero() depends on values, at test_derive.py:"),
+        (lambda x: torch.cov(x[0]), "aten::equal has no kernel for tensors without values, at test_derive.py:"),
+    ],
+)
+def test_what_asks_for_a_value_is_said_with_its_line(asks: Callable[[Tensor], Tensor], why: str) -> None:
+    class Asks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return asks(x)
+
+    with pytest.raises(InputError) as raised:
+        vpcalc.derive(Asks, "1,N,8", quantity="all")
+    assert why in str(raised.value)
+    assert "lambda x" in str(raised.value)
+
+
 # -- where there is no formula --------------------------------------------------------------------------------
 
 

@@ -644,6 +644,16 @@ def test_train_mode_has_what_dropout_keeps() -> None:
     assert masks == 4 * 33 * 64  # one number for each element that may be dropped
 
 
+def test_a_batch_norm_that_averages_over_all_batches() -> None:
+    """It asks how many there were, which no cost depends on."""
+    make = lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, momentum=None))  # noqa: E731
+    found = at(derived(make, "B,3,H,W", quantity="all", train_mode=True), {"B": 2, "H": 5, "W": 7})
+    x = torch.randn(2, 3, 5, 7)
+    at_once = live.count(make(), (x,), training=True, gradients=False)
+    assert found["saved_bytes"] == saved.count(make(), (x,)).total
+    assert (found["peak_bytes"], found["bytes_moved"]) == (at_once.peak, at_once.moved)
+
+
 def test_the_peak_is_one_form_where_it_is_the_most() -> None:
     """N² scores of two heads against rows of 64: which are more depends on N, and no run says from where."""
     found = derived(Block, "1,N,16")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import linecache
 import re
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 _CODE = re.compile(r"[\w./~-]+:[A-Za-z_]\w*$")
 """``file.py:factory``, ``package.module:factory``, ``transformers:NAME``."""
@@ -52,3 +55,23 @@ def first_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     text = text if len(text) <= LONGEST else text[: LONGEST - 1].rpartition(" ")[0] + "…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+_NO_KERNEL = re.compile(r"(aten::[\w.]+): attempted to run this operator with Meta tensors.*")
+
+_NO_SHAPE = re.compile(r"The register_meta function for torch\.([\w()]+).*")
+
+
+def first_line_and_place(error: BaseException) -> str:
+    """The same of a program that wants a value, with the line of its own that asked for it."""
+    text = _NO_KERNEL.sub(r"\1 has no kernel for tensors without values", first_line(error))
+    text = _NO_SHAPE.sub(r"the shape of \1 depends on values", text)
+    own = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in ("torch", "vpcalc")
+    ]
+    if not own:
+        return text
+    file, line = own[-1]
+    return f"{text}, at {Path(file).name}:{line}: {linecache.getline(file, line).strip()}".rstrip(": ")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..errors import first_line
+from ..errors import first_line, first_line_and_place
 from ..inputs import NUMBER
 from .effort import Growth
 from .probing import (
@@ -182,7 +182,7 @@ def _explored(
         raise NotExecutedError(str(beyond)) from beyond
     except Exception as error:
         if needs_values(error):
-            raise NotExecutedError(first_line(error)) from error
+            raise NotExecutedError(first_line_and_place(error)) from error
         return first_line(error)
 
     growth = Growth(program.counts)
@@ -216,7 +216,7 @@ def _explored(
         raised = exploration.regimes[0].leader.execution.error
         assert raised is not None
         if needs_values(raised):
-            raise NotExecutedError(first_line(raised))
+            raise NotExecutedError(first_line_and_place(raised))
         return first_line(raised)
     main = max(running, key=lambda regime: (regime.extent(), len(regime.confirmed)))  # no equation of two sizes
     return Explored(

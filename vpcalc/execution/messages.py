@@ -51,6 +51,12 @@ def is_asked_by_torch() -> bool:
     return frame is None or frame.f_globals.get("__name__", "").startswith("torch.")
 
 
+def is_a_share() -> bool:
+    """Whether a batch norm asks for the share of this batch in its averages, which changes no cost."""
+    frame = frame_outside(("vpcalc.", "torch.utils._device"))
+    return frame is not None and frame.f_globals.get("__name__") == "torch.nn.modules.batchnorm"
+
+
 def if_it_goes_on() -> bool | None:
     """The truth of a value with which the program that asks goes on, where it is asked for a check alone.
 

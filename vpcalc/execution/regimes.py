@@ -26,7 +26,7 @@ import numpy
 
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
-from ..errors import first_line
+from ..errors import first_line_and_place
 from .domains import joined
 from .guards import AT_LEAST, EQUAL, Guard
 from .outcome import LIES, BeyondError, Execution, TableEndError
@@ -357,7 +357,7 @@ class Explorer:
                 what = NAMES.get(self._quantity, self._quantity)
                 raise BeyondError(f"at {at} the run on symbols has {followed:,} {what}, {seen}")
         elif counted is not None:
-            error = first_line(execution.error)
+            error = first_line_and_place(execution.error)
             raise BeyondError(f"at {at} the run on symbols raises where a plain run does not: {error}")
 
     def _read(self, execution: Execution) -> Run:

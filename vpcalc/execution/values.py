@@ -28,7 +28,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..counters.kernels import looked_at
 from .listed import COMPARISONS, OPERATIONS, PARTS, Listed, listed, parts, small
-from .messages import if_it_goes_on
+from .messages import if_it_goes_on, is_a_share
 from .nodes import dressed, undressed
 from .rules.registry import EXTREMES, RULES, shape_of, tensors_in
 from .sizes import Size, product
@@ -119,13 +119,15 @@ def asked(name: str, args: Any, kwargs: Any) -> Any:
         return args[0]
     if name in _QUESTIONS and len(args) == 1 and not kwargs:
         found = known(args[0])
-        is_float = name == "item" and args[0].is_floating_point()
+        is_float = name in ("item", "__float__") and args[0].is_floating_point()
         if found is not None and not is_float and is_equal(product(shape_of(args[0])), 1):  # torch refuses others
             return _QUESTIONS[name](found.first if isinstance(found, Rising) else found.number)  # type: ignore[union-attr]
         if found is None and args[0].is_meta and (name == "__bool__" or args[0].dtype is torch.bool):
             passed = if_it_goes_on() if is_equal(product(shape_of(args[0])), 1) else None
             if passed is not None:
                 return passed
+        if found is None and name == "__float__" and args[0].is_meta and is_a_share():
+            return 1.0
     raise UnknownValueError
 
 
@@ -171,13 +173,14 @@ _QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "__bool__": lambda number: bool(number != 0),
     "is_nonzero": lambda number: bool(number != 0),
     "item": dressed,
-    "__int__": lambda number: int(number.fixed("a number that the program needs")) if _sized(number) else number,
-    "__index__": lambda number: int(number.fixed("a number that the program needs")) if _sized(number) else number,
+    "__float__": lambda number: float(_fixed(number)),
+    "__int__": lambda number: int(_fixed(number)),
+    "__index__": lambda number: int(_fixed(number)),
 }
 
 
-def _sized(number: Any) -> bool:
-    return isinstance(number, Size)
+def _fixed(number: Any) -> Any:
+    return number.fixed("a number that the program needs") if isinstance(number, Size) else number
 
 
 def valued(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
