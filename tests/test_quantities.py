@@ -809,6 +809,39 @@ def test_counts_know_values_that_torch_asks_for_in_python() -> None:
     assert found["saved_bytes"] == saved.count(module, args, training=False).total
 
 
+BY_VECTORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "a matrix": lambda y: y[0] @ y[0, 0],
+    "a batch": lambda y: y @ y[0, 0],
+    "its vector alone": lambda y: y[0].detach() @ y[0, 0],
+    "its matrix alone": lambda y: torch.mv(y[0], y[1, 0].detach()),
+    "from the left": lambda y: y[0, :, 0] @ y[1],
+    "a batch from the left": lambda y: y[0, 0] @ y.mT,
+    "two": lambda y: y[0, :, 0] @ y[1, :, 0] + torch.inner(y[0, 0], y[1, 0]),
+    "inner": lambda y: torch.inner(y, y[0, 0]),
+    "added": lambda y: torch.addmv(y[0, :, 0], y[0], y[1, 0]),
+}
+
+
+@pytest.mark.parametrize("name", BY_VECTORS)
+def test_gradients_of_products_by_vectors(name: str) -> None:
+    """That of a matrix is an outer product, which is free, as it is forward."""
+
+    class Multiplies(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return BY_VECTORS[name](self.inner(x))
+
+    found = derived(Multiplies, "2,N,8", quantity="backward_macs").to_dict()["quantities"]["backward_macs"]
+    assert found["complete"]
+    for n in (2, 5, 23):
+        here = [r["form"] for r in found["regimes"] if eval(r["when"]["python"], {}, {"N": n})]
+        counts = dispatch.count(Multiplies(), (torch.randn(2, n, 8),), backward=True, products=False)
+        assert [eval(form["python"], {}, {"N": n}) for form in here] == [counts.backward]
+
+
 def test_a_branch_that_leads_nowhere_has_no_backward() -> None:
     class Dropped(nn.Module):
         def __init__(self) -> None:

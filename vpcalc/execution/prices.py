@@ -67,12 +67,27 @@ def _wants(operand: Any) -> bool:
     return operand.requires_grad if isinstance(operand, Tensor) else operand
 
 
-@price("linear matmul __matmul__ mm bmm mv dot vdot inner")
+@price("linear matmul __matmul__ mm bmm mv dot vdot")
 def products(out: Shape, x: Tensor, y: Tensor, *args: Any, **kwargs: Any) -> list[Product]:
-    """Every element of the result is a sum over the last side of the first operand."""
-    if not x.dim() or not y.dim():  # a number that an inner product takes
+    """Every element of the result is a sum over the last side of the first operand.
+
+    The gradient of a matrix that is multiplied by a vector is a product element by element, as both are of two
+    vectors. A vector from the left is a matrix of one row, unless it meets a batch.
+    """
+    by_vector, of_batch = y.dim() == 1, x.dim() == 1 and y.dim() > 2
+    wanting = (not by_vector and x.requires_grad, not of_batch and y.requires_grad)
+    if by_vector and x.dim() == 1:
+        wanting = (False, False)
+    return [_product(elements(out) * form_of(shape_of(x)[-1]), elements(out), *wanting)]
+
+
+@price("inner")
+def inner(out: Shape, x: Tensor, y: Tensor) -> list[Product]:
+    """The same of rows with rows; of two vectors as above, and by a number element by element."""
+    if not x.dim() or not y.dim():
         return []
-    return [_product(elements(out) * form_of(shape_of(x)[-1]), elements(out), x, y)]
+    wanting = () if x.dim() == y.dim() == 1 else (x, y)
+    return [_product(elements(out) * form_of(shape_of(x)[-1]), elements(out), *wanting)]
 
 
 @price("__rmatmul__")
@@ -151,7 +166,7 @@ def summed_products(out: Shape, bias: Tensor, batch1: Tensor, batch2: Tensor, **
 @price("addmv addmv_")
 def added_vector(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> list[Product]:
     """Every element of the matrix once."""
-    return [_product(elements(shape_of(x)), elements(out), x, y)]
+    return [_product(elements(shape_of(x)), elements(out), y)]
 
 
 @price("addr")
