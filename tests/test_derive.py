@@ -26,7 +26,16 @@ from vpcalc.answers.executed import Executed
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.probing import Prober
 from vpcalc.checks.search import Found, NotFound
-from vpcalc.checks.shapes import InputShape, Kind, Letter, parse_inputs, read_argument, resolve, variables
+from vpcalc.checks.shapes import (
+    InputShape,
+    Kind,
+    Letter,
+    Multiple,
+    parse_inputs,
+    read_argument,
+    resolve,
+    variables,
+)
 from vpcalc.checks.targets import find_target
 from vpcalc.cost import Cost, Quantity
 from vpcalc.counters.dispatch import DispatchCounts, tensors_of
@@ -84,6 +93,20 @@ def test_arguments_are_data() -> None:
     assert read_argument("depths", "2,2,L,2") == [2, 2, Letter("L"), 2]
     assert resolve([2, Letter("L")], {"L": 5}) == [2, 5]
     assert read_argument("x", 7) == 7
+
+
+def test_an_argument_may_be_a_product() -> None:
+    assert [read_argument("x", text) for text in ("G*D", "2*D", "a*a", "relu*D", "'G*D'")] == [
+        Multiple(1, ("G", "D")),
+        Multiple(2, ("D",)),
+        Multiple(1, ("a", "a")),
+        "relu*D",
+        "G*D",
+    ]
+    assert resolve([Multiple(2, ("G", "D"))], {"G": 3, "D": 5}) == [30]
+    found = vpcalc.derive("torch.nn:Linear", "1,N,G*D", {"in_features": "G*D", "out_features": "2*D"})
+    assert found.to_dict()["regimes"][0]["macs"]["text"] == "2ND²G"
+    assert found.to_dict()["regimes"][0]["params"]["text"] == "2D²G + 2D"
 
 
 def test_what_a_symbol_measures() -> None:

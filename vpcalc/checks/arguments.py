@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from ..errors import InputError, unknown
 from ..optional import LIBRARIES
-from .shapes import Letter, read_argument
+from .shapes import Letter, Multiple, read_argument
 
 ATTENTIONS = ("eager", "sdpa", "flex_attention")
 """What ``attn_implementation`` may be. Flash attention is not among them: where its package is not installed,
@@ -125,6 +125,8 @@ def _texts(value: object, letters: bool = False) -> list[str]:
         return [value]
     if isinstance(value, Letter):
         return [value.name] if letters else []
+    if isinstance(value, Multiple):
+        return list(value.letters) if letters else []
     if isinstance(value, Mapping):
         value = [*value.keys(), *value.values()]
     if isinstance(value, (list, tuple)):

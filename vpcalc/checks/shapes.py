@@ -168,14 +168,19 @@ def _parse_dim(dim: str, text: str) -> Dim:
         return dim
     if dim.isascii() and dim.isdecimal():
         return whole("--input", dim)
-    factors = [part.strip() for part in dim.split("*")]
-    factor = whole("--input", factors.pop(0)) if factors[0].isascii() and factors[0].isdecimal() else 1
-    if factors and all(map(_SYMBOL.fullmatch, factors)):
-        return Multiple(factor, tuple(factors))
+    if (product := _product(dim, "--input")) is not None:
+        return product
     raise InputError(
         f"--input {text.strip()[:60]!r}: {dim[:20]!r} is neither a whole number nor a symbol (H, N, d_k) nor a "
         "product of these (7*a, h*w)"
     )
+
+
+def _product(text: str, option: str) -> Multiple | None:
+    """``7*a``, ``h*w``: a number first, if there is one."""
+    factors = [part.strip() for part in text.split("*")]
+    factor = whole(option, factors.pop(0)) if factors[0].isascii() and factors[0].isdecimal() else 1
+    return Multiple(factor, tuple(factors)) if factors and all(map(_SYMBOL.fullmatch, factors)) else None
 
 
 def is_symbol(text: str) -> bool:
@@ -184,9 +189,9 @@ def is_symbol(text: str) -> bool:
 
 
 def read_argument(name: str, value: object) -> object:
-    """An argument's value: a number, true, false, none, a symbol, a list of those (``2,2,6,2``), or a word.
+    """An argument's value: a number, true, false, none, a symbol, a product, a list of those, or a word.
 
-    A single letter is a symbol; in quotes it is a word.
+    Products are ``G*D``, ``2*D``; lists ``2,2,6,2``. A single letter is a symbol; in quotes it is a word.
     """
     if not isinstance(value, str):
         return value
@@ -201,13 +206,17 @@ def read_argument(name: str, value: object) -> object:
         return int(text)
     if re.fullmatch(r"-?[0-9]{0,12}\.?[0-9]{1,12}(?:[eE]-?[0-9]{1,3})?", text):
         return float(text)
-    return Letter(text) if _SYMBOL.fullmatch(text) else text
+    if _SYMBOL.fullmatch(text):
+        return Letter(text)
+    return _product(text, f"--arg {name}") or text
 
 
 def resolve(value: object, point: Point) -> Any:
     """An argument with its symbols replaced."""
     if isinstance(value, Letter):
         return point[value.name]
+    if isinstance(value, Multiple):
+        return side_at(value, point)
     return [resolve(part, point) for part in value] if isinstance(value, list) else value
 
 
@@ -215,6 +224,8 @@ def letters(value: object) -> list[str]:
     """The symbols of an argument."""
     if isinstance(value, Letter):
         return [value.name]
+    if isinstance(value, Multiple):
+        return list(value.letters)
     return [name for part in value for name in letters(part)] if isinstance(value, list) else []
 
 
