@@ -745,6 +745,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "cut or filled": lambda y, w: torch.fft.rfft(y, n=y.shape[1]).abs(),
     "irfft": lambda y, w: torch.fft.irfft(y, n=3 * y.shape[1], dim=1) * w[0],
     "rfftn": lambda y, w: torch.fft.rfftn(y).flatten(1).abs(),
+    "gradient": lambda y, w: (torch.gradient(y, dim=1)[0] @ w, *torch.gradient(y, spacing=2.0, dim=(1, 2))),
+    "a norm of what is turned": lambda y, w: F.layer_norm(y.mT, y.shape[1:2]).sin(),
     "hfftn": lambda y, w: torch.fft.hfftn(y, dim=(0, 2)).flatten(1) * w[0, 0],
 }
 
@@ -1349,20 +1351,9 @@ def test_what_is_shown_is_what_was_asked_for() -> None:
 def test_what_has_no_form_anywhere_has_no_row() -> None:
     """A row without a form said that it holds for every size; why there is none stands below the table."""
 
-    class Turned(nn.Module):
-        """A norm of a layout that decides by sizes what is copied, which no comparison of the program's tells."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(3, 4, 3, padding=1)
-
-        def forward(self, x: Tensor) -> Tensor:
-            turned = self.conv(x).transpose(2, 3)
-            return F.layer_norm(turned, turned.shape[-1:]).sin()
-
-    (shown,) = derived(Turned, "1,3,H,W").tables()
+    (shown,) = derived(Hot, "2,N,8").tables()
     assert all(row[1] is not None for row in shown.rows)
-    assert any(note.startswith("bytes moved: no form, no comparison tells") for note in shown.notes)
+    assert any(note.startswith("bytes moved: no form, one_hot takes other memory") for note in shown.notes)
 
 
 def test_where_it_refuses_it_is_not_open() -> None:

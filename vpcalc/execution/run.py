@@ -376,7 +376,8 @@ class _Following(TorchFunctionMode):
         if (what := other_memory(name, args, kwargs)) != "":
             self._is_unseen(what, IN_BYTES)
         result = made_of_data(name, args, self._follow(name, func, args, kwargs))
-        self.storages.settle((self._where.stack[-1], name), (args, kwargs), result)
+        for side in self.storages.settle((self._where.stack[-1], name), (args, kwargs), result):
+            _is_one(side, self.path)
         return result
 
     def weigh(self, module: nn.Module) -> None:
@@ -597,6 +598,12 @@ def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path)
             if isinstance(side, Size) and side.form is not None:
                 for factor in _factors(side.form):
                     path.equal(factor - 1, factor.at(point) == 1, LIES)
+
+
+def _is_one(side: Polynomial, path: Path) -> None:
+    """Note that a side is 1, on which what is known of memory rests."""
+    for factor in _factors(side):
+        path.equal(factor - 1, True, LIES)
 
 
 def _factors(form: Polynomial) -> list[Polynomial]:

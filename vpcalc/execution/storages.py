@@ -57,11 +57,24 @@ def _axes(name: str, args: Any) -> Axes | None:
             return None
         others = [(place, dim % rank) for place in range(1, len(tensors))]
         return [(0, axis, *(others if axis == dim % rank else ())) for axis in range(rank)]
+    if name == "slice":
+        return _sliced(*args)
     if name == "constant_pad_nd":  # as a convolution pads that keeps its sides
         first = args[0].dim() - len(args[1]) // 2
         pairs = [args[1][place : place + 2] for place in range(len(args[1]) - 2, -1, -2)]
         return [(0, axis, *(pairs[axis - first] if axis >= first else ())) for axis in range(args[0].dim())]
     return _PRODUCTS.get(name)
+
+
+def _sliced(
+    x: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Axes | None:
+    """Of what is cut off at both ends by so much; a stretch from one place to another has a number of places."""
+    first, length = start or 0, x.size(dim)
+    last = 0 if end is None or end >= length else end
+    if step != 1 or first < 0 or last > 0 or first >= length + last:
+        return None
+    return [(0, axis, last - first) if axis == dim % x.dim() else (0, axis) for axis in range(x.dim())]
 
 
 def _numbers(name: str, given: Any) -> dict[int, Polynomial]:
@@ -192,10 +205,13 @@ class Storages(TorchDispatchMode):
 
     # -- forms --------------------------------------------------------------------------------------
 
-    def settle(self, place: Place, given: Any, result: Any) -> None:
-        """A call of the program is over: what operators met within it gets its form from the call's tensors."""
+    def settle(self, place: Place, given: Any, result: Any) -> set[Polynomial]:
+        """A call of the program is over: what operators met within it gets its form from the call's tensors.
+
+        Sides are returned that are 1 here, so that nothing tells them from a number 1.
+        """
         if not self._calls:
-            return
+            return set()
         known = _Known([*tensors_in(result), *tensors_in(given)], _numbers(place[1], given))
         for call in self._calls:
             for extent, number in call.made:
@@ -211,6 +227,7 @@ class Storages(TorchDispatchMode):
                 apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
                 self.moved[place] += _product(apart) * extent.item
         self._calls.clear()
+        return known.ones
 
     def saved(self) -> dict[Place, Polynomial]:
         """What autograd keeps now, each storage once, where it was made."""
@@ -249,6 +266,7 @@ class _Known:
 
     def __init__(self, tensors: Sequence[Tensor], numbers: Mapping[int, Polynomial]) -> None:
         self._numbers = numbers
+        self.ones: set[Polynomial] = set()
         pairs = [(tensor, shape_of(tensor)) for tensor in tensors]
         self._has_forms = any(isinstance(side, Size) for _, shape in pairs for side in shape)
         self._sides: dict[tuple[int, tuple[int, ...]], Sides] = {}
@@ -294,6 +312,7 @@ class _Known:
             if len(known) == len(sides) and all(
                 side in (1, whole) for side, whole in zip(sides, known, strict=True)
             ):
+                self.ones |= {form for side, form in zip(known, forms, strict=True) if side == 1 and form.symbols}
                 kept = zip(sides, known, forms, strict=True)
                 return [form if side == whole else constant(1) for side, whole, form in kept]
         for known, forms in operands:

@@ -618,6 +618,12 @@ def _sliced(side: Any, place: slice) -> Any:
     return (length + (step - 1)) // step
 
 
+@rule("grad backward")
+def gradients(*args: Any, **kwargs: Any) -> Shape:
+    """Their products are those of a graph."""
+    raise NotImplementedError("a gradient that the program itself asks for is not followed")
+
+
 @rule("rot90")
 def rot90(x: Tensor, k: int = 1, dims: Any = (0, 1)) -> Shape:
     """Two sides that change places, or are where they were."""
