@@ -86,7 +86,7 @@ def _measured(target: Target, regime: Regime, way: Way, backward: bool) -> Measu
         parts = {path: _part(path, child) for path, child in module.named_modules()}
         for name, weight in module.named_parameters():
             parts[name.rpartition(".")[0]].own_params += weight.numel() * weight.requires_grad
-        with _watched(module, parts), forgotten(module):
+        with _watched(module, parts), _forgotten(module):
             counts = count(module, args, {**regime.kwargs, **named}, backward=backward, training=target.training)
         for path, macs in counts.by_module().items():
             parts[path].macs = macs
@@ -166,14 +166,14 @@ def further(measured: Measured, asked: Collection[str], training: bool = False) 
             if not set(names) & set(asked):
                 continue
             try:
-                with forgotten(call[0]), device, Unlike() as unlike:
+                with _forgotten(call[0]), device, Unlike() as unlike:
                     found = see(call)
                 if unlike.found and first is Way.META and see in (at_once, kept):
                     if counts.macs > MOST_FOR_REAL:
                         others = ", ".join(unlike.found)
                         raise RuntimeError(f"{others} takes other memory on the CPU than meta tensors show")
                     real = called(Way.CPU)
-                    with forgotten(real[0]):
+                    with _forgotten(real[0]):
                         found = see(real)
                 figures |= found
             except Exception as error:  # the module may raise anything
@@ -181,7 +181,7 @@ def further(measured: Measured, asked: Collection[str], training: bool = False) 
     return Further(figures, missing)
 
 
-def forgotten(module: nn.Module) -> AbstractContextManager[None]:
+def _forgotten(module: nn.Module) -> AbstractContextManager[None]:
     """Within it, a program may remember what it likes: nothing of it is there for the next run."""
     from ..execution.hooks import sources_of
     from ..execution.state import State

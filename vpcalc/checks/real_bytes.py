@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .measured import forgotten
 from .probing import MORE_WORK, MOST_WORK, spell_point
 from .shapes import Point
 from .targets import Regime as Variant
@@ -61,6 +60,8 @@ class RealBytes:
 
         from ..counters import live, saved
         from ..counters.ways import Way, built, quiet
+        from ..execution.hooks import sources_of
+        from ..execution.state import State
 
         whole = {**point, **{side: point[first] for side, first in self._target.tied(self._variant).items()}}
         how = {"training": self._target.training}
@@ -74,10 +75,11 @@ class RealBytes:
                 try:
                     module, args, named = built(Way.CPU, build, valued=valued)
                     kwargs = {**self._variant.kwargs, **named}
-                    with forgotten(module), torch.random.fork_rng(devices=[]):
+                    state = State(module, sources_of(module))
+                    with state.kept(), torch.random.fork_rng(devices=[]):
                         at_once = live.count(module, args, kwargs, gradients=False, **how)
                     found |= {"peak_bytes": at_once.peak, "bytes_moved": at_once.moved}
-                    with forgotten(module), torch.random.fork_rng(devices=[]):
+                    with state.kept(), torch.random.fork_rng(devices=[]):
                         found["saved_bytes"] = saved.count(module, args, kwargs, **how).total
                 except Exception:  # foreign code may raise anything
                     continue

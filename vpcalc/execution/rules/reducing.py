@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..nodes import undressed
-from ..sizes import value_of
+from ..sizes import Size, value_of
 from .elementwise import pointwise
 from .registry import EmptySideError, Shape, axes_of, broadcast, fits, rule, same, shape_of, some, tensors_in
 
@@ -197,8 +197,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 0.0) ->
 
 @rule("cdist")
 def cdist(x1: Tensor, x2: Tensor, *args: Any, **kwargs: Any) -> Shape:
-    """All pairs."""
+    """All pairs; of more than 25 rows torch multiplies matrices, which it makes of them."""
     left, right = shape_of(x1), shape_of(x2)
+    for rows in (left[-2], right[-2]):
+        if isinstance(rows, Size):
+            rows.compare(">", 25, "distances by a product of matrices")
     same(left[-1], right[-1])
     return [*broadcast((left[:-2], right[:-2])), left[-2], right[-2]]
 
