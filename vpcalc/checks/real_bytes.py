@@ -59,9 +59,10 @@ class RealBytes:
         import torch
 
         from ..counters import live, saved
-        from ..counters.ways import Way, built, quiet
+        from ..counters.ways import Way, built
         from ..execution.hooks import sources_of
         from ..execution.state import State
+        from ..sources import quiet
 
         whole = {**point, **{side: point[first] for side, first in self._target.tied(self._variant).items()}}
         how = {"training": self._target.training}
