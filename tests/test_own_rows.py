@@ -188,7 +188,9 @@ def test_the_same_from_python() -> None:
 
 def test_two_rows_of_one_name_are_told_apart() -> None:
     found = _rows("own.py:Full(dim=C)", "own.py:Full(dim=C,heads=1)", "msa")
-    assert [row.name for row in found.rows] == ["own.py:Full(dim=C)", "own.py:Full(dim=C,heads=1)", "MSA"]
+    assert [row.name for row in found.rows] == ["own.py:Full(dim=C)", "Full(heads=1)", "MSA"]
+    both = _rows("own.py:Full(dim=C,heads=1)", "own.py:Full(dim=C,heads=2)", "own.py:Depthwise(dim=C)@1,C,h,w")
+    assert [row.name for row in both.rows] == ["Full(heads=1)", "Full(heads=2)", "Depthwise"]
 
 
 @pytest.mark.parametrize(
@@ -221,6 +223,7 @@ def test_a_row_is_read() -> None:
         ("own.py:Full(dim)", "'dim' is no argument"),
         ("own.py:Full(dim=C)@", "give the shape of its input after @"),
         ("own.py:Full(dim=C,heads=7)", "does not run at h = 14, w = 28, C = 96"),
+        ("own.py:Full(dim=C,heads=C/32)", "is no product of symbols such as 4*C; give its number"),
         ("own.py:Full(dim=C,nope=3)", "unexpected keyword argument 'nope'"),
         ("own.py:Fll(dim=C)", "did you mean Full"),
         ("gone.py:Full(dim=C)", "no file 'gone.py'"),

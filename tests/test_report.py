@@ -79,3 +79,27 @@ def test_markup_escapes_what_its_language_reads() -> None:
     assert csv_text(TABLE).splitlines() == ["name,n_macs,f", "a|b_c,1500,", "100 %,,"]
     assert "<caption>A &amp; B</caption>" in html(TABLE)
     assert escape_tex("\\^~") == r"\textbackslash{}\textasciicircum{}\textasciitilde{}"
+
+
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 80, 100])
+def test_no_number_is_cut_off_at_any_width(width: int) -> None:
+    """Columns that do not fit are left out and named."""
+    columns = (
+        Column("layer", "Layer", Kind.WORD),
+        Column("formula", "MACs in closed form", Kind.FORMULA),
+        Column("macs", "MACs", Kind.COUNT),
+        Column("share", "Share", Kind.SHARE),
+        Column("params", "Params", Kind.COUNT),
+        Column("size", "Map size", Kind.BYTES),
+        Column("fvcore", "fvcore", Kind.VERDICT),
+    )
+    cells = ("a layer", "4hwC² + 2(hw)²C", 2003828736, 0.25, 37248, 117964800, "agrees")
+    from vpcalc.report.terminal import plain
+
+    text = plain((Table("title", columns, (cells,)),), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    said = text.partition(f"no room in {width} columns for: ")[2].replace("\n", " ")
+    written = {"MACs": "2.004 G", "share": "25.0 %", "params": "37.25 k", "Map size": "112.5 MiB"}
+    for name, cell in written.items():
+        assert (cell in text) != (name in said), name
+    assert ("MACs" in said) == (width <= 40)

@@ -199,14 +199,29 @@ def on_grid(
 
 
 def _told_apart(layers: tuple[GridLayer, ...]) -> tuple[GridLayer, ...]:
-    """Modules of the reader's that have the name of another row, called by all that was written before @."""
-    names = [layer.name for layer in layers]
-    return tuple(
-        replace(layer, title=layer.id.partition("@")[0])
-        if isinstance(layer, OwnLayer) and names.count(layer.name) > 1
-        else layer
-        for layer in layers
-    )
+    """Modules of the reader's that have the name of another row: with the arguments in which they differ."""
+    alike: dict[str, list[GridLayer]] = {}
+    for layer in layers:
+        alike.setdefault(layer.name, []).append(layer)
+
+    def titled(layer: GridLayer) -> GridLayer:
+        others = [other for other in alike[layer.name] if other is not layer]
+        if not others or not isinstance(layer, OwnLayer):
+            return layer
+        rows = [other.row for other in others if isinstance(other, OwnLayer)]
+        differing = [
+            f"{name}={value}" for name, value in layer.row.arguments.items() if _differs(rows, name, value)
+        ]
+        if len(rows) == len(others) and differing:
+            return replace(layer, title=f"{layer.name}({', '.join(differing)})")
+        whole = layer.id.partition("@")[0]
+        return replace(layer, title=whole if rows else whole.partition("(")[0])
+
+    return tuple(map(titled, layers))
+
+
+def _differs(rows: Iterable[Placed], name: str, value: object) -> bool:
+    return any(row.arguments.get(name) != value for row in rows)
 
 
 def _layer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..errors import InputError
@@ -52,6 +53,12 @@ def _bound(row: Placed, value: object, values: Mapping[str, int]) -> object:
     if isinstance(text, str) and SYMBOL_OF.get(text, text) in values:
         return Letter(SYMBOL_OF.get(text, text))
     read = read_argument("", text)
+    if (
+        isinstance(read, str)
+        and any(map(values.__contains__, re.findall(r"[A-Za-z]+", read)))
+        and re.search("[-+/]", read)
+    ):
+        raise InputError(f"--rows {row.text}: {read} is no product of symbols such as 4*C; give its number")
     for letter in letters(read):
         if letter not in values:
             raise _no_symbol(row, letter, values)

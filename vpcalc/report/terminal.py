@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 from rich import box
@@ -16,6 +17,9 @@ from .table import Column, Kind, Table, write
 
 READABLE = 24
 """Text is wrapped, but never to less than this many columns if there is any way around it."""
+
+WRAPPED = (Kind.TEXT, Kind.FORMULA, Kind.WORD)
+"""Cells that may take several lines: words as far as they are long."""
 
 BAR = 10
 """Columns of a full bar beside a share: drawn where a person looks at a terminal that has room for it."""
@@ -54,8 +58,31 @@ class View:
         for number, table in enumerate(self.tables):
             if number:
                 yield ""
-            fits = _needed(table, self.exact) <= options.max_width
-            yield _render(table if fits else table.narrow(), self.exact, options.max_width, options.is_terminal)
+            yield _render(
+                _fitting(table, self.exact, options.max_width), self.exact, options.max_width, options.is_terminal
+            )
+
+
+_FIRST_OUT = (Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.WORD, Kind.COUNT, Kind.TEXT)
+"""Columns that are left out where there is no room, the first first; verdicts and formulas are never."""
+
+
+def _fitting(table: Table, exact: bool, width: int) -> Table:
+    """The table without its wide columns where it is narrow, and without others that would cut numbers off."""
+    if _needed(table, exact) <= width:
+        return table
+    table, left = table.narrow(), []
+    while len(table.columns) > 2 and _needed(table, exact, between=1) > width:
+        places = range(len(table.columns) - 1, 0, -1)
+        ranked = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
+        if not ranked:
+            break
+        column = table.columns[ranked[0]]
+        left.append(column.header.lower() if column.header.istitle() else column.header)
+        table = table.pick([each.key for each in table.columns if each is not column])
+    if not left:
+        return table
+    return replace(table, notes=(*table.notes, f"no room in {width} columns for: {', '.join(reversed(left))}"))
 
 
 def _needed(table: Table, exact: bool, between: int = 2) -> int:
@@ -69,7 +96,7 @@ def _widths(table: Table, exact: bool) -> list[int]:
     for index, column in enumerate(table.columns):
         cells = [column.header, *(write(row[index], column.kind, exact) for row in table.rows)]
         longest = max(map(cell_len, cells))
-        widths.append(min(longest, READABLE) if column.kind is Kind.TEXT else longest)
+        widths.append(min(longest, READABLE) if column.kind in WRAPPED else longest)
     return widths
 
 
@@ -77,10 +104,9 @@ def _render(table: Table, exact: bool, width: int, bars: bool = False) -> Group:
     padding = (0, 1, 0, 0) if _needed(table, exact) <= width else (0, 0)
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, show_edge=False)
     bars = bars and _needed(table, exact) + BAR + 1 <= width
-    fixed_kinds = frozenset(Kind) - {Kind.TEXT, Kind.FORMULA}
-    for column in table.columns:
+    for column, least in zip(table.columns, _widths(table, exact), strict=True):
         justify: Literal["left", "right"] = "right" if column.kind.numeric else "left"
-        no_wrap = column.kind in fixed_kinds
+        no_wrap = column.kind not in WRAPPED or (column.kind is Kind.WORD and least < READABLE)
         grid.add_column(column.header, justify=justify, no_wrap=no_wrap, overflow="fold")
     for number, row in enumerate(table.rows):
         if table.total and number == len(table.rows) - 1:
