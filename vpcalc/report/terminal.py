@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -58,9 +58,8 @@ class View:
         for number, table in enumerate(self.tables):
             if number:
                 yield ""
-            yield _render(
-                _fitting(table, self.exact, options.max_width), self.exact, options.max_width, options.is_terminal
-            )
+            fitting = _fitting(table, self.exact, options.max_width)
+            yield _render(fitting, self.exact, options.max_width, options.is_terminal)
 
 
 _FIRST_OUT = (Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.WORD, Kind.COUNT, Kind.TEXT)
@@ -72,7 +71,7 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
     if _needed(table, exact) <= width:
         return table
     table, left = table.narrow(), []
-    while len(table.columns) > 2 and _needed(table, exact, between=1) > width:
+    while len(table.columns) > 2 and _needed(table, exact, _TIGHT, WRAPPED) > width:
         places = range(len(table.columns) - 1, 0, -1)
         ranked = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
         if not ranked:
@@ -85,18 +84,24 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
     return replace(table, notes=(*table.notes, f"no room in {width} columns for: {', '.join(reversed(left))}"))
 
 
-def _needed(table: Table, exact: bool, between: int = 2) -> int:
-    """Columns of the terminal that the table needs to be read with ease."""
-    return sum(_widths(table, exact)) + between * (len(table.columns) - 1)
+_EASY, _TIGHT = 2, 1
+"""Columns of the terminal between those of a table."""
 
 
-def _widths(table: Table, exact: bool) -> list[int]:
-    """For each column what its longest cell takes; wrapped text is content with less."""
+def _needed(
+    table: Table, exact: bool, between: int = _EASY, wrapped: Collection[Kind] = frozenset({Kind.TEXT})
+) -> int:
+    """Columns of the terminal that the table needs to be read with ease, where some kinds are wrapped."""
+    return sum(_widths(table, exact, wrapped)) + between * (len(table.columns) - 1)
+
+
+def _widths(table: Table, exact: bool, wrapped: Collection[Kind]) -> list[int]:
+    """For each column what its longest cell takes; what is wrapped is content with less."""
     widths = []
     for index, column in enumerate(table.columns):
         cells = [column.header, *(write(row[index], column.kind, exact) for row in table.rows)]
         longest = max(map(cell_len, cells))
-        widths.append(min(longest, READABLE) if column.kind in WRAPPED else longest)
+        widths.append(min(longest, READABLE) if column.kind in wrapped else longest)
     return widths
 
 
@@ -104,9 +109,10 @@ def _render(table: Table, exact: bool, width: int, bars: bool = False) -> Group:
     padding = (0, 1, 0, 0) if _needed(table, exact) <= width else (0, 0)
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, show_edge=False)
     bars = bars and _needed(table, exact) + BAR + 1 <= width
-    for column, least in zip(table.columns, _widths(table, exact), strict=True):
+    whole = WRAPPED[:2] if _needed(table, exact, _TIGHT, WRAPPED[:2]) <= width else WRAPPED
+    for column, least in zip(table.columns, _widths(table, exact, whole), strict=True):
         justify: Literal["left", "right"] = "right" if column.kind.numeric else "left"
-        no_wrap = column.kind not in WRAPPED or (column.kind is Kind.WORD and least < READABLE)
+        no_wrap = column.kind not in whole or (column.kind is Kind.WORD and least < READABLE)
         grid.add_column(column.header, justify=justify, no_wrap=no_wrap, overflow="fold")
     for number, row in enumerate(table.rows):
         if table.total and number == len(table.rows) - 1:
