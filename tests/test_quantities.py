@@ -137,6 +137,19 @@ class Unpooled(nn.Module):
         return self.up(F.max_unpool2d(pooled, places, 2, output_size=x.shape[-2:]))
 
 
+class Folded(nn.Module):
+    """Windows, and back; classes as rows of one 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        y = F.fold(F.unfold(y, 3, padding=1) * 2, y.shape[-2:], 3, padding=1)
+        return F.one_hot(y.argmax(1), 4).to(y.dtype).movedim(-1, 1) * y
+
+
 class Turned(nn.Module):
     """As a spatial transformer."""
 
@@ -195,6 +208,7 @@ REAL: dict[str, tuple[Callable[[], nn.Module], str, list[tuple[int, ...]]]] = {
     "spelled": (Block, "B,N,16", [(1, 1, 16), (1, 60, 16), (3, 17, 16), (2, 1, 16)]),
     "fused": (lambda: Block(fused=True), "B,N,16", [(1, 1, 16), (1, 60, 16), (3, 17, 16)]),
     "unpooled": (Unpooled, "B,3,H,W", [(1, 3, 20, 31), (2, 3, 9, 2)]),
+    "folded": (Folded, "B,3,H,W", [(1, 3, 20, 31), (2, 3, 9, 3), (3, 3, 1, 5)]),
     "turned": (Turned, "B,3,H,W", [(1, 3, 20, 31), (2, 3, 9, 3)]),
     "losses": (Losses, "B,N,8", [(1, 1, 8), (3, 17, 8), (2, 40, 8)]),
     "reduced": (Reduced, "B,N,8", [(1, 1, 8), (3, 17, 8), (2, 40, 8)]),
@@ -266,10 +280,21 @@ def _one_hot(x: Tensor) -> Tensor:
 
 
 class Hot(nn.Module):
-    """Rows that the CPU makes otherwise than the meta device."""
+    """Rows that the CPU makes by other operators than the meta device."""
 
     def forward(self, x: Tensor) -> Tensor:
         return _one_hot(x) @ x.mT
+
+
+class Bags(nn.Module):
+    """Words of which the CPU remembers other places than the meta device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.linear = nn.EmbeddingBag(9, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.words(x))
 
 
 OTHERWISE: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -296,8 +321,8 @@ def test_at_a_size_bytes_are_those_of_the_cpu(name: str) -> None:
 
 def test_at_a_size_what_is_too_large_to_run_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vpcalc.checks.measured.MOST_FOR_REAL", 100)
-    found = vpcalc.derive(Hot, "2,16,8", quantity="all").to_dict()
-    assert "one_hot takes other memory on the CPU than meta tensors show" in found["not_seen"]
+    found = vpcalc.derive(Bags, "2,16:long", quantity="all").to_dict()
+    assert "embedding_bag takes other memory on the CPU than meta tensors show" in found["not_seen"]
     assert "saved_bytes" not in found
     assert "fvcore" in found
 
@@ -1351,9 +1376,9 @@ def test_what_is_shown_is_what_was_asked_for() -> None:
 def test_what_has_no_form_anywhere_has_no_row() -> None:
     """A row without a form said that it holds for every size; why there is none stands below the table."""
 
-    (shown,) = derived(Hot, "2,N,8").tables()
+    (shown,) = derived(Bags, "2,N:long").tables()
     assert all(row[1] is not None for row in shown.rows)
-    assert any(note.startswith("bytes moved: no form, one_hot takes other memory") for note in shown.notes)
+    assert any(note.startswith("bytes moved: no form, embedding_bag takes other memory") for note in shown.notes)
 
 
 def test_where_it_refuses_it_is_not_open() -> None:

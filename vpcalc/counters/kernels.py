@@ -25,9 +25,7 @@ FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
 MAKES_ONLY = ("empty", "new_empty")
 """How operators are called that make memory and neither read nor write."""
 
-OF_ITS_OWN = frozenset(
-    ["lstm", "gru", "rnn_tanh", "rnn_relu", "col2im", "one_hot", "embedding_bag", "ctc_loss", "_ctc_loss"]
-)
+OF_ITS_OWN = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu", "embedding_bag", "ctc_loss", "_ctc_loss"])
 """Functions whose kernel on the CPU is another one than on the meta device."""
 
 NOT_FOLLOWED = ("group_norm", "conv3d", "conv_transpose3d")
@@ -147,6 +145,19 @@ class _Seen(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Classes as rows of one 1, on meta by the CPU's operators: it looks at the first and the last."""
+    if not tensor.is_meta or num_classes < 1 or not tensor.numel():
+        return _ONE_HOT(tensor, num_classes)
+    for end in torch.aminmax(tensor):
+        looked_at(end)
+    made = torch.zeros((*tensor.size(), num_classes), dtype=torch.int64, device="meta")
+    return made.scatter_(-1, tensor.unsqueeze(-1), 1)
+
+
+_ONE_HOT = torch.nn.functional.one_hot
+
+
 def assigned(tensor: Tensor, value: Any) -> Any:
     """What is written into places of a tensor: a number becomes a tensor, on meta by an operator that writes."""
     if not tensor.is_meta or not isinstance(value, (bool, int, float)):
@@ -242,6 +253,8 @@ class AsOnCpu(TorchFunctionMode):
         name = func.__name__
         if func is _SPELLED:
             return attention(*args, **(kwargs or {}))
+        if func is _ONE_HOT:
+            return one_hot(*args, **(kwargs or {}))
         if func in (Tensor.__setitem__,):
             args = (*args[:2], assigned(args[0], args[2]))
         if name in INDEXING:
@@ -302,7 +315,7 @@ def laid_out(func: Any, args: Any, result: Any) -> Any:
     if name in _TRANSFORMS and result.is_meta:
         strides = _transformed(args[0], args[1], result.size(), name)
         return result if result.stride() == strides else result.new_empty_strided(result.size(), strides)
-    if name == "im2col":  # it begins with as much as its operand has
+    if name in ("im2col", "col2im"):  # they begin with as much as their operand has
         room = result.new_empty(max(args[0].numel(), result.numel()))
         return room.as_strided(result.size(), result.stride())
     if name in REDUCES_IN_PLACE and result.dim() == 0 and result.device.type == "meta":

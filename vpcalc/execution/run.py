@@ -27,7 +27,16 @@ from torch.overrides import TorchFunctionMode
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..counters.dispatch import counting, tensors_of
 from ..counters.given import TYPES
-from ..counters.kernels import INDEXING, assigned, at_places, attention, is_one_kernel, made_of_data, other_memory
+from ..counters.kernels import (
+    INDEXING,
+    assigned,
+    at_places,
+    attention,
+    is_one_kernel,
+    made_of_data,
+    one_hot,
+    other_memory,
+)
 from ..counters.private import is_transformed, no_functions
 from ..sources import quiet
 from . import patterns as _patterns  # noqa: F401  # it enters what it follows
@@ -371,6 +380,8 @@ class _Following(TorchFunctionMode):
         _lies_in_memory(name, args, kwargs, self.point, self.path)
         if name == "scaled_dot_product_attention":
             func = attention
+        elif name == "one_hot":
+            func = one_hot
         elif name in INDEXING:
             func = at_places(func)
         if (what := other_memory(name, args, kwargs)) != "":
