@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import sympy
+
 from vpcalc.algebra.floors import ceil_div
 from vpcalc.checks.proof import Finding
 from vpcalc.cost import Quantity
@@ -12,20 +14,25 @@ from vpcalc.statements import heads, pixels, symmetries
 from vpcalc.statements.retention_forms import EQUATION_7
 
 VERDICTS = {
+    "convolution_translation": Finding.CHECKED,
+    "window_translation": Finding.CHECKED,
     "locality_and_invariance": Finding.CORRECTED,
     "patch_embedding_cost": Finding.CORRECTED,
     "overlapping_patches": Finding.CORRECTED,
     "zero_padding_position": Finding.CHECKED,
     "convolution_for_positions": Finding.CORRECTED,
+    "positions_beside_tokens": Finding.CHECKED,
     "positions_resized": Finding.CHECKED,
+    "head_rank": Finding.CHECKED,
     "attention_computes_all": Finding.CORRECTED,
     "long_key_wins": Finding.CORRECTED,
     "sra_is_convolution": Finding.CORRECTED,
     "pooling_or_convolution": Finding.CORRECTED,
     "class_token_reach": Finding.CHECKED,
     "pixels_seen": Finding.CHECKED,
+    "retention_forms": Finding.CHECKED,
+    "state_or_cache": Finding.CHECKED,
     "readout_cost": Finding.CHECKED,
-    "depth_or_length": Finding.CHECKED,
 }
 """The lecture's other statements are proved."""
 
@@ -45,6 +52,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("convolution_translation", {"moves": lambda s, k: 0}),
     ("convolution_translation", {"moves": lambda s, k: -s}),
     ("convolution_translation", {"pooled": lambda y: y[:, 0, 0]}),
+    ("convolution_translation", {"by": 0}),
     # every pixel, every other patch, the tokens by as many as the pixels
     ("patch_translation", {"moves": lambda s, P: s}),
     ("patch_translation", {"moves": lambda s, P: s // P}),
@@ -52,6 +60,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("window_translation", {"moves": lambda s, M: s}),
     ("window_translation", {"moves": lambda s, M: s if s % (2 * M) == 0 else None}),
     ("window_translation", {"moves": lambda s, M: 0 if s % M == 0 else None}),
+    ("window_translation", {"marked": False}),
     *(
         ("locality_and_invariance", {"steps": with_one(symmetries.STEPS, name, 1 if step > 1 else 2)})
         for name, step in symmetries.STEPS.items()
@@ -82,9 +91,11 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("merging_is_convolution", {"corners": ((0, 0), (0, 1), (1, 0), (1, 1))}),  # row by row
     ("merging_is_convolution", {"kept": Fraction(1, 4)}),
     ("merging_is_convolution", {"share": Fraction(1, 2)}),
+    ("merging_is_convolution", {"pool": lambda a, b: a + b}),
     ("zero_padding_position", {"margin": lambda k, L: L * k // 2}),
     ("zero_padding_position", {"margin": lambda k, L: L * (k - 1) // 2 + 1}),
     ("zero_padding_position", {"margin": lambda k, L: (k - 1) // 2}),  # one layer's, however many there are
+    ("zero_padding_position", {"around": "constant"}),
     ("zero_padding_position", {"stage": lambda L: (L, L)}),
     ("zero_padding_position", {"stage": lambda L: (16, 16) if L else (1, 0)}),  # through attention at once
     ("convolution_for_positions", {"added": lambda r, n, C: 0 * n}),
@@ -98,9 +109,11 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("adding_ties", {"own": lambda d, m: 2 * d * m}),
     ("adding_ties", {"blocks": lambda A: (A, A, A, 0 * A)}),
     ("adding_ties", {"blocks": lambda A: (A, A, A.T, A)}),
+    ("adding_ties", {"placed": lambda x, e, nothing: ((x, nothing), (e, nothing))}),
     ("defined_not_learned", {"threshold": lambda largest, own: 0 * own}),  # fires before
     ("defined_not_learned", {"threshold": lambda largest, own: own}),  # never fires
     ("defined_not_learned", {"value": lambda square: square / 2}),
+    ("positions_resized", {"own": (12, 16)}),
     ("positions_resized", {"read": lambda times: 2}),
     ("positions_resized", {"read": lambda times: times}),  # with anti-aliasing
     ("positions_resized", {"torn": lambda y, x, grid, table: (y % 6, x % table)}),  # repeated
@@ -114,11 +127,13 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("head_rank", {"cost": with_one(HEADS, Quantity.PARAMS, "4aC² + 4C")}),
     ("head_rank", {"cost": with_one(HEADS, Quantity.ATTENTION, "(hw)²")}),
     ("head_rank", {"heads": 1}),
+    ("head_rank", {"only": (0, 1, 0)}),
     *(
         ("attention_computes_all", {"scores": with_one(heads.SCORES, id, form)})
         for id, form in (("msa", "ahw"), ("wmsa", "a(hw)²"), ("sra", "a(hw)²/R"), ("linear_sra", "aPhw"))
     ),
     ("attention_computes_all", {"macs": "4hwC² + 2hwC"}),
+    ("attention_computes_all", {"weight": lambda s: sympy.Max(0, s)}),
     ("attention_computes_all", {"macs": "4hwC² + (hw)²C"}),
     ("long_key_wins", {"score": lambda q, k, cosine: q * cosine}),
     ("long_key_wins", {"score": lambda q, k, cosine: q * k * cosine**2}),
@@ -146,8 +161,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("pixels_seen", {"seen": with_one(pixels.SEEN, (1, 2), (56, 56))}),
     ("pixels_seen", {"needed": lambda side, M: -(-2 * side // M) - 1}),  # rounded once
     ("pixels_seen", {"needed": lambda side, M: 2 * -(-side // M)}),
-    ("pixels_seen", {"whole": {"Swin-T": (3, 2)}}),
-    ("pixels_seen", {"whole": {"PVT-Small": (2, 1)}}),
+    ("pixels_seen", {"whole": with_one(pixels.WHOLE, "Swin-T", (3, 2))}),
+    ("pixels_seen", {"whole": with_one(pixels.WHOLE, "PVT-Small", (2, 1))}),
     ("pixels_seen", {"at_800": {"Swin-T": (4, 1)}}),
     ("pixels_seen", {"at_800": {"ViT-B/16": None}}),
     ("one_scale_or_four", {"tokens": lambda f: f}),
@@ -175,6 +190,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("readout_cost", {"chain": lambda T: 2 * T}),
     ("readout_cost", {"chain": lambda T: T}),
     ("readout_cost", {"reads": lambda t: t + 1}),  # all that was before
+    ("readout_cost", {"depends": lambda t, k: True}),
     ("windows_save", {"msa": "4hwC² + (hw)²C"}),
     ("windows_save", {"wmsa": "4hwC² + 2MhwC"}),
     ("windows_save", {"ratio": lambda C, n, M: n / M**2}),  # as if there were no projections
@@ -189,6 +205,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("depth_or_length", {"residual": lambda eye, J: J}),
     ("depth_or_length", {"residual": lambda eye, J: eye - J}),
     ("depth_or_length", {"shrink": lambda gain: 1 - gain / 2}),
+    ("depth_or_length", {"bound": lambda gain: gain / 2}),
     ("depth_or_length", {"stretch": lambda gain: 1 + gain**2}),
     ("locality_and_invariance", {"pooled": lambda tokens: tokens[:, 0]}),  # of one token
     ("class_token_reach", {"pvt_stage": 1}),

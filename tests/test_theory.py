@@ -60,11 +60,10 @@ VERDICTS = {
     "table1_sequential": Finding.IDENTIFIED,
     "table1_path": Finding.CHECKED,
     "softmax_saturation": Finding.CHECKED,
-    # their identities are of symbols at some sizes: instances, and no proof of every size
-    "lstm_jacobian": Finding.CHECKED,
-    "attention_gradient": Finding.CHECKED,
-    "softmax_distribution": Finding.CHECKED,
+    # the evidence for one clause at least is of some sizes: instances, and no proof of every size
     "permutation_equivariance": Finding.CHECKED,
+    "sinusoid_unique": Finding.CHECKED,
+    "windows_never_meet": Finding.CHECKED,
     "exp_overflow": Finding.CORRECTED,
     "order_comes_back": Finding.CHECKED,
     "receptive_field": Finding.CHECKED,
@@ -102,8 +101,9 @@ SAMPLED = evidence.close("near", 0.0, 1.0)
 NOTHING = evidence.identity("0 = 0", [0])
 
 
-def judged(*pieces: Evidence, clauses: tuple[str, ...] = (), **more: Any) -> Finding:
-    return Demonstration((), pieces, more.pop("rests_on", Method.SYMBOLIC), clauses=clauses, **more).verdict
+def judged(*pieces: Evidence, correction: str = "", **others: tuple[Evidence, ...]) -> Finding:
+    """The verdict on a claim whose first clause rests on these pieces, and others on theirs."""
+    return Demonstration((), {"first": pieces, **others}, correction=correction).verdict
 
 
 def test_what_says_nothing_counts_for_nothing() -> None:
@@ -111,7 +111,6 @@ def test_what_says_nothing_counts_for_nothing() -> None:
     assert judged(evidence.identity("1 = 1", [(1, 1)])) is Finding.UNSETTLED
     assert judged(evidence.identity("numbers", [(sympy.Integer(2), sympy.sqrt(4))])) is Finding.UNSETTLED
     assert judged(NOTHING, correction="the source prints 1") is Finding.UNSETTLED
-    assert judged(NOTHING, SAMPLED) is Finding.UNSETTLED
     assert judged(PROOF) is Finding.PROVED
     x = sympy.Symbol("x")
     assert judged(evidence.identity("sides", [((x + 1) ** 2, x**2 + 2 * x + 1)])) is Finding.PROVED
@@ -119,60 +118,45 @@ def test_what_says_nothing_counts_for_nothing() -> None:
 
 
 def test_a_clause_without_evidence_is_not_proved() -> None:
-    a, b = evidence.settling("a", PROOF), evidence.settling("b", SAMPLED)
-    assert judged(*a, clauses=("a",)) is Finding.PROVED
-    assert judged(*a, clauses=("a", "b")) is Finding.UNSETTLED
-    assert judged(*a, *evidence.settling("b", NOTHING), clauses=("a", "b")) is Finding.UNSETTLED
-    assert judged(*a, *b, clauses=("a", "b")) is Finding.CHECKED
-    assert judged(*a, *b, *evidence.settling("b", PROOF), clauses=("a", "b")) is Finding.PROVED
-    assert judged(*a, *b, clauses=("a", "b"), correction="otherwise") is Finding.CORRECTED
-    assert (
-        judged(*a, SAMPLED, clauses=("a",), rests_on=Method.NUMERIC) is Finding.CHECKED
-    )  # never above what is said
-    both = evidence.settling("a", *evidence.settling("b", PROOF))
-    assert judged(*both, clauses=("a", "b")) is Finding.PROVED
-    with pytest.raises(ValueError, match="clauses that the claim does not have: c"):
-        judged(*evidence.settling("c", PROOF), clauses=("a",))
+    assert judged(PROOF, second=()) is Finding.UNSETTLED
+    assert judged(PROOF, second=(), correction="otherwise") is Finding.UNSETTLED
+    assert judged(PROOF, second=(NOTHING,)) is Finding.UNSETTLED
+    assert judged(PROOF, second=(SAMPLED,)) is Finding.CHECKED
+    assert judged(PROOF, second=(SAMPLED, PROOF)) is Finding.PROVED
+    assert judged(PROOF, second=(SAMPLED,), correction="otherwise") is Finding.CORRECTED
+    assert judged(PROOF, second=(PROOF,)) is Finding.PROVED
+    assert Demonstration((), {}, beside=(PROOF,)).verdict is Finding.UNSETTLED
+    assert Demonstration((), {"first": (SAMPLED,)}, beside=(PROOF,)).verdict is Finding.CHECKED
+    assert Demonstration((), {"first": (PROOF,)}, beside=(replace(PROOF, holds=False),)).verdict is Finding.REFUTED
+
+
+def test_what_decides_is_the_best_for_the_weakest_clause() -> None:
+    exact = evidence.exact("a point", [True])
+    found = Demonstration((), {"a": (PROOF,), "b": (SAMPLED, exact)}, beside=(PROOF,))
+    assert found.rests_on is SAMPLED
+    assert found.evidence == (PROOF, SAMPLED, exact)
+    assert Demonstration((), {"a": (NOTHING,)}).rests_on is None
 
 
 def test_instances_are_called_so_and_are_no_proof_of_every_size() -> None:
     x = sympy.Symbol("x")
-    some = evidence.settling("a", evidence.identity("sums", [x - x], instances="n = 1 … 4"))
-    assert judged(*some, clauses=("a",)) is Finding.CHECKED
-    assert judged(evidence.identity("sums", [x - x], instances="n = 1 … 4")) is Finding.CHECKED
-    assert judged(*some, *evidence.settling("a", PROOF), clauses=("a",)) is Finding.PROVED
-    assert "instances: n = 1 … 4" in describe(some[0])
+    some = evidence.identity("sums", [x - x], instances="n = 1 … 4")
+    assert judged(some) is Finding.CHECKED
+    assert judged(some, PROOF) is Finding.PROVED
+    assert "instances: n = 1 … 4" in describe(some)
 
 
-WITH_CLAUSES = {"linear_collapse", "add_or_concatenate", "checkpointing"}
-"""Statements whose clauses are named; whoever names those of another adds it here."""
-
-
-@pytest.mark.slow
-def test_no_clause_can_be_left_out(theory: Theory) -> None:
-    named = {}
-    for settled in theory.statements:
-        found = settled.demonstration
-        assert found is not None
-        if found.clauses:
-            named[settled.statement.id] = found
-    assert set(named) >= WITH_CLAUSES
-    for found in named.values():
-        for clause in found.clauses:
-            assert found.of(clause) is not Finding.UNSETTLED
-            left = tuple(piece for piece in found.evidence if clause not in piece.settles)
-            if any(set(piece.settles) != {clause} for piece in found.evidence if clause in piece.settles):
-                continue
-            kept = replace(found, evidence=left)
-            assert kept.verdict is Finding.UNSETTLED
-            assert clause in kept.missing
-
-
-@pytest.mark.slow
-def test_evidence_is_about_something(theory: Theory) -> None:
-    for settled in theory.statements:
-        assert settled.demonstration is not None
-        assert not any(piece.empty for piece in settled.demonstration.evidence), settled.statement.id
+@pytest.mark.parametrize("id", list(STATEMENTS))
+def test_no_clause_can_be_left_out(id: str) -> None:
+    """Of what is on record, which another test carries out again."""
+    found = demonstration(STATEMENTS[id])
+    assert found is not None
+    assert not any(piece.empty for piece in found.evidence)
+    for clause in found.clauses:
+        assert found.of(clause) is not Finding.UNSETTLED
+        kept = replace(found, clauses={**found.clauses, clause: ()})
+        assert kept.verdict is Finding.UNSETTLED
+        assert clause in kept.missing
 
 
 # -- planted mistakes -------------------------------------------------------------------------------
@@ -210,6 +194,17 @@ def values_alone(i: int, j: int, weights: Any, qkv: Any, Ws: Any, scale: Any) ->
     return weights[i, j] * Ws[2]
 
 
+def fading(i: int, j: int, *rest: Any) -> Any:
+    """Attention's Jacobian as if a token that is farther away counted for less."""
+    return cells.attention_jacobian(i, j, *rest) * 0.9 ** abs(i - j)
+
+
+def with_a_weight(step: cells.LSTMStep, Ws: Any) -> Any:
+    """The LSTM's Jacobian as if a weight were on the way along the cell."""
+    out, (c_h, c_c) = cells.lstm_jacobian(step, Ws)
+    return out, (c_h, c_c + Ws[1])
+
+
 def backwards(jacobians: Any, start: Any) -> Any:
     """The product of Jacobians in the wrong order."""
     product = start
@@ -242,26 +237,38 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("rnn_gradient", {"chain": backwards}),
     ("rnn_gradient", {"term": lambda row, slope, x: row[:, None] * x[None, :]}),
     ("rnn_gradient", {"term": lambda row, slope, x: 2 * (row * slope)[:, None] * x[None, :]}),
+    ("rnn_gradient", {"printed": lambda immediate, total: immediate}),
+    ("rnn_jacobian", {"printed": lambda w: w}),
     ("rnn_jacobian", {"jacobian": lambda slope, W: W * slope[None, :]}),
     ("rnn_jacobian", {"jacobian": lambda slope, W: evidence.each(sympy.tanh, W)}),  # as slides print it
     ("rnn_jacobian", {"chain": backwards}),
     ("pascanu_jacobian", {"jacobian": lambda W, slope: W.T * slope[None, :]}),  # as eq. 5 prints it
     ("pascanu_jacobian", {"jacobian": lambda W, slope: slope[:, None] * W}),
+    ("pascanu_jacobian", {"printed": lambda W, slope: W * slope[None, :]}),
+    ("pascanu_jacobian", {"largest": lambda gamma: gamma / 2}),
+    ("rnn_bound", {"largest": lambda gamma: gamma / 2}),
+    ("rnn_bound", {"bound": lambda factor, lag: factor}),  # of one step, whatever the lag
+    ("rnn_bound", {"weight": 4}),
     ("rnn_bound", {"gamma": {"tanh": Fraction(1), "sigmoid": Fraction(1, 8)}}),
     ("rnn_bound", {"gamma": {"tanh": Fraction(1), "sigmoid": Fraction(1)}}),
     ("rnn_bound", {"gamma": {"tanh": Fraction(1, 2), "sigmoid": Fraction(1, 4)}}),
     ("gradient_clipping", {"scale": lambda norm, threshold: threshold / norm**2}),
     ("gradient_clipping", {"scale": lambda norm, threshold: 1 + 0 * norm}),
+    ("gradient_clipping", {"scale": lambda norm, threshold: -threshold / norm}),  # of that length, backwards
+    ("gradient_clipping", {"of_part": lambda factor, part: factor * part**2}),
     ("lstm_jacobian", {"jacobian": lstm_with(f=lambda step: step.i)}),
     ("lstm_jacobian", {"jacobian": lstm_with(c=lambda step: 0 * step.c)}),
     ("lstm_jacobian", {"jacobian": lstm_with(tanh_c=lambda step: step.c)}),
+    ("lstm_jacobian", {"jacobian": with_a_weight}),
     ("gru_jacobian", {"jacobian": gru_with(z=lambda step: 1 - step.z)}),  # the paper's other convention
     ("gru_jacobian", {"jacobian": gru_with(product=lambda step: 0 * step.product)}),
     ("gru_jacobian", {"jacobian": cells.gru_before_jacobian}),  # each for the other
     ("gru_jacobian", {"before": cells.gru_jacobian}),
     ("gru_jacobian", {"before": lambda step, Ws: cells.gru_before_jacobian(replace(step, product=step.h), Ws)}),
     ("gru_jacobian", {"before": gate_after_the_matrix}),
+    ("gru_jacobian", {"resets": (cell_gradients._after, cell_gradients._after)}),
     ("attention_gradient", {"jacobian": values_alone}),
+    ("attention_gradient", {"jacobian": fading}),
     ("attention_gradient", {"share": lambda n: 1}),  # the same at every length
     ("attention_gradient", {"share": lambda n: n**-0.5}),
     *(
@@ -275,12 +282,17 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("bptt_cost", {"printed": altered(TEXTBOOK, "as_printed", ("T²n³/2 + (T − 1)n² + Tnd", "Tn + n²"))}),
     ("checkpointing", {"best": lambda T: T / 2}),
     ("checkpointing", {"least": lambda T, n: sympy.sqrt(T) * n}),
+    ("bptt_cost", {"printed": altered(TEXTBOOK, "reverse", ("(T² − 1)n² + Tnd", TEXTBOOK["reverse"][1]))}),
+    ("checkpointing", {"keeps": lambda T, b, n: (T / b + 1) * n}),
+    ("checkpointing", {"repeated": lambda forward, b: forward}),
     *(("table1_complexity", {"claimed": altered(COMPLEXITY, id, "n²d²")}) for id in COMPLEXITY),
+    ("table1_complexity", {"leads": "2n²d"}),
     ("table1_complexity", {"pairs": lambda n, r: r * n}),  # on a ring alone
     ("table1_complexity", {"pairs": lambda n, r: r * n - (r * r - 1) // 4}),  # odd r alone
     ("attention_or_recurrence", {"bounds": {"mixing": lambda d: 2 * d}}),
     ("attention_or_recurrence", {"bounds": {"lstm": lambda d: d}}),
     ("attention_or_recurrence", {"bounds": {"gru": lambda d: 2 * d}}),
+    ("attention_or_recurrence", {"excess": lambda n, d: 2 * n * d * (n - d)}),
     *(
         ("table1_sequential", {"claimed": altered(SEQUENTIAL, id, "n" if at == "1" else "1")})
         for id, at in SEQUENTIAL.items()
@@ -306,12 +318,14 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("dot_product_variance", {"variance": lambda d, mean_q, mean_k, var_q, var_k: d * var_q * var_k}),
     ("dot_product_variance", {"mean": lambda d, mean_q, mean_k: d * mean_q}),
     ("dot_product_variance", {"mean": lambda d, mean_q, mean_k: mean_q * mean_k}),
+    ("dot_product_variance", {"divisor": lambda d: d}),
     ("softmax_jacobian", {"jacobian": lambda p: -p[:, None] * p[None, :]}),
     ("softmax_jacobian", {"largest": Fraction(1, 4)}),
     ("softmax_jacobian", {"largest": Fraction(1)}),
     ("softmax_saturation", {"root": lambda d: 1.0}),
     ("softmax_saturation", {"root": lambda d: d}),
     ("softmax_saturation", {"root": lambda d: d ** sympy.Rational(51, 100)}),
+    ("softmax_saturation", {"undivided": lambda d: d**0.5}),
     ("exp_overflow", {"threshold": lambda fraction, exponent: 2 ** (exponent + 1)}),
     ("exp_overflow", {"threshold": lambda fraction, exponent: 2 ** (exponent + 1) - 2 ** (exponent - fraction)}),
     ("exp_overflow", {"tail": lambda d, score: tails.normal_tail(score / d**0.5)}),  # the limit, at d_k = 16
@@ -327,16 +341,24 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("dot_product_cosine", {"product": lambda q, k, cosine: 2 * q * k * cosine}),
     ("softmax_distribution", {"weight": lambda s: sympy.exp(2 * s)}),
     ("softmax_distribution", {"ratio": lambda gap: sympy.exp(-gap)}),
+    ("softmax_distribution", {"weight": lambda s: s}),  # of either sign
+    ("softmax_distribution", {"total": 2}),
     ("permutation_equivariance", {"mask": lambda i, j: j <= i}),  # causal
     ("permutation_equivariance", {"mask": lambda i, j: abs(i - j) <= 1}),  # a window
     ("order_comes_back", {"at_least": 10.0}),
     ("sinusoid_shift", {"shift": plain_rotation}),
+    ("sinusoid_shift", {"shift": lambda at_pos, at_k: (at_pos[0] * at_pos[1], at_pos[1] ** 2)}),
     ("sinusoid_bounded", {"square": lambda d: d}),
+    ("sinusoid_bounded", {"largest": 2}),
+    ("sinusoid_bounded", {"alone": lambda a: sympy.Integer(1)}),
+    ("sinusoid_unique", {"turn": sympy.Rational(44, 7)}),
     ("sinusoid_unique", {"length": lambda d: 2 * int(6.2831 * 10_000 ** ((d - 2) / d))}),
     ("sinusoid_unique", {"length": lambda d: int(6.2831 * 10_000 ** ((d - 2) / d)) // 2}),
     ("sinusoid_every_length", {"learned": "2NC"}),
     ("sinusoid_every_length", {"sinusoidal": "NC"}),
+    ("sinusoid_every_length", {"rate": lambda i, d, n: 10_000 ** (-2 * i / d) / n}),
     ("sinusoid_distance", {"term": sympy.sin}),
+    ("sinusoid_distance", {"limit": lambda k: sympy.Ci(k) / sympy.log(10_000)}),
     ("add_or_concatenate", {"added": lambda W_I, W_P, x, p: W_I @ x - W_P @ p}),
     ("add_or_concatenate", {"added": lambda W_I, W_P, x, p: W_I @ x}),
     *(
@@ -352,16 +374,13 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ),
     ("windows_never_meet", {"shift": lambda M: 0}),
     ("windows_never_meet", {"shift": lambda M: M}),
+    ("windows_never_meet", {"still": lambda M: M // 2}),
     ("linear_collapse", {"weight": lambda W2, W1: W2 @ W1 + W2 @ W1}),
     ("linear_collapse", {"bias": lambda W2, b1, b2: W2 @ b1}),
     ("linear_collapse", {"rank": lambda hidden: hidden - 1}),
     ("linear_collapse", {"rank": lambda hidden: hidden + 1}),
     *planted_lecture.PLANTED,
 ]
-
-
-def named(plant: tuple[str, dict[str, Any]]) -> str:
-    return f"{plant[0]}-{'-'.join(plant[1])}"
 
 
 HEAVY = (
@@ -371,14 +390,21 @@ HEAVY = (
 """Statements whose evidence takes more than a second."""
 
 
-def weighed(plant: tuple[str, dict[str, Any]]) -> Any:
-    return pytest.param(plant, marks=[pytest.mark.slow] if plant[0] in HEAVY else [])
+def weighed(id: str) -> Any:
+    return pytest.param(id, marks=[pytest.mark.slow] if id in HEAVY else [])
 
 
-@pytest.mark.parametrize("plant", [*map(weighed, PLANTED)], ids=named)
-def test_what_is_not_so_is_refuted(plant: tuple[str, dict[str, Any]]) -> None:
-    id, claim = plant
-    assert STATEMENTS[id].settle(**claim).verdict is Finding.REFUTED
+@pytest.mark.parametrize("id", [*map(weighed, STATEMENTS)])
+def test_what_is_not_so_is_refuted_clause_by_clause(id: str) -> None:
+    """With each alteration the verdict falls, and there is one for each clause."""
+    clauses, fallen = set(), set()
+    for planted, claim in PLANTED:
+        if planted == id:
+            found = STATEMENTS[id].settle(**claim)
+            assert found.verdict is Finding.REFUTED, list(claim)
+            clauses |= set(found.clauses)
+            fallen |= {clause for clause in found.clauses if found.of(clause) is Finding.REFUTED}
+    assert clauses - fallen == set()
 
 
 def test_what_waits_only_beyond_the_first_lengths_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,12 +495,11 @@ def test_every_claim_of_every_statement_has_been_planted_wrong() -> None:
 
 
 def test_no_evidence_proves_nothing() -> None:
-    assert Demonstration((), (), Method.SYMBOLIC).verdict is Finding.REFUTED
     assert not evidence.identity("nothing", []).holds
     assert not evidence.exact("nothing", []).holds
     assert not evidence.close("not a number", float("nan"), 1.0).holds
-    point = Demonstration((), (evidence.exact("a point", [True]),), Method.SYMBOLIC)
-    assert (point.verdict, point.missing) == (Finding.UNSETTLED, "nothing was tried that counts")
+    empty = Demonstration((), {"so": (NOTHING,)})
+    assert (empty.verdict, empty.missing) == (Finding.UNSETTLED, "nothing was tried for: so")
 
 
 @pytest.mark.parametrize(
@@ -488,9 +513,9 @@ def test_no_evidence_proves_nothing() -> None:
 )
 def test_the_verdict_is_what_the_evidence_amounts_to(method: Method, finding: Finding) -> None:
     holds, fails = Evidence("so", method, True), Evidence("not so", method, False)
-    assert Demonstration((), (holds,), method).verdict is finding
-    assert Demonstration((), (holds,), method, correction="printed otherwise").verdict is Finding.CORRECTED
-    assert Demonstration((), (holds, fails), method, correction="printed otherwise").verdict is Finding.REFUTED
+    assert judged(holds) is finding
+    assert judged(holds, correction="printed otherwise") is Finding.CORRECTED
+    assert judged(holds, fails, correction="printed otherwise") is Finding.REFUTED
 
 
 def test_to_differ_is_to_show_where() -> None:
@@ -640,7 +665,11 @@ def test_what_is_on_record_is_what_comes_out_now(theory: Theory) -> None:
         before = demonstration(words)
         assert before is not None
         assert now is not None
-        assert (before.steps, before.rests_on, before.correction) == (now.steps, now.rests_on, now.correction)
+        assert (before.steps, list(before.clauses), before.correction) == (
+            now.steps,
+            list(now.clauses),
+            now.correction,
+        )
         assert before.verdict is now.verdict
         assert [(p.method, p.holds, p.cases, p.tolerance) for p in before.evidence] == [
             (p.method, p.holds, p.cases, p.tolerance) for p in now.evidence

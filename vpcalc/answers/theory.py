@@ -68,12 +68,15 @@ class Settled:
             "note": self.note,
         }
         if self.demonstration is not None:
+            clauses = self.demonstration.clauses
             found["seconds"] = round(self.seconds, 3)
             found["derivation"] = [step.to_dict() for step in self.demonstration.steps]
-            found["evidence"] = [piece.to_dict() for piece in self.demonstration.evidence]
+            found["evidence"] = [
+                {**piece.to_dict(), "settles": [clause for clause, own in clauses.items() if piece in own]}
+                for piece in self.demonstration.evidence
+            ]
             found["clauses"] = [
-                {"clause": clause, "verdict": self.demonstration.of(clause).value}
-                for clause in self.demonstration.clauses
+                {"clause": clause, "verdict": self.demonstration.of(clause).value} for clause in clauses
             ]
             found["data"] = [_data(table) for table in self.demonstration.tables]
             found["plot"] = self.demonstration.figure is not None

@@ -11,10 +11,11 @@ symbols and tensors alike; :mod:`.rnn_algorithms`, ways to compute a gradient, a
 and NumPy are imported inside functions only.
 
 To add one: a function under ``@statement`` in one of the families here, or in a new file that :data:`FAMILIES`
-lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. Name the clauses of its claim and say which
-piece of evidence settles which (:func:`vpcalc.statements.evidence.settling`). After any change here, run
-``python docs/verdicts.py``: it computes the verdicts on record again. A common mistake: a claim that is typed
-twice, once in the proof and once in the keyword. Take it from the keyword everywhere.
+lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. Its demonstration names the clauses of the
+claim, each with the evidence for it alone, and each has a keyword with which it fails. After any change here, run
+``python docs/verdicts.py``: it computes the verdicts on record again. Two common mistakes: a claim that is typed
+twice, once in the proof and once in the keyword (take it from the keyword everywhere), and evidence that proves
+less than its clause says beside one that was only checked (the strongest counts: make two clauses of it).
 """
 
 from .registry import STATEMENTS, Demonstration, Evidence, Method, Statement, Step, statement

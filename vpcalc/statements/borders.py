@@ -11,7 +11,7 @@ from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
 from .evidence import exact, identity, same
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Step, statement
 from .whole_numbers import whole
 
 # -- zero padding -----------------------------------------------------------------------------------
@@ -50,6 +50,7 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool) -> Any:
 def zero_padding_position(
     margin: Callable[[int, int], int] = lambda k, L: L * (k - 1) // 2,
     stage: Callable[[int], tuple[int, int]] = lambda L: (L + 1, L),
+    around: str = "circular",
 ) -> Demonstration:
     """The step from one layer to the next on symbols; modules with whole weights; a stage of PVT v2."""
     import sympy
@@ -66,8 +67,8 @@ def zero_padding_position(
         if inside:
             from_left, from_right = row[: inside + 1], row.flip(0)[: inside + 1]
             told += [bool((end[1:] > end[:-1]).all()) for end in (from_left, from_right)]
-            around = _middle_row(side, depth, inside, "circular", True)
-            circular.append(bool((around == around[0]).all()))
+            row = _middle_row(side, depth, inside, around, True)
+            circular.append(bool((row == row[0]).all()))
     return Demonstration(
         (
             Step(
@@ -92,18 +93,23 @@ def zero_padding_position(
                 r"q_i = q_j: \quad \operatorname{softmax}(q_i K^{\top})V = \operatorname{softmax}(q_j K^{\top})V",
             ),
         ),
-        (
-            identity("m_{L+1} = m_L + (k − 1)/2 and m_0 = 0", _recursion(margin, k, L, reach)),
-            exact(
-                "three columns are left that are equal to the last bit, any whole weights and positive ones, "
-                "ReLU between (k = 1, 3, 5; L up to 4)",
-                beyond,
+        {
+            "L convolutions padded with zeros mark L(k − 1)/2 rows and columns next to a border at most": (
+                identity("m_{L+1} = m_L + (k − 1)/2 and m_0 = 0", _recursion(margin, k, L, reach)),
+                exact(
+                    "three columns are left that are equal to the last bit, any whole weights and positive ones, "
+                    "ReLU between (k = 1, 3, 5; L up to 4)",
+                    beyond,
+                ),
             ),
-            exact("with positive weights values rise from column to column up to there, from both sides", told),
-            exact("with circular padding all columns are equal", circular),
-            *_stage_of_pvt_v2(stage),
-        ),
-        Method.EXACT,
+            "with positive weights and ReLU they mark all of these, and each distance has its own value": (
+                exact("values rise from column to column up to there, from both sides", told),
+            ),
+            "with circular padding no place is told from another": (exact("all columns are equal", circular),),
+            "after L blocks of PVT v2's first stage it is L + 1 columns on the left and L on the right": (
+                *_stage_of_pvt_v2(stage),
+            ),
+        },
     )
 
 
@@ -146,7 +152,7 @@ def _stage_of_pvt_v2(stage: Callable[[int], tuple[int, int]]) -> list[Evidence]:
 
 # -- a convolution in place of positions ------------------------------------------------------------
 
-h, w, C, r, a, N = symbols("h w C r a N")
+h, w, C, r, N, L = symbols("h w C r N L")
 
 
 def total(id: str, quantity: Quantity, *dims: Any) -> Polynomial:
@@ -194,18 +200,31 @@ def convolution_for_positions(
                 r"9rC + rC = 10rC, \quad hwC: \quad L \cdot 10rC < hwC \iff 10rL < hw",
             ),
         ),
-        (
-            same(
-                "multiply-accumulates: what the convolution adds, and positions cost",
-                [more == added(r, h * w, C), total("position_embedding", Quantity.MACS, N, C) == 0],
+        {
+            "learned positions cost no product, the convolution adds 9rhwC to every block": (
+                same(
+                    "multiply-accumulates of the layers on symbols",
+                    [more == added(r, h * w, C), total("position_embedding", Quantity.MACS, N, C) == 0],
+                ),
+                exact("fvcore's counts of the modules", counts[::2]),
             ),
-            same(
-                "parameters: what the convolution adds, and positions have",
-                [heavier == parameters(r, C), total("position_embedding", Quantity.PARAMS, N, C) == table(N, C)],
+            "it has 10rC parameters a block, against hwC once": (
+                same(
+                    "parameters of the layers on symbols",
+                    [
+                        heavier == parameters(r, C),
+                        total("position_embedding", Quantity.PARAMS, N, C) == table(N, C),
+                    ],
+                ),
+                exact("parameters of the modules", counts[1::2]),
             ),
-            exact("fvcore's counts and parameters of the modules", counts),
-        ),
-        Method.SYMBOLIC,
+            "that is fewer through L blocks exactly where 10rL < hw": (
+                same(
+                    "the table less L times the convolution is C, which is positive, times hw − 10rL",
+                    [table(N, C) - L * parameters(r, C) == C * (N - 10 * r * L)],
+                ),
+            ),
+        },
         correction="the convolution does not reduce computation: positions have no product, it adds 9rhwC a "
         "block; what it brings is that there is no table of one size, and fewer parameters where 10rL < hw",
     )

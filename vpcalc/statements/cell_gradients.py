@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from . import cells, unrolled
+from .any_width import one_more_diagonal
 from .cells import Array, GRUStep, LSTMStep
 from .evidence import (
     autograd_jacobian,
@@ -20,8 +22,9 @@ from .evidence import (
     letters,
     not_identity,
     relative_error,
+    same,
 )
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Step, statement
 
 TOLERANCE = 1e-12
 """Of a Jacobian's relative error in float64, against autograd."""
@@ -43,6 +46,8 @@ def squashings() -> tuple[Any, Any]:
 )
 def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonstration:
     """Four blocks differentiated symbolically and on the reference cell; the forget path of any length."""
+    cell_block, other_blocks = _lstm_symbolic(jacobian)
+    on_module = _lstm_on_module(jacobian)
     return Demonstration(
         (
             Step(
@@ -79,14 +84,21 @@ def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonst
                 r"\bigl(\operatorname{diag}(\tanh(c_t)\, o_t (1 - o_t)) W_o,\; 0\bigr)",
             ),
         ),
-        (_lstm_symbolic(jacobian), _lstm_on_module(jacobian), _forget_path(jacobian)),
-        Method.SYMBOLIC,
+        {
+            "∂c_t/∂c_{t−1} = diag(f_t) at fixed h_{t−1}": (cell_block, on_module),
+            "along the cell the product of these factors is diag(∏ f_j)": (
+                one_more_diagonal(lambda forget: _cell_block(jacobian, forget)),
+                _forget_path(jacobian),
+            ),
+            "no weight occurs in it": (same("the factor holds no entry of a matrix", [_weightless(jacobian)]),),
+        },
+        (other_blocks,),
         figure=_forget_chart(),
     )
 
 
-def _lstm_symbolic(jacobian: Any) -> Evidence:
-    """n = 2: all four blocks."""
+def _lstm_symbolic(jacobian: Any) -> tuple[Evidence, Evidence]:
+    """Two units among any number: what the others and the inputs add to a gate is a letter."""
     sigmoid, tanh = squashings()
     n = 2
     h, c = letters("h", n), letters("c", n)
@@ -101,8 +113,25 @@ def _lstm_symbolic(jacobian: Any) -> Evidence:
     differences = []
     for row, output in zip(blocks, (out, new), strict=True):
         for block, state in zip(row, (h, c), strict=True):
-            differences += list((derivatives(output, state) - block).reshape(-1))
-    return identity("all four blocks of ∂(h, c)_t/∂(h, c)_{t−1}", differences, instances="n = 2")
+            differences.append(list((derivatives(output, state) - block).reshape(-1)))
+    return (
+        identity("∂c_t/∂c_{t−1}, the entries of two units among any number", differences.pop()),
+        identity("the other three blocks of ∂(h, c)_t/∂(h, c)_{t−1}", chain.from_iterable(differences)),
+    )
+
+
+def _cell_block(jacobian: Any, forget: Array, Ws: Any = None) -> Array:
+    """∂c_t/∂c_{t−1} of a step with these forget gates."""
+    others = [letters(name, 2) for name in "igoct"]
+    step = LSTMStep(others[0], forget, *others[1:])
+    return jacobian(step, [letters(f"W{gate}", 2, 2) for gate in "ifgo"] if Ws is None else Ws)[1][1]
+
+
+def _weightless(jacobian: Any) -> bool:
+    import sympy
+
+    block = _cell_block(jacobian, letters("f", 2))
+    return not any(name.name.startswith("W") for entry in block.flat for name in sympy.sympify(entry).free_symbols)
 
 
 def lstm_run(
@@ -193,7 +222,9 @@ def _forget_chart() -> Chart:
     "torch.nn.GRUCell, whose h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}; Cho et al. 2014, eq. 5-8 (final version)",
 )
 def gru_jacobian(
-    jacobian: Callable[..., Any] = cells.gru_jacobian, before: Callable[..., Any] = cells.gru_before_jacobian
+    jacobian: Callable[..., Any] = cells.gru_jacobian,
+    before: Callable[..., Any] = cells.gru_before_jacobian,
+    resets: tuple[Any, Any] | None = None,
 ) -> Demonstration:
     """Both cells differentiated symbolically and by autograd, and a point where they differ."""
     return Demonstration(
@@ -230,15 +261,20 @@ def gru_jacobian(
                 r"z_{k+1}) \text{ for } W = 0",
             ),
         ),
-        (
-            _gru_symbolic("torch's cell", jacobian, _after),
-            _gru_symbolic("Cho et al.'s cell", before, _before),
-            *_gru_cells_differ(),
-            _update_path((jacobian, before)),
-            _gru_on_module(jacobian),
-            _gru_before_by_autograd(before),
-        ),
-        Method.SYMBOLIC,
+        {
+            "torch's cell: ∂h_t/∂h_{t−1} = diag(z_t) and the terms with weights that are derived": (
+                _gru_symbolic(jacobian, _after),
+                _gru_on_module(jacobian),
+            ),
+            "Cho et al.'s cell: diag(z_t) and the terms that are derived": (
+                _gru_symbolic(before, _before),
+                _gru_before_by_autograd(before),
+            ),
+            "they are two functions": _gru_cells_differ(*(resets or (_after, _before))),
+            "along the state itself the product is diag(∏ z_j) in both": tuple(
+                one_more_diagonal(partial(_without_weights, one)) for one in (jacobian, before)
+            ),
+        },
     )
 
 
@@ -264,33 +300,27 @@ def _gru_letters(reset: Any, n: int) -> tuple[Array, GRUStep, tuple[Array, Array
     return h, GRUStep(r, z, candidate, h, product), (W_r, W_z, W_n), (1 - z) * candidate + z * h
 
 
-def _gru_symbolic(name: str, jacobian: Any, reset: Any) -> Evidence:
-    """n = 2."""
-    h, step, Ws, out = _gru_letters(reset, 2)
-    return identity(f"{name}: ∂h_t/∂h_{{t−1}} (n = 2)", (derivatives(out, h) - jacobian(step, Ws)).reshape(-1))
-
-
-def _gru_cells_differ() -> tuple[Evidence, Evidence]:
-    """r⊙(Wh) is W(r⊙h) for one unit, and for two it is not."""
-    r, h, W = letters("r", 2), letters("h", 2), letters("W", 2, 2)
-    one, two = (after[0] - before[0] for after, before in (_resets(r[:1], W[:1, :1], h[:1]), _resets(r, W, h)))
-    return (
-        identity("one unit without bias: the cells are one function", one),
-        not_identity("two units: r⊙(Wh) is not W(r⊙h)", two[0], {r[0]: 1, r[1]: 0}),
+def _gru_symbolic(jacobian: Any, reset: Any) -> Evidence:
+    """The entries of two units, with a third one: others add as it does, and in letters."""
+    h, step, Ws, out = _gru_letters(reset, 3)
+    ours = jacobian(step, Ws)
+    return identity(
+        "the entries of two units among any number, one more of them spelled out",
+        (derivatives(out[:1], h[:2]) - ours[:1, :2]).reshape(-1),
     )
 
 
-def _resets(r: Array, W: Array, h: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    return _after(r, W, h, 0), _before(r, W, h, 0)
+def _gru_cells_differ(after: Any, before: Any) -> tuple[Evidence, ...]:
+    """r⊙(Wh) is W(r⊙h) for one unit, and for two it is not."""
+    r, h, W = letters("r", 2), letters("h", 2), letters("W", 2, 2)
+    two = after(r, W, h, 0)[0] - before(r, W, h, 0)[0]
+    return (not_identity("two units: r⊙(Wh) is not W(r⊙h)", two[0], {r[0]: 1, r[1]: 0}),)
 
 
-def _update_path(jacobians: tuple[Any, Any]) -> Evidence:
-    """Without weights one step is diag(z), whatever the rest: so is the product, by induction."""
-    differences = []
-    for jacobian in jacobians:
-        step = GRUStep(*(letters(name, 2) for name in "rznhp"))
-        differences += list((jacobian(step, (letters("W", 2, 2) * 0,) * 3) - cells.diagonal(step.z)).reshape(-1))
-    return identity("for W = 0 each factor is diag(z_j), in both cells", differences, instances="n = 2")
+def _without_weights(jacobian: Any, z: Array) -> Array:
+    """What is left of a factor where W = 0."""
+    r, n, h, product = (letters(name, 2) for name in "rnhp")
+    return jacobian(GRUStep(r, z, n, h, product), (letters("W", 2, 2) * 0,) * 3)
 
 
 def gru_run(n: int, d: int, T: int, seed: int = 0) -> tuple[list[GRUStep], list[Array]]:
@@ -443,19 +473,27 @@ def attention_gradient(
                 r"\frac{(v_j - y_i)\, q_i^{\top} W_K}{\sqrt{d_k}}\Bigr) = \frac{W_V}{n}",
             ),
         ),
-        (
-            _attention_symbolic(jacobian),
-            close("all pairs on the reference self-attention against autograd, float64", worst, TOLERANCE, n * n),
-            _order_does_not_matter(jacobian),
-            _shared(jacobian, share),
-            close(
-                f"median norm ‖∂y_n/∂x_j‖₂ over its share of that at n = {far_off}, less 1 (from n = {near} on)",
-                max(abs(typical[n] * share(far_off) / (typical[far_off] * share(n)) - 1) for n in DILUTED),
-                0.1,
-                len(DILUTED) - 1,
+        {
+            "∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k) for j ≠ i": (
+                _attention_symbolic(jacobian),
+                close(
+                    "all pairs on the reference self-attention against autograd, float64", worst, TOLERANCE, n * n
+                ),
             ),
-        ),
-        Method.SYMBOLIC,
+            "it has no product over the steps between i and j": (
+                _at_another_place(jacobian),
+                _order_does_not_matter(jacobian),
+            ),
+            "its factor a_ij is 1/n on average, as n tokens share one": (
+                _shared(jacobian, share),
+                close(
+                    f"median norm ‖∂y_n/∂x_j‖₂ over its share of that at n = {far_off}, less 1 (n from {near} on)",
+                    max(abs(typical[n] * share(far_off) / (typical[far_off] * share(n)) - 1) for n in DILUTED),
+                    0.1,
+                    len(DILUTED) - 1,
+                ),
+            ),
+        },
         tables=(
             Table(
                 "Gradient from the last output to an earlier input, by length",
@@ -492,45 +530,47 @@ def _typical_norm(n: int) -> float:
 
 
 def _shared(jacobian: Any, share: Callable[[Any], Any]) -> Evidence:
-    """The mean over j of the blocks, for any weights that sum to 1; without W_Q, so that no query moves."""
+    """The mean over j of the blocks, for any weights that sum to 1; without W_Q, so that no query moves.
+
+    Two of n tokens, and all others as one: blocks are linear in weight and in weight times value.
+    """
     import sympy
 
-    differences, C, d = [], 2, 2
-    scale = sympy.Symbol("scale", positive=True)
-    for n in (2, 3, 4):
-        weights = letters("a", 1, n)
-        weights[0, -1] = 1 - sum(weights[0, :-1])
-        qkv = [letters(name, n, d) for name in "qkv"]
-        W_k, W_v = letters("Wk", d, C), letters("Wv", d, C)
-        blocks = [jacobian(0, j, weights, qkv, (0 * W_k, W_k, W_v), scale) for j in range(n)]
-        differences += list((sum(blocks) / sympy.Integer(n) - share(sympy.Integer(n)) * W_v).reshape(-1))
+    n, scale = sympy.Symbol("n", integer=True, positive=True), sympy.Symbol("scale", positive=True)
+    weights = letters("a", 1, 3)
+    weights[0, -1] = 1 - sum(weights[0, :-1])
+    qkv, W_k, W_v = [letters(name, 3, 2) for name in "qkv"], letters("Wk", 2, 2), letters("Wv", 2, 2)
+    blocks = [jacobian(0, j, weights, qkv, (0 * W_k, W_k, W_v), scale) for j in range(3)]
     return identity(
-        "the blocks' mean over j is W_V/n for any weights, the query held", differences, instances="n = 2, 3, 4"
+        "the blocks' mean over j is W_V/n for any weights, the query held, n a symbol",
+        (sum(blocks) / n - share(n) * W_v).reshape(-1),
     )
 
 
 def _attention_symbolic(jacobian: Any) -> Evidence:
-    """Three tokens of two channels and a head of one, so that the quotients stay small."""
+    """Tokens i and j among any number: all others as one, of the weight of all and the mean of their values.
+
+    Two channels of tokens and two of the head, the second as any other one.
+    """
+    import numpy
     import sympy
 
-    n, C, d = 3, 2, 1
-    x = letters("x", n, C)
-    Ws = [letters(f"W{name}", d, C) for name in "qkv"]
-    q, k, v = (x @ W.T for W in Ws)
-    scale = sympy.Symbol("scale", positive=True)
-    scores = scale * (q @ k.T)
-    exponentials = each(sympy.exp, scores)
-    weights = exponentials / exponentials.sum(axis=1)[:, None]
-    y = weights @ v
-    # exp(s_1j) as letters, the last as Z minus the others: their sum is a letter, and denominators are monomials
-    Z, e1, e2 = sympy.symbols("Z e1 e2", positive=True)
-    named = dict(zip(exponentials[0], (e1, e2, Z - e1 - e2), strict=True))
-    differences = []
-    for j in range(n):
-        true = derivatives(y[0], x[j])
-        ours = jacobian(0, j, weights, (q, k, v), Ws, scale)
-        differences += [sympy.sympify(entry).subs(named) for entry in (true - ours).reshape(-1)]
-    return identity("∂y_1/∂x_j for every j", differences, instances="three tokens, C = 2, d_k = 1")
+    x, (q_i, v_others) = letters("x", 2, 2), letters("y", 2, 2)
+    Ws = [letters(f"W{name}", 2, 2) for name in "qkv"]
+    scale, Z, e_i, e_j = sympy.symbols("scale Z e_i e_j", positive=True)
+    k, v = (x @ W.T for W in Ws[1:])
+    powers = [sympy.exp(scale * (q_i @ key)) for key in k]
+    others = sympy.Symbol("E", positive=True)  # of all other tokens; Z is the sum of all
+    values = numpy.concatenate([v, v_others[None]])
+    made = (powers[0] * v[0] + powers[1] * v[1] + others * v_others) / (powers[0] + powers[1] + others)
+    weights = numpy.array([[e_i, e_j, Z - e_i - e_j]], dtype=object) / Z
+    ours = jacobian(0, 1, weights, (q_i[None], numpy.concatenate([k, k[:1]]), values), Ws, scale)
+    named = {powers[0]: e_i, powers[1]: e_j, others: Z - e_i - e_j}
+    true = [sympy.sympify(entry).subs(named) for entry in derivatives(made, x[1]).reshape(-1)]
+    return identity(
+        "two tokens among any number, all others as one; two channels among any number, for any scores",
+        [left - right for left, right in zip(true, ours.reshape(-1), strict=True)],
+    )
 
 
 def _head() -> tuple[Any, Array, Any]:
@@ -573,6 +613,18 @@ def _attention_on_module(jacobian: Any) -> tuple[list[list[Array]], Array]:
     module, x, _ = _head()
     true = autograd_jacobian(lambda tokens: module(tokens[None])[0], x)
     return _blocks(jacobian, x), true
+
+
+def _at_another_place(jacobian: Any) -> Evidence:
+    """The block of a token that changes places with another, for any weights, queries, keys and values."""
+    scale, weights = letters("scale", 1)[0], letters("a", 1, 3)
+    qkv, Ws = [letters(name, 3, 2) for name in "qkv"], [letters(f"W{name}", 2, 2) for name in "qkv"]
+    moved = [0, 2, 1]
+    away = jacobian(0, 2, weights[:, moved], [one[moved] for one in qkv], Ws, scale)
+    return identity(
+        "∂y_i/∂x_j is the same when token j changes places with another",
+        (jacobian(0, 1, weights, qkv, Ws, scale) - away).reshape(-1),
+    )
 
 
 def _order_does_not_matter(jacobian: Any) -> Evidence:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from .any_width import diagonal_norm, one_factor, one_more_factor
 from .evidence import close, derivatives, each, exact, generic, identity, letters, relative_error
-from .registry import Demonstration, Method, Step, statement
-from .unrolled import jacobian
+from .registry import Demonstration, Evidence, Step, statement
+from .unrolled import chain, jacobian
 
 
 @statement(
@@ -26,6 +27,7 @@ def depth_or_length(
     residual: Callable[[Any, Any], Any] = lambda eye, J: eye + J,
     shrink: Callable[[float], float] = lambda gain: 1 - gain,
     stretch: Callable[[float], float] = lambda gain: 1 + gain,
+    bound: Callable[[float], float] = lambda gain: gain,
 ) -> Demonstration:
     """Both Jacobians for a function of which nothing is known; autograd and singular values on tanh layers."""
     import numpy
@@ -40,8 +42,7 @@ def depth_or_length(
         plain_J = factor(each(slope, W @ plain), W) @ plain_J
         added_J = residual(eye, factor(each(slope, W @ added), W)) @ added_J
         plain, added = each(f, W @ plain), added + each(f, W @ added)
-    differences = [*(derivatives(plain, s) - plain_J).reshape(-1), *(derivatives(added, s) - added_J).reshape(-1)]
-    within, worst = [], 0.0
+    below, between, worst = [], [], 0.0
     draw = torch.Generator().manual_seed(0)
     for n, depth, scale in ((3, 1, 0.9), (8, 6, 0.5), (8, 6, 0.9), (16, 40, 0.3), (64, 5, 0.7)):
         weights = [_of_norm(torch.randn(n, n, generator=draw, dtype=torch.float64), scale) for _ in range(depth)]
@@ -51,9 +52,12 @@ def depth_or_length(
             worst = max(worst, relative_error(ours, measured))
             singular = torch.linalg.svdvals(measured)
             gains = [scale] * depth  # γ = 1 for tanh
-            most = prod(map(stretch, gains)) if with_residual else prod(gains)
-            least = prod(map(shrink, gains)) if with_residual else 0.0
-            within += [float(singular[0]) <= most * (1 + 1e-12), float(singular[-1]) >= least * (1 - 1e-12)]
+            if with_residual:
+                between.append(float(singular[0]) <= prod(map(stretch, gains)) * (1 + 1e-12))
+                between.append(float(singular[-1]) >= prod(map(shrink, gains)) * (1 - 1e-12))
+            else:
+                below.append(float(singular[0]) <= prod(map(bound, gains)) * (1 + 1e-12))
+    measured_too = close("tanh layers of both kinds against autograd, float64, up to 40 of them", worst, 1e-12, 10)
     return Demonstration(
         (
             Step(
@@ -74,15 +78,54 @@ def depth_or_length(
                 r"J_l v \rVert \le (1 + \gamma\sigma_1) \lVert v \rVert",
             ),
         ),
-        (
-            identity("both Jacobians, for any f", differences, instances="two layers of two units"),
-            close("tanh layers against autograd, float64, up to 40 of them", worst, 1e-12, 10),
-            exact(
-                "singular values of these Jacobians within the bounds, 3 to 64 units wide, up to rounding", within
+        {
+            "a stack s_l = f(W_l s_{l−1}) has the Jacobian ∏ diag(f′(a_l)) W_l": (
+                one_factor(factor),
+                one_more_factor(chain),
+                identity(
+                    "both at once, differentiated for any f",
+                    (derivatives(plain, s) - plain_J).reshape(-1),
+                    instances="two layers of two units",
+                ),
+                measured_too,
             ),
-            *_reached(shrink, stretch),
-        ),
-        Method.EXACT,
+            "its norm is at most ∏ γσ₁(W_l), whatever the width": (
+                diagonal_norm(bound),
+                exact("largest singular values, 3 to 64 units wide, up to rounding", below),
+            ),
+            "with s_l = s_{l−1} + f(W_l s_{l−1}) the factors are I + diag(f′(a_l)) W_l": (
+                one_factor(factor, residual),
+                identity(
+                    "their product, differentiated for any f",
+                    (derivatives(added, s) - added_J).reshape(-1),
+                    instances="two layers of two units",
+                ),
+                measured_too,
+            ),
+            "these lengthen no vector by more than 1 + γσ₁ and shorten none below 1 − γσ₁, whatever the width": (
+                _triangle(shrink, stretch),
+                exact("largest and smallest singular values, 3 to 64 units wide, up to rounding", between),
+            ),
+        },
+        _reached(shrink, stretch),
+    )
+
+
+def _triangle(shrink: Callable[[Any], Any], stretch: Callable[[Any], Any]) -> Evidence:
+    """|v + w|² of vectors of lengths a and b ≤ ga, c the cosine between them: from (a − b)² to (a + b)²."""
+    import sympy
+
+    a, b, g = sympy.symbols("a b g", positive=True)
+    c = sympy.Symbol("c", real=True)
+    added = a**2 + b**2 + 2 * a * b * c
+    return identity(
+        "(a + b)² and (a − b)² differ from |v + w|² by 2ab(1 − c) and 2ab(1 + c); with b = ga they are the bounds",
+        [
+            ((a + b) ** 2, added + 2 * a * b * (1 - c)),
+            ((a - b) ** 2, added - 2 * a * b * (1 + c)),
+            (stretch(g) * a, a + g * a),
+            (shrink(g) * a, a - g * a),
+        ],
     )
 
 
@@ -119,12 +162,12 @@ def _run(
     return ours, function(run, x)
 
 
-def _reached(shrink: Callable[[float], float], stretch: Callable[[float], float]) -> list[Any]:
+def _reached(shrink: Callable[[float], float], stretch: Callable[[float], float]) -> tuple[Evidence, ...]:
     """At 0, where tanh′ = 1, W = −g and W = g reach both bounds in one unit."""
     import sympy
 
     g, s = sympy.symbols("g s", positive=True)
     slopes = [sympy.diff(s + sympy.tanh(W * s), s).subs(s, 0) for W in (-g, g)]
-    return [
-        identity("both bounds of a residual layer are reached", [slopes[0] - shrink(g), slopes[1] - stretch(g)])
-    ]
+    return (
+        identity("both bounds of a residual layer are reached", [slopes[0] - shrink(g), slopes[1] - stretch(g)]),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .registry import Evidence, Method
@@ -103,11 +103,6 @@ def _says_something(left: Any, right: Any) -> bool:
     if isinstance(right, int) and right == 0:
         return not isinstance(left, (int, float))
     return bool(sympy.sympify(left).free_symbols | sympy.sympify(right).free_symbols)
-
-
-def settling(clause: str, *pieces: Evidence) -> tuple[Evidence, ...]:
-    """Pieces of evidence as such for a clause, beside those that they are for already."""
-    return tuple(replace(piece, settles=(*piece.settles, clause)) for piece in pieces)
 
 
 def not_identity(what: str, difference: Any, at: Mapping[Any, Any] | None = None) -> Evidence:

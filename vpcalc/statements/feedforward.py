@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import combinations, product
 from typing import Any
 
-from .evidence import close, far, identity, letters, not_identity, relative_error, same, settling
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .evidence import close, far, identity, letters, not_identity, relative_error, same
+from .registry import Demonstration, Evidence, Step, statement
 
 
 @statement(
@@ -78,24 +78,22 @@ def linear_collapse(
                 r"\max(0, z) + \max(0, -z) = \lvert z \rvert \neq 0",
             ),
         ),
-        (
-            *settling(
-                "one linear layer",
+        {
+            "without the activation, two linear layers are one, of weight W₂W₁ and bias W₂b₁ + b₂": (
                 same("for matrices of any size", [left == right]),
                 identity("entry by entry", entries, instances="hidden widths 1, 2 and 3"),
                 identity("layer by layer", unrolled, instances="2, 3, 4 and 5 layers"),
+                close("fc1 and fc2 of the reference feed-forward as one layer, float64", error, 1e-13, 50),
             ),
-            *settling(
-                "of rank at most the hidden width",
+            "its rank is at most the hidden width": (
                 same("W₂W₁ is a sum of as many dyads as the hidden width, for any width", [dyads(V, U, rank(m))]),
                 *_ranks(rank),
             ),
+        },
+        (
             not_identity("relu is not affine", relu + relu.subs(z, -z), {z: 1}),
-            close("fc1 and fc2 of the reference feed-forward as one layer, float64", error, 1e-13, 50),
             far("with its GELU: ‖f(x) + f(−x) − 2f(0)‖/‖f(x)‖", bend, 0.1),
         ),
-        Method.SYMBOLIC,
-        clauses=("one linear layer", "of rank at most the hidden width"),
     )
 
 

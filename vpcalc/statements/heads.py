@@ -11,7 +11,7 @@ from ..algebra.polynomial import as_polynomial
 from ..checks.proof import counted
 from ..cost import Quantity
 from ..symbolic import layer_on_symbols
-from .evidence import exact, identity, letters, not_identity, same, settling
+from .evidence import exact, identity, letters, not_identity, same
 from .feedforward import dyads, minors
 from .registry import Demonstration, Evidence, Method, Step, statement
 from .whole_numbers import SHARP, numbers, sharpened, whole
@@ -39,6 +39,7 @@ def head_rank(
         Quantity.PARAMS: "4C² + 4C",
         Quantity.ATTENTION: "a(hw)²",
     },
+    only: tuple[int, int, int] = (1, 0, 0),
     heads: int = 2,
 ) -> Demonstration:
     """Minors of symbolic scores; the only weights that keep one part; the layer on symbols; the reference "
@@ -79,37 +80,30 @@ def head_rank(
                 r"a \cdot n^2 \cdot \frac{C}{a} = n^2 C",
             ),
         ),
-        (
-            *settling(
-                "rank at most min(n, C/a)",
+        {
+            "a head's scores QKᵀ have rank at most min(n, C/a)": (
                 same("QKᵀ is a sum of as many dyads as a head has channels, for any n and d", [_dyads(rank)]),
                 identity("minors of QKᵀ of order d + 1", beyond, instances="3 tokens, heads of 1 and 2 channels"),
                 *reached,
             ),
-            not_identity(
-                "after the softmax the bound is gone: exp of scores of rank 1",
-                sympy.exp(x[0] * y[0] + x[1] * y[1]) - sympy.exp(x[0] * y[1] + x[1] * y[0]),
-                {x[0]: 1, x[1]: 2, y[0]: 1, y[1]: 2},
+            "one head cannot hand on one half of one token beside the other half of another": (
+                *_one_distribution(only),
             ),
-            *settling(
-                "one head lacks a second distribution",
-                *_one_distribution(),
-                exact(f"{heads} heads of the reference module do it, bit by bit", [_two_parts(heads)]),
-            ),
-            *settling(
-                "products and parameters are the same for every a",
+            "two heads do": (exact(f"{heads} heads of the reference module, bit by bit", [_two_parts(heads)]),),
+            "products and parameters are the same for every a, scores are an²": (
                 same(
                     "multiply-accumulates, parameters and scores of the layer on symbols",
                     [as_polynomial(layer.total(quantity)) == parse(form) for quantity, form in cost.items()],
                 ),
                 exact("fvcore's counts for 1, 2, 3, 4, 6 and 12 heads", _counts(cost)),
             ),
-        ),
-        Method.SYMBOLIC,
-        clauses=(
-            "rank at most min(n, C/a)",
-            "one head lacks a second distribution",
-            "products and parameters are the same for every a",
+        },
+        (
+            not_identity(
+                "after the softmax the bound is gone: exp of scores of rank 1",
+                sympy.exp(x[0] * y[0] + x[1] * y[1]) - sympy.exp(x[0] * y[1] + x[1] * y[0]),
+                {x[0]: 1, x[1]: 2, y[0]: 1, y[1]: 2},
+            ),
         ),
     )
 
@@ -133,8 +127,8 @@ def _counts(cost: Mapping[Quantity, str]) -> list[bool]:
     ]
 
 
-def _one_distribution() -> list[Evidence]:
-    """Weights of three tokens that keep the first half of token 1; what they make of the second half."""
+def _one_distribution(only: tuple[int, int, int]) -> list[Evidence]:
+    """The only weights of three tokens that keep the first half of token 1; what they make of the second half."""
     import sympy
 
     p, u, w = sympy.symbols("p_1:4"), letters("u", 3, 2), letters("w", 3)
@@ -143,8 +137,8 @@ def _one_distribution() -> list[Evidence]:
     made = sum(weight * one for weight, one in zip(found, w, strict=True))
     return [
         identity(
-            "weights that keep one half of token 1 are 1, 0, 0",
-            [found[0] - 1, found[1], found[2]],
+            f"weights that keep one half of token 1 are {', '.join(map(str, only))}",
+            [weight - claimed for weight, claimed in zip(found, only, strict=True)],
             instances="three tokens, halves of two channels",
         ),
         not_identity("so its other half is that of token 1 and not of token 2", made - w[1]),
@@ -182,7 +176,11 @@ SCORES: Mapping[str, str] = {"msa": "a(hw)²", "wmsa": "aM²hw", "sra": "a(hw)²
     "and SRA n²/R², linear SRA P²n",
     f"{PAPER}, eq. 1; a lecture: 'concentrating attention on crucial information saves resources'",
 )
-def attention_computes_all(scores: Mapping[str, str] = SCORES, macs: str = "4hwC² + 2(hw)²C") -> Demonstration:
+def attention_computes_all(
+    scores: Mapping[str, str] = SCORES,
+    macs: str = "4hwC² + 2(hw)²C",
+    weight: Callable[[Any], Any] | None = None,
+) -> Demonstration:
     """Layers on symbols; torch's own counter on a module that attends to one token, and to all alike."""
     import sympy
     import torch
@@ -202,7 +200,7 @@ def attention_computes_all(scores: Mapping[str, str] = SCORES, macs: str = "4hwC
         with FlopCounterMode(display=False) as counter:
             module(numbers(1, 12, 8))
         ran.append(counter.get_total_flops() == 2 * parse(macs).value({"h": 3, "w": 4, "C": 8}))
-    s = sympy.Symbol("s", real=True)
+    s, weight = sympy.Symbol("s", real=True), weight or sympy.exp
     return Demonstration(
         (
             Step(
@@ -216,19 +214,30 @@ def attention_computes_all(scores: Mapping[str, str] = SCORES, macs: str = "4hwC
                 r"a \cdot n^2 \cdot \tfrac{C}{a} + a \cdot n^2 \cdot \tfrac{C}{a} = 2n^2C",
             ),
         ),
-        (
-            same("scores of the layers on symbols", [forms[id] == parse(form) for id, form in scores.items()]),
-            same(
-                "multiply-accumulates of the layer on symbols",
-                [as_polynomial(layer_on_symbols("msa").total(Quantity.MACS)) == parse(macs)],
+        {
+            "all n² scores of each head are computed, and 2n²C products, whatever weights come out": (
+                same(
+                    "scores and multiply-accumulates of the layer on symbols, of which no weight is one",
+                    [
+                        forms["msa"] == parse(scores["msa"]),
+                        as_polynomial(layer_on_symbols("msa").total(Quantity.MACS)) == parse(macs),
+                    ],
+                ),
+                exact(
+                    "torch's counter, as the reference module runs: picking a token each, and weighing all alike",
+                    ran,
+                ),
             ),
-            Evidence("exp of a real score is positive", Method.SYMBOLIC, sympy.exp(s).is_positive is True),
-            exact(
-                "torch's counter, as the reference module runs: picking one token each, and weighing all alike",
-                ran,
+            "no weight of finite scores is 0": (
+                Evidence("exp of a real score is positive", Method.SYMBOLIC, weight(s).is_positive is True),
             ),
-        ),
-        Method.SYMBOLIC,
+            "windows have M²n scores a head, SRA n²/R² and linear SRA P²n": (
+                same(
+                    "scores of the layers on symbols",
+                    [forms[id] == parse(form) for id, form in scores.items() if id != "msa"],
+                ),
+            ),
+        },
         correction="attending to few tokens saves nothing: all n² scores are computed first, and all n² "
         "products with values after; only layers that leave scores out (windows, SRA) save",
     )
@@ -293,27 +302,36 @@ def long_key_wins(
                 r"\tfrac12 (\lVert k \rVert + \lVert k' \rVert) > \lVert k' \rVert",
             ),
         ),
-        (
-            identity(
-                "q·k = ‖q‖‖k‖ cos, in the plane (dot_product_cosine: in any dimension)",
-                [sympy.simplify(one) for one in plane],
+        {
+            "key k gets more weight than k′ exactly where ‖k‖ cos is larger, whatever the query's length": (
+                identity(
+                    "q·k = ‖q‖‖k‖ cos, in the plane (dot_product_cosine: in any dimension)",
+                    [sympy.simplify(one) for one in plane],
+                ),
+                identity(
+                    "the difference of scores is that of ‖k‖ cos, times ‖q‖ > 0",
+                    [score(q, long, a) - score(q, short, b) - q * (long * a - short * b)],
+                ),
             ),
-            identity("the longer key leads by ‖q‖ times half of what it is longer", [lead - q * more / 2]),
-            identity(
-                "and is worse aligned by half of that over its length",
-                [1 - cosine(long, short) - more / (2 * long)],
+            "for any ‖k‖ > ‖k′‖ there are directions in which k is worse aligned and gets more weight": (
+                identity("the longer key leads by ‖q‖ times half of what it is longer", [lead - q * more / 2]),
+                identity(
+                    "and is worse aligned by half of that over its length",
+                    [1 - cosine(long, short) - more / (2 * long)],
+                ),
+                exact(
+                    "in the reference attention the worse aligned key gets more weight, of three pairs and two "
+                    "queries",
+                    won,
+                ),
             ),
-            identity(
-                "keys of one length: the difference of scores is that of the cosines, times a positive number",
-                [score(q, short, a) - score(q, short, b) - q * short * (a - b)],
+            "of keys of one length, scores are in the order of the cosines": (
+                identity(
+                    "the difference of scores is that of the cosines, times a positive number",
+                    [score(q, short, a) - score(q, short, b) - q * short * (a - b)],
+                ),
             ),
-            exact(
-                "in the reference attention the worse aligned key gets more weight, of three pairs and two "
-                "queries",
-                won,
-            ),
-        ),
-        Method.SYMBOLIC,
+        },
         correction="a dot product is in the order of similarity for keys of one length only: a longer key gets "
         "more weight than a better aligned one wherever ‖k‖ cos is larger",
     )

@@ -90,16 +90,29 @@ def patch_embedding_cost(
                 r"\frac{2 (HW/16)^2 C}{3HWC} = \frac{HW}{384}",
             ),
         ),
-        (
-            same("multiply-accumulates of the layer on symbols, P among them", [embedding == cost(c, H, W, C)]),
-            same(
-                "the same at every size, with ⌊H/P⌋ and ⌊W/P⌋",
-                [anywhere.form is not None and anywhere.form.polynomial == of_kept],
+        {
+            "where P divides H and W, an embedding takes cHWC multiply-accumulates whatever P is": (
+                same("the layer on symbols, P among them", [embedding == cost(c, H, W, C)]),
+                exact("fvcore's counts of the module, P = 1 … 16, sides that P divides and not", counts),
             ),
-            same("products of attention at stride 4 over the embedding's", [attention == image * times(H, W)]),
-            exact("fvcore's counts of the module, P = 1 … 16, sides that P divides and not", counts),
-        ),
-        Method.SYMBOLIC,
+            "elsewhere P²⌊H/P⌋⌊W/P⌋cC, which is less": (
+                same(
+                    "the layer at every size, with ⌊H/P⌋ and ⌊W/P⌋",
+                    [anywhere.form is not None and anywhere.form.polynomial == of_kept],
+                ),
+                exact(
+                    "of a side what P does not divide is less, to 64",
+                    [
+                        (as_polynomial(kept(side, size)).value({}) < side) == (side % size > 0)
+                        for size in (2, 3, 4, 7, 16)
+                        for side in range(size, 65)
+                    ],
+                ),
+            ),
+            "at stride 4 the products of attention take HW/384 times the embedding of an image": (
+                same("the two layers on symbols", [attention == image * times(H, W)]),
+            ),
+        },
         tables=(Table("Embeddings of PVT-Small at 224 × 224, multiply-accumulates", columns, rows),),
         correction="the embeddings of PVT do not make it dear: cHWC each, for c channels of H × W that go in "
         "and C that come out, whatever the patch, "
@@ -235,27 +248,43 @@ def patch_continuity(
                 r"E = \mathrm{id} \text{ on } P^2 c \text{ numbers}",
             ),
         ),
-        (
-            identity(
-                "columns in common: 0 for k = s, s − 1 for k = 2s − 1, any p and s",
-                [ends.subs(k, stride) - shared(t, t), ends.subs(k, 2 * stride - 1) - (stride - 1)],
+        {
+            "patches side by side share no pixel, so that none changes two tokens": (
+                identity("columns in common for k = s, any p and s", [ends.subs(k, stride) - shared(t, t)]),
+                exact("no pixel has a gradient from two tokens of the reference embedding (P = 1 … 4)", apart),
             ),
-            exact("no pixel has a gradient from two tokens of the reference embedding (P = 1 … 4)", apart),
-            Evidence(
-                "pixel ps + r is read by window p, for r ≥ 1 by p + 1, and by no other, for any 0 ≤ r < s",
-                Method.SYMBOLIC,
-                all(one is True for one in in_reach),
-                len(in_reach),
+            "windows of 2s − 1 over s share s − 1 columns with a neighbour on either side": (
+                identity(
+                    "columns in common for k = 2s − 1, any p and s = t + 1",
+                    [ends.subs({k: 2 * t + 1, stride: t + 1}) - shared(2 * t + 1, t + 1)],
+                ),
+                exact("by gradients, apart and overlapping (s = 2, 3, 4)", overlaps),
             ),
-            exact("columns that neighbours share, apart and overlapping (s = 2, 3, 4), by gradients", overlaps),
-            exact(
-                "how many tokens have a gradient to a pixel, overlapping, every pixel of 12 × 12 and 13 × 14",
-                pixels,
+            "a pixel changes 1, 2 or 4 tokens of theirs": (
+                Evidence(
+                    "pixel ps + r is read by window p, for r ≥ 1 by p + 1, and by no other, for any 0 ≤ r < s",
+                    Method.SYMBOLIC,
+                    all(one is True for one in in_reach),
+                    len(in_reach),
+                ),
+                exact("tokens that have a gradient to a pixel, every pixel of 12 × 12 and 13 × 14", pixels),
             ),
-            exact("an embedding of that width gives every patch back, bit by bit", _given_back(width)),
-        ),
-        Method.SYMBOLIC,
+            "before its norm a token of P²c channels can hold a patch of c channels as it is": (
+                same("with the identity for its weights, of that width", [_kept_whole(width)]),
+                exact("an embedding of that width gives every patch back, bit by bit", _given_back(width)),
+            ),
+        },
     )
+
+
+def _kept_whole(width: Callable[[Any, Any], Any]) -> bool:
+    """Whether 1 · x = x for a patch of P × P of c channels, one number of it a channel."""
+    import sympy
+
+    side, channels = sympy.symbols("P c", integer=True, positive=True)
+    patch = sympy.MatrixSymbol("x", side * side * channels, 1)
+    size = width(side, channels)
+    return bool(size == side * side * channels and sympy.Identity(size) * patch == patch)
 
 
 def _given_back(width: Callable[[int, int], int]) -> list[bool]:
@@ -327,19 +356,22 @@ def overlapping_patches(
                 r"\frac1s\Bigr)^2 < 4",
             ),
         ),
-        (
-            identity(
-                "what is shared of the area, and what it is short of half",
-                [(t - 1) * side / side**2 - share(t), sympy.Rational(1, 2) - share(t) - 1 / (2 * side)],
+        {
+            "a window of 2s − 1 over s shares (s − 1)/(2s − 1) of itself with a neighbour, less than half": (
+                identity(
+                    "what is shared of the area, and what it is short of half",
+                    [(t - 1) * side / side**2 - share(t), sympy.Rational(1, 2) - share(t) - 1 / (2 * side)],
+                ),
+                exact("pixels that two neighbours of the reference module share (s = 2, 3, 4)", measured),
             ),
-            identity(
-                "multiply-accumulates of the two layers on symbols, one over the other; short of 4 by (4s − 1)/s²",
-                [ratio - cost(t), 4 - cost(t) - (4 * t - 1) / t**2],
+            "it costs (2s − 1)²/s² times patches side by side, less than 4 times": (
+                identity(
+                    "the two layers on symbols, one over the other; short of 4 by (4s − 1)/s²",
+                    [ratio - cost(t), 4 - cost(t) - (4 * t - 1) / t**2],
+                ),
+                exact("fvcore's counts of the two modules (s = 1 … 4)", counts),
             ),
-            exact("pixels that two neighbours of the reference module share (s = 2, 3, 4)", measured),
-            exact("fvcore's counts of the two modules (s = 1 … 4)", counts),
-        ),
-        Method.SYMBOLIC,
+        },
         correction="nothing is 'reduced by half': patches of s × s do not overlap, and with windows of 2s − 1 the "
         "overlap is (s − 1)/(2s − 1) of a window (3/7 at s = 4), at (2s − 1)²/s² the cost (49/16)",
     )
@@ -370,6 +402,7 @@ def merging_is_convolution(
     corners: tuple[tuple[int, int], ...] = CORNERS,
     kept: Fraction = Fraction(1, 2),
     share: Fraction = Fraction(1, 4),
+    pool: Callable[[Any, Any], Any] | None = None,
 ) -> Demonstration:
     """The layer on symbols and as counted; the module against torch's convolution and pooling, bit by bit."""
     import sympy
@@ -395,6 +428,9 @@ def merging_is_convolution(
         pools.append(torch.equal(module(x)[..., :width], pooled))
     a, b = sympy.symbols("a b", real=True)
     layer = macs("patch_merging", h, w, C)
+    made = h * w / 4 * (4 * C) * (4 * C) * kept.numerator / kept.denominator
+    four, pool = sympy.symbols("x_1:5", real=True), pool or sympy.Max
+    quarters = sum(sympy.Rational(share.numerator, share.denominator) * one for one in four)
     counts = []
     for grid in ((4, 6), (5, 7)):
         from ..reference import LAYER_WITNESSES
@@ -423,16 +459,27 @@ def merging_is_convolution(
                 r"\sum_{u, v < 2} \tfrac14 x(2i + u, 2j + v)",
             ),
         ),
-        (
-            same("multiply-accumulates of the layer on symbols", [layer == parse(cost)]),
-            same("a product with four blocks side by side is a sum of four, of any size", [_four_blocks()]),
-            exact("fvcore's counts, even sides and odd ones, which are padded", counts),
-            exact("the module without its norm against torch's convolution, whole weights, bit by bit", sums),
-            exact("with quarters of the identity against torch's average pooling, bit by bit", pools),
-            exact("numbers that come out over numbers that go in", halves),
-            not_identity("the maximum is not linear", sympy.Max(a, b) + sympy.Max(-a, -b), {a: 1, b: 2}),
-        ),
-        Method.SYMBOLIC,
+        {
+            "after its norm, patch merging is a 2 × 2 convolution of stride 2 without bias": (
+                same("a product with four blocks side by side is a sum of four, of any size", [_four_blocks()]),
+                exact("the module without its norm against torch's convolution, whole weights, bit by bit", sums),
+            ),
+            "it takes 2hwC² multiply-accumulates for even h and w": (
+                same("the layer on symbols", [layer == parse(cost)]),
+                exact("fvcore's counts, even sides and odd ones, which are padded", counts),
+            ),
+            "4C numbers become 2C": (
+                same("products of the layer on symbols a token and a number that goes in", [layer == made]),
+                exact("numbers that come out over numbers that go in, of the module", halves),
+            ),
+            "average pooling is one choice of its weights, without the norm": (
+                identity("quarters of four numbers are their mean", [quarters - sympy.Rational(1, 4) * sum(four)]),
+                exact("with quarters of the identity against torch's average pooling, bit by bit", pools),
+            ),
+            "maximum pooling is none": (
+                not_identity("it is not linear", pool(a, b) + pool(-a, -b), {a: 1, b: 2}),
+            ),
+        },
     )
 
 

@@ -10,7 +10,7 @@ from ..architectures import ARCHITECTURES
 from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import exact
-from .registry import Demonstration, Method, Step, statement
+from .registry import Demonstration, Step, statement
 from .table1 import shifted_blocks
 
 # -- the class token --------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
     import torch
 
     patches, blocks = 6, 3
-    graph_held, module_held, indirect = [], [], []
+    graph_held, module_held, indirect = [], [], {}
     for depth in range(blocks + 1):
         graph, sources, outputs = graphs.run([graphs.attend(graphs.everyone)] * depth, patches + 1)
         seen = graph.reach(sources, outputs)
@@ -39,7 +39,7 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
         graph_held.append(all(map(all, seen)) == (depth >= first))  # the other tokens too
         measured = _class_gradients(depth, patches, direct=True)
         module_held.append(measured == [depth >= first] * patches)
-        indirect.append(_class_gradients(depth, patches, direct=False) == [depth >= through_others] * patches)
+        indirect[depth] = _class_gradients(depth, patches, direct=False) == [depth >= through_others] * patches
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         in_pvt = [_pvt_stage_has_class_token(stage) == (stage == pvt_stage) for stage in (1, 2, 3, 4)]
@@ -61,13 +61,27 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
                 r"i \to j \to \text{class}",
             ),
         ),
-        (
-            exact("reach of the class token and of all others after 0, 1, 2, 3 blocks, in the graph", graph_held),
-            exact("gradients of the class token to each patch, in blocks of the reference ViT", module_held),
-            exact("the same where its own look at that patch is masked in every block", indirect),
-            exact("of the four stages of the reference PVT the last alone has a class token", in_pvt),
-        ),
-        Method.EXACT,
+        {
+            "before the first block the class token depends on no patch, from block 1 on on all, as every token": (
+                exact("reach after 0, 1, 2 and 3 blocks, in the graph", graph_held),
+                exact("gradients to each patch, in blocks of the reference ViT", module_held),
+            ),
+            "block 1 gives it values that are each of one patch": (
+                exact(
+                    "no gradient to a patch at which it does not look itself, after no block and one",
+                    [indirect[0], indirect[1]],
+                ),
+            ),
+            "from block 2 on a patch also reaches it through others": (
+                exact(
+                    "a gradient to each patch at which it does not look in any block",
+                    [indirect[2], indirect[3]],
+                ),
+            ),
+            "PVT v1's joins in the last stage": (
+                exact("of the four stages of the reference module the last alone has one", in_pvt),
+            ),
+        },
     )
 
 
@@ -203,6 +217,13 @@ SEEN: Mapping[tuple[int, int], tuple[int, int]] = {
 """Swin-T at 224: stage and block to the fewest and the most pixels a side that a token of it sees."""
 
 
+WHOLE: Mapping[str, tuple[int, int] | None] = {
+    **dict.fromkeys(("ViT-B/16", "PVT-Small", "PVT v2-B2"), (1, 1)),
+    "Swin-T": (3, 3),
+}
+"""Stage and block from which on every token sees every pixel at 224."""
+
+
 @statement(
     "pixels_seen",
     "How many pixels a block sees",
@@ -216,12 +237,7 @@ SEEN: Mapping[tuple[int, int], tuple[int, int]] = {
 def pixels_seen(
     seen: Mapping[tuple[int, int], tuple[int, int]] = SEEN,
     needed: Callable[[int, int], int] = shifted_blocks,
-    whole: Mapping[str, tuple[int, int] | None] = {
-        "ViT-B/16": (1, 1),
-        "PVT-Small": (1, 1),
-        "PVT v2-B2": (1, 1),
-        "Swin-T": (3, 3),
-    },
+    whole: Mapping[str, tuple[int, int] | None] = WHOLE,
     at_800: Mapping[str, tuple[int, int] | None] = {"ViT-B/16": (1, 1), "Swin-T": None},
 ) -> Demonstration:
     """Intervals carried from block to block; gradients of a narrow Swin-T to the pixels; stages on their own."""
@@ -231,9 +247,9 @@ def pixels_seen(
     bounds.append(set(seen) == {at for at in swin if at[1] and at <= max(seen)})
     blocks = [_blocks_needed(side, M) == needed(side, M) for M in range(2, 10) for side in range(M + 1, 41)]
     blocks += [_blocks_needed(side, 7) == needed(side, 7) for side in (56, 28, 14)]
-    firsts = [_first_whole(stages[name], 224) == at for name, at in whole.items()]
+    firsts = {name: _first_whole(stages[name], 224) == at for name, at in whole.items()}
     large = models(800)
-    firsts += [_first_whole(large[name], 800) == at for name, at in at_800.items()]
+    at_large = [_first_whole(large[name], 800) == at for name, at in at_800.items()]
     rows = []
     for name, sights in stages.items():
         for stage in sorted({one.stage for one in sights}):
@@ -272,24 +288,32 @@ def pixels_seen(
                 r"\text{stage } s: \quad \text{a window is } 4 \cdot 2^{s-1} M \text{ pixels wide}",
             ),
         ),
-        (
-            exact(
-                "fewest and most pixels a side, after each block of Swin-T at 224 up to the first that sees all",
-                bounds,
+        {
+            "every token of ViT-B/16, PVT-Small and PVT v2-B2 sees the whole image from the first block on": (
+                exact(
+                    "intervals of pixels, block by block, at 224",
+                    [held for name, held in firsts.items() if name != "Swin-T"],
+                ),
             ),
-            exact(
-                "gradients to the pixels, of a token of each of these blocks in the reference Swin with 4 "
-                "channels",
-                _swin_gradients(swin, tuple(seen)),
+            "in Swin-T a token sees 28 pixels a side after a block, 28 to 56 and 84 to 168 after stages 1 and 2": (
+                exact("fewest and most pixels a side, after each block up to the first that sees all", bounds),
+                exact(
+                    "gradients to the pixels, of a token of each of these blocks in the reference Swin with 4 "
+                    "channels",
+                    _swin_gradients(swin, tuple(seen)),
+                ),
             ),
-            exact(
-                "blocks until all tokens of an axis see all: M = 2 … 9, sides up to 40, and stages 1 to 3 of "
-                "Swin-T",
-                blocks,
+            "and the image from the third block of stage 3 on": (
+                exact("the narrowest interval, block by block, at 224", [firsts["Swin-T"]]),
             ),
-            exact("stage and block from which on every token sees every pixel, at 224 and at 800", firsts),
-        ),
-        Method.EXACT,
+            "at 800 × 800 some never do": (exact("the same at 800, beside ViT-B/16", at_large),),
+            "by windows alone a stage needs 2⌈side/M⌉ − 1 blocks until all see all": (
+                exact(
+                    "tokens of an axis: M = 2 … 9, sides up to 40, and stages 1 to 3 of Swin-T",
+                    blocks,
+                ),
+            ),
+        },
         tables=(Table("Pixels that a token sees at 224 × 224", columns, tuple(rows), (note,)),),
     )
 

@@ -8,13 +8,15 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from ..algebra.polynomial import symbols
 from ..checks.proof import counted
 from ..cost import Quantity
+from ..ops import linear
 from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import close, exact, identity, letters, same
 from .positions import encoding, in_float64
-from .registry import Demonstration, Method, Step, statement
+from .registry import Demonstration, Step, statement
 from .whole_numbers import numbers, whole
 
 PAPER = "Vaswani et al. 2017"
@@ -37,9 +39,13 @@ def adding_ties(
     lost: Callable[[Any], Any] = lambda delta: -delta,
     own: Callable[[Any, Any], Any] = lambda d, m: d * m,
     blocks: Callable[[Any], tuple[Any, ...]] = lambda A: (A, A, A, A),
+    placed: Callable[[Any, Any, Any], tuple[Any, Any]] = lambda x, e, nothing: ((x, nothing), (nothing, e)),
 ) -> Demonstration:
     """Entry by entry on symbols; parameters of linear modules, concatenated and added."""
     import numpy
+
+    of_any_size = _of_any_size(weights, lost, blocks)
+    d_, m_ = symbols("d m")
 
     ties, same_sum, scores, apart = [], [], [], []
     for d in (1, 2, 3):
@@ -51,9 +57,8 @@ def adding_ties(
         xy, xf, ey, ef = blocks(A)
         scores.append((x + e) @ A @ (y + f) - (x @ xy @ y + x @ xf @ f + e @ ey @ y + e @ ef @ f))
         nothing = numpy.zeros(d, dtype=object)
-        apart += list(
-            numpy.concatenate([x, nothing]) + numpy.concatenate([nothing, e]) - numpy.concatenate([x, e])
-        )
+        one, other = placed(x, e, nothing)
+        apart += list(numpy.concatenate(one) + numpy.concatenate(other) - numpy.concatenate([x, e]))
     counts = [
         counted(partial(_linear, 2 * d, m), quantity) - counted(partial(_linear, d, m), quantity) == own(d, m)
         for d, m in ((3, 5), (4, 4))
@@ -83,18 +88,31 @@ def adding_ties(
                 r"x \\ e \end{pmatrix}",
             ),
         ),
-        (
-            same(
-                "W(x + e), what a sum does not tell and the four blocks of a score, for matrices of any size",
-                _of_any_size(weights, lost, blocks),
+        {
+            "W(x + e) = [W W][x; e]: added positions have the tokens' weights": (
+                same("for matrices of any size", [of_any_size[0]]),
+                identity("entry by entry", ties, instances="widths 1, 2 and 3"),
             ),
-            identity("W(x + e) in blocks", ties, instances="widths 1, 2 and 3"),
-            identity("what a sum does not tell", same_sum, instances="widths 1, 2 and 3"),
-            identity("the four blocks of a score", scores, instances="widths 1, 2 and 3"),
-            identity("with channels of their own, adding is concatenating", apart, instances="widths 1, 2 and 3"),
-            exact("weights and products a token that only concatenating has: md each, on linear modules", counts),
-        ),
-        Method.SYMBOLIC,
+            "concatenated ones have md of their own, for m outputs": (
+                same(
+                    "products of a linear layer of twice the width, less those of one, on symbols",
+                    [linear("both", 1, 2 * d_, m_).macs - linear("one", 1, d_, m_).macs == own(d_, m_)],
+                ),
+                exact("weights and products a token that only concatenating has, on linear modules", counts),
+            ),
+            "of x and e only the sum is left": (
+                same("for matrices of any size", [of_any_size[1]]),
+                identity("entry by entry", same_sum, instances="widths 1, 2 and 3"),
+            ),
+            "in a score xAy, xAf, eAy and eAf share one A": (
+                same("for matrices of any size", [of_any_size[2]]),
+                identity("entry by entry", scores, instances="widths 1, 2 and 3"),
+            ),
+            "where tokens and positions keep to channels of their own, to add is to concatenate": (
+                same("for blocks of any size", [_added_blocks(placed)]),
+                identity("entry by entry", apart, instances="widths 1, 2 and 3"),
+            ),
+        },
     )
 
 
@@ -118,6 +136,17 @@ def _of_any_size(
         sympy.expand(W * (x + delta + e + lost(delta))) == sympy.expand(W * (x + e)),
         sympy.expand(score) == sympy.expand(parts),
     ]
+
+
+def _added_blocks(placed: Callable[[Any, Any, Any], tuple[Any, Any]]) -> bool:
+    """[x; 0] + [0; e] = [x; e] for blocks of symbolic size."""
+    import sympy
+
+    d = sympy.Symbol("d", integer=True, positive=True)
+    x, e = sympy.MatrixSymbol("x", d, 1), sympy.MatrixSymbol("e", d, 1)
+    one, other = placed(x, e, sympy.ZeroMatrix(d, 1))
+    added = [first + second for first, second in zip(one, other, strict=True)]
+    return bool(added == [x, e])
 
 
 def _linear(d: int, m: int) -> Any:
@@ -180,26 +209,39 @@ def positions_beside_tokens(
                 r"\lVert PE \rVert^2 = \frac{d}{2}",
             ),
         ),
-        (
-            identity(
-                "E‖√d x‖², a sum of d equal terms, d and the variance symbols", [summed - tokens(width, variance)]
+        {
+            "token embeddings are multiplied by √d before positions are added": (
+                exact(
+                    "the reference embedding is √d times its weights plus the table (d = 4, 16, 64), bit by bit",
+                    sums,
+                ),
             ),
-            identity("the same from moments", lengths, instances="d = 1 … 4"),
-            identity(
-                "twice ‖PE‖² at variance 1/d, and 1 without the factor",
-                [tokens(size, 1 / size) - 2 * positions(size), tokens(size, 1 / size) / size - 1],
+            "with entries of mean 0 and variance 1/d that makes E‖√d x‖² = d": (
+                identity(
+                    "a sum of d equal terms, d and the variance symbols",
+                    [summed - tokens(width, variance), tokens(size, 1 / size) - size],
+                ),
+                identity("the same from moments", lengths, instances="d = 1 … 4"),
             ),
-            exact(
-                "the reference embedding is √d times its weights plus the table (d = 4, 16, 64), bit by bit", sums
+            "that is twice the ‖PE‖² = d/2 of even d": (
+                identity("at variance 1/d", [tokens(size, 1 / size) - 2 * positions(size)]),
+                close(
+                    "‖PE‖² of 1,000 positions of 64 channels, float64",
+                    float((table - positions(64)).abs().max()) / 32,
+                    1e-12,
+                    1000,
+                ),
             ),
-            close(
-                "‖PE‖² of 1,000 positions of 64 channels, float64",
-                float((table - positions(64)).abs().max()) / 32,
-                1e-12,
-                1000,
+            "without the factor it would be 1, and positions the longer for d > 2": (
+                identity(
+                    "at variance 1/d, and what positions exceed it by at d = 2 + m",
+                    [tokens(size, 1 / size) / size - 1, positions(2 + size) - 1 - size / 2],
+                ),
             ),
-        ),
-        Method.SYMBOLIC,
+            "with entries of variance 1 it is d² against d/2": (
+                identity("at variance 1", [tokens(size, 1) - size**2]),
+            ),
+        },
     )
 
 
@@ -263,21 +305,22 @@ def defined_not_learned(
                 r"\min_{p<N} \tfrac14 \lVert PE_N - PE_p \rVert^2 > 0",
             ),
         ),
-        (
-            same("a product of two vectors by their lengths and their distance, of any width", [_polar()]),
-            identity("the same entry by entry", [polar], instances="width 4"),
-            identity(
-                "what the unit is at N, and how far below its bend at the nearest before",
-                [at_n - value(gap), before - value(gap)],
+        {
+            "for every N and even d there is a ReLU unit that is 0 at all positions before N, with no gradient": (
+                same("a product of two vectors by their lengths and their distance, of any width", [_polar()]),
+                identity("how far below its bend it is at the nearest before", [before - value(gap)]),
+                identity("the same product entry by entry", [polar], instances="width 4"),
+                exact(
+                    "the unit on the reference table is 0 before N and so are its gradients (d = 2, 8, 64; N up "
+                    "to 512)",
+                    silent,
+                ),
             ),
-            exact(
-                "the unit on the reference table is 0 before N and so are its gradients (d = 2, 8, 64; N up to "
-                "512)",
-                silent,
+            "at N it is a quarter of the squared distance to the nearest of them": (
+                identity("by its threshold, between the two lengths", [at_n - value(gap)]),
+                exact("on the reference table it is not 0", fires),
             ),
-            exact("and at N it is not 0", fires),
-        ),
-        Method.SYMBOLIC,
+        },
     )
 
 
@@ -326,13 +369,14 @@ def positions_resized(
     torn: Callable[[int, int, int, int], tuple[int, int]] = lambda y, x, grid, table: divmod(y * grid + x, table),
     at_most: int = 4,
     dropped: Callable[[int, int], int] = lambda side, R: side % R,
+    own: tuple[int, int] = (6, 8),
 ) -> Demonstration:
     """The reference table, by its gradients and bit by bit; what the strided convolution of SRA reads."""
     import torch
 
     exactly, means, sums, rows, tears = [], [], [], [], []
     module = _table(6, 8)
-    exactly.append(torch.equal(module.at((6, 8)), module.positions))
+    exactly.append(torch.equal(module.at(own), module.positions))
     for grid in ((3, 4), (7, 9), (12, 16), (5, 8), (1, 1)):
         places = _vectors_read(module, grid)
         means.append(max(map(len, places)) <= at_most)
@@ -383,15 +427,26 @@ def positions_resized(
                 r"w\bigr)",
             ),
         ),
-        (
-            exact("on its own grid the table is added bit by bit", exactly),
-            exact("elsewhere at most four vectors, and four somewhere (6 × 8 to five grids)", means),
-            close("whose weights add up to 1, float64", max(sums), 1e-12, len(sums)),
-            exact("rows that have a gradient, for tables 2, 3, 4, 5 and 8 times as high as the grid", rows),
-            exact("6 × 8 at 4 × 12, 3 × 16 and 8 × 6: every place, bit by bit", tears),
-            exact("tokens that SRA's convolution reads, of PVT's grids at 800 × 1333 and at 224 × 224", drops),
-        ),
-        Method.EXACT,
+        {
+            "the table is added as it is on the grid it was made for": (exact("bit by bit", exactly),),
+            "a token of a grid of another number of tokens gets a bilinear mean of at most four vectors": (
+                exact("at most four, and four somewhere (6 × 8 to five grids)", means),
+                close("whose weights add up to 1, float64", max(sums), 1e-12, len(sums)),
+            ),
+            "at 1/f of its sides 1 row of f is read for odd f and 2 for even f: most are unused from f = 3 on": (
+                exact("rows that have a gradient, for tables 2, 3, 4, 5 and 8 times as high as the grid", rows),
+                exact(
+                    "the share that is read, of rows and columns, is below a half exactly from f = 3 on, to 64",
+                    [(2 * read(times) ** 2 < times**2) == (times >= 3) for times in range(2, 65)],
+                ),
+            ),
+            "where the number is the same, the table is taken as it is, its rows torn": (
+                exact("6 × 8 at 4 × 12, 3 × 16 and 8 × 6: every place, bit by bit", tears),
+            ),
+            "keys and values of SRA leave out the last h mod R rows and w mod R columns": (
+                exact("tokens that its convolution reads, of PVT's grids at 800 × 1333 and at 224 × 224", drops),
+            ),
+        },
         tables=(Table("Keys of PVT v1 at 800 × 1333 and 224 × 224, stages 1 to 3", columns, tuple(shown)),),
     )
 

@@ -8,12 +8,12 @@ from math import cos, floor, pi
 from typing import Any
 
 from ..algebra.parser import parse
-from ..algebra.polynomial import as_polynomial
+from ..algebra.polynomial import as_polynomial, symbol
 from ..cost import Quantity
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import layer_on_symbols
-from .evidence import close, exact, identity, letters, not_identity, relative_error, same, settling
+from .evidence import close, exact, identity, letters, not_identity, relative_error, same
 from .registry import Demonstration, Evidence, Method, Step, statement
 
 PAPER = "Vaswani et al. 2017"
@@ -115,12 +115,27 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
                 r"\begin{pmatrix} PE_{(pos, 2i)} \\ PE_{(pos, 2i+1)} \end{pmatrix}",
             ),
         ),
-        (
-            identity("for symbolic pos, k, i and d", differences),
-            close("reference table of 600 positions of 64 channels, k = 37, float64", error, 1e-12, 563 * 64),
-        ),
-        Method.SYMBOLIC,
+        {
+            "the two formulas hold for every pos, k, i and d": (
+                identity("the addition theorems, for symbolic pos, k, i and d", differences),
+                close("reference table of 600 positions of 64 channels, k = 37, float64", error, 1e-12, 563 * 64),
+            ),
+            "they are linear in PE(pos), the same for every pos": (
+                identity("sums go to sums and multiples to multiples, for any pairs of numbers", _linear(shift)),
+            ),
+        },
     )
+
+
+def _linear(shift: Callable[[Pair, Pair], Pair]) -> list[Any]:
+    """Of a combination of two pairs the combination of what is made of each."""
+    import sympy
+
+    a, b, *numbers = sympy.symbols("a b s_1:7", real=True)
+    one, two, at_k = zip(numbers[::2], numbers[1::2], strict=True)
+    both = (a * one[0] + b * two[0], a * one[1] + b * two[1])
+    parts = zip(shift(both, at_k), shift(one, at_k), shift(two, at_k), strict=True)
+    return [(whole, a * first + b * second) for whole, first, second in parts]
 
 
 # -- bounds and uniqueness --------------------------------------------------------------------------
@@ -132,7 +147,9 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
     "Every entry is in [−1, 1], and ‖PE(pos)‖² = d/2 for every pos and even d; for odd d it depends on pos",
     f"{PAPER}, §3.5",
 )
-def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstration:
+def sinusoid_bounded(
+    square: Callable[[Any], Any] = lambda d: d / 2, largest: int = 1, alone: Callable[[Any], Any] | None = None
+) -> Demonstration:
     """sin² + cos² = 1, summed over symbolically many pairs; the reference table."""
     import sympy
 
@@ -141,7 +158,8 @@ def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstr
     d = sympy.Symbol("d", integer=True, positive=True)
     pair = sympy.simplify(sympy.sin(a) ** 2 + sympy.cos(a) ** 2)
     total = sympy.summation(pair, (i, 0, d - 1))  # d pairs of channels, 2d channels
-    left_over = sympy.sin(a) ** 2  # the last sine of an odd number of channels has no cosine beside it
+    # the last sine of an odd number of channels has no cosine beside it
+    left_over = (sympy.sin if alone is None else alone)(a) ** 2
     table = encoding(3000, 48)
     error = float((table.square().sum(1) - float(square(48))).abs().max()) / 24
     odd = encoding(3000, 47).square().sum(1)
@@ -154,18 +172,28 @@ def sinusoid_bounded(square: Callable[[Any], Any] = lambda d: d / 2) -> Demonstr
                 r"\sum_{i<d/2} \bigl(\sin^2(\omega_i\,pos) + \cos^2(\omega_i\,pos)\bigr) = \frac{d}{2}",
             ),
         ),
-        (
-            identity(
-                "sin² ≤ 1 and cos² ≤ 1: what is missing is a square",
-                [1 - sympy.sin(a) ** 2 - sympy.cos(a) ** 2, 1 - sympy.cos(a) ** 2 - sympy.sin(a) ** 2],
+        {
+            "every entry is in [−1, 1]": (
+                identity(
+                    "sin² ≤ 1 and cos² ≤ 1: what is missing is a square",
+                    [
+                        largest**2 - sympy.sin(a) ** 2 - sympy.cos(a) ** 2,
+                        largest**2 - sympy.cos(a) ** 2 - sympy.sin(a) ** 2,
+                    ],
+                ),
+                exact(
+                    "reference table of 3,000 positions is within [−1, 1]", [bool((table.abs() <= largest).all())]
+                ),
             ),
-            identity("‖PE(pos)‖² for 2d channels, d a symbol", [total - square(2 * d)]),
-            not_identity("a sine without its cosine depends on pos", left_over - left_over.subs(a, 0)),
-            exact("so do rows of the reference table of 47 channels", [bool(odd.max() - odd.min() > 0.1)]),
-            exact("reference table of 3,000 positions is within [−1, 1]", [bool((table.abs() <= 1).all())]),
-            close("its rows have ‖PE‖² = d/2, float64", error, 1e-12, 3000),
-        ),
-        Method.SYMBOLIC,
+            "‖PE(pos)‖² = d/2 for every pos and even d": (
+                identity("the squares of 2d channels summed, d a symbol", [total - square(2 * d)]),
+                close("rows of the reference table of 48 channels, float64", error, 1e-12, 3000),
+            ),
+            "for odd d the length depends on pos": (
+                not_identity("a sine without its cosine does", left_over - left_over.subs(a, 0)),
+                exact("so do rows of the reference table of 47 channels", [bool(odd.max() - odd.min() > 0.1)]),
+            ),
+        },
     )
 
 
@@ -184,7 +212,7 @@ def unique_length(d: int) -> int:
     "positions",
     f"{PAPER}, §3.5",
 )
-def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstration:
+def sinusoid_unique(length: Callable[[int], int] = unique_length, turn: Any = None) -> Demonstration:
     """π is irrational; the distance in closed form; the smallest distance by search, up to the derived length."""
     import sympy
     import torch
@@ -192,14 +220,13 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstrati
     a, b = sympy.symbols("a b", real=True)
     chord = (sympy.sin(a) - sympy.sin(b)) ** 2 + (sympy.cos(a) - sympy.cos(b)) ** 2
     half = 4 * sympy.sin((a - b) / 2) ** 2
-    rows, positive, one_turn, algebraic, apart = [], [], [], [], []
+    rows, positive, one_turn, apart = [], [], [], []
+    full = 2 * sympy.pi if turn is None else turn
+    rate = sympy.Pow(BASE, sympy.Symbol("x", rational=True), evaluate=False)  # −2i/d, for any i and d
     for d in (2, 4, 8, 16, 64, 512):
         n = length(d)
         slowest = frequencies(d)[-1]
         one_turn += [slowest * (n - 1) < 2 * pi, slowest * n >= 2 * pi]
-        algebraic += [
-            sympy.Pow(BASE, sympy.Rational(-2 * pair, d), evaluate=False).is_algebraic for pair in range(d // 2)
-        ]
         turns = torch.arange(1, 3 * n, dtype=torch.float64) * (slowest / (2 * pi))
         apart.append(bool((turns - turns.round()).abs().min() > 0))
         lags = torch.arange(1, n, dtype=torch.float64)
@@ -242,20 +269,26 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstrati
                 r"\omega (N - 1) < 2\pi \iff N \le \lfloor 2\pi \cdot 10000^{(d-2)/d} \rfloor + 1",
             ),
         ),
-        (
-            identity("(sin a − sin b)² + (cos a − cos b)² = 4 sin²((a − b)/2)", [sympy.simplify(chord - half)]),
-            Evidence(
-                "π is transcendental and ω_i algebraic, so ω_i k = 2πm for no whole k ≠ 0 (d = 2 … 512, every i)",
-                Method.SYMBOLIC,
-                sympy.pi.is_transcendental is True and all(algebraic),
-                len(algebraic),
+        {
+            "already one pair of channels tells any two positions apart, at any length and even d": (
+                identity(
+                    "(sin a − sin b)² + (cos a − cos b)² = 4 sin²((a − b)/2)", [sympy.simplify(chord - half)]
+                ),
+                Evidence(
+                    "π is transcendental, every ω_i = 10000^{−2i/d} algebraic: ω_i k = 2πm for no whole k ≠ 0",
+                    Method.SYMBOLIC,
+                    full.is_transcendental is True and rate.is_algebraic is True,
+                ),
+                exact("beyond one turn the slowest pair still tells positions apart (d = 2 … 512)", apart),
+                close(
+                    "closed form against the reference table, float64", relative_error(ours, direct), 1e-12, 600
+                ),
             ),
-            exact("beyond one turn the slowest pair still tells positions apart (d = 2 … 512)", apart),
-            exact("at that length the slowest pair has not made a turn, one further it has", one_turn),
-            exact("up to it all distances exceed 10⁻³ (d = 2 … 512, every lag)", positive),
-            close("closed form against the reference table, float64", relative_error(ours, direct), 1e-12, 600),
-        ),
-        Method.SYMBOLIC,
+            "the slowest pair makes its first turn after ⌊2π·10000^{(d−2)/d}⌋ + 1 positions": (
+                exact("at that length it has not made a turn, one further it has (d = 2 … 512)", one_turn),
+            ),
+        },
+        (exact("up to it all distances exceed 10⁻³ (d = 2 … 512, every lag)", positive),),
         tables=(Table("How far apart positions are", columns, tuple(rows)),),
     )
 
@@ -271,7 +304,11 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length) -> Demonstrati
     "beyond N",
     f"{PAPER}, §3.5: 'it may allow the model to extrapolate to sequence lengths longer than the ones encountered'",
 )
-def sinusoid_every_length(learned: str = "NC", sinusoidal: str = "0") -> Demonstration:
+def sinusoid_every_length(
+    learned: str = "NC",
+    sinusoidal: str = "0",
+    rate: Callable[[Any, Any, Any], Any] = lambda i, d, n: BASE ** (-2 * i / d),
+) -> Demonstration:
     """Parameters from our closed forms; prefixes bit by bit; what a learned table does with one token more."""
     import sympy
     import torch
@@ -279,7 +316,7 @@ def sinusoid_every_length(learned: str = "NC", sinusoidal: str = "0") -> Demonst
     from ..reference.embedding import PositionEmbedding
 
     pos, i, d, length = sympy.symbols("pos i d n", positive=True)
-    angle = pos * sympy.Integer(BASE) ** (-2 * i / d)
+    angle = pos * rate(i, d, length)
     entries = (sympy.sin(angle), sympy.cos(angle))
     long = encoding(5000, 32)
     prefixes = [bool((encoding(n, 32) == long[:n]).all()) for n in (1, 2, 17, 512, 4999)]
@@ -292,8 +329,8 @@ def sinusoid_every_length(learned: str = "NC", sinusoidal: str = "0") -> Demonst
     forms = [
         as_polynomial(layer_on_symbols("position_embedding").total(Quantity.PARAMS)) == parse(learned),
         as_polynomial(layer_on_symbols("positional_encoding").total(Quantity.PARAMS)) == parse(sinusoidal),
-        sum(p.numel() for p in table.parameters()) == parse(learned).value({"N": 16, "C": 32}),
     ]
+    numbers = sum(p.numel() for p in table.parameters())
     return Demonstration(
         (
             Step(
@@ -303,13 +340,23 @@ def sinusoid_every_length(learned: str = "NC", sinusoidal: str = "0") -> Demonst
             ),
             Step("A learned table is N vectors.", "N·d parameters", r"N \cdot d \text{ parameters}"),
         ),
-        (
-            exact("the table of 5,000 begins with those of 1, 2, 17, 512 and 4,999, bit by bit", prefixes),
-            same("parameters: N·d learned, none sinusoidal, from the closed forms and on the module", forms),
-            same("no entry contains the length", [length not in entry.free_symbols for entry in entries]),
-            exact("a learned table of 16 refuses 17 tokens", [beyond]),
-        ),
-        Method.SYMBOLIC,
+        {
+            "the encoding of n positions begins with that of any fewer": (
+                same("no entry contains the length", [length not in entry.free_symbols for entry in entries]),
+                exact("the table of 5,000 begins with those of 1, 2, 17, 512 and 4,999, bit by bit", prefixes),
+            ),
+            "it has no parameters, and a learned table has N·d": (
+                same("parameters of the two layers on symbols", forms),
+                exact(
+                    "numbers in the reference table of 16 positions of 32 channels",
+                    [numbers == parse(learned).value({"N": 16, "C": 32})],
+                ),
+            ),
+            "a learned table has nothing beyond N": (
+                same("its numbers are those of N rows of d", [parse(learned) / symbol("C") == symbol("N")]),
+                exact("a learned table of 16 refuses 17 tokens", [beyond]),
+            ),
+        },
     )
 
 
@@ -320,7 +367,9 @@ def sinusoid_every_length(learned: str = "NC", sinusoidal: str = "0") -> Demonst
     "k = |p − q| ≠ 0 for many channels, and is 1 at k = 0",
     f"{PAPER}, §3.5",
 )
-def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration:
+def sinusoid_distance(
+    term: Callable[[Any], Any] | None = None, limit: Callable[[Any], Any] | None = None
+) -> Demonstration:
     """The addition theorem; the reference table; the integral of the limit."""
     import sympy
     import torch
@@ -344,11 +393,14 @@ def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration
     for d in (32, 128, 512):
         shown = [sum(cos(omega * x) for omega in frequencies(d)) / (d / 2) for x in range(101)]
         series.append(Series(f"d = {d}", tuple(map(float, range(101))), tuple(shown)))
-    limit = [
-        float((antiderivative.subs({u: 1, k: x}) - antiderivative.subs({u: 0, k: x})).evalf())
-        for x in (1, 5, 20, 60)
-    ]
-    for x, value in zip((1, 5, 20, 60), limit, strict=True):
+
+    def cosine_integrals(at: Any) -> Any:
+        return (sympy.Ci(at) - sympy.Ci(at / BASE)) / rate
+
+    claimed = limit or cosine_integrals
+    places = (1, 5, 20, 60)
+    for x in places:
+        value = float(claimed(sympy.Integer(x)).evalf())
         worst = max(worst, abs(value - sum(cos(omega * x) for omega in frequencies(4096)) / 2048))
     return Demonstration(
         (
@@ -370,21 +422,33 @@ def sinusoid_distance(term: Callable[[Any], Any] | None = None) -> Demonstration
                 r"\frac{\operatorname{Ci}(k) - \operatorname{Ci}(k/10000)}{\ln 10000}",
             ),
         ),
-        (
-            identity("sin a sin b + cos a cos b = cos(a − b)", [sympy.expand_trig(cosine(a - b)) - product]),
-            identity(
-                "the integral, by differentiation", [sympy.simplify(sympy.diff(antiderivative, u) - integrand)]
+        {
+            "PE(p)·PE(q) = Σ_{i<d/2} cos(ω_i (p − q)) for even d": (
+                identity("sin a sin b + cos a cos b = cos(a − b)", [sympy.expand_trig(cosine(a - b)) - product]),
+                close(
+                    "every pair of 400 positions of 64 channels, float64",
+                    relative_error(ours, gram),
+                    1e-12,
+                    400 * 400,
+                ),
             ),
-            identity(
-                "at k = 0 every term is 1, and the limit for k → 0 is 1",
-                [cosine(sympy.Integer(0)) - 1, sympy.limit(near_zero / rate, k, 0) - 1],
+            "over d/2 it tends to (Ci(k) − Ci(k/10000))/ln 10000 for many channels": (
+                identity(
+                    "that is ∫ cos(k · 10000^{−u}) du from 0 to 1, of which the sum is a Riemann sum",
+                    [
+                        sympy.simplify(sympy.diff(antiderivative, u) - integrand),
+                        (antiderivative.subs(u, 1) - antiderivative.subs(u, 0), claimed(k)),
+                    ],
+                ),
+                close("4,096 channels against the limit, per pair of channels", worst, 1e-3, len(places)),
             ),
-            close(
-                "every pair of 400 positions of 64 channels, float64", relative_error(ours, gram), 1e-12, 400 * 400
+            "at k = 0 it is 1": (
+                identity(
+                    "every term is 1, and the limit for k → 0 is 1",
+                    [cosine(sympy.Integer(0)) - 1, sympy.limit(near_zero / rate, k, 0) - 1],
+                ),
             ),
-            close("4,096 channels against the limit, per pair of channels", worst, 1e-3, len(limit)),
-        ),
-        Method.SYMBOLIC,
+        },
         figure=Chart("PE(p)·PE(q) over d/2", "p − q", "Σ cos(ω_i (p − q))/(d/2)", tuple(series)),
     )
 
@@ -442,14 +506,11 @@ def add_or_concatenate(
                 r"W(x + e) = Wx + We = \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} x \\ e \end{pmatrix}",
             ),
         ),
-        (
-            *settling(
-                "to concatenate and project is to project both and add",
+        {
+            "to concatenate positions and project is to project both and add": (
                 same("for blocks of any size", [blocks == added(W_I, W_P, x, p)]),
                 identity("entry by entry", entries, instances="widths 1, 2 and 3"),
+                close("linear modules of 12 + 5 channels, float64", relative_error(apart, together), 1e-13, 30),
             ),
-            close("linear modules of 12 + 5 channels, float64", relative_error(apart, together), 1e-13, 30),
-        ),
-        Method.SYMBOLIC,
-        clauses=("to concatenate and project is to project both and add",),
+        },
     )

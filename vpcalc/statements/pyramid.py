@@ -14,7 +14,7 @@ from ..cost import Quantity
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, same
-from .registry import Demonstration, Method, Step, statement
+from .registry import Demonstration, Step, statement
 from .table1 import leading
 
 h, w, C, a, f = symbols("h w C a f")
@@ -90,29 +90,32 @@ def one_scale_or_four(
                 r"\tfrac1{512} = \tfrac{585}{512}",
             ),
         ),
-        (
-            same(
-                "tokens, projections, products in which tokens meet and scores, f a symbol",
-                [
-                    f * h * f * w == tokens(f) * h * w,
-                    fine_plain == projections(f) * plain,
-                    fine_meet == meeting(f) * meet,
-                    fine_maps == scores(f) * maps,
-                ],
+        {
+            "tokens f times as fine on either axis are f² as many, with f² times the projections": (
+                same(
+                    "the layer on symbols, f one of them",
+                    [f * h * f * w == tokens(f) * h * w, fine_plain == projections(f) * plain],
+                ),
+                exact("fvcore's counts on 16 × 16 tokens, 2 and 3 times as fine", counts[:-1]),
             ),
-            same(
-                "tokens, projections and meeting products of four stages over the first's",
-                [
-                    one * share.denominator == first * share.numerator
-                    for one, share, first in zip(added, pyramid, (h * w, plain, meet), strict=True)
-                ],
+            "and f⁴ times the scores and the products in which tokens meet": (
+                same(
+                    "the layer on symbols, f one of them",
+                    [fine_meet == meeting(f) * meet, fine_maps == scores(f) * maps],
+                ),
             ),
-            exact(
-                "fvcore's counts of the module on 16 × 16 tokens, 2 and 3 times as fine, and of four stages",
-                counts,
+            "four stages have 85/64 of the first's tokens, 4 times its projections and 585/512 of its meeting "
+            "products": (
+                same(
+                    "four stages of the layer on symbols over the first",
+                    [
+                        one * share.denominator == first * share.numerator
+                        for one, share, first in zip(added, pyramid, (h * w, plain, meet), strict=True)
+                    ],
+                ),
+                exact("fvcore's counts of the four", counts[-1:]),
             ),
-        ),
-        Method.SYMBOLIC,
+        },
         tables=(Table("One resolution against four", columns, rows),),
     )
 

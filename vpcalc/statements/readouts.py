@@ -13,7 +13,7 @@ from ..layers import LAYERS
 from . import graphs
 from .evidence import exact, identity, same
 from .graphs import Graph, Nodes
-from .registry import Demonstration, Method, Step, statement
+from .registry import Demonstration, Step, statement
 
 T, d, n, m = symbols("T d n K")
 
@@ -38,6 +38,7 @@ def readout_cost(
     crossing: Callable[..., Any] = lambda n, d: n + d,
     chain: Callable[[int], int] = lambda T: T + 1,
     reads: Callable[[int], int] = lambda t: 2 if t else 1,
+    depends: Callable[[int, int], bool] = lambda t, k: k <= t,
 ) -> Demonstration:
     """The layers on symbols; counts and gradients of the reference layer with a linear readout; its graph."""
     import sympy
@@ -52,7 +53,7 @@ def readout_cost(
     for length in (1, 2, 5, 9):
         graph, sources, outputs = graphs.run([graphs.recurrence, read_out], length)
         seen = graph.reach(sources, outputs)
-        causal.append(seen == [[t >= k for t in range(length)] for k in range(length)])
+        causal.append(seen == [[depends(t, k) for t in range(length)] for k in range(length)])
         causal.append(_gradients(length) == seen)
         chains.append(graph.depth() == chain(length))
         states_of = [graph.reads[output][0] for output in outputs]
@@ -61,8 +62,8 @@ def readout_cost(
             set(graph.reads[state]) <= {sources[t], *states_of[max(t - 1, 0) : t]}
             for t, state in enumerate(states_of)
         ]
-    size, steps, width = sympy.symbols("n T d", positive=True)
-    gap = readouts(steps, size, crossing(size, width)) - states(steps, width, size)
+    size, steps, width, out = sympy.symbols("n T d m", positive=True)
+    positive = steps * size * (out - crossing(size, width))
     return Demonstration(
         (
             Step(
@@ -81,20 +82,28 @@ def readout_cost(
                 r"S_1 \to S_2 \to \dots \to S_T \to O_T, \quad S_t \to O_t",
             ),
         ),
-        (
-            same(
-                "multiply-accumulates of the layer and of a linear layer on T states, on symbols",
-                [cell == states(T, d, n), head == readouts(T, n, m)],
+        {
+            "T steps take T(nd + n²) multiply-accumulates for the states and Tnm for the readouts": (
+                same(
+                    "the layer and a linear layer on T states, on symbols",
+                    [cell == states(T, d, n), head == readouts(T, n, m)],
+                ),
+                exact("fvcore's counts of the reference layer with a linear readout", counts),
             ),
-            identity("readouts and states cost the same at m = n + d", [gap]),
-            exact("fvcore's counts of the reference layer with a linear readout", counts),
-            exact(
-                "the output at t depends on inputs up to t, in the graph and by gradients of the module", causal
+            "readouts cost more exactly where m > n + d": (
+                identity(
+                    "readouts less states are Tn, which is positive, times m − (n + d)",
+                    [(readouts(steps, size, out) - states(steps, width, size), positive)],
+                ),
             ),
-            exact("what a state reads, in the graph", direct),
-            exact("the longest chain of steps", chains),
-        ),
-        Method.EXACT,
+            "S_t reads X_t and S_{t−1} and nothing else": (exact("in the graph", direct),),
+            "it depends on X_1 … X_t and on no later input": (
+                exact("outputs of inputs, in the graph and by gradients of the module", causal),
+            ),
+            "the states wait for one another and no readout for another: T + 1 are the longest chain": (
+                exact("the longest chain of steps in the graph", chains),
+            ),
+        },
     )
 
 

@@ -240,12 +240,13 @@ def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = 
                 rf"\text{{ of }} {h * w}",
             ),
         ),
-        (
-            _sides(claimed),
-            _dropped(claimed["sra"]),
-            *(_gradients(kind) for kind in SIGHTS.values()),
-        ),
-        Method.EXACT,
+        {
+            clause: (
+                *(piece for id in ids for piece in (_sides(id, claimed[id]), _gradients(SIGHTS[id]))),
+                *(_dropped(claimed[id]) for id in ids if id == "sra"),
+            )
+            for clause, ids in _CLAUSES.items()
+        },
         tables=(Table("Tokens that one token sees", columns, tuple(rows), (note,)),),
         figure=picture(("msa", "wmsa", "swmsa", "conv", "recurrent")),
     )
@@ -265,20 +266,30 @@ def _seen(seen: Reach, place: tuple[int, int]) -> int:
     return sum(row[at] for row in seen)
 
 
-def _sides(claimed: Mapping[str, Callable[[int, int, int], int]]) -> Evidence:
+_CLAUSES: Mapping[str, tuple[str, ...]] = {
+    "MSA and linear SRA see all tokens": ("msa", "linear_sra"),
+    "SRA sees R⌊h/R⌋ × R⌊w/R⌋ of them beside the token itself": ("sra",),
+    "recurrence and retention see all before": ("recurrent", "retention"),
+    "W-MSA sees a window of M": ("wmsa",),
+    "W-MSA and SW-MSA in turn see LM a side": ("swmsa",),
+    "convolutions see L(k − 1) + 1 a side": ("conv",),
+}
+"""What is claimed of which kinds of layer."""
+
+
+def _sides(id: str, claimed: Callable[[int, int, int], int]) -> Evidence:
     """Of the square that is seen from the middle of a grid, along its longer axis."""
-    held = []
-    for id, kind in SIGHTS.items():
-        sizes = {"wmsa": (2, 4, 6), "swmsa": (2, 4, 6), "conv": (1, 3, 5), "sra": (2, 3, 5)}.get(id, (kind.size,))
-        for size, depth in product(sizes, (1, 2, 3)):
-            for h, w in ((6, 12), (6, 13)) if id in ("sra", "linear_sra") else ((2 * size, 48),):
-                # the token itself is a query and counts, so one that the stride reads
-                place = (h // 2 // size * size, w // 2 // size * size) if id == "sra" else (h // 2, w // 2)
-                seen = reach(kind, h, w, depth, size)
-                columns = {i % w for i, row in enumerate(seen) if row[place[0] * w + place[1]]}
-                held.append(len(columns) == claimed[id](depth, size, w))
-    what = "columns that are seen, in closed form (M = 2, 4, 6; k = 1, 3, 5; R = 2, 3, 5, dividing the grid or not"
-    return exact(f"{what}; L = 1, 2, 3)", held)
+    held, kind = [], SIGHTS[id]
+    sizes = {"wmsa": (2, 4, 6), "swmsa": (2, 4, 6), "conv": (1, 3, 5), "sra": (2, 3, 5)}.get(id, (kind.size,))
+    for size, depth in product(sizes, (1, 2, 3)):
+        for h, w in ((6, 12), (6, 13)) if id in ("sra", "linear_sra") else ((2 * size, 48),):
+            # the token itself is a query and counts, so one that the stride reads
+            place = (h // 2 // size * size, w // 2 // size * size) if id == "sra" else (h // 2, w // 2)
+            seen = reach(kind, h, w, depth, size)
+            columns = {i % w for i, row in enumerate(seen) if row[place[0] * w + place[1]]}
+            held.append(len(columns) == claimed(depth, size, w))
+    tried = f", size {', '.join(map(str, sizes))}" if len(sizes) > 1 else ""
+    return exact(f"{kind.name}: columns that are seen, in closed form (L = 1, 2, 3{tried})", held)
 
 
 def _dropped(side: Callable[[int, int, int], int]) -> Evidence:
@@ -332,22 +343,26 @@ def picture(ids: Sequence[str]) -> Mosaic:
     "second layer, all tokens meet",
     "Liu et al. 2021 (Swin), §3.2: 'lacks connections across windows'",
 )
-def windows_never_meet(shift: Callable[[int], int] = lambda M: M // 2) -> Demonstration:
+def windows_never_meet(
+    shift: Callable[[Any], Any] = lambda M: M // 2, still: Callable[[int], int] = lambda M: 0
+) -> Demonstration:
     """Windows are the classes of an equivalence, which composes to itself; with the shift, the classes join."""
     import sympy
 
     grids = [(h, w, M) for h, w, M in product((4, 6, 7, 9), (4, 8), (2, 3, 4)) if min(h, w) > M]
     stays, equivalences, meets = [], [], []
     for h, w, M in grids:
-        kind = SIGHTS["wmsa"]
-        once = reach(kind, h, w, 1, M)
-        stays.append(reach(kind, h, w, 3, M) == once)
+        once = reach(SIGHTS["wmsa"], h, w, 1, M)
+        layers = [graphs.attend(graphs.window(h, w, M, still(M) * (number % 2))) for number in range(3)]
+        graph, sources, outputs = graphs.run(layers, h * w)
+        stays.append(graph.reach(sources, outputs) == once)
         equivalences.append(_is_equivalence(once) and not all(all(row) for row in once))
         pair = [graphs.attend(graphs.window(h, w, M)), graphs.attend(graphs.window(h, w, M, shift(M)))]
         most = 4 * max(h, w)
         in_turn = graphs.layers_to_connect((pair * most).__getitem__, h * w, most, period=2)
         meets.append(in_turn is not None)
     M_, s_, c_ = sympy.symbols("M s c", positive=True)
+    m = sympy.Symbol("m", integer=True, positive=True)
     borders = [c_ * M_ - (s_ + (c_ - 1) * M_) - (M_ - s_), s_ + c_ * M_ - c_ * M_ - s_]
     torch_zero = [
         measured_reach(SIGHTS["wmsa"], h, w, 4, M) == reach(SIGHTS["wmsa"], h, w, 1, M)
@@ -376,18 +391,27 @@ def windows_never_meet(shift: Callable[[int], int] = lambda M: M // 2) -> Demons
                 r"s + (c - 1)M < cM < s + cM",
             ),
         ),
-        (
-            identity("a border is M − s after one shifted border and s before the next", borders),
-            exact(
-                "M/2, rounded down, is between 0 and M (M = 2 … 64)",
-                [0 < shift(side) < side for side in range(2, 65)],
+        {
+            "windows that stay never meet, in any number of layers": (
+                exact(f"the relation is an equivalence and not everything, on {len(grids)} grids", equivalences),
+                exact("three layers reach what one reaches, on the same grids", stays),
+                exact("no gradient crosses a border in four layers of the reference module", torch_zero),
             ),
-            exact(f"the relation is an equivalence and not everything, on {len(grids)} grids", equivalences),
-            exact("three layers reach what one reaches, on the same grids", stays),
-            exact("with every second layer shifted, all tokens meet, on the same grids", meets),
-            exact("no gradient crosses a border in four layers of the reference module", torch_zero),
-        ),
-        Method.SYMBOLIC,
+            "shifted by M/2 in every second layer, all tokens meet": (
+                identity("a border is M − s after one shifted border and s before the next", borders),
+                Evidence(
+                    "M/2, rounded down, is between 0 and M for every even and every odd M ≥ 2",
+                    Method.SYMBOLIC,
+                    all(
+                        sympy.sympify(part).is_positive is True
+                        for side in (2 * m, 2 * m + 1)
+                        for part in (shift(side), side - shift(side))
+                    ),
+                    4,
+                ),
+                exact("on the same grids", meets),
+            ),
+        },
         figure=picture(("wmsa", "swmsa")),
     )
 

@@ -141,12 +141,11 @@ _SPELLINGS = tuple(Spelled.__annotations__)
 def _written(found: Demonstration) -> dict[str, Any]:
     return {
         "steps": [asdict(step) for step in found.steps],
-        "evidence": [asdict(piece) for piece in found.evidence],
-        "rests_on": found.rests_on,
+        "clauses": {clause: [asdict(piece) for piece in pieces] for clause, pieces in found.clauses.items()},
+        "beside": [asdict(piece) for piece in found.beside],
         "tables": [_table(table) for table in found.tables],
         "figure": None if found.figure is None else {type(found.figure).__name__: asdict(found.figure)},
         "correction": found.correction,
-        "clauses": found.clauses,
     }
 
 
@@ -164,17 +163,16 @@ def _cell(value: Any) -> Any:
 def _read(found: Mapping[str, Any]) -> Demonstration:
     return Demonstration(
         tuple(Step(**step) for step in found["steps"]),
-        tuple(map(_evidence_of, found["evidence"])),
-        Method(found["rests_on"]),
+        {clause: tuple(map(_evidence_of, pieces)) for clause, pieces in found["clauses"].items()},
+        tuple(map(_evidence_of, found["beside"])),
         tuple(_table_of(table) for table in found["tables"]),
         None if found["figure"] is None else _figure_of(found["figure"]),
         found["correction"],
-        tuple(found["clauses"]),
     )
 
 
 def _evidence_of(found: Mapping[str, Any]) -> Evidence:
-    return Evidence(**{**found, "method": Method(found["method"]), "settles": tuple(found["settles"])})
+    return Evidence(**{**found, "method": Method(found["method"])})
 
 
 def _table_of(found: Mapping[str, Any]) -> Table:

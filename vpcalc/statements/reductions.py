@@ -53,7 +53,8 @@ def sra_is_convolution(
     from ..reference.reduction import SpatialReductionAttention
 
     N, width = sympy.symbols("N C", integer=True, positive=True)
-    held = []
+    held: list[bool] = []
+    drops: list[bool] = []
     for side, grid in product((2, 3), ((6, 6), (6, 12), (7, 8))):
         module, x = whole(SpatialReductionAttention(4, 2, side), seed=side), numbers(1, *grid, 4)
         module.norm = torch.nn.Identity()
@@ -62,7 +63,8 @@ def sra_is_convolution(
         blocks = x[0, :rows, :columns].reshape(rows // side, side, columns // side, side, 4).transpose(1, 2)
         matrix = module.convolution.weight.permute(2, 3, 1, 0).reshape(-1, 4)
         reshaped = blocks.reshape(-1, side * side * 4) @ matrix + module.convolution.bias
-        held.append(torch.equal(module.reduce(x.permute(0, 3, 1, 2))[0], reshaped))
+        divides = grid[0] % side == grid[1] % side == 0
+        (held if divides else drops).append(torch.equal(module.reduce(x.permute(0, 3, 1, 2))[0], reshaped))
     (operator,) = (op for op, _ in LAYERS["sra"].build(h, w, C, a, R).walk() if op.label == "convolution")
     return Demonstration(
         (
@@ -83,16 +85,20 @@ def sra_is_convolution(
                 r"(N + 1) \frac{C}{N} = C + \frac{C}{N} \neq C",
             ),
         ),
-        (
-            same("multiply-accumulates of the convolution on symbols", [operator.macs == cost(h, w, C)]),
-            identity("heads times their width is what W^O takes", [heads(N) * width / N - width]),
-            exact(
-                "the reference module's reduction without its norm (R = 2, 3; grids that R divides and not), "
-                "bit by bit",
-                held,
+        {
+            "Reshape(x, R) W_S, with a row for each R × R tokens, is a convolution of kernel and stride R": (
+                exact("the reference module's reduction without its norm (R = 2, 3), bit by bit", held),
             ),
-        ),
-        Method.SYMBOLIC,
+            "it takes hwC² multiply-accumulates, where R ≥ 2 divides h and w": (
+                same("the convolution on symbols", [operator.macs == cost(h, w, C)]),
+            ),
+            "elsewhere the authors' convolution drops h mod R rows and w mod R columns": (
+                exact("the same reduction on 7 × 8, R = 2 and 3, bit by bit", drops),
+            ),
+            "N heads of C/N channels make the C that W_O takes": (
+                identity("heads times their width is what W^O takes", [heads(N) * width / N - width]),
+            ),
+        },
         correction="Concat(head_0, …, head_N) has N + 1 heads and C + C/N channels; W^O takes C, of N heads",
     )
 
@@ -119,6 +125,7 @@ def pooling_or_convolution(
     """The two layers on symbols, one less the other, at and above the claimed number of tokens; counts."""
     gain = _sra(Quantity.MACS) - _pooled(Quantity.MACS)
     at_r1 = _sra(Quantity.MACS, constant(1)) - _pooled(Quantity.MACS)
+    counts = _counted(saved, dearer, unreduced)
     rows = _stages("pvt_v2_b2", "pvt_v2_b2_li")
     columns = (
         Column("input", "input"),
@@ -145,20 +152,26 @@ def pooling_or_convolution(
                 r"n = P^2: \quad -2P^2C(C + P^2)\Bigl(1 - \frac{1}{R^2}\Bigr); \quad R = 1: \quad -P^2C^2",
             ),
         ),
-        (
-            same(
-                "at hw = P²R²; on a grid of P × P for R ≥ 2 and R = 1",
-                [
-                    gain.subs({"h": P * R, "w": P * R}) == saved(P, R, C),
-                    gain.subs({"h": P, "w": P}) == -dearer(P, R, C),
-                    at_r1.subs({"h": P, "w": P}) == -unreduced(P, C),
-                ],
+        {
+            "linear SRA takes fewer multiply-accumulates than SRA wherever hw ≥ P²R²": (
+                _never_dearer(gain, least),
             ),
-            _never_dearer(gain, least),
-            same("parameters", [_sra(Quantity.PARAMS) - _pooled(Quantity.PARAMS) == fewer(R, C)]),
-            exact("fvcore's counts of the two modules, fewer exactly so", _counted(saved, dearer, unreduced)),
-        ),
-        Method.SYMBOLIC,
+            "at hw = P²R² it takes (R² − 1)P²C² fewer": (
+                same("the layers on symbols", [gain.subs({"h": P * R, "w": P * R}) == saved(P, R, C)]),
+                exact("fvcore's counts of the two modules", [counts[0]]),
+            ),
+            "on a grid of P × P it takes 2P²C(C + P²)(1 − 1/R²) more": (
+                same("the layers on symbols", [gain.subs({"h": P, "w": P}) == -dearer(P, R, C)]),
+                exact("fvcore's counts of the two modules", [counts[1]]),
+            ),
+            "where R = 1, without a convolution, P²C² more on that grid": (
+                same("the layers on symbols", [at_r1.subs({"h": P, "w": P}) == -unreduced(P, C)]),
+                exact("fvcore's counts of the two modules", [counts[2]]),
+            ),
+            "it has (R² − 1)C² fewer parameters": (
+                same("the layers on symbols", [_sra(Quantity.PARAMS) - _pooled(Quantity.PARAMS) == fewer(R, C)]),
+            ),
+        },
         tables=(Table("PVT v2-B2 with SRA and with linear SRA (P = 7), multiply-accumulates", columns, rows),),
         correction="not everywhere: with R = 1, or with fewer than P²R² tokens, pooling and its 1 × 1 "
         "convolution can take more, as in the last stage at 224 × 224",

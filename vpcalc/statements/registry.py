@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..catalog import Catalog
@@ -35,7 +36,7 @@ _AMOUNTS_TO = {
     Method.EXACT: Finding.CHECKED,
     Method.NUMERIC: Finding.CHECKED,
 }
-_STRENGTH = (Finding.CHECKED, Finding.IDENTIFIED, Finding.PROVED)
+_STRENGTH = (Finding.REFUTED, Finding.UNSETTLED, Finding.CHECKED, Finding.IDENTIFIED, Finding.PROVED)
 """What evidence amounts to, the weakest first."""
 
 
@@ -56,9 +57,8 @@ class Step:
 class Evidence:
     """One thing that was tried: what, how, in how many cases, and the largest error where there is one.
 
-    ``settles`` names the clauses of the statement that it is about. ``instances`` names the sizes at which an
-    identity was shown where the clause speaks of every size: it is then a check of those. ``empty`` says that
-    there is nothing to it, as to 0 = 0: it counts for nothing.
+    ``instances`` names the sizes at which an identity was shown where the clause speaks of every size: it is then
+    a check of those. ``empty`` says that there is nothing to it, as to 0 = 0: it counts for nothing.
     """
 
     what: str
@@ -67,7 +67,6 @@ class Evidence:
     cases: int = 1
     error: float | None = None
     tolerance: float | None = None
-    settles: tuple[str, ...] = ()
     instances: str = ""
     empty: bool = False
 
@@ -85,69 +84,69 @@ class Evidence:
             "cases": self.cases,
             "error": self.error,
             "tolerance": self.tolerance,
-            "settles": list(self.settles),
             "instances": self.instances,
         }
+
+
+def _strength(piece: Evidence) -> int:
+    return _STRENGTH.index(piece.amounts_to)
+
+
+def strongest(pieces: Iterable[Evidence]) -> Evidence | None:
+    """Of what counts, the piece that amounts to most."""
+    return max((piece for piece in pieces if not piece.empty), key=_strength, default=None)
 
 
 @dataclass(frozen=True)
 class Demonstration:
     """What a statement's function returns.
 
-    ``correction`` says what the source prints and why that is not so; empty where the source is right.
-    ``rests_on`` is the weakest method that the claim itself needs; numeric evidence beside a proof is
-    corroboration. ``clauses`` names the parts of the claim: where it does, the verdict is that of the clause with
-    the weakest evidence, and ``rests_on`` can only lower it.
+    ``clauses`` are the parts of the claim, each a sentence with the evidence for it: the verdict is that of the
+    clause with the weakest. ``beside`` is evidence for what the claim does not say. ``correction`` says what the
+    source prints and why that is not so; empty where the source is right.
     """
 
     steps: tuple[Step, ...]
-    evidence: tuple[Evidence, ...]
-    rests_on: Method
+    clauses: Mapping[str, tuple[Evidence, ...]]
+    beside: tuple[Evidence, ...] = ()
     tables: tuple[Table, ...] = ()
     figure: Figure | None = None
     correction: str = ""
-    clauses: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        strange = {clause for piece in self.evidence for clause in piece.settles} - set(self.clauses)
-        if strange:
-            raise ValueError(f"evidence for clauses that the claim does not have: {', '.join(sorted(strange))}")
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """All of it, each piece once."""
+        return tuple(dict.fromkeys([*chain.from_iterable(self.clauses.values()), *self.beside]))
 
     @property
     def verdict(self) -> Finding:
-        """Refuted as soon as one piece of evidence does not hold; else what the evidence amounts to.
+        """Refuted as soon as one piece of evidence does not hold; else that of the clause with the weakest.
 
-        It is unsettled where there is a clause, or else the method that the claim rests on, for which nothing that
-        counts was tried.
+        It is unsettled where there is a clause for which nothing that counts was tried.
         """
-        if not self.evidence or not all(piece.holds for piece in self.evidence):
+        if self.failed:
             return Finding.REFUTED
-        found = [self._declared(), *(self.of(clause) for clause in self.clauses)]
-        if Finding.UNSETTLED in found:
-            return Finding.UNSETTLED
-        if self.correction:
-            return Finding.CORRECTED
-        return min(found, key=_STRENGTH.index)
-
-    def _declared(self) -> Finding:
-        """What the method amounts to that the claim is said to rest on, if any evidence that counts is of it."""
-        tried = [piece.amounts_to for piece in self.evidence if piece.method is self.rests_on and not piece.empty]
-        return max(tried, key=_STRENGTH.index, default=Finding.UNSETTLED)
+        found = min(map(self.of, self.clauses), key=_STRENGTH.index, default=Finding.UNSETTLED)
+        return Finding.CORRECTED if self.correction and found is not Finding.UNSETTLED else found
 
     def of(self, clause: str) -> Finding:
         """What the evidence for one clause amounts to: the strongest of it, as the rest corroborates."""
-        pieces = [piece for piece in self.evidence if clause in piece.settles and not piece.empty]
-        if not all(piece.holds for piece in pieces):
+        if not all(piece.holds for piece in self.clauses[clause]):
             return Finding.REFUTED
-        return max((piece.amounts_to for piece in pieces), key=_STRENGTH.index, default=Finding.UNSETTLED)
+        piece = strongest(self.clauses[clause])
+        return Finding.UNSETTLED if piece is None else piece.amounts_to
+
+    @property
+    def rests_on(self) -> Evidence | None:
+        """The evidence that decides: the strongest for the clause that has the weakest."""
+        pieces = (strongest(pieces) for pieces in self.clauses.values())
+        return min((piece for piece in pieces if piece), key=_strength, default=None)
 
     @property
     def missing(self) -> str:
         """The clauses for which nothing was tried, in words; empty where there are none."""
         left = [clause for clause in self.clauses if self.of(clause) is Finding.UNSETTLED]
-        if left:
-            return f"nothing was tried for: {'; '.join(left)}"
-        return "" if self._declared() is not Finding.UNSETTLED else "nothing was tried that counts"
+        return f"nothing was tried for: {'; '.join(left)}" if left else ""
 
     @property
     def failed(self) -> tuple[Evidence, ...]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..algebra.polynomial import as_polynomial, symbols
 from ..layers.retention import state_elements
 from .evidence import close, exact, identity, letters, relative_error, same
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Step, statement
 from .whole_numbers import numbers
 
 PAPER = "Sun et al. 2023 (RetNet)"
@@ -56,6 +56,14 @@ def retention_forms(
         gamma ** e.state(b) * gamma ** (start - 1 - m) / gamma ** (start + b - 1 - m) - 1,
         gamma ** e.to_end(b, j) / gamma ** ((start + b - 1) - (start + j)) - 1,
     ]
+    recurrent, outputs, states = _reference_forms(decay)
+    chunks = identity(
+        "outputs, any γ", _four_tokens(exponents, decay), instances="four tokens, chunks of 1, 2, 3 and 4"
+    )
+
+    def simplified(powers: list[Any]) -> list[Any]:
+        return [sympy.powsimp(sympy.simplify(one)) for one in powers]
+
     return Demonstration(
         (
             Step(
@@ -80,24 +88,22 @@ def retention_forms(
                 r"\sum_{j \le t} \gamma^{t-j} (q \cdot k_{ib+j})\, v_{ib+j} + \gamma^{t+1} q R_{i-1}",
             ),
         ),
-        (
-            identity(
-                "the induction's step, n and m symbols", [sympy.powsimp(sympy.simplify(one)) for one in step]
+        {
+            "the recurrent form gives the parallel one's outputs": (
+                identity("the power of γ of each pair, by induction on n, n and m symbols", simplified(step)),
+                exact("the reference form on whole numbers, γ = 1/2 and 1/4, 12 tokens, bit by bit", [recurrent]),
             ),
-            identity(
-                "the chunk's four powers, i, b, t, j and m symbols",
-                [sympy.powsimp(sympy.simplify(one)) for one in chunk],
+            "so does the chunkwise form, with any chunk b": (
+                identity("powers within a chunk and into it, i, b, t, j and m symbols", simplified(chunk[:2])),
+                chunks,
+                exact("the reference form on the same, chunks of 1 … 12, bit by bit", outputs),
             ),
-            identity(
-                "outputs, any γ", _four_tokens(exponents, decay), instances="four tokens, chunks of 1, 2, 3 and 4"
+            "the last state is the same": (
+                identity("powers from a chunk's start and from its tokens to its end", simplified(chunk[2:])),
+                exact("of the reference forms on the same, bit by bit", states),
             ),
-            exact(
-                "the reference forms on whole numbers, γ = 1/2 and 1/4, 12 tokens, chunks of 1 … 12, bit by bit",
-                _reference_forms(decay),
-            ),
-            *_modules(),
-        ),
-        Method.SYMBOLIC,
+            "where b does not divide n, the same with zeros at the end": (chunks, *_modules()),
+        },
     )
 
 
@@ -128,7 +134,8 @@ def _four_tokens(e: Exponents, decay: Callable[[Any], Any]) -> list[Any]:
     return differences
 
 
-def _reference_forms(decay: Callable[[Any], Any]) -> list[bool]:
+def _reference_forms(decay: Callable[[Any], Any]) -> tuple[bool, list[bool], list[bool]]:
+    """Whether outputs of the recurrent form, and of each chunk outputs and last state, are the same."""
     import torch
 
     from ..reference import retention
@@ -137,11 +144,12 @@ def _reference_forms(decay: Callable[[Any], Any]) -> list[bool]:
     q, k, v = numbers(1, 2, 12, 4, seed=1), numbers(1, 2, 12, 4, seed=2), numbers(1, 2, 12, 8, seed=3)
     parallel = retention.parallel(q, k, v, gamma)
     outputs, state = retention.recurrent(q, k, v, decay(gamma))
-    held = [torch.equal(outputs, parallel)]
-    for chunk in (1, 2, 3, 4, 6, 12):
-        chunked, last = retention.chunkwise(q, k, v, gamma, chunk)
-        held += [torch.equal(chunked, parallel), torch.equal(last, state)]
-    return held
+    runs = [retention.chunkwise(q, k, v, gamma, chunk) for chunk in (1, 2, 3, 4, 6, 12)]
+    return (
+        torch.equal(outputs, parallel),
+        [torch.equal(chunked, parallel) for chunked, _ in runs],
+        [torch.equal(last, state) for _, last in runs],
+    )
 
 
 def _modules() -> list[Evidence]:
@@ -210,17 +218,19 @@ def state_or_cache(
                 r"2nC - \frac{2C^2}{a} = 2C\Bigl(n - \frac{C}{a}\Bigr)",
             ),
         ),
-        (
-            same(
-                "what the layer carries, on symbols",
-                [as_polynomial(state_elements(*on_symbols)) == state(*on_symbols)],
+        {
+            "retention carries 2C²/a numbers from token to token, at any length": (
+                same("the layer on symbols", [as_polynomial(state_elements(*on_symbols)) == state(*on_symbols)]),
+                exact("numbers in the last state of the reference recurrent form", carried),
             ),
-            exact("numbers in the last state of the reference recurrent form", carried),
-            exact("numbers in the keys and values of the reference attention", kept),
-            identity(
-                "the forms are equal at n = C/a, and m tokens further apart by 2Cm",
-                [gap.subs(n_, crossing(C_, a_)), gap.subs(n_, crossing(C_, a_) + more) - 2 * C_ * more],
+            "attention keeps 2nC numbers of keys and values": (
+                exact("numbers in the keys and values of the reference attention", kept),
             ),
-        ),
-        Method.SYMBOLIC,
+            "that is more exactly where n > C/a": (
+                identity(
+                    "the forms are equal at n = C/a, and m tokens further apart by 2Cm",
+                    [gap.subs(n_, crossing(C_, a_)), gap.subs(n_, crossing(C_, a_) + more) - 2 * C_ * more],
+                ),
+            ),
+        },
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..findings import Finding
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import Form
-from .evidence import exact, identity, same, settling
+from .evidence import exact, identity, same
 from .registry import Demonstration, Evidence, Method, Step, statement
 from .rnn_algorithms import TEXTBOOK, WAYS, Tally, memory, problem, run
 
@@ -73,13 +74,15 @@ def _dims(way: str) -> tuple[Any, ...]:
 )
 def bptt_cost(printed: Mapping[str, tuple[str, str]] = TEXTBOOK) -> Demonstration:
     """Formula, count of running code recovered by interpolation, and hand count, for every way; far counts."""
-    pieces = [_same_gradient()]
+    of_way = {}
     for way in WAYS:
         macs, kept = printed[way]
-        pieces.append(_recovered(f"{WAYS[way][0]}: {macs} MACs", way, macs, macs_form, _count, cubic=True))
-        pieces.append(_recovered(f"{WAYS[way][0]}: {kept} elements", way, kept, memory_form, _peak))
-        pieces.append(_far(way, macs, kept))
-    pieces.append(_autograd_does_the_same(printed["reverse"][0]))
+        of_way[way] = (
+            _recovered(f"{WAYS[way][0]}: {macs} MACs", way, macs, macs_form, _count, cubic=True),
+            _recovered(f"{WAYS[way][0]}: {kept} elements", way, kept, memory_form, _peak),
+            _far(way, macs, kept),
+        )
+    as_printed, reverse = of_way.pop("as_printed"), of_way.pop("reverse")
     return Demonstration(
         (
             Step(
@@ -113,12 +116,28 @@ def bptt_cost(printed: Mapping[str, tuple[str, str]] = TEXTBOOK) -> Demonstratio
                 r"(T - 1) n^2 + T n^2",
             ),
         ),
-        tuple(pieces),
-        Method.INTERPOLATION,
+        {
+            "as printed, with a product for every k, it takes (T − 1)(T − 2)n³/2 + (T − 1)n² + Tnd": as_printed,
+            "reverse accumulation takes (T − 1)n² + Tnd": (
+                *reverse,
+                _autograd_does_the_same(printed["reverse"][0]),
+            ),
+            "the first is quadratic in T, the second linear": (
+                same(
+                    "powers of T in the two counts",
+                    [parse(printed[way][0]).degree("T") == power for way, power in DEGREES.items()],
+                ),
+            ),
+            "the other ways take what is derived of them": tuple(chain.from_iterable(of_way.values())),
+        },
+        (_same_gradient(),),
         tables=(cost_table(100, 64, 32),),
         figure=_chart(),
     )
 
+
+DEGREES = {"as_printed": 2, "reverse": 1}
+"""Powers of T."""
 
 _FEW = dict.fromkeys("Tbnd", 24)
 """Real runs, of as many steps and with Jacobians of n²d: they stay small."""
@@ -227,13 +246,16 @@ def _chart() -> Chart:
     "Griewank & Walther 2008, §12; Chen et al. 2016",
 )
 def checkpointing(
-    best: Callable[[Any], Any] | None = None, least: Callable[[Any, Any], Any] | None = None
+    best: Callable[[Any], Any] | None = None,
+    least: Callable[[Any, Any], Any] | None = None,
+    keeps: Callable[[Any, Any, Any], Any] = lambda T, b, n: (T / b + b) * n,
+    repeated: Callable[[Any, Any], Any] = lambda forward, b: forward - forward / b,
 ) -> Demonstration:
     """The minimum by completing the square; the best divisor by running all of them."""
     import sympy
 
     T, n, b = sympy.symbols("T n b", positive=True)
-    kept = (T / b + b) * n
+    kept = keeps(T, b, n)
     claimed_best = sympy.sqrt(T) if best is None else best(T)
     claimed_least = 2 * sympy.sqrt(T) * n if least is None else least(T, n)
     square = (sympy.sqrt(T / b) - sympy.sqrt(b)) ** 2 * n
@@ -267,24 +289,22 @@ def checkpointing(
                 r"\Bigl(T - \frac{T}{b}\Bigr)(nd + n^2) < T(nd + n^2)",
             ),
         ),
-        (
-            *settling("(T/b + b)n elements", identity("the formula is what the way keeps", [(ours, kept)])),
-            *settling(
-                "2√T·n at the least, at b = √T",
-                identity("kept elements exceed 2√T·n by a square", [(kept, claimed_least + square)]),
+        {
+            "to keep every b-th state takes (T/b + b)n elements": (
+                identity("the formula is what the way keeps", [(ours, kept)]),
+            ),
+            "that is least at b = √T, 2√T·n": (
+                identity("kept elements exceed 2√T·n by a square", [((T / b + b) * n, claimed_least + square)]),
                 identity("the square is zero at b = √T", [square.subs(b, claimed_best)]),
                 exact(
                     "of all divisors of T = 4, 12, 16, 36, the one nearest to √T keeps least when it is run", runs
                 ),
             ),
-            *settling(
-                "less than one more forward pass",
+            "less than one more forward pass is computed again": (
                 same(
-                    "what is computed again is the forward pass less its b-th part",
-                    [again == forward - forward / symbol("b")],
+                    "it is the forward pass less its b-th part",
+                    [again == repeated(forward, symbol("b"))],
                 ),
             ),
-        ),
-        Method.SYMBOLIC,
-        clauses=("(T/b + b)n elements", "2√T·n at the least, at b = √T", "less than one more forward pass"),
+        },
     )

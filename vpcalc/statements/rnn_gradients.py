@@ -9,6 +9,7 @@ from typing import Any
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from . import unrolled
+from .any_width import diagonal_norm, immediate, one_factor, one_more_factor, one_more_term
 from .evidence import (
     autograd_jacobian,
     close,
@@ -20,6 +21,7 @@ from .evidence import (
     letters,
     not_identity,
     relative_error,
+    same,
 )
 from .registry import Demonstration, Evidence, Method, Step, statement
 from .unrolled import ACTIVATIONS, Array
@@ -40,15 +42,13 @@ def rnn_gradient(
     jacobian: Callable[[Array, Array], Array] = unrolled.jacobian,
     chain: Callable[..., Array] = unrolled.chain,
     term: Callable[[Array, Array, Array], Array] = unrolled.term,
+    printed: Callable[[Any, Any], Any] = lambda immediate, total: total,
 ) -> Demonstration:
-    """Differentiated symbolically for any f, g and loss; unrolled in general; every term against autograd."""
-    pieces = [
-        *_symbolic_sum(jacobian, chain, term),
-        _unrolled_recurrence(),
-        _total_derivatives_count_twice(),
-        *(_against_autograd(name, jacobian, chain, term) for name in ("tanh", "sigmoid")),
-        *_against_module(jacobian, chain, term),
-    ]
+    """Differentiated symbolically for any f, g and loss; unrolled in general; every term against autograd.
+
+    ``printed`` is which of the two derivatives of s_k by U the slides mean.
+    """
+    each_term, summed = _symbolic_sum(jacobian, chain, term)
     return Demonstration(
         (
             Step(
@@ -91,8 +91,20 @@ def rnn_gradient(
                 r"\frac{\partial s_j}{\partial s_{j-1}} \Bigr) \frac{\partial^{+} s_k}{\partial U}",
             ),
         ),
-        tuple(pieces),
-        Method.SYMBOLIC,
+        {
+            "each term of the sum is the derivative by the U that step k uses": (
+                immediate(term),
+                one_factor(jacobian),
+                one_more_factor(chain),
+                each_term,
+                *(_against_autograd(name, jacobian, chain, term) for name in ("tanh", "sigmoid")),
+                *_against_module(jacobian, chain, term),
+            ),
+            "ds_t/dU is the sum of the terms from k = 1 to t": (one_more_term(chain), summed),
+            "with the total derivative ∂s_k/∂U in its place the sum is another": (
+                _total_derivatives_count_twice(printed),
+            ),
+        },
         tables=(_term_table(jacobian, chain, term),),
         correction="slides print ∂s_k/∂U and begin at k = 0: read as the total derivative it counts the steps "
         "before k "
@@ -151,31 +163,15 @@ def _symbolic_sum(jacobian: Any, chain: Any, term: Any) -> list[Evidence]:
     ]
 
 
-def _unrolled_recurrence() -> Evidence:
-    """D_t = P_t + J_t D_{t-1} against Σ_k (J_t ⋯ J_{k+1}) P_k, with factors that do not commute."""
-    import sympy
-
-    J = sympy.symbols("J1:7", commutative=False)
-    P = sympy.symbols("P1:7", commutative=False)
-    total, differences = sympy.Integer(0), []
-    for t in range(1, 7):
-        total = P[t - 1] + J[t - 1] * total
-        summed = sum(sympy.Mul(*reversed(J[k:t])) * P[k - 1] for k in range(1, t + 1))
-        differences.append(sympy.expand(total - summed))
-    return identity(
-        "the recurrence unrolls to the sum, for matrices that do not commute", differences, instances="t = 1 … 6"
-    )
-
-
-def _total_derivatives_count_twice() -> Evidence:
-    """One unit, two steps, f the identity: the sum of total derivatives against the derivative."""
+def _total_derivatives_count_twice(printed: Callable[[Any, Any], Any]) -> Evidence:
+    """One unit, two steps, f the identity: the sum that is printed against the derivative."""
     import sympy
 
     U, W, x1, x2 = sympy.symbols("U W x_1 x_2", real=True)
     s1 = U * x1
     s2 = U * x2 + W * s1
-    printed = W * sympy.diff(s1, U) + sympy.diff(s2, U)
-    return not_identity("with ∂s_k/∂U as the total derivative the sum is another", printed - sympy.diff(s2, U))
+    summed = W * printed(x1, sympy.diff(s1, U)) + printed(x2, sympy.diff(s2, U))
+    return not_identity("one unit, two steps, f the identity", summed - sympy.diff(s2, U))
 
 
 TOLERANCE = 1e-11
@@ -258,7 +254,9 @@ def _e(value: float) -> str:
     f"{PASCANU}, eq. 5; lecture slides print ∏ tanh(W)",
 )
 def rnn_jacobian(
-    jacobian: Callable[[Array, Array], Array] = unrolled.jacobian, chain: Callable[..., Array] = unrolled.chain
+    jacobian: Callable[[Array, Array], Array] = unrolled.jacobian,
+    chain: Callable[..., Array] = unrolled.chain,
+    printed: Callable[[Any], Any] | None = None,
 ) -> Demonstration:
     """Differentiated for any f; the slides' shorthand is a different matrix."""
     import numpy
@@ -307,16 +305,21 @@ def rnn_jacobian(
                 r"\bigl(1 - \tanh^{2} a\bigr) w \neq \tanh w",
             ),
         ),
-        (
-            identity(
-                "the product is ∂s_3/∂s_0, differentiated as it stands, for any f",
-                (true - product).reshape(-1),
-                instances="n = 2",
+        {
+            "a factor ∂s_j/∂s_{j−1} is diag(f′(a_j)) W": (one_factor(jacobian),),
+            "∂s_t/∂s_k is the product of the factors, the latest leftmost": (
+                one_more_factor(chain),
+                identity(
+                    "∂s_3/∂s_0, differentiated as it stands, for any f",
+                    (true - product).reshape(-1),
+                    instances="n = 2",
+                ),
             ),
-            identity("tanh′ = 1 − tanh²", [one_step - (1 - sympy.tanh(a) ** 2) * w]),
-            not_identity("∏ tanh(W) is another matrix (n = 1)", one_step - sympy.tanh(w), {a: 0, w: 1}),
-        ),
-        Method.SYMBOLIC,
+            "∏ tanh(W) is another matrix": (
+                not_identity("one unit, one step", one_step - (printed or sympy.tanh)(w), {a: 0, w: 1}),
+            ),
+        },
+        (identity("tanh′ = 1 − tanh²", [one_step - (1 - sympy.tanh(a) ** 2) * w]),),
         correction="slides print ∏ tanh(W): f′ is taken at a_j, not f at W, and it scales the rows of W",
     )
 
@@ -330,25 +333,22 @@ def rnn_jacobian(
 )
 def pascanu_jacobian(
     jacobian: Callable[[Array, Array], Array] = lambda W, slope: W * slope[None, :],
+    printed: Callable[[Array, Array], Array] = lambda W, slope: W.T * slope[None, :],
+    largest: Callable[[Any], Any] = lambda gamma: gamma,
 ) -> Demonstration:
-    """Differentiated for any σ, n = 2 and 3; the printed matrix is right for symmetric W, its norm another."""
+    """Differentiated for any σ; the printed matrix is right for symmetric W, its norm another."""
+    import numpy
     import sympy
 
     sigma, slope_of = generic("sigma"), sympy.Function("sigma_prime")
-    differences, symmetric, gram = [], [], []
-    t = sympy.Symbol("t")
-    for n in (2, 3):
-        W, x = letters("W", n, n), letters("x", n)
-        true = derivatives(W @ each(sigma, x), x)
-        slope = each(slope_of, x)
-        differences += list((true - jacobian(W, slope)).reshape(-1))
-        as_printed = true - W.T * slope[None, :]
-        matrix = sympy.Matrix(W.tolist())
-        gram.append(((matrix.T * matrix).charpoly(t) - (matrix * matrix.T).charpoly(t)).as_expr())
-        mirrored = {W[i, j]: W[j, i] for i in range(n) for j in range(i)}
-        symmetric += [sympy.sympify(entry).subs(mirrored) for entry in as_printed.reshape(-1)]
-    one_way, off = sympy.Matrix([[0, 1], [0, 0]]), sympy.diag(1, 0)
-    norms = [max(product.singular_values()) for product in (one_way * off, one_way.T * off)]
+    W, x = letters("W", 2, 2), letters("x", 2)
+    slope = each(slope_of, x)
+    # two units among any number, what the others and the inputs add in u
+    true = derivatives(letters("u", 2) + W @ each(sigma, x), x)
+    symmetric = [sympy.sympify(entry).subs(W[0, 1], W[1, 0]) for entry in (true - printed(W, slope)).reshape(-1)]
+    one_way, off = numpy.array([[0, 1], [0, 0]]), numpy.array([1, 0])
+    products = (one_way * off[None, :], printed(one_way, off))
+    norms = [max(sympy.Matrix(product.tolist()).singular_values()) for product in products]
     return Demonstration(
         (
             Step(
@@ -382,18 +382,18 @@ def pascanu_jacobian(
                 rf"\lVert W_{{\mathrm{{rec}}}}^{{\top}} \operatorname{{diag}}(\sigma') \rVert = {norms[1]}",
             ),
         ),
-        (
-            identity("W_rec diag(σ′) is the Jacobian, for any σ", differences, instances="n = 2 and 3"),
-            not_identity(
-                "W_recᵀ diag(σ′) is not, nor is its norm the same (W_rec = (0 1; 0 0))", norms[1] - norms[0]
+        {
+            "∂x_i/∂x_{i−1} = W_rec diag(σ′(x_{i−1}))": (
+                identity(
+                    "the entries of two units among any number, for any σ", (true - jacobian(W, slope)).reshape(-1)
+                ),
             ),
-            identity("W_recᵀ diag(σ′) is, where W_rec is symmetric", symmetric, instances="n = 2 and 3"),
-            identity(
-                "WᵀW and WWᵀ have one characteristic polynomial: σ₁ is the same", gram, instances="n = 2 and 3"
+            "its norm is another than that of the printed W_recᵀ diag(σ′)": (
+                not_identity("W_rec = (0 1; 0 0), σ′ = (1, 0)", norms[1] - norms[0]),
             ),
-            _diagonal_norm(),
-        ),
-        Method.SYMBOLIC,
+            "both norms are at most γσ₁": (diagonal_norm(largest), _same_singular_values()),
+        },
+        (identity("W_recᵀ diag(σ′) is the Jacobian where W_rec is symmetric", symmetric),),
         correction=f"eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed. The norm is another too ({norms[0]} "
         "and "
         f"{norms[1]} for W_rec = (0 1; 0 0), σ′ = (1, 0)); its bound γσ₁ stands",
@@ -411,7 +411,12 @@ def pascanu_jacobian(
     "suffices to vanish, γσ₁ > 1 is needed to explode",
     f"{PASCANU}, §2.1, eq. 6 and 7; arXiv:1211.5063 calls λ₁ 'the absolute value of the largest eigenvalue'",
 )
-def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
+def rnn_bound(
+    gamma: Mapping[str, Fraction] | None = None,
+    largest: Callable[[Any], Any] = lambda gamma: gamma,
+    bound: Callable[[Any, Any], Any] = lambda factor, lag: factor**lag,
+    weight: int = 8,
+) -> Demonstration:
     """γ from the slopes, the bound from submultiplicativity, and the norms of products that were run."""
     claimed = {name: one.gamma for name, one in ACTIVATIONS.items()} if gamma is None else gamma
     bounds, worst, cases = [], 0.0, 0
@@ -419,14 +424,12 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
         for sigma in (0.5, 1.1, 3.0):
             net = unrolled.network(40, 16, 8, sigma, name, seed=1)
             norms = unrolled.log_norms(net.jacobians())
-            bound = [float(claimed[name]) * sigma] * len(norms)
-            excess = [
-                10 ** (log - _log10(b) * lag) for lag, (log, b) in enumerate(zip(norms, bound, strict=True), 1)
-            ]
+            factor = float(claimed[name]) * sigma
+            excess = [10**log / bound(factor, lag) for lag, log in enumerate(norms, 1)]
             worst, cases = max(worst, *excess), cases + len(norms)
             if name == "tanh":
                 lags = tuple(float(lag) for lag in range(1, len(norms) + 1))
-                powers, measured = tuple(bound[0] ** lag for lag in lags), tuple(10**log for log in norms)
+                powers, measured = tuple(bound(factor, lag) for lag in lags), tuple(10**log for log in norms)
                 bounds.append(Series(f"bound, σ₁ = {sigma}", lags, powers, dashed=True, group=str(sigma)))
                 bounds.append(Series(f"measured, σ₁ = {sigma}", lags, measured, group=str(sigma)))
     return Demonstration(
@@ -462,20 +465,26 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
                 r"W^2 = 0,\; (DW)^m = 2^{m-1} DW",
             ),
         ),
-        (
-            _largest_slopes(claimed),
-            _slopes_are_derivatives(),
-            _diagonal_norm(),
-            _eigenvalues_are_not_enough(),
-            _explodes_beside_its_eigenvalues(),
-            close(
-                "measured norm over bound, every lag (tanh and sigmoid, σ₁ = 0.5, 1.1, 3; T = 40, n = 16)",
-                worst,
-                1 + 1e-10,
-                cases,
+        {
+            "γ is the largest slope: 1 of tanh, 1/4 of the sigmoid": (
+                _largest_slopes(claimed),
+                _slopes_are_derivatives(),
             ),
-        ),
-        Method.SYMBOLIC,
+            "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖₂ ≤ (γσ₁)^{t−k}": (
+                diagonal_norm(largest),
+                close(
+                    "measured norm over bound, every lag (tanh and sigmoid, σ₁ = 0.5, 1.1, 3; T = 40, n = 16)",
+                    worst,
+                    1 + 1e-10,
+                    cases,
+                ),
+            ),
+            "γσ₁ < 1 suffices to vanish, and γσ₁ > 1 is needed to explode": _below_one(bound),
+            "the largest eigenvalue would not do": (
+                _eigenvalues_are_not_enough(weight),
+                _explodes_beside_its_eigenvalues(weight),
+            ),
+        },
         figure=Chart(
             "Norm of the product of Jacobians, f = tanh", "lag t − k", "‖∏ J‖₂", tuple(bounds), log_y=True
         ),
@@ -483,12 +492,6 @@ def rnn_bound(gamma: Mapping[str, Fraction] | None = None) -> Demonstration:
         "its "
         "tanh network explodes; the proof in eq. 6 takes the spectral norm, which is the largest singular value",
     )
-
-
-def _log10(x: float) -> float:
-    from math import log10
-
-    return log10(x)
 
 
 def _largest_slopes(claimed: Mapping[str, Fraction]) -> Evidence:
@@ -517,33 +520,43 @@ def _slopes_are_derivatives() -> Evidence:
     )
 
 
-def _diagonal_norm() -> Evidence:
+def _same_singular_values() -> Evidence:
+    """Where WᵀW v = λv, WWᵀ (Wv) = λ (Wv), and the other way round: all λ ≠ 0 are the same."""
     import sympy
 
-    gamma = sympy.Symbol("gamma", positive=True)
-    differences = []
-    for n in (1, 2, 3, 4):
-        slope, u = letters("f", n), letters("u", n)
-        left = sum(gamma**2 * v**2 - (p * v) ** 2 for p, v in zip(slope, u, strict=True))
-        differences.append(left - sum((gamma - p) * (gamma + p) * v**2 for p, v in zip(slope, u, strict=True)))
-    return identity(
-        "γ²‖u‖² − ‖diag(f′)u‖² is a sum of terms that are not negative", differences, instances="n = 1 … 4"
+    n = sympy.Symbol("n", integer=True, positive=True)
+    W, v, scaled = sympy.MatrixSymbol("W", n, n), sympy.MatrixSymbol("v", n, 1), sympy.Symbol("lambda")
+    both = [(W, W.T), (W.T, W)]
+    held = [A * B * (A * v) == A * (B * A * v) and A * (scaled * v) == scaled * (A * v) for A, B in both]
+    return same("W and Wᵀ have the same singular values, of any size", held)
+
+
+def _below_one(bound: Callable[[Any, Any], Any]) -> tuple[Evidence, ...]:
+    """Any factor below 1 is 1/(1 + x) of some x > 0."""
+    import sympy
+
+    x, lag = sympy.Symbol("x", positive=True), sympy.Symbol("m", integer=True, positive=True)
+    return (
+        identity(
+            "(1 + x)^{−m} → 0 for every x > 0, and 1^m = 1",
+            [sympy.limit(bound(1 / (1 + x), lag), lag, sympy.oo), sympy.sympify(bound(sympy.Integer(1), lag)) - 1],
+        ),
     )
 
 
-def _nilpotent() -> tuple[Any, Any, Any]:
+def _nilpotent(weight: int) -> tuple[Any, Any, Any]:
     """W, the bias and the fixed point s = tanh(Ws + b) of a network that explodes though W² = 0, exactly."""
     import sympy
 
-    W, s = sympy.Matrix([[8, 8], [-8, -8]]), sympy.Matrix([0, sympy.Rational(1, 2)])
+    W, s = weight * sympy.Matrix([[1, 1], [-1, -1]]), sympy.Matrix([0, sympy.Rational(1, 2)])
     return W, s.applyfunc(sympy.atanh) - W * s, s
 
 
-def _eigenvalues_are_not_enough() -> Evidence:
+def _eigenvalues_are_not_enough(weight: int) -> Evidence:
     """By induction on m: J² = 2J, so that J^{m+1} = 2^{m−1} J² = 2^m J."""
     import sympy
 
-    W, b, s = _nilpotent()
+    W, b, s = _nilpotent(weight)
     J = sympy.diag(*(1 - x**2 for x in s)) * W
     fixed = (W * s + b).applyfunc(sympy.tanh) - s
     return identity(
@@ -552,13 +565,14 @@ def _eigenvalues_are_not_enough() -> Evidence:
     )
 
 
-def _explodes_beside_its_eigenvalues() -> Evidence:
+def _explodes_beside_its_eigenvalues(weight: int) -> Evidence:
     """The same network in torch: autograd through 12 steps from its fixed point."""
     import torch
 
     steps = 12
     W, b, s = (
-        torch.tensor([[float(x) for x in row] for row in m.tolist()], dtype=torch.float64) for m in _nilpotent()
+        torch.tensor([[float(x) for x in row] for row in m.tolist()], dtype=torch.float64)
+        for m in _nilpotent(weight)
     )
 
     def run(state: Any) -> Any:
@@ -583,16 +597,18 @@ def _explodes_beside_its_eigenvalues() -> Evidence:
 )
 def gradient_clipping(
     scale: Callable[[Any, Any], Any] = lambda norm, threshold: threshold / norm,
+    of_part: Callable[[Any, Any], Any] = lambda factor, part: factor * part,
 ) -> Demonstration:
-    """Algebra for three components; torch's own clipping; its effect on an exploding and a vanishing network."""
+    """Algebra for any number of components; torch's own clipping; an exploding and a vanishing network."""
     import sympy
     import torch
 
-    g = sympy.symbols("g1:4", real=True)
+    i, n = sympy.symbols("i n", integer=True, positive=True)
     threshold = sympy.Symbol("theta", positive=True)
-    norm = sympy.sqrt(sum(x**2 for x in g))
-    clipped = [scale(norm, threshold) * x for x in g]
-    p, q, c = sympy.symbols("p q c", positive=True)
+    square = sympy.Sum(sympy.IndexedBase("g", real=True)[i] ** 2, (i, 1, n))
+    length = sympy.Symbol("N", positive=True)  # ‖g‖
+    factor = scale(length, threshold)
+    p, q = sympy.symbols("p q", positive=True)
 
     rows, figures, errors = [], [], []
     for label, activation, weights, sigma in (
@@ -607,9 +623,9 @@ def gradient_clipping(
         parameter.grad = total.clone()
         torch.nn.utils.clip_grad_norm_([parameter], 1.0)
         after = float(parameter.grad.norm())
-        factor = min(1.0, float(scale(before, 1.0))) if before >= 1 else 1.0
+        shrunk = min(1.0, float(scale(before, 1.0))) if before >= 1 else 1.0
         # torch divides by ‖g‖ + 10⁻⁶, so that a gradient of zero is no division by zero
-        errors.append(abs(after - factor * before) / after)
+        errors.append(abs(after - shrunk * before) / after)
         first, last = float(terms[0].norm()), float(terms[-1].norm())
         rows.append((label, f"{sigma}", _e(before), _e(after), _e(first / last)))
         lags = tuple(float(lag) for lag in range(len(terms)))
@@ -640,15 +656,23 @@ def gradient_clipping(
                 r"\frac{\lVert g_k \rVert}{\lVert g_m \rVert}",
             ),
         ),
-        (
-            identity("‖ĝ‖² = θ²", [sum(x**2 for x in clipped) - threshold**2]),
-            identity(
-                "ĝ is parallel to g", [g[i] * clipped[j] - g[j] * clipped[i] for i in range(3) for j in range(i)]
+        {
+            "where ‖g‖ ≥ θ, ĝ = θ g/‖g‖ has norm θ": (
+                identity(
+                    "‖ĝ‖² is the factor's square times ‖g‖² = Σ g_i², of any number of components",
+                    [((factor**2 * square).subs(length, sympy.sqrt(square)), threshold**2)],
+                ),
+                close(
+                    "torch.nn.utils.clip_grad_norm_, which divides by ‖g‖ + 10⁻⁶", max(errors), 1e-6, len(errors)
+                ),
             ),
-            identity("shares of terms are kept", [c * p / (c * q) - p / q]),
-            close("torch.nn.utils.clip_grad_norm_, which divides by ‖g‖ + 10⁻⁶", max(errors), 1e-6, len(errors)),
-        ),
-        Method.SYMBOLIC,
+            "it has the direction of g": (
+                Evidence("the factor is positive", Method.SYMBOLIC, factor.is_positive is True),
+            ),
+            "the shares of the terms of the sum stay as they are": (
+                identity("of any two terms", [(of_part(factor, p) / of_part(factor, q), p / q)]),
+            ),
+        },
         tables=(Table("Clipping at θ = 1, T = 30, n = 16", columns, tuple(rows)),),
         figure=Chart("Terms of dL/dU by lag, clipped at 1", "lag T − k", "‖term k‖", tuple(figures), log_y=True),
     )

@@ -35,6 +35,7 @@ def dot_product_variance(
         d * (var_q * var_k + mean_q**2 * var_k + mean_k**2 * var_q)
     ),
     mean: Callable[..., Any] = lambda d, mean_q, mean_k: d * mean_q * mean_k,
+    divisor: Callable[[Any], Any] | None = None,
 ) -> Demonstration:
     """Moments symbolically, for any mean and variance; then samples of three distributions."""
     import sympy
@@ -92,21 +93,32 @@ def dot_product_variance(
                 r"\operatorname{Var}(q \cdot k) = d_k (v_q v_k + \mu_q^2 v_k + \mu_k^2 v_q)",
             ),
         ),
-        (
-            identity("E[q·k] = d_k μ_q μ_k from its moments, any means", means, instances="d_k = 1 … 5"),
-            identity(
-                "E[q·k] for symbolic d_k, and 0 for entries of mean 0",
-                [sympy.summation(mean_q * mean_k, (i, 1, d)) - mean(d, mean_q, mean_k), mean(d, 0, 0)],
+        {
+            "for independent entries of mean 0 and variance 1, q·k has mean 0": (
+                identity(
+                    "E[q·k] = d_k μ_q μ_k for symbolic d_k, any means, and 0 for entries of mean 0",
+                    [sympy.summation(mean_q * mean_k, (i, 1, d)) - mean(d, mean_q, mean_k), mean(d, 0, 0)],
+                ),
+                identity("E[q·k] from its moments, any means", means, instances="d_k = 1 … 5"),
             ),
-            identity("Var(q·k) from its moments, any means and variances", small, instances="d_k = 1 … 5"),
-            identity("Σ_i Σ_j δ_ij Var(q_i k_i) for symbolic d_k", [summed - general]),
-            identity(
-                "d_k for mean 0 and variance 1; 1 after the division",
-                [general.subs(unit) - d, summed.subs(unit) / d - 1],
+            "it has variance d_k": (
+                identity(
+                    "Σ_i Σ_j δ_ij Var(q_i k_i) for symbolic d_k, any means and variances, and for mean 0 and "
+                    "variance 1",
+                    [summed - general, general.subs(unit) - d],
+                ),
+                identity("Var(q·k) from its moments, any means and variances", small, instances="d_k = 1 … 5"),
+                close(
+                    "variance of 40,000 samples, in standard errors (normal, uniform, ±1)", worst, 5.0, len(rows)
+                ),
             ),
-            close("variance of 40,000 samples, in standard errors (normal, uniform, ±1)", worst, 5.0, len(rows)),
-        ),
-        Method.SYMBOLIC,
+            "divided by √d_k it has variance 1": (
+                identity(
+                    "the variance over the divisor's square",
+                    [general.subs(unit) / (divisor or sympy.sqrt)(d) ** 2 - 1],
+                ),
+            ),
+        },
         tables=(Table("Variance of q·k, 40,000 samples", columns, rows),),
     )
 
@@ -173,7 +185,7 @@ def _unit(name: str, shape: tuple[int, ...], draw: Any) -> Any:
 def softmax_jacobian(
     jacobian: Callable[[Any], Any] | None = None, largest: Fraction = Fraction(1, 2)
 ) -> Demonstration:
-    """Differentiated for three scores; its norm by Gershgorin's circles; torch's own softmax."""
+    """Differentiated for two scores among any number; its norm by Gershgorin's circles; torch's own softmax."""
     import numpy
     import sympy
     import torch
@@ -183,9 +195,9 @@ def softmax_jacobian(
         return diagonal - p[:, None] * p[None, :]
 
     claimed = derived if jacobian is None else jacobian
-    s = letters("s", 3)
+    s = letters("s", 2)
     exponentials = each(sympy.exp, s)
-    p = exponentials / exponentials.sum()
+    p = exponentials / (exponentials.sum() + sympy.Symbol("E", positive=True))  # E of all other scores
     differences = [sympy.simplify(entry) for entry in (derivatives(p, s) - claimed(p)).reshape(-1)]
     x = sympy.Symbol("p", real=True)
     ours = sympy.Rational(largest.numerator, largest.denominator)
@@ -225,17 +237,22 @@ def softmax_jacobian(
                 r"p = e_i: \; \frac{\partial p}{\partial s} = 0",
             ),
         ),
-        (
-            identity("∂p_i/∂s_j", differences, instances="three scores"),
-            identity(
-                "1/2 − 2p(1 − p) is a square", [ours - 2 * x * (1 - x) - 2 * (x - sympy.Rational(1, 2)) ** 2]
+        {
+            "∂p/∂s = diag(p) − ppᵀ": (
+                identity("the entries of two scores among any number", differences),
+                close("torch's softmax against autograd, float64, 24 scores", worst, 1e-12, 4),
             ),
-            identity("the bound is reached at p = (1/2, 1/2)", [max(sympy.Matrix(tight).eigenvals()) - ours]),
-            identity("no gradient where one weight is 1", corner.reshape(-1), instances="three scores"),
-            close("torch's softmax against autograd, float64, 24 scores", worst, 1e-12, 4),
-            close("its spectral norm", norm, float(largest), 4),
-        ),
-        Method.SYMBOLIC,
+            "its norm is at most 1/2": (
+                identity(
+                    "1/2 − 2p(1 − p) is a square", [ours - 2 * x * (1 - x) - 2 * (x - sympy.Rational(1, 2)) ** 2]
+                ),
+                identity("the bound is reached at p = (1/2, 1/2)", [max(sympy.Matrix(tight).eigenvals()) - ours]),
+                close("spectral norm of torch's, 24 scores", norm, float(largest), 4),
+            ),
+            "it vanishes where one weight is 1": (
+                identity("of the score of weight 1 and any two others, entry by entry", corner.reshape(-1)),
+            ),
+        },
     )
 
 
@@ -247,13 +264,15 @@ def softmax_jacobian(
     "stays as it is",
     f"{PAPER}, §3.2.1",
 )
-def softmax_saturation(root: Callable[[Any], Any] | None = None) -> Demonstration:
+def softmax_saturation(
+    root: Callable[[Any], Any] | None = None, undivided: Callable[[int], float] = lambda d: 1.0
+) -> Demonstration:
     """Variance of the divided scores, exactly; medians of the Jacobian's norm over samples, 64 keys."""
     import sympy
 
     divisor = sympy.sqrt if root is None else root
     width = sympy.Symbol("d_k", integer=True, positive=True)
-    plain, scaled = _jacobian_norms(lambda d: 1.0), _jacobian_norms(lambda d: float(divisor(d)))
+    plain, scaled = _jacobian_norms(undivided), _jacobian_norms(lambda d: float(divisor(d)))
     last = scaled[WIDTHS[-1]]
     steady = [abs(scaled[d][part] / last[part] - 1) for d in WIDTHS if d >= 16 for part in (0, 1)]
     rows = tuple(
@@ -297,20 +316,25 @@ def softmax_saturation(root: Callable[[Any], Any] | None = None) -> Demonstratio
                 r"s / \sqrt{d_k} = z",
             ),
         ),
+        {
+            "undivided, the gradient of the softmax vanishes for half of all queries and more": (
+                far("the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),
+            ),
+            "divided by √d_k, it stays as it is": (
+                close(
+                    "its median norm and the largest weight: deviation from d_k = 1024, for d_k ≥ 16",
+                    max(steady),
+                    0.1,
+                    len(steady),
+                ),
+            ),
+        },
         (
             identity(
                 "the divisor's square is the variance d_k: divided scores have variance 1",
                 [divisor(width) ** 2 - width],
             ),
-            far("undivided, the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),
-            close(
-                "divided, it and the largest weight stay: deviation from d_k = 1024, for d_k ≥ 16",
-                max(steady),
-                0.1,
-                len(steady),
-            ),
         ),
-        Method.NUMERIC,
         tables=(Table("2,000 queries against 64 keys, normal entries", columns, rows),),
         figure=figure,
     )
@@ -394,6 +418,8 @@ def exp_overflow(
         Series("float16, exp(q·k/√d_k)", xs, tuple(tail(d, half * sqrt(d)) for d in widths)),
         Series("its limit", xs, (bound,) * len(xs), dashed=True),
     ]
+    reach = f"{OVERFLOW_WIDTHS[0]} … {OVERFLOW_WIDTHS[-1]}"
+    unshifted, not_over = _shifted(shift)
     by_width = ", ".join(f"{in_powers_of_ten(divided[d])} (d_k = {d})" for d in OVERFLOW_WIDTHS[:4])
     entries = ", ".join(f"{product(largest['float16'], d):.2f} (d_k = {d})" for d in (16, 64, 256))
     return Demonstration(
@@ -445,35 +471,47 @@ def exp_overflow(
                 r"q_i = k_i = \sqrt{\theta/d_k}: \; q \cdot k = \theta",
             ),
         ),
+        {
+            "exp(q·k) overflows in float16 from ln θ on, θ = 65520": (
+                _rounding(largest),
+                _every_16_bit_number(largest),
+            ),
+            "for standard normal entries with a chance that grows with d_k": (
+                exact(f"d_k = {reach}", [tail(d, half) < tail(e, half) for d, e in pairwise(OVERFLOW_WIDTHS)]),
+                _laplace(tail),
+                _two_laws(tail, tuple(at.values())),
+                _sampled(tail, half),
+            ),
+            "after the division by √d_k it falls with d_k, and never to 0": (
+                exact(
+                    f"d_k = {reach}, and above its limit",
+                    [
+                        tail(d, half * sqrt(d)) > tail(e, half * sqrt(e)) > bound > 0
+                        for d, e in pairwise(OVERFLOW_WIDTHS)
+                    ],
+                ),
+            ),
+            "the limit that it falls to is ½ erfc(ln θ/√2)": (
+                _transforms(limit),
+                close(
+                    f"float16: the law over its limit, less 1, at d_k = 2²⁰ (at d_k = 128 it is "
+                    f"{in_powers_of_ten(divided[128] / bound)})",
+                    abs(tail(2**20, half * 2**10) / bound - 1),
+                    0.005,
+                ),
+            ),
+            "softmax(s − max s) is the same and does not overflow, with the division or without": (not_over,),
+            "QKᵀ overflows before the division, where a score reaches θ": (
+                _products(product, largest["float16"]),
+            ),
+        },
         (
-            _rounding(largest),
-            _every_16_bit_number(largest),
-            _transforms(limit),
+            unshifted,
             exact(
                 "P(q·k > 0) = 1/2 for d_k = 2 … 32, in rationals",
                 [erlang_tail(d, 0) == Fraction(1, 2) for d in range(2, 33, 2)],
             ),
-            _laplace(tail),
-            _two_laws(tail, tuple(at.values())),
-            close(
-                f"divided, float16: the law over its limit, less 1, at d_k = 2²⁰ (at d_k = 128 it is "
-                f"{in_powers_of_ten(divided[128] / bound)})",
-                abs(tail(2**20, half * 2**10) / bound - 1),
-                0.005,
-            ),
-            exact(
-                f"undivided the chance grows with d_k, divided it falls, and stays above its limit (d_k = "
-                f"{OVERFLOW_WIDTHS[0]} … {OVERFLOW_WIDTHS[-1]})",
-                [
-                    tail(d, half) < tail(e, half) and tail(d, half * sqrt(d)) > tail(e, half * sqrt(e)) > bound > 0
-                    for d, e in pairwise(OVERFLOW_WIDTHS)
-                ],
-            ),
-            _sampled(tail, half),
-            *_shifted(shift),
-            _products(product, largest["float16"]),
         ),
-        Method.EXACT,
         tables=(Table("Chance that exp of a score overflows, standard normal entries", columns, tuple(rows)),),
         figure=Chart(
             "Chance that exp of a score overflows", "d_k", "probability", tuple(series), log_x=True, log_y=True

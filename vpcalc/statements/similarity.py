@@ -32,13 +32,14 @@ def dot_product_cosine(
     r, s, a, b = sympy.symbols("r s alpha beta", positive=True)
     q, k = (r * sympy.cos(a), r * sympy.sin(a)), (s * sympy.cos(b), s * sympy.sin(b))
     plane = q[0] * k[0] + q[1] * k[1] - product(r, s, sympy.cos(a - b).expand(trig=True))
-    cosines = []
-    for d in (1, 2, 3, 4):
-        x, y = letters("q", d), letters("k", d)
-        lengths = sympy.sqrt((x * x).sum()), sympy.sqrt((y * y).sum())
-        # the law of cosines: ‖q − k‖² = ‖q‖² + ‖k‖² − 2‖q‖‖k‖ cos defines the angle
-        cosine = (lengths[0] ** 2 + lengths[1] ** 2 - ((x - y) ** 2).sum()) / (2 * lengths[0] * lengths[1])
-        cosines.append((x * y).sum() - product(*lengths, cosine))
+    i, d = sympy.symbols("i d", integer=True, positive=True)
+    x, y = (sympy.IndexedBase(name, real=True)[i] for name in "qk")
+    dot = sympy.Sum(x * y, (i, 1, d))
+    # sums run over i alike, so that an identity of their terms is one of them, at any d
+    apart, terms = sympy.Symbol("D", positive=True), (x - y) ** 2 - (x**2 + y**2 - 2 * x * y)
+    # the law of cosines: ‖q − k‖² = ‖q‖² + ‖k‖² − 2‖q‖‖k‖ cos defines the angle
+    cosine = (r**2 + s**2 - apart) / (2 * r * s)
+    cosines = [terms, (product(r, s, cosine).subs(apart, r**2 + s**2 - 2 * dot), dot)]
     draw = torch.Generator().manual_seed(0)
     one, two = (torch.randn(1000, 64, generator=draw, dtype=torch.float64) for _ in range(2))
     angles = torch.atan2(
@@ -67,17 +68,18 @@ def dot_product_cosine(
                 r"(QK^{\top})_{ij} = \lVert q_i \rVert \lVert k_j \rVert \cos\angle(q_i, k_j)",
             ),
         ),
-        (
-            identity("in the plane, for all lengths and angles", [plane]),
-            identity("from the law of cosines", cosines, instances="d = 1 … 4"),
-            close(
-                "1,000 pairs of 64 channels, float64, angles from chords",
-                relative_error(measured, (one * two).sum(1)),
-                1e-12,
-                1000,
+        {
+            "q·k = ‖q‖ ‖k‖ cos ∠(q, k), in any dimension": (
+                identity("from the law of cosines, term by term, d a symbol", cosines),
+                identity("in the plane, for all lengths and angles", [plane]),
+                close(
+                    "1,000 pairs of 64 channels, float64, angles from chords",
+                    relative_error(measured, (one * two).sum(1)),
+                    1e-12,
+                    1000,
+                ),
             ),
-        ),
-        Method.SYMBOLIC,
+        },
     )
 
 
@@ -90,9 +92,13 @@ def dot_product_cosine(
     f"{PAPER}, eq. 1",
 )
 def softmax_distribution(
-    weight: Callable[[Any], Any] | None = None, ratio: Callable[[Any], Any] | None = None
+    weight: Callable[[Any], Any] | None = None, ratio: Callable[[Any], Any] | None = None, total: int = 1
 ) -> Demonstration:
-    """For three symbolic scores, and in the reference attention."""
+    """For any number of scores, all but two of them as one; and in the reference attention.
+
+    The weights of all others add up to a positive number, which is the weight of one score, the logarithm of it;
+    where each of them moves by c, so does that.
+    """
     import sympy
     import torch
 
@@ -100,7 +106,7 @@ def softmax_distribution(
 
     exponential = sympy.exp if weight is None else weight
     claimed_ratio = sympy.exp if ratio is None else ratio
-    s, c = letters("s", 3), sympy.Symbol("c", real=True)
+    s, c = letters("s", 3), sympy.Symbol("c", real=True)  # the third stands for all others
 
     def softmax(scores: Any) -> Any:
         positive = each(exponential, scores)
@@ -111,7 +117,7 @@ def softmax_distribution(
     q, k = (torch.randn(2, 3, 9, 4, generator=draw, dtype=torch.float64) for _ in range(2))
     # values that are the unit vectors: what comes out are the weights themselves
     weights = attend(q, k, torch.eye(9, dtype=torch.float64).expand(2, 3, 9, 9))
-    scores = q @ k.transpose(-2, -1)
+    order = (q @ k.transpose(-2, -1)).argsort(-1)
     return Demonstration(
         (
             Step(
@@ -130,25 +136,28 @@ def softmax_distribution(
                 r"\operatorname{softmax}(s + c) = \operatorname{softmax}(s)",
             ),
         ),
-        (
-            identity("Σ p_i = 1", [sympy.simplify(p.sum() - 1)], instances="three scores"),
-            identity(
-                "p_i/p_j = exp(s_i − s_j)",
-                [sympy.simplify(p[i] / p[j] - claimed_ratio(s[i] - s[j])) for i in range(3) for j in range(3)],
-                instances="three scores",
+        {
+            "softmax turns scores into positive weights": (
+                Evidence(
+                    "exp of a real score is positive", Method.SYMBOLIC, exponential(s[0]).is_positive is True
+                ),
+                exact("weights of the reference attention", [bool((weights > 0).all())]),
             ),
-            identity(
-                "softmax(s + c) = softmax(s)",
-                [sympy.simplify(entry) for entry in softmax(s + c) - p],
-                instances="three scores",
+            "they add up to 1": (
+                identity("Σ p_i = 1", [sympy.simplify(p.sum() - total)]),
+                close("of the reference attention, float64", float((weights.sum(-1) - 1).abs().max()), 1e-14, 54),
             ),
-            exact(
-                "weights of the reference attention are positive and in the order of the scores",
-                [bool((weights > 0).all()), bool((weights.argsort(-1) == scores.argsort(-1)).all())],
+            "they are in the order of the scores": (
+                identity(
+                    "p_i/p_j = exp(s_i − s_j), more than 1 where s_i > s_j",
+                    [sympy.simplify(p[i] / p[j] - claimed_ratio(s[i] - s[j])) for i in range(2) for j in range(2)],
+                ),
+                exact("so they are in the reference attention", [bool((weights.argsort(-1) == order).all())]),
             ),
-            close("they add up to 1, float64", float((weights.sum(-1) - 1).abs().max()), 1e-14, 54),
-        ),
-        Method.SYMBOLIC,
+            "what all scores share is ignored": (
+                identity("softmax(s + c) = softmax(s)", [sympy.simplify(entry) for entry in softmax(s + c) - p]),
+            ),
+        },
     )
 
 
@@ -198,12 +207,20 @@ def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: Tru
                 r"P \operatorname{softmax}(QK^{\top})\, P^{\top} P V = P \operatorname{softmax}(QK^{\top}) V",
             ),
         ),
-        (
-            _all_orders(mask),
-            close(f"reference self-attention, {n} tokens in another order, float64", error, 1e-13),
-            close("a²a⁴a¹a³ for a¹a²a³a⁴ there, float64", slide, 1e-13),
-        ),
-        Method.SYMBOLIC,
+        {
+            "permuted tokens give permuted outputs, attention(PX) = P attention(X)": (
+                identity(
+                    "all orders, whatever function stands for exp",
+                    [entry for order in permutations(range(4)) for entry in _reordered(order, mask)],
+                    instances="all 24 of four tokens",
+                ),
+                close(f"reference self-attention, {n} tokens in another order, float64", error, 1e-13),
+            ),
+            "a¹a²a³a⁴ gives each token what a²a⁴a¹a³ gives it": (
+                identity("in this order, whatever function stands for exp", _reordered((1, 3, 0, 2), mask)),
+                close("the same in the reference self-attention, float64", slide, 1e-13),
+            ),
+        },
     )
 
 
@@ -224,15 +241,10 @@ def symbolic_attention(x: Any, mask: Callable[[int, int], bool]) -> Any:
     return numpy.array(outputs, dtype=object)
 
 
-def _all_orders(mask: Callable[[int, int], bool]) -> Evidence:
-    x = letters("a", 4)
-    y = symbolic_attention(x, mask)
-    differences = [
-        entry
-        for order in permutations(range(4))
-        for entry in symbolic_attention(x[list(order)], mask) - y[list(order)]
-    ]
-    return identity("all orders, whatever function stands for exp", differences, instances="all 24 of four tokens")
+def _reordered(order: tuple[int, ...], mask: Callable[[int, int], bool]) -> list[Any]:
+    """Outputs of tokens in another order, less the outputs in that order."""
+    x, places = letters("a", len(order)), list(order)
+    return list(symbolic_attention(x[places], mask) - symbolic_attention(x, mask)[places])
 
 
 @statement(
@@ -288,15 +300,22 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
                 r"PX + E \neq P(X + E)",
             ),
         ),
-        (
-            not_identity(
-                "causal attention of two tokens differs from that of the same two in the other order",
-                masked[0] - swapped[0],
+        {
+            "with a causal mask another order gives other outputs": (
+                not_identity(
+                    "causal attention of two tokens differs from that of the same two in the other order",
+                    masked[0] - swapped[0],
+                ),
+                far("a causal layer, float64", measured["causal mask"], at_least),
             ),
-            *(far(f"{name}, float64", value, at_least) for name, value in list(measured.items())[1:]),
-            close("without any of them, float64", measured["nothing"], 1e-13),
-        ),
-        Method.NUMERIC,
+            "so it does with sinusoids added to the tokens": (
+                far("self-attention on tokens with positions, float64", measured["sinusoids"], at_least),
+            ),
+            "and with a relative position bias": (
+                far("a window, float64", measured["relative position bias"], at_least),
+            ),
+        },
+        (close("without any of them, float64", measured["nothing"], 1e-13),),
         tables=(Table("Tokens in another order, on reference modules", columns, rows),),
     )
 

@@ -71,7 +71,9 @@ def on_torus(k: int, C: int = 2) -> Callable[[Any], Any]:
     "Wang et al. 2021 (PVT) and lectures name convolution's 'translation invariance'",
 )
 def convolution_translation(
-    moves: Moves = lambda s, k: s, pooled: Callable[[Any], Any] = lambda y: y.sum((1, 2))
+    moves: Moves = lambda s, k: s,
+    pooled: Callable[[Any], Any] = lambda y: y.sum((1, 2)),
+    by: int = 1,
 ) -> Demonstration:
     """A tap at a symbolic offset commutes with a symbolic shift; the module on all shifts of a torus, bit by "
     "bit."""
@@ -88,7 +90,7 @@ def convolution_translation(
             expected = (moves(shift[0], k) % 6, moves(shift[1], k) % 5)
             held.append(fitting_moves(layer, x, shift) == [expected])
             sums.append(torch.equal(pooled(layer(roll(x, *shift))), pooled(layer(x))))
-        changed.append(not torch.equal(layer(roll(x, 1, 0)), layer(x)))
+        changed.append(not torch.equal(layer(roll(x, by, 0)), layer(x)))
     return Demonstration(
         (
             Step(
@@ -111,18 +113,26 @@ def convolution_translation(
                 r"\operatorname{conv}(x)(p)",
             ),
         ),
-        (
-            identity("a tap at any offset, any image and any shift", [moved - ours]),
-            not_identity("it is not invariant", moved - _tap((u, v), (p, q))),
-            exact(
-                "the reference convolution (k = 1, 2, 3, 5; whole weights), all 30 shifts of a 6 × 5 torus: of "
-                "all moves of the output exactly the claimed one fits, bit by bit",
-                held,
+        {
+            "on grids without a border a convolution commutes with every translation": (
+                identity("a tap at any offset, any image and any shift", [moved - ours]),
+                exact(
+                    "the reference convolution (k = 1, 2, 3, 5; whole weights), 30 shifts of a 6 × 5 torus: of "
+                    "all moves of the output exactly the claimed one fits, bit by bit",
+                    held,
+                ),
             ),
-            exact("the output itself changes", changed),
-            exact("the sum over all places does not, at any of the shifts", sums),
-        ),
-        Method.SYMBOLIC,
+            "it is not invariant": (
+                not_identity(
+                    "a tap of an image of which nothing is known, moved",
+                    _tap((u, v), (p - by, q)) - _tap((u, v), (p, q)),
+                ),
+                exact("the output of the reference convolution changes", changed),
+            ),
+            "the sum or mean over all places of a torus is": (
+                exact("the sum of the reference convolution's output, at all of the shifts, bit by bit", sums),
+            ),
+        },
     )
 
 
@@ -189,20 +199,36 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
                 r"s \notin P\mathbf{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t",
             ),
         ),
-        (
-            identity("a tap at any offset, P and shift by multiples of P symbols", [moved - ours]),
-            exact(
-                "the reference module (P = 1 … 4; whole weights) on a 12 × 12 torus, 36 shifts each: of all "
-                "moves of the tokens the claimed one fits bit by bit, or none",
-                held,
+        {
+            "where P divides both parts of s, E(T_s x) = T_{s/P} E(x) for all images and weights": (
+                identity("a tap at any offset, P and shift by multiples of P symbols", [moved - ours]),
+                exact(
+                    "the reference module (P = 1 … 4; whole weights) on a 12 × 12 torus, 36 shifts each: of all "
+                    "moves of the tokens the claimed one fits bit by bit, or none",
+                    held,
+                ),
             ),
-            exact(
-                "one bright pixel and a W that reads first pixels (P = 2 … 4, every shift within a patch)",
-                _bright_pixel(moves),
+            "for any other shift there are weights and an image of which no token stays what it was": (
+                Evidence(
+                    "a first pixel that moves by Pu + r, 0 < r < P, is no first pixel: r/P is not whole",
+                    Method.SYMBOLIC,
+                    _parted(),
+                ),
+                exact(
+                    "one bright pixel and a W that reads first pixels (P = 2 … 4, every shift within a patch)",
+                    _bright_pixel(moves),
+                ),
             ),
-        ),
-        Method.SYMBOLIC,
+        },
     )
+
+
+def _parted() -> bool:
+    """Whether 0 < r < size for every r = 1 + i and size = 2 + i + j: what parts of a period do not divide."""
+    import sympy
+
+    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
+    return (1 + i).is_positive is True and (2 + i + j - (1 + i)).is_positive is True
 
 
 def _bright_pixel(moves: Moves) -> list[bool]:
@@ -231,14 +257,17 @@ def within(s: Any, M: Any) -> Any:
     return s if s % M == 0 else None
 
 
-def window_layer(h: int, w: int, M: int, shift: bool = False, sharp: bool = True) -> Callable[[Any], Any]:
-    """Reference window attention with whole weights, ``sharp`` where it picks one token; no mask for a border."""
+def window_layer(
+    h: int, w: int, M: int, shift: bool = False, sharp: bool = True, masked: bool = False
+) -> Callable[[Any], Any]:
+    """Reference window attention, whole weights, ``sharp`` where it picks one token, ``masked`` with its mask."""
     from ..reference.windows import WindowAttention
 
     module = whole(WindowAttention(h, w, 8, 2, M, shift), seed=M, most=9 if sharp else 1)
     if sharp:
         sharpened(module.attention)
-    module.mask = None  # it stands for the border, which a torus has not
+    if not masked:
+        module.mask = None  # it stands for the border, which a torus has not
     return lambda x: module(x)
 
 
@@ -250,7 +279,7 @@ def window_layer(h: int, w: int, M: int, shift: bool = False, sharp: bool = True
     "shifted windows; on a finite grid their mask and the padding mark the border",
     "Liu et al. 2021 (Swin), §3.2 and eq. 4",
 )
-def window_translation(moves: Moves = within) -> Demonstration:
+def window_translation(moves: Moves = within, marked: bool = True) -> Demonstration:
     """Windows are numbered by floors, biases by differences; the module on all shifts of a torus, bit by bit."""
     import sympy
 
@@ -265,10 +294,19 @@ def window_translation(moves: Moves = within) -> Demonstration:
             claimed = _on_axes(moves, shift, size, grid)
             held.append(fitting_moves(window_layer(*grid, size), x, shift) == claimed)
             rolled.append(fitting_moves(window_layer(*grid, size, shift=True), x, shift) == claimed)
+    turn = sympy.Symbol("r", integer=True)  # by which every second layer's windows are shifted
+    turned = sympy.floor(sympy.expand((p - turn - M * s) / M)) - (
+        sympy.floor(sympy.expand((p - turn) / M)) - moved / M
+    )
     i, j = sympy.symbols("i j", integer=True, nonnegative=True)
     step, side = 1 + i, 2 + i + j  # any 0 < s < M
     # s = 0·M + s and M − 1 + s = 1·M + (s − 1): the quotients are 0 and 1 where these are remainders
     remainders = [bool(rest >= 0) and bool(rest < side) for rest in (step, side - 1 + step - side)]
+    border = [
+        bool(fitting_moves(window_layer(h, w, size, shift, masked=shift), numbers(1, h, w, 8), (size, 0)))
+        != marked
+        for h, w, size, shift in ((6, 6, 2, True), (6, 6, 3, True), (5, 6, 2, False), (7, 6, 3, False))
+    ]
     return Demonstration(
         (
             Step(
@@ -287,25 +325,35 @@ def window_translation(moves: Moves = within) -> Demonstration:
                 r"\lfloor s/M \rfloor = 0, \quad \lfloor (M - 1 + s)/M \rfloor = 1",
             ),
         ),
-        (
-            identity(
-                "numbers of windows, for any p, t and M; differences within",
-                [number - (sympy.floor(p / M) - moved / M), (p - moved) - (q - moved) - (p - q)],
+        {
+            "where M divides both parts of s, window attention commutes with T_s": (
+                identity(
+                    "numbers of windows, for any p, t and M; differences within",
+                    [number - (sympy.floor(p / M) - moved / M), (p - moved) - (q - moved) - (p - q)],
+                ),
+                exact(
+                    "the reference module (M = 1, 2, 3; whole weights and bias), all 36 shifts of a 6 × 6 torus: "
+                    "of all moves the claimed one fits bit by bit, or none",
+                    held,
+                ),
             ),
-            Evidence(
-                "a shift by any 0 < s < M parts the first and the last token of a window",
-                Method.SYMBOLIC,
-                all(remainders),
-                len(remainders),
+            "for any other shift it does not": (
+                Evidence(
+                    "a shift by any 0 < s < M parts the first and the last token of a window",
+                    Method.SYMBOLIC,
+                    all(remainders),
+                    len(remainders),
+                ),
+                exact("the reference module on the same shifts", held),
             ),
-            exact(
-                "the reference module (M = 1, 2, 3; whole weights and bias), all 36 shifts of a 6 × 6 torus: of "
-                "all moves the claimed one fits bit by bit, or none",
-                held,
+            "shifted windows commute with the same": (
+                identity("numbers of windows that are shifted by any r", [turned]),
+                exact("shifted windows without their mask, on the same shifts", rolled),
             ),
-            exact("shifted windows without their mask, on the same shifts", rolled),
-        ),
-        Method.SYMBOLIC,
+            "on a finite grid their mask and the padding mark the border": (
+                exact("with the mask, or on a side that M does not divide, not even a whole window fits", border),
+            ),
+        },
     )
 
 
@@ -385,7 +433,7 @@ def locality_and_invariance(
     import torch
 
     layers, x = _layers(sharp=True), numbers(1, *_TORUS, 8)
-    rows, groups, changed, symmetric = [], [], [], []
+    rows, groups, symmetric = [], [], []
     order = torch.randperm(36, generator=torch.Generator().manual_seed(1))
 
     def permuted(grid: Any) -> Any:
@@ -395,7 +443,7 @@ def locality_and_invariance(
         shifts = [s for s in product(range(_TORUS[0]), range(_TORUS[1])) if fitting_moves(layer, x, s)]
         m = steps[name]
         groups.append(shifts == [s for s in product(range(6), range(6)) if s[0] % m == 0 and s[1] % m == 0])
-        changed.append(not torch.equal(layer(roll(x, 0, m % 6 or 1)), layer(x)))
+        groups.append(not torch.equal(layer(roll(x, 0, m % 6 or 1)), layer(x)))
         if not name.startswith("patch"):
             symmetric.append(torch.equal(layer(permuted(x)), permuted(layer(x))) == (name == permutes))
         group = "none" if m == 6 else "ℤ²" if m == 1 else f"{m}ℤ²"
@@ -427,19 +475,27 @@ def locality_and_invariance(
                 r"T_s x + E \neq T_s(x + E)",
             ),
         ),
-        (
-            exact(
-                "translations of a 6 × 6 torus that commute, for each layer (whole weights, bit by bit)", groups
+        {
+            "on a torus, convolution and attention are equivariant to translations, and not invariant": (
+                exact(
+                    "translations of a 6 × 6 torus that commute, for each layer, and that its output changes, bit "
+                    "by bit",
+                    groups,
+                ),
             ),
-            exact("a layer's output changes where its input is moved", changed),
-            exact("a permutation of the tokens commutes with self-attention alone, bit by bit", symmetric),
-            exact(
-                "how many places have a gradient from one token of the output",
-                [_places_read(layer) == reads[name] for name, layer in _layers(sharp=False).items()],
+            "self-attention without positions is equivariant to all permutations of its tokens": (
+                exact("a permutation commutes with self-attention alone, bit by bit", symmetric),
             ),
-            *_pooled_vit(pooled),
-        ),
-        Method.EXACT,
+            "pooling over all tokens makes invariance of it, in a ViT without positions under Pℤ²": (
+                *_pooled_vit(pooled),
+            ),
+            "what attention lacks beside convolution is locality: a token reads all n": (
+                exact(
+                    "how many places have a gradient from one token of the output",
+                    [_places_read(layer) == reads[name] for name, layer in _layers(sharp=False).items()],
+                ),
+            ),
+        },
         tables=(Table("What layers commute with on a torus of 6 × 6", columns, tuple(rows), (note,)),),
         correction="'lacks invariance to translation' is not what parts attention from convolution: neither is "
         "invariant, both are equivariant, attention even under every permutation until positions are added; "

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import product
+from itertools import chain, product
 from math import isqrt
 from random import Random
 from typing import Any
@@ -274,7 +274,9 @@ def in_paper_letters(form: Polynomial) -> Form:
     f"{PAPER}, Table 1 and §4; windows, SRA and retention from their papers",
 )
 def table1_complexity(
-    claimed: Mapping[str, str] = COMPLEXITY, pairs: Callable[[int, int], int] = lambda n, r: r * n - r * r // 4
+    claimed: Mapping[str, str] = COMPLEXITY,
+    pairs: Callable[[Any, Any], Any] = lambda n, r: r * n - r * r // 4,
+    leads: str = "4nd²",
 ) -> Demonstration:
     """Our closed forms on symbols, their monomials, their limits; counts of modules and of neighbours."""
     rows, held, limits = [], [], []
@@ -301,7 +303,7 @@ def table1_complexity(
         Column("in_n", "n → ∞", Kind.FORMULA, wide=True),
         Column("in_d", "d → ∞", Kind.FORMULA, wide=True),
     )
-    attention_row, recurrent_row = ROWS["self_attention"], ROWS["recurrent"]
+    attention_row = ROWS["self_attention"]
     return Demonstration(
         (
             Step(
@@ -330,25 +332,23 @@ def table1_complexity(
                 in_paper_letters(attention_row.whole()).latex,
             ),
         ),
-        (
-            same(
-                "the products in which tokens meet have exactly the monomials that are claimed, less what others "
-                "exceed (r ≤ n)",
-                held,
+        {
+            "the products in which tokens meet are of the orders that the table prints": (
+                same("exactly these monomials, less what others exceed (r ≤ n)", held),
+                *(_module_costs(id) for id in _SEQUENCES),
             ),
-            *(_module_costs(id) for id in _SEQUENCES),
-            _neighbours(pairs),
-            _missing_at_borders(),
-            identity("the leading terms are the layer's limit in n and in d", limits),
-            exact(
-                "whole layers: self-attention is not O(n²d) in d, where 4nd² leads",
-                [
-                    leading(attention_row.whole(), "C") == parse("4nd²", OURS),
-                    recurrent_row.whole() == parse("2nd²", OURS),
-                ],
+            "r keys for each of n tokens are rn − ⌊r²/4⌋ pairs, as some are missing at the borders": (
+                _missing_at_borders(pairs),
+                _neighbours(pairs),
             ),
-        ),
-        Method.SYMBOLIC,
+            "of the whole layer the table leaves 4nd² out, which lead as d grows": (
+                same(
+                    "what leads in d, of the layer on symbols",
+                    [leading(attention_row.whole(), "C") == parse(leads, OURS)],
+                ),
+                identity("the leading terms are the layer's limit in n and in d", limits),
+            ),
+        },
         tables=(
             Table(
                 "Complexity per layer, in multiply-accumulates; n tokens of d channels",
@@ -407,13 +407,16 @@ def _neighbours(pairs: Callable[[int, int], int]) -> Evidence:
     return exact(f"pairs counted one by one, with borders and on a ring, r = 1 … 8, n = r … {far}", held)
 
 
-def _missing_at_borders() -> Evidence:
+def _missing_at_borders(pairs: Callable[[Any, Any], Any]) -> Evidence:
     import sympy
 
-    m, j = sympy.symbols("m j", integer=True, positive=True)
-    odd = 2 * sympy.summation(j, (j, 1, m)) - ((2 * m + 1) ** 2 - 1) / 4
-    even = sympy.summation(j, (j, 1, m - 1)) + sympy.summation(j, (j, 1, m)) - (2 * m) ** 2 / 4
-    return identity("keys missing at both ends: (r² − 1)/4 for every odd r, r²/4 for every even r", [odd, even])
+    m, j, n = sympy.symbols("m j n", integer=True, positive=True)
+    odd, even = ((size, sympy.expand(size * n - pairs(n, size))) for size in (2 * m + 1, 2 * m))
+    before, after = sympy.summation(j, (j, 1, m - 1)), sympy.summation(j, (j, 1, m))
+    return identity(
+        "keys missing at both ends, 1 + 2 + … at each: for every odd r and for every even r",
+        [2 * after - sympy.expand(odd[1]), before + after - sympy.expand(even[1])],
+    )
 
 
 def _limit(form: Polynomial, part: Polynomial, name: str) -> Any:
@@ -421,6 +424,14 @@ def _limit(form: Polynomial, part: Polynomial, name: str) -> Any:
 
     variable = sympy.Symbol(name, integer=True, positive=True)
     return sympy.limit(sympy.cancel(form.to_sympy() / part.to_sympy()), variable, sympy.oo)
+
+
+BOUNDS: Mapping[str, Callable[[Any], Any]] = {
+    "mixing": lambda d: d,
+    "lstm": lambda d: 2 * d,
+    "gru": lambda d: d,
+}
+"""Lengths below which attention costs less: its products than an RNN, the whole layer than an LSTM and a GRU."""
 
 
 @statement(
@@ -433,21 +444,24 @@ def _limit(form: Polynomial, part: Polynomial, name: str) -> Any:
 )
 def attention_or_recurrence(
     bounds: Mapping[str, Callable[[Any], Any]] | None = None,
+    excess: Callable[[Any, Any], Any] = lambda n, d: 2 * n * d * (n + d),
 ) -> Demonstration:
     """The sign of differences of closed forms, factored."""
     import sympy
 
-    claimed = {"mixing": lambda d: d, "lstm": lambda d: 2 * d, "gru": lambda d: d} if bounds is None else bounds
+    claimed = {**BOUNDS, **(bounds or {})}
     rnn = ROWS["recurrent"].whole()
     lstm = as_polynomial(LAYERS["recurrent_lstm"].build(N, C, C).total(Quantity.MACS))
     gru = as_polynomial(LAYERS["recurrent_gru"].build(N, C, C).total(Quantity.MACS))
     mixed, whole = ROWS["self_attention"].mixed(), ROWS["self_attention"].whole()
     n, d = (sympy.Symbol(name, integer=True, positive=True) for name in ("N", "C"))
 
-    def crossing(attention: Polynomial, other: Polynomial) -> Any:
-        return sympy.solve((attention - other).to_sympy() / n, n)
+    def factored(name: str, attention: Polynomial, other: Polynomial) -> Evidence:
+        return identity(
+            "the difference is 2nd, which is positive, times what n is less or more than that",
+            [((attention - other).to_sympy(), 2 * n * d * (n - claimed[name](d)))],
+        )
 
-    found = {"mixing": crossing(mixed, rnn), "lstm": crossing(whole, lstm), "gru": crossing(whole, gru)}
     rows = tuple(
         (name, in_paper_letters(left), in_paper_letters(right), where)
         for name, left, right, where in (
@@ -475,17 +489,17 @@ def attention_or_recurrence(
                 "Against an LSTM, four gates.", "4nd² + 2n²d < 8nd² ⟺ n < 2d", r"4nd^2 + 2n^2d < 8nd^2 \iff n < 2d"
             ),
         ),
-        (
-            identity(
-                "the forms cross at n = d, 2d (LSTM) and d (GRU), once each",
-                [
-                    (found[name][0] if len(found[name]) == 1 else sympy.oo) - bound(d)
-                    for name, bound in claimed.items()
-                ],
+        {
+            "the products in which tokens meet cost less than a recurrent layer exactly where n < d": (
+                factored("mixing", mixed, rnn),
             ),
-            identity("whole layer less RNN = 2nd(n + d)", [(whole - rnn).to_sympy() - 2 * n * d * (n + d)]),
-        ),
-        Method.SYMBOLIC,
+            "with its projections the layer never does": (
+                identity("whole layer less RNN", [((whole - rnn).to_sympy(), excess(n, d))]),
+                Evidence("the difference is positive", Method.SYMBOLIC, excess(n, d).is_positive is True),
+            ),
+            "it costs less than an LSTM exactly where n < 2d": (factored("lstm", whole, lstm),),
+        },
+        (factored("gru", whole, gru),),
         tables=(Table("n tokens of d channels; recurrent layers from d to d", columns, rows),),
         correction="read as whole layers the sentence does not hold for an RNN: the projections alone, 4nd², "
         "exceed 2nd²",
@@ -511,18 +525,18 @@ SEQUENTIAL: Mapping[str, str] = {
 )
 def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
     """The longest chain in the layer's graph as a polynomial in n, and in the autograd graph of the module."""
-    rows, held, modules = [], [], []
+    rows, held, modules = [], {}, {}
     for id, row in ROWS.items():
         expected = parse(claimed[id])
         size = row.sizes[-1]
-        chain = line(partial(_chain, row, size), _lengths(id))
-        held.append(chain is not None and _same_order(chain, expected, size))
+        longest = line(partial(_chain, row, size), _lengths(id))
+        held[id] = longest is not None and _same_order(longest, expected, size)
         in_module = None
         if id in _MODULES:
             in_module = line(partial(_module_depth, id), _lengths(id))
-            modules.append(in_module is not None and _same_order(in_module, expected, size, factor=None))
+            modules[id] = in_module is not None and _same_order(in_module, expected, size, factor=None)
         rows.append(
-            (row.name, f"O({claimed[id]})", size if len(row.sizes) > 1 else None, _text(chain), _text(in_module))
+            (row.name, f"O({claimed[id]})", size if len(row.sizes) > 1 else None, _text(longest), _text(in_module))
         )
     columns = (
         Column("layer", "Layer"),
@@ -550,13 +564,31 @@ def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
                 r"R_1 \to R_2 \to \cdots \to R_{n/b}",
             ),
         ),
-        (
-            recovered("the longest chain in the layer's graph is a polynomial in n, of this leading term", held),
-            exact("the longest chain in autograd's graph of the reference module grows alike", modules),
-        ),
-        Method.INTERPOLATION,
+        {
+            clause: (
+                recovered(
+                    "the longest chain in the layer's graph is a polynomial in n, of this leading term",
+                    [held[id] for id in ids],
+                ),
+                exact(
+                    "the longest chain in autograd's graph of the reference module grows alike",
+                    [modules[id] for id in ids if id in modules],
+                ),
+            )
+            for clause, ids in _WAITING.items()
+        },
         tables=(Table("Sequential operations", columns, tuple(rows), (note,)),),
     )
+
+
+_WAITING: Mapping[str, tuple[str, ...]] = {
+    "self-attention takes O(1) operations one after the other": ("self_attention", "restricted"),
+    "so do convolutions": ("convolution", "dilated", "separable"),
+    "recurrent layers take O(n)": ("recurrent", "retention_recurrent"),
+    "windows, SRA and parallel retention take O(1)": ("wmsa", "swmsa", "sra", "linear_sra", "retention"),
+    "chunkwise retention takes O(n/b)": ("retention_chunkwise",),
+}
+"""What is claimed of which rows; the restricted, dilated and separable ones have no module of one layer."""
 
 
 def line(measure: Callable[[int], int], lengths: tuple[int, ...]) -> Polynomial | None:
@@ -746,10 +778,12 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     """Shortest paths in the graph of as many layers as it takes; closed form at every length; its limit."""
     import sympy
 
-    held, limits, rows = [], [], []
+    lengths: dict[str, list[bool]] = {}
+    limits: dict[str, list[bool]] = {}
+    rows = []
     n = sympy.Symbol("n", positive=True)
     for id, row in ROWS.items():
-        path = claimed[id]
+        path, held = claimed[id], lengths.setdefault(id, [])
         for size in row.sizes:
             for length in _path_lengths(id, size):
                 measured = measured_path(row, size, length)
@@ -757,7 +791,7 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
             smooth = None if path.smooth is None else path.smooth(n, size)
             if smooth is not None and path.order is not None:
                 ratio = sympy.limit(sympy.sympify(smooth) / path.order(n, size), n, sympy.oo)
-                limits.append(bool(ratio.is_finite and ratio.is_positive))
+                limits.setdefault(id, []).append(bool(ratio.is_finite and ratio.is_positive))
         shown = size if len(row.sizes) > 1 else None
         order = f"O({path.order_text})" if path.order_text else "none"
         rows.append((row.name, order, path.text, shown, length, measured))
@@ -799,17 +833,37 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
                 r"\rceil - 1",
             ),
         ),
-        (
-            exact("the longest of all shortest paths, at every length that was run", held),
-            _shifted_on_rectangles(claimed["swmsa"]),
-            _geometric_sum(),
-            _centred_dilation_leaves_gaps(),
-            exact("exact length over order has a limit that is finite and not zero", limits),
-        ),
-        Method.EXACT,
+        {
+            clause: (
+                exact(
+                    "the longest of all shortest paths, at every length that was run",
+                    chain.from_iterable(lengths[id] for id in ids),
+                ),
+                *(
+                    exact("its exact length over the order has a limit that is finite and not zero", limits[id])
+                    for id in ids
+                    if id in limits
+                ),
+                *(_shifted_on_rectangles(claimed[id]) for id in ids if id == "swmsa"),
+            )
+            for clause, ids in _FAR.items()
+        },
+        (_geometric_sum(), _centred_dilation_leaves_gaps()),
         tables=(Table("Longest shortest path between two positions", columns, tuple(rows), (note,)),),
         figure=_path_chart(claimed),
     )
+
+
+_FAR: Mapping[str, tuple[str, ...]] = {
+    "self-attention connects any two positions in O(1)": ("self_attention", "sra", "linear_sra", "retention"),
+    "recurrent layers in O(n)": ("recurrent", "retention_recurrent", "retention_chunkwise"),
+    "contiguous convolutions in O(n/k), those of fewer than 3 tokens never": ("convolution", "separable"),
+    "dilated ones in O(log_k n)": ("dilated",),
+    "restricted self-attention in O(n/r)": ("restricted",),
+    "shifted windows in 2⌈side/M⌉ − 1 blocks": ("swmsa",),
+    "windows that stay never do": ("wmsa",),
+}
+"""What is claimed of which rows."""
 
 
 @cache

@@ -21,10 +21,9 @@ _METHODS = {
 def settled(statement: Statement) -> Outcome:
     """The demonstration's outcome; what was recovered is the evidence on which the statement rests."""
     found = statement.settle()
-    tried = (piece for piece in found.evidence if piece.method is found.rests_on and not piece.empty)
-    rests = next(tried, None)
+    rests = found.rests_on
     return Outcome(
-        _METHODS[found.rests_on],
+        _METHODS[rests.method] if rests else "",
         found.verdict,
         rests.what if rests else "",
         sum(piece.cases for piece in found.evidence),
