@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,18 +150,17 @@ class Theory(Result):
         settled = self.statements[0]
         assert settled.demonstration is not None
         steps = enumerate(settled.demonstration.steps, start=1)
-        evidence = settled.demonstration.evidence
-        clauses = [
-            f"{settled.demonstration.of(clause).value}: {clause}" for clause in settled.demonstration.clauses
-        ]
         return (
             (
                 f"{settled.statement.title}: {settled.statement.claim}",
                 tuple(Entry(str(number), "", step.why, (step.text,)) for number, step in steps),
             ),
             (
-                f"Verdict: {settled.verdict}" + (f" ({'; '.join(clauses)})" if clauses else ""),
-                tuple(Entry("holds" if piece.holds else "fails", "", describe(piece)) for piece in evidence),
+                f"Verdict: {settled.verdict}",
+                tuple(
+                    Entry(verdict, "", clause, tuple(f"{_held(piece)}: {describe(piece)}" for piece in pieces))
+                    for verdict, clause, pieces in _clauses(settled.demonstration)
+                ),
             ),
         )
 
@@ -196,7 +195,10 @@ class Theory(Result):
         ending = [
             f"Verdict: {settled.verdict}.",
             *note,
-            *(f"{describe(piece)}." for piece in settled.demonstration.evidence),
+            *(
+                f"{clause} ({verdict}): {'; '.join(map(describe, pieces))}."
+                for verdict, clause, pieces in _clauses(settled.demonstration)
+            ),
             f"Source: {settled.statement.source}.",
         ]
         write, set_table = {
@@ -297,6 +299,18 @@ def _cases(cases: int) -> str:
     return f", {cases:,} cases" if cases > 1 else ""
 
 
+def _held(piece: Evidence) -> str:
+    return "holds" if piece.holds else "fails"
+
+
+def _clauses(found: Demonstration) -> Iterator[tuple[str, str, tuple[Evidence, ...]]]:
+    """For each clause its verdict, its sentence and its evidence; at the end what is beside the claim."""
+    for clause, pieces in found.clauses.items():
+        yield found.of(clause).value, clause, pieces
+    if found.beside:
+        yield "beside", "what the claim does not say", found.beside
+
+
 def _derivation(settled: Settled) -> Table:
     assert settled.demonstration is not None
     columns = (Column("step", "", Kind.NUMBER), Column("why", "Why"), Column("text", "Step"))
@@ -308,6 +322,7 @@ def _derivation(settled: Settled) -> Table:
 def _evidence(settled: Settled) -> Table:
     assert settled.demonstration is not None
     columns = (
+        Column("clause", "Clause"),
         Column("what", "Evidence"),
         Column("method", "Method"),
         Column("holds", "Verdict", Kind.VERDICT),
@@ -317,14 +332,16 @@ def _evidence(settled: Settled) -> Table:
     )
     rows = tuple(
         (
+            clause,
             piece.what,
             piece.method.value,
-            "holds" if piece.holds else "fails",
+            _held(piece),
             piece.cases,
             None if piece.error is None else f"{piece.error:.2g}",
             None if piece.tolerance is None else f"{piece.tolerance:g}",
         )
-        for piece in settled.demonstration.evidence
+        for _, clause, pieces in _clauses(settled.demonstration)
+        for piece in pieces
     )
     return Table(f"Verdict: {settled.verdict}", columns, rows, _ending(settled))
 
