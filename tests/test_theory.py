@@ -60,12 +60,7 @@ VERDICTS = {
     "table1_sequential": Finding.IDENTIFIED,
     "table1_path": Finding.CHECKED,
     "softmax_saturation": Finding.CHECKED,
-    # the evidence for one clause at least is of some sizes: instances, and no proof of every size
-    "permutation_equivariance": Finding.CHECKED,
-    "sinusoid_unique": Finding.CHECKED,
-    "windows_never_meet": Finding.CHECKED,
     "exp_overflow": Finding.CORRECTED,
-    "order_comes_back": Finding.CHECKED,
     "receptive_field": Finding.CHECKED,
     **planted_lecture.VERDICTS,
 }
@@ -352,8 +347,9 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("sinusoid_bounded", {"largest": 2}),
     ("sinusoid_bounded", {"alone": lambda a: sympy.Integer(1)}),
     ("sinusoid_unique", {"turn": sympy.Rational(44, 7)}),
-    ("sinusoid_unique", {"length": lambda d: 2 * int(6.2831 * 10_000 ** ((d - 2) / d))}),
-    ("sinusoid_unique", {"length": lambda d: int(6.2831 * 10_000 ** ((d - 2) / d)) // 2}),
+    ("sinusoid_unique", {"length": lambda turn: 2 * (turn // 1)}),
+    ("sinusoid_unique", {"length": lambda turn: turn // 2}),
+    ("sinusoid_unique", {"length": lambda turn: turn // 1}),  # without the one at 0
     ("sinusoid_every_length", {"learned": "2NC"}),
     ("sinusoid_every_length", {"sinusoidal": "NC"}),
     ("sinusoid_every_length", {"rate": lambda i, d, n: 10_000 ** (-2 * i / d) / n}),

@@ -106,7 +106,7 @@ def zero_padding_position(
                 exact("values rise from column to column up to there, from both sides", told),
             ),
             "with circular padding no place is told from another": (exact("all columns are equal", circular),),
-            "after L blocks of PVT v2's first stage it is L + 1 columns on the left and L on the right": (
+            "global attention adds nothing: after L blocks of PVT v2's first stage it is L + 1 and L columns": (
                 *_stage_of_pvt_v2(stage),
             ),
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import cos, floor, pi
+from math import cos, pi
 from typing import Any
 
 from ..algebra.parser import parse
@@ -197,10 +197,9 @@ def sinusoid_bounded(
     )
 
 
-def unique_length(d: int) -> int:
-    """Positions 0 … N − 1 before the slowest pair has made one turn: 2π/ω of them, the one at 0 included."""
-    turn: float = 2 * pi * BASE ** ((d - 2) / d)
-    return floor(turn) + 1
+def unique_length(turn: Any) -> Any:
+    """Positions 0 … N − 1 before a pair has made one turn, which takes it ``turn`` steps: with the one at 0."""
+    return turn // 1 + 1
 
 
 @statement(
@@ -212,7 +211,7 @@ def unique_length(d: int) -> int:
     "positions",
     f"{PAPER}, §3.5",
 )
-def sinusoid_unique(length: Callable[[int], int] = unique_length, turn: Any = None) -> Demonstration:
+def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = None) -> Demonstration:
     """π is irrational; the distance in closed form; the smallest distance by search, up to the derived length."""
     import sympy
     import torch
@@ -224,7 +223,7 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length, turn: Any = No
     full = 2 * sympy.pi if turn is None else turn
     rate = sympy.Pow(BASE, sympy.Symbol("x", rational=True), evaluate=False)  # −2i/d, for any i and d
     for d in (2, 4, 8, 16, 64, 512):
-        n = length(d)
+        n = int(length(2 * pi * BASE ** ((d - 2) / d)))
         slowest = frequencies(d)[-1]
         one_turn += [slowest * (n - 1) < 2 * pi, slowest * n >= 2 * pi]
         turns = torch.arange(1, 3 * n, dtype=torch.float64) * (slowest / (2 * pi))
@@ -236,6 +235,8 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length, turn: Any = No
         least = int(squares.argmin())
         positive.append(float(squares[least]) > 1e-6)
         rows.append((d, n, f"{float(squares[least]) ** 0.5:.4f}", least + 1))
+    steps = sympy.Symbol("T", positive=True)
+    rest = sympy.frac(steps)
     table = encoding(600, 16)
     direct = (table[0] - table).square().sum(1)
     ours = sum(
@@ -285,6 +286,11 @@ def sinusoid_unique(length: Callable[[int], int] = unique_length, turn: Any = No
                 ),
             ),
             "the slowest pair makes its first turn after ⌊2π·10000^{(d−2)/d}⌋ + 1 positions": (
+                identity(
+                    "of a turn of T steps, any T: the last of N positions is T less what T has beyond a whole "
+                    "number, from 0 to 1, and the next one is beyond T",
+                    [(sympy.sympify(length(steps)).rewrite(sympy.frac), steps - rest + 1)],
+                ),
                 exact("at that length it has not made a turn, one further it has (d = 2 … 512)", one_turn),
             ),
         },

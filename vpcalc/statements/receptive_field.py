@@ -344,7 +344,7 @@ def picture(ids: Sequence[str]) -> Mosaic:
     "Liu et al. 2021 (Swin), §3.2: 'lacks connections across windows'",
 )
 def windows_never_meet(
-    shift: Callable[[Any], Any] = lambda M: M // 2, still: Callable[[int], int] = lambda M: 0
+    shift: Callable[[Any], Any] = lambda M: M // 2, still: Callable[[Any], Any] = lambda M: 0
 ) -> Demonstration:
     """Windows are the classes of an equivalence, which composes to itself; with the shift, the classes join."""
     import sympy
@@ -362,7 +362,7 @@ def windows_never_meet(
         in_turn = graphs.layers_to_connect((pair * most).__getitem__, h * w, most, period=2)
         meets.append(in_turn is not None)
     M_, s_, c_ = sympy.symbols("M s c", positive=True)
-    m = sympy.Symbol("m", integer=True, positive=True)
+    m, p = sympy.Symbol("m", integer=True, positive=True), sympy.Symbol("p", integer=True)
     borders = [c_ * M_ - (s_ + (c_ - 1) * M_) - (M_ - s_), s_ + c_ * M_ - c_ * M_ - s_]
     torch_zero = [
         measured_reach(SIGHTS["wmsa"], h, w, 4, M) == reach(SIGHTS["wmsa"], h, w, 1, M)
@@ -393,6 +393,11 @@ def windows_never_meet(
         ),
         {
             "windows that stay never meet, in any number of layers": (
+                identity(
+                    "windows have the same numbers in every layer, any p and M: what has a token's number depends "
+                    "on what has it, by induction over layers",
+                    [(sympy.floor((p - still(M_)) / M_), sympy.floor(p / M_))],
+                ),
                 exact(f"the relation is an equivalence and not everything, on {len(grids)} grids", equivalences),
                 exact("three layers reach what one reaches, on the same grids", stays),
                 exact("no gradient crosses a border in four layers of the reference module", torch_zero),

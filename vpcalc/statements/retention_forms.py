@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..algebra.polynomial import as_polynomial, symbols
 from ..layers.retention import state_elements
+from ..ops import linear
 from .evidence import close, exact, identity, letters, relative_error, same
 from .registry import Demonstration, Evidence, Step, statement
 from .whole_numbers import numbers
@@ -102,7 +103,7 @@ def retention_forms(
                 identity("powers from a chunk's start and from its tokens to its end", simplified(chunk[2:])),
                 exact("of the reference forms on the same, bit by bit", states),
             ),
-            "where b does not divide n, the same with zeros at the end": (chunks, *_modules()),
+            "where b does not divide n, outputs are the same with zeros at the end": (chunks, *_modules()),
         },
     )
 
@@ -195,14 +196,16 @@ def state_or_cache(
     from ..reference import retention
     from ..reference.attention import SelfAttention, split_heads
 
-    on_symbols = symbols("C a")
+    n, *on_symbols = symbols("n C a")
+    C, _ = on_symbols
     carried, kept = [], []
-    for C, a, n in ((8, 2, 5), (12, 3, 7), (6, 1, 1), (16, 16, 2)):
-        q, v = torch.zeros(1, a, n, C // a), torch.zeros(1, a, n, 2 * C // a)
-        _, last = retention.recurrent(q, q, v, retention.decays(a))
-        carried.append(last.numel() == state(C, a))
-        _, keys, values = SelfAttention(C, a).qkv(torch.zeros(1, n, C)).chunk(3, dim=-1)
-        kept.append(sum(split_heads(one, a).numel() for one in (keys, values)) == cache(n, C))
+    for width, heads, tokens in ((8, 2, 5), (12, 3, 7), (6, 1, 1), (16, 16, 2)):
+        q = torch.zeros(1, heads, tokens, width // heads)
+        v = torch.zeros(1, heads, tokens, 2 * width // heads)
+        _, last = retention.recurrent(q, q, v, retention.decays(heads))
+        carried.append(last.numel() == state(width, heads))
+        _, keys, values = SelfAttention(width, heads).qkv(torch.zeros(1, tokens, width)).chunk(3, dim=-1)
+        kept.append(sum(split_heads(one, heads).numel() for one in (keys, values)) == cache(tokens, width))
     n_, C_, a_, more = sympy.symbols("n C a m", positive=True)
     gap = cache(n_, C_) - state(C_, a_)
     return Demonstration(
@@ -224,6 +227,10 @@ def state_or_cache(
                 exact("numbers in the last state of the reference recurrent form", carried),
             ),
             "attention keeps 2nC numbers of keys and values": (
+                same(
+                    "what a linear layer of two outputs of C channels makes of n tokens, on symbols",
+                    [linear("keys and values", n, C, 2 * C).macs / C == cache(n, C)],
+                ),
                 exact("numbers in the keys and values of the reference attention", kept),
             ),
             "that is more exactly where n > C/a": (

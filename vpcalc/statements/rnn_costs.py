@@ -117,7 +117,7 @@ def bptt_cost(printed: Mapping[str, tuple[str, str]] = TEXTBOOK) -> Demonstratio
             ),
         ),
         {
-            "as printed, with a product for every k, it takes (T − 1)(T − 2)n³/2 + (T − 1)n² + Tnd": as_printed,
+            "as printed, with a product for every k, it takes n³(T − 1)(T − 2)/2 + (T − 1)n² + Tnd": as_printed,
             "reverse accumulation takes (T − 1)n² + Tnd": (
                 *reverse,
                 _autograd_does_the_same(printed["reverse"][0]),
@@ -290,7 +290,7 @@ def checkpointing(
             ),
         ),
         {
-            "to keep every b-th state takes (T/b + b)n elements": (
+            "to keep every b-th state takes n(T/b + b) elements": (
                 identity("the formula is what the way keeps", [(ours, kept)]),
             ),
             "that is least at b = √T, 2√T·n": (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import permutations
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..report import Column, Table
@@ -210,9 +209,9 @@ def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: Tru
         {
             "permuted tokens give permuted outputs, attention(PX) = P attention(X)": (
                 identity(
-                    "all orders, whatever function stands for exp",
-                    [entry for order in permutations(range(4)) for entry in _reordered(order, mask)],
-                    instances="all 24 of four tokens",
+                    "two tokens among any number change places, whatever functions stand for weights and values: "
+                    "so any order does, by such changes",
+                    _two_change_places(mask),
                 ),
                 close(f"reference self-attention, {n} tokens in another order, float64", error, 1e-13),
             ),
@@ -224,7 +223,31 @@ def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: Tru
     )
 
 
-def symbolic_attention(x: Any, mask: Callable[[int, int], bool]) -> Any:
+def _two_change_places(mask: Callable[[int, int], bool]) -> list[Any]:
+    """Outputs of two tokens and of a third, with their places changed, less what they were: to be all zero.
+
+    What other tokens add to the sums of a row depends on its query alone, as they stay where they are.
+    """
+    import sympy
+
+    weight, value, top, bottom = (sympy.Function(name) for name in ("E", "v", "N", "Z"))
+
+    def outputs(tokens: Sequence[Any]) -> list[Any]:
+        found = []
+        for i, query in enumerate(tokens):
+            seen = [key for j, key in enumerate(tokens) if mask(i, j)]
+            made = sympy.Add(top(query), *(weight(query, key) * value(key) for key in seen))
+            found.append(made / sympy.Add(bottom(query), *(weight(query, key) for key in seen)))
+        return found
+
+    a, b, c = sympy.symbols("a b c", real=True)
+    before, after = outputs((a, b, c)), outputs((b, a, c))
+    return [after[0] - before[1], after[1] - before[0], after[2] - before[2]]
+
+
+def symbolic_attention(
+    x: Any, mask: Callable[[int, int], bool], bias: Callable[[int, int], Any] = lambda i, j: 0
+) -> Any:
     """softmax(qkᵀ)v of tokens with one channel, exp left as a function of which nothing is known."""
     import numpy
     import sympy
@@ -234,7 +257,7 @@ def symbolic_attention(x: Any, mask: Callable[[int, int], bool]) -> Any:
     outputs = []
     for i in range(len(x)):
         seen = [j for j in range(len(x)) if mask(i, j)]
-        weights = [exponential(w_q * x[i] * w_k * x[j]) for j in seen]
+        weights = [exponential(w_q * x[i] * w_k * x[j] + bias(i, j)) for j in seen]
         outputs.append(
             sympy.Add(*(p * w_v * x[j] for p, j in zip(weights, seen, strict=True))) / sympy.Add(*weights)
         )
@@ -255,7 +278,9 @@ def _reordered(order: tuple[int, ...], mask: Callable[[int, int], bool]) -> list
     f"{PAPER}, §3.2.3 and §3.5; relative bias: Liu et al. 2021 (Swin), eq. 4",
 )
 def order_comes_back(at_least: float = 0.01) -> Demonstration:
-    """Symbolically for the mask, and the distance between outputs on reference modules."""
+    """On two and three symbolic tokens, and the distance between outputs on reference modules."""
+    import numpy
+    import sympy
     import torch
 
     from ..reference.transformer import CausalAttention, sinusoids
@@ -286,6 +311,15 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
     a = letters("a", 2)
     masked = symbolic_attention(a, lambda i, j: j <= i)
     swapped = symbolic_attention(a[::-1], lambda i, j: j <= i)[::-1]
+    e = numpy.array([sympy.Integer(0), sympy.sin(1)], dtype=object)  # of the first channel, at positions 0 and 1
+    t, three = letters("t", 3), letters("a", 3)
+
+    def everyone(i: int, j: int) -> bool:
+        return True
+
+    def by_distance(i: int, j: int) -> Any:
+        return t[abs(i - j)]
+
     return Demonstration(
         (
             Step(
@@ -309,9 +343,18 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
                 far("a causal layer, float64", measured["causal mask"], at_least),
             ),
             "so it does with sinusoids added to the tokens": (
-                far("self-attention on tokens with positions, float64", measured["sinusoids"], at_least),
+                not_identity(
+                    "attention of two tokens with the first channel of positions 0 and 1",
+                    symbolic_attention(a + e, everyone)[0] - symbolic_attention(a[::-1] + e, everyone)[1],
+                ),
+                far("self-attention on tokens with sinusoids, float64", measured["sinusoids"], at_least),
             ),
             "and with a relative position bias": (
+                not_identity(
+                    "attention of three tokens with biases by distance, of which two change places",
+                    symbolic_attention(three, everyone, by_distance)[0]
+                    - symbolic_attention(three[[0, 2, 1]], everyone, by_distance)[0],
+                ),
                 far("a window, float64", measured["relative position bias"], at_least),
             ),
         },

@@ -130,10 +130,20 @@ def convolution_translation(
                 exact("the output of the reference convolution changes", changed),
             ),
             "the sum or mean over all places of a torus is": (
+                identity("a sum of n places is the same turned by one, any n, and so by any number", [_turned()]),
                 exact("the sum of the reference convolution's output, at all of the shifts, bit by bit", sums),
             ),
         },
     )
+
+
+def _turned() -> tuple[Any, Any]:
+    """Σ_{p<n} y(p) and y(n − 1) + Σ_{0<p<n} y(p − 1), by the sums F up to a place: F(p + 1) − F(p) = y(p)."""
+    import sympy
+
+    n, total = sympy.Symbol("n", integer=True, positive=True), sympy.Function("F")
+    last = total(n) - total(n - 1)
+    return total(n) - total(0), last + (total(n - 1) - total(0))
 
 
 # -- patches ----------------------------------------------------------------------------------------
@@ -476,7 +486,7 @@ def locality_and_invariance(
             ),
         ),
         {
-            "on a torus, convolution and attention are equivariant to translations, and not invariant": (
+            "on a torus no layer is invariant: they move with all translations, with Pℤ², with Mℤ² or with none": (
                 exact(
                     "translations of a 6 × 6 torus that commute, for each layer, and that its output changes, bit "
                     "by bit",
