@@ -853,6 +853,50 @@ def test_a_side_that_is_a_product_of_letters() -> None:
     assert str(counted.macs) == "2(hw)²C"
 
 
+class PaddedWindows(nn.Module):
+    """Attention in windows of M, padded to whole ones."""
+
+    def __init__(self, dim: int, window: int, heads: int) -> None:
+        super().__init__()
+        self.window, self.heads = window, heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, rows, columns, dim = x.shape
+        m = self.window
+        x = F.pad(x, (0, 0, 0, -columns % m, 0, -rows % m))
+        x = x.view(-(-rows // m), m, -(-columns // m), m, dim).transpose(1, 2).reshape(-1, m * m, dim)
+        q, k, v = self.qkv(x).reshape(x.shape[0], m * m, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        return (q @ k.mT).softmax(-1) @ v
+
+
+def test_five_letters_take_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the largest sizes no tensor can be numbered. They are left out, and are no refusals."""
+    from vpcalc.execution import regions
+
+    looked_at = 0
+    answers = regions._answers
+
+    def counted(guard: Any, columns: Mapping[str, Any]) -> Any:
+        nonlocal looked_at
+        looked_at += max(getattr(column, "size", 1) for column in columns.values())
+        return answers(guard, columns)
+
+    monkeypatch.setattr(regions, "_answers", counted)
+    found = derive(PaddedWindows, input="1,h,w,C", args={"dim": "C", "window": "M", "heads": "a"})
+    assert looked_at < 1 << 28, "they were 1 << 31"
+    assert isinstance(found, Executed)
+    assert found.explored.complete
+    assert found.domain.text == "a | C"
+    assert found.domain.python == "C % a == 0"
+    assert [regime.refused for regime in found.regimes] == [False, True]
+    assert found.explored.exploration.too_large is not None
+    for h_, w_, c_, m_, a_ in ((56, 56, 96, 7, 3), (1, 4000, 12, 5, 12), (13, 9, 10, 20, 5), (64, 64, 8, 1, 1)):
+        rows = m_**2 * -(-h_ // m_) * -(-w_ // m_)
+        macs = found.everywhere.polynomial.at({"h": h_, "w": w_, "C": c_, "M": m_, "a": a_})
+        assert macs == 3 * rows * c_**2 + 2 * rows * m_**2 * c_
+
+
 def test_a_multiple_of_a_models_own_side() -> None:
     (H, W) = symbols("a b")
     found = derive("swin_t", "1,3,224*a,224*b")

@@ -28,7 +28,7 @@ from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.prices import PRICES, Product
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Explorer, HeldError
-from vpcalc.execution.regions import Range, Region, vanishes
+from vpcalc.execution.regions import Range, Region, _answers, vanishes
 from vpcalc.execution.rules.registry import RULES
 from vpcalc.execution.sizes import Size
 
@@ -65,6 +65,59 @@ def test_decisions_are_noted_once_and_one_way_round() -> None:
         (Guard(H - W - 1, ">="), True),
         (Guard(remainder(H, 4), "=="), False),
     ]
+
+
+def test_factors_that_are_at_least_1_are_cancelled() -> None:
+    """Of ``M²⌈h/M⌉⌈w/M⌉C = M²⌈h/M⌉⌈w/M⌉a⌊C/a⌋``, as a view asks of a window attention, a | C remains."""
+    h, w, c, m, heads = symbols("h w C M a")
+    rows = m**2 * ceil_div(h, m) * ceil_div(w, m)
+    path = Decisions()
+    path.equal(rows * c - rows * heads * floor_div(c, heads), True)
+    path.at_least(remainder(c, heads) - 1, False)  # the same question
+    path.at_least(-remainder(-h, m), False)
+    path.at_least(rows * c - rows * m, True)
+    path.equal(h * floor_div(h, m) * (c - 3), False)  # this floor may be 0
+    path.at_least(floor_div(h + m, m) * (c - w), True)
+    divides = remainder(c, heads)
+    assert [(n.guard, n.outcome) for n in path] == [
+        (Guard(divides, "=="), True),
+        (Guard(-remainder(h, m), "=="), False),
+        (Guard(c - m, ">="), True),
+        (Guard(symbol(next(iter(floor_div(h, m).symbols))), "=="), False),
+        (Guard(c - 3, "=="), False),
+        (Guard(c - w, ">="), True),
+    ]
+    whole = Range(dict.fromkeys("hwCMa", (1, 300))).whole()
+    for noted in path:
+        whole = whole.where(noted.guard, noted.outcome)
+    written = domain([whole])
+    assert written.text == "C ≠ 3, a | C, M ∤ h, C ≥ M, ⌊h/M⌋ ≠ 0, C ≥ w"
+    rng = random.Random(4)
+    for _ in range(400):
+        point = {name: rng.randrange(1, 30) for name in "hwCMa"}
+        assert (point in whole) == eval(written.python, {}, point), point
+
+
+def test_signs_beyond_64_bits() -> None:
+    """Of forms near 0 and far from it, at sizes whose products do not fit 64 bits."""
+    h, w, c, m = symbols("h w C M")
+    rows = m**2 * ceil_div(h, m) * ceil_div(w, m)
+    rng = random.Random(8)
+    columns = {n: numpy.array([rng.randrange(1, 1 << rng.choice((3, 12))) for _ in range(4000)]) for n in "hwCM"}
+    columns["C"][::3] = columns["h"][::3]
+    points = [dict(zip(columns, sizes, strict=True)) for sizes in zip(*map(list, columns.values()), strict=True)]
+    points = [{name: int(size) for name, size in point.items()} for point in points]
+    for form in (
+        rows * c * 2**30 - rows * h * 2**30,
+        rows * h * c * w - h**6,
+        c**6 * w - h**6 * w - 1,
+        2**65 * (h - c),
+    ):
+        values = [form.at(point) for point in points]
+        assert 1 << 63 < max(map(abs, values)) < 1 << 100
+        assert min(map(abs, values)) < 1 << 10
+        assert _answers(Guard(form, ">="), columns).tolist() == [value >= 0 for value in values]
+        assert _answers(Guard(form, "=="), columns).tolist() == [value == 0 for value in values]
 
 
 def test_a_float_that_is_no_fraction_holds_its_letter() -> None:

@@ -158,6 +158,19 @@ def remainder(above: Scalar, below: Scalar) -> Polynomial:
     return as_polynomial(above) - floor_div(above, below) * as_polynomial(below)
 
 
+def as_remainder(form: Polynomial) -> tuple[Polynomial, Polynomial] | None:
+    """``(n, d)`` where a form is ``n mod d`` or ``−n mod d``, which is 0 where d divides n; None for others."""
+    for name in sorted(form.symbols):
+        if not isinstance(name, Floor):
+            continue
+        above, up = name.reading
+        ways = [(above, -1 if up else 1), *([] if isinstance(name, Ceiling) else [(name.numerator, 1)])]
+        for over, sign in ways:
+            if (over - symbol(name) * name.divisor) * sign == form:
+                return over, name.divisor
+    return None
+
+
 def ceil_div(above: Scalar, below: Scalar) -> Polynomial:
     """``⌈above / below⌉``."""
     return -floor_div(-as_polynomial(above), below)

@@ -221,6 +221,7 @@ class Executed(Result):
             "fixed": {},
             "unknown": self.unknown,
             "zeros": explored.zeros,
+            "too_large": explored.exploration.too_large,
             "limits": dict(explored.limits),
             "from": {name: int(main.regions[0].values(name)[0]) for name in extent},
             "regime": self.way,
@@ -412,6 +413,8 @@ class Executed(Result):
         notes += self._of_values()
         if explored.main.tried:
             notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
+        if (largest := explored.exploration.too_large) is not None:
+            notes.append(f"left out: sizes whose tensors PyTorch cannot number, as {spell_point(largest)}")
         if explored.open:
             notes.append(f"not complete: {'; '.join(explored.open)}")
         if self._tidy is not None and any(stride > 1 for stride in self.lattice.values()):

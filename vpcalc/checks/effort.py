@@ -43,6 +43,14 @@ def operators(counts: DispatchCounts) -> int:
     return sum(map(sum, (counts.calls.values(), counts.free.values(), counts.unknown.values())))
 
 
+_UNNUMBERED = ("Storage size calculation overflowed with sizes=", "numel: integer multiplication overflow")
+
+
+def is_unnumbered(error: Exception) -> bool:
+    """Whether PyTorch could not number the bytes of a tensor, so that the program itself was not asked."""
+    return isinstance(error, RuntimeError) and str(error).startswith(_UNNUMBERED)
+
+
 class Growth:
     """How the operators of a run grow with its sizes, from all that was counted: a loop over a side shows."""
 

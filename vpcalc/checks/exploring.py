@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import first_line, first_line_and_place
 from ..inputs import NUMBER
-from .effort import Growth
+from .effort import Growth, is_unnumbered
 from .probing import (
     MORE_WORK,
     MOST_WORK,
@@ -170,7 +170,7 @@ def _explored(
     """
     from ..counters.ways import needs_values
     from ..execution.constants import counted
-    from ..execution.outcome import BeyondError
+    from ..execution.outcome import BeyondError, TooLargeError
     from ..execution.program import Fixed
     from ..execution.regimes import MOST_RUNS, Explorer, HeldError
     from ..execution.regions import Range
@@ -192,7 +192,9 @@ def _explored(
             return growth.counts(point).macs
         except RecursionError as deep:
             raise BeyondError(f"a count goes too deep: {deep}") from deep
-        except Exception:  # the program may raise anything
+        except Exception as error:  # the program may raise anything
+            if is_unnumbered(error):
+                raise TooLargeError from error
             return None
 
     try:

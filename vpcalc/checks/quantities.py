@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import first_line
-from .effort import Growth
+from ..execution.outcome import TooLargeError
+from .effort import Growth, is_unnumbered
 from .shapes import Point
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class Witness:
         try:
             return self._counted(quantity, point)
         except Exception as error:  # the program may raise anything
+            if is_unnumbered(error):
+                raise TooLargeError from error
             self.why = first_line(error)
             return None
 

@@ -17,8 +17,9 @@ from typing import Any
 import numpy
 
 from ..algebra import domains as conjunctions
+from ..algebra.conditions import spell
 from ..algebra.domains import Where
-from ..algebra.floors import Floor, remainder
+from ..algebra.floors import as_remainder
 from ..algebra.polynomial import constant, symbol
 from ..algebra.printers import PRINTERS
 from .guards import EQUAL, Guard
@@ -137,10 +138,10 @@ def _as_guard(guard: Guard, outcome: bool) -> Ways:
     form = guard.form
     if guard.relation != EQUAL:
         return [(conjunctions.at_least(form if outcome else -form - 1),)]
-    for name in form.symbols:
-        if isinstance(name, Floor) and remainder(name.numerator, name.divisor) in (form, -form):
-            divides = conjunctions.divides(name.divisor, name.numerator)
-            return [(divides if outcome else divides.negation(),)]
+    rest = as_remainder(form) or as_remainder(-form)
+    if rest is not None:
+        divides = conjunctions.divides(rest[1], rest[0])
+        return [(divides if outcome else divides.negation(),)]
     if outcome:
         return [(conjunctions.at_least(form), conjunctions.at_least(-form))]
     return [(conjunctions.at_least(form - 1),), (conjunctions.at_least(-form - 1),)]
@@ -249,8 +250,11 @@ def _written(region: Region) -> tuple[Condition, ...]:
 
 
 def _comparison(guard: Guard, outcome: bool) -> Condition:
-    """A condition on several letters, its terms on the side on which they are positive."""
+    """A condition on several letters: what divides, or its terms on the side on which they are positive."""
     form = guard.form
+    if guard.relation == EQUAL and (as_remainder(form) or as_remainder(-form)):
+        said = Where((conjunctions.Domain(tuple(sorted(form.letters)), *_as_guard(guard, outcome)),))
+        return Condition(*(spell(said, spelling) for spelling in ("text", "latex", "python")))
     if guard.relation != EQUAL and not outcome:
         form = -form - 1
     left = type(form)({m: n for m, n in form.terms.items() if n > 0})
@@ -277,6 +281,8 @@ def _set(letter: str, mask: Mask, extent: Range) -> list[Condition]:
     pieces = numpy.split(values, numpy.flatnonzero(steps > 1) + 1)
     if len(pieces) == 1:
         return _pieces(letter, pieces, low, high)
+    if len(pieces) == 2 and values[0] == low and values[-1] == high and len(values) == high - low:
+        return [_bound(letter, "≠", int(pieces[1][0]) - 1)]
     regular = _regular(letter, values, low, high)
     if regular and (len(pieces) > MOST_PIECES or (len(values) > 2 and (steps == steps[0]).all())):
         return regular
@@ -336,8 +342,8 @@ def _remainders(letter: str, period: int, rests: Sequence[int]) -> Condition:
 
 
 def _bound(letter: str, sign: str, value: int) -> Condition:
-    tex = {"≥": r"\ge", "≤": r"\le", "=": "="}[sign]
-    python = {"≥": ">=", "≤": "<=", "=": "=="}[sign]
+    tex = {"≥": r"\ge", "≤": r"\le", "=": "=", "≠": r"\ne"}[sign]
+    python = {"≥": ">=", "≤": "<=", "=": "==", "≠": "!="}[sign]
     return Condition(f"{letter} {sign} {value}", f"{_tex(letter)} {tex} {value}", f"{letter} {python} {value}")
 
 

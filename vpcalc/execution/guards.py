@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy
 
-from ..algebra.floors import Floor
+from ..algebra.floors import Ceiling, Floor, as_remainder, remainder
 from ..algebra.polynomial import Polynomial, constant, symbol
 
 EQUAL, AT_LEAST = "==", ">="
@@ -133,9 +133,15 @@ class Path:
         self._still_open()
         form = Polynomial(form.terms)  # the sign is that of the numerator
         if relation == AT_LEAST:
-            form = _without_letters(form)
+            form = _without_positive_factors(form)
         if not form.symbols or positive(form) or positive(-form):
             return
+        if relation == AT_LEAST and _is_remainder(-form):  # -(n mod d) >= 0 is n mod d == 0
+            relation = EQUAL
+        elif relation == AT_LEAST and _is_remainder(form + 1):
+            form, relation, outcome, asked = form + 1, EQUAL, not outcome, not asked
+        if relation == EQUAL:
+            form = _rounded_down(form)
         if form.terms[min(monomial for monomial in form.terms if monomial)] < 0:
             if relation == EQUAL:
                 form = -form
@@ -146,12 +152,24 @@ class Path:
             self._noted.setdefault(guard, Noted(guard, outcome, why, asked))
 
 
-def _without_letters(form: Polynomial) -> Polynomial:
-    """Without the letters that every term has: they are at least 1, and its sign is that of the rest."""
+def _is_remainder(form: Polynomial) -> bool:
+    """Whether it is a remainder by something positive, and so not below 0."""
+    found = as_remainder(form)
+    return found is not None and positive(found[1])
+
+
+def _rounded_down(form: Polynomial) -> Polynomial:
+    """Where a symbol divides, by its floor: h = M⌈h/M⌉ is asked as h = M⌊h/M⌋."""
+    found = as_remainder(form) or as_remainder(-form)
+    return form if found is None or not found[1].symbols else remainder(*found)
+
+
+def _without_positive_factors(form: Polynomial) -> Polynomial:
+    """Without the factors of all its terms that are at least 1, letters among them: the rest has its sign."""
     if not form.terms or () in form.terms:
         return form
     factors = dict(form.content().terms).popitem()[0]
-    common = tuple((name, power) for name, power in factors if not isinstance(name, Floor))
+    common = tuple((name, power) for name, power in factors if not isinstance(name, Floor) or at_least_1(name))
     return form / Polynomial({common: 1}) if common else form
 
 
@@ -165,7 +183,8 @@ def _parts(form: Polynomial, relation: str, outcome: bool) -> Iterator[Polynomia
     factors = dict(form.content().terms).popitem()[0]
     if relation == EQUAL and factors:
         rest = form / Polynomial({factors: 1})
-        floors = [name for name, _ in factors if isinstance(name, Floor)]
+        floors = [name for name, _ in factors if isinstance(name, Floor) and not at_least_1(name)]
+        form = rest * Polynomial({tuple((name, power) for name, power in factors if name in floors): 1})
         if outcome and floors:
             yield form  # one of them is 0, or the rest
             return
@@ -188,7 +207,7 @@ def positive(form: Polynomial) -> bool:
     for monomial, number in form.terms.items():
         if (monomial and number < 0) or any(isinstance(n, Floor) and not not_negative(n) for n, _ in monomial):
             return False
-        if monomial and not any(isinstance(name, Floor) for name, _ in monomial):
+        if monomial and all(not isinstance(name, Floor) or at_least_1(name) for name, _ in monomial):
             low += number
     return low > 0
 
@@ -196,3 +215,9 @@ def positive(form: Polynomial) -> bool:
 def not_negative(floor: Floor) -> bool:
     """Whether a floor is at least 0 wherever its letters are at least 1. A no is no answer."""
     return positive(floor.numerator + 1) and positive(floor.divisor)
+
+
+def at_least_1(floor: Floor) -> bool:
+    """Whether a floor is at least 1 wherever its letters are, as ⌈h/M⌉ is. A no is no answer."""
+    below = constant(1) if isinstance(floor, Ceiling) else floor.divisor
+    return positive(floor.numerator - below + 1) and positive(floor.divisor)

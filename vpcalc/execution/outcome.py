@@ -40,6 +40,10 @@ class Operation(NamedTuple):
     result: Sides
 
 
+class TooLargeError(Exception):
+    """A count of a size at which PyTorch cannot number the bytes of a tensor, so that the program is not asked."""
+
+
 class BeyondError(Exception):
     """The run cannot be followed: a function without a rule, or a rule that torch contradicts."""
 

@@ -29,7 +29,7 @@ from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line_and_place
 from .domains import joined
 from .guards import AT_LEAST, EQUAL, Guard
-from .outcome import LIES, BeyondError, Execution, TableEndError
+from .outcome import LIES, BeyondError, Execution, TableEndError, TooLargeError
 from .regions import Point, Range, Region, equal_on
 
 MOST_RUNS = 160
@@ -80,6 +80,8 @@ NAMES = {
 
 RUNS_SPENT = "the number of runs is spent"
 REGIMES_SPENT = "there are more regimes than were asked for"
+
+TOO_LARGE = "no size was found at which its tensors can be numbered"
 
 TAKEN = "a number that the program needs"
 """Why a size is one number where Python takes it, as ``math.gcd`` does: what it makes of it is not seen."""
@@ -182,7 +184,8 @@ class Regime:
 class Exploration:
     """All regimes of a range. ``open`` are regions that were left, with why: none if it is complete.
 
-    ``executions`` are those that it rests on.
+    ``executions`` are those that it rests on. ``too_large`` is a size of those that were left out because PyTorch
+    cannot number the bytes of a tensor there.
     """
 
     range: Range
@@ -191,6 +194,7 @@ class Exploration:
     runs: int
     counts: int
     executions: tuple[Execution, ...]
+    too_large: Point | None = None
 
     def at(self, point: Point) -> Regime | None:
         """The regime of a size."""
@@ -199,7 +203,7 @@ class Exploration:
 
 Execute = Callable[[Point], Execution]
 Count = Callable[[Point], "int | None"]
-"""What an independent counter sees at a size, or None where the program raises."""
+"""What an independent counter sees at a size, or None where the program raises. It may raise TooLargeError."""
 
 
 class Explorer:
@@ -245,6 +249,7 @@ class Explorer:
         self._rng = random.Random(seed)
         self._runs: dict[Key, Run] = {}
         self._counts: dict[Key, int | None] = {}
+        self._too_large: set[Key] = set()
         self._nearer: dict[Key, Point | None] = {}
         self._idle: set[Guard] = set()
         self._searches = 0
@@ -278,7 +283,13 @@ class Explorer:
             self._open.append((self._range.whole(), "there are more pairs of keys than were counted"))
         executions = tuple(run.execution for run in self._runs.values())
         return Exploration(
-            self._range, tuple(regimes), self._left_open(regimes), len(self._runs), len(self._counts), executions
+            self._range,
+            tuple(regimes),
+            self._left_open(regimes),
+            len(self._runs),
+            len(self._counts),
+            executions,
+            min(map(dict, self._too_large), key=lambda point: sum(point.values()), default=None),
         )
 
     def _left_open(self, regimes: Sequence[Regime]) -> tuple[tuple[Region, str], ...]:
@@ -347,6 +358,8 @@ class Explorer:
         if isinstance(execution.error, TableEndError):
             self._counts[_key(execution.point)] = None
             return
+        if not self._fits(execution.point):
+            return
         counted = self._counted(execution.point)
         at = ", ".join(f"{name} = {size}" for name, size in execution.point.items())
         if execution.error is None:
@@ -396,8 +409,28 @@ class Explorer:
     def _counted(self, point: Point) -> int | None:
         key = _key(point)
         if key not in self._counts:
-            self._counts[key] = self._count(point)
+            try:
+                self._counts[key] = self._count(point)
+            except TooLargeError:
+                self._counts[key] = None
+                self._too_large.add(key)
         return self._counts[key]
+
+    def _fits(self, point: Point) -> bool:
+        """Whether the program can be asked at a size at all."""
+        self._counted(point)
+        return _key(point) not in self._too_large
+
+    def _reached(self, point: Point | None, region: Region) -> Point | None:
+        """A size of a region at which the program can be asked: this one, or one near its halves."""
+        while point is not None and not self._fits(point):
+            point = self._halved(point, region)
+        return point
+
+    def _halved(self, point: Point, region: Region) -> Point | None:
+        """A smaller size of a region, if one is found."""
+        found = region.find(self._rng, {name: max(size // 2, 1) for name, size in point.items()})
+        return found if found is not None and sum(found.values()) < sum(point.values()) else None
 
     @property
     def _spent(self) -> bool:
@@ -416,10 +449,12 @@ class Explorer:
             self._open.append((region, self._why_spent))
             return
         if not here:
-            point = region.find(self._rng, self._nearest())
+            first = region.find(self._rng, self._nearest())
+            point = self._reached(first, region)
             if point is None:
+                why = "whether it has a size was not decided" if first is None else TOO_LARGE
                 if region.empty() is not True:
-                    self._open.append((region, "whether it has a size was not decided"))
+                    self._open.append((region, why))
                 return
             here = [self._run(point)]
         if self._again and len(here) == 1 and not here[0].refused:
@@ -560,11 +595,12 @@ class Explorer:
                     flipped.add(guard)
                     self._note_idle(guard, regime)
                     continue
-                point = inside.find(self._rng, run.point, (*earlier, *run.asked))
+                point = self._reached(inside.find(self._rng, run.point, (*earlier, *run.asked)), inside)
                 decided = False
                 if point is None and not run.refused and self._searches < MOST_SEARCHES:
                     self._searches += 1
                     decided, point = inside.search()
+                    point = self._reached(point, inside)
                 if point is not None or len(guard.letters) > 1:
                     flipped.add(guard)
                 if point is None:
@@ -606,7 +642,7 @@ class Explorer:
             for known in member.needed:
                 if not (known.form - guard.form).symbols:
                     left = left.where(known, False)
-        point = left.find(self._rng, run.point, run.asked)
+        point = self._reached(left.find(self._rng, run.point, run.asked), left)
         if point is None:
             return None
         few = len(guard.letters) == 1 and region.extent() <= self._most * region.where(guard, True).extent()
@@ -622,10 +658,15 @@ class Explorer:
         """
         if len(guard.letters) == 1:
             point = next(iter(self._seen(other)), None) or other.find(self._rng, run.point, run.asked)
-            return point is None or self._counted(point) == regime.leader.value_at(point)
+            return self._is_as_said(point, regime, other)
         anywhere = (other.somewhere(self._rng) for _ in range(2))
         found = (other.find(self._rng, run.point, run.asked), *anywhere)
-        return all(point is None or self._counted(point) == regime.leader.value_at(point) for point in found)
+        return all(self._is_as_said(point, regime, other) for point in found)
+
+    def _is_as_said(self, point: Point | None, regime: Regime, region: Region) -> bool:
+        """Whether a count is what a regime says, if there is one."""
+        point = self._reached(point, region)
+        return point is None or self._counted(point) == regime.leader.value_at(point)
 
     def _may_run(self, point: Point, region: Region) -> bool:
         """Of the flips of a refusal only those matter that run: a count, or its failure, says so for less.
@@ -703,7 +744,7 @@ class Explorer:
         before, at = self._happens(here, regime), dict(here)
         for letter, end in there.items():
             moved = {**at, letter: end}
-            if moved not in region or self._happens(moved, regime) == before:
+            if moved not in region or not self._fits(moved) or self._happens(moved, regime) == before:
                 at = moved if moved in region else at
                 continue
             near, far = at[letter], end
@@ -736,7 +777,7 @@ class Explorer:
         return None
 
     def _seen(self, region: Region) -> list[Point]:
-        return [point for point in map(dict, self._counts) if point in region]
+        return [dict(key) for key in self._counts if key not in self._too_large and dict(key) in region]
 
     def _happens(self, point: Point, regime: Regime) -> str:
         counted, run = self._counted(point), self._runs.get(_key(point))
@@ -747,7 +788,8 @@ class Explorer:
     def _apart(self, region: Region, one: Guard, other: Guard) -> Point | None:
         """A size of a region at which two guards have other answers."""
         for outcome in (True, False):
-            point = region.where(one, outcome).where(other, not outcome).find(self._rng)
+            part = region.where(one, outcome).where(other, not outcome)
+            point = self._reached(part.find(self._rng), part)
             if point is not None:
                 return point
         return None
@@ -913,10 +955,8 @@ class Explorer:
             region = next(region for region in regime.regions if point in region)
             nearer: Point | None = point
             while nearer is not None and _key(nearer) not in self._counts and not self._affordable(nearer):
-                halved = {name: max(size // 2, 1) for name, size in nearer.items()}
-                found = region.find(self._rng, halved)
-                nearer = found if found is not None and sum(found.values()) < sum(nearer.values()) else None
-            self._nearer[key] = nearer
+                nearer = self._halved(nearer, region)
+            self._nearer[key] = self._reached(nearer, region)
         return self._nearer[key]
 
     # -- together -----------------------------------------------------------------------------------

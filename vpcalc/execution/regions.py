@@ -13,6 +13,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -29,6 +30,9 @@ Point = Mapping[str, int]
 DRAWS = 24
 """Lines along one letter on which a region of several letters is looked for, each way."""
 
+MOST_FOUND = 2 * DRAWS
+"""Sizes that are found on such lines after which no more are sought to choose from."""
+
 DRAWN = 512
 """Sizes that are drawn to see whether a condition on several letters is ever met."""
 
@@ -42,6 +46,9 @@ MOST_TOGETHER = 8
 """Conditions on several letters that are met together, each of which takes a search along lines."""
 
 _PRIMES = (2147483647, 2147483629, 2147483587)
+_SIGN_BELOW = 1 << 100
+"""A form below this, of fewer terms and factors than 2¹⁰, has its sign from 53 bits or from 64."""
+
 _EXACT_BELOW = 1 << 90
 """A form below this at every size that is 0 modulo the three primes is 0."""
 
@@ -380,22 +387,33 @@ class Region:
             for attempt in range(DRAWS):
                 yield {n: _pick(v, rng, None if near is None else near[n], attempt) for n, v in choices.items()}
             return
-        for attempt in range(DRAWS):
-            for along in letters:
-                fixed = {
-                    n: _pick(v, rng, None if near is None else near[n], attempt)
-                    for n, v in choices.items()
-                    if n != along
-                }
-                line = {**{n: numpy.int64(v) for n, v in fixed.items()}, along: choices[along]}
-                fits = numpy.ones(len(choices[along]), bool)
-                for guard, outcome in self.others:
-                    fits &= _answers(guard, line) == outcome
-                if fits.any():
-                    yield {
-                        **fixed,
-                        along: _pick(choices[along][fits], rng, None if near is None else near[along], attempt),
-                    }
+        found = 0
+        for attempt, along in product(range(DRAWS), letters):
+            fixed = {
+                n: _pick(v, rng, None if near is None else near[n], attempt)
+                for n, v in choices.items()
+                if n != along
+            }
+            fit = self._fitting(along, choices[along], {n: numpy.int64(v) for n, v in fixed.items()})
+            if len(fit):
+                yield {**fixed, along: _pick(fit, rng, None if near is None else near[along], attempt)}
+                found += 1
+            if found == MOST_FOUND:
+                return
+
+    def _fitting(self, along: str, values: Any, fixed: Mapping[str, Any]) -> Any:
+        """Which values of a letter meet the conditions on several: first those that leave all of them, or few."""
+
+        def leaves(condition: tuple[Guard, bool]) -> tuple[bool, bool]:
+            guard, outcome = condition
+            return along in guard.letters, guard.relation != EQUAL or not outcome
+
+        for guard, outcome in sorted(self.others, key=leaves):
+            if not len(values):
+                break
+            fits = _answers(guard, {**fixed, along: values}) == outcome
+            values = values[numpy.broadcast_to(fits, values.shape)]
+        return values
 
 
 def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[Any, Any] | None:
@@ -439,11 +457,42 @@ def _drawn(values: Any, rng: random.Random) -> Any:
 
 
 def _answers(guard: Guard, columns: Mapping[str, Any]) -> Any:
-    """The answers of a guard at many sizes, in whole numbers of any size where 64 bits may be too few."""
+    """The answers of a guard at many sizes, exact whatever its numbers are."""
     tops = {letter: int(numpy.max(columns[letter])) for letter in guard.letters}
-    if _bound(guard.form, tops) >= 1 << 62:
-        columns = {letter: numpy.asarray(column).astype(object) for letter, column in columns.items()}
+    bound = _bound(guard.form, tops)
+    if bound >= 1 << 62:
+        if bound < _SIGN_BELOW and all(_bound(part, tops) < 1 << 62 for part in _inner(guard.form)):
+            sign = _sign(guard.form, columns)
+            return sign == 0 if guard.relation == EQUAL else sign >= 0
+        columns = {letter: numpy.asarray(columns[letter]).astype(object) for letter in guard.letters}
     return numpy.asarray(guard.holds(columns), bool)
+
+
+def _inner(form: Polynomial) -> Iterator[Polynomial]:
+    """What stands in the floors of a form, above and below their lines, however deep."""
+    for name in form.symbols:
+        if isinstance(name, Floor):
+            for part in (name.numerator, name.divisor):
+                yield part
+                yield from _inner(part)
+
+
+def _sign(form: Polynomial, columns: Mapping[str, Any]) -> Any:
+    """A number with the sign of a form whose floors fit 64 bits and which is below :data:`_SIGN_BELOW`.
+
+    Computed twice: with 53 leading bits, and modulo 2⁶⁴. The first is right to 2⁶¹ and so has the sign where it is
+    beyond 2⁶²; elsewhere the form fits 64 bits, and the second is the form.
+    """
+    with numpy.errstate(divide="ignore", over="ignore"):
+        leading, modulo = numpy.float64(0), numpy.int64(0)
+        for monomial, number in form.terms.items():
+            most, rest = numpy.float64(number), numpy.int64((number + (1 << 63)) % (1 << 64) - (1 << 63))
+            for name, power in monomial:
+                size = name.at(columns) if isinstance(name, Floor) else columns[name]
+                for _ in range(power):
+                    most, rest = most * size, rest * size
+            leading, modulo = leading + most, modulo + rest
+    return numpy.where(abs(leading) > 1 << 62, numpy.sign(leading), modulo)
 
 
 def _pick(values: Any, rng: random.Random, near: int | None, attempt: int) -> int:
