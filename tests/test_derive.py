@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -895,6 +896,104 @@ def test_five_letters_take_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         rows = m_**2 * -(-h_ // m_) * -(-w_ // m_)
         macs = found.everywhere.polynomial.at({"h": h_, "w": w_, "C": c_, "M": m_, "a": a_})
         assert macs == 3 * rows * c_**2 + 2 * rows * m_**2 * c_
+
+
+class Patches(nn.Module):
+    """Attention with 8 heads on patches of P × P, which have to divide the image."""
+
+    def __init__(self, dim: int, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.embed = nn.Conv2d(3, dim, patch, patch)
+        self.qkv = nn.Linear(dim, 3 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % self.patch or x.shape[-2] % self.patch:
+            raise ValueError("patches do not divide the image")
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        _, rows, dim = x.shape
+        q, k, v = self.qkv(x).reshape(1, rows, 3, 8, dim // 8).permute(2, 0, 3, 1, 4)
+        return (q @ k.mT).softmax(-1) @ v
+
+
+class Groups(nn.Module):
+    """Queries of a heads, keys and values of g."""
+
+    def __init__(self, dim: int, heads: int, groups: int) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError("heads do not divide the width")
+        self.q, self.k = nn.Linear(dim, dim), nn.Linear(dim, groups * (dim // heads))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.q(x).sum() + self.k(x).sum()
+
+
+class Capacity(nn.Module):
+    """Tokens sorted to experts of one capacity."""
+
+    def __init__(self, experts: int) -> None:
+        super().__init__()
+        self.experts, self.up = experts, nn.Linear(8, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        each = math.ceil(x.shape[1] / self.experts)
+        return self.up(F.pad(x, (0, 0, 0, each * self.experts - x.shape[1])))
+
+
+WHERE_SOMETHING_DIVIDES = {
+    "patches": (
+        (Patches, "1,3,H,W", {"dim": "C", "patch": "P"}),
+        ("3HWC²/P² + 3HWC + 2(HW)²C/P⁴", "8 | C, P | W, P | H"),
+        [
+            {"H": 32, "W": 48, "C": 16, "P": 4},
+            {"H": 7, "W": 7, "C": 8, "P": 7},
+            {"H": 60, "W": 9, "C": 24, "P": 3},
+        ],
+        lambda at: (
+            3 * at["H"] * at["W"] * at["C"] ** 2 // at["P"] ** 2
+            + 3 * at["H"] * at["W"] * at["C"]
+            + 2 * at["C"] * (at["H"] * at["W"] // at["P"] ** 2) ** 2
+        ),
+    ),
+    "a third of the channels": (
+        (PaddedWindows, "1,h,w,C", {"dim": "C", "window": "M", "heads": "3"}),
+        ("3M²⌈h/M⌉⌈w/M⌉C² + 2M⁴⌈h/M⌉⌈w/M⌉C", "3 | C"),
+        [{"h": 8, "w": 9, "C": 12, "M": 7}, {"h": 80, "w": 3, "C": 3, "M": 2}],
+        lambda at: (
+            (rows := at["M"] ** 2 * -(-at["h"] // at["M"]) * -(-at["w"] // at["M"])) * 3 * at["C"] ** 2
+            + 2 * rows * at["M"] ** 2 * at["C"]
+        ),
+    ),
+    "groups": (
+        (Groups, "1,N,C", {"dim": "C", "heads": "a", "groups": "g"}),
+        ("NC²g/a + NC²", "a | C"),
+        [{"N": 5, "C": 12, "a": 4, "g": 3}, {"N": 1, "C": 35, "a": 7, "g": 9}],
+        lambda at: at["N"] * at["C"] * (at["C"] + at["g"] * at["C"] // at["a"]),
+    ),
+    "capacity": (
+        (Capacity, "1,N,8", {"experts": "E"}),
+        ("256⌈N/E⌉E", ""),
+        [{"N": 5, "E": 12}, {"N": 100, "E": 7}, {"N": 21, "E": 7}],
+        lambda at: 256 * at["E"] * -(-at["N"] // at["E"]),
+    ),
+}
+"""What is built on which input; its form and condition as people write them; sizes there, and what they cost."""
+
+
+@pytest.mark.parametrize("name", WHERE_SOMETHING_DIVIDES)
+def test_where_something_divides_no_floor_is_written(name: str) -> None:
+    (target, shape, args), said, points, cost = WHERE_SOMETHING_DIVIDES[name]
+    found = derive(target, input=shape, args=args, quantity="macs")
+    assert isinstance(found, Executed)
+    assert not found.explored.open
+    regime, *others = found.to_dict()["regimes"]
+    assert (regime["macs"]["text"], regime["when"]["text"]) == said
+    assert all("refused" in other for other in others)
+    for point in points:
+        assert eval(regime["when"]["python"], {}, dict(point))
+        assert eval(regime["macs"]["python"], {}, dict(point)) == cost(point)
+        assert found.everywhere.polynomial.at(point) == cost(point)
 
 
 def test_a_multiple_of_a_models_own_side() -> None:

@@ -269,6 +269,22 @@ def test_floors_by_symbols_are_told_apart_and_not_guessed_at() -> None:
     assert floor_div(M * R * h, R) == M * h
 
 
+def test_whole_parts_of_floors_by_symbols_are_taken_out() -> None:
+    """So a stride that is a letter gives one ceiling; whatever is above and below, the value is Python's."""
+    s = symbol("s")
+    assert floor_div(H - R, R) + 1 == floor_div(H, R)
+    assert floor_div(H + M - 1, M) == ceil_div(H, M)
+    assert str(floor_div(H + 2 * s * R - 3 + s, s)) == "⌈(H − 2)/s⌉ + 2R"
+    rng = random.Random(6)
+    for _ in range(3000):
+        above = sum((rng.randrange(-4, 5) * each for each in (H, W, H * R, R * s, R, 1)), start=s * 0)
+        below = rng.choice((R, s, 2 * R, R * s, R + 1))
+        point = {name: rng.randrange(1, 9) for name in ("H", "W", "R", "s")}
+        found = floor_div(above, below).at(point)
+        assert found == above.at(point) // below.at(point), (str(above), str(below), point)
+        assert ceil_div(above, below).at(point) == -(-above.at(point) // below.at(point))
+
+
 def test_divisions_by_symbols_do_not_hinder() -> None:
     assert equal(ceil_div(H, 4) / R + floor_div(H, 4) / R, (ceil_div(H, 2) + floor_div(H, 4) * 2) / R / 2) is False
     assert equal((ceil_div(H, 2) + floor_div(H, 2)) / R, H / R) is True

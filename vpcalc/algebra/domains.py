@@ -67,9 +67,9 @@ class Guard:
 
 def at_least(form: Polynomial) -> Guard:
     """``form ≥ 0`` on positive integers, with floors resolved and factors cancelled where that is possible."""
-    form = _without_line(form)
+    form = without_line(form)
     while (simpler := _unfloored(form)) is not None:
-        form = _without_line(simpler)
+        form = without_line(simpler)
     return Guard(_tightened(form))
 
 
@@ -81,7 +81,7 @@ def divides(divisor: Polynomial, form: Polynomial) -> Guard:
     return Guard(form, divisor)
 
 
-def _without_line(form: Polynomial) -> Polynomial:
+def without_line(form: Polynomial) -> Polynomial:
     """The form times the positive term that it is divided by."""
     lows: dict[str, int] = {}
     for monomial in form.terms:

@@ -117,9 +117,21 @@ def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
         return _floor(above, step) if step > 0 else _floor(-above, -step)
     if below.terms[_leading(below)] < 0:
         above, below = -above, -below
-    if above.terms[_leading(above)] < 0:  # ⌊−a/b⌋ = −⌈a/b⌉
-        return -symbol(Ceiling(-above, below))
-    return symbol(Floor(above, below))
+    whole, above = _multiples(above, below)
+    if above.terms.get(_leading(above), 0) < 0:  # ⌊−a/b⌋ = −⌈a/b⌉
+        return whole - symbol(Ceiling(-above, below))
+    if whole.terms.get((), 0) == 1:  # ⌊(a − 1)/b⌋ + 1 = ⌈a/b⌉
+        return whole - 1 + symbol(Ceiling(above + 1, below))
+    return whole + symbol(Floor(above, below))
+
+
+def _multiples(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Polynomial]:
+    """``above = below·whole + rest``, term by term where a symbol divides that is one term."""
+    if len(below.terms) > 1:
+        return constant(0), above
+    terms = [(term, divided(term, below)) for term in above.split()]
+    whole = sum((quotient for _, quotient in terms if quotient is not None), constant(0))
+    return whole, sum((term for term, quotient in terms if quotient is None), constant(0))
 
 
 def _without_line(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Polynomial]:

@@ -19,7 +19,7 @@ from ..checks.shapes import Variable
 from ..errors import InputError, first_line
 from ..report import Column, Kind, Table
 from ..symbolic import Form, divided
-from .quantities import Part, in_full, overview, parts, pieces, sheet, to_dict
+from .quantities import Part, in_full, overview, parts, pieces, sheet, to_dict, written
 from .result import Result
 
 if TYPE_CHECKING:
@@ -189,14 +189,14 @@ class Executed(Result):
 
     def _shown(self, form: Polynomial) -> Form:
         tidy = on_lattice(form) if self.on_lattice and self._tidy is not None else None
-        return Form(form if tidy is None else tidy.form)
+        return written(form, self.explored.main.regions) if tidy is None else Form(tidy.form)
 
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""
         explored, main = self.explored, self.explored.main
         extent = explored.exploration.range.bounds
         macs = self.macs.to_dict()
-        params = Form(main.leader.execution.params).to_dict()
+        params = written(main.leader.execution.params, main.regions).to_dict()
         return {
             "command": "derive",
             "target": self.target,
@@ -274,9 +274,13 @@ class Executed(Result):
         return [
             {
                 "when": domain(piece.regions).to_dict(),
-                "macs": Form(execution.macs).to_dict(),
-                "params": Form(execution.params).to_dict(),
-                **{id: Form(part.form).to_dict() for id, part in piece.forms.items() if part.form is not None},
+                "macs": written(execution.macs, piece.regions).to_dict(),
+                "params": written(execution.params, piece.regions).to_dict(),
+                **{
+                    id: written(part.form, piece.regions).to_dict()
+                    for id, part in piece.forms.items()
+                    if part.form is not None
+                },
                 "verdict": self._verdict(regime),
                 **({"layers": self.agreements[regime].to_dict()} if regime in self.agreements else {}),
                 "held_out": len(regime.confirmed),
@@ -299,7 +303,7 @@ class Executed(Result):
             first, *others = in_full(self.target, QUANTITIES[self.quantity], self._one, self.depth, self.by)
             return (replace(first, notes=(*first.notes, *self._of_training(self.quantity))), *others)
         title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
-        total = self.macs if self.on_lattice else self.everywhere
+        total = self.macs if self.on_lattice else self._shown(self.everywhere.polynomial)
         found = []
         if self.by == "operator":
             found.append(self._calls_table(title, total))
@@ -331,7 +335,7 @@ class Executed(Result):
 
         columns = (Column("when", "Where"), Column("params", "Parameters", Kind.FORMULA))
         rows = tuple(
-            (domain(regime.regions).text or "every size", Form(regime.leader.execution.params))
+            (domain(regime.regions).text or "every size", written(regime.leader.execution.params, regime.regions))
             for regime in self.regimes
             if not regime.refused
         )
@@ -347,7 +351,7 @@ class Executed(Result):
             Column("macs", "MACs of all", Kind.FORMULA),
         )
         rows: list[tuple[Any, ...]] = [
-            (call.name, call.operands, call.result, len(call.modules), call.modules[0], Form(call.macs))
+            (call.name, call.operands, call.result, len(call.modules), call.modules[0], self._shown(call.macs))
             for call in self.calls()
         ]
         rows.append(("total", "", "", sum(len(call.modules) for call in self.calls()), "", total))
@@ -373,8 +377,8 @@ class Executed(Result):
             if execution.error is not None:
                 rows.append((where, "", None, first_line(execution.error)))
                 continue
-            rows += [(where, name, Form(form), "") for name, form in _by_operator(regime).items()]
-            rows.append((where, "total", Form(execution.macs), ""))
+            forms = {**_by_operator(regime), "total": execution.macs}
+            rows += [(where, name, written(form, regime.regions), "") for name, form in forms.items()]
         return Table(self.target, columns, tuple(rows), ())
 
     def _regimes_table(self) -> Table:
@@ -391,7 +395,7 @@ class Executed(Result):
             execution = regime.leader.execution
             where = domain(regime.regions).text or "elsewhere"
             if execution.error is None:
-                said: Form | str = Form(execution.macs)
+                said: Form | str = written(execution.macs, regime.regions)
             else:
                 said = f"refused: {first_line(execution.error)}"
             verdict = "" if regime.refused else self._verdict(regime)
@@ -423,8 +427,9 @@ class Executed(Result):
         counts = len(explored.main.confirmed)
         runs = f"{explored.exploration.runs} runs on symbols"
         notes.append(f"{self.way}; {runs}, {counts} counts agree, up to {spell_point(far)}")
-        notes.append(f"parameters: {explored.main.leader.execution.params}")
-        several = (n for n in explored.exploration.range.bounds if explored.main.varies(n))
+        notes.append(f"parameters: {written(explored.main.leader.execution.params, explored.main.regions)}")
+        sides = (v.name for v in self.variables if v.kind is not What.ARGUMENT)
+        several = (n for n in sides if n in explored.exploration.range.bounds and explored.main.varies(n))
         idle = sorted(set(several) - self.everywhere.polynomial.letters)
         alone = sum(not regime.refused for regime in explored.exploration.regimes) == 1  # else it may decide which
         if idle and alone and not explored.unknown:

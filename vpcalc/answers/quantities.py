@@ -150,14 +150,26 @@ def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
 
 def _divided(form: Polynomial, conditions: Where) -> Polynomial:
     """⌊C/a⌋ as C/a, where a divides C all over; but not within another floor, whose numerator is whole."""
-    within = frozenset[str]().union(*(name.numerator.symbols for name in form.symbols if isinstance(name, Floor)))
-    for name in form.symbols - within:
+    for name in form.symbols - _within_floors(form):
         if not isinstance(name, Floor) or not name.divisor.symbols:
             continue
         whole = Guard(name.numerator, name.divisor)
         if all(whole in part.guards or name.divisor.subs(part.fixed) == 1 for part in conditions.parts):
             form = form.subs({name: name.numerator / name.divisor})
     return form
+
+
+def _within_floors(form: Polynomial) -> frozenset[str]:
+    return frozenset[str]().union(*(name.numerator.symbols for name in form.symbols if isinstance(name, Floor)))
+
+
+def written(form: Polynomial, regions: Sequence[Region]) -> Form:
+    """A form as people write it where something divides: ⌊C/a⌋ as C/a. Python divides the whole by ``//``."""
+    from ..execution.exact import quotients
+
+    within = _within_floors(form)
+    known = quotients(form, regions)
+    return Form(form.subs({name: over / under for name, (over, under) in known.items() if name not in within}))
 
 
 def pieces(regime: Regime, quantities: Mapping[str, Sequence[Part]], most: int) -> list[Piece]:
@@ -195,7 +207,7 @@ def to_dict(quantity: Quantity, found: Exploration | str) -> dict[str, Any]:
     regimes = [
         {
             "when": domain(part.regions).to_dict(),
-            "form": Form(part.form).to_dict(),
+            "form": written(part.form, part.regions).to_dict(),
             "held_out": len(part.regime.confirmed),
             "tried": part.regime.tried,
         }
@@ -217,7 +229,8 @@ def overview(title: str, macs: Part, params: Polynomial, found: Mapping[str, Exp
     )
     rows = [_row("macs", macs)]
     notes = []
-    rows.append((QUANTITIES["params"].name, Form(params), QUANTITIES["params"].unit, "", None))
+    of_params = written(params, macs.regions)
+    rows.append((QUANTITIES["params"].name, of_params, QUANTITIES["params"].unit, "", None))
     for quantity, exploration in found.items():
         if isinstance(exploration, str):
             notes.append(f"{QUANTITIES[quantity].name}: no form, {exploration}")
@@ -242,7 +255,8 @@ def _row(quantity: str, part: Part) -> tuple[Any, ...]:
     known = QUANTITIES[quantity]
     where = domain(part.regions).text or "every size"
     confirmed = 0 if part.regime is None else len(part.regime.confirmed)
-    return (known.name, None if part.form is None else Form(part.form), known.unit, where, confirmed)
+    form = None if part.form is None else written(part.form, part.regions)
+    return (known.name, form, known.unit, where, confirmed)
 
 
 def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by: str) -> tuple[Table, ...]:
@@ -276,10 +290,12 @@ def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by:
         notes.append(f"fvcore does not see {', '.join(unseen)}")
     title = f"{target}: {quantity.name}, {quantity.unit}"
     if by != "module":
-        tables.append(_forms_table("operator", "Function", title, operators, main.form, notes))
+        tables.append(_forms_table("operator", "Function", title, operators, main.form, main.regions, notes))
     if by == "module" or (not by and len(modules) > 1):
         shown = notes if by == "module" else []
-        tables.append(_forms_table("module", "Module", title if by else "By module", modules, main.form, shown))
+        tables.append(
+            _forms_table("module", "Module", title if by else "By module", modules, main.form, main.regions, shown)
+        )
     if len(each) > 1:
         columns = (
             Column("when", "Where"),
@@ -301,7 +317,7 @@ def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by:
 def _said(part: Part) -> Form | str:
     """The form of a part, or why it has none."""
     if part.form is not None:
-        return Form(part.form)
+        return written(part.form, part.regions)
     error = None if part.regime is None else part.regime.leader.execution.error
     return "open" if error is None else f"refused: {first_line(error)}"
 
@@ -320,14 +336,20 @@ def sheet(target: str, quantity: Quantity, found: Exploration) -> Table:
         where = domain(part.regions).text
         if part.form is not None and part.regime is not None and quantity.id != "peak_bytes":
             operators = part.regime.leader.execution.operators(quantity.id)
-            rows += [(where, name, Form(form)) for name, form in sorted(operators.items())]
+            rows += [(where, name, written(form, part.regions)) for name, form in sorted(operators.items())]
         rows.append((where, "total", _said(part)))
     return Table(target, columns, tuple(rows), ())
 
 
 def _forms_table(
-    key: str, header: str, title: str, forms: Mapping[str, Polynomial], total: Polynomial, notes: Sequence[str]
+    key: str,
+    header: str,
+    title: str,
+    forms: Mapping[str, Polynomial],
+    total: Polynomial,
+    regions: Sequence[Region],
+    notes: Sequence[str],
 ) -> Table:
     columns = (Column(key, header), Column("form", "In closed form", Kind.FORMULA))
-    rows = [(name, Form(form)) for name, form in sorted(forms.items())]
-    return Table(title, columns, (*rows, ("total", Form(total))), tuple(notes), total=True)
+    rows = [(name, written(form, regions)) for name, form in sorted(forms.items())]
+    return Table(title, columns, (*rows, ("total", written(total, regions))), tuple(notes), total=True)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FARTHEST = 1 << 20
 """Up to which number floats were compared with fractions, number by number, or are so by their 52 bits."""
 
+WHOLE_BELOW = 1 << 52
+"""Up to which numbers above and below a line the float of a quotient is not rounded to a whole number."""
+
 SIMPLE = 1000
 """Denominators of fractions that people write as decimals."""
 
@@ -197,7 +200,7 @@ class Ratio:
         """The whole number below or above, of a quotient that was scaled by powers of 2 alone: exactly."""
         up, down = self.times.numerator, self.times.denominator
         exact = self.plus == 0 and up > 0 and up & (up - 1) == 0 and down & (down - 1) == 0
-        if way == "round" or not exact or not self._is_small(FARTHEST):
+        if way == "round" or not exact or not self._is_small(WHOLE_BELOW):
             return None
         above, below = self.above * up, self.below * down
         return above // below if way == "floor" else -((-above) // below)

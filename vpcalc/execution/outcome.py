@@ -5,7 +5,7 @@ Imports no torch: a description that ran on forms (:mod:`vpcalc.storage.everywhe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -86,16 +86,14 @@ class Execution:
         """All of each quantity."""
         return {quantity: sum(parts.values(), constant(0)) for quantity, parts in self.calls.items()}
 
-    def written(self, otherwise: Mapping[str, Polynomial]) -> Execution:
-        """The same with some floors written otherwise, which are equal to them on its path."""
-        if not otherwise:
-            return self
+    def written(self, otherwise: Callable[[Polynomial], Polynomial]) -> Execution:
+        """The same with its forms written otherwise, which are equal to them where it is spoken of."""
         calls = {
-            quantity: {place: form.subs(otherwise) for place, form in parts.items()}
+            quantity: {place: otherwise(form) for place, form in parts.items()}
             for quantity, parts in self.calls.items()
         }
-        peaks = {form.subs(otherwise): place for form, place in self.peaks.items()}
-        done = [(operation, macs.subs(otherwise)) for operation, macs in self.operations]
+        peaks = {otherwise(form): place for form, place in self.peaks.items()}
+        done = [(operation, otherwise(macs)) for operation, macs in self.operations]
         return replace(self, calls=calls, peaks=peaks, operations=done)
 
     @property

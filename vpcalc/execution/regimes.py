@@ -18,7 +18,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations, islice, product
 from math import log2
 
@@ -27,8 +28,9 @@ import numpy
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line_and_place
+from . import exact
 from .domains import joined
-from .guards import AT_LEAST, EQUAL, Guard
+from .guards import AT_LEAST, EQUAL, Guard, Noted, Path
 from .outcome import LIES, BeyondError, Execution, TableEndError, TooLargeError
 from .regions import Point, Range, Region, equal_on
 
@@ -278,7 +280,7 @@ class Explorer:
             self._settle(self._range.whole())
         else:
             self._settle_again(before)
-        regimes = self._widest(self._confirm())
+        regimes = [_divided(regime) for regime in self._widest(self._confirm())]
         if len(self._key_pairs(self._runs.values())) > MOST_KEY_PAIRS:
             self._open.append((self._range.whole(), "there are more pairs of keys than were counted"))
         executions = tuple(run.execution for run in self._runs.values())
@@ -384,27 +386,38 @@ class Explorer:
         needed: dict[Guard, str] = {}
         meant: dict[Guard, bool] = {}
         quiet: set[Guard] = set()
-        for guard, outcome, why, yes in execution.path:
-            if len(guard.letters) > 1:
-                guard = Guard(guard.form.subs(settled(guard.form, path)), guard.relation)
-            if not guard.letters or path.always(guard, outcome):
-                continue
-            guard = Guard(guard.form.subs(rounded_up(guard.form, path)), guard.relation)
-            if not guard.letters:
-                continue
-            path = path.where(guard, outcome)
-            asked.append((guard, outcome))
-            meant[guard] = yes
-            if why == LIES:
-                quiet.add(guard)
-            if why in NEEDED and guard.relation == EQUAL and outcome:
-                needed[guard] = why
+        for first in execution.path:
+            for guard, outcome, why, yes in self._left_of(first, path):
+                guard = Guard(guard.form.subs(rounded_up(guard.form, path)), guard.relation)
+                if not guard.letters:
+                    continue
+                path = path.where(guard, outcome)
+                asked.append((guard, outcome))
+                meant[guard] = yes
+                if why == LIES:
+                    quiet.add(guard)
+                if why in NEEDED and guard.relation == EQUAL and outcome:
+                    needed[guard] = why
         for rewritten in (settled, rounded_up):
             forms = _forms(execution, self._quantity)
-            execution = execution.written({k: v for form in forms for k, v in rewritten(form, path).items()})
+            values = {k: v for form in forms for k, v in rewritten(form, path).items()}
+            execution = execution.written(partial(Polynomial.subs, values=values)) if values else execution
         forms = _forms(execution, self._quantity)
         most = path.most(forms, self._rng)
         return Run(execution, most, tuple(asked), path, needed, meant, frozenset(quiet), len(most) < len(forms))
+
+    def _left_of(self, noted: Noted, path: Region) -> list[Noted]:
+        """What is left of a question on a path: nothing where it goes one way."""
+        guard = noted.guard
+        if len(guard.letters) > 1:
+            guard = Guard(guard.form.subs(settled(guard.form, path)), guard.relation)
+        if not guard.letters or path.always(guard, noted.outcome):
+            return []
+        noted = noted._replace(guard=guard)
+        if len(guard.letters) == 1:
+            return [noted]
+        left = exact.asked(noted, path)
+        return left if left == [noted] else [n for n in left if not path.always(n.guard, n.outcome)]
 
     def _counted(self, point: Point) -> int | None:
         key = _key(point)
@@ -1008,6 +1021,19 @@ def _flags(meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tup
         yield [(guard, rng.random() < 0.5) for guard in rng.sample(guards, len(guards))]
 
 
+def _divided(regime: Regime) -> Regime:
+    """The same with fewer floors, where something divides on all of its regions."""
+    if regime.refused:
+        return regime
+
+    def written(form: Polynomial) -> Polynomial:
+        return exact.divided(form, regime.regions)
+
+    leader = regime.leader
+    forms = tuple(dict.fromkeys(map(written, leader.forms)))
+    return replace(regime, leader=replace(leader, execution=leader.execution.written(written), forms=forms))
+
+
 def _forms(execution: Execution, quantity: str) -> tuple[Polynomial, ...]:
     """Of bytes at once those at every time that may have the most, else the one form."""
     if quantity == "peak_bytes" and execution.peaks:
@@ -1018,7 +1044,10 @@ def _forms(execution: Execution, quantity: str) -> tuple[Polynomial, ...]:
 def _without_value(guard: Guard, region: Region) -> Guard | None:
     """Where a comparison divides by 0, if it does so in a part of a region."""
     divisors = {name.divisor for name in guard.form.symbols if isinstance(name, Floor) and name.divisor.symbols}
-    zeros = [Guard(divisor, EQUAL) for divisor in sorted(divisors, key=str)]
+    asked = Path()
+    for divisor in sorted(divisors, key=str):
+        asked.equal(divisor, outcome=False)
+    zeros = [noted.guard for noted in asked]
     return next((z for z in zeros if not region.always(z, False) and not region.always(z, True)), None)
 
 

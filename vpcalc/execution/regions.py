@@ -174,7 +174,7 @@ class Region:
 
     def empty(self) -> bool | None:
         """Whether it has no size; None where none was found and not all were looked at."""
-        if self.surely_empty or any(self._beyond(guard, outcome) for guard, outcome in self.others):
+        if self.surely_empty or any(self._beyond(*other) or self._pinned_beyond(*other) for other in self.others):
             return True
         if self.find(random.Random(3)) is not None:
             return False
@@ -191,6 +191,15 @@ class Region:
         if guard.relation == EQUAL:
             return outcome and not low <= 0 <= high
         return high < 0 if outcome else low >= 0
+
+    def _pinned_beyond(self, guard: Guard, outcome: bool) -> bool:
+        """Whether a condition is never met by what is left: ``g | a`` where a is 1 and g is more."""
+        values = {letter: self.values(letter) for letter in guard.letters}
+        pinned = {letter: numpy.int64(v[0]) for letter, v in values.items() if len(v) == 1}
+        left = guard.letters - set(pinned)
+        if not pinned or len(left) > 1:
+            return False
+        return not (_answers(guard, {**values, **pinned}) == outcome).any()
 
     def _bounds(self, form: Polynomial) -> tuple[int, int]:
         """Numbers between which a form is, if its factors have one letter each and are not below 0.
@@ -387,6 +396,7 @@ class Region:
             for attempt in range(DRAWS):
                 yield {n: _pick(v, rng, None if near is None else near[n], attempt) for n, v in choices.items()}
             return
+        asked = {along: self._in_turn(along) for along in letters}
         found = 0
         for attempt, along in product(range(DRAWS), letters):
             fixed = {
@@ -394,26 +404,26 @@ class Region:
                 for n, v in choices.items()
                 if n != along
             }
-            fit = self._fitting(along, choices[along], {n: numpy.int64(v) for n, v in fixed.items()})
-            if len(fit):
+            fit, line = choices[along], {n: numpy.int64(v) for n, v in fixed.items()}
+            for guard, outcome in asked[along]:
+                fits = _answers(guard, {**line, along: fit}) == outcome
+                fit = fit[fits] if fits.shape else fit if fits else fit[:0]
+                if not len(fit):
+                    break
+            else:
                 yield {**fixed, along: _pick(fit, rng, None if near is None else near[along], attempt)}
                 found += 1
             if found == MOST_FOUND:
                 return
 
-    def _fitting(self, along: str, values: Any, fixed: Mapping[str, Any]) -> Any:
-        """Which values of a letter meet the conditions on several: first those that leave all of them, or few."""
+    def _in_turn(self, along: str) -> list[tuple[Guard, bool]]:
+        """Conditions on several letters, those first that leave all or none of the values along one, or few."""
 
         def leaves(condition: tuple[Guard, bool]) -> tuple[bool, bool]:
             guard, outcome = condition
             return along in guard.letters, guard.relation != EQUAL or not outcome
 
-        for guard, outcome in sorted(self.others, key=leaves):
-            if not len(values):
-                break
-            fits = _answers(guard, {**fixed, along: values}) == outcome
-            values = values[numpy.broadcast_to(fits, values.shape)]
-        return values
+        return sorted(self.others, key=leaves)
 
 
 def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[Any, Any] | None:
@@ -458,13 +468,14 @@ def _drawn(values: Any, rng: random.Random) -> Any:
 
 def _answers(guard: Guard, columns: Mapping[str, Any]) -> Any:
     """The answers of a guard at many sizes, exact whatever its numbers are."""
-    tops = {letter: int(numpy.max(columns[letter])) for letter in guard.letters}
+    letters = guard.letters
+    tops = {letter: int(columns[letter].max()) for letter in letters}
     bound = _bound(guard.form, tops)
     if bound >= 1 << 62:
         if bound < _SIGN_BELOW and all(_bound(part, tops) < 1 << 62 for part in _inner(guard.form)):
             sign = _sign(guard.form, columns)
             return sign == 0 if guard.relation == EQUAL else sign >= 0
-        columns = {letter: numpy.asarray(columns[letter]).astype(object) for letter in guard.letters}
+        columns = {letter: numpy.asarray(columns[letter]).astype(object) for letter in letters}
     return numpy.asarray(guard.holds(columns), bool)
 
 

@@ -17,7 +17,7 @@ def window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1,
     if isinstance(reach, Size):
         reach.compare(">=", 0, "a window that fits")
     if not ceil:
-        return reach // stride + 1
+        return (reach + stride) // stride
     found = (reach + (stride - 1)) // stride + 1
     begin = (found - 1) * stride
     late = (
