@@ -40,6 +40,38 @@ STATISTICS = ("mean", "deviation")
 """What a norm keeps of each row, map or group."""
 
 
+def narrowed(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """Operands as autocast gives them to what it runs in 16 bits, the last one first.
+
+    What it made of a weight is kept until the forward pass is over.
+    """
+    return tuple(x if x is None else _narrowed(x) for x in tensors[::-1])[::-1]
+
+
+def _narrowed(x: Tensor) -> Tensor:
+    tape = x.tape
+    if tape.amp is None or tape.ledger is not None or x.item != FLOAT32:
+        return x
+    if id(x) in tape.casts:
+        return tape.casts[id(x)][1]
+    made = converted(x, tape.amp)
+    if x.leaf:
+        tape.casts[id(x)] = x, made
+    return made
+
+
+def widened(x: Tensor) -> Tensor:
+    """An operand as autocast gives it to what it runs in float32."""
+    return x if _summed(x) == x.item else converted(x, FLOAT32)
+
+
+def _summed(x: Tensor) -> Type:
+    """The type of a softmax or a sum: autocast asks these for float32, and they take what they are given."""
+    tape = x.tape
+    wide = tape.amp is not None and tape.ledger is None and tape.kernels.wide_lists and x.item == tape.amp
+    return FLOAT32 if wide else x.item
+
+
 def matmul(a: Tensor, b: Tensor, label: str, attention: bool = False) -> Tensor:
     """Batched products (…, n, k)(…, k, m): both operands are brought into the layout that ``bmm`` takes.
 
@@ -47,8 +79,9 @@ def matmul(a: Tensor, b: Tensor, label: str, attention: bool = False) -> Tensor:
     """
     batch, (n, k), m = a.shape[:-2], a.shape[-2:], b.shape[-1]
     count = product(batch)
-    left = a.reshape(count, n, k)
-    right = b.reshape(count, k, m)
+    first, second = narrowed(a, b)  # held until the product is there
+    left: Tensor = first.reshape(count, n, k)
+    right: Tensor = second.reshape(count, k, m)
     saves: Saves = (("left operand", left),) if right.learns else ()
     if left.learns:
         saves = (*saves, ("right operand", right))
@@ -74,9 +107,11 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
     Where the rows do not lie one after the other they are copied, and the bias is added apart.
     """
+    rows, matrix, offset = narrowed(x, weight, bias)
     if bias is not None and len(x.shape) > 2 and not x.is_contiguous():
-        return _rows_times(x, weight, None) + bias
-    return _rows_times(x, weight, bias)
+        made: Tensor = _rows_times(rows, matrix, None) + offset
+        return made
+    return _rows_times(rows, matrix, offset)
 
 
 def _rows_times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -85,6 +120,7 @@ def _rows_times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     rows = x if len(x.shape) == 2 else x.reshape(count, fan_in)
     operands = (rows, weight) if bias is None else (bias, rows, weight)
     saves: Saves = (("input", rows),) if weight.learns else ()
+    saves = (*saves, ("weight", weight)) if rows.learns else saves
 
     def price(label: str) -> Op:
         return ops.linear(label, count, fan_in, fan_out, bias=bias is not None)
@@ -119,6 +155,7 @@ def elu(x: Tensor) -> Tensor:
 
 def square(x: Tensor) -> Tensor:
     """Keeps its input."""
+    x = widened(x)
     return elementwise("square", x, saves=(("input", x),), rule=_of_square)
 
 
@@ -157,7 +194,7 @@ def _of_sqrt(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
 
 def softmax(x: Tensor) -> Tensor:
     """Over the last dimension. Keeps its result: the attention map."""
-    return make("softmax", x.shape, x.item, (x,), saves_result=True, rule=anew)
+    return make("softmax", x.shape, _summed(x), (x,), saves_result=True, rule=anew)
 
 
 def anew(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
@@ -181,7 +218,7 @@ def total(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The sum over a dimension. Keeps nothing."""
     dim %= len(x.shape)
     shape = (*x.shape[:dim], *((1,) if keepdim else ()), *x.shape[dim + 1 :])
-    return make("sum", shape, x.item, (x,), rule=partial(_repeated, dims=() if keepdim else (dim,)))
+    return make("sum", shape, _summed(x), (x,), rule=partial(_repeated, dims=() if keepdim else (dim,)))
 
 
 def _repeated(operands: Operands, grads: Grads, wanted: Wanted, *, dims: tuple[int, ...]) -> Grads:
@@ -207,7 +244,8 @@ def mean(x: Tensor, dims: Sequence[int], keepdim: bool = False) -> Tensor:
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Over the last dimension. Keeps its input, and mean and inverse deviation of each row."""
-    statistics = _statistics(x, (*x.shape[:-1], 1))
+    x = widened(x)
+    statistics = _statistics(x, weight, (*x.shape[:-1], 1))
     operands = (x, weight) if bias is None else (x, weight, bias)
 
     def price(label: str) -> Op:
@@ -219,6 +257,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def group_norm(x: Tensor, groups: Any) -> Tensor:
     """Over groups of channels, without affine parameters. Keeps its input and two numbers a group, in its type."""
+    x = widened(x)
     x = x if x.is_contiguous() else x.contiguous_copy()
     statistics = tuple((name, fresh(x.tape, (x.shape[0], groups), x.item)) for name in STATISTICS)
 
@@ -233,7 +272,7 @@ def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Over all but the channels. In training keeps its input and the batch's mean and inverse deviation."""
     strides = _map_strides(x, x.shape)
     kept = x.tape.training or x.tape.kernels.unused_statistics
-    statistics = _statistics(x, (x.shape[1],)) if kept else ()
+    statistics = _statistics(x, weight, (x.shape[1],)) if kept else ()
     saves = (("input", x), *statistics)
 
     def price(label: str) -> Op:
@@ -251,9 +290,11 @@ def mapped(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
     return [first, *anew(tuple(others), grads, wanted[1:])]
 
 
-def _statistics(x: Tensor, shape: Sizes) -> Saves:
-    """What a norm knows of its input; on most devices in float32 even where the input is narrower."""
-    item = _wide(x) if x.tape.kernels.wide_statistics else x.item
+def _statistics(x: Tensor, weight: Tensor, shape: Sizes) -> Saves:
+    """What a norm knows of its input; in float32 where its weight is, and on most devices where nothing is."""
+    kernels = x.tape.kernels
+    mixed = promoted(x, weight) if kernels.mixed_statistics else x.item
+    item = _wide(x) if kernels.wide_statistics else mixed
     return tuple((name, fresh(x.tape, shape, item)) for name in STATISTICS)
 
 
@@ -271,6 +312,18 @@ def convolve(
     groups: Any = 1,
 ) -> Tensor:
     """(batch, c, h, w) with a weight (C, c / groups, k, l). Keeps its input; a map channels-last stays so."""
+    image, matrix, offset = narrowed(x, weight, bias)
+    return _convolve(image, matrix, offset, stride, padding, groups)
+
+
+def _convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: tuple[Any, Any],
+    padding: tuple[Any, Any],
+    groups: Any,
+) -> Tensor:
     kernel = weight.shape[2:]
     sides = tuple(
         conv_size(side, k, s, p) for side, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
@@ -278,6 +331,7 @@ def convolve(
     shape = (x.shape[0], weight.shape[0], *sides)
     operands = (x, weight) if bias is None else (x, weight, bias)
     saves: Saves = (("input", x),) if weight.learns else ()
+    saves = (*saves, ("weight", weight))
     strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
 
     def price(label: str) -> Op:
@@ -340,6 +394,7 @@ def adaptive_avg_pool(x: Tensor, side: Any) -> Tensor:
 
 def interpolate(x: Tensor, size: tuple[Any, Any], label: str = "upsample", times: Any = 1) -> Tensor:
     """Bilinear. Keeps nothing. ``times`` says how often it is run, where that depends on sizes: once or never."""
+    x = widened(x)
     shape = (*x.shape[:2], *size)
 
     def price(_: str) -> Op:
@@ -356,6 +411,7 @@ def pixel_shuffle(x: Tensor, u: Any) -> Tensor:
 
 def cat(tensors: Sequence[Tensor], dim: int = -1) -> Tensor:
     """Joined along a dimension. Keeps nothing."""
+    tensors = _alike(tensors)
     first = tensors[0]
     dim %= len(first.shape)
     total: Any = 0
@@ -377,8 +433,18 @@ def _cut(operands: Operands, grads: Grads, wanted: Wanted, *, dim: int) -> Grads
     ]
 
 
+def _alike(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """What is joined, in the widest type of all: autocast's list for the CPU brings it there first."""
+    tape = tensors[0].tape
+    if tape.amp is None or tape.ledger is not None or tape.kernels.wide_lists:
+        return tensors
+    item = promoted(*tensors)
+    return [x if x.item == item else converted(x, item) for x in tensors]
+
+
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Joined along a new dimension. Keeps nothing."""
+    tensors = _alike(tensors)
     first = tensors[0]
     dim %= len(first.shape) + 1
     shape = (*first.shape[:dim], len(tensors), *first.shape[dim:])
@@ -467,6 +533,7 @@ def scaled_dot_product_attention(
     The kernel keeps its operands, its result, and for each query the logarithm of its sum, in float32. It takes
     heads of one width only.
     """
+    q, k, v, mask = narrowed(q, k, v, mask)
     if (mask is not None and mask.learns) or q.shape[-1] != v.shape[-1]:
         return _plain_attention(q, k, v, mask)
     shape = q.shape

@@ -34,22 +34,28 @@ RECOMPUTE = ("none", "block", "attention")
 class Kernels(NamedTuple):
     """Where devices differ in what their operators return.
 
-    ``wide_statistics``: norms keep float32 statistics of narrower inputs. ``channels_last``: a convolution's
-    result is laid out as its input is. ``unused_statistics``: batch norm returns statistics even in an inference.
-    ``added_in_place``: a gradient is added into the one that came before; not where a dispatch mode looks on.
+    ``wide_statistics``: norms keep float32 statistics of narrower inputs; ``mixed_statistics``: where weights are
+    in float32. ``channels_last``: a convolution's result is laid out as its input is. ``unused_statistics``: batch
+    norm returns statistics even in an inference. ``wide_lists``: autocast runs norms, softmax, powers, sums and
+    interpolation in float32, as its lists for CUDA say (``ATen/autocast_mode.h``); those for the CPU have none of
+    them, and bring what is joined into one type. ``added_in_place``: a gradient is added into the one that came
+    before; not where a dispatch mode looks on.
     """
 
     wide_statistics: bool = True
+    mixed_statistics: bool = True
     channels_last: bool = True
     unused_statistics: bool = False
+    wide_lists: bool = True
     added_in_place: bool = True
 
 
 REPORTED = Kernels()
 """What is reported: as on a GPU, but for fused attention, which is that of a CPU."""
 
-CPU = Kernels(wide_statistics=False, added_in_place=False)
-META = Kernels(channels_last=False, unused_statistics=True, added_in_place=False)
+CPU = Kernels(wide_statistics=False, wide_lists=False, added_in_place=False)
+FAKE = CPU._replace(mixed_statistics=False)
+META = Kernels(channels_last=False, unused_statistics=True, wide_lists=False, added_in_place=False)
 """What the witnesses run on; they differ from what is reported as these say."""
 
 
@@ -189,7 +195,8 @@ class Tape:
     what is live whenever it grows, where these are lists; ``cached`` are bytes that a next token needs; ``peaks``
     the most that was live while a module itself ran; ``again`` are rounds that were counted and not run, ``trail``
     what nodes a round makes (:mod:`vpcalc.abstract.repeating`). ``homes`` are paths of modules used twice,
-    ``gradients`` leaves with theirs, by the leaf's identity (:mod:`vpcalc.abstract.backward`).
+    ``casts`` weights with what autocast made of them for the type ``amp``, ``gradients`` leaves with theirs
+    (:mod:`vpcalc.abstract.backward`), each by its identity.
     """
 
     item: Type
@@ -198,6 +205,7 @@ class Tape:
     attention: str = "eager"
     recompute: str = "none"
     kernels: Kernels = REPORTED
+    amp: Type | None = None
     live: Any = 0
     top: Peak = NOTHING
     time: int = 0
@@ -213,6 +221,7 @@ class Tape:
     homes: dict[int, str] = field(default_factory=dict)
     recomputed: list[Recomputed] = field(default_factory=list)
     again: list[Again] = field(default_factory=list)
+    casts: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     gradients: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     trail: list[tuple[str, str, tuple[tuple[str, Any], ...]]] | None = None
     _path: list[str] = field(default_factory=list)

@@ -81,6 +81,7 @@ class Memory(Result):
             "master_weights": plan.optimizer.master,
             "attention": self.way.attention,
             "recompute": self.way.recompute,
+            "amp": self.way.amp,
             "params": found.params,
             **self.figures(),
             "optimizer_host_bytes": plan.optimizer.steps(found.tensors),
@@ -329,7 +330,7 @@ class Memory(Result):
     def _title(self) -> str:
         plan, way = self.plan, self.way
         doing = f"training with {plan.optimizer.name}" if plan.train else "inference"
-        ways = [way.dtype, doing]
+        ways = [way.dtype, *([] if way.amp is None else [f"autocast to {way.amp}"]), doing]
         ways += [f"{way.attention} attention"] if self.subject.attends else []
         ways += [f"{way.recompute} recomputed"] if way.recompute != "none" else []
         ways += ["float32 master weights"] if plan.optimizer.master else []
@@ -403,6 +404,7 @@ def memory(
     master_weights: bool = False,
     attention: str = "eager",
     recompute: str = "none",
+    amp: str | None = None,
     fit: object = None,
     solve: str | None = None,
     device: str | None = None,
@@ -425,6 +427,7 @@ def memory(
         master_weights: the optimizer keeps weights and moments of its own in float32.
         attention: eager (plain products) or fused (PyTorch's own operator, as its CPU kernel does it).
         recompute: none, block or attention: what is forgotten and computed again in the backward pass.
+        amp: float16 or bfloat16: what autocast runs in 16 bits, beside weights in float32.
         fit: a budget such as ``"24GiB"``: the answer is the largest that fits into it, and whether ``batch`` does.
         solve: of what: batch, input (side of a square image) or tokens.
         device: an accelerator or CPU of the table, for a bound on the time of an inference.
@@ -436,7 +439,7 @@ def memory(
         InputError: an unknown name or setting, a value that is not usable, or a budget that nothing fits into.
     """
     if is_code(name):
-        _only_ours({"set": set, "src": src, "tgt": tgt}, attention, recompute)
+        _only_ours({"set": set, "src": src, "tgt": tgt}, attention, recompute, amp)
         from .own_memory import own_memory
 
         own = own_memory(
@@ -462,7 +465,7 @@ def memory(
     config = architecture.configure(set or {})
     number = whole("--batch", batch)
     dtype = words.dtype(dtype)
-    way = _way(architecture, dtype, attention, recompute)
+    way = _way(architecture, dtype, attention, recompute, amp)
     item = FLOATS[dtype].bytes
     training = read_optimizer(optimizer, master_weights, dtype, item)
     found = find(device, devices) if device is not None else None
@@ -500,15 +503,19 @@ def memory(
     return result.checked() if check else result
 
 
-def _only_ours(others: Mapping[str, object], attention: str, recompute: str) -> None:
+def _only_ours(others: Mapping[str, object], attention: str, recompute: str, amp: str | None) -> None:
     """Refuse what a module of the reader's decides itself."""
     refuse_of_code(others)
     for option, value, default in (("attention", attention, "eager"), ("recompute", recompute, "none")):
         if value != default:
             raise InputError(f"--{option} {value}: is of models of ours; code decides that itself")
+    if amp is not None:
+        raise InputError(f"--amp {amp}: is of models of ours; code may enter autocast itself")
 
 
-def _way(architecture: Architecture, dtype: str, attention: str, recompute: str) -> Way:
+def _way(architecture: Architecture, dtype: str, attention: str, recompute: str, amp: str | None) -> Way:
+    if amp is not None:
+        amp = _narrow(amp, dtype, recompute)
     for option, value, known in (
         ("--dtype", dtype, FLOATS),
         ("--attention", attention, ATTENTIONS),
@@ -529,7 +536,24 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str)
         )
     if recompute == "block" and not family.blocks:
         raise InputError(f"--recompute block: {architecture.id} has no repeated blocks; must be none")
-    return Way(dtype, attention, recompute)
+    return Way(dtype, attention, recompute, amp)
+
+
+def _narrow(amp: str, dtype: str, recompute: str) -> str:
+    """The type of autocast, as it is called here."""
+    if (found := words.dtype(amp)) not in NARROW:
+        raise unknown("--amp", amp, NARROW)
+    if dtype != "float32":
+        raise InputError(f"--amp {amp}: autocast goes with weights in float32; --dtype {dtype} must be float32")
+    if recompute != "none":
+        raise InputError(
+            f"--amp {amp}: what autocast does while it recomputes is not derived; --recompute must be none"
+        )
+    return found
+
+
+NARROW = ("float16", "bfloat16")
+"""Types of autocast."""
 
 
 def in_reach(architecture: Architecture, config: Mapping[str, Any], way: Way, sizes: tuple[int, ...]) -> None:
@@ -553,6 +577,11 @@ def _same_everywhere(solved: str, config: Mapping[str, Any], expressions: Iterab
 
 def _remarks(way: Way, plan: Plan) -> tuple[str, ...]:
     """What a reader of these figures should know."""
+    if way.amp is not None:
+        return (
+            "by autocast's lists for CUDA: products in 16 bits; norms, softmax, powers and sums in float32",
+            "a check runs autocast on the CPU, by its lists, which have none of the latter",
+        )
     if way.attention == "fused" and any(part.kind == "softmax" for part in plan.footprint.kept):
         return ("where a bias is learned or widths differ, PyTorch has no fused kernel on a CPU: plain products",)
     return ()

@@ -1,7 +1,8 @@
 """Bytes of the dataflow against PyTorch: saved tensors, live bytes, weights and optimizer state.
 
-Eager networks are counted on the meta device, networks with fused attention under FakeTensorMode, where tensors
-say that they live on the CPU: on meta PyTorch chooses no fused kernel. Both take no memory. Where these kernels
+Eager networks are counted on the meta device, networks with fused attention or under autocast in FakeTensorMode,
+where tensors say that they live on the CPU: on meta PyTorch chooses no fused kernel and has no autocast. Both take
+no memory. Where these kernels
 return more or less than what is reported (:class:`~vpcalc.abstract.tape.Kernels`), the description is run by their
 rules, so that a check compares like with like.
 """
@@ -13,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..abstract.tape import CPU, META
+from ..abstract.tape import FAKE, META
 from ..architectures import Family
 from ..storage.footprint import Footprint, Way, checkpoints, model_footprint
 from ..storage.step import model_step
@@ -35,8 +36,7 @@ def check_memory(
     With ``step`` the most bytes that are alive in both passes of a step of training are compared, too, and
     returned: activations, what autograd keeps, and all gradients.
     """
-    fused = way.attention == "fused"
-    way = replace(way, kernels=CPU if fused else META)
+    way = replace(way, kernels=FAKE if _on_fake(way) else META)
     expected = model_footprint(family, sizes, config, batch, way)
     derived = model_step(family, sizes, config, batch, way)
     if max(expected.saved, expected.weights, expected.inference.bytes, derived.peak.bytes) >= 2**62:
@@ -95,10 +95,19 @@ def _running(
     make = MODEL_WITNESSES[family.name]  # imported here, where tensors are real yet
     with ExitStack() as stack:
         stack.enter_context(default_type(getattr(torch, way.dtype)))
-        stack.enter_context(FakeTensorMode() if way.attention == "fused" else torch.device("meta"))
+        stack.enter_context(FakeTensorMode() if _on_fake(way) else torch.device("meta"))
         forgets = way.recompute == "attention"
         stack.enter_context(attending("recomputed" if forgets else way.attention))
-        yield make(sizes, config, batch)
+        witness = make(sizes, config, batch)
+        if way.amp is not None:
+            narrow = torch.autocast("cpu", dtype=getattr(torch, way.amp))
+            witness.module.forward = narrow(witness.module.forward)
+        yield witness
+
+
+def _on_fake(way: Way) -> bool:
+    """Whether a way is looked at as on a CPU: meta tensors know no fused kernel and no autocast."""
+    return way.attention == "fused" or way.amp is not None
 
 
 @contextmanager

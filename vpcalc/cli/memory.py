@@ -48,6 +48,10 @@ def memory(
             "--recompute", help="Forget and compute again: none, block or attention.", rich_help_panel=TRAINING
         ),
     ] = "none",
+    amp: Annotated[
+        str | None,
+        typer.Option("--amp", help="Autocast to float16 or bfloat16.", metavar="TYPE", rich_help_panel=TRAINING),
+    ] = None,
     fit: Annotated[
         str | None,
         typer.Option("--fit", help="The largest that fits: 24GiB, 80GB …", metavar="SIZE", rich_help_panel=BUDGET),
@@ -85,6 +89,7 @@ def memory(
         master_weights=master_weights,
         attention=attention,
         recompute=recompute,
+        amp=amp,
         fit=fit,
         solve=solve,
         device=device,

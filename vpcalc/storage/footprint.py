@@ -21,11 +21,15 @@ Start = Callable[[Tape], tuple[tuple[Tensor, ...], Any]]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a network is run: the type of its weights and activations, and what is traded for memory."""
+    """How a network is run: the type of its weights and activations, and what is traded for memory.
+
+    ``amp`` is the type in which autocast runs what it may, beside weights in float32.
+    """
 
     dtype: str = "float32"
     attention: str = "eager"
     recompute: str = "none"
+    amp: str | None = None
     kernels: Kernels = REPORTED
 
 
@@ -128,8 +132,8 @@ def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN, times: b
 def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
     """Run a network twice, for inference and for training; with all ``times`` beside the peaks if asked for."""
     evaluating, tape = (taped(way, training, times) for training in (False, True))
-    start(evaluating)
-    inputs, outputs = start(tape)
+    for each in (evaluating, tape):
+        inputs, outputs = started(each, start)
     found = kept(*graph(outputs), again=tape.again)
     return Footprint(
         params=tape.entered("parameters", lambda weight: weight.elements),
@@ -145,6 +149,13 @@ def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
         peaks=evaluating.peaks,
         counted=tuple(evaluating.again),
     )
+
+
+def started(tape: Tape, start: Start) -> tuple[tuple[Tensor, ...], Any]:
+    """The inputs and outputs of a run; what autocast made of weights is let go after it."""
+    found = start(tape)
+    tape.casts.clear()
+    return found
 
 
 def checkpoints(
@@ -175,6 +186,8 @@ def taped(way: Way, training: bool, times: bool = False) -> Tape:
         attention=way.attention,
         recompute=way.recompute,
         kernels=way.kernels,
+        amp=None if way.amp is None else FLOATS[way.amp],
+        trail=None if way.amp is None else [],  # what is kept until autocast is left is no round's own
         times=[] if times else None,
     )
 

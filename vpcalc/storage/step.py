@@ -9,7 +9,7 @@ from typing import Any
 from ..abstract.backward import backward
 from ..abstract.tape import Peak
 from ..architectures import Family
-from .footprint import PLAIN, Start, Way, taped
+from .footprint import PLAIN, Start, Way, started, taped
 from .optimizers import Optimizer
 
 OPTIMIZER = "optimizer"
@@ -44,6 +44,6 @@ def model_step(
 def step(start: Start, way: Way = PLAIN) -> Step:
     """A step of a network on the sum of its outputs, which live until it is over."""
     tape = taped(way, training=True)
-    _, outputs = start(tape)
+    _, outputs = started(tape, start)
     backward(tape, outputs if isinstance(outputs, tuple) else (outputs,))
     return Step(tape.peak, tape.live, tuple(weight.storage.bytes for weight in tape.parameters))
