@@ -264,3 +264,62 @@ def test_json_says_which_command_and_in_which_version(command: str) -> None:
     said = json.loads(result.stdout)
     assert list(said)[:2] == ["command", "schema_version"], result.output
     assert (said["command"], said["schema_version"]) == (command.split()[0], 1)
+
+
+@pytest.mark.parametrize("words", [("-h",), ("--help",), ("help",)])
+def test_help_is_found_however_it_is_asked_for(inside: Run, vpcalc: Run, words: tuple[str, ...]) -> None:
+    assert vpcalc(*words).stdout == vpcalc("--help").stdout
+    assert "vpcalc compare" in vpcalc(*words).stdout
+
+
+def test_help_of_a_command(vpcalc: Run) -> None:
+    assert vpcalc("help", "figure").stdout == vpcalc("figure", "-h").stdout == vpcalc("figure", "--help").stdout
+
+
+def test_the_version_has_a_short_option(vpcalc: Run) -> None:
+    assert vpcalc("-V").stdout == vpcalc("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("ResNet-50", "resnet50"), ("SwinT", "swin_t"), ("vit-b-16", "vit_b_16"), ("VGG 11", "vgg11")],
+)
+def test_a_name_is_known_however_it_is_written(inside: Run, written: str, meant: str) -> None:
+    done = inside("model", written, "--no-check", "--format", "json")
+    assert json.loads(done.stdout)["model"] == meant
+    assert inside("model", written + "x", "--no-check").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "begins"),
+    [
+        ("models --family recurrent", "a.json", "{"),
+        ("models --family recurrent", "a.csv", "id,"),
+        ("models --family recurrent", "a.md", "**"),
+        ("formula msa", "a.tex", "4hwC^{2}"),
+        ("formula msa", "a.py", "4*h*w"),
+        ("formula msa", "a.txt", "4hwC²"),
+        ("figure vgg11", "a.json", "{"),
+        ("formula msa --format typst", "a.tex", "4 h w"),
+    ],
+)
+def test_a_file_s_name_says_its_format(inside: Run, tmp_path: Path, command: str, name: str, begins: str) -> None:
+    done = inside(*command.split(), "-o", str(tmp_path / name))
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert f"vpcalc: wrote {tmp_path / name}" in done.stderr
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("memory vit_ti_16 --recompute block --no-check", "--recompute block: changes nothing without --train"),
+        ("compare --h 8 --w 8 --chunk 3 --no-check", "--chunk 3: no row has chunks; --rows retention_chunkwise"),
+        ("model swin_t --input 224,224 --no-check", "a side S or HxW in pixels, such as 224 or 800x1280"),
+    ],
+)
+def test_what_would_change_nothing_or_mean_nothing_is_refused(inside: Run, command: str, said: str) -> None:
+    done = inside(*command.split())
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -27,10 +27,15 @@ class Catalog(Mapping[str, T], Generic[T]):
     ``sources`` are modules that add entries when they are imported. They are imported when a name is
     asked for that is not there yet: first those whose own name begins the name (``swin`` for ``swin_t``),
     and no further once it is found. So a command pays for one family and not for all.
+
+    A ``lenient`` one knows names however they are written, where that leaves no doubt: ``ResNet-50``, ``SwinT``.
     """
 
-    def __init__(self, what: str, sources: Iterable[Source] = (), elsewhere: str = "") -> None:
+    def __init__(
+        self, what: str, sources: Iterable[Source] = (), elsewhere: str = "", lenient: bool = False
+    ) -> None:
         self._what = what
+        self._lenient = lenient
         self._elsewhere = elsewhere
         self._sources = list(sources)
         self._entries: dict[str, T] = {}
@@ -62,16 +67,26 @@ class Catalog(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         if name not in self:
             raise unknown(self._what, name, [*self._entries, *self._aliases], self._elsewhere)
-        return self._entries[self._aliases.get(name, name)]
+        key = name if name in self._entries or name in self._aliases else self._meant(name)
+        return self._entries[self._aliases.get(key, key)]
 
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
         while name not in self._entries and name not in self._aliases:
             if not self._sources:
-                return False
+                return bool(self._meant(name))
             self._load(max(self._sources, key=lambda source: _begins(source, name)))
         return True
+
+    def _meant(self, name: str) -> str:
+        """The one entry whose name has the same letters and digits; empty if there are several, or none."""
+        if not self._lenient:
+            return ""
+        found = {
+            self._aliases.get(key, key) for key in (*self._entries, *self._aliases) if _bare(key) == _bare(name)
+        }
+        return found.pop() if len(found) == 1 else ""
 
     def __iter__(self) -> Iterator[str]:
         while self._sources:
@@ -87,6 +102,10 @@ class Catalog(Mapping[str, T], Generic[T]):
             import_module(source)
         else:
             source()
+
+
+def _bare(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def _begins(source: Source, name: str) -> int:

@@ -319,6 +319,8 @@ def compare(
     layers = on_grid(rows, inputs, options, others)
     if inputs["R"] > shorter and any(layer.id == "sra" for layer in layers):
         raise InputError(f"--R {inputs['R']}: larger than the grid; must be from 1 to {shorter}")
+    if chunk is not None and not any("chunk" in layer.dims for layer in layers):
+        raise InputError(f"--chunk {chunk}: no row has chunks; --rows retention_chunkwise has")
     baseline = int(OurLayer("msa", inputs).cost.total(Quantity.MACS))
     crossovers = _crossovers(layers, inputs)
     result = Comparison(

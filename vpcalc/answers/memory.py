@@ -472,6 +472,8 @@ def memory(
     if found is not None:
         found.rate(dtype)
 
+    if recompute != "none" and not train:
+        raise InputError(f"--recompute {recompute}: changes nothing without --train")
     in_reach(architecture, config, way, sizes)
 
     def planned(sizes: tuple[int, ...], batch: int) -> Plan:

@@ -99,6 +99,8 @@ IMAGE, TOKENS, STEPS, PAIR = _Image("HW"), Axes("N"), _Steps("T"), _Pair("ST")
 
 def read_image(value: object, allowed: str) -> Sizes:
     """The sides of an image from ``--input``: a side, ``HxW`` or a pair; refused with what is ``allowed``."""
+    if "," in str(value) and isinstance(value, str):
+        raise InputError(f"--input {value!r}: must be {allowed}")
     sides = value if isinstance(value, (tuple, list)) else str(value).lower().replace("×", "x").split("x")
     if len(sides) not in (1, 2):
         raise InputError(f"--input {value!r}: must be {allowed}")

@@ -164,7 +164,7 @@ class Architecture:
 
 
 ARCHITECTURES: Catalog[Architecture] = Catalog(
-    "model", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), ELSEWHERE
+    "model", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), ELSEWHERE, lenient=True
 )
 
 

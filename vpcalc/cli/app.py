@@ -48,7 +48,7 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
         epilog="Try:  vpcalc compare --h 56 --w 56 --C 96 --M 7   or   vpcalc model swin_t --input 224",
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-?"]},
+        context_settings={"help_option_names": ["--help", "-h"]},
     )
     app.callback(invoke_without_command=True)(start)
     for name in names:
@@ -69,7 +69,7 @@ def _version(asked: bool) -> None:
 def start(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
     """What a neural architecture costs, derived from its operators and checked against the model that runs."""
@@ -85,8 +85,9 @@ def main() -> NoReturn:
     try:
         with loading() as load:
             load(of_environment())
-            command = accepting(typer.main.get_command(application(_asked_for(sys.argv[1:]))), load)
-            status = _literal(command).main(prog_name="vpcalc", standalone_mode=False)
+            words = _without_help(sys.argv[1:])
+            command = accepting(typer.main.get_command(application(_asked_for(words))), load)
+            status = _literal(command).main(words, prog_name="vpcalc", standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except typer.TyperException as error:
@@ -98,6 +99,11 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _without_help(words: list[str]) -> list[str]:
+    """``help model`` is ``model --help``, as in other programs."""
+    return [*words[1:], "--help"] if words[:1] == ["help"] else words
 
 
 def _asked_for(arguments: list[str]) -> Iterable[str]:

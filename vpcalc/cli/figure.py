@@ -17,6 +17,7 @@ from .options import (
     SetOption,
     Sizes,
     bundled,
+    by_suffix,
     changes,
 )
 from .output import aside, deliver, emit
@@ -58,6 +59,7 @@ def figure(
     from ..answers.figure import WRITINGS
     from ..answers.figure import figure as ask
 
+    format = by_suffix(format, output)
     result = ask(
         name,
         quantity=quantity,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ArgOption, Format, OutputOption, SetOption, ShapeOption, named, settings
+from .options import ArgOption, Format, OutputOption, SetOption, ShapeOption, by_suffix, named, settings
 from .output import aside, deliver, emit
 
 
@@ -96,6 +96,7 @@ def formula(
     """
     from ..answers.formula import formula as ask
 
+    format = by_suffix(format, output)
     symbols = named("--symbol", symbol, "--symbol C=d_model")
     result = ask(
         name,

@@ -7,7 +7,7 @@ from enum import Enum
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 import typer
 
@@ -26,6 +26,28 @@ class Format(str, Enum):
     SIUNITX = "siunitx"
     HTML = "html"
     TYPST = "typst"
+
+
+SUFFIXES = {
+    ".json": "json",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".html": "html",
+    ".typ": "typst",
+    ".py": "python",
+    ".mml": "mathml",
+}
+"""Formats by the suffix of a file."""
+
+F = TypeVar("F", bound=Enum)
+
+
+def by_suffix(format: F, output: Path | None) -> F:
+    """The format that a file's name says, where none was asked for: where it is the first of its kind."""
+    kind = type(format)
+    said = SUFFIXES.get(output.suffix.lower()) if output is not None and format is next(iter(kind)) else None
+    return kind(said) if said in [each.value for each in kind] else format
 
 
 SHOWN = "How it is shown"

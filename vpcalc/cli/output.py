@@ -15,7 +15,7 @@ import typer
 
 from .. import files
 from ..errors import InputError
-from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOption
+from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOption, by_suffix
 
 if TYPE_CHECKING:
     from ..answers.result import Result
@@ -45,6 +45,7 @@ def emit(
     result: Result, format: Format, output: Path | None = None, exact: bool = False, columns: str | None = None
 ) -> None:
     """Write a result and end with status 1 where one of its checks did not hold."""
+    format = by_suffix(format, output)
     if format is Format.TABLE and output is None:
         show(chosen(result.tables(), columns), exact)
     else:
@@ -114,6 +115,7 @@ def deliver(text: str, output: Path | None) -> None:
         files.replace(output, (text + "\n").encode())
     except OSError as error:
         raise InputError(f"--output {str(output)!r}: cannot be written: {error.strerror or error}") from None
+    aside([f"wrote {output}"])
 
 
 _INKS = {"proved": "green", "identified": "cyan", "checked": "cyan", "corrected": "yellow", "refuted": "red"}
