@@ -263,3 +263,11 @@ def test_no_marker_runs_code_of_a_document_that_is_not_trusted(tmp_path: Path, m
     page.write_text(f"<!-- vpcalc: {marker} -->\n<!-- /vpcalc -->\n")
     with pytest.raises(InputError, match="a marker runs no code but vpcalc's own"):
         vpcalc.embed(page)
+
+
+def test_curves_over_resolution_and_a_roofline() -> None:
+    found = vpcalc.plot_resolution(["net.py:Net", "vgg11"], low=64, high=128, step=32).to_dict()
+    own = {point["side"]: point["macs"] for point in found["data"] if point["series"] == "net.py:Net"}
+    assert own == {side: _model("net.py:Net", input=side).to_dict()["macs"] for side in (64, 96, 128)}
+    roof = vpcalc.plot_roofline("net.py:Net", device="a100_80gb", input=64, args={"depth": 3})
+    assert roof.chart.subtitle == "float32, batch 1; an inference, operator by operator"

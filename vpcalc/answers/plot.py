@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import ARCHITECTURES, Architecture
 from ..cost import Cost, Quantity
 from ..dims import is_symbolic
-from ..errors import InputError
+from ..errors import InputError, is_code
 from ..inputs import whole
 from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
@@ -211,7 +212,7 @@ def plot_resolution(
     """Cost of whole models against the side of a square image, padding included.
 
     Args:
-        models: ids or aliases of image models.
+        models: ids or aliases of image models, and modules of your own: ``file.py:factory``.
         low, high, step: sides in pixels.
 
     Raises:
@@ -225,9 +226,8 @@ def plot_resolution(
     if len(sides) < 2:
         raise InputError(f"--to {bounds[1]}: must be at least one --step of {bounds[2]} above --from {bounds[0]}")
     lines = []
-    for model in chosen:
-        macs = tuple(int(model.cost((side, side)).total(Quantity.MACS)) for side in sides)
-        lines.append(Line(model.id, model.id, sides, macs))
+    for name, macs_at in chosen.items():
+        lines.append(Line(name, name, sides, tuple(map(macs_at, sides))))
     growth = {line.label: line.y[-1] / line.y[0] for line in lines}
     most, least = max(growth, key=growth.__getitem__), min(growth, key=growth.__getitem__)
     title = f"From {sides[0]}² to {sides[-1]}² pixels {most} grows {ratio(growth[most])}-fold"
@@ -242,7 +242,7 @@ def plot_resolution(
         x_unit=Unit.PLAIN,
         x_ticks=tuple(side for side in (32, 64, 128, 224, 384, 512, 768, 1024, 1280, 2048) if side in sides),
     )
-    inputs = {"models": [model.id for model in chosen], "low": sides[0], "high": sides[-1], "step": bounds[2]}
+    inputs = {"models": list(chosen), "low": sides[0], "high": sides[-1], "step": bounds[2]}
     return Plot("resolution", inputs, chart, _long_table(title, chart.lines, "macs", "MACs", Kind.COUNT, "side"))
 
 
@@ -405,11 +405,27 @@ def _long_table(
     return Table(title, columns, rows)
 
 
-def _image_models(models: Iterable[str]) -> list[Architecture]:
-    chosen = [ARCHITECTURES[name] for name in dict.fromkeys(models)]
-    if not chosen:
-        raise InputError("MODEL: give at least one; vpcalc models lists them")
-    for model in chosen:
+def _image_models(models: Iterable[str]) -> dict[str, Callable[[int], int]]:
+    """The MACs of each at a side of a square image, by its name."""
+    chosen: dict[str, Callable[[int], int]] = {}
+    for name in models:
+        if is_code(name):
+            chosen[name] = partial(_own_macs, name)
+            continue
+        model = ARCHITECTURES[name]
         if not model.family.axes.pixels:
             raise InputError(f"MODEL {model.id!r}: reads a sequence; must be an image model such as swin_t")
+        chosen[model.id] = partial(_macs, model)
+    if not chosen:
+        raise InputError("MODEL: give at least one; vpcalc models lists them")
     return chosen
+
+
+def _macs(model: Architecture, side: int) -> int:
+    return int(model.cost((side, side)).total(Quantity.MACS))
+
+
+def _own_macs(name: str, side: int) -> int:
+    from .own_model import own_model
+
+    return own_model(name, input=side).figure(Quantity.MACS)

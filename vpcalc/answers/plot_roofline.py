@@ -29,6 +29,7 @@ def plot_roofline(
     src: object = None,
     tgt: object = None,
     set: Mapping[str, object] | None = None,
+    args: Mapping[str, object] | None = None,
     batch: object = 1,
     dtype: str = "float32",
     attention: str = "eager",
@@ -36,20 +37,21 @@ def plot_roofline(
     """The roofline of a device with the matrix products and convolutions of an inference on it.
 
     Args:
-        name: an id or alias that :func:`vpcalc.models` lists.
+        name: what :func:`vpcalc.memory` takes.
         device: an accelerator or CPU of the table, or of the CSV file ``devices``.
         devices: a CSV file with further devices.
-        input, tokens, src, tgt, set, batch, dtype, attention: as for :func:`vpcalc.memory`.
+        input, tokens, src, tgt, set, args, batch, dtype, attention: as for :func:`vpcalc.memory`.
 
     Raises:
         InputError: an unknown name, or a value that is not usable.
     """
-    options = {"input": input, "tokens": tokens, "src": src, "tgt": tgt, "set": set, "batch": batch}
+    options = {"input": input, "tokens": tokens, "src": src, "tgt": tgt, "set": set, "args": args, "batch": batch}
     ways = {"dtype": dtype, "attention": attention, "device": device, "devices": devices}
     result = memory(name, **options, **ways, check=False)  # type: ignore[arg-type]
     if result.device is None:
         raise InputError("--device: name one, such as a100_80gb")
     found = result.roofs()
+    chosen = f", {attention} attention" if result.subject.attends else ""
     marks = [roof for roof in found if roof.macs][:SHOWN]
     highest = max(
         4 * round(ridge(result.device, result.way.dtype)), *(2 * round(roof.intensity) for roof in marks), 8
@@ -58,7 +60,7 @@ def plot_roofline(
     line = Line("roof", result.device.name, places, tuple(_attainable(result, x) for x in places))
     chart = LineChart(
         _finding(result.subject.id, result.device, found),
-        f"{result.way.dtype}, batch {result.batch}, {attention} attention; an inference, operator by operator",
+        f"{result.way.dtype}, batch {result.batch}{chosen}; an inference, operator by operator",
         "operations a byte",
         "operations a second, at most",
         (line,),

@@ -237,6 +237,7 @@ def roofline(
     *,
     sizes: Sizes,
     set: SetOption = None,
+    arg: ArgOption = None,
     batch: BatchOption = "1",
     dtype: Annotated[str, typer.Option("--dtype", metavar="TYPE", help="Of weights and activations.")] = "float32",
     attention: AttentionOption = "eager",
@@ -249,4 +250,5 @@ def roofline(
     from ..answers.plot_roofline import plot_roofline
 
     ways: dict[str, Any] = {"dtype": dtype, "attention": attention, "device": device, "devices": devices}
-    picture.deliver(plot_roofline(model, **sizes._asdict(), set=settings(set), batch=batch, **ways))
+    ways |= changes(set, arg)
+    picture.deliver(plot_roofline(model, **sizes._asdict(), batch=batch, **ways))
