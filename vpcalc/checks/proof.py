@@ -345,20 +345,30 @@ def counted(
     Raises:
         ValueError: the module runs an operator that this count would leave out in silence.
     """
+    if quantity is Quantity.PARAMS:
+        return sum(p.numel() for p in _on_meta(make).module.parameters() if p.requires_grad)
+    by_operator = counted_by_operator(make)
+    return sum(by_operator.get(operator, 0) for operator in operators)
+
+
+def counted_by_operator(make: Callable[[], Any]) -> Mapping[str, int]:
+    """The multiply-accumulates of :func:`counted`, operator by operator."""
+    from ..counters.fvcore import count
+
+    witness = _on_meta(make)
+    counts = count(witness.module, witness.inputs)
+    if unknown := _left_out(counts):
+        raise ValueError(f"the count would leave out {', '.join(unknown)}")
+    return counts.flops
+
+
+def _on_meta(make: Callable[[], Any]) -> Any:
     import torch
 
     from ..counters.remembered import Remembering
 
     with torch.device("meta"), Remembering():
-        witness = make()
-    if quantity is Quantity.PARAMS:
-        return sum(p.numel() for p in witness.module.parameters() if p.requires_grad)
-    from ..counters.fvcore import count
-
-    counts = count(witness.module, witness.inputs)
-    if unknown := _left_out(counts):
-        raise ValueError(f"the count would leave out {', '.join(unknown)}")
-    return sum(counts.flops.get(operator, 0) for operator in operators)
+        return make()
 
 
 def _left_out(counts: Counts) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from ..algebra.interpolation import interpolate
 from ..algebra.parser import parse
 from ..algebra.polynomial import Monomial, Polynomial, as_polynomial, symbol
-from ..checks.proof import PRODUCTS, counted
+from ..checks.proof import PRODUCTS, counted_by_operator
 from ..cost import Cost, Quantity
 from ..dims import exact_div
 from ..layers import LAYERS
@@ -386,13 +386,18 @@ def _module_costs(id: str) -> Evidence:
     return recovered(f"{name}: fvcore's counts of the module are that form, up to 320 tokens", held)
 
 
-@cache
 def _module_count(
     id: str, operators: tuple[str, ...], n: int, d: int, size: int, heads: int = 1, number: int = 0
 ) -> int:
+    by_operator = _module_counts(id, n, d, size, heads, number)
+    return sum(by_operator.get(operator, 0) for operator in operators)
+
+
+@cache
+def _module_counts(id: str, n: int, d: int, size: int, heads: int, number: int) -> Mapping[str, int]:
     from ..reference.sequences import sequence_witness
 
-    return counted(lambda: sequence_witness(id, n, d, size, heads, number), operators=operators)
+    return counted_by_operator(lambda: sequence_witness(id, n, d, size, heads, number))
 
 
 def _neighbours(pairs: Callable[[int, int], int]) -> Evidence:
