@@ -525,12 +525,13 @@ def test_to_differ_is_to_show_where() -> None:
 
 
 def statement_says(theory: Theory, id: str) -> str:
-    """All that is printed of a statement: claim, note, derivation and evidence."""
+    """All that is printed of a statement: claim, note, derivation, clauses and evidence."""
     settled = next(one for one in theory.statements if one.statement.id == id)
     assert settled.demonstration is not None
     steps = [f"{step.why} {step.text}" for step in settled.demonstration.steps]
     pieces = [piece.what for piece in settled.demonstration.evidence]
-    return "\n".join([settled.statement.claim, settled.statement.source, settled.note, *steps, *pieces])
+    clauses = settled.demonstration.clauses
+    return "\n".join([settled.statement.claim, settled.statement.source, settled.note, *steps, *clauses, *pieces])
 
 
 SAYS: list[tuple[str, tuple[str, ...]]] = [

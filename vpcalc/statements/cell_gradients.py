@@ -266,7 +266,7 @@ def gru_jacobian(
                 _gru_symbolic(jacobian, _after),
                 _gru_on_module(jacobian),
             ),
-            "Cho et al.'s cell: diag(z_t) and the terms that are derived": (
+            "Cho et al.'s cell: ∂h_t/∂h_{t−1} = diag(z_t) and the other terms that are derived": (
                 _gru_symbolic(before, _before),
                 _gru_before_by_autograd(before),
             ),

@@ -95,7 +95,7 @@ def retention_forms(
                 exact("the reference form on whole numbers, γ = 1/2 and 1/4, 12 tokens, bit by bit", [recurrent]),
             ),
             "so does the chunkwise form, with any chunk b": (
-                identity("powers within a chunk and into it, i, b, t, j and m symbols", simplified(chunk[:2])),
+                identity("the chunk's four powers, i, b, t, j and m symbols", simplified(chunk)),
                 chunks,
                 exact("the reference form on the same, chunks of 1 … 12, bit by bit", outputs),
             ),

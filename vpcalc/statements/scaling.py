@@ -500,13 +500,13 @@ def exp_overflow(
                     0.005,
                 ),
             ),
-            "softmax(s − max s) is the same and does not overflow, with the division or without": (not_over,),
+            "softmax(s − max s) is softmax(s)": (unshifted,),
+            "it does not overflow, with the division or without": (not_over,),
             "QKᵀ overflows before the division, where a score reaches θ": (
                 _products(product, largest["float16"]),
             ),
         },
         (
-            unshifted,
             exact(
                 "P(q·k > 0) = 1/2 for d_k = 2 … 32, in rationals",
                 [erlang_tail(d, 0) == Fraction(1, 2) for d in range(2, 33, 2)],
@@ -619,7 +619,10 @@ def _sampled(tail: Callable[[int, float], float], score: float) -> Evidence:
 
 
 def _shifted(shift: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
-    """That the shift changes nothing, for three scores; and that exp overflows without it and not with it."""
+    """That the shift changes nothing, and that exp overflows without it and not with it.
+
+    Of three scores the third is the logarithm of what exp of all others adds up to: it moves as they do.
+    """
     import sympy
     import torch
 
@@ -639,7 +642,7 @@ def _shifted(shift: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
             ]
         held.append(not bool((scores.exp() / scores.exp().sum()).isfinite().all()))
     return (
-        identity("softmax(s − m) = softmax(s) for any m", same, instances="three scores"),
+        identity("softmax(s − m) = softmax(s) for any m and any number of scores, all but two as one", same),
         exact("less the largest score exp is at most 1, undivided, up to scores of 60000; without that ∞/∞", held),
     )
 
