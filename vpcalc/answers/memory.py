@@ -27,7 +27,6 @@ from ..storage.step import OPTIMIZER, model_step
 from ..symbolic import Form, deviations
 from .assumed import assumed
 from .memory_subjects import OurModel, Subject
-from .own_inputs import refuse_of_code
 from .result import Result
 from .verdicts import report_dict, verdict
 
@@ -507,6 +506,8 @@ def memory(
 
 def _only_ours(others: Mapping[str, object], attention: str, recompute: str, amp: str | None) -> None:
     """Refuse what a module of the reader's decides itself."""
+    from .own_inputs import refuse_of_code
+
     refuse_of_code(others)
     for option, value, default in (("attention", attention, "eager"), ("recompute", recompute, "none")):
         if value != default:

@@ -10,7 +10,6 @@ from ..abstract.tape import Work
 from ..architectures import Architecture
 from ..architectures.registry import listed
 from ..storage.footprint import Way, works
-from .own_inputs import in_words
 
 if TYPE_CHECKING:
     from ..checks import Report
@@ -126,6 +125,8 @@ class TheirModule:
     @property
     def size(self) -> str:
         """Its input in words."""
+        from .own_inputs import in_words
+
         return in_words(self.inputs)
 
     @property

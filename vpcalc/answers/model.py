@@ -18,7 +18,6 @@ from ..report.numbers import short
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
 from .assumed import Assumed, assumed
 from .operators import operator_table
-from .own_inputs import refuse_of_code
 from .result import Result
 from .verdicts import report_dict
 
@@ -292,8 +291,10 @@ def our_model(
 def _own(
     name: object, others: Mapping[str, object], args: Mapping[str, object] | None, check: bool, **sizes: object
 ) -> OwnModel:
-    refuse_of_code(others)
+    from .own_inputs import refuse_of_code
     from .own_model import own_model
+
+    refuse_of_code(others)
 
     found = own_model(name, args=args, **sizes)
     return found.checked() if check else found
