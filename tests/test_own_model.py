@@ -200,8 +200,6 @@ def test_a_marker_does_not_trust_itself(tmp_path: Path) -> None:
     ("kwargs", "said"),
     [
         ({}, "give the size of net.py:Net's input"),
-        ({"input": "1,3,H,W"}, "H is a letter; model takes numbers"),
-        ({"input": 224, "args": {"dim": "D"}}, "D is a letter; model takes numbers"),
         ({"input": 224, "set": {"dim": 3}}, "--arg gives its arguments"),
         ({"input": "1,3,224,224", "batch": 2}, "is a whole shape"),
         ({"tokens": 4, "input": 224}, "--input is given, too"),
@@ -271,3 +269,26 @@ def test_curves_over_resolution_and_a_roofline() -> None:
     assert own == {side: _model("net.py:Net", input=side).to_dict()["macs"] for side in (64, 96, 128)}
     roof = vpcalc.plot_roofline("net.py:Net", device="a100_80gb", input=64, args={"depth": 3})
     assert roof.chart.subtitle == "float32, batch 1; an inference, operator by operator"
+
+
+def test_in_letters_its_modules_and_operators_are_forms() -> None:
+    found = vpcalc.model("net.py:Net", input="1,3,H,W", args={"dim": "C"})
+    said = found.to_dict()
+    assert said["formula"]["macs"]["valid"].startswith("H and W multiples of 28")
+    assert [stage["name"] for stage in said["stages"]] == ["stem", "blocks.0", "blocks.1", "head"]
+    assert said["stages"][1]["output"] == ["1", "H/4", "W/4", "C"]
+    assert said["verdict"] == "agrees"
+    for h, w, dim in ((56, 84, 32), (224, 28, 48)):
+        at = {"H": h, "W": w, "C": dim}
+        there = _model("net.py:Net", input=f"{h}x{w}", args={"dim": dim}).to_dict()
+        for quantity in ("macs", "params", "activations", "fvcore"):
+            assert eval(said[quantity]["python"], {}, at) == there[quantity], quantity
+        for mine, its in zip(said["stages"], there["stages"], strict=True):
+            assert eval(mine["macs"]["python"], {}, at) == its["macs"]
+        assert sum(eval(form["python"], {}, at) for form in said["operators"].values()) == there["macs"]
+
+
+def test_figures_and_pictures_are_in_numbers() -> None:
+    for ask in (vpcalc.figure, vpcalc.draw, vpcalc.plot_stages, vpcalc.memory):
+        with pytest.raises(InputError, match=r"H is a letter; .* takes numbers"):
+            ask("net.py:Net", input="1,3,H,W")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..cost import Quantity
 from ..pictures import Block, BlockChart
 from ..pictures.data import Bar
-from .model import model
+from .model import sized
 from .plot import Plot
 from .plot_models import by_operator, dearest
 
@@ -33,7 +33,7 @@ def draw(
     Raises:
         InputError: an unknown name, or a value that is not usable.
     """
-    found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, args=args, check=False)
+    found = sized(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, args=args)
     blocks = []
     for node in found.cost.stages():
         stage = node.stage

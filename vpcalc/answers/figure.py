@@ -13,7 +13,7 @@ from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table, numbers
 from .formula import QUANTITIES
-from .model import model
+from .model import sized
 from .result import Result
 
 WRITINGS = ("text", "latex", "siunitx")
@@ -120,7 +120,7 @@ def figure(
     if not is_code(name) and name not in ARCHITECTURES:
         raise unknown("figure", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
-    found = model(name, **sizes, set=set, args=args, batch=batch, check=False)
+    found = sized(name, **sizes, set=set, args=args, batch=batch)
     value = found.figure(counted)
     rests = tuple(each.text for each in found.assumptions if each.figure(counted) != value)
     return Figure(found.id, counted, {**found.at, **(set or {})}, value, shown, found.source, rests)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..checks import Report
     from ..everywhere import Regime
     from .own_model import OwnModel
+    from .own_symbols import SymbolicModel
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ def model(
     batch: object = 1,
     args: Mapping[str, object] | None = None,
     check: bool = True,
-) -> Model | OwnModel:
+) -> Model | OwnModel | SymbolicModel:
     """The cost of an architecture at an input size.
 
     Args:
@@ -242,19 +243,38 @@ def model(
         set: changes to the architecture's settings, by name.
         batch: images or sequences.
         args: arguments of the factory of a module of your own, whose ``input`` may be a whole shape:
-            ``"1,3,224,224"``, ``"1,128:long"``.
+            ``"1,3,224,224"``, ``"1,128:long"``; with a letter among them, ``"1,3,H,W"``, forms are the answer.
         check: count the instantiated module with fvcore.
 
     Raises:
         InputError: an unknown name or setting, or a value that is not usable.
     """
-    if is_code(name):
-        others = {"set": set, "src": src, "tgt": tgt}
-        return _own(name, others, args, check, input=input, tokens=tokens, batch=batch)
-    if args:
-        raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
-    found = our_model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch)
+    asked: dict[str, Any] = {"input": input, "tokens": tokens, "set": set, "batch": batch, "args": args}
+    found = _in_letters(name, input, args) or sized(name, src=src, tgt=tgt, **asked)
     return found.checked() if check else found
+
+
+def sized(
+    name: str,
+    *,
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+    batch: object = 1,
+    args: Mapping[str, object] | None = None,
+) -> Model | OwnModel:
+    """The same in numbers, and not counted: for figures and pictures."""
+    if not is_code(name):
+        if args:
+            raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
+        return our_model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch)
+    from .own_inputs import refuse_of_code
+    from .own_model import own_model
+
+    refuse_of_code({"set": set, "src": src, "tgt": tgt})
+    return own_model(name, input=input, tokens=tokens, args=args, batch=batch)
 
 
 def our_model(
@@ -288,16 +308,15 @@ def our_model(
     )
 
 
-def _own(
-    name: object, others: Mapping[str, object], args: Mapping[str, object] | None, check: bool, **sizes: object
-) -> OwnModel:
-    from .own_inputs import refuse_of_code
-    from .own_model import own_model
+def _in_letters(name: object, input: object, args: Mapping[str, object] | None) -> SymbolicModel | None:
+    """A module of the reader's where a letter stands among its sizes or arguments."""
+    if not (is_code(name) and (args or (isinstance(input, str) and "," in input))):
+        return None
+    from .own_inputs import letter_in, shapes_of
+    from .own_symbols import symbolic_model
 
-    refuse_of_code(others)
-
-    found = own_model(name, args=args, **sizes)
-    return found.checked() if check else found
+    shapes = shapes_of("", input, None, 1) if input is not None else ()
+    return symbolic_model(name, shapes, args or {}) if letter_in(shapes, args or {}) else None
 
 
 def _around(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -53,14 +53,29 @@ def shapes_of(name: str, input: object, tokens: object, batch: int) -> tuple[Inp
         return (InputShape((batch, 3, *read_image(input, "a side S, HxW, or a shape such as 1,3,224,224")), ""),)
     if batch != 1:
         raise InputError(f"--batch {batch}: --input {text} is a whole shape; give the batch in it")
-    shapes = parse_inputs(text)
-    for shape in shapes:
-        if shape.letters:
-            raise InputError(
-                f"--input {text}: {shape.letters[0]} is a letter; model takes numbers, such as 1,3,224,224, and "
-                "vpcalc formula and derive letters"
-            )
-    return shapes
+    return parse_inputs(text)
+
+
+def letter_in(shapes: Iterable[InputShape], args: Mapping[str, object]) -> str:
+    """A letter among the sizes of inputs and the arguments; empty where there is none."""
+    from ..checks.shapes import letters, read_argument
+
+    among = [letter for shape in shapes for letter in shape.letters]
+    among += [letter for name, value in args.items() for letter in letters(read_argument(name, value))]
+    return next(iter(among), "")
+
+
+def refuse_letters(what: str, shapes: Iterable[InputShape], args: Mapping[str, object]) -> None:
+    """Refuse letters where ``what`` has numbers only.
+
+    Raises:
+        InputError: naming one.
+    """
+    if letter := letter_in(shapes, args):
+        raise InputError(
+            f"--input, --arg: {letter} is a letter; {what} takes numbers, such as 1,3,224,224, and vpcalc model, "
+            "formula and derive letters"
+        )
 
 
 def in_words(shapes: tuple[InputShape, ...]) -> str:

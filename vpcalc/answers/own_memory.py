@@ -26,7 +26,7 @@ from ..storage.quantities import MemoryQuantity
 from ..symbolic import Form, divided
 from .memory import Memory
 from .memory_subjects import TheirModule
-from .own_inputs import name_of, shapes_of, with_letters
+from .own_inputs import name_of, refuse_letters, shapes_of, with_letters
 
 MOST_TOKENS = 1 << 16
 
@@ -70,6 +70,7 @@ def own_memory(
     training = read_optimizer(optimizer, master_weights, dtype, _item(dtype))
     asked = _Asked(target, name, args or {}, dtype, train, training)
     shapes = shapes_of(name, input, tokens, whole("--batch", batch))
+    refuse_letters("memory", shapes, args or {})
     found = find(device, devices) if device is not None else None
     if found is not None:
         found.rate(dtype)
@@ -130,9 +131,6 @@ class _Asked:
             InputError: it does not run, or cannot be followed.
         """
         target = self.target(shapes)
-        letters = [v.name for v in target.variables if v.name not in (point or {})]
-        if letters:
-            raise InputError(f"--arg: {letters[0]} is a letter; memory takes numbers, and vpcalc derive letters")
         try:
             return in_bytes(target, dict(point or {}), self._train, self._dtype)
         except NotRunError as error:

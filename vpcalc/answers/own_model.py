@@ -17,7 +17,7 @@ from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .operators import operator_table
-from .own_inputs import in_words, name_of, shapes_of, with_letters
+from .own_inputs import in_words, name_of, refuse_letters, shapes_of, with_letters
 from .result import Result
 from .verdicts import report_dict
 
@@ -210,12 +210,10 @@ def own_model(
     """
     name = name_of(target)
     shapes = shapes_of(name, input, tokens, whole("--batch", batch))
-    lettered, point = with_letters(shapes)
     given = args or {}
+    refuse_letters("a figure", shapes, given)
     numbers = find_target(target, ";".join(map(str, shapes)), given)
-    if numbers.variables:
-        named = ", ".join(v.name for v in numbers.variables)
-        raise InputError(f"--arg: {named} is a letter; model takes numbers, and vpcalc formula and derive letters")
+    lettered, point = with_letters(shapes)
     shapes = numbers.inputs
     why = ""
     try:
@@ -232,21 +230,23 @@ def own_model(
     return OwnModel(name, shapes, given, found, why, numbers.built)
 
 
+def top_modules(cost: Cost, ran: Ran, path: str = "", depth: int = 1) -> dict[str, Cost]:
+    """The nodes of its top modules by their paths; what only holds others shows what it holds."""
+    found: dict[str, Cost] = {}
+    for child in cost.children:
+        below = f"{path}.{child.name}" if path else child.name
+        alone = len(cost.children) == 1 or below not in ran.execution.outputs
+        if alone and child.children and not child.ops and depth < DEEPEST:
+            found |= top_modules(child, ran, below, depth + 1)
+        else:
+            found[below] = child
+    return found
+
+
 def _staged(cost: Cost, ran: Ran) -> Cost:
-    """The tree with its top modules as stages; what only holds others shows what it holds."""
-
-    def staged(node: Cost, path: str, depth: int) -> Cost:
-        children = []
-        for child in node.children:
-            below = f"{path}.{child.name}" if path else child.name
-            alone = len(node.children) == 1 or below not in ran.execution.outputs
-            if alone and child.children and depth < DEEPEST:
-                children.append(staged(replace(child, name=below), below, depth + 1))
-            else:
-                children.append(replace(child, name=below, stage=_stage(below, ran)))
-        return replace(node, children=tuple(children))
-
-    return staged(cost, "", 1)
+    """The tree with its top modules as stages."""
+    stages = (replace(node, name=p, stage=_stage(p, ran)) for p, node in top_modules(cost, ran).items())
+    return replace(cost, children=tuple(stages))
 
 
 def _stage(path: str, ran: Ran) -> Stage:

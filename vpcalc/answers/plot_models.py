@@ -12,7 +12,7 @@ from ..pictures import Bar, BarChart, Point, ScatterChart
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..report.numbers import short
-from .model import model
+from .model import sized
 from .plot import Plot
 from .plot_front import plot_front
 
@@ -62,7 +62,7 @@ def plot_stages(
         InputError: an unknown name, or a value that is not usable.
     """
     counted = read_quantity(quantity)
-    found = model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, args=args, check=False)
+    found = sized(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, args=args)
     bars = tuple(Bar(stage.name, by_operator(stage, counted)) for stage in found.cost.stages())
     title = f"{found.id}: {dearest(bars, counted)}"
     chart = BarChart(title, f"at {found.size}", PRICED[counted], bars)
@@ -89,7 +89,7 @@ def plot_operators(
         InputError: an unknown name, or a value that is not usable.
     """
     counted = read_quantity(quantity)
-    found = [model(name, input=input, check=False) for name in dict.fromkeys(models)]
+    found = [sized(name, input=input) for name in dict.fromkeys(models)]
     if not found:
         raise InputError("MODEL: give at least one; vpcalc models lists them")
     sizes = {each.size for each in found}

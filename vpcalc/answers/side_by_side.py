@@ -10,7 +10,7 @@ from typing import Any
 from ..cost import Cost, Quantity
 from ..errors import InputError, is_code
 from ..report import Column, Kind, Table
-from .model import Model, model
+from .model import Model, sized
 from .own_model import OwnModel
 from .result import Result
 
@@ -114,7 +114,7 @@ def side_by_side(names: Iterable[str], *, check: bool = True, **asked: Any) -> S
     Raises:
         InputError: a name that is not known or is given twice, or what :func:`vpcalc.model` refuses for one.
     """
-    found = SideBySide(tuple(model(name, **_of(name, asked), check=False) for name in names))
+    found = SideBySide(tuple(sized(name, **_of(name, asked)) for name in names))
     if len(found.models) < 2:
         raise InputError("NAME: give two models at least, such as swin_t resnet50")
     id, times = Counter(each.id for each in found.models).most_common(1)[0]

@@ -73,6 +73,10 @@ class Ran:
     def _tidy(self) -> _Tidied:
         return _tidied(_tree(self.execution, self.name), self.execution.held, self.point, self.sides)
 
+    def tidied(self, size: Polynomial | int) -> Polynomial:
+        """A size of its tree as the tidy tree has it."""
+        return self._tidy.change(as_polynomial(size))
+
     @property
     def symbolic(self) -> Cost:
         """The cost tree of one image at sizes that everything divides; its tilings say what."""
