@@ -898,7 +898,7 @@ def test_five_letters_take_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         assert macs == 3 * rows * c_**2 + 2 * rows * m_**2 * c_
 
 
-class Patches(nn.Module):
+class DividingPatches(nn.Module):
     """Attention with 8 heads on patches of P × P, which have to divide the image."""
 
     def __init__(self, dim: int, patch: int) -> None:
@@ -943,7 +943,7 @@ class Capacity(nn.Module):
 
 WHERE_SOMETHING_DIVIDES = {
     "patches": (
-        (Patches, "1,3,H,W", {"dim": "C", "patch": "P"}),
+        (DividingPatches, "1,3,H,W", {"dim": "C", "patch": "P"}),
         ("3HWC²/P² + 3HWC + 2(HW)²C/P⁴", "8 | C, P | W, P | H"),
         [
             {"H": 32, "W": 48, "C": 16, "P": 4},

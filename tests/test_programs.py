@@ -1199,6 +1199,35 @@ def test_a_condition_divides_by_nothing_that_is_0() -> None:
         assert eval(holds[True], {"H": h, "W": w}) == refused
 
 
+class Kept(nn.Module):
+    """A share of a grid's positions: a float's product, which is known for numbers up to 2²⁰."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(2).mT
+        return self.linear(x[:, : int(x.shape[1] * 0.3)])
+
+
+def test_what_takes_a_number_beyond_a_comparison_is_open_there_alone() -> None:
+    found = explored(Kept(), (1, 8, "H", "W"), {"H": (1, 4096), "W": (1, 4096)})
+    ((region, why),) = found.open
+    assert domain([region]).text == "HW ≥ 1048577"
+    assert "a float that is no fraction of sizes becomes a size" in why
+    for sizes in ((453, 217), (1, 1), (1024, 1024), (33, 10)):
+        point = dict(zip("HW", sizes, strict=True))
+        assert answer(found, point) == 64 * int(sizes[0] * sizes[1] * 0.3)
+    assert answer(found, {"H": 1024, "W": 1025}) == "nothing"
+
+
+def test_a_stretch_of_fewer_than_no_rows_is_refused() -> None:
+    found = explored(Then(lambda x: x.narrow(1, 4, x.shape[1] - 8)), (1, "N", 8), {"N": (1, 4096)})
+    assert not found.open
+    assert [answer(found, {"N": n}) for n in (7, 8, 9)] == [None, 0, 64]
+
+
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     """torch says so from N = 2 down; an empty range of 3 to 3 is one."""
 

@@ -118,7 +118,9 @@ class Executed(Result):
 
     @cached_property
     def _tidy(self) -> Tidy | None:
-        return on_lattice(self.explored.main.leader.execution.macs)
+        leader = self.explored.main.leader
+        ran = (run.macs for run in self.explored.exploration.executions if run.point == leader.point)
+        return on_lattice(next(ran, leader.execution.macs))  # with the floors that say what has to divide
 
     @property
     def everywhere(self) -> Form:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..algebra.domains import without_line
 from ..algebra.floors import Ceiling, Floor, as_remainder, ceil_div, floor_div
 from ..algebra.polynomial import Polynomial, symbol
-from .guards import EQUAL, Noted, Path
+from .guards import EQUAL, Guard, Noted, Path
 from .regions import Region
 
 
@@ -70,19 +70,32 @@ def _multiplied(form: Polynomial, known: dict[str, tuple[Polynomial, Polynomial]
     return None
 
 
+def _without_factors(guard: Guard, path: Region) -> Polynomial:
+    """Of an equation without the floors that all its terms have and that are not 0 on a path."""
+    form = guard.form
+    for name in form.content().symbols if guard.relation == EQUAL else ():
+        if isinstance(name, Floor):
+            question = Path()
+            question.equal(symbol(name), outcome=False)
+            if all(path.always(one.guard, one.outcome) for one in question):
+                form = form / symbol(name)
+    return form
+
+
 def asked(noted: Noted, path: Region) -> list[Noted]:
     """A question on a path where something divides: what is left of it if that has fewer letters, else itself.
 
     ``⌊H/P⌋⌊W/P⌋(C − 8⌊C/8⌋) = 0`` is ``8 | C`` where P divides both sides, ``⌊N/c⌋ = 0`` none where c divides N.
     """
     guard, outcome, why, yes = noted
-    found = quotients(guard.form, [path])
+    form = _without_factors(guard, path)
+    found = quotients(form, [path])
     exact = {name: above / below for name, (above, below) in found.items() if len(below.terms) == 1}
-    if not exact:
+    if not exact and form == guard.form:
         return [noted]
-    form, left = without_line(guard.form.subs(exact)), Path()
+    form, left = without_line(form.subs(exact)), Path()
     if guard.relation == EQUAL:
         left.equal(form, outcome, why, yes)
     else:
         left.at_least(form, outcome, why, yes)
-    return list(left) if all(one.guard.letters < guard.letters for one in left) else [noted]
+    return list(left) if all(one.guard.letters < guard.letters for one in left) or not exact else [noted]

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy
 
+from ..algebra.domains import at_least
 from ..algebra.floors import Ceiling, Floor, as_remainder, remainder
 from ..algebra.polynomial import Polynomial, constant, symbol
 
@@ -134,20 +135,27 @@ class Path:
         form = Polynomial(form.terms)  # the sign is that of the numerator
         if relation == AT_LEAST:
             form = _without_positive_factors(form)
-        if not form.symbols or positive(form) or positive(-form):
-            return
-        if relation == AT_LEAST and _is_remainder(-form):  # -(n mod d) >= 0 is n mod d == 0
-            relation = EQUAL
-        elif relation == AT_LEAST and _is_remainder(form + 1):
-            form, relation, outcome, asked = form + 1, EQUAL, not outcome, not asked
+            if _is_remainder(-form):  # -(n mod d) >= 0 is n mod d == 0
+                relation = EQUAL
+            elif _is_remainder(form + 1):
+                form, relation, outcome, asked = form + 1, EQUAL, not outcome, not asked
         if relation == EQUAL:
             form = _rounded_down(form)
+            if _is_floor_of_several(form):  # ⌊C/a⌋ == 0 is not C >= a
+                form, relation, outcome, asked = form - 1, AT_LEAST, not outcome, not asked
+        if relation == AT_LEAST and len(form.letters) > 1:
+            form = at_least(form).form
+        if not form.symbols or positive(form) or positive(-form) or (relation == AT_LEAST and positive(form + 1)):
+            return
         if form.terms[min(monomial for monomial in form.terms if monomial)] < 0:
             if relation == EQUAL:
                 form = -form
             else:  # f >= 0 is not (-f - 1 >= 0)
                 form, outcome, asked = -form - 1, not outcome, not asked
         for part in _parts(form, relation, outcome):
+            if relation == EQUAL and _is_floor_of_several(part):
+                self._note(part, relation, outcome, why, asked)
+                continue
             guard = Guard(part, relation)
             self._noted.setdefault(guard, Noted(guard, outcome, why, asked))
 
@@ -162,6 +170,12 @@ def _rounded_down(form: Polynomial) -> Polynomial:
     """Where a symbol divides, by its floor: h = M⌈h/M⌉ is asked as h = M⌊h/M⌋."""
     found = as_remainder(form) or as_remainder(-form)
     return form if found is None or not found[1].symbols else remainder(*found)
+
+
+def _is_floor_of_several(form: Polynomial) -> bool:
+    """Whether it is a floor by itself that is not below 0, of several letters."""
+    name = next(iter(form.symbols), None)
+    return isinstance(name, Floor) and form == symbol(name) and len(name.letters) > 1 and not_negative(name)
 
 
 def _without_positive_factors(form: Polynomial) -> Polynomial:

@@ -115,6 +115,14 @@ class HeldError(Exception):
         self.letters = dict(letters)
 
 
+class HeldBesideError(Exception):
+    """The same, on the other side of a comparison that has not this outcome there: that side is left open."""
+
+    def __init__(self, guard: Guard, outcome: bool, held: HeldError) -> None:
+        super().__init__(f"beyond a comparison it takes a letter as a number: {held}")
+        self.guard, self.outcome = guard, outcome
+
+
 @dataclass(eq=False)
 class Run:
     """An execution with the comparisons that can go either way in the range, in order, and its path.
@@ -485,7 +493,12 @@ class Explorer:
                     self._split(region, [*members, run], regime)
                     return
                 members.append(run)
-            found = self._flip(region, members, asked, flipped, regime, aside)
+            try:
+                found = self._flip(region, members, asked, flipped, regime, aside)
+            except HeldBesideError as beside:
+                self._open.append((region.where(beside.guard, not beside.outcome), str(beside)))
+                self._settle(region.where(beside.guard, beside.outcome))
+                return
             found = self._beside_a_refusal(members, aside) if found is None else found
             if found is None:
                 break
@@ -619,7 +632,10 @@ class Explorer:
                 if point is None:
                     self._not_decided(guard, outcome, inside, decided or run.refused, regime)
                 elif not run.refused or self._may_run(point, inside):
-                    return self._run(point)
+                    try:
+                        return self._run(point)
+                    except HeldError as held:
+                        raise HeldBesideError(guard, outcome, held) from held
                 else:
                     aside.append((inside, point))
         return None

@@ -395,6 +395,7 @@ def narrow(x: Tensor, dim: int, start: Any, length: Any) -> Shape:
     """A stretch of a side."""
     shape = shape_of(x)
     length, side = undressed(length), shape[dim]
+    fits(0, length, "a stretch that is there")
     if isinstance(start, Tensor):
         start = 0
     begin = undressed(start)
