@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import vpcalc
+from vpcalc.algebra.floors import ceil_div, floor_div
 from vpcalc.algebra.polynomial import symbols
 from vpcalc.execution.listed import Listed
 from vpcalc.execution.patterns import Halves
@@ -351,6 +352,26 @@ def test_a_number_that_is_read_has_its_form() -> None:
     assert [(noted.guard.form, noted.outcome) for noted in found.path] == [(N - 101, True)]
     small = program.execute({"N": 41})
     assert small.macs.at({"N": 41}) == program.counts({"N": 41}).macs == 64 * 20
+
+
+class Thirds(nn.Module):
+    """As many rows as ``torch.div`` says, of a number and of a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows: Any = x.shape[1]
+        third = int(torch.div(rows, 3, rounding_mode="floor"))
+        negative = torch.div(torch.tensor(-rows), 4, rounding_mode="floor").item()
+        return self.l(x[:, :third]).sum() + self.l(x[:, : -int(negative)]).sum()
+
+
+def test_a_rounded_quotient_has_its_form() -> None:
+    found = fixed(Thirds, ROWS).execute({"N": 41})
+    assert not found.held
+    assert found.macs == 64 * (floor_div(N, 3) + ceil_div(N, 4))
 
 
 class Ambiguous(nn.Module):

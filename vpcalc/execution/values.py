@@ -509,9 +509,11 @@ def _difference_from(result: Tensor, x: Any, y: Any) -> Known | None:
 
 
 @_follower("div __truediv__ true_divide divide")
-def _quotient(result: Tensor, x: Any, y: Any) -> Known | None:
+def _quotient(result: Tensor, x: Any, y: Any, *, rounding_mode: str | None = None) -> Known | None:
     """Of whole numbers, which is rounded once."""
     one, other = known(x), known(y)
+    if rounding_mode is not None:
+        return _divided(result, x, y) if rounding_mode == "floor" else None
     if not (isinstance(one, Alike) and isinstance(other, Alike)):
         return None
     if not (is_whole(one.number) and is_whole(other.number)):
