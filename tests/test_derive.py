@@ -941,7 +941,24 @@ class Capacity(nn.Module):
         return self.up(F.pad(x, (0, 0, 0, each * self.experts - x.shape[1])))
 
 
+class Enlarged(nn.Module):
+    """An image made larger by a factor that is an argument."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times, self.conv = times, nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=self.times))
+
+
 WHERE_SOMETHING_DIVIDES = {
+    "enlarged": (
+        (Enlarged, "1,3,H,W", {"times": "k"}),
+        ("12k²HW", ""),
+        [{"H": 5, "W": 12, "k": 3}, {"H": 1, "W": 1, "k": 1}],
+        lambda at: 12 * at["k"] ** 2 * at["H"] * at["W"],
+    ),
     "patches": (
         (DividingPatches, "1,3,H,W", {"dim": "C", "patch": "P"}),
         ("3HWC²/P² + 3HWC + 2(HW)²C/P⁴", "8 | C, P | W, P | H"),

@@ -275,6 +275,8 @@ def test_whole_parts_of_floors_by_symbols_are_taken_out() -> None:
     assert floor_div(H - R, R) + 1 == floor_div(H, R)
     assert floor_div(H + M - 1, M) == ceil_div(H, M)
     assert str(floor_div(H + 2 * s * R - 3 + s, s)) == "⌈(H − 2)/s⌉ + 2R"
+    assert str(floor_div(W - R + 2 * M + s, s)) == "⌈(W + 2M − R + 1)/s⌉"  # more is added than taken away
+    assert floor_div(R - W - 2 * M, s) == -ceil_div(W - R + 2 * M, s)
     rng = random.Random(6)
     for _ in range(3000):
         above = sum((rng.randrange(-4, 5) * each for each in (H, W, H * R, R * s, R, 1)), start=s * 0)

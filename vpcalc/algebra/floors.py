@@ -118,11 +118,17 @@ def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
     if below.terms[_leading(below)] < 0:
         above, below = -above, -below
     whole, above = _multiples(above, below)
-    if above.terms.get(_leading(above), 0) < 0:  # ⌊−a/b⌋ = −⌈a/b⌉
+    if _is_negative(above):  # ⌊−a/b⌋ = −⌈a/b⌉
         return whole - symbol(Ceiling(-above, below))
     if whole.terms.get((), 0) == 1:  # ⌊(a − 1)/b⌋ + 1 = ⌈a/b⌉
         return whole - 1 + symbol(Ceiling(above + 1, below))
     return whole + symbol(Floor(above, below))
+
+
+def _is_negative(above: Polynomial) -> bool:
+    """Whether more terms are below 0 than above; of as many the first in the alphabet decides."""
+    signs = sum(1 if number > 0 else -1 for monomial, number in above.terms.items() if monomial)
+    return signs < 0 if signs else above.terms.get(_leading(above), 0) < 0
 
 
 def _multiples(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Polynomial]:

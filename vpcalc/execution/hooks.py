@@ -114,6 +114,16 @@ def _isqrt(number: Any) -> Any:
     return dressed(size.root().trunc()) if isinstance(size, Size) and size.value >= 0 else _ISQRT(number)
 
 
+def _interpolate(input: Any, size: Any = None, scale_factor: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """By a factor that is a size, which torch's kernel does not take: to the sides that come of it."""
+    factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * (input.dim() - 2)
+    if size is None and any(isinstance(factor, torch.SymInt) for factor in factors):
+        size = [math.floor(side * factor) for side, factor in zip(input.shape[2:], factors, strict=True)]
+        scale_factor = None
+    return _INTERPOLATE(input, size, scale_factor, *args, **kwargs)
+
+
+_INTERPOLATE = torch.nn.functional.interpolate
 _LOG2, _SQRT, _ISQRT = math.log2, math.sqrt, math.isqrt
 _ORIGINAL = nn.Parameter.__new__
 _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
@@ -125,6 +135,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found += [(torch.nn.init, name, _untouched) for name in _INITIALISERS]
     found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
     found.append((nn.Parameter, "__new__", _parameter))
+    found.append((torch.nn.functional, "interpolate", _interpolate))
     found += [(math, "log2", _log2), (math, "sqrt", _sqrt), (math, "isqrt", _isqrt)]
     return found + _TYPES
 
