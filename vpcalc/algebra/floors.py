@@ -293,7 +293,7 @@ class Tidy(NamedTuple):
 
 def on_lattice(form: Polynomial) -> Tidy | None:
     """The form where every floor divides; None if some floor stays."""
-    strides = dict.fromkeys(form.letters, 1)
+    strides = dict.fromkeys(sorted(form.letters), 1)
     for floor in _floors_in(form):
         if not floor.divisor.symbols:
             for letter in floor.letters:

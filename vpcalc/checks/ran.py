@@ -85,8 +85,12 @@ class Ran:
     @cached_property
     def form(self) -> Form:
         """The tidy form of its multiply-accumulates."""
+        from ..execution.guards import AT_LEAST
+
         tidy = self._tidy
-        left = self._deciding(_left(self.execution.path, tidy.change))
+        divided = {(above - under, AT_LEAST) for above, under in tidy.others}  # what divides is no more than it
+        left = [each for each in _left(self.execution.path, tidy.change) if each.guard not in divided]
+        left = self._deciding(left)
         phrases = [condition(tidy.cost), *tidy.phrases, _region(left, self.point).text if left else ""]
         return Form(as_polynomial(tidy.cost.total(Quantity.MACS)), "; ".join(filter(None, phrases)))
 
