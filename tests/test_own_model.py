@@ -204,7 +204,7 @@ def test_a_marker_does_not_trust_itself(tmp_path: Path) -> None:
         ({"input": "1,3,224,224", "batch": 2}, "is a whole shape"),
         ({"tokens": 4, "input": 224}, "--input is given, too"),
         ({"input": 2}, "does not run"),
-        ({"input": 224, "args": {"nope": 3}}, "unexpected keyword argument 'nope'"),
+        ({"input": 224, "args": {"depht": 3}}, "'depht' is not known; did you mean depth?"),
         ({"input": "two"}, "must be a whole number"),
     ],
 )

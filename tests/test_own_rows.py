@@ -224,7 +224,7 @@ def test_a_row_is_read() -> None:
         ("own.py:Full(dim=C)@", "give the shape of its input after @"),
         ("own.py:Full(dim=C,heads=7)", "does not run at h = 14, w = 28, C = 96"),
         ("own.py:Full(dim=C,heads=C/32)", "is no product of symbols such as 4*C; give its number"),
-        ("own.py:Full(dim=C,nope=3)", "unexpected keyword argument 'nope'"),
+        ("own.py:Full(dim=C,nope=3)", "'nope' is not known; known: dim, heads"),
         ("own.py:Fll(dim=C)", "did you mean Full"),
         ("gone.py:Full(dim=C)", "no file 'gone.py'"),
         ("msa(dim=C)", "a layer's id stands alone"),

@@ -85,7 +85,7 @@ def document(folder: Path, body: str, packages: str) -> str:
 def example_of_the_page() -> str:
     """The paper that docs/papers.md begins with."""
     page = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```tex\n(.*?)```", page, re.S)
+    example: str = re.findall(r"```tex\n(\\documentclass.*?)```", page, re.S)[0]
     return example
 
 

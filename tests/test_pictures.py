@@ -490,7 +490,7 @@ def test_bars_in_the_terminal_are_as_long_as_their_cost() -> None:
 def test_commands_write_pictures(inside: Run, command: str, format: str, tmp_path: Path) -> None:
     target = tmp_path / f"picture.{format}"
     done = inside(*command.split(), "-o", str(target))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"vpcalc: wrote {target}\n")
     assert target.read_bytes().startswith(MAGIC[format])
     assert len(os.listdir(tmp_path)) == 1
 
@@ -513,7 +513,7 @@ BAD = [
     "plot crossover --width 1",
     "plot crossover --width wide",
     "plot memory --fit much",
-    "plot memory --dtype float",
+    "plot memory --dtype floot",
     "plot memory --rows ffn",
     "plot resolution t5_small",
     "plot resolution swin_t --from 500 --to 501",

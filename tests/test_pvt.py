@@ -166,7 +166,7 @@ def agrees_or_neither_runs(family: str, sizes: tuple[int, int], config: Mapping[
     least = int(re.search(r"at least (\d+) pixels", refusal)[1])
     assert min(sizes) < least
     build(least, least, **config)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InputError, match="its module does not run at this size"):
         check_model(family, Cost("none"), sizes, config)
 
 

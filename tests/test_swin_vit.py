@@ -49,7 +49,7 @@ def check_or_refuse(id: str, sizes: tuple[int, int]) -> None:
         return
     with pytest.raises(InputError, match=rf"side of {min(sizes)} is too small: .* at least {patch} pixels"):
         architecture.cost(sizes)
-    with pytest.raises(RuntimeError, match=r"Kernel size can't be greater than actual input size"):
+    with pytest.raises(InputError, match=r"Kernel size can't be greater than actual input size"):
         check_model(architecture.family.name, Cost("none"), sizes, architecture.config)
 
 

@@ -17,7 +17,7 @@ class InputError(ValueError):
 
 
 ELSEWHERE = (
-    "vpcalc derive takes FILE.py:FACTORY, timm:NAME, torchvision:NAME and transformers:NAME, "
+    "code is FILE.py:FACTORY, timm:NAME, torchvision:NAME or transformers:NAME, for vpcalc derive too, "
     "and --load FILE.py brings descriptions of your own"
 )
 """Where layers and architectures may be that have no name here."""
@@ -54,7 +54,8 @@ def first_line(error: BaseException) -> str:
     """An error in one line."""
     text = " ".join(str(error).split())
     text = text if len(text) <= LONGEST else text[: LONGEST - 1].rpartition(" ")[0] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = getattr(error, "known_as", type(error).__name__)
+    return f"{name}: {text}" if text else name
 
 
 _NO_KERNEL = re.compile(r"(aten::[\w.]+): attempted to run this operator with Meta tensors.*")

@@ -17,7 +17,7 @@ from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
-from .rows import ROWS, GridLayer, OurLayer, on_grid, values_of
+from .rows import ROWS, GridLayer, OurLayer, OwnLayer, on_grid, values_of
 from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
@@ -319,8 +319,6 @@ def compare(
     layers = on_grid(rows, inputs, options, others)
     if inputs["R"] > shorter and any(layer.id == "sra" for layer in layers):
         raise InputError(f"--R {inputs['R']}: larger than the grid; must be from 1 to {shorter}")
-    if chunk is not None and not any("chunk" in layer.dims for layer in layers):
-        raise InputError(f"--chunk {chunk}: no row has chunks; --rows retention_chunkwise has")
     baseline = int(OurLayer("msa", inputs).cost.total(Quantity.MACS))
     crossovers = _crossovers(layers, inputs)
     result = Comparison(
@@ -367,8 +365,8 @@ def _crossovers(layers: tuple[GridLayer, ...], inputs: dict[str, Any]) -> tuple[
         distinct.setdefault(form, _Side(layer.id, layer, form))
     sides = list(distinct.values())
     for index, a in enumerate(sides):
-        # Every row against the first; the rest among themselves only where they are the usual few.
-        pairs += [(a, b) for b in sides[index + 1 :] if index == 0 or (a.id in ROWS and b.id in ROWS)]
+        # Every row against the first and the reader's own; others among themselves where they are the usual few.
+        pairs += [(a, b) for b in sides[index + 1 :] if index == 0 or _of_interest(a, b)]
     found = []
     for first, second in pairs:
         cross = crossing(first.form, second.form, values)
@@ -379,6 +377,11 @@ def _crossovers(layers: tuple[GridLayer, ...], inputs: dict[str, Any]) -> tuple[
             between = (more.id, less.id)
             found.append(Crossover(between, text, latex, mathml, typst, cross.at, *where, cross.sides))
     return tuple(found)
+
+
+def _of_interest(a: _Side, b: _Side) -> bool:
+    own = any(isinstance(side.layer, OwnLayer) for side in (a, b))
+    return own or (a.id in ROWS and b.id in ROWS)
 
 
 class _Side(NamedTuple):

@@ -39,7 +39,7 @@ def draw(
         stage = node.stage
         assert stage is not None
         cost = Bar(node.name, by_operator(node, Quantity.MACS))
-        blocks.append(Block(node.name, stage.resolution, stage.channels, stage.depth, cost))
+        blocks.append(Block(node.name, stage.resolution or (1,), stage.channels, stage.depth, cost))
     finding = dearest([block.cost for block in blocks], Quantity.MACS)
     title = f"{found.id} at {found.size}: {finding}"
     grid = any(len(block.resolution) > 1 for block in blocks)

@@ -294,12 +294,14 @@ class Memory(Result):
         macs, moved = sum(r.macs for r in found), sum(r.bytes for r in found)
         runs = sum(r.runs for r in found)
         rows.append(("total", runs, macs, moved, 2 * macs / moved, "", seconds * 1000, 1.0))
-        notes = (
+        notes: tuple[str, ...] = (
             "a bound on an inference that runs operator by operator, each reading and writing main memory; not a "
             "forecast",
             f"computing takes over from {ridge(device, self.way.dtype):.3g} operations a byte",
             f"source: {device.source}",
         )
+        if self.subject.family == "own":
+            notes += ("runs are functions within modules, all calls of one together",)
         return Table(f"The least time on {device.name}, {self.way.dtype}", columns, tuple(rows), notes, total=True)
 
     def roofs(self, by: str = "kind") -> list[Roof]:

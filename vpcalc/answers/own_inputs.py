@@ -89,19 +89,33 @@ def with_letters(shapes: tuple[InputShape, ...]) -> tuple[tuple[InputShape, ...]
     """The same with letters for the sides of images and the lengths of sequences, and their numbers."""
     point: dict[str, int] = {}
     lengths: dict[int, str] = {}
-    found = []
+    found: list[InputShape] = []
     for shape in shapes:
         dims: list[Dim] = list(shape.dims)
-        places = shape.grid or ((1,) if len(dims) > 1 else ())
+        grid = grid_of(shape)
+        places = grid or ((1,) if len(dims) > 1 else ())
         for place, letter in zip(places, "HW", strict=False):
             number = dims[place]
             assert isinstance(number, int)
-            if not shape.grid:
+            if not grid:
                 if number not in lengths and len(lengths) == len(SIDES):
                     continue
                 letter = lengths.setdefault(number, SIDES[min(len(lengths), len(SIDES) - 1)])
             elif point.get(letter, number) != number:
                 continue
             dims[place], point[letter] = letter, number
+        if found:  # a mask's sides are those of what it masks
+            batch = found[0].dims[:1]
+            dims = [
+                lengths[n] if isinstance(n, int) and n in lengths and (place or batch != (n,)) else n
+                for place, n in enumerate(dims)
+            ]
         found.append(replace(shape, dims=tuple(dims)))
     return tuple(found), point
+
+
+def grid_of(shape: InputShape) -> tuple[int, ...]:
+    """The places of height and width: channels last where the two sides before them are alike."""
+    if len(shape.dims) == 4 and shape.grid and shape.dims[1] == shape.dims[2] != shape.dims[3]:
+        return (1, 2)
+    return shape.grid

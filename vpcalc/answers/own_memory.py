@@ -26,7 +26,7 @@ from ..storage.quantities import MemoryQuantity
 from ..symbolic import Form, divided
 from .memory import Memory
 from .memory_subjects import TheirModule
-from .own_inputs import name_of, refuse_letters, shapes_of, with_letters
+from .own_inputs import grid_of, name_of, refuse_letters, shapes_of, with_letters
 
 MOST_TOKENS = 1 << 16
 
@@ -97,7 +97,7 @@ def own_memory(
         maps,
         activations,
         asked.forms(shapes),
-        _notes(here, found),
+        _notes(here),
         fitted,
         device=found,
     )
@@ -162,7 +162,9 @@ class _Asked:
 
         self.run(shapes)  # what does not run at all is told by itself
         highest = {"batch": LARGEST, "input": PIXELS, "tokens": MOST_TOKENS}[solved]
-        found = fit(solved, budget, total, highest, self._guess(solved, shapes), _least(total, highest))
+        least = _least(total, highest)
+        last = _last_that_runs(total, least, highest)
+        found = fit(solved, budget, total, last, self._guess(solved, shapes), least)
         asked = shapes[0].dims[0]
         if solved != "batch" or not isinstance(asked, int):
             return found
@@ -186,7 +188,7 @@ def _places(shape: InputShape, solved: str) -> tuple[int, ...]:
     if solved == "batch":
         return (0,) if shape.dims else ()
     if solved == "input":
-        return shape.grid
+        return grid_of(shape)
     return () if shape.grid or len(shape.dims) < 2 else (1,)
 
 
@@ -220,14 +222,28 @@ def _solved(solve: str | None, shapes: tuple[InputShape, ...]) -> str:
 def _least(total: Any, highest: int) -> int:
     """A small size that it takes."""
     number = 1
-    while number < highest:
-        try:
-            total(number)
-        except InputError:
-            number *= 2
-            continue
-        return number
-    return highest
+    while number < highest and not _takes(total, number):
+        number *= 2
+    return min(number, highest)
+
+
+def _last_that_runs(total: Any, least: int, highest: int) -> int:
+    """The largest size that it takes: a table of positions, say, ends there."""
+    if _takes(total, highest):
+        return highest
+    low, high = least, highest
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _takes(total, middle) else (low, middle)
+    return low
+
+
+def _takes(total: Any, number: int) -> bool:
+    try:
+        total(number)
+    except InputError:
+        return False
+    return True
 
 
 def _form(form: Polynomial, point: Mapping[str, int], where: str) -> Form:
@@ -247,7 +263,6 @@ def _item(dtype: str) -> int:
     return FLOATS[dtype].bytes
 
 
-def _notes(found: OwnBytes, device: object) -> tuple[str, ...]:
+def _notes(found: OwnBytes) -> tuple[str, ...]:
     notes = ["run in train mode, as it is trained"] if found.train else []
-    notes += ["on the device all calls of a function within a module are taken together"] if device else []
     return tuple(notes)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..checks import Report
     from ..everywhere import Regime
 
+ITSELF = "(itself)"
+"""What a module computes in its own forward, beside the modules that it holds."""
+
 DEEPEST = 2
 """How deep a module may lie that stands in the table: one that holds all others shows what it holds."""
 
@@ -162,9 +165,6 @@ class OwnModel(Result):
         for node in self.cost.stages():
             assert node.stage is not None
             rows.append((node.name, _output(node.stage), *figures(node)))
-        own = Cost("", self.cost.ops)
-        if any(own.total(quantity) for quantity in (Quantity.MACS, Quantity.PARAMS)):
-            rows.append(("(itself)", "", *figures(own)))
         rows.append(("total", "", *figures(self.cost)))
         given = ", ".join(f"{name} = {value}" for name, value in self.arguments.items())
         title = f"{self.id} at {self.size}, batch {self.batch}{f' ({given})' if given else ''}"
@@ -223,7 +223,8 @@ def own_model(
         try:
             execution, program = once(numbers, {})
         except NotRunError as error:
-            raise InputError(f"model {name}: {error}; vpcalc derive may count it with values") from error
+            hint = "; vpcalc derive may count it with values" if "on symbols" in str(error) else ""
+            raise InputError(f"model {name}: {error}{hint}") from error
     found = Ran(
         name, tuple(point), execution, execution, program, program.counts(execution.point, products=True).unknown
     )
@@ -245,8 +246,10 @@ def top_modules(cost: Cost, ran: Ran, path: str = "", depth: int = 1) -> dict[st
 
 def _staged(cost: Cost, ran: Ran) -> Cost:
     """The tree with its top modules as stages."""
-    stages = (replace(node, name=p, stage=_stage(p, ran)) for p, node in top_modules(cost, ran).items())
-    return replace(cost, children=tuple(stages))
+    stages = [replace(node, name=p, stage=_stage(p, ran)) for p, node in top_modules(cost, ran).items()]
+    if any(Cost("", cost.ops).total(quantity) for quantity in (Quantity.MACS, Quantity.PARAMS)):
+        stages.append(Cost(ITSELF, cost.ops, stage=_stage("", ran)))
+    return replace(cost, ops=(), children=tuple(stages))
 
 
 def _stage(path: str, ran: Ran) -> Stage:

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .own_inputs import name_of
-from .own_model import top_modules
+from .own_model import ITSELF, top_modules
 from .result import Result
 from .verdicts import report_dict
 
@@ -117,7 +117,9 @@ class SymbolicModel(Result):
 
     @cached_property
     def _modules(self) -> dict[str, Cost]:
-        return top_modules(self.cost, self.ran)
+        own = Cost("", self.cost.ops)
+        found = top_modules(self.cost, self.ran)
+        return {**found, ITSELF: own} if own.total(Quantity.MACS) or own.total(Quantity.PARAMS) else found
 
     @property
     def _operators(self) -> dict[str, Any]:
@@ -125,7 +127,8 @@ class SymbolicModel(Result):
         return {kind: form for kind, form in sorted(found.items()) if as_polynomial(form).terms}
 
     def _output(self, path: str) -> list[str]:
-        return [str(self.ran.tidied(side)) for side in self.ran.execution.outputs.get(path, ())]
+        returned = self.ran.execution.outputs.get("" if path == ITSELF else path, ())
+        return [str(self.ran.tidied(side)) for side in returned]
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"holds for {self.form.valid}"] if self.form.valid else []

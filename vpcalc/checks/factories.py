@@ -29,7 +29,8 @@ class Factory:
 
     ``sizes`` are arguments that may set the image's size, ``dynamic`` one that makes positions follow it,
     ``keywords`` the names of its inputs, ``limits`` the longest sequence of each of those that has one. ``built``
-    says what is built where the name leaves that open. ``required`` are arguments without a default.
+    says what is built where the name leaves that open. ``required`` are arguments without a default,
+    ``accepted`` all of them, unless it takes any.
     """
 
     make: Callable[..., Any]
@@ -40,6 +41,7 @@ class Factory:
     defaults: Mapping[str, int] = field(default_factory=dict)
     built: str = ""
     required: tuple[str, ...] = ()
+    accepted: tuple[str, ...] | None = None
 
 
 def described(make: Callable[..., Any]) -> Factory:
@@ -53,7 +55,9 @@ def described(make: Callable[..., Any]) -> Factory:
     defaults = {name: p.default for name, p in parameters.items() if type(p.default) is int and p.default > 0}
     fixed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     required = tuple(n for n, p in parameters.items() if p.default is p.empty and p.kind not in fixed)
-    return Factory(make, sizes, dynamic, defaults=defaults, required=required)
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    accepted = None if anything else tuple(parameters)
+    return Factory(make, sizes, dynamic, defaults=defaults, required=required, accepted=accepted)
 
 
 def from_code(target: str) -> Factory:
@@ -67,7 +71,8 @@ def from_code(target: str) -> Factory:
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        known = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        own = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        known = [n for n in own if getattr(vars(module)[n], "__module__", "") == module.__name__] or own
         raise unknown(f"factory in {place}", name, known)
     from torch import nn
 

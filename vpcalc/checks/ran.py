@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,7 @@ def _tidied(cost: Cost, held: Mapping[str, str], point: Mapping[str, int], sides
         fixed |= odd
     if not tidy:
         strides, exact = {}, {}
+    exact = _irredundant(exact)
 
     def change(form: Any) -> Polynomial:
         found = as_polynomial(form).subs(fixed) if fixed else as_polynomial(form)
@@ -231,6 +233,17 @@ def _tidied(cost: Cost, held: Mapping[str, str], point: Mapping[str, int], sides
     phrases += divided({letter: step for letter, step in strides.items() if letter not in sides})
     phrases += [f"{above} a multiple of {under}" for above, under in others]
     return _Tidied(replace(cost.mapped(change), tilings=tuple(tilings)), tuple(phrases), tuple(others), change)
+
+
+def _irredundant(exact: Pairs) -> Pairs:
+    """What divides, without what follows: where M divides h and w, M² divides hw."""
+    quotients = {pair: pair[0] / pair[1] for pair in exact}
+
+    def follows(pair: tuple[Polynomial, Polynomial]) -> bool:
+        others = [quotient for other, quotient in quotients.items() if other != pair]
+        return any(a * b == quotients[pair] for a, b in combinations(others, 2))
+
+    return {pair: None for pair in exact if not follows(pair)}
 
 
 Pairs = dict[tuple[Polynomial, Polynomial], None]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, unknown
 from ..inputs import WHOLE
 from ..optional import LIBRARIES
 from .arguments import refuse_loading
@@ -130,6 +130,9 @@ def _found(target: object, inputs: str | InputFunction | None, given: Arguments)
 
 
 def _from_factory(name: str, factory: Factory, text: str | InputFunction | None, given: Arguments) -> Target:
+    for argument in given:
+        if factory.accepted is not None and argument not in factory.accepted:
+            raise unknown(f"--arg: argument of {name}", argument, factory.accepted)
     if isinstance(text, InputFunction):
         layout, named = None, text.leaves()
     else:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .loading import accepting, first_word, loading, of_environment
 from .start import panel_of, screen
 
@@ -90,6 +90,8 @@ def main() -> NoReturn:
             status = _literal(command).main(words, prog_name="vpcalc", standalone_mode=False)
     except InputError as error:
         _fail(str(error))
+    except SystemExit as end:  # nothing of ours does that
+        _fail(f"code that was run ended the program: {first_line(end)}")
     except typer.TyperException as error:
         _fail(error.format_message())
     except (KeyboardInterrupt, typer.Abort):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import InputError
 from .options import LAYERS, CheckOption, DimensionOption, PoolOption, WindowOption, bundled, dimensions, ids
 from .output import Shown, finish, show, working
 
@@ -77,6 +78,8 @@ def compare(
 
     others = {"R": R, "P": P, "heads": heads, "k": k, "r": r, "chunk": chunk}
     result = ask(h, w, C, M, **others, set=dimensions(set), batch=batch, dtype=dtype, rows=ids(rows), check=False)
+    if chunk is not None and not any("chunk" in row.layer.dims for row in result.rows):
+        raise InputError(f"--chunk {chunk}: no row has chunks; --rows retention_chunkwise has")
     if check and shown.at_once and sys.stdout.isatty():
         result = _filling_in(result, shown.exact)
         show(result.tables()[1:], shown.exact)

@@ -75,12 +75,19 @@ ColumnsOption = Annotated[
         "--columns", metavar="KEY,KEY…", help="Only these columns, by their names in CSV.", rich_help_panel=SHOWN
     ),
 ]
-NameArgument = Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="NAME")]
+NameArgument = Annotated[
+    str, typer.Argument(help="A model's id or alias (vpcalc models), or code: net.py:make.", metavar="NAME")
+]
 NamesArgument = Annotated[
     list[str], typer.Argument(help="A model's id or alias, or several; see vpcalc models.", metavar="NAME…")
 ]
 ImageOption = Annotated[
-    str | None, typer.Option("--input", help="Image side S, or HxW, in pixels.", metavar="S|HxW")
+    str | None,
+    typer.Option(
+        "--input",
+        help="Image side S, or HxW, in pixels; of code also whole shapes, several apart by ';': 1,3,64,64.",
+        metavar="S|HxW|SHAPE",
+    ),
 ]
 ShapeOption = Annotated[
     str | None,

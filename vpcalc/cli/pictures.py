@@ -15,13 +15,15 @@ import typer
 from ..errors import InputError
 from .options import SHOWN as PANEL
 from .options import Format, ImageOption, TokensOption
-from .output import emit
+from .output import aside, emit
 
 if TYPE_CHECKING:
     from ..answers.plot import Plot
 
 
-ModelArgument = Annotated[str, typer.Argument(help="A model's id or alias; see vpcalc models.", metavar="MODEL")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A model's id or alias (vpcalc models), or code: net.py:make.", metavar="MODEL")
+]
 PictureOption = Annotated[
     Path | None,
     typer.Option(
@@ -113,6 +115,7 @@ class Picture(NamedTuple):
             pictures = _KEPT.get()
             if pictures is None:
                 plot.save(self.output, width=inches, title=self.title)
+                aside([f"wrote {self.output}"])
             else:
                 pictures.append(Drawn(self.output, plot, inches, self.title))
         if self.terminal or (self.format is None and self.output is None):

@@ -26,6 +26,8 @@ LIES = "how a tensor lies in memory"
 class TableEndError(IndexError):
     """An index beyond its table, which tensors without values would let pass."""
 
+    known_as = "IndexError"
+
 
 Sides = tuple["Polynomial | int", ...]
 """A shape, its sides as forms where they are not numbers."""

@@ -38,6 +38,7 @@ from ..counters.kernels import (
     other_memory,
 )
 from ..counters.private import is_transformed, no_functions
+from ..errors import first_line
 from ..sources import quiet
 from . import patterns as _patterns  # noqa: F401  # it enters what it follows
 from .convention import HANDLES
@@ -126,10 +127,11 @@ def execute(
             raise
         except RecursionError as deep:  # the room for it is less here, so that it says nothing of the program
             raise BeyondError(f"the run goes too deep: {deep}") from deep
-        except Exception as raised:  # the program may raise anything
+        except (Exception, SystemExit) as raised:  # the program may raise anything
             if mode.beyond is not None:
                 raise mode.beyond from raised
-            error = raised
+            ended = RuntimeError(f"the program ends itself: {first_line(raised)}")
+            error = raised if isinstance(raised, Exception) else ended
             mode.calls["params"].clear()
     path.closed = True
     if mode.beyond is not None:
@@ -396,9 +398,10 @@ class _Following(TorchFunctionMode):
         seen: set[int] = set()
         for path, part in module.named_modules():
             for weight in part.parameters(recurse=False):
-                if weight.requires_grad and id(weight) not in seen:
+                if id(weight) not in seen:  # a frozen one has its place, and counts for nothing
                     seen.add(id(weight))
-                    self.calls["params"][path, "parameters"] += form_of(product(shape_of(weight)))
+                    trained = form_of(product(shape_of(weight))) if weight.requires_grad else constant(0)
+                    self.calls["params"][path, "parameters"] += trained
 
     def _is_unseen(self, what: str, quantities: Sequence[str]) -> None:
         why = f"{what} takes other memory on the CPU than meta tensors show"
