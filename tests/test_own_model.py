@@ -17,6 +17,7 @@ from vpcalc.answers.own_model import OwnModel
 from vpcalc.cli.app import application
 
 SOURCE = '''
+import torch
 from torch import nn
 
 
@@ -57,6 +58,25 @@ class Odd(nn.Module):
 
     def forward(self, x):
         return self.out(sum(x[:, i] for i in range(x.shape[1])))
+
+
+class Lines(nn.Module):
+    """Attention with a table of positions, all in its own forward."""
+
+    def __init__(self, dim=16, longest=64):
+        super().__init__()
+        self.frozen, self.positions = nn.Linear(dim, dim), nn.Embedding(longest, dim)
+        self.frozen.requires_grad_(False)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x, mask):
+        x = self.frozen(x) + self.positions(torch.arange(x.shape[1], device=x.device))
+        return self.out((x @ x.transpose(1, 2) + mask).softmax(-1) @ x)
+
+
+class Ending(nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
 
 
 class Ids(nn.Module):
@@ -292,3 +312,34 @@ def test_figures_and_pictures_are_in_numbers() -> None:
     for ask in (vpcalc.figure, vpcalc.draw, vpcalc.plot_stages, vpcalc.memory):
         with pytest.raises(InputError, match=r"H is a letter; .* takes numbers"):
             ask("net.py:Net", input="1,3,H,W")
+
+
+def test_work_of_its_own_forward_is_a_stage_of_tables_and_pictures() -> None:
+    shapes = {"input": "1,10,16;10,10"}
+    said = _model("net.py:Lines", **shapes).to_dict()
+    assert [stage["name"] for stage in said["stages"]] == ["frozen", "positions", "out", "(itself)"]
+    assert said["macs"] == 2 * 10 * 16 * 16 + 2 * 10 * 10 * 16
+    bars = vpcalc.plot_stages("net.py:Lines", **shapes).to_dict()["data"]
+    assert sum(bar["macs"] for bar in bars) == said["macs"]
+    assert vpcalc.draw("net.py:Lines", **shapes).draw("svg")
+
+
+def test_a_table_ends_the_form_and_a_mask_is_as_long_as_what_it_masks() -> None:
+    formula = _model("net.py:Lines", input="1,10,16;10,10").to_dict()["formula"]["macs"]
+    assert (formula["text"], formula["valid"]) == ("32N² + 512N", "N ≤ 64")
+    with pytest.raises(InputError, match="IndexError: index 64 is out of range for 64 rows"):
+        _model("net.py:Lines", input="1,65,16;65,65")
+    fit = vpcalc.memory("net.py:Lines", input="1,10,16;10,10", fit="1GiB", solve="batch", check=False)
+    assert fit.fitted is not None
+
+
+def test_vectors_are_drawn(tmp_path: Path) -> None:
+    vpcalc.draw("net.py:Net", input=224).save(tmp_path / "net.png")
+    assert (tmp_path / "net.png").stat().st_size > 1000
+
+
+def test_a_program_that_ends_itself_is_one_line(vpcalc: Any) -> None:
+    for command in (("model", "net.py:Ending", "--input", "1,4"), ("formula", "net.py:Ending", "--input", "1,N")):
+        done = vpcalc(*command)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "SystemExit" in done.stderr

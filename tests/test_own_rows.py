@@ -260,3 +260,10 @@ def test_a_document_has_them_only_where_it_is_trusted(tmp_path: Path) -> None:
         vpcalc.embed(page)
     vpcalc.embed(page, trust=True)
     assert "4hwC" in page.read_text()
+
+
+def test_rows_of_the_readers_cross_every_other() -> None:
+    found = _rows("msa", "sra", WINDOWED, h=56, w=56)
+    pairs = {frozenset(crossing.between) for crossing in found.crossovers}
+    assert frozenset({"sra", WINDOWED}) in pairs
+    assert found.rows[2].form.valid == "h and w multiples of M; C a multiple of a"

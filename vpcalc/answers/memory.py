@@ -271,7 +271,7 @@ class Memory(Result):
         if not found.capped:
             over = found.next_bytes - found.budget
             rows.append((found.answer + 1, found.next_bytes, found.next_bytes, f"{over:,} bytes too many"))
-        notes = ("the largest that vpcalc takes",) if found.capped else ()
+        notes = ("nothing larger is taken",) if found.capped else ()
         return Table(f"The largest {found.solved} that fits", columns, tuple(rows), notes)
 
     def _roofline_table(self, device: Device) -> Table:

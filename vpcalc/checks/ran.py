@@ -21,6 +21,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity, Tiling
 from ..errors import InputError, first_line
 from ..everywhere import Condition, Regime
+from ..inputs import MOST_SIZE
 from ..symbolic import Form, condition, divided
 from .crosscheck import Check, Report, compare
 from .targets import Target
@@ -34,7 +35,7 @@ FLIPPED = 6
 """Decisions beyond which their other sides are not tried."""
 
 LONGEST = 4096
-"""Values up to which a decision is written as a condition."""
+"""Values up to which, at least, a decision is written as a condition."""
 
 
 class NotRunError(Exception):
@@ -318,7 +319,9 @@ def _where(noted: list[Noted], point: Mapping[str, int]) -> Where | None:
 def _cut(noted: list[Noted], point: Mapping[str, int]) -> Any:
     from ..execution.regions import Range
 
-    region = Range({letter: (1, max(LONGEST, 2 * size)) for letter, size in point.items()}).whole()
+    named = (abs(number) for each in noted for number in each.guard.form.terms.values())
+    most = min(2 * max(LONGEST, *point.values(), *named), MOST_SIZE)  # beyond every number that a decision names
+    region = Range(dict.fromkeys(point, (1, most))).whole()
     for each in noted:
         region = region.where(each.guard, each.outcome)
     return region
