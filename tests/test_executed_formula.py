@@ -208,3 +208,15 @@ def test_code_is_sent_to_who_takes_it() -> None:
         InputError, match="vpcalc compare, model, memory, formula, figure, check, derive and audit"
     ):
         vpcalc.prove(["attn.py:Attention"])
+
+
+def test_parameters_have_a_formula_too(code: str) -> None:
+    found = vpcalc.formula(f"{code}:Attention", input="1,N,C", args={"dim": "C"}, quantity="params")
+    counted = vpcalc.derive(f"{code}:Attention", "1,N,C", {"dim": "C"}).to_dict()["params"]
+    assert found.form.text == counted["text"]
+    assert sum(step.term.at({"C": 64}) for step in found.steps()) == eval(counted["python"], {}, {"C": 64})
+    assert vpcalc.check_formula(
+        counted["text"], f"{code}:Attention", quantity="params", input="1,N,C", args={"dim": "C"}
+    ).ok
+    wrong = vpcalc.check_formula("4C^2", f"{code}:Attention", quantity="params", input="1,N,C", args={"dim": "C"})
+    assert not wrong.ok

@@ -267,7 +267,7 @@ def diff(
 ) -> Diff:
     """Compare what two versions of a model cost.
 
-    Each is a snapshot of :func:`vpcalc.testing.assert_cost`, a target as :func:`vpcalc.derive` takes it, or either
+    Each is a snapshot of ``vpcalc.testing.assert_cost``, a target as :func:`vpcalc.derive` takes it, or either
     at a git revision: ``HEAD~1:attn.py:make``, ``main:tests/cost/model.json``. What is at a revision is built from
     the repository's files there, in a folder of its own.
 

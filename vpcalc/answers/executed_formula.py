@@ -23,8 +23,11 @@ from .quantities import parts, regimes_of
 if TYPE_CHECKING:
     from ..execution.outcome import Execution
 
-COUNTED = tuple(quantity for quantity in QUANTITIES if quantity != "params")
-"""Quantities that depend on the input's sizes."""
+COUNTED = tuple(QUANTITIES)
+"""Quantities that a module's runs see."""
+
+FOLLOWED = ("macs", "params")
+"""Those that every run sees, so that nothing more is explored for them."""
 
 
 class Counted(NamedTuple):
@@ -68,10 +71,18 @@ def executed_formula(
         )
     if found.refuted:
         raise InputError(f"formula {found.target}: its form does not hold for real: {found.explored.real.note}")
-    exploration = found.explored.exploration if counted == "macs" else found.quantities.exploration(counted)
+    here = counted in FOLLOWED
+    exploration = found.explored.exploration if here else found.quantities.exploration(counted)
     if isinstance(exploration, str):
         raise InputError(f"--quantity {quantity}: {found.target} has no form of it: {exploration}")
-    every = within(regimes_of(exploration), read_ranges(range or {}, tuple(exploration.range.bounds)))
+    every = regimes_of(exploration)
+    if counted == "params":
+        runs = [part.regime.leader.execution if part.regime else None for part in parts(exploration)]
+        every = tuple(
+            replace(regime, form=Form(run.params)) if regime.form and run else regime
+            for regime, run in zip(every, runs, strict=True)
+        )
+    every = within(every, read_ranges(range or {}, tuple(exploration.range.bounds)))
     main = every[0]
     if main.form is None:
         raise InputError(f"formula {found.target}: no size was settled; vpcalc derive says why")
