@@ -193,10 +193,11 @@ def _places(shape: InputShape, solved: str) -> tuple[int, ...]:
 
 
 def _sized(shapes: tuple[InputShape, ...], solved: str, size: int | str) -> tuple[InputShape, ...]:
-    """The inputs with a number, or a letter, in the place of what is solved for."""
+    """The inputs with a number, or a letter, in the place of what is solved for; a mask may have no batch."""
 
     def sized(shape: InputShape) -> InputShape:
-        places = _places(shape, solved)
+        apart = solved == "batch" and shape.dims[:1] != shapes[0].dims[:1]
+        places = () if apart else _places(shape, solved)
         return replace(shape, dims=tuple(size if k in places else side for k, side in enumerate(shape.dims)))
 
     return tuple(map(sized, shapes))
