@@ -71,7 +71,12 @@ class Layers(NamedTuple):
     set: DimensionOption = None
     rows: Annotated[
         str | None,
-        typer.Option("--rows", help="Layers, by id: msa,wmsa …", metavar="ID,ID…", rich_help_panel=LAYERS),
+        typer.Option(
+            "--rows",
+            help="Layers, by id: msa,wmsa …, or code as compare takes it: attn.py:X(dim=C)@1,hw,C.",
+            metavar="ROW,ROW…",
+            rich_help_panel=LAYERS,
+        ),
     ] = None
 
     def chosen(self) -> dict[str, Any]:
