@@ -72,7 +72,8 @@ def from_code(target: str) -> Factory:
         found = getattr(found, part, None)
     if not callable(found):
         own = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        known = [n for n in own if getattr(vars(module)[n], "__module__", "") == module.__name__] or own
+        defined = [n for n in own if getattr(vars(module)[n], "__module__", "") == module.__name__]
+        known = defined if place.endswith(".py") and defined else own  # a package gathers what others define
         raise unknown(f"factory in {place}", name, known)
     from torch import nn
 
