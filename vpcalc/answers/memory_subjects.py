@@ -119,8 +119,9 @@ class TheirModule:
     @property
     def shape(self) -> list[Any]:
         """Shape of the input; of all of them where there are several."""
-        shapes = [list(shape.at({})) for shape in self.inputs]
-        return shapes[0] if len(shapes) == 1 else shapes
+        from .own_inputs import sides_of
+
+        return sides_of(self.inputs)
 
     @property
     def size(self) -> str:

@@ -17,7 +17,7 @@ from ..report import Column, Kind, Table
 from ..report.numbers import short
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
 from .assumed import Assumed, assumed
-from .operators import operator_table
+from .priced import FIGURES, cells_of, formula_fields, formula_notes, operator_table, stage_fields
 from .result import Result
 from .verdicts import report_dict
 
@@ -87,8 +87,8 @@ class Model(Result):
             "config": {name: listed(value) for name, value in self.config.items()},
             **{quantity.value: self.figure(quantity) for quantity in shown},
             "attention_elements": self.figure(Quantity.ATTENTION),
-            "formula": {"macs": self._formula()},
-            "stages": [_stage_dict(stage) for stage in self.cost.stages()],
+            "formula": {"macs": formula_fields(self.form, self.around)},
+            "stages": [stage_fields(stage) for stage in self.cost.stages()],
             "operators": self.cost.by_operator(Quantity.FVCORE),
             "facts": dict(self._facts()),
             "notes": list(self.notes),
@@ -96,11 +96,6 @@ class Model(Result):
             "published": [self._published_dict(figure) for figure in self.published],
             **report_dict(self.report),
         }
-
-    def _formula(self) -> dict[str, Any]:
-        """The form on its lattice; whether this size is on it; and the form that holds here where it is not."""
-        lattice = {"valid": "", **self.form.to_dict(), "holds_here": self.around is None}
-        return lattice if self.around is None else {**lattice, "everywhere": self.around.form_dict()}
 
     def checked(self) -> Model:
         """The same with the instantiated module counted by fvcore."""
@@ -128,18 +123,9 @@ class Model(Result):
             Column("channels", "Channels", Kind.NUMBER),
             Column("depth", "Depth", Kind.NUMBER),
             Column("heads", "Heads", Kind.NUMBER),
-            Column("params", "Params", Kind.COUNT),
-            Column("macs", "MACs", Kind.COUNT),
-            Column("share", "Share", Kind.SHARE),
-            Column("activations", "Activations", Kind.COUNT, wide=True),
+            *FIGURES,
         )
-        total = self.figure(Quantity.MACS)
-
-        def figures(node: Cost) -> tuple[Any, ...]:
-            macs = node.total(Quantity.MACS)
-            share = macs / total if total else 0.0
-            return (node.total(Quantity.PARAMS), macs, share, node.total(Quantity.ACTIVATIONS))
-
+        figures = cells_of(self.cost)
         rows: list[tuple[Any, ...]] = []
         for node in self.cost.stages():
             stage = node.stage
@@ -147,23 +133,12 @@ class Model(Result):
             size = "×".join(map(str, stage.resolution))
             rows.append((node.name, size, stage.channels, stage.depth or None, stage.heads, *figures(node)))
         rows.append(("total", "", None, None, None, *figures(self.cost)))
-        notes = self._formula_notes()
+        notes = formula_notes(self.form, self.around, self._size())
         notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]
         notes += self.notes
         settings = ", ".join(f"{name} = {spelled(value)}" for name, value in self.config.items())
         title = f"{self.architecture.id} at {self._size()}, batch {self.batch} ({settings})"
         return Table(title, columns, tuple(rows), tuple(notes), total=True)
-
-    def _formula_notes(self) -> list[str]:
-        """The form that holds at this size, and where; the tidy one with its lattice."""
-        if self.around is None:
-            return [f"MACs = {self.form}" + (f"   ({self.form.valid})" if self.form.valid else "")]
-        where = "" if self.around.when.always else f"   ({self.around.when})"
-        lattice = f"for {self.form.valid}" if self.form.valid else "as a rule"
-        return [
-            f"MACs = {self.around.form}{where}",
-            f"{lattice} {self.form}, which does not hold at {self._size()}",
-        ]
 
     def _published_table(self) -> Table:
         columns = (
@@ -334,17 +309,3 @@ def _around(
     from ..everywhere import form_at, model_run
 
     return form_at(model_run(architecture, config, batch)[0], point, Quantity.MACS)
-
-
-def _stage_dict(node: Cost) -> dict[str, Any]:
-    stage = node.stage
-    assert stage is not None
-    shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FVCORE, Quantity.ACTIVATIONS)
-    return {
-        "name": node.name,
-        "resolution": list(stage.resolution),
-        "channels": stage.channels,
-        "depth": stage.depth,
-        "heads": stage.heads,
-        **{quantity.value: node.total(quantity) for quantity in shown},
-    }

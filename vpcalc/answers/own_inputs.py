@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..inputs import whole
@@ -76,6 +76,12 @@ def refuse_letters(what: str, shapes: Iterable[InputShape], args: Mapping[str, o
             f"--input, --arg: {letter} is a letter; {what} takes numbers, such as 1,3,224,224, and vpcalc model, "
             "formula and derive letters"
         )
+
+
+def sides_of(shapes: tuple[InputShape, ...]) -> list[Any]:
+    """The sides of the input as JSON has them; of all inputs where there are several."""
+    found = [list(shape.at({})) for shape in shapes]
+    return found[0] if len(found) == 1 else found
 
 
 def in_words(shapes: tuple[InputShape, ...]) -> str:

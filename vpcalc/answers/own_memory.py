@@ -14,11 +14,11 @@ from ..architectures.axes import PIXELS
 from ..checks.own_memory import OwnBytes, in_bytes
 from ..checks.ran import NotRunError, written
 from ..checks.shapes import InputShape
-from ..checks.targets import Target, find_target
+from ..checks.targets import Target, find_target, settled
 from ..errors import InputError, unknown
 from ..inputs import LARGEST, whole
 from ..storage.devices import find
-from ..storage.fit import Fit, by_form, fit
+from ..storage.fit import Fit, by_form, first_taken, fit, last_taken
 from ..storage.footprint import Way
 from ..storage.optimizers import Optimizer, read_bytes, read_optimizer
 from ..storage.plan import Plan
@@ -115,7 +115,7 @@ class _Asked:
         train: bool,
         optimizer: Optimizer,
     ) -> None:
-        self._target, self.name, self.arguments = target, name, arguments
+        self._target, self.name, self.arguments = settled(target), name, arguments
         self._dtype, self._train, self._optimizer = dtype, train, optimizer
 
     def target(self, shapes: tuple[InputShape, ...]) -> Target:
@@ -162,8 +162,8 @@ class _Asked:
 
         self.run(shapes)  # what does not run at all is told by itself
         highest = {"batch": LARGEST, "input": PIXELS, "tokens": MOST_TOKENS}[solved]
-        least = _least(total, highest)
-        last = _last_that_runs(total, least, highest)
+        least = first_taken(total, highest)
+        last = last_taken(total, least, highest)
         found = fit(solved, budget, total, last, self._guess(solved, shapes), least)
         asked = shapes[0].dims[0]
         if solved != "batch" or not isinstance(asked, int):
@@ -218,33 +218,6 @@ def _solved(solve: str | None, shapes: tuple[InputShape, ...]) -> str:
             f"--solve {solve}: no input has it; must be batch or {'tokens' if solve == 'input' else 'input'}"
         )
     return solve
-
-
-def _least(total: Any, highest: int) -> int:
-    """A small size that it takes."""
-    number = 1
-    while number < highest and not _takes(total, number):
-        number *= 2
-    return min(number, highest)
-
-
-def _last_that_runs(total: Any, least: int, highest: int) -> int:
-    """The largest size that it takes: a table of positions, say, ends there."""
-    if _takes(total, highest):
-        return highest
-    low, high = least, highest
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _takes(total, middle) else (low, middle)
-    return low
-
-
-def _takes(total: Any, number: int) -> bool:
-    try:
-        total(number)
-    except InputError:
-        return False
-    return True
 
 
 def _form(form: Polynomial, point: Mapping[str, int], where: str) -> Form:

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 from ..algebra.polynomial import as_polynomial
 from ..checks.ran import NotRunError, Ran, once
 from ..checks.shapes import InputShape
-from ..checks.targets import find_target
+from ..checks.targets import find_target, settled
 from ..cost import Cost, Quantity, Stage
 from ..errors import InputError
 from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
-from .operators import operator_table
-from .own_inputs import in_words, name_of, refuse_letters, shapes_of, with_letters
+from .own_inputs import in_words, name_of, refuse_letters, shapes_of, sides_of, with_letters
+from .priced import (
+    FIGURES,
+    cells_of,
+    formula_fields,
+    formula_notes,
+    operator_table,
+    stage_fields,
+    unpriced_notes,
+)
 from .result import Result
 from .verdicts import report_dict
 
@@ -75,8 +83,7 @@ class OwnModel(Result):
     @property
     def shape(self) -> list[Any]:
         """Shape of the input; of all of them where there are several."""
-        shapes = [list(shape.at({})) for shape in self.inputs]
-        return shapes[0] if len(shapes) == 1 else shapes
+        return sides_of(self.inputs)
 
     @property
     def size(self) -> str:
@@ -113,8 +120,8 @@ class OwnModel(Result):
             "config": {name: str(value) for name, value in self.arguments.items()},
             **figures,
             "attention_elements": self.figure(Quantity.ATTENTION),
-            "formula": {"macs": self._formula()},
-            "stages": [_stage_dict(stage) for stage in self.cost.stages()],
+            "formula": {"macs": formula_fields(self.form, self.around)},
+            "stages": [stage_fields(stage) for stage in self.cost.stages()],
             "operators": {} if self._no_fvcore else self.cost.by_operator(Quantity.FVCORE),
             "unknown": dict(self.ran.unknown),
             "facts": {},
@@ -127,10 +134,6 @@ class OwnModel(Result):
     @property
     def _no_fvcore(self) -> str:
         return self.ran.batched.missing.get("fvcore", "")
-
-    def _formula(self) -> dict[str, Any]:
-        lattice = {"valid": "", **self.form.to_dict(), "holds_here": self.around is None}
-        return lattice if self.around is None else {**lattice, "everywhere": self.around.form_dict()}
 
     def checked(self) -> OwnModel:
         """The same with the module counted, by fvcore and by the dispatcher."""
@@ -149,18 +152,9 @@ class OwnModel(Result):
         columns = (
             Column("module", "Module", Kind.WORD),
             Column("output", "Output", Kind.WORD),
-            Column("params", "Params", Kind.COUNT),
-            Column("macs", "MACs", Kind.COUNT),
-            Column("share", "Share", Kind.SHARE),
-            Column("activations", "Activations", Kind.COUNT, wide=True),
+            *FIGURES,
         )
-        total = self.figure(Quantity.MACS)
-
-        def figures(node: Cost) -> tuple[Any, ...]:
-            macs = node.total(Quantity.MACS)
-            share = macs / total if total else 0.0
-            return (node.total(Quantity.PARAMS), macs, share, node.total(Quantity.ACTIVATIONS))
-
+        figures = cells_of(self.cost)
         rows: list[tuple[Any, ...]] = []
         for node in self.cost.stages():
             assert node.stage is not None
@@ -173,20 +167,13 @@ class OwnModel(Result):
     def _formula_notes(self) -> list[str]:
         if self.unlettered:
             return [f"no closed form: {self.unlettered}"]
-        if self.around is None:
-            return [f"MACs = {self.form}" + (f"   ({self.form.valid})" if self.form.valid else "")]
-        where = "" if self.around.when.always else f"   ({self.around.when})"
-        lattice = f"for {self.form.valid}" if self.form.valid else "as a rule"
-        return [f"MACs = {self.around.form}{where}", f"{lattice} {self.form}, which does not hold here"]
+        return formula_notes(self.form, self.around, self.size)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was built, and what nobody can price."""
         notes = [f"built: {self.built}"] if self.built else []
-        if self.ran.unknown:
-            named = ", ".join(f"{name} ({calls})" for name, calls in self.ran.unknown.items())
-            notes.append(f"not in its figures, because nobody here can price it: {named}")
-        return tuple(notes)
+        return (*notes, *unpriced_notes(self.ran.unknown))
 
 
 def own_model(
@@ -212,6 +199,7 @@ def own_model(
     shapes = shapes_of(name, input, tokens, whole("--batch", batch))
     given = args or {}
     refuse_letters("a figure", shapes, given)
+    target = settled(target)
     numbers = find_target(target, ";".join(map(str, shapes)), given)
     lettered, point = with_letters(shapes)
     shapes = numbers.inputs
@@ -225,9 +213,7 @@ def own_model(
         except NotRunError as error:
             hint = "; vpcalc derive may count it with values" if "on symbols" in str(error) else ""
             raise InputError(f"model {name}: {error}{hint}") from error
-    found = Ran(
-        name, tuple(point), execution, execution, program, program.counts(execution.point, products=True).unknown
-    )
+    found = Ran(name, tuple(point), execution, execution, program)
     return OwnModel(name, shapes, given, found, why, numbers.built)
 
 
@@ -265,17 +251,3 @@ def _output(stage: Stage) -> str:
     if not stage.channels:
         return ""
     return " · ".join(filter(None, ["×".join(map(str, stage.resolution)), f"{stage.channels}"]))
-
-
-def _stage_dict(node: Cost) -> dict[str, Any]:
-    stage = node.stage
-    assert stage is not None
-    shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FVCORE, Quantity.ACTIVATIONS)
-    return {
-        "name": node.name,
-        "resolution": list(stage.resolution),
-        "channels": stage.channels,
-        "depth": stage.depth,
-        "heads": stage.heads,
-        **{quantity.value: node.total(quantity) for quantity in shown},
-    }

@@ -19,6 +19,7 @@ from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .own_inputs import name_of
 from .own_model import ITSELF, top_modules
+from .priced import unpriced_notes
 from .result import Result
 from .verdicts import report_dict
 
@@ -135,10 +136,7 @@ class SymbolicModel(Result):
         notes += [f"built: {self.built}"] if self.built else []
         where = spell_point(self.ran.point)
         notes.append(f"one run on symbols, at {where}; vpcalc derive explores all sizes")
-        if self.ran.unknown:
-            named = ", ".join(f"{name} ({calls})" for name, calls in self.ran.unknown.items())
-            notes.append(f"not in its forms, because nobody here can price it: {named}")
-        return tuple(notes)
+        return (*notes, *unpriced_notes(self.ran.unknown))
 
 
 def symbolic_model(target: object, shapes: tuple[InputShape, ...], args: Mapping[str, object]) -> SymbolicModel:
@@ -150,8 +148,7 @@ def symbolic_model(target: object, shapes: tuple[InputShape, ...], args: Mapping
     name, text = name_of(target), ";".join(map(str, shapes))
     found = find_target(target, text, args)
     execution, program = _first(name, found)
-    unknown = program.counts(execution.point, products=True).unknown
-    ran = Ran(name, tuple(execution.point), execution, execution, program, unknown)
+    ran = Ran(name, tuple(execution.point), execution, execution, program)
     return SymbolicModel(name, found.spelled, args, ran, found.built)
 
 

@@ -149,9 +149,9 @@ class OwnLayer:
     @property
     def notes(self) -> tuple[str, ...]:
         """What nobody can price, and what its map elements are."""
-        calls = self._placed.unknown
-        named = ", ".join(f"{name} ({number})" for name, number in calls.items())
-        notes = [f"not in its figures, because nobody here can price it: {named}"] if calls else []
+        from .priced import unpriced_notes
+
+        notes = unpriced_notes(self._placed.unknown)
         notes += [f"its form holds for {self.form.valid}"] if self.form.valid else []
         if self.cost.total(Quantity.ATTENTION):
             notes.append("its map elements are what softmax returns and fused attention computes")

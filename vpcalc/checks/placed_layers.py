@@ -10,7 +10,7 @@ from ..placing import TOKENS, Placed
 from ..symbolic import SYMBOL_OF
 from .ran import NotRunError, Ran, once
 from .shapes import Letter, letters, read_argument
-from .targets import Target, find_target
+from .targets import Target, find_target, settled
 
 GRID = ("h", "w")
 
@@ -32,7 +32,8 @@ def place(row: Placed, dims: Mapping[str, int]) -> Ran:
     values = {SYMBOL_OF.get(name, name): size for name, size in dims.items() if name != "batch"}
     arguments = {name: _bound(row, value, values) for name, value in row.arguments.items()}
     layout = _spelled(row, values)
-    one = find_target(row.target, layout, arguments)
+    target = settled(row.target)
+    one = find_target(target, layout, arguments)
     _all_bound(row, one)
     used = {v.name for v in one.variables}
     point = {letter: size for letter, size in values.items() if letter in used}
@@ -40,11 +41,11 @@ def place(row: Placed, dims: Mapping[str, int]) -> Ran:
         execution, program = once(one, point)
         batched = execution
         if dims.get("batch", 1) != 1:
-            batched, program = once(find_target(row.target, _batch_of(layout, dims["batch"]), arguments), point)
+            batched, program = once(find_target(target, _batch_of(layout, dims["batch"]), arguments), point)
     except NotRunError as error:
         hint = "; give its numbers in place of symbols, such as 96 for C" if "SymInt" in str(error) else ""
         raise InputError(f"--rows {row.text}: {error}{hint}") from error
-    return Ran(row.name, GRID, execution, batched, program, program.counts(point, products=True).unknown)
+    return Ran(row.name, GRID, execution, batched, program)
 
 
 def _bound(row: Placed, value: object, values: Mapping[str, int]) -> object:

@@ -51,7 +51,6 @@ class Ran:
         sides: the symbols of which the tiles of a tree are said; of others in the form's condition only.
         execution: its run there, of one image.
         batched: its run there of the batch, and ``program`` what ran.
-        unknown: operators without a price, with their calls: missing from every figure.
     """
 
     name: str
@@ -59,12 +58,16 @@ class Ran:
     execution: Execution
     batched: Execution
     program: Program
-    unknown: Mapping[str, int]
 
     @property
     def point(self) -> Mapping[str, int]:
         """The numbers of its symbols."""
         return self.execution.point
+
+    @cached_property
+    def unknown(self) -> Mapping[str, int]:
+        """Operators without a price, with their calls: missing from every figure."""
+        return self.program.counts(self.point, products=True).unknown
 
     @cached_property
     def cost(self) -> Cost:

@@ -109,6 +109,17 @@ def find_target(
     return replace(found, training=True) if training else found
 
 
+def settled(target: object) -> object:
+    """Code as the function that it names, so that its file is run once however often it is asked about.
+
+    Raises:
+        InputError: there is no such file, module or function, or it cannot be imported.
+    """
+    if not isinstance(target, str) or ":" not in target or target.partition(":")[0] in LIBRARIES:
+        return target
+    return from_code(target).make
+
+
 def _found(target: object, inputs: str | InputFunction | None, given: Arguments) -> Target:
     if not isinstance(target, str):
         return _from_object(target, inputs, given)

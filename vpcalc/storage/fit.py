@@ -117,6 +117,33 @@ def _bracket(total: Total, budget: int, least: int, highest: int, start: int) ->
         high, step = low, 2 * step
 
 
+def first_taken(total: Total, highest: int) -> int:
+    """A small size that is taken."""
+    number = 1
+    while number < highest and not _taken(total, number):
+        number *= 2
+    return min(number, highest)
+
+
+def last_taken(total: Total, least: int, highest: int) -> int:
+    """The largest size that is taken: a table of positions, say, ends there."""
+    if _taken(total, highest):
+        return highest
+    low, high = least, highest
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _taken(total, middle) else (low, middle)
+    return low
+
+
+def _taken(total: Total, number: int) -> bool:
+    try:
+        total(number)
+    except InputError:
+        return False
+    return True
+
+
 def by_form(form: Polynomial, names: tuple[str, ...]) -> Callable[[int], int]:
     """A closed form as a function of one number that stands for several symbols alike; rounded down off the
     lattice, where it is a guess."""

@@ -10,7 +10,7 @@ from ..architectures.axes import PIXELS
 from ..errors import InputError, unknown
 from ..inputs import LARGEST
 from ..report.numbers import size
-from .fit import Fit, by_form, fit
+from .fit import Fit, by_form, first_taken, fit
 from .forms import LONGEST, Forms
 from .plan import Plan
 
@@ -65,7 +65,7 @@ def largest(
     counted = forms is not None and bool(forms.length) and solved == "tokens"
     highest = PIXELS if solved == "input" else LONGEST if counted else LARGEST
     guess = None if forms is None else _guess(architecture, forms, planned(sizes, batch), solved, sizes, batch)
-    found = fit(solved, budget, total, highest, guess, _least(total, highest))
+    found = fit(solved, budget, total, highest, guess, first_taken(total, highest))
     return replace(found, asked=batch, asked_bytes=total(batch)) if solved == "batch" else found
 
 
@@ -80,19 +80,3 @@ def _guess(
     except InputError:
         return None
     return by_form(form.subs(known), ("B",) if solved == "batch" else axes)
-
-
-def _least(total: Callable[[int], int], highest: int) -> int:
-    """A small size that the architecture takes."""
-    number = 1
-    while number < highest and not _taken(total, number):
-        number *= 2
-    return number
-
-
-def _taken(total: Callable[[int], int], number: int) -> bool:
-    try:
-        total(number)
-    except InputError:
-        return False
-    return True
