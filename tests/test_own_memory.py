@@ -124,6 +124,9 @@ def test_every_byte_agrees_with_pytorch(name: str, input: str, train: bool) -> N
     assert found.ok
     assert found.to_dict()["verdict"] == "agrees"
     assert {check["quantity"] for check in found.to_dict()["checks"]} == {
+        "weights_bytes",
+        "buffers_bytes",
+        "input_bytes",
         "saved_bytes",
         "peak_bytes",
         "forward_peak_bytes",

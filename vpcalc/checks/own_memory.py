@@ -15,7 +15,7 @@ from ..algebra.polynomial import Polynomial
 from ..errors import InputError
 from ..storage.footprint import Footprint
 from .crosscheck import Check, Report
-from .memory import HOOKS, TRACKER, default_type
+from .memory import TRACKER, default_type, totals
 from .ran import NotRunError, once
 from .targets import Target
 
@@ -109,7 +109,7 @@ class OwnBytes:
                 with self.program.plainly(point) as (module, args, kwargs):
                     step = live.count(module, args, kwargs, **how, backward=True).peak
         checks = (
-            Check(HOOKS, "saved_bytes", "all", found.saved, kept.total),
+            *totals(found, kept),
             Check(TRACKER, "peak_bytes", "all", found.inference.bytes, inference.peak),
             Check(TRACKER, "forward_peak_bytes", "all", found.forward.bytes, forward.peak),
         )
