@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -502,7 +503,7 @@ def test_the_job_writes_the_summary_without_a_token(history: History, tmp_path: 
     history.git("merge", "-q", "--no-ff", "-m", "merged", "wider")
     command = tmp_path / "bin" / "vpcalc"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m vpcalc "$@"\n', encoding="utf-8")
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m vpcalc "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     summary = tmp_path / "summary.md"
     environment = {
