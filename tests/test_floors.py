@@ -51,6 +51,21 @@ def value_of(tree: Tree, point: dict[str, int]) -> int:
     return point[tree] if isinstance(tree, str) else tree
 
 
+def letters_below(tree: Tree) -> set[str]:
+    """The letters that stand below a line: sizes by which something is divided."""
+    if not isinstance(tree, tuple):
+        return set()
+    below = letters_in(tree[2]) if tree[0] in ("//", "%", "ceil") else set()
+    return below | letters_below(tree[1]) | letters_below(tree[2])
+
+
+def letters_in(tree: Tree) -> set[str]:
+    """Every letter of a tree."""
+    if isinstance(tree, tuple):
+        return letters_in(tree[1]) | letters_in(tree[2])
+    return {tree} if isinstance(tree, str) else set()
+
+
 def random_tree(dice: random.Random, depth: int) -> Tree:
     """Sums, products, floors, ceilings and remainders, nested; now and then by a negative number or a symbol."""
     if depth == 0 or dice.random() < 0.1:
@@ -76,8 +91,9 @@ def check_values(dice: random.Random, trees: int) -> int:
             form = form_of(tree)
         except ZeroDivisionError:
             continue
+        sizes = letters_below(tree)
         for point in (
-            {name: dice.randint(-60, 400) for name in LETTERS},
+            {name: dice.randint(1 if name in sizes else -60, 400) for name in LETTERS},
             dict.fromkeys(LETTERS, dice.randint(1, 9)),
         ):
             try:

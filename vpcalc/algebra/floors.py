@@ -94,7 +94,7 @@ def is_product(divisor: Polynomial) -> bool:
 
 
 def floor_div(above: Scalar, below: Scalar) -> Polynomial:
-    """``⌊above / below⌋``, equal to Python's ``//`` at every integer point where ``below`` is not 0.
+    """``⌊above / below⌋``, equal to Python's ``//`` where ``below`` is not 0 and letters below a line are positive.
 
     Raises:
         ZeroDivisionError: ``below`` is 0.
@@ -120,9 +120,14 @@ def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
     whole, above = _multiples(above, below)
     if _is_negative(above):  # ⌊−a/b⌋ = −⌈a/b⌉
         return whole - symbol(Ceiling(-above, below))
-    if whole.terms.get((), 0) == 1:  # ⌊(a − 1)/b⌋ + 1 = ⌈a/b⌉
+    if whole.terms.get((), 0) == 1 and _is_size(below):  # ⌊(a − 1)/b⌋ + 1 = ⌈a/b⌉ where b is positive
         return whole - 1 + symbol(Ceiling(above + 1, below))
     return whole + symbol(Floor(above, below))
+
+
+def _is_size(below: Polynomial) -> bool:
+    """Whether it is one product of letters, positive as sizes are; a floor or a difference may be below 0."""
+    return len(below.terms) == 1 and not any(isinstance(name, Atom) for name in below.symbols)
 
 
 def _is_negative(above: Polynomial) -> bool:
