@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .answers.check_formula import check_formula as check_formula
     from .answers.compare import compare as compare
     from .answers.conventions import conventions as conventions
+    from .answers.crossover import crossover as crossover
     from .answers.derive import derive as derive
     from .answers.diff import diff as diff
     from .answers.draw import draw as draw
@@ -51,6 +52,7 @@ _HOME = {
     "check_formula": "answers.check_formula",
     "compare": "answers.compare",
     "conventions": "answers.conventions",
+    "crossover": "answers.crossover",
     "derive": "answers.derive",
     "diff": "answers.diff",
     "embed": "answers.embed",
@@ -86,6 +88,7 @@ __all__ = [
     "check_formula",
     "compare",
     "conventions",
+    "crossover",
     "derive",
     "diff",
     "draw",

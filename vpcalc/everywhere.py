@@ -45,6 +45,21 @@ class Condition:
         return self.spell("text")
 
     @property
+    def latex(self) -> str:
+        """LaTeX math without delimiters."""
+        return self.spell("latex")
+
+    @property
+    def mathml(self) -> str:
+        """A whole ``<math>`` element."""
+        return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{self.spell("mathml")}</math>'
+
+    @property
+    def typst(self) -> str:
+        """Typst math without dollar signs."""
+        return self.spell("typst")
+
+    @property
     def always(self) -> bool:
         """Whether it holds at every size."""
         return any(not part.guards for part in self.where.parts)

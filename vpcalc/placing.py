@@ -71,7 +71,7 @@ def split_rows(text: str) -> list[str]:
     return rows
 
 
-def read_placed(text: str) -> Placed:
+def read_placed(text: str, option: str = "--rows") -> Placed:
     """One such row.
 
     Raises:
@@ -81,14 +81,14 @@ def read_placed(text: str) -> Placed:
     target, bracket, given = before.partition("(")
     target, given = target.strip(), given.rstrip()
     if not target or (bracket and not given.endswith(")")):
-        raise InputError(f"--rows {text!r}: must be TARGET(NAME=VALUE,…)@SHAPE, such as attn.py:X(dim=C)@1,hw,C")
+        raise InputError(f"{option} {text!r}: must be TARGET(NAME=VALUE,…)@SHAPE, such as attn.py:X(dim=C)@1,hw,C")
     if at and not layout.strip():
-        raise InputError(f"--rows {text!r}: give the shape of its input after @: {LAYOUT}, 1,h,w,C or 1,C,h,w")
+        raise InputError(f"{option} {text!r}: give the shape of its input after @: {LAYOUT}, 1,h,w,C or 1,C,h,w")
     arguments: dict[str, object] = {}
     for pair in filter(None, _pieces(given[:-1])):
         name, equals, value = pair.partition("=")
         if not equals or not name.strip().isidentifier() or not value.strip():
-            raise InputError(f"--rows {text!r}: {pair!r} is no argument; must be NAME=VALUE, such as dim=C")
+            raise InputError(f"{option} {text!r}: {pair!r} is no argument; must be NAME=VALUE, such as dim=C")
         arguments[name.strip()] = value.strip()
     return Placed(text, target, arguments, layout.strip() or LAYOUT)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd
 
-from .polynomial import Polynomial, as_polynomial
-from .printers import PRINTERS
+from .boundaries import Inequality, inequality
+from .polynomial import Polynomial
 
 GRID = ("h", "w")
 
@@ -29,10 +29,7 @@ class Crossing:
 
     def spell(self, printer: str = "text") -> str:
         """The inequality in one of the spellings of :data:`vpcalc.algebra.printers.PRINTERS`."""
-        left, right = (PRINTERS[printer](side) for side in (self.left, self.right))
-        if printer == "mathml":
-            return f"{left.removesuffix('</math>')}<mo>&gt;</mo>{right.partition('>')[2]}"
-        return f"{left} > {right}"
+        return Inequality(self.left, self.right).spell(printer)
 
 
 def crossing(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -> Crossing | None:
@@ -62,9 +59,7 @@ def crossing(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -
     if swapped:
         reduced = -reduced
         coefficients = {power: -c for power, c in coefficients.items()}
-    positive = _sum(term for term in reduced.split() if next(iter(term.terms.values())) > 0)
-    negative = _sum(-term for term in reduced.split() if next(iter(term.terms.values())) < 0)
-    return Crossing(swapped, positive, negative, _last_not_above(coefficients, sides), sides)
+    return Crossing(swapped, *inequality(reduced), _last_not_above(coefficients, sides), sides)
 
 
 def always_more(first: Polynomial, second: Polynomial, values: Mapping[str, int]) -> bool:
@@ -137,10 +132,3 @@ def _last_not_above(coefficients: Mapping[int, int], sides: tuple[int, int] | No
         middle = (low + high) // 2
         low, high = (low, middle) if positive(middle) else (middle, high)
     return low
-
-
-def _sum(terms: Iterable[Polynomial]) -> Polynomial:
-    total = as_polynomial(0)
-    for term in terms:
-        total = total + term
-    return total

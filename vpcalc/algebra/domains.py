@@ -245,7 +245,17 @@ class Domain:
         return low is not None and low >= 0
 
     def _contradicted(self, guard: Guard) -> bool:
-        return guard.negation() in self.guards or self.implies(guard.negation())
+        return guard.negation() in self.guards or self.implies(guard.negation()) or self._no_multiple(guard)
+
+    def _no_multiple(self, guard: Guard) -> bool:
+        """Whether a letter has to be a multiple of a number and none is within its bounds."""
+        (letter, *others) = guard.form.symbols or ("",)
+        if guard.divisor is None or guard.negated or guard.divisor.symbols or others:
+            return False
+        if letter not in self.letters or guard.form != symbol(letter):
+            return False
+        high, step = self.high(letter), guard.divisor.terms[()]
+        return high is not None and high // step * step < self.low(letter)
 
     def covers(self, other: Domain) -> bool:
         """Whether every point of the other is in it, as far as that is seen."""

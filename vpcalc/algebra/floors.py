@@ -94,7 +94,7 @@ def is_product(divisor: Polynomial) -> bool:
 
 
 def floor_div(above: Scalar, below: Scalar) -> Polynomial:
-    """``⌊above / below⌋``, equal to Python's ``//`` where ``below`` is not 0 and letters below a line are positive.
+    """``⌊above / below⌋``, Python's ``//`` wherever ``below`` is not 0 and letters below a line are positive.
 
     Raises:
         ZeroDivisionError: ``below`` is 0.

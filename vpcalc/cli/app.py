@@ -19,6 +19,7 @@ from .start import panel_of, screen
 
 COMMANDS = (
     "compare",
+    "crossover",
     "model",
     "formula",
     "figure",

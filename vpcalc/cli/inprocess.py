@@ -32,6 +32,9 @@ WIDTH = "80"
 TARGETS = ("target", "model", "models", "name", "names", "against", "base", "head")
 """Parameters of commands that may name code, or a revision of it."""
 
+SIDES = ("first", "second")
+"""Those that may name it with its arguments in brackets, as rows of a comparison do."""
+
 _SAFE = tuple(f"{library}:" for library in LIBRARIES)
 _OWN = "a marker runs no code but vpcalc's own"
 _SET_ASIDE = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
@@ -162,7 +165,8 @@ def _named_targets(values: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, s
     for place in TARGETS:
         found = values.get(place)
         yield from ((each, given) for each in (found if isinstance(found, (list, tuple)) else [found]))
-    for row in filter(is_placed, ids(values.get("rows")) or ()):
+    sides = [text for text in map(values.get, SIDES) if text is not None]
+    for row in filter(is_placed, [*(ids(values.get("rows")) or ()), *sides]):
         read = read_placed(row)
         yield read.target, {name: str(value) for name, value in read.arguments.items()}
 
