@@ -17,6 +17,7 @@ from vpcalc.reference import MODEL_WITNESSES, Witness
 from vpcalc.storage.footprint import Way, model_footprint
 from vpcalc.storage.step import model_step
 
+from .pace import mostly_slow
 from .test_step import SMALL
 
 BY_THE_CPU = Way(amp="bfloat16", kernels=CPU)
@@ -29,7 +30,7 @@ def _narrow(id: str, sizes: tuple[int, ...], config: Any, batch: int) -> Witness
     return Witness(module, inputs)
 
 
-@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("batch", mostly_slow([2, 1], quick=1))
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=str)
 def test_without_memory(id: str, sizes: tuple[int, ...], changes: dict[str, Any], batch: int) -> None:
     """Saved tensors by module, all peaks, and the whole step."""

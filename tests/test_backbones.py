@@ -14,6 +14,8 @@ from vpcalc.checks.memory import check_memory
 from vpcalc.cost import Quantity
 from vpcalc.storage.footprint import Way, model_footprint
 
+from .pace import mostly_slow
+
 FIRST = {name: each.id for name, each in first_of_each().items() if each.family.classifies}
 IDS = [*FIRST.values(), "pvt_v2_b2_li", "resnet50", "vgg11_bn"]
 
@@ -25,7 +27,7 @@ def test_every_family_that_ends_in_classes_of_an_image_is_here() -> None:
 
 
 @pytest.mark.parametrize("id", IDS)
-@pytest.mark.parametrize("sizes", [(64, 64), (75, 131)])
+@pytest.mark.parametrize("sizes", mostly_slow([(75, 131), (64, 64)], quick=[(75, 131)]))
 def test_a_backbone_agrees_with_its_module(id: str, sizes: tuple[int, int]) -> None:
     family = ARCHITECTURES[id].family
     config = ARCHITECTURES[id].configure({"head": "false"})

@@ -14,6 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import vpcalc
 from vpcalc.errors import InputError
 
+from .pace import mostly_slow
+
 CODE = """
 import torch
 import torch.nn.functional as F
@@ -132,7 +134,7 @@ def test_its_lattice_is_said_and_left(code: str) -> None:
 
 
 @pytest.mark.parametrize("quantity", ["macs", "flops", "activations", "saved_bytes", "peak_bytes"])
-@pytest.mark.parametrize("everywhere", [False, True])
+@pytest.mark.parametrize("everywhere", mostly_slow([False, True], quick=1))
 def test_terms_add_up_to_the_form_beside_them(code: str, quantity: str, everywhere: bool) -> None:
     for name, shape in (("Parts", "1,N,8"), ("Later", "1,N,8"), ("Windows", "1,32,h,w")):
         found = vpcalc.formula(f"{code}:{name}", input=shape, quantity=quantity, everywhere=everywhere)
@@ -196,6 +198,7 @@ def test_what_cannot_be_asked_is_one_line(code: str, name: str, options: dict[st
         vpcalc.formula(name.format(code=code), **options)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_form_alone(code: str) -> None:
     command = [sys.executable, "-m", "vpcalc", "formula", f"{code}:Windows", "--input", "1,32,h,w"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -32,6 +32,8 @@ from vpcalc.execution.regions import Range, Region, _answers, vanishes
 from vpcalc.execution.rules.registry import RULES
 from vpcalc.execution.sizes import Size
 
+from .pace import mostly_slow
+
 H, N, W = symbols("H N W")
 IMAGE = (Input((1, 3, "H", "W")),)
 ROWS = (Input((1, "N", 8)),)
@@ -165,7 +167,7 @@ def test_a_product_with_a_float_is_that_with_a_fraction_around_a_size(
         assert found.form.at({"N": m}) == rounded(m / times if over else m * times), m
 
 
-@pytest.mark.parametrize("relation", ["<", "<=", ">", ">="])
+@pytest.mark.parametrize("relation", mostly_slow(["<", "<=", ">", ">="], quick=1))
 def test_a_product_with_a_float_is_compared_as_it_is(relation: str) -> None:
     compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[relation]
     for h, w in ((45, 63), (45, 62), (45, 64), (90, 126), (90, 125), (12, 40)):
@@ -778,7 +780,7 @@ RATIOS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", RATIOS)
+@pytest.mark.parametrize("name", mostly_slow(RATIOS, quick=4))
 def test_a_ratio_is_compared_as_floats_are(name: str) -> None:
     """What is decided at a size is so at all sizes that answer alike what was noted."""
     decide = RATIOS[name]

@@ -22,6 +22,8 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cost import Quantity
 from vpcalc.published import accuracies
 
+from .pace import mostly_slow
+
 IMAGES = [id for id, each in ARCHITECTURES.items() if each.family.axes.pixels]
 
 
@@ -87,7 +89,7 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize("where", CHOICES)
+@pytest.mark.parametrize("where", mostly_slow(CHOICES, quick=3))
 def test_the_rows_are_those_for_which_the_condition_holds(where: str) -> None:
     """Held against Python's own reading of each row."""
     every = rows(input="800x1280", show=["flops", "activations", "training_bytes"])

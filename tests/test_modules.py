@@ -20,6 +20,7 @@ from vpcalc.errors import InputError
 from vpcalc.testing import assert_cost
 
 from .conftest import Run
+from .pace import mostly_slow
 
 B, H, N, W = symbols("B H N W")
 
@@ -159,7 +160,7 @@ def test_element_types(kind: str, counting: bool) -> None:
     assert form(derive(Reads, f"1,3,H,W:{kind}", counting=counting)) == 108 * H * W
 
 
-@pytest.mark.parametrize("counting", [False, True])
+@pytest.mark.parametrize("counting", mostly_slow([False, True], quick=1))
 def test_a_complex_convolution_is_one_product_an_element(counting: bool) -> None:
     def made() -> nn.Module:
         return nn.Sequential(
@@ -260,6 +261,7 @@ def test_inputs_without_symbols_are_at_a_size() -> None:
     assert found.macs == 8 * 4
 
 
+@pytest.mark.slow
 def test_the_same_inputs_are_counted_and_audited(tmp_path: Path) -> None:
     """A mask that decides keeps its values: ten of thirty rows, wherever it is given."""
     (folder := tmp_path / "a, b = c").mkdir()

@@ -339,6 +339,7 @@ def test_vectors_are_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "net.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_itself_is_one_line(vpcalc: Any) -> None:
     for command in (("model", "net.py:Ending", "--input", "1,4"), ("formula", "net.py:Ending", "--input", "1,N")):
         done = vpcalc(*command)

@@ -163,6 +163,7 @@ def test_without_a_check_no_torch(tmp_path: Path) -> None:
     assert "MQA" in done.stdout
 
 
+@pytest.mark.slow
 def test_other_processes_know_it(inside: Run) -> None:
     load = ("--load", str(EXAMPLE))
     done = inside(*load, "prove", "mqa", "msa", "--jobs", "2", "--format", "json")
@@ -215,6 +216,7 @@ def module_of_gqa(h, w, C, heads, g, batch=1):
 """
 
 
+@pytest.mark.slow
 def test_sizes_that_divide_each_other_in_a_chain(tmp_path: Path) -> None:
     """The groups divide the heads, which divide the width: no table of ours knows of such a letter."""
     from vpcalc.counters.saved import count

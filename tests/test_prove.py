@@ -32,6 +32,7 @@ from vpcalc.findings import Finding
 from vpcalc.layers import LAYERS
 
 from .conftest import Run
+from .pace import mostly_slow
 
 h, w, C, M, R = symbols("h w C M R")
 MSA = 4 * h * w * C**2 + 2 * (h * w) ** 2 * C
@@ -83,7 +84,12 @@ QUICK = {
 """Proved is what a run on symbols and the layers give alike; where the two were not decided to, it is executed."""
 
 
-@pytest.mark.parametrize("id", [*QUICK, *(id for id in CLAIMS if CLAIMS[id].kind == "params")])
+@pytest.mark.parametrize(
+    "id",
+    mostly_slow(
+        [*QUICK, *(id for id in CLAIMS if CLAIMS[id].kind == "params")], quick=[id for id in QUICK if id != "sra"]
+    ),
+)
 def test_quick_claims_hold(id: str) -> None:
     outcome = CLAIMS[id].settle()
     assert outcome.verdict is QUICK.get(id, Finding.IDENTIFIED), outcome.note
@@ -122,7 +128,7 @@ def test_every_family_has_a_claim() -> None:
     assert {f"{family}_family" for family in families} <= set(CLAIMS)
 
 
-@pytest.mark.parametrize("id", [id for id in CLAIMS if CLAIMS[id].kind == "layer"])
+@pytest.mark.parametrize("id", mostly_slow((id for id in CLAIMS if CLAIMS[id].kind == "layer"), quick=3))
 def test_a_layer_of_which_no_source_speaks_has_a_claim(id: str) -> None:
     assert CLAIMS[id].settle().verdict in (Finding.PROVED, Finding.EXECUTED, Finding.IDENTIFIED)
 
@@ -202,6 +208,7 @@ def test_a_wrong_derivation_is_no_word_on_the_paper_and_the_term_is_named() -> N
     assert outcome.note == "the derived form: 2(hw)²C is missing; h does not belong"
 
 
+@pytest.mark.slow
 def test_a_wrong_module_is_no_word_on_the_paper() -> None:
     """W-MSA counted where MSA is claimed: the paper's form is right, what runs is not it."""
     domain = Domain({"h": 2, "w": 2, "C": 2, "M": 4}, {"h": "M", "w": "M"}, free={"a": (1,)})

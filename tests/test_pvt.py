@@ -23,6 +23,8 @@ from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 from vpcalc.symbolic import closed_form, condition, deviations, lattice, layer_on_symbols, model_on_symbols
 
+from .pace import mostly_slow
+
 V1 = ("pvt_tiny", "pvt_small", "pvt_medium", "pvt_large")
 V2 = ("pvt_v2_b0", "pvt_v2_b1", "pvt_v2_b2", "pvt_v2_b2_li", "pvt_v2_b3", "pvt_v2_b4", "pvt_v2_b5")
 VARIANTS = V1 + V2
@@ -176,6 +178,7 @@ def test_v1_of_any_settings_and_size_agrees_with_fvcore(config, H, W):
     agrees_or_neither_runs("pvt", (H, W), {**config, "R": (*config["R"][:-1], 1)})
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(config=pyramids("S"), H=SIDE, W=SIDE, linear=st.booleans(), P=st.integers(1, 8))
 def test_v2_of_any_settings_and_size_agrees_with_fvcore(config, H, W, linear, P):
@@ -632,7 +635,7 @@ def test_without_the_resizing_that_one_operator_differs():
     assert [(check.quantity, check.operator) for check in report.differing] == [("fvcore", "upsample_bilinear2d")]
 
 
-@pytest.mark.parametrize("sizes", [(224, 224), ODD])
+@pytest.mark.parametrize("sizes", mostly_slow([(224, 224), ODD], quick=[ODD]))
 @pytest.mark.parametrize("id", [pytest.param(id, marks=pytest.mark.slow if id in DEEP else ()) for id in V2])
 def test_transformers_v2_counts_the_same(id, sizes):
     report = compare_with_theirs(id, ARCHITECTURES[id].cost(sizes), sizes)

@@ -41,6 +41,7 @@ from vpcalc.execution.values import Knowing
 from vpcalc.sources import quiet
 
 from .conftest import Run
+from .pace import mostly_slow
 
 EVERY = (*COMMON, "bytes_moved")
 
@@ -216,7 +217,7 @@ REAL: dict[str, tuple[Callable[[], nn.Module], str, list[tuple[int, ...]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", mostly_slow(REAL, quick=("folded", "pyramid")))
 def test_real_runs_agree(name: str) -> None:
     make, input, shapes = REAL[name]
     found = derived(make, input).to_dict()
@@ -381,6 +382,7 @@ class Paired(nn.Module):
         return self.linear(y if y.shape[0] * y.shape[1] < 50 else y.relu())
 
 
+@pytest.mark.slow
 def test_a_count_is_that_of_its_letters_in_whatever_order() -> None:
     """One sequence of two rows was taken for two of one, and the bytes that are moved had no form."""
     quantities = derived(Paired, "B,N,8").to_dict()["quantities"]
@@ -416,7 +418,7 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", mostly_slow(LAYOUTS, quick=8))
 def test_results_lie_in_memory_as_on_the_cpu(name: str) -> None:
     """On meta they lie otherwise, so that copies were seen that there are not, or not seen."""
     make = lambda: LaidOut(LAYOUTS[name])  # noqa: E731
@@ -565,6 +567,7 @@ for fill in (sized, single):
 """
 
 
+@pytest.mark.slow
 def test_a_trace_that_fails_ends_no_other() -> None:
     """On the meta device no number can be read of a tensor; what a trace left behind ended the process."""
     done = subprocess.run(
@@ -679,6 +682,7 @@ def test_a_batch_norm_that_averages_over_all_batches() -> None:
     assert (found["peak_bytes"], found["bytes_moved"]) == (at_once.peak, at_once.moved)
 
 
+@pytest.mark.slow
 def test_the_peak_is_one_form_where_it_is_the_most() -> None:
     """N² scores of two heads against rows of 64: which are more depends on N, and no run says from where."""
     found = derived(Block, "1,N,16")
@@ -776,7 +780,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", mostly_slow(FUNCTIONS, quick=8))
 def test_functions_of_which_a_quantity_had_no_form(name: str) -> None:
     class Calls(nn.Module):
         def __init__(self) -> None:
@@ -995,6 +999,7 @@ def agrees(names: list[str], training: bool, seed: int) -> None:
         assert at(found, point) == measured(*on_cpu(network(names), shape), training=training), (names, point)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, phases=FOUND_AS_THEY_ARE)
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=4), st.booleans(), st.integers(0, 99))
 def test_small_random_networks(names: list[str], training: bool, seed: int) -> None:

@@ -69,7 +69,7 @@ def test_models_agree_with_fvcore(form: str, N: int, batch: int, head: bool) -> 
         ("retnet_1_3b", 2000, "chunkwise"),
         pytest.param("retnet_1_3b", 16, "recurrent", marks=pytest.mark.slow),
         pytest.param("retnet_2_7b", 2048, "parallel", marks=pytest.mark.slow),
-        ("retnet_6_7b", 2048, "parallel"),
+        pytest.param("retnet_6_7b", 2048, "parallel", marks=pytest.mark.slow),
     ],
 )
 def test_published_sizes_agree_with_fvcore(id: str, N: int, form: str) -> None:

@@ -88,7 +88,7 @@ def shown(result: Derivation) -> tuple[str, str]:
     return str(result), result.condition
 
 
-@pytest.mark.parametrize(("side", "shape"), [(0, "N,8"), (1, "1,N,8")])
+@pytest.mark.parametrize(("side", "shape"), [(0, "N,8"), pytest.param(1, "1,N,8", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("forward", "text", "condition"), [kind[1:] for kind in KINDS], ids=[k[0] for k in KINDS])
 def test_every_side_is_tried_far_away(forward: Forward, text: str, condition: str, side: int, shape: str) -> None:
     result = derive(Probe(forward, side), shape)

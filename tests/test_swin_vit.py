@@ -19,6 +19,8 @@ from vpcalc.errors import InputError
 from vpcalc.inputs import GridTerm
 from vpcalc.symbolic import condition, deviations, lattice, model_on_symbols
 
+from .pace import mostly_slow
+
 IDS = [id for id in ARCHITECTURES if ARCHITECTURES[id].family.name in ("swin", "vit", "deit")]
 
 
@@ -54,7 +56,7 @@ def check_or_refuse(id: str, sizes: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("sizes", AWKWARD)
-@pytest.mark.parametrize("id", ["swin_t", "vit_b_16"])
+@pytest.mark.parametrize("id", mostly_slow(["swin_t", "vit_b_16"], quick=1))
 def test_awkward_sizes(id: str, sizes: tuple[int, int]) -> None:
     check_or_refuse(id, sizes)
 

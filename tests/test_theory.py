@@ -381,7 +381,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
 
 HEAVY = (
     *("table1_complexity", "table1_path", "table1_sequential", "bptt_cost", "rnn_gradient"),
-    *("receptive_field", "exp_overflow", "softmax_saturation"),
+    *("receptive_field", "exp_overflow", "softmax_saturation", "windows_save", "pixels_seen"),
+    *("pooling_or_convolution", "locality_and_invariance", "gru_jacobian", "positions_resized"),
 )
 """Statements whose evidence takes more than a second."""
 

@@ -22,6 +22,8 @@ from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 from vpcalc.reference.transformer import MultiHeadAttention, Transformer, causal_mask, sinusoids
 
+from .pace import mostly_slow
+
 BASE, BIG = ARCHITECTURES["transformer_base"], ARCHITECTURES["transformer_big"]
 LAYER_IDS = ("mha", "causal_mha", "ffn_tokens", "token_embedding", "positional_encoding", "vocabulary")
 PARTS = ("both", "encoder", "decoder")
@@ -143,7 +145,7 @@ def test_model_formula_is_what_fvcore_counts(S, T, config, batch):
 
 
 @pytest.mark.parametrize("architecture", [BASE, BIG], ids=lambda a: a.id)
-@pytest.mark.parametrize("lengths", [(128, 128), (37, 19)])
+@pytest.mark.parametrize("lengths", mostly_slow([(128, 128), (37, 19)], quick=[(37, 19)]))
 @pytest.mark.parametrize("part", PARTS)
 def test_published_variants_are_what_fvcore_counts(architecture, lengths, part):
     config = architecture.configure({"part": part})
@@ -271,7 +273,7 @@ class Translate(nn.Module):
 
 
 @pytest.mark.parametrize("architecture", [BASE, BIG], ids=lambda a: a.id)
-@pytest.mark.parametrize("lengths", [(128, 128), (37, 19)])
+@pytest.mark.parametrize("lengths", mostly_slow([(128, 128), (37, 19)], quick=[(37, 19)]))
 def test_marian_is_the_same_network_with_attention_biases(architecture, lengths):
     """transformers' Marian has this architecture. Known difference: its attention projections have biases."""
     from transformers import MarianConfig, MarianMTModel

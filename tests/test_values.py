@@ -20,6 +20,8 @@ from vpcalc.execution.patterns import Halves
 from vpcalc.execution.program import Fixed, Input, Inputs, built_on_meta
 from vpcalc.execution.values import Alike, Knowing, Rising, known, pattern
 
+from .pace import mostly_slow
+
 (N,) = symbols("N")
 ROWS = (Input((1, "N", 8)),)
 
@@ -258,7 +260,7 @@ class Causal(nn.Module):
         return self.encoder(x, mask=self.mask(x.shape[1], x.device))
 
 
-@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("name", mostly_slow(CAUSAL, quick=2))
 def test_a_causal_encoder_is_executed(name: str) -> None:
     found = vpcalc.derive(lambda: Causal(CAUSAL[name]), "1,N,16").to_dict()
     assert found["verdict"] == "executed"
