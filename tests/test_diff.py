@@ -89,6 +89,17 @@ def test_another_operator_has_not_moved() -> None:
     assert len(changes({("a", "linear"): 3}, {("b", "conv2d"): 3}).changed) == 2
 
 
+def test_the_same_by_other_operators_is_no_change() -> None:
+    base = {(f"b.{i}", "aten::addmm"): 3 for i in range(4)}
+    found = changes(base, {(path, "aten::mm"): macs for (path, _), macs in base.items()})
+    (respelled,) = found.respelled
+    assert (found.changed, found.moved, together(respelled.paths)) == ((), (), "b.0–3")
+    assert (respelled.before, respelled.after) == (("aten::addmm",), ("aten::mm",))
+    assert not changes(base, {(path, "aten::mm"): 4 for path, _ in base}).respelled
+    shifted = changes({("a", "linear"): 2, ("a", "matmul"): 1}, {("a", "linear"): 1, ("a", "matmul"): 2})
+    assert (len(shifted.changed), shifted.respelled) == (2, ())
+
+
 # -- objects ---------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +144,11 @@ def test_parameters_alone_are_a_difference(shape: str) -> None:
     assert not result.ok
     assert {"base": 72, "head": 64, "change": -8}.items() <= result.to_dict()["params"].items()
     assert "MACs" not in result.title
+    assert not result.changes.changed
+    notes = result.to_dict()["notes"]
+    assert not any("arranged otherwise" in note for note in notes)
+    by_counts = "by other operators at the same cost: (root) (aten::addmm → aten::mm)"
+    assert (by_counts in notes) == (shape == "1,3,8")  # on symbols both are linear
 
 
 class Apart(nn.Module):

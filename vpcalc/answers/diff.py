@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, growth, signed
 from ..symbolic import Form
-from .diff_changes import Amount, Change, Changes, Move, blocks, changes, together
+from .diff_changes import Amount, Change, Changes, Move, Respelled, blocks, changes, together
 from .diff_cost import Cost, Verdict, same_macs, same_params
 from .diff_sides import Side, costs, read_side
 from .result import Result
@@ -107,6 +107,10 @@ class Diff(Result):
                 *({"quantity": "params", **self._change(change)} for change in self.weights.changed),
             ],
             "moved": [self._move(move) for move in self.changes.moved],
+            "respelled": [
+                {"modules": list(each.paths), "base": list(each.before), "head": list(each.after)}
+                for each in self.changes.respelled
+            ],
             "unknown": {name: list(calls) for name, calls in self.unpriced.items()},
             "notes": list(self._notes()),
         }
@@ -237,6 +241,8 @@ class Diff(Result):
             notes.append("the same multiply-accumulates in all, arranged otherwise")
         if self.changes.moved:
             notes.append(f"moved at the same cost: {_moved(self.changes.moved)}")
+        if self.changes.respelled:
+            notes.append(f"by other operators at the same cost: {_other_operators(self.changes.respelled)}")
         for name, (before, after) in self.unpriced.items():
             notes.append(f"not in the total, because nobody here can price it: {name} ({before} → {after} calls)")
         still = [name for name in self._unknown if name not in self.unpriced]
@@ -325,6 +331,15 @@ def _delta(amount: Amount) -> Delta:
 
 
 def _moved(moves: Sequence[Move]) -> str:
-    named = [f"{together(move.before)} → {together(move.after)}" for move in moves]
-    named = list(dict.fromkeys(named))
+    return _first(f"{together(move.before)} → {together(move.after)}" for move in moves)
+
+
+def _other_operators(respelled: Sequence[Respelled]) -> str:
+    return _first(
+        f"{together(each.paths)} ({', '.join(each.before)} → {', '.join(each.after)})" for each in respelled
+    )
+
+
+def _first(written: Iterable[str]) -> str:
+    named = list(dict.fromkeys(written))
     return ", ".join(named[:SHOWN]) + (f" and {len(named) - SHOWN} more" if len(named) > SHOWN else "")

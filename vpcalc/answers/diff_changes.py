@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..algebra.polynomial import Polynomial
 
@@ -46,20 +47,33 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Respelled:
+    """Modules that cost the same by other operators, as a linear layer without its bias does."""
+
+    paths: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Changes:
-    """All changes, in the order of the modules; and what only moved."""
+    """All changes, in the order of the modules; what only moved; and what other operators do at the same cost."""
 
     changed: tuple[Change, ...]
     moved: tuple[Move, ...]
+    respelled: tuple[Respelled, ...] = ()
 
 
 def changes(base: Amounts, head: Amounts) -> Changes:
     """Compare two costs place by place.
 
     What is gone from one place and new in another, with the same operator and the same amount, has moved: a module
-    was renamed, layers were reordered, a product was put into a module of its own.
+    was renamed, layers were reordered, a product was put into a module of its own. Where operators took the place
+    of others within a module, and what they do adds up to the same, nothing changed but their names.
     """
     places = [place for place in {**base, **head} if base.get(place, 0) != head.get(place, 0)]
+    respelled = _respelled(places, base, head)
+    places = [place for place in places if place[0] not in respelled]
     gone = {place: base[place] for place in places if base.get(place, 0)}
     new = {place: head[place] for place in places if head.get(place, 0)}
     moves = _matched(gone, new)
@@ -73,7 +87,36 @@ def changes(base: Amounts, head: Amounts) -> Changes:
     changed = [
         Change(tuple(sorted(paths, key=_by_number)), key[1], key[2], key[3]) for key, paths in groups.items()
     ]
-    return Changes(tuple(changed), _grouped(moves, base))
+    return Changes(tuple(changed), _grouped(moves, base), _alike(respelled))
+
+
+def _respelled(
+    places: Sequence[Place], base: Amounts, head: Amounts
+) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Modules whose changes add up to nothing, with the operators that they had in their place and have."""
+    sums: dict[str, Amount] = {}
+    for place in places:
+        sums[place[0]] = sums.get(place[0], 0) + head.get(place, 0) - base.get(place, 0)
+    found = {
+        path: (_operators(path, places, base), _operators(path, places, head))
+        for path, amount in sums.items()
+        if not amount
+    }
+    return {path: (before, after) for path, (before, after) in found.items() if not set(before) & set(after)}
+
+
+def _operators(path: str, places: Sequence[Place], amounts: Amounts) -> tuple[str, ...]:
+    return tuple(operator for module, operator in places if module == path and amounts.get((module, operator), 0))
+
+
+def _alike(respelled: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> tuple[Respelled, ...]:
+    groups: dict[Any, list[str]] = defaultdict(list)
+    for path, operators in respelled.items():
+        groups[pattern(path), operators].append(path)
+    return tuple(
+        Respelled(tuple(sorted(paths, key=_by_number)), before, after)
+        for (_, (before, after)), paths in groups.items()
+    )
 
 
 def blocks(changed: Sequence[Change]) -> list[tuple[tuple[str, ...], Amount]]:
