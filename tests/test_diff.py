@@ -122,6 +122,7 @@ def test_forms_differ_by_exact_terms() -> None:
     assert not result.ok
     assert result.title == "Net → Wider: +2NC² MACs, +2C² + C parameters"
     assert {c.paths: c.each for c in result.changes.changed} == {("up",): N * C * C, ("down",): N * C * C}
+    assert {c.paths: c.each for c in result.weights.changed} == {("up",): C * C + C, ("down",): C * C}
     fields = result.to_dict()
     assert fields["macs"]["change"]["text"] == "2NC²"
     assert fields["params"]["change"]["python"] == "2*C**2 + C"

@@ -81,12 +81,15 @@ def _executed(found: Any) -> Cost:
         for (path, name), form in execution.calls["macs"].items()
         if form
     }
+    weights: dict[Place, Amount] = {
+        (path, ""): _tidy(form, divisors) for (path, _), form in execution.calls["params"].items() if form
+    }
     notes = [f"not complete: {'; '.join(found.explored.open)}"] if found.explored.open else []
     return Cost(
         _tidy(execution.macs, divisors),
         _tidy(execution.params, divisors),
         places,
-        None,
+        weights,
         found.unknown,
         found.meanings,
         regimes_of(found.explored.exploration),
