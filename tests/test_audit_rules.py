@@ -266,6 +266,15 @@ def test_what_another_mode_runs_is_told_apart_and_the_backward_pass_is_not_count
     }
 
 
+def test_what_no_result_needs_is_not_in_the_graph() -> None:
+    left = Recording((Call(Height.NODE, "aten::linear", -1, "head", macs=10),))
+    for graphed in (left, Recording(())):
+        charges = [Charge(place, terms.number(10)) for place, _ in enumerate(graphed.calls)]
+        reasons = reconcile(charges, graphed, NESTED)
+        assert {(r.verdict.value, r.why) for r in reasons} == {("not counted", "no result needs it")}
+        assert sum(r.macs for r in reasons) == graphed.macs - NESTED.macs
+
+
 @st.composite
 def trees(draw: st.DrawFn) -> tuple[Recording, list[Charge]]:
     """A recording of any shape, and any charges for it."""

@@ -172,6 +172,34 @@ def test_a_wrong_price_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.to_dict()["verdict"] == "differs"
 
 
+class Dropping(nn.Module):
+    """Has more than comes out of it; ``keep`` says whether anything does."""
+
+    def __init__(self, keep: bool = True) -> None:
+        super().__init__()
+        self.keep, self.fc, self.aside = keep, nn.Linear(7, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor | None:
+        out: Tensor = self.fc(x)
+        nn.functional.linear(self.aside(out), self.aside.weight.T)
+        return out if self.keep else None
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_no_result_needs_is_in_no_trace_and_so_not_comparable(
+    keep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _model(Dropping(keep), input="5,7", check=True)
+    fields = found.to_dict()
+    assert (fields["verdict"], fields["macs"]) == ("not comparable", 5 * (7 * 6 + 2 * 12))
+    missing = 2 * 5 * 12 + (0 if keep else 5 * 7 * 6)
+    assert f"fvcore leaves out what no result needs: fvcore linear -{missing}" in fields["reason"]
+    from vpcalc.execution import run
+
+    monkeypatch.setitem(run.PRICES, "linear", lambda *args, **kwargs: ())
+    assert not _model(Dropping(keep), input="5,7", check=True).ok
+
+
 def test_figures_drawings_and_plots_take_it() -> None:
     whole = _model("net.py:Net", input=224).to_dict()
     assert vpcalc.figure("net.py:Net", input=224).value == whole["macs"]

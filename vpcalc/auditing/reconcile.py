@@ -71,7 +71,10 @@ def _elsewhere(seen: Recording, reference: Recording) -> Iterator[Item]:
     """What the exact count has and the recording that the counter looks at has not."""
     if seen is reference:
         return
-    if seen.forward != reference.forward:
+    dropped = _dropped(seen, reference)
+    for call in dropped:
+        yield Item(Verdict.NOT_COUNTED, call.name, call.path, "no result needs it", minus=(exact(call),))
+    if seen.forward != reference.forward and not dropped:
         why = "other operators run as this counter runs the module"
         yield Item(
             Verdict.PRICED, "(all)", "", why, (terms.number(seen.forward),), (terms.number(reference.forward),)
@@ -81,6 +84,24 @@ def _elsewhere(seen: Recording, reference: Recording) -> Iterator[Item]:
     for call in reference.calls:
         if call.macs and call.backward:
             yield Item(Verdict.NOT_COUNTED, call.name, call.path, "backward", minus=(exact(call),))
+
+
+def _dropped(seen: Recording, reference: Recording) -> list[Call]:
+    """Calls of modules whose results nothing that comes out needs: ``torch.jit`` leaves them out of its graph."""
+    if any(call.height is not Height.NODE for call in seen.calls):
+        return []
+    in_graph, run = _by_path(seen), _by_path(reference)
+    if any(macs != run.get(path) for path, macs in in_graph.items()):
+        return []  # more than that differs
+    return [call for _, call in reference.priced() if not call.backward and call.path not in in_graph]
+
+
+def _by_path(recording: Recording) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for _, call in recording.priced():
+        if not call.backward:
+            found[call.path] = found.get(call.path, 0) + call.macs
+    return found
 
 
 def _item(verdict: Verdict, call: Call, charge: Charge) -> Item:

@@ -92,10 +92,14 @@ class Report:
         """The checks that did not hold."""
         return tuple(check for check in self.checks if check.delta)
 
+    @property
+    def differences(self) -> str:
+        """By how much each differs, in words."""
+        return ", ".join(f"{c.quantity} {c.operator} {c.delta:+,}" for c in self.differing)
+
     def __str__(self) -> str:
         if self.differing:
-            named = ", ".join(f"{c.quantity} {c.operator} {c.delta:+,}" for c in self.differing)
-            return f"{self.verdict.value}: {named}"
+            return f"{self.verdict.value}: {self.differences}"
         return f"{self.verdict.value}: {self.reason}" if self.reason else self.verdict.value
 
 

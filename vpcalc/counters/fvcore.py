@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .counts import Counts
@@ -47,11 +48,16 @@ def count(module: nn.Module, inputs: tuple[Tensor, ...], training: bool = False)
 
 
 class Call(nn.Module):
-    """A call with arguments of any kind, as a trace takes it: tensors in, and tensors out."""
+    """A call with arguments of any kind, as a trace takes it: tensors in, and tensors out.
 
-    def __init__(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    A trace drops what no result needs. With ``whole`` everything that functions of torch made is a result, too.
+    """
+
+    def __init__(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], whole: bool = False
+    ) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.whole = module, whole
         leaves, self._structure = tree_flatten((args, dict(kwargs)))
         self._leaves = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         self._places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
@@ -63,7 +69,22 @@ class Call(nn.Module):
         for place, tensor in zip(self._places, tensors, strict=True):
             leaves[place] = tensor
         args, kwargs = tree_unflatten(leaves, self._structure)
-        return tuple(tensors_of(self.module(*args, **kwargs)))
+        with _Made() if self.whole else nullcontext() as made:
+            results = tensors_of(self.module(*args, **kwargs))
+        return tuple(results if made is None else tensors_of((results, made.tensors)))
+
+
+class _Made(TorchFunctionMode):
+    """Keeps every tensor that a function of torch returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: list[Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.tensors += tensors_of(result)
+        return result
 
 
 class _BothAtOnce(FlopCountAnalysis):
