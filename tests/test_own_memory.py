@@ -157,6 +157,42 @@ def test_weights_gradients_and_state() -> None:
     assert found["total_bytes"] == sum(found[f"{part}_bytes"] for part in parts)
 
 
+class Returning(nn.Module):
+    """Returns what is asked for of one layer."""
+
+    def __init__(self, what: str, trained: bool = True) -> None:
+        super().__init__()
+        self.what, self.fc = what, nn.Linear(8, 8).requires_grad_(trained)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.fc(x)
+        return {"none": None, "all": y, "spectrum": torch.fft.rfft(y, dim=1), "both": (y, y.argmax(-1))}[self.what]
+
+
+@pytest.mark.parametrize(("what", "trained"), [("none", True), ("all", False)])
+def test_what_has_no_gradient_has_no_backward_pass(what: str, trained: bool) -> None:
+    found = vpcalc.memory(Returning(what, trained), input="3,5,8", train=True)
+    assert found.ok
+    assert found.to_dict()["measured_step_bytes"] is None
+    notes = found.tables()[0].notes
+    assert "nothing that comes out has a gradient: there is no backward pass" in notes
+
+
+@pytest.mark.parametrize("what", ["spectrum", "both"])
+def test_the_backward_pass_begins_where_there_are_gradients(what: str) -> None:
+    found = vpcalc.memory(Returning(what), input="3,5,8", train=True)
+    assert found.ok
+    least = 4 * (8 * 8 + 8) + 4 * 3 * 5 * 8  # gradients of weights, and of what comes out
+    fields = found.to_dict()
+    lasting = sum(fields[f"{each}_bytes"] for each in ("weights", "optimizer", "input"))
+    assert fields["measured_step_bytes"] >= lasting + least
+
+
+def test_a_form_in_a_table_has_its_condition() -> None:
+    notes = vpcalc.memory(Returning("spectrum"), input="3,10,8", check=False).tables()[0].notes
+    assert "closed forms: N a multiple of 2; N ≥ 2" in notes
+
+
 def test_what_is_computed_again_is_not_kept() -> None:
     forgetting, plain = (_memory("net.py:Forgetting", input="2,50,16", train=train) for train in (True, False))
     assert forgetting["saved_bytes"] < plain["saved_bytes"] / 3

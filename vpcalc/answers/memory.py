@@ -341,7 +341,8 @@ class Memory(Result):
         found, plan = self.footprint, self.plan
         peak = found.forward if plan.train else found.inference
         where = f"{peak.path} ({peak.kind})" if peak.path else f"the network's own {peak.kind}"
-        notes = [f"activations peak in {where}"]
+        notes = [f"closed forms: {valid}"] if (valid := self._valid()) else []
+        notes.append(f"activations peak in {where}")
         if found.cache:
             notes.append(f"cache for the next token: {found.cache:,} bytes")
         if plan.train and plan.optimizer.steps(found.tensors):
@@ -350,6 +351,8 @@ class Memory(Result):
             notes.append("the total has all gradients of weights beside the activations, and none of activations")
         if plan.step is None and (measured := self._measured()) is not None:
             notes.append(f"both passes in PyTorch take {measured:,} bytes, gradients as they come (measured)")
+        elif plan.train and self.step is None and self.report is not None and self.report.checks:
+            notes.append("nothing that comes out has a gradient: there is no backward pass")
         if self.device is not None and self.device.memory is not None:
             spare = self.device.memory - plan.total
             holds = "fits into" if spare >= 0 else "does not fit into"
@@ -357,6 +360,11 @@ class Memory(Result):
         if self.report is not None and self.report.verdict.value != "agrees":
             notes.append(str(self.report))
         return (*notes, *self.notes)
+
+    def _valid(self) -> str:
+        """Where the forms of the table hold: everything that is said of one of them."""
+        forms = [self.forms.get(name) for name in (*dict(self._parts()), "total_bytes")]
+        return "; ".join(dict.fromkeys(part for form in forms if form for part in form.valid.split("; ") if part))
 
     def _measured(self) -> int | None:
         """What a step of training takes: weights, buffers, optimizer, input, and all that was alive at once."""

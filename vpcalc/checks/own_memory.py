@@ -92,7 +92,10 @@ class OwnBytes:
         ]
 
     def report(self) -> tuple[Report, int | None]:
-        """PyTorch's own counts at the same numbers; and, where it is trained, the most alive in a whole step."""
+        """PyTorch's own counts at the same numbers; and, where it is trained, the most alive in a whole step.
+
+        That is None where nothing that comes out has a gradient.
+        """
         from ..counters import live
 
         point, found = self.inference.point, self.footprint
@@ -107,7 +110,8 @@ class OwnBytes:
             step = None
             if self.train:
                 with self.program.plainly(point) as (module, args, kwargs):
-                    step = live.count(module, args, kwargs, **how, backward=True).peak
+                    both = live.count(module, args, kwargs, **how, backward=True)
+                step = both.peak if both.is_back else None
         checks = (
             *totals(found, kept),
             Check(TRACKER, "peak_bytes", "all", found.inference.bytes, inference.peak),

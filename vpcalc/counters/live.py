@@ -34,6 +34,8 @@ class Live:
     """The same while a module's own operators ran, by its path."""
     moved: int = 0
     """Bytes that operators read and wrote: their operands and results, each once a call."""
+    is_back: bool = False
+    """Whether a backward pass ran, too."""
 
 
 def count(
@@ -49,6 +51,7 @@ def count(
     """Run one forward pass, for inference or, with ``training``, with autograd keeping what it needs.
 
     With ``backward`` the backward pass of the outputs' sum, too: the weights' gradients are then alive as well.
+    Of complex outputs it is the real part; where no output has a gradient there is no such pass.
     ``gradients`` says whether autograd keeps anything where that is not as in ``training``; ``as_on_cpu`` takes
     the kernels of meta modules to be those of the CPU (:mod:`vpcalc.counters.kernels`).
     """
@@ -66,10 +69,13 @@ def count(
         _Tracker(foreign, place, as_on_cpu) as tracker,
     ):
         result = module(*inputs, **kwargs)
-        if backward:
-            torch.stack([tensor.sum() for tensor in tensors_of(result)]).sum().backward()
-    del result
-    return replace(tracker.top, by_module=tracker.peaks, moved=tracker.moved)
+        outputs = [tensor for tensor in tensors_of(result) if tensor.requires_grad] if backward else []
+        if outputs:
+            loss = torch.stack([tensor.sum() for tensor in outputs]).sum()
+            (loss.real if loss.is_complex() else loss).backward()
+    is_back = bool(outputs)
+    del result, outputs
+    return replace(tracker.top, by_module=tracker.peaks, moved=tracker.moved, is_back=is_back)
 
 
 class _Tracker(TorchDispatchMode):
