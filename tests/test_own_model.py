@@ -172,6 +172,30 @@ def test_a_wrong_price_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.to_dict()["verdict"] == "differs"
 
 
+class Signal(nn.Module):
+    """Channels stand before the length, as 1-d convolutions have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv1d(16, 32, 3, padding=1), nn.Conv1d(32, 64, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.b(self.a(x))
+        return out
+
+
+@pytest.mark.parametrize("length", [16, 100, 101])
+def test_a_signal_has_a_length_and_channels(length: int) -> None:
+    found = _model(Signal, input=f"2,16,{length}").to_dict()
+    half = -(-length // 2)
+    assert [(s["resolution"], s["channels"]) for s in found["stages"]] == [([length], 32), ([half], 64)]
+    assert found["macs"] == 2 * 3 * (16 * 32 * length + 32 * 64 * half)
+    form = found["formula"]["macs"]
+    assert eval(form.get("everywhere", form)["python"], {"N": length}) == found["macs"]
+    kept = vpcalc.memory(Signal, input=f"2,16,{length}", train=True, check=False).to_dict()
+    assert eval(kept["formula"]["forward_peak_bytes"]["python"], {"N": length}) == kept["forward_peak_bytes"]
+
+
 class Dropping(nn.Module):
     """Has more than comes out of it; ``keep`` says whether anything does."""
 

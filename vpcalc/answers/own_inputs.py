@@ -91,15 +91,21 @@ def in_words(shapes: tuple[InputShape, ...]) -> str:
     return ";".join(map(str, shapes))
 
 
-def with_letters(shapes: tuple[InputShape, ...]) -> tuple[tuple[InputShape, ...], dict[str, int]]:
-    """The same with letters for the sides of images and the lengths of sequences, and their numbers."""
+def with_letters(
+    shapes: tuple[InputShape, ...], channels_first: bool = False
+) -> tuple[tuple[InputShape, ...], dict[str, int]]:
+    """The same with letters for the sides of images and the lengths of sequences, and their numbers.
+
+    A sequence of vectors is as long as its second side says, or with ``channels_first`` its third.
+    """
     point: dict[str, int] = {}
     lengths: dict[int, str] = {}
     found: list[InputShape] = []
     for shape in shapes:
         dims: list[Dim] = list(shape.dims)
         grid = grid_of(shape)
-        places = grid or ((1,) if len(dims) > 1 else ())
+        length = 2 if channels_first and len(dims) == 3 else 1
+        places = grid or ((length,) if len(dims) > 1 else ())
         for place, letter in zip(places, "HW", strict=False):
             number = dims[place]
             assert isinstance(number, int)

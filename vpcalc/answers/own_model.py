@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..algebra.polynomial import as_polynomial
-from ..checks.ran import NotRunError, Ran, once
+from ..checks.ran import NotRunError, Ran, once, settles
 from ..checks.shapes import InputShape
 from ..checks.targets import find_target, settled
 from ..cost import Cost, Quantity, Stage
@@ -32,6 +33,8 @@ from .verdicts import report_dict
 if TYPE_CHECKING:
     from ..checks import Report
     from ..everywhere import Regime
+    from ..execution.outcome import Execution
+    from ..execution.program import Program
 
 ITSELF = "(itself)"
 """What a module computes in its own forward, beside the modules that it holds."""
@@ -204,8 +207,17 @@ def own_model(
     lettered, point = with_letters(shapes)
     shapes = numbers.inputs
     why = ""
+
+    def run(lettered: tuple[InputShape, ...], point: Mapping[str, int]) -> tuple[Execution, Program]:
+        return once(find_target(target, ";".join(map(str, lettered)), given), point)
+
     try:
-        execution, program = once(find_target(target, ";".join(map(str, lettered)), given), point)
+        execution, program = run(lettered, point)
+        others = with_letters(shapes, channels_first=True)
+        if settles(execution) and others[0] != lettered:  # its second side is channels, as of a 1-d convolution
+            with suppress(NotRunError):
+                again = run(*others)
+                execution, program = (execution, program) if settles(again[0]) else again
     except NotRunError as error:
         why = str(error)
         try:
@@ -213,7 +225,7 @@ def own_model(
         except NotRunError as error:
             hint = "; vpcalc derive may count it with values" if "on symbols" in str(error) else ""
             raise InputError(f"model {name}: {error}{hint}") from error
-    found = Ran(name, tuple(point), execution, execution, program)
+    found = Ran(name, tuple(execution.point), execution, execution, program)
     return OwnModel(name, shapes, given, found, why, numbers.built)
 
 
@@ -241,8 +253,9 @@ def _staged(cost: Cost, ran: Ran) -> Cost:
 def _stage(path: str, ran: Ran) -> Stage:
     forms = [as_polynomial(side) for side in ran.execution.outputs.get(path, ())][1:]
     sides = [int(form.at(ran.point)) for form in forms]
-    last = len(sides) < 3 or (forms[0].symbols and not forms[-1].symbols)  # channels do not grow with the image
-    if last:
+    grow = [bool(form.symbols) for form in forms]  # channels do not grow with the image
+    first = not grow[0] if len(sides) > 1 and grow[0] != grow[-1] else len(sides) > 2
+    if not first:
         return Stage(tuple(sides[:-1]), sides[-1] if sides else 0)
     return Stage(tuple(sides[1:]), sides[0])
 

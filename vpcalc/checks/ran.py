@@ -199,6 +199,17 @@ def once(target: Target, point: Mapping[str, int]) -> tuple[Execution, Program]:
     raise NotRunError(f"does not run{f' at {sizes}' if sizes else ''}: {why}")
 
 
+def settles(execution: Execution) -> bool:
+    """Whether a run holds at one number of a letter only, as where it is the width of a weight."""
+    from ..execution.guards import EQUAL
+
+    return any(
+        noted.outcome and noted.guard.relation == EQUAL and noted.guard.form.symbols == noted.guard.letters
+        for noted in execution.path
+        if len(noted.guard.letters) == 1
+    )
+
+
 def _tree(execution: Execution, name: str) -> Cost:
     from ..execution.tree import tree
 
