@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -194,6 +195,41 @@ def test_a_signal_has_a_length_and_channels(length: int) -> None:
     assert eval(form.get("everywhere", form)["python"], {"N": length}) == found["macs"]
     kept = vpcalc.memory(Signal, input=f"2,16,{length}", train=True, check=False).to_dict()
     assert eval(kept["formula"]["forward_peak_bytes"]["python"], {"N": length}) == kept["forward_peak_bytes"]
+
+
+class Branched(nn.Module):
+    """Branches, a residual, work of its own between modules, and a part that is defined first and runs last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out, self.stem = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.left, self.right, self.act = nn.Linear(8, 3), nn.Linear(8, 5), nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.stem(x))
+        both = torch.zeros(*x.shape[:2], 8)
+        both[..., :3], both[..., 3:] = self.left(x), self.right(x)
+        mixed = both @ x.mT @ x
+        out: Tensor = self.out(x + mixed)
+        return out
+
+
+def test_a_drawing_says_from_where_a_module_reads() -> None:
+    from vpcalc.pictures import BlockChart
+
+    chart = vpcalc.draw(Branched, input="2,7,8").chart  # type: ignore[arg-type]
+    assert isinstance(chart, BlockChart)
+    assert {block.name: block.sources for block in chart.blocks} == {
+        "stem": (),
+        "left": (),
+        "right": ("stem",),
+        "(itself)": ("left", "right", "stem"),
+        "out": ("(itself)", "stem"),
+    }
+    assert "square" not in chart.subtitle
+    row = vpcalc.draw(Signal, input="2,16,9").chart  # type: ignore[arg-type]
+    assert isinstance(row, BlockChart)
+    assert not any(block.sources for block in row.blocks)
 
 
 class Dropping(nn.Module):

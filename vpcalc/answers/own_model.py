@@ -73,6 +73,11 @@ class OwnModel(Result):
         """The cost tree, its top modules as stages."""
         return _staged(self.ran.cost, self.ran)
 
+    @cached_property
+    def flow(self) -> Mapping[str, tuple[str, ...]]:
+        """For each stage, in the order in which they run, the stages that it reads from, or the input."""
+        return self.ran.flow([node.name for node in self.cost.stages()], ITSELF)
+
     @property
     def form(self) -> Form:
         """The tidy form of its multiply-accumulates, and where it holds."""

@@ -7,7 +7,7 @@ print are those of sizes that everything divides; what is said of them has these
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -138,6 +138,21 @@ class Ran:
             guards = tuple(divides(under, above) for above, under in whole)
             where = union(Domain(part.letters, guards + part.guards) for part in where.parts)
         return Regime(Condition(where), Form(macs.subs(exact | held)))
+
+    def flow(self, parts: Sequence[str], itself: str) -> Mapping[str, tuple[str, ...]]:
+        """Which of the modules at some paths reads what others made; empty where that cannot be seen.
+
+        What its own forward multiplies outside of them is called ``itself``.
+        """
+        from ..counters.flow import follow
+
+        macs = self.execution.calls["macs"]
+        own = {name.strip("_") for (path, name), form in macs.items() if not path and form}
+        try:
+            with self.program.plainly(self.point) as (module, args, kwargs):
+                return follow(module.train(self.program.training), args, kwargs, parts, own, itself)
+        except Exception:  # a program may do what a look from outside disturbs
+            return {}
 
     def report(self) -> Report:
         """Its module counted by fvcore, operator by operator, and by the dispatcher."""

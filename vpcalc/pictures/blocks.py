@@ -66,6 +66,8 @@ def draw(figure: Any, chart: BlockChart) -> Any:
         _squares(axes, block, left + column / 2, below - 0.05)
         _bar(axes, block, left + column / 2, min(0.34, 0.5 * column), per_mac, size, chart)
     for place in range(1, len(chart.blocks)):
+        if chart.blocks[place].sources and chart.blocks[place - 1].name not in chart.blocks[place].sources:
+            continue  # nothing flows from one to the other
         between = start + place * column
         axes.annotate(
             "",
@@ -86,14 +88,21 @@ def _per_cell(chart: BlockChart) -> float:
 
 
 def _floor(chart: BlockChart) -> float:
-    """Inches from the lower edge to where the solids stand: legend, bars with two lines, squares, three lines."""
-    return _BASE + _BAR + 2 * _LINE + 0.12 + _depth_height(chart) + 3 * _LINE + 0.15
+    """Inches from the lower edge to where the solids stand: legend, bars with two lines, squares, text."""
+    lines = max(len(_lines(block)) for block in chart.blocks)
+    return _BASE + _BAR + 2 * _LINE + 0.12 + _depth_height(chart) + lines * _LINE + 0.15
+
+
+_SOURCES = 3
+"""Lines that say from where a stage reads."""
 
 
 def _lines(block: Block) -> list[tuple[str, bool]]:
-    grid = "×".join(map(str, block.resolution))
-    shape = grid if len(block.resolution) > 1 else f"{grid} tokens"
-    return [(block.name, True), (shape, False), (f"{block.channels} ch.", False)]
+    named = list(block.sources[: _SOURCES if len(block.sources) <= _SOURCES else _SOURCES - 1])
+    more = len(block.sources) - len(named)
+    named += [f"{more} more"] if more else []
+    sources = [(f"{'+' if place else 'from'} {name}", False) for place, name in enumerate(named)]
+    return [(block.name, True), (block.shape, False), (f"{block.channels} ch.", False), *sources]
 
 
 def _reach(block: Block, per_cell: float) -> float:

@@ -113,13 +113,23 @@ class ScatterChart:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stage: its grid or length, its channels, how many blocks it repeats, and what they cost."""
+    """A stage: its grid or length, its channels, how many blocks it repeats, and what they cost.
+
+    ``sources`` are what it reads where that is not the stage before it and nothing else.
+    """
 
     name: str
     resolution: tuple[int, ...]
     channels: int
     depth: int
     cost: Bar
+    sources: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> str:
+        """Its grid or its length, in words."""
+        grid = "×".join(map(str, self.resolution))
+        return grid if len(self.resolution) > 1 else f"{grid} token{'' if self.resolution == (1,) else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

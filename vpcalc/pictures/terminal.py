@@ -178,9 +178,9 @@ def _as_bar(chart: BlockChart, place: int) -> Bar:
     """A stage as a bar, named with its shape."""
     block = chart.blocks[place]
     names = max(len(each.name) for each in chart.blocks)
-    grid = "×".join(map(str, block.resolution)) + ("" if len(block.resolution) > 1 else " tokens")
     depth = f" ×{block.depth}" if block.depth else ""
-    return Bar(f"{block.name:<{names}}  {grid}, {block.channels} ch.{depth}", block.cost.parts)
+    sources = f" from {' + '.join(block.sources)}" if block.sources else ""
+    return Bar(f"{block.name:<{names}}  {block.shape}, {block.channels} ch.{depth}{sources}", block.cost.parts)
 
 
 def _bars(bars: Iterable[Bar], width: int, colour: bool, shares: bool = False) -> list[str]:
