@@ -126,6 +126,12 @@ def test_its_form_adds_up_from_the_operators_that_were_executed(code: str) -> No
 def test_its_lattice_is_said_and_left(code: str) -> None:
     tidy = vpcalc.formula(f"{code}:Windows", input="1,32,h,w")
     assert (str(tidy.form), tidy.form.valid) == ("7232hw", "h and w multiples of 7")
+    renamed = vpcalc.formula(f"{code}:Windows", input="1,32,h,w", symbols={"h": "H", "w": "d_model"})
+    assert renamed.form.valid == "H and d_model multiples of 7"
+    assert tidy.stated("latex") == r"7232hw \quad\text{for } 7 \mid h,\ 7 \mid w"
+    assert tidy.stated("typst") == '7232 h w quad "for h and w multiples of 7"'
+    assert tidy.stated("python") == tidy.spell("python")
+    assert vpcalc.formula("wmsa").stated("latex") == vpcalc.formula("wmsa").spell("latex")
     every = vpcalc.formula(f"{code}:Windows", input="1,32,h,w", everywhere=True)
     assert every.spell() == "354368⌈h/7⌉⌈w/7⌉"
     for h, w in ((7, 14), (9, 30), (1, 1)):

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpcalc.report import Column, Kind, Table, numbers
-from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown
+from vpcalc.report import Caveat, Column, Kind, Table, numbers
+from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown, typst
+from vpcalc.report.sentences import condition
 
 SHORT = {
     0: "0",
@@ -103,3 +104,29 @@ def test_no_number_is_cut_off_at_any_width(width: int) -> None:
     for name, cell in written.items():
         assert (cell in text) != (name in said), name
     assert ("MACs" in said) == (width <= 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [
+        ("H and W multiples of 224 (32·7)", r"224 \mid H,\ 224 \mid W"),
+        (
+            "h a multiple of 2; C ≥ 3, 3⌊C/3⌋ | ⌈h/2⌉C",
+            r"2 \mid h,\ C \geq 3,\ 3\lfloor C/3\rfloor \mid \lceil h/2\rceil C",
+        ),
+        ("d_model a multiple of 4; N = 16", r"4 \mid d_{\mathrm{model}},\ N = 16"),
+        ("C ≤ 2; or C ≥ 3, 3 ∤ C", r"C \leq 2 \text{ or } C \geq 3,\ 3 \not\mid C"),
+        ("for inputs like this one; H ≥ 4", r"\text{for inputs like this one},\ H \geq 4"),
+    ],
+)
+def test_a_condition_is_mathematics_in_latex(text: str, set_as: str) -> None:
+    assert condition(text) == set_as
+
+
+def test_where_a_form_holds_is_printed_and_no_comment() -> None:
+    table = Table("T", (Column("a", "A"), Column("b", "B")), (("1", "2"),), (Caveat("holds for H ≥ 4"), "a note"))
+    assert "\\multicolumn{2}{l}{\\footnotesize holds for $H \\geq 4$} \\\\\n\\end{tabular}\n% a note" in latex(
+        table
+    )
+    assert "table.cell(colspan: 2)[holds for H ≥ 4],\n)\n// a note" in typst(table)
+    assert "holds for H ≥ 4" in markdown(table)

@@ -22,7 +22,7 @@ from ..checks.targets import Target, find_target
 from ..counters.pricing import announced, supplied
 from ..errors import InputError, unknown
 from ..inputs import read_ranges, whole
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .at_size import AtSize
 from .executed import Executed
@@ -215,8 +215,8 @@ class Derivation(Result):
             extent, held = self.everywhere.valid or "every size", found.everywhere.held_out
             holds = f"holds for {extent}; {held} more counts agree, at every remainder of the lattice; for "
             holds += f"{self.condition}: {self.macs}"
-        notes = [
-            holds,
+        notes: list[str] = [
+            Caveat(holds),
             f"{self.regime}; {found.points} counts fix it, {len(found.held_out)} others agree, up to {where}",
             f"identified: {_hypothesis(found)}",
             f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",

@@ -12,7 +12,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial
 from ..auditing.process import Limits
 from ..errors import InputError
 from ..inputs import whole
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import exact, growth, signed
 from ..symbolic import Form
 from .diff_changes import Amount, Change, Changes, Move, Respelled, blocks, changes, together
@@ -249,7 +249,7 @@ class Diff(Result):
         if still:
             notes.append(f"not in the total of either, because nobody here can price it: {', '.join(still)}")
         where = dict.fromkeys(side.condition for side in (self.base, self.head) if side.condition)
-        notes += [f"the forms hold for {condition}" for condition in where if len(condition) <= LONGEST]
+        notes += [Caveat(f"the forms hold for {condition}") for condition in where if len(condition) <= LONGEST]
         for side, cost in zip(self.sides, (self.base, self.head), strict=True):
             notes += [f"{side.option}: {note}" for note in cost.notes]
             running = sum(regime.form is not None for regime in cost.regimes)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import symbols
 from ..algebra.floors import Tidy, on_lattice
-from ..algebra.polynomial import Polynomial, constant
+from ..algebra.polynomial import Polynomial, constant, symbol
+from ..algebra.printers import PRINTERS, Names
 from ..checks.agreement import Agreement
 from ..checks.exploring import Explored
 from ..checks.probing import ZEROS, spell_point
@@ -17,7 +18,7 @@ from ..checks.quantities import COMMON, MANY_RUNS, QUANTITIES, Quantities
 from ..checks.shapes import Kind as What
 from ..checks.shapes import Variable
 from ..errors import InputError, first_line
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form, divided
 from .quantities import Part, in_full, overview, parts, pieces, sheet, to_dict, written
 from .result import Result
@@ -410,7 +411,7 @@ class Executed(Result):
             f"{name} from {low} to {high:,}" for name, (low, high) in explored.exploration.range.bounds.items()
         )
         holds = "does not hold for real" if self.refuted else f"holds for {self.domain.text or 'every size'}"
-        notes = [f"{self.verdict}: {holds}; asked about {extent}"]
+        notes: list[str] = [Caveat(f"{self.verdict}: {holds}; asked about {extent}")]
         notes += self._of_layers()
         if self.built:
             notes.append(f"built: {self.built}")
@@ -483,10 +484,17 @@ class Executed(Result):
         return str(self.macs)
 
 
-def multiples(tidy: Tidy, letters: Iterable[str]) -> list[str]:
-    """Where a tidy form holds, in words: letters that are multiples of a number, and what else divides."""
-    steps = {name: tidy.strides.get(name, 1) for name in letters}
-    return [*divided(steps), *(f"{above} a multiple of {below}" for above, below in tidy.exact)]
+def multiples(tidy: Tidy, letters: Iterable[str], names: Names | None = None) -> list[str]:
+    """Where a tidy form holds, in words: letters that are multiples of a number, and what else divides.
+
+    ``names`` are symbols to be written otherwise.
+    """
+
+    def spelled(size: Polynomial) -> str:
+        return PRINTERS["text"](size, names)
+
+    steps = {spelled(symbol(name)): tidy.strides.get(name, 1) for name in letters}
+    return [*divided(steps), *(f"{spelled(above)} a multiple of {spelled(below)}" for above, below in tidy.exact)]
 
 
 def _spelled(sides: Sequence[Polynomial | int]) -> str:

@@ -96,7 +96,7 @@ def executed_formula(
     valid = "" if main.when.always else every[0].when.text
     if tidy is not None:
         whole, rest = tidy.form, "" if _follows(main.when.where, tidy) else valid
-        valid = "; ".join(filter(None, (*multiples(tidy, found.meanings), rest)))
+        valid = "; ".join(filter(None, (*multiples(tidy, found.meanings, names), rest)))
     execution = next(part.regime for part in parts(exploration) if part.regime).leader.execution  # the main form's
     if counted == "macs":
         terms = _operations(execution, times)

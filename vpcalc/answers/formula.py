@@ -17,7 +17,7 @@ from ..cost import Cost, Op, Quantity
 from ..errors import ELSEWHERE, InputError, is_code, unknown
 from ..inputs import read_ranges
 from ..layers import LAYERS
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import SYMBOL_OF, Form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
@@ -68,6 +68,15 @@ class Formula(Result):
 
             return cases.spell([regime.case for regime in self.regimes], spelling, dict(self.form.names))
         return self.form.spell(spelling)
+
+    def stated(self, spelling: str = "text") -> str:
+        """The formula; in LaTeX and Typst a module's own form with where it holds, as a paper has to say it."""
+        from ..report.passages import STATED
+
+        alone = self.spell(spelling)
+        if not self.meanings or self.regimes or not self.form.valid or spelling not in STATED:
+            return alone
+        return STATED[spelling](alone, self.form.valid)
 
     def passage(self, spelling: str = "text") -> str:
         """The formula set apart, with its legend: text, latex, typst, mathml, python or markdown."""
@@ -186,7 +195,7 @@ class Formula(Result):
             for module, op, times, term in self.steps()
         ]
         rows.append(("total", "", "", self.form))
-        notes = [f"holds for {self.form.valid}"] if self.form.valid else []
+        notes: list[str] = [Caveat(f"holds for {self.form.valid}")] if self.form.valid else []
         notes += [f"{name}: {meaning}" for name, meaning in self.legend().items()]
         title = f"{self.title}: {self.quantity.meaning}"
         notes += [f"source: {self.source}", *self.assumptions]

@@ -13,7 +13,7 @@ from ..architectures import ARCHITECTURES, Architecture
 from ..cost import Quantity
 from ..errors import InputError, is_code, unknown
 from ..inputs import GridTerm, whole
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..storage.closed import plan_forms, traced_at, traced_forms
 from ..storage.devices import Device, find
 from ..storage.fit import Fit
@@ -341,7 +341,7 @@ class Memory(Result):
         found, plan = self.footprint, self.plan
         peak = found.forward if plan.train else found.inference
         where = f"{peak.path} ({peak.kind})" if peak.path else f"the network's own {peak.kind}"
-        notes = [f"closed forms: {valid}"] if (valid := self._valid()) else []
+        notes: list[str] = [Caveat(f"closed forms: {valid}")] if (valid := self._valid()) else []
         notes.append(f"activations peak in {where}")
         if found.cache:
             notes.append(f"cache for the next token: {found.cache:,} bytes")

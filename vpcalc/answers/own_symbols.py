@@ -15,7 +15,7 @@ from ..checks.shapes import InputShape
 from ..checks.targets import Target, find_target
 from ..cost import Cost, Quantity
 from ..errors import InputError
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .own_inputs import name_of
 from .own_model import ITSELF, top_modules
@@ -132,7 +132,7 @@ class SymbolicModel(Result):
         return [str(self.ran.tidied(side)) for side in returned]
 
     def _notes(self) -> tuple[str, ...]:
-        notes = [f"holds for {self.form.valid}"] if self.form.valid else []
+        notes: list[str] = [Caveat(f"holds for {self.form.valid}")] if self.form.valid else []
         notes += [f"built: {self.built}"] if self.built else []
         where = spell_point(self.ran.point)
         notes.append(f"one run on symbols, at {where}; vpcalc derive explores all sizes")

@@ -13,7 +13,7 @@ from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial
 from ..checks.quantities import QUANTITIES, Quantity
 from ..errors import first_line
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by:
     execution = main.regime.leader.execution
     notes = [
         f"{quantity.unit} {quantity.counts}",
-        f"executed: holds for {domain(main.regions).text or 'every size'}",
+        Caveat(f"executed: holds for {domain(main.regions).text or 'every size'}"),
     ]
     if main.regime.tried:
         notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")

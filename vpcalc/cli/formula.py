@@ -117,6 +117,7 @@ def formula(
     elif format is Spelling.FUNCTION:
         deliver(result.function(), output)
     else:
-        deliver(result.spell(format.value), output)
-        where = f"holds for {result.form.valid}" if result.form.valid and not result.regimes else ""
+        deliver(stated := result.stated(format.value), output)
+        is_apart = result.form.valid and not result.regimes and stated == result.spell(format.value)
+        where = f"holds for {result.form.valid}" if is_apart else ""
         aside((*filter(None, [where]), *result.assumptions))

@@ -8,7 +8,7 @@ import io
 import re
 from typing import Any
 
-from .table import Kind, Table, write
+from .table import Caveat, Kind, Table, write
 from .tex import escape_tex, latex, siunitx
 
 __all__ = ["csv_text", "escape_tex", "escape_typst", "html", "latex", "markdown", "siunitx", "typst"]
@@ -76,7 +76,10 @@ def typst(table: Table, exact: bool = False) -> str:
         "  stroke: none,",
     ]
     lines += ["  table.hline(),", f"  table.header({head}),", "  table.hline(),", *(f"  {row}," for row in rows)]
-    return "\n".join([*lines, "  table.hline(),", ")", *(f"// {note}" for note in table.notes)])
+    lines.append("  table.hline(),")
+    caveats = [note for note in table.notes if isinstance(note, Caveat)]
+    lines += [f"  table.cell(colspan: {len(kinds)})[{escape_typst(note)}]," for note in caveats]
+    return "\n".join([*lines, ")", *(f"// {note}" for note in table.notes if note not in caveats)])
 
 
 def escape_typst(text: str) -> str:

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from .markup import escape_tex, escape_typst
+from .sentences import condition, tex
 
 Glossary = Sequence[tuple[str, str]]
 """Symbols as the target language spells them, each with its meaning."""
@@ -26,7 +27,7 @@ def python(formula: str, glossary: Glossary, valid: str) -> str:
 
 def latex(formula: str, glossary: Glossary, valid: str) -> str:
     """A displayed equation and the sentence that follows it."""
-    sentence = _sentence([(f"${symbol}$", escape_tex(meaning)) for symbol, meaning in glossary], escape_tex(valid))
+    sentence = _sentence([(f"${symbol}$", escape_tex(meaning)) for symbol, meaning in glossary], tex(valid))
     return "\n".join([r"\[", f"  {formula}", r"\]", *sentence])
 
 
@@ -51,6 +52,19 @@ def mathml(formula: str, glossary: Glossary, valid: str) -> str:
 
 PASSAGES = {"text": text, "latex": latex, "typst": typst, "mathml": mathml, "python": python, "markdown": markdown}
 """The passages by the spelling of their formula; Markdown's formula is spelled in LaTeX."""
+
+
+def _latex_stated(formula: str, valid: str) -> str:
+    return rf"{formula} \quad\text{{for }} {condition(valid)}"
+
+
+def _typst_stated(formula: str, valid: str) -> str:
+    quoted = valid.replace('"', "'")
+    return f'{formula} quad "for {quoted}"'
+
+
+STATED = {"latex": _latex_stated, "typst": _typst_stated}
+"""A formula with where it holds, as one formula."""
 
 
 def _sentence(glossary: Glossary, valid: str) -> list[str]:

@@ -118,6 +118,28 @@ def _formula(words: Sequence[_Word]) -> str:
     return f"{escape_tex(before)}${math(inside)}${escape_tex(after)}"
 
 
+_MULTIPLES = re.compile(r"(.+) (?:a multiple|multiples) of (.+?)(?: \(.*\))?")
+
+
+def condition(text: str) -> str:
+    """Where a form holds, as mathematics: ``H and W multiples of 4`` is ``4 \\mid H,\\ 4 \\mid W``.
+
+    What is said in words stays words.
+    """
+    found = ""
+    for phrase in text.split("; "):
+        is_other = phrase.startswith("or ")
+        found += r" \text{ or } " if is_other else r",\ " if found else ""
+        said = phrase.removeprefix("or ")
+        if parts := _MULTIPLES.fullmatch(said):
+            found += r",\ ".join(rf"{math(parts[2])} \mid {math(name)}" for name in parts[1].split(" and "))
+        elif re.search(r"(?<![_\w])[a-z]{2,} [a-z]", said):
+            found += rf"\text{{{escape_tex(said)}}}"
+        else:
+            found += math(said.replace(" | ", " ∣ ")).replace(", ", r",\ ")
+    return found
+
+
 _BOUND = re.compile(r"([^=]+=[^.]+)\.\.(.+)")
 
 _PART = re.compile(

@@ -50,6 +50,10 @@ class Column(NamedTuple):
     passing: bool = False
 
 
+class Caveat(str):
+    """A note without which figures or forms of its table are not true: where they hold. Papers print it, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A titled table. ``total`` marks the last row as the sum of the others."""

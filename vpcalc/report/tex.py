@@ -5,13 +5,14 @@ booktabs is all that a paper has to load. With siunitx the same figures stand in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..algebra.printers import GREEK
 from . import numbers
-from .table import Column, Kind, Table, write
+from .table import Caveat, Column, Kind, Table, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,28 @@ def _tabular(table: Table, packages: str, columns: Sequence[_Set]) -> str:
         if table.total and number == len(table.rows) - 1:
             lines.append(r"\midrule")
         lines.append(" & ".join(column.cells[number] for column in columns) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*lines, *(f"% {note}" for note in table.notes)])
+    lines.append(r"\bottomrule")
+    for note in table.notes:
+        if isinstance(note, Caveat):
+            lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{\footnotesize {line}}} \\" for line in _lines(note)]
+    others = (f"% {note}" for note in table.notes if not isinstance(note, Caveat))
+    return "\n".join([*lines, r"\end{tabular}", *others])
+
+
+_LONG = 70
+"""Characters of a line below a table, which is not to be wider for it."""
+
+
+def _lines(note: Caveat) -> list[str]:
+    """A note in lines, broken between its parts."""
+    from .sentences import tex  # it knows this file's signs
+
+    lines = [""]
+    for part in re.split(r"(?<=[;:]) ", note):
+        if lines[-1] and len(lines[-1]) + len(part) >= _LONG:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + part
+    return [tex(line) for line in lines]
 
 
 def _column(table: Table, index: int, exact: bool) -> _Set:
