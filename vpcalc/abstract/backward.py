@@ -187,19 +187,7 @@ def _is_free(holder: list[Tensor]) -> bool:
     """Whether nobody else has a tensor or its storage, and all its elements are its own."""
     if getrefcount(holder[0]) != ALONE or getrefcount(holder[0].storage) != ALONE:
         return False
-    return _is_dense(holder[0])
-
-
-def _is_dense(x: Tensor) -> bool:
-    """Whether its elements fill a piece of memory, each once."""
-    expected: Any = 1
-    for stride, size in sorted((value_of(t), value_of(n)) for t, n in zip(x.strides, x.shape, strict=True)):
-        if size == 1:
-            continue
-        if stride != expected:
-            return False
-        expected *= size
-    return True
+    return layout.is_dense(holder[0].shape, holder[0].strides)
 
 
 def _lies_as(grad: Tensor, leaf: Tensor) -> bool:

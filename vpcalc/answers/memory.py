@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from ..checks import Report
 
 
+NEEDED = {
+    "step_peak_bytes": "the peak of a whole step",
+    "training_bytes": "the sum of all that training holds",
+    "inference_bytes": "all that an inference holds at its peak",
+}
+"""What a figure is called that has to find room."""
+
+
 @dataclass(frozen=True)
 class Memory(Result):
     """An architecture at one input in one way of running it.
@@ -203,6 +211,8 @@ class Memory(Result):
         plan = self.plan
         at = f"{found['module']} ({found['operator']})" if found["module"] else found["operator"]
         notes = [f"at its peak in {at}; not in it: what kernels take within themselves"]
+        if (form := self.forms.get("step_peak_bytes")) is not None:
+            notes.append(f"step = {form}" + (f"   ({form.valid})" if form.valid else ""))
         if plan.optimizer.master:
             notes.append("what the optimizer takes for its master weights while it steps is not in it")
         elif found["foreach_bytes"] > plan.step_peak:
@@ -271,8 +281,12 @@ class Memory(Result):
         if not found.capped:
             over = found.next_bytes - found.budget
             rows.append((found.answer + 1, found.next_bytes, found.next_bytes, f"{over:,} bytes too many"))
-        notes = ("nothing larger is taken",) if found.capped else ()
-        return Table(f"The largest {found.solved} that fits", columns, tuple(rows), notes)
+        notes = [f"what has to fit is {NEEDED[found.of]}"]
+        notes += ["nothing larger is taken"] if found.capped else []
+        if (peak := self._step_peak()) is not None and peak["foreach_bytes"] > found.budget:
+            at_once, over = f"{peak['foreach_bytes']:,} bytes", peak["foreach_bytes"] - found.budget
+            notes.append(f"with an optimizer that works on all weights at once {at_once}: {over:,} too many")
+        return Table(f"The largest {found.solved} that fits", columns, tuple(rows), tuple(notes))
 
     def _roofline_table(self, device: Device) -> Table:
         columns = (
@@ -349,14 +363,10 @@ class Memory(Result):
             notes.append(f"step counters in the host's memory: {plan.optimizer.steps(found.tensors):,} bytes")
         if plan.train:
             notes.append("the total has all gradients of weights beside the activations, and none of activations")
-        if plan.step is None and (measured := self._measured()) is not None:
-            notes.append(f"both passes in PyTorch take {measured:,} bytes, gradients as they come (measured)")
-        elif plan.train and self.step is None and self.report is not None and self.report.checks:
-            notes.append("nothing that comes out has a gradient: there is no backward pass")
         if self.device is not None and self.device.memory is not None:
-            spare = self.device.memory - plan.total
-            holds = "fits into" if spare >= 0 else "does not fit into"
-            notes.append(f"{holds} the {self.device.memory:,} bytes of {self.device.name}")
+            of, needed = plan.needed
+            holds = "fits into" if needed <= self.device.memory else "does not fit into"
+            notes.append(f"{NEEDED[of]} {holds} the {self.device.memory:,} bytes of {self.device.name}")
         if self.report is not None and self.report.verdict.value != "agrees":
             notes.append(str(self.report))
         return (*notes, *self.notes)
@@ -488,7 +498,11 @@ def memory(
     def planned(sizes: tuple[int, ...], batch: int) -> Plan:
         architecture.cost(sizes, config, batch)  # refuses sizes that are too small
         footprint = model_footprint(architecture.family, sizes, config, batch, way)
-        return Plan(footprint, item, train, training)
+        return _plan(footprint, sizes, batch)
+
+    def _plan(footprint: Footprint, sizes: tuple[int, ...], batch: int) -> Plan:
+        step = model_step(architecture.family, sizes, config, batch, way) if train else None
+        return Plan(footprint, item, train, training, step)
 
     fitted = None
     if fit is not None:
@@ -501,9 +515,7 @@ def memory(
         raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
     cost = architecture.cost(sizes, config, number)
     here = traced_at(architecture, config, way, number, sizes)
-    plan = planned(sizes, number) if here is None else Plan(here.numbers, item, train, training)
-    if train:
-        plan = replace(plan, step=model_step(architecture.family, sizes, config, number, way))
+    plan = planned(sizes, number) if here is None else _plan(here.numbers, sizes, number)
     attended = int(cost.total(Quantity.ATTENTION)) * item
     activations = int(cost.total(Quantity.ACTIVATIONS)) * item
     forms = plan_forms(architecture, config, way, number, sizes, plan, here)

@@ -18,6 +18,7 @@ from ..checks.shapes import InputShape
 from ..checks.targets import Target, find_target, settled
 from ..errors import InputError, unknown
 from ..inputs import LARGEST, whole
+from ..storage.closed import peaking
 from ..storage.devices import find
 from ..storage.fit import Fit, by_form, first_taken, fit, last_taken
 from ..storage.footprint import Way
@@ -139,7 +140,7 @@ class _Asked:
 
     def plan(self, found: OwnBytes) -> Plan:
         """What it takes, put together."""
-        return Plan(found.footprint, _item(self._dtype), self._train, self._optimizer)
+        return Plan(found.footprint, _item(self._dtype), self._train, self._optimizer, found.step)
 
     def forms(self, shapes: tuple[InputShape, ...]) -> dict[str, Form]:
         """The forms that hold at these shapes and around them, in the sides of images and lengths of sequences."""
@@ -156,21 +157,38 @@ class _Asked:
         path = (*found.inference.path, *found.training.path)
         where = written(path, found.inference.point)
         runs = {"inference": found.inference, "training": found.training}
+        peaks = {"peak_bytes": found.footprint.inference, "forward_peak_bytes": found.footprint.forward}
+        forms = {q.value: runs[run].totals[q.value] for q, run in FORMS.items()}
+        elsewhere = {letter: times * size for times, (letter, size) in enumerate(point.items(), start=2)}
+        if found.step is not None and found.step_holds_at(self._optimizer, elsewhere):
+            forms["step_peak_bytes"] = self._needed(found)
+            peaks["step_peak_bytes"] = found.step.most(self._optimizer)
+        limits = {name: peaking(peak.path or peak.kind) for name, peak in peaks.items()}
         return {
-            q.value: _form(runs[run].totals[q.value], found.inference.point, where) for q, run in FORMS.items()
+            name: _form(form, found.inference.point, "; ".join(filter(None, (where, limits.get(name, "")))))
+            for name, form in forms.items()
         }
+
+    def _needed(self, found: OwnBytes) -> Polynomial:
+        """What has to find room, while it peaks where it does."""
+        plan = self.plan(found)
+        run, peak = (found.training, "forward_peak_bytes") if self._train else (found.inference, "peak_bytes")
+        step = found.step_form(self._optimizer)
+        part = run.totals[peak] if step is None else step
+        form = part + found.inference.totals["input_bytes"]
+        return form + int(plan.needed[1]) - int(form.at(found.inference.point))
 
     def largest(self, solved: str, budget: int, shapes: tuple[InputShape, ...]) -> Fit:
         """The largest batch, side or length that fits into a budget."""
 
         def total(number: int) -> int:
-            return int(self.plan(self.run(_sized(shapes, solved, number))).total)
+            return int(self.plan(self.run(_sized(shapes, solved, number))).needed[1])
 
-        self.run(shapes)  # what does not run at all is told by itself
+        needed, _ = self.plan(self.run(shapes)).needed  # what does not run at all is told by itself
         highest = {"batch": LARGEST, "input": PIXELS, "tokens": MOST_TOKENS}[solved]
         least = first_taken(total, highest)
         last = last_taken(total, least, highest)
-        found = fit(solved, budget, total, last, self._guess(solved, shapes), least)
+        found = replace(fit(solved, budget, total, last, self._guess(solved, shapes), least), of=needed)
         asked = shapes[0].dims[0]
         if solved != "batch" or not isinstance(asked, int):
             return found
@@ -183,10 +201,7 @@ class _Asked:
             found = self.run(_sized(shapes, solved, "B"), {"B": start})
         except InputError:
             return None
-        plan = self.plan(found)
-        run, quantity = (found.training, "forward_peak_bytes") if self._train else (found.inference, "peak_bytes")
-        others = int(plan.total) - int(run.totals[quantity].at({"B": start}))
-        return by_form(run.totals[quantity] + others, ("B",))
+        return by_form(self._needed(found), ("B",))
 
 
 def _places(shape: InputShape, solved: str) -> tuple[int, ...]:
@@ -245,4 +260,9 @@ def _item(dtype: str) -> int:
 
 def _notes(found: OwnBytes) -> tuple[str, ...]:
     notes = ["run in train mode, as it is trained"] if found.train else []
+    if found.train and found.training.passes is None:
+        why = found.training.missing.get("step_peak_bytes", "it was not run")
+        notes.append(f"the peak of a whole step is not known: {why}")
+    if (step := found.step) is not None and (left := found.footprint.tensors - len(step.weights)):
+        notes.append(f"{left} trained weights get no gradient; all figures have their optimizer's state")
     return tuple(notes)

@@ -7,20 +7,22 @@ symbols. What comes out is the footprint that a description of ours has, so that
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..abstract.tape import Kept, Peak, Work
 from ..algebra.polynomial import Polynomial
 from ..errors import InputError
 from ..storage.footprint import Footprint
+from ..storage.optimizers import Optimizer
+from ..storage.step import Step
 from .crosscheck import Check, Report
 from .memory import TRACKER, default_type, totals
 from .ran import NotRunError, once
 from .targets import Target
 
 if TYPE_CHECKING:
-    from ..execution.outcome import Execution
+    from ..execution.outcome import Execution, Place, Point
     from ..execution.program import Program
 
 NEEDED = ("saved_bytes", "peak_bytes", "bytes_moved")
@@ -51,15 +53,13 @@ class OwnBytes:
             return int(form.at(point))
 
         def peak(run: Execution, quantity: str) -> Peak:
-            ((path, name), form), *_ = run.calls[quantity].items()
-            return Peak(number(form), path, name.strip("_"))
+            (place, form), *_ = run.calls[quantity].items()
+            return self._peak(form, place)
 
-        with default_type(_type(self.dtype)), self.program.plainly(point) as (module, args, kwargs):
-            from ..counters.dispatch import tensors_of
-
-            weights, buffers, inputs = (
+        with default_type(_type(self.dtype)), self.program.plainly(point) as (module, _, _):
+            weights, buffers = (
                 list({id(each): each for each in some}.values())
-                for some in (module.parameters(), module.buffers(), tensors_of((args, kwargs)))
+                for some in (module.parameters(), module.buffers())
             )
         kept = tuple(
             Kept(path, name.strip("_"), "result", number(form))
@@ -70,7 +70,7 @@ class OwnBytes:
             tensors=sum(weight.requires_grad for weight in weights),
             weights=sum(weight.nbytes for weight in weights),
             buffers=sum(buffer.nbytes for buffer in buffers),
-            inputs=sum(tensor.nbytes for tensor in inputs),
+            inputs=number(self.inference.totals["input_bytes"]),
             kept=kept,
             held=sum(part.bytes for part in kept),
             inference=peak(self.inference, "peak_bytes"),
@@ -79,6 +79,18 @@ class OwnBytes:
             peaks={},
             trained=sum(weight.nbytes for weight in weights if weight.requires_grad),
         )
+
+    @property
+    def step(self) -> Step | None:
+        """A step of training in numbers, gradients as they come; None where it is not trained, or not known."""
+        passes = self.training.passes
+        if passes is None:
+            return None
+        return Step(self._peak(*passes.most), int(passes.left.at(self.inference.point)), passes.weights)
+
+    def _peak(self, form: Polynomial, place: Place) -> Peak:
+        path, name = place
+        return Peak(int(form.at(self.inference.point)), path, name.strip("_"))
 
     @property
     def works(self) -> list[Work]:
@@ -92,10 +104,7 @@ class OwnBytes:
         ]
 
     def report(self) -> tuple[Report, int | None]:
-        """PyTorch's own counts at the same numbers; and, where it is trained, the most alive in a whole step.
-
-        That is None where nothing that comes out has a gradient.
-        """
+        """PyTorch's own counts at the same numbers; and, where it is trained, the most alive in both passes."""
         from ..counters import live
 
         point, found = self.inference.point, self.footprint
@@ -108,16 +117,38 @@ class OwnBytes:
             with self.program.plainly(point) as (module, args, kwargs):
                 forward = live.count(module, args, kwargs, **how)
             step = None
-            if self.train:
+            if (passes := self.training.passes) is not None:
                 with self.program.plainly(point) as (module, args, kwargs):
                     both = live.count(module, args, kwargs, **how, backward=True)
                 step = both.peak if both.is_back else None
-        checks = (
+        checks = [
             *totals(found, kept),
             Check(TRACKER, "peak_bytes", "all", found.inference.bytes, inference.peak),
             Check(TRACKER, "forward_peak_bytes", "all", found.forward.bytes, forward.peak),
-        )
-        return Report(checks), step
+        ]
+        if passes is not None and step is not None:
+            checks.append(Check(TRACKER, "step_peak_bytes", "all", int(passes.observed[0].at(point)), step))
+        return Report(tuple(checks)), step
+
+    def step_form(self, optimizer: Optimizer) -> Polynomial | None:
+        """What is alive in a step at its peak, as long as that is where it is; None where no step was run."""
+        passes, step = self.training.passes, self.step
+        if passes is None or step is None:
+            return None
+        most = step.most(optimizer)
+        return passes.most[0] if most is step.peak else passes.left + (most.bytes - step.left)
+
+    def step_holds_at(self, optimizer: Optimizer, point: Point) -> bool:
+        """Whether that form is what a run at other sizes has.
+
+        What the engine runs is not called with shapes, so that its forms are inferred.
+        """
+        from ..execution.run import Memory
+
+        with default_type(_type(self.dtype)):
+            there = replace(self, training=self._in_mode(True, lambda _: self.program.execute(point, Memory.STEP)))
+        forms = self.step_form(optimizer), there.step_form(optimizer)
+        return None not in forms and len({form.at(point) for form in forms if form is not None}) == 1
 
     def _in_mode(self, training: bool, count: Callable[..., Any]) -> Any:
         before, self.program.training = self.program.training, training
@@ -141,7 +172,7 @@ def in_bytes(target: Target, point: dict[str, int], train: bool, dtype: str = "f
         try:
             inference = program.execute(point, Memory.LIVE)
             program.training = train
-            training = program.execute(point, Memory.KEPT)
+            training = program.execute(point, Memory.STEP if train else Memory.KEPT)
         except BeyondError as beyond:
             raise NotRunError(f"cannot be followed in bytes: {beyond}") from beyond
         finally:

@@ -37,11 +37,11 @@ class Gradients:
             return
         number = len(self._noted)
         self._noted.append((place, back))
-        _metadata(node).setdefault(_NOTE, []).append(number)
+        metadata(node).setdefault(_NOTE, []).append(number)
         while node is not None and any(view in type(node).__name__ for view in _VIEWS):
             node = node.next_functions[0][0]
             if node is not None:
-                _metadata(node).setdefault(_NOTE, []).append(number)
+                metadata(node).setdefault(_NOTE, []).append(number)
 
     def reached(self, outputs: Iterable[Tensor]) -> tuple[dict[Place, Polynomial], str]:
         """What the gradients of the outputs cost, or why that is not known."""
@@ -53,7 +53,7 @@ class Gradients:
             node = waiting.pop()
             if isinstance(node, torch.autograd.function.BackwardCFunction):
                 return {}, f"{type(node).__name__} is a backward pass of the program's own"
-            reached.update(_metadata(node).get(_NOTE, ()))
+            reached.update(metadata(node).get(_NOTE, ()))
             following = {step for step, _ in node.next_functions if step is not None} - seen
             seen |= following
             waiting += following
@@ -63,6 +63,6 @@ class Gradients:
         return dict(found), ""
 
 
-def _metadata(node: Any) -> dict[str, Any]:
+def metadata(node: Any) -> dict[str, Any]:
     """What goes when the node does."""
     return node.metadata  # type: ignore[no-any-return]

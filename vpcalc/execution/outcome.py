@@ -50,6 +50,20 @@ class BeyondError(Exception):
     """The run cannot be followed: a function without a rule, or a rule that torch contradicts."""
 
 
+class Passes(NamedTuple):
+    """Both passes of a step of training that begins without gradients, in bytes.
+
+    ``most`` is what is alive at most, and where; ``observed`` the same where somebody looks on, so that gradients
+    that meet have a sum beside them; ``left`` are outputs and gradients when they are over. ``weights`` are those
+    of weights that have a gradient then, in the module's order.
+    """
+
+    most: tuple[Polynomial, Place]
+    observed: tuple[Polynomial, Place]
+    left: Polynomial
+    weights: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True)
 class Execution:
     """What one run gave.
@@ -58,7 +72,8 @@ class Execution:
     when. ``calls`` has for each quantity that the run saw what the calls of a function within a module add to it;
     ``missing`` says why others are not there. ``operations`` are the priced calls with their MACs. ``peaks`` are
     bytes alive at times of which others may have the most at other sizes, the most here first. ``outputs`` are
-    the shapes that modules near the top return. ``held`` are letters that had to be taken as numbers, with the
+    the shapes that modules near the top return. ``passes`` are those of a step of training, if one was run.
+    ``held`` are letters that had to be taken as numbers, with the
     reason.
     """
 
@@ -72,6 +87,7 @@ class Execution:
     operations: Sequence[tuple[Operation, Polynomial]] = ()
     peaks: Mapping[Polynomial, Place] = field(default_factory=dict)
     outputs: Mapping[str, Sides] = field(default_factory=dict)
+    passes: Passes | None = None
 
     @property
     def macs(self) -> Polynomial:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -48,7 +48,8 @@ from .hooks import opened, sources_of
 from .maps import MAPS
 from .messages import is_asked_by_torch
 from .nodes import Node, dressed, plain, undressed
-from .outcome import LIES, BeyondError, Execution, Operation, Place, Point, Sides, TableEndError
+from .outcome import LIES, BeyondError, Execution, Operation, Passes, Place, Point, Sides, TableEndError
+from .passes import note, passes
 from .prices import PRICES, Price
 from .rules import EXTREMES, MARK, EmptySideError, Shape, each_side, filled, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
@@ -64,10 +65,12 @@ def _beyond(name: str, last: int, rows: int) -> str:
 
 
 class Memory(Enum):
-    """What a run that is followed in bytes is: one for inference, or one of which autograd keeps what it needs."""
+    """What a run that is followed in bytes is: one for inference, one of which autograd keeps what it needs, or
+    this with the backward pass."""
 
     LIVE = "live"
     KEPT = "kept"
+    STEP = "step"
 
 
 Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
@@ -113,16 +116,18 @@ def execute(
             stack.enter_context(counting(products=False))  # it knows shapes faster than torch does on meta
             if memory is not None:
                 with no_functions():
-                    mode.storages = Storages(
-                        (*module.parameters(), *module.buffers(), *tensors_of((args, kwargs)))
-                    )
+                    given = tensors_of((args, kwargs))
+                    mode.storages = Storages((*module.parameters(), *module.buffers(), *given))
+                mode.weigh_inputs(given)
                 stack.enter_context(mode.storages)
-            if mode.storages is not None and memory is Memory.KEPT:
+            if mode.storages is not None and memory is not Memory.LIVE:
                 mode.gradients = Gradients()
                 stack.enter_context(torch.enable_grad())
                 stack.enter_context(saved_tensors_hooks(mode.storages.pack, mode.storages.unpack))
             result = module(*args, **kwargs)
             mode.read(result)
+            if memory is Memory.STEP:
+                mode.go_back(module, result)
         except BeyondError:
             raise
         except RecursionError as deep:  # the room for it is less here, so that it says nothing of the program
@@ -151,6 +156,7 @@ def execute(
         mode.operations,
         mode.peaks,
         mode.outputs,
+        mode.passes,
     )
 
 
@@ -346,6 +352,7 @@ class _Following(TorchFunctionMode):
         self.operations: list[tuple[Operation, Polynomial]] = []
         self.peaks: Mapping[Polynomial, Place] = {}
         self.outputs: dict[str, Sides] = {}
+        self.passes: Passes | None = None
         self.beyond: BeyondError | None = None
         self.steps = 0
         self._where = _Where({})
@@ -389,8 +396,11 @@ class _Following(TorchFunctionMode):
         if (what := other_memory(name, args, kwargs)) != "":
             self._is_unseen(what, IN_BYTES)
         result = made_of_data(name, args, self._follow(name, func, args, kwargs))
-        for side in self.storages.settle((self._where.stack[-1], name), (args, kwargs), result):
+        place = self._where.stack[-1], name
+        for side in self.storages.settle(place, (args, kwargs), result):
             _is_one(side, self.path)
+        if self.gradients is not None:
+            note(place, result)
         return result
 
     def weigh(self, module: nn.Module) -> None:
@@ -402,6 +412,12 @@ class _Following(TorchFunctionMode):
                     seen.add(id(weight))
                     trained = form_of(product(shape_of(weight))) if weight.requires_grad else constant(0)
                     self.calls["params"][path, "parameters"] += trained
+
+    def weigh_inputs(self, given: Iterable[Tensor]) -> None:
+        """The bytes of what a module is given, each tensor once."""
+        for tensor in {id(each): each for each in given}.values():
+            size = form_of(product(shape_of(tensor))) * tensor.element_size()
+            self.calls.setdefault("input_bytes", _tally())["", "input"] += size
 
     def _is_unseen(self, what: str, quantities: Sequence[str]) -> None:
         why = f"{what} takes other memory on the CPU than meta tensors show"
@@ -425,6 +441,17 @@ class _Following(TorchFunctionMode):
             self.missing["backward_macs"] = why
         else:
             self.calls["backward_macs"] = _tally(backward)
+
+    def go_back(self, module: nn.Module, result: Any) -> None:
+        """The backward pass. What it computes again has been counted; why it cannot be followed is no error."""
+        assert self.storages is not None
+        forward = {quantity: dict(parts) for quantity, parts in self.calls.items()}
+        try:
+            self.passes = passes(module, tensors_of(result), self.storages)
+        except Exception as raised:  # a backward pass of the program's own may raise anything
+            self.missing["step_peak_bytes"] = first_line(self.beyond or raised)
+            self.beyond = None
+        self.calls = {quantity: _tally(parts) for quantity, parts in forward.items()}
 
     def _follow(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         if name == "__get__":

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from ..abstract.layout import is_dense
 from ..algebra.polynomial import Polynomial, constant
 from ..counters.kernels import laid_out, moves, nothing_kept, once
 from ..counters.private import TorchDispatchMode, no_functions, storage_key, storages_of
 from ..counters.saved import ungraphed
 from .nodes import undressed
-from .outcome import Place, highest
+from .outcome import Passes, Place, highest
 from .rules import shape_of, tensors_in
 from .sizes import Size, form_of, value_of
 
@@ -142,7 +143,11 @@ class _Kept:
 
 
 class Storages(TorchDispatchMode):
-    """Follows memory that is not a module's own and not its input's, in bytes."""
+    """Follows memory that is not a module's own and not its input's, in bytes.
+
+    In a backward pass ``node`` is where the node of the graph was made that runs, and ``is_adding`` that it is
+    over, so that what is seen before the next are sums of gradients that meet (:mod:`vpcalc.execution.passes`).
+    """
 
     def __init__(self, own: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -152,11 +157,17 @@ class Storages(TorchDispatchMode):
         self._events: list[tuple[int, bool]] = []
         self._calls: list[_Call] = []
         self._kept: list[weakref.ref[_Kept]] = []
+        self._sum: tuple[int, int] | None = None
+        self._in_place: dict[int, int] = {}
+        self._forms: dict[int, dict[tuple[int, ...], Sides]] = {}
+        self.node: Place | None = None
+        self.is_adding = False
         self.moved: defaultdict[Place, Polynomial] = defaultdict(lambda: constant(0))
 
     # -- what is seen -------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._see_sum()
         result = laid_out(func, args, func(*args, **(kwargs or {})))
         nothing = nothing_kept(func, args, result)
         made: list[tuple[Extent, int | None]] = []
@@ -172,7 +183,26 @@ class Storages(TorchDispatchMode):
         axes = _axes(name, args)
         more = int(name in WINDOWS and any(self._has_one_more(extent, number) for extent, number in made))
         self._calls.append(_Call(list(map(Extent.of, operands)), made, moved, axes, more))
+        if self.is_adding and name == "add":
+            self._meet_sum(args[0], args[1], made[0][1])
         return result
+
+    def _meet_sum(self, one: Tensor, other: Tensor, made: int | None) -> None:
+        """Gradients met. Where nobody looks on the second is added to the first, if that has no other owner.
+
+        As ``accumulate`` of ``torch/csrc/autograd/input_buffer.cpp`` has it, which an observer keeps from that.
+        """
+        first = self._alive.get(storage_key(one)) if is_dense(one.size(), one.stride()) else None
+        if first is not None and made is not None and storage_key(one) != storage_key(other):
+            self._sum = made, first[0]
+
+    def _see_sum(self) -> None:
+        """If the first of two gradients is gone when something else is done, it had no other owner."""
+        if self._sum is not None:
+            made, first = self._sum
+            self._sum = None
+            if all(number != first for number, _ in self._alive.values()):
+                self._in_place[made] = first
 
     def _has_one_more(self, extent: Extent, number: int | None) -> bool:
         return number is not None and self._made[number].nbytes == (prod(extent.sides) + 1) * extent.item
@@ -182,10 +212,11 @@ class Storages(TorchDispatchMode):
 
         def gone(_: Any) -> None:
             del self._alive[key]
+            self._forms.pop(key, None)
             self._events.append((number, False))
 
         self._alive[key] = number, weakref.ref(storage, gone)
-        self._made.append(_Made(storage.nbytes(), constant(storage.nbytes())))
+        self._made.append(_Made(storage.nbytes(), constant(storage.nbytes()), self.node or ("", "")))
         self._events.append((number, True))
         return number
 
@@ -212,7 +243,19 @@ class Storages(TorchDispatchMode):
         """
         if not self._calls:
             return set()
-        known = _Known([*tensors_in(result), *tensors_in(given)], _numbers(place[1], given))
+        pairs = [(tensor, shape_of(tensor)) for tensor in (*tensors_in(result), *tensors_in(given))]
+        known = _Known(self._forms, _numbers(place[1], given))
+        if any(isinstance(side, Size) for _, shape in pairs for side in shape):
+            for tensor, shape in pairs:
+                known.see(storage_key(tensor), tuple(tensor.size()), [form_of(side) for side in shape])
+        return self._settled(place, known)
+
+    def settle_node(self, shapes: Iterable[tuple[tuple[int, ...], Sides]] = ()) -> None:
+        """The same of a node of the backward pass, of which shapes are known that its gradients have."""
+        if self._calls and self.node is not None:
+            self._settled(self.node, _Known(self._forms, {}, shapes))
+
+    def _settled(self, place: Place, known: _Known) -> set[Polynomial]:
         for call in self._calls:
             for extent, number in call.made:
                 sides = known.meet(extent, call.given, call.axes)
@@ -227,6 +270,9 @@ class Storages(TorchDispatchMode):
                 apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
                 self.moved[place] += _product(apart) * extent.item
         self._calls.clear()
+        for (key, numbers), forms in known.found.items():
+            if key in self._own or key in self._alive:
+                self._forms.setdefault(key, {})[numbers] = forms
         return known.ones
 
     def saved(self) -> dict[Place, Polynomial]:
@@ -240,16 +286,47 @@ class Storages(TorchDispatchMode):
 
     def peaks(self) -> dict[Polynomial, Place]:
         """Bytes alive at once, the most first, and at other times that may have more at other sizes; and where."""
-        now = 0
-        live = constant(0)
         times: dict[Polynomial, tuple[int, Place]] = {}
+        for now, live, place in self._times():
+            if place is not None:
+                times.setdefault(live, (now, place))
+        return highest(times)
+
+    def passes(self) -> Passes:
+        """The most alive in both passes of a step, which are over, and what is left of them."""
+        self._see_sum()
+        most, left = _most(self._times(alone=True))
+        observed, _ = _most(self._times())
+        return Passes(most, observed, left)
+
+    def _times(self, alone: bool = False) -> Iterator[tuple[int, Polynomial, Place | None]]:
+        """Bytes alive after each event, as a number and as a form; with the place where something was made there.
+
+        Gradients that meet have a sum beside them, but where the program is ``alone`` it has the place of one.
+        """
+        now, live = 0, constant(0)
+        heirs = self._in_place if alone else {}
+        replaced = set(heirs.values())
         for number, born in self._events:
+            if born and number in heirs:
+                continue
+            if not born and number in replaced:
+                continue
+            while not born and number in heirs:
+                number = heirs[number]
             made = self._made[number]
             now += made.nbytes if born else -made.nbytes
             live = live + made.form if born else live - made.form
-            if born:
-                times.setdefault(live, (now, made.place))
-        return highest(times)
+            yield now, live, made.place if born else None
+
+
+def _most(times: Iterable[tuple[int, Polynomial, Place | None]]) -> tuple[tuple[Polynomial, Place], Polynomial]:
+    """The form of the most, with its place, and that of the last."""
+    most, top, left = 0, (constant(0), ("", "")), constant(0)
+    for now, left, place in times:
+        if now > most and place is not None:
+            most, top = now, (left, place)
+    return top, left
 
 
 Sides = Sequence[Polynomial]
@@ -264,29 +341,35 @@ class _Known:
     arguments (``n=2 * N``), or else a number.
     """
 
-    def __init__(self, tensors: Sequence[Tensor], numbers: Mapping[int, Polynomial]) -> None:
-        self._numbers = numbers
+    def __init__(
+        self,
+        earlier: Mapping[int, Mapping[tuple[int, ...], Sides]],
+        numbers: Mapping[int, Polynomial],
+        first: Iterable[tuple[tuple[int, ...], Sides]] = (),
+    ) -> None:
+        self._earlier, self._numbers = earlier, numbers
         self.ones: set[Polynomial] = set()
-        pairs = [(tensor, shape_of(tensor)) for tensor in tensors]
-        self._has_forms = any(isinstance(side, Size) for _, shape in pairs for side in shape)
-        self._sides: dict[tuple[int, tuple[int, ...]], Sides] = {}
-        self._first: list[tuple[tuple[int, ...], Sides]] = []
-        if self._has_forms:
-            for tensor, shape in pairs:
-                sides = tuple(tensor.size()), [form_of(side) for side in shape]
-                self._first.append(sides)
-                self._sides.setdefault((storage_key(tensor), sides[0]), sides[1])
+        self.found: dict[tuple[int, tuple[int, ...]], Sides] = {}
+        self._first = list(first)
+
+    def see(self, key: int, numbers: tuple[int, ...], forms: Sides) -> None:
+        """One of the call's own tensors."""
+        self._first.append((numbers, forms))
+        self.found.setdefault((key, numbers), forms)
+
+    def _known(self, extent: Extent) -> Sides | None:
+        found = self.found.get((extent.key, extent.sides))
+        return found or self._earlier.get(extent.key, {}).get(extent.sides)
 
     def sides(self, extent: Extent) -> Sides:
         """The forms of a tensor's sides, as numbers if nothing is known of it."""
-        found = self._sides.get((extent.key, extent.sides)) if self._has_forms else None
-        return [constant(side) for side in extent.sides] if found is None else found
+        return self._known(extent) or [constant(side) for side in extent.sides]
 
     def meet(self, extent: Extent, given: Sequence[Extent], axes: Axes | None) -> Sides:
         """The same of one that an operator made of others."""
         place = extent.key, extent.sides
-        if not self._has_forms or place in self._sides:
-            return self.sides(extent)
+        if (found := self._known(extent)) is not None:
+            return found
         operands = [(other.sides, self.sides(other)) for other in given]
         if axes is not None:
             sides: Sides = [
@@ -295,7 +378,7 @@ class _Known:
             ]
         else:
             sides = self._inferred(extent.sides, operands)
-        self._sides[place] = sides
+        self.found[place] = sides
         return sides
 
     def _joined(

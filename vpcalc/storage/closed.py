@@ -90,7 +90,7 @@ def plan_forms(
 def _figures(plan: Plan) -> dict[str, tuple[Callable[[Footprint], Any], str]]:
     """How each quantity is had from a footprint, and what else its form depends on."""
     found = plan.footprint
-    inference, training = _peaking(found.inference.path), _peaking(found.forward.path)
+    inference, training = peaking(found.inference.path), peaking(found.forward.path)
     figures: dict[str, tuple[Callable[[Footprint], Any], str]] = {
         "weights_bytes": (lambda f: f.weights, ""),
         "input_bytes": (lambda f: f.inputs, ""),
@@ -107,7 +107,8 @@ def _figures(plan: Plan) -> dict[str, tuple[Callable[[Footprint], Any], str]]:
     return figures
 
 
-def _peaking(place: str) -> str:
+def peaking(place: str) -> str:
+    """Where the form of a maximum holds."""
     return f"while activations peak in {place}" if place else "while activations peak where they do here"
 
 

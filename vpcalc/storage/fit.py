@@ -17,6 +17,7 @@ Total = Callable[[int], int]
 class Fit:
     """The largest size that fits: ``bytes`` at it, and ``next_bytes`` one above, which does not fit.
 
+    ``of`` is the figure that has to fit, by name.
     ``capped``: everything fits up to the largest size that vpcalc takes, and one above was not tried. ``asked`` is
     a batch that was asked about, if that is what is solved for, and ``asked_bytes`` what it takes.
     """
@@ -29,6 +30,7 @@ class Fit:
     capped: bool = False
     asked: int | None = None
     asked_bytes: int = 0
+    of: str = "inference_bytes"
 
     @property
     def holds(self) -> bool:
@@ -39,6 +41,7 @@ class Fit:
         """Fields of the JSON."""
         return {
             "solve": self.solved,
+            "of": self.of,
             "budget_bytes": self.budget,
             "answer": self.answer,
             "total_bytes": self.bytes,
@@ -68,7 +71,7 @@ def fit(
         budget: bytes.
         total: bytes at n, which has to grow with n.
         highest: the largest n.
-        guess: total bytes by a closed form, which is faster and holds wherever everything divides.
+        guess: a figure by a closed form, which is faster and grows as the total does where everything divides.
         least: the smallest n.
 
     Raises:
@@ -80,7 +83,7 @@ def fit(
         raise InputError(
             f"--fit {size(budget)}: {solved} {least} takes {size(first)} ({first:,} bytes); {short} short"
         )
-    start = _last(guess or total, budget, least, highest)
+    start = _guessed(guess, total, budget, least, highest)
     low, high = _bracket(total, budget, least, highest, start)
     if high is None:
         return Fit(solved, budget, low, total(low), 0, capped=True)
@@ -88,6 +91,15 @@ def fit(
         middle = (low + high) // 2
         low, high = (middle, high) if total(middle) <= budget else (low, middle)
     return Fit(solved, budget, low, total(low), total(high))
+
+
+def _guessed(guess: Total | None, total: Total, budget: int, low: int, high: int) -> int:
+    """Where the answer may be: by the guess, and by as much of it as the total is there."""
+    if guess is None:
+        return _last(total, budget, low, high)
+    start = _last(guess, budget, low, high)
+    whole, part = guess(start), total(start)
+    return _last(lambda number: guess(number) * part // whole, budget, low, high) if whole > 0 else start
 
 
 def _last(total: Total, budget: int, low: int, high: int) -> int:

@@ -63,6 +63,13 @@ class Plan:
         return None if self.step is None else self.lasting + self.step.most(self.optimizer).bytes
 
     @property
+    def needed(self) -> tuple[str, Any]:
+        """What has to find room, by its name: the peak of a whole step where it is known, else the total."""
+        if self.step is not None:
+            return "step_peak_bytes", self.step_peak
+        return "training_bytes" if self.train else "inference_bytes", self.total
+
+    @property
     def total(self) -> Any:
         """What is asked for."""
         return self.training if self.train else self.inference

@@ -54,9 +54,10 @@ def largest(
     """The largest that fits into a budget: a guess by the closed form, then for certain by the plan itself."""
 
     def total(number: int) -> int:
-        return int(planned(*at(solved, number, sizes, batch)).total)
+        return int(planned(*at(solved, number, sizes, batch)).needed[1])
 
-    weights = int(planned(sizes, batch).footprint.weights)
+    plan = planned(sizes, batch)
+    weights = int(plan.footprint.weights)
     if weights > budget:
         short = size(weights - budget)
         raise InputError(
@@ -64,8 +65,8 @@ def largest(
         )
     counted = forms is not None and bool(forms.length) and solved == "tokens"
     highest = PIXELS if solved == "input" else LONGEST if counted else LARGEST
-    guess = None if forms is None else _guess(architecture, forms, planned(sizes, batch), solved, sizes, batch)
-    found = fit(solved, budget, total, highest, guess, first_taken(total, highest))
+    guess = None if forms is None else _guess(architecture, forms, plan, solved, sizes, batch)
+    found = replace(fit(solved, budget, total, highest, guess, first_taken(total, highest)), of=plan.needed[0])
     return replace(found, asked=batch, asked_bytes=total(batch)) if solved == "batch" else found
 
 
