@@ -88,3 +88,10 @@ def test_a_counter_of_a_broken_package(vpcalc: Run, tmp_path: Path) -> None:
     path = broken(tmp_path, "torchvision", NMS)
     line = one_line(vpcalc, path, "audit", "vit_ti_16", "--counter", "torchvision:PEER")
     assert "--counter 'torchvision:PEER': torchvision cannot be imported: RuntimeError" in line
+
+
+@pytest.mark.parametrize("command", ["compare --h 8 --w 8 --format json", "derive msa --input 1,N,C", "prove msa"])
+def test_a_broken_torch(vpcalc: Run, tmp_path: Path, command: str) -> None:
+    path = broken(tmp_path, "torch", 'raise OSError("libtorch_global_deps.so: cannot open")\n')
+    line = one_line(vpcalc, path, *command.split())
+    assert "needs torch, which cannot be imported: OSError: libtorch_global_deps.so: cannot open; " in line

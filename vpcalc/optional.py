@@ -7,13 +7,21 @@ are one line about that package.
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from .errors import InputError, first_line
 
 LIBRARIES = ("timm", "torchvision", "transformers")
 """Packages of models that a target may name: ``timm:NAME``."""
+
+COUNTING = ("torch", "fvcore")
+"""What runs modules and counts them. The extra ``torch`` brings both."""
+
+EXTRA = 'pip install "vpcalc[torch]"'
 
 
 def optional(package: str, needs: str, instead: str = "") -> Any:
@@ -34,3 +42,53 @@ def optional(package: str, needs: str, instead: str = "") -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
         why = "is not installed" if missing else f"cannot be imported: {first_line(error)}"
         raise InputError(f"{needs}, which {why}{after}") from error
+
+
+def require_torch(needs: str) -> None:
+    """Say what to install where modules cannot be run and counted.
+
+    Args:
+        needs: what needs it: ``derive``.
+
+    Raises:
+        InputError: torch or fvcore cannot be imported.
+    """
+    for package in COUNTING:
+        optional(package, f"{needs}: needs {package}", EXTRA)
+
+
+def counts(check: bool | None) -> bool:
+    """Whether modules are counted: as asked, or where nothing is asked, if torch and fvcore are installed.
+
+    Where they are not, a note on standard error says so, once a process. Nothing is imported here.
+
+    Raises:
+        InputError: it was asked for, and they are not installed.
+    """
+    if check is False:
+        return False
+    missing = [package for package in COUNTING if not _is_there(package)]
+    if missing and check:
+        require_torch("--check")
+    if missing:
+        _say_unchecked(" and ".join(missing))
+    return not missing
+
+
+def lacking(error: ModuleNotFoundError) -> str:
+    """What to say of an import that failed for want of torch or fvcore; nothing of another one."""
+    package = (error.name or "").partition(".")[0]
+    return f"this needs {package}, which is not installed; {EXTRA}" if package in COUNTING else ""
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # a finder that refuses it, or a module that was put in its place
+        return False
+
+
+@cache
+def _say_unchecked(missing: str) -> None:
+    verb = "are" if " and " in missing else "is"
+    print(f"vpcalc: not checked by a count: {missing} {verb} not installed; {EXTRA}", file=sys.stderr)

@@ -18,6 +18,7 @@ from ..cost import Quantity
 from ..counters.pricing import announced
 from ..errors import InputError, unknown
 from ..inputs import whole
+from ..optional import require_torch
 from ..report import Column, Kind, Table
 from ..report.numbers import exact as all_digits
 from ..report.numbers import short
@@ -257,6 +258,7 @@ def audit(
         max(1, min(4, processors // number)),
     )
     settings = Settings(device, grad, backward, number, limits, dict(prices or {}))
+    require_torch("audit")
     what = subject(target, input=input, tokens=tokens, src=src, tgt=tgt, inputs=inputs, arguments=set)
     session = run_audit(what, peers, settings, progress)
     return Audit(what.name, session, _closed_form(what), settings, strict)

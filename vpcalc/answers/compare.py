@@ -14,6 +14,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial
 from ..cost import Cost, Quantity
 from ..errors import InputError, unknown
 from ..inputs import whole
+from ..optional import counts
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
@@ -271,7 +272,7 @@ def compare(
     batch: object = 1,
     dtype: str = "float32",
     rows: Iterable[str | Placed] | None = None,
-    check: bool = True,
+    check: bool | None = None,
 ) -> Comparison:
     """Compare layers on a grid of h x w tokens of C channels.
 
@@ -290,7 +291,7 @@ def compare(
         dtype: element type of the attention maps, for their bytes.
         rows: ids of the layers to compare, and modules of your own: ``attn.py:X(dim=C,window=M)@1,hw,C``, or
             :func:`vpcalc.placed`; MSA, W-MSA, SW-MSA, SRA, linear SRA and retention if None.
-        check: count the instantiated modules with fvcore.
+        check: count the instantiated modules with fvcore; if left out, where torch and fvcore are installed.
 
     Raises:
         InputError: a value is not usable; the message says which and what is allowed.
@@ -327,7 +328,7 @@ def compare(
         crossovers,
         _apart(layers, inputs, crossovers),
     )
-    return result.checked() if check else result
+    return result.checked() if counts(check) else result
 
 
 def _heads(heads: object, C: int) -> int:

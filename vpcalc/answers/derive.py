@@ -22,6 +22,7 @@ from ..checks.targets import Target, find_target
 from ..counters.pricing import announced, supplied
 from ..errors import InputError, unknown
 from ..inputs import read_ranges, whole
+from ..optional import require_torch
 from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .at_size import AtSize
@@ -344,6 +345,7 @@ def derive(
     table = "" if by is None else _one_of("value of --by", by, ("operator", "module"))
     if input is not None and inputs is not None:
         raise InputError(f"--inputs {inputs}: give either --input or --inputs")
+    require_torch("derive")
     asked = input if inputs is None else input_function(inputs)
     resolved = find_target(target, asked, args, training=train_mode)
     fixed: Mapping[str, str] = {}

@@ -12,6 +12,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial
 from ..auditing.process import Limits
 from ..errors import InputError
 from ..inputs import whole
+from ..optional import require_torch
 from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import exact, growth, signed
 from ..symbolic import Form
@@ -291,6 +292,8 @@ def diff(
     sides = (read_side("BASE", base, target), read_side("HEAD", head, target))
     if all(side.is_snapshot for side in sides) and (input or inputs or args):
         raise InputError("--input: two snapshots were recorded at inputs of their own")
+    if not all(side.is_snapshot for side in sides):
+        require_torch("diff")
     how = {"input": input, "args": args, "inputs": inputs, "range": range, "prices": prices}
     before, after = costs(sides, {**how, "train_mode": train_mode}, limits)
     if bool(before.symbols) != bool(after.symbols):

@@ -13,6 +13,7 @@ from ..architectures import ARCHITECTURES, Architecture
 from ..cost import Quantity
 from ..errors import InputError, is_code, unknown
 from ..inputs import GridTerm, whole
+from ..optional import counts
 from ..report import Caveat, Column, Kind, Table
 from ..storage.closed import plan_forms, traced_at, traced_forms
 from ..storage.devices import Device, find
@@ -429,7 +430,7 @@ def memory(
     device: str | None = None,
     devices: str | None = None,
     args: Mapping[str, object] | None = None,
-    check: bool = True,
+    check: bool | None = None,
 ) -> Memory:
     """What an architecture takes to run or, with ``train``, to train.
 
@@ -452,7 +453,8 @@ def memory(
         device: an accelerator or CPU of the table, for a bound on the time of an inference.
         devices: a CSV file with further devices.
         args: arguments of the factory of a module of your own.
-        check: run the instantiated module in PyTorch, without memory, and compare every byte.
+        check: run the instantiated module in PyTorch, without memory, and compare every byte; if left out, where
+            torch and fvcore are installed.
 
     Raises:
         InputError: an unknown name or setting, a value that is not usable, or a budget that nothing fits into.
@@ -476,7 +478,7 @@ def memory(
             device=device,
             devices=devices,
         )
-        return own.checked() if check else own
+        return own.checked() if counts(check) else own
     if args:
         raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
     architecture = ARCHITECTURES[name]
@@ -523,7 +525,7 @@ def memory(
     notes = (*deviations(cost), *filter(None, rests), *_remarks(way, plan))
     subject = OurModel(architecture, sizes, config, number, way)
     result = Memory(subject, number, way, plan, attended, activations, forms, notes, fitted, device=found)
-    return result.checked() if check else result
+    return result.checked() if counts(check) else result
 
 
 def _only_ours(others: Mapping[str, object], attention: str, recompute: str, amp: str | None) -> None:

@@ -12,6 +12,7 @@ from ..architectures.registry import listed, spelled
 from ..cost import Cost, Quantity
 from ..errors import InputError, is_code
 from ..inputs import whole
+from ..optional import counts
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..report.numbers import short
@@ -205,7 +206,7 @@ def model(
     set: Mapping[str, object] | None = None,
     batch: object = 1,
     args: Mapping[str, object] | None = None,
-    check: bool = True,
+    check: bool | None = None,
 ) -> Model | OwnModel | SymbolicModel:
     """The cost of an architecture at an input size.
 
@@ -219,14 +220,14 @@ def model(
         batch: images or sequences.
         args: arguments of the factory of a module of your own, whose ``input`` may be a whole shape:
             ``"1,3,224,224"``, ``"1,128:long"``; with a letter among them, ``"1,3,H,W"``, forms are the answer.
-        check: count the instantiated module with fvcore.
+        check: count the instantiated module with fvcore; if left out, where torch and fvcore are installed.
 
     Raises:
         InputError: an unknown name or setting, or a value that is not usable.
     """
     asked: dict[str, Any] = {"input": input, "tokens": tokens, "set": set, "batch": batch, "args": args}
     found = _in_letters(name, input, args) or sized(name, src=src, tgt=tgt, **asked)
-    return found.checked() if check else found
+    return found.checked() if counts(check) else found
 
 
 def sized(

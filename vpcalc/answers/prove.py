@@ -19,7 +19,7 @@ from ..checks.proof import Outcome
 from ..errors import InputError
 from ..findings import Finding
 from ..inputs import whole
-from ..optional import optional
+from ..optional import optional, require_torch
 from ..plugins import load, loaded
 from ..report import Column, Kind, Table
 from ..symbolic import Form
@@ -145,7 +145,9 @@ def prove(
         InputError: an unknown claim, number of jobs or backend.
     """
     names = (claims,) if isinstance(claims, str) else claims
-    return _settled(select(names), Claim.settle, jobs, backend, progress)
+    chosen = select(names)
+    require_torch("prove")
+    return _settled(chosen, Claim.settle, jobs, backend, progress)
 
 
 def recheck(

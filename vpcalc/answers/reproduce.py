@@ -9,6 +9,7 @@ from typing import Any
 from ..architectures import ARCHITECTURES
 from ..cost import Quantity
 from ..errors import unknown
+from ..optional import counts
 from ..published import Published, figures
 from ..report import Column, Kind, Table
 from ..symbolic import Form
@@ -150,13 +151,13 @@ class Reproduction(Result):
 
 
 def reproduce(
-    family: str | None = None, *, check: bool = True, progress: Callable[[int, int], None] | None = None
+    family: str | None = None, *, check: bool | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Reproduction:
     """Derive every figure that a paper prints for the known architectures.
 
     Args:
         family: only this family.
-        check: count each instantiated module with fvcore, too.
+        check: count each instantiated module with fvcore, too; if left out, where torch and fvcore are installed.
         progress: called with how many models have been counted, and of how many.
 
     Raises:
@@ -167,7 +168,7 @@ def reproduce(
         raise unknown("family", family, families)
     chosen = [f for f in figures() if family in (None, ARCHITECTURES[f.model].family.name)]
     result = Reproduction(tuple(map(_derive, chosen)))
-    return result.checked(progress) if check else result
+    return result.checked(progress) if counts(check) else result
 
 
 def _paper_terms() -> Table:

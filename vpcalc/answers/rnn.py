@@ -12,6 +12,7 @@ from typing import Any
 from .. import words
 from ..errors import InputError, unknown
 from ..inputs import whole
+from ..optional import require_torch
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series, bar
 from ..report.plots_theory import text as in_characters
@@ -300,6 +301,7 @@ def rnn(
     if steps * hidden**3 > WORK or steps * hidden * (inputs["d"] + hidden) > WORK // 10:
         most = max(1, min(WORK // hidden**3, WORK // 10 // (hidden * (inputs["d"] + hidden))))
         raise InputError(f"--T {steps}: is too much work with --n {hidden} and --d {inputs['d']}; at most {most}")
+    require_torch("rnn")
     names = ("T", "n", "d", "sigma", "activation", "weights", "dtype", "seed")
     found = measure(*(inputs[name] for name in names))
     return Recurrence(inputs, found, cost_table(inputs["T"], inputs["n"], inputs["d"]))

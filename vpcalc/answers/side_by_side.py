@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cost import Cost, Quantity
 from ..errors import InputError, is_code
+from ..optional import counts
 from ..report import Column, Kind, Table
 from .model import Model, sized
 from .own_model import OwnModel
@@ -103,12 +104,12 @@ class SideBySide(Result):
         return tuple(notes)
 
 
-def side_by_side(names: Iterable[str], *, check: bool = True, **asked: Any) -> SideBySide:
+def side_by_side(names: Iterable[str], *, check: bool | None = None, **asked: Any) -> SideBySide:
     """The costs of several architectures, all asked in the same way.
 
     Args:
         names: ids or aliases, two at least.
-        check: count the instantiated modules with fvcore.
+        check: count the instantiated modules with fvcore; if left out, where torch and fvcore are installed.
         asked: what :func:`vpcalc.model` is asked: ``set`` of models of ours, ``args`` of code.
 
     Raises:
@@ -120,7 +121,7 @@ def side_by_side(names: Iterable[str], *, check: bool = True, **asked: Any) -> S
     id, times = Counter(each.id for each in found.models).most_common(1)[0]
     if times > 1:
         raise InputError(f"NAME {id}: given {times} times; once is enough")
-    return found.checked() if check else found
+    return found.checked() if counts(check) else found
 
 
 def _of(name: object, asked: dict[str, Any]) -> dict[str, Any]:

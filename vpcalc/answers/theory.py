@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import files
 from ..errors import InputError
 from ..findings import Finding
+from ..optional import require_torch
 from ..report import Column, Kind, Table
 from ..report.listing import Entry
 from ..statements import FAMILIES, STATEMENTS
@@ -390,6 +391,8 @@ def theory(name: str | None = None, *, check: bool | None = None, progress: Prog
     chosen = statements if name is None else find(name, statements)
     alone = name is not None and _alone(name, chosen)
     check = proves(name, check) if check is None else check
+    if check:
+        require_torch("theory")
     settled = []
     for number, one in enumerate(chosen, start=1):
         settled.append(_settle(one.id) if check else _shown(one, alone))

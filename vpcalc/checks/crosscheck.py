@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cost import Cost, Quantity
 from ..errors import InputError, first_line
+from ..optional import require_torch
 
 if TYPE_CHECKING:
     from ..counters import Counts
@@ -126,6 +127,7 @@ def _by_operator(counter: str, quantity: Quantity, cost: Cost, counted: Mapping[
 
 def check_layer(id: str, cost: Cost, dims: Mapping[str, int]) -> Report:
     """Count the reference module of a layer at these dimensions and compare."""
+    require_torch("--check")
     from ..reference import LAYER_WITNESSES
 
     if id not in LAYER_WITNESSES:
@@ -138,6 +140,7 @@ def check_model(
     family: str, cost: Cost, sizes: tuple[int, ...], config: Mapping[str, Any], batch: int = 1
 ) -> Report:
     """Count the reference module of an architecture at this input and compare."""
+    require_torch("--check")
     from ..reference import MODEL_WITNESSES
 
     if family not in MODEL_WITNESSES:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..abstract.tape import FAKE, META
 from ..architectures import Family
+from ..optional import require_torch
 from ..storage.footprint import Footprint, Way, checkpoints, model_footprint
 from ..storage.step import model_step
 from .crosscheck import Check, Report
@@ -41,6 +42,7 @@ def check_memory(
     derived = model_step(family, sizes, config, batch, way)
     if max(expected.saved, expected.weights, expected.inference.bytes, derived.peak.bytes) >= 2**62:
         return Report(reason=f"not run: {expected.saved:,} bytes are beyond what torch can address"), None
+    require_torch("--check")
     from ..counters import live, saved
 
     recomputing = way.recompute != "none"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, unknown
 from ..inputs import WHOLE
-from ..optional import LIBRARIES
+from ..optional import LIBRARIES, require_torch
 from .arguments import refuse_loading
 from .factories import Arguments, Factory, described, from_code, from_library
 from .input_functions import InputFunction
@@ -117,6 +117,7 @@ def settled(target: object) -> object:
     """
     if not isinstance(target, str) or ":" not in target or target.partition(":")[0] in LIBRARIES:
         return target
+    require_torch(f"TARGET {target}")
     return from_code(target).make
 
 
@@ -124,6 +125,8 @@ def _found(target: object, inputs: str | InputFunction | None, given: Arguments)
     if not isinstance(target, str):
         return _from_object(target, inputs, given)
     room, colon, name = target.partition(":")
+    if colon:
+        require_torch(f"TARGET {target}")
     if colon and room in LIBRARIES:
         if not name:
             raise InputError(f"TARGET {target!r}: give a name after {room}:")

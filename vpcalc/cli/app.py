@@ -14,6 +14,7 @@ import typer
 
 from .. import __version__
 from ..errors import InputError, first_line
+from ..optional import lacking
 from .loading import accepting, first_word, loading, of_environment
 from .start import panel_of, screen
 
@@ -91,6 +92,10 @@ def main() -> NoReturn:
             status = _literal(command).main(words, prog_name="vpcalc", standalone_mode=False)
     except InputError as error:
         _fail(str(error))
+    except ModuleNotFoundError as error:
+        if not lacking(error):
+            raise
+        _fail(lacking(error))
     except SystemExit as end:  # nothing of ours does that
         _fail(f"code that was run ended the program: {first_line(end)}")
     except typer.TyperException as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
+from ..optional import counts
 from .options import LAYERS, CheckOption, DimensionOption, PoolOption, WindowOption, bundled, dimensions, ids
 from .output import Shown, finish, show, working
 
@@ -66,7 +67,7 @@ def compare(
         ),
     ] = None,
     set: DimensionOption = None,
-    check: CheckOption = True,
+    check: CheckOption = None,
     *,
     shown: Shown,
 ) -> None:
@@ -80,12 +81,13 @@ def compare(
     result = ask(h, w, C, M, **others, set=dimensions(set), batch=batch, dtype=dtype, rows=ids(rows), check=False)
     if chunk is not None and not any("chunk" in row.layer.dims for row in result.rows):
         raise InputError(f"--chunk {chunk}: no row has chunks; --rows retention_chunkwise has")
-    if check and shown.at_once and sys.stdout.isatty():
+    counted = counts(check)
+    if counted and shown.at_once and sys.stdout.isatty():
         result = _filling_in(result, shown.exact)
         show(result.tables()[1:], shown.exact)
         finish(result)
         return
-    if check:
+    if counted:
         with working("counting with fvcore …"):
             result = result.checked()
     shown.emit(result)

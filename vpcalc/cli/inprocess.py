@@ -56,7 +56,7 @@ def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
         raise unknown("command", name, [known for known in COMMANDS if known not in REFUSED])
     buffer = io.BytesIO()
     page = io.TextIOWrapper(buffer, encoding="utf-8", newline="\n")
-    values: Mapping[str, Any] = {}
+    values: dict[str, Any] = {}
     status = 0
     with redirect_stdout(page), _settled(folder), loading() as load, kept() as pictures:
         group: Any = accepting(typer.main.get_command(application([name])), load if trusted else _refuse)
@@ -64,6 +64,8 @@ def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
         try:
             context = command.make_context(command.name, words)
             values = context.params
+            if name != "theory" and values.get("check", False) is None:
+                values["check"] = True  # what a document shows does not depend on what is installed
             _writes_nothing(values)
             if not trusted:
                 _no_functions(command.params, values)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..optional import counts
 from .options import (
     ArgOption,
     AttentionOption,
@@ -67,7 +68,7 @@ def memory(
         str | None,
         typer.Option("--devices", help="A CSV file of devices.", metavar="FILE", rich_help_panel=BUDGET),
     ] = None,
-    check: CheckOption = True,
+    check: CheckOption = None,
     *,
     shown: Shown,
 ) -> None:
@@ -96,7 +97,7 @@ def memory(
         devices=devices,
         check=False,
     )
-    if check:
+    if counts(check):
         with working("running it in PyTorch, without memory …"):
             result = result.checked()
     shown.emit(result)

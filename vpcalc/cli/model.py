@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..optional import counts
 from .options import ArgOption, BatchOption, CheckOption, NamesArgument, SetOption, Sizes, bundled, changes
 from .output import Shown, finish, show, working
 
@@ -15,7 +16,7 @@ def model(
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
-    check: CheckOption = True,
+    check: CheckOption = None,
     *,
     shown: Shown,
 ) -> None:
@@ -33,7 +34,7 @@ def model(
         _beside(names, asked, check, shown)
         return
     result = ask(names[0], **asked)
-    if not check:
+    if not counts(check):
         shown.emit(result)
         return
     if shown.at_once:
@@ -48,12 +49,12 @@ def model(
         shown.emit(result)
 
 
-def _beside(names: list[str], asked: Any, check: bool, shown: Shown) -> None:
+def _beside(names: list[str], asked: Any, check: bool | None, shown: Shown) -> None:
     """Several of them, a column each."""
     from ..answers.side_by_side import side_by_side
 
     result = side_by_side(names, **asked)
-    if check:
+    if counts(check):
         with working("counting with fvcore …"):
             result = result.checked()
     shown.emit(result)

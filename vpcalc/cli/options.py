@@ -64,7 +64,11 @@ OutputOption = Annotated[
     ),
 ]
 CheckOption = Annotated[
-    bool, typer.Option("--check/--no-check", help="Count the instantiated PyTorch modules with fvcore.")
+    bool | None,
+    typer.Option(
+        "--check/--no-check",
+        help="Count the instantiated PyTorch modules with fvcore; left out, where both are installed.",
+    ),
 ]
 ExactOption = Annotated[
     bool, typer.Option("--exact", help="Write all digits instead of 2.004 G.", rich_help_panel=SHOWN)

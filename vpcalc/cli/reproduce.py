@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..optional import counts
 from .options import CheckOption, ColumnsOption, Format, FormatOption, OutputOption
 from .output import counting, emit
 
@@ -14,7 +15,7 @@ def reproduce(
     family: Annotated[
         str | None, typer.Argument(help="Only this family, such as swin or pvt_v2.", metavar="[FAMILY]")
     ] = None,
-    check: CheckOption = True,
+    check: CheckOption = None,
     columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
@@ -25,7 +26,7 @@ def reproduce(
     """
     from ..answers.reproduce import reproduce as ask
 
-    if not check:
+    if not counts(check):
         emit(ask(family, check=False), format, output, columns=columns)
         return
     with counting("models counted") as progress:
