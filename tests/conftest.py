@@ -1,9 +1,15 @@
-"""Shared set-up: a quiet, repeatable hypothesis profile, one torch thread a worker, and a way to run the CLI."""
+"""Shared set-up: a quiet, repeatable hypothesis profile, one torch thread a worker, and a way to run the CLI.
+
+Two options for CI: ``--shuffle SEED`` runs files, and tests within each, in another order; ``--allow-skips
+REASONS`` ends with 1 where a test was skipped for a reason that does not match.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +29,61 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _WISHES = ("COLUMNS", "LINES", "TERMINAL_WIDTH", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS")
 for _name in (*_WISHES, "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(_name, None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", metavar="SEED", help="run files, and tests within each, in this random order")
+    parser.addoption("--allow-skips", metavar="REASONS", help="fail where a skip has a reason that does not match")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    seed = config.getoption("--shuffle")
+    return None if seed is None else f"shuffled by --shuffle {seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        by_file: dict[object, list[pytest.Item]] = {}
+        for item in items:
+            by_file.setdefault(item.path, []).append(item)
+        order = random.Random(seed)
+        files = list(by_file.values())
+        order.shuffle(files)
+        for file in files:
+            order.shuffle(file)
+        items[:] = [item for file in files for item in file]
+
+
+class Skips:
+    """Tests and files that were skipped for a reason that is not allowed; in workers too."""
+
+    def __init__(self, allowed: str) -> None:
+        self.allowed = allowed
+        self.found: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            if not re.search(self.allowed, reason):
+                self.found[report.nodeid] = reason
+
+    pytest_collectreport = pytest_runtest_logreport
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.found and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for test, reason in sorted(self.found.items()):
+            terminalreporter.write_line(f"SKIPPED for a reason that is not allowed: {test}: {reason}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    allowed = config.getoption("--allow-skips")
+    if allowed is not None:
+        config.pluginmanager.register(Skips(allowed))
+
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
