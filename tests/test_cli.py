@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import pty
 import shlex
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typer.testing import CliRunner
 from vpcalc.cli.app import application
 
 from .conftest import Run
+from .terminals import screen, typed
 
 FAST = ("compare", "--h", "8", "--w", "8", "--C", "32", "--no-check")
 
@@ -178,25 +178,9 @@ def test_output_fits_the_terminal(vpcalc: Run, columns: str) -> None:
 
 def terminal(*arguments: str, **env: str) -> str:
     """What a real terminal would receive."""
-    master, slave = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm-256color", **env}
-    environment = {name: value for name, value in environment.items() if value != ""}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vpcalc", *arguments], stdout=slave, stderr=slave, env=environment
-    )
-    os.close(slave)
-    received = b""
-    while True:
-        try:
-            chunk = os.read(master, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        received += chunk
-    assert process.wait() == 0
-    os.close(master)
-    return received.decode()
+    status, received = typed(list(arguments), **env)
+    assert status == 0
+    return received
 
 
 def test_a_terminal_gets_colour_unless_it_asked_for_none() -> None:
@@ -214,6 +198,39 @@ def test_the_analytic_table_is_there_before_the_count() -> None:
     row = shown.index("4hwC²")
     assert "–" in shown[row : row + 120]
     assert shown.rindex("agrees") > row
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(100, 24), (60, 40), (100, 8)])
+def test_a_terminal_shows_each_table_once(columns: int, rows: int) -> None:
+    """What is shown at once, and again as verdicts come, stands there once in the end: of the last frame."""
+    arguments = ["compare", "--h", "8", "--w", "8", "--C", "32", "--rows", "msa,wmsa,sra"]
+    status, received = typed(arguments, columns, rows)
+    assert status == 0
+    shown = screen(received, columns)
+    assert [line.startswith("8×8 tokens") for line in shown].count(True) == 1
+    assert [line.startswith("Layer") for line in shown].count(True) == 1
+    assert [line.rstrip().endswith("agrees") for line in shown].count(True) == 3
+    assert "counting" not in "".join(shown)
+
+
+def test_a_title_that_stands_twice_would_be_seen() -> None:
+    assert screen("title\r\nrow –\r\x1b[2K\x1b[1A\x1b[2Ktitle\r\nrow agrees\r\n", 80) == [
+        "title",
+        "row agrees",
+        "",
+    ]
+    assert screen("title\r\nrow –\r\x1b[2Ktitle\r\nrow agrees\r\n", 80)[:2] == ["title", "title"]
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_long_work_shows_how_far_it_is_and_what_is_left(columns: int) -> None:
+    status, received = typed(["prove", "msa", "wmsa"], columns, NO_COLOR="1")
+    assert status == 0
+    assert "1/2" in received
+    assert "left" in received
+    shown = screen(received, columns)
+    assert not any("left" in line for line in shown)  # the bar is gone when the table is there
+    assert max(map(len, shown)) <= columns
 
 
 def test_json_to_a_terminal_with_ascii_only(vpcalc: Run) -> None:

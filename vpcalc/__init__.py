@@ -10,11 +10,12 @@ imports nothing else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.2.0"
 
+TYPE_CHECKING = False  # to type checkers it is true; not imported, so that Ctrl-C is heard sooner
 if TYPE_CHECKING:
+    from typing import Any
+
     from .answers.audit import audit as audit
     from .answers.check_formula import check_formula as check_formula
     from .answers.compare import compare as compare

@@ -60,7 +60,7 @@ class AtSize(Result):
         """What it costs beside multiply-accumulates; without what cannot be seen."""
         return self._seen.figures
 
-    def completed(self) -> AtSize:
+    def completed(self, told: object = None) -> AtSize:
         """See :class:`Result`: other quantities."""
         _ = self._seen
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -247,20 +247,31 @@ class Executed(Result):
         known = next((s.meaning for s in symbols.ALPHABET if s.name == v.name), None)
         return _MEANS[v.kind] if known is None or v.kind is What.BATCH else known
 
-    def completed(self) -> Executed:
+    def completed(self, told: Callable[[int, int, str], None] | None = None) -> Executed:
         """See :class:`Result`: other quantities."""
-        _ = self._further
+        asked = self._asked
+        for done, id in enumerate(asked, start=1):  # multiply-accumulates are done
+            if told is not None:
+                told(done, len(asked) + 1, QUANTITIES[id].name)
+            self._explored(id)
         return self
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        """What is asked for beside multiply-accumulates; the common quantities unless one was chosen."""
+        every: tuple[str, ...] = (*COMMON, "bytes_moved", "fvcore")
+        asked = {"": COMMON, "all": every}.get(self.quantity, (self.quantity,))
+        return tuple(id for id in asked if id not in ("macs", "params"))
+
+    def _explored(self, id: str) -> Exploration | str:
+        runs = self.explored.exploration.runs
+        if self.quantity == "" and runs > MANY_RUNS:
+            return f"{runs} runs were needed already: --quantity NAME explores it"
+        return self.quantities.exploration(id)
 
     @cached_property
     def _further(self) -> dict[str, Exploration | str]:
-        """What is asked for beside multiply-accumulates; the common quantities unless one was chosen."""
-        runs = self.explored.exploration.runs
-        if self.quantity == "" and runs > MANY_RUNS:
-            return dict.fromkeys(COMMON, f"{runs} runs were needed already: --quantity NAME explores it")
-        every: tuple[str, ...] = (*COMMON, "bytes_moved", "fvcore")
-        asked = {"": COMMON, "all": every}.get(self.quantity, (self.quantity,))
-        return {id: self.quantities.exploration(id) for id in asked if id not in ("macs", "params")}
+        return {id: self._explored(id) for id in self._asked}
 
     @cached_property
     def _parts(self) -> dict[str, list[Part]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class Result(ABC):
     def tables(self) -> tuple[Table, ...]:
         """What the command shows."""
 
-    def completed(self) -> Self:
-        """With all found that is otherwise found when it is first shown."""
+    def completed(self, told: Callable[[int, int, str], None] | None = None) -> Self:
+        """With all found that is otherwise found when it is first shown; ``told`` how many parts are done, of how
+        many, and which comes next."""
         return self
 
     def sheet(self) -> Table:

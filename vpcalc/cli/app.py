@@ -15,6 +15,7 @@ import typer
 from .. import __version__
 from ..errors import InputError, first_line
 from ..optional import lacking
+from .interrupts import interruptible, leave
 from .loading import accepting, first_word, loading, of_environment
 from .start import panel_of, screen
 
@@ -85,7 +86,7 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ² gets ?, not a traceback
     try:
-        with loading() as load:
+        with interruptible(), loading() as load:
             load(of_environment())
             words = _without_help(sys.argv[1:])
             command = accepting(typer.main.get_command(application(_asked_for(words))), load)
@@ -101,7 +102,7 @@ def main() -> NoReturn:
     except typer.TyperException as error:
         _fail(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
-        os._exit(130)
+        leave()
     except BrokenPipeError:
         # Whoever reads us has had enough. Keep the interpreter from complaining while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -94,7 +94,7 @@ def audit(
         return
     from ..answers.audit import audit as ask
 
-    with counting("running the counters …") as progress:
+    with counting("running the counters") as progress:
         result = ask(
             target,
             input=input,

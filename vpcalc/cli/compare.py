@@ -10,7 +10,7 @@ import typer
 from ..errors import InputError
 from ..optional import counts
 from .options import LAYERS, CheckOption, DimensionOption, PoolOption, WindowOption, bundled, dimensions, ids
-from .output import Shown, finish, show, working
+from .output import COUNTING, Shown, finish, show, working
 
 if TYPE_CHECKING:
     from ..answers.compare import Comparison
@@ -88,21 +88,25 @@ def compare(
         finish(result)
         return
     if counted:
-        with working("counting with fvcore …"):
+        with working(COUNTING):
             result = result.checked()
     shown.emit(result)
 
 
 def _filling_in(result: Comparison, exact: bool) -> Comparison:
-    """The table at once, its verdicts as they come."""
+    """The table at once, its verdicts as they come; one display holds the spinner too, as two would overwrite."""
+    from rich.console import Group
     from rich.live import Live
+    from rich.spinner import Spinner
 
     from ..report.terminal import View
 
     def view(now: Comparison) -> View:
         return View(now.tables()[:1], exact)
 
-    with Live(view(result), auto_refresh=False) as live, working("counting with fvcore …"):
-        result = result.checked(lambda now: live.update(view(now), refresh=True))
+    spinner = Spinner("dots", COUNTING)
+    with Live(Group(view(result), spinner)) as live:
+        result = result.checked(lambda now: live.update(Group(view(now), spinner), refresh=True))
+        live.update(view(result), refresh=True)
     print()
     return result

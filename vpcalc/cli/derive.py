@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from .options import PRICE_EXAMPLE, ArgOption, Format, FormatOption, OutputOption, PriceOption, ShapeOption, named
-from .output import emit, working
+from .output import counting as showing
+from .output import emit
 
 
 def derive(
@@ -74,7 +75,7 @@ def derive(
     """
     from ..answers.derive import derive as ask
 
-    with working("running on symbols, counting at chosen sizes …"):
+    with showing("running on symbols") as told:
         result = ask(
             target,
             input,
@@ -94,5 +95,5 @@ def derive(
             prices=named("--price", price, PRICE_EXAMPLE),
         )
         if format is Format.JSON or quantity is not None:
-            result = result.completed()
+            result = result.completed(told)
     emit(result, format, output)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..optional import counts
 from .options import ArgOption, BatchOption, CheckOption, NamesArgument, SetOption, Sizes, bundled, changes
-from .output import Shown, finish, show, working
+from .output import COUNTING, Shown, finish, show, working
 
 
 @bundled
@@ -40,7 +40,7 @@ def model(
     if shown.at_once:
         show(result.tables()[:1], shown.exact)
         print(flush=True)
-    with working("counting with fvcore …"):
+    with working(COUNTING):
         result = result.checked()
     if shown.at_once:
         show(result.tables()[1:], shown.exact)
@@ -55,6 +55,6 @@ def _beside(names: list[str], asked: Any, check: bool | None, shown: Shown) -> N
 
     result = side_by_side(names, **asked)
     if counts(check):
-        with working("counting with fvcore …"):
+        with working(COUNTING):
             result = result.checked()
     shown.emit(result)

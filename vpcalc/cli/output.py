@@ -149,6 +149,10 @@ def aside(notes: Iterable[str]) -> None:
         print(f"vpcalc: {note}", file=sys.stderr)
 
 
+COUNTING = "counting with fvcore …"
+"""What is said while modules are counted."""
+
+
 @contextmanager
 def working(message: str) -> Iterator[None]:
     """A note on standard error that something takes time, if a person is looking."""
@@ -161,15 +165,37 @@ def working(message: str) -> Iterator[None]:
         yield
 
 
+TIMES = 32
+"""Columns of what stands beside the bar and the words: parts, time spent, time left."""
+
+Progress = Callable[..., None]
+"""Called with how many parts are done, of how many, and which was the last, if that has a name."""
+
+
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, if a person is looking; yields ``update(done, all)``."""
+def counting(what: str) -> Iterator[Progress]:
+    """A progress bar on standard error, if a person is looking: parts done, time spent and time left."""
     if not sys.stderr.isatty():
-        yield lambda done, all: None
+        yield lambda done, all, part="": None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+    from rich.table import Column
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    room = max(console.width - TIMES, 8)
+    whole = Column(no_wrap=True)
+    columns = (
+        BarColumn(bar_width=min(30, room // 3)),
+        MofNCompleteColumn(table_column=whole),
+        TimeElapsedColumn(table_column=whole),
+        TextColumn("left", table_column=whole),
+        TimeRemainingColumn(compact=True, table_column=whole),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", width=room // 2)),
+    )
+    with Bar(*columns, console=console, transient=True, speed_estimate_period=600) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, all: bar.update(task, completed=done, total=all)
+        yield lambda done, all, part="": bar.update(
+            task, completed=done, total=all, description=f"{what}: {part}" if part else what
+        )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import ColumnsOption, Format, FormatOption, OutputOption
-from .output import emit
+from .output import counting, emit
 
 if TYPE_CHECKING:
-    from ..answers.prove import Progress, Proof
+    from ..answers.prove import Proof
 
 
 def prove(
@@ -43,30 +40,14 @@ def prove(
     """
     from ..answers import prove as answers
 
-    with _progress() as progress:
+    with counting("proving") as tell:
+
+        def progress(done: int, all: int, proof: Proof) -> None:
+            tell(done, all, f"{proof.claim.id} {proof.outcome.verdict.value}")
+
         if recheck is None:
             result = answers.prove(claims or (), jobs, backend, progress)
         else:
             certificate = answers.read_certificate(recheck, claims or ())
             result = answers.recheck(certificate, jobs, backend, progress)
     emit(result, format, output, columns=columns)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar on standard error, if a person is looking."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("counting with fvcore …", total=None)
-
-        def settled(done: int, total: int, proof: Proof) -> None:
-            description = f"{proof.claim.id}: {proof.outcome.verdict.value}"
-            bar.update(task, completed=done, total=total, description=description)
-
-        yield settled

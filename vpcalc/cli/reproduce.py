@@ -29,6 +29,6 @@ def reproduce(
     if not counts(check):
         emit(ask(family, check=False), format, output, columns=columns)
         return
-    with counting("models counted") as progress:
+    with counting("counting models") as progress:
         result = ask(family, progress=progress)
     emit(result, format, output, columns=columns)

@@ -49,7 +49,7 @@ def theory(
     asked = " ".join(name) if name else None
     if plot is not None:
         require_plot(asked, plot)
-    with counting("proving …") if proves(asked, check) else nullcontext() as progress:
+    with counting("proving") if proves(asked, check) else nullcontext() as progress:
         result = ask(asked, check=check, progress=progress)
     if plot is not None:
         result.save(plot)
