@@ -427,7 +427,7 @@ def test_labels_are_spread_without_overlap_and_in_order(boxes: list[tuple[float,
 # -- in the terminal -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [60, 80, 132])
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 132, 200])
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_plot_fits_the_terminal(width: int, colour: bool) -> None:
     pytest.importorskip("uniplot")

@@ -17,8 +17,10 @@ _LAYERS = {"msa": "red", "wmsa": "blue", "sra": "green", "linear_sra": "cyan", "
 _OPERATORS = {"linear": ("█", "blue"), "matmul": ("▒", "red"), "conv": ("▓", "green")}
 _OTHERS = ("░", "yellow")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_SIGNS = "+xo*~.#%@&=:"
+_SIGNS = "+xo*~.#%@&=:$^!?<>"
+"""One for each series, in turn where there are more: no letters, which name points."""
 _ROWS = 18
+_BAR = 8
 
 
 def text(chart: Chart, width: int = 80, colour: bool = False) -> str:
@@ -63,7 +65,8 @@ def _curves(chart: LineChart, width: int, colour: bool) -> list[str]:
         taken.add((row, column))
         _write(drawn, row, column, letter, colour)
     names = [f"{letter}  {mark.label}" for letter, mark in zip(_LETTERS, chart.marks, strict=False)]
-    return [f"{chart.y_label} over {chart.x_label.partition('  ')[0]}", *drawn, *names]
+    axes = f"{chart.y_label} over {chart.x_label.partition('  ')[0]}"
+    return [*_wrapped(axes, width), *drawn, *(line for name in names for line in _wrapped(name, width, 3))]
 
 
 def _points(chart: ScatterChart, width: int, colour: bool) -> list[str]:
@@ -85,8 +88,12 @@ def _points(chart: ScatterChart, width: int, colour: bool) -> list[str]:
         row, column = _drawn_near(drawn, *cell(point.x, point.y))
         _write(drawn, row, column, letter, colour)
     front = ", ".join(f"{letter} {point.label}" for letter, point in named)
-    names = wrap(f"front: {front}", width, subsequent_indent="  ", break_on_hyphens=False) if named else []
-    return [f"{chart.y_label} over {chart.x_label}", *drawn, *names]
+    names = _wrapped(f"front: {front}", width, 2) if named else []
+    return [*_wrapped(f"{chart.y_label} over {chart.x_label}", width), *drawn, *names]
+
+
+def _wrapped(text: str, width: int, indent: int = 0) -> list[str]:
+    return wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def _plot(
@@ -124,7 +131,7 @@ def _plot(
         legend_labels=names,
         color=colours or False,
         character_set=style,
-        force_ascii_characters=list(_SIGNS),
+        force_ascii_characters=[_SIGNS[place % len(_SIGNS)] for place in range(len(xs))],
         width=width,
         height=_ROWS,
         line_length_hard_cap=width,
@@ -184,11 +191,13 @@ def _as_bar(chart: BlockChart, place: int) -> Bar:
 
 
 def _bars(bars: Iterable[Bar], width: int, colour: bool, shares: bool = False) -> list[str]:
-    """One line a bar, its operators one beside the other, and what the signs stand for."""
+    """One line a bar, its operators one beside the other, and what the signs stand for; two where it is narrow."""
     bars = tuple(bars)
     label = max(len(bar.label) for bar in bars)
     amounts = [f"{numbers.short(bar.total)}  {bar.note}".rstrip() for bar in bars]
-    room = max(8, width - label - max(map(len, amounts)) - 3)
+    room = width - max(map(len, amounts)) - label - 3
+    apart = room < _BAR  # names on lines of their own
+    room = room + label if apart else room
     longest = max(bar.total for bar in bars) or 1
     found = []
     for bar, amount in zip(bars, amounts, strict=True):
@@ -200,7 +209,7 @@ def _bars(bars: Iterable[Bar], width: int, colour: bool, shares: bool = False) -
             end = round(room * done / whole)
             drawn += _paint(_OPERATORS.get(kind, _OTHERS), end - until, colour)
             until = end
-        found.append(f"{bar.label:<{label}} {drawn} {amount}")
+        found += [bar.label, f" {drawn} {amount}"] if apart else [f"{bar.label:<{label}} {drawn} {amount}"]
     kinds = dict.fromkeys(kind for bar in bars for kind, size in bar.parts if size)
     known = [f"{_paint(_OPERATORS[kind], 2, colour)} {kind}" for kind in kinds if kind in _OPERATORS]
     others = [kind.replace("_", " ") for kind in kinds if kind not in _OPERATORS]
