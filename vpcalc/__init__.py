@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .answers.reproduce import reproduce as reproduce
     from .answers.rnn import rnn as rnn
     from .answers.side_by_side import side_by_side as side_by_side
+    from .answers.sweep import sweep as sweep
     from .answers.theory import theory as theory
     from .errors import InputError as InputError
     from .placing import placed as placed
@@ -68,6 +69,7 @@ _HOME = {
     "reproduce": "answers.reproduce",
     "rnn": "answers.rnn",
     "side_by_side": "answers.side_by_side",
+    "sweep": "answers.sweep",
     "theory": "answers.theory",
     "draw": "answers.draw",
     "placed": "placing",
@@ -114,6 +116,7 @@ __all__ = [
     "reproduce",
     "rnn",
     "side_by_side",
+    "sweep",
     "theory",
 ]
 

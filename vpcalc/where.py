@@ -84,8 +84,8 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-class _RefusalError(Exception):
-    """What is wrong with a text, or with a row for it; :class:`Expression` says with which."""
+class RefusalError(Exception):
+    """What is wrong with a text, or with a row for it; :func:`refusal` says with which."""
 
 
 # -- what a text is read as -------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def _calculated(left: Number, sign: str, right: Number, of: Node) -> Number:
         case "*":
             return left * right
     if right == 0:
-        raise _RefusalError(f"divided by {spelled(of)}, which is 0")
+        raise RefusalError(f"divided by {spelled(of)}, which is 0")
     match sign:
         case "//":
             return left // right
@@ -178,7 +178,7 @@ class Comparison:
             if left is None or right is None:
                 yield None
             elif isinstance(left, str) is not isinstance(right, str):
-                raise _RefusalError(
+                raise RefusalError(
                     f"{spelled(of)} and {spelled(node)} are a word and a number: not to be compared"
                 )
             else:
@@ -245,14 +245,14 @@ def _all(truths: Iterator[bool | None]) -> bool | None:
 def _number(node: Node, row: Row) -> Number | None:
     value = node.of(row)
     if isinstance(value, (str, bool)):
-        raise _RefusalError(f"{spelled(node)} is {value!r}, no number to calculate with")
+        raise RefusalError(f"{spelled(node)} is {value!r}, no number to calculate with")
     return value
 
 
 def _truth(node: Node, row: Row) -> bool | None:
     value = node.of(row)
     if value is not None and not isinstance(value, bool):
-        raise _RefusalError(f"{spelled(node)} is {value!r}, neither true nor false: compare it with something")
+        raise RefusalError(f"{spelled(node)} is {value!r}, neither true nor false: compare it with something")
     return value
 
 
@@ -289,15 +289,15 @@ class Expression:
         """
         try:
             return self.root.of(row)
-        except _RefusalError as refusal:
-            raise _error(self.option, self.text, str(refusal)) from None
+        except RefusalError as refused:
+            raise refusal(self, refused) from None
 
     def holds(self, row: Row) -> bool | None:
         """Whether the condition holds for one row; None where that is not known. Errors as for :meth:`of`."""
         try:
             return _truth(self.root, row)
-        except _RefusalError as refusal:
-            raise _error(self.option, self.text, str(refusal)) from None
+        except RefusalError as refused:
+            raise refusal(self, refused) from None
 
 
 def read_condition(option: str, text: object, known: Collection[str]) -> Expression:
@@ -328,8 +328,13 @@ def read_expression(option: str, text: object, known: Collection[str]) -> Expres
     try:
         parser = _Parser(option, said, known)
         return Expression(option, said, parser.whole(), tuple(parser.names))
-    except _RefusalError as refusal:
-        raise _error(option, said, str(refusal)) from None
+    except RefusalError as refused:
+        raise _error(option, said, str(refused)) from None
+
+
+def refusal(expression: Expression, refused: RefusalError) -> InputError:
+    """What is wrong with an expression, as its user is told."""
+    return _error(expression.option, expression.text, str(refused))
 
 
 def _error(option: str, text: str, what: str) -> InputError:
@@ -354,7 +359,7 @@ class _Parser:
 
     def whole(self) -> Node:
         if not self.kind:
-            raise _RefusalError(f"empty; must be in quantities such as {' and '.join([*self.known][:2])}")
+            raise RefusalError(f"empty; must be in quantities such as {' and '.join([*self.known][:2])}")
         found = self.either()
         if self.kind:
             self._unexpected("and, or, or a comparison")
@@ -428,23 +433,23 @@ class _Parser:
         if name in _TRUTHS:
             return Constant(_TRUTHS[name])
         hint = f"; a word stands in quotes: '{name[:20]}'" if compared else ""
-        raise _RefusalError(f"{unknown('name', name, self.known)}{hint}")
+        raise RefusalError(f"{unknown('name', name, self.known)}{hint}")
 
     def _number(self) -> Value:
         digits = self._take().replace("_", "")
         if len(digits) > DIGITS:
-            raise _RefusalError(f"a number of {len(digits)} characters; must be at most {DIGITS}")
+            raise RefusalError(f"a number of {len(digits)} characters; must be at most {DIGITS}")
         unit = 1
         if self.kind == "name" and self.token not in _KEYWORDS:
             if self.token not in UNITS:
-                raise _RefusalError(f"unit {self.token[:20]!r} is not known; must be one of {', '.join(UNITS)}")
+                raise RefusalError(f"unit {self.token[:20]!r} is not known; must be one of {', '.join(UNITS)}")
             unit = UNITS[self._take()]
         return _whole(Fraction(digits) * unit)
 
     def _deeper(self, rule: Callable[[], Node]) -> Node:
         self.depth += 1
         if self.depth > DEPTH:
-            raise _RefusalError(f"more than {DEPTH} brackets or signs in one another")
+            raise RefusalError(f"more than {DEPTH} brackets or signs in one another")
         found = rule()
         self.depth -= 1
         return found
@@ -452,7 +457,7 @@ class _Parser:
     def _condition(self, node: Node) -> Node:
         """The same, where it may be true or false."""
         if _is_value(node):
-            raise _RefusalError(
+            raise RefusalError(
                 f"{spelled(node)} is a value where a condition is needed: compare it with something"
             )
         return node
@@ -460,7 +465,7 @@ class _Parser:
     def _value(self, node: Node) -> Node:
         """The same, where it may be a number or a word."""
         if isinstance(node, _CONDITIONS):
-            raise _RefusalError("a condition where a number is needed; join conditions with and, or")
+            raise RefusalError("a condition where a number is needed; join conditions with and, or")
         return node
 
     def _takes(self, keyword: str) -> bool:
@@ -489,13 +494,13 @@ class _Parser:
         """What no token begins with."""
         for sign in sorted(_INSTEAD, key=len, reverse=True):
             if rest.startswith(sign):
-                raise _RefusalError(f"{sign!r} at character {self.start + 1}: write {_INSTEAD[sign]}")
+                raise RefusalError(f"{sign!r} at character {self.start + 1}: write {_INSTEAD[sign]}")
         if rest.startswith(("**", "^")):
-            raise _RefusalError(f"a power at character {self.start + 1}: multiply instead")
+            raise RefusalError(f"a power at character {self.start + 1}: multiply instead")
         if rest[0] in "'\"":
-            raise _RefusalError(f"the word at character {self.start + 1} has no closing quote")
-        raise _RefusalError(f"{rest[0]!r} at character {self.start + 1} is no part of a condition")
+            raise RefusalError(f"the word at character {self.start + 1} has no closing quote")
+        raise RefusalError(f"{rest[0]!r} at character {self.start + 1} is no part of a condition")
 
     def _unexpected(self, wanted: str) -> NoReturn:
         found = f"{self.token[:20]!r} at character {self.start + 1}" if self.kind else "the end"
-        raise _RefusalError(f"{found}, where {wanted} is needed")
+        raise RefusalError(f"{found}, where {wanted} is needed")

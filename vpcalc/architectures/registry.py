@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,22 +127,31 @@ class Architecture:
 
     def configure(self, changes: Mapping[str, object]) -> Config:
         """The settings with some of them changed; text is read as the setting's own type."""
-        config = dict(self.config)
+        changed = self.changed(changes)
+        return self.completed({**self.config, **changed}, changed)
+
+    def changed(self, changes: Mapping[str, object]) -> Config:
+        """Changes alone, read; whether they fit together is not asked."""
         changes = self._classes_of_head(changes)
-        for name, value in changes.items():
-            if name not in config:
-                raise unknown(f"setting of {self.id}", name, self.settings)
-            if name in self.family.expressions and not str(value).strip().isdecimal():
-                config[name] = grid_term(f"--set {name}", str(value))
-            else:
-                least = 0 if name == "classes" and self.family.classifies else 1
-                config[name] = read_setting(name, value, config[name], self.family.choices.get(name), least)
+        return {name: self.read_setting(name, value) for name, value in changes.items()}
+
+    def read_setting(self, name: str, value: object) -> Setting:
+        """One setting from what is given, in its own type; whether it fits the others is not asked."""
+        if name not in self.config:
+            raise unknown(f"setting of {self.id}", name, self.settings)
+        if name in self.family.expressions and not str(value).strip().isdecimal():
+            return grid_term(f"--set {name}", str(value))
+        least = 0 if name == "classes" and self.family.classifies else 1
+        return read_setting(name, value, self.config[name], self.family.choices.get(name), least)
+
+    def completed(self, config: Mapping[str, Any], given: Container[str]) -> Config:
+        """Settings with what follows from them unless that is ``given``; refused where they do not fit together."""
+        found = dict(config)
         if self.family.implied is not None:
-            follows = self.family.implied(config)
-            config.update({name: value for name, value in follows.items() if name not in changes})
+            found.update({name: value for name, value in self.family.implied(found).items() if name not in given})
         if self.family.check is not None:
-            self.family.check(config)
-        return config
+            self.family.check(found)
+        return found
 
     @property
     def settings(self) -> tuple[str, ...]:

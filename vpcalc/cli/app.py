@@ -26,6 +26,7 @@ COMMANDS = (
     "formula",
     "figure",
     "models",
+    "sweep",
     "memory",
     "reproduce",
     "check",

@@ -1,0 +1,373 @@
+"""The form that holds at each size of a block, found as sizes come.
+
+A description run at one size gives forms, and the decisions on which they hold: a :class:`Regime`. Decisions are
+conditions on few letters each, so that where they all hold is seldom looked up size by size: axes that no
+condition ties are taken apart, and a regime's part of a block is a product of values along each (:class:`Part`).
+Where parts do not add up to the block, the description is run at a size that none has.
+
+Regimes that were found at different sizes are apart: a run is decided by its sizes alone, so that at a size of
+both it would take both paths. So their sizes may be counted instead of being marked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple, Protocol
+
+import numpy
+
+from ..algebra.domains import Domain
+from ..algebra.exploring import Tape
+from ..algebra.floors import Floor
+from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..algebra.traced import Traced, form_of
+from ..errors import InputError
+from ..everywhere import plainly
+from .forms import Array, Compiled, Ends, Most, Sizes, Values, axes_of, fits, prepared
+
+Figures = Mapping[str, tuple[Any, ...]]
+"""For each column the sizes, traced or not, of which it is the greatest."""
+
+
+class DiffersError(Exception):
+    """A form and a count differ, so that the run decides by something that it does not show."""
+
+
+class Condition(NamedTuple):
+    """A question about sizes that has the same answer all over a regime.
+
+    A form is at least 0 (``>=``), is 0 (``==``), or is divided by another one (``%``); ``not`` where that is
+    ``negated``.
+    """
+
+    relation: str
+    form: Compiled
+    divisor: Compiled | None = None
+    negated: bool = False
+
+    @property
+    def forms(self) -> tuple[Compiled, ...]:
+        """What is evaluated."""
+        return (self.form,) if self.divisor is None else (self.form, self.divisor)
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """What is asked about."""
+        return frozenset[str]().union(*(form.form.letters for form in self.forms))
+
+    def holds(self, values: Values) -> Array:
+        """Where it does."""
+        found = self.form.value(values)
+        if self.divisor is None:
+            truth = found >= 0 if self.relation == ">=" else found == 0
+        else:
+            by = self.divisor.value(values)
+            if not isinstance(by, int) and by.dtype == object:
+                by = numpy.where(by == 0, 1, by)
+            truth = found % by == 0
+        return numpy.logical_not(truth) if self.negated else truth
+
+
+class Found(NamedTuple):
+    """What a run at one size gave: its decisions, its figures as forms, or why it was refused."""
+
+    conditions: tuple[Condition, ...]
+    figures: Figures
+    refused: str = ""
+
+
+class Description(Protocol):
+    """What can be run at a size on forms, and counted at one."""
+
+    def at(self, point: Mapping[str, int]) -> Found:
+        """The forms that hold at a size, and their decisions."""
+
+    def count(self, point: Mapping[str, int]) -> Mapping[str, int]:
+        """The figures at a size in numbers.
+
+        Raises:
+            InputError: it is refused.
+        """
+
+
+class OnTraced:
+    """A function of sizes, run on traced ones.
+
+    ``run`` gives for each column the sizes of which it is the greatest, or raises an InputError.
+    """
+
+    def __init__(self, run: Callable[[Mapping[str, Any]], Figures]) -> None:
+        self._run = run
+
+    def at(self, point: Mapping[str, int]) -> Found:
+        """See :class:`Description`."""
+        tape = Noting(point)
+        try:
+            figures = self._run({name: Traced(size, symbol(name), tape) for name, size in point.items()})
+        except InputError as refusal:
+            return Found(conditions_of(tape.domain), {}, plainly(refusal))
+        return Found(conditions_of(tape.domain), figures)
+
+    def count(self, point: Mapping[str, int]) -> Mapping[str, int]:
+        """See :class:`Description`."""
+        return {name: max(map(int, sizes)) for name, sizes in self._run(point).items()}
+
+
+class Noting(Tape):
+    """Notes all decisions, those of layout too; whole quotients are floors, which have values everywhere."""
+
+    divides_exactly = False
+
+    def of_layout(self, size: Traced) -> Traced:
+        """The same size: what decides how a tensor lies in memory is noted as all else is."""
+        return size
+
+
+def conditions_of(domain: Domain) -> tuple[Condition, ...]:
+    """The guards of a domain on arrays."""
+    return tuple(
+        Condition(">=", Compiled(guard.form))
+        if guard.divisor is None
+        else Condition("%", Compiled(guard.form), Compiled(guard.divisor), guard.negated)
+        for guard in domain.guards
+    )
+
+
+class Part(NamedTuple):
+    """Some sizes of a block: a product of values along axes that may be joined from those of the block.
+
+    ``places`` are where these stand along each axis of the block, as arrays that broadcast to ``shape``.
+    """
+
+    sizes: Sizes
+    places: tuple[Array, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """How many there are."""
+        return prod(self.shape)
+
+
+class Bundle(NamedTuple):
+    """Conditions that have no letter in common with others; whether they are ``exact`` in 64 bits at all sizes."""
+
+    letters: frozenset[str]
+    conditions: tuple[Condition, ...]
+    exact: bool
+
+    def mask(self, sizes: Sizes) -> Array | None:
+        """Where they hold; None where that is nowhere."""
+        values = prepared(
+            [form for condition in self.conditions for form in condition.forms],
+            {letter: sizes[letter] for letter in self.letters},
+            self.exact,
+        )
+        found: Any = True
+        for condition in self.conditions:
+            found = found & condition.holds(values)
+            if not numpy.any(found):
+                return None
+        return found
+
+
+class Regime:
+    """Forms by column and where they hold; or why sizes there are ``refused``.
+
+    ``ends`` are those of all sizes that will be asked about.
+    """
+
+    def __init__(
+        self,
+        conditions: Iterable[Condition],
+        columns: Mapping[str, Compiled | Most],
+        ends: Ends,
+        refused: str = "",
+    ) -> None:
+        self.columns, self.refused = columns, refused
+        self.exact = fits(columns.values(), ends)
+        self._bundles = _bundled(conditions, ends)
+
+    def part(self, sizes: Sizes) -> Part | None:
+        """Its part of a block whose axes are those of ``sizes``; None where it has none."""
+        shape = numpy.broadcast_shapes(*(array.shape for array in sizes.values()))
+        masks = _masks(self._bundles, sizes)
+        return None if masks is None else _taken(sizes, shape, masks)
+
+    def evaluated(self, sizes: Sizes) -> dict[str, Array]:
+        """The columns at some of its sizes; numbers where they depend on none."""
+        values = prepared(self.columns.values(), sizes, self.exact) if sizes else Values({}, axes_of({}))
+        return {name: form.value(values) for name, form in self.columns.items()}
+
+
+def _bundled(conditions: Iterable[Condition], ends: Ends) -> list[Bundle]:
+    found: list[tuple[frozenset[str], list[Condition]]] = []
+    for condition in sorted(conditions, key=lambda condition: len(condition.letters)):
+        letters, bundle = condition.letters, [condition]
+        for other in [each for each in found if each[0] & letters]:
+            found.remove(other)
+            letters, bundle = letters | other[0], other[1] + bundle
+        found.append((letters, bundle))
+    return [
+        Bundle(letters, tuple(bundle), fits([form for condition in bundle for form in condition.forms], ends))
+        for letters, bundle in found
+    ]
+
+
+def _masks(bundles: Iterable[Bundle], sizes: Sizes) -> list[tuple[tuple[int, ...], Array]] | None:
+    """For bundles of axes where all conditions on them hold, unless that is everywhere; None if it is nowhere."""
+    by_axes: list[tuple[set[int], Array]] = []
+    with numpy.errstate(divide="ignore"):
+        for bundle in bundles:
+            mask = bundle.mask(sizes)
+            if mask is None:
+                return None
+            if numpy.all(mask):
+                continue
+            axes = {at for at, side in enumerate(mask.shape) if side > 1}
+            for other in [each for each in by_axes if each[0] & axes]:  # letters that share an axis
+                by_axes.remove(other)
+                axes, mask = axes | other[0], mask & other[1]
+            by_axes.append((axes, mask))
+    if not all(numpy.any(mask) for _, mask in by_axes):
+        return None
+    return [(tuple(sorted(axes)), mask) for axes, mask in by_axes]
+
+
+def _taken(sizes: Sizes, shape: tuple[int, ...], masks: list[tuple[tuple[int, ...], Array]]) -> Part:
+    """A block without what masks leave out: their axes become one each, the first of them."""
+    rank = len(shape)
+    places: list[Array] = [
+        numpy.arange(side).reshape([side if at == axis else 1 for at in range(rank)])
+        for axis, side in enumerate(shape)
+    ]
+    joined: dict[int, int] = {}
+    for axes, mask in masks:
+        kept = numpy.nonzero(mask.reshape([mask.shape[axis] for axis in axes]))
+        for axis, found in zip(axes, kept, strict=True):
+            places[axis] = found.reshape([-1 if at == axes[0] else 1 for at in range(rank)])
+            joined[axis] = axes[0]
+    taken = numpy.broadcast_shapes(*(place.shape for place in places))
+    if not masks:
+        return Part(sizes, tuple(places), taken)
+    return Part({letter: _along(array, places) for letter, array in sizes.items()}, tuple(places), taken)
+
+
+def _along(array: Array, places: list[Array]) -> Array:
+    """The sizes of a letter at these places."""
+    at = tuple(place if side > 1 else 0 for place, side in zip(places, array.shape, strict=True))
+    if all(isinstance(place, int) for place in at):
+        return array
+    found = array[at]
+    return found.reshape((1,) * (len(places) - found.ndim) + found.shape)
+
+
+class Regimes:
+    """What a description gives, regime by regime, at the sizes that are asked about, all between some ``ends``.
+
+    ``confirmed`` are the counts that were held against forms.
+    """
+
+    def __init__(self, description: Description, ends: Ends) -> None:
+        self._description, self._ends = description, ends
+        self.found: list[Regime] = []
+        self.confirmed = 0
+
+    def parts(self, sizes: Sizes) -> Iterator[tuple[Regime, Part]]:
+        """Each regime that has sizes of a block, with these.
+
+        Raises:
+            DiffersError: a form gave another number than a count.
+        """
+        shape = numpy.broadcast_shapes(*(array.shape for array in sizes.values()))
+        left = prod(shape)
+        taken: list[Part] = []
+        for regime in list(self.found):
+            if not left:
+                break
+            part = regime.part(sizes)
+            if part is not None:
+                left -= part.elements
+                taken.append(part)
+                self._used(regime)
+                yield regime, part
+        if not left:
+            return
+        free = numpy.ones(shape, bool)
+        for part in taken:
+            free[part.places] = False
+        while left:
+            at = numpy.unravel_index(int(numpy.argmax(free)), shape)
+            point = {letter: _at(array, at) for letter, array in sizes.items()}
+            regime = self._at(point)
+            part = regime.part(sizes)
+            assert part is not None, point
+            self._confirm(regime, part)
+            self.found.insert(0, regime)
+            left -= part.elements
+            if left:
+                free[part.places] = False
+            yield regime, part
+
+    def _used(self, regime: Regime) -> None:
+        """Those that were used last are looked at first."""
+        self.found.remove(regime)
+        self.found.insert(0, regime)
+
+    def _at(self, point: Mapping[str, int]) -> Regime:
+        found = self._description.at(point)
+        columns = {name: _most(parts) for name, parts in found.figures.items()}
+        return Regime(found.conditions, columns, self._ends, found.refused)
+
+    def _confirm(self, regime: Regime, part: Part) -> None:
+        """Count at one more size of the regime, where it has one."""
+        dice = random.Random(len(self.found))
+        at = tuple(dice.randrange(side) for side in part.shape)
+        point = {letter: _at(array, at) for letter, array in part.sizes.items()}
+        try:
+            counted: Mapping[str, int] | None = self._description.count(point)
+        except InputError:
+            counted = None
+        expected = None
+        if not regime.refused:
+            arrays = {letter: numpy.full((1,), size) for letter, size in point.items()}
+            expected = {name: int(numpy.max(value)) for name, value in regime.evaluated(arrays).items()}
+        if counted != expected:
+            said = ", ".join(f"{letter} = {size}" for letter, size in point.items())
+            raise DiffersError(f"at {said} the forms give {expected}, a count {counted}")
+        self.confirmed += 1
+
+
+def _at(array: Array, at: Sequence[Any]) -> int:
+    return int(array[tuple(place if side > 1 else 0 for place, side in zip(at, array.shape, strict=True))])
+
+
+def _most(parts: Iterable[Any]) -> Compiled | Most:
+    """The greatest of some sizes, without those that others are never below."""
+    forms = list(dict.fromkeys(map(form_of, parts)))
+    left: list[Polynomial] = []
+    for form in forms:
+        if not any(_at_most(form, other) for other in left):
+            left = [other for other in left if not _at_most(other, form)] + [form]
+    return Compiled(left[0]) if len(left) == 1 else Most(map(Compiled, left))
+
+
+def _at_most(form: Polynomial, other: Polynomial) -> bool:
+    """Whether every term is at least as much in the other, as far as signs of floors are seen."""
+    difference = as_polynomial(other) - form
+    return all(number >= 0 for number in difference.terms.values()) and all(
+        _not_negative(name) for name in difference.symbols
+    )
+
+
+def _not_negative(name: str) -> bool:
+    """Whether a letter or a floor is at least 0 at all sizes. A no is no answer."""
+    if not isinstance(name, Floor):
+        return True
+    return all(
+        number >= 0 and all(_not_negative(factor) for factor, _ in monomial)
+        for side in (name.numerator, name.divisor)
+        for monomial, number in side.terms.items()
+    )

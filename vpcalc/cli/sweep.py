@@ -1,0 +1,184 @@
+"""``vpcalc sweep``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from .options import CHOICE, ArgOption, SetOption, Sizes, bundled, named, settings
+from .output import Shown, aside
+
+GOING = "How it is gone through"
+MEMORY = "How memory is counted"
+
+
+@bundled
+def sweep(
+    target: Annotated[str, typer.Argument(help="A model, a layer, or code: net.py:make.", metavar="TARGET")],
+    *,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary",
+            metavar="NAME=VALUES",
+            help="Values of a setting, a size or the batch: h=14:224:7, C=64,96,128, 'depths=2,2,6,2;2,2,18,2', "
+            "depths_3=2:24:2, input=224:512:32. May be repeated.",
+        ),
+    ] = None,
+    set: SetOption = None,
+    arg: ArgOption = None,
+    sizes: Sizes,
+    batch: Annotated[str | None, typer.Option("--batch", help="Images or sequences, else 1.", metavar="N")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Only configurations for which it holds: 'macs < 5G and heads*32 == C'.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            "--pareto",
+            metavar="KEY,KEY…",
+            help="The Pareto front in these, less being better; -H: the more the better.",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    top: Annotated[
+        str | None, typer.Option("--top", metavar="N", help="Only the first N by --by.", rich_help_panel=CHOICE)
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", metavar="KEY", help="The least first; -params: the greatest.", rich_help_panel=CHOICE
+        ),
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option("--dtype", metavar="TYPE", help="Of weights and activations.", rich_help_panel=MEMORY)
+    ] = "float32",
+    attention: Annotated[
+        str, typer.Option("--attention", metavar="WAY", help="eager or fused.", rich_help_panel=MEMORY)
+    ] = "eager",
+    optimizer: Annotated[
+        str,
+        typer.Option("--optimizer", metavar="NAME", help="sgd, momentum, adam or adamw.", rich_help_panel=MEMORY),
+    ] = "adamw",
+    limit: Annotated[
+        str | None,
+        typer.Option("--limit", metavar="N", help="The first N configurations only.", rich_help_panel=GOING),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the same sweep was ended.", rich_help_panel=GOING)
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an output that exists.", rich_help_panel=GOING)
+    ] = False,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            metavar="WHO",
+            help="processes, dask:ADDRESS or ray; else this process.",
+            rich_help_panel=GOING,
+        ),
+    ] = None,
+    jobs: Annotated[
+        str | None, typer.Option("--jobs", metavar="N", help="How many of them.", rich_help_panel=GOING)
+    ] = None,
+    shown: Shown,
+) -> None:
+    """Evaluate millions of configurations exactly, and choose among them.
+
+    Examples:  vpcalc sweep wmsa --vary h=14:224:7 --vary w=14:224:7 --vary C=64,96 --vary M=7,8 --set heads=2 --top 5 --by macs
+               vpcalc sweep swin_t --vary C=48:192:12 --vary M=7,8,12 --where "macs < 5G" --pareto macs,-params
+               vpcalc sweep swin_t --vary input=224:512:32 --vary batch=1:64 --columns saved_bytes -o costs.csv
+    """
+    from ..answers.sweep import sweep as ask
+    from ..sweeps.parts import SUFFIXES
+
+    output = shown.output
+    whole = output is not None and output.suffix.lower() in SUFFIXES
+    with going() as progress:
+        result = ask(
+            target,
+            vary=vary or [],
+            set=settings(set),
+            args=dict(named("--arg", arg)),
+            **sizes._asdict(),
+            batch=batch,
+            dtype=dtype,
+            attention=attention,
+            optimizer=optimizer,
+            columns=_quantities(shown.columns, vary or []),
+            where=where,
+            pareto=pareto,
+            top=top,
+            by=by,
+            limit=limit,
+            output=output if whole else None,
+            resume=resume,
+            force=force,
+            backend=backend,
+            jobs=jobs,
+            progress=progress,
+        ).completed()
+    if whole:
+        aside([f"wrote {output}"])
+    shown._replace(columns=None, output=None if whole else output).emit(result)
+
+
+def _quantities(columns: str | None, vary: list[str]) -> list[str] | None:
+    """The columns that are asked for without those that are varied, which every row has."""
+    if columns is None:
+        return None
+    names = {text.partition("=")[0].strip() for text in vary}
+    return [name.strip() for name in columns.split(",") if name.strip() not in names] or None
+
+
+@contextmanager
+def going() -> Iterator[Callable[[int, int, int], None]]:
+    """How far it is, on standard error: a bar where a person looks, or a line now and then."""
+    import sys
+    import time
+
+    begin = last = time.monotonic()
+    first: list[int] = []
+
+    def told(done: int, all: int, rows: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        first.append(done) if not first else None
+        if now - last >= EVERY or (done == all and now - begin >= EVERY):
+            last = now
+            rate = done / max(now - begin, 1e-9)
+            left = (all - done) / max(rate, 1e-9)
+            said = f"{done:,} of {all:,} configurations, {rate / 1e6:.1f} M/s, {rows:,} rows"
+            print(f"vpcalc: {said}, {left:.0f} s left" if done < all else f"vpcalc: {said}", file=sys.stderr)
+
+    if not sys.stderr.isatty():
+        yield told
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    text = TextColumn(
+        "{task.completed:,.0f} of {task.total:,.0f}, {task.fields[rate]:.1f} M/s, {task.fields[rows]:,} rows"
+    )
+    with Progress(BarColumn(), text, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sweep", total=1, rate=0.0, rows=0)
+
+        def shown(done: int, all: int, rows: int) -> None:
+            rate = done / max(time.monotonic() - begin, 1e-9) / 1e6
+            bar.update(task, completed=done, total=all, rate=rate, rows=rows)
+
+        yield shown
+
+
+EVERY = 10.0
+"""Seconds between two lines."""

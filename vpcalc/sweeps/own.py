@@ -1,0 +1,250 @@
+"""A module of the reader's, swept by its own execution on symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..algebra.polynomial import symbol
+from ..answers.own_inputs import name_of, refuse_of_code, shapes_of
+from ..arrays.forms import Compiled
+from ..arrays.regimes import Condition, Description, Found
+from ..checks.quantities import QUANTITIES
+from ..errors import InputError, first_line, unknown
+from ..inputs import LARGEST, whole
+from ..report import Kind
+from .axes import Name
+from .subjects import Column, Subject, Values
+
+if TYPE_CHECKING:
+    from ..checks.targets import Target
+    from ..execution.outcome import Execution
+    from ..execution.program import Program
+
+HEADERS = {
+    "macs": "MACs",
+    "params": "Params",
+    "activations": "Activations",
+    "fvcore": "fvcore",
+    "backward_macs": "Backward",
+    "saved_bytes": "Saved",
+    "peak_bytes": "Peak",
+}
+"""The quantities that a run gives, by what tables call them."""
+
+
+class OwnModule(Subject):
+    """A target in letters. ``given`` are numbers of letters that stay."""
+
+    def __init__(
+        self, name: str, target: Target, given: Mapping[str, int], arguments: Mapping[str, object]
+    ) -> None:
+        self._name = name
+        self._target, self._given, self._arguments = target, given, arguments
+        self._described: dict[tuple[str, ...], OnSymbols] = {}
+
+    @property
+    def title(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def names(self) -> Mapping[str, Name]:
+        """The letters of its inputs and arguments."""
+        return {variable.name: Name(int, "whole", 1, LARGEST) for variable in self._target.variables}
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """What one run, or three, can see."""
+        return {
+            name: Column(header, Kind.BYTES if QUANTITIES[name].unit == "bytes" else Kind.COUNT)
+            for name, header in HEADERS.items()
+        }
+
+    def fixed(self, varied: Iterable[str]) -> Values:
+        """See :class:`Subject`."""
+        names = {*varied}
+        missing = [name for name in self.names if name not in names and name not in self._given]
+        if missing:
+            raise InputError(f"--vary: {self.title} has letters without a value: {', '.join(missing)}")
+        return {name: size for name, size in self._given.items() if name not in names}
+
+    def describe(self, fixed: Values, varied: frozenset[str], columns: tuple[str, ...]) -> Description:
+        """See :class:`Subject`."""
+        return _Fixed(self._described.setdefault(columns, OnSymbols(self.title, self._target, columns)), fixed)
+
+    def key(self) -> dict[str, Any]:
+        """See :class:`Subject`; the text of its file is part of it."""
+        file = Path(self.title.partition(":")[0])
+        text = sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+        arguments = {name: str(value) for name, value in self._arguments.items()}
+        return {
+            "code": self.title,
+            "text": text,
+            "input": self._target.spelled,
+            "arguments": arguments,
+            "set": dict(self._given),
+        }
+
+
+class _Fixed:
+    """The same where some letters have numbers."""
+
+    def __init__(self, of: OnSymbols, fixed: Values) -> None:
+        self._of, self._fixed = of, fixed
+
+    def at(self, point: Mapping[str, int]) -> Found:
+        """See :class:`Description`."""
+        found = self._of.at({**self._fixed, **point})
+
+        def numbered(form: Any) -> Any:
+            return form.subs(self._fixed)
+
+        conditions = []
+        for condition in found.conditions:
+            form = condition.form.form.subs(self._fixed)
+            if form.letters:
+                conditions.append(condition._replace(form=Compiled(form)))
+        figures = {name: tuple(map(numbered, parts)) for name, parts in found.figures.items()}
+        return Found(tuple(conditions), figures, found.refused)
+
+    def count(self, point: Mapping[str, int]) -> Mapping[str, int]:
+        """See :class:`Description`."""
+        return self._of.count({**self._fixed, **point})
+
+
+class OnSymbols:
+    """A target executed on symbols, in the first of its ways that runs at the first size of all."""
+
+    def __init__(self, name: str, target: Target, columns: tuple[str, ...]) -> None:
+        self._name, self._target, self._columns = name, target, columns
+        self._program: Program | None = None
+
+    def at(self, point: Mapping[str, int]) -> Found:
+        """See :class:`Description`."""
+        conditions: list[Condition] = []
+        figures: dict[str, tuple[Any, ...]] = {}
+        for run in self._runs(point):
+            conditions += _conditions(run)
+            if run.error is not None:
+                return Found(tuple(conditions), {}, first_line(run.error))
+            totals: dict[str, tuple[Any, ...]] = {name: (form,) for name, form in run.totals.items()}
+            totals.setdefault("params", (0,))
+            if run.peaks:
+                totals["peak_bytes"] = tuple(run.peaks)
+            figures |= {name: totals[name] for name in self._columns if name in totals and name not in figures}
+            for name, why in run.missing.items():
+                if name in self._columns and name not in figures:
+                    raise InputError(f"--columns {name}: {self._name} has no figure of it: {why}")
+        return Found(tuple(conditions), figures)
+
+    def _runs(self, point: Mapping[str, int]) -> Iterator[Execution]:
+        """The runs that see all columns between them."""
+        from ..execution.outcome import BeyondError
+        from ..execution.run import Memory
+
+        try:
+            program, first = self._at_first(point)
+            yield first
+            if first.error is None and {"saved_bytes", "backward_macs"} & {*self._columns}:
+                yield program.execute(point, memory=Memory.KEPT)
+            if first.error is None and "peak_bytes" in self._columns:
+                yield program.execute(point, memory=Memory.LIVE)
+        except BeyondError as beyond:
+            raise InputError(f"sweep {self._name}: cannot be executed on symbols: {beyond}") from beyond
+
+    def _at_first(self, point: Mapping[str, int]) -> tuple[Program, Execution]:
+        from ..checks.exploring import program_of
+
+        if self._program is not None:
+            return self._program, self._program.execute(point)
+        errors: dict[str, None] = {}
+        last: tuple[Program, Execution] | None = None
+        for way in self._target.regimes:
+            if self._target.tied(way):
+                continue
+            try:
+                program = program_of(self._target, way)
+                last = program, program.execute(point)
+            except InputError:
+                raise
+            except Exception as error:  # a factory may raise anything
+                errors[first_line(error)] = None
+                continue
+            if last[1].error is None:
+                self._program = program
+                return last
+        if last is None:
+            why = next(iter(errors), "it takes squares only; give both sides one letter, as in 1,3,H,H")
+            raise InputError(f"sweep {self._name}: {why}")
+        return last
+
+    def count(self, point: Mapping[str, int]) -> Mapping[str, int]:
+        """See :class:`Description`."""
+        if self._program is None:
+            raise InputError("refused at every size so far")
+        try:
+            return {name: _counted(self._program, name, point) for name in self._columns}
+        except Exception as error:  # the program may raise anything
+            raise InputError(first_line(error)) from error
+
+
+def _counted(program: Program, column: str, point: Mapping[str, int]) -> int:
+    if column == "params":
+        with program.plainly(point) as (module, _, _):
+            return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+    if column == "fvcore":
+        return program.by_fvcore(point)
+    if column == "saved_bytes":
+        return program.saved(point).total
+    if column == "peak_bytes":
+        return program.live(point).peak
+    if column == "backward_macs":
+        return program.counts(point, backward=True).backward
+    counts = program.counts(point)
+    return counts.macs if column == "macs" else counts.activations
+
+
+def _conditions(run: Execution) -> list[Condition]:
+    """What a run decided, and the letters of which it knows one value only."""
+    from ..execution.guards import EQUAL
+
+    found = [
+        Condition("==" if guard.relation == EQUAL else ">=", Compiled(guard.form), None, not outcome)
+        for guard, outcome, _, _ in run.path
+    ]
+    return found + [Condition("==", Compiled(symbol(letter) - run.point[letter])) for letter in run.held]
+
+
+def own_subject(
+    target: object,
+    settings: Mapping[str, object],
+    arguments: Mapping[str, object],
+    sizes: Mapping[str, object],
+    batch: object,
+) -> OwnModule:
+    """A module of the reader's in letters.
+
+    Raises:
+        InputError: its input is missing, it cannot be built, or a letter is not known.
+    """
+    from ..checks.targets import find_target
+
+    refuse_of_code({name: value for name, value in sizes.items() if name in ("src", "tgt")})
+    name = name_of(target)
+    if sizes.get("input") is None and sizes.get("tokens") is None:
+        raise InputError(
+            f"--input: give the shape of {name}'s input, letters for what is varied: 1,3,H,W or 1,N,C"
+        )
+    shapes = shapes_of(
+        name, sizes.get("input"), sizes.get("tokens"), whole("--batch", 1 if batch is None else batch)
+    )
+    found = find_target(target, ";".join(map(str, shapes)), dict(arguments))
+    letters = [variable.name for variable in found.variables]
+    for letter in settings:
+        if letter not in letters:
+            raise unknown(f"--set: letter of {name}", letter, letters)
+    given = {letter: whole(f"--set {letter}", value) for letter, value in settings.items()}
+    return OwnModule(name, found, given, arguments)

@@ -1,0 +1,410 @@
+"""What is swept: a model or a layer of ours, or a module of the reader's, at any values of what may be varied."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+from ..abstract.tape import ATTENTIONS, Peak
+from ..abstract.tensor import FLOATS
+from ..architectures import ARCHITECTURES, Architecture
+from ..architectures.axes import PIXELS
+from ..arrays.regimes import Description, Figures, OnTraced
+from ..cost import Cost, Quantity
+from ..errors import ELSEWHERE, InputError, is_code, unknown
+from ..inputs import LARGEST, GridTerm, whole
+from ..layers import LAYERS
+from ..report import Kind
+from ..storage.footprint import Footprint, Way, layer_footprint, model_footprint
+from ..storage.optimizers import Optimizer, read_optimizer
+from .axes import Name
+
+Values = Mapping[str, Any]
+"""Values by name: numbers, traced sizes, lists of numbers, words."""
+
+
+class Column(NamedTuple):
+    """A quantity: how tables head and write it."""
+
+    header: str
+    kind: Kind
+
+
+COUNTED: Mapping[str, Column] = {
+    Quantity.MACS: Column("MACs", Kind.COUNT),
+    Quantity.PARAMS: Column("Params", Kind.COUNT),
+    Quantity.FLOPS: Column("FLOPs", Kind.COUNT),
+    Quantity.FVCORE: Column("fvcore", Kind.COUNT),
+    Quantity.ACTIVATIONS: Column("Activations", Kind.COUNT),
+    Quantity.ATTENTION: Column("Attention", Kind.COUNT),
+}
+"""Quantities of the cost tree."""
+
+IN_BYTES: Mapping[str, Column] = {
+    name: Column(header, Kind.BYTES)
+    for name, header in {
+        "weights_bytes": "Weights",
+        "buffers_bytes": "Buffers",
+        "input_bytes": "Input",
+        "gradients_bytes": "Gradients",
+        "optimizer_bytes": "Optimizer",
+        "saved_bytes": "Saved",
+        "cache_bytes": "Cache",
+        "peak_bytes": "Peak",
+        "forward_peak_bytes": "Peak forward",
+        "inference_bytes": "Inference",
+        "training_bytes": "Training",
+    }.items()
+}
+"""Quantities of a footprint."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a network is run and trained: of that depends what it takes."""
+
+    way: Way = Way()
+    optimizer: Optimizer = Optimizer()
+
+    @property
+    def item(self) -> int:
+        """Bytes of a weight."""
+        return FLOATS[self.way.dtype].bytes
+
+    def figures(self, found: Footprint, columns: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+        """Quantities of a footprint, each with the sizes of which it is the greatest."""
+        moments = self.optimizer.state(found.params, self.item)
+        resting = found.weights + found.buffers + found.inputs
+        inference = _times(found.inference)
+        forward = _times(found.forward)
+        each = {
+            "weights_bytes": (found.weights,),
+            "buffers_bytes": (found.buffers,),
+            "input_bytes": (found.inputs,),
+            "gradients_bytes": (found.weights,),
+            "optimizer_bytes": (moments,),
+            "saved_bytes": (found.saved,),
+            "cache_bytes": (found.cache,),
+            "peak_bytes": inference,
+            "forward_peak_bytes": forward,
+            "inference_bytes": tuple(resting + live for live in inference),
+            "training_bytes": tuple(resting + found.weights + moments + live for live in (*forward, found.held)),
+        }
+        return {name: each[name] for name in columns}
+
+
+def _times(peak: Peak) -> tuple[Any, ...]:
+    """What is live at all times of which one may have the most."""
+    return tuple(live for live, _, _ in peak.others) or (peak.bytes,)
+
+
+def trained(dtype: str, attention: str, optimizer: str) -> Trained:
+    """How it is run, from what users give.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    for option, value, known in (("--dtype", dtype, FLOATS), ("--attention", attention, ATTENTIONS)):
+        if value not in known:
+            raise unknown(option, value, known)
+    return Trained(Way(dtype, attention), read_optimizer(optimizer, False, dtype, FLOATS[dtype].bytes))
+
+
+class Subject(ABC):
+    """What is swept. ``recipe`` is how it is made: the arguments of :func:`subject_of`."""
+
+    recipe: tuple[Any, ...]
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What it is called."""
+
+    @property
+    @abstractmethod
+    def names(self) -> Mapping[str, Name]:
+        """What may be varied."""
+
+    @property
+    @abstractmethod
+    def columns(self) -> Mapping[str, Column]:
+        """The quantities that it has."""
+
+    @abstractmethod
+    def fixed(self, varied: Iterable[str]) -> Values:
+        """What is not varied, by name.
+
+        Raises:
+            InputError: names that exclude one another are varied, or a value is missing.
+        """
+
+    @abstractmethod
+    def describe(self, fixed: Values, varied: frozenset[str], columns: tuple[str, ...]) -> Description:
+        """It with all but sizes fixed; of what is ``varied`` the values that are not fixed are letters."""
+
+    @abstractmethod
+    def key(self) -> dict[str, Any]:
+        """What it is, for a later run to see whether it is the same."""
+
+
+@dataclass
+class OurModel(Subject):
+    """An architecture of ours. ``given`` are settings, ``sizes`` those of its input, that stay unless varied."""
+
+    architecture: Architecture
+    given: Mapping[str, Any]
+    sizes: tuple[int, ...]
+    batch: int
+    trained: Trained
+
+    @property
+    def title(self) -> str:
+        """Its id."""
+        return self.architecture.id
+
+    @cached_property
+    def names(self) -> Mapping[str, Name]:
+        """Its settings, entries of those that are lists, the sizes of its input by every name, and the batch."""
+        found: dict[str, Name] = {}
+        for name, value in self._config.items():
+            read = partial(self.architecture.read_setting, name)
+            if isinstance(value, (bool, str)):
+                found[name] = Name(read, "word")
+            elif isinstance(value, tuple):
+                found[name] = Name(read, "list")
+                found.update(
+                    {f"{name}_{place}": Name(int, "whole", 1, LARGEST) for place, _ in enumerate(value, 1)}
+                )
+            else:
+                least = 0 if name == "classes" and self.architecture.family.classifies else 1
+                found[name] = Name(int, "whole", least, LARGEST)
+        most = PIXELS if self.architecture.family.axes.pixels else LARGEST
+        found.update({name: Name(int, "whole", 1, most) for name in self._inputs})
+        found["batch"] = Name(int, "whole", 1, LARGEST)
+        return found
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """All of the cost tree and of memory."""
+        return {**COUNTED, **IN_BYTES}
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        return {**self.architecture.config, **self.given}
+
+    @cached_property
+    def _inputs(self) -> dict[str, tuple[str, ...]]:
+        """The axes that each name of the input's sizes stands for: ``input`` for both sides of a square."""
+        axes = self.architecture.family.axes
+        found = {name: (name,) for name in axes}
+        if len(axes.options) == len(axes):
+            found |= {option: (axis,) for option, axis in zip(axes.options, axes, strict=True)}
+        return {**found, axes.equal: tuple(axes)}
+
+    def fixed(self, varied: Iterable[str]) -> Values:
+        """See :class:`Subject`."""
+        taken: dict[str, str] = {}
+        for name in varied:
+            entry = self._entry(name)
+            for each in (*self._inputs.get(name, (name,)), *([entry[0]] if entry else [])):
+                other = taken.setdefault(each, name)
+                if other != name and not (entry and self._entry(other)):
+                    raise InputError(f"--vary {name}: {other} is varied, too; they are the same sizes")
+        axes = self.architecture.family.axes
+        sizes = {axis: size for axis, size in axes.point(self.sizes).items() if axis not in taken}
+        known = self.given if self.architecture.family.implied else self._config  # what may follow is not known
+        settings = {name: value for name, value in known.items() if name not in varied}
+        entries = {
+            f"{name}_{place}": entry
+            for name, value in settings.items()
+            if isinstance(value, tuple)
+            for place, entry in enumerate(value, 1)
+            if f"{name}_{place}" not in varied
+        }
+        batch = {} if "batch" in taken else {"batch": self.batch}
+        return {**settings, **entries, **sizes, **batch}
+
+    def _entry(self, name: str) -> tuple[str, int] | None:
+        """The list and the place of a name such as depths_3."""
+        whole_name, _, place = name.rpartition("_")
+        if name in self._config or not isinstance(self._config.get(whole_name), tuple):
+            return None
+        return whole_name, int(place)
+
+    def describe(self, fixed: Values, varied: frozenset[str], columns: tuple[str, ...]) -> Description:
+        """See :class:`Subject`."""
+        return OnTraced(lambda sizes: self.figures({**fixed, **sizes}, varied, columns))
+
+    def figures(self, values: Values, varied: frozenset[str], columns: tuple[str, ...]) -> Figures:
+        """Its quantities at some values, each with the sizes of which it is the greatest."""
+        family = self.architecture.family
+        config: dict[str, Any] = {name: values.get(name, value) for name, value in self._config.items()}
+        for name in values:
+            entry = self._entry(name)
+            if entry is not None:
+                of, place = entry
+                config[of] = (*config[of][: place - 1], values[name], *config[of][place:])
+        config = self.architecture.completed(config, {*self.given, *varied})
+        sizes = {axis: values[name] for name in values for axis in self._inputs.get(name, ())}
+        of_input = tuple(sizes[axis] for axis in family.axes)
+        batch = values["batch"]
+        found: dict[str, tuple[Any, ...]] = {}
+        counted = [name for name in columns if name in COUNTED]
+        if counted:
+            cost = family.build(*of_input, batch=batch, **config)
+            found |= {name: (cost.total(Quantity(name)),) for name in counted}
+        in_bytes = [name for name in columns if name in IN_BYTES]
+        if in_bytes:
+            way = self.trained.way if family.attends else Way(self.trained.way.dtype)
+            if all(isinstance(size, int) for size in of_input):
+                from ..answers.memory import in_reach
+
+                in_reach(self.architecture, config, way, of_input)
+            footprint = model_footprint(family, of_input, config, batch, way, times=True)
+            found |= self.trained.figures(footprint, in_bytes)
+        return found
+
+    def key(self) -> dict[str, Any]:
+        """See :class:`Subject`."""
+        return {
+            "model": self.architecture.id,
+            "set": {name: str(value) for name, value in self.given.items()},
+            "sizes": list(self.sizes),
+            "batch": self.batch,
+            "trained": repr(self.trained),
+        }
+
+
+@dataclass
+class OurLayer(Subject):
+    """A layer of ours. ``given`` are the dimensions that stay."""
+
+    id: str
+    given: Mapping[str, int]
+    trained: Trained
+
+    @property
+    def title(self) -> str:
+        """Its id."""
+        return self.id
+
+    @property
+    def names(self) -> Mapping[str, Name]:
+        """Its dimensions and, where it has one, the batch."""
+        return {name: Name(int, "whole", 1, LARGEST) for name in self._dims}
+
+    @property
+    def _dims(self) -> tuple[str, ...]:
+        layer = LAYERS[self.id]
+        return (*layer.dims, *(["batch"] if "batch" in layer.options else []))
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """All of the cost tree and, but for what only a whole network has, of memory."""
+        return {**COUNTED, **{name: IN_BYTES[name] for name in IN_BYTES if name != "input_bytes"}}
+
+    def fixed(self, varied: Iterable[str]) -> Values:
+        """See :class:`Subject`."""
+        found = {**({"batch": 1} if "batch" in self._dims else {}), **self.given}
+        names = {*varied}
+        missing = [name for name in self._dims if name not in found and name not in names]
+        if missing:
+            each = " ".join(f"--vary {name}=VALUES" for name in missing)
+            raise InputError(
+                f"--vary: {self.id} has dimensions without a value: {each}, or --set for a single one"
+            )
+        return {name: value for name, value in found.items() if name not in names}
+
+    def describe(self, fixed: Values, varied: frozenset[str], columns: tuple[str, ...]) -> Description:
+        """See :class:`Subject`."""
+        return OnTraced(lambda sizes: self.figures({**fixed, **sizes}, columns))
+
+    def figures(self, values: Values, columns: tuple[str, ...]) -> Figures:
+        """Its quantities at some dimensions, each with the sizes of which it is the greatest."""
+        found: dict[str, tuple[Any, ...]] = {}
+        counted = [name for name in columns if name in COUNTED]
+        if counted:
+            cost: Cost = LAYERS[self.id].build(**values)
+            found |= {name: (cost.total(Quantity(name)),) for name in counted}
+        in_bytes = [name for name in columns if name in IN_BYTES]
+        if in_bytes:
+            footprint = layer_footprint(self.id, values, self.trained.way, times=True)
+            found |= self.trained.figures(footprint, in_bytes)
+        return found
+
+    def key(self) -> dict[str, Any]:
+        """See :class:`Subject`."""
+        return {"layer": self.id, "set": dict(self.given), "trained": repr(self.trained)}
+
+
+def subject_of(
+    target: object,
+    settings: Mapping[str, object],
+    arguments: Mapping[str, object],
+    sizes: Mapping[str, object],
+    batch: object,
+    trained: Trained,
+) -> Subject:
+    """What is swept, from what users give.
+
+    Args:
+        target: a layer, a model, or code.
+        settings: of ``--set``.
+        arguments: of ``--arg``, for code.
+        sizes: what ``--input``, ``--tokens``, ``--src`` and ``--tgt`` gave.
+        batch: what ``--batch`` gave.
+        trained: how memory is counted.
+
+    Raises:
+        InputError: an unknown name, or a value that is not usable.
+    """
+    found = _subject(target, settings, arguments, sizes, batch, trained)
+    found.recipe = target, dict(settings), dict(arguments), dict(sizes), batch, trained
+    return found
+
+
+def _subject(
+    target: object,
+    settings: Mapping[str, object],
+    arguments: Mapping[str, object],
+    sizes: Mapping[str, object],
+    batch: object,
+    trained: Trained,
+) -> Subject:
+    given = {name: value for name, value in sizes.items() if value is not None}
+    if is_code(target):
+        from .own import own_subject
+
+        return own_subject(target, settings, arguments, given, batch)
+    if arguments:
+        raise InputError(f"--arg {next(iter(arguments))}: only of code; --set NAME=VALUE is for {target}")
+    name = str(target)
+    if name in LAYERS:
+        return _layer(name, settings, given, batch, trained)
+    if name not in ARCHITECTURES:
+        raise unknown("TARGET", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
+    architecture = ARCHITECTURES[name]
+    changed = architecture.changed(settings)
+    own = architecture.read(**{**dict.fromkeys(architecture.family.axes.options), **given})
+    return OurModel(architecture, changed, own, whole("--batch", 1 if batch is None else batch), trained)
+
+
+def _layer(
+    id: str, settings: Mapping[str, object], sizes: Mapping[str, object], batch: object, trained: Trained
+) -> OurLayer:
+    layer = OurLayer(id, {}, trained)
+    if sizes:
+        raise InputError(f"--{next(iter(sizes))}: {id} is a layer; its dimensions are {', '.join(layer.names)}")
+    given = {**settings, **({} if batch is None else {"batch": batch})}
+    for name in given:
+        if name not in layer.names:
+            raise unknown(f"dimension of {id}", name, layer.names)
+    return OurLayer(id, {name: whole(f"--set {name}", value) for name, value in given.items()}, trained)
+
+
+def compared(value: object) -> bool:
+    """Whether conditions may speak of a value: of numbers, words and truths, not of lists."""
+    return not isinstance(value, (tuple, GridTerm))
