@@ -68,7 +68,7 @@ class Sweep(Result):
         """What was chosen, or the first rows of all."""
         return self._gone_through()[1]
 
-    def completed(self) -> Sweep:
+    def completed(self, told: object = None) -> Sweep:
         """With all gone through, and written where it is to be."""
         self._gone_through()
         return self
