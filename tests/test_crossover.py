@@ -112,6 +112,23 @@ def test_intervals_hold_every_size() -> None:
     assert every[15] == "msa"  # 9 windows are padded to 21 x 21
 
 
+def test_a_region_is_looked_at_cell_by_cell() -> None:
+    plot = vpcalc.plot_region(
+        "msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"h": "2:40", "M": "2:9"}
+    ).to_dict()
+    assert len(plot["data"]) == 39 * 8
+    for cell in plot["data"]:
+        point = {"h": cell["h"], "w": cell["h"], "C": 96, "M": cell["M"], "a": 3}
+        one, other = cost_of("msa", point), cost_of("wmsa", point)
+        assert one is not None
+        assert other is not None
+        assert cell["cheaper"] == ("msa" if one < other else "wmsa" if other < one else "equal"), cell
+    with pytest.raises(InputError, match="leaves h, w, M; a region is over two symbols"):
+        vpcalc.plot_region("msa", "wmsa", at={"C": 96, "heads": 3})
+    with pytest.raises(InputError, match="from 7 to 7 is one size"):
+        vpcalc.plot_region("msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"M": "7:7"})
+
+
 def macs_of(model: str, size: int, **changed: int) -> int | None:
     """What a model costs on a square image; None where it refuses it."""
     try:

@@ -309,6 +309,7 @@ def every_plot() -> list[Plot]:
         vpcalc.plot_resolution(["swin_t"], low=64, high=256, step=64),
         vpcalc.plot_stages("swin_t"),
         vpcalc.plot_operators(),
+        vpcalc.plot_region("msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"M": "2:16"}),
         vpcalc.plot_models(["swin", "pvt"]),
         vpcalc.plot_models(pareto="macs,top1", input="800x1280"),
         vpcalc.plot_models(["vit", "retnet"], pareto="training_bytes,params"),

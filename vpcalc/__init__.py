@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .answers.plot_models import plot_models as plot_models
     from .answers.plot_models import plot_operators as plot_operators
     from .answers.plot_models import plot_stages as plot_stages
+    from .answers.plot_region import plot_region as plot_region
     from .answers.plot_roofline import plot_roofline as plot_roofline
     from .answers.prove import prove as prove
     from .answers.prove import recheck as recheck
@@ -79,6 +80,7 @@ _HOME = {
     "plot_models": "answers.plot_models",
     "plot_operators": "answers.plot_models",
     "plot_stages": "answers.plot_models",
+    "plot_region": "answers.plot_region",
     "plot_roofline": "answers.plot_roofline",
     "load": "plugins",
     "InputError": "errors",
@@ -108,6 +110,7 @@ __all__ = [
     "plot_memory",
     "plot_models",
     "plot_operators",
+    "plot_region",
     "plot_resolution",
     "plot_roofline",
     "plot_stages",

@@ -8,22 +8,14 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..algebra import floors
-from ..algebra.boundaries import Inequality, both, everywhere, exceeds, lattice_of, with_values
-from ..algebra.domains import Where, union
-from ..algebra.polynomial import Polynomial, as_polynomial, symbol
-from ..architectures import ARCHITECTURES
-from ..errors import InputError, is_code, unknown
-from ..everywhere import Condition, Regime
-from ..inputs import MOST_SIZE, read_ranges, whole
-from ..layers import LAYERS
-from ..placing import TOKENS, Placed, is_placed, read_placed
+from ..algebra.boundaries import Inequality, both, everywhere, exceeds, lattice_of
+from ..algebra.domains import Where
+from ..algebra.polynomial import Polynomial, as_polynomial
+from ..everywhere import Condition
+from ..inputs import read_ranges
 from ..report import Column, Kind, Table
-from ..symbolic import SYMBOL_OF
-from .formula import MEMORY, formula
 from .result import Result
-
-MOST_PAIRS = 400
-"""Pairs of regimes that are looked at."""
+from .sides import EQUAL, FIRST, SECOND, UNKNOWN, Pair, Side, pair
 
 SHOWN = 16
 """Intervals that a table shows; JSON has all."""
@@ -96,38 +88,6 @@ class Interval(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Fields of the JSON object."""
         return {"from": self.first, "to": self.last, "outcome": self.outcome, "cheaper": self.cheaper}
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of both: its name, its form in each regime, and what is counted of it."""
-
-    name: str
-    title: str
-    quantity: str
-    regimes: tuple[Regime, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def letters(self) -> tuple[str, ...]:
-        """The symbols that it depends on."""
-        found: dict[str, None] = {}
-        for regime in self.regimes:
-            for part in regime.when.where.parts:
-                found |= dict.fromkeys(part.letters)
-            if regime.form is not None:
-                found |= dict.fromkeys(sorted(regime.form.polynomial.letters))
-        return tuple(found)
-
-    def at(self, values: Mapping[str, Polynomial | int]) -> Side:
-        """The same with letters replaced."""
-        found = []
-        for regime in self.regimes:
-            where = with_values(regime.when.where, values)
-            form = regime.form and replace(regime.form, polynomial=regime.form.polynomial.subs(values))
-            if where.parts:
-                found.append(replace(regime, when=Condition(where), form=form))
-        return replace(self, regimes=tuple(found))
 
 
 @dataclass(frozen=True)
@@ -245,139 +205,17 @@ def crossover(
     Raises:
         InputError: an unknown name, quantity or symbol, or two that have no symbol in common.
     """
-    quantities = [each.strip() for each in quantity.split(",")]
-    if len(quantities) > 2:
-        raise InputError(f"--quantity {quantity}: must be one, or two apart by a comma")
-    ranges = dict(range or {})
-    sides = [
-        side(each, counted, ranges) for each, counted in zip((first, second), (quantities * 2)[:2], strict=True)
-    ]
-    if len(set(quantities)) == 2:
-        sides = [
-            replace(each, name=f"{each.name}:{each.quantity}", title=f"{each.quantity} of {each.title}")
-            for each in sides
-        ]
-    if sides[0].name == sides[1].name:
-        raise InputError(f"crossover {sides[0].title}: both are the same")
-    if {"h", "w"} & {letter for each in sides for letter in each.letters}:
-        sides = [each.at(_as_grid(each.letters)) for each in sides]
-    values = read_values(at or {}, {letter for each in sides for letter in each.letters})
-    sides = [each.at(values) for each in sides]
-    one, other = sides
-    letters = tuple(dict.fromkeys((*one.letters, *other.letters)))
-    if not set(one.letters) & set(other.letters) and one.letters and other.letters:
-        raise InputError(
-            f"crossover: {one.title} is in {', '.join(one.letters)} and {other.title} in "
-            f"{', '.join(other.letters)}: no symbol in common; --at {one.letters[0]}={other.letters[0]} ties two"
-        )
-    pairs = differences(one, other, letters)
-    if not pairs:
-        raise InputError(f"crossover: no size at which both {one.title} and {other.title} have a form")
-    found = tuple(boundary for where, form in pairs for boundary in _boundaries(where, form, one, other))
+    sides = pair(first, second, quantity, at or {}, range or {})
+    one, other = sides.one, sides.other
+    found = tuple(each for where, form in sides.differences for each in _boundaries(where, form, one, other))
     given = {name: str(value) for name, value in (at or {}).items()}
     result = Crossovers((one, other), found, given, everywhere=everywhere)
-    if len(letters) != 1:
+    if len(sides.letters) != 1:
         return result
-    (letter,) = letters
-    asked = read_ranges({name: text for name, text in ranges.items() if name == letter}, letters).get(
-        letter, RANGE
-    )
-    intervals = tuple(_intervals(letter, asked, pairs, one, other))
-    return replace(result, letter=letter, range=asked, intervals=intervals)
-
-
-def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
-    """A layer, a model or a module of the reader's with its forms at every size."""
-    row = None
-    if isinstance(given, str):
-        row = read_placed(given, "crossover") if is_placed(given) else None
-    else:
-        row = given if isinstance(given, Placed) else Placed("", given)
-    explored = range if quantity in MEMORY else {}
-    if row is None or (isinstance(row.target, str) and not is_code(row.target)):
-        return _ours(str(given if row is None else row.target), row, quantity, explored)
-    shape = ";".join(_sequence_of(part) for part in row.layout.split(";"))
-    found = formula(
-        row.target,  # type: ignore[arg-type]  # a module or a factory, too
-        quantity=quantity,
-        everywhere=True,
-        input=shape,
-        args=row.arguments,
-        range=range,
-    )
-    return Side(row.text or row.name, row.name, quantity, found.regimes, found.assumptions)
-
-
-def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, object]) -> Side:
-    if name not in LAYERS and name not in ARCHITECTURES:
-        raise unknown("crossover", name, [*LAYERS, *ARCHITECTURES])
-    given = {} if row is None else dict(row.arguments)
-    written = name if row is None else row.text
-    title = LAYERS[name].name if name in LAYERS else name
-    if given:
-        title += f" ({', '.join(f'{key}={value}' for key, value in given.items())})"
-    if name in ARCHITECTURES and name not in LAYERS:
-        found = formula(name, quantity=quantity, set=given, everywhere=True, range=range)
-        return Side(written, title, quantity, found.regimes, found.assumptions)
-    found = formula(name, quantity=quantity, everywhere=True, range=range)
-    bare = Side(written, title, quantity, found.regimes, found.assumptions)
-    return bare.at(read_values(given, bare.letters, f"crossover {written}:"))
-
-
-def _sequence_of(shape: str) -> str:
-    """A layout with the grid's tokens as a product of its sides."""
-    return ",".join("h*w" if part == "hw" else part for part in shape.split(","))
-
-
-def _as_grid(letters: Iterable[str]) -> dict[str, Polynomial]:
-    """The letters of a sequence as those of a grid, where none of the grid is there."""
-    if {"h", "w"} & set(letters):
-        return {}
-    grid = {"h*w": symbol("h") * symbol("w"), "C": symbol("C")}
-    return {letter: grid[TOKENS[letter]] for letter in letters if letter in TOKENS}
-
-
-def read_values(
-    given: Mapping[str, object], known: Iterable[str], option: str = "--at"
-) -> dict[str, Polynomial | int]:
-    """``{"C": "96", "w": "h"}`` as numbers and symbols.
-
-    Raises:
-        InputError: a symbol that is not there, or a value that is neither a whole number nor a symbol.
-    """
-    known = sorted(known)
-    found: dict[str, Polynomial | int] = {}
-    for name, value in given.items():
-        letter = SYMBOL_OF.get(name, name)
-        if letter not in known:
-            raise unknown(f"symbol of {option}", name, known)
-        text = str(value).strip()
-        if text.isidentifier():
-            if SYMBOL_OF.get(text, text) == letter:
-                raise InputError(f"{option} {name}={text}: is the symbol itself")
-            found[letter] = symbol(SYMBOL_OF.get(text, text))
-        else:
-            found[letter] = whole(f"{option} {name}", value, high=MOST_SIZE)
-    chained = [name for name, value in found.items() if set(as_polynomial(value).letters) & set(found)]
-    if chained:
-        raise InputError(f"{option} {chained[0]}={given.get(chained[0])}: that symbol is given a value itself")
-    return found
-
-
-def differences(one: Side, other: Side, letters: tuple[str, ...]) -> list[tuple[Where, Polynomial]]:
-    """What the second costs more than the first, and where; in as few pieces as there are differences."""
-    found: dict[Polynomial, list[Where]] = {}
-    pairs = [(a, b) for a in one.regimes for b in other.regimes if a.form is not None and b.form is not None]
-    if len(pairs) > MOST_PAIRS:
-        raise InputError(
-            f"crossover: {len(one.regimes)} regimes beside {len(other.regimes)}: too many; a narrower --range"
-        )
-    for a, b in pairs:
-        where = both(a.when.where, b.when.where, letters)
-        if where.parts and a.form is not None and b.form is not None:
-            form = b.form.polynomial - a.form.polynomial
-            found.setdefault(form, []).append(where)
-    return [(union(part for where in parts for part in where.parts), form) for form, parts in found.items()]
+    (letter,) = sides.letters
+    ends = read_ranges({name: text for name, text in (range or {}).items() if name == letter}, sides.letters)
+    asked = ends.get(letter, RANGE)
+    return replace(result, letter=letter, range=asked, intervals=tuple(_intervals(sides, asked)))
 
 
 def _boundaries(where: Where, form: Polynomial, one: Side, other: Side) -> Iterable[Boundary]:
@@ -411,27 +249,17 @@ def _of_piece(where: Where, form: Polynomial, one: Side, other: Side, *, floored
             yield Boundary(cheaper.name, condition, when, floored)
 
 
-def _intervals(
-    letter: str, range: tuple[int, int], pairs: list[tuple[Where, Polynomial]], one: Side, other: Side
-) -> Iterable[Interval]:
-    """Every size of a range, by what costs less there."""
+def _intervals(pair: Pair, range: tuple[int, int]) -> Iterable[Interval]:
+    """Every size of a range of the one letter, by what costs less there."""
     import numpy
 
     low, high = range
-    sizes: Any = numpy.arange(low, high + 1).astype(object)
-    outcome = numpy.zeros(len(sizes), dtype=int)
-    for where, form in pairs:
-        inside = numpy.zeros(len(sizes), dtype=bool)
-        for part in where.parts:
-            holds = numpy.ones(len(sizes), dtype=bool)
-            for guard in part.guards:
-                holds &= numpy.asarray(guard.holds({letter: sizes})).astype(bool)
-            inside |= holds
-        values = numpy.broadcast_to(numpy.asarray(form.at({letter: sizes[inside]}), dtype=object), inside.sum())
-        outcome[inside] = [1 if value > 0 else 2 if value < 0 else 3 for value in values]
-    kinds = {0: ("unknown", None), 1: ("cheaper", one.name), 2: ("cheaper", other.name), 3: ("equal", None)}
+    (letter,) = pair.letters
+    outcomes = pair.outcomes({letter: numpy.arange(low, high + 1).astype(object)})
+    names = {FIRST: pair.one.name, SECOND: pair.other.name}
+    words = {UNKNOWN: "unknown", EQUAL: "equal"}
     start = low
-    for kind, group in groupby(outcome):
+    for kind, group in groupby(outcomes.tolist()):
         count = len(list(group))
-        yield Interval(start, start + count - 1, *kinds[int(kind)])
+        yield Interval(start, start + count - 1, words.get(kind, "cheaper"), names.get(kind))
         start += count

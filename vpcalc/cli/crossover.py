@@ -18,6 +18,20 @@ SideArgument = Annotated[
     ),
 ]
 
+AtOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at",
+        metavar="NAME=VALUE",
+        help="A symbol's value, a number or another symbol: C=96, w=h. Where one symbol is left, every size of it "
+        "is looked at. May be repeated.",
+    ),
+]
+RangeOption = Annotated[
+    list[str] | None,
+    typer.Option("--range", metavar="NAME=FROM:TO", help="Sizes that are asked about. May be repeated."),
+]
+
 
 def crossover(
     first: SideArgument,
@@ -31,19 +45,8 @@ def crossover(
             help="What formula knows: macs, params, saved_bytes …; two apart by a comma for one each.",
         ),
     ] = "macs",
-    at: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--at",
-            metavar="NAME=VALUE",
-            help="A symbol's value, a number or another symbol: C=96, w=h. Where one symbol is left, every size "
-            "of it is looked at. May be repeated.",
-        ),
-    ] = None,
-    range: Annotated[
-        list[str] | None,
-        typer.Option("--range", metavar="NAME=FROM:TO", help="Sizes that are asked about. May be repeated."),
-    ] = None,
+    at: AtOption = None,
+    range: RangeOption = None,
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="Show the inequalities for sizes that do not divide, too.")
     ] = False,
@@ -51,6 +54,8 @@ def crossover(
     output: OutputOption = None,
 ) -> None:
     """Where one costs less than the other: inequalities in the symbols, each with the sizes it holds among.
+
+    Where --at leaves one symbol, every size of it is looked at.
 
     Examples:  vpcalc crossover msa wmsa
                vpcalc crossover msa wmsa --at C=96 --at M=7 --at heads=3 --at w=h

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from .crossover import AtOption, RangeOption, SideArgument
 from .options import (
     LAYERS,
     ArgOption,
@@ -21,6 +22,7 @@ from .options import (
     changes,
     dimensions,
     ids,
+    named,
     settings,
 )
 from .pictures import ModelArgument, Picture, Sizes
@@ -101,6 +103,29 @@ def crossover(layers: Layers, low: FromOption = "4", high: ToOption = "512", *, 
     from ..answers.plot import plot_crossover
 
     picture.deliver(plot_crossover(**layers.chosen(), low=low, high=high))
+
+
+@app.command()
+@bundled
+def region(
+    first: SideArgument,
+    second: SideArgument,
+    quantity: Annotated[
+        str, typer.Option("--quantity", "-q", metavar="QUANTITY", help="What formula knows.")
+    ] = "macs",
+    at: AtOption = None,
+    range: RangeOption = None,
+    *,
+    picture: Picture,
+) -> None:
+    """Who costs less over two symbols: those that --at leaves.
+
+    Example:  vpcalc plot region msa wmsa --at C=96 --at heads=3 --at w=h --range h=2:64 --range M=2:16
+    """
+    from ..answers.plot_region import plot_region
+
+    sizes = named("--range", range, "--range h=1:64")
+    picture.deliver(plot_region(first, second, quantity=quantity, at=named("--at", at, "--at C=96"), range=sizes))
 
 
 @app.command()

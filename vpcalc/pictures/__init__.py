@@ -7,7 +7,20 @@ it, uniplot by :mod:`vpcalc.pictures.terminal`, both inside functions.
 """
 
 from .canvas import FORMATS, WIDTH, draw, format_of
-from .data import Bar, BarChart, Block, BlockChart, Chart, Level, Line, LineChart, Mark, Point, ScatterChart
+from .data import (
+    Bar,
+    BarChart,
+    Block,
+    BlockChart,
+    Chart,
+    Level,
+    Line,
+    LineChart,
+    Mark,
+    Point,
+    RegionChart,
+    ScatterChart,
+)
 
 __all__ = [
     "FORMATS",
@@ -22,6 +35,7 @@ __all__ = [
     "LineChart",
     "Mark",
     "Point",
+    "RegionChart",
     "ScatterChart",
     "draw",
     "format_of",

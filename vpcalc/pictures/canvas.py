@@ -10,8 +10,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..optional import optional
-from . import bars, blocks, lines, scatter
-from .data import BarChart, BlockChart, Chart, LineChart, ScatterChart
+from . import bars, blocks, lines, regions, scatter
+from .data import BarChart, BlockChart, Chart, LineChart, RegionChart, ScatterChart
 from .seal import line, sealed, shown
 from .style import LEFT, SETTINGS, subtitle_lines, title_lines
 
@@ -27,6 +27,7 @@ _DRAW: dict[type, Callable[[Any, Any], Any]] = {
     LineChart: lines.draw,
     BarChart: bars.draw,
     ScatterChart: scatter.draw,
+    RegionChart: regions.draw,
     BlockChart: blocks.draw,
 }
 """Each draws on an empty figure and returns the text that is the subtitle."""
@@ -35,6 +36,7 @@ _HEIGHT: dict[type, Callable[[Any, float], float]] = {
     LineChart: lines.height,
     BarChart: bars.height,
     ScatterChart: scatter.height,
+    RegionChart: regions.height,
     BlockChart: blocks.height,
 }
 

@@ -112,6 +112,23 @@ class ScatterChart:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionChart:
+    """A sheet of cells over two symbols, rows upwards; each is a place in ``outcomes``, a key and a label each.
+
+    An outcome without a key is nobody's: what is not known, and what is equal.
+    """
+
+    title: str
+    subtitle: str
+    x_label: str
+    y_label: str
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+    cells: tuple[tuple[int, ...], ...]
+    outcomes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A stage: its grid or length, its channels, how many blocks it repeats, and what they cost.
 
@@ -141,4 +158,4 @@ class BlockChart:
     blocks: tuple[Block, ...]
 
 
-Chart = LineChart | BarChart | ScatterChart | BlockChart
+Chart = LineChart | BarChart | ScatterChart | RegionChart | BlockChart

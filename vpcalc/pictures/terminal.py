@@ -10,7 +10,7 @@ from typing import Any
 
 from ..optional import optional
 from ..report import numbers
-from .data import Bar, BarChart, BlockChart, Chart, LineChart, ScatterChart, Unit
+from .data import Bar, BarChart, BlockChart, Chart, LineChart, RegionChart, ScatterChart, Unit
 
 _COLOURS = {"red": 31, "blue": 34, "green": 32, "cyan": 36, "magenta": 35, "yellow": 33}
 _LAYERS = {"msa": "red", "wmsa": "blue", "sra": "green", "linear_sra": "cyan", "retention": "magenta"}
@@ -33,6 +33,8 @@ def text(chart: Chart, width: int = 80, colour: bool = False) -> str:
         body = _curves(chart, width, colour)
     elif isinstance(chart, ScatterChart):
         body = _points(chart, width, colour)
+    elif isinstance(chart, RegionChart):
+        body = _cells(chart, width, colour)
     elif isinstance(chart, BarChart):
         body = _bars(chart.bars, width, colour, chart.shares)
     else:
@@ -90,6 +92,26 @@ def _points(chart: ScatterChart, width: int, colour: bool) -> list[str]:
     front = ", ".join(f"{letter} {point.label}" for letter, point in named)
     names = _wrapped(f"front: {front}", width, 2) if named else []
     return [*_wrapped(f"{chart.y_label} over {chart.x_label}", width), *drawn, *names]
+
+
+def _cells(chart: RegionChart, width: int, colour: bool) -> list[str]:
+    """A sign for each outcome, rows downwards; of more cells than there is room for, evenly spaced ones."""
+    looks = [(" ", "yellow"), ("█", "red"), ("░", "blue"), ("=", "green")]
+    label = max(len(str(y)) for y in chart.y)
+    across, up = (-(-len(places) // room) for places, room in ((chart.x, width - label - 1), (chart.y, _ROWS)))
+    rows = list(zip(chart.y, chart.cells, strict=True))[::up][::-1]
+    drawn = [
+        f"{y:>{label}} " + "".join(_paint(looks[kind], 1, colour) for kind in row[::across]) for y, row in rows
+    ]
+    ends = f"{chart.x[0]}{chart.x[::across][-1]:>{max(1, len(chart.x[::across]) - len(str(chart.x[0])))}}"
+    seen = {kind for row in chart.cells for kind in row}
+    key = "   ".join(f"{looks[kind][0]} {name}" for kind, (_, name) in enumerate(chart.outcomes) if kind in seen)
+    return [
+        *_wrapped(f"{chart.y_label} over {chart.x_label}", width),
+        *drawn,
+        f"{'':>{label}} {ends}",
+        *_wrapped(key, width),
+    ]
 
 
 def _wrapped(text: str, width: int, indent: int = 0) -> list[str]:
