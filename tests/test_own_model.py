@@ -197,6 +197,30 @@ def test_a_signal_has_a_length_and_channels(length: int) -> None:
     assert eval(kept["formula"]["forward_peak_bytes"]["python"], {"N": length}) == kept["forward_peak_bytes"]
 
 
+class Last(nn.Module):
+    """Channels last, pooled by two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc(nn.functional.avg_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1))
+        return out
+
+
+@pytest.mark.parametrize("sides", ["12,8", "8,8", "13,9"])
+def test_channels_that_are_last_are_no_side_of_an_image(sides: str) -> None:
+    found = _model(Last, input=f"1,{sides},16").to_dict()
+    h, w = map(int, sides.split(","))
+    assert [(s["resolution"], s["channels"]) for s in found["stages"]] == [([h // 2, w // 2], 5)]
+    form = found["formula"]["macs"]
+    assert (
+        eval(form.get("everywhere", form)["python"], {"H": h, "W": w}) == found["macs"] == h // 2 * (w // 2) * 80
+    )
+    assert "16" not in form["valid"]
+
+
 class Branched(nn.Module):
     """Branches, a residual, work of its own between modules, and a part that is defined first and runs last."""
 

@@ -92,11 +92,12 @@ def in_words(shapes: tuple[InputShape, ...]) -> str:
 
 
 def with_letters(
-    shapes: tuple[InputShape, ...], channels_first: bool = False
+    shapes: tuple[InputShape, ...], otherwise: bool = False
 ) -> tuple[tuple[InputShape, ...], dict[str, int]]:
     """The same with letters for the sides of images and the lengths of sequences, and their numbers.
 
-    A sequence of vectors is as long as its second side says, or with ``channels_first`` its third.
+    Sequences and images that are no square are read as they mostly lie, 1,N,C and 1,C,H,W, and ``otherwise`` as
+    the others do: 1,C,N and 1,H,W,C.
     """
     point: dict[str, int] = {}
     lengths: dict[int, str] = {}
@@ -104,7 +105,9 @@ def with_letters(
     for shape in shapes:
         dims: list[Dim] = list(shape.dims)
         grid = grid_of(shape)
-        length = 2 if channels_first and len(dims) == 3 else 1
+        if otherwise and len(dims) == 4 and grid:
+            grid = (2, 3) if grid == (1, 2) else (1, 2)
+        length = 2 if otherwise and len(dims) == 3 else 1
         places = grid or ((length,) if len(dims) > 1 else ())
         for place, letter in zip(places, "HW", strict=False):
             number = dims[place]

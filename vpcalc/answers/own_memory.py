@@ -149,7 +149,7 @@ class _Asked:
             found = self.run(lettered, point)
         except InputError:
             return {}
-        others = with_letters(shapes, channels_first=True)
+        others = with_letters(shapes, otherwise=True)
         if settles(found.inference) and others[0] != lettered:
             with suppress(InputError):
                 again = self.run(*others)

@@ -218,8 +218,8 @@ def own_model(
 
     try:
         execution, program = run(lettered, point)
-        others = with_letters(shapes, channels_first=True)
-        if settles(execution) and others[0] != lettered:  # its second side is channels, as of a 1-d convolution
+        others = with_letters(shapes, otherwise=True)
+        if settles(execution) and others[0] != lettered:  # it lies otherwise
             with suppress(NotRunError):
                 again = run(*others)
                 execution, program = (execution, program) if settles(again[0]) else again
