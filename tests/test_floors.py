@@ -15,7 +15,16 @@ from xml.etree import ElementTree
 import pytest
 
 from vpcalc.algebra import symbols
-from vpcalc.algebra.floors import Floor, _course, ceil_div, equal, floor_div, remainder, where_divided
+from vpcalc.algebra.floors import (
+    Floor,
+    _course,
+    ceil_div,
+    equal,
+    floor_div,
+    on_lattice,
+    remainder,
+    where_divided,
+)
 from vpcalc.algebra.parser import parse
 from vpcalc.algebra.polynomial import Polynomial, as_polynomial, constant, symbol
 from vpcalc.algebra.printers import PRINTERS
@@ -301,6 +310,24 @@ def test_whole_parts_of_floors_by_symbols_are_taken_out() -> None:
         found = floor_div(above, below).at(point)
         assert found == above.at(point) // below.at(point), (str(above), str(below), point)
         assert ceil_div(above, below).at(point) == -(-above.at(point) // below.at(point))
+
+
+def test_a_sum_that_is_a_factor_of_both_sides_is_cancelled() -> None:
+    n, M, C = symbols("n M C")
+    for factor in (C + 1, M**2 * C + 4 * M * C + 4 * C):
+        assert floor_div(n * factor, M * factor) == floor_div(n, M)
+        assert floor_div(n * factor, factor) == n
+    assert floor_div(n * (C + 1) + 1, M * (C + 1)) != floor_div(n, M)
+
+
+def test_a_product_is_divided_where_neither_factor_has_to_be() -> None:
+    h, w = symbols("h w")
+    tidy = on_lattice(floor_div(h * w, 2) * 3)
+    assert tidy is not None
+    assert (tidy.form, tidy.exact, set(tidy.strides.values())) == (h * w * 3 / 2, ((h * w, constant(2)),), {1})
+    alone = on_lattice(floor_div(h, 2) * floor_div(w, 2))
+    assert alone is not None
+    assert (alone.form, alone.exact, alone.strides) == (h * w / 4, (), {"h": 2, "w": 2})
 
 
 def test_divisions_by_symbols_do_not_hinder() -> None:

@@ -72,6 +72,35 @@ class Depthwise(nn.Module):
         return self.conv(x)
 
 
+class Halo(nn.Module):
+    """Queries of a padded window, keys of the window and one token around it; groups that are put in the batch."""
+
+    def __init__(self, dim, window, heads):
+        super().__init__()
+        self.window, self.heads, self.kv = window, heads, nn.Conv2d(dim, 2 * dim, 1)
+
+    def forward(self, x):
+        B, h, w, C = x.shape
+        M, a = self.window, self.heads
+        x = nn.functional.pad(x, (0, 0, 0, -w % M, 0, -h % M))
+        q = x.view(B, x.shape[1] // M, M, x.shape[2] // M, M, a, C // a).permute(0, 1, 3, 5, 2, 4, 6)
+        q, K = q.reshape(-1, M * M, C // a), (M + 2) ** 2
+        kv = nn.functional.unfold(self.kv(x.permute(0, 3, 1, 2)), M + 2, stride=M, padding=1)
+        k, v = kv.view(B, 2, a, C // a, K, -1).permute(1, 0, 5, 2, 4, 3).reshape(2, -1, K, C // a)
+        return (q @ k.mT).softmax(-1) @ v
+
+
+class Halved(nn.Module):
+    """Every other token of the sequence."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.fc = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        return self.fc(x[:, : x.shape[1] // 2])
+
+
 def small(dim):
     return nn.Sequential(nn.Linear(dim, dim), nn.Softmax(-1)) if dim < 64 else nn.Linear(dim, 2 * dim)
 
@@ -122,6 +151,31 @@ def test_a_form_that_does_not_hold_on_this_grid_has_one_beside_it_that_does() ->
     values = {"h": 15, "w": 28, "C": 96, "M": 7, "a": 3}
     assert eval(formula["everywhere"]["python"], {}, values) == row.to_dict()["macs"]
     assert eval(formula["everywhere"]["when"]["python"], {}, values)
+
+
+@pytest.mark.parametrize(("h", "w"), [(56, 56), (57, 50), (1, 1), (3, 12)])
+def test_a_condition_says_no_more_than_it_has_to(h: int, w: int) -> None:
+    row = "own.py:Halo(dim=C,window=M,heads=heads)@1,h,w,C"
+    found = _rows(row, h=h, w=w).rows[0].to_dict()
+    windows = -(-h // 7) * -(-w // 7)
+    assert found["macs"] == 2 * 49 * windows * 96**2 + 2 * windows * 49 * 81 * 96
+    tidy = found["formula"]
+    assert tidy["valid"] == "h and w multiples of M; C a multiple of a"
+    if h == w == 56:
+        assert f"its form holds for {tidy['valid']}" in found["notes"]
+    else:
+        assert tidy["everywhere"]["when"]["text"] == "C ≥ a, a | C"
+        assert "its form holds for C ≥ a, a | C" in found["notes"]
+        assert f"for {tidy['valid']} it is {tidy['text']}" in found["notes"]
+
+
+@pytest.mark.parametrize(("h", "w"), [(8, 8), (7, 8), (7, 9), (1, 1), (1, 2)])
+def test_a_number_that_divides_a_grid_need_not_divide_its_sides(h: int, w: int) -> None:
+    found = _rows("own.py:Halved(dim=C)@1,hw,C", h=h, w=w).rows[0].to_dict()
+    assert found["macs"] == h * w // 2 * 96**2
+    tidy = found["formula"]
+    assert (tidy["text"], tidy["valid"]) == ("hwC²/2", "hw a multiple of 2")
+    assert tidy.get("holds_here", True) == (h * w % 2 == 0)
 
 
 def test_rows_of_the_readers_cross_ours() -> None:

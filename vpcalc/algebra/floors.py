@@ -115,6 +115,11 @@ def _floor_div(above: Polynomial, below: Polynomial) -> Polynomial:
     if not below.symbols:
         step = below.terms[()]
         return _floor(above, step) if step > 0 else _floor(-above, -step)
+    if len(below.terms) > 1:  # a sum that is a factor of both, as ⌊(n(C + 1))/(M(C + 1))⌋ = ⌊n/M⌋
+        common = below.content()
+        quotient = divided(above, below / common)
+        if quotient is not None:
+            return floor_div(quotient, common)
     if below.terms[_leading(below)] < 0:
         above, below = -above, -below
     whole, above = _multiples(above, below)
@@ -300,7 +305,7 @@ def on_lattice(form: Polynomial) -> Tidy | None:
     """The form where every floor divides; None if some floor stays."""
     strides = dict.fromkeys(sorted(form.letters), 1)
     for floor in _floors_in(form):
-        if not floor.divisor.symbols:
+        if not floor.divisor.symbols and not _is_of_product(floor):
             for letter in floor.letters:
                 strides[letter] = lcm(strides[letter], _stride(floor))
     tidy = form.subs({letter: symbol(letter) * stride for letter, stride in strides.items()})
@@ -315,6 +320,11 @@ def on_lattice(form: Polynomial) -> Tidy | None:
         tidy = tidy.subs({inner: inner.numerator / inner.divisor})
     pairs = (_whole(above.subs(back), below.subs(back)) for above, below in exact)
     return Tidy(tidy.subs(back), strides, tuple(pairs))
+
+
+def _is_of_product(floor: Floor) -> bool:
+    """Whether it is of a product of letters, which its divisor may divide where it divides neither."""
+    return len(floor.numerator.terms) == 1 and floor.numerator.symbols == floor.letters and len(floor.letters) > 1
 
 
 def _whole(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Polynomial]:

@@ -152,7 +152,12 @@ class OwnLayer:
         from .priced import unpriced_notes
 
         notes = unpriced_notes(self._placed.unknown)
-        notes += [f"its form holds for {self.form.valid}"] if self.form.valid else []
+        if self.around is None:
+            notes += [f"its form holds for {self.form.valid}"] if self.form.valid else []
+        else:
+            when = self.around.when
+            notes += [] if when.always else [f"its form holds for {when}"]
+            notes += [f"for {self.form.valid} it is {self.form}"] if self.form.valid else []
         if self.cost.total(Quantity.ATTENTION):
             notes.append("its map elements are what softmax returns and fused attention computes")
         return tuple(notes)

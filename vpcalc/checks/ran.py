@@ -16,7 +16,7 @@ from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from ..algebra.domains import Domain, Where, at_least, divides, union
-from ..algebra.floors import Floor, on_lattice
+from ..algebra.floors import Floor, as_remainder, on_lattice
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity, Tiling
 from ..errors import InputError, first_line
@@ -93,7 +93,8 @@ class Ran:
         from ..execution.guards import AT_LEAST
 
         tidy = self._tidy
-        divided = {(above - under, AT_LEAST) for above, under in tidy.others}  # what divides is no more than it
+        exact = [*tidy.others, *((as_polynomial(t.size), as_polynomial(t.tile)) for t in tidy.cost.tilings)]
+        divided = {(above - under, AT_LEAST) for above, under in exact}  # what divides is no more than it
         left = [each for each in _left(self.execution.path, tidy.change) if each.guard not in divided]
         left = self._deciding(left)
         phrases = [condition(tidy.cost), *tidy.phrases, _region(left, self.point).text if left else ""]
@@ -131,7 +132,7 @@ class Ran:
         whole = [pair for pair in self._tidy.others if not pair[0].at(self.point) % pair[1].at(self.point)]
         exact: dict[Any, Any] = {Floor(above, under): above / under for above, under in whole}
         path = _left(self.execution.path, lambda form: form.subs(exact)) if exact else list(self.execution.path)
-        where = _where([_with(noted, exact) for noted in path], self.point)
+        where = _where([_with(noted, exact) for noted in path if not _is_sure(noted)], self.point)
         if where is None:
             where, exact = _exactly(self.point), {}
         elif exact:
@@ -324,6 +325,13 @@ def _left(path: Any, change: Callable[[Polynomial], Polynomial]) -> list[Noted]:
         elif not positive(form + 1 if noted.outcome else -form):
             left.append(noted)
     return left
+
+
+def _is_sure(noted: Noted) -> bool:
+    """Whether a decision is taken so at every size: that a remainder is not negative, as padding is not."""
+    from ..execution.guards import AT_LEAST
+
+    return noted.guard.relation == AT_LEAST and noted.outcome and as_remainder(noted.guard.form) is not None
 
 
 def _with(noted: Noted, exact: Mapping[Any, Polynomial]) -> Noted:
