@@ -132,7 +132,9 @@ class Ran:
         whole = [pair for pair in self._tidy.others if not pair[0].at(self.point) % pair[1].at(self.point)]
         exact: dict[Any, Any] = {Floor(above, under): above / under for above, under in whole}
         path = _left(self.execution.path, lambda form: form.subs(exact)) if exact else list(self.execution.path)
-        where = _where([_with(noted, exact) for noted in path if not _is_sure(noted)], self.point)
+        no_more = {above - under for above, under in whole}  # what divides is no more than what it divides
+        path = [each for each in path if each.guard.form not in no_more and not _is_sure(each)]
+        where = _where([_with(noted, exact) for noted in path], self.point)
         if where is None:
             where, exact = _exactly(self.point), {}
         elif exact:
