@@ -378,8 +378,10 @@ def test_two_revisions_of_a_factory(
     assert done.returncode == 1, done.stderr
     fields = json.loads(done.stdout)
     assert fields["macs"]["change"]["text"] == "6NC²"
-    (change,) = fields["changes"]
-    assert (change["module"], change["change"]["text"]) == ("blocks.0–2.attn.qkv", "2NC²")
+    macs, params = fields["changes"]
+    assert (macs["quantity"], macs["module"], macs["change"]["text"]) == ("macs", "blocks.0–2.attn.qkv", "2NC²")
+    assert (params["quantity"], params["module"]) == ("params", "blocks.0–2.attn.qkv")
+    assert params["change"]["text"] == "2C² + 2C"
     assert "+2NC² MACs in each of 3: blocks.0–2" in fields["notes"]
     assert fields["head"]["commit"] == history.git("rev-parse", "HEAD").strip()
     assert not list((tmp_path / "temporary").iterdir())

@@ -114,6 +114,17 @@ class Inner(nn.Module):
 
     def forward(self, x):
         return (x.unsqueeze(2) * x.unsqueeze(1)).sum(-1)
+
+
+class Beside(Inner):
+    """The same after a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(5, 5)
+
+    def forward(self, x):
+        return super().forward(self.fc(x))
 '''
 
 FULL = "own.py:Full(dim=C,heads=heads)@1,hw,C"
@@ -321,3 +332,18 @@ def test_rows_of_the_readers_cross_every_other() -> None:
     pairs = {frozenset(crossing.between) for crossing in found.crossovers}
     assert frozenset({"sra", WINDOWED}) in pairs
     assert found.rows[2].form.valid == "h and w multiples of M; C a multiple of a"
+
+
+def test_pictures_say_what_nobody_prices() -> None:
+    said = "without mul and sum (a matrix product spelled as a broadcast), which nobody here can price"
+    crossing = vpcalc.plot_crossover(96, 7, rows=["msa", "own.py:inner(dim=C)"])
+    assert f"inner {said}" in crossing.to_dict()["subtitle"]
+    for picture in (vpcalc.draw, vpcalc.plot_stages):
+        assert said in picture("own.py:Beside", input="1,5,5").to_dict()["subtitle"]
+        with pytest.raises(
+            InputError, match=r"own\.py:inner: has no multiply–accumulates; there is nothing to draw"
+        ):
+            picture("own.py:inner", input="1,5,5", args={"dim": 5})
+    assert "without" not in vpcalc.plot_crossover(96, 7, rows=["msa"]).to_dict()["subtitle"]
+    (note,) = vpcalc.figure("own.py:inner", input="1,5,5", args={"dim": 5}).assumptions
+    assert note.startswith("not in its figures, because nobody here can price it")

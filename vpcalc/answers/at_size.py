@@ -11,7 +11,7 @@ from ..algebra.polynomial import constant
 from ..checks.measured import Further, Measured, Part
 from ..checks.quantities import QUANTITIES
 from ..counters.pricing import announced
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
 
@@ -178,7 +178,7 @@ class AtSize(Result):
         notes += announced(self.sources)
         if counts.unknown:
             named = ", ".join(f"{name} ({calls})" for name, calls in counts.unknown.items())
-            notes.append(f"not in the total, because nobody here can price it: {named}")
+            notes.append(Caveat(f"not in the total, because nobody here can price it: {named}"))
         return tuple(notes)
 
     def __str__(self) -> str:

@@ -245,7 +245,7 @@ class Derivation(Result):
         notes += announced(self.sources)
         if self.unknown:
             named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
-            notes.append(f"not in the total, because nobody here can price it: {named}")
+            notes.append(Caveat(f"not in the total, because nobody here can price it: {named}"))
         return tuple(notes)
 
     def _refuted(self, found: NotFound) -> Table:

@@ -244,11 +244,12 @@ class Diff(Result):
             notes.append(f"moved at the same cost: {_moved(self.changes.moved)}")
         if self.changes.respelled:
             notes.append(f"by other operators at the same cost: {_other_operators(self.changes.respelled)}")
+        why = "because nobody here can price it"
         for name, (before, after) in self.unpriced.items():
-            notes.append(f"not in the total, because nobody here can price it: {name} ({before} → {after} calls)")
+            notes.append(Caveat(f"not in the total, {why}: {name} ({before} → {after} calls)"))
         still = [name for name in self._unknown if name not in self.unpriced]
         if still:
-            notes.append(f"not in the total of either, because nobody here can price it: {', '.join(still)}")
+            notes.append(Caveat(f"not in the total of either, {why}: {', '.join(still)}"))
         where = dict.fromkeys(side.condition for side in (self.base, self.head) if side.condition)
         notes += [Caveat(f"the forms hold for {condition}") for condition in where if len(condition) <= LONGEST]
         for side, cost in zip(self.sides, (self.base, self.head), strict=True):

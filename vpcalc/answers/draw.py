@@ -10,6 +10,7 @@ from ..pictures.data import Bar
 from .model import Model, sized
 from .plot import Plot
 from .plot_models import by_operator, dearest
+from .priced import unpriced_words
 
 
 def draw(
@@ -47,7 +48,7 @@ def draw(
         sources = flow.get(node.name, ()) if blocks else ()
         sources = () if blocks and sources == (blocks[-1].name,) else sources
         blocks.append(Block(node.name, stage.resolution or (1,), stage.channels, stage.depth, cost, sources))
-    finding = dearest([block.cost for block in blocks], Quantity.MACS)
+    finding = dearest(found.id, [block.cost for block in blocks], Quantity.MACS)
     title = f"{found.id} at {found.size}: {finding}"
     grid = any(len(block.resolution) > 1 for block in blocks)
     square = "one square a block, " if any(block.depth for block in blocks) else ""
@@ -55,6 +56,8 @@ def draw(
         f"to scale: {'height and depth the grid' if grid else 'height the tokens'}, thickness the channels, "
         f"{square}bars the MACs"
     )
+    if not isinstance(found, Model) and found.unknown:
+        subtitle += f"; {unpriced_words(found.unknown)}"
     inputs = {"model": found.id, "input": found.shape}
     chart = BlockChart(title, subtitle, tuple(blocks))
     return Plot("stages", inputs, chart, found.tables()[0], command="draw")

@@ -466,7 +466,7 @@ class Executed(Result):
 
     def _of_unpriced(self) -> list[str]:
         named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
-        return [f"not in the total, because nobody here can price it: {named}"] if named else []
+        return [Caveat(f"not in the total, because nobody here can price it: {named}")] if named else []
 
     def _of_training(self, quantity: str) -> list[str]:
         """What is kept for a backward pass depends on the mode."""

@@ -13,7 +13,8 @@ from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table, numbers
 from .formula import QUANTITIES
-from .model import sized
+from .model import Model, sized
+from .priced import unpriced_notes
 from .result import Result
 
 WRITINGS = ("text", "latex", "siunitx")
@@ -123,6 +124,8 @@ def figure(
     found = sized(name, **sizes, set=set, args=args, batch=batch)
     value = found.figure(counted)
     rests = tuple(each.text for each in found.assumptions if each.figure(counted) != value)
+    if not isinstance(found, Model) and counted in (Quantity.MACS, Quantity.FLOPS):
+        rests += tuple(unpriced_notes(found.unknown))
     return Figure(found.id, counted, {**found.at, **(set or {})}, value, shown, found.source, rests)
 
 

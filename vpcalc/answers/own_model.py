@@ -79,6 +79,11 @@ class OwnModel(Result):
         return self.ran.flow([node.name for node in self.cost.stages()], ITSELF)
 
     @property
+    def unknown(self) -> Mapping[str, int]:
+        """Operators without a price, with their calls: missing from every figure."""
+        return self.ran.unknown
+
+    @property
     def form(self) -> Form:
         """The tidy form of its multiply-accumulates, and where it holds."""
         return self.ran.form
@@ -131,7 +136,7 @@ class OwnModel(Result):
             "formula": {"macs": formula_fields(self.form, self.around)},
             "stages": [stage_fields(stage) for stage in self.cost.stages()],
             "operators": {} if self._no_fvcore else self.cost.by_operator(Quantity.FVCORE),
-            "unknown": dict(self.ran.unknown),
+            "unknown": dict(self.unknown),
             "facts": {},
             "notes": list(self.notes),
             "assumptions": [],
@@ -181,7 +186,7 @@ class OwnModel(Result):
     def notes(self) -> tuple[str, ...]:
         """What was built, and what nobody can price."""
         notes = [f"built: {self.built}"] if self.built else []
-        return (*notes, *unpriced_notes(self.ran.unknown))
+        return (*notes, *unpriced_notes(self.unknown))
 
 
 def own_model(

@@ -25,6 +25,7 @@ from ..report.numbers import exact, ratio
 from ..storage.optimizers import read_bytes
 from ..symbolic import lattice
 from .compare import DTYPES, PARTS, SIDE, Comparison, Crossover, Row, compare, crossing_table
+from .priced import unpriced_words
 from .result import Result
 from .rows import values_of
 
@@ -137,7 +138,7 @@ def plot_crossover(
     title = _first_crossing(largest, curves)
     chart = LineChart(
         title,
-        _settings(largest),
+        "; ".join((_settings(largest), *_unpriced(largest))),
         "tokens hw  (above: side of a square grid)",
         "multiply–accumulates",
         tuple(line for line, _ in curves.values()),
@@ -267,6 +268,12 @@ def _settings(comparison: Comparison) -> str:
     if "heads" in used:
         named.append(f"{heads} head{'s' if heads > 1 else ''}")
     return ", ".join(named)
+
+
+def _unpriced(comparison: Comparison) -> list[str]:
+    """Rows of which some operators have no price."""
+    found = ((row.name, unpriced_words(row.layer.unknown)) for row in comparison.rows)
+    return [f"{name} {words}" for name, words in found if words]
 
 
 def _curves(

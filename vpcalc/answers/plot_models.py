@@ -12,9 +12,10 @@ from ..pictures import Bar, BarChart, Point, ScatterChart
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..report.numbers import short
-from .model import sized
+from .model import Model, sized
 from .plot import Plot
 from .plot_front import plot_front
+from .priced import unpriced_words
 
 PRICED = {
     Quantity.MACS: "multiply–accumulates",
@@ -64,8 +65,10 @@ def plot_stages(
     counted = read_quantity(quantity)
     found = sized(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, args=args)
     bars = tuple(Bar(stage.name, by_operator(stage, counted)) for stage in found.cost.stages())
-    title = f"{found.id}: {dearest(bars, counted)}"
-    chart = BarChart(title, f"at {found.size}", PRICED[counted], bars)
+    title = f"{found.id}: {dearest(found.id, bars, counted)}"
+    without = "" if isinstance(found, Model) else unpriced_words(found.unknown)
+    subtitle = f"at {found.size}" + (f"; {without}" if without else "")
+    chart = BarChart(title, subtitle, PRICED[counted], bars)
     inputs = {"model": found.id, "input": found.shape, "quantity": counted.value}
     return Plot("stages", inputs, chart, _parts_table(title, "stage", bars, counted))
 
@@ -184,13 +187,18 @@ def by_operator(cost: Cost, quantity: Quantity) -> tuple[tuple[str, int], ...]:
     return tuple((kind, int(parts[kind])) for kind in (*order, *sorted(set(parts) - set(order))))
 
 
-def dearest(bars: Iterable[Bar], quantity: Quantity) -> str:
-    """The finding about stages: which one costs most, and how much of the whole that is."""
+def dearest(name: str, bars: Iterable[Bar], quantity: Quantity) -> str:
+    """The finding about stages: which one costs most, and how much of the whole that is.
+
+    Raises:
+        InputError: none costs anything.
+    """
     bars = tuple(bars)
     total = sum(bar.total for bar in bars)
+    if not total:
+        raise InputError(f"{name}: has no {PRICED[quantity]}; there is nothing to draw")
     most = max(bars, key=lambda bar: bar.total)
-    share = 100 * most.total / total if total else 0.0
-    return f"{most.label} takes {share:.0f} % of {amount(total, quantity)}"
+    return f"{most.label} takes {100 * most.total / total:.0f} % of {amount(total, quantity)}"
 
 
 def amount(number: int, quantity: Quantity) -> str:

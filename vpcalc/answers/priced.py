@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..cost import Cost, Quantity
-from ..report import Column, Kind, Table
+from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .verdicts import verdict
 
@@ -68,7 +68,14 @@ def formula_notes(form: Form, around: Regime | None, here: str) -> list[str]:
 def unpriced_notes(calls: Mapping[str, int]) -> list[str]:
     """Operators without a price, with their calls: every figure lacks them."""
     named = ", ".join(f"{name} ({number})" for name, number in calls.items())
-    return [f"not in its figures, because nobody here can price it: {named}"] if calls else []
+    return [Caveat(f"not in its figures, because nobody here can price it: {named}")] if calls else []
+
+
+def unpriced_words(calls: Mapping[str, int]) -> str:
+    """The same in a few words, for a picture."""
+    names = [name.replace("aten::", "") for name in calls]
+    shown = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+    return f"without {shown}, which nobody here can price" if calls else ""
 
 
 def operator_table(cost: Cost, report: Report | None) -> Table:

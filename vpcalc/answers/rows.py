@@ -90,6 +90,11 @@ class OurLayer:
 
     unpriced = ""
 
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """Operators without a price: ours have none."""
+        return {}
+
     def report(self) -> Report:
         """Its module counted."""
         from ..checks import check_layer
@@ -147,11 +152,16 @@ class OwnLayer:
         return self._placed.around()
 
     @property
+    def unknown(self) -> Mapping[str, int]:
+        """Operators without a price, with their calls."""
+        return self._placed.unknown
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What nobody can price, and what its map elements are."""
         from .priced import unpriced_notes
 
-        notes = unpriced_notes(self._placed.unknown)
+        notes = unpriced_notes(self.unknown)
         if self.around is None:
             notes += [f"its form holds for {self.form.valid}"] if self.form.valid else []
         else:
