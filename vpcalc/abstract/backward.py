@@ -16,7 +16,7 @@ from ..algebra.traced import value_of
 from ..dims import is_one
 from . import layout
 from .functions import converted, stack
-from .tape import NOTHING, Again, Node, Peak, Tape
+from .tape import NOTHING, PARAMETER, Again, Node, Peak, Tape
 from .tensor import Tensor, elementwise, fresh, make
 
 
@@ -144,7 +144,10 @@ class Pass:
         alone = getrefcount(slot[0]) == ALONE
         if not (alone and _lies_as(slot[0], leaf)):
             slot[0] = make("copy", leaf.shape, leaf.item, (slot[0],), strides=leaf.strides)
-        self.tape.gradients[id(leaf)] = leaf, slot.pop()
+        if self.tape.gathering and leaf.storage.role == PARAMETER:
+            slot.clear()
+        else:
+            self.tape.gradients[id(leaf)] = leaf, slot.pop()
 
 
 class _Stretch:

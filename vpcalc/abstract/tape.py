@@ -194,8 +194,9 @@ class Tape:
     With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, ``times``
     what is live whenever it grows, where these are lists; ``cached`` are bytes that a next token needs; ``peaks``
     the most that was live while a module itself ran; ``again`` are rounds that were counted and not run, ``trail``
-    what nodes a round makes (:mod:`vpcalc.abstract.repeating`). ``homes`` are paths of modules used twice,
-    ``casts`` weights with what autocast made of them for the type ``amp``, ``gradients`` leaves with theirs
+    what nodes a round makes (:mod:`vpcalc.abstract.repeating`). With ``gathering`` a weight's gradient is let go
+    when it is there, as where it is added to another. ``homes`` are paths of modules used twice, ``casts`` weights
+    with what autocast made of them for the type ``amp``, ``gradients`` leaves with theirs
     (:mod:`vpcalc.abstract.backward`), each by its identity.
     """
 
@@ -211,6 +212,7 @@ class Tape:
     time: int = 0
     kind: str = ""
     registering: bool = True
+    gathering: bool = False
     ledger: Ledger | None = None
     works: list[Work] | None = None
     times: list[tuple[Any, str, str]] | None = None
@@ -269,6 +271,12 @@ class Tape:
             for each in same.entered[kind]:
                 found = found + same.more * of(each)
         return found
+
+    def shapes(self) -> tuple[tuple[Any, int], ...]:
+        """The shapes of all parameters, and how many of each there are."""
+        found = [(weight.shape, 1) for weight in self.parameters]
+        again = [(weight.shape, same.more) for same in self.again for weight in same.entered["parameters"]]
+        return (*found, *again)
 
     def allocate(self, size: Any) -> None:
         """More memory is in use."""

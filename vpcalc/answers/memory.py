@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from ..checks import Report
 
 
+GRADIENTS = {"float32": "gradients in float32", "both": "gradients copied into float32"}
+
 NEEDED = {
     "step_peak_bytes": "the peak of a whole step",
     "training_bytes": "the sum of all that training holds",
@@ -87,6 +89,8 @@ class Memory(Result):
             "train": plan.train,
             "optimizer": plan.optimizer.name,
             "master_weights": plan.optimizer.master,
+            "grad_dtype": plan.optimizer.gradients,
+            "bytes_a_parameter": plan.optimizer.a_parameter(plan.item) if plan.train else None,
             "attention": self.way.attention,
             "recompute": self.way.recompute,
             "amp": self.way.amp,
@@ -199,10 +203,11 @@ class Memory(Result):
         plan, found, figures = self.plan, self._step_peak(), self.figures()
         assert found is not None
         whole, most = plan.step_peak, plan.step_peak - plan.lasting
+        coming = () if plan.optimizer.gradients == "float32" else ("gradients_bytes",)
         rows = [
             (words, figures[name], figures[name], figures[name] / whole, self._verdict(name))
             for name, words in self._parts()
-            if name not in ("gradients_bytes", "forward_peak_bytes", "held_bytes")
+            if name not in (*coming, "forward_peak_bytes", "held_bytes")
         ]
         rows.append(("activations and gradients", most, most, most / whole, self._verdict("step_peak_bytes")))
         rows.append(("step", whole, whole, 1.0, verdict(self.report)))
@@ -214,7 +219,7 @@ class Memory(Result):
         notes = [f"at its peak in {at}; not in it: what kernels take within themselves"]
         if (form := self.forms.get("step_peak_bytes")) is not None:
             notes.append(f"step = {form}" + (f"   ({form.valid})" if form.valid else ""))
-        if plan.optimizer.master:
+        if plan.optimizer.master and plan.optimizer.gradients == "weights":
             notes.append("what the optimizer takes for its master weights while it steps is not in it")
         elif found["foreach_bytes"] > plan.step_peak:
             at_once = f"{found['foreach_bytes']:,} bytes"
@@ -230,8 +235,10 @@ class Memory(Result):
         plan = self.plan
         if plan.step is None:
             return None
-        peak = plan.step.most(plan.optimizer)
-        at_once = plan.step.left + plan.optimizer.working_at_once(self.footprint.weights)
+        peak = plan.step_top
+        assert peak is not None
+        params = self.footprint.params
+        at_once = plan.step.left + plan.optimizer.working_at_once(plan.step.weights, plan.item, params)
         return {
             "bytes": plan.step_peak,
             "module": peak.path,
@@ -350,6 +357,7 @@ class Memory(Result):
         ways += [f"{way.attention} attention"] if self.subject.attends else []
         ways += [f"{way.recompute} recomputed"] if way.recompute != "none" else []
         ways += ["float32 master weights"] if plan.optimizer.master else []
+        ways += [GRADIENTS[plan.optimizer.gradients]] if plan.optimizer.gradients in GRADIENTS else []
         return f"{self.subject.id} at {self.subject.size}, batch {self.batch}: {', '.join(ways)}"
 
     def _notes(self) -> tuple[str, ...]:
@@ -362,6 +370,9 @@ class Memory(Result):
             notes.append(f"cache for the next token: {found.cache:,} bytes")
         if plan.train and plan.optimizer.steps(found.tensors):
             notes.append(f"step counters in the host's memory: {plan.optimizer.steps(found.tensors):,} bytes")
+        if plan.train and (each := plan.optimizer.a_parameter(plan.item)) is not None:
+            parts = " + ".join(str(size) for name, size in each.items() if name != "total")
+            notes.append(f"{parts} = {each['total']} bytes a parameter: its weight, gradient and optimizer state")
         if plan.train:
             notes.append("the total has all gradients of weights beside the activations, and none of activations")
         if self.device is not None and self.device.memory is not None:
@@ -422,6 +433,7 @@ def memory(
     train: bool = False,
     optimizer: str = "adamw",
     master_weights: bool = False,
+    grad_dtype: str = "weights",
     attention: str = "eager",
     recompute: str = "none",
     amp: str | None = None,
@@ -443,8 +455,11 @@ def memory(
         batch: images or sequences.
         dtype: type of weights and activations: float64, float32, bfloat16 or float16.
         train: weights, gradients, optimizer and what autograd keeps, instead of inference.
-        optimizer: sgd, momentum, adam or adamw.
+        optimizer: sgd, momentum, adam, adamw, lion or adafactor, or with 8 bits adamw8bit, adam8bit, lion8bit or
+            momentum8bit.
         master_weights: the optimizer keeps weights and moments of its own in float32.
+        grad_dtype: what it reads: weights (gradients in the weights' type), float32 (gathered so as they come) or
+            both (copied into float32 at the end).
         attention: eager (plain products) or fused (PyTorch's own operator, as its CPU kernel does it).
         recompute: none, block or attention: what is forgotten and computed again in the backward pass.
         amp: float16 or bfloat16: what autocast runs in 16 bits, beside weights in float32.
@@ -473,6 +488,7 @@ def memory(
             train=train,
             optimizer=optimizer,
             master_weights=master_weights,
+            grad_dtype=grad_dtype,
             fit=fit,
             solve=solve,
             device=device,
@@ -488,7 +504,8 @@ def memory(
     dtype = words.dtype(dtype)
     way = _way(architecture, dtype, attention, recompute, amp)
     item = FLOATS[dtype].bytes
-    training = read_optimizer(optimizer, master_weights, dtype, item)
+    training = read_optimizer(optimizer, master_weights, dtype, item, grad_dtype)
+    way = replace(way, gathering=training.gradients == "float32")
     found = find(device, devices) if device is not None else None
     if found is not None:
         found.rate(dtype)

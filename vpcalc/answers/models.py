@@ -177,7 +177,7 @@ def models(
         set: changes to settings; models that have no such setting are left out.
         batch: images or sequences, 1 if None; given, it shows what running and training take.
         dtype: type of weights and activations, float32 if None; shows the same.
-        optimizer: sgd, momentum, adam or adamw, which is meant if None; shows the same.
+        optimizer: as for :func:`vpcalc.memory`, adamw if None; shows the same.
         attention: eager, which is meant if None, or fused, where there is attention; shows the same.
         where: a condition such as ``"macs < 100G and params < 60M"`` that the models have to meet.
         sort: quantities to sort by, the smallest first: ``"macs"``, ``"-top1,params"``.

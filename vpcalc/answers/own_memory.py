@@ -51,6 +51,7 @@ def own_memory(
     train: bool = False,
     optimizer: str = "adamw",
     master_weights: bool = False,
+    grad_dtype: str = "weights",
     fit: object = None,
     solve: str | None = None,
     device: str | None = None,
@@ -60,7 +61,8 @@ def own_memory(
 
     Args:
         target, input, tokens, args, batch: as :func:`vpcalc.model` has them.
-        dtype, train, optimizer, master_weights, fit, solve, device, devices: as :func:`vpcalc.memory` has them.
+        dtype, train, optimizer, master_weights, grad_dtype: as :func:`vpcalc.memory` has them.
+        fit, solve, device, devices: likewise.
 
     Raises:
         InputError: it cannot be built, run or followed in bytes, or a value is not usable.
@@ -69,7 +71,7 @@ def own_memory(
     dtype = words.dtype(dtype)
     if dtype not in FLOATS:
         raise unknown("--dtype", dtype, FLOATS)
-    training = read_optimizer(optimizer, master_weights, dtype, _item(dtype))
+    training = read_optimizer(optimizer, master_weights, dtype, _item(dtype), grad_dtype)
     asked = _Asked(target, name, args or {}, dtype, train, training)
     shapes = shapes_of(name, input, tokens, whole("--batch", batch))
     refuse_letters("memory", shapes, args or {})
@@ -134,7 +136,8 @@ class _Asked:
         """
         target = self.target(shapes)
         try:
-            return in_bytes(target, dict(point or {}), self._train, self._dtype)
+            gathering = self._optimizer.gradients == "float32"
+            return in_bytes(target, dict(point or {}), self._train, self._dtype, gathering)
         except NotRunError as error:
             raise InputError(f"memory {self.name}: {error}") from error
 
@@ -160,9 +163,11 @@ class _Asked:
         peaks = {"peak_bytes": found.footprint.inference, "forward_peak_bytes": found.footprint.forward}
         forms = {q.value: runs[run].totals[q.value] for q, run in FORMS.items()}
         elsewhere = {letter: times * size for times, (letter, size) in enumerate(point.items(), start=2)}
-        if found.step is not None and found.step_holds_at(self._optimizer, elsewhere):
+        if (top := self.plan(found).step_top) is not None and found.step_holds_at(
+            self._optimizer, _item(self._dtype), elsewhere
+        ):
             forms["step_peak_bytes"] = self._needed(found)
-            peaks["step_peak_bytes"] = found.step.most(self._optimizer)
+            peaks["step_peak_bytes"] = top
         limits = {name: peaking(peak.path or peak.kind) for name, peak in peaks.items()}
         return {
             name: _form(form, found.inference.point, "; ".join(filter(None, (where, limits.get(name, "")))))
@@ -173,7 +178,7 @@ class _Asked:
         """What has to find room, while it peaks where it does."""
         plan = self.plan(found)
         run, peak = (found.training, "forward_peak_bytes") if self._train else (found.inference, "peak_bytes")
-        step = found.step_form(self._optimizer)
+        step = found.step_form(self._optimizer, _item(self._dtype))
         part = run.totals[peak] if step is None else step
         form = part + found.inference.totals["input_bytes"]
         return form + int(plan.needed[1]) - int(form.at(found.inference.point))

@@ -53,7 +53,7 @@ def check_memory(
                 forget(witness.module.get_submodule(path), "forward")
         forward = live.count(*witness, training=True)
         kept = saved.count(*witness, backward=recomputing)
-        most = live.count(*witness, training=True, backward=True).peak if step else None
+        most = live.count(*witness, training=True, backward=True, gathering=way.gathering).peak if step else None
     checks = list(_checks(expected, kept, inference, forward.peak, recomputing))
     if most is not None:
         checks.append(Check(TRACKER, "step_peak_bytes", "all", derived.peak.bytes, most))

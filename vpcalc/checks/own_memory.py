@@ -24,6 +24,7 @@ from .targets import Target
 if TYPE_CHECKING:
     from ..execution.outcome import Execution, Place, Point
     from ..execution.program import Program
+    from ..execution.run import Memory
 
 NEEDED = ("saved_bytes", "peak_bytes", "bytes_moved")
 
@@ -43,6 +44,7 @@ class OwnBytes:
     program: Program
     train: bool
     dtype: str
+    gathering: bool = False
 
     @property
     def footprint(self) -> Footprint:
@@ -78,6 +80,7 @@ class OwnBytes:
             cache=0,
             peaks={},
             trained=sum(weight.nbytes for weight in weights if weight.requires_grad),
+            shapes=tuple((tuple(weight.size()), 1) for weight in weights if weight.requires_grad),
         )
 
     @property
@@ -119,7 +122,7 @@ class OwnBytes:
             step = None
             if (passes := self.training.passes) is not None:
                 with self.program.plainly(point) as (module, args, kwargs):
-                    both = live.count(module, args, kwargs, **how, backward=True)
+                    both = live.count(module, args, kwargs, **how, backward=True, gathering=self.gathering)
                 step = both.peak if both.is_back else None
         checks = [
             *totals(found, kept),
@@ -130,24 +133,23 @@ class OwnBytes:
             checks.append(Check(TRACKER, "step_peak_bytes", "all", int(passes.observed[0].at(point)), step))
         return Report(tuple(checks)), step
 
-    def step_form(self, optimizer: Optimizer) -> Polynomial | None:
+    def step_form(self, optimizer: Optimizer, item: int) -> Polynomial | None:
         """What is alive in a step at its peak, as long as that is where it is; None where no step was run."""
         passes, step = self.training.passes, self.step
         if passes is None or step is None:
             return None
-        most = step.most(optimizer)
+        most = step.most(optimizer, item, int(self.inference.params.at(self.inference.point)))
         return passes.most[0] if most is step.peak else passes.left + (most.bytes - step.left)
 
-    def step_holds_at(self, optimizer: Optimizer, point: Point) -> bool:
+    def step_holds_at(self, optimizer: Optimizer, item: int, point: Point) -> bool:
         """Whether that form is what a run at other sizes has.
 
         What the engine runs is not called with shapes, so that its forms are inferred.
         """
-        from ..execution.run import Memory
-
+        memory = _step(self.gathering)
         with default_type(_type(self.dtype)):
-            there = replace(self, training=self._in_mode(True, lambda _: self.program.execute(point, Memory.STEP)))
-        forms = self.step_form(optimizer), there.step_form(optimizer)
+            there = replace(self, training=self._in_mode(True, lambda _: self.program.execute(point, memory)))
+        forms = self.step_form(optimizer, item), there.step_form(optimizer, item)
         return None not in forms and len({form.at(point) for form in forms if form is not None}) == 1
 
     def _in_mode(self, training: bool, count: Callable[..., Any]) -> Any:
@@ -158,8 +160,16 @@ class OwnBytes:
             self.program.training = before
 
 
-def in_bytes(target: Target, point: dict[str, int], train: bool, dtype: str = "float32") -> OwnBytes:
-    """Both runs of a target, in the first way in which it runs.
+def _step(gathering: bool) -> Memory:
+    from ..execution.run import Memory
+
+    return Memory.GATHERED if gathering else Memory.STEP
+
+
+def in_bytes(
+    target: Target, point: dict[str, int], train: bool, dtype: str = "float32", gathering: bool = False
+) -> OwnBytes:
+    """Both runs of a target, in the first way in which it runs; gradients of weights may be gathered elsewhere.
 
     Raises:
         NotRunError: it does not run, or what it takes cannot be seen.
@@ -172,7 +182,7 @@ def in_bytes(target: Target, point: dict[str, int], train: bool, dtype: str = "f
         try:
             inference = program.execute(point, Memory.LIVE)
             program.training = train
-            training = program.execute(point, Memory.STEP if train else Memory.KEPT)
+            training = program.execute(point, _step(gathering) if train else Memory.KEPT)
         except BeyondError as beyond:
             raise NotRunError(f"cannot be followed in bytes: {beyond}") from beyond
         finally:
@@ -183,7 +193,7 @@ def in_bytes(target: Target, point: dict[str, int], train: bool, dtype: str = "f
         for quantity in NEEDED:
             if quantity in run.missing:
                 raise NotRunError(f"its bytes cannot be told: {run.missing[quantity]}")
-    return OwnBytes(inference, training, program, train, dtype)
+    return OwnBytes(inference, training, program, train, dtype, gathering)
 
 
 def _type(dtype: str) -> Any:

@@ -37,12 +37,21 @@ def memory(
         bool, typer.Option("--train", help="Train instead of infer.", rich_help_panel=TRAINING)
     ] = False,
     optimizer: Annotated[
-        str, typer.Option("--optimizer", help="sgd, momentum, adam or adamw.", rich_help_panel=TRAINING)
+        str, typer.Option("--optimizer", help="sgd, adamw, lion, adafactor, adamw8bit …", rich_help_panel=TRAINING)
     ] = "adamw",
     master_weights: Annotated[
         bool,
         typer.Option("--master-weights", help="The optimizer works in float32.", rich_help_panel=TRAINING),
     ] = False,
+    grad_dtype: Annotated[
+        str,
+        typer.Option(
+            "--grad-dtype",
+            help="Gradients for master weights: weights, float32 or both.",
+            metavar="TYPE",
+            rich_help_panel=TRAINING,
+        ),
+    ] = "weights",
     recompute: Annotated[
         str,
         typer.Option(
@@ -88,6 +97,7 @@ def memory(
         train=train,
         optimizer=optimizer,
         master_weights=master_weights,
+        grad_dtype=grad_dtype,
         attention=attention,
         recompute=recompute,
         amp=amp,

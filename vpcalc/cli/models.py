@@ -40,9 +40,7 @@ def models(
     ] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option(
-            "--optimizer", metavar="NAME", help="sgd, momentum, adam or else adamw.", rich_help_panel=TRAINING
-        ),
+        typer.Option("--optimizer", metavar="NAME", help="As for memory; else adamw.", rich_help_panel=TRAINING),
     ] = None,
     attention: Annotated[
         str | None,

@@ -46,12 +46,14 @@ def count(
     training: bool = False,
     gradients: bool | None = None,
     backward: bool = False,
+    gathering: bool = False,
     as_on_cpu: bool = False,
 ) -> Live:
     """Run one forward pass, for inference or, with ``training``, with autograd keeping what it needs.
 
-    With ``backward`` the backward pass of the outputs' sum, too: the weights' gradients are then alive as well.
-    Of complex outputs it is the real part; where no output has a gradient there is no such pass.
+    With ``backward`` the backward pass of the outputs' sum, too: the weights' gradients are then alive as well,
+    unless each is let go as it comes, with ``gathering``, which is how they are added to wider ones. Of complex
+    outputs it is the real part; where no output has a gradient there is no such pass.
     ``gradients`` says whether autograd keeps anything where that is not as in ``training``; ``as_on_cpu`` takes
     the kernels of meta modules to be those of the CPU (:mod:`vpcalc.counters.kernels`).
     """
@@ -61,6 +63,8 @@ def count(
     given = tensors_of((inputs, kwargs))
     foreign = storages_of((*module.parameters(), *module.buffers(), *given))
     wanted = training if gradients is None else gradients
+    trained = [weight for weight in module.parameters() if gathering and weight.requires_grad]
+    hooks = [weight.register_post_accumulate_grad_hook(_let_go) for weight in trained]
     with (
         torch.set_grad_enabled(wanted),
         running(module) as place,
@@ -75,7 +79,13 @@ def count(
             (loss.real if loss.is_complex() else loss).backward()
     is_back = bool(outputs)
     del result, outputs
+    for hook in hooks:
+        hook.remove()
     return replace(tracker.top, by_module=tracker.peaks, moved=tracker.moved, is_back=is_back)
+
+
+def _let_go(weight: Tensor) -> None:
+    weight.grad = None
 
 
 class _Tracker(TorchDispatchMode):

@@ -54,14 +54,14 @@ class Passes(NamedTuple):
     """Both passes of a step of training that begins without gradients, in bytes.
 
     ``most`` is what is alive at most, and where; ``observed`` the same where somebody looks on, so that gradients
-    that meet have a sum beside them; ``left`` are outputs and gradients when they are over. ``weights`` are those
-    of weights that have a gradient then, in the module's order.
+    that meet have a sum beside them; ``left`` are outputs and gradients when they are over. ``weights`` are shapes
+    of weights that got a gradient, in the module's order.
     """
 
     most: tuple[Polynomial, Place]
     observed: tuple[Polynomial, Place]
     left: Polynomial
-    weights: tuple[int, ...] = ()
+    weights: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

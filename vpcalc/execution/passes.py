@@ -8,6 +8,7 @@ in place if nobody looks on.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,21 +38,25 @@ def note(place: Place, result: Any) -> None:
             waiting += [step for step, _ in node.next_functions if step is not None]
 
 
-def passes(module: nn.Module, outputs: Iterable[Tensor], storages: Storages) -> Passes:
+def passes(module: nn.Module, outputs: Iterable[Tensor], storages: Storages, gathering: bool) -> Passes:
     """The backward pass of the sum of all outputs that have gradients; all live until it is over.
 
-    Of complex outputs it is the real part.
+    Of complex outputs it is the real part. With ``gathering`` a weight's gradient is let go when it is there, as where it is added to a wider one.
 
     Raises:
         RuntimeError: nothing is trained.
         Exception: whatever a backward pass of the program's own raises.
     """
     module.zero_grad(set_to_none=True)
-    trained = [output for output in outputs if output.requires_grad]
-    if not trained:
+    ending = [output for output in outputs if output.requires_grad]
+    if not ending:
         raise RuntimeError("no output depends on a parameter that is trained")
-    loss = torch.stack([output.sum() for output in trained]).sum()
+    loss = torch.stack([output.sum() for output in ending]).sum()
     loss = loss.real if loss.is_complex() else loss
+    reached: set[int] = set()
+    trained: list[Any] = [weight for weight in module.parameters() if weight.requires_grad]
+    arrived = partial(_arrived, reached, gathering)
+    hooks = [weight.register_post_accumulate_grad_hook(arrived) for weight in trained]
     try:
         _watch(loss.grad_fn, storages)
         storages.node = "", "sum"
@@ -59,11 +64,19 @@ def passes(module: nn.Module, outputs: Iterable[Tensor], storages: Storages) -> 
         storages.settle_node()
         del loss
         found = storages.passes()
-        weights = (weight for weight in module.parameters() if weight.grad is not None)
-        return found._replace(weights=tuple(weight.nbytes for weight in weights))
+        weights = (weight for weight in trained if id(weight) in reached)
+        return found._replace(weights=tuple(tuple(weight.size()) for weight in weights))
     finally:
+        for hook in hooks:
+            hook.remove()
         storages.node, storages.is_adding = None, False
         module.zero_grad(set_to_none=True)
+
+
+def _arrived(reached: set[int], gathering: bool, weight: Tensor) -> None:
+    reached.add(id(weight))
+    if gathering:
+        weight.grad = None
 
 
 def _watch(root: Any, storages: Storages) -> None:

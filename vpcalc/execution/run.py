@@ -71,6 +71,7 @@ class Memory(Enum):
     LIVE = "live"
     KEPT = "kept"
     STEP = "step"
+    GATHERED = "gathered"
 
 
 Started = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
@@ -126,8 +127,8 @@ def execute(
                 stack.enter_context(saved_tensors_hooks(mode.storages.pack, mode.storages.unpack))
             result = module(*args, **kwargs)
             mode.read(result)
-            if memory is Memory.STEP:
-                mode.go_back(module, result)
+            if memory in (Memory.STEP, Memory.GATHERED):
+                mode.go_back(module, result, memory is Memory.GATHERED)
         except BeyondError:
             raise
         except RecursionError as deep:  # the room for it is less here, so that it says nothing of the program
@@ -442,12 +443,12 @@ class _Following(TorchFunctionMode):
         else:
             self.calls["backward_macs"] = _tally(backward)
 
-    def go_back(self, module: nn.Module, result: Any) -> None:
+    def go_back(self, module: nn.Module, result: Any, gathering: bool) -> None:
         """The backward pass. What it computes again has been counted; why it cannot be followed is no error."""
         assert self.storages is not None
         forward = {quantity: dict(parts) for quantity, parts in self.calls.items()}
         try:
-            self.passes = passes(module, tensors_of(result), self.storages)
+            self.passes = passes(module, tensors_of(result), self.storages, gathering)
         except Exception as raised:  # a backward pass of the program's own may raise anything
             self.missing["step_peak_bytes"] = first_line(self.beyond or raised)
             self.beyond = None

@@ -23,13 +23,15 @@ Start = Callable[[Tape], tuple[tuple[Tensor, ...], Any]]
 class Way:
     """How a network is run: the type of its weights and activations, and what is traded for memory.
 
-    ``amp`` is the type in which autocast runs what it may, beside weights in float32.
+    ``amp`` is the type in which autocast runs what it may, beside weights in float32; with ``gathering`` gradients
+    of weights are added to wider ones as they come, and let go.
     """
 
     dtype: str = "float32"
     attention: str = "eager"
     recompute: str = "none"
     amp: str | None = None
+    gathering: bool = False
     kernels: Kernels = REPORTED
 
 
@@ -45,7 +47,8 @@ class Footprint:
     are live at once without and with autograd; ``held`` is the most that autograd keeps at any time of a step,
     parts that are computed again included. ``cache`` is what a next token needs of all before it; ``peaks`` the
     most that is live in an inference while a module's own operators run, by its path, without the rounds that
-    were ``counted``. ``trained`` are the bytes of weights that are trained, unless all are.
+    were ``counted``. ``trained`` are the bytes of weights that are trained, and ``shapes`` their shapes with how
+    many have each; so are ``params`` and ``tensors``.
     """
 
     params: Any
@@ -59,8 +62,9 @@ class Footprint:
     forward: Peak
     cache: Any
     peaks: Mapping[str, Any]
+    trained: Any
+    shapes: tuple[tuple[Any, int], ...]
     counted: tuple[Again, ...] = ()
-    trained: Any = None
 
     @property
     def saved(self) -> Any:
@@ -87,7 +91,8 @@ class Footprint:
             cache=value_of(self.cache),
             peaks={path: value_of(live) for path, live in self.peaks.items()},
             counted=tuple(counted[id(each)] for each in self.counted),
-            trained=None if self.trained is None else value_of(self.trained),
+            trained=value_of(self.trained),
+            shapes=tuple((tuple(map(value_of, shape)), times) for shape, times in self.shapes),
         )
 
     def peak_by_module(self) -> dict[str, Any]:
@@ -147,6 +152,8 @@ def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
         forward=tape.peak,
         cache=evaluating.entered("cached", lambda size: size),
         peaks=evaluating.peaks,
+        trained=tape.entered("parameters", lambda weight: weight.storage.bytes),
+        shapes=tape.shapes(),
         counted=tuple(evaluating.again),
     )
 
@@ -186,6 +193,7 @@ def taped(way: Way, training: bool, times: bool = False) -> Tape:
         attention=way.attention,
         recompute=way.recompute,
         kernels=way.kernels,
+        gathering=way.gathering,
         amp=None if way.amp is None else FLOATS[way.amp],
         trail=None if way.amp is None else [],  # what is kept until autocast is left is no round's own
         times=[] if times else None,

@@ -26,7 +26,7 @@ _FIGURES: Mapping[MemoryQuantity, Mapping[str, Callable[[Footprint], Any]]] = {
     MemoryQuantity.WEIGHTS: {"weights": lambda f: f.weights},
     MemoryQuantity.BUFFERS: {"buffers": lambda f: f.buffers},
     MemoryQuantity.GRADIENTS: {"gradients": lambda f: f.weights},
-    MemoryQuantity.OPTIMIZER: {"moments": lambda f: Optimizer().state(f.params, FLOAT32.bytes)},
+    MemoryQuantity.OPTIMIZER: {"moments": lambda f: Optimizer().state(f.shapes, FLOAT32.bytes)},
     MemoryQuantity.INPUT: {"input": lambda f: f.inputs},
     MemoryQuantity.PEAK: {"live storages": lambda f: f.inference.bytes},
     MemoryQuantity.FORWARD_PEAK: {"live storages": lambda f: f.forward.bytes},

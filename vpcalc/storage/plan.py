@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..abstract.tape import Peak
 from .footprint import Footprint
 from .optimizers import Optimizer
 from .step import Step
@@ -25,14 +26,13 @@ class Plan:
 
     @property
     def gradients(self) -> Any:
-        """A gradient for each weight that is trained, in its type."""
-        found = self.footprint
-        return found.weights if found.trained is None else found.trained
+        """A gradient for each weight that is trained, in the types that the optimizer wants."""
+        return self.optimizer.gradient_bytes(self.footprint.trained, self.footprint.params)
 
     @property
     def state(self) -> Any:
         """The optimizer's state on the device."""
-        return self.optimizer.state(self.footprint.params, self.item)
+        return self.optimizer.state(self.footprint.shapes, self.item)
 
     @property
     def inference(self) -> Any:
@@ -53,14 +53,23 @@ class Plan:
 
     @property
     def lasting(self) -> Any:
-        """What there is all through a step: weights, buffers, optimizer state and the input."""
+        """What there is all through a step: weights, buffers, optimizer state, the input, and gradients that are
+        gathered."""
         found = self.footprint
-        return found.weights + found.buffers + self.state + found.inputs
+        gathered = self.optimizer.gathered(found.params)
+        return found.weights + found.buffers + self.state + found.inputs + gathered
+
+    @property
+    def step_top(self) -> Peak | None:
+        """Where a whole step is at its peak beside what lasts; None where that was not asked for."""
+        if self.step is None:
+            return None
+        return self.step.most(self.optimizer, self.item, self.footprint.params)
 
     @property
     def step_peak(self) -> Any:
         """The most that a whole step takes, gradients as they come; None where that was not asked for."""
-        return None if self.step is None else self.lasting + self.step.most(self.optimizer).bytes
+        return None if self.step_top is None else self.lasting + self.step_top.bytes
 
     @property
     def needed(self) -> tuple[str, Any]:

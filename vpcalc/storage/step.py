@@ -21,16 +21,22 @@ class Step:
     """Activations, what autograd keeps and all gradients, in a step that begins without any.
 
     ``peak`` is their most in both passes, ``left`` what there is when these are over: gradients and outputs.
-    ``weights`` are bytes of each weight in the order of their use; equal blocks are there thrice at most.
+    ``weights`` are shapes of weights that get a gradient, in the order of their use; equal blocks are there
+    thrice at most.
     """
 
     peak: Peak
     left: Any
     weights: tuple[Any, ...]
 
-    def most(self, optimizer: Optimizer) -> Peak:
-        """The peak of the whole step, the optimizer's working memory included."""
-        working = Peak(self.left + optimizer.working(self.weights), "", OPTIMIZER)
+    def most(self, optimizer: Optimizer, item: int, params: int) -> Peak:
+        """The peak of the whole step, the optimizer's working memory included.
+
+        Args:
+            item: bytes of a number of a weight.
+            params: numbers of all weights.
+        """
+        working = Peak(self.left + optimizer.working(self.weights, item, params), "", OPTIMIZER)
         return working if working.bytes > self.peak.bytes else self.peak
 
 
@@ -46,4 +52,4 @@ def step(start: Start, way: Way = PLAIN) -> Step:
     tape = taped(way, training=True)
     _, outputs = started(tape, start)
     backward(tape, outputs if isinstance(outputs, tuple) else (outputs,))
-    return Step(tape.peak, tape.live, tuple(weight.storage.bytes for weight in tape.parameters))
+    return Step(tape.peak, tape.live, tuple(weight.shape for weight in tape.parameters))
