@@ -330,8 +330,7 @@ def _convolve(
     )
     shape = (x.shape[0], weight.shape[0], *sides)
     operands = (x, weight) if bias is None else (x, weight, bias)
-    saves: Saves = (("input", x),) if weight.learns else ()
-    saves = (*saves, ("weight", weight))
+    saves: Saves = (("input", x), ("weight", weight))
     strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
 
     def price(label: str) -> Op:

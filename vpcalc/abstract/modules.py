@@ -19,6 +19,7 @@ from .layout import Sizes
 from .repeating import rounds
 from .tape import BUFFER, PARAMETER, Tape
 from .tensor import INT64, Tensor, Type, fresh
+from .tuning import BASE, DOWN, UP
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,8 +59,12 @@ def titled(title: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def parameter(tape: Tape, *shape: Any, label: str = "") -> Tensor:
-    """A weight that is trained. ``label`` is what a learned table is called; by default as its module."""
-    found = fresh(tape, shape, tape.item, PARAMETER, leaf=True)
+    """A weight, which is trained unless the run says otherwise.
+
+    ``label`` is what a learned table is called; by default as its module.
+    """
+    trained = tape.tuning is None or tape.tuning.trains(tape.place)
+    found = fresh(tape, shape, tape.item, PARAMETER, leaf=trained)
     if tape.ledger is not None:
         tape.ledger.owed[id(found.storage)] = found, label
     if tape.registering:
@@ -77,9 +82,20 @@ def buffer(tape: Tape, shape: Sizes, item: Type | None = None) -> Tensor:
 
 @module
 def linear(x: Tensor, fan_out: Any, bias: bool = True) -> Tensor:
-    """(…, fan_in) to (…, fan_out)."""
+    """(…, fan_in) to (…, fan_out); where it is adapted, with two layers of low rank beside it."""
+    tuning = x.tape.tuning
+    if tuning is None or not tuning.adapts(x.tape.place):
+        return _times(x, fan_out, bias)
+    result = _layer(BASE, x, fan_out, bias)
+    return result + _layer(UP, _layer(DOWN, x, tuning.rank, False), fan_out, False) * 2.0
+
+
+def _times(x: Tensor, fan_out: Any, bias: bool) -> Tensor:
     weight = parameter(x.tape, fan_out, x.shape[-1])
     return functions.affine(x, weight, parameter(x.tape, fan_out) if bias else None)
+
+
+_layer = module(_times)
 
 
 @module

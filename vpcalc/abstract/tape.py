@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..algebra.traced import value_of
 from .ledger import Entry, Ledger, Remark
+from .tuning import Tuning
 
 if TYPE_CHECKING:
     from .tensor import Tensor, Type
@@ -193,11 +194,11 @@ class Tape:
     ``item`` is the type of weights and activations. Without ``registering`` weights are not entered again.
     With a ``ledger`` the run is priced and no memory is followed. ``works`` collects what operators do, ``times``
     what is live whenever it grows, where these are lists; ``cached`` are bytes that a next token needs; ``peaks``
-    the most that was live while a module itself ran; ``again`` are rounds that were counted and not run, ``trail``
-    what nodes a round makes (:mod:`vpcalc.abstract.repeating`). With ``gathering`` a weight's gradient is let go
-    when it is there, as where it is added to another. ``homes`` are paths of modules used twice, ``casts`` weights
-    with what autocast made of them for the type ``amp``, ``gradients`` leaves with theirs
-    (:mod:`vpcalc.abstract.backward`), each by its identity.
+    the most that was live while a module itself ran; ``again`` are rounds that were counted and not run,
+    ``trail`` what nodes a round makes (:mod:`vpcalc.abstract.repeating`). With ``gathering`` a weight's gradient
+    is let go when it is there, as where it is added to another; ``tuning`` says what is trained, if not all.
+    ``homes`` are paths of modules used twice, ``casts`` weights with what autocast made of them for the type
+    ``amp``, ``gradients`` leaves with theirs (:mod:`vpcalc.abstract.backward`), each by its identity.
     """
 
     item: Type
@@ -213,6 +214,7 @@ class Tape:
     kind: str = ""
     registering: bool = True
     gathering: bool = False
+    tuning: Tuning | None = None
     ledger: Ledger | None = None
     works: list[Work] | None = None
     times: list[tuple[Any, str, str]] | None = None
@@ -273,10 +275,10 @@ class Tape:
         return found
 
     def shapes(self) -> tuple[tuple[Any, int], ...]:
-        """The shapes of all parameters, and how many of each there are."""
-        found = [(weight.shape, 1) for weight in self.parameters]
-        again = [(weight.shape, same.more) for same in self.again for weight in same.entered["parameters"]]
-        return (*found, *again)
+        """The shapes of parameters that are trained, and how many of each there are."""
+        found = [(weight, 1) for weight in self.parameters]
+        found += [(weight, same.more) for same in self.again for weight in same.entered["parameters"]]
+        return tuple((weight.shape, times) for weight, times in found if weight.leaf)
 
     def allocate(self, size: Any) -> None:
         """More memory is in use."""

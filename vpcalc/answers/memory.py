@@ -29,6 +29,7 @@ from ..symbolic import Form, deviations
 from .assumed import assumed
 from .memory_subjects import OurModel, Subject
 from .result import Result
+from .tuning import of_ours, read_tuning
 from .verdicts import report_dict, verdict
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ class Memory(Result):
             "optimizer": plan.optimizer.name,
             "master_weights": plan.optimizer.master,
             "grad_dtype": plan.optimizer.gradients,
+            "trained": list(self.way.tuning.trained) if self.way.tuning else None,
+            "lora": self.way.tuning.rank or None if self.way.tuning else None,
+            "lora_on": list(self.way.tuning.on) if self.way.tuning else None,
+            "frozen_params": found.frozen,
             "bytes_a_parameter": plan.optimizer.a_parameter(plan.item) if plan.train else None,
             "attention": self.way.attention,
             "recompute": self.way.recompute,
@@ -356,6 +361,7 @@ class Memory(Result):
         ways = [way.dtype, *([] if way.amp is None else [f"autocast to {way.amp}"]), doing]
         ways += [f"{way.attention} attention"] if self.subject.attends else []
         ways += [f"{way.recompute} recomputed"] if way.recompute != "none" else []
+        ways += [tuned] if (tuned := _tuned(way)) else []
         ways += ["float32 master weights"] if plan.optimizer.master else []
         ways += [GRADIENTS[plan.optimizer.gradients]] if plan.optimizer.gradients in GRADIENTS else []
         return f"{self.subject.id} at {self.subject.size}, batch {self.batch}: {', '.join(ways)}"
@@ -372,7 +378,10 @@ class Memory(Result):
             notes.append(f"step counters in the host's memory: {plan.optimizer.steps(found.tensors):,} bytes")
         if plan.train and (each := plan.optimizer.a_parameter(plan.item)) is not None:
             parts = " + ".join(str(size) for name, size in each.items() if name != "total")
-            notes.append(f"{parts} = {each['total']} bytes a parameter: its weight, gradient and optimizer state")
+            of = "trained parameter" if found.frozen else "parameter"
+            notes.append(f"{parts} = {each['total']} bytes a {of}: its weight, gradient and optimizer state")
+        if plan.train and found.frozen:
+            notes.append(f"{found.params:,} of {found.params + found.frozen:,} parameters are trained")
         if plan.train:
             notes.append("the total has all gradients of weights beside the activations, and none of activations")
         if self.device is not None and self.device.memory is not None:
@@ -402,6 +411,15 @@ class Memory(Result):
         if not held:
             return "–"
         return "differs" if any(check.delta for check in held) else "agrees"
+
+
+def _tuned(way: Way) -> str:
+    """What is trained, in words."""
+    tuning = way.tuning
+    if tuning is None:
+        return ""
+    low = f"low rank {tuning.rank}" + (f" on {', '.join(tuning.on)}" if tuning.on else "") if tuning.rank else ""
+    return " and ".join(filter(None, (low, ", ".join(tuning.trained)))) + " trained"
 
 
 def _peak(peak: Any) -> dict[str, Any]:
@@ -434,6 +452,9 @@ def memory(
     optimizer: str = "adamw",
     master_weights: bool = False,
     grad_dtype: str = "weights",
+    trained: object = None,
+    lora: object = None,
+    lora_on: object = None,
     attention: str = "eager",
     recompute: str = "none",
     amp: str | None = None,
@@ -460,6 +481,10 @@ def memory(
         master_weights: the optimizer keeps weights and moments of its own in float32.
         grad_dtype: what it reads: weights (gradients in the weights' type), float32 (gathered so as they come) or
             both (copied into float32 at the end).
+        trained: names of the modules that are trained, such as ``"head"`` or ``"blocks.11,norm"``; all else is
+            frozen.
+        lora: a rank: frozen linear layers have two of that rank beside them, which are trained.
+        lora_on: names of these linear layers, such as ``"q,v"``; all if None.
         attention: eager (plain products) or fused (PyTorch's own operator, as its CPU kernel does it).
         recompute: none, block or attention: what is forgotten and computed again in the backward pass.
         amp: float16 or bfloat16: what autocast runs in 16 bits, beside weights in float32.
@@ -489,6 +514,9 @@ def memory(
             optimizer=optimizer,
             master_weights=master_weights,
             grad_dtype=grad_dtype,
+            trained=trained,
+            lora=lora,
+            lora_on=lora_on,
             fit=fit,
             solve=solve,
             device=device,
@@ -505,13 +533,16 @@ def memory(
     way = _way(architecture, dtype, attention, recompute, amp)
     item = FLOATS[dtype].bytes
     training = read_optimizer(optimizer, master_weights, dtype, item, grad_dtype)
-    way = replace(way, gathering=training.gradients == "float32")
+    tuning = read_tuning(trained, lora, lora_on, train, recompute)
+    way = replace(way, gathering=training.gradients == "float32", tuning=tuning)
     found = find(device, devices) if device is not None else None
     if found is not None:
         found.rate(dtype)
 
     if recompute != "none" and not train:
         raise InputError(f"--recompute {recompute}: changes nothing without --train")
+    if tuning is not None:
+        of_ours(tuning, architecture.family, sizes, config, way)
     in_reach(architecture, config, way, sizes)
 
     def planned(sizes: tuple[int, ...], batch: int) -> Plan:

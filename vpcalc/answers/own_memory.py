@@ -9,10 +9,11 @@ from typing import Any
 
 from .. import words
 from ..abstract.tensor import FLOATS
+from ..abstract.tuning import Tuning
 from ..algebra.floors import on_lattice
 from ..algebra.polynomial import Polynomial
 from ..architectures.axes import PIXELS
-from ..checks.own_memory import OwnBytes, in_bytes
+from ..checks.own_memory import OwnBytes, in_bytes, tuned_target
 from ..checks.ran import NotRunError, settles, written
 from ..checks.shapes import InputShape
 from ..checks.targets import Target, find_target, settled
@@ -29,6 +30,7 @@ from ..symbolic import Form, divided
 from .memory import Memory
 from .memory_subjects import TheirModule
 from .own_inputs import grid_of, name_of, refuse_letters, shapes_of, with_letters
+from .tuning import read_tuning
 
 MOST_TOKENS = 1 << 16
 
@@ -52,6 +54,9 @@ def own_memory(
     optimizer: str = "adamw",
     master_weights: bool = False,
     grad_dtype: str = "weights",
+    trained: object = None,
+    lora: object = None,
+    lora_on: object = None,
     fit: object = None,
     solve: str | None = None,
     device: str | None = None,
@@ -62,7 +67,7 @@ def own_memory(
     Args:
         target, input, tokens, args, batch: as :func:`vpcalc.model` has them.
         dtype, train, optimizer, master_weights, grad_dtype: as :func:`vpcalc.memory` has them.
-        fit, solve, device, devices: likewise.
+        trained, lora, lora_on, fit, solve, device, devices: likewise.
 
     Raises:
         InputError: it cannot be built, run or followed in bytes, or a value is not usable.
@@ -72,7 +77,8 @@ def own_memory(
     if dtype not in FLOATS:
         raise unknown("--dtype", dtype, FLOATS)
     training = read_optimizer(optimizer, master_weights, dtype, _item(dtype), grad_dtype)
-    asked = _Asked(target, name, args or {}, dtype, train, training)
+    tuning = read_tuning(trained, lora, lora_on, train, "none")
+    asked = _Asked(target, name, args or {}, dtype, train, training, tuning)
     shapes = shapes_of(name, input, tokens, whole("--batch", batch))
     refuse_letters("memory", shapes, args or {})
     found = find(device, devices) if device is not None else None
@@ -96,7 +102,7 @@ def own_memory(
     return Memory(
         TheirModule(name, asked.target(shapes).inputs, asked.arguments, here),
         number,
-        Way(dtype),
+        Way(dtype, tuning=tuning),
         plan,
         maps,
         activations,
@@ -118,9 +124,10 @@ class _Asked:
         dtype: str,
         train: bool,
         optimizer: Optimizer,
+        tuning: Tuning | None,
     ) -> None:
         self._target, self.name, self.arguments = settled(target), name, arguments
-        self._dtype, self._train, self._optimizer = dtype, train, optimizer
+        self._dtype, self._train, self._optimizer, self._tuning = dtype, train, optimizer, tuning
 
     def target(self, shapes: tuple[InputShape, ...]) -> Target:
         """The target with inputs of these shapes, in the type that is asked for unless they have one."""
@@ -135,6 +142,8 @@ class _Asked:
             InputError: it does not run, or cannot be followed.
         """
         target = self.target(shapes)
+        if self._tuning is not None:
+            target = tuned_target(target, self._tuning)
         try:
             gathering = self._optimizer.gradients == "float32"
             return in_bytes(target, dict(point or {}), self._train, self._dtype, gathering)

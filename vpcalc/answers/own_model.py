@@ -132,6 +132,7 @@ class OwnModel(Result):
             "input": self.shape,
             "config": {name: str(value) for name, value in self.arguments.items()},
             **figures,
+            "frozen_params": self.ran.frozen,
             "attention_elements": self.figure(Quantity.ATTENTION),
             "formula": {"macs": formula_fields(self.form, self.around)},
             "stages": [stage_fields(stage) for stage in self.cost.stages()],
@@ -186,6 +187,9 @@ class OwnModel(Result):
     def notes(self) -> tuple[str, ...]:
         """What was built, and what nobody can price."""
         notes = [f"built: {self.built}"] if self.built else []
+        if frozen := self.ran.frozen:
+            trained = self.figure(Quantity.PARAMS)
+            notes.append(f"{trained:,} of {trained + frozen:,} parameters are trained; params are these")
         return (*notes, *unpriced_notes(self.unknown))
 
 

@@ -73,6 +73,7 @@ def _checks(expected: Footprint, kept: Saved, inference: Live, forward: int, rec
 def totals(expected: Footprint, kept: Saved) -> Iterator[Check]:
     """What there is all along, and what autograd keeps of it."""
     yield Check(TORCH, "weights_bytes", "all", expected.weights, kept.weights)
+    yield Check(TORCH, "trained_bytes", "all", expected.trained, kept.trained)
     yield Check(TORCH, "buffers_bytes", "all", expected.buffers, kept.buffers)
     yield Check(TORCH, "input_bytes", "all", expected.inputs, kept.inputs)
     yield Check(HOOKS, "saved_bytes", "all", expected.saved, kept.total)
@@ -98,6 +99,7 @@ def _running(
     from ..counters.private import FakeTensorMode
     from ..reference import MODEL_WITNESSES
     from ..reference.attention import attending
+    from ..reference.tuning import tuned
 
     make = MODEL_WITNESSES[family.name]  # imported here, where tensors are real yet
     with ExitStack() as stack:
@@ -106,6 +108,8 @@ def _running(
         forgets = way.recompute == "attention"
         stack.enter_context(attending("recomputed" if forgets else way.attention))
         witness = make(sizes, config, batch)
+        if way.tuning is not None:
+            witness = witness._replace(module=tuned(witness.module, way.tuning))
         if way.amp is not None:
             narrow = torch.autocast("cpu", dtype=getattr(torch, way.amp))
             witness.module.forward = narrow(witness.module.forward)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..abstract.tape import Kept, Peak, Work
+from ..abstract.tuning import Tuning
 from ..algebra.polynomial import Polynomial
-from ..errors import InputError
+from ..errors import InputError, unknown
 from ..storage.footprint import Footprint
 from ..storage.optimizers import Optimizer
 from ..storage.step import Step
@@ -80,6 +82,7 @@ class OwnBytes:
             cache=0,
             peaks={},
             trained=sum(weight.nbytes for weight in weights if weight.requires_grad),
+            frozen=sum(weight.numel() for weight in weights if not weight.requires_grad),
             shapes=tuple((tuple(weight.size()), 1) for weight in weights if weight.requires_grad),
         )
 
@@ -158,6 +161,24 @@ class OwnBytes:
             return count(self.inference.point)
         finally:
             self.program.training = before
+
+
+def tuned_target(target: Target, tuning: Tuning) -> Target:
+    """A target of which that is trained: what its factory leaves is not changed, but a copy of it."""
+    regimes = (replace(regime, make=partial(_tuned, regime.make, tuning)) for regime in target.regimes)
+    return replace(target, regimes=tuple(regimes))
+
+
+def _tuned(make: Callable[[Point], Any], tuning: Tuning, point: Point) -> Any:
+    from ..counters.weights import sharing_weights
+    from ..reference.tuning import tuned
+
+    module, given = make(point)
+    try:
+        return tuned(sharing_weights(module), tuning), given
+    except LookupError as error:
+        option, name, known = error.args
+        raise unknown(option, name, known) from None
 
 
 def _step(gathering: bool) -> Memory:

@@ -70,6 +70,12 @@ class Ran:
         return self.program.counts(self.point, products=True).unknown
 
     @cached_property
+    def frozen(self) -> int:
+        """Its parameters that are not trained."""
+        with self.program.plainly(self.point) as (module, _, _):
+            return sum(weight.numel() for weight in module.parameters() if not weight.requires_grad)
+
+    @cached_property
     def cost(self) -> Cost:
         """The cost tree in numbers, of the batch."""
         return _tree(self.batched, self.name).mapped(lambda form: int(as_polynomial(form).at(self.point)))

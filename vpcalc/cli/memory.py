@@ -52,6 +52,27 @@ def memory(
             rich_help_panel=TRAINING,
         ),
     ] = "weights",
+    trained: Annotated[
+        str | None,
+        typer.Option(
+            "--trained",
+            help="Train these modules only: head,blocks.11 …",
+            metavar="NAMES",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    lora: Annotated[
+        str | None,
+        typer.Option(
+            "--lora", help="Layers of this rank beside frozen ones.", metavar="RANK", rich_help_panel=TRAINING
+        ),
+    ] = None,
+    lora_on: Annotated[
+        str | None,
+        typer.Option(
+            "--lora-on", help="Beside these linear layers: q,v …", metavar="NAMES", rich_help_panel=TRAINING
+        ),
+    ] = None,
     recompute: Annotated[
         str,
         typer.Option(
@@ -98,6 +119,9 @@ def memory(
         optimizer=optimizer,
         master_weights=master_weights,
         grad_dtype=grad_dtype,
+        trained=trained,
+        lora=lora,
+        lora_on=lora_on,
         attention=attention,
         recompute=recompute,
         amp=amp,

@@ -24,8 +24,9 @@ from .private import TorchDispatchMode, no_functions, storage_key, storages_of
 class Saved:
     """Bytes by the path of the module in which they were kept first; ``most`` is the most at any time.
 
-    ``inputs``, ``weights`` and ``buffers`` are the bytes of these. ``counts`` are what operators did in both
-    passes, where a backward pass ran and attention was not fused, which is counted otherwise.
+    ``inputs``, ``weights`` and ``buffers`` are the bytes of these, ``trained`` those of weights with a gradient.
+    ``counts`` are what operators did in both passes, where a backward pass ran and attention was not fused, which
+    is counted otherwise.
     """
 
     by_module: Mapping[str, int]
@@ -33,6 +34,7 @@ class Saved:
     inputs: int
     weights: int
     buffers: int
+    trained: int
     counts: DispatchCounts | None = None
 
     @property
@@ -153,6 +155,7 @@ def count(
         _bytes(given),
         _bytes(module.parameters()),
         _bytes(module.buffers()),
+        _bytes(weight for weight in module.parameters() if weight.requires_grad),
         None if counts is None or FUSED in counts.calls else counts,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..abstract.tape import REPORTED, Again, Kept, Kernels, Node, Peak, Recomputed, Tape, Work, kept
 from ..abstract.tensor import FLOATS, Tensor
+from ..abstract.tuning import Tuning
 from ..algebra.traced import value_of
 from ..architectures import Family
 from ..layers import LAYERS
@@ -24,7 +25,7 @@ class Way:
     """How a network is run: the type of its weights and activations, and what is traded for memory.
 
     ``amp`` is the type in which autocast runs what it may, beside weights in float32; with ``gathering`` gradients
-    of weights are added to wider ones as they come, and let go.
+    of weights are added to wider ones as they come, and let go. ``tuning`` says what is trained, if not all is.
     """
 
     dtype: str = "float32"
@@ -32,6 +33,7 @@ class Way:
     recompute: str = "none"
     amp: str | None = None
     gathering: bool = False
+    tuning: Tuning | None = None
     kernels: Kernels = REPORTED
 
 
@@ -48,7 +50,7 @@ class Footprint:
     parts that are computed again included. ``cache`` is what a next token needs of all before it; ``peaks`` the
     most that is live in an inference while a module's own operators run, by its path, without the rounds that
     were ``counted``. ``trained`` are the bytes of weights that are trained, and ``shapes`` their shapes with how
-    many have each; so are ``params`` and ``tensors``.
+    many have each; so are ``params`` and ``tensors``, but ``frozen`` are numbers of those that are not.
     """
 
     params: Any
@@ -64,6 +66,7 @@ class Footprint:
     peaks: Mapping[str, Any]
     trained: Any
     shapes: tuple[tuple[Any, int], ...]
+    frozen: Any
     counted: tuple[Again, ...] = ()
 
     @property
@@ -92,6 +95,7 @@ class Footprint:
             peaks={path: value_of(live) for path, live in self.peaks.items()},
             counted=tuple(counted[id(each)] for each in self.counted),
             trained=value_of(self.trained),
+            frozen=value_of(self.frozen),
             shapes=tuple((tuple(map(value_of, shape)), times) for shape, times in self.shapes),
         )
 
@@ -141,8 +145,9 @@ def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
         inputs, outputs = started(each, start)
     found = kept(*graph(outputs), again=tape.again)
     return Footprint(
-        params=tape.entered("parameters", lambda weight: weight.elements),
-        tensors=tape.entered("parameters", lambda weight: 1),
+        params=tape.entered("parameters", lambda weight: weight.elements if weight.leaf else 0),
+        frozen=tape.entered("parameters", lambda weight: 0 if weight.leaf else weight.elements),
+        tensors=tape.entered("parameters", lambda weight: int(weight.leaf)),
         weights=tape.entered("parameters", lambda weight: weight.storage.bytes),
         buffers=tape.entered("buffers", lambda buffer: buffer.storage.bytes),
         inputs=total(tensor.storage.bytes for tensor in inputs),
@@ -152,7 +157,7 @@ def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
         forward=tape.peak,
         cache=evaluating.entered("cached", lambda size: size),
         peaks=evaluating.peaks,
-        trained=tape.entered("parameters", lambda weight: weight.storage.bytes),
+        trained=tape.entered("parameters", lambda weight: weight.storage.bytes if weight.leaf else 0),
         shapes=tape.shapes(),
         counted=tuple(evaluating.again),
     )
@@ -185,7 +190,10 @@ def works(
 
 
 def taped(way: Way, training: bool, times: bool = False) -> Tape:
-    """A tape for a run in this way."""
+    """A tape for a run in this way.
+
+    Rounds are not alike where some may be trained; what is kept until autocast is left is no round's own.
+    """
     return Tape(
         FLOATS[way.dtype],
         grad=training,
@@ -194,8 +202,9 @@ def taped(way: Way, training: bool, times: bool = False) -> Tape:
         recompute=way.recompute,
         kernels=way.kernels,
         gathering=way.gathering,
+        tuning=way.tuning,
         amp=None if way.amp is None else FLOATS[way.amp],
-        trail=None if way.amp is None else [],  # what is kept until autocast is left is no round's own
+        trail=[] if way.amp or (way.tuning and way.tuning.trained) else None,
         times=[] if times else None,
     )
 

@@ -52,4 +52,4 @@ def step(start: Start, way: Way = PLAIN) -> Step:
     tape = taped(way, training=True)
     _, outputs = started(tape, start)
     backward(tape, outputs if isinstance(outputs, tuple) else (outputs,))
-    return Step(tape.peak, tape.live, tuple(weight.shape for weight in tape.parameters))
+    return Step(tape.peak, tape.live, tuple(weight.shape for weight in tape.parameters if weight.leaf))
