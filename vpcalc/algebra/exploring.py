@@ -8,7 +8,8 @@ size is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from .domains import Domain, Guard, at_least, divides, positive
 from .polynomial import symbol
@@ -47,14 +48,16 @@ class Tape(Silent):
         return truth
 
 
-class Leaf(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Leaf(Generic[T]):
     """What one run gave, and where every run takes the same decisions."""
 
     domain: Domain
     outcome: T
 
 
-class Explored(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Explored(Generic[T]):
     """All runs; ``undecided`` are domains of which it is not known whether they have a point."""
 
     leaves: tuple[Leaf[T], ...]
