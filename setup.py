@@ -1,4 +1,4 @@
-"""The long description: the README without pictures and links within the repository, which lead nowhere elsewhere."""
+"""The long description: the README without pictures and links of the repository, which lead nowhere elsewhere."""
 
 import re
 from pathlib import Path
