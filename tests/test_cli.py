@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -264,6 +265,7 @@ ONE_OF_EACH = (
     "formula msa",
     "figure vgg11",
     "models",
+    "layers",
     "memory vgg11 --no-check",
     "check 2hwC^2 --against msa",
     "check O(n^2d) --against msa",
@@ -334,9 +336,92 @@ def test_a_file_s_name_says_its_format(inside: Run, tmp_path: Path, command: str
         ("memory vit_ti_16 --recompute block --no-check", "--recompute block: changes nothing without --train"),
         ("compare --h 8 --w 8 --chunk 3 --no-check", "--chunk 3: no row has chunks; --rows retention_chunkwise"),
         ("model swin_t --input 224,224 --no-check", "a side S or HxW in pixels, such as 224 or 800x1280"),
+        ("model swin_t --input 224 --input=384 --no-check", "--input: given more than once"),
+        ("plot stages swin_t -o a.svg --output b.svg", "--output: given more than once"),
     ],
 )
 def test_what_would_change_nothing_or_mean_nothing_is_refused(inside: Run, command: str, said: str) -> None:
     done = inside(*command.split())
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_what_may_be_repeated_may_be(inside: Run) -> None:
+    done = inside(*"model swin_t --set C=64 --set heads=2,4,8,16 --no-check --exact --exact".split())
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("model gpt2", ["see vpcalc models;", "vpcalc derive transformers:gpt2", "--load FILE.py"]),
+        ("formula efficientnet_b0", ["vpcalc models and vpcalc layers", "timm:efficientnet_b0"]),
+        ("compare --h 8 --w 8 --rows zzz", ["see vpcalc layers;"]),
+        ("model swin_x", ["did you mean swin_t, swin_s or swin_l? See also vpcalc models"]),
+        ("theory zzz", ["vpcalc theory lists all"]),
+        ("prove zzz", ["the nearest of"]),
+    ],
+)
+def test_an_unknown_name_is_sent_on_in_a_short_line(inside: Run, command: str, said: list[str]) -> None:
+    done = inside(*command.split())
+    assert done.returncode == 2
+    assert len(done.stderr) < 260
+    for part in said:
+        assert part in done.stderr
+
+
+COMPLETED = [
+    ("mod", 1, ["model", "models"]),
+    ("model sw", 2, ["swin_t", "swin_s", "swin_b", "swin_l", "swin_b_384", "swin_l_384"]),
+    ("model swin_ti", 2, ["swin_tiny_patch4_window7_224"]),
+    ("plot stages vgg19", 3, ["vgg19", "vgg19_bn"]),
+    ("formula wm", 2, ["wmsa"]),
+    ("compare --rows msa,wm", 3, ["msa,wmsa"]),
+    ("theory rnn_g", 2, ["rnn_gradient", "rnn_gradients"]),
+    ("prove linear_sra_pa", 2, ["linear_sra_params"]),
+    ("memory swin_t --device h100_p", 4, ["h100_pcie"]),
+    ("reproduce pvt_", 2, ["pvt_v2"]),
+    ("memory --optimizer mom", 3, ["momentum"]),
+    ("audit vit_b_16 --counter fv", 4, ["fvcore"]),
+    ("compare --form", 2, ["--format"]),
+]
+
+
+@pytest.mark.parametrize(("line", "word", "words"), COMPLETED)
+def test_a_shell_completes_names(inside: Run, line: str, word: int, words: list[str]) -> None:
+    done = inside(_VPCALC_COMPLETE="complete_bash", COMP_WORDS=f"vpcalc {line}", COMP_CWORD=str(word))
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, words, "")
+
+
+def test_other_shells_complete_too(inside: Run) -> None:
+    zsh = inside(_VPCALC_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="vpcalc formula wm")
+    assert (zsh.returncode, zsh.stderr) == (0, "")
+    assert '"wmsa"' in zsh.stdout
+
+
+def test_completion_imports_neither_torch_nor_sympy() -> None:
+    script = (
+        "import os, sys, atexit\n"
+        "os.environ.update(_VPCALC_COMPLETE='complete_bash', COMP_WORDS='vpcalc prove m', COMP_CWORD='2')\n"
+        "heavy = {'torch', 'sympy', 'fvcore'}\n"
+        "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr))\n"
+        "from vpcalc.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "msa" in done.stdout.split()
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_by_the_script_that_is_shown(vpcalc: Run, tmp_path: Path) -> None:
+    """What --show-completion prints, in a bash of its own, with a program of that name on its path."""
+    program = tmp_path / "vpcalc"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m vpcalc "$@"\n')
+    program.chmod(0o755)
+    shown = vpcalc(_VPCALC_COMPLETE="source_bash").stdout
+    script = f"PATH={shlex.quote(str(tmp_path))}:$PATH\n{shown}\nCOMP_WORDS=(vpcalc model swin_b)\nCOMP_CWORD=2\n"
+    script += '_vpcalc_completion vpcalc\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["swin_b", "swin_b_384"], "")

@@ -720,7 +720,8 @@ def test_the_exit_status_says_whether_it_held(inside: Run, tmp_path: Path) -> No
     assert "root.py:Root, input 1,N,8: no polynomial" in words
     done = inside("derive", "swin_tt")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "vpcalc: TARGET 'swin_tt' is not known; did you mean swin_t or swin_s or swin_l?\n"
+    assert done.stderr.startswith("vpcalc: TARGET 'swin_tt' is not known; did you mean swin_t, swin_s or swin_l?")
+    assert done.stderr.count("\n") == 1
 
 
 def test_in_python() -> None:

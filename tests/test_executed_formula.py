@@ -229,3 +229,15 @@ def test_parameters_have_a_formula_too(code: str) -> None:
     ).ok
     wrong = vpcalc.check_formula("4C^2", f"{code}:Attention", quantity="params", input="1,N,C", args={"dim": "C"})
     assert not wrong.ok
+
+
+def test_a_function_says_each_thing_once_and_of_which_size_a_refusal_was(code: str) -> None:
+    found = vpcalc.formula(f"{code}:Attention", everywhere=True, input="1,u,e", args={"dim": "e", "heads": 4})
+    text = found.function()
+    assert text.startswith("def attn_py_Attention_macs(u, e):")
+    notes = [line.strip().lower().rstrip(".") for line in text.splitlines() if line.strip()]
+    assert [note for note in notes if note.startswith("explored")] == [f"{found.assumptions[0]}".lower()]
+    assert "as its description calls it" not in text
+    assert "e: argument of the factory" in text
+    assert "invalid for input of size" in text
+    assert "(at u = " in text

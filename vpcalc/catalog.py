@@ -22,7 +22,9 @@ def files_beside(registry: str, package: str) -> tuple[str, ...]:
 
 
 class Catalog(Mapping[str, T], Generic[T]):
-    """Names and aliases to entries. ``what`` is what an error calls an entry, ``elsewhere`` where others may be.
+    """Names and aliases to entries. ``what`` is what an error calls an entry.
+
+    ``listed`` is the command that lists them, ``hint`` says what to do where there is none.
 
     ``sources`` are modules that add entries when they are imported. They are imported when a name is
     asked for that is not there yet: first those whose own name begins the name (``swin`` for ``swin_t``),
@@ -32,11 +34,11 @@ class Catalog(Mapping[str, T], Generic[T]):
     """
 
     def __init__(
-        self, what: str, sources: Iterable[Source] = (), elsewhere: str = "", lenient: bool = False
+        self, what: str, sources: Iterable[Source] = (), listed: str = "", hint: str = "", lenient: bool = False
     ) -> None:
         self._what = what
         self._lenient = lenient
-        self._elsewhere = elsewhere
+        self._listed, self._hint = listed, hint
         self._sources = list(sources)
         self._entries: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
@@ -66,7 +68,7 @@ class Catalog(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self:
-            raise unknown(self._what, name, [*self._entries, *self._aliases], self._elsewhere)
+            raise unknown(self._what, name, [*self._entries, *self._aliases], self._listed, self._hint)
         key = name if name in self._entries or name in self._aliases else self._meant(name)
         return self._entries[self._aliases.get(key, key)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _CODE = re.compile(r"[\w./~-]+:[A-Za-z_]\w*$")
@@ -16,17 +16,20 @@ class InputError(ValueError):
     """Unusable input. Its text is one line: what was given, and what is allowed instead."""
 
 
-ELSEWHERE = (
-    "code is FILE.py:FACTORY, timm:NAME, torchvision:NAME or transformers:NAME, for vpcalc derive too, "
-    "and --load FILE.py brings descriptions of your own"
-)
-"""Where layers and architectures may be that have no name here."""
+MODELS = "vpcalc models"
+LAYERS = "vpcalc layers"
+ALL = f"{MODELS} and {LAYERS}"
+"""Commands that list what has a name. What they do not list may be code: of a library, or of the user's own."""
+
+FEW = 16
+"""Names that an error lists; of more it says the nearest."""
 
 
-def unknown(what: str, name: str, known: Iterable[str], elsewhere: str = "") -> InputError:
+def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: str = "") -> InputError:
     """An error for a name that does not exist, with the nearest ones that do; code is sent where it is taken.
 
-    ``elsewhere`` says where it may be found where no name is so near that it was meant.
+    ``listed`` are the commands that list the names; what is asked for may then be a library's as well, or the
+    user's own. ``hint`` says what to do where no name is so near that it was meant.
     """
     import difflib
 
@@ -34,11 +37,24 @@ def unknown(what: str, name: str, known: Iterable[str], elsewhere: str = "") -> 
         takers = "compare, model, memory, formula, figure, check, derive and audit"
         return InputError(f"{what} {name!r} is code of its own: vpcalc {takers} take it")
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7 if elsewhere else 0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-    if elsewhere and not near:
-        hint = f"{elsewhere}; {hint}"
-    return InputError(f"{what} {name!r} is not known; {hint}")
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7 if listed or hint else 0.5)
+    if near:
+        says = [f"did you mean {either(near)}?{f' See also {listed}' if listed else ''}"]
+    elif listed:
+        library = f"in a library: vpcalc derive transformers:{name}, timm:{name} or torchvision:{name}"
+        says = [f"see {listed}", library, "your own: FILE.py:FACTORY, or --load FILE.py"]
+    elif len(names) <= FEW:
+        says = [hint, f"known: {', '.join(names)}"]
+    else:
+        nearest = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.0)
+        says = [hint, f"the nearest of {len(names)}: {', '.join(nearest)}"]
+    return InputError("; ".join([f"{what} {name!r} is not known", *filter(None, says)]))
+
+
+def either(names: Sequence[str]) -> str:
+    """Names as alternatives: a, b or c."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def is_code(name: object) -> bool:

@@ -164,6 +164,9 @@ def _names(rename: Mapping[str, str]) -> dict[str, Polynomial]:
 
 _Rounding = Callable[[Polynomial, Polynomial], Polynomial]
 
+_FACTORS = frozenset(["number", "name", "open", "begin", "floor", "ceil", "frac", "sum"])
+"""Tokens with which a factor begins."""
+
 _CLOSING = {"open": "close", "begin": "end", "floor": "endfloor", "ceil": "endceil"}
 
 
@@ -303,7 +306,7 @@ class _Parser:
     def _product(self) -> Polynomial:
         product = self._run(single=False)
         while operator := self._take("times", "over", "floored", "modulo"):
-            factor = self._run(single=operator.kind != "times")
+            factor = self._run(single=operator.kind != "times", of=product)
             if operator.kind == "times":
                 product = self._multiply(product, factor, operator.at)
             elif operator.kind == "modulo":
@@ -312,19 +315,29 @@ class _Parser:
                 product = self._rounded(self._floored, product, factor, operator.at)
             else:
                 product = self._divide(product, factor, operator.at)
+                if self._here.kind in _FACTORS:  # 31/4 hw: a number ends at the blank
+                    product = self._multiply(product, self._run(single=False), self._here.at)
         return product
 
-    def _run(self, single: bool) -> Polynomial:
-        """Powers side by side. After a division only one: 1/2hw may mean (1/2)hw or 1/(2hw)."""
+    def _run(self, single: bool, of: Polynomial | None = None) -> Polynomial:
+        """Powers side by side. After a division only one: 1/2hw may mean (1/2)hw or 1/(2hw).
+
+        A number divided by one, and then a blank, is a fraction before what follows: ``31/4 hw``.
+        """
+        first = self._here
         negative = False
         while sign := self._take("plus", "minus"):
             negative ^= sign.kind == "minus"
         product = self._power()
-        while self._here.kind in ("number", "name", "open", "begin", "floor", "ceil", "frac", "sum"):
+        while self._here.kind in _FACTORS:
             if self._here.kind == "number":
                 self._fail(self._here.at, "a number after a factor: write C^2 for a power, 2*C for a product")
+            number = first.kind == "number" and self._tokens[self._next - 1] is first
+            apart = first.at + len(first.text) < self._here.at
+            if single and number and apart and of is not None and not of.letters:
+                break
             if single:
-                self._fail(self._here.at, "what is divided? write a/(bc) or (a/b)*c")
+                self._fail(self._here.at, "what is divided? write a/(bc), (a/b)*c, or 1/2 hw with a blank")
             at = self._here.at
             product = self._multiply(product, self._power(), at)
         return -product if negative else product

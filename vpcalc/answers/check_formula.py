@@ -17,7 +17,7 @@ from ..algebra.roles import LETTERS, Reading, renamed, role_of
 from ..architectures import ARCHITECTURES
 from ..checks.proof import Difference, differences, explain, term_by_term
 from ..cost import Quantity
-from ..errors import ELSEWHERE, InputError, is_code, unknown
+from ..errors import ALL, InputError, is_code, unknown
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form, symbols_of
@@ -162,7 +162,7 @@ def check_formula(
         InputError: not a formula, or an unknown name, quantity or convention.
     """
     if not is_code(against) and against not in LAYERS and against not in ARCHITECTURES:
-        raise unknown("--against", against, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
+        raise unknown("--against", against, [*LAYERS, *ARCHITECTURES], ALL)
     if quantity not in QUANTITIES:
         raise unknown("--quantity", quantity, QUANTITIES)
     if convention not in CONVENTIONS:

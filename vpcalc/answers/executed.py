@@ -20,7 +20,7 @@ from ..checks.shapes import Variable
 from ..errors import InputError, first_line
 from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form, divided
-from .quantities import Part, in_full, overview, parts, pieces, sheet, to_dict, written
+from .quantities import Part, in_full, overview, parts, pieces, seen_at, sheet, to_dict, written
 from .result import Result
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ MOST_PIECES = 16
 """Pieces of one regime beyond which another quantity does not stand beside multiply-accumulates."""
 
 _MEANS = {
-    What.BATCH: "first side of its input",
-    What.SEQUENCE: "side of its input",
-    What.IMAGE: "side of its image",
-    What.ARGUMENT: "argument",
+    What.BATCH: "first side of the input",
+    What.SEQUENCE: "side of the input",
+    What.IMAGE: "side of the image",
+    What.ARGUMENT: "argument of the factory",
 }
 
 
@@ -411,7 +411,7 @@ class Executed(Result):
             if execution.error is None:
                 said: Form | str = written(execution.macs, regime.regions)
             else:
-                said = f"refused: {first_line(execution.error)}"
+                said = f"refused: {seen_at(first_line(execution.error), regime)}"
             verdict = "" if regime.refused else self._verdict(regime)
             rows.append((where, said, len(regime.confirmed), *((verdict,) if self.agreements else ())))
         return Table(f"Regimes of {self.target}", columns, tuple(rows), ())

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..architectures import ARCHITECTURES
 from ..cost import Quantity
-from ..errors import ELSEWHERE, InputError, is_code, unknown
+from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table, numbers
@@ -119,7 +119,7 @@ def figure(
                 )
         return _of_layer(name, counted, set or {}, shown)
     if not is_code(name) and name not in ARCHITECTURES:
-        raise unknown("figure", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
+        raise unknown("figure", name, [*LAYERS, *ARCHITECTURES], ALL)
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
     found = sized(name, **sizes, set=set, args=args, batch=batch)
     value = found.figure(counted)

@@ -14,7 +14,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES
 from ..cost import Cost, Op, Quantity
-from ..errors import ELSEWHERE, InputError, is_code, unknown
+from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import read_ranges
 from ..layers import LAYERS
 from ..report import Caveat, Column, Kind, Table
@@ -93,18 +93,17 @@ class Formula(Result):
     def function(self) -> str:
         """A Python function of the symbols, for ints and for NumPy arrays of ints."""
         shape = "" if self.form.shape == "expanded" else f"_{self.form.shape}"
-        name = re.sub(r"\W", "_", f"{self.name}_{self.quantity.value}{shape}")
+        name = re.sub(r"\W+", "_", f"{self.name.rpartition('/')[2]}_{self.quantity.value}{shape}")
         arrays = len(self.regimes) < 2
         exact = "ints and for NumPy arrays of ints; beyond 2**63 give these dtype=object" if arrays else "ints"
         lines = [
             f"def {name}({', '.join(self.legend())}):",
             f'    """{self.title}: {self.quantity.meaning}.',
             "",
-            f"    {self.form.text}    ({self.source})",
+            f"    {self._shown()}    ({self.source})",
             *([f"    Holds for {self.form.valid}."] if self.form.valid and arrays else []),
             *(f"    {note[:1].upper()}{note[1:]}." for note in self.assumptions),
             f"    Exact for {exact}.",
-            *(f"    {said}" for said in self.assumptions if self.regimes),
             "",
             *(f"    {name}: {meaning}" for name, meaning in self.legend(units=True).items()),
             '    """',
@@ -115,6 +114,12 @@ class Formula(Result):
             done = f"return {regime.form.python}" if regime.form else f"raise ValueError({regime.case.said!r})"
             lines += [f"    if {regime.when.spell('python')}:", f"        {done}"]
         return "\n".join([*lines, '    raise ValueError("sizes are positive whole numbers")'])
+
+    def _shown(self) -> str:
+        """The formula in a docstring; of several the first, with the sizes that it is for."""
+        return (
+            f"{self.form.text}    where {self.regimes[0].when.text}" if len(self.regimes) > 1 else self.form.text
+        )
 
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""
@@ -169,8 +174,8 @@ class Formula(Result):
                 meanings[names.get(letter.name, letter.name)] = letter.meaning + unit
             else:
                 meanings[names[grid]] = GRID_MEANINGS[grid]
-        for name in sorted(occurring - {letter.name for letter in ALPHABET}):
-            meanings[names.get(name, name)] = f"{name}, as its description calls it"
+        for name in sorted(occurring - {letter.name for letter in ALPHABET} - self.meanings.keys()):
+            meanings[names.get(name, name)] = "dimension of the layer"
         return meanings
 
     def steps(self) -> tuple[Step, ...]:
@@ -315,7 +320,7 @@ class _Asked:
             self.cost = layer_on_symbols(name)
             return
         if name not in ARCHITECTURES:
-            raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
+            raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ALL)
         self.model = ARCHITECTURES[name]
         self.config = self.model.configure(set or {})
         self.window = window_of(self.config)

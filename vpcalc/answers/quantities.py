@@ -11,6 +11,7 @@ from .. import everywhere
 from ..algebra.domains import Domain, Guard, Where
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial
+from ..checks.probing import spell_point
 from ..checks.quantities import QUANTITIES, Quantity
 from ..errors import first_line
 from ..report import Caveat, Column, Kind, Table
@@ -142,10 +143,19 @@ def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
             form = _divided(part.form, conditions)
             found.append(everywhere.Regime(when, Form(form)))
         elif part.regime is not None:
-            found.append(everywhere.Regime(when, refused=everywhere.plainly(part.regime.leader.execution.error)))
+            found.append(
+                everywhere.Regime(
+                    when, refused=seen_at(everywhere.plainly(part.regime.leader.execution.error), part.regime)
+                )
+            )
         else:
             found.append(everywhere.Regime(when))
     return tuple(found)
+
+
+def seen_at(error: str, regime: Regime) -> str:
+    """What a refusal says, and at which size, since its numbers are of that size."""
+    return f"{error} (at {spell_point(regime.leader.point)})"
 
 
 def _divided(form: Polynomial, conditions: Where) -> Polynomial:
@@ -318,8 +328,9 @@ def _said(part: Part) -> Form | str:
     """The form of a part, or why it has none."""
     if part.form is not None:
         return written(part.form, part.regions)
-    error = None if part.regime is None else part.regime.leader.execution.error
-    return "open" if error is None else f"refused: {first_line(error)}"
+    if part.regime is None or part.regime.leader.execution.error is None:
+        return "open"
+    return f"refused: {seen_at(first_line(part.regime.leader.execution.error), part.regime)}"
 
 
 def sheet(target: str, quantity: Quantity, found: Exploration) -> Table:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..algebra.polynomial import symbol
 from ..cost import Cost, Quantity
-from ..errors import ELSEWHERE, InputError, unknown
+from ..errors import LAYERS as LISTED
+from ..errors import InputError, unknown
 from ..layers import LAYERS
 from ..placing import Placed, is_placed, read_placed
 from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, symbols_of
@@ -245,7 +246,7 @@ def _layer(
     if isinstance(row, Placed) or is_placed(row):
         return OwnLayer(row if isinstance(row, Placed) else read_placed(row), inputs)
     if row not in LAYERS:
-        raise unknown("--rows", row, tuple(LAYERS), ELSEWHERE)
+        raise unknown("--rows", row, tuple(LAYERS), LISTED)
     missing = [name for name in LAYERS[row].dims if name not in given and name not in others]
     if missing:
         wanted = " ".join(f"--set {name}=NUMBER" for name in missing)

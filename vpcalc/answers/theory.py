@@ -406,6 +406,11 @@ def _statements() -> tuple[Words, ...]:
     return all_recorded() or tuple(STATEMENTS.values())
 
 
+def names() -> tuple[str, ...]:
+    """What a statement can be asked for by: its own name, or that of its family."""
+    return (*(one.id for one in _statements()), *FAMILIES)
+
+
 def _shown(one: Words, alone: bool) -> Settled:
     """What is on record of a statement: its verdict, or where it stands alone, its demonstration."""
     found = demonstration(one) if alone else None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from ..errors import InputError
+from ..errors import InputError, either
 from ..statements import FAMILIES
 from ..statements.recorded import Words
 
@@ -59,5 +59,7 @@ def _nothing(asked: str, words: Sequence[str], statements: Sequence[Words]) -> I
         known = [word for word in words if any(word in _plain(_all_of(one)) for one in statements)]
         missing = [word for word in words if word not in known]
         near += [w for word in missing for w in difflib.get_close_matches(word, vocabulary, n=2, cutoff=0.6)]
-    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else f"known: {', '.join(names)}"
-    return InputError(f"statement {asked!r} is not known, and no statement has these words; {hint}")
+    hint = f"did you mean {either([*dict.fromkeys(near)])}? " if near else ""
+    return InputError(
+        f"statement {asked!r} is not known, and no statement has these words; {hint}vpcalc theory lists all"
+    )

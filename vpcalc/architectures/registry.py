@@ -13,7 +13,7 @@ from ..abstract.tensor import Tensor
 from ..catalog import Catalog, files_beside
 from ..cost import Cost
 from ..dims import Dim
-from ..errors import ELSEWHERE, InputError, unknown
+from ..errors import MODELS, InputError, unknown
 from ..inputs import GridTerm, grid_term, whole
 from .axes import IMAGE, Axes
 
@@ -173,7 +173,7 @@ class Architecture:
 
 
 ARCHITECTURES: Catalog[Architecture] = Catalog(
-    "model", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), ELSEWHERE, lenient=True
+    "model", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), MODELS, lenient=True
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ELSEWHERE, InputError, unknown
+from ..errors import ALL, InputError, unknown
 from .factories import Arguments
 from .shapes import Dim, InputShape, Letter, Point, letters, parse_inputs, resolve, side_at, variables
 from .targets import Regime, Target, few_symbols
@@ -29,7 +29,7 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
     if name in LAYERS:
         return _from_layer(name, text, given)
     if name not in ARCHITECTURES:
-        raise unknown("TARGET", name, [*ARCHITECTURES, *LAYERS], ELSEWHERE)
+        raise unknown("TARGET", name, [*ARCHITECTURES, *LAYERS], ALL)
     from ..reference import MODEL_WITNESSES
 
     architecture = ARCHITECTURES[name]

@@ -15,8 +15,10 @@ import typer
 from .. import __version__
 from ..errors import InputError, first_line
 from ..optional import lacking
+from . import completion
 from .interrupts import interruptible, leave
 from .loading import accepting, first_word, loading, of_environment
+from .once import Command
 from .start import panel_of, screen
 
 COMMANDS = (
@@ -27,6 +29,7 @@ COMMANDS = (
     "figure",
     "models",
     "sweep",
+    "layers",
     "memory",
     "reproduce",
     "check",
@@ -60,7 +63,7 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, rich_help_panel=panel_of(name))
         else:
-            app.command(rich_help_panel=panel_of(name))(getattr(module, name))
+            app.command(cls=Command, rich_help_panel=panel_of(name))(getattr(module, name))
     return app
 
 
@@ -98,7 +101,9 @@ def main() -> NoReturn:
         if not lacking(error):
             raise
         _fail(lacking(error))
-    except SystemExit as end:  # nothing of ours does that
+    except SystemExit as end:  # nothing of ours does that, but typer where a shell completes a line
+        if completion.words() is not None:
+            raise
         _fail(f"code that was run ended the program: {first_line(end)}")
     except typer.TyperException as error:
         _fail(error.format_message())
@@ -117,9 +122,10 @@ def _without_help(words: list[str]) -> list[str]:
 
 
 def _asked_for(arguments: list[str]) -> Iterable[str]:
-    """The command that the first word names, or all: for help, for a misspelled name, for completion."""
-    word = first_word(arguments)
-    return (word,) if word in COMMANDS and "_VPCALC_COMPLETE" not in os.environ else COMMANDS
+    """The command that the first word names, or all: for help, for a misspelled name, for one that is begun."""
+    completed = completion.words()
+    word = first_word(arguments if completed is None else completed)
+    return (word,) if word in COMMANDS and completed != [word] else COMMANDS
 
 
 def _literal(command: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from . import completion
 from .options import PRICE_EXAMPLE, ExactOption, Format, FormatOption, OutputOption, PriceOption, named
 from .output import counting, emit
 
@@ -20,6 +21,7 @@ def audit(
             help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
             "or transformers:NAME.",
             metavar="TARGET",
+            autocompletion=completion.targets,
         ),
     ],
     input: Annotated[
@@ -48,7 +50,13 @@ def audit(
     ] = None,
     counter: Annotated[
         list[str] | None,
-        typer.Option("--counter", "-c", help="Only this counter. May be repeated.", metavar="NAME"),
+        typer.Option(
+            "--counter",
+            "-c",
+            help="Only this counter. May be repeated.",
+            metavar="NAME",
+            autocompletion=completion.counters,
+        ),
     ] = None,
     against: Annotated[
         str | None,

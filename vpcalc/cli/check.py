@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import ArgOption, Format, FormatOption, OutputOption, ShapeOption, named
 from .output import emit, show
 
@@ -22,7 +23,12 @@ def check(
     formula: Annotated[str, typer.Argument(help="As a paper or a script spells it.", metavar="FORMULA")],
     against: Annotated[
         str,
-        typer.Option("--against", help="A layer (msa …), a model, or model.py:make.", metavar="NAME"),
+        typer.Option(
+            "--against",
+            help="A layer (msa …), a model, or model.py:make.",
+            metavar="NAME",
+            autocompletion=completion.targets,
+        ),
     ],
     quantity: Annotated[
         str,

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import InputError
 from ..optional import counts
+from . import completion
 from .options import LAYERS, CheckOption, DimensionOption, PoolOption, WindowOption, bundled, dimensions, ids
 from .output import COUNTING, Shown, finish, show, working
 
@@ -27,7 +28,10 @@ def compare(
     ] = None,
     batch: Annotated[str, typer.Option("--batch", help="Images.", metavar="IMAGES")] = "1",
     dtype: Annotated[
-        str, typer.Option("--dtype", help="Element type of the attention maps.", metavar="TYPE")
+        str,
+        typer.Option(
+            "--dtype", help="Element type of the attention maps.", metavar="TYPE", autocompletion=completion.dtypes
+        ),
     ] = "float32",
     rows: Annotated[
         str | None,
@@ -36,6 +40,7 @@ def compare(
             help="Layers to compare, by id: msa,wmsa,ffn …, and modules of your own, their arguments and the "
             "shape of their input in the grid's symbols: attn.py:X(dim=C,window=M)@1,hw,C.",
             metavar="ROW,ROW…",
+            autocompletion=completion.rows,
             rich_help_panel=LAYERS,
         ),
     ] = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import Format, FormatOption, OutputOption, named
 from .output import emit, working
 
@@ -15,6 +16,7 @@ SideArgument = Annotated[
         help="A layer or a model, with values in brackets: msa, wmsa(M=7), vit_s_16(depth=8); or code with its "
         "arguments and the shape of its input: attn.py:X(dim=C)@1,hw,C.",
         metavar="TARGET",
+        autocompletion=completion.targets,
     ),
 ]
 

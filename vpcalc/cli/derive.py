@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import PRICE_EXAMPLE, ArgOption, Format, FormatOption, OutputOption, PriceOption, ShapeOption, named
 from .output import counting as showing
 from .output import emit
@@ -18,6 +19,7 @@ def derive(
             help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
             "or transformers:NAME, a model type or a class.",
             metavar="TARGET",
+            autocompletion=completion.targets,
         ),
     ],
     input: ShapeOption = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import (
     ArgOption,
     BatchOption,
@@ -38,7 +39,12 @@ class Writing(str, Enum):
 @bundled
 def figure(
     name: Annotated[
-        str, typer.Argument(help="A model (swin_t …), a layer (msa …), or code: net.py:make.", metavar="NAME")
+        str,
+        typer.Argument(
+            help="A model (swin_t …), a layer (msa …), or code: net.py:make.",
+            metavar="NAME",
+            autocompletion=completion.targets,
+        ),
     ],
     quantity: QuantityOption = "macs",
     *,

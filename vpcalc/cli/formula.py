@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import ArgOption, Format, OutputOption, SetOption, ShapeOption, by_suffix, named, settings
 from .output import aside, deliver, emit
 
@@ -36,7 +37,12 @@ PASSAGES = {name: name for name in ("text", "latex", "typst", "mathml", "python"
 
 def formula(
     name: Annotated[
-        str, typer.Argument(help="A layer (msa …), a model (swin_t …), or code: model.py:make.", metavar="NAME")
+        str,
+        typer.Argument(
+            help="A layer (msa …), a model (swin_t …), or code: model.py:make.",
+            metavar="NAME",
+            autocompletion=completion.targets,
+        ),
     ],
     quantity: Annotated[
         str,
@@ -44,6 +50,7 @@ def formula(
             "--quantity",
             "-q",
             metavar="QUANTITY",
+            autocompletion=completion.quantities,
             help="macs, flops, fvcore, params, activations or attention_elements; "
             "or bytes: saved_bytes, peak_bytes, weights_bytes …",
         ),

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..optional import counts
+from . import completion
 from .options import (
     ArgOption,
     AttentionOption,
@@ -31,13 +32,21 @@ def memory(
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
-    dtype: Annotated[str, typer.Option("--dtype", help="Type of weights and activations.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Type of weights and activations.", autocompletion=completion.dtypes)
+    ] = "float32",
     attention: AttentionOption = "eager",
     train: Annotated[
         bool, typer.Option("--train", help="Train instead of infer.", rich_help_panel=TRAINING)
     ] = False,
     optimizer: Annotated[
-        str, typer.Option("--optimizer", help="sgd, adamw, lion, adafactor, adamw8bit …", rich_help_panel=TRAINING)
+        str,
+        typer.Option(
+            "--optimizer",
+            help="sgd, adamw, lion, adafactor, adamw8bit …",
+            autocompletion=completion.optimizers,
+            rich_help_panel=TRAINING,
+        ),
     ] = "adamw",
     master_weights: Annotated[
         bool,
@@ -92,7 +101,13 @@ def memory(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option("--device", help="Bound the time on this device.", metavar="ID", rich_help_panel=BUDGET),
+        typer.Option(
+            "--device",
+            help="Bound the time on this device.",
+            autocompletion=completion.devices,
+            metavar="ID",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
     devices: Annotated[
         str | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import completion
 from .options import CHOICE, SetOption, Sizes, WhereOption, bundled, settings
 from .output import Shown
 
@@ -14,7 +15,10 @@ TRAINING = "What it takes to train: shown where one of these is given"
 
 @bundled
 def models(
-    family: Annotated[str | None, typer.Option("--family", help="Only this family, such as swin.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option("--family", help="Only this family, such as swin.", autocompletion=completion.families),
+    ] = None,
     *,
     sizes: Sizes,
     set: SetOption = None,
@@ -35,16 +39,32 @@ def models(
     dtype: Annotated[
         str | None,
         typer.Option(
-            "--dtype", metavar="TYPE", help="Of weights and activations, else float32.", rich_help_panel=TRAINING
+            "--dtype",
+            metavar="TYPE",
+            help="Of weights and activations, else float32.",
+            autocompletion=completion.dtypes,
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option("--optimizer", metavar="NAME", help="As for memory; else adamw.", rich_help_panel=TRAINING),
+        typer.Option(
+            "--optimizer",
+            metavar="NAME",
+            help="As for memory; else adamw.",
+            autocompletion=completion.optimizers,
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     attention: Annotated[
         str | None,
-        typer.Option("--attention", metavar="WAY", help="fused, else eager.", rich_help_panel=TRAINING),
+        typer.Option(
+            "--attention",
+            metavar="WAY",
+            help="fused, else eager.",
+            autocompletion=completion.attentions,
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
     shown: Shown,
 ) -> None:

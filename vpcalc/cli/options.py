@@ -13,6 +13,7 @@ import typer
 
 from ..errors import InputError
 from ..placing import split_rows
+from . import completion
 
 
 class Format(str, Enum):
@@ -80,10 +81,20 @@ ColumnsOption = Annotated[
     ),
 ]
 NameArgument = Annotated[
-    str, typer.Argument(help="A model's id or alias (vpcalc models), or code: net.py:make.", metavar="NAME")
+    str,
+    typer.Argument(
+        help="A model's id or alias (vpcalc models), or code: net.py:make.",
+        metavar="NAME",
+        autocompletion=completion.models,
+    ),
 ]
 NamesArgument = Annotated[
-    list[str], typer.Argument(help="A model's id or alias, or several; see vpcalc models.", metavar="NAME…")
+    list[str],
+    typer.Argument(
+        help="A model's id or alias, or several; see vpcalc models.",
+        metavar="NAME…",
+        autocompletion=completion.models,
+    ),
 ]
 ImageOption = Annotated[
     str | None,
@@ -107,7 +118,9 @@ ArgOption = Annotated[
 ]
 TokensOption = Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")]
 BatchOption = Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")]
-AttentionOption = Annotated[str, typer.Option("--attention", help="eager or fused.")]
+AttentionOption = Annotated[
+    str, typer.Option("--attention", help="eager or fused.", autocompletion=completion.attentions)
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
 ]
@@ -133,6 +146,7 @@ QuantityOption = Annotated[
         "--quantity",
         "-q",
         metavar="QUANTITY",
+        autocompletion=completion.quantities,
         help="macs, flops, fvcore, params, activations or attention_elements.",
     ),
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from ..errors import InputError
+from . import completion
 from .options import SHOWN as PANEL
 from .options import Format, ImageOption, TokensOption
 from .output import aside, emit
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 
 ModelArgument = Annotated[
-    str, typer.Argument(help="A model's id or alias (vpcalc models), or code: net.py:make.", metavar="MODEL")
+    str,
+    typer.Argument(
+        help="A model's id or alias (vpcalc models), or code: net.py:make.",
+        metavar="MODEL",
+        autocompletion=completion.models,
+    ),
 ]
 PictureOption = Annotated[
     Path | None,

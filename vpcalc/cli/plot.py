@@ -6,7 +6,9 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from . import completion
 from .crossover import AtOption, RangeOption, SideArgument
+from .once import Command
 from .options import (
     LAYERS,
     ArgOption,
@@ -44,10 +46,19 @@ ToOption = Annotated[
 ]
 QuantityOption = Annotated[
     str,
-    typer.Option("--quantity", "-q", metavar="QUANTITY", help="macs, flops, fvcore, params or activations."),
+    typer.Option(
+        "--quantity",
+        "-q",
+        metavar="QUANTITY",
+        help="macs, flops, fvcore, params or activations.",
+        autocompletion=completion.quantities,
+    ),
 ]
 ModelsArgument = Annotated[
-    list[str] | None, typer.Argument(help="Models; a few well-known ones if none.", metavar="[MODEL …]")
+    list[str] | None,
+    typer.Argument(
+        help="Models; a few well-known ones if none.", metavar="[MODEL …]", autocompletion=completion.models
+    ),
 ]
 
 
@@ -77,6 +88,7 @@ class Layers(NamedTuple):
             "--rows",
             help="Layers, by id: msa,wmsa …, or code as compare takes it: attn.py:X(dim=C)@1,hw,C.",
             metavar="ROW,ROW…",
+            autocompletion=completion.rows,
             rich_help_panel=LAYERS,
         ),
     ] = None
@@ -93,7 +105,7 @@ def start(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def crossover(layers: Layers, low: FromOption = "4", high: ToOption = "512", *, picture: Picture) -> None:
     """Cost of attention against resolution, with the points where the curves cross.
@@ -105,7 +117,7 @@ def crossover(layers: Layers, low: FromOption = "4", high: ToOption = "512", *, 
     picture.deliver(plot_crossover(**layers.chosen(), low=low, high=high))
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def region(
     first: SideArgument,
@@ -128,12 +140,19 @@ def region(
     picture.deliver(plot_region(first, second, quantity=quantity, at=named("--at", at, "--at C=96"), range=sizes))
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def memory(
     layers: Layers,
     dtype: Annotated[
-        str, typer.Option("--dtype", metavar="TYPE", help="Element type of the maps.", rich_help_panel=LAYERS)
+        str,
+        typer.Option(
+            "--dtype",
+            metavar="TYPE",
+            help="Element type of the maps.",
+            autocompletion=completion.dtypes,
+            rich_help_panel=LAYERS,
+        ),
     ] = "float32",
     fit: Annotated[
         str, typer.Option("--fit", metavar="SIZE", help="A device's memory, as a line.", rich_help_panel=SHEET)
@@ -152,7 +171,7 @@ def memory(
     picture.deliver(plot_memory(**layers.chosen(), dtype=dtype, fit=fit, low=low, high=high))
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def resolution(
     models: ModelsArgument = None,
@@ -172,7 +191,7 @@ def resolution(
     picture.deliver(plot_resolution(models, **options) if models else plot_resolution(**options))
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def stages(
     model: ModelArgument,
@@ -192,7 +211,7 @@ def stages(
     picture.deliver(plot_stages(model, **sizes._asdict(), **changes(set, arg), quantity=quantity))
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def operators(
     models: ModelsArgument = None,
@@ -211,11 +230,17 @@ def operators(
     picture.deliver(plot_operators(*([models] if models else []), input=input, quantity=quantity, shares=shares))
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def models(
     family: Annotated[
-        list[str] | None, typer.Option("--family", metavar="FAMILY", help="Only this one; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--family",
+            metavar="FAMILY",
+            help="Only this one; may be repeated.",
+            autocompletion=completion.families,
+        ),
     ] = None,
     pareto: Annotated[
         str | None,
@@ -235,7 +260,14 @@ def models(
         typer.Option("--batch", metavar="N", help="Images, else 1.", rich_help_panel=FRONT),
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option("--dtype", metavar="TYPE", help="Else float32.", rich_help_panel=FRONT)
+        str | None,
+        typer.Option(
+            "--dtype",
+            metavar="TYPE",
+            help="Else float32.",
+            autocompletion=completion.dtypes,
+            rich_help_panel=FRONT,
+        ),
     ] = None,
     picture: Picture,
 ) -> None:
@@ -256,11 +288,14 @@ def models(
     picture.deliver(plot_models(family or None, pareto=pareto, **asked))
 
 
-@app.command()
+@app.command(cls=Command)
 @bundled
 def roofline(
     model: ModelArgument,
-    device: Annotated[str, typer.Option("--device", metavar="ID", help="An accelerator or CPU.")] = "a100_80gb",
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="ID", help="An accelerator or CPU.", autocompletion=completion.devices),
+    ] = "a100_80gb",
     devices: Annotated[
         str | None, typer.Option("--devices", metavar="FILE", help="A CSV file of devices.")
     ] = None,
@@ -269,7 +304,12 @@ def roofline(
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
-    dtype: Annotated[str, typer.Option("--dtype", metavar="TYPE", help="Of weights and activations.")] = "float32",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            "--dtype", metavar="TYPE", help="Of weights and activations.", autocompletion=completion.dtypes
+        ),
+    ] = "float32",
     attention: AttentionOption = "eager",
     picture: Picture,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import completion
 from .options import ColumnsOption, Format, FormatOption, OutputOption
 from .output import counting, emit
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 def prove(
     claims: Annotated[
         list[str] | None,
-        typer.Argument(help="Claims by id or kind; all of them if none is named.", metavar="[CLAIM …]"),
+        typer.Argument(
+            help="Claims by id or kind; all of them if none is named.",
+            metavar="[CLAIM …]",
+            autocompletion=completion.claims,
+        ),
     ] = None,
     jobs: Annotated[
         str, typer.Option("--jobs", "-j", help="Processes; -1 for one a processor.", metavar="NUMBER")

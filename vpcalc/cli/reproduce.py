@@ -7,13 +7,19 @@ from typing import Annotated
 import typer
 
 from ..optional import counts
+from . import completion
 from .options import CheckOption, ColumnsOption, Format, FormatOption, OutputOption
 from .output import counting, emit
 
 
 def reproduce(
     family: Annotated[
-        str | None, typer.Argument(help="Only this family, such as swin or pvt_v2.", metavar="[FAMILY]")
+        str | None,
+        typer.Argument(
+            help="Only this family, such as swin or pvt_v2.",
+            metavar="[FAMILY]",
+            autocompletion=completion.families,
+        ),
     ] = None,
     check: CheckOption = None,
     columns: ColumnsOption = None,

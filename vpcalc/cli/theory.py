@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import completion
 from .options import ColumnsOption, Format, FormatOption, OutputOption
 from .output import columns_here, counting, deliver, emit, finish, listed, show
 
@@ -25,6 +26,7 @@ def theory(
         typer.Argument(
             help="A statement, a family of them, or words to look for; all of them if left out.",
             metavar="[NAME|WORDS]",
+            autocompletion=completion.statements,
         ),
     ] = None,
     plot: PlotOption = None,

@@ -11,7 +11,7 @@ from ..abstract.priced import priced
 from ..catalog import Catalog, files_beside
 from ..cost import Cost
 from ..dims import Dim
-from ..errors import ELSEWHERE
+from ..errors import LAYERS as LISTED
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 
@@ -58,7 +58,7 @@ class Layer:
 
 
 LAYERS: Catalog[Layer] = Catalog(
-    "layer", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), ELSEWHERE
+    "layer", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), LISTED
 )
 
 

@@ -24,10 +24,10 @@ M = TypeVar("M", bound=Make)
 _FILES = files_beside(__file__, __name__.rpartition(".")[0])
 _NONE = "@layer_witness or @model_witness registers one, and what does not count is there without it"
 
-LAYER_WITNESSES: Catalog[Make] = Catalog("reference module of a layer", _FILES, _NONE)
+LAYER_WITNESSES: Catalog[Make] = Catalog("reference module of a layer", _FILES, hint=_NONE)
 """Layer id to a function of the layer's dimensions and ``batch``."""
 
-MODEL_WITNESSES: Catalog[Make] = Catalog("reference module of a family", _FILES, _NONE)
+MODEL_WITNESSES: Catalog[Make] = Catalog("reference module of a family", _FILES, hint=_NONE)
 """Family name to a function of (sizes, config, batch)."""
 
 
