@@ -334,9 +334,17 @@ def test_a_file_s_name_says_its_format(inside: Run, tmp_path: Path, command: str
     ("command", "said"),
     [
         ("memory vit_ti_16 --recompute block --no-check", "--recompute block: changes nothing without --train"),
-        ("compare --h 8 --w 8 --chunk 3 --no-check", "--chunk 3: no row has chunks; --rows retention_chunkwise"),
+        (
+            "compare --h 8 --w 8 --chunk 3 --no-check",
+            "--chunk 3: no row depends on it; --rows retention_chunkwise",
+        ),
         ("model swin_t --input 224,224 --no-check", "a side S or HxW in pixels, such as 224 or 800x1280"),
         ("model swin_t --input 224 --input=384 --no-check", "--input: given more than once"),
+        ("compare --h 8 --w 8 --rows msa --M 3 --no-check", "--M 3: no row depends on it; --rows wmsa, swmsa or"),
+        ("memory vit_ti_16 --optimizer sgd", "--optimizer sgd: changes nothing without --train"),
+        ("memory vit_ti_16 --master-weights", "--master-weights: changes nothing without --train"),
+        ("plot crossover --width 5", "--width 5: changes nothing without --output"),
+        ("derive vgg11 --input 1,3,224,224 --lattice", "--lattice: changes nothing where the input has no letter"),
         ("plot stages swin_t -o a.svg --output b.svg", "--output: given more than once"),
     ],
 )

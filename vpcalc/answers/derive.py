@@ -352,6 +352,14 @@ def derive(
     why = ""
     with supplied(read_prices(prices)) as given:
         if not resolved.variables:
+            idle = {
+                "--lattice": lattice,
+                "--range": bool(range),
+                "--counting": counting,
+                "--degree": degree is not None,
+            }
+            for option in (each for each, said in idle.items() if said):
+                raise InputError(f"{option}: changes nothing where the input has no letter, such as 1,3,H,W")
             measured = measure(resolved, backward)
             _strictly(strict, resolved.name, measured.counts.unknown)
             given.check_all_asked()

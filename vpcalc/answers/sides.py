@@ -10,7 +10,7 @@ from ..algebra.boundaries import both, with_values
 from ..algebra.domains import Where, union
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import ARCHITECTURES
-from ..errors import InputError, is_code, unknown
+from ..errors import ALL, InputError, is_code, unknown
 from ..everywhere import Condition, Regime
 from ..inputs import MOST_SIZE, whole
 from ..layers import LAYERS
@@ -141,7 +141,7 @@ def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
 
 def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, object]) -> Side:
     if name not in LAYERS and name not in ARCHITECTURES:
-        raise unknown("crossover", name, [*LAYERS, *ARCHITECTURES])
+        raise unknown("crossover", name, [*LAYERS, *ARCHITECTURES], ALL)
     given = {} if row is None else dict(row.arguments)
     written = name if row is None else row.text
     title = LAYERS[name].name if name in LAYERS else name

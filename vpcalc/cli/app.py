@@ -18,8 +18,8 @@ from ..optional import lacking
 from . import completion
 from .interrupts import interruptible, leave
 from .loading import accepting, first_word, loading, of_environment
-from .once import Command
 from .start import panel_of, screen
+from .written import Command
 
 COMMANDS = (
     "compare",

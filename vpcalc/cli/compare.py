@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, either
 from ..optional import counts
 from . import completion
 from .options import LAYERS, CheckOption, DimensionOption, PoolOption, WindowOption, bundled, dimensions, ids
@@ -84,8 +85,7 @@ def compare(
 
     others = {"R": R, "P": P, "heads": heads, "k": k, "r": r, "chunk": chunk}
     result = ask(h, w, C, M, **others, set=dimensions(set), batch=batch, dtype=dtype, rows=ids(rows), check=False)
-    if chunk is not None and not any("chunk" in row.layer.dims for row in result.rows):
-        raise InputError(f"--chunk {chunk}: no row has chunks; --rows retention_chunkwise has")
+    _refuse_idle({"M": M, **others}, result)
     counted = counts(check)
     if counted and shown.at_once and sys.stdout.isatty():
         result = _filling_in(result, shown.exact)
@@ -96,6 +96,20 @@ def compare(
         with working(COUNTING):
             result = result.checked()
     shown.emit(result)
+
+
+USUAL = {"M": "7", "P": "7", "k": "3", "r": "4"}
+"""Defaults of options that are dimensions of some layers; others have none, or one that depends."""
+
+
+def _refuse_idle(given: Mapping[str, str | None], result: Comparison) -> None:
+    """Refuse a dimension that none of the rows has."""
+    from ..layers import LAYERS
+
+    for name, value in given.items():
+        if value != USUAL.get(name) and not any(name in row.layer.dims for row in result.rows):
+            having = [id for id, layer in LAYERS.items() if name in layer.dims]
+            raise InputError(f"--{name} {value}: no row depends on it; --rows {either(having[:3])} would")
 
 
 def _filling_in(result: Comparison, exact: bool) -> Comparison:

@@ -96,9 +96,9 @@ def dtypes(incomplete: str) -> list[str]:
 
 def optimizers(incomplete: str) -> list[str]:
     """Optimizers whose state is known."""
-    from ..storage.optimizers import MOMENTS
+    from ..storage.optimizers import KINDS
 
-    return _begun(incomplete, MOMENTS)
+    return _begun(incomplete, KINDS)
 
 
 def attentions(incomplete: str) -> list[str]:

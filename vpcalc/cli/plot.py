@@ -8,7 +8,6 @@ import typer
 
 from . import completion
 from .crossover import AtOption, RangeOption, SideArgument
-from .once import Command
 from .options import (
     LAYERS,
     ArgOption,
@@ -28,6 +27,7 @@ from .options import (
     settings,
 )
 from .pictures import ModelArgument, Picture, Sizes
+from .written import Command
 
 app = typer.Typer(
     help="Plot costs: -o FILE.svg, .pdf or .png, or in the terminal.",

@@ -41,7 +41,8 @@ def note(place: Place, result: Any) -> None:
 def passes(module: nn.Module, outputs: Iterable[Tensor], storages: Storages, gathering: bool) -> Passes:
     """The backward pass of the sum of all outputs that have gradients; all live until it is over.
 
-    Of complex outputs it is the real part. With ``gathering`` a weight's gradient is let go when it is there, as where it is added to a wider one.
+    Of complex outputs it is the real part. With ``gathering`` a weight's gradient is let go when it is there, as
+    where it is added to a wider one.
 
     Raises:
         RuntimeError: nothing is trained.

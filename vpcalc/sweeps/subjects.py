@@ -14,7 +14,7 @@ from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.axes import PIXELS
 from ..arrays.regimes import Description, Figures, OnTraced
 from ..cost import Cost, Quantity
-from ..errors import ELSEWHERE, InputError, is_code, unknown
+from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import LARGEST, GridTerm, whole
 from ..layers import LAYERS
 from ..report import Kind
@@ -385,7 +385,7 @@ def _subject(
     if name in LAYERS:
         return _layer(name, settings, given, batch, trained)
     if name not in ARCHITECTURES:
-        raise unknown("TARGET", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
+        raise unknown("TARGET", name, [*LAYERS, *ARCHITECTURES], ALL)
     architecture = ARCHITECTURES[name]
     changed = architecture.changed(settings)
     own = architecture.read(**{**dict.fromkeys(architecture.family.axes.options), **given})
