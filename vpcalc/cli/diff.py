@@ -49,7 +49,7 @@ def diff(
 
     With numbers in --input both are counted; with letters their closed forms are compared.
 
-    Examples:  vpcalc diff main HEAD --target model.py:make --input 1,3,224,224 --format markdown
+    Examples:  vpcalc diff main HEAD --target model.py:make --input 1,196,64 --format markdown
                vpcalc diff HEAD . --target attn.py:make --input 1,N,C --arg dim=C
                vpcalc diff old.py:make new.py:make --input 1,N,64
                vpcalc diff main:tests/cost/model.json tests/cost/model.json
