@@ -57,8 +57,23 @@ def test_markdown_and_latex(vpcalc: Run) -> None:
     assert "| MSA | $4hwC^{2} + 2(hw)^{2}C$ |" in markdown
     latex = vpcalc(*FAST, "--format", "latex").stdout
     assert r"MSA & $4hwC^{2} + 2(hw)^{2}C$ &" in latex
-    assert r"\toprule" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    assert r"\caption{$8\times 8$ tokens, $C = 32$, 1 head; $M = 7$" in latex
+    assert r"\label{tab:8-8-tokens-c" in latex
+    assert r"padded to 14\par}" in latex  # a condition is set, and no comment
+    assert latex.count("usepackage") == 1
+
+
+@pytest.mark.parametrize("lines", ["1", "3"])
+@pytest.mark.parametrize(
+    "command", ["theory --format latex", "models --format csv", "formula swin_t --steps", "theory"]
+)
+def test_whoever_reads_a_long_output_may_stop_too(command: str, lines: str) -> None:
+    """typer and rich end a program whose output nobody reads by a status of their own."""
+    script = f"set -o pipefail; {shlex.quote(sys.executable)} -u -m vpcalc {command} | head -n {lines}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)
 
 
 def test_a_formula_stands_alone_on_standard_output(vpcalc: Run) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from vpcalc.layers import LAYERS
 from vpcalc.report.markup import escape_tex, latex, siunitx, typst
 
 from . import tex
+from .conftest import Run
 from .tex import needs_tex, packages_of
 
 ROOT = Path(__file__).parent.parent
@@ -151,6 +153,78 @@ def test_every_character_that_we_write_is_set_by_tex(tmp_path: Path) -> None:
     assert "²" in characters
     log = document(tmp_path, " ".join(map(escape_tex, characters)), "amsmath")
     assert "Missing character" not in log
+
+
+WRITING = (
+    "compare --h 56 --w 56",
+    "compare --h 8 --w 8 --no-check",
+    "model swin_t",
+    "model swin_t convnext_t resnet50 --no-check",
+    "formula wmsa --steps",
+    "formula swin_t --steps",
+    "figure swin_t",
+    "models",
+    "models --input 800x1280 --where 'macs < 100G and training_bytes < 80GB'",
+    "layers",
+    "memory swin_t --train --device a100_80gb",
+    "memory vit_b_16 --train --fit 24GiB --no-check",
+    "check '4nd^2' --against msa",
+    "prove msa wmsa rnn_bound scaling",
+    "reproduce --no-check",
+    "audit vit_ti_16 --input 32 --counter fvcore --counter dispatch",
+    "theory",
+    "theory table1",
+    "rnn",
+    "derive vgg11",
+    "derive vgg11 --input 1,3,32,32",
+    "plot crossover",
+    "plot models",
+    "draw swin_t",
+    "diff one.py:make two.py:make --input 1,8",
+)
+"""Every command that writes LaTeX tables."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", WRITING)
+@pytest.mark.parametrize("format", ["latex", "siunitx"])
+@needs_tex("array", "amsmath", "booktabs", "siunitx")
+def test_what_a_command_writes_fits_the_column_of_an_article(
+    inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, format: str
+) -> None:
+    """Of one in two columns, between other text, twice in a row: no box is overfull and no float too large."""
+    monkeypatch.chdir(tmp_path)
+    for name, width in (("one", 8), ("two", 16)):
+        (tmp_path / f"{name}.py").write_text(
+            f"from torch import nn\ndef make():\n    return nn.Linear(8, {width})\n"
+        )
+    done = inside(*shlex.split(command), "--format", format)
+    assert done.returncode in (0, 1), done.stderr
+    head = r"\documentclass[twocolumn]{article}\usepackage{array,amsmath,booktabs,siunitx}"
+    body = f"Text.\n{done.stdout}\nText.\n{done.stdout}\nText."
+    (tmp_path / "a.tex").write_text(f"{head}\\begin{{document}}\n{body}\n\\end{{document}}\n", encoding="utf-8")
+    log = compiled(tmp_path, "a.tex")
+    assert re.findall(r"Overfull|Float too large|Missing character", log) == []
+
+
+@needs_tex("array", "booktabs")
+def test_a_table_that_is_too_wide_would_be_noticed(tmp_path: Path) -> None:
+    head = r"\documentclass[twocolumn]{article}\usepackage{array,booktabs}"
+    cells = r"a long cell that is not broken & another of this very kind \\"
+    body = rf"\begin{{table}}\centering\begin{{tabular}}{{ll}}{cells}\end{{tabular}}\end{{table}}"
+    (tmp_path / "a.tex").write_text(f"{head}\\begin{{document}}\n{body}\n\\end{{document}}\n", encoding="utf-8")
+    assert "Overfull" in compiled(tmp_path, "a.tex")
+
+
+@pytest.mark.slow
+@needs_tex("amsmath", "array", "booktabs")
+def test_every_derivation_fits_the_line(tmp_path: Path) -> None:
+    """Of an article in one column."""
+    every = [package.theory(one.id, check=False) for one in package.theory(check=False).statements]
+    body = "\n\n".join(found.passage("latex") for found in every)
+    head = r"\documentclass{article}\usepackage{amsmath,array,booktabs}\begin{document}"
+    (tmp_path / "a.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n", encoding="utf-8")
+    assert "Overfull" not in compiled(tmp_path, "a.tex")
 
 
 @needs_tex("geometry", "booktabs")

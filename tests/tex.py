@@ -47,6 +47,8 @@ _COMMANDS = r"""
     circ pm angle lceil rceil lfloor rfloor hat bar tilde tanh sin cos exp ln log max min sup arctan mid nmid
     not ll gg ast perp langle rangle forall exists textsubscript textsuperscript surd rule partial infty cdot
     cdots ldots times odot
+    begingroup sloppy par endgroup table centering caption label small setlength tabcolsep smallskip footnotesize
+    raggedright arraybackslash hspace allowbreak medskip textit clearpage noindent
 """
 KNOWN = frozenset(_COMMANDS.split()) | frozenset(GREEK.values())
 """Commands of LaTeX and amsmath that a passage may use."""

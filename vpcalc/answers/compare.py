@@ -182,7 +182,11 @@ class Comparison(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """The rows, and below them where they cross."""
-        title = "{h}×{w} tokens, C = {C}, {heads} heads; M = {M}, R = {R}, P = {P}, {others}batch {batch}, "
+        title = (
+            "{h}×{w} tokens, C = {C}, {heads} "
+            + ("head" if self.inputs["heads"] == 1 else "heads")
+            + "; M = {M}, R = {R}, P = {P}, {others}batch {batch}, "
+        )
         title += "maps in {dtype}"
         others = "".join(f"{name} = {self.inputs[name]}, " for name in self.others)
         columns = (

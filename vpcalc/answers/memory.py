@@ -403,13 +403,13 @@ class Memory(Result):
             return None
         return int(self.plan.lasting + self.step)
 
-    def _verdict(self, quantity: str) -> str:
+    def _verdict(self, quantity: str) -> str | None:
         """What PyTorch says of one quantity."""
         if self.report is None or not self.report.checks:
             return verdict(self.report)
         held = [check for check in self.report.checks if check.quantity == quantity]
         if not held:
-            return "–"
+            return None
         return "differs" if any(check.delta for check in held) else "agrees"
 
 

@@ -102,7 +102,9 @@ def operator_table(cost: Cost, report: Report | None) -> Table:
     return Table("Operators", tuple(columns), tuple(rows), notes, total=True)
 
 
-def _counted(report: Report, kind: str, expected: int, counted: Mapping[str, int]) -> tuple[int | None, str]:
+def _counted(
+    report: Report, kind: str, expected: int, counted: Mapping[str, int]
+) -> tuple[int | None, str | None]:
     if not counted:
         return None, verdict(report)
     number = sum(counted.values()) if kind == "total" else counted.get(kind, 0)

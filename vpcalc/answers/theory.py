@@ -191,6 +191,7 @@ class Theory(Result):
             raise InputError("--no-check: a derivation is only shown with its verdict; leave --no-check out")
         from ..report import derivation as passages
         from ..report import markup
+        from ..report.floats import floats
 
         note = [f"Correction: {settled.note}."] if settled.note else []
         ending = [
@@ -202,12 +203,11 @@ class Theory(Result):
             ),
             f"Source: {settled.statement.source}.",
         ]
-        write, set_table = {
-            "latex": (passages.latex, markup.latex),
-            "markdown": (passages.markdown, markup.markdown),
-        }[format]
+        write = {"latex": passages.latex, "markdown": passages.markdown}[format]
         text = write(settled.statement.title, f"{settled.statement.claim}.", settled.demonstration.steps, ending)
-        return "\n\n".join([text, *map(set_table, settled.demonstration.tables)])
+        tables = settled.demonstration.tables
+        set = [floats((table,), format) for table in tables] if format == "latex" else map(markup.markdown, tables)
+        return "\n\n".join([text, *set])
 
     def figure(self) -> Figure:
         """The plot of one statement.

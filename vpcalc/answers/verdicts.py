@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from ..checks import Report
 
 
-def verdict(report: Report | None) -> str:
-    """A report as a table cell; what it has to say goes into a note."""
-    return "–" if report is None else report.verdict.value
+def verdict(report: Report | None) -> str | None:
+    """A report as a table cell, None without one; what it has to say goes into a note."""
+    return None if report is None else report.verdict.value
 
 
 def report_dict(report: Report | None) -> dict[str, Any]:

@@ -104,16 +104,22 @@ def main() -> NoReturn:
     except SystemExit as end:  # nothing of ours does that, but typer where a shell completes a line
         if completion.words() is not None:
             raise
+        if isinstance(end.__context__, BrokenPipeError):  # rich and typer end so
+            _unheard()
         _fail(f"code that was run ended the program: {first_line(end)}")
     except typer.TyperException as error:
         _fail(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         leave()
     except BrokenPipeError:
-        # Whoever reads us has had enough. Keep the interpreter from complaining while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        _unheard()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _unheard() -> NoReturn:
+    """Whoever reads us has had enough. Keep the interpreter from complaining while it flushes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
 
 
 def _without_help(words: list[str]) -> list[str]:

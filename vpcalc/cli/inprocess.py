@@ -21,6 +21,7 @@ from ..optional import LIBRARIES
 from ..placing import is_placed, read_placed
 from .loading import accepting, loading
 from .options import ids, named
+from .output import IN_A_DOCUMENT
 from .pictures import Drawn, kept
 
 REFUSED = {"embed": "fills documents itself"}
@@ -197,9 +198,11 @@ def _settled(folder: Path) -> Iterator[None]:
         os.environ.pop(name, None)
     os.environ.update(COLUMNS=WIDTH, NO_COLOR="1", TERM="dumb")
     os.chdir(folder)
+    token = IN_A_DOCUMENT.set(True)
     try:
         yield
     finally:
+        IN_A_DOCUMENT.reset(token)
         os.chdir(place)
         os.environ.clear()
         os.environ.update(before)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,6 +40,10 @@ class Shown(NamedTuple):
     def emit(self, result: Result) -> None:
         """Write a result and end with status 1 where one of its checks did not hold."""
         emit(result, self.format, self.output, self.exact, self.columns)
+
+
+IN_A_DOCUMENT: ContextVar[bool] = ContextVar("in_a_document", default=False)
+"""Whether what is written stands in a document's marker, and so in a float of the document's own."""
 
 
 def emit(
@@ -95,6 +100,10 @@ def written(result: Result, format: Format, exact: bool = False, columns: str | 
         from ..report.terminal import plain
 
         return plain(tables, exact)
+    if format in (Format.LATEX, Format.SIUNITX) and not IN_A_DOCUMENT.get():
+        from ..report.floats import floats
+
+        return floats([table.lasting() for table in tables], format.value, exact, columns is not None)
     write = {
         Format.MARKDOWN: markup.markdown,
         Format.LATEX: markup.latex,

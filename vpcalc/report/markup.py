@@ -1,4 +1,4 @@
-"""Tables as Markdown, CSV, HTML and Typst; :mod:`vpcalc.report.tex` writes LaTeX."""
+"""Tables as Markdown, CSV, HTML and Typst; :mod:`vpcalc.report.floats` writes LaTeX."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import io
 import re
 from typing import Any
 
+from .floats import latex, siunitx
 from .table import Caveat, Kind, Table, write
-from .tex import escape_tex, latex, siunitx
+from .tex import escape_tex
 
 __all__ = ["csv_text", "escape_tex", "escape_typst", "html", "latex", "markdown", "siunitx", "typst"]
 

@@ -160,6 +160,7 @@ _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 def math(text: str) -> str:
     """Mathematics in Unicode as LaTeX, without delimiters."""
+    text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e(-?\d+)\b", r"\1 ⋅ 10^{\2}", text)
     spelled = re.sub(r"\s+", " ", "".join(map(_part, _PART.finditer(text)))).strip()
     spelled = re.sub(r" (?=[\^_'),;/}\]])", "", spelled)
     return re.sub(r"(?<=\d) (?=-?\d)", r"\\;", spelled)  # the entries of a matrix

@@ -83,9 +83,9 @@ class Table:
 
 
 def write(value: Any, kind: Kind, exact: bool = False) -> str:
-    """A cell as plain text; absent values are empty. ``exact`` writes all digits of counts and bytes."""
+    """A cell as plain text; absent values are empty, but of a verdict. ``exact`` writes all digits of counts."""
     if value is None:
-        return ""
+        return "–" if kind is Kind.VERDICT else ""
     if kind is Kind.COUNT:
         return numbers.exact(value) if exact else numbers.short(value)
     if kind is Kind.NUMBER:

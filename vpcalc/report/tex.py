@@ -1,22 +1,18 @@
-"""Tables for LaTeX: booktabs, the unit in the header, one unit a column, so that figures line up.
-
-booktabs is all that a paper has to load. With siunitx the same figures stand in its S columns.
-"""
+"""Columns of tables for LaTeX: the unit in the header, one unit a column, so that figures line up; and text."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..algebra.printers import GREEK
 from . import numbers
-from .table import Caveat, Column, Kind, Table, write
+from .table import Column, Kind, Table, write
 
 
 @dataclass(frozen=True, slots=True)
-class _Set:
+class Cells:
     """A column ready to be set: its letter in the preamble, its header and its cells."""
 
     letter: str
@@ -24,64 +20,47 @@ class _Set:
     cells: list[str]
 
 
-def latex(table: Table, exact: bool = False) -> str:
-    """A ``booktabs`` tabular; formulas are math, everything else is escaped."""
-    return _tabular(table, "booktabs", [_column(table, index, exact) for index in range(len(table.columns))])
+PACKAGES = {"latex": "array,booktabs", "siunitx": "array,booktabs,siunitx"}
+"""What a paper has to load."""
 
 
-def siunitx(table: Table, exact: bool = False) -> str:
-    """The same with siunitx's S columns, which align figures at the decimal point and group their digits."""
-    columns = [_column(table, index, exact) for index in range(len(table.columns))]
-    columns = [_s_column(column) if column.letter == "r" else column for column in columns]
-    return _tabular(table, "booktabs,siunitx", columns)
+def columns_of(table: Table, exact: bool, text: Callable[[str], str]) -> list[Cells]:
+    """The columns, ready to be set; ``text`` sets what is a sentence."""
+    return [_column(table, index, exact, text) for index in range(len(table.columns))]
 
 
-def _tabular(table: Table, packages: str, columns: Sequence[_Set]) -> str:
-    layout = "".join(column.letter for column in columns)
-    lines = [f"% {table.title}", rf"% \usepackage{{{packages}}}", rf"\begin{{tabular}}{{{layout}}}", r"\toprule"]
+def filled(table: Table) -> Table:
+    """The table without columns in which nothing stands."""
+    kept = [c.key for i, c in enumerate(table.columns) if any(row[i] not in (None, "") for row in table.rows)]
+    return table.pick(kept) if table.rows else table
+
+
+def tabular(table: Table, columns: Sequence[Cells], letters: Sequence[str], rows: range) -> list[str]:
+    """Lines of a tabular with some of the rows."""
+    lines = [rf"\begin{{tabular}}{{{''.join(letters)}}}", r"\toprule"]
     lines += [" & ".join(column.header for column in columns) + r" \\", r"\midrule"]
-    for number in range(len(table.rows)):
+    for number in rows:
         if table.total and number == len(table.rows) - 1:
             lines.append(r"\midrule")
         lines.append(" & ".join(column.cells[number] for column in columns) + r" \\")
-    lines.append(r"\bottomrule")
-    for note in table.notes:
-        if isinstance(note, Caveat):
-            lines += [rf"\multicolumn{{{len(columns)}}}{{l}}{{\footnotesize {line}}} \\" for line in _lines(note)]
-    others = (f"% {note}" for note in table.notes if not isinstance(note, Caveat))
-    return "\n".join([*lines, r"\end{tabular}", *others])
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
-_LONG = 70
-"""Characters of a line below a table, which is not to be wider for it."""
-
-
-def _lines(note: Caveat) -> list[str]:
-    """A note in lines, broken between its parts."""
-    from .sentences import tex  # it knows this file's signs
-
-    lines = [""]
-    for part in re.split(r"(?<=[;:]) ", note):
-        if lines[-1] and len(lines[-1]) + len(part) >= _LONG:
-            lines.append("")
-        lines[-1] += (" " if lines[-1] else "") + part
-    return [tex(line) for line in lines]
-
-
-def _column(table: Table, index: int, exact: bool) -> _Set:
+def _column(table: Table, index: int, exact: bool, text: Callable[[str], str]) -> Cells:
     column = table.columns[index]
     values = [row[index] for row in table.rows]
     if not column.kind.numeric:
-        return _Set("l", escape_tex(column.header), [_word(value, column.kind) for value in values])
+        return Cells("l", escape_tex(column.header), [_word(value, column.kind, text) for value in values])
     unit, cells = _figures(values, column, exact)
     header = f"{column.header} ({unit})" if unit else column.header
-    return _Set("r", escape_tex(header), [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
+    return Cells("r", escape_tex(header), [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
 
 
-def _word(value: Any, kind: Kind) -> str:
+def _word(value: Any, kind: Kind, text: Callable[[str], str]) -> str:
     if kind is Kind.FORMULA and value is not None and not isinstance(value, str):
         return f"${value.latex}$"
-    return escape_tex(write(value, kind))
+    said = write(value, kind)
+    return text(said) if " " in said and kind is not Kind.WORD else escape_tex(said)  # a single word is a name
 
 
 def _figures(values: Sequence[Any], column: Column, exact: bool) -> tuple[str, list[str]]:
@@ -104,14 +83,17 @@ def _even(cells: list[str], values: Sequence[Any]) -> list[str]:
     return ["" if value is None else f"{value:.{decimals}f}" for value in values]
 
 
-def _s_column(column: _Set) -> _Set:
+def s_column(column: Cells) -> Cells:
+    """A column of figures as an S column of siunitx; others as they are."""
+    if column.letter != "r":
+        return column
     plain = [cell.replace("{,}", "").replace("$-$", "-") for cell in column.cells]
     parts = [cell.partition(".") for cell in plain]
     whole = max((len(before.lstrip("+-")) for before, _, _ in parts), default=0)
     decimals = max((len(after) for _, _, after in parts), default=0)
     sign = "-" if any(cell.startswith(("+", "-")) for cell in plain) else ""
     form = "" if any("e" in cell for cell in plain) else f"[table-format={sign}{whole}.{decimals}]"
-    return _Set(f"S{form}", f"{{{column.header}}}", plain)
+    return Cells(f"S{form}", f"{{{column.header}}}", plain)
 
 
 SIGNS = {
