@@ -124,10 +124,10 @@ def _plain(value: Any) -> Any:
 BYTES = ("saved_bytes", "peak_bytes", "forward_peak_bytes", "inference_bytes", "training_bytes", "buffers_bytes")
 
 IN_BYTES = {
-    "swin": ("swin_t", {"H": "200:230:3", "C": "47,48,96", "M": "7,8", "batch": "1:3"}, {}),
+    "swin": ("swin_t", {"H": "56,60,61", "C": "31,32,60", "batch": "1:3"}, {"depths": "1,2", "heads": "2,4"}),
     "vit": ("vit_ti_16", {"input": "16:70:9", "C": "1:7", "heads": "1:3", "batch": "1,2"}, {"depth": 2}),
-    "pvt": ("pvt_tiny", {"H": "33:260:45", "R_1": "7,8", "C_1": "62:64", "batch": "1,2"}, {}),
-    "lstm": ("lstm", {"T": "1:6", "n": "1:4", "d": "1,8", "batch": "1:3"}, {}),
+    "pvt": ("pvt_tiny", {"H": "64,65,97", "R_1": "7,8", "C_1": "62:64", "batch": "1,2"}, {"depths": "1,1,1,1"}),
+    "lstm": ("lstm", {"T": "1:3", "n": "1:4", "d": "1,8", "batch": "1:3"}, {}),
     "transformer": ("transformer_base", {"S": "1:7", "T": "1,6", "d_k": "1,3", "batch": "1,2"}, {"N": 1}),
 }
 

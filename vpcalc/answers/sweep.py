@@ -223,6 +223,8 @@ class Sweep(Result):
         if work.blocks.regimes:
             forms, agree = work.blocks.regimes, work.blocks.confirmed
             notes.append(f"{exact(forms)} form{'' if forms == 1 else 's'}, {exact(agree)} counts agree")
+            one_by_one = work.blocks.counted
+            notes += [f"{exact(one_by_one)} counted one by one, at sizes with few of a kind"] if one_by_one else []
         if self.output is not None:
             notes.append(f"written to {self.output}")
         elif not work.choice and shown < counts.kept:
@@ -233,7 +235,7 @@ class Sweep(Result):
 
     def _all(self) -> Iterator[Rows]:
         """Rows of every stretch, in order, without their being held."""
-        if self.work.choice:
+        if self.work.choice or (self.output is None and self.size <= LISTED):
             yield self.rows
             return
         if self.output is not None:

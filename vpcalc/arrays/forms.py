@@ -153,6 +153,11 @@ def fits(forms: Iterable[Compiled | Most], ends: Ends) -> bool:
     return all(form.largest(ends) <= MOST for form in forms)
 
 
+def whole_numbers(values: list[int]) -> Array:
+    """An array of numbers: int64, or Python's integers where one passes 64 bits."""
+    return numpy.asarray(values, dtype=numpy.int64 if max(map(abs, values), default=0) <= MOST else object)
+
+
 # -- bounds -------------------------------------------------------------------------------------------------
 
 

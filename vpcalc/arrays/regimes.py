@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from math import prod
+from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import numpy
@@ -22,10 +24,10 @@ from ..algebra.domains import Domain
 from ..algebra.exploring import Tape
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
-from ..algebra.traced import Traced, form_of
+from ..algebra.traced import Traced, form_of, value_of
 from ..errors import InputError
 from ..everywhere import plainly
-from .forms import Array, Compiled, Ends, Most, Sizes, Values, axes_of, fits, prepared
+from .forms import Array, Compiled, Ends, Most, Sizes, Values, axes_of, fits, prepared, whole_numbers
 
 Figures = Mapping[str, tuple[Any, ...]]
 """For each column the sizes, traced or not, of which it is the greatest."""
@@ -119,6 +121,21 @@ class Noting(Tape):
     """Notes all decisions, those of layout too; whole quotients are floors, which have values everywhere."""
 
     divides_exactly = False
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        super().__init__(sizes)
+        self._known: dict[tuple[Polynomial, Polynomial], bool] = {}
+
+    def at_least(self, high: int | Traced, low: int | Traced) -> bool:
+        """``high ≥ low``, decided and noted, where that was not done before."""
+        asked = form_of(high), form_of(low)
+        if asked not in self._known:
+            self._known[asked] = super().at_least(high, low)
+        return self._known[asked]
+
+    def equal(self, one: int | Traced, other: int | Traced) -> bool:
+        """``one = other``, decided and noted; what is written alike is equal at all sizes."""
+        return form_of(one) == form_of(other) or super().equal(one, other)
 
     def of_layout(self, size: Traced) -> Traced:
         """The same size: what decides how a tensor lies in memory is noted as all else is."""
@@ -255,6 +272,13 @@ def _taken(sizes: Sizes, shape: tuple[int, ...], masks: list[tuple[tuple[int, ..
     return Part({letter: _along(array, places) for letter, array in sizes.items()}, tuple(places), taken)
 
 
+def _listed(sizes: Sizes, places: Sequence[Array]) -> Part:
+    """Sizes at listed places of a block, all along the first axis."""
+    shape = (len(places[0]), *[1] * (len(places) - 1))
+    along = [place.reshape(shape) for place in places]
+    return Part({letter: _along(array, along) for letter, array in sizes.items()}, tuple(along), shape)
+
+
 def _along(array: Array, places: list[Array]) -> Array:
     """The sizes of a letter at these places."""
     at = tuple(place if side > 1 else 0 for place, side in zip(places, array.shape, strict=True))
@@ -267,16 +291,17 @@ def _along(array: Array, places: list[Array]) -> Array:
 class Regimes:
     """What a description gives, regime by regime, at the sizes that are asked about, all between some ``ends``.
 
-    ``confirmed`` are the counts that were held against forms.
+    ``confirmed`` are the counts that were held against forms, ``counted`` the sizes that were counted instead.
     """
 
-    def __init__(self, description: Description, ends: Ends) -> None:
+    def __init__(self, description: Description, ends: Ends, pace: Pace | None = None) -> None:
         self._description, self._ends = description, ends
         self.found: list[Regime] = []
-        self.confirmed = 0
+        self.confirmed = self.counted = 0
+        self._pace = pace or Pace()
 
-    def parts(self, sizes: Sizes) -> Iterator[tuple[Regime, Part]]:
-        """Each regime that has sizes of a block, with these.
+    def parts(self, sizes: Sizes) -> Iterator[tuple[Regime | Counted, Part]]:
+        """Each regime that has sizes of a block, with these; sizes of which each would have few are counted.
 
         Raises:
             DiffersError: a form gave another number than a count.
@@ -293,23 +318,39 @@ class Regimes:
                 taken.append(part)
                 self._used(regime)
                 yield regime, part
-        if not left:
-            return
-        free = numpy.ones(shape, bool)
-        for part in taken:
-            free[part.places] = False
-        while left:
-            at = numpy.unravel_index(int(numpy.argmax(free)), shape)
+        if left < 0:
+            raise DiffersError("two runs take different decisions at the same sizes")
+        if left:
+            free = numpy.ones(shape, bool)
+            for part in taken:
+                free[part.places] = False
+            yield from self._further(sizes, free)
+
+    def _further(self, sizes: Sizes, free: Array) -> Iterator[tuple[Regime | Counted, Part]]:
+        """Regimes of sizes that none is known of, which are ``free``."""
+        turn = 0
+        while numpy.any(free):
+            turn += 1
+            if turn % 2 == 0 and self._pace.counting():
+                some = tuple(axis[: self._pace.batch] for axis in numpy.nonzero(numpy.atleast_1d(free)))
+                yield from self._counted(sizes, some)
+                free[some] = False
+                continue
+            at = numpy.unravel_index(int(numpy.argmax(free)), free.shape)
             point = {letter: _at(array, at) for letter, array in sizes.items()}
-            regime = self._at(point)
+            with self._pace.running():
+                regime = self._at(point)
             part = regime.part(sizes)
             assert part is not None, point
+            self._pace.sizes.append(part.elements)
             self._confirm(regime, part)
             self.found.insert(0, regime)
-            left -= part.elements
-            if left:
-                free[part.places] = False
+            inside = free[part.places]
+            if not numpy.all(inside):  # some were counted before
+                places = tuple(numpy.broadcast_to(place, part.shape)[inside] for place in part.places)
+                part = _listed(sizes, places)
             yield regime, part
+            free[part.places] = False
 
     def _used(self, regime: Regime) -> None:
         """Those that were used last are looked at first."""
@@ -321,15 +362,37 @@ class Regimes:
         columns = {name: _most(parts) for name, parts in found.figures.items()}
         return Regime(found.conditions, columns, self._ends, found.refused)
 
+    def _count(self, point: Mapping[str, int]) -> Mapping[str, int] | None:
+        """The figures at a size; None where it is refused."""
+        with self._pace.one_counted():
+            try:
+                return self._description.count(point)
+            except InputError:
+                return None
+
+    def _counted(self, sizes: Sizes, some: tuple[Array, ...]) -> Iterator[tuple[Counted, Part]]:
+        """Sizes at some places of a block, one by one."""
+        by_reason: dict[str, list[tuple[tuple[int, ...], Mapping[str, int]]]] = {}
+        for at in zip(*(axis.tolist() for axis in some), strict=True):
+            point = {letter: _at(array, at) for letter, array in sizes.items()}
+            figures = self._count(point)
+            why = "" if figures is not None else self._description.at(point).refused  # in letters: one for many
+            by_reason.setdefault(why, []).append((at, figures or {}))
+        for why, each in by_reason.items():
+            part = _listed(sizes, [numpy.asarray(axis) for axis in zip(*(at for at, _ in each), strict=True)])
+            columns = {
+                name: whole_numbers([figures[name] for _, figures in each]).reshape(part.shape)
+                for name in each[0][1]
+            }
+            self.counted += len(each)
+            yield Counted(columns, why), part
+
     def _confirm(self, regime: Regime, part: Part) -> None:
         """Count at one more size of the regime, where it has one."""
         dice = random.Random(len(self.found))
         at = tuple(dice.randrange(side) for side in part.shape)
         point = {letter: _at(array, at) for letter, array in part.sizes.items()}
-        try:
-            counted: Mapping[str, int] | None = self._description.count(point)
-        except InputError:
-            counted = None
+        counted = self._count(point)
         expected = None
         if not regime.refused:
             arrays = {letter: numpy.full((1,), size) for letter, size in point.items()}
@@ -340,18 +403,79 @@ class Regimes:
         self.confirmed += 1
 
 
+class Pace:
+    """Whether sizes are sooner counted one by one than put into regimes, of which each has but few of them."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self._runs: list[float] = []
+        self._counts: list[float] = []
+
+    def running(self) -> AbstractContextManager[None]:
+        """Within it, a run on forms."""
+        return _timed(self._runs)
+
+    def one_counted(self) -> AbstractContextManager[None]:
+        """Within it, a count."""
+        return _timed(self._counts)
+
+    def counting(self) -> bool:
+        """Whether what regimes had lately would have been counted in less time."""
+        lately = len(self.sizes) >= LATELY
+        return lately and _mean(self._counts) * _mean(self.sizes) < _mean(self._runs)
+
+    @property
+    def batch(self) -> int:
+        """How many are counted before another regime is tried: in as much time as a few runs take."""
+        return max(1, int(LATELY * _mean(self._runs) / max(_mean(self._counts), 1e-9)))
+
+
+LATELY = 4
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values[-LATELY:]) / LATELY
+
+
+@contextmanager
+def _timed(times: list[float]) -> Iterator[None]:
+    begin = perf_counter()
+    yield
+    times.append(perf_counter() - begin)
+
+
+class Counted(NamedTuple):
+    """Figures that were counted size by size, in the place of forms; or why the sizes are ``refused``."""
+
+    figures: Mapping[str, Array]
+    refused: str = ""
+
+    def evaluated(self, sizes: Sizes) -> Mapping[str, Array]:
+        """The figures at the very sizes at which they were counted."""
+        return self.figures
+
+
 def _at(array: Array, at: Sequence[Any]) -> int:
     return int(array[tuple(place if side > 1 else 0 for place, side in zip(at, array.shape, strict=True))])
 
 
 def _most(parts: Iterable[Any]) -> Compiled | Most:
-    """The greatest of some sizes, without those that others are never below."""
-    forms = list(dict.fromkeys(map(form_of, parts)))
-    left: list[Polynomial] = []
-    for form in forms:
-        if not any(_at_most(form, other) for other in left):
-            left = [other for other in left if not _at_most(other, form)] + [form]
-    return Compiled(left[0]) if len(left) == 1 else Most(map(Compiled, left))
+    forms = [Compiled(form_of(size)) for size in greatest(parts)]
+    return forms[0] if len(forms) == 1 else Most(forms)
+
+
+def greatest(sizes: Iterable[Any]) -> tuple[Any, ...]:
+    """Some sizes, traced or not, without those that others are never below."""
+    left: list[tuple[Polynomial, Any]] = []
+    for form, size in sorted({form_of(size): size for size in sizes}.items(), key=_by_value):
+        if not any(_at_most(form, other) for other, _ in left):
+            left = [(other, kept) for other, kept in left if not _at_most(other, form)] + [(form, size)]
+    return tuple(size for _, size in left)
+
+
+def _by_value(pair: tuple[Polynomial, Any]) -> int:
+    """Those come first that are the most at the sizes of the run; forms without sizes stay as they are."""
+    return 0 if isinstance(pair[1], Polynomial) else -value_of(pair[1])
 
 
 def _at_most(form: Polynomial, other: Polynomial) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from ..arrays.forms import Array, Ends
-from ..arrays.regimes import Regimes
+from ..arrays.regimes import Pace, Regimes
 from ..errors import InputError
 from .axes import Axis, Box, Grid
 from .subjects import Subject, Values
@@ -51,6 +51,7 @@ class Blocks:
         self.by_hand = {axis.name for axis in self.grid.axes if not axis.numbers}
         self.ends = {axis.name: _ends(axis) for axis in self.grid.axes if axis.numbers}
         self._regimes: dict[tuple[Any, ...], Regimes] = {}
+        self._pace = Pace()
 
     @property
     def regimes(self) -> int:
@@ -61,6 +62,11 @@ class Blocks:
     def confirmed(self) -> int:
         """How many counts were held against them."""
         return sum(found.confirmed for found in self._regimes.values())
+
+    @property
+    def counted(self) -> int:
+        """How many configurations were counted instead."""
+        return sum(found.counted for found in self._regimes.values())
 
     def pieces(self, start: int, stop: int) -> Iterator[Piece]:
         """The configurations from ``start`` up to ``stop``, regime by regime."""
@@ -100,7 +106,7 @@ class Blocks:
         key = tuple(values.items())
         if key not in self._regimes:
             description = self.subject.describe(fixed, self.varied, self.columns)
-            self._regimes[key] = Regimes(description, self.ends)
+            self._regimes[key] = Regimes(description, self.ends, self._pace)
         try:
             for regime, part in self._regimes[key].parts(sizes):
                 places = {name: place + origin for (name, origin), place in zip(origins, part.places, strict=True)}

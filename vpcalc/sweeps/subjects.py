@@ -12,7 +12,7 @@ from ..abstract.tape import ATTENTIONS, Peak
 from ..abstract.tensor import FLOATS
 from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.axes import PIXELS
-from ..arrays.regimes import Description, Figures, OnTraced
+from ..arrays.regimes import Description, Figures, OnTraced, greatest
 from ..cost import Cost, Quantity
 from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import LARGEST, GridTerm, whole
@@ -98,7 +98,7 @@ class Trained:
 
 def _times(peak: Peak) -> tuple[Any, ...]:
     """What is live at all times of which one may have the most."""
-    return tuple(live for live, _, _ in peak.others) or (peak.bytes,)
+    return greatest(live for live, _, _ in peak.others) or (peak.bytes,)
 
 
 def trained(dtype: str, attention: str, optimizer: str) -> Trained:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from ..architectures.registry import listed
-from ..arrays.forms import MOST, Array
+from ..arrays.forms import MOST, Array, whole_numbers
 from ..optional import optional
 from .axes import Axis, Grid
 from .choosing import Rows
@@ -63,14 +63,10 @@ def places(rows: Rows) -> bytes:
 def read_places(text: bytes, names: Sequence[str], figures: Sequence[str]) -> Rows:
     """What :func:`places` wrote."""
     table = [list(map(int, line.split(b","))) for line in text.splitlines()]
-    arrays = [_whole(list(column)) for column in zip(*table, strict=True)] or [numpy.zeros(0, numpy.int64)] * (
-        len(names) + len(figures)
-    )
+    arrays = [whole_numbers(list(column)) for column in zip(*table, strict=True)] or [
+        numpy.zeros(0, numpy.int64)
+    ] * (len(names) + len(figures))
     return Rows(dict(zip(names, arrays, strict=False)), dict(zip(figures, arrays[len(names) :], strict=True)))
-
-
-def _whole(values: list[int]) -> Array:
-    return numpy.asarray(values, dtype=numpy.int64 if max(map(abs, values)) <= MOST else object)
 
 
 def records(rows: Rows, grid: Grid, columns: Sequence[str]) -> list[dict[str, Any]]:
