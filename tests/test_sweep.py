@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import os
 import random
+import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
+from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import vpcalc
+from vpcalc.algebra.floors import ceil_div, floor_div
+from vpcalc.algebra.polynomial import Polynomial, constant, symbols
 from vpcalc.architectures import ARCHITECTURES
+from vpcalc.arrays import Compiled, Most
+from vpcalc.arrays.forms import prepared
+from vpcalc.cost import Quantity
+from vpcalc.layers import LAYERS
+from vpcalc.sweeps.axes import Axis, Grid
+from vpcalc.where import read_condition
+from vpcalc.where_arrays import holds
 
 COUNTED = ("macs", "params", "fvcore", "activations", "flops")
 
 
-def rows_of(sweep: vpcalc.answers.sweep.Sweep) -> list[dict[str, Any]]:  # type: ignore[name-defined]
+def rows_of(sweep: Any) -> list[dict[str, Any]]:
     return list(sweep.records())
 
 
@@ -62,7 +81,7 @@ def alone(target: str, set: Mapping[str, Any], config: Mapping[str, Any], memory
 
 
 MODELS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
-    "swin": ("swin_t", {"H": "33:300:7", "W": "224,225,97", "C": "47:97", "M": "4:9", "r": "1,4"}, {}),
+    "swin": ("swin_t", {"H": "33:300:7", "W": "224,225,97", "C": "47:54,96", "M": "4:9", "r": "1,4"}, {}),
     "swin heads": ("swin_t", {"C": "32:96:8", "heads": "2,4,8,16;4,4,8,8", "depths_3": "1,6", "batch": "1:3"}, {}),
     "swin entry": ("swin_s", {"heads_2": "1:8", "C": "48,96", "input": "224,231"}, {}),
     "vit": (
@@ -132,8 +151,542 @@ IN_BYTES = {
 }
 
 
-@pytest.mark.parametrize("case", IN_BYTES)
+@pytest.mark.parametrize("case", [c if c == "vit" else pytest.param(c, marks=pytest.mark.slow) for c in IN_BYTES])
 def test_bytes_are_what_calls_one_by_one_give(case: str) -> None:
     target, vary, set = IN_BYTES[case]
     sweep = vpcalc.sweep(target, vary=vary, set=set, columns=BYTES)
     _agree(sweep, vary, lambda config: alone(target, set, config, memory=True), BYTES, draws=8)
+
+
+@pytest.mark.parametrize("id", sorted(LAYERS))
+def test_layers_are_what_they_build(id: str) -> None:
+    """At random dimensions, far apart: a form that holds at some sizes only would show."""
+    dice = random.Random(id)
+    dims = LAYERS[id].dims
+    vary = {name: sorted(dice.sample(range(1, 40), 4)) for name in dims[:4]}
+    set = {name: dice.choice((2, 4, 6)) for name in dims[4:]}
+    sweep = vpcalc.sweep(id, vary=vary, set=set, columns=COUNTED)
+    rows = {tuple(row[name] for name in vary): row for row in rows_of(sweep)}
+    for config in product(*vary.values()):
+        try:
+            cost = LAYERS[id].build(**dict(zip(vary, config, strict=True)), **set)
+        except vpcalc.InputError:
+            assert config not in rows
+            continue
+        row = rows.pop(config)
+        assert {n: row[n] for n in COUNTED} == {n: int(cost.total(Quantity(n))) for n in COUNTED}, config
+    assert not rows
+
+
+def test_a_layer_is_what_compare_gives() -> None:
+    sweep = vpcalc.sweep("wmsa", vary={"h": "5:60:11", "w": "7,56", "C": "32,96", "M": "7,8"}, set={"heads": 4})
+    for row in random.Random(1).sample(rows_of(sweep), 8):
+        dims = {name: row[name] for name in ("h", "w", "C", "M")}
+        (alone_,) = vpcalc.compare(**dims, heads=4, rows=["wmsa"], check=False).to_dict()["rows"]
+        assert (row["macs"], row["params"]) == (alone_["macs"], alone_["params"])
+
+
+def test_a_form_is_what_formula_evaluates() -> None:
+    form = vpcalc.formula("swin_t").form.polynomial
+    for row in rows_of(vpcalc.sweep("swin_t", vary={"H": "224:1120:224", "W": "448,896"}, columns="macs")):
+        assert row["macs"] == form.at({"H": row["H"], "W": row["W"]})
+
+
+OWN = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, width, 3, stride=2), nn.Linear(width, 10)
+
+    def forward(self, x):
+        x = self.one(x)
+        if x.shape[-1] > 20:
+            x = nn.functional.avg_pool2d(x, 2)
+        return self.two(x.mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param(("macs", "params", "activations"), marks=pytest.mark.slow),
+        pytest.param(("macs", "saved_bytes", "peak_bytes"), marks=pytest.mark.slow),
+    ],
+)
+def test_a_module_of_ones_own(columns: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(OWN)
+    sweep = vpcalc.sweep(
+        f"{file}:Net",
+        vary={"H": "1:60:3", "W": "30:60:7", "C": [4, 9]},
+        input="B,3,H,W",
+        args={"width": "C"},
+        set={"B": 2},
+        columns=columns,
+    )
+    rows = {(row["H"], row["W"], row["C"]): row for row in rows_of(sweep)}
+    refused = {(1, W) for W in range(30, 61, 7)} | {(4, W) for W in (44, 51, 58)}  # kernel, then pooling
+    assert {*product(range(1, 61, 3), range(30, 61, 7), (4, 9))} - {*rows} == {
+        (H, W, C) for H, W in refused for C in (4, 9)
+    }
+    for H, W, C in random.Random(2).sample(sorted(rows), 4):
+        found = vpcalc.model(f"{file}:Net", input=f"2,3,{H},{W}", args={"width": C}, check=False).to_dict()
+        if "saved_bytes" in columns:
+            found |= vpcalc.memory(f"{file}:Net", input=f"2,3,{H},{W}", args={"width": C}, check=False).to_dict()
+        assert {n: rows[H, W, C][n] for n in columns} == {n: found[n] for n in columns}
+
+
+# -- arrays -------------------------------------------------------------------------------------------------
+
+
+def _form(dice: random.Random) -> Polynomial:
+    letters = symbols("H W C M")
+    found = constant(dice.randint(-5, 5))
+    for _ in range(dice.randint(1, 6)):
+        term = constant(dice.choice((-7, -1, 1, 3, 10)))
+        for _ in range(dice.randint(1, 4)):
+            letter = dice.choice(letters)
+            by = dice.choice((2, 3, 7, letters[3], letters[2] * 2))
+            rounded = floor_div(letter + dice.randint(-9, 9), by), ceil_div(letter, by)
+            term *= dice.choice((letter, letter, *rounded))
+        found += term
+    return found
+
+
+@pytest.mark.parametrize("top", [40, 10**6])
+def test_compiled_forms_are_what_they_are_at_each_point(top: int) -> None:
+    """Random forms on random axes, where 64 bits are enough and where they are not."""
+    dice = random.Random(top)
+    for _ in range(120):
+        form = _form(dice)
+        names = sorted(form.letters) or ["H"]
+        axes = [dice.randrange(3) for _ in names]
+        sizes, point_of = {}, {}
+        lengths = [dice.randint(1, 4) for _ in range(3)]
+        for name, axis in zip(names, axes, strict=True):
+            values = [dice.randint(1, top) for _ in range(lengths[axis])]
+            sizes[name] = numpy.array(values).reshape([-1 if at == axis else 1 for at in range(3)])
+            point_of[name] = (axis, values)
+        found = numpy.broadcast_to(Compiled(form).at(sizes), lengths)
+        for at in product(*map(range, lengths)):
+            point = {name: values[at[axis]] for name, (axis, values) in point_of.items()}
+            assert int(found[at]) == form.at(point), (form, point)
+
+
+def test_what_may_pass_64_bits_goes_through_pythons_integers() -> None:
+    h, w, C = symbols("h w C")
+    form = 4 * h * w * C**2 + 2 * (h * w) ** 2 * C - 3 * h**2 * w**2 * C
+    ends = numpy.array([10**6]).reshape(1, 1), numpy.array([3, 10**6]).reshape(-1, 1)
+    found = Compiled(form).at({"h": ends[0], "w": ends[1], "C": ends[0]})
+    assert found.dtype == object
+    assert [*found.flat] == [form.at({"h": 10**6, "w": w, "C": 10**6}) for w in (3, 10**6)]
+    small = numpy.array([[900]])
+    assert Compiled(form).at({"h": small, "w": small, "C": small}).dtype == numpy.int64
+    values = prepared([Compiled(form)], {"h": ends[0], "w": ends[0], "C": ends[0]})
+    assert Most([Compiled(form), Compiled(-form)]).value(values).max() == abs(form.at(dict.fromkeys("hwC", 10**6)))
+
+
+def test_bounds_hold_between_and_not_only_at_the_ends() -> None:
+    """x² − 10¹⁸x is small at both ends of 1 … 10¹⁸ and wraps in the middle."""
+    (x,) = symbols("x")
+    form = x * x - 10**12 * x
+    found = Compiled(form).at({"x": numpy.array([1, 5 * 10**11, 10**12])})
+    assert [*map(int, found)] == [1 - 10**12, -25 * 10**22, 0]
+
+
+def test_figures_beyond_64_bits_are_exact() -> None:
+    vary = {"H": "1000,65536", "W": "65536", "C": "96,999936", "batch": "1,1000000"}
+    sweep = vpcalc.sweep("swin_t", vary=vary, set={"heads": "1,2,4,8"})
+    rows = rows_of(sweep)
+    assert {row["macs"] > 2**63 for row in rows} == {True, False}
+    assert sweep.counts.wide
+    for row in rows:
+        assert row["macs"] == alone("swin_t", {"heads": "1,2,4,8"}, {name: row[name] for name in vary})["macs"]
+    assert [row["macs"] for row in rows] == sweep.to_pandas()["macs"].tolist()
+
+
+# -- conditions and choices ---------------------------------------------------------------------------------
+
+CONDITIONS = (
+    "a < b and b*32 == c or not a != 4",
+    "a/b > 3/7 or c % a == 1 and -c // b < -2",
+    "a - b - c <= -(b / c) * 2.5 or a > 0.3k",
+    "b == 0 or a / b >= 2",
+    "1 < a <= b != c",
+    "word == 'x' and a > 2",
+    "a * a * a * a * a * a > 10 * c * 1e18",
+    "truth or a == 1",
+)
+
+
+@pytest.mark.parametrize("text", CONDITIONS)
+def test_conditions_on_arrays_are_those_of_rows(text: str) -> None:
+    dice = random.Random(text)
+    expression = read_condition("--where", text, ("a", "b", "c", "word", "truth"))
+    a = [dice.randint(-3, 10) for _ in range(20)] + [10**7, -(10**7)]
+    b, c = [dice.randint(-2, 4) for _ in range(6)], [dice.choice((-64, 32, 96, 7, 1)) for _ in range(4)]
+    b = [value for value in b if value or "b ==" in text] or [1]
+    a = [value for value in a if value]
+    arrays: dict[str, Any] = {"a": numpy.array(a).reshape(-1, 1, 1), "b": numpy.array(b).reshape(1, -1, 1)}
+    arrays |= {"c": numpy.array(c), "word": "x", "truth": False}
+    found = numpy.broadcast_to(holds(expression, arrays), (len(a), len(b), len(c)))
+    expected = [
+        expression.holds({"a": x, "b": y, "c": z, "word": "x", "truth": False}) for x, y, z in product(a, b, c)
+    ]
+    assert found.reshape(-1).tolist() == expected
+    assert len({*expected}) > 1
+
+
+def test_a_condition_that_divides_by_0_is_refused_where_a_row_refuses_it() -> None:
+    zero = {"a": numpy.array([1, 2]), "b": numpy.array([0, 1])}
+    expression = read_condition("--where", "b != 0 and a / b > 1", ("a", "b"))
+    assert holds(expression, zero).tolist() == [False, True]
+    with pytest.raises(vpcalc.InputError, match=r'--where "a % b == 0": divided by b, which is 0'):
+        holds(read_condition("--where", "a % b == 0", ("a", "b")), zero)
+
+
+GRID = {"h": "7:56:7", "w": "7:63:4", "C": "32:160:32", "M": "3:9", "heads": "1,2,4,3"}
+
+
+def _brute() -> list[dict[str, Any]]:
+    return rows_of(vpcalc.sweep("wmsa", vary=GRID, columns="macs,params,activations"))
+
+
+@pytest.mark.parametrize("keys", ["macs,-params", "macs,-h,-w", "-macs,params,activations", "activations,-C"])
+def test_the_front_is_that_of_brute_force(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 1000)
+    rows = [row for row in _brute() if row["macs"] < 10**7 and row["heads"] * 16 == row["C"]]
+    signs = [(key.strip("-"), -1 if key.startswith("-") else 1) for key in keys.split(",")]
+    points = [tuple(sign * row[name] for name, sign in signs) for row in rows]
+    front = [
+        row
+        for place, (row, point) in enumerate(zip(rows, points, strict=True))
+        if not any(all(p <= q for p, q in zip(other, point, strict=True)) for other in {*points} - {point})
+        and point not in points[:place]
+    ]
+    where = "macs < 10M and heads*16 == C"
+    found = rows_of(vpcalc.sweep("wmsa", vary=GRID, where=where, pareto=keys, columns="macs,params,activations"))
+    name, sign = signs[0]
+    assert found == sorted(front, key=lambda row: sign * row[name])
+    assert len(found) >= 2
+
+
+@pytest.mark.parametrize("by", ["macs", "-activations", "-h"])
+def test_the_first_are_those_of_brute_force(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 700)
+    sign, name = (-1, by[1:]) if by.startswith("-") else (1, by)
+    rows = sorted((row for row in _brute() if row["h"] % 2), key=lambda row: sign * row[name])[:37]
+    sweep = vpcalc.sweep("wmsa", vary=GRID, where="h % 2 == 1", top=37, by=by, columns="macs,params,activations")
+    assert rows_of(sweep) == rows
+
+
+def test_figures_beyond_64_bits_are_chosen_among() -> None:
+    vary = {"H": "60000:65536:1111", "W": "65536", "C": "8,800000", "batch": "1,1000000"}
+    set = {"heads": "1,2,4,8"}
+    rows = rows_of(vpcalc.sweep("swin_t", vary=vary, set=set))
+    first = vpcalc.sweep("swin_t", vary=vary, set=set, top=3, by="-macs")
+    assert rows_of(first) == sorted(rows, key=lambda row: -row["macs"])[:3]
+    front = rows_of(vpcalc.sweep("swin_t", vary=vary, set=set, pareto="macs,-batch,-C"))
+    assert len(front) == 4
+    assert {row["H"] for row in front} == {60000}
+
+
+def test_boxes_are_the_grid_in_order() -> None:
+    grid = Grid((Axis("a", range(3)), Axis("b", (5, 6, 7, 8)), Axis("c", range(2)), Axis("d", range(5))))
+    dice = random.Random(3)
+    for _ in range(200):
+        start, stop = sorted(dice.randint(0, grid.size) for _ in range(2))
+        places = [
+            at
+            for box in grid.boxes(start, stop)
+            for at in product(*(range(*part.indices(side)) for part, side in zip(box, grid.shape, strict=True)))
+        ]
+        assert places == list(product(*map(range, grid.shape)))[start:stop]
+
+
+# -- outputs, ends and beginnings ---------------------------------------------------------------------------
+
+COMMAND = [
+    sys.executable,
+    "-m",
+    "vpcalc",
+    "sweep",
+    "wmsa",
+    *(f"--vary={name}={text}" for name, text in GRID.items()),
+]
+
+
+def run(*more: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *more], capture_output=True, text=True, check=False, timeout=100, **options)
+
+
+def refused(*more: str, **options: Any) -> str:
+    """The one line that unusable input gets."""
+    done = run(*more, **options)
+    assert done.returncode == 2, done
+    assert not done.stdout
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("vpcalc: ")
+
+
+def test_a_file_has_all_rows_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 500)
+    file = tmp_path / "costs.csv"
+    vpcalc.sweep("wmsa", vary=GRID, columns="macs,params,activations", output=file).completed()
+    with file.open(newline="") as lines:
+        rows = [{name: int(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+    assert rows == _brute()
+    assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_lists_and_words_in_a_file(tmp_path: Path) -> None:
+    file, vary = tmp_path / "costs.csv", {"depths": "1,2;2,1", "heads": "2,4;4,4", "C": "8,16"}
+    sweep = vpcalc.sweep("swin_t", vary=vary, output=file)
+    assert sweep.to_dict()["output"] == str(file)
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 8 == sweep.counts.kept
+    assert {row["depths"] for row in rows} == {"1,2", "2,1"}
+    assert [int(row["macs"]) for row in rows] == [
+        row["macs"] for row in rows_of(vpcalc.sweep("swin_t", vary=vary))
+    ]
+
+
+def test_an_output_that_exists_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    file = tmp_path / "costs.csv"
+    file.write_text("mine")
+    assert refused("-o", str(file)) == f"--output {str(file)!r}: exists; --force replaces it"
+    assert file.read_text() == "mine"
+    assert run("-o", str(file), "--force").returncode == 0
+    assert file.read_text().startswith("h,w,C,M,heads,macs,params\n7,7,32,3,1,")
+
+
+def _begun(folder: Path, stretch: int) -> tuple[list[str], dict[str, str]]:
+    """A command that goes on slowly enough to be killed, and its surroundings."""
+    script = (
+        "import sys, time\n"
+        f"import vpcalc.sweeps.work as work; work.ABOUT = {stretch}\n"
+        "stretch = work.Work.stretch\n"
+        "def slowly(self, start, stop): time.sleep(0.02); return stretch(self, start, stop)\n"
+        "work.Work.stretch = slowly\n"
+        f"sys.argv = ['vpcalc', *{COMMAND[3:]!r}, *sys.argv[1:]]\n"
+        "from vpcalc.cli.app import main; main()\n"
+    )
+    return [sys.executable, "-c", script], {**os.environ, "COLUMNS": "100"}
+
+
+KILLED = [(), ("--pareto", "macs,-params,-h"), ("--top", "50", "--by", "macs")]
+
+
+@pytest.mark.parametrize("more", [KILLED[0], *(pytest.param(m, marks=pytest.mark.slow) for m in KILLED[1:])])
+def test_what_is_killed_goes_on_and_loses_nothing(more: tuple[str, ...], tmp_path: Path) -> None:
+    """Killed at random times, again and again, until it is through: the same file as at one go."""
+    whole, file = tmp_path / "whole.csv", tmp_path / "killed.csv"
+    assert run("-o", str(whole), *more).returncode == 0
+    command, surroundings = _begun(tmp_path, 600)
+    dice, kills, seen = random.Random(4), 0, 0
+    for _ in range(40):
+        options = ["-o", str(file), "--resume", *more]
+        with subprocess.Popen([*command, *options], env=surroundings, stderr=subprocess.PIPE) as process:
+            try:
+                process.wait(dice.uniform(0.5, 0.8) if kills < 3 else 60)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                process.wait()
+                parts = [*(tmp_path / "killed.csv.parts").glob("*.part")]
+                assert len(parts) >= seen
+                seen = len(parts)
+                assert not file.exists()
+                continue
+            assert process.returncode == 0, process.stderr and process.stderr.read()
+            break
+    assert kills
+    assert file.read_bytes() == whole.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [file, whole]
+
+
+def test_what_was_begun_is_gone_on_with_only_if_it_is_the_same(tmp_path: Path) -> None:
+    file, folder = tmp_path / "costs.csv", tmp_path / "costs.csv.parts"
+    parts = vpcalc.sweep("wmsa", vary=GRID, columns="macs", output=file)
+    from vpcalc.sweeps.parts import Parts
+
+    Parts(file, parts.work, parts._key()).begin(resume=False, force=False)
+    assert refused("-o", str(file)).endswith("was begun and not finished; --resume goes on, --force begins anew")
+    line = refused("-o", str(file), "--resume", "--columns", "params")
+    assert line == f'--resume: {str(folder)!r} is of another sweep: columns was ["macs"] and is ["params"]; ' + (
+        "--force begins anew"
+    )
+    (folder / "sweep.json").write_text("{")
+    assert "is damaged" in refused("-o", str(file), "--resume")
+    (folder / "mine.txt").write_text("mine")
+    assert "cannot be written: Directory not empty" in refused("-o", str(file), "--force")
+    assert (folder / "mine.txt").exists()
+
+
+def test_a_full_disk_ends_in_one_line_and_what_was_found_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "costs.csv"
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    line = refused("-o", str(file), preexec_fn=full)
+    assert line.startswith(f"--output {str(file)!r}: cannot be written: File too large")
+    assert not file.exists()
+    assert run("-o", str(file), "--resume").returncode == 0
+    assert len(file.read_text().splitlines()) == len(_brute()) + 1
+    assert "is not an ordinary file" in refused("-o", "/dev/full")
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--vary", "w=9:3"), "--vary w: is given twice; put all its values into one, apart by commas"),
+        (("--vary", "x=3"), "--vary: name 'x' is not known; known: C, M, batch, h, heads, w"),
+        (("--vary", "batch"), "--vary 'batch': must be NAME=VALUES, such as C=64,96,128:512:32"),
+        (("--vary", "batch=9:3"), "--vary batch=9:3: is empty; FROM must be at most TO"),
+        (("--vary", "batch="), "--vary batch=: no values; must be such as batch=2:8 or batch=2,4,8"),
+        (("--vary", "batch=1:2:0"), "--vary batch 0: must be a whole number from 1 to 1000000"),
+        (("--vary", "batch=2,2"), "--vary batch: 2 stands twice"),
+        (("--vary", "batch=1e3"), "--vary batch '1e3': must be a whole number from 1 to 1000000"),
+        (
+            ("--vary", "batch=1:1000000"),
+            "--vary: 16,800,000,000 configurations; give fewer values, or --limit N for the first N of them",
+        ),
+        (("--set", "C=3"), "--vary C: has a value that stays; take one of the two away"),
+        (("--set", "D=3"), "dimension of wmsa 'D' is not known; known: C, M, batch, h, heads, w"),
+        (("--columns", "mac"), "--columns: quantity 'mac' is not known; did you mean macs?"),
+        (("--pareto", "macs,C,x"), "--pareto: column 'x' is not known"),
+        (("--pareto", "macs"), "--pareto macs: needs two columns or more; --top 1 --by macs is the best by one"),
+        (("--top", "3"), "--top 3: needs --by, such as --by macs"),
+        (("--by", "macs"), "--by macs: needs --top, such as --top 10"),
+        (("--top", "0", "--by", "macs"), "--top 0: must be a whole number from 1 to 1000000"),
+        (("--where", "mac < 3"), "--where \"mac < 3\": name 'mac' is not known; did you mean macs"),
+        (("--where", "macs / (h - 7) < 3"), '--where "macs / (h - 7) < 3": divided by a term, which is 0'),
+        (("--limit", "0"), "--limit 0: must be a whole number from 1 to 999999999999"),
+        (("--resume",), "--resume: needs --output; without one nothing is kept between runs"),
+        (("--input", "224"), "--input: wmsa is a layer; its dimensions are h, w, C, heads, M, batch"),
+        (("--arg", "a=3"), "--arg a: only of code; --set NAME=VALUE is for wmsa"),
+        (("--backend", "spark"), "--backend 'spark' is not known; known: dask, processes, ray"),
+        (("--dtype", "int3"), "--dtype 'int3' is not known"),
+        (
+            ("-o", "/nowhere/costs.csv"),
+            "--output '/nowhere/costs.csv': cannot be written: No such file or directory",
+        ),
+    ],
+)
+def test_unusable_input_gets_one_line(
+    more: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vpcalc.cli.app import main
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(sys, "argv", ["vpcalc", *COMMAND[3:], *more])
+        main()
+    shown = capsys.readouterr()
+    assert end.value.code == 2
+    assert not shown.out
+    assert shown.err.removeprefix("vpcalc: ").startswith(line)
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "vary", "more", "line"),
+    [
+        ("swin_t", {}, {}, "--vary: give what to vary"),
+        ("swin", {"C": "96"}, {}, "TARGET 'swin' is not known"),
+        ("wmsa", {"C": "96"}, {}, "--vary: wmsa has dimensions without a value: --vary h=VALUES"),
+        ("swin_t", {"H": "224", "input": "224"}, {}, "--vary input: H is varied, too; they are the same sizes"),
+        ("swin_t", {"depths": "2,2;3", "depths_1": "2"}, {}, "--vary depths_1: depths is varied, too"),
+        ("swin_t", {"C": "96"}, {"where": "depths == 2"}, "name 'depths' is not known; did you mean depths_"),
+        ("swin_t", {"H": "70000"}, {}, "--vary H 70000: must be a whole number from 1 to 65536"),
+        ("swin_t", {"C": "1:1000000", "M": "1:1000000", "r": "1:100000000"}, {}, "--vary r 100000000: must be"),
+        (
+            "swin_t",
+            {n: "1:1000000" for n in ("C", "M", "r", "P")},
+            {},
+            "--vary: 1,000,000,000,000,000,000,000,000 conf",
+        ),
+    ],
+)
+def test_unusable_input_is_refused(target: str, vary: Any, more: dict[str, Any], line: str) -> None:
+    with pytest.raises(vpcalc.InputError) as error:
+        vpcalc.sweep(target, vary=vary, **more)
+    assert line in str(error.value)
+
+
+def test_the_first_of_very_many() -> None:
+    """10²⁴ configurations, of which a few are asked for."""
+    vary = {"r": "1:1000000", "P": "4:1000000", "C": "48:1000000:48", "batch": "1:1000000"}
+    sweep = vpcalc.sweep("swin_t", vary=vary, limit=1000)
+    rows = rows_of(sweep)
+    assert [row["batch"] for row in rows] == [*range(1, 1001)]
+    assert rows[-1]["macs"] == alone("swin_t", {}, {"r": 1, "P": 4, "C": 48, "batch": 1000})["macs"]
+
+
+def test_what_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for package in ("pyarrow", "polars", "pandas"):
+        monkeypatch.setitem(sys.modules, package, None)
+    sweep = vpcalc.sweep("wmsa", vary={**GRID, "h": "7"})
+    for name in ("arrow", "polars", "pandas"):
+        with pytest.raises(vpcalc.InputError, match=f"to_{name}: needs .*, which"):
+            getattr(sweep, f"to_{name}")()
+    with pytest.raises(vpcalc.InputError, match="--output: Parquet needs pyarrow"):
+        vpcalc.sweep("wmsa", vary=GRID, output=tmp_path / "costs.parquet").completed()
+    assert not any(tmp_path.iterdir())
+
+
+def test_json_has_what_the_contract_says() -> None:
+    done = run("--top", "3", "--by", "macs", "--format", "json")
+    found = json.loads(done.stdout)
+    assert (found["command"], found["configurations"], found["kept"]) == ("sweep", 16800, 3)
+    assert [row["macs"] for row in found["rows"]] == sorted(row["macs"] for row in _brute())[:3]
+
+
+# -- elsewhere ----------------------------------------------------------------------------------------------
+
+
+def test_arrow_polars_and_parquet_have_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 4)
+    vary, file = (
+        {"C": "96,999936", "H": "224,65536", "batch": "1,1000000"},
+        tmp_path / "costs.parquet",
+    )
+    sweep = vpcalc.sweep("swin_t", vary=vary, set={"heads": "1,2,4,8"}, output=file)
+    table = sweep.completed() and parquet.read_table(file)
+    rows = rows_of(vpcalc.sweep("swin_t", vary=vary, set={"heads": "1,2,4,8"}))
+    assert [{name: int(value) for name, value in row.items()} for row in table.to_pylist()] == rows
+    assert str(table.schema.field("macs").type) == "decimal128(38, 0)"
+    assert sorted(tmp_path.iterdir()) == [file]
+    again = vpcalc.sweep("swin_t", vary=vary, set={"heads": "1,2,4,8"})
+    assert again.to_arrow().to_pylist() == table.to_pylist()
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    assert again.to_polars().equals(polars.from_arrow(table))
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _the_same_file(tmp_path, monkeypatch, backend="processes", jobs=2)
+
+
+@pytest.mark.slow
+def test_two_workers_of_dask_give_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        _the_same_file(tmp_path, monkeypatch, backend=f"dask:{cluster.scheduler_address}")
+
+
+def _the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **who: Any) -> None:
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 1500)
+    for name, more in {
+        "all": {},
+        "front": {"pareto": "macs,-params,-h"},
+        "top": {"top": 9, "by": "-macs"},
+    }.items():
+        here, there = tmp_path / f"{name}-here.csv", tmp_path / f"{name}-there.csv"
+        vpcalc.sweep("wmsa", vary=GRID, output=here, **more).completed()
+        vpcalc.sweep("wmsa", vary=GRID, output=there, **more, **who).completed()
+        assert here.read_bytes() == there.read_bytes()

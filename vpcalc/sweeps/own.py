@@ -126,10 +126,12 @@ class OnSymbols:
         """See :class:`Description`."""
         conditions: list[Condition] = []
         figures: dict[str, tuple[Any, ...]] = {}
+        refused = ""
         for run in self._runs(point):
             conditions += _conditions(run)
             if run.error is not None:
-                return Found(tuple(conditions), {}, first_line(run.error))
+                refused = refused or first_line(run.error)
+                continue
             totals: dict[str, tuple[Any, ...]] = {name: (form,) for name, form in run.totals.items()}
             totals.setdefault("params", (0,))
             if run.peaks:
@@ -138,48 +140,50 @@ class OnSymbols:
             for name, why in run.missing.items():
                 if name in self._columns and name not in figures:
                     raise InputError(f"--columns {name}: {self._name} has no figure of it: {why}")
-        return Found(tuple(conditions), figures)
+        return Found(tuple(conditions), {} if refused else figures, refused)
 
     def _runs(self, point: Mapping[str, int]) -> Iterator[Execution]:
-        """The runs that see all columns between them."""
+        """The runs that see all columns between them; where none of its ways runs, those of all."""
         from ..execution.outcome import BeyondError
         from ..execution.run import Memory
 
         try:
-            program, first = self._at_first(point)
-            yield first
-            if first.error is None and {"saved_bytes", "backward_macs"} & {*self._columns}:
-                yield program.execute(point, memory=Memory.KEPT)
-            if first.error is None and "peak_bytes" in self._columns:
-                yield program.execute(point, memory=Memory.LIVE)
+            first = self._first(point) if self._program is None else [self._program.execute(point)]
+            yield from first
+            if self._program is None or first[0].error is not None:
+                return
+            if {"saved_bytes", "backward_macs"} & {*self._columns}:
+                yield self._program.execute(point, memory=Memory.KEPT)
+            if "peak_bytes" in self._columns:
+                yield self._program.execute(point, memory=Memory.LIVE)
         except BeyondError as beyond:
             raise InputError(f"sweep {self._name}: cannot be executed on symbols: {beyond}") from beyond
 
-    def _at_first(self, point: Mapping[str, int]) -> tuple[Program, Execution]:
+    def _first(self, point: Mapping[str, int]) -> list[Execution]:
+        """The run of the first way that goes through, which is the one from then on; else those of all."""
         from ..checks.exploring import program_of
 
-        if self._program is not None:
-            return self._program, self._program.execute(point)
         errors: dict[str, None] = {}
-        last: tuple[Program, Execution] | None = None
+        refused: list[Execution] = []
         for way in self._target.regimes:
             if self._target.tied(way):
                 continue
             try:
                 program = program_of(self._target, way)
-                last = program, program.execute(point)
+                run = program.execute(point)
             except InputError:
                 raise
             except Exception as error:  # a factory may raise anything
                 errors[first_line(error)] = None
                 continue
-            if last[1].error is None:
+            if run.error is None:
                 self._program = program
-                return last
-        if last is None:
+                return [run]
+            refused.append(run)
+        if not refused:
             why = next(iter(errors), "it takes squares only; give both sides one letter, as in 1,3,H,H")
             raise InputError(f"sweep {self._name}: {why}")
-        return last
+        return refused
 
     def count(self, point: Mapping[str, int]) -> Mapping[str, int]:
         """See :class:`Description`."""

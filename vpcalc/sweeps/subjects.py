@@ -34,12 +34,12 @@ class Column(NamedTuple):
 
 
 COUNTED: Mapping[str, Column] = {
-    Quantity.MACS: Column("MACs", Kind.COUNT),
-    Quantity.PARAMS: Column("Params", Kind.COUNT),
-    Quantity.FLOPS: Column("FLOPs", Kind.COUNT),
-    Quantity.FVCORE: Column("fvcore", Kind.COUNT),
-    Quantity.ACTIVATIONS: Column("Activations", Kind.COUNT),
-    Quantity.ATTENTION: Column("Attention", Kind.COUNT),
+    Quantity.MACS.value: Column("MACs", Kind.COUNT),
+    Quantity.PARAMS.value: Column("Params", Kind.COUNT),
+    Quantity.FLOPS.value: Column("FLOPs", Kind.COUNT),
+    Quantity.FVCORE.value: Column("fvcore", Kind.COUNT),
+    Quantity.ACTIVATIONS.value: Column("Activations", Kind.COUNT),
+    Quantity.ATTENTION.value: Column("Attention", Kind.COUNT),
 }
 """Quantities of the cost tree."""
 
