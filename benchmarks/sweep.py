@@ -66,7 +66,9 @@ def swept(target: str, vary: Mapping[str, str], **more: Any) -> Callable[[], int
 
 def by_hand(evaluate: Callable[..., Any]) -> Callable[[], int]:
     """The layer's formula on arrays that have every configuration written out, as much at a time."""
-    axes = {name: list(map(int, axis.split(","))) for name, axis in {"M": LAYER["M"], "heads": LAYER["heads"]}.items()}
+    axes = {
+        name: list(map(int, axis.split(","))) for name, axis in {"M": LAYER["M"], "heads": LAYER["heads"]}.items()
+    }
     axes |= {"h": list(range(7, 225, 7)), "w": list(range(7, 225, 7)), "C": list(range(32, 1025, 32))}
     grids = numpy.meshgrid(*(numpy.array(axis) for axis in axes.values()), indexing="ij")
     flat = {name: grid.reshape(-1) for name, grid in zip(axes, grids, strict=True) if name != "heads"}
@@ -88,10 +90,11 @@ def numpy_by_hand(sizes: Mapping[str, Any]) -> Any:
 
 def counted() -> float:
     """Models a second that fvcore counts: swin_t at its own size, built once."""
+    import torch
+
+    from vpcalc.architectures import ARCHITECTURES
     from vpcalc.counters import fvcore
     from vpcalc.reference import MODEL_WITNESSES
-    from vpcalc.architectures import ARCHITECTURES
-    import torch
 
     swin = ARCHITECTURES["swin_t"]
     with torch.device("meta"):
@@ -108,7 +111,9 @@ def main() -> None:
     print(f"swin_t in H, W, C, M and r           {model / 1e6:8.1f} M/s")
     two = rate(swept("swin_t", MODEL, columns="macs,params,activations,fvcore"))
     print(f"  four columns of it                 {two / 1e6:8.1f} M/s")
-    wide = rate(swept("swin_t", {**MODEL, "H": "60000:60008", "W": "65000:65008", "batch": "1000000"}, columns="macs"))
+    wide = rate(
+        swept("swin_t", {**MODEL, "H": "60000:60008", "W": "65000:65008", "batch": "1000000"}, columns="macs")
+    )
     print(f"  beyond 2⁶³, in Python's integers   {wide / 1e6:8.1f} M/s")
     layer = rate(swept("wmsa", LAYER, columns="macs"))
     print(f"wmsa in h, w, C, M and heads         {layer / 1e6:8.1f} M/s")
@@ -127,7 +132,7 @@ def main() -> None:
     number = sys.argv[1] if len(sys.argv) > 1 else str(10**8)
     done = subprocess.run([sys.executable, "-c", FRONT, number], capture_output=True, text=True, check=True)
     count, kept, seconds, most = done.stdout.split()
-    print(f"{int(count):,} configurations to a front of {kept}: {float(seconds):.0f} s, {float(most):.2f} GiB at most")
+    print(f"{int(count):,} configurations to a front of {kept}: {float(seconds):.0f} s, {float(most):.2f} GiB")
 
 
 if __name__ == "__main__":

@@ -578,12 +578,12 @@ def test_a_full_disk_ends_in_one_line_and_what_was_found_is_kept(tmp_path: Path)
     ],
 )
 def test_unusable_input_gets_one_line(
-    more: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+    more: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vpcalc.cli.app import main
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr(sys, "argv", ["vpcalc", *COMMAND[3:], *more])
+    monkeypatch.setattr(sys, "argv", ["vpcalc", *COMMAND[3:], *more])
+    with pytest.raises(SystemExit) as end:
         main()
     shown = capsys.readouterr()
     assert end.value.code == 2
@@ -605,7 +605,7 @@ def test_unusable_input_gets_one_line(
         ("swin_t", {"C": "1:1000000", "M": "1:1000000", "r": "1:100000000"}, {}, "--vary r 100000000: must be"),
         (
             "swin_t",
-            {n: "1:1000000" for n in ("C", "M", "r", "P")},
+            dict.fromkeys(("C", "M", "r", "P"), "1:1000000"),
             {},
             "--vary: 1,000,000,000,000,000,000,000,000 conf",
         ),

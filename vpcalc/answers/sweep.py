@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from os import PathLike
 from pathlib import Path
@@ -38,7 +39,7 @@ Progress = Callable[[int, int, int], None]
 """Told how many configurations are done, of how many, and how many rows were found."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sweep(Result):
     """Configurations and their figures; gone through when they are first asked for.
 
@@ -54,34 +55,45 @@ class Sweep(Result):
     resume: bool = False
     force: bool = False
     progress: Progress = field(default=lambda done, all, rows: None)
-    _found: tuple[Counts, Rows] | None = None
 
     # -- going through ----------------------------------------------------------------------------
+
+    @cached_property
+    def _found(self) -> tuple[Counts, Rows]:
+        from ..arrays.regimes import DiffersError
+
+        try:
+            return self._to_memory() if self.output is None else self._to_file(self.output)
+        except DiffersError as differs:
+            raise InputError(f"sweep {self.target}: {differs}; please report this") from differs
 
     @property
     def counts(self) -> Counts:
         """How many configurations there are, how many were kept, and why others were not."""
-        return self._gone_through()[0]
+        return self._found[0]
 
     @property
     def rows(self) -> Rows:
         """What was chosen, or the first rows of all."""
-        return self._gone_through()[1]
+        return self._found[1]
 
     def completed(self, told: object = None) -> Sweep:
         """With all gone through, and written where it is to be."""
-        self._gone_through()
+        self._found  # noqa: B018
         return self
 
-    def _gone_through(self) -> tuple[Counts, Rows]:
-        from ..arrays.regimes import DiffersError
-
-        if self._found is None:
-            try:
-                self._found = self._to_file(self.output) if self.output is not None else self._to_memory()
-            except DiffersError as differs:
-                raise InputError(f"sweep {self.target}: {differs}; please report this") from differs
-        return self._found
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How this run went through: forms, counts and the kind of integers. Another run may take other ways."""
+        blocks, found = self.work.blocks, []
+        if blocks.regimes:
+            forms, agree = blocks.regimes, blocks.confirmed
+            found.append(f"{exact(forms)} form{'' if forms == 1 else 's'}, {exact(agree)} counts agree")
+        if blocks.counted:
+            found.append(f"{_configurations(blocks.counted)} counted one by one, at sizes with few of a kind")
+        if self.counts.wide:
+            found.append(f"{_configurations(self.counts.wide)} may pass 2⁶³ and went through Python's integers")
+        return tuple(found)
 
     def _stretches(self, done: Iterable[int] = ()) -> Iterator[tuple[int, int, int]]:
         from ..sweeps.work import ABOUT
@@ -218,13 +230,6 @@ class Sweep(Result):
         notes += [f"{_configurations(number)} left out: {why}" for why, number in most]
         rest = sum(counts.left.values()) - sum(number for _, number in most)
         notes += [f"{_configurations(rest)} left out for other reasons"] if rest else []
-        if counts.wide:
-            notes.append(f"{exact(counts.wide)} may pass 2⁶³ and went through Python's integers")
-        if work.blocks.regimes:
-            forms, agree = work.blocks.regimes, work.blocks.confirmed
-            notes.append(f"{exact(forms)} form{'' if forms == 1 else 's'}, {exact(agree)} counts agree")
-            one_by_one = work.blocks.counted
-            notes += [f"{exact(one_by_one)} counted one by one, at sizes with few of a kind"] if one_by_one else []
         if self.output is not None:
             notes.append(f"written to {self.output}")
         elif not work.choice and shown < counts.kept:
@@ -328,7 +333,7 @@ def sweep(
 
     Args:
         target: a layer, a model, or what :func:`vpcalc.derive` takes.
-        vary: values by name, the first name varying slowest: ``{"C": "64,96,128", "M": [7, 8], "H": range(224, 513)}``
+        vary: values by name, the first name varying slowest: ``{"C": "64,96:512:32", "M": [7, 8], "H": range(9)}``
             or texts, ``["h=14:224:7"]``. Names are settings, entries of lists (``depths_3``), sizes of the input
             (``H``, ``input`` for both sides) and ``batch``; of a layer its dimensions; of code its letters.
         set: settings, dimensions or letters that stay.

@@ -145,7 +145,7 @@ class Architecture:
         return read_setting(name, value, self.config[name], self.family.choices.get(name), least)
 
     def completed(self, config: Mapping[str, Any], given: Container[str]) -> Config:
-        """Settings with what follows from them unless that is ``given``; refused where they do not fit together."""
+        """Settings with what follows from them unless that is ``given``; refused where they do not fit."""
         found = dict(config)
         if self.family.implied is not None:
             found.update({name: value for name, value in self.family.implied(found).items() if name not in given})

@@ -95,8 +95,8 @@ def sweep(
 ) -> None:
     """Evaluate millions of configurations exactly, and choose among them.
 
-    Examples:  vpcalc sweep wmsa --vary h=14:224:7 --vary w=14:224:7 --vary C=64,96 --vary M=7,8 --set heads=2 --top 5 --by macs
-               vpcalc sweep swin_t --vary C=48:192:12 --vary M=7,8,12 --where "macs < 5G" --pareto macs,-params
+    Examples:  vpcalc sweep swin_t --vary C=48:192:12 --vary M=7,8,12 --where "macs < 5G" --pareto macs,-params
+               vpcalc sweep ffn --vary h=14:224:7 --vary C=64,96 --set w=56 --set r=4 --top 5 --by macs
                vpcalc sweep swin_t --vary input=224:512:32 --vary batch=1:64 --columns saved_bytes -o costs.csv
     """
     from ..answers.sweep import sweep as ask
@@ -129,7 +129,7 @@ def sweep(
             progress=progress,
         ).completed()
     if whole:
-        aside([f"wrote {output}"])
+        aside([*result.remarks, f"wrote {output}"])
     shown._replace(columns=None, output=None if whole else output).emit(result)
 
 

@@ -234,8 +234,8 @@ def _of_several(keys: Sequence[Array]) -> Array:
 class Sieve:
     """Lets pass what may be chosen, as far as configurations that came before tell.
 
-    What is no better than one that stands earlier in the grid is never chosen. Rows that were ``seen`` are used for
-    later stretches only.
+    What is no better than one that stands earlier in the grid is never chosen. Rows that were ``seen`` are used
+    for later stretches only.
     """
 
     def __init__(self, choice: Choice) -> None:

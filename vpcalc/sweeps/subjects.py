@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import LARGEST, GridTerm, whole
 from ..layers import LAYERS
 from ..report import Kind
-from ..storage.footprint import Footprint, Way, layer_footprint, model_footprint
+from ..storage.footprint import PLAIN, Footprint, Way, layer_footprint, model_footprint
 from ..storage.optimizers import Optimizer, read_optimizer
 from .axes import Name
 
@@ -66,8 +66,8 @@ IN_BYTES: Mapping[str, Column] = {
 class Trained:
     """How a network is run and trained: of that depends what it takes."""
 
-    way: Way = Way()
-    optimizer: Optimizer = Optimizer()
+    way: Way = PLAIN
+    optimizer: Optimizer = field(default_factory=Optimizer)
 
     @property
     def item(self) -> int:

@@ -100,7 +100,7 @@ class Work:
             if piece.refused:
                 left[piece.refused] += count
                 continue
-            if any(getattr(figure, "dtype", None) == object for figure in piece.figures.values()):
+            if any(numpy.asarray(figure).dtype.hasobject for figure in piece.figures.values()):
                 wide += count
             mask = self._met(piece)
             if mask is not True:
