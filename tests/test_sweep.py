@@ -314,6 +314,7 @@ CONDITIONS = (
     "a/b > 3/7 or c % a == 1 and -c // b < -2",
     "a - b - c <= -(b / c) * 2.5 or a > 0.3k",
     "b == 0 or a / b >= 2",
+    "c // b % 3 == 1 or (a / 7) // (b / 2) == -1 or -c % (a / 2) > 1",
     "1 < a <= b != c",
     "word == 'x' and a > 2",
     "a * a * a * a * a * a > 10 * c * 1e18",
