@@ -370,7 +370,9 @@ def test_what_would_change_nothing_or_mean_nothing_is_refused(inside: Run, comma
 
 
 def test_what_may_be_repeated_may_be(inside: Run) -> None:
-    done = inside(*"model swin_t --set C=64 --set heads=2,4,8,16 --no-check --exact --exact".split())
+    done = inside(
+        *["model", "swin_t", "--set", "C=64", "--set", "heads=2,4,8,16", "--no-check", "--exact", "--exact"]
+    )
     assert done.returncode == 0
 
 
