@@ -81,6 +81,24 @@ def tiny(sizes, config, batch=1):
 """
 
 
+STRIDED = """
+from vpcalc.abstract.functions import max_pool, mean
+from vpcalc.abstract.modules import conv, linear
+from vpcalc.architectures import Family, register
+from vpcalc.cost import Stage
+
+def run(image, C, classes):
+    x = conv("stem", image, C, (3, 3), stride=2, padding=1)
+    x = conv("down", max_pool(x, 3, 2, 1), 2 * C, (2, 2), stride=2)
+    with image.tape.node("head") as head:
+        head.stage = Stage(x.shape[2:], 2 * C, 1)
+        return linear("head", mean(x, (2, 3)), classes)
+
+STRIDED = Family("strided", run, "nobody 2020", blocks=False, attends=False)
+register(STRIDED, "strided_8", sizes=(32, 32), C=8, classes=10)
+"""
+
+
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """What a test loads is gone after it, from every registry."""
@@ -97,6 +115,19 @@ def written(folder: Path, text: str, name: str = "mine.py", **values: object) ->
     path = folder / name
     path.write_text(text.format(**values) if values else text, encoding="utf-8")
     return str(path)
+
+
+def test_a_form_says_what_its_strides_divide_though_its_description_does_not(tmp_path: Path) -> None:
+    package.load(written(tmp_path, STRIDED))
+    found = package.formula("strided_8")
+    assert (str(found.form), found.form.valid) == ("62HW + 160", "H and W multiples of 8")
+    everywhere = package.formula("strided_8", everywhere=True)
+    for h, w in ((32, 40), (33, 41), (47, 9)):
+        macs = package.model("strided_8", input=f"{h}x{w}", check=False).figure(Quantity.MACS)
+        h2, w2 = -(-h // 2), -(-w // 2)
+        h8, w8 = (-(-side // 2) // 2 for side in (h2, w2))
+        assert macs == 27 * 8 * h2 * w2 + 4 * 8 * 16 * h8 * w8 + 160
+        assert eval(everywhere.spell("python"), {"H": h, "W": w}) == macs
 
 
 # -- the example ----------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from .. import ops
-from ..cost import Op
-from ..dims import conv_size, floor_div, is_one
+from ..cost import Op, Tiling
+from ..dims import conv_size, floor_div, is_one, is_symbolic
 from . import layout
 from .layout import FREE, Sizes, product
 from .tape import ACTIVATION, Tape
@@ -324,6 +324,7 @@ def _convolve(
     padding: tuple[Any, Any],
     groups: Any,
 ) -> Tensor:
+    _note_steps(x, stride)
     kernel = weight.shape[2:]
     sides = tuple(
         conv_size(side, k, s, p) for side, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
@@ -341,6 +342,12 @@ def _convolve(
         )
 
     return make("conv", shape, x.item, operands, strides=strides, saves=saves, price=price, rule=_of_conv)
+
+
+def _note_steps(x: Tensor, strides: Sequence[Any]) -> None:
+    """On symbols: that strides divide the sides is assumed; with numbers a layer says what it pads or drops."""
+    steps = zip(strides, x.shape[2:], strict=True)
+    x.tape.note(*(Tiling(s, side, "stride") for s, side in steps if is_symbolic(side) and not is_one(s)))
 
 
 def _of_conv(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
@@ -367,6 +374,7 @@ def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
 
 def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
     """Keeps its input and, for each maximum, where it was: 8 bytes."""
+    _note_steps(x, (stride, stride))
     sides = tuple(conv_size(side, kernel, stride, padding) for side in x.shape[2:])
     shape = (*x.shape[:2], *sides)
     places = fresh(x.tape, shape, INT64)
