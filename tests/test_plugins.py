@@ -130,6 +130,18 @@ def test_a_form_says_what_its_strides_divide_though_its_description_does_not(tmp
         assert eval(everywhere.spell("python"), {"H": h, "W": w}) == macs
 
 
+def test_a_file_that_registers_may_be_a_target_too(tmp_path: Path) -> None:
+    path = written(tmp_path, FAMILY)
+    found = [package.model(f"{path}:Net", input=32, args={"C": 8, "P": 4, "classes": 10}) for _ in range(2)]
+    assert not {"tiny_8"} & set(ARCHITECTURES)
+    package.load(path)
+    found += [package.model(f"{path}:Net", input=32, args={"C": 8, "P": 4, "classes": 10})]
+    figures = {each.figure(Quantity.MACS) for each in (*found, package.model("tiny_8"))}
+    assert len(figures) == 1
+    assert "msa" in LAYERS
+    assert "wmsa" in LAYER_WITNESSES
+
+
 # -- the example ----------------------------------------------------------------------------------------------
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .errors import InputError, unknown
 
@@ -44,7 +46,9 @@ class Catalog(Mapping[str, T], Generic[T]):
         self._aliases: dict[str, str] = {}
 
     def add(self, name: str, entry: T, aliases: tuple[str, ...] = ()) -> None:
-        """Enter ``entry`` under ``name`` and its aliases."""
+        """Enter ``entry`` under ``name`` and its aliases; not where its file is only looked into."""
+        if _LOOKING.get() and not _is_ours(entry):
+            return
         for key in (name, *aliases):
             if key in self._entries or key in self._aliases:
                 raise InputError(f"{self._what} {key!r} is already registered")
@@ -104,6 +108,25 @@ class Catalog(Mapping[str, T], Generic[T]):
             import_module(source)
         else:
             source()
+
+
+_LOOKING: ContextVar[bool] = ContextVar("looking", default=False)
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Within it, a file of a user's is run for what it defines; what it registers is for who loads it."""
+    token = _LOOKING.set(True)
+    try:
+        yield
+    finally:
+        _LOOKING.reset(token)
+
+
+def _is_ours(entry: Any) -> bool:
+    """Whether an entry is of a file of ours, which is imported once and for all."""
+    described = getattr(entry, "family", entry)
+    return str(getattr(getattr(described, "run", described), "__module__", "")).startswith("vpcalc.")
 
 
 def _bare(name: str) -> str:

@@ -7,10 +7,11 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from .catalog import looking
 from .errors import InputError, first_line
 
 
@@ -30,6 +31,8 @@ def quiet() -> Iterator[None]:
 def run_file(place: str | Path, option: str) -> Any:
     """A Python file as a module, its own folder being where it imports from first.
 
+    What it registers stays where ``--load`` named it; of other files something that they define is wanted.
+
     Args:
         place: the file.
         option: what named it, for the message.
@@ -48,7 +51,7 @@ def run_file(place: str | Path, option: str) -> Any:
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
-        with quiet():
+        with quiet(), nullcontext() if option == "--load" else looking():
             spec.loader.exec_module(module)
     except InputError as error:  # of ours, such as a name that is taken
         raise InputError(f"{option}: {shown!r}: {error}") from error
