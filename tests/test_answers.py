@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import vpcalc
+from vpcalc.checks.crosscheck import Check, Report
 from vpcalc.cost import Cost, Quantity
 from vpcalc.published import Published, figures
 
@@ -267,3 +268,11 @@ def test_a_row_may_have_dimensions_that_are_no_options() -> None:
     assert found.crossovers[-1].text == "4hwC + 2(hw)² > K"
     chart = vpcalc.plot_crossover(96, rows=("msa", "head"), set={"classes": 1000}).chart
     assert "classes = 1000" in chart.subtitle
+
+
+def test_many_differences_are_told_by_the_first() -> None:
+    checks = tuple(Check("tracker", "peak_bytes", f"blocks.{number}", 10, 10 + number) for number in range(200))
+    said = str(Report(checks))
+    assert said.startswith("differs: peak_bytes blocks.1 +1, peak_bytes blocks.2 +2, ")
+    assert said.endswith("peak_bytes blocks.6 +6 and 193 more")
+    assert str(Report(checks[:3])) == "differs: peak_bytes blocks.1 +1, peak_bytes blocks.2 +2"

@@ -39,6 +39,10 @@ HIDES_PRODUCTS = frozenset(
 """Operators that compute matrix products and that fvcore does not price: a count with them is no witness."""
 
 
+SHOWN = 6
+"""Differences that a line names; all are in a result's checks."""
+
+
 class Verdict(str, Enum):
     """The outcome of a comparison."""
 
@@ -95,8 +99,10 @@ class Report:
 
     @property
     def differences(self) -> str:
-        """By how much each differs, in words."""
-        return ", ".join(f"{c.quantity} {c.operator} {c.delta:+,}" for c in self.differing)
+        """By how much each differs, in words: the first few where there are many, as of all modules."""
+        shown = [f"{c.quantity} {c.operator} {c.delta:+,}" for c in self.differing[:SHOWN]]
+        more = len(self.differing) - len(shown)
+        return ", ".join(shown) + (f" and {more} more" if more else "")
 
     def __str__(self) -> str:
         if self.differing:
