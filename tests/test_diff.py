@@ -204,6 +204,29 @@ def test_what_differs_off_the_lattice_alone_differs() -> None:
     assert vpcalc.diff(Padding, Padding, input="1,N,8").ok
 
 
+class Pooling(nn.Module):
+    """Keys of a grid that is pooled, the rest of it as well."""
+
+    def __init__(self, r: int = 2) -> None:
+        super().__init__()
+        self.r, self.fc, self.kv = r, nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.fc(x)
+        k = self.kv(nn.functional.avg_pool2d(q, self.r, ceil_mode=True))
+        return q.flatten(2).mT @ k.flatten(2)
+
+
+def test_a_change_with_floors_is_said_where_everything_divides_too() -> None:
+    result = vpcalc.diff(Pooling, partial(Pooling, 4), input="1,3,H,W")  # type: ignore[arg-type]
+    (note,) = (note for note in result.to_dict()["notes"] if " MACs for " in note)
+    assert note == "−3(HW)²/1024 − 3HW/16 MACs for H and W multiples of 16"
+    assert result.title.endswith(note)
+    for H, W in ((16, 16), (48, 32)):
+        exact = vpcalc.diff(Pooling, partial(Pooling, 4), input=f"1,3,{H},{W}")  # type: ignore[arg-type]
+        assert exact.to_dict()["macs"]["change"] * 1024 == -3 * (H * W) ** 2 - 192 * H * W
+
+
 class Even(Net):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.reshape(2, -1, x.shape[-1]))

@@ -13,9 +13,10 @@ from math import gcd, lcm
 from typing import Any
 
 from .algebra import Polynomial
+from .algebra.floors import Tidy
 from .algebra.forms import SHAPES
 from .algebra.polynomial import as_polynomial, symbol
-from .algebra.printers import PRINTERS, Expression
+from .algebra.printers import PRINTERS, Expression, Names
 from .architectures import Architecture
 from .cost import Cost, Quantity, Tiling
 from .layers import LAYERS
@@ -189,6 +190,19 @@ def divided(steps: Mapping[str, int]) -> list[str]:
         if step > 1:
             by_multiple.setdefault(step, []).append(name)
     return multiples(by_multiple)
+
+
+def divisions(tidy: Tidy, letters: Iterable[str] | None = None, names: Names | None = None) -> list[str]:
+    """Where a tidy form holds, in words: letters that are multiples of a number, and what else divides.
+
+    ``letters`` is their order, ``names`` are symbols to be written otherwise.
+    """
+
+    def spelled(size: Polynomial) -> str:
+        return PRINTERS["text"](size, names)
+
+    steps = {spelled(symbol(name)): tidy.strides.get(name, 1) for name in letters or tidy.strides}
+    return [*divided(steps), *(f"{spelled(above)} a multiple of {spelled(below)}" for above, below in tidy.exact)]
 
 
 def _exceptions(cost: Cost, quantity: Quantity) -> Iterable[tuple[Polynomial, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..algebra.floors import equal
+from ..algebra.floors import equal, on_lattice
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..auditing.process import Limits
 from ..errors import InputError
@@ -15,7 +15,7 @@ from ..inputs import whole
 from ..optional import require_torch
 from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import exact, growth, signed
-from ..symbolic import Form
+from ..symbolic import Form, divisions
 from .diff_changes import Amount, Change, Changes, Move, Respelled, blocks, changes, together
 from .diff_cost import Cost, Verdict, same_macs, same_params
 from .diff_sides import Side, costs, read_side
@@ -167,6 +167,14 @@ class Diff(Result):
         """Both sides, and by how much they differ."""
         return f"{self.sides[0].name} → {self.sides[1].name}: {self._headline()}"
 
+    @cached_property
+    def _tidy(self) -> tuple[Delta, str] | None:
+        """The change of multiply-accumulates where everything divides, and where that is; None if none has to."""
+        tidy = on_lattice(as_polynomial(self.head.macs - self.base.macs))
+        if tidy is None or not (where := divisions(tidy, self.symbols)):
+            return None
+        return _delta(tidy.form), "; ".join(where)
+
     def _headline(self) -> str:
         if self.ok:
             return "equal"
@@ -174,7 +182,10 @@ class Diff(Result):
         for name, verdict, base, head in self._quantities():
             if not verdict.equal:
                 written = _share(base, head) if not self.symbols else str(_delta(head - base))
-                found.append(f"{'other' if equal(base, head) else written} {name}")
+                where = ""
+                if len(written) > LONGEST // 2 and name == "MACs" and self._tidy is not None:
+                    written, where = str(self._tidy[0]), f" for {self._tidy[1]}"
+                found.append(f"{'other' if equal(base, head) else written} {name}{where}")
         found += ["operators without a price"] if self.unpriced else []
         return ", ".join(found)
 
@@ -235,6 +246,8 @@ class Diff(Result):
             if verdict.fewer is not None:
                 sizes = ", ".join(f"{letter} = {size}" for letter, size in verdict.fewer.items())
                 notes.append(f"one of them refuses {sizes}, where the other runs")
+        if not self.macs.equal and self._tidy is not None:
+            notes.append(Caveat(f"{self._tidy[0]} MACs for {self._tidy[1]}"))
         for alike, amount in blocks(self.changes.changed):
             written = _delta(amount) if self.symbols else signed(int(_plain(amount)))
             notes.append(f"{written} MACs in each of {len(alike)}: {together(alike)}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import symbols
 from ..algebra.floors import Tidy, on_lattice
-from ..algebra.polynomial import Polynomial, constant, symbol
-from ..algebra.printers import PRINTERS, Names
+from ..algebra.polynomial import Polynomial, constant
 from ..checks.agreement import Agreement
 from ..checks.exploring import Explored
 from ..checks.probing import ZEROS, spell_point
@@ -19,7 +18,7 @@ from ..checks.shapes import Kind as What
 from ..checks.shapes import Variable
 from ..errors import InputError, first_line
 from ..report import Caveat, Column, Kind, Table
-from ..symbolic import Form, divided
+from ..symbolic import Form, divisions
 from .quantities import Part, in_full, overview, parts, pieces, seen_at, sheet, to_dict, written
 from .result import Result
 
@@ -149,7 +148,7 @@ class Executed(Result):
     @property
     def condition(self) -> str:
         """Where the tidy form holds, in words."""
-        phrases = [] if self._tidy is None else multiples(self._tidy, self.lattice)
+        phrases = [] if self._tidy is None else divisions(self._tidy, self.lattice)
         phrases += [self.domain.text] if self.domain.text else []
         phrases += [f"{name} = {other}" for name, other in self.tied.items()]
         return "; ".join(phrases)
@@ -493,19 +492,6 @@ class Executed(Result):
 
     def __str__(self) -> str:
         return str(self.macs)
-
-
-def multiples(tidy: Tidy, letters: Iterable[str], names: Names | None = None) -> list[str]:
-    """Where a tidy form holds, in words: letters that are multiples of a number, and what else divides.
-
-    ``names`` are symbols to be written otherwise.
-    """
-
-    def spelled(size: Polynomial) -> str:
-        return PRINTERS["text"](size, names)
-
-    steps = {spelled(symbol(name)): tidy.strides.get(name, 1) for name in letters}
-    return [*divided(steps), *(f"{spelled(above)} a multiple of {spelled(below)}" for above, below in tidy.exact)]
 
 
 def _spelled(sides: Sequence[Polynomial | int]) -> str:

@@ -13,10 +13,10 @@ from ..checks.quantities import QUANTITIES
 from ..cost import Op, Quantity
 from ..errors import InputError, unknown
 from ..inputs import read_ranges
-from ..symbolic import Form
+from ..symbolic import Form, divisions
 from .at_size import AtSize
 from .derive import derive
-from .executed import Executed, multiples
+from .executed import Executed
 from .formula import Formula, Step, how_explored, within
 from .quantities import parts, regimes_of
 
@@ -96,7 +96,7 @@ def executed_formula(
     valid = "" if main.when.always else every[0].when.text
     if tidy is not None:
         whole, rest = tidy.form, "" if _follows(main.when.where, tidy) else valid
-        valid = "; ".join(filter(None, (*multiples(tidy, found.meanings, names), rest)))
+        valid = "; ".join(filter(None, (*divisions(tidy, found.meanings, names), rest)))
     execution = next(part.regime for part in parts(exploration) if part.regime).leader.execution  # the main form's
     if counted == "macs":
         terms = _operations(execution, times)

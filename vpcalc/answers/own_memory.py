@@ -26,7 +26,7 @@ from ..storage.footprint import Way
 from ..storage.optimizers import Optimizer, read_bytes, read_optimizer
 from ..storage.plan import Plan
 from ..storage.quantities import MemoryQuantity
-from ..symbolic import Form, divided
+from ..symbolic import Form, divisions
 from .memory import Memory
 from .memory_subjects import TheirModule
 from .own_inputs import grid_of, name_of, refuse_letters, shapes_of, with_letters
@@ -259,11 +259,7 @@ def _form(form: Polynomial, point: Mapping[str, int], where: str) -> Form:
     """The tidy form where it has this value, else the one with floors."""
     tidy = on_lattice(form)
     if tidy is not None and Form(tidy.form).gives(int(form.at(point)), point):
-        phrases = [
-            *divided(tidy.strides),
-            *(f"{above} a multiple of {under}" for above, under in tidy.exact),
-            where,
-        ]
+        phrases = [*divisions(tidy), where]
         return Form(tidy.form, "; ".join(filter(None, phrases)))
     return Form(form, where)
 
