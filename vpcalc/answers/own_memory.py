@@ -171,9 +171,9 @@ class _Asked:
         runs = {"inference": found.inference, "training": found.training}
         peaks = {"peak_bytes": found.footprint.inference, "forward_peak_bytes": found.footprint.forward}
         forms = {q.value: runs[run].totals[q.value] for q, run in FORMS.items()}
-        elsewhere = {letter: times * size for times, (letter, size) in enumerate(point.items(), start=2)}
+        near = {x: size + times * max(size // 7, 1) for times, (x, size) in enumerate(point.items(), start=1)}
         if (top := self.plan(found).step_top) is not None and found.step_holds_at(
-            self._optimizer, _item(self._dtype), elsewhere
+            self._optimizer, _item(self._dtype), near
         ):
             forms["step_peak_bytes"] = self._needed(found)
             peaks["step_peak_bytes"] = top

@@ -62,7 +62,6 @@ def passes(module: nn.Module, outputs: Iterable[Tensor], storages: Storages, gat
         _watch(loss.grad_fn, storages)
         storages.node = "", "sum"
         torch.autograd.backward(loss)
-        storages.settle_node()
         del loss
         found = storages.passes()
         weights = (weight for weight in trained if id(weight) in reached)
@@ -91,11 +90,9 @@ def _watch(root: Any, storages: Storages) -> None:
                 shapes.append(known[number])
 
         def begin(_: Any) -> None:
-            storages.settle_node()
-            storages.node, storages.is_adding = place, False
+            storages.node, storages.shapes, storages.is_adding = place, shapes, False
 
         def over(_: Any, __: Any) -> None:
-            storages.settle_node(shapes)
             storages.is_adding = True
 
         node.register_prehook(begin)

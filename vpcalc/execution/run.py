@@ -118,7 +118,8 @@ def execute(
             if memory is not None:
                 with no_functions():
                     given = tensors_of((args, kwargs))
-                    mode.storages = Storages((*module.parameters(), *module.buffers(), *given))
+                    goes_back = memory in (Memory.STEP, Memory.GATHERED)
+                    mode.storages = Storages((*module.parameters(), *module.buffers(), *given), goes_back)
                 mode.weigh_inputs(given)
                 stack.enter_context(mode.storages)
             if mode.storages is not None and memory is not Memory.LIVE:
@@ -127,7 +128,7 @@ def execute(
                 stack.enter_context(saved_tensors_hooks(mode.storages.pack, mode.storages.unpack))
             result = module(*args, **kwargs)
             mode.read(result)
-            if memory in (Memory.STEP, Memory.GATHERED):
+            if mode.storages is not None and mode.storages.goes_back:
                 mode.go_back(module, result, memory is Memory.GATHERED)
         except BeyondError:
             raise
@@ -396,7 +397,13 @@ class _Following(TorchFunctionMode):
             func = at_places(func)
         if (what := other_memory(name, args, kwargs)) != "":
             self._is_unseen(what, IN_BYTES)
-        result = made_of_data(name, args, self._follow(name, func, args, kwargs))
+        if name == "backward":  # what the engine runs is seen node by node
+            return func(*args, **kwargs)
+        self.storages.within += 1
+        try:
+            result = made_of_data(name, args, self._follow(name, func, args, kwargs))
+        finally:
+            self.storages.within -= 1
         place = self._where.stack[-1], name
         for side in self.storages.settle(place, (args, kwargs), result):
             _is_one(side, self.path)

@@ -145,13 +145,16 @@ class _Kept:
 class Storages(TorchDispatchMode):
     """Follows memory that is not a module's own and not its input's, in bytes.
 
-    In a backward pass ``node`` is where the node of the graph was made that runs, and ``is_adding`` that it is
-    over, so that what is seen before the next are sums of gradients that meet (:mod:`vpcalc.execution.passes`).
+    ``within`` counts the calls of torch that are going on. Where the run ``goes_back`` forms of what is alive are
+    remembered for that. Then ``node`` is where the node of the graph was made that runs, ``shapes`` those that its
+    gradients have, and ``is_adding`` that it is over, so that what is seen before the next are sums of gradients
+    that meet (:mod:`vpcalc.execution.passes`).
     """
 
-    def __init__(self, own: Iterable[Tensor]) -> None:
+    def __init__(self, own: Iterable[Tensor], goes_back: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._own = storages_of(own)
+        self.goes_back = goes_back
         self._alive: dict[int, tuple[int, Any]] = {}
         self._made: list[_Made] = []
         self._events: list[tuple[int, bool]] = []
@@ -160,7 +163,9 @@ class Storages(TorchDispatchMode):
         self._sum: tuple[int, int] | None = None
         self._in_place: dict[int, int] = {}
         self._forms: dict[int, dict[tuple[int, ...], Sides]] = {}
+        self.within = 0
         self.node: Place | None = None
+        self.shapes: Sequence[tuple[tuple[int, ...], Sides]] = ()
         self.is_adding = False
         self.moved: defaultdict[Place, Polynomial] = defaultdict(lambda: constant(0))
 
@@ -185,6 +190,8 @@ class Storages(TorchDispatchMode):
         self._calls.append(_Call(list(map(Extent.of, operands)), made, moved, axes, more))
         if self.is_adding and name == "add":
             self._meet_sum(args[0], args[1], made[0][1])
+        if self.node is not None and not self.within:  # what it was given may be gone when its node is over
+            self._settled(self.node, _Known(self._forms, {}, self.shapes))
         return result
 
     def _meet_sum(self, one: Tensor, other: Tensor, made: int | None) -> None:
@@ -244,16 +251,11 @@ class Storages(TorchDispatchMode):
         if not self._calls:
             return set()
         pairs = [(tensor, shape_of(tensor)) for tensor in (*tensors_in(result), *tensors_in(given))]
-        known = _Known(self._forms, _numbers(place[1], given))
+        known = _Known({} if self.node is None else self._forms, _numbers(place[1], given))
         if any(isinstance(side, Size) for _, shape in pairs for side in shape):
             for tensor, shape in pairs:
                 known.see(storage_key(tensor), tuple(tensor.size()), [form_of(side) for side in shape])
         return self._settled(place, known)
-
-    def settle_node(self, shapes: Iterable[tuple[tuple[int, ...], Sides]] = ()) -> None:
-        """The same of a node of the backward pass, of which shapes are known that its gradients have."""
-        if self._calls and self.node is not None:
-            self._settled(self.node, _Known(self._forms, {}, shapes))
 
     def _settled(self, place: Place, known: _Known) -> set[Polynomial]:
         for call in self._calls:
@@ -270,7 +272,7 @@ class Storages(TorchDispatchMode):
                 apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
                 self.moved[place] += _product(apart) * extent.item
         self._calls.clear()
-        for (key, numbers), forms in known.found.items():
+        for (key, numbers), forms in known.found.items() if self.goes_back else ():
             if key in self._own or key in self._alive:
                 self._forms.setdefault(key, {})[numbers] = forms
         return known.ones
@@ -368,6 +370,8 @@ class _Known:
     def meet(self, extent: Extent, given: Sequence[Extent], axes: Axes | None) -> Sides:
         """The same of one that an operator made of others."""
         place = extent.key, extent.sides
+        if not (self._first or self._earlier):
+            return self.sides(extent)
         if (found := self._known(extent)) is not None:
             return found
         operands = [(other.sides, self.sides(other)) for other in given]
