@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributed._tools.mem_tracker import MemTracker
+from typer.testing import CliRunner
 
 import vpcalc
 from vpcalc import InputError
@@ -16,6 +18,7 @@ from vpcalc.abstract.tape import CPU
 from vpcalc.abstract.tuning import Tuning
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.memory import check_memory
+from vpcalc.cli.app import application
 from vpcalc.counters import saved
 from vpcalc.reference import MODEL_WITNESSES
 from vpcalc.reference.tuning import tuned
@@ -255,3 +258,14 @@ def test_what_cannot_be_is_refused_in_one_line(name: Any, asked: dict[str, Any],
         ASK(name, **{"train": True, "check": False, **asked})
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_from_the_command_line() -> None:
+    asked = ["memory", "vit_ti_16", "--train", "--lora", "8", "--lora-on", "qkv,proj", "--trained", "head"]
+    asked += ["--optimizer", "adamw_bnb_8bit", "--no-check", "--format", "json"]
+    result = CliRunner().invoke(application(["memory"]), asked)
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert (said["lora"], said["lora_on"], said["trained"]) == (8, ["qkv", "proj"], ["head"])
+    assert said["optimizer"] == "adamw8bit"
+    assert said["gradients_bytes"] == 4 * said["params"] < said["weights_bytes"] / 10
