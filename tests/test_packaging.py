@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 import vpcalc
+from vpcalc.optional import NOT_BUILT
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -56,6 +57,18 @@ def test_torch_is_asked_for_by_extras_alone() -> None:
     assert not {"torch", "fvcore", "matplotlib", "transformers"} & set(asked)
     assert EXTRAS["all"] == ["vpcalc[plot,torch,transformers]"]
     assert "vpcalc[all]" in EXTRAS["test"]
+
+
+def test_the_extra_passes_over_platforms_without_torch() -> None:
+    """By the marker as an installer reads it."""
+    markers = pytest.importorskip("packaging.requirements")
+    (torch,) = (markers.Requirement(each) for each in EXTRAS["torch"] if each.startswith("torch"))
+    asked = {
+        (system, machine): torch.marker.evaluate({"sys_platform": system, "platform_machine": machine})
+        for system in ("linux", "darwin", "win32")
+        for machine in ("x86_64", "arm64", "aarch64", "AMD64", "ARM64")
+    }
+    assert {here for here, wanted in asked.items() if not wanted} == set(NOT_BUILT)
 
 
 @pytest.mark.parametrize("name", ["torch", "typer"])

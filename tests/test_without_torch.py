@@ -6,11 +6,14 @@ Each command runs in a process of its own, from which an import hook has taken t
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from vpcalc import optional
 
 from .conftest import Run
 
@@ -147,6 +150,22 @@ def test_in_python_it_is_an_input_error_and_said_once(bare: str) -> None:
     assert [line.partition(";")[0] for line in done.stdout.splitlines()] == [
         f"{who}: needs torch, which is not installed" for who in ("derive", "--check", "--check", "prove")
     ]
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "said"),
+    [
+        ("linux", "x86_64", optional.EXTRA),
+        ("darwin", "arm64", optional.EXTRA),
+        ("darwin", "x86_64", "PyTorch is no longer built for this platform"),
+    ],
+)
+def test_nothing_is_recommended_that_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, said: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert optional.remedy() == said
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ COUNTING = ("torch", "fvcore")
 
 EXTRA = 'pip install "vpcalc[torch]"'
 
+NOT_BUILT = (("darwin", "x86_64"), ("win32", "ARM64"))
+"""Platforms for which there is no PyTorch of today, and which the extra passes over."""
+
 
 def optional(package: str, needs: str, instead: str = "") -> Any:
     """An optional package, or a module of one.
@@ -54,7 +57,15 @@ def require_torch(needs: str) -> None:
         InputError: torch or fvcore cannot be imported.
     """
     for package in COUNTING:
-        optional(package, f"{needs}: needs {package}", EXTRA)
+        optional(package, f"{needs}: needs {package}", remedy())
+
+
+def remedy() -> str:
+    """What to do where torch or fvcore is missing."""
+    import platform
+
+    here = (sys.platform, platform.machine())
+    return "PyTorch is no longer built for this platform" if here in NOT_BUILT else EXTRA
 
 
 def counts(check: bool | None) -> bool:
@@ -78,7 +89,7 @@ def counts(check: bool | None) -> bool:
 def lacking(error: ModuleNotFoundError) -> str:
     """What to say of an import that failed for want of torch or fvcore; nothing of another one."""
     package = (error.name or "").partition(".")[0]
-    return f"this needs {package}, which is not installed; {EXTRA}" if package in COUNTING else ""
+    return f"this needs {package}, which is not installed; {remedy()}" if package in COUNTING else ""
 
 
 def _is_there(package: str) -> bool:
@@ -91,4 +102,4 @@ def _is_there(package: str) -> bool:
 @cache
 def _say_unchecked(missing: str) -> None:
     verb = "are" if " and " in missing else "is"
-    print(f"vpcalc: not checked by a count: {missing} {verb} not installed; {EXTRA}", file=sys.stderr)
+    print(f"vpcalc: not checked by a count: {missing} {verb} not installed; {remedy()}", file=sys.stderr)
