@@ -87,3 +87,12 @@ def test_the_lowest_versions_are_those_of_the_project() -> None:
         assert any(line.startswith(f"{name}=={bound}") for line in found), each
     with pytest.raises(AttributeError):
         list(lowest('[project]\ndependencies = ["numpy"]\n[project.optional-dependencies]\n'))
+
+
+def test_every_extra_is_described() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", text("docs/install.md"), re.M)
+    assert sorted(rows) == sorted(EXTRAS)
+    pages = text("README.md") + text("docs/install.md") + text("docs/tutorial.md") + text("CONTRIBUTING.md")
+    asked = re.findall(r'pip install.*?"(?:\.|vpcalc)\[(.*?)\]', pages)
+    assert {extra for each in asked for extra in each.split(",")} <= set(EXTRAS)
+    assert len(asked) >= 6
