@@ -79,7 +79,7 @@ def items() -> list[Item]:
         Item(
             "O_t = g(V S_t), S_t = f(U X_t + W S_{t−1}); S_t depends on X_t and S_{t−1}",
             ("readout_cost",),
-            "T(nd + n²) multiply–accumulates for the states, Tnm for m outputs. S_t reads these two alone, and "
+            "T(nd + n²) multiply-accumulates for the states, Tnm for m outputs. S_t reads these two alone, and "
             "through them depends on X_1 … X_t; readouts wait for nothing but their state.",
         ),
         Item(
@@ -191,7 +191,7 @@ def items() -> list[Item]:
         Item(
             "512 × 512 = 262,144 pixels as tokens: enormous load",
             (PIXELS, "one_scale_or_four"),
-            f"One layer of C = 96 takes {msa['macs']:,} multiply–accumulates, and its maps, three heads in "
+            f"One layer of C = 96 takes {msa['macs']:,} multiply-accumulates, and its maps, three heads in "
             f"float32, "
             f"{msa['attention_bytes'] / 2**30:,.0f} GiB.",
         ),

@@ -247,7 +247,7 @@ def test_rows_cross_where_h_and_w_count_apart() -> None:
     apart = found.to_dict()["crossovers"][-1]
     assert (apart["between"], apart["condition"], apart["at"]) == (["msa", "axial"], "hw > 2C + h + w", 223)
     assert apart["sides"] == [2, 1]
-    assert "on grids of this shape, h to w as 2 to 1" in found.tables()[1].notes[0]
+    assert "on grids with h to w as 2 to 1" in found.tables()[1].notes[0]
 
 
 def test_rows_that_do_not_cross_are_said_to_be_apart() -> None:

@@ -174,7 +174,7 @@ def test_where_rows_cross_is_said_only_of_grids_where_it_is_so(h: int, w: int, M
         if all(h % tile == 0 and w % tile == 0 for tile in tiles):
             assert so
     notes = [note for table in found.tables()[1:] for note in table.notes if note.startswith("not so on")]
-    assert len(notes) == not_so
+    assert sum(note.count(" > ") for note in notes) == not_so
 
 
 def test_windows_that_do_not_divide_cost_more_than_the_condition_says() -> None:
@@ -183,4 +183,7 @@ def test_windows_that_do_not_divide_cost_more_than_the_condition_says() -> None:
     (crossover,) = (c for c in found.crossovers if c.between == ("msa", "wmsa"))
     assert (crossover.at, crossover.tiles, crossover.holds_here) == (49, "M", False)
     assert crossover.valid == "h and w multiples of M"
-    assert "not so on 8×8, which M does not tile: MSA > W-MSA" in found.tables()[1].notes
+    (note,) = (
+        note for note in found.tables()[1].notes if note.startswith("not so on 8×8, which M does not tile:")
+    )
+    assert "MSA > W-MSA" in note

@@ -510,7 +510,7 @@ def test_in_every_format(inside: Run) -> None:
     rows = list(csv.DictReader(io.StringIO(inside(*command, "--format", "csv").stdout)))
     assert int(rows[-1]["bytes"]) == found["total_bytes"]
     assert sum(int(row["bytes"]) for row in rows[:-1]) == found["total_bytes"]
-    assert inside(*command, "--format", "markdown").stdout.count("| total |") == 2
+    assert inside(*command, "--format", "markdown").stdout.count("| total |") == 3
     assert r"\begin{tabular}" in inside(*command, "--format", "latex").stdout
 
 

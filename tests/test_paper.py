@@ -169,9 +169,9 @@ WRITING = (
     "memory swin_t --train --device a100_80gb",
     "memory vit_b_16 --train --fit 24GiB --no-check",
     "check '4nd^2' --against msa",
-    "prove msa wmsa rnn_bound scaling",
+    "prove msa wmsa rnn_bound",
     "reproduce --no-check",
-    "audit vit_ti_16 --input 32 --counter fvcore --counter dispatch",
+    "audit vit_ti_16 --input 32 --counter fvcore --counter FlopCounterMode",
     "theory",
     "theory table1",
     "rnn",
@@ -198,6 +198,7 @@ def test_what_a_command_writes_fits_the_column_of_an_article(
         (tmp_path / f"{name}.py").write_text(
             f"from torch import nn\ndef make():\n    return nn.Linear(8, {width})\n"
         )
+    format = "latex" if command.startswith("formula") else format
     done = inside(*shlex.split(command), "--format", format)
     assert done.returncode in (0, 1), done.stderr
     head = r"\documentclass[twocolumn]{article}\usepackage{array,amsmath,booktabs,siunitx}"
@@ -220,8 +221,8 @@ def test_a_table_that_is_too_wide_would_be_noticed(tmp_path: Path) -> None:
 @needs_tex("amsmath", "array", "booktabs")
 def test_every_derivation_fits_the_line(tmp_path: Path) -> None:
     """Of an article in one column."""
-    every = [package.theory(one.id, check=False) for one in package.theory(check=False).statements]
-    body = "\n\n".join(found.passage("latex") for found in every)
+    every = [one.statement.id for one in package.theory(check=False).statements]
+    body = "\n\n".join(package.theory(id).passage("latex") for id in every)
     head = r"\documentclass{article}\usepackage{amsmath,array,booktabs}\begin{document}"
     (tmp_path / "a.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n", encoding="utf-8")
     assert "Overfull" not in compiled(tmp_path, "a.tex")

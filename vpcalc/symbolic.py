@@ -223,12 +223,14 @@ def _exceptions(cost: Cost, quantity: Quantity) -> Iterable[tuple[Polynomial, in
 def deviations(cost: Cost) -> tuple[str, ...]:
     """Notes on an int cost tree: what was padded, dropped, shrunk or resized, each once."""
     notes: dict[str, None] = dict.fromkeys(note for node in cost.nodes() for note in node.notes)
+    done: dict[str, dict[str, None]] = {}
     for tiling in _tilings(cost):
         if not (isinstance(tiling.tile, int) and isinstance(tiling.size, int)) or tiling.size % tiling.tile == 0:
             continue
         tiles, rest = divmod(tiling.size, tiling.tile)
-        done = f"the last {rest} dropped" if tiling.drops else f"padded to {(tiles + 1) * tiling.tile}"
-        notes[f"{tiling.what} {tiling.tile} does not divide {tiling.size}: {done}"] = None
+        how = f"the last {rest} dropped" if tiling.drops else f"padded to {(tiles + 1) * tiling.tile}"
+        done.setdefault(f"{tiling.what} {tiling.tile} does not divide", {})[f"{tiling.size}: {how}"] = None
+    notes.update({f"{what} {'; '.join(sizes)}": None for what, sizes in done.items()})
     resized = [_resized(*resizing) for node in cost.nodes() for resizing in node.resizings if _resizes(*resizing)]
     if resized:
         notes[f"positions resized: {', '.join(resized)}"] = None

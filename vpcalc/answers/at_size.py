@@ -124,7 +124,7 @@ class AtSize(Result):
             Column("output", "Output", Kind.WORD),
             Column("params", "Parameters", Kind.NUMBER),
             Column("macs", "MACs", Kind.NUMBER),
-            Column("share", "of all", Kind.SHARE),
+            Column("share", "Of all", Kind.SHARE),
             Column("calls", "Calls", Kind.NUMBER, wide=True),
             Column("output_bytes", "Output bytes", Kind.BYTES, wide=True),
             Column("weight_bytes", "Weights", Kind.BYTES, wide=True),

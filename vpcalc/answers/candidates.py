@@ -94,7 +94,7 @@ def _top1(candidate: Candidate) -> Value:
 
 QUANTITIES: Mapping[str, Measure] = {
     "params": Measure("Params", Kind.COUNT, "parameters", _counted(Quantity.PARAMS)),
-    "macs": Measure("MACs", Kind.COUNT, "multiply–accumulates", _counted(Quantity.MACS)),
+    "macs": Measure("MACs", Kind.COUNT, "multiply-accumulates", _counted(Quantity.MACS)),
     "flops": Measure("FLOPs", Kind.COUNT, "two for each of those", _counted(Quantity.FLOPS)),
     "fvcore": Measure("fvcore", Kind.COUNT, "what fvcore reports", _counted(Quantity.FVCORE)),
     "activations": Measure("Activations", Kind.COUNT, "as fvcore counts them", _counted(Quantity.ACTIVATIONS)),

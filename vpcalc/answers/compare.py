@@ -235,23 +235,25 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
     """Where rows cross: the condition, and the tiles of which the grid's sides have to be multiples for it."""
     columns = (
         Column("costs_more", "Costs more", Kind.WORD),
-        Column("condition", "exactly where", Kind.FORMULA),
-        Column("at", "here: hw >", Kind.NUMBER),
-        Column("tiles", "tiles", Kind.WORD),
+        Column("condition", "Where", Kind.FORMULA),
+        Column("at", "Here: hw >", Kind.NUMBER),
+        Column("tiles", "Tiles", Kind.WORD),
     )
     rows = tuple((label, c, c.at, c.tiles) for c, label in labels.items())
     size = f"{comparison.inputs['h']}×{comparison.inputs['w']}"
-    notes = ["exact on grids that are whole numbers of the row's tiles, if it names any"]
+    notes = ["exact where h and w are multiples of the row's tiles, if it has any"]
     notes = notes if any(c.tiles for c in labels) else []
     notes += [
-        f"here: on grids of this shape, h to w as {c.sides[0]} to {c.sides[1]}: {label}"
+        f"here: on grids with h to w as {c.sides[0]} to {c.sides[1]}: {label}"
         for c, label in labels.items()
         if c.sides
     ]
+    untiled: dict[str, list[str]] = {}
+    for c, label in labels.items():
+        if not c.holds_here:
+            untiled.setdefault(c.tiles, []).append(label)
     notes += [
-        f"not so on {size}, which {c.tiles} does not tile: {label}"
-        for c, label in labels.items()
-        if not c.holds_here
+        f"not so on {size}, which {tiles} does not tile: {'; '.join(not_so)}" for tiles, not_so in untiled.items()
     ]
     return Table("Where they cross", columns, rows, tuple(notes))
 

@@ -203,7 +203,7 @@ class Diff(Result):
             Column("base", "Base", kind),
             Column("head", "Head", kind),
             Column("change", "Change", Kind.CHANGE if numbers else kind),
-            *((Column("share", "of base", Kind.WORD),) if numbers else ()),
+            *((Column("share", "Of base", Kind.WORD),) if numbers else ()),
         )
         rows = []
         for name, _, base, head in self._quantities():

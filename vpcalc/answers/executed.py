@@ -18,6 +18,7 @@ from ..checks.shapes import Kind as What
 from ..checks.shapes import Variable
 from ..errors import InputError, first_line
 from ..report import Caveat, Column, Kind, Table
+from ..report.numbers import exact, how_many
 from ..symbolic import Form, divisions
 from .quantities import Part, in_full, overview, parts, pieces, seen_at, sheet, to_dict, written
 from .result import Result
@@ -438,9 +439,9 @@ class Executed(Result):
             notes.append(f"for {self.condition}: {self.macs}")
         far = max(explored.main.confirmed, key=lambda point: sum(point.values()), default={})
         counts = len(explored.main.confirmed)
-        runs = f"{explored.exploration.runs} runs on symbols"
+        runs = f"{how_many(explored.exploration.runs, 'run')} on symbols"
         notes.append(f"{self.way}; {runs}, {counts} counts agree, up to {spell_point(far)}")
-        notes.append(f"parameters: {written(explored.main.leader.execution.params, explored.main.regions)}")
+        notes.append(f"parameters: {self._params()}")
         sides = (v.name for v in self.variables if v.kind is not What.ARGUMENT)
         several = (n for n in sides if n in explored.exploration.range.bounds and explored.main.varies(n))
         idle = sorted(set(several) - self.everywhere.polynomial.letters)
@@ -455,6 +456,10 @@ class Executed(Result):
                 explored.real.note if explored.real.agrees is not None else f"meta only; {explored.real.note}"
             )
         return (*notes, *self._of_unpriced())
+
+    def _params(self) -> str:
+        form = written(self.explored.main.leader.execution.params, self.explored.main.regions)
+        return str(form) if form.polynomial.letters else exact(int(form.polynomial.at({})))
 
     def reservations(self, quantity: str) -> tuple[str, ...]:
         """What must be said wherever a form of a quantity stands; memory needs no prices."""

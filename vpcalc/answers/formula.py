@@ -18,6 +18,7 @@ from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import read_ranges
 from ..layers import LAYERS
 from ..report import Caveat, Column, Kind, Table
+from ..report.numbers import how_many
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import SYMBOL_OF, Form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import ALPHABET, GRID_MEANINGS
@@ -440,7 +441,7 @@ def how_explored(exploration: Exploration) -> str:
     """The sizes that were looked at, and on what a form rests."""
     sizes = ", ".join(f"{letter} from {low} to {high}" for letter, (low, high) in exploration.range.bounds.items())
     confirmed = sum(len(regime.confirmed) for regime in exploration.regimes)
-    return f"explored for {sizes}: {exploration.runs} runs on symbols, {confirmed} counts agree"
+    return f"explored for {sizes}: {how_many(exploration.runs, 'run')} on symbols, {confirmed} counts agree"
 
 
 def within(regimes: tuple[Regime, ...], ranges: Mapping[str, tuple[int, int]]) -> tuple[Regime, ...]:

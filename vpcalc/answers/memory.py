@@ -199,7 +199,7 @@ class Memory(Result):
     def _step_table(self) -> Table:
         """What there is when a whole step is at its peak, gradients as they come."""
         columns = (
-            Column("quantity", "A whole step", Kind.WORD),
+            Column("quantity", "Memory", Kind.WORD),
             Column("bytes", "Bytes", Kind.NUMBER),
             Column("size", "Size", Kind.BYTES),
             Column("share", "Share", Kind.SHARE),
@@ -215,13 +215,13 @@ class Memory(Result):
             if name not in (*coming, "forward_peak_bytes", "held_bytes")
         ]
         rows.append(("activations and gradients", most, most, most / whole, self._verdict("step_peak_bytes")))
-        rows.append(("step", whole, whole, 1.0, verdict(self.report)))
+        rows.append(("total", whole, whole, 1.0, verdict(self.report)))
         return Table("A whole step at its peak", columns, tuple(rows), self._step_notes(found), total=True)
 
     def _step_notes(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         plan = self.plan
         at = f"{found['module']} ({found['operator']})" if found["module"] else found["operator"]
-        notes = [f"at its peak in {at}; not in it: what kernels take within themselves"]
+        notes = [f"at its peak in {at}; without the workspaces of kernels"]
         if (form := self.forms.get("step_peak_bytes")) is not None:
             notes.append(f"step = {form}" + (f"   ({form.valid})" if form.valid else ""))
         if plan.optimizer.master and plan.optimizer.gradients == "weights":
@@ -230,9 +230,7 @@ class Memory(Result):
             at_once = f"{found['foreach_bytes']:,} bytes"
             notes.append(f"an optimizer that works on all weights at once, as on CUDA by default: {at_once}")
         if (measured := self._measured()) is not None:
-            notes.append(
-                f"both passes in PyTorch, where an observer keeps sums from being in place: {measured:,} bytes"
-            )
+            notes.append(f"measured in PyTorch, both passes, with sums that are not in place: {measured:,} bytes")
         return tuple(notes)
 
     def _step_peak(self) -> dict[str, Any] | None:
@@ -254,8 +252,8 @@ class Memory(Result):
 
     def _kept_table(self) -> Table:
         columns = (
-            Column("operator", "Autograd keeps", Kind.WORD),
-            Column("what", "its", Kind.WORD),
+            Column("operator", "Operator", Kind.WORD),
+            Column("what", "Tensor", Kind.WORD),
             Column("bytes", "Bytes", Kind.NUMBER),
             Column("size", "Size", Kind.BYTES),
             Column("share", "Share", Kind.SHARE),
@@ -266,7 +264,8 @@ class Memory(Result):
         rows.append(("saved", "", total, total, 1.0))
         form = self.forms.get("saved_bytes")
         notes = [f"saved = {form}" + (f"   ({form.valid})" if form.valid else "")] if form else []
-        notes.append(f"attention maps, all at once: {self.attention:,} bytes")
+        unkept = ", which fused attention does not keep" if self.way.attention == "fused" else ""
+        notes.append(f"attention maps of all layers: {self.attention:,} bytes{unkept}")
         if self.report is not None:
             notes.append(f"saved tensors of the module in PyTorch: {self._verdict('saved_bytes')}")
         return Table("What autograd keeps, each storage once", columns, tuple(rows), tuple(notes), total=True)
@@ -280,10 +279,10 @@ class Memory(Result):
 
     def _fit_table(self, found: Fit) -> Table:
         columns = (
-            Column("size", f"{found.solved}", Kind.NUMBER),
+            Column("size", found.solved.capitalize(), Kind.NUMBER),
             Column("bytes", "Bytes", Kind.NUMBER),
             Column("total", "Size", Kind.BYTES),
-            Column("outcome", f"in {found.budget:,} bytes", Kind.WORD),
+            Column("outcome", f"In {found.budget:,} bytes", Kind.WORD),
         )
         rows = [(found.answer, found.bytes, found.bytes, "fits")]
         if found.asked not in (None, 1, found.answer):
@@ -307,9 +306,9 @@ class Memory(Result):
             Column("runs", "Runs", Kind.NUMBER),
             Column("macs", "MACs", Kind.COUNT),
             Column("bytes", "Moved", Kind.BYTES),
-            Column("intensity", "Operations a byte", Kind.RATIO),
-            Column("bound", "bound by", Kind.WORD),
-            Column("milliseconds", "at least ms", Kind.RATIO),
+            Column("intensity", "Operations per byte", Kind.RATIO),
+            Column("bound", "Bound by", Kind.WORD),
+            Column("milliseconds", "At least (ms)", Kind.RATIO),
             Column("share", "Share", Kind.SHARE),
         )
         found = self.roofs()
@@ -324,7 +323,7 @@ class Memory(Result):
         notes: tuple[str, ...] = (
             "a bound on an inference that runs operator by operator, each reading and writing main memory; not a "
             "forecast",
-            f"computing takes over from {ridge(device, self.way.dtype):.3g} operations a byte",
+            f"bound by compute from {ridge(device, self.way.dtype):.3g} operations per byte",
             f"source: {device.source}",
         )
         if self.subject.family == "own":
@@ -369,9 +368,9 @@ class Memory(Result):
     def _notes(self) -> tuple[str, ...]:
         found, plan = self.footprint, self.plan
         peak = found.forward if plan.train else found.inference
-        where = f"{peak.path} ({peak.kind})" if peak.path else f"the network's own {peak.kind}"
+        where = f"in {peak.path} ({peak.kind})" if peak.path else f"at {peak.kind}, outside of its modules"
         notes: list[str] = [Caveat(f"closed forms: {valid}")] if (valid := self._valid()) else []
-        notes.append(f"activations peak in {where}")
+        notes.append(f"the activations are at their peak {where}")
         if found.cache:
             notes.append(f"cache for the next token: {found.cache:,} bytes")
         if plan.train and plan.optimizer.steps(found.tensors):
@@ -383,7 +382,7 @@ class Memory(Result):
         if plan.train and found.frozen:
             notes.append(f"{found.params:,} of {found.params + found.frozen:,} parameters are trained")
         if plan.train:
-            notes.append("the total has all gradients of weights beside the activations, and none of activations")
+            notes.append("the total counts gradients of weights in full, and no gradients of activations")
         if self.device is not None and self.device.memory is not None:
             of, needed = plan.needed
             holds = "fits into" if needed <= self.device.memory else "does not fit into"

@@ -16,6 +16,7 @@ from ..optional import counts
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
 from ..report.numbers import short
+from ..report.table import write
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
 from .assumed import Assumed, assumed
 from .priced import FIGURES, cells_of, formula_fields, formula_notes, operator_table, stage_fields
@@ -135,7 +136,10 @@ class Model(Result):
             rows.append((node.name, size, stage.channels, stage.depth or None, stage.heads, *figures(node)))
         rows.append(("total", "", None, None, None, *figures(self.cost)))
         notes = formula_notes(self.form, self.around, self._size())
-        notes += [f"{name.replace('_', ' ')}: {value}" for name, value in self._facts()]
+        notes += [
+            f"{name.replace('_', ' ').replace('macs', 'MACs')}: {write(value, Kind.NUMBER)}"
+            for name, value in self._facts()
+        ]
         notes += self.notes
         settings = ", ".join(f"{name} = {spelled(value)}" for name, value in self.config.items())
         title = f"{self.architecture.id} at {self._size()}, batch {self.batch} ({settings})"
@@ -144,8 +148,8 @@ class Model(Result):
     def _published_table(self) -> Table:
         columns = (
             Column("quantity", "Published", Kind.WORD),
-            Column("value", "printed", Kind.WORD),
-            Column("derived", "derived", Kind.NUMBER),
+            Column("value", "Printed", Kind.WORD),
+            Column("derived", "Derived", Kind.NUMBER),
             Column("verdict", "Verdict", Kind.VERDICT),
             Column("source", "Source"),
         )

@@ -31,7 +31,7 @@ MEMORY = ("inference_bytes", "training_bytes")
 class Models(Result):
     """Architectures, each at its own input or at one that was asked for.
 
-    ``given`` are the options that were; ``shown`` are quantities beside parameters and multiply–accumulates;
+    ``given`` are the options that were; ``shown`` are quantities beside parameters and multiply-accumulates;
     ``left_out`` says for each reason which models it left out.
     """
 

@@ -18,7 +18,7 @@ from .plot_front import plot_front
 from .priced import unpriced_words
 
 PRICED = {
-    Quantity.MACS: "multiply–accumulates",
+    Quantity.MACS: "multiply-accumulates",
     Quantity.FLOPS: "floating-point operations",
     Quantity.FVCORE: "fvcore's operations",
     Quantity.PARAMS: "parameters",
@@ -157,7 +157,7 @@ def plot_models(families: Iterable[str] | None = None, *, pareto: str | None = N
     if printed:
         title += f"; {agreeing} of {printed} published points agree to the last digit printed"
     chart = ScatterChart(
-        title, "each model at its native input, batch 1", "parameters", "multiply–accumulates", tuple(points)
+        title, "each model at its native input, batch 1", "parameters", "multiply-accumulates", tuple(points)
     )
     columns = (
         Column("model", "Model", Kind.WORD),

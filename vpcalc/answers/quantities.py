@@ -15,6 +15,7 @@ from ..checks.probing import spell_point
 from ..checks.quantities import QUANTITIES, Quantity
 from ..errors import first_line
 from ..report import Caveat, Column, Kind, Table
+from ..report.numbers import how_many
 from ..symbolic import Form
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by:
     if main.regime.tried:
         notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
     notes += [f"not complete: {why}" for why in list(dict.fromkeys(why for _, why in found.open))[:3]]
-    notes.append(f"{found.runs} runs on symbols, {len(main.regime.confirmed)} counts agree")
+    notes.append(f"{how_many(found.runs, 'run')} on symbols, {len(main.regime.confirmed)} counts agree")
     tables = []
     if quantity.id == "peak_bytes":
         path, name = execution.peaks.get(main.form, ("", ""))

@@ -168,9 +168,9 @@ class Recurrence(Result):
             Column("plot", "log ‖∏ J‖", wide=True),
             Column("lstm", "LSTM", wide=True),
             Column("gru", "GRU", wide=True),
-            Column("attention", "attention", wide=True),
+            Column("attention", "Attention", wide=True),
             Column("term", "‖term k‖"),
-            Column("error", "relative error"),
+            Column("error", "Relative error"),
         )
         title = "T = {T}, n = {n}, d = {d}, {activation}, W {weights} with σ₁ = {sigma}, {dtype}, seed {seed}"
         notes = (

@@ -46,7 +46,7 @@ class SideBySide(Result):
         return all(each.ok for each in self.models)
 
     def tables(self) -> tuple[Table, ...]:
-        """All quantities, then multiply–accumulates and parameters by stage, then the former by operator."""
+        """All quantities, then multiply-accumulates and parameters by stage, then the former by operator."""
         totals = [(words, [each.figure(quantity) for each in self.models]) for quantity, words in ROWS.items()]
         found = [self._table(self._title(), "quantity", "", totals, self._notes())]
         for words, quantity in (("MACs", Quantity.MACS), ("Parameters", Quantity.PARAMS)):

@@ -78,6 +78,7 @@ def finish(result: Result) -> None:
 
 def show(tables: tuple[Table, ...], exact: bool) -> None:
     """Tables to standard output, through rich."""
+    tables = tuple(table.without_twins() for table in tables) if exact else tables
     from rich.console import Console
 
     from ..report.terminal import View
@@ -96,6 +97,7 @@ def written(result: Result, format: Format, exact: bool = False, columns: str | 
     if format is Format.CSV:
         return markup.csv_text(chosen((result.sheet(),), columns)[0])
     tables = chosen(result.tables(), columns)
+    tables = tuple(table.without_twins() for table in tables) if exact and columns is None else tables
     if format is Format.TABLE:
         from ..report.terminal import plain
 

@@ -1,6 +1,6 @@
 """Convolutions of complex numbers: PyTorch makes three real ones of each, before any operator is dispatched.
 
-A product of complex numbers is one multiply–accumulate here, as it is in a matrix product of complex numbers. So
+A product of complex numbers is one multiply-accumulate here, as it is in a matrix product of complex numbers. So
 of three convolutions of one size the first is charged.
 """
 

@@ -15,11 +15,14 @@ from .sentences import tex as prose
 from .table import Kind, Table, write
 from .tex import PACKAGES, Cells, columns_of, filled, s_column, tabular
 
-COLUMN = 226.0
+COLUMN = 229.0
 """Points of a column: of an article in two columns and ten point."""
 
-LETTER, BETWEEN = 4.85, 6.0
+LETTER, BETWEEN = 4.55, 6.0
 """Points of a letter in small type, and between two columns."""
+
+ITALICS = 1.12
+"""How much wider letters are in mathematics."""
 
 LEAST = {Kind.TEXT: 62.0, Kind.VERDICT: 40.0, Kind.WORD: 62.0, Kind.FORMULA: 105.0}
 """Points to which columns of several lines may be narrowed; others are not broken."""
@@ -31,7 +34,7 @@ LINES = 40
 """Lines of a table that one float holds."""
 
 _FIRST_OUT = (Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.COUNT, Kind.WORD, Kind.TEXT)
-"""Columns that are left out first where there is no room; verdicts and formulas are never."""
+"""Columns that are left out first where there is no room; then formulas but one; verdicts never."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,9 @@ def _fit(table: Table, exact: bool, chosen: bool, units: Callable[[Cells], Cells
 def _ranked(table: Table) -> list[int]:
     """Places of columns that may be left out, the first one first; never that of the rows' names."""
     places = range(len(table.columns) - 1, 0, -1)
-    return [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
+    formulas = [place for place in places if table.columns[place].kind is Kind.FORMULA]
+    others = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
+    return [*others, *formulas[:-1]]
 
 
 def _natural(table: Table, place: int, cells: Cells, exact: bool) -> float:
@@ -174,14 +179,15 @@ def _natural(table: Table, place: int, cells: Cells, exact: bool) -> float:
     if column.kind.numeric:
         longest = max(_length(_plain(cell)) for cell in (cells.header, *cells.cells))
     else:
-        words = [column.header, *(write(row[place], column.kind, exact) for row in table.rows)]
-        longest = max(map(_length, words))
+        words = [write(row[place], column.kind, exact) for row in table.rows]
+        wider = ITALICS if column.kind is Kind.FORMULA else 1.0
+        longest = max(_length(column.header), *(wider * _length(word) for word in words))
     return longest * LETTER
 
 
 def _length(text: str) -> float:
     """Letters, where capitals take more room, and signs that mathematics sets with space about them."""
-    return len(text) + 0.4 * sum(map(str.isupper, text)) + len(re.findall("[×·=<>≥≤]", text))
+    return len(text) + 0.5 * sum(map(str.isupper, text)) + len(re.findall("[×·=<>≥≤]", text))
 
 
 def _plain(cell: str) -> str:
@@ -191,7 +197,7 @@ def _plain(cell: str) -> str:
 
 def _scaled(table: Table, least: list[float], room: float) -> list[float]:
     """The least widths, where even these are too wide each less by the same factor."""
-    may = {place for place, column in enumerate(table.columns) if column.kind in LEAST}
+    may = {place for place, column in enumerate(table.columns) if column.kind in (Kind.TEXT, Kind.FORMULA)}
     fixed = sum(points for place, points in enumerate(least) if place not in may)
     factor = min(1.0, (room - fixed) / max(sum(least) - fixed, 1.0))
     return [points * factor if place in may else points for place, points in enumerate(least)]

@@ -68,6 +68,11 @@ def exact(number: int) -> str:
     return f"{number:,}".replace("-", "−")
 
 
+def how_many(number: int, what: str) -> str:
+    """How many of a thing: 1 run, 3 runs."""
+    return f"{exact(number)} {what}{'' if number == 1 else 's'}"
+
+
 def signed(number: int) -> str:
     """All digits of a change."""
     return f"+{exact(number)}" if number > 0 else exact(number)

@@ -72,6 +72,19 @@ class Table:
         """The table without columns that differ from run to run."""
         return self._only([i for i, column in enumerate(self.columns) if not column.passing])
 
+    def without_twins(self) -> Table:
+        """Without sizes that stand there as numbers already: where all digits are written, both are one column."""
+        numbers = [
+            [row[i] for row in self.rows] for i, column in enumerate(self.columns) if column.kind is Kind.NUMBER
+        ]
+        return self._only(
+            [
+                i
+                for i, column in enumerate(self.columns)
+                if column.kind is not Kind.BYTES or [row[i] for row in self.rows] not in numbers
+            ]
+        )
+
     def pick(self, keys: Sequence[str]) -> Table:
         """The table with these columns alone, in this order."""
         places = _keys(self.columns)

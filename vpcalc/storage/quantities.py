@@ -36,7 +36,7 @@ _MEANING = {
     MemoryQuantity.SAVED: "bytes that autograd keeps for the backward pass, each storage once",
     MemoryQuantity.PEAK: "bytes of activations that are live at once in an inference, at most",
     MemoryQuantity.FORWARD_PEAK: "bytes of activations that are live at once in training's forward pass, at most",
-    MemoryQuantity.ATTENTION: "bytes of the attention maps, all at once",
+    MemoryQuantity.ATTENTION: "bytes of the attention maps, of all layers together",
     MemoryQuantity.CACHE: "bytes that the next token needs of all before it",
     MemoryQuantity.INFERENCE: "bytes of weights, buffers, input and peak activations",
     MemoryQuantity.TRAINING: "bytes of weights, gradients, AdamW's state, buffers, input and peak activations",
