@@ -15,6 +15,10 @@ import mathml  # noqa: E402
 
 import vpcalc  # noqa: E402
 
+_PROJECT = (HERE.parent / "pyproject.toml").read_text(encoding="utf-8")
+REPOSITORY = next(iter(re.findall(r'^(?:Repository|Source) = "(.+)"', _PROJECT, re.M)), "")
+"""Where the code is, to be linked from every page; as the package says, if it does."""
+
 project = "vpcalc"
 author = copyright = "The vpcalc developers"
 version = release = vpcalc.__version__
@@ -23,6 +27,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "**/README.md"]
 html_theme = "furo"
 html_title = f"vpcalc {version}"
+html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
+html_theme_options = html_theme_options if REPOSITORY else {}
 html_static_path = ["_static"]
 html_css_files = ["vpcalc.css"]
 html_math_renderer = "mathml"

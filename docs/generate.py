@@ -321,12 +321,14 @@ def _command(name: str, command: Any, heading: str) -> list[str]:
         if parameter.param_type_name == "argument":
             names = f"`{parameter.metavar or parameter.name}`"
         help = _prose(parameter.help or "")
+        if parameter.required:
+            help = f"**required**. {help}"
         default = parameter.default
         plain = isinstance(default, (str, int, float)) and not isinstance(default, bool)
         shown_default = f"`{getattr(default, 'value', default)}`" if plain else ""
         rows.append(f"| {names} | {help} | {shown_default} |")
     if rows:
-        found.append("| | | default |\n| --- | --- | --- |\n" + "\n".join(rows))
+        found.append("| Option | Meaning | Default |\n| --- | --- | --- |\n" + "\n".join(rows))
     return found
 
 

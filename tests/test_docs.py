@@ -25,6 +25,8 @@ from vpcalc.cli.app import COMMANDS, application, main
 from vpcalc.layers import LAYERS
 from vpcalc.statements import STATEMENTS
 
+from .browser import needs_browser, too_wide
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"generated", "_build"} & set(path.parts))
@@ -57,6 +59,18 @@ def test_every_family_has_its_witness_or_says_that_it_has_none() -> None:
         assert ("no outside witness" in witness) == (
             not re.search(r"transformers|timm|torchvision|PyTorch", witness)
         )
+
+
+def test_what_counters_print_is_the_same_everywhere() -> None:
+    """The front page and the page on counters say what the table's row of torchvision's ViT-B/16 says."""
+    row = next(line for line in text("audit.md").splitlines() if line.startswith("| ViT-B/16, torchvision |"))
+    _, _, _, *figures, _, _ = (cell.strip(" *") for cell in row.split("|"))
+    assert len(figures) == 9
+    said = f"from {min(figures, key=float)} to {max(figures, key=float)} GMACs"
+    for page in (text("audit.md").partition("```")[0], (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert "torchvision's ViT-B/16" in page
+        assert re.findall(r"from [\d.]+ to [\d.]+\s+GMACs", page) == [said]
+        assert "nine" in page.lower()
 
 
 BLOCK = re.compile(r"<!-- vpcalc: .*? -->.*?<!-- /vpcalc -->", re.S)
@@ -362,21 +376,44 @@ class Links(html.parser.HTMLParser):
                 self.anchors.add(value)
 
 
-@pytest.mark.slow
-def test_the_site(tmp_path: Path) -> None:
-    """Built with warnings as errors: it has every page, its links lead somewhere, and it fetches nothing."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built with warnings as errors."""
     pytest.importorskip("furo")
     pytest.importorskip("myst_parser")
+    folder = tmp_path_factory.mktemp("site") / "html"
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-E", "-q", "-b", "html", str(DOCS)]
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
+    return folder
 
+
+@pytest.mark.slow
+@needs_browser
+def test_no_page_runs_out_of_a_screen_or_of_a_telephone(site: Path) -> None:
+    pages = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+    assert len(pages) > 100
+    assert too_wide(site, pages, [1200, 390]) == []
+
+
+@needs_browser
+def test_a_page_that_runs_out_would_be_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "a.html").write_text("<article><p>narrow</p></article>")
+    (folder / "b.html").write_text('<article><div style="width:700px">wide</div></article>')
+    assert [found[:2] for found in too_wide(folder, ["a.html", "b.html"], [1200, 390])] == [("b.html", 390)]
+
+
+@pytest.mark.slow
+def test_the_site(site: Path) -> None:
+    """It has every page, its links lead somewhere, and it fetches nothing."""
     for family in {ARCHITECTURES[id].family.name for id in ARCHITECTURES}:
-        assert (tmp_path / "generated" / "architectures" / f"{family}.html").exists()
+        assert (site / "generated" / "architectures" / f"{family}.html").exists()
     for id in STATEMENTS:
-        assert (tmp_path / "generated" / "statements" / f"{id}.html").exists()
+        assert (site / "generated" / "statements" / f"{id}.html").exists()
 
-    pages = {path: Links(path.read_text(encoding="utf-8")) for path in tmp_path.rglob("*.html")}
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
     for path, links in pages.items():
         for target in links.targets:
             if re.match(r"[a-z]+:|#$|//", target):

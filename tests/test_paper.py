@@ -23,13 +23,12 @@ from vpcalc.layers import LAYERS
 from vpcalc.report.markup import escape_tex, latex, siunitx, typst
 
 from . import tex
+from .browser import dom, needs_browser
 from .conftest import Run
 from .tex import needs_tex, packages_of
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-
-needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs apt-get install chromium")
 
 RENAMED = {"C": "d_model", "hw": "n"}
 
@@ -311,12 +310,9 @@ def test_a_browser_lays_mathml_out(tmp_path: Path) -> None:
     page.write_text(
         f'<!doctype html><meta charset="utf-8"><body>{"".join(spelled)}{MEASURE}</body>', encoding="utf-8"
     )
-    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-    quiet += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = ["chromium", "--headless", "--no-sandbox", *quiet, "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120)
-    body = re.search(r"<body>(\{.*\})\s*</body>", done.stdout, re.S)
-    assert body is not None, done.stderr
+    shown_dom = dom(page, tmp_path / "profile")
+    body = re.search(r"<body>(\{.*\})\s*</body>", shown_dom, re.S)
+    assert body is not None, shown_dom
     boxes = json.loads(body[1])
     assert set(boxes) == set(shown)
     assert [len(boxes[name]["powers"]) for name in shown] == [2, 5, 2]
