@@ -43,7 +43,8 @@ class Tape(Silent):
     def note(self, guard: Guard, truth: bool) -> bool:
         """Note how a guard was decided, unless that follows from those before; the decision itself."""
         taken = guard if truth else guard.negation()
-        if taken.form.symbols and not self.domain.implies(taken):
+        asked = taken.form.symbols or (taken.divisor is not None and taken.divisor.symbols)  # a | 96 is of a
+        if asked and not self.domain.implies(taken):
             self.domain = self.domain & taken
         return truth
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -255,6 +255,7 @@ def formula(
     range: Mapping[str, object] | None = None,
     input: str | None = None,
     args: Mapping[str, object] | None = None,
+    vary: Iterable[str] = (),
 ) -> Formula:
     """The closed form of a layer in its dimensions, of a model in its input's sizes, or of a module of your own.
 
@@ -271,12 +272,15 @@ def formula(
             the tidy form on the lattice where everything divides.
         range: sizes at which bytes, and modules of your own, are explored, by letter: ``{"H": "225:4096"}``.
         input, args: of a module of your own: the shape of its input, ``1,N,C``, and the factory's arguments.
+        vary: settings of a model that are symbols, too: ``("C", "depths", "M")``.
 
     Raises:
         InputError: an unknown name, quantity, setting or form, or an unusable symbol.
     """
     if form not in SHAPES:
         raise unknown("--form", form, SHAPES)
+    if vary:
+        return _in_settings(name, tuple(vary), quantity, set, form, symbols or {}, everywhere)
     if is_code(name):
         if set:
             raise InputError(
@@ -305,6 +309,38 @@ def formula(
     return replace(
         found, form=Form(found.form.polynomial, "; ".join(filter(None, valid)), form, tuple(names.items()))
     )
+
+
+def _in_settings(
+    name: str,
+    vary: tuple[str, ...],
+    quantity: str,
+    set: Mapping[str, object] | None,
+    form: str,
+    symbols: Mapping[str, str],
+    everywhere: bool,
+) -> Formula:
+    from ..sweeps.subjects import OurModel, Trained
+    from .formula_settings import in_settings
+
+    if is_code(name) or name in LAYERS:
+        raise InputError(
+            f"--vary {','.join(vary)}: of a model's settings; all dimensions of {name} are symbols already"
+        )
+    if name not in ARCHITECTURES:
+        raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
+    if quantity not in QUANTITIES:
+        raise unknown("--vary: --quantity", quantity, QUANTITIES)
+    model, counted = ARCHITECTURES[name], Quantity(quantity)
+    asked = OurModel(model, model.changed(set or {}), model.sizes, 1, Trained())
+    regime, rests = in_settings(asked, vary, counted, everywhere)
+    assert regime.form is not None
+    total = regime.form.polynomial
+    names = tuple(naming(total, symbols).items())
+    valid = "" if regime.when.always else replace(regime.when, names=names).text
+    written = Form(total, valid, form, names)
+    terms = (Step("", Op("model", "total"), 1, total),)
+    return Formula(model.id, model.id, model.source, counted, written, terms, (rests,) if rests else ())
 
 
 class _Asked:

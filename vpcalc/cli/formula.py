@@ -86,6 +86,12 @@ def formula(
             help="Sizes at which bytes (with --everywhere) and code are explored; from 1 to 4096 for sides.",
         ),
     ] = None,
+    vary: Annotated[
+        str | None,
+        typer.Option(
+            "--vary", metavar="NAME,NAME…", help="Settings of a model that are symbols, too: C,depths,M."
+        ),
+    ] = None,
     input: ShapeOption = None,
     arg: ArgOption = None,
     legend: Annotated[bool, typer.Option("--legend", help="Add what the symbols stand for.")] = False,
@@ -98,6 +104,7 @@ def formula(
     Examples:  vpcalc formula msa --format latex
                vpcalc formula wmsa --steps
                vpcalc formula swin_t --everywhere
+               vpcalc formula swin_t --vary C,depths,M --legend
                vpcalc formula model.py:make --input 1,N,C --arg dim=C --arg num_heads=a --format latex
                vpcalc formula msa --symbol hw=n --symbol C=d --form factored --legend
     """
@@ -115,6 +122,7 @@ def formula(
         range=named("--range", range, "--range H=225:4096"),
         input=input,
         args=named("--arg", arg, "--arg dim=C"),
+        vary=[name.strip() for name in (vary or "").split(",") if name.strip()],
     )
     if legend and not steps and format.value in PASSAGES:
         deliver(result.passage(PASSAGES[format.value]), output)

@@ -227,6 +227,18 @@ class OurModel(Subject):
         batch = {} if "batch" in taken else {"batch": self.batch}
         return {**settings, **entries, **sizes, **batch}
 
+    @property
+    def own_values(self) -> Values:
+        """The value of every name, where nothing is varied."""
+        config = self.architecture.completed(self._config, self.given)
+        entries = {
+            f"{name}_{place}": entry
+            for name, value in config.items()
+            if isinstance(value, tuple)
+            for place, entry in enumerate(value, 1)
+        }
+        return {**config, **entries, **self.architecture.family.axes.point(self.sizes), "batch": self.batch}
+
     def _entry(self, name: str) -> tuple[str, int] | None:
         """The list and the place of a name such as depths_3."""
         whole_name, _, place = name.rpartition("_")

@@ -1,0 +1,96 @@
+"""Closed forms in a model's settings are what the model costs, wherever they say that they hold."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+import vpcalc
+from vpcalc.answers.formula_settings import in_settings
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.cost import Quantity
+from vpcalc.sweeps.subjects import OurModel, Trained
+from vpcalc.symbolic import SYMBOL_OF
+
+CASES = {
+    "swin_t": ("C", "depths", "M", "r", "heads_1"),
+    "swin_b": ("P", "classes"),
+    "vit_ti_16": ("C", "depth", "heads", "P", "r"),
+    "pvt_tiny": ("C", "R", "r"),
+    "pvt_v2_b0": ("R", "heads_2", "depths"),
+    "resnet18": ("C", "depths", "classes"),
+    "convnext_t": ("k", "C", "depths_3"),
+    "vgg11": ("C", "hidden"),
+    "transformer_base": ("N", "d_model", "h", "d_k"),
+    "t5_small": ("layers", "d_kv", "batch"),
+    "retnet_1_3b": ("d_model", "layers", "heads"),
+    "lstm": ("d", "n", "layers"),
+}
+
+
+SLOW = [pytest.param(quantity, marks=pytest.mark.slow) for quantity in ("params", "fvcore")]
+
+
+@pytest.mark.parametrize("quantity", ["macs", *SLOW])
+@pytest.mark.parametrize("everywhere", [False, True])
+@pytest.mark.parametrize("id", CASES)
+def test_forms_hold_where_they_say(id: str, everywhere: bool, quantity: str) -> None:
+    architecture, counted = ARCHITECTURES[id], Quantity(quantity)
+    model = OurModel(architecture, {}, architecture.sizes, 1, Trained())
+    regime, _ = in_settings(model, CASES[id], counted, everywhere)
+    assert regime.form is not None
+    axes, own = architecture.family.axes, model.own_values
+    names = [name for name in model.names if isinstance(own.get(name), int)]
+    varied = [name for name in names if name in CASES[id] or name.rpartition("_")[0] in CASES[id]]
+    letters = {SYMBOL_OF.get(name, name): name for name in (*axes, *varied)}
+    dice, held = random.Random(id), 0
+    for turn in range(4000):
+        point = {letter: _near(dice, own[name], turn) for letter, name in letters.items()}
+        if not regime.when.where.holds(point):
+            continue
+        held += 1
+        given = {name: point[letter] for letter, name in letters.items()}
+        found = model.figures({**own, **given}, frozenset(varied), (quantity,))[quantity][0]
+        assert regime.form.polynomial.value(point) == found, point
+        if held == 6:
+            break
+    assert held >= 2
+
+
+def _near(dice: random.Random, own: int, turn: int) -> int:
+    """A multiple of a model's own value, or of a part of it, or any number."""
+    if not turn:
+        return own
+    return dice.choice((own, own, own * dice.randint(1, 3), max(1, own // 2), own + dice.randint(1, 2)))
+
+
+def test_a_formula_in_settings_is_printed_with_where_it_holds() -> None:
+    found = vpcalc.formula("swin_t", vary=["C", "M", "r"])
+    assert found.form.text == "3rHWC²/2 + 27HWC²/8 + 19M²HWC/32 + 3HWC + 8000C"
+    assert found.form.valid == "32M | H, 32M | W, 3 | C"
+    plain = vpcalc.formula("swin_t").form.polynomial
+    assert found.form.polynomial.subs({"C": 96, "M": 7, "r": 4}) == plain
+    depths = vpcalc.formula("swin_t", vary=["depths"])
+    assert depths.assumptions[0].startswith("affine in depths_1 and depths_2")
+    assert depths.form.polynomial.subs({f"depths_{i}": n for i, n in enumerate((2, 2, 6, 2), 1)}) == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "vary", "line"),
+    [
+        ("swin_t", ["c"], "--vary: number among the settings 'c' is not known"),
+        ("retnet_1_3b", ["form"], "--vary: number among the settings 'form' is not known"),
+        ("wmsa", ["C"], "--vary C: of a model's settings; all dimensions of wmsa are symbols already"),
+        ("swin", ["C"], "formula 'swin' is not known"),
+    ],
+)
+def test_what_no_form_can_be_had_in_is_refused(name: str, vary: list[str], line: str) -> None:
+    with pytest.raises(vpcalc.InputError) as error:
+        vpcalc.formula(name, vary=vary)
+    assert str(error.value).startswith(line)
+
+
+def test_bytes_are_refused() -> None:
+    with pytest.raises(vpcalc.InputError, match="--vary: --quantity 'saved_bytes' is not known"):
+        vpcalc.formula("swin_t", vary=["C"], quantity="saved_bytes")

@@ -1,0 +1,157 @@
+"""The closed form of a model in its settings, too: ``vpcalc formula swin_t --vary C,M,r``.
+
+One run on traced sizes, at the model's own values, gives the form with floors and the decisions that it holds on.
+The tidy form is that of values where every floor divides; it comes with what has to divide, and with those
+decisions that do not follow from that. How many blocks there are is no size: a form is affine in it as far as runs
+at several numbers tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import gcd
+from typing import Any
+
+from ..algebra.domains import Domain, Guard, Where, divides
+from ..algebra.exploring import run_at
+from ..algebra.floors import divided, on_lattice
+from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..algebra.traced import form_of
+from ..cost import Quantity
+from ..errors import InputError, unknown
+from ..everywhere import Condition, Regime
+from ..sweeps.subjects import OurModel
+from ..symbolic import SYMBOL_OF, Form
+
+Run = Callable[[Mapping[str, Any]], Any]
+
+TRIED = (1, 2, 3, 4, 7, 12)
+"""Numbers of blocks at which a form is held against what it is affine in."""
+
+
+def in_settings(model: OurModel, vary: Sequence[str], quantity: Quantity, everywhere: bool) -> tuple[Regime, str]:
+    """The form around a model's own values, in its input's sizes and some settings; and what it rests on.
+
+    With ``everywhere`` it has floors and holds wherever the same decisions are taken; else it is the tidy one.
+
+    Raises:
+        InputError: a name that is not known, or of which no form can be had.
+    """
+    axes = model.architecture.family.axes
+    names = [
+        name for name in dict.fromkeys(name for each in vary for name in _entries(model, each)) if name not in axes
+    ]
+    values = model.own_values
+    letters = {name: SYMBOL_OF.get(name, name) for name in (*axes, *names)}
+    varied = frozenset(names)
+
+    def at(sizes: Mapping[str, Any]) -> Any:
+        return model.figures({**values, **sizes}, varied, (quantity.value,))[quantity.value][0]
+
+    blocks = [name for name in names if _is_number_of_rounds(at, name, values[name])]
+    sizes = [name for name in letters if name not in blocks]
+
+    def form(rounds: Mapping[str, int]) -> tuple[Polynomial, Domain]:
+        back = {letters[name]: name for name in sizes}
+        leaf = run_at(
+            lambda traced: at({**rounds, **{back[letter]: size for letter, size in traced.items()}}),
+            {letters[name]: values[name] for name in sizes},
+        )
+        return form_of(leaf.outcome), leaf.domain
+
+    found, domain = _affine(form, {name: letters[name] for name in blocks}) if blocks else form({})
+    domain = Domain((*domain.letters, *(letters[name] for name in blocks)), domain.guards)
+    said = f"affine in {' and '.join(blocks)}: so it is at {', '.join(map(str, TRIED))}" if blocks else ""
+    tidy = None if everywhere else on_lattice(found)
+    own = {letter: values[name] for name, letter in letters.items() if name not in axes}
+    if tidy is None or any(own[letter] % step for letter, step in tidy.strides.items() if letter in own):
+        return Regime(Condition(Where((Domain(domain.letters, _plain(domain.guards)),))), Form(found)), said
+    dividing = [divides(as_polynomial(step), symbol(name)) for name, step in tidy.strides.items() if step > 1]
+    dividing += [divides(below, above) for above, below in tidy.exact]
+    left = [guard for guard in _plain(domain.guards) if not _follows(guard, dividing)]
+    guards = (*_without_multiples(dividing), *left)
+    return Regime(Condition(Where((Domain(domain.letters, guards),))), Form(tidy.form)), said
+
+
+def _entries(model: OurModel, name: str) -> list[str]:
+    """A name, or those of the entries of a list."""
+    found = [
+        each for each in model.names if each.rpartition("_")[0] == name and each not in model.architecture.config
+    ]
+    kinds = {each: known.kind for each, known in model.names.items()}
+    if name not in kinds or (kinds[name] == "word"):
+        raise unknown("--vary: number among the settings", name, [each for each in kinds if kinds[each] != "word"])
+    return found if kinds[name] == "list" else [name]
+
+
+def _is_number_of_rounds(at: Run, name: str, value: int) -> bool:
+    """Whether no form can be had in a value, because it says how often something is done."""
+    try:
+        run_at(lambda traced: at({name: traced["x"]}), {"x": value})
+    except TypeError:
+        return True
+    return False
+
+
+def _affine(
+    form: Callable[[Mapping[str, int]], tuple[Polynomial, Domain]], letters: Mapping[str, str]
+) -> tuple[Polynomial, Domain]:
+    """The form that adds so much for each further round of each name.
+
+    Raises:
+        InputError: some number of rounds says otherwise.
+    """
+    ones = dict.fromkeys(letters, 1)
+    base, domain = form(ones)
+    found = base
+    for name, letter in letters.items():
+        found = found + (form({**ones, name: 2})[0] - base) * (symbol(letter) - 1)
+    points = [{**ones, name: number} for name in letters for number in TRIED[2:]]
+    points += [
+        {name: TRIED[(turn * place + turn) % 6] for place, name in enumerate(letters)} for turn in (1, 2, 3, 5)
+    ]
+    for point in points:
+        again, same = form(point)
+        if again != found.subs({letters[name]: number for name, number in point.items()}) or same != domain:
+            raise InputError(
+                f"--vary {','.join(letters)}: the form is not affine in it; vpcalc sweep has its values"
+            )
+    return found, domain
+
+
+def _plain(guards: Sequence[Guard]) -> tuple[Guard, ...]:
+    """6 | 2C as 3 | C, each once."""
+    found: dict[Guard, None] = {}
+    for guard in guards:
+        if guard.divisor is not None and len(guard.form.terms) == 1 and not guard.divisor.symbols:
+            step, (number,) = guard.divisor.terms[()], guard.form.terms.values()
+            common = gcd(step, number)
+            form = Polynomial({monomial: number // common for monomial, number in guard.form.terms.items()})
+            guard = Guard(form, as_polynomial(step // common), guard.negated)
+        found[guard] = None
+    return tuple(found)
+
+
+def _follows(guard: Guard, dividing: Sequence[Guard]) -> bool:
+    """Whether a guard says no more than that what divides is no more than what it divides."""
+    if guard.divisor is not None:
+        return any(guard == other or _is_multiple(other, guard) for other in dividing) and not guard.negated
+    differences = [each.form - each.divisor for each in dividing if each.divisor is not None]
+    return any(
+        rest.denominator == 1 and not rest.symbols and rest.terms.get((), 0) >= 0
+        for rest in (guard.form - difference for difference in differences)
+    )
+
+
+def _without_multiples(guards: Sequence[Guard]) -> list[Guard]:
+    """16M | H says nothing beside 32M | H."""
+    return [
+        guard for guard in guards if not any(other != guard and _is_multiple(other, guard) for other in guards)
+    ]
+
+
+def _is_multiple(one: Guard, other: Guard) -> bool:
+    """Whether what the one says is divided by more than what the other says is."""
+    if one.form != other.form or one.divisor is None or other.divisor is None:
+        return False
+    return divided(one.divisor, other.divisor) is not None
