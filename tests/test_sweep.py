@@ -84,6 +84,7 @@ MODELS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "swin": ("swin_t", {"H": "33:300:7", "W": "224,225,97", "C": "47:54,96", "M": "4:9", "r": "1,4"}, {}),
     "swin heads": ("swin_t", {"C": "32:96:8", "heads": "2,4,8,16;4,4,8,8", "depths_3": "1,6", "batch": "1:3"}, {}),
     "swin entry": ("swin_s", {"heads_2": "1:8", "C": "48,96", "input": "224,231"}, {}),
+    "depths behind": ("swin_t", {"C": "95,96", "depths_2": "1:3", "heads_1": "2,3"}, {}),
     "heads alone": ("vit_ti_16", {"heads": "1:13"}, {}),
     "entries alone": ("pvt_tiny", {"heads_2": "1:9", "R_3": "1:5"}, {}),
     "vit": (

@@ -37,6 +37,18 @@ class DiffersError(Exception):
     """A form and a count differ, so that the run decides by something that it does not show."""
 
 
+NO_FORM = (TypeError, ValueError, ArithmeticError, AttributeError)
+"""What a description raises that asks a traced size for something that only a number has."""
+
+
+class NoFormError(Exception):
+    """A run asks one of its sizes for what no form has, such as how often a loop runs; at this ``point``."""
+
+    def __init__(self, point: Mapping[str, int]) -> None:
+        super().__init__(f"no form at {dict(point)}")
+        self.point = point
+
+
 class Condition(NamedTuple):
     """A question about sizes that has the same answer all over a regime.
 
@@ -304,6 +316,7 @@ class Regimes:
         """Each regime that has sizes of a block, with these; sizes of which each would have few are counted.
 
         Raises:
+            NoFormError: no form can be had in one of the letters.
             DiffersError: a form gave another number than a count.
         """
         shape = numpy.broadcast_shapes(*(array.shape for array in sizes.values()))
@@ -358,7 +371,12 @@ class Regimes:
         self.found.insert(0, regime)
 
     def _at(self, point: Mapping[str, int]) -> Regime:
-        found = self._description.at(point)
+        try:
+            found = self._description.at(point)
+        except InputError:
+            raise
+        except NO_FORM as error:
+            raise NoFormError(point) from error
         columns = {name: _most(parts) for name, parts in found.figures.items()}
         return Regime(found.conditions, columns, self._ends, found.refused)
 
@@ -376,7 +394,7 @@ class Regimes:
         for at in zip(*(axis.tolist() for axis in some), strict=True):
             point = {letter: _at(array, at) for letter, array in sizes.items()}
             figures = self._count(point)
-            why = "" if figures is not None else self._description.at(point).refused  # in letters: one for many
+            why = "" if figures is not None else self._at(point).refused  # in letters: one for many
             by_reason.setdefault(why, []).append((at, figures or {}))
         for why, each in by_reason.items():
             part = _listed(sizes, [numpy.asarray(axis) for axis in zip(*(at for at, _ in each), strict=True)])

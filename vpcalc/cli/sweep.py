@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -141,25 +143,42 @@ def _quantities(columns: str | None, vary: list[str]) -> list[str] | None:
     return [name.strip() for name in columns.split(",") if name.strip() not in names] or None
 
 
+class Pace:
+    """How many configurations a second, and how long the rest will take."""
+
+    def __init__(self) -> None:
+        self.begin = self.last = time.monotonic()
+        self.before: int | None = None
+
+    def rate(self, done: int) -> float:
+        """Configurations a second since the first that was told; those of an earlier run do not count."""
+        if self.before is None:
+            self.before, self.begin = done, time.monotonic()
+        return (done - self.before) / max(time.monotonic() - self.begin, 1e-9)
+
+    def is_due(self) -> bool:
+        """Whether a line is due."""
+        now = time.monotonic()
+        due = now - self.last >= EVERY
+        self.last = now if due else self.last
+        return due
+
+
+EVERY = 10.0
+"""Seconds between two lines."""
+
+
 @contextmanager
 def going() -> Iterator[Callable[[int, int, int], None]]:
     """How far it is, on standard error: a bar where a person looks, or a line now and then."""
-    import sys
-    import time
-
-    begin = last = time.monotonic()
-    first: list[int] = []
+    pace = Pace()
 
     def told(done: int, all: int, rows: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        first.append(done) if not first else None
-        if now - last >= EVERY or (done == all and now - begin >= EVERY):
-            last = now
-            rate = done / max(now - begin, 1e-9)
-            left = (all - done) / max(rate, 1e-9)
-            said = f"{done:,} of {all:,} configurations, {rate / 1e6:.1f} M/s, {rows:,} rows"
-            print(f"vpcalc: {said}, {left:.0f} s left" if done < all else f"vpcalc: {said}", file=sys.stderr)
+        rate = pace.rate(done)
+        if pace.is_due():
+            left = f"{(all - done) / rate:.0f} s left" if rate else "beginning"
+            said = f"{done:,} of {all:,} configurations, {rate / 1e6:.1f} M/s, {rows:,} rows, {left}"
+            print(f"vpcalc: {said}", file=sys.stderr, flush=True)
 
     if not sys.stderr.isatty():
         yield told
@@ -167,18 +186,10 @@ def going() -> Iterator[Callable[[int, int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    text = TextColumn(
-        "{task.completed:,.0f} of {task.total:,.0f}, {task.fields[rate]:.1f} M/s, {task.fields[rows]:,} rows"
-    )
-    with Progress(BarColumn(), text, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+    figures = "{task.completed:,.0f} of {task.total:,.0f}, {task.fields[rate]:.1f} M/s, {task.fields[rows]:,} rows"
+    shown = BarColumn(), TextColumn(figures), TimeRemainingColumn()
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("sweep", total=1, rate=0.0, rows=0)
-
-        def shown(done: int, all: int, rows: int) -> None:
-            rate = done / max(time.monotonic() - begin, 1e-9) / 1e6
-            bar.update(task, completed=done, total=all, rate=rate, rows=rows)
-
-        yield shown
-
-
-EVERY = 10.0
-"""Seconds between two lines."""
+        yield lambda done, all, rows: bar.update(
+            task, completed=done, total=all, rate=pace.rate(done) / 1e6, rows=rows
+        )

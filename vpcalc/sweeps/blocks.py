@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from ..arrays.forms import Array, Ends
-from ..arrays.regimes import Pace, Regimes
-from ..errors import InputError
+from ..arrays.regimes import NO_FORM, NoFormError, Pace, Regimes
 from .axes import Axis, Box, Grid
 from .subjects import Subject, Values
 
@@ -117,26 +116,24 @@ class Blocks:
                     {} if regime.refused else regime.evaluated(part.sizes),
                     regime.refused,
                 )
-        except TypeError as error:
-            self._take_apart(fixed, {name: int(array.flat[0]) for name, array in sizes.items()}, error)
+        except NoFormError as none:
+            self._take_apart(fixed, none)
+            raise _ByHandError from None
 
-    def _take_apart(self, fixed: Values, point: Mapping[str, int], error: TypeError) -> None:
+    def _take_apart(self, fixed: Values, none: NoFormError) -> None:
         """Find the sizes of which no form can be had, each alone, and go through them by hand from now on."""
-        found = []
-        for name in point:
-            others = {other: size for other, size in point.items() if other != name}
+        found = set()
+        for name, size in none.point.items():
+            others = {other: size for other, size in none.point.items() if other != name}
             description = self.subject.describe({**fixed, **others}, self.varied, self.columns)
             try:
-                description.at({name: point[name]})
-            except TypeError:
-                found.append(name)
-            except InputError:
-                continue
+                description.at({name: size})
+            except NO_FORM:
+                found.add(name)
         if not found:
-            raise error
-        self.by_hand |= {*found}
+            raise none
+        self.by_hand |= found
         self._regimes.clear()
-        raise _ByHandError
 
 
 class _ByHandError(Exception):
