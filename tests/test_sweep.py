@@ -410,6 +410,24 @@ def test_boxes_are_the_grid_in_order() -> None:
         assert places == list(product(*map(range, grid.shape)))[start:stop]
 
 
+@pytest.mark.parametrize(
+    ("given", "values"),
+    [
+        ("14:28:7", [14, 21, 28]),
+        ("2,8:12:3, 5", [2, 8, 11, 5]),
+        ("7", [7]),
+        (7, [7]),
+        ([3, 1], [3, 1]),
+        (range(2, 9, 3), [2, 5, 8]),
+        (range(8, 1, -3), [2, 5, 8]),
+    ],
+)
+def test_values_are_read(given: Any, values: list[int]) -> None:
+    (axis,) = vpcalc.sweep("swin_t", vary={"C": given}).work.grid.axes
+    assert list(axis.values) == values
+    assert [*map(int, axis.texts)] == values
+
+
 # -- outputs, ends and beginnings ---------------------------------------------------------------------------
 
 COMMAND = [

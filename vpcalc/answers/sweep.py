@@ -60,12 +60,14 @@ class Sweep(Result):
 
     @cached_property
     def _found(self) -> tuple[Counts, Rows]:
-        from ..arrays.regimes import DiffersError
+        from ..arrays.regimes import DiffersError, NoFormError
 
         try:
             return self._to_memory() if self.output is None else self._to_file(self.output)
         except DiffersError as differs:
             raise InputError(f"sweep {self.target}: {differs}; please report this") from differs
+        except NoFormError as none:
+            raise InputError(f"sweep {self.target}: {none}: {none.__cause__}; please report this") from none
 
     @property
     def counts(self) -> Counts:

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from .options import CHOICE, ArgOption, SetOption, Sizes, bundled, named, settings
-from .output import Shown, aside
+from .options import CHOICE, ArgOption, Format, SetOption, Sizes, bundled, named, settings
+from .output import Shown, aside, deliver
 
 GOING = "How it is gone through"
 MEMORY = "How memory is counted"
@@ -132,6 +132,10 @@ def sweep(
         ).completed()
     if whole:
         aside([*result.remarks, f"wrote {output}"])
+    if whole and not result.rows and shown.format is Format.TABLE:
+        (table,) = result.tables()
+        deliver("\n".join([table.title, *table.notes]), None)
+        return
     shown._replace(columns=None, output=None if whole else output).emit(result)
 
 
@@ -175,7 +179,7 @@ def going() -> Iterator[Callable[[int, int, int], None]]:
 
     def told(done: int, all: int, rows: int) -> None:
         rate = pace.rate(done)
-        if pace.is_due():
+        if pace.is_due() and done < all:
             left = f"{(all - done) / rate:.0f} s left" if rate else "beginning"
             said = f"{done:,} of {all:,} configurations, {rate / 1e6:.1f} M/s, {rows:,} rows, {left}"
             print(f"vpcalc: {said}", file=sys.stderr, flush=True)
