@@ -328,7 +328,7 @@ def _in_settings(
             f"--vary {','.join(vary)}: of a model's settings; all dimensions of {name} are symbols already"
         )
     if name not in ARCHITECTURES:
-        raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ELSEWHERE)
+        raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ALL)
     if quantity not in QUANTITIES:
         raise unknown("--vary: --quantity", quantity, QUANTITIES)
     model, counted = ARCHITECTURES[name], Quantity(quantity)
