@@ -175,8 +175,9 @@ def test_a_file_that_cannot_be_written(vpcalc: Run, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_whoever_reads_may_stop_reading() -> None:
-    command = f"{shlex.quote(sys.executable)} -m vpcalc models | head -1"
+@pytest.mark.parametrize("arguments", ["models", "figure --help"])  # what rich writes as it goes, and at once
+def test_whoever_reads_may_stop_reading(arguments: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m vpcalc {arguments} | head -1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
