@@ -189,6 +189,16 @@ def test_a_number_that_divides_a_grid_need_not_divide_its_sides(h: int, w: int) 
     assert tidy.get("holds_here", True) == (h * w % 2 == 0)
 
 
+def test_figures_of_a_batch_are_told_from_forms_of_one_image() -> None:
+    said = "closed forms are of one image, figures of the batch of 3"
+    for batch in (1, 3):
+        found = _rows("msa", FULL, batch=batch)
+        assert (said in found.tables()[0].notes) == (batch == 3)
+        for row in found.rows:
+            of_one = row.form.polynomial.value({"h": 14, "w": 28, "C": 96})
+            assert row.to_dict()["macs"] == batch * of_one
+
+
 def test_rows_of_the_readers_cross_ours() -> None:
     found = _rows("msa", WINDOWED)
     (crossing,) = (c for c in found.crossovers if WINDOWED in c.between)

@@ -228,7 +228,9 @@ class Comparison(Result):
             complaint = (str(row.report),) if row.report and row.report.verdict.value != "agrees" else ()
             for note in (*row.layer.notes, *complaint):
                 names.setdefault(note, []).append(row.name)
-        return (*(f"{', '.join(rows)}: {note}" for note, rows in names.items()), *self.apart)
+        batch = self.inputs["batch"]
+        of_one = (f"closed forms are of one image, figures of the batch of {batch}",) if batch > 1 else ()
+        return (*of_one, *(f"{', '.join(rows)}: {note}" for note, rows in names.items()), *self.apart)
 
 
 def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> Table:
