@@ -90,6 +90,17 @@ class Halo(nn.Module):
         return (q @ k.mT).softmax(-1) @ v
 
 
+class Along(nn.Module):
+    """A recurrent layer along the tokens, whose width torch wants in numbers."""
+
+    def __init__(self, dim):
+        super().__init__()
+        self.rnn = nn.GRU(dim, dim, batch_first=True)
+
+    def forward(self, x):
+        return self.rnn(x)[0]
+
+
 class Halved(nn.Module):
     """Every other token of the sequence."""
 
@@ -187,6 +198,14 @@ def test_a_number_that_divides_a_grid_need_not_divide_its_sides(h: int, w: int) 
     tidy = found["formula"]
     assert (tidy["text"], tidy["valid"]) == ("hwC²/2", "hw a multiple of 2")
     assert tidy.get("holds_here", True) == (h * w % 2 == 0)
+
+
+def test_a_row_that_takes_numbers_only_is_told_how_it_is_written() -> None:
+    said = "give its numbers in place of symbols: "
+    with pytest.raises(InputError, match=said) as refused:
+        _rows("own.py:Along(dim=C)@1,hw,C").rows[0].to_dict()
+    (row,) = _rows(str(refused.value).partition(said)[2]).rows
+    assert row.to_dict()["macs"] == 14 * 28 * 6 * 96**2
 
 
 def test_figures_of_a_batch_are_told_from_forms_of_one_image() -> None:

@@ -43,9 +43,20 @@ def place(row: Placed, dims: Mapping[str, int]) -> Ran:
         if dims.get("batch", 1) != 1:
             batched, program = once(find_target(target, _batch_of(layout, dims["batch"]), arguments), point)
     except NotRunError as error:
-        hint = "; give its numbers in place of symbols, such as 96 for C" if "SymInt" in str(error) else ""
-        raise InputError(f"--rows {row.text}: {error}{hint}") from error
+        raise InputError(f"--rows {row.text}: {error}{_hint(row, values, str(error))}") from error
     return Ran(row.name, GRID, execution, batched, program)
+
+
+def _hint(row: Placed, values: Mapping[str, int], error: str) -> str:
+    """How a row is written whose module takes numbers only, as torch's recurrent layers do."""
+    if "SymInt" not in error:
+        return ""
+    named = {name: SYMBOL_OF.get(str(value).strip(), str(value).strip()) for name, value in row.arguments.items()}
+    found = {name: letter for name, letter in named.items() if letter in values}
+    layout = ",".join(str(values[side]) if side in found.values() else side for side in row.layout.split(","))
+    given = ",".join(f"{name}={values[found[name]] if name in found else row.arguments[name]}" for name in named)
+    target = row.target if isinstance(row.target, str) else row.name
+    return f"; give its numbers in place of symbols: {target}({given})@{layout}"
 
 
 def _bound(row: Placed, value: object, values: Mapping[str, int]) -> object:
