@@ -312,7 +312,13 @@ def test_a_papers_list_names_it_where_it_is_trusted(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="is code; --trust runs it"):
         vpcalc.macros(listed)
-    form, figure = vpcalc.macros(listed, trust=True).macros
+    found = vpcalc.macros(listed, trust=True)
+    form, figure = found.macros
+    assert form.said == (
+        f"holds for {vpcalc.formula('net.py:Net', input='1,3,H,W', args={'depth': 1}).form.valid}",
+    )
+    assert f"\n% {form.said[0]}\n\\newcommand{{\\Ours}}" in found.latex
+    assert not figure.said
     assert figure.value == _model("net.py:Net", input=224, args={"depth": 1}).to_dict()["macs"]
     assert figure.command == "figure net.py:Net --exact --input 1,3,224,224 --arg depth=1"
     assert "HW" in str(form.value)

@@ -47,12 +47,21 @@ SIZE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """``\\name`` stands for ``body``; ``command`` prints the same in a terminal."""
+    """``\\name`` stands for ``body``; ``command`` prints the same in a terminal.
+
+    ``said`` is what a reader has to know of a module of his own: where its form holds, what its figure lacks.
+    """
 
     name: str
     command: str
     body: str
     value: int | str
+    said: tuple[str, ...] = ()
+
+    @property
+    def above(self) -> tuple[str, ...]:
+        """What stands above its definition, in comments."""
+        return (f"vpcalc {self.command}", *self.said)
 
     @property
     def line(self) -> str:
@@ -72,7 +81,7 @@ class Macros(Result):
         r"""A file to ``\\input``; above each line the command by which a reader can check it."""
         head = f"% Written by vpcalc macros from {Path(self.file).name}: change the list, not this."
         return "\n".join(
-            [head, *(line for macro in self.macros for line in (f"% vpcalc {macro.command}", macro.line))]
+            [head, *(line for m in self.macros for line in (*(f"% {said}" for said in m.above), m.line))]
         )
 
     def fields(self) -> dict[str, Any]:
@@ -179,7 +188,8 @@ def _formula(macro: str, entry: dict[str, Any], symbols: Mapping[str, str]) -> M
     options += [word for old, new in own.items() for word in ("--symbol", f"{old}={new}")]
     options += [] if shape is None else ["--input", str(shape)]
     command = _command("formula", entry["of"], options, settings, args)
-    return Macro(macro, command, rf"\ensuremath{{{found.form.latex}}}", found.form.text)
+    said = (f"holds for {found.form.valid}",) if found.meanings and found.form.valid else ()
+    return Macro(macro, command, rf"\ensuremath{{{found.form.latex}}}", found.form.text, said)
 
 
 def _figure(macro: str, entry: dict[str, Any], siunitx: bool) -> Macro:
@@ -197,7 +207,8 @@ def _figure(macro: str, entry: dict[str, Any], siunitx: bool) -> Macro:
     options = [*_option("--quantity", given["quantity"], "macs"), *(["--exact"] if given.get("exact") else [])]
     options += [word for key, value in shown.items() for word in (f"--{key}", str(value))]
     command = _command("figure", name, options, settings, args)
-    return Macro(macro, command, found.write("siunitx" if siunitx else "latex"), found.value)
+    said = found.assumptions if is_code(name) else ()
+    return Macro(macro, command, found.write("siunitx" if siunitx else "latex"), found.value, said)
 
 
 def _known_keys(entry: Mapping[str, Any], keys: tuple[str, ...]) -> None:
