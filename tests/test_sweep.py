@@ -463,6 +463,21 @@ def test_a_file_has_all_rows_in_order(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(tmp_path.iterdir()) == [file]
 
 
+def test_a_front_is_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from vpcalc.answers.sweep_plot import plot_sweep
+
+    file = tmp_path / "front.svg"
+    sweep = vpcalc.sweep("swin_t", vary={"M": [7, 8], "C": "48:192:24"}, pareto="macs,-params", where="macs < 5G")
+    plot: Any = plot_sweep(sweep)
+    plot.save(file)
+    rows = rows_of(sweep)
+    assert [(point.x, point.y) for point in plot.chart.points] == [(row["macs"], row["params"]) for row in rows]
+    assert file.read_bytes().startswith(b"<?xml")
+    with pytest.raises(vpcalc.InputError, match="a picture needs --pareto with two keys"):
+        plot_sweep(vpcalc.sweep("swin_t", vary={"M": [7, 8]}))
+
+
 def test_lists_and_words_in_a_file(tmp_path: Path) -> None:
     file, vary = tmp_path / "costs.csv", {"depths": "1,2;2,1", "heads": "2,4;4,4", "C": "8,16"}
     sweep = vpcalc.sweep("swin_t", vary=vary, output=file)

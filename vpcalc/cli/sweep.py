@@ -12,6 +12,7 @@ import typer
 
 from .options import CHOICE, ArgOption, Format, SetOption, Sizes, bundled, named, settings
 from .output import Shown, aside, deliver
+from .pictures import Picture
 
 GOING = "How it is gone through"
 MEMORY = "How memory is counted"
@@ -102,6 +103,7 @@ def sweep(
                vpcalc sweep swin_t --vary input=224:512:32 --vary batch=1:64 --columns saved_bytes -o costs.csv
     """
     from ..answers.sweep import sweep as ask
+    from ..answers.sweep_plot import SUFFIXES as PICTURES
     from ..sweeps.parts import SUFFIXES
 
     output = shown.output
@@ -132,6 +134,11 @@ def sweep(
         ).completed()
     if whole:
         aside([*result.remarks, f"wrote {output}"])
+    if output is not None and output.suffix.lower() in PICTURES and shown.format is Format.TABLE:
+        from ..answers.sweep_plot import plot_sweep
+
+        Picture(output).deliver(plot_sweep(result))
+        return
     if whole and not result.rows and shown.format is Format.TABLE:
         (table,) = result.tables()
         deliver("\n".join([table.title, *table.notes]), None)
