@@ -27,6 +27,15 @@ _MEASURE = """<!doctype html><meta charset="utf-8"><body><script>
 const pages = PAGES, widths = WIDTHS, found = [];
 const frame = document.createElement("iframe");
 document.body.append(frame);
+// Whether a box that scrolls for itself holds an element within the window.
+function within(element, width) {
+  for (let box = element.parentElement; box && box.tagName != "BODY"; box = box.parentElement) {
+    if (box.tagName == "ARTICLE") return false;
+    const scrolls = frame.contentWindow.getComputedStyle(box).overflowX;
+    if (/auto|scroll/.test(scrolls) && box.getBoundingClientRect().right <= width) return true;
+  }
+  return false;
+}
 async function measure() {
   for (const page of pages) for (const width of widths) {
     frame.style.width = width + "px";
@@ -34,11 +43,14 @@ async function measure() {
     await new Promise(done => { frame.onload = done; frame.src = page; });
     const root = frame.contentDocument.documentElement;
     const wide = [];
-    if (root.scrollWidth > width)
-      for (const each of frame.contentDocument.querySelectorAll("article *"))
-        if (each.getBoundingClientRect().right > width + 1 && wide.length < 3)
-          wide.push(each.tagName + " " + each.textContent.slice(0, 60));
-    found.push([page, width, root.scrollWidth, wide]);
+    let right = root.scrollWidth;
+    for (const each of frame.contentDocument.querySelectorAll("article, article *")) {
+      const reaches = Math.floor(each.getBoundingClientRect().right);
+      if (reaches <= width || within(each, width)) continue;
+      right = Math.max(right, reaches);
+      if (wide.length < 3) wide.push(each.tagName + " " + each.textContent.slice(0, 60));
+    }
+    found.push([page, width, right, wide]);
   }
   document.body.textContent = "MEASURED" + JSON.stringify(found);
 }
