@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .answers.conventions import conventions as conventions
     from .answers.crossover import crossover as crossover
     from .answers.derive import derive as derive
+    from .answers.design import design as design
     from .answers.diff import diff as diff
     from .answers.draw import draw as draw
     from .answers.embed import embed as embed
@@ -57,6 +58,7 @@ _HOME = {
     "conventions": "answers.conventions",
     "crossover": "answers.crossover",
     "derive": "answers.derive",
+    "design": "answers.design",
     "diff": "answers.diff",
     "embed": "answers.embed",
     "figure": "answers.figure",
@@ -95,6 +97,7 @@ __all__ = [
     "conventions",
     "crossover",
     "derive",
+    "design",
     "diff",
     "draw",
     "embed",

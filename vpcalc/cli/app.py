@@ -30,6 +30,7 @@ COMMANDS = (
     "models",
     "sweep",
     "layers",
+    "design",
     "memory",
     "reproduce",
     "check",

@@ -1,0 +1,297 @@
+"""Designs: what comes out is the best of all that brute force finds, and a certificate that lies is found out."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+import vpcalc
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.cost import Quantity
+from vpcalc.sweeps import bounded, growing, keeping
+from vpcalc.sweeps.certificate import configurations, counts_of, differences
+
+from .conftest import Run
+
+design: Any = vpcalc.design
+model: Any = vpcalc.model
+memory: Any = vpcalc.memory
+
+SPACES: dict[str, tuple[str, list[str], dict[str, list[Any]], dict[str, Any]]] = {
+    "swin": (
+        "swin_t",
+        ["C=32:64:32", "depths_3=2:8:2", "M=6:8"],
+        {"C": [32, 64], "depths_3": [2, 4, 6, 8], "M": [6, 7, 8]},
+        {"input": 224},
+    ),
+    "vit": (
+        "vit_ti_16",
+        ["C=64:192:64,depth=1:6"],
+        {"C": [64, 128, 192], "depth": [*range(1, 7)]},
+        {"input": 96},
+    ),
+    "vit heads": (
+        "vit_ti_16",
+        ["C=32:96:32", "heads=1:4", "depth=1:3"],
+        {"C": [32, 64, 96], "heads": [1, 2, 3, 4], "depth": [1, 2, 3]},
+        {"input": 64},
+    ),
+    "pvt": (
+        "pvt_tiny",
+        ["C_3=64:320:64", "depths_2=1:3", "R_1=4,8"],
+        {"C_3": [64, 128, 192, 256, 320], "depths_2": [1, 2, 3], "R_1": [4, 8]},
+        {"input": 96},
+    ),
+    "resnet": (
+        "resnet18",
+        ["C=8:40:8", "depths_1=1:3", "depths_4=1:3", "block=basic,bottleneck"],
+        {"C": [8, 16, 24, 32, 40], "depths_1": [1, 2, 3], "depths_4": [1, 2, 3], "block": ["basic", "bottleneck"]},
+        {"input": 64},
+    ),
+    "transformer": (
+        "transformer_base",
+        ["d_model=64:320:64", "N=1:4", "vocab=1000:3000:500"],
+        {"d_model": [*range(64, 321, 64)], "N": [1, 2, 3, 4], "vocab": [*range(1000, 3001, 500)]},
+        {"src": 12, "tgt": 7},
+    ),
+}
+FOLLOW: dict[str, dict[str, tuple[str, Callable[[int], Any]]]] = {
+    "swin_t": {"C": ("heads", lambda C: [C // 32 * 2**stage for stage in range(4)])},
+    "vit_ti_16": {"C": ("heads", lambda C: C // 64)},
+    "pvt_tiny": {"C_3": ("heads_3", lambda C: C // 64)},
+    "transformer_base": {"d_model": ("h", lambda d: d // 64)},
+}
+ALSO: dict[str, dict[str, tuple[str, Callable[[int], Any]]]] = {
+    "transformer_base": {"d_model": ("d_ff", lambda d: 4 * d)}
+}
+
+
+def brute(case: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, int]]]:
+    """Every configuration of a space that is not refused, by a call of its own."""
+    target, _, values, sizes = SPACES[case]
+    own = model(target, check=False).config
+    for chosen in itertools.product(*values.values()):
+        config = dict(zip(values, chosen, strict=True))
+        moved = dict(config)
+        for table in (FOLLOW, ALSO):
+            for name, (other, of) in table.get(target, {}).items():
+                if name in config and other not in config:
+                    moved[other] = of(config[name])
+        changes: dict[str, Any] = {}
+        for name, value in moved.items():
+            setting, _, place = name.rpartition("_")
+            if place.isdecimal():
+                entries = list(changes.get(setting, own[setting]))
+                entries[int(place) - 1] = value
+                changes[setting] = tuple(entries)
+            else:
+                changes[name] = tuple(value) if isinstance(value, list) else value
+        try:
+            found = model(target, **sizes, set=changes, check=False).to_dict()
+        except vpcalc.InputError:
+            continue
+        yield config, changes, {name: found[name] for name in ("macs", "params")}
+
+
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+
+
+@pytest.mark.parametrize("case", SPACES)
+def test_rows_are_the_best_of_brute_force(case: str) -> None:
+    target, free, values, sizes = SPACES[case]
+    all_of_them = list(brute(case))
+    dice = random.Random(case)
+    places = {name: list(each) for name, each in values.items()}
+    for budgets in (dice.choice((("macs",), ("params",))), ("macs", "params")):
+        limits = {
+            name: dice.choice(all_of_them)[2][name] + dice.randrange(2) * dice.randrange(10**5) for name in budgets
+        }
+        fitting = [each for each in all_of_them if all(each[2][name] <= most for name, most in limits.items())]
+        if not fitting:
+            continue
+
+        def nearness(each: Any, limits: dict[str, int] = limits) -> Any:
+            config, _, figures = each
+            shares = [Fraction(figures[name], most) for name, most in limits.items()]
+            return -min(shares), -sum(shares), [places[name].index(value) for name, value in config.items()]
+
+        expected = sorted(fitting, key=nearness)[:4]
+        found = design(target, free=free, **sizes, **limits, top=4)
+        assert found.ok, found.faults
+        assert [plain(row["config"]) for row in found.rows] == [changes for _, changes, _ in expected]
+        for row, (_, _, figures) in zip(found.rows, expected, strict=True):
+            assert {name: row[name] for name in figures} == figures
+            assert row["left"] == {name: most - figures[name] for name, most in limits.items()}
+
+        front = design(target, free=free, **sizes, **limits, pareto="macs,-params")
+        assert front.ok, front.faults
+        points = {(each[2]["macs"], -each[2]["params"]) for each in fitting}
+        best = [p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)]
+        assert [(row["macs"], -row["params"]) for row in front.rows] == sorted(best)
+
+
+def test_memory_is_counted_for_each_configuration() -> None:
+    free = "C=64:192:64,depth=1:5"
+    counted = {}
+    for C, depth in itertools.product((64, 128, 192), range(1, 6)):
+        set = {"C": C, "heads": C // 64, "depth": depth}
+        asked = {"input": 64, "set": set, "batch": 3}
+        total = memory("vit_ti_16", **asked, train=True, check=False).to_dict()["training_bytes"]
+        macs = model("vit_ti_16", **asked, check=False).to_dict()["macs"]
+        counted[C, depth] = macs, total
+    for most in sorted(total for _, total in counted.values())[1::4]:
+        fitting = {key: macs for key, (macs, total) in counted.items() if total <= most}
+        expected = sorted(fitting, key=lambda key: -fitting[key])[:3]
+        asked = {"input": 64, "batch": 3, "free": free, "top": 3, "train": True}
+        found = design("vit_ti_16", macs="100G", memory=most, **asked)
+        assert found.ok, found.faults
+        rows = [(row["config"]["C"], row["config"]["depth"]) for row in found.rows]
+        assert [fitting[row] for row in rows] == [fitting[key] for key in expected]
+        assert all(row["training_bytes"] == counted[key][1] for row, key in zip(found.rows, rows, strict=True))
+
+
+def test_memory_alone_wants_parameters() -> None:
+    best = design("vit_ti_16", memory="40MB", input=64, top=1, free="C,depth=1:4").rows[0]
+    assert best["inference_bytes"] <= 40_000_000
+    for C, depth in itertools.product(range(64, 1025, 64), range(1, 5)):
+        set = {"C": C, "heads": C // 64, "depth": depth}
+        params = (
+            ARCHITECTURES["vit_ti_16"]
+            .cost((64, 64), {**ARCHITECTURES["vit_ti_16"].config, **set})
+            .total(Quantity.PARAMS)
+        )
+        if best["params"] < params <= 10_000_000:
+            found = memory("vit_ti_16", input=64, set=set, check=False).to_dict()
+            assert found["inference_bytes"] > 40_000_000
+
+
+def test_free_levers_end_where_nothing_fits() -> None:
+    found = design("swin_t", macs="4.5G", params="28M")
+    assert found.ok, found.faults
+    assert configurations(found.search) == sum(counts_of(found.search).values()) > 5_000_000
+    assert found.search.looked_at < 20_000
+    (part,) = found.search.slices
+    for letter, top in part.top.items():
+        at = {**part.least, letter: top + 1}
+        config = found.search.space.config(at)
+        costs = model("swin_t", set=config, check=False).to_dict()
+        assert costs["macs"] > 4_500_000_000 or costs["params"] > 28_000_000
+    dice = random.Random(1)
+    last = min(Fraction(row["macs"], 4_500_000_000) for row in found.rows)
+    for _ in range(20):
+        config = found.search.space.config({letter: dice.randint(1, top) for letter, top in part.top.items()})
+        costs = model("swin_t", set=config, check=False).to_dict()
+        if costs["macs"] <= 4_500_000_000 and costs["params"] <= 28_000_000:
+            share = min(Fraction(costs["macs"], 4_500_000_000), Fraction(costs["params"], 28_000_000))
+            assert share <= last or plain(config) in [plain(row["config"]) for row in found.rows]
+
+
+def test_a_wrong_bound_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked() -> Any:
+        return design("vit_ti_16", macs="1G", params="5M", input=96)
+
+    right = asked()
+    assert right.ok
+    loses = keeping.Nearest.loses
+    monkeypatch.setattr(keeping.Nearest, "loses", lambda self, low, high: loses(self, low, low))
+    assert any("without a reason" in fault for fault in asked().faults)
+    monkeypatch.undo()
+
+    passed = bounded.Within.passed
+
+    def tighter(self: bounded.Within, low: Any, high: Any) -> Any:
+        limits = [limit._replace(most=limit.most * 9 // 10) for limit in self.limits]
+        return passed(bounded.Within(self.number, self.part, limits, None), low, high)
+
+    monkeypatch.setattr(bounded.Within, "passed", tighter)
+    assert any("without a reason" in fault for fault in asked().faults)
+    monkeypatch.undo()
+
+    top = growing._top
+    monkeypatch.setattr(growing, "_top", lambda *given: max(1, top(*given) - 1))
+    assert any("was left out" in fault for fault in asked().faults)
+    monkeypatch.undo()
+
+    cut = bounded.Closed.add
+    monkeypatch.setattr(bounded.Closed, "add", lambda self, low, high, why: cut(self, low[1:], high[1:], why[1:]))
+    assert any("are in a box" in fault for fault in asked().faults)
+    monkeypatch.undo()
+
+    part = right.search.slices[0]
+    forms = {**part.forms, "macs": part.forms["macs"] + part.forms["params"]}
+    right.search.slices[0] = replace(part, forms=forms)
+    assert any("a count" in fault for fault in differences(right.search))
+
+
+def test_explained_steps_are_differences() -> None:
+    found = design("swin_t", macs="4.5G", params="28M", free="C,depths_3,M=7:9", explain=True)
+    best = found.rows[0]
+    before = model("swin_t", set=plain(best["config"]), check=False).to_dict()
+    for step in found.steps:
+        at = dict(best["config"])
+        if step.lever == "C":
+            C = int(step.after)
+            at |= {"C": C, "heads": [C // 32 * 2**stage for stage in range(4)]}
+        elif step.lever == "depths_3":
+            at["depths"] = [*at["depths"][:2], int(step.after), at["depths"][3]]
+        else:
+            at["M"] = int(step.after)
+        after = model("swin_t", set=plain(at), check=False).to_dict()
+        assert step.costs == {name: after[name] - before[name] for name in ("macs", "params")}
+        assert step.fits == (after["macs"] <= 4_500_000_000 and after["params"] <= 28_000_000)
+        if step.lever == "depths_3":
+            assert step.slopes["macs"] * 2 == step.costs["macs"]
+    assert "grow with C, depths_3" in found.certificate
+    assert "nothing fits from C = 128" in found.certificate
+    assert any(note.startswith("cheapest in macs") for note in found.words())
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("swin_t", {}, "give a budget"),
+    ("swin_t", {"macs": "much"}, "--macs 'much': must be a number"),
+    ("swin_t", {"macs": -4}, "must be a number"),
+    ("swin_t", {"memory": 3}, "--memory: nothing fits"),
+    ("swin_t", {"macs": "10k"}, "C = 32, heads = 1,2,4,8, depths = 2,2,2,2, takes 369,501,184 macs and 2,539,478"),
+    ("swin_t", {"macs": "4G", "free": "C,Q"}, "--free: setting 'Q' is not known"),
+    ("swin_t", {"macs": "4G", "free": "C=33:60"}, "none is a multiple of 32"),
+    ("swin_t", {"macs": "4G", "free": "C,C"}, "is given twice"),
+    ("swin_t", {"macs": "4G", "free": "C", "set": {"C": 64}}, "take --set C away"),
+    ("swin_t", {"macs": "4G", "free": "input"}, "needs values"),
+    ("swin_t", {"macs": "4G", "free": "H=1:9999,W=1:9999"}, "one by one"),
+    ("swin_t", {"macs": "4G", "free": "C="}, "must be names such as"),
+    ("swin_t", {"macs": "4G", "pareto": "macs"}, "needs two columns"),
+    ("swin_t", {"macs": "4G", "top": 0}, "--top 0: must be a whole number"),
+    ("swin_x", {"macs": "4G"}, "did you mean swin_t"),
+    ("net.py:make", {"macs": "4G"}, "is code of its own"),
+    ("transformer_base", {"macs": "5G", "set": {"head": False}, "free": "vocab,N"}, "macs do not limit it"),
+    ("convnext_t", {"params": "900M", "free": "C_1"}, "'C_1' is not known"),
+]
+
+
+@pytest.mark.parametrize(("target", "asked", "said"), BAD)
+def test_bad_input_is_refused(target: str, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(vpcalc.InputError) as refused:
+        design(target, **asked)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_bad_input_is_one_line(vpcalc: Run) -> None:
+    done = vpcalc("design", "swin_t", "--memory", "12MiB")
+    assert done.returncode == 2
+    assert not done.stdout
+    assert done.stderr.count("\n") == 1
+    assert "C = 32, heads = 1,2,4,8, depths = 2,2,2,2, takes 16,775,656 bytes" in done.stderr
+
+
+def test_too_many_boxes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "MOST", 100)
+    with pytest.raises(vpcalc.InputError, match="more than 100 boxes of configurations"):
+        design("swin_t", macs="4.5G", params="28M")
