@@ -32,6 +32,7 @@ ASKED = {
     "formula everywhere": "formula swin_t --everywhere",
     "formula of code": "formula net.py:make --input 1,N,8",
     "figure": "figure swin_t",
+    "design": "design vit_ti_16 --input 32 --macs 100M --memory 1GiB --free C,depth=1:9 --explain",
     "models": "models --where 'top1 > 81'",
     "memory": "memory vit_ti_16 --input 32 --train --fit 24GiB --device a100_80gb",
     "memory of code": "memory net.py:make --input 1,8 --no-check",

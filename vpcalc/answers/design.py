@@ -199,10 +199,13 @@ class Design(Result):
             for row in self.search.kept.ended()
         )
         budgets = " and ".join(f"{_amount(limit.quantity, limit.most)} {_unit(limit)}" for limit in self.budgets)
-        free = ", ".join(lever.said for lever in self.search.space.levers if not lever.why)
-        notes = [self._measure(), *([f"free: {free}"] if free else [])]
+        notes = [self._measure(), f"free: {', '.join(lever.said for lever in self.search.space.levers)}"]
         notes += self._certificate() if self.explain or self.faults else self._certificate()[-3:-1]
-        return Table(f"{self.search.space.subject.title}: at most {budgets}", tuple(columns), rows, tuple(notes))
+        subject = self.search.space.subject
+        batch = f" at batch {subject.batch}" if self.search.memory else ""
+        words = subject.architecture.family.axes.words(subject.sizes)
+        title = f"{subject.title} at {words}: at most {budgets}{batch}"
+        return Table(title, tuple(columns), rows, tuple(notes))
 
     def _steps_table(self) -> Table:
         quantities = list(self.steps[0].costs)
@@ -292,11 +295,12 @@ def design(
 
     Args:
         name: a model of ours.
-        macs, params: at most so many, such as ``"4.5G"``; multiply-accumulates at the batch.
+        macs, params: at most so many, such as ``"4.5G"``; multiply-accumulates of one image or sequence.
         memory: at most so many bytes, such as ``"24GiB"``, for inference or, with ``train``, for training.
         free: what may change: ``"C,depths,M"``, ``["C=32:256:32", "depths"]``; widths and depths if None.
         set: settings that stay.
-        input, tokens, src, tgt, batch: sizes, as for :func:`vpcalc.model`.
+        input, tokens, src, tgt: sizes, as for :func:`vpcalc.model`.
+        batch: images or sequences that memory is for.
         dtype, attention, optimizer: how memory is counted.
         pareto: rather the Pareto front in these under the budgets, ``"macs,-params"``: few MACs, many parameters.
         top: so many rows, 5 if None, or the whole front.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import CHOICE, AttentionOption, BatchOption, SetOption, Sizes, bundled, settings
+from .options import CHOICE, AttentionOption, SetOption, Sizes, bundled, settings
 from .output import Shown, working
 
 BUDGETS = "Budgets"
@@ -18,7 +18,9 @@ def design(
     *,
     macs: Annotated[
         str | None,
-        typer.Option("--macs", metavar="N", help="At most so many MACs: 4.5G.", rich_help_panel=BUDGETS),
+        typer.Option(
+            "--macs", metavar="N", help="At most so many MACs of one input: 4.5G.", rich_help_panel=BUDGETS
+        ),
     ] = None,
     params: Annotated[
         str | None,
@@ -27,7 +29,10 @@ def design(
     memory: Annotated[
         str | None,
         typer.Option(
-            "--memory", metavar="SIZE", help="At most so much memory: 24GiB; see --train.", rich_help_panel=BUDGETS
+            "--memory",
+            metavar="SIZE",
+            help="At most so much memory at --batch: 24GiB; see --train.",
+            rich_help_panel=BUDGETS,
         ),
     ] = None,
     free: Annotated[
@@ -40,7 +45,9 @@ def design(
     ] = None,
     set: SetOption = None,
     sizes: Sizes,
-    batch: BatchOption = "1",
+    batch: Annotated[
+        str, typer.Option("--batch", help="Images or sequences that memory is for.", metavar="N")
+    ] = "1",
     train: Annotated[bool, typer.Option("--train", help="Memory for training instead of inference.")] = False,
     dtype: Annotated[str, typer.Option("--dtype", help="Type of weights and activations.")] = "float32",
     attention: AttentionOption = "eager",

@@ -7,5 +7,14 @@
     parts     what has been found so far, on disk, so that nothing is lost when a process ends
     running   stretch after stretch, here or on other machines
 
+and designs, the best of them under budgets:
+
+    levers       what may change, and what follows it
+    growing      forms that grow with every lever, and the proof that they do
+    memory       bytes, counted for one configuration and bounded from below for many
+    keeping      which configurations are kept: the nearest, or a Pareto front
+    bounded      branch and bound
+    certificate  that nothing better was left out
+
 Imports :mod:`vpcalc.arrays`; prints nothing.
 """

@@ -22,7 +22,7 @@ from ..architectures.registry import spelled
 from ..errors import InputError, unknown
 from ..inputs import LARGEST
 from .axes import OPTION, Name, read_axes
-from .subjects import OurModel
+from .subjects import COUNTED, OurModel
 
 FREE = "--free"
 
@@ -122,14 +122,19 @@ class Space:
         return found
 
     def figures(self, at: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str, tuple[Any, ...]]:
-        """Quantities there, each with the sizes of which it is the greatest.
+        """Quantities there, each as sizes of which it is the greatest: bytes at the batch, others of one input.
 
         Raises:
             InputError: it is refused.
         """
         varied = self.settings
         values = {**self.subject.fixed(varied), **self.config(at)}
-        return self.subject.figures(values, frozenset(varied), tuple(columns))
+        found: dict[str, tuple[Any, ...]] = {}
+        one, all = ([name for name in columns if (name in COUNTED) is counted] for counted in (True, False))
+        for names, own in ((one, {**values, "batch": 1}), (all, values)):
+            if names:
+                found |= self.subject.figures(own, frozenset(varied), tuple(names))
+        return found
 
     def counted(self, at: Mapping[str, int], columns: Sequence[str]) -> dict[str, int]:
         """The same in numbers."""
