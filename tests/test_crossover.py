@@ -168,6 +168,25 @@ def test_two_quantities_of_one() -> None:
     assert told == {"params", "activations"}
 
 
+def test_a_condition_says_what_divides_a_number() -> None:
+    found = vpcalc.crossover("msa", "wmsa", at={"C": 96}).to_dict()
+    assert found["boundaries"][0]["when"]["text"] == "h ≥ M, w ≥ M, a | 96, M | h, M | w"
+    point = {"h": 14, "w": 14, "C": 96, "M": 7}
+    assert said_at(found, {**point, "a": 3}) == {"wmsa"}
+    assert said_at(found, {**point, "a": 5}) == set()
+
+
+def test_a_range_is_in_the_conditions() -> None:
+    found = vpcalc.crossover("msa", "wmsa", range={"h": "8:9", "M": "2:3"})
+    assert {True, False} == {boundary.floored for boundary in found.boundaries}
+    for boundary in found.boundaries:
+        for part in boundary.when.where.parts:
+            assert (part.low("h"), part.high("h"), part.low("M"), part.high("M")) == (8, 9, 2, 3)
+    tied = vpcalc.crossover("swin_t", "vit_s_16", at={"W": "H"}, range={"W": "16:32", "H": "20:40"})
+    assert tied.range == (20, 32)
+    assert [(each.first, each.last) for each in tied.intervals] == [(20, 31), (32, 32)]
+
+
 OWN = """
 import torch
 from torch import nn
@@ -269,6 +288,8 @@ def test_the_command(inside: Callable[..., Any]) -> None:
         (("msa", "wmsa", "--at", "C=C"), "is the symbol itself"),
         (("msa", "wmsa", "--at", "w=h", "--at", "h=w"), "that symbol is given a value itself"),
         (("msa", "wmsa(M=7"), "crossover 'wmsa(M=7'"),
+        (("msa", "wmsa", "--range", "q=1:9"), "symbol of --range 'q' is not known"),
+        (("msa", "wmsa", "--range", "h=0:9"), "--range h 0: must be a whole number"),
         (("msa", "wmsa(Q=7)"), "'Q' is not known"),
         (("msa", "wmsa", "-q", "macs,params,flops"), "two apart by a comma"),
         (("msa", "wmsa", "-q", "mac"), "did you mean macs"),

@@ -99,7 +99,7 @@ def _spell_domain(domain: Domain, spelling: str, names: Names | None) -> str:
     fixed = domain.fixed
     relations = [_Relation(symbol(name), "=", constant(value)) for name, value in sorted(fixed.items())]
     guards = sorted(domain.guards, key=lambda guard: _reading_order(guard, domain.letters))
-    relations += [_relation(guard) for guard in guards if guard.form.letters - set(fixed)]
+    relations += [_relation(guard) for guard in guards if guard.letters - set(fixed)]
     style = STYLES[spelling]
     if not relations:
         return style.always

@@ -45,6 +45,11 @@ class Guard:
         return divided != self.negated
 
     @property
+    def letters(self) -> frozenset[str]:
+        """The letters that it speaks of, those of the divisor, too: a | 96 is about a."""
+        return self.form.letters if self.divisor is None else self.form.letters | self.divisor.letters
+
+    @property
     def difference(self) -> tuple[str, str, int] | None:
         """``(x, y, c)`` where it says x − y ≤ c; a name is empty where it stands for 0. None for other guards."""
         if self.divisor is not None:
@@ -178,13 +183,7 @@ class Domain:
     @property
     def letters_said(self) -> frozenset[str]:
         """Letters of which the guards speak."""
-        return frozenset(
-            letter
-            for guard in self.guards
-            for form in (guard.form, guard.divisor)
-            if form is not None
-            for letter in form.letters
-        )
+        return frozenset().union(*(guard.letters for guard in self.guards))
 
     @property
     def fixed(self) -> dict[str, int]:

@@ -12,7 +12,6 @@ from ..algebra.boundaries import Inequality, both, everywhere, exceeds, lattice_
 from ..algebra.domains import Where
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..everywhere import Condition
-from ..inputs import read_ranges
 from ..report import Column, Kind, Table
 from .result import Result
 from .sides import EQUAL, FIRST, SECOND, UNKNOWN, Pair, Side, pair
@@ -213,8 +212,7 @@ def crossover(
     if len(sides.letters) != 1:
         return result
     (letter,) = sides.letters
-    ends = read_ranges({name: text for name, text in (range or {}).items() if name == letter}, sides.letters)
-    asked = ends.get(letter, RANGE)
+    asked = sides.ranges.get(letter, RANGE)
     return replace(result, letter=letter, range=asked, intervals=tuple(_intervals(sides, asked)))
 
 

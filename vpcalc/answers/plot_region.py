@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import InputError
-from ..inputs import read_ranges
 from ..pictures import RegionChart
 from ..report import Column, Kind, Table
 from ..report.numbers import percent
@@ -42,10 +41,7 @@ def plot_region(
     if len(found.letters) != 2:
         left = ", ".join(found.letters) or "none"
         raise InputError(f"--at: leaves {left}; a region is over two symbols, so give values of the others")
-    asked = read_ranges(
-        {name: ends for name, ends in (range or {}).items() if name in found.letters}, found.letters
-    )
-    sides = {letter: _places(*asked.get(letter, RANGE)) for letter in found.letters}
+    sides = {letter: _places(*found.ranges.get(letter, RANGE)) for letter in found.letters}
     across, up = found.letters
     outcomes = found.outcomes(
         {

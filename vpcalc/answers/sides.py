@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -12,11 +13,12 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import ARCHITECTURES
 from ..errors import ALL, InputError, is_code, unknown
 from ..everywhere import Condition, Regime
-from ..inputs import MOST_SIZE, whole
+from ..inputs import MOST_SIZE, read_ranges, whole
 from ..layers import LAYERS
 from ..placing import TOKENS, Placed, is_placed, read_placed
+from ..storage.quantities import MemoryQuantity
 from ..symbolic import SYMBOL_OF
-from .formula import MEMORY, formula
+from .formula import MEMORY, formula, within
 
 MOST_PAIRS = 400
 """Pairs of regimes that are looked at."""
@@ -58,12 +60,16 @@ class Side:
 
 
 class Pair(NamedTuple):
-    """Both, in common letters, and what the second costs more than the first, with where that is so."""
+    """Both, in common letters, and what the second costs more than the first, with where that is so.
+
+    ``ranges`` are the sizes that are asked about, of the letters of which something is asked.
+    """
 
     one: Side
     other: Side
     letters: tuple[str, ...]
     differences: list[tuple[Where, Polynomial]]
+    ranges: Mapping[str, tuple[int, int]]
 
     def outcomes(self, point: Mapping[str, Any]) -> Any:
         """Who costs less at many sizes: an array of :data:`UNKNOWN` … for arrays of Python's integers."""
@@ -101,6 +107,8 @@ def pair(
         ]
     if sides[0].name == sides[1].name:
         raise InputError(f"crossover {sides[0].title}: both are the same")
+    asked = read_ranges(range, sorted({letter for each in sides for letter in each.letters}))
+    sides = [replace(each, regimes=within(each.regimes, _of(asked, each.letters))) for each in sides]
     if {"h", "w"} & {letter for each in sides for letter in each.letters}:
         sides = [each.at(_as_grid(each.letters)) for each in sides]
     values = read_values(at, {letter for each in sides for letter in each.letters})
@@ -114,7 +122,24 @@ def pair(
     found = _differences(one, other, letters)
     if not found:
         raise InputError(f"crossover: no size at which both {one.title} and {other.title} have a form")
-    return Pair(one, other, letters, found)
+    return Pair(one, other, letters, found, _tied(asked, values))
+
+
+def _of(asked: Mapping[str, Any], letters: Iterable[str]) -> dict[str, Any]:
+    """What is asked of these letters."""
+    return {letter: asked[letter] for letter in letters if letter in asked}
+
+
+def _tied(
+    asked: Mapping[str, tuple[int, int]], values: Mapping[str, Polynomial | int]
+) -> dict[str, tuple[int, int]]:
+    """The sizes that are asked about of each letter that is left; of tied ones those that are asked of each."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, (low, high) in asked.items():
+        for letter in as_polynomial(values.get(name, symbol(name))).letters:
+            first, last = found.get(letter, (low, high))
+            found[letter] = max(first, low), min(last, high)
+    return found
 
 
 def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
@@ -124,9 +149,8 @@ def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
         row = read_placed(given, "crossover") if is_placed(given) else None
     else:
         row = given if isinstance(given, Placed) else Placed("", given)
-    explored = range if quantity in MEMORY else {}
     if row is None or (isinstance(row.target, str) and not is_code(row.target)):
-        return _ours(str(given if row is None else row.target), row, quantity, explored)
+        return _ours(str(given if row is None else row.target), row, quantity, range)
     shape = ";".join(_sequence_of(part) for part in row.layout.split(";"))
     found = formula(
         row.target,  # type: ignore[arg-type]  # a module or a factory, too
@@ -134,7 +158,7 @@ def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
         everywhere=True,
         input=shape,
         args=row.arguments,
-        range=range,
+        range=_of(range, re.findall(r"[^\W\d]\w*", " ".join([shape, *map(str, row.arguments.values())]))),
     )
     return Side(row.text or row.name, row.name, quantity, found.regimes, found.assumptions)
 
@@ -145,12 +169,17 @@ def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, obje
     given = {} if row is None else dict(row.arguments)
     written = name if row is None else row.text
     title = LAYERS[name].name if name in LAYERS else name
+    explored = quantity in MEMORY and quantity != MemoryQuantity.ATTENTION.value
     if given:
         title += f" ({', '.join(f'{key}={value}' for key, value in given.items())})"
     if name in ARCHITECTURES and name not in LAYERS:
-        found = formula(name, quantity=quantity, set=given, everywhere=True, range=range)
+        axes = ARCHITECTURES[name].family.axes
+        found = formula(
+            name, quantity=quantity, set=given, everywhere=True, range=_of(range, axes) if explored else None
+        )
         return Side(written, title, quantity, found.regimes, found.assumptions)
-    found = formula(name, quantity=quantity, everywhere=True, range=range)
+    letters = [SYMBOL_OF.get(dim, dim) for dim in LAYERS[name].dims]
+    found = formula(name, quantity=quantity, everywhere=True, range=_of(range, letters) if explored else None)
     bare = Side(written, title, quantity, found.regimes, found.assumptions)
     return bare.at(read_values(given, bare.letters, f"crossover {written}:"))
 
