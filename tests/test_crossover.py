@@ -187,6 +187,15 @@ def test_a_range_is_in_the_conditions() -> None:
     assert [(each.first, each.last) for each in tied.intervals] == [(20, 31), (32, 32)]
 
 
+def test_bytes_are_explored_at_the_sizes_that_are_asked_about() -> None:
+    at = {"C": 600, "heads": 12, "r": 4, "w": "h"}
+    found = vpcalc.crossover("msa", "ffn", quantity="saved_bytes", at=at, range={"h": "1:30"})
+    assert [note for note in found.sides[0].notes if "h from 1 to 30, w from 1 to 30, C from 600 to 600" in note]
+    at = {"h": 4, "w": 4, "heads": 1, "r": 4}
+    usual = vpcalc.crossover("msa", "ffn", quantity="saved_bytes", at=at)
+    assert usual.range == (1, 512)  # and not where nothing was looked at
+
+
 OWN = """
 import torch
 from torch import nn

@@ -212,7 +212,7 @@ def crossover(
     if len(sides.letters) != 1:
         return result
     (letter,) = sides.letters
-    asked = sides.ranges.get(letter, RANGE)
+    asked = sides.sizes(letter, RANGE)
     return replace(result, letter=letter, range=asked, intervals=tuple(_intervals(sides, asked)))
 
 

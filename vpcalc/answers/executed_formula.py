@@ -120,6 +120,7 @@ def executed_formula(
         assumptions=tuple(notes),
         regimes=every if everywhere else (),
         meanings=found.meanings,
+        explored=exploration.range.bounds,
     )
 
 

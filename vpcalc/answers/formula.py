@@ -48,6 +48,7 @@ class Formula(Result):
 
     ``regimes`` are there where the form was asked for everywhere: ``form`` is then that of the first, which holds
     at the largest sizes. ``meanings`` are those of a module's own letters, where it is not one of ours.
+    ``explored`` are the sizes that were looked at, of what has no form at all sizes.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Formula(Result):
     assumptions: tuple[str, ...] = ()
     regimes: tuple[Regime, ...] = ()
     meanings: Mapping[str, str] = field(default_factory=dict)
+    explored: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def spell(self, spelling: str = "text") -> str:
         """The formula alone, as text, latex, typst, mathml or python; with cases where it has several regimes."""
@@ -470,7 +472,8 @@ def _memory_everywhere(
     how = f"batch 1; {how_explored(exploration)}"
     left = "some sizes are left undecided; a narrower --range such as H=225:4096 leaves fewer"
     every = within(regimes_of(exploration), read_ranges(range, tuple(exploration.range.bounds)))
-    return replace(found, assumptions=(how, *((left,) if exploration.open else ()))), every
+    notes = (how, *((left,) if exploration.open else ()))
+    return replace(found, assumptions=notes, explored=exploration.range.bounds), every
 
 
 def how_explored(exploration: Exploration) -> str:

@@ -41,7 +41,7 @@ def plot_region(
     if len(found.letters) != 2:
         left = ", ".join(found.letters) or "none"
         raise InputError(f"--at: leaves {left}; a region is over two symbols, so give values of the others")
-    sides = {letter: _places(*found.ranges.get(letter, RANGE)) for letter in found.letters}
+    sides = {letter: _places(*found.sizes(letter, RANGE)) for letter in found.letters}
     across, up = found.letters
     outcomes = found.outcomes(
         {

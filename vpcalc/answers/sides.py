@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..algebra.boundaries import both, with_values
@@ -29,13 +29,14 @@ UNKNOWN, FIRST, SECOND, EQUAL = range(4)
 
 @dataclass(frozen=True)
 class Side:
-    """One of both: its name, its form in each regime, and what is counted of it."""
+    """One of both: its name, its form in each regime, what is counted of it, and which sizes were explored."""
 
     name: str
     title: str
     quantity: str
     regimes: tuple[Regime, ...]
     notes: tuple[str, ...] = ()
+    explored: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -62,14 +63,20 @@ class Side:
 class Pair(NamedTuple):
     """Both, in common letters, and what the second costs more than the first, with where that is so.
 
-    ``ranges`` are the sizes that are asked about, of the letters of which something is asked.
+    ``asked`` are the sizes that are asked about, and ``explored`` those that were looked at, of some letters.
     """
 
     one: Side
     other: Side
     letters: tuple[str, ...]
     differences: list[tuple[Where, Polynomial]]
-    ranges: Mapping[str, tuple[int, int]]
+    asked: Mapping[str, tuple[int, int]]
+    explored: Mapping[str, tuple[int, int]]
+
+    def sizes(self, letter: str, usual: tuple[int, int]) -> tuple[int, int]:
+        """The first and the last size of a letter: what is asked, else the usual as far as it was explored."""
+        asked = self.asked.get(letter, usual)
+        return _common([{letter: asked}, {letter: self.explored.get(letter, asked)}])[letter]
 
     def outcomes(self, point: Mapping[str, Any]) -> Any:
         """Who costs less at many sizes: an array of :data:`UNKNOWN` … for arrays of Python's integers."""
@@ -97,8 +104,9 @@ def pair(
     quantities = [each.strip() for each in quantity.split(",")]
     if len(quantities) > 2:
         raise InputError(f"--quantity {quantity}: must be one, or two apart by a comma")
+    narrowed = _narrowed(range, at)
     sides = [
-        side(each, counted, range) for each, counted in zip((first, second), (quantities * 2)[:2], strict=True)
+        side(each, counted, narrowed) for each, counted in zip((first, second), (quantities * 2)[:2], strict=True)
     ]
     if len(set(quantities)) == 2:
         sides = [
@@ -122,7 +130,8 @@ def pair(
     found = _differences(one, other, letters)
     if not found:
         raise InputError(f"crossover: no size at which both {one.title} and {other.title} have a form")
-    return Pair(one, other, letters, found, _tied(asked, values))
+    explored = _common(_tied(each.explored, values) for each in sides)
+    return Pair(one, other, letters, found, _tied(asked, values), explored)
 
 
 def _of(asked: Mapping[str, Any], letters: Iterable[str]) -> dict[str, Any]:
@@ -130,13 +139,36 @@ def _of(asked: Mapping[str, Any], letters: Iterable[str]) -> dict[str, Any]:
     return {letter: asked[letter] for letter in letters if letter in asked}
 
 
+def _narrowed(range: Mapping[str, object], at: Mapping[str, object]) -> dict[str, object]:
+    """The range with what ``at`` says of it, so that no other sizes are explored: ``C=96`` is from 96 to 96."""
+    given = {SYMBOL_OF.get(name, name): str(value).strip() for name, value in at.items()}
+    found = {name: f"{value}:{value}" for name, value in given.items() if value.isdecimal()}
+    for name, value in given.items():
+        other = SYMBOL_OF.get(value, value)
+        if other in range and other not in found:
+            found[name] = range[other]  # type: ignore[assignment]
+        elif name in range:
+            found[other] = range[name]  # type: ignore[assignment]
+    return {**found, **range}
+
+
 def _tied(
     asked: Mapping[str, tuple[int, int]], values: Mapping[str, Polynomial | int]
 ) -> dict[str, tuple[int, int]]:
-    """The sizes that are asked about of each letter that is left; of tied ones those that are asked of each."""
+    """Sizes of letters as those of the letters that they are tied to."""
+    tied = [
+        {letter: ends}
+        for name, ends in asked.items()
+        for letter in as_polynomial(values.get(name, symbol(name))).letters
+    ]
+    return _common(tied)
+
+
+def _common(bounds: Iterable[Mapping[str, tuple[int, int]]]) -> dict[str, tuple[int, int]]:
+    """Sizes that are within all bounds."""
     found: dict[str, tuple[int, int]] = {}
-    for name, (low, high) in asked.items():
-        for letter in as_polynomial(values.get(name, symbol(name))).letters:
+    for each in bounds:
+        for letter, (low, high) in each.items():
             first, last = found.get(letter, (low, high))
             found[letter] = max(first, low), min(last, high)
     return found
@@ -160,7 +192,7 @@ def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
         args=row.arguments,
         range=_of(range, re.findall(r"[^\W\d]\w*", " ".join([shape, *map(str, row.arguments.values())]))),
     )
-    return Side(row.text or row.name, row.name, quantity, found.regimes, found.assumptions)
+    return Side(row.text or row.name, row.name, quantity, found.regimes, found.assumptions, found.explored)
 
 
 def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, object]) -> Side:
@@ -177,10 +209,10 @@ def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, obje
         found = formula(
             name, quantity=quantity, set=given, everywhere=True, range=_of(range, axes) if explored else None
         )
-        return Side(written, title, quantity, found.regimes, found.assumptions)
+        return Side(written, title, quantity, found.regimes, found.assumptions, found.explored)
     letters = [SYMBOL_OF.get(dim, dim) for dim in LAYERS[name].dims]
     found = formula(name, quantity=quantity, everywhere=True, range=_of(range, letters) if explored else None)
-    bare = Side(written, title, quantity, found.regimes, found.assumptions)
+    bare = Side(written, title, quantity, found.regimes, found.assumptions, found.explored)
     return bare.at(read_values(given, bare.letters, f"crossover {written}:"))
 
 
