@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -74,6 +75,17 @@ def test_whoever_reads_a_long_output_may_stop_too(command: str, lines: str) -> N
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.returncode in (0, 141)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", ["formula msa", "theory", "--help", "models --format csv", ""])
+def test_a_full_disk_is_one_line_and_a_closed_output_is_none(command: str) -> None:
+    run = f"{shlex.quote(sys.executable)} -m vpcalc {command}"
+    full = subprocess.run(["bash", "-c", f"{run} > /dev/full"], capture_output=True, text=True, check=False)
+    line = f"vpcalc: output cannot be written: {os.strerror(errno.ENOSPC)}\n"
+    assert (full.returncode, full.stderr) == (2, line)
+    closed = subprocess.run(["bash", "-c", f"{run} >&-"], capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stdout, closed.stderr) == (0, "", "")
 
 
 def test_a_formula_stands_alone_on_standard_output(vpcalc: Run) -> None:
@@ -423,6 +435,12 @@ def test_other_shells_complete_too(inside: Run) -> None:
     zsh = inside(_VPCALC_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="vpcalc formula wm")
     assert (zsh.returncode, zsh.stderr) == (0, "")
     assert '"wmsa"' in zsh.stdout
+
+
+def test_the_script_that_a_shell_is_given_is_no_error(vpcalc: Run) -> None:
+    done = vpcalc("--show-completion", SHELL="/bin/bash")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "_VPCALC_COMPLETE=complete_bash" in done.stdout
 
 
 def test_completion_imports_neither_torch_nor_sympy() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -47,6 +48,9 @@ COMMANDS = (
 )
 """Every command; each is a file of this room, with a function or a Typer ``app`` of its own."""
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What a disk says that takes no more of standard output."""
+
 
 def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
     """The application with these commands. A single one starts in half the time of all."""
@@ -88,6 +92,8 @@ def start(
 
 def main() -> NoReturn:
     """Run the command line. Unusable input ends with one line on standard error and status 2."""
+    if sys.stdout is None:  # it was closed: >&-
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ² gets ?, not a traceback
     try:
@@ -102,8 +108,8 @@ def main() -> NoReturn:
         if not lacking(error):
             raise
         _fail(lacking(error))
-    except SystemExit as end:  # nothing of ours does that, but typer where a shell completes a line
-        if completion.words() is not None:
+    except SystemExit as end:  # nothing of ours does that, but typer where a shell completes a line or learns how
+        if completion.words() is not None or completion.TAUGHT & set(sys.argv):
             raise
         if isinstance(end.__context__, BrokenPipeError):  # rich and typer end so
             _unheard()
@@ -114,13 +120,23 @@ def main() -> NoReturn:
         leave()
     except BrokenPipeError:
         _unheard()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _mute()
+        _fail(f"output cannot be written: {error.strerror}")
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def _unheard() -> NoReturn:
-    """Whoever reads us has had enough. Keep the interpreter from complaining while it flushes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Whoever reads us has had enough."""
+    _mute()
     sys.exit(141)
+
+
+def _mute() -> None:
+    """Keep the interpreter from complaining while it flushes what nobody takes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _without_help(words: list[str]) -> list[str]:

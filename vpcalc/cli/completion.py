@@ -11,6 +11,9 @@ from collections.abc import Iterable
 VARIABLE = "_VPCALC_COMPLETE"
 """Set by the shell's script while it asks for words."""
 
+TAUGHT = {"--install-completion", "--show-completion"}
+"""Options by which typer gives a shell its script, and ends."""
+
 
 def words() -> list[str] | None:
     """The words of the line that a shell completes; None where none asks."""
