@@ -140,7 +140,12 @@ def test_aliases_and_settings() -> None:
 
 MODEL_REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("swin_x", {}, "model 'swin_x' is not known; did you mean swin_"),
-    ("swin_t", {"input": "224x"}, "--input '': must be a whole number"),
+    ("swin_t", {"input": "224x"}, "--input '224x': must be a side S or HxW"),
+    (
+        "swin_t",
+        {"input": "800y1280"},
+        "must be a side S or HxW in pixels, such as 224 or 800x1280",
+    ),
     ("swin_t", {"input": "1x2x3"}, "--input '1x2x3': must be a side S or HxW"),
     ("swin_t", {"input": 0}, "--input 0: must be a whole number"),
     ("swin_t", {"tokens": 5}, "--tokens 5: swin_t takes --input instead"),

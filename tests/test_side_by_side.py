@@ -83,7 +83,7 @@ def test_all_are_counted_and_a_difference_is_named() -> None:
 
 def test_what_is_padded_is_said_once() -> None:
     (note,) = [note for note in beside(input=230).tables()[0].notes if note.startswith("swin_t")]
-    assert re.fullmatch(r"swin_t: .*, and \d+ more: vpcalc model swin_t", note)
+    assert re.fullmatch(r"swin_t: .*; \d+ more where it stands alone", note)
 
 
 @pytest.mark.parametrize(

@@ -827,6 +827,7 @@ def test_passages(theory: Theory) -> None:
         ("W = (8 8; −8 −8) has λ₁ = 0,", r"$W = (8\;8; -8\;-8)$ has $\lambda_{1} = 0$,"),
         ("divided by √d_k, or √(2π): 1/n", r"divided by $\sqrt{d_{k}}$, or $\sqrt{2\pi}$: $1/n$"),
         ("sin a cos b, with a cosine", r"$\sin a \cos b$, with a cosine"),
+        ("C a multiple of a; as a rule, h of a", r"$C$ a multiple of $a$; as a rule, $h$ of $a$"),
         ("(T = 3, n = 2, any f)", "($T = 3, n = 2$, any $f$)"),
         ("torch.nn.utils.clip_grad_norm_ by RNN", r"torch.nn.utils.clip\_grad\_norm\_ by RNN"),
         ("W-MSA and an LSTM, eq. 6 and §2", r"W-MSA and an LSTM, eq. 6 and \S{}2"),

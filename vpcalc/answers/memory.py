@@ -368,7 +368,7 @@ class Memory(Result):
     def _notes(self) -> tuple[str, ...]:
         found, plan = self.footprint, self.plan
         peak = found.forward if plan.train else found.inference
-        where = f"in {peak.path} ({peak.kind})" if peak.path else f"at {peak.kind}, outside of its modules"
+        where = f"in {peak.path} ({peak.kind})" if peak.path else f"in the model itself ({peak.kind})"
         notes: list[str] = [Caveat(f"closed forms: {valid}")] if (valid := self._valid()) else []
         notes.append(f"the activations are at their peak {where}")
         if found.cache:

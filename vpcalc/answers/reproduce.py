@@ -126,9 +126,10 @@ class Reproduction(Result):
         agreeing = sum(row.agrees for row in self.rows)
         assuming = sum(bool(row.agrees and row.why) for row in self.rows)
         resting = f"; {assuming} of these only with a setting that we chose" if assuming else ""
+        alike = "; sources that print the same share a row" if len(rows) < len(self.rows) else ""
         notes = (
             f"{agreeing} of {len(self.rows)} figures agree at the precision at which they are printed{resting}.",
-            "A difference is a finding about the paper or its counter; ours are checked against the module.",
+            f"A difference is a finding about the paper or its counter; ours are checked against the module{alike}.",
         )
         figures_table = Table("Published figures, reproduced", columns, rows, notes)
         if any(row.model.architecture.family.name == "pvt_v2" for row in self.rows):

@@ -174,7 +174,7 @@ class Recurrence(Result):
         )
         title = "T = {T}, n = {n}, d = {d}, {activation}, W {weights} with σ₁ = {sigma}, {dtype}, seed {seed}"
         notes = (
-            "LSTM (forget bias +1), GRU and self-attention: reference modules of the same sizes, as initialised",
+            "columns lstm (forget bias +1), gru and attention: reference modules of these sizes, as initialised",
             "term k of ∂L/∂U, and its relative error to autograd",
         )
         table = Table(title.format(**self.inputs), columns, tuple(rows), notes)

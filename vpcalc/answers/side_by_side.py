@@ -99,7 +99,7 @@ class SideBySide(Result):
         for each in self.models:
             remarks = each.notes
             if remarks:
-                more = f", and {len(remarks) - 1} more: vpcalc model {each.id}" if remarks[1:] else ""
+                more = f"; {len(remarks) - 1} more where it stands alone" if remarks[1:] else ""
                 notes.append(f"{each.id}: {remarks[0]}{more}")
         return tuple(notes)
 

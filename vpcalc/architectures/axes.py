@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -102,7 +103,7 @@ def read_image(value: object, allowed: str) -> Sizes:
     if "," in str(value) and isinstance(value, str):
         raise InputError(f"--input {value!r}: must be {allowed}")
     sides = value if isinstance(value, (tuple, list)) else str(value).lower().replace("×", "x").split("x")
-    if len(sides) not in (1, 2):
+    if len(sides) not in (1, 2) or not all(re.fullmatch(r"\s*-?\d+\s*", str(side)) for side in sides):
         raise InputError(f"--input {value!r}: must be {allowed}")
     height, width = sides if len(sides) == 2 else (*sides, *sides)
     return whole("--input", height, high=PIXELS), whole("--input", width, high=PIXELS)

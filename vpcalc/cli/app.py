@@ -160,7 +160,6 @@ def _literal(command: Any) -> Any:
     return command
 
 
-
 def _fail(message: str) -> NoReturn:
     sys.stdout.flush()
     print(f"vpcalc: {' '.join(message.split())}", file=sys.stderr)

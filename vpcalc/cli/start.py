@@ -17,7 +17,18 @@ TRY = (
 """First commands, and what they show."""
 
 PANELS = {
-    "Costs": ("compare", "crossover", "model", "formula", "models", "layers", "sweep", "design", "derive", "memory"),
+    "Costs": (
+        "compare",
+        "crossover",
+        "model",
+        "formula",
+        "models",
+        "layers",
+        "sweep",
+        "design",
+        "derive",
+        "memory",
+    ),
     "Checks": ("check", "prove", "reproduce", "audit", "diff", "theory", "rnn"),
     "Papers": ("figure", "macros", "embed", "plot", "draw"),
 }

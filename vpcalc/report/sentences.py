@@ -70,22 +70,22 @@ def _split(word: str) -> _Word:
 
 def _run(words: Sequence[_Word], start: int) -> int:
     """Where the mathematics that begins here ends; ``start`` where none does."""
-    strong, end, open_ = False, start, 0
+    first, end, open_ = len(words), start, 0
     for place in range(start, len(words)):
         word = words[place]
         behind = words[place + 1].core if place + 1 < len(words) and not word.after else ""
-        sure = _is_strong(word.core)
+        sure = _is_strong(word.core) or (word.core.strip("()") == "a" and not behind)  # no article ends a clause
         if not (sure or _is_weak(word.core) or _is_letter_a(word.core, words[start:place], behind)):
             break
         if place > start and (word.before or (word.core.startswith("(") and behind in ("=", "…"))):
             break
-        strong, end = strong or sure, place + 1
+        first, end = min(first, place if sure else first), place + 1
         open_ += sum(word.core.count(sign) for sign in "([{") - sum(word.core.count(sign) for sign in ")]}")
         if word.after and (open_ <= 0 or word.after not in (",", ";")):
             break
     while end - 1 > start and words[end - 1].core.startswith("(") and ")" not in words[end - 1].core:
         end -= 1  # a bracket that opens at the end belongs to the words that follow
-    return end if strong and any(_is_strong(word.core) for word in words[start:end]) else start
+    return end if first < end else start
 
 
 def _is_letter_a(core: str, before: Sequence[_Word], behind: str) -> bool:

@@ -109,7 +109,7 @@ def _figures(plan: Plan) -> dict[str, tuple[Callable[[Footprint], Any], str]]:
 
 def peaking(place: str) -> str:
     """Where the form of a maximum holds."""
-    return f"while activations peak in {place}" if place else "while activations peak where they do here"
+    return f"while activations peak in {place or 'the model itself'}"
 
 
 def _maps(
