@@ -28,7 +28,7 @@ def lowest(text: str) -> Iterator[str]:
     for requirement in asked:
         if not requirement.startswith("vpcalc["):
             what, _, marker = requirement.partition(";")
-            name, bound = re.match(r"([\w.-]+)>=([\w.]+)", what).groups()
+            name, bound = re.match(r"([\w.-]+)(?:\[.*\])?>=([\w.]+)", what).groups()
             yield f"{name}=={bound}{f'; {marker.strip()}' if marker else ''}"
 
 

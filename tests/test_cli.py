@@ -419,7 +419,7 @@ COMPLETED = [
     ("prove linear_sra_pa", 2, ["linear_sra_params"]),
     ("memory swin_t --device h100_p", 4, ["h100_pcie"]),
     ("reproduce pvt_", 2, ["pvt_v2"]),
-    ("memory --optimizer mom", 3, ["momentum"]),
+    ("memory --optimizer mom", 3, ["momentum", "momentum8bit"]),
     ("audit vit_b_16 --counter fv", 4, ["fvcore"]),
     ("compare --form", 2, ["--format"]),
 ]

@@ -365,7 +365,7 @@ NO_CODE = {"family", "formula", "claims", "files", "list"}
 def test_every_argument_of_every_command_is_known_to_name_code_or_not() -> None:
     import typer
 
-    from vpcalc.cli.inprocess import TARGETS
+    from vpcalc.cli.inprocess import SIDES, TARGETS
 
     def arguments(command: Any) -> Iterator[str]:
         for below in getattr(command, "commands", {}).values():
@@ -373,7 +373,7 @@ def test_every_argument_of_every_command_is_known_to_name_code_or_not() -> None:
         yield from (p.name for p in command.params if p.param_type_name == "argument")
 
     group = typer.main.get_command(application())
-    assert set(arguments(group)) == (set(TARGETS) & set(arguments(group))) | NO_CODE
+    assert set(arguments(group)) == ({*TARGETS, *SIDES} & set(arguments(group))) | NO_CODE
 
 
 @pytest.mark.parametrize(
@@ -391,6 +391,9 @@ def test_every_argument_of_every_command_is_known_to_name_code_or_not() -> None:
         "compare --h 14 --w 14 --rows net.py:Net(dim=C)@1,C,h,w",
         "diff HEAD:net.py:Net net.py:Net --input 1,3,224,224",
         "derive net.py:Net --input 1,3,H,W",
+        "crossover msa net.py:Net(dim=C)@1,C,h,w",
+        "plot region net.py:Net(dim=C)@1,C,h,w msa --at C=96 -o net.svg",
+        "sweep net.py:Net --input 1,3,H,W --vary H=32:64:8",
     ],
 )
 def test_no_marker_runs_code_of_a_document_that_is_not_trusted(tmp_path: Path, marker: str) -> None:

@@ -129,7 +129,7 @@ class Reproduction(Result):
         alike = "; sources that print the same share a row" if len(rows) < len(self.rows) else ""
         notes = (
             f"{agreeing} of {len(self.rows)} figures agree at the precision at which they are printed{resting}.",
-            f"A difference is a finding about the paper or its counter; ours are checked against the module{alike}.",
+            f"A difference is a finding about the paper or its counter; ours are checked against modules{alike}.",
         )
         figures_table = Table("Published figures, reproduced", columns, rows, notes)
         if any(row.model.architecture.family.name == "pvt_v2" for row in self.rows):

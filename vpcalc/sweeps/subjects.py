@@ -76,7 +76,7 @@ class Trained:
 
     def figures(self, found: Footprint, columns: Iterable[str]) -> dict[str, tuple[Any, ...]]:
         """Quantities of a footprint, each with the sizes of which it is the greatest."""
-        moments = self.optimizer.state(found.params, self.item)
+        moments = self.optimizer.state(found.shapes, self.item)
         resting = found.weights + found.buffers + found.inputs
         inference = _times(found.inference)
         forward = _times(found.forward)
