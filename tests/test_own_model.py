@@ -209,6 +209,19 @@ class Last(nn.Module):
         return out
 
 
+def test_a_side_that_a_number_divides_is_no_less_than_it() -> None:
+    class Patched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.b(self.a(x))
+            return out
+
+    assert _model(Patched, input=64).to_dict()["formula"]["macs"]["valid"] == "H and W multiples of 8"
+
+
 @pytest.mark.parametrize("sides", ["12,8", "8,8", "13,9"])
 def test_channels_that_are_last_are_no_side_of_an_image(sides: str) -> None:
     found = _model(Last, input=f"1,{sides},16").to_dict()

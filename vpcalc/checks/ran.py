@@ -22,7 +22,7 @@ from ..cost import Cost, Quantity, Tiling
 from ..errors import InputError, first_line
 from ..everywhere import Condition, Regime
 from ..inputs import MOST_SIZE
-from ..symbolic import Form, condition, divided
+from ..symbolic import Form, condition, divided, lattice
 from .crosscheck import Check, Report, compare
 from .targets import Target
 
@@ -96,12 +96,21 @@ class Ran:
     @cached_property
     def form(self) -> Form:
         """The tidy form of its multiply-accumulates."""
-        from ..execution.guards import AT_LEAST
+        from ..execution.guards import AT_LEAST, positive
 
         tidy = self._tidy
+        steps = {letter: symbol(letter) * step for letter, step in lattice(tidy.cost).items()}
         exact = [*tidy.others, *((as_polynomial(t.size), as_polynomial(t.tile)) for t in tidy.cost.tilings)]
         divided = {(above - under, AT_LEAST) for above, under in exact}  # what divides is no more than it
-        left = [each for each in _left(self.execution.path, tidy.change) if each.guard not in divided]
+
+        def follows(noted: Noted) -> bool:
+            """Where 8 divides H, H is at least 4."""
+            if noted.guard in divided:
+                return True
+            is_least = noted.outcome and noted.guard.relation == AT_LEAST
+            return is_least and positive(tidy.change(noted.guard.form).subs(steps) + 1)
+
+        left = [each for each in _left(self.execution.path, tidy.change) if not follows(each)]
         left = self._deciding(left)
         phrases = [condition(tidy.cost), *tidy.phrases, _region(left, self.point).text if left else ""]
         return Form(as_polynomial(tidy.cost.total(Quantity.MACS)), "; ".join(filter(None, phrases)))
