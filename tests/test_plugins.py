@@ -426,8 +426,8 @@ def test_a_file_that_is_not_there(inside: Run) -> None:
 )
 def test_a_name_that_is_nothing_like_ours_is_sent_on(inside: Run, command: str) -> None:
     said = inside(*command.split()).stderr
-    assert "code is FILE.py:FACTORY, timm:NAME" in said
-    assert "--load FILE.py brings descriptions of your own" in said
+    assert "in a library: vpcalc derive transformers:" in said
+    assert "your own: FILE.py:FACTORY, or --load FILE.py" in said
     assert "--load" not in inside("model", "swin_x").stderr
 
 
