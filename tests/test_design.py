@@ -295,3 +295,18 @@ def test_too_many_boxes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "MOST", 100)
     with pytest.raises(vpcalc.InputError, match="more than 100 boxes of configurations"):
         design("swin_t", macs="4.5G", params="28M")
+
+
+def test_figures_beyond_64_bits() -> None:
+    found = design("transformer_base", macs="1e23", free="d_model=64000:640000:64000,N=1000:900000:1000", top=3)
+    assert found.ok, found.faults
+    assert 1 << 64 < found.rows[0]["macs"] <= 10**23
+    config = {**ARCHITECTURES["transformer_base"].config, **plain(found.rows[0]["config"])}
+    cost = ARCHITECTURES["transformer_base"].cost((128, 128), config)
+    assert found.rows[0]["macs"] == cost.total(Quantity.MACS)
+
+
+def test_a_front_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "MOST", 3)
+    with pytest.raises(vpcalc.InputError, match="more than 3 rows in the front"):
+        design("vit_ti_16", macs="1G", pareto="macs,-params")

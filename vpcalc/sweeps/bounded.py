@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy
 
+from ..arrays.forms import MOST as MOST_64
 from ..arrays.forms import Array, Compiled
 from ..errors import InputError
 from ..report.numbers import exact
@@ -30,7 +31,7 @@ from .levers import FREE, Space
 from .memory import Memory
 
 CHUNK = 1 << 14
-MOST = 1_000_000
+MOST = 500_000
 """Boxes that are looked at."""
 
 LOSES, MEMORY, LOOKED_AT, OPEN = -1, -2, -3, -4
@@ -84,7 +85,10 @@ class Within:
         """The same, and no more than the limits: what anything that fits takes at most."""
         found = self.values(corners)
         for limit in self.limits:
-            found[limit.quantity] = numpy.minimum(found[limit.quantity], limit.most)
+            most = found[limit.quantity]
+            found[limit.quantity] = numpy.minimum(
+                most, limit.most if most.dtype == object else min(limit.most, MOST_64)
+            )
         return found
 
     def sizes(self, corners: Array) -> dict[str, Array]:

@@ -10,10 +10,15 @@ from typing import Any, NamedTuple
 import numpy
 
 from ..arrays.forms import Array
+from ..errors import InputError
 from .choosing import Key
+from .levers import FREE
 
 ROUNDING = 1e-9
 """Shares are compared as floats where they differ by more, and exactly elsewhere."""
+
+MOST = 5000
+"""Rows of a front that are held."""
 
 POINTS = 128
 """Rows of a front that boxes are held against, about."""
@@ -111,6 +116,8 @@ class Front:
     def keep(self, row: Row) -> None:
         """See :meth:`Nearest.keep`."""
         self.rows = sorted([other for other in self.rows if not _at_most(row.order, other.order)] + [row])
+        if len(self.rows) > MOST:
+            raise InputError(f"--pareto: more than {MOST} rows in the front; give narrower ranges to {FREE}")
 
     def ended(self) -> list[Row]:
         """See :meth:`Nearest.ended`."""

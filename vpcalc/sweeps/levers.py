@@ -71,12 +71,8 @@ class Lever:
 
     def spelled(self, n: int) -> str:
         """Its n-th value as it is given; of a list in proportion all entries."""
-        found = (
-            [value for setting, _, value in self.moved(n) if setting == self.parts[0].setting]
-            if self.parts
-            else []
-        )
-        return spelled(self.values[n - 1]) if self.values else ",".join(map(str, found))
+        moved = [*self.moved(n)]
+        return ",".join(spelled(value) for setting, _, value in moved if setting == moved[0][0])
 
     @property
     def said(self) -> str:
@@ -175,6 +171,8 @@ def read_levers(subject: OurModel, free: Iterable[str] | str | None) -> Space:
     for name, _ in named:
         if name not in subject.names:
             raise unknown(f"{FREE}: setting", name, subject.names)
+        if name in subject.given:
+            raise InputError(f"{FREE} {name}: has a value that stays; take --set {name} away")
     names = {name for name, _ in named}
     levers = [lever for name, values in named for lever in _levers(subject, name, values, names)]
     for place, lever in enumerate(levers):
@@ -184,8 +182,6 @@ def read_levers(subject: OurModel, free: Iterable[str] | str | None) -> Space:
     for entry in moved:
         if moved.count(entry) > 1 or (entry[1] is not None and (entry[0], None) in moved):
             raise InputError(f"{FREE}: {entry[0]} is moved by two of {', '.join(names)}; take one away")
-        if entry[0] in subject.given:
-            raise InputError(f"{FREE} {entry[0]}: has a value that stays; take --set {entry[0]} away")
     space = Space(subject, tuple(levers))
     subject.fixed(space.settings)  # refuses names that stand for the same sizes
     return space
