@@ -161,6 +161,21 @@ def test_bytes_are_what_calls_one_by_one_give(case: str) -> None:
     _agree(sweep, vary, lambda config: alone(target, set, config, memory=True), BYTES, draws=8)
 
 
+@pytest.mark.parametrize("optimizer", ["lion", "adafactor", "adamw8bit"])
+def test_an_optimizer_keeps_what_a_call_alone_says(optimizer: str) -> None:
+    """Around 64² = 4096 numbers, from which on 8 bits are kept."""
+    columns = ("optimizer_bytes", "training_bytes")
+    small = {"depth": 1, "heads": 1}
+    sweep = vpcalc.sweep("vit_ti_16", vary={"C": "62:66"}, set=small, columns=columns, optimizer=optimizer)
+    for row in rows_of(sweep):
+        alone_ = vpcalc.memory(
+            "vit_ti_16", train=True, set={**small, "C": row["C"]}, optimizer=optimizer, check=False
+        )
+        found = alone_.to_dict()
+        assert row["optimizer_bytes"] == found["optimizer_bytes"]
+        assert row["training_bytes"] == found["total_bytes"]
+
+
 @pytest.mark.parametrize("id", sorted(LAYERS))
 def test_layers_are_what_they_build(id: str) -> None:
     """At random dimensions, far apart: a form that holds at some sizes only would show."""

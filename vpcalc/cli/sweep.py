@@ -70,7 +70,9 @@ def sweep(
     ] = "eager",
     optimizer: Annotated[
         str,
-        typer.Option("--optimizer", metavar="NAME", help="sgd, momentum, adam or adamw.", rich_help_panel=MEMORY),
+        typer.Option(
+            "--optimizer", metavar="NAME", help="sgd, adamw, lion, adafactor, adamw8bit …", rich_help_panel=MEMORY
+        ),
     ] = "adamw",
     limit: Annotated[
         str | None,

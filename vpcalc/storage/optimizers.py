@@ -90,7 +90,7 @@ class Optimizer:
         for shape, times in shapes:
             size = product(shape)
             if kind.kept == BLOCKS:
-                has_bytes |= value_of(size) >= FEWEST
+                has_bytes |= size >= FEWEST
                 kept = kind.numbers * _in_blocks(size)
             else:
                 kept = number * (_factors(shape) if kind.kept == FACTORED else kind.numbers * size)
@@ -151,7 +151,7 @@ class Optimizer:
 
 def _in_blocks(size: Any) -> Any:
     """Bytes of one number for each weight of a tensor: with its scales, or in float32 where it is small."""
-    return WIDE * size if value_of(size) < FEWEST else size + WIDE * ((size + BLOCK - 1) // BLOCK)
+    return WIDE * size if size < FEWEST else size + WIDE * ((size + BLOCK - 1) // BLOCK)
 
 
 def _factors(shape: Shape) -> Any:
