@@ -10,7 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -742,3 +742,12 @@ def _the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **who: Any) 
         vpcalc.sweep("wmsa", vary=GRID, output=here, **more).completed()
         vpcalc.sweep("wmsa", vary=GRID, output=there, **more, **who).completed()
         assert here.read_bytes() == there.read_bytes()
+
+
+def test_rows_that_are_not_shown_are_told(inside: Callable[..., Any]) -> None:
+    """A CSV of 10,000 rows that looks whole would be taken for all."""
+    words = ("sweep", "ffn", "--vary", "h=1:101", "--vary", "w=1:100", "--set", "C=8", "--set", "r=4")
+    done = inside(*words, "--format", "csv")
+    assert len(done.stdout.splitlines()) == 10_001
+    assert done.stderr == "vpcalc: the first 10,000 of 10,100 rows; -o FILE.csv has all\n"
+    assert not inside(*words, "--limit", "10000", "--format", "csv").stderr

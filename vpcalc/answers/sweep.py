@@ -97,6 +97,12 @@ class Sweep(Result):
             found.append(f"{_configurations(self.counts.wide)} may pass 2⁶³ and went through Python's integers")
         return tuple(found)
 
+    @property
+    def unheld(self) -> str:
+        """That there are more rows than the result holds, if there are."""
+        held, kept = len(self.rows), self.counts.kept
+        return f"the first {exact(held)} of {exact(kept)} rows; -o FILE.csv has all" if held < kept else ""
+
     def _stretches(self, done: Iterable[int] = ()) -> Iterator[tuple[int, int, int]]:
         from ..sweeps.work import ABOUT
 

@@ -136,6 +136,8 @@ def sweep(
         ).completed()
     if whole:
         aside([*result.remarks, f"wrote {output}"])
+    elif result.unheld and (shown.format is not Format.TABLE or output is not None):
+        aside([result.unheld])
     if output is not None and output.suffix.lower() in PICTURES and shown.format is Format.TABLE:
         from ..answers.sweep_plot import plot_sweep
 
