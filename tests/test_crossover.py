@@ -148,6 +148,12 @@ def test_models_with_settings() -> None:
             assert every[size] == ("vit_s_16(depth=8)" if one < other else "pvt_small"), size
 
 
+def test_settings_may_be_lists() -> None:
+    at, deep = {"H": 224, "W": 224}, "swin_t(depths=2,2,18,2)"
+    (found,) = vpcalc.crossover("swin_t(depths=2,2,6,2)", deep, at=at).boundaries
+    assert (found.cheaper, found.condition) == ("swin_t(depths=2,2,6,2)", None)
+
+
 def test_a_sequence_beside_a_grid() -> None:
     found = vpcalc.crossover("recurrent", "msa")
     assert {"C", "h", "w"} <= {letter for side in found.sides for letter in side.letters}
@@ -297,6 +303,9 @@ def test_the_command(inside: Callable[..., Any]) -> None:
         (("msa", "wmsa", "--at", "C=C"), "is the symbol itself"),
         (("msa", "wmsa", "--at", "w=h", "--at", "h=w"), "that symbol is given a value itself"),
         (("msa", "wmsa(M=7"), "crossover 'wmsa(M=7'"),
+        (("swin_t(2)", "vit_s_16"), "'2' is no argument"),
+        (("msa", "wmsa", "--at", "heads=3", "--at", "a=4"), "--at a=4: a is given a value twice"),
+        (("msa", "wmsa", "--at", "heads=C", "--at", "C=8"), "--at a=C: that symbol is given a value itself"),
         (("msa", "wmsa", "--range", "q=1:9"), "symbol of --range 'q' is not known"),
         (("msa", "wmsa", "--range", "h=0:9"), "--range h 0: must be a whole number"),
         (("msa", "wmsa(Q=7)"), "'Q' is not known"),

@@ -85,11 +85,16 @@ def read_placed(text: str, option: str = "--rows") -> Placed:
     if at and not layout.strip():
         raise InputError(f"{option} {text!r}: give the shape of its input after @: {LAYOUT}, 1,h,w,C or 1,C,h,w")
     arguments: dict[str, object] = {}
+    name = ""
     for pair in filter(None, _pieces(given[:-1])):
+        if pair.isdecimal() and str(arguments.get(name, "")).replace(",", "").isdecimal():  # depths=2,2,6,2
+            arguments[name] = f"{arguments[name]},{pair}"
+            continue
         name, equals, value = pair.partition("=")
         if not equals or not name.strip().isidentifier() or not value.strip():
             raise InputError(f"{option} {text!r}: {pair!r} is no argument; must be NAME=VALUE, such as dim=C")
-        arguments[name.strip()] = value.strip()
+        name = name.strip()
+        arguments[name] = value.strip()
     return Placed(text, target, arguments, layout.strip() or LAYOUT)
 
 

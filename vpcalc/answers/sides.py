@@ -244,6 +244,8 @@ def read_values(
         if letter not in known:
             raise unknown(f"symbol of {option}", name, known)
         text = str(value).strip()
+        if letter in found:
+            raise InputError(f"{option} {name}={text}: {letter} is given a value twice")
         if text.isidentifier():
             if SYMBOL_OF.get(text, text) == letter:
                 raise InputError(f"{option} {name}={text}: is the symbol itself")
@@ -252,7 +254,7 @@ def read_values(
             found[letter] = whole(f"{option} {name}", value, high=MOST_SIZE)
     chained = [name for name, value in found.items() if set(as_polynomial(value).letters) & set(found)]
     if chained:
-        raise InputError(f"{option} {chained[0]}={given.get(chained[0])}: that symbol is given a value itself")
+        raise InputError(f"{option} {chained[0]}={found[chained[0]]}: that symbol is given a value itself")
     return found
 
 
