@@ -34,6 +34,7 @@ html_css_files = ["vpcalc.css"]
 html_math_renderer = "mathml"
 html_copy_source = html_show_sourcelink = False
 html_show_sphinx = False
+smartquotes_action = "qe"  # -- begins an option and is no dash
 pygments_style, pygments_dark_style = "default", "github-dark"
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]

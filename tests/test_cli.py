@@ -437,6 +437,15 @@ def test_other_shells_complete_too(inside: Run) -> None:
     assert '"wmsa"' in zsh.stdout
 
 
+@pytest.mark.parametrize("command", ["model", "crossover"])  # examples alone, and below another paragraph
+def test_examples_stand_one_below_the_other(vpcalc: Run, command: str) -> None:
+    lines = [line.rstrip() for line in vpcalc(command, "--help", COLUMNS="100").stdout.splitlines()]
+    below = lines[lines.index(" Examples:") + 1 :]
+    shown = below[: below.index("")]
+    assert len(shown) == 4
+    assert all(line.startswith(f" vpcalc {command} ") for line in shown)
+
+
 def test_the_script_that_a_shell_is_given_is_no_error(vpcalc: Run) -> None:
     done = vpcalc("--show-completion", SHELL="/bin/bash")
     assert (done.returncode, done.stderr) == (0, "")

@@ -120,5 +120,5 @@ def _all_bound(row: Placed, target: Target) -> None:
     missing = [name for name in target.required if name not in row.arguments]
     if missing:
         named, are = " and ".join(missing), "are" if len(missing) > 1 else "is"
-        such = ", ".join(f"{name}=C" for name in missing)
+        such = ", ".join(f"{name}={'heads' if 'head' in name else 'C'}" for name in missing)
         raise InputError(f"--rows {row.text}: {named} {are} not bound; give a symbol or a number, ({such})")

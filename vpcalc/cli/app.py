@@ -152,9 +152,13 @@ def _asked_for(arguments: list[str]) -> Iterable[str]:
 
 
 def _literal(command: Any) -> Any:
-    """The same command with help that is shown as it is written: ``[formulas]`` is no markup."""
+    """The same command with help that is shown as it is written: ``[formulas]`` is no markup.
+
+    Typer takes the indentation of examples away where nothing else follows: each begins a line of its own.
+    """
     for told in (command, *command.params):
         told.help = re.sub(r"\[(?=[a-z#/@])", r"\\[", getattr(told, "help", None) or "")
+        told.help = re.sub(r"(?:(?<=Examples:)|\n) +(?=vpcalc )", "\n", told.help)
     for each in getattr(command, "commands", {}).values():
         _literal(each)
     return command

@@ -68,7 +68,7 @@ CheckOption = Annotated[
     bool | None,
     typer.Option(
         "--check/--no-check",
-        help="Count the instantiated PyTorch modules with fvcore; left out, where both are installed.",
+        help="Count the instantiated PyTorch modules with fvcore. [default: where both are installed]",
     ),
 ]
 ExactOption = Annotated[

@@ -105,7 +105,7 @@ def _settings() -> Iterator[None]:
     matplotlib = optional(
         "matplotlib",
         "--output: pictures need matplotlib",
-        "pip install matplotlib, or see the plot with --terminal",
+        'pip install "vpcalc[plot]", or see the plot with --terminal',
     )
     with matplotlib.rc_context():
         matplotlib.rcdefaults()

@@ -132,7 +132,7 @@ def _plot(
     uniplot = optional(
         "uniplot",
         "--terminal: curves need uniplot",
-        "pip install uniplot, or write a picture with --output FILE.svg",
+        'pip install "vpcalc[plot]", or write a picture with --output FILE.svg',
     )
     left, right = min(x for series in xs for x in series), max(x for series in xs for x in series)
     low, high = min(y for series in ys for y in series), max(y for series in ys for y in series)

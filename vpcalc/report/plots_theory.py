@@ -79,7 +79,7 @@ def draw(figure: Figure, format: str) -> bytes:
     Raises:
         InputError: matplotlib is not installed.
     """
-    matplotlib = optional("matplotlib", "--plot: needs matplotlib", "pip install matplotlib")
+    matplotlib = optional("matplotlib", "--plot: needs matplotlib", 'pip install "vpcalc[plot]"')
     from ..pictures.style import SETTINGS
 
     with matplotlib.rc_context():
