@@ -592,6 +592,15 @@ def test_a_plot_shows_itself_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> N
 # -- the first screen ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("columns", [46, 60, 200])
+def test_the_first_screen_is_as_wide_as_the_terminal(inside: Run, columns: int) -> None:
+    lines = inside(COLUMNS=str(columns)).stdout.splitlines()
+    assert max(map(len, lines)) < min(columns, 80)
+    assert "  vpcalc compare --h 56 --w 56 --C 96 --M 7" in (
+        line.partition("   ")[0] for line in lines if line[2:3] == "v"
+    )
+
+
 def test_all_commands_fit_one_screen(inside: Run) -> None:
     lines = inside(COLUMNS="80").stdout.splitlines()
     assert len(lines) <= 27

@@ -19,6 +19,7 @@ from ..optional import lacking
 from . import completion
 from .interrupts import interruptible, leave
 from .loading import accepting, first_word, loading, of_environment
+from .output import columns_here
 from .start import panel_of, screen
 from .written import Command
 
@@ -87,7 +88,7 @@ def start(
     """What a neural architecture costs, derived from its operators and checked against the model that runs."""
     if context.invoked_subcommand is None:
         group: Any = context.command
-        typer.echo(screen({name: each.help or "" for name, each in group.commands.items()}))
+        typer.echo(screen({name: each.help or "" for name, each in group.commands.items()}, columns_here() - 1))
 
 
 def main() -> NoReturn:

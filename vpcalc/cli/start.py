@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from textwrap import shorten
+from textwrap import shorten, wrap
 
 from .. import __version__
 
@@ -40,19 +40,23 @@ def panel_of(name: str) -> str:
     return next((panel for panel, names in PANELS.items() if name in names), list(PANELS)[-1])
 
 
-def screen(commands: Mapping[str, str]) -> str:
-    """The commands by panel, each with the beginning of its help, in lines of at most 79 columns."""
-    lines = [f"vpcalc {__version__}: what a neural architecture costs, and how we know."]
+def screen(commands: Mapping[str, str], width: int = WIDTH) -> str:
+    """The commands by panel, each with the beginning of its help, in lines of so many columns, from 45 to 79."""
+    width = max(45, min(width, WIDTH))
+    lines = wrap(f"vpcalc {__version__}: what a neural architecture costs, and how we know.", width)
     wide = max(len(command) for command, _ in TRY)
-    lines += [*(f"  {command:<{wide}}   {shows}" for command, shows in TRY), ""]
+    for command, shows in TRY:
+        line = f"  {command:<{wide}}   {shows}"
+        lines += [line] if len(line) <= width else [f"  {command}", f"    {shows}"]
+    lines.append("")
     heading, name = max(map(len, PANELS)), max(map(len, commands))
     for panel, names in PANELS.items():
         here = [each for each in commands if panel_of(each) == panel]
         here.sort(key=lambda each: names.index(each) if each in names else len(names))
         for place, each in enumerate(here):
-            text = brief(commands[each], WIDTH - heading - name - 4)
+            text = brief(commands[each], width - heading - name - 4)
             lines.append(f"{panel if place == 0 else '':<{heading}}  {each:<{name}}  {text}")
-    lines.append("vpcalc COMMAND --help shows its options and an example.")
+    lines += wrap("vpcalc COMMAND --help shows its options and an example.", width, break_on_hyphens=False)
     return "\n".join(lines)
 
 
