@@ -426,3 +426,4 @@ def test_the_site(site: Path) -> None:
         page = path.read_text(encoding="utf-8")
         assert not re.search(r"<mfrac>\s*<m\w+[^>]*>[^<]*</m\w+>\s*<mo", page), f"{path.name}: a misread fraction"
         assert not re.search(r"<(?:script|img|link)[^>]+(?:src|href)=\"https?://", page), path.name
+        assert not re.search(r"[ (>]–[a-z]", page), f"{path.name}: an option with a dash in the place of --"
