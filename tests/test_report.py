@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpcalc.report import Caveat, Column, Kind, Table, numbers
+from vpcalc.report.floats import breakable
 from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown, typst
 from vpcalc.report.sentences import condition
 
@@ -131,3 +132,7 @@ def test_where_a_form_holds_is_printed_and_no_comment() -> None:
     ]
     assert "table.cell(colspan: 2)[holds for H ≥ 4],\n)\n// a note" in typst(table)
     assert "holds for H ≥ 4" in markdown(table)
+
+
+def test_a_long_word_may_be_broken_and_a_number_may_not() -> None:
+    assert breakable("torch.nn.utils is 1.233e-15") == r"torch.\allowbreak{}nn.\allowbreak{}utils is 1.233e-15"

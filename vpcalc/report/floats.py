@@ -233,12 +233,12 @@ def _lines(table: Table, widths: Sequence[float | None], exact: bool) -> list[in
 
 
 def breakable(text: str) -> str:
-    """Long words of code may be broken behind what joins their parts; mathematics behind a product."""
+    """Long words of code may be broken behind what joins their parts, no number; mathematics behind a product."""
     parts = re.split(r"(\$[^$]*\$)", text)
     return "".join(
         re.sub(r"\\right\\rceil\}|\\right\\rfloor\}", r"\g<0>\\allowbreak ", part)
         if part.startswith("$")
-        else re.sub(r"(?<=\w)(\\_|::|/|\.|:|,|=)(?=[A-Za-z0-9])", r"\1\\allowbreak{}", part)
+        else re.sub(r"(?<=\w)(\\_|::|/|(?<!\d)\.|\.(?!\d)|:|,|=)(?=[A-Za-z0-9])", r"\1\\allowbreak{}", part)
         for part in parts
     )
 
