@@ -79,7 +79,7 @@ class Models(Result):
             Column("input", "Input", Kind.WORD, wide=asked and self._one_size),
             *(Column(name, QUANTITIES[name].header, QUANTITIES[name].kind) for name in middle),
             Column("top1", "Top-1", Kind.RATIO, wide=not asked),
-            Column("aliases", "Also known as", wide=asked),
+            Column("aliases", "Also known as", wide=True),
             Column("source", "Source", wide=True),
             Column("top1_source", "Top-1 from", wide=True),
         )

@@ -20,33 +20,10 @@ from . import completion
 from .interrupts import interruptible, leave
 from .loading import accepting, first_word, loading, of_environment
 from .output import columns_here
-from .start import panel_of, screen
+from .start import PANELS, panel_of, screen
 from .written import Command
 
-COMMANDS = (
-    "compare",
-    "crossover",
-    "model",
-    "formula",
-    "figure",
-    "models",
-    "sweep",
-    "layers",
-    "design",
-    "memory",
-    "reproduce",
-    "check",
-    "prove",
-    "audit",
-    "theory",
-    "rnn",
-    "derive",
-    "diff",
-    "embed",
-    "macros",
-    "draw",
-    "plot",
-)
+COMMANDS = tuple(name for names in PANELS.values() for name in names)
 """Every command; each is a file of this room, with a function or a Typer ``app`` of its own."""
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}

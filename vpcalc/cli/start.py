@@ -32,12 +32,12 @@ PANELS = {
     "Checks": ("check", "prove", "reproduce", "audit", "diff", "theory", "rnn"),
     "Papers": ("figure", "macros", "embed", "plot", "draw"),
 }
-"""Where each command is listed; what is not named here stands under the last heading."""
+"""Every command, under its heading and in its order."""
 
 
 def panel_of(name: str) -> str:
     """The heading under which a command is listed."""
-    return next((panel for panel, names in PANELS.items() if name in names), list(PANELS)[-1])
+    return next(panel for panel, names in PANELS.items() if name in names)
 
 
 def screen(commands: Mapping[str, str], width: int = WIDTH) -> str:
@@ -51,9 +51,7 @@ def screen(commands: Mapping[str, str], width: int = WIDTH) -> str:
     lines.append("")
     heading, name = max(map(len, PANELS)), max(map(len, commands))
     for panel, names in PANELS.items():
-        here = [each for each in commands if panel_of(each) == panel]
-        here.sort(key=lambda each: names.index(each) if each in names else len(names))
-        for place, each in enumerate(here):
+        for place, each in enumerate(names):
             text = brief(commands[each], width - heading - name - 4)
             lines.append(f"{panel if place == 0 else '':<{heading}}  {each:<{name}}  {text}")
     lines += wrap("vpcalc COMMAND --help shows its options and an example.", width, break_on_hyphens=False)

@@ -210,7 +210,8 @@ def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = 
         Column("side", "side seen through L layers"),
         *(Column(f"L{depth}", f"tokens, L = {depth}", Kind.NUMBER) for depth in DEPTHS),
     )
-    note = f"a token in the middle of {GRID[0]}×{GRID[1]}; M = 4, k = 3, R = 2, P = 3"
+    row, column = _PLACE
+    note = f"the token of row {row + 1}, column {column + 1} of {GRID[0]}×{GRID[1]}; M = 4, k = 3, R = 2, P = 3"
     return Demonstration(
         (
             Step(
