@@ -370,7 +370,7 @@ def test_pictures_say_what_nobody_prices() -> None:
     for picture in (vpcalc.draw, vpcalc.plot_stages):
         assert said in picture("own.py:Beside", input="1,5,5").to_dict()["subtitle"]
         with pytest.raises(
-            InputError, match=r"own\.py:inner: has no multiply–accumulates; there is nothing to draw"
+            InputError, match=r"own\.py:inner: has no multiply-accumulates; there is nothing to draw"
         ):
             picture("own.py:inner", input="1,5,5", args={"dim": 5})
     assert "without" not in vpcalc.plot_crossover(96, 7, rows=["msa"]).to_dict()["subtitle"]
