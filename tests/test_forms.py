@@ -235,7 +235,7 @@ def test_the_condition_and_the_steps_are_written_alike() -> None:
 def test_a_letter_outside_the_alphabet_is_in_the_legend_and_a_parameter() -> None:
     units = symbols("units")[0]
     found = replace(vpcalc.formula("msa"), form=Form(2 * h * w * C * units))
-    assert found.legend()["units"] == "units, as its description calls it"
+    assert found.legend()["units"] == "dimension of the layer"
     namespace: dict[str, object] = {}
     exec(found.function(), namespace)
     assert namespace["msa_macs"](h=2, w=3, C=5, units=7) == 2 * 6 * 5 * 7  # type: ignore[operator]

@@ -356,7 +356,7 @@ def test_a_marker_does_not_trust_itself(tmp_path: Path) -> None:
         ({"tokens": 4, "input": 224}, "--input is given, too"),
         ({"input": 2}, "does not run"),
         ({"input": 224, "args": {"depht": 3}}, "'depht' is not known; did you mean depth?"),
-        ({"input": "two"}, "must be a whole number"),
+        ({"input": "two"}, "must be a side S, HxW, or a shape"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(kwargs: dict[str, object], said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -37,8 +38,12 @@ def configured(id: str) -> tuple[Any, tuple[int, ...], Any]:
 
 def written(found: Footprint) -> dict[str, Any]:
     """All that is read off a footprint."""
+    shapes: Counter[Any] = Counter()
+    for shape, times in found.shapes:
+        shapes[shape] += times
     return {
-        "sums": replace(found, kept=(), peaks={}, counted=()),
+        "sums": replace(found, kept=(), peaks={}, counted=(), shapes=()),
+        "shapes": shapes,
         "saved": found.saved,
         "kept": found.by_module(),
         "peaks": list(found.peak_by_module().items()),

@@ -136,8 +136,6 @@ def sweep(
         ).completed()
     if whole:
         aside([*result.remarks, f"wrote {output}"])
-    elif result.unheld and (shown.format is not Format.TABLE or output is not None):
-        aside([result.unheld])
     if output is not None and output.suffix.lower() in PICTURES and shown.format is Format.TABLE:
         from ..answers.sweep_plot import plot_sweep
 
@@ -148,6 +146,8 @@ def sweep(
         deliver("\n".join([table.title, *table.notes]), None)
         return
     shown._replace(columns=None, output=None if whole else output).emit(result)
+    if not whole and result.unheld and (shown.format is not Format.TABLE or output is not None):
+        aside([result.unheld])
 
 
 def _quantities(columns: str | None, vary: list[str]) -> list[str] | None:
