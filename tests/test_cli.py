@@ -374,6 +374,7 @@ def test_a_file_s_name_says_its_format(inside: Run, tmp_path: Path, command: str
         ("plot crossover --width 5", "--width 5: changes nothing without --output"),
         ("derive vgg11 --input 1,3,224,224 --lattice", "--lattice: changes nothing where the input has no letter"),
         ("plot stages swin_t -o a.svg --output b.svg", "--output: given more than once"),
+        ("model swin_t --set C=96 --set C=64", "--set C: is 96 and 64; give it once"),
     ],
 )
 def test_what_would_change_nothing_or_mean_nothing_is_refused(inside: Run, command: str, said: str) -> None:

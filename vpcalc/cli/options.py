@@ -245,5 +245,7 @@ def named(option: str, pairs: Iterable[str] | None, such_as: str = "") -> dict[s
         if not equals or not name.strip():
             example = f", such as {such_as}" if such_as else ""
             raise InputError(f"{option} {pair!r}: must be NAME=VALUE{example}")
-        found[name.strip()] = value.strip()
+        name, value = name.strip(), value.strip()
+        if found.setdefault(name, value) != value:
+            raise InputError(f"{option} {name}: is {found[name]} and {value}; give it once")
     return found
