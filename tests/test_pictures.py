@@ -558,7 +558,7 @@ def test_without_the_library_one_line_says_what_to_do(package: str, arguments: l
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert f"need {package}, which is not installed; pip install \"vpcalc[plot]\"" in done.stderr
+    assert f'need {package}, which is not installed; pip install "vpcalc[plot]"' in done.stderr
     assert os.listdir(tmp_path) == []
 
 
