@@ -159,6 +159,7 @@ def test_a_sequence_beside_a_grid() -> None:
     assert {"C", "h", "w"} <= {letter for side in found.sides for letter in side.letters}
     point = {"h": 3, "w": 5, "C": 8, "a": 2}
     assert said_at(found.to_dict(), point) == {"recurrent"}
+    assert "RNN layer is taken on the grid: T = hw, d = C, n = C" in found.to_dict()["notes"]
     assert cost_of("recurrent", {"T": 15, "d": 8, "n": 8}) == 15 * 2 * 64
 
 

@@ -118,7 +118,7 @@ def pair(
     asked = read_ranges(range, sorted({letter for each in sides for letter in each.letters}))
     sides = [replace(each, regimes=within(each.regimes, _of(asked, each.letters))) for each in sides]
     if {"h", "w"} & {letter for each in sides for letter in each.letters}:
-        sides = [each.at(_as_grid(each.letters)) for each in sides]
+        sides = [_on_grid(each) for each in sides]
     values = read_values(at, {letter for each in sides for letter in each.letters})
     one, other = (each.at(values) for each in sides)
     if not set(one.letters) & set(other.letters) and one.letters and other.letters:
@@ -219,6 +219,15 @@ def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, obje
 def _sequence_of(shape: str) -> str:
     """A layout with the grid's tokens as a product of its sides."""
     return ",".join("h*w" if part == "hw" else part for part in shape.split(","))
+
+
+def _on_grid(side: Side) -> Side:
+    """A sequence's side in the letters of a grid, which is said; any other as it is."""
+    grid = _as_grid(side.letters)
+    if not grid:
+        return side
+    said = ", ".join(f"{letter} = {form}" for letter, form in grid.items())
+    return replace(side.at(grid), notes=(*side.notes, f"{side.title} is taken on the grid: {said}"))
 
 
 def _as_grid(letters: Iterable[str]) -> dict[str, Polynomial]:
