@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
+from .crossover import Inequality, inequality
 from .domains import Domain, Guard, Where, at_least, divides, positive, union
 from .floors import Floor, Tidy
 from .polynomial import Atom, Polynomial, as_polynomial, constant, symbol
-from .printers import PRINTERS, Names
 
 Values = Mapping[str, Polynomial | int]
 
 
-class Inequality(NamedTuple):
-    """``left > right``, both sums without differences."""
-
-    left: Polynomial
-    right: Polynomial
-
-    @property
-    def guard(self) -> Guard:
-        """The same as a guard."""
-        return at_least(self.left - self.right - 1)
-
-    def spell(self, printer: str, names: Names | None = None) -> str:
-        """In one of the spellings of :data:`vpcalc.algebra.printers.PRINTERS`."""
-        number_first = not self.left.symbols
-        left, right = (PRINTERS[printer](side, names) for side in (self[::-1] if number_first else self))
-        if printer == "mathml":
-            sign = "&lt;" if number_first else "&gt;"
-            return f"{left.removesuffix('</math>')}<mo>{sign}</mo>{right.partition('>')[2]}"
-        return f"{left} {'<' if number_first else '>'} {right}"
-
-
-def inequality(difference: Polynomial) -> Inequality:
-    """``difference > 0``, its terms on the side where they are positive."""
-    terms, line = difference.terms, difference.denominator
-    left = Polynomial({monomial: number for monomial, number in terms.items() if number > 0}, line)
-    right = Polynomial({monomial: -number for monomial, number in terms.items() if number < 0}, line)
-    return Inequality(left, right)
+def guard_of(inequality: Inequality) -> Guard:
+    """The same as a guard."""
+    return at_least(inequality.left - inequality.right - 1)
 
 
 def exceeds(more: Polynomial, less: Polynomial, where: Where) -> Inequality:

@@ -7,11 +7,36 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd
+from typing import NamedTuple
 
-from .boundaries import Inequality, inequality
 from .polynomial import Polynomial
+from .printers import PRINTERS, Names
 
 GRID = ("h", "w")
+
+
+class Inequality(NamedTuple):
+    """``left > right``, both sums without differences."""
+
+    left: Polynomial
+    right: Polynomial
+
+    def spell(self, printer: str, names: Names | None = None) -> str:
+        """In one of the spellings of :data:`vpcalc.algebra.printers.PRINTERS`."""
+        number_first = not self.left.symbols
+        left, right = (PRINTERS[printer](side, names) for side in (self[::-1] if number_first else self))
+        if printer == "mathml":
+            sign = "&lt;" if number_first else "&gt;"
+            return f"{left.removesuffix('</math>')}<mo>{sign}</mo>{right.partition('>')[2]}"
+        return f"{left} {'<' if number_first else '>'} {right}"
+
+
+def inequality(difference: Polynomial) -> Inequality:
+    """``difference > 0``, its terms on the side where they are positive."""
+    terms, line = difference.terms, difference.denominator
+    left = Polynomial({monomial: number for monomial, number in terms.items() if number > 0}, line)
+    right = Polynomial({monomial: -number for monomial, number in terms.items() if number < 0}, line)
+    return Inequality(left, right)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..algebra import floors
-from ..algebra.boundaries import Inequality, both, everywhere, exceeds, lattice_of
+from ..algebra.boundaries import both, everywhere, exceeds, guard_of, lattice_of
+from ..algebra.crossover import Inequality
 from ..algebra.domains import Where
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..everywhere import Condition
@@ -239,11 +240,11 @@ def _of_piece(where: Where, form: Polynomial, one: Side, other: Side, *, floored
         return
     sides = ((other, exceeds(zero, form, where)), (one, exceeds(form, zero, where)))
     for cheaper, condition in sides:
-        if everywhere(where, condition.guard):
+        if everywhere(where, guard_of(condition)):
             yield Boundary(cheaper.name, None, when, floored)
             return
     for cheaper, condition in sides:
-        if not everywhere(where, condition.guard.negation()):
+        if not everywhere(where, guard_of(condition).negation()):
             yield Boundary(cheaper.name, condition, when, floored)
 
 
