@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from math import prod
@@ -534,28 +535,34 @@ KILLED = [(), ("--pareto", "macs,-params,-h"), ("--top", "50", "--by", "macs")]
 
 @pytest.mark.parametrize("more", [KILLED[0], *(pytest.param(m, marks=pytest.mark.slow) for m in KILLED[1:])])
 def test_what_is_killed_goes_on_and_loses_nothing(more: tuple[str, ...], tmp_path: Path) -> None:
-    """Killed at random times, again and again, until it is through: the same file as at one go."""
+    """Killed again and again, each time some parts further on, until it is through: the same file as at one go."""
     whole, file = tmp_path / "whole.csv", tmp_path / "killed.csv"
     assert run("-o", str(whole), *more).returncode == 0
     command, surroundings = _begun(tmp_path, 600)
     dice, kills, seen = random.Random(4), 0, 0
+
+    def found() -> int:
+        return len([*(tmp_path / "killed.csv.parts").glob("*.part")])
+
     for _ in range(40):
         options = ["-o", str(file), "--resume", *more]
         with subprocess.Popen([*command, *options], env=surroundings, stderr=subprocess.PIPE) as process:
-            try:
-                process.wait(dice.uniform(0.5, 0.8) if kills < 3 else 60)
-            except subprocess.TimeoutExpired:
+            enough = seen + dice.randint(1, 5)
+            while kills < 3 and process.poll() is None and found() < enough:
+                time.sleep(0.002)
+            if kills < 3 and process.poll() is None:
+                time.sleep(dice.uniform(0, 0.02))  # anywhere within the next part
                 process.send_signal(signal.SIGKILL)
                 kills += 1
                 process.wait()
-                parts = [*(tmp_path / "killed.csv.parts").glob("*.part")]
-                assert len(parts) >= seen
-                seen = len(parts)
+                assert found() >= enough
+                seen = found()
                 assert not file.exists()
                 continue
+            process.wait(60)
             assert process.returncode == 0, process.stderr and process.stderr.read()
             break
-    assert kills
+    assert kills == 3
     assert file.read_bytes() == whole.read_bytes()
     assert sorted(tmp_path.iterdir()) == [file, whole]
 
