@@ -20,6 +20,7 @@ from .tape import ACTIVATION, Tape
 from .tensor import (
     BOOL,
     FLOAT32,
+    FLOATS,
     INT64,
     Saves,
     Tensor,
@@ -193,7 +194,12 @@ def _of_sqrt(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Over the last dimension. Keeps its result: the attention map."""
+    """Over the last dimension. Keeps its result: the attention map.
+
+    In float32 under autocast: a kernel of CUDA's takes float16, what has bfloat16 is copied first (ATen's
+    ``SoftMax.cpp``).
+    """
+    x = x if x.item == FLOATS["float16"] else widened(x)
     return make("softmax", x.shape, _summed(x), (x,), saves_result=True, rule=anew)
 
 

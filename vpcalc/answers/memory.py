@@ -230,7 +230,10 @@ class Memory(Result):
             at_once = f"{found['foreach_bytes']:,} bytes"
             notes.append(f"an optimizer that works on all weights at once, as on CUDA by default: {at_once}")
         if (measured := self._measured()) is not None:
-            notes.append(f"measured in PyTorch, both passes, with sums that are not in place: {measured:,} bytes")
+            lists = "" if self.way.amp is None else " by autocast's lists for the CPU,"
+            notes.append(
+                f"measured in PyTorch,{lists} both passes, with sums that are not in place: {measured:,} bytes"
+            )
         return tuple(notes)
 
     def _step_peak(self) -> dict[str, Any] | None:
@@ -499,7 +502,7 @@ def memory(
         InputError: an unknown name or setting, a value that is not usable, or a budget that nothing fits into.
     """
     if is_code(name):
-        _only_ours({"set": set, "src": src, "tgt": tgt}, attention, recompute, amp)
+        _only_ours({"set": set, "src": src, "tgt": tgt}, attention, recompute)
         from .own_memory import own_memory
 
         own = own_memory(
@@ -516,6 +519,7 @@ def memory(
             trained=trained,
             lora=lora,
             lora_on=lora_on,
+            amp=amp,
             fit=fit,
             solve=solve,
             device=device,
@@ -569,13 +573,13 @@ def memory(
     activations = int(cost.total(Quantity.ACTIVATIONS)) * item
     forms = plan_forms(architecture, config, way, number, sizes, plan, here)
     rests = (each.note(cost) for each in assumed(architecture, sizes, config, number))
-    notes = (*deviations(cost), *filter(None, rests), *_remarks(way, plan))
+    notes = (*deviations(cost), *filter(None, rests), *remarks(way, plan))
     subject = OurModel(architecture, sizes, config, number, way)
     result = Memory(subject, number, way, plan, attended, activations, forms, notes, fitted, device=found)
     return result.checked() if counts(check) else result
 
 
-def _only_ours(others: Mapping[str, object], attention: str, recompute: str, amp: str | None) -> None:
+def _only_ours(others: Mapping[str, object], attention: str, recompute: str) -> None:
     """Refuse what a module of the reader's decides itself."""
     from .own_inputs import refuse_of_code
 
@@ -583,13 +587,10 @@ def _only_ours(others: Mapping[str, object], attention: str, recompute: str, amp
     for option, value, default in (("attention", attention, "eager"), ("recompute", recompute, "none")):
         if value != default:
             raise InputError(f"--{option} {value}: is of models of ours; code decides that itself")
-    if amp is not None:
-        raise InputError(f"--amp {amp}: is of models of ours; code may enter autocast itself")
 
 
 def _way(architecture: Architecture, dtype: str, attention: str, recompute: str, amp: str | None) -> Way:
-    if amp is not None:
-        amp = _narrow(amp, dtype, recompute)
+    amp = narrow(amp, dtype, recompute)
     for option, value, known in (
         ("--dtype", dtype, FLOATS),
         ("--attention", attention, ATTENTIONS),
@@ -613,8 +614,10 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str,
     return Way(dtype, attention, recompute, amp)
 
 
-def _narrow(amp: str, dtype: str, recompute: str) -> str:
-    """The type of autocast, as it is called here."""
+def narrow(amp: str | None, dtype: str, recompute: str = "none") -> str | None:
+    """The type of autocast, as it is called here; None where there is none."""
+    if amp is None:
+        return None
     if (found := words.dtype(amp)) not in NARROW:
         raise unknown("--amp", amp, NARROW)
     if dtype != "float32":
@@ -649,7 +652,7 @@ def _same_everywhere(solved: str, config: Mapping[str, Any], expressions: Iterab
             )
 
 
-def _remarks(way: Way, plan: Plan) -> tuple[str, ...]:
+def remarks(way: Way, plan: Plan) -> tuple[str, ...]:
     """What a reader of these figures should know."""
     if way.amp is not None:
         return (

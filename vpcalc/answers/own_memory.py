@@ -13,7 +13,7 @@ from ..abstract.tuning import Tuning
 from ..algebra.floors import on_lattice
 from ..algebra.polynomial import Polynomial
 from ..architectures.axes import PIXELS
-from ..checks.own_memory import OwnBytes, in_bytes, tuned_target
+from ..checks.own_memory import Narrowed, OwnBytes, in_bytes, tuned_target
 from ..checks.ran import NotRunError, settles, written
 from ..checks.shapes import InputShape
 from ..checks.targets import Target, find_target, settled
@@ -27,7 +27,7 @@ from ..storage.optimizers import Optimizer, read_bytes, read_optimizer
 from ..storage.plan import Plan
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import Form, divisions
-from .memory import Memory
+from .memory import Memory, narrow, remarks
 from .memory_subjects import TheirModule
 from .own_inputs import grid_of, name_of, refuse_letters, shapes_of, with_letters
 from .tuning import read_tuning
@@ -57,6 +57,7 @@ def own_memory(
     trained: object = None,
     lora: object = None,
     lora_on: object = None,
+    amp: str | None = None,
     fit: object = None,
     solve: str | None = None,
     device: str | None = None,
@@ -67,7 +68,7 @@ def own_memory(
     Args:
         target, input, tokens, args, batch: as :func:`vpcalc.model` has them.
         dtype, train, optimizer, master_weights, grad_dtype: as :func:`vpcalc.memory` has them.
-        trained, lora, lora_on, fit, solve, device, devices: likewise.
+        trained, lora, lora_on, amp, fit, solve, device, devices: likewise.
 
     Raises:
         InputError: it cannot be built, run or followed in bytes, or a value is not usable.
@@ -78,7 +79,8 @@ def own_memory(
         raise unknown("--dtype", dtype, FLOATS)
     training = read_optimizer(optimizer, master_weights, dtype, _item(dtype), grad_dtype)
     tuning = read_tuning(trained, lora, lora_on, train, "none")
-    asked = _Asked(target, name, args or {}, dtype, train, training, tuning)
+    amp = narrow(amp, dtype)
+    asked = _Asked(target, name, args or {}, dtype, train, training, tuning, amp)
     shapes = shapes_of(name, input, tokens, whole("--batch", batch))
     refuse_letters("memory", shapes, args or {})
     found = find(device, devices) if device is not None else None
@@ -97,17 +99,18 @@ def own_memory(
     maps, activations = (
         int(totals[each].at(point)) * _item(dtype) for each in ("attention_elements", "activations")
     )
+    way = Way(dtype, amp=amp, tuning=tuning)
     number = shapes[0].dims[0] if shapes[0].dims else 1
     assert isinstance(number, int)
     return Memory(
         TheirModule(name, asked.target(shapes).inputs, asked.arguments, here),
         number,
-        Way(dtype, tuning=tuning),
+        way,
         plan,
         maps,
         activations,
         asked.forms(shapes),
-        _notes(here),
+        (*_notes(here), *remarks(way, plan)),
         fitted,
         device=found,
     )
@@ -125,7 +128,9 @@ class _Asked:
         train: bool,
         optimizer: Optimizer,
         tuning: Tuning | None,
+        amp: str | None,
     ) -> None:
+        self._amp = amp
         self._target, self.name, self.arguments = settled(target), name, arguments
         self._dtype, self._train, self._optimizer, self._tuning = dtype, train, optimizer, tuning
 
@@ -146,7 +151,8 @@ class _Asked:
             target = tuned_target(target, self._tuning)
         try:
             gathering = self._optimizer.gradients == "float32"
-            return in_bytes(target, dict(point or {}), self._train, self._dtype, gathering)
+            narrowed = None if self._amp is None else Narrowed(target, self._amp)
+            return in_bytes(target, dict(point or {}), self._train, self._dtype, gathering, narrowed)
         except NotRunError as error:
             raise InputError(f"memory {self.name}: {error}") from error
 

@@ -7,26 +7,31 @@ symbols. What comes out is the footprint that a description of ours has, so that
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..abstract.tape import Kept, Peak, Work
 from ..abstract.tuning import Tuning
 from ..algebra.polynomial import Polynomial
 from ..errors import InputError, unknown
+from ..sources import quiet
 from ..storage.footprint import Footprint
 from ..storage.optimizers import Optimizer
 from ..storage.step import Step
 from .crosscheck import Check, Report
+from .measured import MOST_FOR_REAL
 from .memory import TRACKER, default_type, totals
 from .ran import NotRunError, once
 from .targets import Target
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ..execution.outcome import Execution, Place, Point
     from ..execution.program import Program
-    from ..execution.run import Memory
+    from ..execution.run import Memory, Started
 
 NEEDED = ("saved_bytes", "peak_bytes", "bytes_moved")
 
@@ -39,6 +44,7 @@ class OwnBytes:
         inference, training: its runs in bytes; the second in train mode where it is trained.
         program: what ran.
         dtype: type of weights and of inputs of which nothing else is said.
+        narrowed: what runs under autocast.
     """
 
     inference: Execution
@@ -47,6 +53,7 @@ class OwnBytes:
     train: bool
     dtype: str
     gathering: bool = False
+    narrowed: Narrowed | None = None
 
     @property
     def footprint(self) -> Footprint:
@@ -111,21 +118,30 @@ class OwnBytes:
 
     def report(self) -> tuple[Report, int | None]:
         """PyTorch's own counts at the same numbers; and, where it is trained, the most alive in both passes."""
-        from ..counters import live
+        if self.narrowed is not None:
+            return self.narrowed.report(self)
+        return self.against(lambda: self.program.plainly(self.inference.point), as_on_cpu=True)
 
-        point, found = self.inference.point, self.footprint
+    def against(
+        self, started: Callable[[], AbstractContextManager[Started]], as_on_cpu: bool
+    ) -> tuple[Report, int | None]:
+        """Counts of a module with its arguments, each time as ``started``; those of meta tensors ``as_on_cpu``."""
+        from ..counters import live, saved
+
+        point, found, passes = self.inference.point, self.footprint, self.training.passes
+
+        def counted(count: Any, **how: Any) -> Any:
+            with started() as (module, args, kwargs):
+                return count(module, args, kwargs, as_on_cpu=as_on_cpu, **how)
+
         with default_type(_type(self.dtype)):
-            inference, kept = (
-                self._in_mode(False, self.program.live),
-                self._in_mode(self.train, self.program.saved),
-            )
-            how: dict[str, Any] = {"training": self.train, "gradients": True, "as_on_cpu": True}
-            with self.program.plainly(point) as (module, args, kwargs):
-                forward = live.count(module, args, kwargs, **how)
+            inference = counted(live.count, training=False, gradients=False)
+            kept = counted(saved.count, training=self.train)
+            forward = counted(live.count, training=self.train, gradients=True)
             step = None
-            if (passes := self.training.passes) is not None:
-                with self.program.plainly(point) as (module, args, kwargs):
-                    both = live.count(module, args, kwargs, **how, backward=True, gathering=self.gathering)
+            if passes is not None:
+                how = {"training": self.train, "gradients": True, "gathering": self.gathering}
+                both = counted(live.count, backward=True, **how)
                 step = both.peak if both.is_back else None
         checks = [
             *totals(found, kept),
@@ -151,9 +167,13 @@ class OwnBytes:
         """
         memory = _step(self.gathering)
         with default_type(_type(self.dtype)):
-            there = replace(self, training=self._in_mode(True, lambda _: self.program.execute(point, memory)))
+            training = self._in_mode(True, lambda _: self.program.execute(point, memory))
+        there = replace(self, inference=replace(self.inference, point=dict(point)), training=training)
         forms = self.step_form(optimizer, item), there.step_form(optimizer, item)
-        return None not in forms and len({form.at(point) for form in forms if form is not None}) == 1
+        try:
+            return None not in forms and len({form.at(point) for form in forms if form is not None}) == 1
+        except ValueError:  # it is not even whole there
+            return False
 
     def _in_mode(self, training: bool, count: Callable[..., Any]) -> Any:
         before, self.program.training = self.program.training, training
@@ -163,22 +183,75 @@ class OwnBytes:
             self.program.training = before
 
 
+class Narrowed(NamedTuple):
+    """Autocast around a target: to a type, as it is on a device."""
+
+    target: Target
+    dtype: str
+    device: str = "cuda"
+
+    @property
+    def followed(self) -> Target:
+        """The target with casts as functions of their own, by the lists for the device."""
+        from ..execution import autocast
+
+        lists = {"cuda": autocast.CUDA, "cpu": autocast.CPU}[self.device]
+        return _changed(self.target, partial(_wrapped, lambda f: autocast.within(f, _type(self.dtype), lists)))
+
+    def report(self, found: OwnBytes) -> tuple[Report, int | None]:
+        """Runs of PyTorch's autocast on the CPU, with values, against what its lists for the CPU say."""
+        import torch
+
+        from ..counters.ways import Way, built
+
+        point = found.inference.point
+        if (macs := int(found.inference.totals["macs"].at(point))) > MOST_FOR_REAL:
+            return Report(reason=f"{macs:,} multiply-accumulates are too many to run autocast for real"), None
+        narrow = torch.autocast("cpu", dtype=_type(self.dtype))
+        target = _changed(self.target, partial(_wrapped, narrow))
+        on_cpu = self._replace(device="cpu")
+        try:
+            expected = in_bytes(self.target, dict(point), found.train, found.dtype, found.gathering, on_cpu)
+        except NotRunError as error:
+            return Report(reason=f"by autocast's lists for the CPU it {error}"), None
+        regime = target.regimes[0]
+        with quiet(), default_type(_type(found.dtype)):
+            module, args, named = built(Way.CPU, lambda: regime.make(dict(point)), valued=True)
+        started = module, args, {**regime.kwargs, **named}
+        return expected.against(lambda: nullcontext(started), as_on_cpu=False)
+
+
+def _wrapped(around: Callable[[Callable[..., Any]], Callable[..., Any]], module: nn.Module) -> nn.Module:
+    module.forward = around(module.forward)
+    return module
+
+
 def tuned_target(target: Target, tuning: Tuning) -> Target:
-    """A target of which that is trained: what its factory leaves is not changed, but a copy of it."""
-    regimes = (replace(regime, make=partial(_tuned, regime.make, tuning)) for regime in target.regimes)
+    """A target of which that is trained."""
+
+    def change(module: nn.Module) -> nn.Module:
+        from ..reference.tuning import tuned
+
+        try:
+            return tuned(module, tuning)
+        except LookupError as error:
+            option, name, known = error.args
+            raise unknown(option, name, known) from None
+
+    return _changed(target, change)
+
+
+def _changed(target: Target, change: Callable[[nn.Module], nn.Module]) -> Target:
+    """A target with other modules: what its factory leaves is not changed, but a copy of it."""
+
+    def remade(make: Callable[[Point], Any], point: Point) -> Any:
+        from ..counters.weights import sharing_weights
+
+        module, given = make(point)
+        return change(sharing_weights(module)), given
+
+    regimes = (replace(regime, make=partial(remade, regime.make)) for regime in target.regimes)
     return replace(target, regimes=tuple(regimes))
-
-
-def _tuned(make: Callable[[Point], Any], tuning: Tuning, point: Point) -> Any:
-    from ..counters.weights import sharing_weights
-    from ..reference.tuning import tuned
-
-    module, given = make(point)
-    try:
-        return tuned(sharing_weights(module), tuning), given
-    except LookupError as error:
-        option, name, known = error.args
-        raise unknown(option, name, known) from None
 
 
 def _step(gathering: bool) -> Memory:
@@ -188,9 +261,16 @@ def _step(gathering: bool) -> Memory:
 
 
 def in_bytes(
-    target: Target, point: dict[str, int], train: bool, dtype: str = "float32", gathering: bool = False
+    target: Target,
+    point: dict[str, int],
+    train: bool,
+    dtype: str = "float32",
+    gathering: bool = False,
+    narrowed: Narrowed | None = None,
 ) -> OwnBytes:
     """Both runs of a target, in the first way in which it runs; gradients of weights may be gathered elsewhere.
+
+    If it is to be ``narrowed`` it runs under autocast.
 
     Raises:
         NotRunError: it does not run, or what it takes cannot be seen.
@@ -199,7 +279,7 @@ def in_bytes(
     from ..execution.run import Memory
 
     with default_type(_type(dtype)):
-        _, program = once(target, point)
+        _, program = once(target if narrowed is None else narrowed.followed, point)
         try:
             inference = program.execute(point, Memory.LIVE)
             program.training = train
@@ -214,7 +294,7 @@ def in_bytes(
         for quantity in NEEDED:
             if quantity in run.missing:
                 raise NotRunError(f"its bytes cannot be told: {run.missing[quantity]}")
-    return OwnBytes(inference, training, program, train, dtype, gathering)
+    return OwnBytes(inference, training, program, train, dtype, gathering, narrowed)
 
 
 def _type(dtype: str) -> Any:

@@ -318,6 +318,10 @@ def laid_out(func: Any, args: Any, result: Any) -> Any:
     if name in ("im2col", "col2im"):  # they begin with as much as their operand has
         room = result.new_empty(max(args[0].numel(), result.numel()))
         return room.as_strided(result.size(), result.stride())
+    if name == "native_group_norm" and args[1] is not None and result[0].is_meta:  # statistics as wide as weights
+        return (result[0], *(part.to(args[1].dtype) for part in result[1:]))
+    if name == "native_group_norm_backward" and result[0] is not None and result[0].is_meta:
+        return (result[0].to(args[1].dtype), *result[1:])
     if name in REDUCES_IN_PLACE and result.dim() == 0 and result.device.type == "meta":
         room = result.new_empty(torch.broadcast_shapes(args[0].size(), args[1].size()).numel())
         return room.as_strided((), ())

@@ -1,0 +1,236 @@
+"""Modules of a reader's own under autocast: casts followed by its lists, against PyTorch's own autocast."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import vpcalc
+from vpcalc import InputError
+from vpcalc.execution import autocast
+
+
+class Images(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8)
+        self.up, self.groups = nn.ConvTranspose2d(8, 16, 2, 2), nn.GroupNorm(4, 16)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.silu(self.groups(self.up(F.relu(self.norm(self.stem(x))))))
+        return self.head(F.interpolate(x, scale_factor=0.5, mode="bilinear").mean((2, 3)))
+
+
+class Attention(nn.Module):
+    def __init__(self, dim: int = 32, heads: int = 4) -> None:
+        super().__init__()
+        self.norm, self.qkv, self.proj = nn.LayerNorm(dim), nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.scale, self.heads = nn.Parameter(torch.ones(heads, 1, 1)), heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, c = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        maps = (q @ k.transpose(-1, -2) * self.scale).softmax(-1)
+        return x + self.proj((maps @ v).transpose(1, 2).reshape(b, n, c))
+
+
+class Cosines(nn.Module):
+    def __init__(self, dim: int = 32) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(dim, dim), nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k = F.normalize(self.a(x), dim=-1), F.normalize(self.b(x), dim=-1)
+        return (q @ k.transpose(-2, -1)).softmax(-1) @ x
+
+
+class Gated(nn.Module):
+    """Root mean square, a gate, and a weight that is used twice."""
+
+    def __init__(self, dim: int = 32) -> None:
+        super().__init__()
+        self.gain, self.gate = nn.Parameter(torch.ones(dim)), nn.Linear(dim, 64, bias=False)
+        self.up, self.down = nn.Linear(dim, 64, bias=False), nn.Linear(64, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.gain
+        y = x + self.down(F.silu(self.gate(y)) * self.up(y))
+        return torch.cat([y, self.down(self.up(y)).exp()], -1).sum(1)
+
+
+class Torchs(nn.Module):
+    """Attention of torch's own, which is taken apart; the batch is its second side."""
+
+    def __init__(self, dim: int = 32, weights: bool = True) -> None:
+        super().__init__()
+        self.attention, self.weights = nn.MultiheadAttention(dim, 4), weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.attention(x, x, x, need_weights=self.weights)[0]
+        return y
+
+
+class Fused(nn.Module):
+    def __init__(self, dim: int = 32) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(dim, 3 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, 4, -1)).permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+MODULES: dict[str, tuple[Any, str]] = {
+    "images": (Images, "{0},3,{1},{1}"),
+    "attention": (Attention, "{0},{1},32"),
+    "cosines": (Cosines, "{0},{1},32"),
+    "gated": (Gated, "{0},{1},32"),
+    "torch's attention": (Torchs, "{1},{0},32"),
+    "torch's attention without weights": (lambda: Torchs(weights=False), "{1},{0},32"),
+    "fused": (Fused, "{0},{1},32"),
+}
+
+
+def _different(make: Any, shape: str, train: bool, dtype: str = "bfloat16") -> list[str]:
+    found = vpcalc.memory(make, input=shape, amp=dtype, train=train, check=True)
+    assert found.report is not None
+    assert found.report.checks, found.report
+    return [check.quantity for check in found.report.differing]
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("name", MODULES)
+def test_bytes_are_those_of_autocast_on_the_cpu(name: str, train: bool) -> None:
+    """By its lists for the CPU: what is kept, peaks without and with gradients, and a whole step."""
+    make, shape = MODULES[name]
+    for batch, side in ((2, 10), (3, 22)):
+        assert _different(make, shape.format(batch, side), train) == []
+
+
+@pytest.mark.parametrize("forgotten", ["linear", "conv2d", "conv_transpose2d"])
+def test_a_product_that_is_left_out_is_noticed(forgotten: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = dataclasses.replace(autocast.CPU, narrow=autocast.CPU.narrow - {forgotten})
+    monkeypatch.setattr(autocast, "CPU", fewer)
+    make, shape = MODULES["cosines" if forgotten == "linear" else "images"]
+    assert _different(make, shape.format(2, 10), True)
+
+
+def test_casts_are_made_of_the_last_operand_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that autograd goes back through them in another order, and holds other bytes at its peak."""
+
+    def first_to_last(cast: Any, args: Any, kwargs: Any) -> Any:
+        leaves, how = autocast.tree_flatten((args, kwargs))
+        return autocast.tree_unflatten([cast(x) if isinstance(x, Tensor) else x for x in leaves], how)
+
+    monkeypatch.setattr(autocast.Autocast, "_given", staticmethod(first_to_last))
+    assert _different(Fused, "2,10,32", True) == ["step_peak_bytes"]
+
+
+_SECTIONS = {
+    "narrow": "AT_FORALL_LOWER_PRECISION_FP",
+    "wide": "AT_FORALL_FP32",
+    "asked": "AT_FORALL_FP32_SET_OPT_DTYPE",
+    "widest": "AT_FORALL_PROMOTE",
+}
+_CALLED = {  # operators, by the functions of torch that call them
+    "matmul": ("matmul", "__matmul__", "__rmatmul__"),
+    "addmm": ("addmm", "addmm_"),
+    "addbmm": ("addbmm", "addbmm_"),
+    "baddbmm": ("baddbmm", "baddbmm_"),
+    "linalg_vecdot": ("linalg_vecdot", "vecdot"),
+    "linalg_multi_dot": ("linalg_multi_dot", "multi_dot"),
+    "acos": ("acos", "arccos"),
+    "asin": ("asin", "arcsin"),
+    "atan2": ("atan2", "arctan2"),
+    "pow": ("pow", "__pow__", "__rpow__"),
+    "grid_sampler": ("grid_sample",),
+    "linalg_vector_norm": ("linalg_vector_norm", "vector_norm"),
+    "linalg_matrix_norm": ("linalg_matrix_norm", "matrix_norm"),
+}
+_WITHIN = {  # what no function of torch calls by that name
+    *("_convolution", "convolution", "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell"),
+    *("_scaled_dot_product_flash_attention", "nll_loss2d"),
+}
+
+
+@pytest.mark.parametrize("kind", _SECTIONS)
+def test_the_lists_are_those_of_torchs_own_header(kind: str) -> None:
+    header = (Path(torch.__file__).parent / "include/ATen/autocast_mode.h").read_text()
+    section = re.search(rf"#define {_SECTIONS[kind]}\(_\)(.*?)\n\n", header, re.S)
+    assert section is not None
+    operators = set(re.findall(r"_\((\w+)", section[1])) - _WITHIN
+    expected = {name for operator in operators for name in _CALLED.get(operator, (operator,))}
+    if kind == "wide":
+        upsampling = {name for name in expected if "upsample" in name}
+        assert upsampling
+        expected = (expected - upsampling) | {"interpolate"}
+    if kind == "asked":
+        assert '"norm.ScalarOpt_dim"' in header  # of another signature
+        expected |= {"norm"}
+    assert getattr(autocast.CUDA, kind) == expected
+
+
+@pytest.mark.parametrize("name", sorted(autocast.CPU.narrow | autocast.CPU.wide | autocast.CPU.widest))
+def test_what_is_listed_for_the_cpu_has_a_kernel_of_autocast_there(name: str) -> None:
+    operator = next((known for known, names in _CALLED.items() if name in names), name).removeprefix("__")
+    operator = {"concat": "cat", "concatenate": "cat", "quantile": "quantile", "norm": "norm"}.get(
+        operator, operator
+    )
+    overloads = torch._C._jit_get_schemas_for_operator(f"aten::{operator}")
+    names = [f"aten::{operator}" + (f".{each.overload_name}" if each.overload_name else "") for each in overloads]
+    assert any(torch._C._dispatch_has_kernel_for_dispatch_key(each, "AutocastCPU") for each in names), names
+
+
+def test_lists_for_cuda_keep_softmax_in_float32() -> None:
+    """Four bytes an element of its result, two of what the product takes of it; no such list on the CPU."""
+    maps = 2 * 4 * 9 * 9
+    wide, narrow = (vpcalc.memory(Attention, input="2,9,32", train=True, amp=amp) for amp in (None, "bf16"))
+    kept = {key: value for key, value in narrow.to_dict()["operators"].items() if "softmax" in key}
+    assert sum(kept.values()) == 4 * maps
+    assert narrow.to_dict()["weights_bytes"] == wide.to_dict()["weights_bytes"]
+
+
+def test_the_form_is_what_each_size_has() -> None:
+    found = vpcalc.memory(Attention, input="2,9,32", train=True, amp="fp16", check=False)
+    for tokens in (9, 20, 57):
+        there = vpcalc.memory(Attention, input=f"2,{tokens},32", train=True, amp="fp16", check=False).to_dict()
+        assert found.forms["saved_bytes"].gives(there["saved_bytes"], {"N": tokens})
+
+
+def test_what_is_not_followed_is_said() -> None:
+    class Own(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.autocast("cuda", enabled=False):
+                return x @ x.transpose(-1, -2)
+
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = nn.GRU(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.cell(x)[0]
+            return y
+
+    class Sums(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.einsum("bnc,bmc->bnm", x, x)
+
+    with pytest.raises(InputError, match="it enters or leaves autocast itself"):
+        vpcalc.memory(Own, input="1,4,8", amp="bf16", check=False)
+    with pytest.raises(InputError, match="what autocast casts within gru is not followed"):
+        vpcalc.memory(Recurrent, input="5,1,8", amp="bf16", check=False)
+    with pytest.raises(InputError, match="--dtype float16 must be float32"):
+        vpcalc.memory(Attention, input="1,4,32", amp="bf16", dtype="float16", check=False)
+    found = vpcalc.memory(Sums, input="1,4,8", amp="bf16", check=True)
+    assert found.ok
+    assert found.report is not None
+    assert "within einsum is not followed" in found.report.reason

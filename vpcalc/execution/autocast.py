@@ -1,0 +1,165 @@
+"""Autocast on the meta device, where torch has none: what it gives to a function, by its lists.
+
+The casts are calls of the program like any other, so that a run follows them, and autograd goes back through them.
+Lists are those of ``ATen/autocast_mode.h`` for CUDA and of ``aten/src/ATen/autocast_mode.cpp`` for the CPU, each
+operator under the names that Python calls it by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any
+from unittest.mock import patch
+
+import torch
+import torch.nn.functional
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+from .outcome import BeyondError
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What runs in 16 bits, what in float32, what is asked for a float32 result, what takes the widest type.
+
+    What is made ``inside`` is no function of the list but casts parts of its own, which nobody follows here.
+    """
+
+    narrow: frozenset[str]
+    wide: frozenset[str]
+    asked: frozenset[str]
+    widest: frozenset[str]
+    inside: frozenset[str]
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_PRODUCTS = _names("""
+    conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d prelu addmm addmm_ addbmm
+    addbmm_ baddbmm baddbmm_ bmm mm matmul __matmul__ __rmatmul__ linear vecdot linalg_vecdot
+    scaled_dot_product_attention
+""")
+
+CUDA = Lists(
+    narrow=_PRODUCTS
+    | _names("""
+        addmv addr mv einsum chain_matmul multi_dot linalg_multi_dot lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell
+    """),
+    wide=_names("""
+        acos arccos asin arcsin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt sinh tan pow __pow__
+        __rpow__ softplus layer_norm native_layer_norm rms_norm group_norm frobenius_norm nuclear_norm
+        cosine_similarity poisson_nll_loss cosine_embedding_loss nll_loss hinge_embedding_loss kl_div l1_loss
+        smooth_l1_loss huber_loss mse_loss margin_ranking_loss multilabel_margin_loss soft_margin_loss
+        triplet_margin_loss multi_margin_loss binary_cross_entropy_with_logits dist pdist cdist renorm logsumexp
+        interpolate
+    """),
+    asked=_names("""
+        prod softmax log_softmax cumprod cumsum vector_norm linalg_vector_norm matrix_norm linalg_matrix_norm sum
+        norm
+    """),
+    widest=_names(
+        "addcdiv addcmul atan2 arctan2 bilinear cross dot vdot grid_sample index_put tensordot scatter_add"
+    ),
+    inside=_names("inner lstm gru rnn_tanh rnn_relu"),
+)
+"""``ATen/autocast_mode.h``."""
+
+CPU = Lists(
+    narrow=_PRODUCTS,
+    wide=_names("""
+        avg_pool3d binary_cross_entropy grid_sample polar prod quantile nanquantile stft cdist trace kl_div
+        mse_loss multilabel_margin_loss nll_loss
+    """),
+    asked=frozenset(),
+    widest=_names("stack cat concat concatenate index_copy"),
+    inside=CUDA.inside
+    | _names("einsum chain_matmul multi_dot linalg_multi_dot tensordot bilinear lstm_cell gru_cell"),
+)
+"""``aten/src/ATen/autocast_mode.cpp``: norms, softmax and sums stay in the type that they are given."""
+
+_OPENED = {"normalize": "has_torch_function_variadic", "multi_head_attention_forward": "has_torch_function"}
+"""Functions of which autocast sees the parts only, and the question by which each would give itself away whole."""
+
+
+class Autocast(TorchFunctionMode):
+    """Casts what functions are given, as autocast to a type does; casts of weights live as long as it."""
+
+    def __init__(self, dtype: torch.dtype, lists: Lists) -> None:
+        super().__init__()
+        self.dtype, self.lists = dtype, lists
+        self._cached: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs, name, lists = kwargs or {}, func.__name__, self.lists
+        if name in lists.narrow:
+            args, kwargs = self._given(partial(self._cast, self.dtype), args, kwargs)
+        elif name in lists.wide:
+            args, kwargs = self._given(partial(self._cast, torch.float32), args, kwargs)
+        elif name in lists.asked and _is_cast(args[0]) and kwargs.get("dtype") is None:
+            kwargs = {**kwargs, "dtype": torch.float32}
+        elif name in lists.widest:
+            widest = torch.float32 if torch.float32 in _types((args, kwargs)) else self.dtype
+            args, kwargs = self._given(partial(self._cast, widest), args, kwargs)
+        elif name in lists.inside:
+            raise BeyondError(f"what autocast casts within {name} is not followed")
+        elif name in _OPENED:
+            with _opened(_OPENED[name]), self:
+                return func(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    @staticmethod
+    def _given(cast: Callable[[Tensor], Tensor], args: Any, kwargs: Any) -> Any:
+        """Casts are made of the last operand first, as C++ evaluates arguments there."""
+        leaves, how = tree_flatten((args, kwargs))
+        last_first = [cast(leaf) if isinstance(leaf, Tensor) else leaf for leaf in reversed(leaves)]
+        return tree_unflatten(last_first[::-1], how)
+
+    def _cast(self, dtype: torch.dtype, tensor: Tensor) -> Tensor:
+        """A tensor in another type; that of a weight is made once, where it is narrower."""
+        if not _is_cast(tensor) or tensor.dtype is dtype:
+            return tensor
+        if id(tensor) in self._cached and dtype is self.dtype:
+            return self._cached[id(tensor)][1]
+        made = tensor.to(dtype)
+        if dtype is self.dtype and tensor.requires_grad and tensor.is_leaf and not tensor._is_view():
+            self._cached[id(tensor)] = tensor, made
+        return made
+
+
+def _is_cast(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dtype is not torch.float64
+
+
+def _types(given: Any) -> set[torch.dtype]:
+    return {leaf.dtype for leaf in tree_leaves(given) if _is_cast(leaf)}
+
+
+@contextmanager
+def _opened(question: str) -> Iterator[None]:
+    """Within it, the next function of torch's that asks whether someone follows it is told that nobody does."""
+    asks = getattr(torch.nn.functional, question)
+    answers = iter([False])
+    with patch.object(torch.nn.functional, question, lambda *given: next(answers, asks(*given))):
+        yield
+
+
+def within(forward: Callable[..., Any], dtype: torch.dtype, lists: Lists) -> Callable[..., Any]:
+    """A forward pass under autocast; one that enters or leaves it itself is not followed."""
+
+    @wraps(forward)
+    def narrowed(*args: Any, **kwargs: Any) -> Any:
+        with Autocast(dtype, lists), patch.object(torch.autocast, "__enter__", _enters):
+            return forward(*args, **kwargs)
+
+    return narrowed
+
+
+def _enters(_: torch.autocast) -> None:
+    raise BeyondError("it enters or leaves autocast itself")
