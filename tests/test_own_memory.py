@@ -491,3 +491,18 @@ def test_what_cannot_be_is_refused_in_one_line(asked: dict[str, Any], said: str)
         _memory("net.py:Conv", **asked)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_attention_of_torchs_own_is_spelled_out(train: bool) -> None:
+    """Its one kernel is asked for by nobody, and torch's own setting is as it was."""
+    for make in (
+        lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True),
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True), 2),
+    ):
+        found = vpcalc.memory(make, input="2,10,16", train=train, check=True)
+        assert found.ok
+        assert found.report is not None
+        assert found.report.checks
+        assert any("set_fastpath_enabled(False)" in note for note in found.notes) is not train
+    assert torch.backends.mha.get_fastpath_enabled()

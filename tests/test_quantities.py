@@ -1179,11 +1179,26 @@ def test_attention_that_is_one_kernel_has_no_peak() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.attention(x, x, x)[0]
 
-    fused = derived(lambda: Own(True), "2,N,16").to_dict()
-    assert "MultiheadAttention takes other memory" in fused["quantities"]["peak_bytes"]["why"]
+    why = derived(lambda: Own(True), "2,N,16").to_dict()["quantities"]["peak_bytes"]["why"]
+    assert "MultiheadAttention is one kernel on the CPU, unless torch.backends.mha" in why
     spelled = derived(lambda: Own(False), "N,2,16")
     for n in (1, 9, 40):
         assert at(spelled, {"N": n}) == measured(*on_cpu(Own(False), (n, 2, 16)))
+
+
+def test_attention_to_something_else_is_no_kernel_of_one_piece() -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query = nn.Parameter(torch.zeros(1, 5, 16))
+            self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attention(self.query.expand(x.shape[0], -1, -1), x, x)[0]
+
+    found = derived(Pooled, "2,N,16")
+    for n in (1, 2, 5, 9, 40):
+        assert at(found, {"N": n}) == measured(*on_cpu(Pooled(), (2, n, 16)))
 
 
 def test_an_lstm_has_no_form_in_bytes() -> None:

@@ -275,7 +275,13 @@ def _item(dtype: str) -> int:
 
 
 def _notes(found: OwnBytes) -> tuple[str, ...]:
+    from ..counters.kernels import SPELLED_OUT
+
     notes = ["run in train mode, as it is trained"] if found.train else []
+    if not found.train and found.narrowed is None and found.is_in_one_piece:
+        notes.append(
+            f"attention of torch.nn as after {SPELLED_OUT}: its one kernel shows nothing of what it takes"
+        )
     if found.train and found.training.passes is None:
         why = found.training.missing.get("step_peak_bytes", "it was not run")
         notes.append(f"the peak of a whole step is not known: {why}")

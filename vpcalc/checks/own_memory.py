@@ -94,6 +94,14 @@ class OwnBytes:
         )
 
     @property
+    def is_in_one_piece(self) -> bool:
+        """Whether PyTorch may run some of its attention as one kernel in an inference."""
+        from ..counters.kernels import is_one_kernel
+
+        with self.program.plainly(self.inference.point) as (module, _, _):
+            return any(is_one_kernel(part) for part in module.eval().modules())
+
+    @property
     def step(self) -> Step | None:
         """A step of training in numbers, gradients as they come; None where it is not trained, or not known."""
         passes = self.training.passes
@@ -127,6 +135,7 @@ class OwnBytes:
     ) -> tuple[Report, int | None]:
         """Counts of a module with its arguments, each time as ``started``; those of meta tensors ``as_on_cpu``."""
         from ..counters import live, saved
+        from ..counters.kernels import spelled_out
 
         point, found, passes = self.inference.point, self.footprint, self.training.passes
 
@@ -134,7 +143,7 @@ class OwnBytes:
             with started() as (module, args, kwargs):
                 return count(module, args, kwargs, as_on_cpu=as_on_cpu, **how)
 
-        with default_type(_type(self.dtype)):
+        with default_type(_type(self.dtype)), spelled_out():
             inference = counted(live.count, training=False, gradients=False)
             kept = counted(saved.count, training=self.train)
             forward = counted(live.count, training=self.train, gradients=True)
@@ -275,10 +284,11 @@ def in_bytes(
     Raises:
         NotRunError: it does not run, or what it takes cannot be seen.
     """
+    from ..counters.kernels import spelled_out
     from ..execution.outcome import BeyondError
     from ..execution.run import Memory
 
-    with default_type(_type(dtype)):
+    with default_type(_type(dtype)), spelled_out():
         _, program = once(target if narrowed is None else narrowed.followed, point)
         try:
             inference = program.execute(point, Memory.LIVE)

@@ -6,7 +6,8 @@ norm in eval mode makes statistics of its own. Whether the CPU has its fused ker
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -56,11 +57,38 @@ def _is_half(tensor: Tensor) -> bool:
     return tensor.dtype in (torch.bfloat16, torch.float16)
 
 
-def is_one_kernel(module: nn.Module) -> bool:
-    """Whether attention of torch's own may be one kernel on the CPU where no gradients are asked for."""
+def is_one_kernel(module: nn.Module, args: Sequence[Any] = ()) -> bool:
+    """Whether attention of torch's own may be one kernel on the CPU where no gradients are asked for.
+
+    As far as it can be told from the module and what it is given: a mask may still keep it from that.
+    """
     if isinstance(module, nn.TransformerEncoderLayer):
-        module = module.self_attn
-    return isinstance(module, nn.MultiheadAttention) and module.batch_first and not module.training
+        args, module = (), module.self_attn
+    return (
+        isinstance(module, nn.MultiheadAttention)
+        and torch.backends.mha.get_fastpath_enabled()
+        and not module.training
+        and bool(module.batch_first and module.num_heads % 2 == 0 and module._qkv_same_embed_dim)
+        and module.in_proj_bias is not None
+        and module.bias_k is None
+        and not module.add_zero_attn
+        and all(other is args[0] for other in args[:3])
+    )
+
+
+SPELLED_OUT = "torch.backends.mha.set_fastpath_enabled(False)"
+"""What has attention of torch's own be no kernel of one piece."""
+
+
+@contextmanager
+def spelled_out() -> Iterator[None]:
+    """Within it, attention of torch's own is no kernel of one piece."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def moves(func: Any, operands: Iterable[Tensor], results: Sequence[Tensor]) -> bool:
@@ -279,7 +307,7 @@ class Unlike(TorchFunctionMode):
         super().__exit__(*raised)
 
     def _enters(self, module: nn.Module, args: Any) -> None:
-        if not torch.is_grad_enabled() and is_one_kernel(module):
+        if not torch.is_grad_enabled() and is_one_kernel(module, args):
             self.found[type(module).__name__] = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

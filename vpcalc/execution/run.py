@@ -29,6 +29,7 @@ from ..counters.dispatch import counting, tensors_of
 from ..counters.given import TYPES
 from ..counters.kernels import (
     INDEXING,
+    SPELLED_OUT,
     assigned,
     at_places,
     attention,
@@ -366,8 +367,9 @@ class _Following(TorchFunctionMode):
         stack = self._where.stack
 
         def enter(module: nn.Module, args: Any) -> None:
-            if self.storages is not None and self.gradients is None and is_one_kernel(module):
-                self._is_unseen(type(module).__name__, ("peak_bytes", "bytes_moved"))
+            if self.storages is not None and self.gradients is None and is_one_kernel(module, args):
+                why = f"{type(module).__name__} is one kernel on the CPU, unless {SPELLED_OUT}"
+                self.missing |= dict.fromkeys(("peak_bytes", "bytes_moved"), why)
             stack.append(self._where.names.get(id(module), stack[-1]))
 
         def leave(module: nn.Module, args: Any, output: Any) -> None:
@@ -396,7 +398,8 @@ class _Following(TorchFunctionMode):
         elif name in INDEXING:
             func = at_places(func)
         if (what := other_memory(name, args, kwargs)) != "":
-            self._is_unseen(what, IN_BYTES)
+            why = f"{what} takes other memory on the CPU than meta tensors show"
+            self.missing |= dict.fromkeys(IN_BYTES, why)
         if name == "backward":  # what the engine runs is seen node by node
             return func(*args, **kwargs)
         self.storages.within += 1
@@ -426,10 +429,6 @@ class _Following(TorchFunctionMode):
         for tensor in {id(each): each for each in given}.values():
             size = form_of(product(shape_of(tensor))) * tensor.element_size()
             self.calls.setdefault("input_bytes", _tally())["", "input"] += size
-
-    def _is_unseen(self, what: str, quantities: Sequence[str]) -> None:
-        why = f"{what} takes other memory on the CPU than meta tensors show"
-        self.missing |= dict.fromkeys(quantities, why)
 
     def read(self, result: Any) -> None:
         """The program has ended: what a run in bytes has seen by now."""
