@@ -15,6 +15,23 @@ _CODE = re.compile(r"[\w./~-]+:[A-Za-z_]\w*$")
 class InputError(ValueError):
     """Unusable input. Its text is one line: what was given, and what is allowed instead."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
+
+
+WORD, LINE = 200, 1200
+"""Characters of a word, and of a whole message, that are shown."""
+
+
+def printable(text: str) -> str:
+    """Any text as one line of characters that are seen: others are escapes, what is too long is cut within."""
+    text = " ".join(_cut(word, WORD) for word in text.split())
+    return _cut("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text), LINE)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"
+
 
 MODELS = "vpcalc models"
 LAYERS = "vpcalc layers"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -51,11 +53,13 @@ def replacing(path: Path, expected: bytes | None = None) -> Iterator[BinaryIO]:
     A link keeps pointing where it did, and a file keeps its permissions and, where that is allowed, its owner.
     Arguments and errors are those of :func:`replace`.
     """
-    path = path.resolve()
+    path = real(path)
     before = replaceable(path)
+    _clear(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            _is_ours(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -71,6 +75,42 @@ def replacing(path: Path, expected: bytes | None = None) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def real(path: str | os.PathLike[str]) -> Path:
+    """Where a path leads; one that leads in a circle is itself, so that opening it says why it cannot be.
+
+    Raises:
+        OSError: it begins in the working directory, and that is gone.
+    """
+    return Path(os.path.realpath(path))
+
+
+OLD = 1.0
+"""Seconds after which a file that nobody holds was left by a process that was killed."""
+
+
+def _clear(path: Path) -> None:
+    """Take away what was written beside a file by processes that did not live to rename it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[a-z0-9_]' * 8}"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > OLD:
+                with left.open("rb") as file:
+                    if _is_ours(file):
+                        left.unlink()
+
+
+def _is_ours(file: BinaryIO) -> bool:
+    """Hold a file as long as it is open, unless somebody does, or there is nothing to hold it by."""
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _umask() -> int:

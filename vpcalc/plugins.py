@@ -111,7 +111,9 @@ def import_own(load: Callable[[], object], origin: str) -> object:
             return load()
     except InputError as error:  # of ours, such as a name that is taken
         raise InputError(f"{origin}: {error}") from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it may raise anything
         raise InputError(f"{origin}: {first_line(error)}") from error
 
 

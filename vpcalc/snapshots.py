@@ -68,7 +68,7 @@ def read(text: str, name: str) -> Counted:
         modules = {path: {op: _whole(n) for op, n in done.items()} for path, done in tree["modules"].items()}
         further = {key: _whole(tree[key]) for key in ("saved_bytes", "peak_bytes") if key in tree}
         return Counted(_whole(tree["macs"]), _whole(tree["params"]), modules, **further)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"snapshot {name}: is not one of assert_cost; write it anew with {UPDATE}=1") from None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .catalog import looking
 from .errors import InputError, first_line
+from .files import real
 
 
 @contextmanager
@@ -48,14 +49,16 @@ def run_file(place: str | Path, option: str) -> Any:
         raise InputError(f"{option}: {shown!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    folder = str(path.resolve().parent)
+    folder = str(real(path).parent)
     sys.path.insert(0, folder)
     try:
         with quiet(), nullcontext() if option == "--load" else looking():
             spec.loader.exec_module(module)
     except InputError as error:  # of ours, such as a name that is taken
         raise InputError(f"{option}: {shown!r}: {error}") from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it may raise anything
         raise InputError(f"{option}: {shown!r} cannot be imported: {first_line(error)}") from error
     finally:
         if folder in sys.path:

@@ -13,6 +13,7 @@ from ..embedding import Document, refreshed
 from ..embedding.commands import Printed, Run
 from ..embedding.illustrations import Illustration
 from ..errors import InputError
+from ..files import real
 from ..report import Column, Kind, Table
 from .result import Result
 
@@ -100,7 +101,10 @@ def embed(
             known[key] = anyhow(arguments, folder)
         return known[key]
 
-    distinct = {Path(name).resolve(): name for name in names}
+    try:
+        distinct = {real(name): name for name in names}
+    except OSError as error:
+        raise InputError(f"{names[0]}: {error.strerror or error}") from None
     documents = tuple(refreshed(name, once) for name in distinct.values())
     pictures = _by_file(documents)
     if not check:

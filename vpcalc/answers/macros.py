@@ -79,10 +79,11 @@ class Macros(Result):
     @property
     def latex(self) -> str:
         r"""A file to ``\\input``; above each line the command by which a reader can check it."""
-        head = f"% Written by vpcalc macros from {Path(self.file).name}: change the list, not this."
-        return "\n".join(
-            [head, *(line for m in self.macros for line in (*(f"% {said}" for said in m.above), m.line))]
-        )
+        head = f"Written by vpcalc macros from {Path(self.file).name}: change the list, not this."
+        lines = [_comment(head)]
+        for macro in self.macros:
+            lines += [*map(_comment, macro.above), macro.line]
+        return "\n".join(lines)
 
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""
@@ -94,6 +95,11 @@ class Macros(Result):
         columns = (Column("name", "Macro"), Column("value", "Stands for"), Column("command", "vpcalc", wide=True))
         rows = tuple((f"\\{macro.name}", str(macro.value), macro.command) for macro in self.macros)
         return (Table(f"Macros of {self.file}", columns, rows),)
+
+
+def _comment(text: str) -> str:
+    """A comment that ends where its line does, whatever it quotes."""
+    return f"% {''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text)}"
 
 
 def macros(file: str | PathLike[str], *, trust: bool = False) -> Macros:
@@ -154,6 +160,8 @@ def _read(name: str) -> dict[str, Any]:
         raise InputError(f"{name}: is not TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1})") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{name}: holds a number of thousands of digits, or what is nested too deeply") from None
     return listed
 
 

@@ -203,6 +203,10 @@ def plot_memory(
     return Plot("memory", inputs, chart, _long_table(title, chart.lines, "bytes", "Bytes", Kind.BYTES))
 
 
+MOST_SIDES = 2000
+"""Points of a curve: more than a picture has dots."""
+
+
 def plot_resolution(
     models: Iterable[str] = ("vit_b_16", "swin_t", "pvt_small", "pvt_v2_b2_li", "resnet50"),
     *,
@@ -226,6 +230,11 @@ def plot_resolution(
     sides = tuple(range(bounds[0], bounds[1] + 1, bounds[2]))
     if len(sides) < 2:
         raise InputError(f"--to {bounds[1]}: must be at least one --step of {bounds[2]} above --from {bounds[0]}")
+    if len(sides) > MOST_SIDES:
+        enough = -(-(sides[-1] - sides[0]) // (MOST_SIDES - 1))
+        raise InputError(
+            f"--step {bounds[2]}: makes {len(sides):,} sides; must make at most {MOST_SIDES:,}, as --step {enough}"
+        )
     lines = []
     for name, macs_at in chosen.items():
         lines.append(Line(name, name, sides, tuple(map(macs_at, sides))))

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from .. import __version__
-from ..errors import InputError, first_line
+from ..errors import InputError, first_line, printable
 from ..optional import lacking
 from . import completion
 from .interrupts import interruptible, leave
@@ -99,10 +99,11 @@ def main() -> NoReturn:
     except BrokenPipeError:
         _unheard()
     except OSError as error:
-        if error.errno not in FULL:
-            raise
-        _mute()
-        _fail(f"output cannot be written: {error.strerror}")
+        if error.errno in FULL:
+            _mute()
+            _fail(f"output cannot be written: {error.strerror}")
+        place = "the working directory" if error.errno == errno.ENOENT else type(error).__name__
+        _fail(f"{error.filename or place}: {error.strerror or error}")
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -144,5 +145,5 @@ def _literal(command: Any) -> Any:
 
 def _fail(message: str) -> NoReturn:
     sys.stdout.flush()
-    print(f"vpcalc: {' '.join(message.split())}", file=sys.stderr)
+    print(f"vpcalc: {printable(message)}", file=sys.stderr)
     sys.exit(2)

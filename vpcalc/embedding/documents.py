@@ -71,7 +71,7 @@ def refreshed(name: str, run: Run) -> Document:
         raise InputError(f"{name}: is not UTF-8 (byte {error.start + 1})") from None
     mark, text = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
     blocks = find_blocks(text, language, name)
-    folder = path.resolve().parent
+    folder = files.real(path).parent
     filling = [_content(block, language, name, run, folder) for block in blocks]
     contents = [content for content, _ in filling]
     filled = _spliced(text, blocks, contents)

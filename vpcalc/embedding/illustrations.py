@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .. import files
 from ..errors import InputError
+from ..files import real
 from ..pictures import seal
 from .commands import Picture
 
@@ -55,8 +56,8 @@ def illustration(picture: Picture, folder: Path, document: str) -> Illustration:
     place = picture.place
     if not _PLAIN.fullmatch(place):
         raise InputError(f"--output {place}: must be a path below the document, of letters, digits and _ . - + /")
-    path = (folder / place).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    path = real(folder / place)
+    if not path.is_relative_to(real(folder)):
         raise InputError(f"--output {place}: leads out of the document's folder")
     name = str(Path(document).parent / place)
     if not path.exists():

@@ -22,6 +22,9 @@ _SIGNS = "+xo*~.#%@&=:$^!?<>"
 _ROWS = 18
 _BAR = 8
 
+NARROWEST = 24
+"""Columns below which uniplot draws nothing."""
+
 
 def text(chart: Chart, width: int = 80, colour: bool = False) -> str:
     """The chart in at most ``width`` columns.
@@ -29,6 +32,7 @@ def text(chart: Chart, width: int = 80, colour: bool = False) -> str:
     Raises:
         InputError: curves or points are asked for, and uniplot is not installed.
     """
+    width = max(width, NARROWEST)
     if isinstance(chart, LineChart):
         body = _curves(chart, width, colour)
     elif isinstance(chart, ScatterChart):

@@ -73,7 +73,10 @@ def _read(path: Path, name: str) -> dict[str, Device]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"--devices {name!r}: cannot be read: {reason}") from None
-    rows = list(csv.reader(text.splitlines()))
+    try:
+        rows = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise InputError(f"--devices {name!r}: is not CSV: {error}") from None
     missing = [column for column in COLUMNS if not rows or column not in rows[0]]
     if missing:
         raise InputError(f"--devices {name!r}: no column {missing[0]}; needed are {', '.join(COLUMNS)}")

@@ -96,7 +96,7 @@ class Parts:
             return {int(path.stem) for path in self.folder.glob("*.part")}
         except OSError as error:
             raise self.refusal(error) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"--resume: {str(self.folder)!r} is damaged; --force begins anew") from None
