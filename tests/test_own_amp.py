@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import vpcalc
 from vpcalc import InputError
 from vpcalc.execution import autocast
+from vpcalc.execution.hooks import looked_into
 
 
 class Images(nn.Module):
@@ -151,7 +152,7 @@ _CALLED = {  # operators, by the functions of torch that call them
     "asin": ("asin", "arcsin"),
     "atan2": ("atan2", "arctan2"),
     "pow": ("pow", "__pow__", "__rpow__"),
-    "grid_sampler": ("grid_sample",),
+    "nll_loss": ("nll_loss", "nll_loss_nd"),
     "linalg_vector_norm": ("linalg_vector_norm", "vector_norm"),
     "linalg_matrix_norm": ("linalg_matrix_norm", "matrix_norm"),
 }
@@ -169,9 +170,7 @@ def test_the_lists_are_those_of_torchs_own_header(kind: str) -> None:
     operators = set(re.findall(r"_\((\w+)", section[1])) - _WITHIN
     expected = {name for operator in operators for name in _CALLED.get(operator, (operator,))}
     if kind == "wide":
-        upsampling = {name for name in expected if "upsample" in name}
-        assert upsampling
-        expected = (expected - upsampling) | {"interpolate"}
+        expected |= {"cross_entropy_loss"}  # whose parts are both in the list
     if kind == "asked":
         assert '"norm.ScalarOpt_dim"' in header  # of another signature
         expected |= {"norm"}
@@ -234,3 +233,68 @@ def test_what_is_not_followed_is_said() -> None:
     assert found.ok
     assert found.report is not None
     assert "within einsum is not followed" in found.report.reason
+
+
+FUNCTIONS: dict[str, Any] = {
+    "linear": lambda x: F.linear(x, torch.ones(3, 4)),
+    "matmul": lambda x: x @ x.mT,
+    "conv": lambda x: F.conv1d(x, torch.ones(2, 4, 1)),
+    "softmax": lambda x: x.softmax(-1),
+    "log_softmax": lambda x: F.log_softmax(x, -1),
+    "layer norm": lambda x: F.layer_norm(x, (4,), torch.ones(4)),
+    "group norm": lambda x: F.group_norm(x, 2, torch.ones(4)),
+    "interpolation": lambda x: F.interpolate(x[None], scale_factor=2.0, mode="bilinear"),
+    "nearest": lambda x: F.interpolate(x, scale_factor=2.0),
+    "sum": lambda x: x.sum(-1),
+    "mean": lambda x: x.mean(-1),
+    "norm": lambda x: x.norm(dim=-1),
+    "normalized": lambda x: F.normalize(x, dim=-1),
+    "power": lambda x: x.pow(2),
+    "power by an operator": lambda x: x**2,
+    "exponential": lambda x: x.exp(),
+    "sigmoid": lambda x: x.sigmoid(),
+    "gelu": F.gelu,
+    "softplus": F.softplus,
+    "joined": lambda x: torch.cat([x, x.float()]),
+    "stacked": lambda x: torch.stack([x, x.float()]),
+    "cross entropy": lambda x: F.cross_entropy(x[0], torch.zeros(4, dtype=torch.int64)),
+    "squares": lambda x: F.mse_loss(x, x),
+    "pooled": lambda x: F.avg_pool1d(x, 2),
+    "product": lambda x: x.prod(-1),
+    "running sum": lambda x: x.cumsum(-1),
+    "fused attention": lambda x: F.scaled_dot_product_attention(x[None], x[None].float(), x[None].float()),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("narrow", [True, False])
+def test_a_function_returns_what_it_does_under_autocast_on_the_cpu(name: str, narrow: bool) -> None:
+    """Element types, by the lists for the CPU on meta and by torch on the CPU."""
+    function, dtype = FUNCTIONS[name], torch.bfloat16 if narrow else torch.float32
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = function(torch.ones(2, 4, 4, dtype=dtype)).dtype
+    with looked_into(), torch.device("meta"):
+        found = autocast.within(function, torch.bfloat16, autocast.CPU)(torch.ones(2, 4, 4, dtype=dtype)).dtype
+    assert found is expected
+
+
+WIDE = {
+    "softmax",
+    "log_softmax",
+    "layer norm",
+    "group norm",
+    "interpolation",
+    "nearest",
+    "sum",
+    "norm",
+    "normalized",
+}
+WIDE |= {"power", "power by an operator", "exponential", "softplus", "joined", "stacked", "cross entropy"}
+WIDE |= {"squares", "product", "running sum"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_wide_on_cuda(name: str) -> None:
+    with looked_into(), torch.device("meta"):
+        run = autocast.within(FUNCTIONS[name], torch.float16, autocast.CUDA)
+        assert (run(torch.ones(2, 4, 4, dtype=torch.float16)).dtype is torch.float32) is (name in WIDE)

@@ -12,11 +12,11 @@ import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .counts import Counts
 from .dispatch import tensors_of
 from .meta import meta_tracing
+from .private import tree_flatten, tree_unflatten
 
 Handle = Callable[[list[Any], list[Any]], Any]
 """fvcore's price of one operator, from the values that go in and come out."""

@@ -25,6 +25,7 @@ from torch.utils._device import _device_constructors as device_constructors
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._python_dispatch import _disable_current_modes as no_modes
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 __all__ = [
     "NO_VALUES",
@@ -48,6 +49,9 @@ __all__ = [
     "tensor_methods",
     "trace_graph",
     "tracing_state",
+    "tree_flatten",
+    "tree_leaves",
+    "tree_unflatten",
 ]
 
 NO_VALUES = (

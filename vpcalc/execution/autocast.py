@@ -2,24 +2,22 @@
 
 The casts are calls of the program like any other, so that a run follows them, and autograd goes back through them.
 Lists are those of ``ATen/autocast_mode.h`` for CUDA and of ``aten/src/ATen/autocast_mode.cpp`` for the CPU, each
-operator under the names that Python calls it by.
+operator under the names that Python calls it by. Functions that are written in Python run it (:mod:`.hooks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
-from unittest.mock import patch
 
 import torch
-import torch.nn.functional
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
+from ..counters.private import tree_flatten, tree_leaves, tree_unflatten
+from .hooks import none_of_its_own
 from .outcome import BeyondError
 
 
@@ -58,14 +56,16 @@ CUDA = Lists(
         cosine_similarity poisson_nll_loss cosine_embedding_loss nll_loss hinge_embedding_loss kl_div l1_loss
         smooth_l1_loss huber_loss mse_loss margin_ranking_loss multilabel_margin_loss soft_margin_loss
         triplet_margin_loss multi_margin_loss binary_cross_entropy_with_logits dist pdist cdist renorm logsumexp
-        interpolate
+        upsample_nearest1d _upsample_nearest_exact1d upsample_nearest2d _upsample_nearest_exact2d
+        upsample_nearest3d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d _upsample_bilinear2d_aa
+        upsample_trilinear3d upsample_bicubic2d _upsample_bicubic2d_aa nll_loss_nd cross_entropy_loss
     """),
     asked=_names("""
         prod softmax log_softmax cumprod cumsum vector_norm linalg_vector_norm matrix_norm linalg_matrix_norm sum
         norm
     """),
     widest=_names(
-        "addcdiv addcmul atan2 arctan2 bilinear cross dot vdot grid_sample index_put tensordot scatter_add"
+        "addcdiv addcmul atan2 arctan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add"
     ),
     inside=_names("inner lstm gru rnn_tanh rnn_relu"),
 )
@@ -74,8 +74,8 @@ CUDA = Lists(
 CPU = Lists(
     narrow=_PRODUCTS,
     wide=_names("""
-        avg_pool3d binary_cross_entropy grid_sample polar prod quantile nanquantile stft cdist trace kl_div
-        mse_loss multilabel_margin_loss nll_loss
+        avg_pool3d binary_cross_entropy grid_sampler polar prod quantile nanquantile stft cdist trace kl_div
+        mse_loss multilabel_margin_loss nll_loss nll_loss_nd cross_entropy_loss
     """),
     asked=frozenset(),
     widest=_names("stack cat concat concatenate index_copy"),
@@ -83,9 +83,6 @@ CPU = Lists(
     | _names("einsum chain_matmul multi_dot linalg_multi_dot tensordot bilinear lstm_cell gru_cell"),
 )
 """``aten/src/ATen/autocast_mode.cpp``: norms, softmax and sums stay in the type that they are given."""
-
-_OPENED = {"normalize": "has_torch_function_variadic", "multi_head_attention_forward": "has_torch_function"}
-"""Functions of which autocast sees the parts only, and the question by which each would give itself away whole."""
 
 
 class Autocast(TorchFunctionMode):
@@ -109,9 +106,6 @@ class Autocast(TorchFunctionMode):
             args, kwargs = self._given(partial(self._cast, widest), args, kwargs)
         elif name in lists.inside:
             raise BeyondError(f"what autocast casts within {name} is not followed")
-        elif name in _OPENED:
-            with _opened(_OPENED[name]), self:
-                return func(*args, **kwargs)
         return func(*args, **kwargs)
 
     @staticmethod
@@ -141,25 +135,12 @@ def _types(given: Any) -> set[torch.dtype]:
     return {leaf.dtype for leaf in tree_leaves(given) if _is_cast(leaf)}
 
 
-@contextmanager
-def _opened(question: str) -> Iterator[None]:
-    """Within it, the next function of torch's that asks whether someone follows it is told that nobody does."""
-    asks = getattr(torch.nn.functional, question)
-    answers = iter([False])
-    with patch.object(torch.nn.functional, question, lambda *given: next(answers, asks(*given))):
-        yield
-
-
 def within(forward: Callable[..., Any], dtype: torch.dtype, lists: Lists) -> Callable[..., Any]:
     """A forward pass under autocast; one that enters or leaves it itself is not followed."""
 
     @wraps(forward)
     def narrowed(*args: Any, **kwargs: Any) -> Any:
-        with Autocast(dtype, lists), patch.object(torch.autocast, "__enter__", _enters):
+        with Autocast(dtype, lists), none_of_its_own():
             return forward(*args, **kwargs)
 
     return narrowed
-
-
-def _enters(_: torch.autocast) -> None:
-    raise BeyondError("it enters or leaves autocast itself")

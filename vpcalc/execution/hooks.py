@@ -15,7 +15,7 @@ import math
 import numbers
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from types import FunctionType
 from typing import Any
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from ..counters.private import device_constructors, tensor_methods
 from .floats import log2
 from .nodes import METHODS, OWN_NAMES, dressed, real, undressed, whole
+from .outcome import BeyondError
 from .rules.registry import MARK
 from .sizes import Size
 
@@ -161,6 +162,15 @@ def looked_into() -> Iterator[None]:
     """Within it, a mode meets what torch's functions in Python call, and not these, which it cannot follow."""
     with _changed(_IN_PYTHON):
         yield
+
+
+def _enters(_: torch.autocast) -> None:
+    raise BeyondError("it enters or leaves autocast itself")
+
+
+def none_of_its_own() -> AbstractContextManager[None]:
+    """Within it, a program that enters autocast, or leaves it, is not followed."""
+    return _changed([(torch.autocast, "__enter__", _enters)])
 
 
 @contextmanager
