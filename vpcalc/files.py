@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
+import re
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,15 +46,20 @@ def replaceable(path: Path) -> os.stat_result | None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, expected: bytes | None = None) -> Iterator[BinaryIO]:
+def replacing(path: Path, expected: bytes | None = None, clear: bool = True) -> Iterator[BinaryIO]:
     """Write beside the file and rename, so that whoever looks sees the old file or the new one.
 
-    A link keeps pointing where it did, and a file keeps its permissions and, where that is allowed, its owner.
+    A link keeps pointing where it did, and a file keeps its permissions and, where that is allowed, its owner. To
+    ``clear`` is to take away what processes that were killed left beside it; it goes through the whole folder.
     Arguments and errors are those of :func:`replace`.
     """
+    import tempfile  # what only prints starts without it
+
     path = real(path)
     before = replaceable(path)
-    _clear(path)
+    if clear:
+        with contextlib.suppress(OSError):  # a folder that cannot be read may be written to
+            _clear(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -92,12 +96,12 @@ OLD = 1.0
 
 def _clear(path: Path) -> None:
     """Take away what was written beside a file by processes that did not live to rename it."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[a-z0-9_]' * 8}"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > OLD:
-                with left.open("rb") as file:
-                    if _is_ours(file):
-                        left.unlink()
+    named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")
+    for left in filter(lambda left: named.fullmatch(left.name), path.parent.iterdir()):
+        if time.time() - left.stat().st_mtime > OLD:
+            with left.open("rb") as file:
+                if _is_ours(file):
+                    left.unlink()
 
 
 def _is_ours(file: BinaryIO) -> bool:

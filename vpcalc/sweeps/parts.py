@@ -133,7 +133,7 @@ class Parts:
         """
         path = self.folder / f"{number:08}.part"
         try:
-            with files.replacing(path) as file:
+            with files.replacing(path, clear=False) as file:
                 self._write(file, stretch)
         except OSError as error:
             raise self.refusal(error) from None
