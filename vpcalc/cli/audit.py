@@ -2,81 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from ..errors import InputError
 from . import completion
-from .options import PRICE_EXAMPLE, ExactOption, Format, FormatOption, OutputOption, PriceOption, named
+from .options import (
+    PRICE_EXAMPLE,
+    ExactOption,
+    Format,
+    FormatOption,
+    OutputOption,
+    PriceOption,
+    argument,
+    named,
+    option,
+)
 from .output import counting, emit
 
 LIMITS = "What each process may take"
 
 
 def audit(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
-            "or transformers:NAME.",
-            metavar="TARGET",
-            autocompletion=completion.targets,
-        ),
-    ],
-    input: Annotated[
-        str | None,
-        typer.Option("--input", help="Image side S, HxW, or a shape: 1,3,224,224 or 1,128:long.", metavar="SIZE"),
-    ] = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")] = None,
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None,
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            "--inputs",
-            help="In their place, a function that makes the inputs, values and all: inputs.py:batch(N=128).",
-            metavar="FILE.PY:FUNCTION",
-        ),
-    ] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            "--arg",
-            help="A model's setting, a layer's dimension or a factory's argument. May be repeated.",
-            metavar="NAME=VALUE",
-        ),
-    ] = None,
-    counter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--counter",
-            "-c",
-            help="Only this counter. May be repeated.",
-            metavar="NAME",
-            autocompletion=completion.counters,
-        ),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option("--against", help="Instead: how a printed figure was counted.", metavar="FIGURE"),
-    ] = None,
-    backward: Annotated[bool, typer.Option("--backward", help="Add the backward pass.")] = False,
-    grad: Annotated[
-        bool, typer.Option("--grad/--no-grad", help="With or without autograd, for counters that leave it open.")
-    ] = True,
+    target: str = argument(
+        "TARGET",
+        "A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
+        "or transformers:NAME.",
+        completion.targets,
+    ),
+    input: str | None = option(None, "--input SIZE", "Image side S, HxW, or a shape: 1,3,224,224 or 1,128:long."),
+    tokens: str | None = option(None, "--tokens N", "Length of a sequence."),
+    src: str | None = option(None, "--src N", "Length of the source sequence."),
+    tgt: str | None = option(None, "--tgt N", "Length of the target sequence."),
+    inputs: str | None = option(
+        None,
+        "--inputs FILE.PY:FUNCTION",
+        "In their place, a function that makes the inputs, values and all: inputs.py:batch(N=128).",
+    ),
+    set: list[str] | None = option(
+        None,
+        "--set --arg NAME=VALUE",
+        "A model's setting, a layer's dimension or a factory's argument. May be repeated.",
+    ),
+    counter: list[str] | None = option(
+        None, "--counter -c NAME", "Only this counter. May be repeated.", complete=completion.counters
+    ),
+    against: str | None = option(None, "--against FIGURE", "Instead: how a printed figure was counted."),
+    backward: bool = option(False, "--backward", "Add the backward pass."),
+    grad: bool = option(True, "--grad/--no-grad", "With or without autograd, for counters that leave it open."),
     price: PriceOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help="An operator without a price is an error.")] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu or meta.", metavar="DEVICE")] = "auto",
-    timeout: Annotated[
-        str, typer.Option("--timeout", help="Seconds.", metavar="NUMBER", rich_help_panel=LIMITS)
-    ] = "300",
-    memory: Annotated[str, typer.Option("--memory", help="GiB.", metavar="NUMBER", rich_help_panel=LIMITS)] = "16",
-    jobs: Annotated[
-        str | None,
-        typer.Option("--jobs", "-j", help="Processes at once.", metavar="NUMBER", rich_help_panel=LIMITS),
-    ] = None,
+    strict: bool = option(False, "--strict", "An operator without a price is an error."),
+    device: str = option("auto", "--device DEVICE", "auto, cpu or meta."),
+    timeout: str = option("300", "--timeout NUMBER", "Seconds.", LIMITS),
+    memory: str = option("16", "--memory NUMBER", "GiB.", LIMITS),
+    jobs: str | None = option(None, "--jobs -j NUMBER", "Processes at once.", LIMITS),
     exact: ExactOption = False,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,

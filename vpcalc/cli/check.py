@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from . import completion
-from .options import ArgOption, Format, FormatOption, OutputOption, ShapeOption, named
+from .options import ArgOption, Format, FormatOption, OutputOption, ShapeOption, argument, named, option
 from .output import emit, show
 
 
@@ -20,45 +18,24 @@ def _spellings(asked: bool) -> None:
 
 
 def check(
-    formula: Annotated[str, typer.Argument(help="As a paper or a script spells it.", metavar="FORMULA")],
-    against: Annotated[
-        str,
-        typer.Option(
-            "--against",
-            help="A layer (msa …), a model, or model.py:make.",
-            metavar="NAME",
-            autocompletion=completion.targets,
-        ),
-    ],
-    quantity: Annotated[
-        str,
-        typer.Option(
-            "--quantity",
-            "-q",
-            metavar="QUANTITY",
-            help="What it counts: macs, flops, fvcore, params, activations or attention_elements.",
-        ),
-    ] = "macs",
-    convention: Annotated[
-        str, typer.Option("--convention", help="macs: 1 per multiply-accumulate; flops: 2.", metavar="macs|flops")
-    ] = "macs",
-    rename: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--rename", metavar="LETTER=SYMBOL", help="What a letter of the formula stands for: n=hw, c=C."
-        ),
-    ] = None,
+    formula: str = argument("FORMULA", "As a paper or a script spells it."),
+    against: str = option(
+        ..., "--against NAME", "A layer (msa …), a model, or model.py:make.", complete=completion.targets
+    ),
+    quantity: str = option(
+        "macs",
+        "--quantity -q QUANTITY",
+        "What it counts: macs, flops, fvcore, params, activations or attention_elements.",
+    ),
+    convention: str = option("macs", "--convention macs|flops", "macs: 1 per multiply-accumulate; flops: 2."),
+    rename: list[str] | None = option(
+        None, "--rename LETTER=SYMBOL", "What a letter of the formula stands for: n=hw, c=C."
+    ),
     input: ShapeOption = None,
     arg: ArgOption = None,
-    spellings: Annotated[
-        bool,
-        typer.Option(
-            "--spellings",
-            callback=_spellings,
-            is_eager=True,
-            help="Print which letters are read as what, and stop.",
-        ),
-    ] = False,
+    spellings: bool = option(
+        False, "--spellings", "Print which letters are read as what, and stop.", callback=_spellings, is_eager=True
+    ),
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:

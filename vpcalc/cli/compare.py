@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, either
 from ..optional import counts
 from . import completion
-from .options import LAYERS, CheckOption, DimensionOption, PoolOption, WindowOption, bundled, dimensions, ids
+from .options import (
+    LAYERS,
+    CheckOption,
+    DimensionOption,
+    PoolOption,
+    WindowOption,
+    bundled,
+    dimensions,
+    ids,
+    option,
+)
 from .output import COUNTING, Shown, finish, show, working
 
 if TYPE_CHECKING:
@@ -20,58 +28,30 @@ if TYPE_CHECKING:
 
 @bundled
 def compare(
-    h: Annotated[str, typer.Option("--h", help="Height of the token grid.", metavar="TOKENS")],
-    w: Annotated[str, typer.Option("--w", help="Width of the token grid.", metavar="TOKENS")],
-    C: Annotated[str, typer.Option("--C", help="Channels of a token.", metavar="CHANNELS")] = "96",
-    heads: Annotated[
-        str | None,
-        typer.Option("--heads", help="Attention heads: C/32 where that is whole, else 1.", metavar="HEADS"),
-    ] = None,
-    batch: Annotated[str, typer.Option("--batch", help="Images.", metavar="IMAGES")] = "1",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype", help="Element type of the attention maps.", metavar="TYPE", autocompletion=completion.dtypes
-        ),
-    ] = "float32",
-    rows: Annotated[
-        str | None,
-        typer.Option(
-            "--rows",
-            help="Layers to compare, by id: msa,wmsa,ffn …, and modules of your own, their arguments and the "
-            "shape of their input in the grid's symbols: attn.py:X(dim=C,window=M)@1,hw,C.",
-            metavar="ROW,ROW…",
-            autocompletion=completion.rows,
-            rich_help_panel=LAYERS,
-        ),
-    ] = None,
+    h: str = option(..., "--h TOKENS", "Height of the token grid."),
+    w: str = option(..., "--w TOKENS", "Width of the token grid."),
+    C: str = option("96", "--C CHANNELS", "Channels of a token."),
+    heads: str | None = option(None, "--heads HEADS", "Attention heads: C/32 where that is whole, else 1."),
+    batch: str = option("1", "--batch IMAGES", "Images."),
+    dtype: str = option(
+        "float32", "--dtype TYPE", "Element type of the attention maps.", complete=completion.dtypes
+    ),
+    rows: str | None = option(
+        None,
+        "--rows ROW,ROW…",
+        "Layers to compare, by id: msa,wmsa,ffn …, and modules of your own, their arguments and the "
+        "shape of their input in the grid's symbols: attn.py:X(dim=C,window=M)@1,hw,C.",
+        LAYERS,
+        complete=completion.rows,
+    ),
     M: WindowOption = "7",
-    R: Annotated[
-        str | None,
-        typer.Option(
-            "--R",
-            help="Spatial reduction ratio of SRA: 8, or what the grid allows.",
-            metavar="RATIO",
-            rich_help_panel=LAYERS,
-        ),
-    ] = None,
+    R: str | None = option(
+        None, "--R RATIO", "Spatial reduction ratio of SRA: 8, or what the grid allows.", LAYERS
+    ),
     P: PoolOption = "7",
-    k: Annotated[
-        str,
-        typer.Option("--k", help="Kernel side, for convolution rows.", metavar="TOKENS", rich_help_panel=LAYERS),
-    ] = "3",
-    r: Annotated[
-        str, typer.Option("--r", help="Expansion, for feed-forward rows.", metavar="RATIO", rich_help_panel=LAYERS)
-    ] = "4",
-    chunk: Annotated[
-        str | None,
-        typer.Option(
-            "--chunk",
-            help="Tokens of a chunk, for chunkwise retention.",
-            metavar="TOKENS",
-            rich_help_panel=LAYERS,
-        ),
-    ] = None,
+    k: str = option("3", "--k TOKENS", "Kernel side, for convolution rows.", LAYERS),
+    r: str = option("4", "--r RATIO", "Expansion, for feed-forward rows.", LAYERS),
+    chunk: str | None = option(None, "--chunk TOKENS", "Tokens of a chunk, for chunkwise retention.", LAYERS),
     set: DimensionOption = None,
     check: CheckOption = None,
     *,

@@ -4,54 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from . import completion
-from .options import Format, FormatOption, OutputOption, named
+from .options import Format, FormatOption, OutputOption, argument, described, named, option
 from .output import emit, working
 
 SideArgument = Annotated[
     str,
-    typer.Argument(
-        help="A layer or a model, with values in brackets: msa, wmsa(M=7), vit_s_16(depth=8); or code with its "
+    argument(
+        "TARGET",
+        "A layer or a model, with values in brackets: msa, wmsa(M=7), vit_s_16(depth=8); or code with its "
         "arguments and the shape of its input: attn.py:X(dim=C)@1,hw,C.",
-        metavar="TARGET",
-        autocompletion=completion.targets,
+        completion.targets,
     ),
 ]
 
 AtOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--at",
-        metavar="NAME=VALUE",
-        help="A symbol's value, a number or another symbol: C=96, w=h. Where one symbol is left, every size of it "
+    described(
+        "--at NAME=VALUE",
+        "A symbol's value, a number or another symbol: C=96, w=h. Where one symbol is left, every size of it "
         "is looked at. May be repeated.",
     ),
 ]
 RangeOption = Annotated[
-    list[str] | None,
-    typer.Option("--range", metavar="NAME=FROM:TO", help="Sizes that are asked about. May be repeated."),
+    list[str] | None, described("--range NAME=FROM:TO", "Sizes that are asked about. May be repeated.")
 ]
 
 
 def crossover(
     first: SideArgument,
     second: SideArgument,
-    quantity: Annotated[
-        str,
-        typer.Option(
-            "--quantity",
-            "-q",
-            metavar="QUANTITY",
-            help="What formula knows: macs, params, saved_bytes …; two apart by a comma for one each.",
-        ),
-    ] = "macs",
+    quantity: str = option(
+        "macs",
+        "--quantity -q QUANTITY",
+        "What formula knows: macs, params, saved_bytes …; two apart by a comma for one each.",
+    ),
     at: AtOption = None,
     range: RangeOption = None,
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Show the inequalities for sizes that do not divide, too.")
-    ] = False,
+    everywhere: bool = option(False, "--everywhere", "Show the inequalities for sizes that do not divide, too."),
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:

@@ -2,69 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from . import completion
-from .options import PRICE_EXAMPLE, ArgOption, Format, FormatOption, OutputOption, PriceOption, ShapeOption, named
+from .options import (
+    PRICE_EXAMPLE,
+    ArgOption,
+    Format,
+    FormatOption,
+    OutputOption,
+    PriceOption,
+    ShapeOption,
+    argument,
+    named,
+    option,
+)
 from .output import counting as showing
 from .output import emit
 
 
 def derive(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
-            "or transformers:NAME, a model type or a class.",
-            metavar="TARGET",
-            autocompletion=completion.targets,
-        ),
-    ],
+    target: str = argument(
+        "TARGET",
+        "A model's or layer's id, file.py:factory, package.module:factory, timm:NAME, torchvision:NAME "
+        "or transformers:NAME, a model type or a class.",
+        completion.targets,
+    ),
     input: ShapeOption = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            "--inputs",
-            help="In its place, a function of the symbols that makes the inputs, values and all; numbers for them "
-            "may follow: inputs.py:batch(N=128).",
-            metavar="FILE.PY:FUNCTION",
-        ),
-    ] = None,
+    inputs: str | None = option(
+        None,
+        "--inputs FILE.PY:FUNCTION",
+        "In its place, a function of the symbols that makes the inputs, values and all; numbers for them "
+        "may follow: inputs.py:batch(N=128).",
+    ),
     arg: ArgOption = None,
-    backward: Annotated[bool, typer.Option("--backward", help="Add the backward pass.")] = False,
-    train_mode: Annotated[bool, typer.Option("--train-mode", help="In train mode instead of eval mode.")] = False,
+    backward: bool = option(False, "--backward", "Add the backward pass."),
+    train_mode: bool = option(False, "--train-mode", "In train mode instead of eval mode."),
     price: PriceOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help="An operator without a price is an error.")] = False,
-    degree: Annotated[
-        str | None, typer.Option("--degree", help="Highest power of a symbol.", metavar="NUMBER")
-    ] = None,
-    quantity: Annotated[
-        str | None,
-        typer.Option(
-            "--quantity",
-            metavar="NAME",
-            help="macs, params, activations, backward_macs, saved_bytes, peak_bytes, bytes_moved, fvcore or all.",
-        ),
-    ] = None,
-    by: Annotated[str | None, typer.Option("--by", metavar="TABLE", help="By operator or by module only.")] = None,
-    depth: Annotated[str, typer.Option("--depth", help="Levels of modules to show.", metavar="NUMBER")] = "1",
-    range: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range",
-            metavar="NAME=FROM:TO",
-            help="Sizes that are asked about; 1 to 4096 for images, to 65536 for sequences. May be repeated.",
-        ),
-    ] = None,
-    regimes: Annotated[str, typer.Option("--regimes", help="As many regimes at most.", metavar="NUMBER")] = "32",
-    lattice: Annotated[
-        bool, typer.Option("--lattice", help="Show the tidy forms of the lattice on which everything divides.")
-    ] = False,
-    counting: Annotated[
-        bool, typer.Option("--counting", help="From counts alone, without a run on symbols.")
-    ] = False,
+    strict: bool = option(False, "--strict", "An operator without a price is an error."),
+    degree: str | None = option(None, "--degree NUMBER", "Highest power of a symbol."),
+    quantity: str | None = option(
+        None,
+        "--quantity NAME",
+        "macs, params, activations, backward_macs, saved_bytes, peak_bytes, bytes_moved, fvcore or all.",
+    ),
+    by: str | None = option(None, "--by TABLE", "By operator or by module only."),
+    depth: str = option("1", "--depth NUMBER", "Levels of modules to show."),
+    range: list[str] | None = option(
+        None,
+        "--range NAME=FROM:TO",
+        "Sizes that are asked about; 1 to 4096 for images, to 65536 for sequences. May be repeated.",
+    ),
+    regimes: str = option("32", "--regimes NUMBER", "As many regimes at most."),
+    lattice: bool = option(False, "--lattice", "Show the tidy forms of the lattice on which everything divides."),
+    counting: bool = option(False, "--counting", "From counts alone, without a run on symbols."),
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from .options import CHOICE, AttentionOption, SetOption, Sizes, bundled, settings
+from .options import CHOICE, AttentionOption, SetOption, Sizes, argument, bundled, option, settings
 from .output import Shown, working
 
 BUDGETS = "Budgets"
@@ -14,60 +10,33 @@ BUDGETS = "Budgets"
 
 @bundled
 def design(
-    name: Annotated[str, typer.Argument(help="A model's id or alias (vpcalc models).", metavar="MODEL")],
+    name: str = argument("MODEL", "A model's id or alias (vpcalc models)."),
     *,
-    macs: Annotated[
-        str | None,
-        typer.Option(
-            "--macs", metavar="N", help="At most so many MACs of one input: 4.5G.", rich_help_panel=BUDGETS
-        ),
-    ] = None,
-    params: Annotated[
-        str | None,
-        typer.Option("--params", metavar="N", help="At most so many parameters: 28M.", rich_help_panel=BUDGETS),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            metavar="SIZE",
-            help="At most so much memory at --batch: 24GiB; see --train.",
-            rich_help_panel=BUDGETS,
-        ),
-    ] = None,
-    free: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--free",
-            metavar="NAMES",
-            help="What may change, with values or without: C,depths,M or C=32:256:32; else width and depths.",
-        ),
-    ] = None,
+    macs: str | None = option(None, "--macs N", "At most so many MACs of one input: 4.5G.", BUDGETS),
+    params: str | None = option(None, "--params N", "At most so many parameters: 28M.", BUDGETS),
+    memory: str | None = option(
+        None, "--memory SIZE", "At most so much memory at --batch: 24GiB; see --train.", BUDGETS
+    ),
+    free: list[str] | None = option(
+        None,
+        "--free NAMES",
+        "What may change, with values or without: C,depths,M or C=32:256:32; else width and depths.",
+    ),
     set: SetOption = None,
     sizes: Sizes,
-    batch: Annotated[
-        str, typer.Option("--batch", help="Images or sequences that memory is for.", metavar="N")
-    ] = "1",
-    train: Annotated[bool, typer.Option("--train", help="Memory for training instead of inference.")] = False,
-    dtype: Annotated[str, typer.Option("--dtype", help="Type of weights and activations.")] = "float32",
+    batch: str = option("1", "--batch N", "Images or sequences that memory is for."),
+    train: bool = option(False, "--train", "Memory for training instead of inference."),
+    dtype: str = option("float32", "--dtype", "Type of weights and activations."),
     attention: AttentionOption = "eager",
-    optimizer: Annotated[str, typer.Option("--optimizer", help="sgd, momentum, adam or adamw.")] = "adamw",
-    pareto: Annotated[
-        str | None,
-        typer.Option(
-            "--pareto",
-            metavar="KEY,KEY…",
-            help="The Pareto front under the budgets: macs,-params wants few MACs, many parameters.",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
-    top: Annotated[
-        str | None,
-        typer.Option("--top", metavar="N", help="So many rows, else 5 or the front.", rich_help_panel=CHOICE),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Why nothing better was left out; what one more step costs.")
-    ] = False,
+    optimizer: str = option("adamw", "--optimizer", "sgd, momentum, adam or adamw."),
+    pareto: str | None = option(
+        None,
+        "--pareto KEY,KEY…",
+        "The Pareto front under the budgets: macs,-params wants few MACs, many parameters.",
+        CHOICE,
+    ),
+    top: str | None = option(None, "--top N", "So many rows, else 5 or the front.", CHOICE),
+    explain: bool = option(False, "--explain", "Why nothing better was left out; what one more step costs."),
     shown: Shown,
 ) -> None:
     """Find the configurations nearest to a budget, and prove that none is nearer.

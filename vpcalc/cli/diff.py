@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from .options import PRICE_EXAMPLE, ArgOption, Format, FormatOption, OutputOption, PriceOption, ShapeOption, named
+from .options import (
+    PRICE_EXAMPLE,
+    ArgOption,
+    Format,
+    FormatOption,
+    OutputOption,
+    PriceOption,
+    ShapeOption,
+    argument,
+    named,
+    option,
+)
 from .output import emit, working
 
 
 def diff(
-    base: Annotated[
-        str,
-        typer.Argument(
-            help="Before: a snapshot of assert_cost (FILE.json), a target as derive takes it (attn.py:make), or "
-            "either at a git revision (main:attn.py:make); with --target a git revision.",
-            metavar="BASE",
-        ),
-    ],
-    head: Annotated[str, typer.Argument(help="After, likewise.", metavar="HEAD")],
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target",
-            metavar="TARGET",
-            help="What is compared at two git revisions, of which . is the files as they are.",
-        ),
-    ] = None,
+    base: str = argument(
+        "BASE",
+        "Before: a snapshot of assert_cost (FILE.json), a target as derive takes it (attn.py:make), or "
+        "either at a git revision (main:attn.py:make); with --target a git revision.",
+    ),
+    head: str = argument("HEAD", "After, likewise."),
+    target: str | None = option(
+        None, "--target TARGET", "What is compared at two git revisions, of which . is the files as they are."
+    ),
     input: ShapeOption = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option("--inputs", help="In its place, a function that makes them.", metavar="FILE.PY:FUNCTION"),
-    ] = None,
+    inputs: str | None = option(None, "--inputs FILE.PY:FUNCTION", "In its place, a function that makes them."),
     arg: ArgOption = None,
-    range: Annotated[
-        list[str] | None,
-        typer.Option("--range", metavar="NAME=FROM:TO", help="Sizes that are asked about. May be repeated."),
-    ] = None,
+    range: list[str] | None = option(None, "--range NAME=FROM:TO", "Sizes that are asked about. May be repeated."),
     price: PriceOption = None,
-    train_mode: Annotated[bool, typer.Option("--train-mode", help="In train mode instead of eval mode.")] = False,
-    timeout: Annotated[str, typer.Option("--timeout", help="Seconds for each side.", metavar="SECONDS")] = "600",
-    memory: Annotated[str, typer.Option("--memory", help="Memory for each side.", metavar="GIB")] = "16",
+    train_mode: bool = option(False, "--train-mode", "In train mode instead of eval mode."),
+    timeout: str = option("600", "--timeout SECONDS", "Seconds for each side."),
+    memory: str = option("16", "--memory GIB", "Memory for each side."),
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:

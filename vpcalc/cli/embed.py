@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from .options import Format, FormatOption, OutputOption
+from .options import Format, FormatOption, OutputOption, argument, option
 from .output import emit, finish
 
 
 def embed(
-    files: Annotated[
-        list[str], typer.Argument(help="Markdown, HTML, LaTeX, Typst or reStructuredText.", metavar="FILE…")
-    ],
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; print what is stale and end with 1 if anything is.")
-    ] = False,
-    trust: Annotated[
-        bool,
-        typer.Option("--trust", help="Run code that a marker names (attn.py:make): for documents of your own."),
-    ] = False,
+    files: list[str] = argument("FILE…", "Markdown, HTML, LaTeX, Typst or reStructuredText."),
+    check: bool = option(False, "--check", "Write nothing; print what is stale and end with 1 if anything is."),
+    trust: bool = option(
+        False, "--trust", "Run code that a marker names (attn.py:make): for documents of your own."
+    ),
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
 ) -> None:

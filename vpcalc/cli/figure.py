@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
-
-import typer
 
 from . import completion
 from .options import (
@@ -17,9 +14,11 @@ from .options import (
     QuantityOption,
     SetOption,
     Sizes,
+    argument,
     bundled,
     by_suffix,
     changes,
+    option,
 )
 from .output import aside, deliver, emit
 
@@ -38,23 +37,16 @@ class Writing(str, Enum):
 
 @bundled
 def figure(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A model (swin_t …), a layer (msa …), or code: net.py:make.",
-            metavar="NAME",
-            autocompletion=completion.targets,
-        ),
-    ],
+    name: str = argument("NAME", "A model (swin_t …), a layer (msa …), or code: net.py:make.", completion.targets),
     quantity: QuantityOption = "macs",
     *,
     sizes: Sizes,
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
-    digits: Annotated[str, typer.Option("--digits", help="Significant digits.", metavar="NUMBER")] = "4",
+    digits: str = option("4", "--digits NUMBER", "Significant digits."),
     exact: ExactOption = False,
-    format: Annotated[Writing, typer.Option("--format", "-f", help="How to write the figure.")] = Writing.TEXT,
+    format: Writing = option(Writing.TEXT, "--format -f", "How to write the figure."),
     output: OutputOption = None,
 ) -> None:
     """Print one number, alone, ready to stand in a sentence.

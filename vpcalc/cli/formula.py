@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
-
-import typer
 
 from . import completion
-from .options import ArgOption, Format, OutputOption, SetOption, ShapeOption, by_suffix, named, settings
+from .options import (
+    ArgOption,
+    Format,
+    OutputOption,
+    SetOption,
+    ShapeOption,
+    argument,
+    by_suffix,
+    named,
+    option,
+    settings,
+)
 from .output import aside, deliver, emit
 
 
@@ -36,66 +44,38 @@ PASSAGES = {name: name for name in ("text", "latex", "typst", "mathml", "python"
 
 
 def formula(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A layer (msa …), a model (swin_t …), or code: model.py:make.",
-            metavar="NAME",
-            autocompletion=completion.targets,
-        ),
-    ],
-    quantity: Annotated[
-        str,
-        typer.Option(
-            "--quantity",
-            "-q",
-            metavar="QUANTITY",
-            autocompletion=completion.quantities,
-            help="macs, flops, fvcore, params, activations or attention_elements; "
-            "or bytes: saved_bytes, peak_bytes, weights_bytes …",
-        ),
-    ] = "macs",
-    format: Annotated[Spelling, typer.Option("--format", "-f", help="How to write the formula.")] = Spelling.TEXT,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--form",
-            metavar="FORM",
-            help="expanded, factored (common factors in front), or leading (what outgrows the rest).",
-        ),
-    ] = "expanded",
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--symbol",
-            metavar="OLD=NEW",
-            help="Write a symbol otherwise: C=d_model, or a whole grid: hw=n. May be repeated.",
-        ),
-    ] = None,
-    everywhere: Annotated[
-        bool,
-        typer.Option(
-            "--everywhere", help="The form at every size, with floors and, where sizes decide, in regimes."
-        ),
-    ] = False,
-    range: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range",
-            metavar="NAME=FROM:TO",
-            help="Sizes at which bytes (with --everywhere) and code are explored; from 1 to 4096 for sides.",
-        ),
-    ] = None,
-    vary: Annotated[
-        str | None,
-        typer.Option(
-            "--vary", metavar="NAME,NAME…", help="Settings of a model that are symbols, too: C,depths,M."
-        ),
-    ] = None,
+    name: str = argument(
+        "NAME", "A layer (msa …), a model (swin_t …), or code: model.py:make.", completion.targets
+    ),
+    quantity: str = option(
+        "macs",
+        "--quantity -q QUANTITY",
+        "macs, flops, fvcore, params, activations or attention_elements; "
+        "or bytes: saved_bytes, peak_bytes, weights_bytes …",
+        complete=completion.quantities,
+    ),
+    format: Spelling = option(Spelling.TEXT, "--format -f", "How to write the formula."),
+    form: str = option(
+        "expanded",
+        "--form FORM",
+        "expanded, factored (common factors in front), or leading (what outgrows the rest).",
+    ),
+    symbol: list[str] | None = option(
+        None, "--symbol OLD=NEW", "Write a symbol otherwise: C=d_model, or a whole grid: hw=n. May be repeated."
+    ),
+    everywhere: bool = option(
+        False, "--everywhere", "The form at every size, with floors and, where sizes decide, in regimes."
+    ),
+    range: list[str] | None = option(
+        None,
+        "--range NAME=FROM:TO",
+        "Sizes at which bytes (with --everywhere) and code are explored; from 1 to 4096 for sides.",
+    ),
+    vary: str | None = option(None, "--vary NAME,NAME…", "Settings of a model that are symbols, too: C,depths,M."),
     input: ShapeOption = None,
     arg: ArgOption = None,
-    legend: Annotated[bool, typer.Option("--legend", help="Add what the symbols stand for.")] = False,
-    steps: Annotated[bool, typer.Option("--steps", help="Show how it adds up, operator by operator.")] = False,
+    legend: bool = option(False, "--legend", "Add what the symbols stand for."),
+    steps: bool = option(False, "--steps", "Show how it adds up, operator by operator."),
     set: SetOption = None,
     output: OutputOption = None,
 ) -> None:

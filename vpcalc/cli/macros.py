@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from .options import Format, FormatOption, OutputOption
+from .options import Format, FormatOption, OutputOption, argument, option
 from .output import deliver, emit
 
 
 def macros(
-    list: Annotated[
-        str,
-        typer.Argument(help="A TOML file with sections [formulas], [figures], [symbols].", metavar="LIST.toml"),
-    ],
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Run code that the list names (net.py:make): for a list of your own.")
-    ] = False,
+    list: str = argument("LIST.toml", "A TOML file with sections [formulas], [figures], [symbols]."),
+    trust: bool = option(False, "--trust", "Run code that the list names (net.py:make): for a list of your own."),
     format: FormatOption = Format.LATEX,
     output: OutputOption = None,
 ) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from ..optional import counts
 from . import completion
 from .options import (
@@ -18,6 +14,7 @@ from .options import (
     Sizes,
     bundled,
     changes,
+    option,
 )
 from .output import Shown, working
 
@@ -32,87 +29,33 @@ def memory(
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
-    dtype: Annotated[
-        str, typer.Option("--dtype", help="Type of weights and activations.", autocompletion=completion.dtypes)
-    ] = "float32",
+    dtype: str = option("float32", "--dtype", "Type of weights and activations.", complete=completion.dtypes),
     attention: AttentionOption = "eager",
-    train: Annotated[
-        bool, typer.Option("--train", help="Train instead of infer.", rich_help_panel=TRAINING)
-    ] = False,
-    optimizer: Annotated[
-        str,
-        typer.Option(
-            "--optimizer",
-            help="sgd, adamw, lion, adafactor, adamw8bit …",
-            autocompletion=completion.optimizers,
-            rich_help_panel=TRAINING,
-        ),
-    ] = "adamw",
-    master_weights: Annotated[
-        bool,
-        typer.Option("--master-weights", help="The optimizer works in float32.", rich_help_panel=TRAINING),
-    ] = False,
-    grad_dtype: Annotated[
-        str,
-        typer.Option(
-            "--grad-dtype",
-            help="Gradients for master weights: weights, float32 or both.",
-            metavar="TYPE",
-            rich_help_panel=TRAINING,
-        ),
-    ] = "weights",
-    trained: Annotated[
-        str | None,
-        typer.Option(
-            "--trained",
-            help="Train these modules only: head,blocks.11 …",
-            metavar="NAMES",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    lora: Annotated[
-        str | None,
-        typer.Option(
-            "--lora", help="Layers of this rank beside frozen ones.", metavar="RANK", rich_help_panel=TRAINING
-        ),
-    ] = None,
-    lora_on: Annotated[
-        str | None,
-        typer.Option(
-            "--lora-on", help="Beside these linear layers: q,v …", metavar="NAMES", rich_help_panel=TRAINING
-        ),
-    ] = None,
-    recompute: Annotated[
-        str,
-        typer.Option(
-            "--recompute", help="Forget and compute again: none, block or attention.", rich_help_panel=TRAINING
-        ),
-    ] = "none",
-    amp: Annotated[
-        str | None,
-        typer.Option("--amp", help="Autocast to float16 or bfloat16.", metavar="TYPE", rich_help_panel=TRAINING),
-    ] = None,
-    fit: Annotated[
-        str | None,
-        typer.Option("--fit", help="The largest that fits: 24GiB, 80GB …", metavar="SIZE", rich_help_panel=BUDGET),
-    ] = None,
-    solve: Annotated[
-        str | None, typer.Option("--solve", help="Of what: batch, input or tokens.", rich_help_panel=BUDGET)
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            help="Bound the time on this device.",
-            autocompletion=completion.devices,
-            metavar="ID",
-            rich_help_panel=BUDGET,
-        ),
-    ] = None,
-    devices: Annotated[
-        str | None,
-        typer.Option("--devices", help="A CSV file of devices.", metavar="FILE", rich_help_panel=BUDGET),
-    ] = None,
+    train: bool = option(False, "--train", "Train instead of infer.", TRAINING),
+    optimizer: str = option(
+        "adamw",
+        "--optimizer",
+        "sgd, adamw, lion, adafactor, adamw8bit …",
+        TRAINING,
+        complete=completion.optimizers,
+    ),
+    master_weights: bool = option(False, "--master-weights", "The optimizer works in float32.", TRAINING),
+    grad_dtype: str = option(
+        "weights", "--grad-dtype TYPE", "Gradients for master weights: weights, float32 or both.", TRAINING
+    ),
+    trained: str | None = option(None, "--trained NAMES", "Train these modules only: head,blocks.11 …", TRAINING),
+    lora: str | None = option(None, "--lora RANK", "Layers of this rank beside frozen ones.", TRAINING),
+    lora_on: str | None = option(None, "--lora-on NAMES", "Beside these linear layers: q,v …", TRAINING),
+    recompute: str = option(
+        "none", "--recompute", "Forget and compute again: none, block or attention.", TRAINING
+    ),
+    amp: str | None = option(None, "--amp TYPE", "Autocast to float16 or bfloat16.", TRAINING),
+    fit: str | None = option(None, "--fit SIZE", "The largest that fits: 24GiB, 80GB …", BUDGET),
+    solve: str | None = option(None, "--solve", "Of what: batch, input or tokens.", BUDGET),
+    device: str | None = option(
+        None, "--device ID", "Bound the time on this device.", BUDGET, complete=completion.devices
+    ),
+    devices: str | None = option(None, "--devices FILE", "A CSV file of devices.", BUDGET),
     check: CheckOption = None,
     *,
     shown: Shown,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from . import completion
-from .options import CHOICE, SetOption, Sizes, WhereOption, bundled, settings
+from .options import CHOICE, SetOption, Sizes, WhereOption, bundled, option, settings
 from .output import Shown
 
 TRAINING = "What it takes to train: shown where one of these is given"
@@ -15,57 +11,24 @@ TRAINING = "What it takes to train: shown where one of these is given"
 
 @bundled
 def models(
-    family: Annotated[
-        str | None,
-        typer.Option("--family", help="Only this family, such as swin.", autocompletion=completion.families),
-    ] = None,
+    family: str | None = option(None, "--family", "Only this family, such as swin.", complete=completion.families),
     *,
     sizes: Sizes,
     set: SetOption = None,
     where: WhereOption = None,
-    sort: Annotated[
-        str | None,
-        typer.Option(
-            "--sort",
-            metavar="KEY,KEY…",
-            help="By these, the smallest first; -top1: the largest.",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
-    batch: Annotated[
-        str | None,
-        typer.Option("--batch", metavar="N", help="Images or sequences, else 1.", rich_help_panel=TRAINING),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            "--dtype",
-            metavar="TYPE",
-            help="Of weights and activations, else float32.",
-            autocompletion=completion.dtypes,
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    optimizer: Annotated[
-        str | None,
-        typer.Option(
-            "--optimizer",
-            metavar="NAME",
-            help="As for memory; else adamw.",
-            autocompletion=completion.optimizers,
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    attention: Annotated[
-        str | None,
-        typer.Option(
-            "--attention",
-            metavar="WAY",
-            help="fused, else eager.",
-            autocompletion=completion.attentions,
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
+    sort: str | None = option(
+        None, "--sort KEY,KEY…", "By these, the smallest first; -top1: the largest.", CHOICE
+    ),
+    batch: str | None = option(None, "--batch N", "Images or sequences, else 1.", TRAINING),
+    dtype: str | None = option(
+        None, "--dtype TYPE", "Of weights and activations, else float32.", TRAINING, complete=completion.dtypes
+    ),
+    optimizer: str | None = option(
+        None, "--optimizer NAME", "As for memory; else adamw.", TRAINING, complete=completion.optimizers
+    ),
+    attention: str | None = option(
+        None, "--attention WAY", "fused, else eager.", TRAINING, complete=completion.attentions
+    ),
     shown: Shown,
 ) -> None:
     """List the architectures that vpcalc knows, and choose among them.

@@ -51,103 +51,104 @@ def by_suffix(format: F, output: Path | None) -> F:
     return kind(said) if said in [each.value for each in kind] else format
 
 
+Completed = Callable[[str], list[str]]
+"""What a shell completes a word by."""
+
+
+def option(
+    default: Any, usage: str, help: str, panel: str | None = None, complete: Completed | None = None, **more: Any
+) -> Any:
+    """An option, in the place of its default value; ``...`` for one that has to be given.
+
+    Args:
+        default: its value where it is left out.
+        usage: its names and what stands for its value, as ``--help`` shows them: ``--quantity -q QUANTITY``.
+        help: what it does.
+        panel: the heading that it stands under.
+        complete: what its value is completed by.
+        more: what else :func:`typer.Option` takes.
+    """
+    names = [word for word in usage.split() if word.startswith("-")]
+    metavar = usage.removeprefix(" ".join(names)).strip() or None
+    return typer.Option(
+        default, *names, metavar=metavar, help=help, rich_help_panel=panel, autocompletion=complete, **more
+    )
+
+
+def described(usage: str, help: str, panel: str | None = None, complete: Completed | None = None) -> Any:
+    """The same for ``Annotated``, where typer reads the first name in the place of a default."""
+    first, _, others = usage.partition(" ")
+    return option(first, others, help, panel, complete)
+
+
+def argument(metavar: str, help: str, complete: Completed | None = None, default: Any = ...) -> Any:
+    """A word without a name, which has to be given unless it has a default."""
+    return typer.Argument(default, metavar=metavar, help=help, autocompletion=complete)
+
+
 SHOWN = "How it is shown"
 """The heading of options that change what a result looks like, and not what it is."""
 
-FormatOption = Annotated[
-    Format,
-    typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(Format)}.", rich_help_panel=SHOWN),
-]
+FormatOption = Annotated[Format, described("--format -f FORMAT", f"One of {', '.join(Format)}.", SHOWN)]
 OutputOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--output", "-o", metavar="FILE", help="Write to this file, whole or not at all.", rich_help_panel=SHOWN
-    ),
+    Path | None, described("--output -o FILE", "Write to this file, whole or not at all.", SHOWN)
 ]
 CheckOption = Annotated[
     bool | None,
-    typer.Option(
+    described(
         "--check/--no-check",
-        help="Count the instantiated PyTorch modules with fvcore. [default: where both are installed]",
+        "Count the instantiated PyTorch modules with fvcore. [default: where both are installed]",
     ),
 ]
-ExactOption = Annotated[
-    bool, typer.Option("--exact", help="Write all digits instead of 2.004 G.", rich_help_panel=SHOWN)
-]
+ExactOption = Annotated[bool, described("--exact", "Write all digits instead of 2.004 G.", SHOWN)]
 ColumnsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--columns", metavar="KEY,KEY…", help="Only these columns, by their names in CSV.", rich_help_panel=SHOWN
-    ),
+    str | None, described("--columns KEY,KEY…", "Only these columns, by their names in CSV.", SHOWN)
 ]
 NameArgument = Annotated[
-    str,
-    typer.Argument(
-        help="A model's id or alias (vpcalc models), or code: net.py:make.",
-        metavar="NAME",
-        autocompletion=completion.models,
-    ),
+    str, argument("NAME", "A model's id or alias (vpcalc models), or code: net.py:make.", completion.models)
 ]
 NamesArgument = Annotated[
-    list[str],
-    typer.Argument(
-        help="A model's id or alias, or several; see vpcalc models.",
-        metavar="NAME…",
-        autocompletion=completion.models,
-    ),
+    list[str], argument("NAME…", "A model's id or alias, or several; see vpcalc models.", completion.models)
 ]
 ImageOption = Annotated[
     str | None,
-    typer.Option(
-        "--input",
-        help="Image side S, or HxW, in pixels; of code also whole shapes, several apart by ';': 1,3,64,64.",
-        metavar="S|HxW|SHAPE",
+    described(
+        "--input S|HxW|SHAPE",
+        "Image side S, or HxW, in pixels; of code also whole shapes, several apart by ';': 1,3,64,64.",
     ),
 ]
 ShapeOption = Annotated[
-    str | None,
-    typer.Option("--input", help="Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.", metavar="SHAPE"),
+    str | None, described("--input SHAPE", "Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.")
 ]
 ArgOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--arg",
-        metavar="NAME=VALUE",
-        help="An argument of the factory; a letter is a symbol. May be repeated.",
-    ),
+    described("--arg NAME=VALUE", "An argument of the factory; a letter is a symbol. May be repeated."),
 ]
-TokensOption = Annotated[str | None, typer.Option("--tokens", help="Length of a sequence.", metavar="N")]
-BatchOption = Annotated[str, typer.Option("--batch", help="Images or sequences.", metavar="N")]
-AttentionOption = Annotated[
-    str, typer.Option("--attention", help="eager or fused.", autocompletion=completion.attentions)
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; may be repeated.")
-]
+TokensOption = Annotated[str | None, described("--tokens N", "Length of a sequence.")]
+BatchOption = Annotated[str, described("--batch N", "Images or sequences.")]
+AttentionOption = Annotated[str, described("--attention", "eager or fused.", complete=completion.attentions)]
+SetOption = Annotated[list[str] | None, described("--set NAME=VALUE", "Change a setting; may be repeated.")]
 
 CHOICE = "The choice"
 """The heading of options that choose among models."""
 
 WhereOption = Annotated[
     str | None,
-    typer.Option(
-        "--where",
-        metavar="CONDITION",
-        help="Only models for which it holds, in params, macs, flops, fvcore, activations, attention_elements, "
+    described(
+        "--where CONDITION",
+        "Only models for which it holds, in params, macs, flops, fvcore, activations, attention_elements, "
         "weights_bytes, saved_bytes, inference_bytes, training_bytes, top1, family: + - * / // %, < <= == …, "
         "and, or, not; 100G, 12GiB, 'swin'.",
-        rich_help_panel=CHOICE,
+        CHOICE,
     ),
 ]
 
 QuantityOption = Annotated[
     str,
-    typer.Option(
-        "--quantity",
-        "-q",
-        metavar="QUANTITY",
-        autocompletion=completion.quantities,
-        help="macs, flops, fvcore, params, activations or attention_elements.",
+    described(
+        "--quantity -q QUANTITY",
+        "macs, flops, fvcore, params, activations or attention_elements.",
+        complete=completion.quantities,
     ),
 ]
 
@@ -156,30 +157,18 @@ KEYWORD = Parameter.KEYWORD_ONLY
 LAYERS = "Layers"
 """The heading of options that are dimensions of layers."""
 
-WindowOption = Annotated[
-    str, typer.Option("--M", help="Side of an attention window.", metavar="TOKENS", rich_help_panel=LAYERS)
-]
-PoolOption = Annotated[
-    str,
-    typer.Option("--P", help="Side of the pooled grid of linear SRA.", metavar="TOKENS", rich_help_panel=LAYERS),
-]
+WindowOption = Annotated[str, described("--M TOKENS", "Side of an attention window.", LAYERS)]
+PoolOption = Annotated[str, described("--P TOKENS", "Side of the pooled grid of linear SRA.", LAYERS)]
 
 DimensionOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=NUMBER",
-        help="Another dimension that a row has; may be repeated.",
-        rich_help_panel=LAYERS,
-    ),
+    list[str] | None, described("--set NAME=NUMBER", "Another dimension that a row has; may be repeated.", LAYERS)
 ]
 
 PriceOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--price",
-        metavar="OPERATOR=FILE:FUNCTION",
-        help="The MACs of an operator that has no price: a function of its arguments by name and of its result. "
+    described(
+        "--price OPERATOR=FILE:FUNCTION",
+        "The MACs of an operator that has no price: a function of its arguments by name and of its result. "
         "May be repeated.",
     ),
 ]
@@ -191,8 +180,8 @@ class Sizes(NamedTuple):
 
     input: ImageOption = None
     tokens: TokensOption = None
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source sequence.", metavar="N")] = None
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target sequence.", metavar="N")] = None
+    src: str | None = option(None, "--src N", "Length of the source sequence.")
+    tgt: str | None = option(None, "--tgt N", "Length of the target sequence.")
 
 
 def bundled(command: Callable[..., None]) -> Callable[..., None]:

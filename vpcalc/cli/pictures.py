@@ -10,12 +10,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import typer
-
 from ..errors import InputError
 from . import completion
 from .options import SHOWN as PANEL
-from .options import Format, ImageOption, TokensOption
+from .options import Format, ImageOption, TokensOption, argument, described, option
 from .output import aside, emit
 
 if TYPE_CHECKING:
@@ -23,51 +21,24 @@ if TYPE_CHECKING:
 
 
 ModelArgument = Annotated[
-    str,
-    typer.Argument(
-        help="A model's id or alias (vpcalc models), or code: net.py:make.",
-        metavar="MODEL",
-        autocompletion=completion.models,
-    ),
+    str, argument("MODEL", "A model's id or alias (vpcalc models), or code: net.py:make.", completion.models)
 ]
 PictureOption = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Write a picture: .svg, .pdf or .png. With --format, the numbers.",
-        rich_help_panel=PANEL,
-    ),
+    described("--output -o FILE", "Write a picture: .svg, .pdf or .png. With --format, the numbers.", PANEL),
 ]
 TerminalOption = Annotated[
-    bool,
-    typer.Option("--terminal", help="Plot in the terminal; so it is without --output.", rich_help_panel=PANEL),
+    bool, described("--terminal", "Plot in the terminal; so it is without --output.", PANEL)
 ]
 DataOption = Annotated[
     Format | None,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="FORMAT",
-        help=f"Write the chart's numbers instead: {', '.join(Format)}.",
-        rich_help_panel=PANEL,
-    ),
+    described("--format -f FORMAT", f"Write the chart's numbers instead: {', '.join(Format)}.", PANEL),
 ]
 WidthOption = Annotated[
-    str,
-    typer.Option(
-        "--width",
-        metavar="INCHES",
-        help="Width of the picture: 6.9 fills a page, 3.4 a column.",
-        rich_help_panel=PANEL,
-    ),
+    str, described("--width INCHES", "Width of the picture: 6.9 fills a page, 3.4 a column.", PANEL)
 ]
 TitleOption = Annotated[
-    bool,
-    typer.Option(
-        "--title/--no-title", help="Say the finding above it, or leave that to a caption.", rich_help_panel=PANEL
-    ),
+    bool, described("--title/--no-title", "Say the finding above it, or leave that to a caption.", PANEL)
 ]
 
 
@@ -76,8 +47,8 @@ class Sizes(NamedTuple):
 
     input: ImageOption = None
     tokens: TokensOption = None
-    src: Annotated[str | None, typer.Option("--src", help="Length of the source.", metavar="N")] = None
-    tgt: Annotated[str | None, typer.Option("--tgt", help="Length of the target.", metavar="N")] = None
+    src: str | None = option(None, "--src N", "Length of the source.")
+    tgt: str | None = option(None, "--tgt N", "Length of the target.")
 
 
 class Drawn(NamedTuple):

@@ -19,11 +19,14 @@ from .options import (
     SetOption,
     WhereOption,
     WindowOption,
+    argument,
     bundled,
     changes,
+    described,
     dimensions,
     ids,
     named,
+    option,
     settings,
 )
 from .pictures import ModelArgument, Picture, Sizes
@@ -38,60 +41,36 @@ app = typer.Typer(
 SHEET = "Sheet"
 FRONT = "A Pareto front"
 
-FromOption = Annotated[
-    str, typer.Option("--from", help="Side of the smallest grid.", metavar="TOKENS", rich_help_panel=SHEET)
-]
-ToOption = Annotated[
-    str, typer.Option("--to", help="Side of the largest grid.", metavar="TOKENS", rich_help_panel=SHEET)
-]
+FromOption = Annotated[str, described("--from TOKENS", "Side of the smallest grid.", SHEET)]
+ToOption = Annotated[str, described("--to TOKENS", "Side of the largest grid.", SHEET)]
 QuantityOption = Annotated[
     str,
-    typer.Option(
-        "--quantity",
-        "-q",
-        metavar="QUANTITY",
-        help="macs, flops, fvcore, params or activations.",
-        autocompletion=completion.quantities,
+    described(
+        "--quantity -q QUANTITY", "macs, flops, fvcore, params or activations.", complete=completion.quantities
     ),
 ]
 ModelsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Models; a few well-known ones if none.", metavar="[MODEL …]", autocompletion=completion.models
-    ),
+    list[str] | None, argument("[MODEL …]", "Models; a few well-known ones if none.", completion.models)
 ]
 
 
 class Layers(NamedTuple):
     """The layers of a sheet, and their dimensions."""
 
-    C: Annotated[
-        str, typer.Option("--C", help="Channels of a token.", metavar="CHANNELS", rich_help_panel=LAYERS)
-    ] = "96"
+    C: str = option("96", "--C CHANNELS", "Channels of a token.", LAYERS)
     M: WindowOption = "7"
-    R: Annotated[
-        str, typer.Option("--R", help="Spatial reduction ratio of SRA.", metavar="RATIO", rich_help_panel=LAYERS)
-    ] = "8"
+    R: str = option("8", "--R RATIO", "Spatial reduction ratio of SRA.", LAYERS)
     P: PoolOption = "7"
-    heads: Annotated[
-        str | None,
-        typer.Option("--heads", help="C/32 where that is whole, else 1.", metavar="HEADS", rich_help_panel=LAYERS),
-    ] = None
-    chunk: Annotated[
-        str | None,
-        typer.Option("--chunk", help="Tokens of a chunk of retention.", metavar="TOKENS", rich_help_panel=LAYERS),
-    ] = None
+    heads: str | None = option(None, "--heads HEADS", "C/32 where that is whole, else 1.", LAYERS)
+    chunk: str | None = option(None, "--chunk TOKENS", "Tokens of a chunk of retention.", LAYERS)
     set: DimensionOption = None
-    rows: Annotated[
-        str | None,
-        typer.Option(
-            "--rows",
-            help="Layers, by id: msa,wmsa …, or code as compare takes it: attn.py:X(dim=C)@1,hw,C.",
-            metavar="ROW,ROW…",
-            autocompletion=completion.rows,
-            rich_help_panel=LAYERS,
-        ),
-    ] = None
+    rows: str | None = option(
+        None,
+        "--rows ROW,ROW…",
+        "Layers, by id: msa,wmsa …, or code as compare takes it: attn.py:X(dim=C)@1,hw,C.",
+        LAYERS,
+        complete=completion.rows,
+    )
 
     def chosen(self) -> dict[str, Any]:
         """The same with the ids of the rows and their other dimensions apart."""
@@ -122,9 +101,7 @@ def crossover(layers: Layers, low: FromOption = "4", high: ToOption = "512", *, 
 def region(
     first: SideArgument,
     second: SideArgument,
-    quantity: Annotated[
-        str, typer.Option("--quantity", "-q", metavar="QUANTITY", help="What formula knows.")
-    ] = "macs",
+    quantity: str = option("macs", "--quantity -q QUANTITY", "What formula knows."),
     at: AtOption = None,
     range: RangeOption = None,
     *,
@@ -144,19 +121,10 @@ def region(
 @bundled
 def memory(
     layers: Layers,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype",
-            metavar="TYPE",
-            help="Element type of the maps.",
-            autocompletion=completion.dtypes,
-            rich_help_panel=LAYERS,
-        ),
-    ] = "float32",
-    fit: Annotated[
-        str, typer.Option("--fit", metavar="SIZE", help="A device's memory, as a line.", rich_help_panel=SHEET)
-    ] = "24GiB",
+    dtype: str = option(
+        "float32", "--dtype TYPE", "Element type of the maps.", LAYERS, complete=completion.dtypes
+    ),
+    fit: str = option("24GiB", "--fit SIZE", "A device's memory, as a line.", SHEET),
     low: FromOption = "4",
     high: ToOption = "512",
     *,
@@ -175,9 +143,9 @@ def memory(
 @bundled
 def resolution(
     models: ModelsArgument = None,
-    low: Annotated[str, typer.Option("--from", metavar="PIXELS", help="Side of the smallest image.")] = "64",
-    high: Annotated[str, typer.Option("--to", metavar="PIXELS", help="Side of the largest image.")] = "1280",
-    step: Annotated[str, typer.Option("--step", metavar="PIXELS", help="From one side to the next.")] = "32",
+    low: str = option("64", "--from PIXELS", "Side of the smallest image."),
+    high: str = option("1280", "--to PIXELS", "Side of the largest image."),
+    step: str = option("32", "--step PIXELS", "From one side to the next."),
     *,
     picture: Picture,
 ) -> None:
@@ -217,7 +185,7 @@ def operators(
     models: ModelsArgument = None,
     input: ImageOption = None,
     quantity: QuantityOption = "macs",
-    shares: Annotated[bool, typer.Option("--shares", help="Bars of the same length, showing shares.")] = False,
+    shares: bool = option(False, "--shares", "Bars of the same length, showing shares."),
     *,
     picture: Picture,
 ) -> None:
@@ -233,42 +201,18 @@ def operators(
 @app.command(cls=Command)
 @bundled
 def models(
-    family: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--family",
-            metavar="FAMILY",
-            help="Only this one; may be repeated.",
-            autocompletion=completion.families,
-        ),
-    ] = None,
-    pareto: Annotated[
-        str | None,
-        typer.Option(
-            "--pareto",
-            metavar="X,Y",
-            help="Between two other quantities, with the front: macs,top1.",
-            rich_help_panel=FRONT,
-        ),
-    ] = None,
+    family: list[str] | None = option(
+        None, "--family FAMILY", "Only this one; may be repeated.", complete=completion.families
+    ),
+    pareto: str | None = option(
+        None, "--pareto X,Y", "Between two other quantities, with the front: macs,top1.", FRONT
+    ),
     *,
     sizes: Sizes,
     set: SetOption = None,
     where: WhereOption = None,
-    batch: Annotated[
-        str | None,
-        typer.Option("--batch", metavar="N", help="Images, else 1.", rich_help_panel=FRONT),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            "--dtype",
-            metavar="TYPE",
-            help="Else float32.",
-            autocompletion=completion.dtypes,
-            rich_help_panel=FRONT,
-        ),
-    ] = None,
+    batch: str | None = option(None, "--batch N", "Images, else 1.", FRONT),
+    dtype: str | None = option(None, "--dtype TYPE", "Else float32.", FRONT, complete=completion.dtypes),
     picture: Picture,
 ) -> None:
     """Parameters against cost of all models, with the published points; or a Pareto front.
@@ -292,24 +236,14 @@ def models(
 @bundled
 def roofline(
     model: ModelArgument,
-    device: Annotated[
-        str,
-        typer.Option("--device", metavar="ID", help="An accelerator or CPU.", autocompletion=completion.devices),
-    ] = "a100_80gb",
-    devices: Annotated[
-        str | None, typer.Option("--devices", metavar="FILE", help="A CSV file of devices.")
-    ] = None,
+    device: str = option("a100_80gb", "--device ID", "An accelerator or CPU.", complete=completion.devices),
+    devices: str | None = option(None, "--devices FILE", "A CSV file of devices."),
     *,
     sizes: Sizes,
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype", metavar="TYPE", help="Of weights and activations.", autocompletion=completion.dtypes
-        ),
-    ] = "float32",
+    dtype: str = option("float32", "--dtype TYPE", "Of weights and activations.", complete=completion.dtypes),
     attention: AttentionOption = "eager",
     picture: Picture,
 ) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from . import completion
-from .options import ColumnsOption, Format, FormatOption, OutputOption
+from .options import ColumnsOption, Format, FormatOption, OutputOption, argument, option
 from .output import counting, emit
 
 if TYPE_CHECKING:
@@ -15,24 +13,12 @@ if TYPE_CHECKING:
 
 
 def prove(
-    claims: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Claims by id or kind; all of them if none is named.",
-            metavar="[CLAIM …]",
-            autocompletion=completion.claims,
-        ),
-    ] = None,
-    jobs: Annotated[
-        str, typer.Option("--jobs", "-j", help="Processes; -1 for one a processor.", metavar="NUMBER")
-    ] = "1",
-    backend: Annotated[
-        str | None, typer.Option("--backend", help="joblib's backend: loky, dask, ray …", metavar="NAME")
-    ] = None,
-    recheck: Annotated[
-        str | None,
-        typer.Option("--recheck", help="Judge the counts in this certificate again instead.", metavar="FILE"),
-    ] = None,
+    claims: list[str] | None = argument(
+        "[CLAIM …]", "Claims by id or kind; all of them if none is named.", completion.claims, default=None
+    ),
+    jobs: str = option("1", "--jobs -j NUMBER", "Processes; -1 for one a processor."),
+    backend: str | None = option(None, "--backend NAME", "joblib's backend: loky, dask, ray …"),
+    recheck: str | None = option(None, "--recheck FILE", "Judge the counts in this certificate again instead."),
     columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,

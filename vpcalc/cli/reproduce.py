@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from ..optional import counts
 from . import completion
-from .options import CheckOption, ColumnsOption, Format, FormatOption, OutputOption
+from .options import CheckOption, ColumnsOption, Format, FormatOption, OutputOption, argument
 from .output import counting, emit
 
 
 def reproduce(
-    family: Annotated[
-        str | None,
-        typer.Argument(
-            help="Only this family, such as swin or pvt_v2.",
-            metavar="[FAMILY]",
-            autocompletion=completion.families,
-        ),
-    ] = None,
+    family: str | None = argument(
+        "[FAMILY]", "Only this family, such as swin or pvt_v2.", completion.families, default=None
+    ),
     check: CheckOption = None,
     columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,

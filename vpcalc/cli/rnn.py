@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOption
+from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOption, option
 from .output import deliver, emit, finish, working
 from .theory import PlotOption
 
 
 def rnn(
-    T: Annotated[str, typer.Option("--T", help="Time steps.", metavar="STEPS")] = "100",
-    n: Annotated[str, typer.Option("--n", help="Hidden size.", metavar="SIZE")] = "64",
-    d: Annotated[str, typer.Option("--d", help="Input size.", metavar="SIZE")] = "32",
-    sigma: Annotated[str, typer.Option("--sigma", help="Largest singular value of W.", metavar="NUMBER")] = "1.1",
-    activation: Annotated[
-        str, typer.Option("--activation", help="tanh, sigmoid, relu or identity.", metavar="NAME")
-    ] = "tanh",
-    weights: Annotated[
-        str, typer.Option("--weights", help="W is gaussian or orthogonal, scaled to sigma.", metavar="NAME")
-    ] = "gaussian",
-    clip: Annotated[str, typer.Option("--clip", help="Clip the gradient at this norm.", metavar="NUMBER")] = "1",
-    dtype: Annotated[str, typer.Option("--dtype", help="float64 or float32.", metavar="TYPE")] = "float64",
-    seed: Annotated[str, typer.Option("--seed", help="Of weights and inputs.", metavar="NUMBER")] = "0",
+    T: str = option("100", "--T STEPS", "Time steps."),
+    n: str = option("64", "--n SIZE", "Hidden size."),
+    d: str = option("32", "--d SIZE", "Input size."),
+    sigma: str = option("1.1", "--sigma NUMBER", "Largest singular value of W."),
+    activation: str = option("tanh", "--activation NAME", "tanh, sigmoid, relu or identity."),
+    weights: str = option("gaussian", "--weights NAME", "W is gaussian or orthogonal, scaled to sigma."),
+    clip: str = option("1", "--clip NUMBER", "Clip the gradient at this norm."),
+    dtype: str = option("float64", "--dtype TYPE", "float64 or float32."),
+    seed: str = option("0", "--seed NUMBER", "Of weights and inputs."),
     plot: PlotOption = None,
     columns: ColumnsOption = None,
     exact: ExactOption = False,

@@ -6,11 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
 
-import typer
-
-from .options import CHOICE, ArgOption, Format, SetOption, Sizes, bundled, named, settings
+from .options import CHOICE, ArgOption, Format, SetOption, Sizes, argument, bundled, named, option, settings
 from .output import Shown, aside, deliver
 from .pictures import Picture
 
@@ -20,82 +17,36 @@ MEMORY = "How memory is counted"
 
 @bundled
 def sweep(
-    target: Annotated[str, typer.Argument(help="A model, a layer, or code: net.py:make.", metavar="TARGET")],
+    target: str = argument("TARGET", "A model, a layer, or code: net.py:make."),
     *,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--vary",
-            metavar="NAME=VALUES",
-            help="Values of a setting, a size or the batch: h=14:224:7, C=64,96,128, 'depths=2,2,6,2;2,2,18,2', "
-            "depths_3=2:24:2, input=224:512:32. May be repeated.",
-        ),
-    ] = None,
+    vary: list[str] | None = option(
+        None,
+        "--vary NAME=VALUES",
+        "Values of a setting, a size or the batch: h=14:224:7, C=64,96,128, 'depths=2,2,6,2;2,2,18,2', "
+        "depths_3=2:24:2, input=224:512:32. May be repeated.",
+    ),
     set: SetOption = None,
     arg: ArgOption = None,
     sizes: Sizes,
-    batch: Annotated[str | None, typer.Option("--batch", help="Images or sequences, else 1.", metavar="N")] = None,
-    where: Annotated[
-        str | None,
-        typer.Option(
-            "--where",
-            metavar="CONDITION",
-            help="Only configurations for which it holds: 'macs < 5G and heads*32 == C'.",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
-    pareto: Annotated[
-        str | None,
-        typer.Option(
-            "--pareto",
-            metavar="KEY,KEY…",
-            help="The Pareto front in these, less being better; -H: the more the better.",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
-    top: Annotated[
-        str | None, typer.Option("--top", metavar="N", help="Only the first N by --by.", rich_help_panel=CHOICE)
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--by", metavar="KEY", help="The least first; -params: the greatest.", rich_help_panel=CHOICE
-        ),
-    ] = None,
-    dtype: Annotated[
-        str, typer.Option("--dtype", metavar="TYPE", help="Of weights and activations.", rich_help_panel=MEMORY)
-    ] = "float32",
-    attention: Annotated[
-        str, typer.Option("--attention", metavar="WAY", help="eager or fused.", rich_help_panel=MEMORY)
-    ] = "eager",
-    optimizer: Annotated[
-        str,
-        typer.Option(
-            "--optimizer", metavar="NAME", help="sgd, adamw, lion, adafactor, adamw8bit …", rich_help_panel=MEMORY
-        ),
-    ] = "adamw",
-    limit: Annotated[
-        str | None,
-        typer.Option("--limit", metavar="N", help="The first N configurations only.", rich_help_panel=GOING),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the same sweep was ended.", rich_help_panel=GOING)
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an output that exists.", rich_help_panel=GOING)
-    ] = False,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            "--backend",
-            metavar="WHO",
-            help="processes, dask:ADDRESS or ray; else this process.",
-            rich_help_panel=GOING,
-        ),
-    ] = None,
-    jobs: Annotated[
-        str | None, typer.Option("--jobs", metavar="N", help="How many of them.", rich_help_panel=GOING)
-    ] = None,
+    batch: str | None = option(None, "--batch N", "Images or sequences, else 1."),
+    where: str | None = option(
+        None, "--where CONDITION", "Only configurations for which it holds: 'macs < 5G and heads*32 == C'.", CHOICE
+    ),
+    pareto: str | None = option(
+        None, "--pareto KEY,KEY…", "The Pareto front in these, less being better; -H: the more the better.", CHOICE
+    ),
+    top: str | None = option(None, "--top N", "Only the first N by --by.", CHOICE),
+    by: str | None = option(None, "--by KEY", "The least first; -params: the greatest.", CHOICE),
+    dtype: str = option("float32", "--dtype TYPE", "Of weights and activations.", MEMORY),
+    attention: str = option("eager", "--attention WAY", "eager or fused.", MEMORY),
+    optimizer: str = option("adamw", "--optimizer NAME", "sgd, adamw, lion, adafactor, adamw8bit …", MEMORY),
+    limit: str | None = option(None, "--limit N", "The first N configurations only.", GOING),
+    resume: bool = option(False, "--resume", "Go on where the same sweep was ended.", GOING),
+    force: bool = option(False, "--force", "Replace an output that exists.", GOING),
+    backend: str | None = option(
+        None, "--backend WHO", "processes, dask:ADDRESS or ray; else this process.", GOING
+    ),
+    jobs: str | None = option(None, "--jobs N", "How many of them.", GOING),
     shown: Shown,
 ) -> None:
     """Evaluate millions of configurations exactly, and choose among them.

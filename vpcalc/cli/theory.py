@@ -6,34 +6,27 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from . import completion
-from .options import ColumnsOption, Format, FormatOption, OutputOption
+from .options import ColumnsOption, Format, FormatOption, OutputOption, argument, described, option
 from .output import columns_here, counting, deliver, emit, finish, listed, show
 
 if TYPE_CHECKING:
     from ..answers.theory import Theory
 
-PlotOption = Annotated[
-    Path | None, typer.Option("--plot", help="Draw the plot into this .png, .svg or .pdf.", metavar="FILE")
-]
+PlotOption = Annotated[Path | None, described("--plot FILE", "Draw the plot into this .png, .svg or .pdf.")]
 
 
 def theory(
-    name: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="A statement, a family of them, or words to look for; all of them if left out.",
-            metavar="[NAME|WORDS]",
-            autocompletion=completion.statements,
-        ),
-    ] = None,
+    name: list[str] | None = argument(
+        "[NAME|WORDS]",
+        "A statement, a family of them, or words to look for; all of them if left out.",
+        completion.statements,
+        default=None,
+    ),
     plot: PlotOption = None,
-    check: Annotated[
-        bool | None,
-        typer.Option("--check/--no-check", help="Carry the proofs out again, or show what is on record."),
-    ] = None,
+    check: bool | None = option(
+        None, "--check/--no-check", "Carry the proofs out again, or show what is on record."
+    ),
     columns: ColumnsOption = None,
     format: FormatOption = Format.TABLE,
     output: OutputOption = None,
