@@ -20,11 +20,6 @@ from .errors import InputError
 GROUP = "vpcalc.plugins"
 
 
-def _any(folders: list[str]) -> bool:
-    """Whether the records of an installed package name the group."""
-    return any(f"[{GROUP}]".encode() in text for folder in folders for text in _records(folder))
-
-
 def _records(folder: str) -> Iterator[bytes]:
     """The entry points of the packages in a folder, as they were written."""
     with suppress(OSError):
@@ -47,5 +42,5 @@ def _import_all() -> None:
             print(f"vpcalc: {error}; it is left out", file=sys.stderr)
 
 
-if _any(sys.path):
+if any(f"[{GROUP}]".encode() in text for folder in sys.path for text in _records(folder)):
     _import_all()

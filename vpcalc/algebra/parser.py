@@ -514,7 +514,7 @@ class _Parser:
     def _divide(self, left: Polynomial, right: Polynomial, at: int) -> Polynomial:
         if not right:
             self._fail(at, "a division by zero")
-        if not _is_single(right):
+        if len(right.terms) != 1:
             self._fail(at, "can divide by a single term only, such as R^2 or (2*R)")
         return self._multiply(left, right.reciprocal(), at)
 
@@ -579,11 +579,6 @@ def parts_of(polynomial: Polynomial) -> tuple[Polynomial, Polynomial]:
     under = tuple(sorted((name, -low) for name, low in lows.items() if low < 0))
     below = Polynomial({under: polynomial.denominator})
     return polynomial * below, below
-
-
-def _is_single(polynomial: Polynomial) -> bool:
-    """Whether it has one term."""
-    return len(polynomial.terms) == 1
 
 
 def _meaning(name: str) -> str:

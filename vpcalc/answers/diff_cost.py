@@ -134,7 +134,7 @@ def _identified(found: Any) -> Cost:
     within = {path: form for path, form in found.found.modules.items() if form is not None}
     places: dict[Place, Amount] = {}
     for path, form in within.items():
-        children = (other for child, other in within.items() if _is_child(child, path))
+        children = (other for child, other in within.items() if child and child.rpartition(".")[0] == path)
         if own := form - sum(children, constant(0)):
             places[path, ""] = own
     return Cost(
@@ -147,10 +147,6 @@ def _identified(found: Any) -> Cost:
         condition=found.condition,
         notes=("identified from counts, not executed on symbols",),
     )
-
-
-def _is_child(path: str, parent: str) -> bool:
-    return bool(path) and path.rpartition(".")[0] == parent
 
 
 # -- whether two are equal -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
 from .evidence import exact, identity, same
-from .registry import Demonstration, Evidence, Step, statement
+from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import whole
 
 # -- zero padding -----------------------------------------------------------------------------------
@@ -70,29 +70,21 @@ def zero_padding_position(
             row = _middle_row(side, depth, inside, around, True)
             circular.append(bool((row == row[0]).all()))
     return Demonstration(
-        (
-            Step(
-                "A place whose k × k neighbours all have one value gets one that no place decides.",
-                "x = a on [p − (k − 1)/2, p + (k − 1)/2]: y(p) = f(a)",
-                r"x = a \text{ on } \bigl[p - \tfrac{k-1}{2}, p + \tfrac{k-1}{2}\bigr]: \quad y(p) = f(a)",
-            ),
-            Step(
-                "So each layer takes (k − 1)/2 from either end of the interval on which the map is constant.",
-                "[m, n − 1 − m] → [m + (k − 1)/2, n − 1 − m − (k − 1)/2], m_L = L(k − 1)/2",
-                r"m_{L+1} = m_L + \frac{k-1}{2}, \quad m_0 = 0: \quad m_L = \frac{L(k-1)}{2}",
-            ),
-            Step(
-                "With positive weights the value is a sum over paths of L steps that stay inside, and of places "
-                "nearer to the border fewer do.",
-                "y(0) < y(1) < ⋯ < y(m_L)",
-                r"y(0) < y(1) < \dots < y(m_L)",
-            ),
-            Step(
-                "Attention gives equal queries equal outputs, whatever the keys.",
-                "q_i = q_j: softmax(q_i Kᵀ)V = softmax(q_j Kᵀ)V",
-                r"q_i = q_j: \quad \operatorname{softmax}(q_i K^{\top})V = \operatorname{softmax}(q_j K^{\top})V",
-            ),
-        ),
+        derivation(r"""
+            A place whose k × k neighbours all have one value gets one that no place decides.
+                x = a on [p − (k − 1)/2, p + (k − 1)/2]: y(p) = f(a)
+                    x = a \text{ on } \bigl[p - \tfrac{k-1}{2}, p + \tfrac{k-1}{2}\bigr]: \quad y(p) = f(a)
+            So each layer takes (k − 1)/2 from either end of the interval on which the map is constant.
+                [m, n − 1 − m] → [m + (k − 1)/2, n − 1 − m − (k − 1)/2], m_L = L(k − 1)/2
+                    m_{L+1} = m_L + \frac{k-1}{2}, \quad m_0 = 0: \quad m_L = \frac{L(k-1)}{2}
+            With positive weights the value is a sum over paths of L steps that stay inside, and of places nearer
+            to the border fewer do.
+                y(0) < y(1) < ⋯ < y(m_L)
+                    y(0) < y(1) < \dots < y(m_L)
+            Attention gives equal queries equal outputs, whatever the keys.
+                q_i = q_j: softmax(q_i Kᵀ)V = softmax(q_j Kᵀ)V
+                    q_i = q_j: \quad \operatorname{softmax}(q_i K^{\top})V = \operatorname{softmax}(q_j K^{\top})V
+        """),
         {
             "L convolutions padded with zeros mark L(k − 1)/2 rows and columns next to a border at most": (
                 identity("m_{L+1} = m_L + (k − 1)/2 and m_0 = 0", _recursion(margin, k, L, reach)),
@@ -188,18 +180,14 @@ def convolution_for_positions(
         counted(positions, Quantity.PARAMS) == table(n, width),
     ]
     return Demonstration(
-        (
-            Step(
-                "Nine products for each of rC hidden channels of hw tokens.",
-                "9 · rC · hw",
-                r"9 \cdot rC \cdot hw",
-            ),
-            Step(
-                "Weights and biases of a block's convolution, and a table of hw vectors.",
-                "9rC + rC = 10rC, hwC; L · 10rC < hwC ⟺ 10rL < hw",
-                r"9rC + rC = 10rC, \quad hwC: \quad L \cdot 10rC < hwC \iff 10rL < hw",
-            ),
-        ),
+        derivation(r"""
+            Nine products for each of rC hidden channels of hw tokens.
+                9 · rC · hw
+                    9 \cdot rC \cdot hw
+            Weights and biases of a block's convolution, and a table of hw vectors.
+                9rC + rC = 10rC, hwC; L · 10rC < hwC ⟺ 10rL < hw
+                    9rC + rC = 10rC, \quad hwC: \quad L \cdot 10rC < hwC \iff 10rL < hw
+        """),
         {
             "learned positions cost no product, the convolution adds 9rhwC to every block": (
                 same(

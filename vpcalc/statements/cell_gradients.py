@@ -24,7 +24,7 @@ from .evidence import (
     relative_error,
     same,
 )
-from .registry import Demonstration, Evidence, Step, statement
+from .registry import Demonstration, Evidence, Step, derivation, statement
 
 TOLERANCE = 1e-12
 """Of a Jacobian's relative error in float64, against autograd."""
@@ -49,41 +49,29 @@ def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonst
     cell_block, other_blocks = _lstm_symbolic(jacobian)
     on_module = _lstm_on_module(jacobian)
     return Demonstration(
-        (
-            Step(
-                "The cell.",
-                "c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t, h_t = o_t ⊙ tanh(c_t); i, f, o sigmoid, g tanh of U x_t + W "
-                "h_{t−1} + b",
-                r"c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot \tanh(c_t)",
-            ),
-            Step(
-                "The gates see c_{t−1} only through h_{t−1}: along the cell itself no weight and no slope occurs.",
-                "∂c_t/∂c_{t−1} = diag(f_t)",
-                r"\frac{\partial c_t}{\partial c_{t-1}} = \operatorname{diag}(f_t)",
-            ),
-            Step(
-                "So the product that vanished or exploded is now one of numbers between 0 and 1, each learned.",
-                "∏_{j=k+1..t} ∂c_j/∂c_{j−1} = diag(f_t ⊙ f_{t−1} ⊙ ⋯ ⊙ f_{k+1})",
-                r"\prod_{j=k+1}^{t} \frac{\partial c_j}{\partial c_{j-1}} = "
-                r"\operatorname{diag}(f_t \odot f_{t-1} \odot \cdots \odot f_{k+1})",
-            ),
-            Step(
-                "The other way, through the gates, is a recurrent network's.",
-                "∂c_t/∂h_{t−1} = diag(c ⊙ f(1−f)) W_f + diag(g ⊙ i(1−i)) W_i + diag(i ⊙ (1−g²)) W_g",
-                r"\frac{\partial c_t}{\partial h_{t-1}} = \operatorname{diag}\bigl(c_{t-1} f_t (1 - f_t)\bigr) "
-                r"W_f + "
-                r"\operatorname{diag}\bigl(g_t i_t (1 - i_t)\bigr) W_i + \operatorname{diag}\bigl(i_t (1 - "
-                r"g_t^2)\bigr) W_g",
-            ),
-            Step(
-                "And the output.",
-                "∂h_t/∂(h, c)_{t−1} = diag(o(1 − tanh²c_t)) ∂c_t/∂(h, c)_{t−1} + (diag(tanh(c_t) o(1−o)) W_o, 0)",
-                r"\frac{\partial h_t}{\partial (h, c)_{t-1}} = \operatorname{diag}\bigl(o_t (1 - \tanh^2 "
-                r"c_t)\bigr) "
-                r"\frac{\partial c_t}{\partial (h, c)_{t-1}} + "
-                r"\bigl(\operatorname{diag}(\tanh(c_t)\, o_t (1 - o_t)) W_o,\; 0\bigr)",
-            ),
-        ),
+        derivation(r"""
+            The cell.
+                c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t, h_t = o_t ⊙ tanh(c_t); i, f, o sigmoid, g tanh of U x_t + W
+                h_{t−1} + b
+                    c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot \tanh(c_t)
+            The gates see c_{t−1} only through h_{t−1}: along the cell itself no weight and no slope occurs.
+                ∂c_t/∂c_{t−1} = diag(f_t)
+                    \frac{\partial c_t}{\partial c_{t-1}} = \operatorname{diag}(f_t)
+            So the product that vanished or exploded is now one of numbers between 0 and 1, each learned.
+                ∏_{j=k+1..t} ∂c_j/∂c_{j−1} = diag(f_t ⊙ f_{t−1} ⊙ ⋯ ⊙ f_{k+1})
+                    \prod_{j=k+1}^{t} \frac{\partial c_j}{\partial c_{j-1}} = \operatorname{diag}(f_t \odot f_{t-1}
+                    \odot \cdots \odot f_{k+1})
+            The other way, through the gates, is a recurrent network's.
+                ∂c_t/∂h_{t−1} = diag(c ⊙ f(1−f)) W_f + diag(g ⊙ i(1−i)) W_i + diag(i ⊙ (1−g²)) W_g
+                    \frac{\partial c_t}{\partial h_{t-1}} = \operatorname{diag}\bigl(c_{t-1} f_t (1 - f_t)\bigr)
+                    W_f + \operatorname{diag}\bigl(g_t i_t (1 - i_t)\bigr) W_i + \operatorname{diag}\bigl(i_t (1 -
+                    g_t^2)\bigr) W_g
+            And the output.
+                ∂h_t/∂(h, c)_{t−1} = diag(o(1 − tanh²c_t)) ∂c_t/∂(h, c)_{t−1} + (diag(tanh(c_t) o(1−o)) W_o, 0)
+                    \frac{\partial h_t}{\partial (h, c)_{t-1}} = \operatorname{diag}\bigl(o_t (1 - \tanh^2
+                    c_t)\bigr) \frac{\partial c_t}{\partial (h, c)_{t-1}} + \bigl(\operatorname{diag}(\tanh(c_t)\,
+                    o_t (1 - o_t)) W_o,\; 0\bigr)
+        """),
         {
             "∂c_t/∂c_{t−1} = diag(f_t) at fixed h_{t−1}": (cell_block, on_module),
             "along the cell the product of these factors is diag(∏ f_j)": (
@@ -228,39 +216,29 @@ def gru_jacobian(
 ) -> Demonstration:
     """Both cells differentiated symbolically and by autograd, and a point where they differ."""
     return Demonstration(
-        (
-            Step(
-                "The cell of torch: the reset gate after the matrix.",
-                "h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}, n_t = tanh(U_n x_t + r_t ⊙ (W_n h_{t−1} + b_n))",
-                r"h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}, \quad "
-                r"n_t = \tanh\bigl(U_n x_t + r_t \odot (W_n h_{t-1} + b_n)\bigr)",
-            ),
-            Step(
-                "Product rule: the state itself, the update gate, the candidate.",
-                "∂h_t/∂h_{t−1} = diag(z) + diag((h − n) z(1−z)) W_z + diag((1−z)(1−n²)) "
-                "(diag(r) W_n + diag((W_n h + b_n) r(1−r)) W_r)",
-                r"\frac{\partial h_t}{\partial h_{t-1}} = \operatorname{diag}(z) + "
-                r"\operatorname{diag}\bigl((h - n) z (1 - z)\bigr) W_z + \operatorname{diag}\bigl((1 - z)(1 - "
-                r"n^2)\bigr) "
-                r"\bigl(\operatorname{diag}(r) W_n + \operatorname{diag}((W_n h + b_n) r (1 - r)) W_r\bigr)",
-            ),
-            Step(
-                "The cell of Cho et al.: the reset gate on the state, before the matrix. The third term is "
-                "another, as diag(r) and W_n do not commute.",
-                "n_t = tanh(U_n x_t + W_n (r_t ⊙ h_{t−1}) + b_n): diag((1−z)(1−n²)) W_n "
-                "(diag(r) + diag(h r(1−r)) W_r)",
-                r"n_t = \tanh\bigl(U_n x_t + W_n (r_t \odot h_{t-1}) + b_n\bigr): \quad "
-                r"\operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr) W_n "
-                r"\bigl(\operatorname{diag}(r) + \operatorname{diag}(h\, r (1 - r)) W_r\bigr)",
-            ),
-            Step(
-                "Without the weights only the first is left, in both.",
-                "∏_{j=k+1..t} ∂h_j/∂h_{j−1} = diag(z_t ⊙ ⋯ ⊙ z_{k+1}) for W = 0",
-                r"\prod_{j=k+1}^{t} \frac{\partial h_j}{\partial h_{j-1}} = \operatorname{diag}(z_t \odot \cdots "
-                r"\odot "
-                r"z_{k+1}) \text{ for } W = 0",
-            ),
-        ),
+        derivation(r"""
+            The cell of torch: the reset gate after the matrix.
+                h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}, n_t = tanh(U_n x_t + r_t ⊙ (W_n h_{t−1} + b_n))
+                    h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}, \quad n_t = \tanh\bigl(U_n x_t + r_t \odot (W_n
+                    h_{t-1} + b_n)\bigr)
+            Product rule: the state itself, the update gate, the candidate.
+                ∂h_t/∂h_{t−1} = diag(z) + diag((h − n) z(1−z)) W_z + diag((1−z)(1−n²)) (diag(r) W_n + diag((W_n h +
+                b_n) r(1−r)) W_r)
+                    \frac{\partial h_t}{\partial h_{t-1}} = \operatorname{diag}(z) + \operatorname{diag}\bigl((h -
+                    n) z (1 - z)\bigr) W_z + \operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr)
+                    \bigl(\operatorname{diag}(r) W_n + \operatorname{diag}((W_n h + b_n) r (1 - r)) W_r\bigr)
+            The cell of Cho et al.: the reset gate on the state, before the matrix. The third term is another, as
+            diag(r) and W_n do not commute.
+                n_t = tanh(U_n x_t + W_n (r_t ⊙ h_{t−1}) + b_n): diag((1−z)(1−n²)) W_n (diag(r) + diag(h r(1−r))
+                W_r)
+                    n_t = \tanh\bigl(U_n x_t + W_n (r_t \odot h_{t-1}) + b_n\bigr): \quad
+                    \operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr) W_n \bigl(\operatorname{diag}(r) +
+                    \operatorname{diag}(h\, r (1 - r)) W_r\bigr)
+            Without the weights only the first is left, in both.
+                ∏_{j=k+1..t} ∂h_j/∂h_{j−1} = diag(z_t ⊙ ⋯ ⊙ z_{k+1}) for W = 0
+                    \prod_{j=k+1}^{t} \frac{\partial h_j}{\partial h_{j-1}} = \operatorname{diag}(z_t \odot \cdots
+                    \odot z_{k+1}) \text{ for } W = 0
+        """),
         {
             "torch's cell: ∂h_t/∂h_{t−1} = diag(z_t) and the terms with weights that are derived": (
                 _gru_symbolic(jacobian, _after),

@@ -8,7 +8,7 @@ from typing import Any
 
 from .any_width import diagonal_norm, one_factor, one_more_factor
 from .evidence import close, derivatives, each, exact, generic, identity, letters, relative_error
-from .registry import Demonstration, Evidence, Step, statement
+from .registry import Demonstration, Evidence, derivation, statement
 from .unrolled import chain, jacobian
 
 
@@ -59,25 +59,19 @@ def depth_or_length(
                 below.append(float(singular[0]) <= prod(map(bound, gains)) * (1 + 1e-12))
     measured_too = close("tanh layers of both kinds against autograd, float64, up to 40 of them", worst, 1e-12, 10)
     return Demonstration(
-        (
-            Step(
-                "Chain rule, as through time, and the norm of a product is at most the product of norms.",
-                "∂s_L/∂s_0 = ∏_l diag(f′(a_l)) W_l, ‖∂s_L/∂s_0‖ ≤ ∏_l γσ₁(W_l)",
-                r"\frac{\partial s_L}{\partial s_0} = \prod_l \operatorname{diag}(f'(a_l))\, W_l, \quad "
-                r"\Bigl\lVert \frac{\partial s_L}{\partial s_0} \Bigr\rVert \le \prod_l \gamma \sigma_1(W_l)",
-            ),
-            Step(
-                "With a residual connection each factor has the identity in it.",
-                "∂s_l/∂s_{l−1} = I + J_l, J_l = diag(f′(a_l)) W_l",
-                r"\frac{\partial s_l}{\partial s_{l-1}} = I + J_l, \quad J_l = \operatorname{diag}(f'(a_l))\, W_l",
-            ),
-            Step(
-                "Triangle inequality.",
-                "(1 − γσ₁)‖v‖ ≤ ‖v‖ − ‖J_l v‖ ≤ ‖v + J_l v‖ ≤ (1 + γσ₁)‖v‖",
-                r"(1 - \gamma\sigma_1) \lVert v \rVert \le \lVert v \rVert - \lVert J_l v \rVert \le \lVert v + "
-                r"J_l v \rVert \le (1 + \gamma\sigma_1) \lVert v \rVert",
-            ),
-        ),
+        derivation(r"""
+            Chain rule, as through time, and the norm of a product is at most the product of norms.
+                ∂s_L/∂s_0 = ∏_l diag(f′(a_l)) W_l, ‖∂s_L/∂s_0‖ ≤ ∏_l γσ₁(W_l)
+                    \frac{\partial s_L}{\partial s_0} = \prod_l \operatorname{diag}(f'(a_l))\, W_l, \quad
+                    \Bigl\lVert \frac{\partial s_L}{\partial s_0} \Bigr\rVert \le \prod_l \gamma \sigma_1(W_l)
+            With a residual connection each factor has the identity in it.
+                ∂s_l/∂s_{l−1} = I + J_l, J_l = diag(f′(a_l)) W_l
+                    \frac{\partial s_l}{\partial s_{l-1}} = I + J_l, \quad J_l = \operatorname{diag}(f'(a_l))\, W_l
+            Triangle inequality.
+                (1 − γσ₁)‖v‖ ≤ ‖v‖ − ‖J_l v‖ ≤ ‖v + J_l v‖ ≤ (1 + γσ₁)‖v‖
+                    (1 - \gamma\sigma_1) \lVert v \rVert \le \lVert v \rVert - \lVert J_l v \rVert \le \lVert v +
+                    J_l v \rVert \le (1 + \gamma\sigma_1) \lVert v \rVert
+        """),
         {
             "a stack s_l = f(W_l s_{l−1}) has the Jacobian ∏ diag(f′(a_l)) W_l": (
                 one_factor(factor),

@@ -7,7 +7,7 @@ from itertools import combinations, product
 from typing import Any
 
 from .evidence import close, far, identity, letters, not_identity, relative_error, same
-from .registry import Demonstration, Evidence, Step, statement
+from .registry import Demonstration, Evidence, derivation, statement
 
 
 @statement(
@@ -60,24 +60,18 @@ def linear_collapse(
     z = sympy.Symbol("z", real=True)
     relu = sympy.Max(0, z)
     return Demonstration(
-        (
-            Step(
-                "Distribute.",
-                "W₂(W₁x + b₁) + b₂ = W₂W₁x + W₂b₁ + b₂",
-                "W_2(W_1 x + b_1) + b_2 = W_2 W_1 x + W_2 b_1 + b_2",
-            ),
-            Step(
-                "That is one linear layer; by induction any number of them is.",
-                "W = W₂W₁, b = W₂b₁ + b₂, rank W ≤ min(rank W₁, rank W₂)",
-                r"W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le "
-                r"\min(\operatorname{rank} W_1, \operatorname{rank} W_2)",
-            ),
-            Step(
-                "With an activation it is none: an affine function has f(x) + f(−x) = 2f(0), relu has not.",
-                "max(0, z) + max(0, −z) = |z| ≠ 0",
-                r"\max(0, z) + \max(0, -z) = \lvert z \rvert \neq 0",
-            ),
-        ),
+        derivation(r"""
+            Distribute.
+                W₂(W₁x + b₁) + b₂ = W₂W₁x + W₂b₁ + b₂
+                    W_2(W_1 x + b_1) + b_2 = W_2 W_1 x + W_2 b_1 + b_2
+            That is one linear layer; by induction any number of them is.
+                W = W₂W₁, b = W₂b₁ + b₂, rank W ≤ min(rank W₁, rank W₂)
+                    W = W_2 W_1, \quad b = W_2 b_1 + b_2, \quad \operatorname{rank} W \le \min(\operatorname{rank}
+                    W_1, \operatorname{rank} W_2)
+            With an activation it is none: an affine function has f(x) + f(−x) = 2f(0), relu has not.
+                max(0, z) + max(0, −z) = |z| ≠ 0
+                    \max(0, z) + \max(0, -z) = \lvert z \rvert \neq 0
+        """),
         {
             "without the activation, two linear layers are one, of weight W₂W₁ and bias W₂b₁ + b₂": (
                 same("for matrices of any size", [left == right]),

@@ -13,7 +13,7 @@ from ..cost import Quantity
 from ..symbolic import layer_on_symbols
 from .evidence import exact, identity, letters, not_identity, same
 from .feedforward import dyads, minors
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, derivation, statement
 from .whole_numbers import SHARP, numbers, sharpened, whole
 
 PAPER = "Vaswani et al. 2017"
@@ -56,30 +56,21 @@ def head_rank(
     x, y = letters("x", 2), letters("y", 2)
     layer = layer_on_symbols("msa")
     return Demonstration(
-        (
-            Step(
-                "A product of n × d and d × n.",
-                "rank QKᵀ ≤ min(n, d), d = C/a",
-                r"\operatorname{rank} QK^{\top} \le \min(n, d), \quad d = C/a",
-            ),
-            Step(
-                "The softmax works entry by entry before it divides: what it makes of a matrix of rank 1 can "
-                "have more.",
-                "det (exp(x_i y_j)) ≠ 0",
-                r"\det \bigl(e^{x_i y_j}\bigr) \neq 0",
-            ),
-            Step(
-                "One distribution p for values (u_j, w_j), the u_j in general position: p is settled by one half.",
-                "Σ_j p_j u_j = u_1, Σ_j p_j = 1 ⟹ p = (1, 0, 0) ⟹ Σ_j p_j w_j = w_1 ≠ w_2",
-                r"\sum_j p_j u_j = u_1,\; \sum_j p_j = 1 \implies p = (1, 0, 0) \implies \sum_j p_j w_j = w_1 "
-                r"\neq w_2",
-            ),
-            Step(
-                "Heads of C/a channels, a of them.",
-                "a · n² · C/a = n²C",
-                r"a \cdot n^2 \cdot \frac{C}{a} = n^2 C",
-            ),
-        ),
+        derivation(r"""
+            A product of n × d and d × n.
+                rank QKᵀ ≤ min(n, d), d = C/a
+                    \operatorname{rank} QK^{\top} \le \min(n, d), \quad d = C/a
+            The softmax works entry by entry before it divides: what it makes of a matrix of rank 1 can have more.
+                det (exp(x_i y_j)) ≠ 0
+                    \det \bigl(e^{x_i y_j}\bigr) \neq 0
+            One distribution p for values (u_j, w_j), the u_j in general position: p is settled by one half.
+                Σ_j p_j u_j = u_1, Σ_j p_j = 1 ⟹ p = (1, 0, 0) ⟹ Σ_j p_j w_j = w_1 ≠ w_2
+                    \sum_j p_j u_j = u_1,\; \sum_j p_j = 1 \implies p = (1, 0, 0) \implies \sum_j p_j w_j = w_1
+                    \neq w_2
+            Heads of C/a channels, a of them.
+                a · n² · C/a = n²C
+                    a \cdot n^2 \cdot \frac{C}{a} = n^2 C
+        """),
         {
             "a head's scores QKᵀ have rank at most min(n, C/a)": (
                 same("QKᵀ is a sum of as many dyads as a head has channels, for any n and d", [_dyads(rank)]),
@@ -202,18 +193,14 @@ def attention_computes_all(
         ran.append(counter.get_total_flops() == 2 * parse(macs).value({"h": 3, "w": 4, "C": 8}))
     s, weight = sympy.Symbol("s", real=True), weight or sympy.exp
     return Demonstration(
-        (
-            Step(
-                "A weight is known when its row's sum is: each needs all n scores.",
-                "p_ij = exp(s_ij)/Σ_l exp(s_il)",
-                r"p_{ij} = \frac{e^{s_{ij}}}{\sum_l e^{s_{il}}}",
-            ),
-            Step(
-                "Scores and products with values, of a heads of C/a channels.",
-                "a·n²·C/a + a·n²·C/a = 2n²C",
-                r"a \cdot n^2 \cdot \tfrac{C}{a} + a \cdot n^2 \cdot \tfrac{C}{a} = 2n^2C",
-            ),
-        ),
+        derivation(r"""
+            A weight is known when its row's sum is: each needs all n scores.
+                p_ij = exp(s_ij)/Σ_l exp(s_il)
+                    p_{ij} = \frac{e^{s_{ij}}}{\sum_l e^{s_{il}}}
+            Scores and products with values, of a heads of C/a channels.
+                a·n²·C/a + a·n²·C/a = 2n²C
+                    a \cdot n^2 \cdot \tfrac{C}{a} + a \cdot n^2 \cdot \tfrac{C}{a} = 2n^2C
+        """),
         {
             "all n² scores of each head are computed, and 2n²C products, whatever weights come out": (
                 same(
@@ -288,20 +275,16 @@ def long_key_wins(
             ]
             won.append(bool(c < 1 and weights[1] > weights[0]))
     return Demonstration(
-        (
-            Step(
-                "Weights are in the order of scores, and a positive factor of all keeps it.",
-                "q·k − q·k′ = ‖q‖(‖k‖ cos ∠(q, k) − ‖k′‖ cos ∠(q, k′))",
-                r"q \cdot k - q \cdot k' = \lVert q \rVert \bigl(\lVert k \rVert \cos\angle(q, k) - \lVert k' "
-                r"\rVert \cos\angle(q, k')\bigr)",
-            ),
-            Step(
-                "k′ in the direction of q, k at an angle whose cosine is half way between ‖k′‖/‖k‖ and 1.",
-                "‖k‖ · (‖k′‖/‖k‖ + 1)/2 = (‖k‖ + ‖k′‖)/2 > ‖k′‖",
-                r"\lVert k \rVert \cdot \tfrac12 \Bigl(\frac{\lVert k' \rVert}{\lVert k \rVert} + 1\Bigr) = "
-                r"\tfrac12 (\lVert k \rVert + \lVert k' \rVert) > \lVert k' \rVert",
-            ),
-        ),
+        derivation(r"""
+            Weights are in the order of scores, and a positive factor of all keeps it.
+                q·k − q·k′ = ‖q‖(‖k‖ cos ∠(q, k) − ‖k′‖ cos ∠(q, k′))
+                    q \cdot k - q \cdot k' = \lVert q \rVert \bigl(\lVert k \rVert \cos\angle(q, k) - \lVert k'
+                    \rVert \cos\angle(q, k')\bigr)
+            k′ in the direction of q, k at an angle whose cosine is half way between ‖k′‖/‖k‖ and 1.
+                ‖k‖ · (‖k′‖/‖k‖ + 1)/2 = (‖k‖ + ‖k′‖)/2 > ‖k′‖
+                    \lVert k \rVert \cdot \tfrac12 \Bigl(\frac{\lVert k' \rVert}{\lVert k \rVert} + 1\Bigr) =
+                    \tfrac12 (\lVert k \rVert + \lVert k' \rVert) > \lVert k' \rVert
+        """),
         {
             "key k gets more weight than k′ exactly where ‖k‖ cos is larger, whatever the query's length": (
                 identity(

@@ -18,7 +18,7 @@ from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, not_identity, same
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, derivation, statement
 from .table1 import ROWS
 from .whole_numbers import numbers, whole
 
@@ -73,23 +73,17 @@ def patch_embedding_cost(
         Column("share", "share"),
     )
     return Demonstration(
-        (
-            Step(
-                "A token is a product of P²c numbers with a P²c × C matrix, and there are HW/P² of them.",
-                "HW/P² · P²c · C = cHWC",
-                r"\frac{HW}{P^2} \cdot P^2 c \cdot C = cHWC",
-            ),
-            Step(
-                "Where P does not divide a side, the rest is left out.",
-                "P²⌊H/P⌋⌊W/P⌋ cC ≤ cHWC",
-                r"P^2 \lfloor H/P \rfloor \lfloor W/P \rfloor\, cC \le cHWC",
-            ),
-            Step(
-                "Attention over the HW/16 tokens of stride 4, against an image of three channels.",
-                "2(HW/16)²C / 3HWC = HW/384",
-                r"\frac{2 (HW/16)^2 C}{3HWC} = \frac{HW}{384}",
-            ),
-        ),
+        derivation(r"""
+            A token is a product of P²c numbers with a P²c × C matrix, and there are HW/P² of them.
+                HW/P² · P²c · C = cHWC
+                    \frac{HW}{P^2} \cdot P^2 c \cdot C = cHWC
+            Where P does not divide a side, the rest is left out.
+                P²⌊H/P⌋⌊W/P⌋ cC ≤ cHWC
+                    P^2 \lfloor H/P \rfloor \lfloor W/P \rfloor\, cC \le cHWC
+            Attention over the HW/16 tokens of stride 4, against an image of three channels.
+                2(HW/16)²C / 3HWC = HW/384
+                    \frac{2 (HW/16)^2 C}{3HWC} = \frac{HW}{384}
+        """),
         {
             "where P divides H and W, an embedding takes cHWC multiply-accumulates whatever P is": (
                 same("the layer on symbols, P among them", [embedding == cost(c, H, W, C)]),
@@ -230,24 +224,18 @@ def patch_continuity(
             for y, x in product(range(rows), range(columns))
         ]
     return Demonstration(
-        (
-            Step(
-                "Window p of k columns over s ends at ps + k, and the next begins at (p + 1)s.",
-                "ps + k − (p + 1)s = k − s columns in common: 0 for k = s, s − 1 for k = 2s − 1",
-                r"ps + k - (p + 1)s = k - s: \quad 0 \text{ for } k = s, \quad s - 1 \text{ for } k = 2s - 1",
-            ),
-            Step(
-                "Windows of 2s − 1 lie around every s-th column: that column itself is in one window, each "
-                "between two of these in two. Rows and columns multiply.",
-                "1 · 1, 1 · 2 or 2 · 2 tokens",
-                r"1 \cdot 1,\; 1 \cdot 2 \text{ or } 2 \cdot 2 \text{ tokens}",
-            ),
-            Step(
-                "With C = P²c channels and W the identity a token is its patch: the map is one to one.",
-                "E = id on P²c numbers",
-                r"E = \mathrm{id} \text{ on } P^2 c \text{ numbers}",
-            ),
-        ),
+        derivation(r"""
+            Window p of k columns over s ends at ps + k, and the next begins at (p + 1)s.
+                ps + k − (p + 1)s = k − s columns in common: 0 for k = s, s − 1 for k = 2s − 1
+                    ps + k - (p + 1)s = k - s: \quad 0 \text{ for } k = s, \quad s - 1 \text{ for } k = 2s - 1
+            Windows of 2s − 1 lie around every s-th column: that column itself is in one window, each between two
+            of these in two. Rows and columns multiply.
+                1 · 1, 1 · 2 or 2 · 2 tokens
+                    1 \cdot 1,\; 1 \cdot 2 \text{ or } 2 \cdot 2 \text{ tokens}
+            With C = P²c channels and W the identity a token is its patch: the map is one to one.
+                E = id on P²c numbers
+                    E = \mathrm{id} \text{ on } P^2 c \text{ numbers}
+        """),
         {
             "patches side by side share no pixel, so that none changes two tokens": (
                 identity("columns in common for k = s, any p and s", [ends.subs(k, stride) - shared(t, t)]),
@@ -342,20 +330,16 @@ def overlapping_patches(
         for size in (1, 2, 3, 4)
     ]
     return Demonstration(
-        (
-            Step(
-                "s − 1 of 2s − 1 columns, and all rows.",
-                "(s − 1)(2s − 1)/(2s − 1)² = (s − 1)/(2s − 1) = 1/2 − 1/(2(2s − 1)) < 1/2",
-                r"\frac{(s - 1)(2s - 1)}{(2s - 1)^2} = \frac{s - 1}{2s - 1} = \frac12 - \frac{1}{2(2s - 1)} < "
-                r"\frac12",
-            ),
-            Step(
-                "As many tokens as without overlap, each of (2s − 1)² pixels in place of s².",
-                "HW/s² · (2s − 1)²·3·C / 3HWC = (2s − 1)²/s² = (2 − 1/s)² < 4",
-                r"\frac{HW}{s^2} \cdot \frac{(2s - 1)^2 \cdot 3C}{3HWC} = \frac{(2s - 1)^2}{s^2} = \Bigl(2 - "
-                r"\frac1s\Bigr)^2 < 4",
-            ),
-        ),
+        derivation(r"""
+            s − 1 of 2s − 1 columns, and all rows.
+                (s − 1)(2s − 1)/(2s − 1)² = (s − 1)/(2s − 1) = 1/2 − 1/(2(2s − 1)) < 1/2
+                    \frac{(s - 1)(2s - 1)}{(2s - 1)^2} = \frac{s - 1}{2s - 1} = \frac12 - \frac{1}{2(2s - 1)} <
+                    \frac12
+            As many tokens as without overlap, each of (2s − 1)² pixels in place of s².
+                HW/s² · (2s − 1)²·3·C / 3HWC = (2s − 1)²/s² = (2 − 1/s)² < 4
+                    \frac{HW}{s^2} \cdot \frac{(2s - 1)^2 \cdot 3C}{3HWC} = \frac{(2s - 1)^2}{s^2} = \Bigl(2 -
+                    \frac1s\Bigr)^2 < 4
+        """),
         {
             "a window of 2s − 1 over s shares (s − 1)/(2s − 1) of itself with a neighbour, less than half": (
                 identity(
@@ -441,24 +425,18 @@ def merging_is_convolution(
             == parse(cost).value({"h": even[0], "w": even[1], "C": 6})
         )
     return Demonstration(
-        (
-            Step(
-                "Each 2 × 2 neighbours are one vector of 4C numbers, and hw/4 of these are multiplied by 4C × 2C.",
-                "hw/4 · 4C · 2C = 2hwC²",
-                r"\frac{hw}{4} \cdot 4C \cdot 2C = 2hwC^2",
-            ),
-            Step(
-                "A product with concatenated corners is a sum over taps.",
-                "W [x_00; x_10; x_01; x_11] = Σ_{u, v < 2} W_uv x(2i + u, 2j + v)",
-                r"W \begin{pmatrix} x_{00} \\ x_{10} \\ x_{01} \\ x_{11} \end{pmatrix} = \sum_{u, v < 2} "
-                r"W_{uv}\, x(2i + u, 2j + v)",
-            ),
-            Step(
-                "Average pooling: W_uv = I/4 in C of the 2C rows.",
-                "Σ_{u, v < 2} x(2i + u, 2j + v)/4",
-                r"\sum_{u, v < 2} \tfrac14 x(2i + u, 2j + v)",
-            ),
-        ),
+        derivation(r"""
+            Each 2 × 2 neighbours are one vector of 4C numbers, and hw/4 of these are multiplied by 4C × 2C.
+                hw/4 · 4C · 2C = 2hwC²
+                    \frac{hw}{4} \cdot 4C \cdot 2C = 2hwC^2
+            A product with concatenated corners is a sum over taps.
+                W [x_00; x_10; x_01; x_11] = Σ_{u, v < 2} W_uv x(2i + u, 2j + v)
+                    W \begin{pmatrix} x_{00} \\ x_{10} \\ x_{01} \\ x_{11} \end{pmatrix} = \sum_{u, v < 2} W_{uv}\,
+                    x(2i + u, 2j + v)
+            Average pooling: W_uv = I/4 in C of the 2C rows.
+                Σ_{u, v < 2} x(2i + u, 2j + v)/4
+                    \sum_{u, v < 2} \tfrac14 x(2i + u, 2j + v)
+        """),
         {
             "after its norm, patch merging is a 2 × 2 convolution of stride 2 without bias": (
                 same("a product with four blocks side by side is a sum of four, of any size", [_four_blocks()]),

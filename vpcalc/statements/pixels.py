@@ -10,7 +10,7 @@ from ..architectures import ARCHITECTURES
 from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import exact
-from .registry import Demonstration, Step, statement
+from .registry import Demonstration, derivation, statement
 from .table1 import shifted_blocks
 
 # -- the class token --------------------------------------------------------------------------------
@@ -44,23 +44,17 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
         torch.manual_seed(0)
         in_pvt = [_pvt_stage_has_class_token(stage) == (stage == pvt_stage) for stage in (1, 2, 3, 4)]
     return Demonstration(
-        (
-            Step(
-                "Eq. 1: the class token is a parameter, whatever the image.",
-                "z_0 = [x_class; x_1 E; …; x_N E] + E_pos",
-                r"z_0 = [x_{\text{class}};\, x_1 E;\, \dots;\, x_N E] + E_{pos}",
-            ),
-            Step(
-                "Each block adds a mean over all tokens of what they were.",
-                "z_1 = z_0 + Σ_j p_j V z_0(j): every j, each z_0(j) of patch j alone",
-                r"z_1^{\text{class}} = z_0^{\text{class}} + \sum_j p_j V z_0^{(j)}",
-            ),
-            Step(
-                "From the second on what is added has met.",
-                "patch i → patch j → class",
-                r"i \to j \to \text{class}",
-            ),
-        ),
+        derivation(r"""
+            Eq. 1: the class token is a parameter, whatever the image.
+                z_0 = [x_class; x_1 E; …; x_N E] + E_pos
+                    z_0 = [x_{\text{class}};\, x_1 E;\, \dots;\, x_N E] + E_{pos}
+            Each block adds a mean over all tokens of what they were.
+                z_1 = z_0 + Σ_j p_j V z_0(j): every j, each z_0(j) of patch j alone
+                    z_1^{\text{class}} = z_0^{\text{class}} + \sum_j p_j V z_0^{(j)}
+            From the second on what is added has met.
+                patch i → patch j → class
+                    i \to j \to \text{class}
+        """),
         {
             "before the first block the class token depends on no patch, from block 1 on on all, as every token": (
                 exact("reach after 0, 1, 2 and 3 blocks, in the graph", graph_held),
@@ -269,25 +263,17 @@ def pixels_seen(
     )
     note = "tokens and pixels along a side; needed: blocks until all tokens of the stage see all of them"
     return Demonstration(
-        (
-            Step(
-                "What a token sees is what the tokens that it reads have seen; along an axis an interval of "
-                "pixels.",
-                "seen(i) = ∪_{j read by i} seen(j)",
-                r"\operatorname{seen}(i) = \bigcup_{j \text{ read by } i} \operatorname{seen}(j)",
-            ),
-            Step(
-                "Within a stage of Swin, as in windows_never_meet: a window, then a shifted one that joins two, "
-                "in turn.",
-                "⌈side/M⌉ + (⌈side/M⌉ − 1)",
-                r"\lceil \text{side}/M \rceil + (\lceil \text{side}/M \rceil - 1)",
-            ),
-            Step(
-                "Merging doubles the pixels of a step, and what was seen stays seen.",
-                "stage s: a window is 4 · 2^(s − 1) · M pixels wide",
-                r"\text{stage } s: \quad \text{a window is } 4 \cdot 2^{s-1} M \text{ pixels wide}",
-            ),
-        ),
+        derivation(r"""
+            What a token sees is what the tokens that it reads have seen; along an axis an interval of pixels.
+                seen(i) = ∪_{j read by i} seen(j)
+                    \operatorname{seen}(i) = \bigcup_{j \text{ read by } i} \operatorname{seen}(j)
+            Within a stage of Swin, as in windows_never_meet: a window, then a shifted one that joins two, in turn.
+                ⌈side/M⌉ + (⌈side/M⌉ − 1)
+                    \lceil \text{side}/M \rceil + (\lceil \text{side}/M \rceil - 1)
+            Merging doubles the pixels of a step, and what was seen stays seen.
+                stage s: a window is 4 · 2^(s − 1) · M pixels wide
+                    \text{stage } s: \quad \text{a window is } 4 \cdot 2^{s-1} M \text{ pixels wide}
+        """),
         {
             "every token of ViT-B/16, PVT-Small and PVT v2-B2 sees the whole image from the first block on": (
                 exact(

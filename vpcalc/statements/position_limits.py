@@ -16,7 +16,7 @@ from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import close, exact, identity, letters, same
 from .positions import encoding, in_float64
-from .registry import Demonstration, Step, statement
+from .registry import Demonstration, derivation, statement
 from .whole_numbers import numbers, whole
 
 PAPER = "Vaswani et al. 2017"
@@ -65,29 +65,21 @@ def adding_ties(
         for quantity in (Quantity.PARAMS, Quantity.MACS)
     ]
     return Demonstration(
-        (
-            Step(
-                "A row of W meets x and e alike.",
-                "W(x + e) = Wx + We = [W W][x; e]",
-                r"W(x + e) = Wx + We = \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} x \\ e \end{pmatrix}",
-            ),
-            Step(
-                "[W W] has d directions to lose among its 2d.",
-                "[W W][δ; −δ] = 0",
-                r"\begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} \delta \\ -\delta \end{pmatrix} = 0",
-            ),
-            Step(
-                "A score, with A = W_Qᵀ W_K; concatenated, its four blocks would be free.",
-                "(x + e)ᵀA(y + f) = xᵀAy + xᵀAf + eᵀAy + eᵀAf",
-                r"(x + e)^{\top} A (y + f) = x^{\top} A y + x^{\top} A f + e^{\top} A y + e^{\top} A f",
-            ),
-            Step(
-                "Vectors that share no channel are added by writing them side by side.",
-                "[x; 0] + [0; e] = [x; e]",
-                r"\begin{pmatrix} x \\ 0 \end{pmatrix} + \begin{pmatrix} 0 \\ e \end{pmatrix} = \begin{pmatrix} "
-                r"x \\ e \end{pmatrix}",
-            ),
-        ),
+        derivation(r"""
+            A row of W meets x and e alike.
+                W(x + e) = Wx + We = [W W][x; e]
+                    W(x + e) = Wx + We = \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} x \\ e \end{pmatrix}
+            [W W] has d directions to lose among its 2d.
+                [W W][δ; −δ] = 0
+                    \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} \delta \\ -\delta \end{pmatrix} = 0
+            A score, with A = W_Qᵀ W_K; concatenated, its four blocks would be free.
+                (x + e)ᵀA(y + f) = xᵀAy + xᵀAf + eᵀAy + eᵀAf
+                    (x + e)^{\top} A (y + f) = x^{\top} A y + x^{\top} A f + e^{\top} A y + e^{\top} A f
+            Vectors that share no channel are added by writing them side by side.
+                [x; 0] + [0; e] = [x; e]
+                    \begin{pmatrix} x \\ 0 \end{pmatrix} + \begin{pmatrix} 0 \\ e \end{pmatrix} = \begin{pmatrix} x
+                    \\ e \end{pmatrix}
+        """),
         {
             "W(x + e) = [W W][x; e]: added positions have the tokens' weights": (
                 same("for matrices of any size", [of_any_size[0]]),
@@ -196,19 +188,15 @@ def positions_beside_tokens(
     table = encoding(1000, 64).square().sum(1)
     size = sympy.Symbol("d", positive=True)
     return Demonstration(
-        (
-            Step(
-                "Entries of mean 0 and variance v.",
-                "E‖√d x‖² = d Σ_i E x_i² = d²v: d for v = 1/d",
-                r"\mathrm{E} \lVert \sqrt{d}\, x \rVert^2 = d \sum_i \mathrm{E}\, x_i^2 = d^2 v: \quad d \text{ "
-                r"for } v = 1/d",
-            ),
-            Step(
-                "Positions, of even d.",
-                "‖PE‖² = d/2",
-                r"\lVert PE \rVert^2 = \frac{d}{2}",
-            ),
-        ),
+        derivation(r"""
+            Entries of mean 0 and variance v.
+                E‖√d x‖² = d Σ_i E x_i² = d²v: d for v = 1/d
+                    \mathrm{E} \lVert \sqrt{d}\, x \rVert^2 = d \sum_i \mathrm{E}\, x_i^2 = d^2 v: \quad d \text{
+                    for } v = 1/d
+            Positions, of even d.
+                ‖PE‖² = d/2
+                    \lVert PE \rVert^2 = \frac{d}{2}
+        """),
         {
             "token embeddings are multiplied by √d before positions are added": (
                 exact(
@@ -283,28 +271,20 @@ def defined_not_learned(
         silent.append(bool((unit[:N] == 0).all()) and not any(bool(one.any()) for one in gradients))
         fires.append(bool(unit[N] > 0))
     return Demonstration(
-        (
-            Step(
-                "All codes have one length, ‖PE‖² = d/2, and no two are equal; so the product is largest with "
-                "itself.",
-                "PE(N)·PE(p) = d/2 − ‖PE(N) − PE(p)‖²/2 < d/2 for p ≠ N",
-                r"PE_N \cdot PE_p = \frac{d}{2} - \frac{\lVert PE_N - PE_p \rVert^2}{2} < \frac{d}{2} \quad (p "
-                r"\neq N)",
-            ),
-            Step(
-                "A unit with the weights PE(N) and a threshold half way between d/2 and the largest of the "
-                "others.",
-                "u(x) = max(0, PE(N)·x − θ), θ = (d/2 + max_{p<N} PE(N)·PE(p))/2",
-                r"u(x) = \max(0, PE_N \cdot x - \theta), \quad \theta = \frac12 \Bigl(\frac{d}{2} + \max_{p<N} "
-                r"PE_N \cdot PE_p\Bigr)",
-            ),
-            Step(
-                "Before N it is 0 and below its bend, at N it is not.",
-                "u(PE(p)) = 0, ∂u/∂x = 0 for p < N; u(PE(N)) = min_{p<N} ‖PE(N) − PE(p)‖²/4 > 0",
-                r"u(PE_p) = 0,\; \frac{\partial u}{\partial x} = 0 \text{ for } p < N; \quad u(PE_N) = "
-                r"\min_{p<N} \tfrac14 \lVert PE_N - PE_p \rVert^2 > 0",
-            ),
-        ),
+        derivation(r"""
+            All codes have one length, ‖PE‖² = d/2, and no two are equal; so the product is largest with itself.
+                PE(N)·PE(p) = d/2 − ‖PE(N) − PE(p)‖²/2 < d/2 for p ≠ N
+                    PE_N \cdot PE_p = \frac{d}{2} - \frac{\lVert PE_N - PE_p \rVert^2}{2} < \frac{d}{2} \quad (p
+                    \neq N)
+            A unit with the weights PE(N) and a threshold half way between d/2 and the largest of the others.
+                u(x) = max(0, PE(N)·x − θ), θ = (d/2 + max_{p<N} PE(N)·PE(p))/2
+                    u(x) = \max(0, PE_N \cdot x - \theta), \quad \theta = \frac12 \Bigl(\frac{d}{2} + \max_{p<N}
+                    PE_N \cdot PE_p\Bigr)
+            Before N it is 0 and below its bend, at N it is not.
+                u(PE(p)) = 0, ∂u/∂x = 0 for p < N; u(PE(N)) = min_{p<N} ‖PE(N) − PE(p)‖²/4 > 0
+                    u(PE_p) = 0,\; \frac{\partial u}{\partial x} = 0 \text{ for } p < N; \quad u(PE_N) = \min_{p<N}
+                    \tfrac14 \lVert PE_N - PE_p \rVert^2 > 0
+        """),
         {
             "for every N and even d there is a ReLU unit that is 0 at all positions before N, with no gradient": (
                 same("a product of two vectors by their lengths and their distance, of any width", [_polar()]),
@@ -407,26 +387,20 @@ def positions_resized(
         Column("dropped", "tokens dropped", Kind.NUMBER),
     )
     return Demonstration(
-        (
-            Step(
-                "Bilinear, without anti-aliasing: row i of g reads between two rows of the table's t.",
-                "y = (i + 1/2) t/g − 1/2, rows ⌊y⌋ and ⌊y⌋ + 1",
-                r"y = (i + \tfrac12)\,\frac{t}{g} - \tfrac12: \quad \text{rows } \lfloor y \rfloor, \lfloor y "
-                r"\rfloor + 1",
-            ),
-            Step(
-                "For t = fg that is if + (f − 1)/2: a row itself for odd f, the mean of two for even f.",
-                "g rows of fg, or 2g",
-                r"y = if + \frac{f - 1}{2}: \quad g \text{ rows of } fg \text{ (odd } f), \quad 2g \text{ (even "
-                r"} f)",
-            ),
-            Step(
-                "The code compares numbers of tokens, not sides.",
-                "h′w′ = hw: E(y, x) = table at ⌊(yw′ + x)/w⌋, (yw′ + x) mod w",
-                r"h'w' = hw: \quad E(y, x) = \text{table}\bigl(\lfloor (yw' + x)/w \rfloor, (yw' + x) \bmod "
-                r"w\bigr)",
-            ),
-        ),
+        derivation(r"""
+            Bilinear, without anti-aliasing: row i of g reads between two rows of the table's t.
+                y = (i + 1/2) t/g − 1/2, rows ⌊y⌋ and ⌊y⌋ + 1
+                    y = (i + \tfrac12)\,\frac{t}{g} - \tfrac12: \quad \text{rows } \lfloor y \rfloor, \lfloor y
+                    \rfloor + 1
+            For t = fg that is if + (f − 1)/2: a row itself for odd f, the mean of two for even f.
+                g rows of fg, or 2g
+                    y = if + \frac{f - 1}{2}: \quad g \text{ rows of } fg \text{ (odd } f), \quad 2g \text{ (even }
+                    f)
+            The code compares numbers of tokens, not sides.
+                h′w′ = hw: E(y, x) = table at ⌊(yw′ + x)/w⌋, (yw′ + x) mod w
+                    h'w' = hw: \quad E(y, x) = \text{table}\bigl(\lfloor (yw' + x)/w \rfloor, (yw' + x) \bmod
+                    w\bigr)
+        """),
         {
             "the table is added as it is on the grid it was made for": (exact("bit by bit", exactly),),
             "a token of a grid of another number of tokens gets a bilinear mean of at most four vectors": (

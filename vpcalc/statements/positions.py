@@ -14,7 +14,7 @@ from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import layer_on_symbols
 from .evidence import close, exact, identity, letters, not_identity, relative_error, same
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
 
@@ -88,33 +88,24 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
     moved = shift((even[:-lag], odd[:-lag]), (even[lag], odd[lag]))
     error = max(relative_error(moved[0], even[lag:]), relative_error(moved[1], odd[lag:]))
     return Demonstration(
-        (
-            Step(
-                "The encoding, with ω_i = 10000^{−2i/d}.",
-                "PE(pos, 2i) = sin(ω_i pos), PE(pos, 2i+1) = cos(ω_i pos)",
-                r"PE_{(pos, 2i)} = \sin(\omega_i\, pos), \quad PE_{(pos, 2i+1)} = \cos(\omega_i\, pos), \quad "
-                r"\omega_i = 10000^{-2i/d}",
-            ),
-            Step(
-                "Addition theorem of the sine.",
-                "sin(ω(pos + k)) = sin(ω pos) cos(ω k) + cos(ω pos) sin(ω k)",
-                r"\sin(\omega(pos + k)) = \sin(\omega\,pos)\cos(\omega k) + \cos(\omega\,pos)\sin(\omega k)",
-            ),
-            Step(
-                "Addition theorem of the cosine.",
-                "cos(ω(pos + k)) = cos(ω pos) cos(ω k) − sin(ω pos) sin(ω k)",
-                r"\cos(\omega(pos + k)) = \cos(\omega\,pos)\cos(\omega k) - \sin(\omega\,pos)\sin(\omega k)",
-            ),
-            Step(
-                "Together: each pair of channels is turned by ω_i k, whatever pos.",
-                "(PE(pos+k, 2i); PE(pos+k, 2i+1)) = (cos ω_i k, sin ω_i k; −sin ω_i k, cos ω_i k) (PE(pos, 2i); "
-                "PE(pos, 2i+1))",
-                r"\begin{pmatrix} PE_{(pos+k, 2i)} \\ PE_{(pos+k, 2i+1)} \end{pmatrix} = \begin{pmatrix} "
-                r"\cos\omega_i k & "
-                r"\sin\omega_i k \\ -\sin\omega_i k & \cos\omega_i k \end{pmatrix} "
-                r"\begin{pmatrix} PE_{(pos, 2i)} \\ PE_{(pos, 2i+1)} \end{pmatrix}",
-            ),
-        ),
+        derivation(r"""
+            The encoding, with ω_i = 10000^{−2i/d}.
+                PE(pos, 2i) = sin(ω_i pos), PE(pos, 2i+1) = cos(ω_i pos)
+                    PE_{(pos, 2i)} = \sin(\omega_i\, pos), \quad PE_{(pos, 2i+1)} = \cos(\omega_i\, pos), \quad
+                    \omega_i = 10000^{-2i/d}
+            Addition theorem of the sine.
+                sin(ω(pos + k)) = sin(ω pos) cos(ω k) + cos(ω pos) sin(ω k)
+                    \sin(\omega(pos + k)) = \sin(\omega\,pos)\cos(\omega k) + \cos(\omega\,pos)\sin(\omega k)
+            Addition theorem of the cosine.
+                cos(ω(pos + k)) = cos(ω pos) cos(ω k) − sin(ω pos) sin(ω k)
+                    \cos(\omega(pos + k)) = \cos(\omega\,pos)\cos(\omega k) - \sin(\omega\,pos)\sin(\omega k)
+            Together: each pair of channels is turned by ω_i k, whatever pos.
+                (PE(pos+k, 2i); PE(pos+k, 2i+1)) = (cos ω_i k, sin ω_i k; −sin ω_i k, cos ω_i k) (PE(pos, 2i);
+                PE(pos, 2i+1))
+                    \begin{pmatrix} PE_{(pos+k, 2i)} \\ PE_{(pos+k, 2i+1)} \end{pmatrix} = \begin{pmatrix}
+                    \cos\omega_i k & \sin\omega_i k \\ -\sin\omega_i k & \cos\omega_i k \end{pmatrix}
+                    \begin{pmatrix} PE_{(pos, 2i)} \\ PE_{(pos, 2i+1)} \end{pmatrix}
+        """),
         {
             "the two formulas hold for every pos, k, i and d": (
                 identity("the addition theorems, for symbolic pos, k, i and d", differences),
@@ -164,14 +155,14 @@ def sinusoid_bounded(
     error = float((table.square().sum(1) - float(square(48))).abs().max()) / 24
     odd = encoding(3000, 47).square().sum(1)
     return Demonstration(
-        (
-            Step("Sine and cosine.", "−1 ≤ sin, cos ≤ 1", r"-1 \le \sin, \cos \le 1"),
-            Step(
-                "Each pair of channels adds one.",
-                "Σ_{i<d/2} (sin²(ω_i pos) + cos²(ω_i pos)) = d/2",
-                r"\sum_{i<d/2} \bigl(\sin^2(\omega_i\,pos) + \cos^2(\omega_i\,pos)\bigr) = \frac{d}{2}",
-            ),
-        ),
+        derivation(r"""
+            Sine and cosine.
+                −1 ≤ sin, cos ≤ 1
+                    -1 \le \sin, \cos \le 1
+            Each pair of channels adds one.
+                Σ_{i<d/2} (sin²(ω_i pos) + cos²(ω_i pos)) = d/2
+                    \sum_{i<d/2} \bigl(\sin^2(\omega_i\,pos) + \cos^2(\omega_i\,pos)\bigr) = \frac{d}{2}
+        """),
         {
             "every entry is in [−1, 1]": (
                 identity(
@@ -249,27 +240,19 @@ def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = No
         Column("lag", "at k", Kind.NUMBER),
     )
     return Demonstration(
-        (
-            Step(
-                "The distance of two positions.",
-                "‖PE(p + k) − PE(p)‖² = Σ_i 4 sin²(ω_i k/2)",
-                r"\lVert PE_{p+k} - PE_p \rVert^2 = \sum_i 4 \sin^2(\omega_i k / 2)",
-            ),
-            Step(
-                "One term is zero only where ω_i k is a multiple of 2π. ω_i = 10000^{−2i/d} is algebraic, so π "
-                "would "
-                "be, and it is transcendental: each pair, the slowest too, tells all positions apart.",
-                "sin(ω_i k/2) = 0 ⟺ ω_i k = 2πm; π = ω_i k/(2m) would be algebraic",
-                r"\sin(\omega_i k/2) = 0 \iff \omega_i k = 2\pi m, \quad \pi = \frac{\omega_i k}{2m}",
-            ),
-            Step(
-                "In floating point not zero is not enough. Before it has made one turn, the slowest pair, "
-                "ω = 10000^{−(d−2)/d}, also keeps positions at a distance; later its angles come close to "
-                "earlier ones.",
-                "ω(N − 1) < 2π ⟺ N ≤ ⌊2π·10000^{(d−2)/d}⌋ + 1",
-                r"\omega (N - 1) < 2\pi \iff N \le \lfloor 2\pi \cdot 10000^{(d-2)/d} \rfloor + 1",
-            ),
-        ),
+        derivation(r"""
+            The distance of two positions.
+                ‖PE(p + k) − PE(p)‖² = Σ_i 4 sin²(ω_i k/2)
+                    \lVert PE_{p+k} - PE_p \rVert^2 = \sum_i 4 \sin^2(\omega_i k / 2)
+            One term is zero only where ω_i k is a multiple of 2π. ω_i = 10000^{−2i/d} is algebraic, so π would be,
+            and it is transcendental: each pair, the slowest too, tells all positions apart.
+                sin(ω_i k/2) = 0 ⟺ ω_i k = 2πm; π = ω_i k/(2m) would be algebraic
+                    \sin(\omega_i k/2) = 0 \iff \omega_i k = 2\pi m, \quad \pi = \frac{\omega_i k}{2m}
+            In floating point not zero is not enough. Before it has made one turn, the slowest pair, ω =
+            10000^{−(d−2)/d}, also keeps positions at a distance; later its angles come close to earlier ones.
+                ω(N − 1) < 2π ⟺ N ≤ ⌊2π·10000^{(d−2)/d}⌋ + 1
+                    \omega (N - 1) < 2\pi \iff N \le \lfloor 2\pi \cdot 10000^{(d-2)/d} \rfloor + 1
+        """),
         {
             "already one pair of channels tells any two positions apart, at any length and even d": (
                 identity(
@@ -338,14 +321,14 @@ def sinusoid_every_length(
     ]
     numbers = sum(p.numel() for p in table.parameters())
     return Demonstration(
-        (
-            Step(
-                "The formula holds for every pos.",
-                "PE(pos, 2i) = sin(ω_i pos)",
-                r"PE_{(pos, 2i)} = \sin(\omega_i\,pos)",
-            ),
-            Step("A learned table is N vectors.", "N·d parameters", r"N \cdot d \text{ parameters}"),
-        ),
+        derivation(r"""
+            The formula holds for every pos.
+                PE(pos, 2i) = sin(ω_i pos)
+                    PE_{(pos, 2i)} = \sin(\omega_i\,pos)
+            A learned table is N vectors.
+                N·d parameters
+                    N \cdot d \text{ parameters}
+        """),
         {
             "the encoding of n positions begins with that of any fewer": (
                 same("no entry contains the length", [length not in entry.free_symbols for entry in entries]),
@@ -409,25 +392,19 @@ def sinusoid_distance(
         value = float(claimed(sympy.Integer(x)).evalf())
         worst = max(worst, abs(value - sum(cos(omega * x) for omega in frequencies(4096)) / 2048))
     return Demonstration(
-        (
-            Step(
-                "Pair by pair, the addition theorem.",
-                "sin(ω p) sin(ω q) + cos(ω p) cos(ω q) = cos(ω(p − q))",
-                r"\sin(\omega p)\sin(\omega q) + \cos(\omega p)\cos(\omega q) = \cos(\omega(p - q))",
-            ),
-            Step(
-                "Summed: no p or q but their difference, and no sign of it.",
-                "PE(p)·PE(q) = Σ_{i<d/2} cos(10000^{−2i/d} (p − q))",
-                r"PE_p \cdot PE_q = \sum_{i<d/2} \cos\bigl(10000^{-2i/d}(p - q)\bigr)",
-            ),
-            Step(
-                "For many channels the sum is an integral, with Ci the cosine integral. At k = 0, where Ci has no "
-                "value, every cosine is 1, and the integral tends to 1 too.",
-                "(d/2) ∫_0^1 cos(k·10000^{−u}) du = (d/2) (Ci(k) − Ci(k/10000))/ln 10000",
-                r"\frac{d}{2} \int_0^1 \cos(k \cdot 10000^{-u})\, du = \frac{d}{2} \cdot "
-                r"\frac{\operatorname{Ci}(k) - \operatorname{Ci}(k/10000)}{\ln 10000}",
-            ),
-        ),
+        derivation(r"""
+            Pair by pair, the addition theorem.
+                sin(ω p) sin(ω q) + cos(ω p) cos(ω q) = cos(ω(p − q))
+                    \sin(\omega p)\sin(\omega q) + \cos(\omega p)\cos(\omega q) = \cos(\omega(p - q))
+            Summed: no p or q but their difference, and no sign of it.
+                PE(p)·PE(q) = Σ_{i<d/2} cos(10000^{−2i/d} (p − q))
+                    PE_p \cdot PE_q = \sum_{i<d/2} \cos\bigl(10000^{-2i/d}(p - q)\bigr)
+            For many channels the sum is an integral, with Ci the cosine integral. At k = 0, where Ci has no value,
+            every cosine is 1, and the integral tends to 1 too.
+                (d/2) ∫_0^1 cos(k·10000^{−u}) du = (d/2) (Ci(k) − Ci(k/10000))/ln 10000
+                    \frac{d}{2} \int_0^1 \cos(k \cdot 10000^{-u})\, du = \frac{d}{2} \cdot
+                    \frac{\operatorname{Ci}(k) - \operatorname{Ci}(k/10000)}{\ln 10000}
+        """),
         {
             "PE(p)·PE(q) = Σ_{i<d/2} cos(ω_i (p − q)) for even d": (
                 identity("sin a sin b + cos a cos b = cos(a − b)", [sympy.expand_trig(cosine(a - b)) - product]),
@@ -493,25 +470,18 @@ def add_or_concatenate(
         together = both(torch.cat([tokens, places]).T).T
         apart = added(both.weight[:, :12], both.weight[:, 12:], tokens, places)
     return Demonstration(
-        (
-            Step(
-                "A row times a column, in two blocks.",
-                "[W^I W^P][x; p] = W^I x + W^P p",
-                r"\begin{pmatrix} W^I & W^P \end{pmatrix} \begin{pmatrix} x \\ p \end{pmatrix} = W^I x + W^P p",
-            ),
-            Step(
-                "So a one-hot position that is concatenated before a linear layer is a learned vector that is "
-                "added after "
-                "it: column pos of W^P.",
-                "p = e_pos: W^P p = column pos of W^P",
-                r"p = e_{pos}: \; W^P p = W^P_{:, pos}",
-            ),
-            Step(
-                "Added to the tokens before it, positions share its weights.",
-                "W(x + e) = Wx + We = [W W][x; e]",
-                r"W(x + e) = Wx + We = \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} x \\ e \end{pmatrix}",
-            ),
-        ),
+        derivation(r"""
+            A row times a column, in two blocks.
+                [W^I W^P][x; p] = W^I x + W^P p
+                    \begin{pmatrix} W^I & W^P \end{pmatrix} \begin{pmatrix} x \\ p \end{pmatrix} = W^I x + W^P p
+            So a one-hot position that is concatenated before a linear layer is a learned vector that is added
+            after it: column pos of W^P.
+                p = e_pos: W^P p = column pos of W^P
+                    p = e_{pos}: \; W^P p = W^P_{:, pos}
+            Added to the tokens before it, positions share its weights.
+                W(x + e) = Wx + We = [W W][x; e]
+                    W(x + e) = Wx + We = \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} x \\ e \end{pmatrix}
+        """),
         {
             "to concatenate positions and project is to project both and add": (
                 same("for blocks of any size", [blocks == added(W_I, W_P, x, p)]),

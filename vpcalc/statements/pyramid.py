@@ -14,7 +14,7 @@ from ..cost import Quantity
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, same
-from .registry import Demonstration, Step, statement
+from .registry import Demonstration, derivation, statement
 from .table1 import leading
 
 h, w, C, a, f = symbols("h w C a f")
@@ -71,25 +71,19 @@ def one_scale_or_four(
         == pyramid[1] * plain.value(at) + pyramid[2] * meet.value(at)
     )
     return Demonstration(
-        (
-            Step(
-                "Global attention on n = hw tokens; f times as fine n is f²n.",
-                "4nC² + 2n²C → 4f²nC² + 2f⁴n²C",
-                r"4nC^2 + 2n^2C \to 4f^2nC^2 + 2f^4n^2C",
-            ),
-            Step(
-                "Stage i of a pyramid has n/4^i tokens of 2^i C channels.",
-                "4(n/4^i)(2^i C)² = 4nC²; 2(n/4^i)²(2^i C) = 2n²C/8^i",
-                r"4 \frac{n}{4^i} (2^i C)^2 = 4nC^2; \quad 2 \Bigl(\frac{n}{4^i}\Bigr)^2 2^i C = "
-                r"\frac{2n^2C}{8^i}",
-            ),
-            Step(
-                "Four of them.",
-                "1 + 1/4 + 1/16 + 1/64 = 85/64; 1 + 1/8 + 1/64 + 1/512 = 585/512",
-                r"1 + \tfrac14 + \tfrac1{16} + \tfrac1{64} = \tfrac{85}{64}; \quad 1 + \tfrac18 + \tfrac1{64} + "
-                r"\tfrac1{512} = \tfrac{585}{512}",
-            ),
-        ),
+        derivation(r"""
+            Global attention on n = hw tokens; f times as fine n is f²n.
+                4nC² + 2n²C → 4f²nC² + 2f⁴n²C
+                    4nC^2 + 2n^2C \to 4f^2nC^2 + 2f^4n^2C
+            Stage i of a pyramid has n/4^i tokens of 2^i C channels.
+                4(n/4^i)(2^i C)² = 4nC²; 2(n/4^i)²(2^i C) = 2n²C/8^i
+                    4 \frac{n}{4^i} (2^i C)^2 = 4nC^2; \quad 2 \Bigl(\frac{n}{4^i}\Bigr)^2 2^i C =
+                    \frac{2n^2C}{8^i}
+            Four of them.
+                1 + 1/4 + 1/16 + 1/64 = 85/64; 1 + 1/8 + 1/64 + 1/512 = 585/512
+                    1 + \tfrac14 + \tfrac1{16} + \tfrac1{64} = \tfrac{85}{64}; \quad 1 + \tfrac18 + \tfrac1{64} +
+                    \tfrac1{512} = \tfrac{585}{512}
+        """),
         {
             "tokens f times as fine on either axis are f² as many, with f² times the projections": (
                 same(

@@ -13,7 +13,7 @@ from ..layers import LAYERS
 from . import graphs
 from .evidence import exact, identity, same
 from .graphs import Graph, Nodes
-from .registry import Demonstration, Step, statement
+from .registry import Demonstration, derivation, statement
 
 T, d, n, m = symbols("T d n K")
 
@@ -65,23 +65,17 @@ def readout_cost(
     size, steps, width, out = sympy.symbols("n T d m", positive=True)
     positive = steps * size * (out - crossing(size, width))
     return Demonstration(
-        (
-            Step(
-                "A step: an n × d and an n × n product, and m × n for the output.",
-                "T(nd + n² + nm)",
-                r"T(nd + n^2 + nm)",
-            ),
-            Step(
-                "Readouts cost more than states.",
-                "Tnm > T(nd + n²) ⟺ m > n + d",
-                r"Tnm > T(nd + n^2) \iff m > n + d",
-            ),
-            Step(
-                "S_0 = 0; then one state after the other, and an output beside each.",
-                "S_1 → S_2 → ⋯ → S_T → O_T; S_t → O_t",
-                r"S_1 \to S_2 \to \dots \to S_T \to O_T, \quad S_t \to O_t",
-            ),
-        ),
+        derivation(r"""
+            A step: an n × d and an n × n product, and m × n for the output.
+                T(nd + n² + nm)
+                    T(nd + n^2 + nm)
+            Readouts cost more than states.
+                Tnm > T(nd + n²) ⟺ m > n + d
+                    Tnm > T(nd + n^2) \iff m > n + d
+            S_0 = 0; then one state after the other, and an output beside each.
+                S_1 → S_2 → ⋯ → S_T → O_T; S_t → O_t
+                    S_1 \to S_2 \to \dots \to S_T \to O_T, \quad S_t \to O_t
+        """),
         {
             "T steps take T(nd + n²) multiply-accumulates for the states and Tnm for the readouts": (
                 same(

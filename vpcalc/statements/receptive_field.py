@@ -13,7 +13,7 @@ from ..report.plots_theory import Mosaic, Picture
 from . import graphs
 from .evidence import exact, identity
 from .graphs import Layer
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 
 Reach = list[list[bool]]
 """Whether output j depends on input i: row i, column j."""
@@ -370,28 +370,20 @@ def windows_never_meet(
         for h, w, M in ((8, 8, 4), (6, 9, 3))
     ]
     return Demonstration(
-        (
-            Step(
-                "To be in one window is an equivalence: reflexive, symmetric, transitive.",
-                "j ~ i ⟺ ⌊y_j/M⌋ = ⌊y_i/M⌋ and ⌊x_j/M⌋ = ⌊x_i/M⌋",
-                r"j \sim i \iff \lfloor y_j/M \rfloor = \lfloor y_i/M \rfloor \text{ and } "
-                r"\lfloor x_j/M \rfloor = \lfloor x_i/M \rfloor",
-            ),
-            Step(
-                "A transitive and reflexive relation composed with itself is itself, so by induction any number "
-                "of layers "
-                "reaches no further than one.",
-                "(~) ∘ (~) = (~), reach_L = (~) for every L ≥ 1",
-                r"{\sim} \circ {\sim} = {\sim}, \quad \rho_L = {\sim} \text{ for every } L \ge 1",
-            ),
-            Step(
-                "Shifted by s, 0 < s < M, windows have their borders at s + cM: every border cM between two "
-                "windows lies "
-                "strictly within a shifted one, which joins them.",
-                "s + (c − 1)M < cM < s + cM",
-                r"s + (c - 1)M < cM < s + cM",
-            ),
-        ),
+        derivation(r"""
+            To be in one window is an equivalence: reflexive, symmetric, transitive.
+                j ~ i ⟺ ⌊y_j/M⌋ = ⌊y_i/M⌋ and ⌊x_j/M⌋ = ⌊x_i/M⌋
+                    j \sim i \iff \lfloor y_j/M \rfloor = \lfloor y_i/M \rfloor \text{ and } \lfloor x_j/M \rfloor
+                    = \lfloor x_i/M \rfloor
+            A transitive and reflexive relation composed with itself is itself, so by induction any number of
+            layers reaches no further than one.
+                (~) ∘ (~) = (~), reach_L = (~) for every L ≥ 1
+                    {\sim} \circ {\sim} = {\sim}, \quad \rho_L = {\sim} \text{ for every } L \ge 1
+            Shifted by s, 0 < s < M, windows have their borders at s + cM: every border cM between two windows lies
+            strictly within a shifted one, which joins them.
+                s + (c − 1)M < cM < s + cM
+                    s + (c - 1)M < cM < s + cM
+        """),
         {
             "windows that stay never meet, in any number of layers": (
                 identity(

@@ -9,7 +9,7 @@ every demonstration out again and compare.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha256
@@ -194,10 +194,6 @@ def _figure_of(found: Mapping[str, Any]) -> Figure:
         return Chart(**{**fields, "series": series})
 
     def picture(one: Mapping[str, Any]) -> Picture:
-        return Picture(one["title"], _grid(one["rows"]))
+        return Picture(one["title"], tuple(tuple(row) for row in one["rows"]))
 
     return Mosaic(fields["title"], tuple(tuple(map(picture, row)) for row in fields["pictures"]))
-
-
-def _grid(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in rows)

@@ -15,7 +15,7 @@ from ..cost import Quantity
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, same
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, derivation, statement
 from .whole_numbers import numbers, whole
 
 h, w, C, a, R, P = symbols("h w C a R P")
@@ -67,24 +67,18 @@ def sra_is_convolution(
         (held if divides else drops).append(torch.equal(module.reduce(x.permute(0, 3, 1, 2))[0], reshaped))
     (operator,) = (op for op, _ in LAYERS["sra"].build(h, w, C, a, R).walk() if op.label == "convolution")
     return Demonstration(
-        (
-            Step(
-                "hw/R² rows of R²C numbers, times an R²C × C matrix.",
-                "hw/R² · R²C · C = hwC²",
-                r"\frac{hw}{R^2} \cdot R^2C \cdot C = hwC^2",
-            ),
-            Step(
-                "A row is what the kernel reads at one place, and W^S the kernel, written as a matrix.",
-                "(Reshape(x, R) W^S)_(i, j) = Σ_{u, v < R} W_uv x(Ri + u, Rj + v)",
-                r"\bigl(\operatorname{Reshape}(x, R)\, W^S\bigr)_{ij} = \sum_{u, v < R} W_{uv}\, x(Ri + u, Rj + "
-                r"v)",
-            ),
-            Step(
-                "From 0 to N there are N + 1 heads, of C/N channels each.",
-                "(N + 1) C/N = C + C/N ≠ C",
-                r"(N + 1) \frac{C}{N} = C + \frac{C}{N} \neq C",
-            ),
-        ),
+        derivation(r"""
+            hw/R² rows of R²C numbers, times an R²C × C matrix.
+                hw/R² · R²C · C = hwC²
+                    \frac{hw}{R^2} \cdot R^2C \cdot C = hwC^2
+            A row is what the kernel reads at one place, and W^S the kernel, written as a matrix.
+                (Reshape(x, R) W^S)_(i, j) = Σ_{u, v < R} W_uv x(Ri + u, Rj + v)
+                    \bigl(\operatorname{Reshape}(x, R)\, W^S\bigr)_{ij} = \sum_{u, v < R} W_{uv}\, x(Ri + u, Rj +
+                    v)
+            From 0 to N there are N + 1 heads, of C/N channels each.
+                (N + 1) C/N = C + C/N ≠ C
+                    (N + 1) \frac{C}{N} = C + \frac{C}{N} \neq C
+        """),
         {
             "Reshape(x, R) W_S, with a row for each R × R tokens, is a convolution of kernel and stride R": (
                 exact("the reference module's reduction without its norm (R = 2, 3), bit by bit", held),
@@ -135,23 +129,17 @@ def pooling_or_convolution(
         Column("linear", "with linear SRA", Kind.NUMBER),
     )
     return Demonstration(
-        (
-            Step(
-                "SRA less linear SRA, n = hw tokens, R ≥ 2.",
-                "nC² + 2nC²/R² − 3P²C² + 2nC(n/R² − P²)",
-                r"nC^2 + \frac{2nC^2}{R^2} - 3P^2C^2 + 2nC\Bigl(\frac{n}{R^2} - P^2\Bigr)",
-            ),
-            Step(
-                "With n = P²R² + m every term is positive.",
-                "(R² − 1)P²C² + mC²(1 + 2/R²) + 2P²Cm + 2Cm²/R²",
-                r"(R^2 - 1)P^2C^2 + mC^2\Bigl(1 + \frac{2}{R^2}\Bigr) + 2P^2Cm + \frac{2Cm^2}{R^2}",
-            ),
-            Step(
-                "Where the grid is P × P pooling leaves it as it is.",
-                "n = P²: −2P²C(C + P²)(1 − 1/R²); R = 1: −P²C²",
-                r"n = P^2: \quad -2P^2C(C + P^2)\Bigl(1 - \frac{1}{R^2}\Bigr); \quad R = 1: \quad -P^2C^2",
-            ),
-        ),
+        derivation(r"""
+            SRA less linear SRA, n = hw tokens, R ≥ 2.
+                nC² + 2nC²/R² − 3P²C² + 2nC(n/R² − P²)
+                    nC^2 + \frac{2nC^2}{R^2} - 3P^2C^2 + 2nC\Bigl(\frac{n}{R^2} - P^2\Bigr)
+            With n = P²R² + m every term is positive.
+                (R² − 1)P²C² + mC²(1 + 2/R²) + 2P²Cm + 2Cm²/R²
+                    (R^2 - 1)P^2C^2 + mC^2\Bigl(1 + \frac{2}{R^2}\Bigr) + 2P^2Cm + \frac{2Cm^2}{R^2}
+            Where the grid is P × P pooling leaves it as it is.
+                n = P²: −2P²C(C + P²)(1 − 1/R²); R = 1: −P²C²
+                    n = P^2: \quad -2P^2C(C + P^2)\Bigl(1 - \frac{1}{R^2}\Bigr); \quad R = 1: \quad -P^2C^2
+        """),
         {
             "linear SRA takes fewer multiply-accumulates than SRA wherever hw ≥ P²R²": (
                 _never_dearer(gain, least),

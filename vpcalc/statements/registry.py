@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from inspect import cleandoc
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +52,22 @@ class Step:
     def to_dict(self) -> dict[str, str]:
         """Its JSON fields."""
         return {"why": self.why, "text": self.text, "latex": self.latex}
+
+
+def derivation(block: str) -> tuple[Step, ...]:
+    """Steps as they are read: a line of words, below it the formula as text, and below that as LaTeX math.
+
+    Each of the three stands four columns deeper than the one above; a line as deep as the last goes on with it.
+    """
+    steps: list[tuple[list[str], list[str], list[str]]] = []
+    before = 2
+    for line in cleandoc(block).splitlines():
+        level = (len(line) - len(line.lstrip())) // 4
+        if level == 0 and before == 2:
+            steps.append(([], [], []))
+        steps[-1][level].append(line.strip())
+        before = level
+    return tuple(Step(*map(" ".join, parts)) for parts in steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from ..algebra.polynomial import as_polynomial, symbols
 from ..layers.retention import state_elements
 from ..ops import linear
 from .evidence import close, exact, identity, letters, relative_error, same
-from .registry import Demonstration, Evidence, Step, statement
+from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import numbers
 
 PAPER = "Sun et al. 2023 (RetNet)"
@@ -66,29 +66,21 @@ def retention_forms(
         return [sympy.powsimp(sympy.simplify(one)) for one in powers]
 
     return Demonstration(
-        (
-            Step(
-                "Recurrent is parallel, by induction on n: the power of γ at token m ≤ n is n − m.",
-                "S_0 = 0; S_n = γ Σ_{m<n} γ^{n−1−m} k_mᵀv_m + k_nᵀv_n = Σ_{m≤n} γ^{n−m} k_mᵀv_m",
-                r"S_0 = 0; \quad S_n = \gamma \sum_{m<n} \gamma^{n-1-m} k_m^{\top} v_m + k_n^{\top} v_n = "
-                r"\sum_{m \le n} \gamma^{n-m} k_m^{\top} v_m",
-            ),
-            Step(
-                "Read by its query that is a row of the parallel form.",
-                "q_n S_n = Σ_{m≤n} γ^{n−m} (q_n·k_m) v_m",
-                r"q_n S_n = \sum_{m \le n} \gamma^{n-m} (q_n \cdot k_m)\, v_m",
-            ),
-            Step(
-                "Chunkwise, by induction on the chunk: R_i is the recurrent state after its last token.",
-                "R_i = γ^b R_{i−1} + Σ_{j<b} γ^{b−1−j} k_{ib+j}ᵀv_{ib+j} = S_{(i+1)b−1}",
-                r"R_i = \gamma^b R_{i-1} + \sum_{j<b} \gamma^{b-1-j} k_{ib+j}^{\top} v_{ib+j} = S_{(i+1)b-1}",
-            ),
-            Step(
-                "Token t of a chunk: those of its chunk, and the state that the chunk found.",
-                "Σ_{j≤t} γ^{t−j} (q·k_{ib+j}) v_{ib+j} + γ^{t+1} q R_{i−1}",
-                r"\sum_{j \le t} \gamma^{t-j} (q \cdot k_{ib+j})\, v_{ib+j} + \gamma^{t+1} q R_{i-1}",
-            ),
-        ),
+        derivation(r"""
+            Recurrent is parallel, by induction on n: the power of γ at token m ≤ n is n − m.
+                S_0 = 0; S_n = γ Σ_{m<n} γ^{n−1−m} k_mᵀv_m + k_nᵀv_n = Σ_{m≤n} γ^{n−m} k_mᵀv_m
+                    S_0 = 0; \quad S_n = \gamma \sum_{m<n} \gamma^{n-1-m} k_m^{\top} v_m + k_n^{\top} v_n = \sum_{m
+                    \le n} \gamma^{n-m} k_m^{\top} v_m
+            Read by its query that is a row of the parallel form.
+                q_n S_n = Σ_{m≤n} γ^{n−m} (q_n·k_m) v_m
+                    q_n S_n = \sum_{m \le n} \gamma^{n-m} (q_n \cdot k_m)\, v_m
+            Chunkwise, by induction on the chunk: R_i is the recurrent state after its last token.
+                R_i = γ^b R_{i−1} + Σ_{j<b} γ^{b−1−j} k_{ib+j}ᵀv_{ib+j} = S_{(i+1)b−1}
+                    R_i = \gamma^b R_{i-1} + \sum_{j<b} \gamma^{b-1-j} k_{ib+j}^{\top} v_{ib+j} = S_{(i+1)b-1}
+            Token t of a chunk: those of its chunk, and the state that the chunk found.
+                Σ_{j≤t} γ^{t−j} (q·k_{ib+j}) v_{ib+j} + γ^{t+1} q R_{i−1}
+                    \sum_{j \le t} \gamma^{t-j} (q \cdot k_{ib+j})\, v_{ib+j} + \gamma^{t+1} q R_{i-1}
+        """),
         {
             "the recurrent form gives the parallel one's outputs": (
                 identity("the power of γ of each pair, by induction on n, n and m symbols", simplified(step)),
@@ -209,18 +201,14 @@ def state_or_cache(
     n_, C_, a_, more = sympy.symbols("n C a m", positive=True)
     gap = cache(n_, C_) - state(C_, a_)
     return Demonstration(
-        (
-            Step(
-                "A head's state is C/a × 2C/a, and there are a of them.",
-                "a · C/a · 2C/a = 2C²/a",
-                r"a \cdot \frac{C}{a} \cdot \frac{2C}{a} = \frac{2C^2}{a}",
-            ),
-            Step(
-                "Keys and values of n tokens.",
-                "2nC − 2C²/a = 2C(n − C/a)",
-                r"2nC - \frac{2C^2}{a} = 2C\Bigl(n - \frac{C}{a}\Bigr)",
-            ),
-        ),
+        derivation(r"""
+            A head's state is C/a × 2C/a, and there are a of them.
+                a · C/a · 2C/a = 2C²/a
+                    a \cdot \frac{C}{a} \cdot \frac{2C}{a} = \frac{2C^2}{a}
+            Keys and values of n tokens.
+                2nC − 2C²/a = 2C(n − C/a)
+                    2nC - \frac{2C^2}{a} = 2C\Bigl(n - \frac{C}{a}\Bigr)
+        """),
         {
             "retention carries 2C²/a numbers from token to token, at any length": (
                 same("the layer on symbols", [as_polynomial(state_elements(*on_symbols)) == state(*on_symbols)]),

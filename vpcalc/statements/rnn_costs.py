@@ -17,7 +17,7 @@ from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import Form
 from .evidence import exact, identity, same
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, derivation, statement
 from .rnn_algorithms import TEXTBOOK, WAYS, Tally, memory, problem, run
 
 
@@ -84,38 +84,26 @@ def bptt_cost(printed: Mapping[str, tuple[str, str]] = TEXTBOOK) -> Demonstratio
         )
     as_printed, reverse = of_way.pop("as_printed"), of_way.pop("reverse")
     return Demonstration(
-        (
-            Step(
-                "As printed: T − k Jacobians take T − k − 1 products of matrices, for every k; then a row and an "
-                "outer "
-                "product.",
-                "Σ_{k=1..T−1} (T − k − 1) n³ + (T − 1) n² + T nd = (T − 1)(T − 2)n³/2 + (T − 1)n² + Tnd",
-                r"\sum_{k=1}^{T-1} (T - k - 1) n^3 + (T - 1) n^2 + T n d = \tfrac12 (T - 1)(T - 2) n^3 + (T - 1) "
-                r"n^2 "
-                r"+ T n d",
-            ),
-            Step(
-                "Shared: the product for k is the one for k + 1 times one more Jacobian.",
-                "(T − 2)n³ + (T − 1)n² + Tnd",
-                r"(T - 2) n^3 + (T - 1) n^2 + T n d",
-            ),
-            Step(
-                "Reverse: multiplication is associative. The row is taken first, and shared too.",
-                "δ_{k} = δ_{k+1} J_{k+1}: (T − 1)n² + Tnd",
-                r"\delta_k = \delta_{k+1} J_{k+1}: \quad (T - 1) n^2 + T n d",
-            ),
-            Step(
-                "Forward: ds_t/dU has n · nd elements and meets a Jacobian every step; no state is kept.",
-                "ds_t/dU = J_t ds_{t−1}/dU + ∂⁺s_t/∂U: (T − 1)n³d + Tnd + n²d",
-                r"\frac{ds_t}{dU} = J_t \frac{ds_{t-1}}{dU} + \frac{\partial^+ s_t}{\partial U}: \quad "
-                r"(T - 1) n^3 d + T n d + n^2 d",
-            ),
-            Step(
-                "For W in place of U, d becomes n: the outer product is with s_{k−1}.",
-                "(T − 1)n² + Tn² in reverse",
-                r"(T - 1) n^2 + T n^2",
-            ),
-        ),
+        derivation(r"""
+            As printed: T − k Jacobians take T − k − 1 products of matrices, for every k; then a row and an outer
+            product.
+                Σ_{k=1..T−1} (T − k − 1) n³ + (T − 1) n² + T nd = (T − 1)(T − 2)n³/2 + (T − 1)n² + Tnd
+                    \sum_{k=1}^{T-1} (T - k - 1) n^3 + (T - 1) n^2 + T n d = \tfrac12 (T - 1)(T - 2) n^3 + (T - 1)
+                    n^2 + T n d
+            Shared: the product for k is the one for k + 1 times one more Jacobian.
+                (T − 2)n³ + (T − 1)n² + Tnd
+                    (T - 2) n^3 + (T - 1) n^2 + T n d
+            Reverse: multiplication is associative. The row is taken first, and shared too.
+                δ_{k} = δ_{k+1} J_{k+1}: (T − 1)n² + Tnd
+                    \delta_k = \delta_{k+1} J_{k+1}: \quad (T - 1) n^2 + T n d
+            Forward: ds_t/dU has n · nd elements and meets a Jacobian every step; no state is kept.
+                ds_t/dU = J_t ds_{t−1}/dU + ∂⁺s_t/∂U: (T − 1)n³d + Tnd + n²d
+                    \frac{ds_t}{dU} = J_t \frac{ds_{t-1}}{dU} + \frac{\partial^+ s_t}{\partial U}: \quad (T - 1)
+                    n^3 d + T n d + n^2 d
+            For W in place of U, d becomes n: the outer product is with s_{k−1}.
+                (T − 1)n² + Tn² in reverse
+                    (T - 1) n^2 + T n^2
+        """),
         {
             "as printed, with a product for every k, it takes n³(T − 1)(T − 2)/2 + (T − 1)n² + Tnd": as_printed,
             "reverse accumulation takes (T − 1)n² + Tnd": (
@@ -271,24 +259,17 @@ def checkpointing(
         runs.append(peaks[nearest_root(steps)] == min(peaks.values()))
         runs.append(min(peaks.values()) >= 2 * steps**0.5 * 2 - 1e-9)
     return Demonstration(
-        (
-            Step(
-                "T/b states at the ends of segments, b − 1 within the segment that is gone through, and the row "
-                "δ.",
-                "(T/b + b)n",
-                r"\Bigl(\frac{T}{b} + b\Bigr) n",
-            ),
-            Step(
-                "Complete the square.",
-                "T/b + b = 2√T + (√(T/b) − √b)² ≥ 2√T, with equality at b = √T",
-                r"\frac{T}{b} + b = 2\sqrt{T} + \Bigl(\sqrt{T/b} - \sqrt{b}\Bigr)^2 \ge 2\sqrt{T}",
-            ),
-            Step(
-                "What is computed again: b − 1 of b steps.",
-                "(T − T/b)(nd + n²) < T(nd + n²)",
-                r"\Bigl(T - \frac{T}{b}\Bigr)(nd + n^2) < T(nd + n^2)",
-            ),
-        ),
+        derivation(r"""
+            T/b states at the ends of segments, b − 1 within the segment that is gone through, and the row δ.
+                (T/b + b)n
+                    \Bigl(\frac{T}{b} + b\Bigr) n
+            Complete the square.
+                T/b + b = 2√T + (√(T/b) − √b)² ≥ 2√T, with equality at b = √T
+                    \frac{T}{b} + b = 2\sqrt{T} + \Bigl(\sqrt{T/b} - \sqrt{b}\Bigr)^2 \ge 2\sqrt{T}
+            What is computed again: b − 1 of b steps.
+                (T − T/b)(nd + n²) < T(nd + n²)
+                    \Bigl(T - \frac{T}{b}\Bigr)(nd + n^2) < T(nd + n^2)
+        """),
         {
             "to keep every b-th state takes n(T/b + b) elements": (
                 identity("the formula is what the way keeps", [(ours, kept)]),

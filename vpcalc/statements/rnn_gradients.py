@@ -23,7 +23,7 @@ from .evidence import (
     relative_error,
     same,
 )
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 from .unrolled import ACTIVATIONS, Array
 
 PASCANU = "Pascanu, Mikolov & Bengio 2013"
@@ -50,47 +50,33 @@ def rnn_gradient(
     """
     each_term, summed = _symbolic_sum(jacobian, chain, term)
     return Demonstration(
-        (
-            Step(
-                "The network.",
-                "s_t = f(a_t), a_t = U x_t + W s_{t−1}, o_t = g(V s_t)",
-                r"s_t = f(a_t), \quad a_t = U x_t + W s_{t-1}, \quad o_t = g(V s_t)",
-            ),
-            Step(
-                "Chain rule: the loss sees U through s_t alone.",
-                "dL_t/dU = ∂L_t/∂o_t · ∂o_t/∂s_t · ds_t/dU",
-                r"\frac{dL_t}{dU} = \frac{\partial L_t}{\partial o_t}\frac{\partial o_t}{\partial "
-                r"s_t}\frac{ds_t}{dU}",
-            ),
-            Step(
-                "U acts on s_t at once, with s_{t−1} held fixed (∂⁺, the immediate partial derivative), and "
-                "through "
-                "s_{t−1}.",
-                "ds_t/dU = ∂⁺s_t/∂U + J_t · ds_{t−1}/dU, J_t = ∂s_t/∂s_{t−1}",
-                r"\frac{ds_t}{dU} = \frac{\partial^{+} s_t}{\partial U} + J_t \frac{ds_{t-1}}{dU}, \quad "
-                r"J_t = \frac{\partial s_t}{\partial s_{t-1}}",
-            ),
-            Step(
-                "The immediate partial derivative is a row each: U_ab moves a_{k,a} alone.",
-                "∂⁺s_{k,i}/∂U_ab = f′(a_k)_i δ_ia x_{k,b}",
-                r"\frac{\partial^{+} s_{k,i}}{\partial U_{ab}} = f'(a_k)_i \, \delta_{ia} \, x_{k,b}",
-            ),
-            Step(
-                "Unrolled down to s_0, which does not depend on U: by induction on t, since multiplying the sum "
-                "for "
-                "t − 1 by J_t and adding the term k = t gives the sum for t.",
-                "ds_t/dU = Σ_{k=1..t} (J_t J_{t−1} ⋯ J_{k+1}) ∂⁺s_k/∂U",
-                r"\frac{ds_t}{dU} = \sum_{k=1}^{t} \bigl(J_t J_{t-1} \cdots J_{k+1}\bigr) "
-                r"\frac{\partial^{+} s_k}{\partial U}",
-            ),
-            Step(
-                "Put into the chain rule.",
-                "dL_t/dU = Σ_{k=1..t} ∂L_t/∂o_t · ∂o_t/∂s_t · (∏_{j=k+1..t} ∂s_j/∂s_{j−1}) · ∂⁺s_k/∂U",
-                r"\frac{\partial L_t}{\partial U} = \sum_{k=1}^{t} \frac{\partial L_t}{\partial o_t} "
-                r"\frac{\partial o_t}{\partial s_t} \Bigl( \prod_{j=k+1}^{t} "
-                r"\frac{\partial s_j}{\partial s_{j-1}} \Bigr) \frac{\partial^{+} s_k}{\partial U}",
-            ),
-        ),
+        derivation(r"""
+            The network.
+                s_t = f(a_t), a_t = U x_t + W s_{t−1}, o_t = g(V s_t)
+                    s_t = f(a_t), \quad a_t = U x_t + W s_{t-1}, \quad o_t = g(V s_t)
+            Chain rule: the loss sees U through s_t alone.
+                dL_t/dU = ∂L_t/∂o_t · ∂o_t/∂s_t · ds_t/dU
+                    \frac{dL_t}{dU} = \frac{\partial L_t}{\partial o_t}\frac{\partial o_t}{\partial
+                    s_t}\frac{ds_t}{dU}
+            U acts on s_t at once, with s_{t−1} held fixed (∂⁺, the immediate partial derivative), and through
+            s_{t−1}.
+                ds_t/dU = ∂⁺s_t/∂U + J_t · ds_{t−1}/dU, J_t = ∂s_t/∂s_{t−1}
+                    \frac{ds_t}{dU} = \frac{\partial^{+} s_t}{\partial U} + J_t \frac{ds_{t-1}}{dU}, \quad J_t =
+                    \frac{\partial s_t}{\partial s_{t-1}}
+            The immediate partial derivative is a row each: U_ab moves a_{k,a} alone.
+                ∂⁺s_{k,i}/∂U_ab = f′(a_k)_i δ_ia x_{k,b}
+                    \frac{\partial^{+} s_{k,i}}{\partial U_{ab}} = f'(a_k)_i \, \delta_{ia} \, x_{k,b}
+            Unrolled down to s_0, which does not depend on U: by induction on t, since multiplying the sum for t −
+            1 by J_t and adding the term k = t gives the sum for t.
+                ds_t/dU = Σ_{k=1..t} (J_t J_{t−1} ⋯ J_{k+1}) ∂⁺s_k/∂U
+                    \frac{ds_t}{dU} = \sum_{k=1}^{t} \bigl(J_t J_{t-1} \cdots J_{k+1}\bigr) \frac{\partial^{+}
+                    s_k}{\partial U}
+            Put into the chain rule.
+                dL_t/dU = Σ_{k=1..t} ∂L_t/∂o_t · ∂o_t/∂s_t · (∏_{j=k+1..t} ∂s_j/∂s_{j−1}) · ∂⁺s_k/∂U
+                    \frac{\partial L_t}{\partial U} = \sum_{k=1}^{t} \frac{\partial L_t}{\partial o_t}
+                    \frac{\partial o_t}{\partial s_t} \Bigl( \prod_{j=k+1}^{t} \frac{\partial s_j}{\partial
+                    s_{j-1}} \Bigr) \frac{\partial^{+} s_k}{\partial U}
+        """),
         {
             "each term of the sum is the derivative by the U that step k uses": (
                 immediate(term),
@@ -277,34 +263,24 @@ def rnn_jacobian(
     a, w = sympy.symbols("a w", real=True)
     one_step = sympy.diff(sympy.tanh(a + w * sympy.Symbol("s")), sympy.Symbol("s")).subs(sympy.Symbol("s"), 0)
     return Demonstration(
-        (
-            Step(
-                "One step, element by element.",
-                "∂s_{j,i}/∂s_{j−1,m} = f′(a_{j,i}) W_im",
-                r"\frac{\partial s_{j,i}}{\partial s_{j-1,m}} = f'(a_{j,i}) \, W_{im}",
-            ),
-            Step(
-                "As a matrix: row i of W scaled by f′(a_{j,i}).",
-                "∂s_j/∂s_{j−1} = diag(f′(a_j)) W",
-                r"\frac{\partial s_j}{\partial s_{j-1}} = \operatorname{diag}\bigl(f'(a_j)\bigr) W",
-            ),
-            Step(
-                "For f = tanh the slope follows from the state itself.",
-                "∂s_j/∂s_{j−1} = diag(1 − s_j²) W",
-                r"\frac{\partial s_j}{\partial s_{j-1}} = \operatorname{diag}\bigl(1 - s_j^{2}\bigr) W",
-            ),
-            Step(
-                "Chain rule; matrices do not commute, and the latest step is applied last.",
-                "∂s_t/∂s_k = diag(f′(a_t)) W · diag(f′(a_{t−1})) W ⋯ diag(f′(a_{k+1})) W",
-                r"\frac{\partial s_t}{\partial s_k} = \prod_{j=k+1}^{t} \frac{\partial s_j}{\partial s_{j-1}} = "
-                r"\operatorname{diag}\bigl(f'(a_t)\bigr) W \cdots \operatorname{diag}\bigl(f'(a_{k+1})\bigr) W",
-            ),
-            Step(
-                "With one unit, at a = 0 and w = 1: the derivative is 1, tanh(w) is 0.76.",
-                "(1 − tanh²(a)) w ≠ tanh(w)",
-                r"\bigl(1 - \tanh^{2} a\bigr) w \neq \tanh w",
-            ),
-        ),
+        derivation(r"""
+            One step, element by element.
+                ∂s_{j,i}/∂s_{j−1,m} = f′(a_{j,i}) W_im
+                    \frac{\partial s_{j,i}}{\partial s_{j-1,m}} = f'(a_{j,i}) \, W_{im}
+            As a matrix: row i of W scaled by f′(a_{j,i}).
+                ∂s_j/∂s_{j−1} = diag(f′(a_j)) W
+                    \frac{\partial s_j}{\partial s_{j-1}} = \operatorname{diag}\bigl(f'(a_j)\bigr) W
+            For f = tanh the slope follows from the state itself.
+                ∂s_j/∂s_{j−1} = diag(1 − s_j²) W
+                    \frac{\partial s_j}{\partial s_{j-1}} = \operatorname{diag}\bigl(1 - s_j^{2}\bigr) W
+            Chain rule; matrices do not commute, and the latest step is applied last.
+                ∂s_t/∂s_k = diag(f′(a_t)) W · diag(f′(a_{t−1})) W ⋯ diag(f′(a_{k+1})) W
+                    \frac{\partial s_t}{\partial s_k} = \prod_{j=k+1}^{t} \frac{\partial s_j}{\partial s_{j-1}} =
+                    \operatorname{diag}\bigl(f'(a_t)\bigr) W \cdots \operatorname{diag}\bigl(f'(a_{k+1})\bigr) W
+            With one unit, at a = 0 and w = 1: the derivative is 1, tanh(w) is 0.76.
+                (1 − tanh²(a)) w ≠ tanh(w)
+                    \bigl(1 - \tanh^{2} a\bigr) w \neq \tanh w
+        """),
         {
             "a factor ∂s_j/∂s_{j−1} is diag(f′(a_j)) W": (one_factor(jacobian),),
             "∂s_t/∂s_k is the product of the factors, the latest leftmost": (
@@ -433,38 +409,28 @@ def rnn_bound(
                 bounds.append(Series(f"bound, σ₁ = {sigma}", lags, powers, dashed=True, group=str(sigma)))
                 bounds.append(Series(f"measured, σ₁ = {sigma}", lags, measured, group=str(sigma)))
     return Demonstration(
-        (
-            Step(
-                "The norm of a product is at most the product of the norms.",
-                "‖∏ J_j‖ ≤ ∏ ‖J_j‖, J_j = diag(f′(a_j)) W",
-                r"\Bigl\lVert \prod_j J_j \Bigr\rVert \le \prod_j \lVert J_j \rVert, \quad "
-                r"J_j = \operatorname{diag}\bigl(f'(a_j)\bigr) W",
-            ),
-            Step(
-                "A diagonal matrix stretches no vector by more than its largest entry.",
-                "γ²‖u‖² − ‖diag(f′)u‖² = Σ_i (γ − f′_i)(γ + f′_i) u_i² ≥ 0",
-                r"\gamma^2 \lVert u \rVert^2 - \lVert \operatorname{diag}(f') u \rVert^2 = "
-                r"\sum_i (\gamma - f'_i)(\gamma + f'_i) u_i^2 \ge 0",
-            ),
-            Step(
-                "The largest slope.",
-                "tanh: f′ = 1 − s², γ = 1 at s = 0; sigmoid: f′ = s(1 − s), γ = 1/4 at s = 1/2",
-                r"\tanh' = 1 - s^2 \le 1 = \gamma, \qquad \sigma' = s(1 - s) \le \tfrac14 = \gamma",
-            ),
-            Step(
-                "W stretches no vector by more than its largest singular value.",
-                "‖J_j‖ ≤ γσ₁, so ‖∏_{j=k+1..t} J_j‖ ≤ (γσ₁)^{t−k}",
-                r"\lVert J_j \rVert \le \gamma \sigma_1 \;\Rightarrow\; "
-                r"\Bigl\lVert \prod_{j=k+1}^{t} J_j \Bigr\rVert \le (\gamma \sigma_1)^{t-k}",
-            ),
-            Step(
-                "The largest eigenvalue would not do. For tanh, at the fixed point s = (0, 1/2) of b = (−4, 4 + "
-                "artanh 1/2), W has no eigenvalue but 0 and the product grows as 2^m.",
-                "W = (8 8; −8 −8), D = diag(1 − s²) = diag(1, 3/4): W² = 0, (DW)^m = 2^{m−1} DW",
-                r"W = \begin{pmatrix}8 & 8\\ -8 & -8\end{pmatrix},\; D = \operatorname{diag}(1, \tfrac34):\; "
-                r"W^2 = 0,\; (DW)^m = 2^{m-1} DW",
-            ),
-        ),
+        derivation(r"""
+            The norm of a product is at most the product of the norms.
+                ‖∏ J_j‖ ≤ ∏ ‖J_j‖, J_j = diag(f′(a_j)) W
+                    \Bigl\lVert \prod_j J_j \Bigr\rVert \le \prod_j \lVert J_j \rVert, \quad J_j =
+                    \operatorname{diag}\bigl(f'(a_j)\bigr) W
+            A diagonal matrix stretches no vector by more than its largest entry.
+                γ²‖u‖² − ‖diag(f′)u‖² = Σ_i (γ − f′_i)(γ + f′_i) u_i² ≥ 0
+                    \gamma^2 \lVert u \rVert^2 - \lVert \operatorname{diag}(f') u \rVert^2 = \sum_i (\gamma -
+                    f'_i)(\gamma + f'_i) u_i^2 \ge 0
+            The largest slope.
+                tanh: f′ = 1 − s², γ = 1 at s = 0; sigmoid: f′ = s(1 − s), γ = 1/4 at s = 1/2
+                    \tanh' = 1 - s^2 \le 1 = \gamma, \qquad \sigma' = s(1 - s) \le \tfrac14 = \gamma
+            W stretches no vector by more than its largest singular value.
+                ‖J_j‖ ≤ γσ₁, so ‖∏_{j=k+1..t} J_j‖ ≤ (γσ₁)^{t−k}
+                    \lVert J_j \rVert \le \gamma \sigma_1 \;\Rightarrow\; \Bigl\lVert \prod_{j=k+1}^{t} J_j
+                    \Bigr\rVert \le (\gamma \sigma_1)^{t-k}
+            The largest eigenvalue would not do. For tanh, at the fixed point s = (0, 1/2) of b = (−4, 4 + artanh
+            1/2), W has no eigenvalue but 0 and the product grows as 2^m.
+                W = (8 8; −8 −8), D = diag(1 − s²) = diag(1, 3/4): W² = 0, (DW)^m = 2^{m−1} DW
+                    W = \begin{pmatrix}8 & 8\\ -8 & -8\end{pmatrix},\; D = \operatorname{diag}(1, \tfrac34):\; W^2
+                    = 0,\; (DW)^m = 2^{m-1} DW
+        """),
         {
             "γ is the largest slope: 1 of tanh, 1/4 of the sigmoid": (
                 _largest_slopes(claimed),
@@ -641,21 +607,19 @@ def gradient_clipping(
         Column("ratio", "first step's term / last step's"),
     )
     return Demonstration(
-        (
-            Step(
-                "The clipped gradient.",
-                "ĝ = (θ/‖g‖) g where ‖g‖ ≥ θ, else g",
-                r"\hat g = \frac{\theta}{\lVert g \rVert} g \text{ where } \lVert g \rVert \ge \theta, \text{ "
-                r"else } g",
-            ),
-            Step("Its norm.", "‖ĝ‖ = min(‖g‖, θ)", r"\lVert \hat g \rVert = \min(\lVert g \rVert, \theta)"),
-            Step(
-                "Every term of the sum is scaled alike: what exploded is bounded, what vanished stays vanished.",
-                "ĝ = Σ_k c g_k with one c, so ‖c g_k‖/‖c g_m‖ = ‖g_k‖/‖g_m‖",
-                r"\hat g = \sum_k c\, g_k, \quad \frac{\lVert c\,g_k \rVert}{\lVert c\,g_m \rVert} = "
-                r"\frac{\lVert g_k \rVert}{\lVert g_m \rVert}",
-            ),
-        ),
+        derivation(r"""
+            The clipped gradient.
+                ĝ = (θ/‖g‖) g where ‖g‖ ≥ θ, else g
+                    \hat g = \frac{\theta}{\lVert g \rVert} g \text{ where } \lVert g \rVert \ge \theta, \text{
+                    else } g
+            Its norm.
+                ‖ĝ‖ = min(‖g‖, θ)
+                    \lVert \hat g \rVert = \min(\lVert g \rVert, \theta)
+            Every term of the sum is scaled alike: what exploded is bounded, what vanished stays vanished.
+                ĝ = Σ_k c g_k with one c, so ‖c g_k‖/‖c g_m‖ = ‖g_k‖/‖g_m‖
+                    \hat g = \sum_k c\, g_k, \quad \frac{\lVert c\,g_k \rVert}{\lVert c\,g_m \rVert} = \frac{\lVert
+                    g_k \rVert}{\lVert g_m \rVert}
+        """),
         {
             "where ‖g‖ ≥ θ, ĝ = θ g/‖g‖ has norm θ": (
                 identity(

@@ -11,7 +11,7 @@ from typing import Any
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from .evidence import autograd_jacobian, close, derivatives, each, exact, far, identity, letters, relative_error
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 from .tails import erlang_tail, normal_tail, score_tail
 
 PAPER = "Vaswani et al. 2017"
@@ -68,31 +68,22 @@ def dot_product_variance(
         Column("errors", "standard errors from d_k"),
     )
     return Demonstration(
-        (
-            Step(
-                "Entries of different places are independent, so covariances vanish.",
-                "Var(q·k) = Σ_i Σ_j Cov(q_i k_i, q_j k_j) = Σ_i Var(q_i k_i)",
-                r"\operatorname{Var}(q \cdot k) = \sum_{i,j} \operatorname{Cov}(q_i k_i, q_j k_j) = "
-                r"\sum_i \operatorname{Var}(q_i k_i)",
-            ),
-            Step(
-                "One product.",
-                "Var(q_i k_i) = E[q_i²]E[k_i²] − E[q_i]²E[k_i]² = 1·1 − 0 = 1",
-                r"\operatorname{Var}(q_i k_i) = E[q_i^2]\,E[k_i^2] - E[q_i]^2 E[k_i]^2 = 1",
-            ),
-            Step(
-                "All of them.",
-                "Var(q·k) = d_k, Var(q·k/√d_k) = 1",
-                r"\operatorname{Var}(q \cdot k) = d_k, \quad \operatorname{Var}(q \cdot k / \sqrt{d_k}) = 1",
-            ),
-            Step(
-                "For any means μ and variances v; without zero means scores also have the mean d_k μ_q μ_k, "
-                "which √d_k "
-                "does not remove.",
-                "Var(q·k) = d_k (v_q v_k + μ_q² v_k + μ_k² v_q)",
-                r"\operatorname{Var}(q \cdot k) = d_k (v_q v_k + \mu_q^2 v_k + \mu_k^2 v_q)",
-            ),
-        ),
+        derivation(r"""
+            Entries of different places are independent, so covariances vanish.
+                Var(q·k) = Σ_i Σ_j Cov(q_i k_i, q_j k_j) = Σ_i Var(q_i k_i)
+                    \operatorname{Var}(q \cdot k) = \sum_{i,j} \operatorname{Cov}(q_i k_i, q_j k_j) = \sum_i
+                    \operatorname{Var}(q_i k_i)
+            One product.
+                Var(q_i k_i) = E[q_i²]E[k_i²] − E[q_i]²E[k_i]² = 1·1 − 0 = 1
+                    \operatorname{Var}(q_i k_i) = E[q_i^2]\,E[k_i^2] - E[q_i]^2 E[k_i]^2 = 1
+            All of them.
+                Var(q·k) = d_k, Var(q·k/√d_k) = 1
+                    \operatorname{Var}(q \cdot k) = d_k, \quad \operatorname{Var}(q \cdot k / \sqrt{d_k}) = 1
+            For any means μ and variances v; without zero means scores also have the mean d_k μ_q μ_k, which √d_k
+            does not remove.
+                Var(q·k) = d_k (v_q v_k + μ_q² v_k + μ_k² v_q)
+                    \operatorname{Var}(q \cdot k) = d_k (v_q v_k + \mu_q^2 v_k + \mu_k^2 v_q)
+        """),
         {
             "for independent entries of mean 0 and variance 1, q·k has mean 0": (
                 identity(
@@ -212,31 +203,22 @@ def softmax_jacobian(
         worst = max(worst, relative_error(claimed(scores.softmax(-1)), true))
         norm = max(norm, float(torch.linalg.matrix_norm(true, 2)))
     return Demonstration(
-        (
-            Step(
-                "Quotient rule.",
-                "p_i = exp(s_i)/Σ_l exp(s_l): ∂p_i/∂s_j = p_i (δ_ij − p_j)",
-                r"p_i = \frac{e^{s_i}}{\sum_l e^{s_l}}: \quad \frac{\partial p_i}{\partial s_j} = "
-                r"p_i(\delta_{ij} - p_j)",
-            ),
-            Step(
-                "As a matrix.",
-                "∂p/∂s = diag(p) − ppᵀ",
-                r"\frac{\partial p}{\partial s} = \operatorname{diag}(p) - pp^{\top}",
-            ),
-            Step(
-                "Gershgorin: a row has p_i(1 − p_i) on the diagonal and as much in absolute value beside it.",
-                "‖∂p/∂s‖ ≤ max_i 2p_i(1 − p_i) ≤ 1/2, since 1/2 − 2p(1 − p) = 2(p − 1/2)²",
-                r"\Bigl\lVert \frac{\partial p}{\partial s} \Bigr\rVert \le \max_i 2p_i(1 - p_i) \le \tfrac12, "
-                r"\quad "
-                r"\tfrac12 - 2p(1 - p) = 2(p - \tfrac12)^2",
-            ),
-            Step(
-                "Saturated: one weight is 1, the others are 0.",
-                "p = e_i: ∂p/∂s = 0",
-                r"p = e_i: \; \frac{\partial p}{\partial s} = 0",
-            ),
-        ),
+        derivation(r"""
+            Quotient rule.
+                p_i = exp(s_i)/Σ_l exp(s_l): ∂p_i/∂s_j = p_i (δ_ij − p_j)
+                    p_i = \frac{e^{s_i}}{\sum_l e^{s_l}}: \quad \frac{\partial p_i}{\partial s_j} = p_i(\delta_{ij}
+                    - p_j)
+            As a matrix.
+                ∂p/∂s = diag(p) − ppᵀ
+                    \frac{\partial p}{\partial s} = \operatorname{diag}(p) - pp^{\top}
+            Gershgorin: a row has p_i(1 − p_i) on the diagonal and as much in absolute value beside it.
+                ‖∂p/∂s‖ ≤ max_i 2p_i(1 − p_i) ≤ 1/2, since 1/2 − 2p(1 − p) = 2(p − 1/2)²
+                    \Bigl\lVert \frac{\partial p}{\partial s} \Bigr\rVert \le \max_i 2p_i(1 - p_i) \le \tfrac12,
+                    \quad \tfrac12 - 2p(1 - p) = 2(p - \tfrac12)^2
+            Saturated: one weight is 1, the others are 0.
+                p = e_i: ∂p/∂s = 0
+                    p = e_i: \; \frac{\partial p}{\partial s} = 0
+        """),
         {
             "∂p/∂s = diag(p) − ppᵀ": (
                 identity("the entries of two scores among any number", differences),
@@ -299,23 +281,17 @@ def softmax_saturation(
         log_y=True,
     )
     return Demonstration(
-        (
-            Step(
-                "Scores have standard deviation √d_k, so the gap between the largest two grows as √d_k.",
-                "s = √d_k z, z of variance 1: p_2/p_1 = exp(−√d_k (z_1 − z_2))",
-                r"s = \sqrt{d_k}\, z: \quad \frac{p_{2}}{p_{1}} = e^{-\sqrt{d_k}\,(z_{1} - z_{2})}",
-            ),
-            Step(
-                "All other weights go to 0, and the Jacobian with them.",
-                "p → e_1, diag(p) − ppᵀ → 0",
-                r"p \to e_1, \quad \operatorname{diag}(p) - pp^{\top} \to 0",
-            ),
-            Step(
-                "Divided by √d_k, scores have the same distribution for every d_k, up to higher moments.",
-                "s/√d_k = z",
-                r"s / \sqrt{d_k} = z",
-            ),
-        ),
+        derivation(r"""
+            Scores have standard deviation √d_k, so the gap between the largest two grows as √d_k.
+                s = √d_k z, z of variance 1: p_2/p_1 = exp(−√d_k (z_1 − z_2))
+                    s = \sqrt{d_k}\, z: \quad \frac{p_{2}}{p_{1}} = e^{-\sqrt{d_k}\,(z_{1} - z_{2})}
+            All other weights go to 0, and the Jacobian with them.
+                p → e_1, diag(p) − ppᵀ → 0
+                    p \to e_1, \quad \operatorname{diag}(p) - pp^{\top} \to 0
+            Divided by √d_k, scores have the same distribution for every d_k, up to higher moments.
+                s/√d_k = z
+                    s / \sqrt{d_k} = z
+        """),
         {
             "undivided, the gradient of the softmax vanishes for half of all queries and more": (
                 far("the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..report import Column, Table
 from .evidence import close, each, exact, far, identity, letters, not_identity, relative_error
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
 
@@ -48,25 +48,19 @@ def dot_product_cosine(
     )
     measured = product(one.norm(dim=1), two.norm(dim=1), (2 * angles).cos())
     return Demonstration(
-        (
-            Step(
-                "In the plane of q and k, with polar angles α and β.",
-                "q·k = ‖q‖‖k‖(cos α cos β + sin α sin β) = ‖q‖‖k‖ cos(α − β)",
-                r"q \cdot k = \lVert q \rVert \lVert k \rVert (\cos\alpha\cos\beta + \sin\alpha\sin\beta) = "
-                r"\lVert q \rVert \lVert k \rVert \cos(\alpha - \beta)",
-            ),
-            Step(
-                "In any dimension, by the law of cosines.",
-                "2 q·k = ‖q‖² + ‖k‖² − ‖q − k‖² = 2‖q‖‖k‖ cos ∠(q, k)",
-                r"2\, q \cdot k = \lVert q \rVert^2 + \lVert k \rVert^2 - \lVert q - k \rVert^2 = "
-                r"2 \lVert q \rVert \lVert k \rVert \cos\angle(q, k)",
-            ),
-            Step(
-                "So QKᵀ holds every query's similarity to every key, weighted by their lengths.",
-                "(QKᵀ)_ij = ‖q_i‖ ‖k_j‖ cos ∠(q_i, k_j)",
-                r"(QK^{\top})_{ij} = \lVert q_i \rVert \lVert k_j \rVert \cos\angle(q_i, k_j)",
-            ),
-        ),
+        derivation(r"""
+            In the plane of q and k, with polar angles α and β.
+                q·k = ‖q‖‖k‖(cos α cos β + sin α sin β) = ‖q‖‖k‖ cos(α − β)
+                    q \cdot k = \lVert q \rVert \lVert k \rVert (\cos\alpha\cos\beta + \sin\alpha\sin\beta) =
+                    \lVert q \rVert \lVert k \rVert \cos(\alpha - \beta)
+            In any dimension, by the law of cosines.
+                2 q·k = ‖q‖² + ‖k‖² − ‖q − k‖² = 2‖q‖‖k‖ cos ∠(q, k)
+                    2\, q \cdot k = \lVert q \rVert^2 + \lVert k \rVert^2 - \lVert q - k \rVert^2 = 2 \lVert q
+                    \rVert \lVert k \rVert \cos\angle(q, k)
+            So QKᵀ holds every query's similarity to every key, weighted by their lengths.
+                (QKᵀ)_ij = ‖q_i‖ ‖k_j‖ cos ∠(q_i, k_j)
+                    (QK^{\top})_{ij} = \lVert q_i \rVert \lVert k_j \rVert \cos\angle(q_i, k_j)
+        """),
         {
             "q·k = ‖q‖ ‖k‖ cos ∠(q, k), in any dimension": (
                 identity("from the law of cosines, term by term, d a symbol", cosines),
@@ -118,23 +112,17 @@ def softmax_distribution(
     weights = attend(q, k, torch.eye(9, dtype=torch.float64).expand(2, 3, 9, 9))
     order = (q @ k.transpose(-2, -1)).argsort(-1)
     return Demonstration(
-        (
-            Step(
-                "Positive, and one in sum.",
-                "p_i = exp(s_i)/Σ_l exp(s_l) > 0, Σ_i p_i = 1",
-                r"p_i = \frac{e^{s_i}}{\sum_l e^{s_l}} > 0, \quad \sum_i p_i = 1",
-            ),
-            Step(
-                "Ratios depend on differences of scores, so that order is kept.",
-                "p_i/p_j = exp(s_i − s_j)",
-                r"\frac{p_i}{p_j} = e^{s_i - s_j}",
-            ),
-            Step(
-                "A number added to all scores cancels.",
-                "softmax(s + c) = softmax(s)",
-                r"\operatorname{softmax}(s + c) = \operatorname{softmax}(s)",
-            ),
-        ),
+        derivation(r"""
+            Positive, and one in sum.
+                p_i = exp(s_i)/Σ_l exp(s_l) > 0, Σ_i p_i = 1
+                    p_i = \frac{e^{s_i}}{\sum_l e^{s_l}} > 0, \quad \sum_i p_i = 1
+            Ratios depend on differences of scores, so that order is kept.
+                p_i/p_j = exp(s_i − s_j)
+                    \frac{p_i}{p_j} = e^{s_i - s_j}
+            A number added to all scores cancels.
+                softmax(s + c) = softmax(s)
+                    \operatorname{softmax}(s + c) = \operatorname{softmax}(s)
+        """),
         {
             "softmax turns scores into positive weights": (
                 Evidence(
@@ -189,23 +177,17 @@ def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: Tru
         four = torch.tensor([1, 3, 0, 2])
         slide = relative_error(module(x[:, four], bias[:4, :4]), module(x[:, :4], bias[:4, :4])[:, four])
     return Demonstration(
-        (
-            Step(
-                "Permuted tokens.",
-                "X → PX: Q → PQ, K → PK, V → PV",
-                r"X \to PX: \; Q \to PQ,\; K \to PK,\; V \to PV",
-            ),
-            Step(
-                "Scores are permuted in rows and columns; the softmax works on rows, so it commutes with both.",
-                "softmax(PQKᵀPᵀ) = P softmax(QKᵀ) Pᵀ",
-                r"\operatorname{softmax}(PQK^{\top}P^{\top}) = P \operatorname{softmax}(QK^{\top})\, P^{\top}",
-            ),
-            Step(
-                "A permutation matrix is orthogonal.",
-                "P softmax(QKᵀ) PᵀP V = P softmax(QKᵀ) V",
-                r"P \operatorname{softmax}(QK^{\top})\, P^{\top} P V = P \operatorname{softmax}(QK^{\top}) V",
-            ),
-        ),
+        derivation(r"""
+            Permuted tokens.
+                X → PX: Q → PQ, K → PK, V → PV
+                    X \to PX: \; Q \to PQ,\; K \to PK,\; V \to PV
+            Scores are permuted in rows and columns; the softmax works on rows, so it commutes with both.
+                softmax(PQKᵀPᵀ) = P softmax(QKᵀ) Pᵀ
+                    \operatorname{softmax}(PQK^{\top}P^{\top}) = P \operatorname{softmax}(QK^{\top})\, P^{\top}
+            A permutation matrix is orthogonal.
+                P softmax(QKᵀ) PᵀP V = P softmax(QKᵀ) V
+                    P \operatorname{softmax}(QK^{\top})\, P^{\top} P V = P \operatorname{softmax}(QK^{\top}) V
+        """),
         {
             "permuted tokens give permuted outputs, attention(PX) = P attention(X)": (
                 identity(
@@ -321,19 +303,15 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
         return t[abs(i - j)]
 
     return Demonstration(
-        (
-            Step(
-                "A mask is not permuted with the tokens: PMPᵀ ≠ M.",
-                "softmax(PQKᵀPᵀ + M) ≠ P softmax(QKᵀ + M) Pᵀ",
-                r"\operatorname{softmax}(PQK^{\top}P^{\top} + M) \neq P \operatorname{softmax}(QK^{\top} + M)\, "
-                r"P^{\top}",
-            ),
-            Step(
-                "Nor are positions, which belong to places and not to tokens.",
-                "PX + E ≠ P(X + E)",
-                r"PX + E \neq P(X + E)",
-            ),
-        ),
+        derivation(r"""
+            A mask is not permuted with the tokens: PMPᵀ ≠ M.
+                softmax(PQKᵀPᵀ + M) ≠ P softmax(QKᵀ + M) Pᵀ
+                    \operatorname{softmax}(PQK^{\top}P^{\top} + M) \neq P \operatorname{softmax}(QK^{\top} + M)\,
+                    P^{\top}
+            Nor are positions, which belong to places and not to tokens.
+                PX + E ≠ P(X + E)
+                    PX + E \neq P(X + E)
+        """),
         {
             "with a causal mask another order gives other outputs": (
                 not_identity(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..report import Column, Kind, Table
 from .evidence import close, exact, far, identity, not_identity, relative_error
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, derivation, statement
 from .whole_numbers import numbers, sharpened, whole
 
 Moves = Callable[[Any, Any], Any]
@@ -92,27 +92,21 @@ def convolution_translation(
             sums.append(torch.equal(pooled(layer(roll(x, *shift))), pooled(layer(x))))
         changed.append(not torch.equal(layer(roll(x, by, 0)), layer(x)))
     return Demonstration(
-        (
-            Step(
-                "One tap of the kernel, at any offset u, of a translated image (T_s x)(p) = x(p − s).",
-                "a (T_s x)(p + u) = a x(p + u − s) = a x((p − s) + u)",
-                r"a\,(T_s x)(p + u) = a\,x(p + u - s) = a\,x((p - s) + u)",
-            ),
-            Step(
-                "A convolution is a sum of taps; what works on each place alone (bias, activation, layer norm "
-                "over channels) commutes too, and so does all that is composed of these.",
-                "conv(T_s x) = T_s conv(x) for all s in ℤ²",
-                r"\operatorname{conv}(T_s x) = T_s \operatorname{conv}(x) \quad \text{for all } s \in "
-                r"\mathbf{Z}^2",
-            ),
-            Step(
-                "Equivariance followed by a sum over all places, of which a translation only changes the order, "
-                "is invariance.",
-                "Σ_p conv(T_s x)(p) = Σ_p conv(x)(p − s) = Σ_p conv(x)(p)",
-                r"\sum_p \operatorname{conv}(T_s x)(p) = \sum_p \operatorname{conv}(x)(p - s) = \sum_p "
-                r"\operatorname{conv}(x)(p)",
-            ),
-        ),
+        derivation(r"""
+            One tap of the kernel, at any offset u, of a translated image (T_s x)(p) = x(p − s).
+                a (T_s x)(p + u) = a x(p + u − s) = a x((p − s) + u)
+                    a\,(T_s x)(p + u) = a\,x(p + u - s) = a\,x((p - s) + u)
+            A convolution is a sum of taps; what works on each place alone (bias, activation, layer norm over
+            channels) commutes too, and so does all that is composed of these.
+                conv(T_s x) = T_s conv(x) for all s in ℤ²
+                    \operatorname{conv}(T_s x) = T_s \operatorname{conv}(x) \quad \text{for all } s \in
+                    \mathbf{Z}^2
+            Equivariance followed by a sum over all places, of which a translation only changes the order, is
+            invariance.
+                Σ_p conv(T_s x)(p) = Σ_p conv(x)(p − s) = Σ_p conv(x)(p)
+                    \sum_p \operatorname{conv}(T_s x)(p) = \sum_p \operatorname{conv}(x)(p - s) = \sum_p
+                    \operatorname{conv}(x)(p)
+        """),
         {
             "on grids without a border a convolution commutes with every translation": (
                 identity("a tap at any offset, any image and any shift", [moved - ours]),
@@ -195,20 +189,15 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
             for shift in product(range(12), range(0, 12, 5))
         ]
     return Demonstration(
-        (
-            Step(
-                "Token p reads pixel Pp + u through the weight at u.",
-                "E(T_{Pt} x)(p) = Σ_u W(u) x(Pp + u − Pt) = Σ_u W(u) x(P(p − t) + u) = E(x)(p − t)",
-                r"E(T_{Pt} x)(p) = \sum_u W(u)\, x(Pp + u - Pt) = \sum_u W(u)\, x(P(p - t) + u) = E(x)(p - t)",
-            ),
-            Step(
-                "Where P does not divide s: let W read the first pixel of a patch alone, and let x be one "
-                "bright pixel at the origin. E(x) has one token that is not 0, E(T_s x) none, since s is not a "
-                "first pixel.",
-                "s ∉ Pℤ²: E(T_s x) = 0 ≠ T_t E(x) for every t",
-                r"s \notin P\mathbf{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t",
-            ),
-        ),
+        derivation(r"""
+            Token p reads pixel Pp + u through the weight at u.
+                E(T_{Pt} x)(p) = Σ_u W(u) x(Pp + u − Pt) = Σ_u W(u) x(P(p − t) + u) = E(x)(p − t)
+                    E(T_{Pt} x)(p) = \sum_u W(u)\, x(Pp + u - Pt) = \sum_u W(u)\, x(P(p - t) + u) = E(x)(p - t)
+            Where P does not divide s: let W read the first pixel of a patch alone, and let x be one bright pixel
+            at the origin. E(x) has one token that is not 0, E(T_s x) none, since s is not a first pixel.
+                s ∉ Pℤ²: E(T_s x) = 0 ≠ T_t E(x) for every t
+                    s \notin P\mathbf{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t
+        """),
         {
             "where P divides both parts of s, E(T_s x) = T_{s/P} E(x) for all images and weights": (
                 identity("a tap at any offset, P and shift by multiples of P symbols", [moved - ours]),
@@ -318,23 +307,17 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
         for h, w, size, shift in ((6, 6, 2, True), (6, 6, 3, True), (5, 6, 2, False), (7, 6, 3, False))
     ]
     return Demonstration(
-        (
-            Step(
-                "Windows are numbered by ⌊p/M⌋. A shift by Mt changes every number by t: windows go to windows.",
-                "⌊(p − Mt)/M⌋ = ⌊p/M⌋ − t",
-                r"\lfloor (p - Mt)/M \rfloor = \lfloor p/M \rfloor - t",
-            ),
-            Step(
-                "Within a window attention does not see places but through the bias, which is of differences.",
-                "(p − Mt) − (q − Mt) = p − q",
-                "(p - Mt) - (q - Mt) = p - q",
-            ),
-            Step(
-                "A shift by s with 0 < s < M parts tokens 0 and M − 1 of one window.",
-                "⌊s/M⌋ = 0, ⌊(M − 1 + s)/M⌋ = 1",
-                r"\lfloor s/M \rfloor = 0, \quad \lfloor (M - 1 + s)/M \rfloor = 1",
-            ),
-        ),
+        derivation(r"""
+            Windows are numbered by ⌊p/M⌋. A shift by Mt changes every number by t: windows go to windows.
+                ⌊(p − Mt)/M⌋ = ⌊p/M⌋ − t
+                    \lfloor (p - Mt)/M \rfloor = \lfloor p/M \rfloor - t
+            Within a window attention does not see places but through the bias, which is of differences.
+                (p − Mt) − (q − Mt) = p − q
+                    (p - Mt) - (q - Mt) = p - q
+            A shift by s with 0 < s < M parts tokens 0 and M − 1 of one window.
+                ⌊s/M⌋ = 0, ⌊(M − 1 + s)/M⌋ = 1
+                    \lfloor s/M \rfloor = 0, \quad \lfloor (M - 1 + s)/M \rfloor = 1
+        """),
         {
             "where M divides both parts of s, window attention commutes with T_s": (
                 identity(
@@ -467,24 +450,17 @@ def locality_and_invariance(
     )
     note = "reads: of how many of the 36 places one token of the output depends"
     return Demonstration(
-        (
-            Step(
-                "Equivariant: the output moves with the input. Invariant: it stays.",
-                "f(T_s x) = T_s f(x) against f(T_s x) = f(x)",
-                r"f(T_s x) = T_s f(x) \quad \text{against} \quad f(T_s x) = f(x)",
-            ),
-            Step(
-                "Translations of a torus are permutations of its tokens, and attention commutes with all of "
-                "these.",
-                "attention(PX) = P attention(X) for P in S_n, T_s in S_n",
-                r"\operatorname{attention}(PX) = P \operatorname{attention}(X), \quad P \in S_n \ni T_s",
-            ),
-            Step(
-                "Positions belong to places: they do not move with the tokens.",
-                "T_s x + E ≠ T_s(x + E)",
-                r"T_s x + E \neq T_s(x + E)",
-            ),
-        ),
+        derivation(r"""
+            Equivariant: the output moves with the input. Invariant: it stays.
+                f(T_s x) = T_s f(x) against f(T_s x) = f(x)
+                    f(T_s x) = T_s f(x) \quad \text{against} \quad f(T_s x) = f(x)
+            Translations of a torus are permutations of its tokens, and attention commutes with all of these.
+                attention(PX) = P attention(X) for P in S_n, T_s in S_n
+                    \operatorname{attention}(PX) = P \operatorname{attention}(X), \quad P \in S_n \ni T_s
+            Positions belong to places: they do not move with the tokens.
+                T_s x + E ≠ T_s(x + E)
+                    T_s x + E \neq T_s(x + E)
+        """),
         {
             "on a torus no layer is invariant: they move with all translations, with Pℤ², with Mℤ² or with none": (
                 exact(

@@ -26,7 +26,7 @@ from ..symbolic import Form
 from . import graphs
 from .evidence import exact, identity, recovered, same
 from .graphs import Graph, Layer, Nodes
-from .registry import Demonstration, Evidence, Method, Step, statement
+from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
 OURS = {"n": "N", "d": "C"}
@@ -239,14 +239,9 @@ def leading(form: Polynomial, name: str) -> Polynomial:
     return Polynomial(kept, form.denominator)
 
 
-def without_numbers(form: Polynomial) -> Polynomial:
-    """Its monomials, each once: the inside of O(…)."""
-    return Polynomial(dict.fromkeys(form.terms, 1))
-
-
 def order(form: Polynomial) -> Polynomial:
     """The inside of O(…): monomials without numbers, less those that others exceed, as r ≤ n."""
-    kept = without_numbers(form)
+    kept = Polynomial(dict.fromkeys(form.terms, 1))
     return Polynomial({one: 1 for one in kept.terms if not any(_exceeds(other, one) for other in kept.terms)})
 
 
@@ -483,17 +478,17 @@ def attention_or_recurrence(
         Column("where", "attention costs less where"),
     )
     return Demonstration(
-        (
-            Step("The products alone.", "2n²d < 2nd² ⟺ n < d", r"2n^2d < 2nd^2 \iff n < d"),
-            Step(
-                "The whole layer against a recurrent layer of one gate.",
-                "4nd² + 2n²d − 2nd² = 2nd(n + d) > 0",
-                r"4nd^2 + 2n^2d - 2nd^2 = 2nd(n + d) > 0",
-            ),
-            Step(
-                "Against an LSTM, four gates.", "4nd² + 2n²d < 8nd² ⟺ n < 2d", r"4nd^2 + 2n^2d < 8nd^2 \iff n < 2d"
-            ),
-        ),
+        derivation(r"""
+            The products alone.
+                2n²d < 2nd² ⟺ n < d
+                    2n^2d < 2nd^2 \iff n < d
+            The whole layer against a recurrent layer of one gate.
+                4nd² + 2n²d − 2nd² = 2nd(n + d) > 0
+                    4nd^2 + 2n^2d - 2nd^2 = 2nd(n + d) > 0
+            Against an LSTM, four gates.
+                4nd² + 2n²d < 8nd² ⟺ n < 2d
+                    4nd^2 + 2n^2d < 8nd^2 \iff n < 2d
+        """),
         {
             "the products in which tokens meet cost less than a recurrent layer exactly where n < d": (
                 factored("mixing", mixed, rnn),
@@ -552,23 +547,17 @@ def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
     )
     note = "operations on vectors; a sum over tokens counts as one, as in the paper"
     return Demonstration(
-        (
-            Step(
-                "A recurrent layer: s_t waits for s_{t−1}.",
-                "x_1 → s_1 → s_2 → ⋯ → s_n",
-                r"x_1 \to s_1 \to s_2 \to \cdots \to s_n",
-            ),
-            Step(
-                "Self-attention: whatever the length, projections, scores, values, projection.",
-                "x → q, k, v → softmax(QKᵀ) → AV → out",
-                r"x \to q, k, v \to \operatorname{softmax}(QK^{\top}) \to AV \to \text{out}",
-            ),
-            Step(
-                "Chunkwise retention: one step of the state for each chunk of b tokens.",
-                "R_1 → R_2 → ⋯ → R_{n/b}",
-                r"R_1 \to R_2 \to \cdots \to R_{n/b}",
-            ),
-        ),
+        derivation(r"""
+            A recurrent layer: s_t waits for s_{t−1}.
+                x_1 → s_1 → s_2 → ⋯ → s_n
+                    x_1 \to s_1 \to s_2 \to \cdots \to s_n
+            Self-attention: whatever the length, projections, scores, values, projection.
+                x → q, k, v → softmax(QKᵀ) → AV → out
+                    x \to q, k, v \to \operatorname{softmax}(QK^{\top}) \to AV \to \text{out}
+            Chunkwise retention: one step of the state for each chunk of b tokens.
+                R_1 → R_2 → ⋯ → R_{n/b}
+                    R_1 \to R_2 \to \cdots \to R_{n/b}
+        """),
         {
             clause: (
                 recovered(
@@ -810,34 +799,23 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     )
     note = "operations that bring tokens together; layers are stacked until every pair is connected"
     return Demonstration(
-        (
-            Step(
-                "Contiguous kernels, padded with zeros: each layer reaches ⌊(k − 1)/2⌋ tokens further back; for "
-                "odd k "
-                "that is 2(n − 1)/(k − 1) layers.",
-                "L⌊(k − 1)/2⌋ ≥ n − 1 ⟺ L ≥ (n − 1)/⌊(k − 1)/2⌋, never for k < 3",
-                r"L \lfloor \tfrac{k - 1}{2} \rfloor \ge n - 1 \iff L \ge \frac{n - 1}{\lfloor (k - 1)/2 \rfloor}",
-            ),
-            Step(
-                "Dilated causal kernels, k^l apart in layer l: the digits of the distance in base k, all of "
-                "which occur.",
-                "Σ_{l<L} k^l (k − 1) = k^L − 1 ≥ n − 1 ⟺ L ≥ log_k(n)",
-                r"\sum_{l<L} k^l (k - 1) = k^L - 1 \ge n - 1 \iff L \ge \log_k n",
-            ),
-            Step(
-                "Windows that stay: a token reaches its own window and nothing else, in any number of layers.",
-                "reach(L) = M for every L",
-                r"\text{reach}(L) = M \text{ for every } L",
-            ),
-            Step(
-                "Windows in turn with shifted ones: ⌈side/M⌉ windows in a row along the longer side, and between "
-                "each "
-                "two of them a shifted one that joins them.",
-                "⌈side/M⌉ + (⌈side/M⌉ − 1) = 2⌈side/M⌉ − 1",
-                r"\lceil \text{side}/M \rceil + (\lceil \text{side}/M \rceil - 1) = 2 \lceil \text{side}/M "
-                r"\rceil - 1",
-            ),
-        ),
+        derivation(r"""
+            Contiguous kernels, padded with zeros: each layer reaches ⌊(k − 1)/2⌋ tokens further back; for odd k
+            that is 2(n − 1)/(k − 1) layers.
+                L⌊(k − 1)/2⌋ ≥ n − 1 ⟺ L ≥ (n − 1)/⌊(k − 1)/2⌋, never for k < 3
+                    L \lfloor \tfrac{k - 1}{2} \rfloor \ge n - 1 \iff L \ge \frac{n - 1}{\lfloor (k - 1)/2 \rfloor}
+            Dilated causal kernels, k^l apart in layer l: the digits of the distance in base k, all of which occur.
+                Σ_{l<L} k^l (k − 1) = k^L − 1 ≥ n − 1 ⟺ L ≥ log_k(n)
+                    \sum_{l<L} k^l (k - 1) = k^L - 1 \ge n - 1 \iff L \ge \log_k n
+            Windows that stay: a token reaches its own window and nothing else, in any number of layers.
+                reach(L) = M for every L
+                    \text{reach}(L) = M \text{ for every } L
+            Windows in turn with shifted ones: ⌈side/M⌉ windows in a row along the longer side, and between each
+            two of them a shifted one that joins them.
+                ⌈side/M⌉ + (⌈side/M⌉ − 1) = 2⌈side/M⌉ − 1
+                    \lceil \text{side}/M \rceil + (\lceil \text{side}/M \rceil - 1) = 2 \lceil \text{side}/M \rceil
+                    - 1
+        """),
         {
             clause: (
                 exact(

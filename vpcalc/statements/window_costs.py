@@ -18,7 +18,7 @@ from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, same
-from .registry import Demonstration, Step, statement
+from .registry import Demonstration, derivation, statement
 
 h, w, C, a, M = symbols("h w C a M")
 
@@ -85,23 +85,17 @@ def windows_save(
         Column("ratio", "times"),
     )
     return Demonstration(
-        (
-            Step(
-                "Each of hw/M² windows is attention on M² tokens.",
-                "hw/M² · (4M²C² + 2M⁴C) = 4hwC² + 2M²hwC",
-                r"\frac{hw}{M^2} \bigl(4M^2C^2 + 2M^4C\bigr) = 4hwC^2 + 2M^2hwC",
-            ),
-            Step(
-                "One over the other: projections stay, and bound what is saved where 2C exceeds hw.",
-                "(4hwC² + 2(hw)²C)/(4hwC² + 2M²hwC) = (2C + hw)/(2C + M²) > 1 ⟺ hw > M²",
-                r"\frac{4hwC^2 + 2(hw)^2C}{4hwC^2 + 2M^2hwC} = \frac{2C + hw}{2C + M^2} > 1 \iff hw > M^2",
-            ),
-            Step(
-                "A grid that M does not divide is padded before anything is computed.",
-                "h → M⌈h/M⌉, w → M⌈w/M⌉",
-                r"h \to M \lceil h/M \rceil, \quad w \to M \lceil w/M \rceil",
-            ),
-        ),
+        derivation(r"""
+            Each of hw/M² windows is attention on M² tokens.
+                hw/M² · (4M²C² + 2M⁴C) = 4hwC² + 2M²hwC
+                    \frac{hw}{M^2} \bigl(4M^2C^2 + 2M^4C\bigr) = 4hwC^2 + 2M^2hwC
+            One over the other: projections stay, and bound what is saved where 2C exceeds hw.
+                (4hwC² + 2(hw)²C)/(4hwC² + 2M²hwC) = (2C + hw)/(2C + M²) > 1 ⟺ hw > M²
+                    \frac{4hwC^2 + 2(hw)^2C}{4hwC^2 + 2M^2hwC} = \frac{2C + hw}{2C + M^2} > 1 \iff hw > M^2
+            A grid that M does not divide is padded before anything is computed.
+                h → M⌈h/M⌉, w → M⌈w/M⌉
+                    h \to M \lceil h/M \rceil, \quad w \to M \lceil w/M \rceil
+        """),
         {
             "where M divides h and w, MSA takes (2C + hw)/(2C + M²) times what W-MSA does": (
                 same("the layers on symbols", [both["msa"] == parse(msa), both["wmsa"] == parse(wmsa)]),
