@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
 
 from ..errors import InputError, either
 from ..statements import FAMILIES
 from ..statements.recorded import Words
 
-W = TypeVar("W", bound=Words)
-
 LONGEST = 200
 """Characters that may be searched for."""
 
 
-def find(asked: str, statements: Sequence[W]) -> list[W]:
+def find(asked: str, statements: Sequence[Words]) -> list[Words]:
     """The statement or the family of this name, or else every statement that has all of these words.
 
     Raises:

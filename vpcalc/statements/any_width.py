@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .evidence import derivatives, each, generic, identity, letters, same
+from .libraries import numpy, sympy
 from .registry import Evidence
 
 Array = Any
@@ -20,9 +21,6 @@ def one_factor(
     jacobian: Callable[[Array, Array], Array], residual: Callable[[Array, Array], Array] | None = None
 ) -> Evidence:
     """∂s′/∂s of s′ = f(Ws + u), or of s′ = s + f(Ws + u) with ``residual``, which makes the one of the other."""
-    import numpy
-    import sympy
-
     s, W = letters("s", 2), letters("W", 2, 2)
     a = letters("u", 2) + W @ s
     made, ours = each(generic("f"), a), jacobian(each(sympy.Function("f_prime"), a), W)
@@ -39,8 +37,6 @@ def one_more_factor(chain: Callable[..., Array]) -> Evidence:
 
     The factor of the last step is multiplied from the left, entry by entry: Σ_m (f′ W_im) ∂s_m/∂x.
     """
-    import sympy
-
     n = sympy.Symbol("n", integer=True, positive=True)
     i, k, m = sympy.symbols("i k m", integer=True, nonnegative=True)
     x, slope = sympy.symbols("x slope", real=True)
@@ -57,8 +53,6 @@ def one_more_factor(chain: Callable[..., Array]) -> Evidence:
 
 def one_more_term(chain: Callable[..., Array]) -> Evidence:
     """J_t times the sum for t − 1, of which M P is any term, has the term (J_t M) P; the new one has no factor."""
-    import sympy
-
     n, p = sympy.symbols("n p", integer=True, positive=True)
     J, M = sympy.MatrixSymbol("J", n, n), sympy.MatrixSymbol("M", n, n)
     others, P, new = (sympy.MatrixSymbol(name, n, p) for name in ("R", "P", "P_t"))
@@ -71,9 +65,6 @@ def one_more_term(chain: Callable[..., Array]) -> Evidence:
 
 def immediate(term: Callable[[Array, Array, Array], Array]) -> Evidence:
     """A row times ∂⁺s/∂U of s = f(Ux + u), two units and two inputs among any number."""
-    import numpy
-    import sympy
-
     U, x, row = letters("U", 2, 2), letters("x", 2), letters("r", 2)
     a = letters("u", 2) + U @ x
     moved = numpy.array(row @ each(generic("f"), a), dtype=object).reshape(1)
@@ -86,8 +77,6 @@ def immediate(term: Callable[[Array, Array, Array], Array]) -> Evidence:
 
 def one_more_diagonal(block: Callable[[Array], Array]) -> Evidence:
     """A diagonal block times the product before it, of two units among any number."""
-    import numpy
-
     gate, product = letters("g", 2), letters("p", 2)
     after = block(gate) @ numpy.diag(product)
     return identity(
@@ -98,8 +87,6 @@ def one_more_diagonal(block: Callable[[Array], Array]) -> Evidence:
 
 def diagonal_norm(largest: Callable[[Any], Any]) -> Evidence:
     """Term by term of n, which is any number: no factor of a term is negative, as |f′| ≤ γ."""
-    import sympy
-
     gamma = sympy.Symbol("gamma", positive=True)
     p, u = sympy.symbols("p u", real=True)
     return identity(

@@ -11,6 +11,7 @@ from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
 from .evidence import exact, identity, same
+from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import whole
 
@@ -19,9 +20,6 @@ from .whole_numbers import whole
 
 def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool) -> Any:
     """A constant image through L reference convolutions with whole weights: the middle row of the output."""
-    import torch
-    import torch.nn.functional as F
-
     from ..reference.convolution import SameConv2d
 
     side = 2 * margin + 3
@@ -53,8 +51,6 @@ def zero_padding_position(
     around: str = "circular",
 ) -> Demonstration:
     """The step from one layer to the next on symbols; modules with whole weights; a stage of PVT v2."""
-    import sympy
-
     k, L = sympy.symbols("k L", integer=True, positive=True)
     reach = (k - 1) / 2
     beyond, told, circular = [], [], []
@@ -107,8 +103,6 @@ def zero_padding_position(
 
 def _recursion(margin: Callable[[Any, Any], Any], k: Any, L: Any, reach: Any) -> list[Any]:
     """The step and the start, for odd k = 2j + 1, of which the half is whole."""
-    import sympy
-
     j = sympy.Symbol("j", integer=True, nonnegative=True)
     at = {k: 2 * j + 1}
     return [
@@ -119,8 +113,6 @@ def _recursion(margin: Callable[[Any, Any], Any], k: Any, L: Any, reach: Any) ->
 
 def _stage_of_pvt_v2(stage: Callable[[int], tuple[int, int]]) -> list[Evidence]:
     """Columns left and right that differ from the middle, of a constant image after L blocks."""
-    import torch
-
     from ..reference.pvt_v2 import PVTv2Stage
 
     held, tokens = [], 16

@@ -24,6 +24,7 @@ from .evidence import (
     relative_error,
     same,
 )
+from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, Step, derivation, statement
 
 TOLERANCE = 1e-12
@@ -116,8 +117,6 @@ def _cell_block(jacobian: Any, forget: Array, Ws: Any = None) -> Array:
 
 
 def _weightless(jacobian: Any) -> bool:
-    import sympy
-
     block = _cell_block(jacobian, letters("f", 2))
     return not any(name.name.startswith("W") for entry in block.flat for name in sympy.sympify(entry).free_symbols)
 
@@ -126,8 +125,6 @@ def lstm_run(
     n: int, d: int, T: int, seed: int = 0, forget_bias: float = 0.0
 ) -> tuple[list[LSTMStep], list[Array]]:
     """The reference LSTM cell over random inputs, its steps, and its four recurrent matrices."""
-    import torch
-
     cell = _cell("lstm", d, n, seed)
     xs = _inputs(T, d, seed)
     with torch.no_grad():
@@ -145,15 +142,11 @@ def lstm_run(
 
 def lstm_jacobians(steps: list[LSTMStep], Ws: list[Array]) -> list[Array]:
     """The Jacobians of the whole state (h, c), (2n, 2n)."""
-    import torch
-
     return [torch.cat([torch.cat(row, dim=1) for row in cells.lstm_jacobian(step, Ws)]) for step in steps]
 
 
 def _lstm_on_module(jacobian: Any) -> Evidence:
     """The reference cell's Jacobian from autograd."""
-    import torch
-
     n, d, T = 6, 4, 8
     steps, Ws = lstm_run(n, d, T, seed=1)
     cell = _cell("lstm", d, n, 1)
@@ -172,8 +165,6 @@ def _lstm_on_module(jacobian: Any) -> Evidence:
 
 def _forget_path(jacobian: Any) -> Evidence:
     """With W_hh = 0 nothing else is left: the product of whole Jacobians has diag(∏ f) as its cell block."""
-    import torch
-
     n = 5
     steps, Ws = lstm_run(n, 3, 20, seed=2)
     nothing = [torch.zeros_like(W) for W in Ws]
@@ -303,8 +294,6 @@ def _without_weights(jacobian: Any, z: Array) -> Array:
 
 def gru_run(n: int, d: int, T: int, seed: int = 0) -> tuple[list[GRUStep], list[Array]]:
     """The reference GRU cell over random inputs, its steps, and its three recurrent matrices."""
-    import torch
-
     cell = _cell("gru", d, n, seed)
     with torch.no_grad():
         h = torch.zeros(n, dtype=torch.float64)
@@ -325,8 +314,6 @@ def gru_jacobians(steps: list[GRUStep], Ws: list[Array]) -> list[Array]:
 
 
 def _gru_on_module(jacobian: Any) -> Evidence:
-    import torch
-
     n, d, T = 6, 4, 8
     steps, Ws = gru_run(n, d, T, seed=1)
     cell = _cell("gru", d, n, 1)
@@ -341,8 +328,6 @@ def _gru_on_module(jacobian: Any) -> Evidence:
 
 def _gru_before_by_autograd(jacobian: Any) -> Evidence:
     """The cell of the paper with the reference cell's weights: its steps against autograd."""
-    import torch
-
     n, d, T = 6, 4, 8
     cell = _cell("gru", d, n, 1)
     Ws, biases = cell.from_hidden.weight.detach().chunk(3), cell.from_hidden.bias.detach().chunk(3)
@@ -365,8 +350,6 @@ def _gru_before_by_autograd(jacobian: Any) -> Evidence:
 
 
 def _cell(kind: str, d: int, n: int, seed: int) -> Any:
-    import torch
-
     from ..reference.recurrence import Cell
 
     with torch.random.fork_rng(devices=[]):
@@ -375,8 +358,6 @@ def _cell(kind: str, d: int, n: int, seed: int) -> Any:
 
 
 def _inputs(T: int, d: int, seed: int) -> Array:
-    import torch
-
     return torch.randn(T, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -412,35 +393,26 @@ def attention_gradient(
     )
     return Demonstration(
         (
-            Step(
-                "Attention.",
-                "y_i = Σ_m a_im v_m, a_im = exp(s_im)/Σ_l exp(s_il), s_im = q_i·k_m/√d_k",
-                r"y_i = \sum_m a_{im} v_m, \quad a_{im} = \frac{e^{s_{im}}}{\sum_l e^{s_{il}}}, \quad "
-                r"s_{im} = \frac{q_i \cdot k_m}{\sqrt{d_k}}",
-            ),
-            Step(
-                "Jacobian of the softmax.",
-                "∂a_im/∂s_ij = a_im (δ_mj − a_ij)",
-                r"\frac{\partial a_{im}}{\partial s_{ij}} = a_{im}(\delta_{mj} - a_{ij})",
-            ),
-            Step(
-                "So a score moves the output towards its value.",
-                "∂y_i/∂s_ij = a_ij (v_j − y_i)",
-                r"\frac{\partial y_i}{\partial s_{ij}} = a_{ij}(v_j - y_i)",
-            ),
-            Step(
-                "An earlier token acts as value and as key.",
-                "∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k), j ≠ i",
-                r"\frac{\partial y_i}{\partial x_j} = a_{ij}\Bigl(W_V + \frac{(v_j - y_i)\, q_i^{\top} "
-                r"W_K}{\sqrt{d_k}}"
-                r"\Bigr), \quad j \neq i",
-            ),
-            Step(
-                "The distance i − j occurs nowhere: one factor a_ij in place of i − j Jacobians.",
-                "‖∂y_i/∂x_j‖ ≤ a_ij (‖W_V‖ + ‖v_j − y_i‖ ‖W_Kᵀ q_i‖/√d_k)",
-                r"\Bigl\lVert \frac{\partial y_i}{\partial x_j} \Bigr\rVert \le a_{ij}\Bigl(\lVert W_V \rVert + "
-                r"\frac{\lVert v_j - y_i \rVert \lVert W_K^{\top} q_i \rVert}{\sqrt{d_k}}\Bigr)",
-            ),
+            *derivation(r"""
+                Attention.
+                    y_i = Σ_m a_im v_m, a_im = exp(s_im)/Σ_l exp(s_il), s_im = q_i·k_m/√d_k
+                        y_i = \sum_m a_{im} v_m, \quad a_{im} = \frac{e^{s_{im}}}{\sum_l e^{s_{il}}}, \quad s_{im}
+                        = \frac{q_i \cdot k_m}{\sqrt{d_k}}
+                Jacobian of the softmax.
+                    ∂a_im/∂s_ij = a_im (δ_mj − a_ij)
+                        \frac{\partial a_{im}}{\partial s_{ij}} = a_{im}(\delta_{mj} - a_{ij})
+                So a score moves the output towards its value.
+                    ∂y_i/∂s_ij = a_ij (v_j − y_i)
+                        \frac{\partial y_i}{\partial s_{ij}} = a_{ij}(v_j - y_i)
+                An earlier token acts as value and as key.
+                    ∂y_i/∂x_j = a_ij (W_V + (v_j − y_i) q_iᵀ W_K/√d_k), j ≠ i
+                        \frac{\partial y_i}{\partial x_j} = a_{ij}\Bigl(W_V + \frac{(v_j - y_i)\, q_i^{\top}
+                        W_K}{\sqrt{d_k}}\Bigr), \quad j \neq i
+                The distance i − j occurs nowhere: one factor a_ij in place of i − j Jacobians.
+                    ‖∂y_i/∂x_j‖ ≤ a_ij (‖W_V‖ + ‖v_j − y_i‖ ‖W_Kᵀ q_i‖/√d_k)
+                        \Bigl\lVert \frac{\partial y_i}{\partial x_j} \Bigr\rVert \le a_{ij}\Bigl(\lVert W_V \rVert
+                        + \frac{\lVert v_j - y_i \rVert \lVert W_K^{\top} q_i \rVert}{\sqrt{d_k}}\Bigr)
+            """),
             Step(
                 "The length does: a row of weights sums to 1, and n tokens share it. Over all j the blocks, "
                 "without what the query adds at j = i, sum to W_V, whatever the scores.",
@@ -495,8 +467,6 @@ DILUTED = (8, 16, 32, 64, 128, 256, 512)
 @cache
 def _typical_norm(n: int) -> float:
     """Median spectral norm, over earlier tokens, of the last output's Jacobian, by autograd."""
-    import torch
-
     from ..reference.attention import SelfAttention
 
     with torch.random.fork_rng(devices=[]):
@@ -512,8 +482,6 @@ def _shared(jacobian: Any, share: Callable[[Any], Any]) -> Evidence:
 
     Two of n tokens, and all others as one: blocks are linear in weight and in weight times value.
     """
-    import sympy
-
     n, scale = sympy.Symbol("n", integer=True, positive=True), sympy.Symbol("scale", positive=True)
     weights = letters("a", 1, 3)
     weights[0, -1] = 1 - sum(weights[0, :-1])
@@ -530,9 +498,6 @@ def _attention_symbolic(jacobian: Any) -> Evidence:
 
     Two channels of tokens and two of the head, the second as any other one.
     """
-    import numpy
-    import sympy
-
     x, (q_i, v_others) = letters("x", 2, 2), letters("y", 2, 2)
     Ws = [letters(f"W{name}", 2, 2) for name in "qkv"]
     scale, Z, e_i, e_j = sympy.symbols("scale Z e_i e_j", positive=True)
@@ -553,8 +518,6 @@ def _attention_symbolic(jacobian: Any) -> Evidence:
 
 def _head() -> tuple[Any, Array, Any]:
     """A self-attention of one head in float64, with tokens."""
-    import torch
-
     from ..reference.attention import SelfAttention
 
     with torch.random.fork_rng(devices=[]):
@@ -566,8 +529,6 @@ def _head() -> tuple[Any, Array, Any]:
 
 def attention_head(T: int, d: int, seed: int) -> tuple[list[Array], Array, float]:
     """W_Q, W_K and W_V of the reference self-attention in one head of width d, T random tokens, and 1/√d."""
-    import torch
-
     from ..reference.attention import SelfAttention
 
     with torch.random.fork_rng(devices=[]):

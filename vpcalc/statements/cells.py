@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .libraries import numpy
+
 Array = Any
 """A NumPy array of symbols or a torch tensor."""
 
@@ -91,8 +93,6 @@ def attention_jacobian(
 
 def diagonal(entries: Array) -> Array:
     """The diagonal matrix, of symbols or of numbers."""
-    import numpy
-
     if isinstance(entries, numpy.ndarray):
         return numpy.diag(entries)
     return entries.diag()

@@ -8,6 +8,7 @@ from typing import Any
 
 from .any_width import diagonal_norm, one_factor, one_more_factor
 from .evidence import close, derivatives, each, exact, generic, identity, letters, relative_error
+from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 from .unrolled import chain, jacobian
 
@@ -30,10 +31,6 @@ def depth_or_length(
     bound: Callable[[float], float] = lambda gain: gain,
 ) -> Demonstration:
     """Both Jacobians for a function of which nothing is known; autograd and singular values on tanh layers."""
-    import numpy
-    import sympy
-    import torch
-
     f, slope = generic("f"), sympy.Function("f_prime")
     eye = numpy.array([[1, 0], [0, 1]], dtype=object)
     s, Ws = letters("s", 2), (letters("A", 2, 2), letters("B", 2, 2))
@@ -107,8 +104,6 @@ def depth_or_length(
 
 def _triangle(shrink: Callable[[Any], Any], stretch: Callable[[Any], Any]) -> Evidence:
     """|v + w|² of vectors of lengths a and b ≤ ga, c the cosine between them: from (a − b)² to (a + b)²."""
-    import sympy
-
     a, b, g = sympy.symbols("a b g", positive=True)
     c = sympy.Symbol("c", real=True)
     added = a**2 + b**2 + 2 * a * b * c
@@ -124,8 +119,6 @@ def _triangle(shrink: Callable[[Any], Any], stretch: Callable[[Any], Any]) -> Ev
 
 
 def _of_norm(W: Any, norm: float) -> Any:
-    import torch
-
     return W * (norm / float(torch.linalg.matrix_norm(W, 2)))
 
 
@@ -137,7 +130,6 @@ def _run(
     residual: Callable[[Any, Any], Any],
 ) -> tuple[Any, Any]:
     """The Jacobian of tanh layers as it is claimed, and as autograd has it."""
-    import torch
 
     def run(s: Any) -> Any:
         for W in weights:
@@ -158,8 +150,6 @@ def _run(
 
 def _reached(shrink: Callable[[float], float], stretch: Callable[[float], float]) -> tuple[Evidence, ...]:
     """At 0, where tanh′ = 1, W = −g and W = g reach both bounds in one unit."""
-    import sympy
-
     g, s = sympy.symbols("g s", positive=True)
     slopes = [sympy.diff(s + sympy.tanh(W * s), s).subs(s, 0) for W in (-g, g)]
     return (

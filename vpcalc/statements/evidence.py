@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .libraries import numpy, sympy, torch
 from .registry import Evidence, Method
 
 
@@ -15,8 +16,6 @@ def vanishes(expression: Any) -> bool:
     Only an identity that SymPy finds counts. A point at which the expression is not zero settles the contrary,
     and spares a search that can take a minute.
     """
-    import sympy
-
     expression = sympy.sympify(expression)
     if expression == 0 or sympy.expand(expression) == 0:
         return True
@@ -43,8 +42,6 @@ def witness(expression: Any, at: Mapping[Any, Any] | None = None) -> Point | Non
     """A point where a real expression is not zero, by 30 digits: the one that is given, or one that is drawn."""
     import random
 
-    import sympy
-
     expression = sympy.sympify(expression)
     if not all(symbol.is_commutative for symbol in expression.free_symbols):
         return None
@@ -69,7 +66,6 @@ def witness(expression: Any, at: Mapping[Any, Any] | None = None) -> Point | Non
 
 def _is_generic(node: Any) -> bool:
     """A function of which nothing is known: SymPy's own undefined ones, and those of :func:`generic`."""
-    import sympy
     from sympy.core.function import AppliedUndef
 
     return isinstance(node, AppliedUndef) or (isinstance(node, sympy.Function) and hasattr(node, "generic"))
@@ -98,8 +94,6 @@ def identity(what: str, differences: Iterable[Any], instances: str = "") -> Evid
 
 def _says_something(left: Any, right: Any) -> bool:
     """Whether an identity is about symbols; one whose difference has cancelled is as long as it was computed."""
-    import sympy
-
     if isinstance(right, int) and right == 0:
         return not isinstance(left, (int, float))
     return bool(sympy.sympify(left).free_symbols | sympy.sympify(right).free_symbols)
@@ -153,8 +147,6 @@ def generic(name: str, derivative: Callable[[Any], Any] | None = None) -> Any:
     Its derivative is another function, named with a prime, or what ``derivative`` makes of its value: 1 - s² for
     a function that satisfies f′ = 1 - f².
     """
-    import sympy
-
     prime = sympy.Function(f"{name}_prime")
 
     def fdiff(self: Any, argindex: int = 1) -> Any:
@@ -165,9 +157,6 @@ def generic(name: str, derivative: Callable[[Any], Any] | None = None) -> Any:
 
 def letters(name: str, *shape: int) -> Any:
     """A NumPy array of symbols: formulas written for tensors run on it unchanged."""
-    import numpy
-    import sympy
-
     array = numpy.empty(shape, dtype=object)
     for index in numpy.ndindex(*shape):
         array[index] = sympy.Symbol(f"{name}_{''.join(str(i + 1) for i in index)}", real=True)
@@ -176,23 +165,16 @@ def letters(name: str, *shape: int) -> Any:
 
 def each(function: Any, array: Any) -> Any:
     """A SymPy function of every element of an array."""
-    import numpy
-
     return numpy.array([function(element) for element in array.reshape(-1)], dtype=object).reshape(array.shape)
 
 
 def derivatives(outputs: Any, inputs: Any) -> Any:
     """The array of ∂output/∂input for every pair of elements: shape of outputs + shape of inputs."""
-    import numpy
-    import sympy
-
     rows = [[sympy.diff(y, x) for x in inputs.reshape(-1)] for y in outputs.reshape(-1)]
     return numpy.array(rows, dtype=object).reshape(*outputs.shape, *inputs.shape)
 
 
 def autograd_jacobian(function: Callable[..., Any], inputs: Any) -> Any:
     """The Jacobian that autograd gives, of one tensor or of several."""
-    import torch
-
     jacobian: Any = torch.autograd.functional.jacobian
     return jacobian(function, inputs)

@@ -8,6 +8,7 @@ from math import inf, log10
 
 from ..errors import InputError
 from . import cell_gradients, cells, unrolled
+from .libraries import torch
 from .registry import one_thread
 from .unrolled import Network
 
@@ -74,8 +75,6 @@ def measure(
     Raises:
         InputError: its states are beyond floating point.
     """
-    import torch
-
     with one_thread():
         net = unrolled.network(T, n, d, sigma, activation, weights=weights, seed=seed, dtype=dtype)
         if not bool(torch.isfinite(net.states).all()):
@@ -103,8 +102,6 @@ def measure(
 
 def _judge(net: Network, sigma: float, radius: float, norms: Sequence[float]) -> Judgement:
     """Vanishing, exploding or neither where that is certain, else undecided; and what was measured."""
-    import torch
-
     bound = float(net.activation.gamma) * sigma
     smallest = float(torch.linalg.svdvals(net.W.double())[-1])
     floor = float(net.slopes().double().abs().min()) * smallest
@@ -136,8 +133,6 @@ def _judge(net: Network, sigma: float, radius: float, norms: Sequence[float]) ->
 
 def _others(T: int, n: int, d: int, seed: int) -> tuple[list[float], list[float], list[float]]:
     """log₁₀ of norms by lag for an LSTM, a GRU, and for attention between two tokens."""
-    import torch
-
     lstm = unrolled.log_norms(cell_gradients.lstm_jacobians(*cell_gradients.lstm_run(n, d, T, seed, 1.0))[1:])
     gru = unrolled.log_norms(cell_gradients.gru_jacobians(*cell_gradients.gru_run(n, d, T, seed))[1:])
     Ws, x, scale = cell_gradients.attention_head(T, d, seed)

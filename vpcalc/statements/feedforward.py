@@ -7,6 +7,7 @@ from itertools import combinations, product
 from typing import Any
 
 from .evidence import close, far, identity, letters, not_identity, relative_error, same
+from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 
 
@@ -23,10 +24,6 @@ def linear_collapse(
     rank: Callable[[int], int] = lambda hidden: hidden,
 ) -> Demonstration:
     """As matrices of symbolic size, entry by entry, over many layers, and on the reference module."""
-    import sympy
-    import torch
-    import torch.nn.functional as F
-
     from ..reference.feedforward import FeedForward
 
     entries = []
@@ -93,8 +90,6 @@ def linear_collapse(
 
 def dyads(V: Any, U: Any, count: Any) -> bool:
     """Whether an entry of VU, of symbolic sizes, is the sum of this many products of one entry of each."""
-    import sympy
-
     i, j = sympy.symbols("i j", integer=True, nonnegative=True)
     entry = (V * U)[i, j]
     (inner,) = entry.bound_symbols
@@ -104,8 +99,6 @@ def dyads(V: Any, U: Any, count: Any) -> bool:
 
 def _ranks(rank: Callable[[int], int]) -> list[Evidence]:
     """Minors of W₂W₁, 3 × 3, entries symbols: of the next order all vanish, of this one not all."""
-    import sympy
-
     beyond, reached = [], []
     for hidden in (1, 2):
         merged = sympy.Matrix((letters("V", 3, hidden) @ letters("U", hidden, 3)).tolist())

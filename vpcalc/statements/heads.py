@@ -13,6 +13,7 @@ from ..cost import Quantity
 from ..symbolic import layer_on_symbols
 from .evidence import exact, identity, letters, not_identity, same
 from .feedforward import dyads, minors
+from .libraries import sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
 from .whole_numbers import SHARP, numbers, sharpened, whole
 
@@ -44,8 +45,6 @@ def head_rank(
 ) -> Demonstration:
     """Minors of symbolic scores; the only weights that keep one part; the layer on symbols; the reference "
     "module."""
-    import sympy
-
     beyond, reached = [], []
     for d in (1, 2):
         scores = sympy.Matrix((letters("q", 3, d) @ letters("k", 3, d).T).tolist())
@@ -100,8 +99,6 @@ def head_rank(
 
 
 def _dyads(rank: Callable[[int], int]) -> bool:
-    import sympy
-
     n, d = sympy.symbols("n d", integer=True, positive=True)
     return dyads(sympy.MatrixSymbol("Q", n, d), sympy.MatrixSymbol("K", d, n), rank(d))
 
@@ -120,8 +117,6 @@ def _counts(cost: Mapping[Quantity, str]) -> list[bool]:
 
 def _one_distribution(only: tuple[int, int, int]) -> list[Evidence]:
     """The only weights of three tokens that keep the first half of token 1; what they make of the second half."""
-    import sympy
-
     p, u, w = sympy.symbols("p_1:4"), letters("u", 3, 2), letters("w", 3)
     kept = [sum(p[j] * u[j, i] for j in range(3)) - u[0, i] for i in range(2)]
     (found,) = sympy.linsolve([*kept, sum(p) - 1], p)
@@ -138,8 +133,6 @@ def _one_distribution(only: tuple[int, int, int]) -> list[Evidence]:
 
 def _two_parts(heads: int) -> bool:
     """Whether attention of so many heads makes the first half of token 1 beside the second half of token 2."""
-    import torch
-
     from ..reference.attention import attend, merge_heads, split_heads
 
     values = numbers(1, 3, 4)
@@ -173,8 +166,6 @@ def attention_computes_all(
     weight: Callable[[Any], Any] | None = None,
 ) -> Demonstration:
     """Layers on symbols; torch's own counter on a module that attends to one token, and to all alike."""
-    import sympy
-    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from ..reference.attention import SelfAttention
@@ -247,9 +238,6 @@ def long_key_wins(
     cosine: Callable[[Any, Any], Any] = lambda long, short: (short / long + 1) / 2,
 ) -> Demonstration:
     """Differences of scores on symbols; the reference attention with three pairs of keys."""
-    import sympy
-    import torch
-
     from ..reference.attention import attend
 
     q, short, more = sympy.symbols("q s g", positive=True)

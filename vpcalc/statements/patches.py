@@ -18,6 +18,7 @@ from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, not_identity, same
+from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
 from .table1 import ROWS
 from .whole_numbers import numbers, whole
@@ -59,8 +60,6 @@ def patch_embedding_cost(
     image = macs("patch_embedding", H, W, C, constant(4))
 
     def module(P: int, H: int, W: int) -> Witness:
-        import torch
-
         return Witness(PatchEmbedding(6, P, 5), (torch.zeros(1, 5, H, W),))
 
     sizes = [(P, H, W) for P in (1, 2, 3, 4, 7, 16) for H, W in ((48, 32), (37, 50))]
@@ -144,8 +143,6 @@ Seen = dict[tuple[int, int], frozenset[tuple[int, int]]]
 
 def _pixels_seen(module: Any, H: int, W: int) -> Seen:
     """For each token of a reference embedding the pixels that have a gradient from it."""
-    import torch
-
     image = numbers(1, 3, H, W).requires_grad_()
     grid = module(image)[0]
     seen = {}
@@ -157,8 +154,6 @@ def _pixels_seen(module: Any, H: int, W: int) -> Seen:
 
 def _overlapping(s: int) -> Any:
     """The reference embedding whose windows overlap, without its norm, whole weights that are not 0."""
-    import torch
-
     from ..reference.pvt_v2 import OverlapPatchEmbedding
 
     module = whole(OverlapPatchEmbedding(3, 2, s))
@@ -167,8 +162,6 @@ def _overlapping(s: int) -> Any:
 
 
 def _positive(module: Any) -> Any:
-    import torch
-
     with torch.no_grad():
         module.proj.weight.abs_().add_(1)
     return module
@@ -196,8 +189,6 @@ def patch_continuity(
     width: Callable[[int, int], int] = lambda P, c: P * P * c,
 ) -> Demonstration:
     """Ends of intervals on symbols; which pixels have a gradient from which token of the reference modules."""
-    import sympy
-
     from ..reference.embedding import PatchEmbedding
 
     p, k, t, stride = sympy.symbols("p k t s", integer=True, positive=True)
@@ -267,8 +258,6 @@ def patch_continuity(
 
 def _kept_whole(width: Callable[[Any, Any], Any]) -> bool:
     """Whether 1 · x = x for a patch of P × P of c channels, one number of it a channel."""
-    import sympy
-
     side, channels = sympy.symbols("P c", integer=True, positive=True)
     patch = sympy.MatrixSymbol("x", side * side * channels, 1)
     size = width(side, channels)
@@ -277,9 +266,6 @@ def _kept_whole(width: Callable[[Any, Any], Any]) -> bool:
 
 def _given_back(width: Callable[[int, int], int]) -> list[bool]:
     """With the identity for its weights, or for those of s × s of its window, an embedding only rearranges."""
-    import torch
-    import torch.nn.functional as F
-
     from ..reference.embedding import PatchEmbedding
     from ..reference.pvt_v2 import OverlapPatchEmbedding
 
@@ -312,8 +298,6 @@ def overlapping_patches(
     cost: Callable[[Any], Any] = lambda s: (2 * s - 1) ** 2 / s**2,
 ) -> Demonstration:
     """Areas on a symbolic stride; the two layers on symbols; gradients of the reference module."""
-    import sympy
-
     t = sympy.Symbol("s", integer=True, positive=True)
     side = 2 * t - 1
     dearer, plain = macs("overlap_patch_embedding", H, W, C, s), macs("patch_embedding", H, W, C, s)
@@ -389,10 +373,6 @@ def merging_is_convolution(
     pool: Callable[[Any, Any], Any] | None = None,
 ) -> Demonstration:
     """The layer on symbols and as counted; the module against torch's convolution and pooling, bit by bit."""
-    import sympy
-    import torch
-    import torch.nn.functional as F
-
     from ..reference.embedding import PatchMerging
 
     sums, pools, halves = [], [], []
@@ -463,8 +443,6 @@ def merging_is_convolution(
 
 def _four_blocks() -> bool:
     """[W_1 W_2 W_3 W_4][x_1; x_2; x_3; x_4] = Σ W_i x_i for blocks of symbolic size."""
-    import sympy
-
     m, d = sympy.symbols("m d", integer=True, positive=True)
     Ws = [sympy.MatrixSymbol(f"W_{part}", m, d) for part in range(4)]
     xs = [sympy.MatrixSymbol(f"x_{part}", d, 1) for part in range(4)]

@@ -10,6 +10,7 @@ from ..architectures import ARCHITECTURES
 from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import exact
+from .libraries import torch
 from .registry import Demonstration, derivation, statement
 from .table1 import shifted_blocks
 
@@ -27,8 +28,6 @@ from .table1 import shifted_blocks
 )
 def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 4) -> Demonstration:
     """Reach in graphs of n + 1 tokens, and gradients of blocks of the reference ViT."""
-    import torch
-
     patches, blocks = 6, 3
     graph_held, module_held, indirect = [], [], {}
     for depth in range(blocks + 1):
@@ -84,8 +83,6 @@ def _class_gradients(depth: int, patches: int, direct: bool) -> list[bool]:
 
     Without ``direct`` the class token does not look at that patch itself, in any block.
     """
-    import torch
-
     from ..reference.vit import ViTBlock
 
     with torch.random.fork_rng(devices=[]):
@@ -325,8 +322,6 @@ def _blocks_needed(side: int, M: int) -> int:
 
 def _swin_gradients(swin: Mapping[tuple[int, int], Sight], blocks: Sequence[tuple[int, int]]) -> list[bool]:
     """Rows and columns of pixels that have a gradient from a token of each block, against the intervals."""
-    import torch
-
     from ..reference.swin import Swin
 
     depths = _config("swin_t")["depths"][: max(stage for stage, _ in blocks)]

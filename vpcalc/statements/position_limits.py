@@ -15,6 +15,7 @@ from ..ops import linear
 from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import close, exact, identity, letters, same
+from .libraries import numpy, sympy, torch
 from .positions import encoding, in_float64
 from .registry import Demonstration, derivation, statement
 from .whole_numbers import numbers, whole
@@ -42,8 +43,6 @@ def adding_ties(
     placed: Callable[[Any, Any, Any], tuple[Any, Any]] = lambda x, e, nothing: ((x, nothing), (nothing, e)),
 ) -> Demonstration:
     """Entry by entry on symbols; parameters of linear modules, concatenated and added."""
-    import numpy
-
     of_any_size = _of_any_size(weights, lost, blocks)
     d_, m_ = symbols("d m")
 
@@ -114,8 +113,6 @@ def _of_any_size(
     blocks: Callable[[Any], tuple[Any, ...]],
 ) -> list[bool]:
     """The same three with matrices of which SymPy knows no more than that their sides fit."""
-    import sympy
-
     m, d = sympy.symbols("m d", integer=True, positive=True)
     W, A = sympy.MatrixSymbol("W", m, d), sympy.MatrixSymbol("A", d, d)
     x, e, y, f, delta = (sympy.MatrixSymbol(name, d, 1) for name in ("x", "e", "y", "f", "t"))
@@ -132,8 +129,6 @@ def _of_any_size(
 
 def _added_blocks(placed: Callable[[Any, Any, Any], tuple[Any, Any]]) -> bool:
     """[x; 0] + [0; e] = [x; e] for blocks of symbolic size."""
-    import sympy
-
     d = sympy.Symbol("d", integer=True, positive=True)
     x, e = sympy.MatrixSymbol("x", d, 1), sympy.MatrixSymbol("e", d, 1)
     one, other = placed(x, e, sympy.ZeroMatrix(d, 1))
@@ -142,8 +137,6 @@ def _added_blocks(placed: Callable[[Any, Any, Any], tuple[Any, Any]]) -> bool:
 
 
 def _linear(d: int, m: int) -> Any:
-    import torch
-
     from ..reference.registry import Witness
 
     return Witness(torch.nn.Linear(d, m, bias=False), (torch.zeros(1, d),))
@@ -166,9 +159,6 @@ def positions_beside_tokens(
     positions: Callable[[Any], Any] = lambda d: d / 2,
 ) -> Demonstration:
     """Second moments on symbols; what the reference embedding adds up, bit by bit; its table's lengths."""
-    import sympy
-    import torch
-
     from ..reference.transformer import Opening
     from .scaling import expectation
 
@@ -250,9 +240,6 @@ def defined_not_learned(
     value: Callable[[Any], Any] = lambda square: square / 4,
 ) -> Demonstration:
     """Equal lengths, so the product with itself exceeds the others; the unit on the reference table."""
-    import sympy
-    import torch
-
     length, gap = sympy.symbols("c g", positive=True)  # ‖PE‖², and ‖PE(N) − PE(p)‖² of the nearest
     largest = length - gap / 2
     at_n = length - threshold(largest, length)
@@ -306,8 +293,6 @@ def defined_not_learned(
 
 def _polar() -> bool:
     """‖a − b‖² = ‖a‖² + ‖b‖² − aᵀb − bᵀa for vectors of symbolic width."""
-    import sympy
-
     d = sympy.Symbol("d", integer=True, positive=True)
     a, b = sympy.MatrixSymbol("a", d, 1), sympy.MatrixSymbol("b", d, 1)
     return bool(sympy.expand((a - b).T * (a - b)) == sympy.expand(a.T * a + b.T * b - a.T * b - b.T * a))
@@ -318,8 +303,6 @@ def _polar() -> bool:
 
 def _table(h: int, w: int, C: int = 3) -> Any:
     """A reference table of learned positions for a grid of h × w, with whole numbers."""
-    import torch
-
     from ..reference.embedding import ResizedPositions
 
     module = ResizedPositions((h, w), C).double()
@@ -352,8 +335,6 @@ def positions_resized(
     own: tuple[int, int] = (6, 8),
 ) -> Demonstration:
     """The reference table, by its gradients and bit by bit; what the strided convolution of SRA reads."""
-    import torch
-
     exactly, means, sums, rows, tears = [], [], [], [], []
     module = _table(6, 8)
     exactly.append(torch.equal(module.at(own), module.positions))
@@ -427,8 +408,6 @@ def positions_resized(
 
 def _vectors_read(module: Any, grid: tuple[int, int]) -> list[list[float]]:
     """For each place of a grid the weights, not 0, of the learned vectors that it gets."""
-    import torch
-
     found = []
     for place in module.at(grid)[0, :, 0]:
         (gradient,) = torch.autograd.grad(place, module.positions, retain_graph=True)
@@ -439,7 +418,5 @@ def _vectors_read(module: Any, grid: tuple[int, int]) -> list[list[float]]:
 
 def _rows_read(module: Any, grid: tuple[int, int]) -> int:
     """Rows of the table that any place of the grid reads."""
-    import torch
-
     (gradient,) = torch.autograd.grad(module.at(grid).sum(), module.positions)
     return int((gradient[0].reshape(*module.table, -1) != 0).any(-1).any(-1).sum())

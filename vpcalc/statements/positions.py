@@ -14,6 +14,7 @@ from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import layer_on_symbols
 from .evidence import close, exact, identity, letters, not_identity, relative_error, same
+from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
@@ -30,8 +31,6 @@ def frequencies(d: int) -> list[float]:
 @contextmanager
 def in_float64() -> Iterator[None]:
     """The reference module makes its angles in torch's default type."""
-    import torch
-
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -42,8 +41,6 @@ def in_float64() -> Iterator[None]:
 
 def encoding(n: int, d: int) -> Any:
     """The reference module's table of n positions, in float64."""
-    import torch
-
     from ..reference.transformer import sinusoids
 
     with in_float64():
@@ -71,8 +68,6 @@ def rotated(at_pos: Pair, at_k: Pair) -> Pair:
 )
 def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstration:
     """The addition theorems for symbolic pos, k, i and d; the reference module's table."""
-    import sympy
-
     pos, k, i = sympy.symbols("pos k i", integer=True, nonnegative=True)
     d = sympy.Symbol("d", integer=True, positive=True)
     omega = sympy.Integer(BASE) ** (-2 * i / d)
@@ -120,8 +115,6 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
 
 def _linear(shift: Callable[[Pair, Pair], Pair]) -> list[Any]:
     """Of a combination of two pairs the combination of what is made of each."""
-    import sympy
-
     a, b, *numbers = sympy.symbols("a b s_1:7", real=True)
     one, two, at_k = zip(numbers[::2], numbers[1::2], strict=True)
     both = (a * one[0] + b * two[0], a * one[1] + b * two[1])
@@ -142,8 +135,6 @@ def sinusoid_bounded(
     square: Callable[[Any], Any] = lambda d: d / 2, largest: int = 1, alone: Callable[[Any], Any] | None = None
 ) -> Demonstration:
     """sin² + cos² = 1, summed over symbolically many pairs; the reference table."""
-    import sympy
-
     a = sympy.Symbol("a", real=True)
     i = sympy.Symbol("i", integer=True)
     d = sympy.Symbol("d", integer=True, positive=True)
@@ -204,9 +195,6 @@ def unique_length(turn: Any) -> Any:
 )
 def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = None) -> Demonstration:
     """π is irrational; the distance in closed form; the smallest distance by search, up to the derived length."""
-    import sympy
-    import torch
-
     a, b = sympy.symbols("a b", real=True)
     chord = (sympy.sin(a) - sympy.sin(b)) ** 2 + (sympy.cos(a) - sympy.cos(b)) ** 2
     half = 4 * sympy.sin((a - b) / 2) ** 2
@@ -299,9 +287,6 @@ def sinusoid_every_length(
     rate: Callable[[Any, Any, Any], Any] = lambda i, d, n: BASE ** (-2 * i / d),
 ) -> Demonstration:
     """Parameters from our closed forms; prefixes bit by bit; what a learned table does with one token more."""
-    import sympy
-    import torch
-
     from ..reference.embedding import PositionEmbedding
 
     pos, i, d, length = sympy.symbols("pos i d n", positive=True)
@@ -360,9 +345,6 @@ def sinusoid_distance(
     term: Callable[[Any], Any] | None = None, limit: Callable[[Any], Any] | None = None
 ) -> Demonstration:
     """The addition theorem; the reference table; the integral of the limit."""
-    import sympy
-    import torch
-
     cosine = sympy.cos if term is None else term
     a, b = sympy.symbols("a b", real=True)
     product = sympy.sin(a) * sympy.sin(b) + sympy.cos(a) * sympy.cos(b)
@@ -449,10 +431,6 @@ def add_or_concatenate(
     added: Callable[[Any, Any, Any, Any], Any] = lambda W_I, W_P, x, p: W_I @ x + W_P @ p,
 ) -> Demonstration:
     """As blocks of symbolic size, entry by entry, and with linear modules."""
-    import numpy
-    import sympy
-    import torch
-
     n, d, m = sympy.symbols("n d m", integer=True, positive=True)
     W_I, W_P = sympy.MatrixSymbol("W_I", n, d), sympy.MatrixSymbol("W_P", n, m)
     x, p = sympy.MatrixSymbol("x", d, 1), sympy.MatrixSymbol("p", m, 1)

@@ -13,6 +13,7 @@ from ..layers import LAYERS
 from . import graphs
 from .evidence import exact, identity, same
 from .graphs import Graph, Nodes
+from .libraries import sympy, torch
 from .registry import Demonstration, derivation, statement
 
 T, d, n, m = symbols("T d n K")
@@ -41,8 +42,6 @@ def readout_cost(
     depends: Callable[[int, int], bool] = lambda t, k: k <= t,
 ) -> Demonstration:
     """The layers on symbols; counts and gradients of the reference layer with a linear readout; its graph."""
-    import sympy
-
     cell = as_polynomial(LAYERS["recurrent"].build(T, d, n).total(Quantity.MACS))
     head = as_polynomial(LAYERS["head"].build(n, m, batch=T).total(Quantity.MACS))
     counts = [
@@ -102,16 +101,12 @@ def readout_cost(
 
 
 def _readout_module(d: int, n: int, m: int) -> Any:
-    import torch
-
     from ..reference.recurrence import RecurrentLayer
 
     return torch.nn.Sequential(RecurrentLayer("rnn", d, n), torch.nn.Linear(n, m))
 
 
 def _with_readout(T: int, d: int, n: int, m: int) -> Any:
-    import torch
-
     from ..reference.registry import Witness
 
     return Witness(_readout_module(d, n, m), (torch.zeros(1, T, d),))
@@ -119,8 +114,6 @@ def _with_readout(T: int, d: int, n: int, m: int) -> Any:
 
 def _gradients(T: int) -> list[list[bool]]:
     """Whether input k has a gradient from output t: row k, column t."""
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(T)
         module = _readout_module(2, 3, 2).double()

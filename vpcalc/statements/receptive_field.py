@@ -13,6 +13,7 @@ from ..report.plots_theory import Mosaic, Picture
 from . import graphs
 from .evidence import exact, identity
 from .graphs import Layer
+from .libraries import sympy, torch
 from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 
 Reach = list[list[bool]]
@@ -157,8 +158,6 @@ def reach(kind: Sight, h: int, w: int, depth: int, size: int | None = None) -> R
 
 def measured_reach(kind: Sight, h: int, w: int, depth: int, size: int | None = None) -> Reach:
     """The same from the reference modules: which inputs get a gradient that is not zero."""
-    import torch
-
     used = kind.size if size is None else size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(h * 100 + w * 10 + depth)
@@ -214,26 +213,20 @@ def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = 
     note = f"the token of row {row + 1}, column {column + 1} of {GRID[0]}×{GRID[1]}; M = 4, k = 3, R = 2, P = 3"
     return Demonstration(
         (
-            Step(
-                "One layer: output i depends on the tokens that it reads.",
-                "reach_1 = {(j, i): i reads j}",
-                r"\rho_1 = \{(j, i) : i \text{ reads } j\}",
-            ),
-            Step(
-                "A stack: relations are composed.",
-                "reach_L = reach_1 ∘ reach_{L−1}",
-                r"\rho_L = \rho_1 \circ \rho_{L-1}",
-            ),
-            Step(
-                "A convolution adds (k − 1)/2 to either side.",
-                "k + (L − 1)(k − 1) = L(k − 1) + 1",
-                "k + (L - 1)(k - 1) = L(k - 1) + 1",
-            ),
-            Step(
-                "A shifted window overlaps two windows by M/2 each: M more a layer, as long as the grid goes on.",
-                "M + (L − 1)·2·M/2 = LM",
-                r"M + (L - 1) \cdot 2 \cdot \tfrac{M}{2} = LM",
-            ),
+            *derivation(r"""
+                One layer: output i depends on the tokens that it reads.
+                    reach_1 = {(j, i): i reads j}
+                        \rho_1 = \{(j, i) : i \text{ reads } j\}
+                A stack: relations are composed.
+                    reach_L = reach_1 ∘ reach_{L−1}
+                        \rho_L = \rho_1 \circ \rho_{L-1}
+                A convolution adds (k − 1)/2 to either side.
+                    k + (L − 1)(k − 1) = L(k − 1) + 1
+                        k + (L - 1)(k - 1) = L(k - 1) + 1
+                A shifted window overlaps two windows by M/2 each: M more a layer, as long as the grid goes on.
+                    M + (L − 1)·2·M/2 = LM
+                        M + (L - 1) \cdot 2 \cdot \tfrac{M}{2} = LM
+            """),
             Step(
                 "The convolution that reduces keys and values drops what its stride does not reach.",
                 f"{h} × {w} tokens, R = {R}: {(h // R * R) * (w // R * R)} of {h * w} are read",
@@ -348,8 +341,6 @@ def windows_never_meet(
     shift: Callable[[Any], Any] = lambda M: M // 2, still: Callable[[Any], Any] = lambda M: 0
 ) -> Demonstration:
     """Windows are the classes of an equivalence, which composes to itself; with the shift, the classes join."""
-    import sympy
-
     grids = [(h, w, M) for h, w, M in product((4, 6, 7, 9), (4, 8), (2, 3, 4)) if min(h, w) > M]
     stays, equivalences, meets = [], [], []
     for h, w, M in grids:

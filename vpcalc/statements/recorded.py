@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import files
-from .registry import Demonstration, Evidence, Method, Step
+from .registry import Demonstration, Evidence, Method, Statement, Step
 
 if TYPE_CHECKING:
     from ..report import Table
@@ -25,30 +25,6 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent.parent / "data"
 VERDICTS, DEMONSTRATIONS = DATA / "verdicts.json", DATA / "demonstrations.json"
-
-
-class Words(Protocol):
-    """What a statement says of itself."""
-
-    @property
-    def id(self) -> str:
-        """Its name."""
-
-    @property
-    def title(self) -> str:
-        """A few words."""
-
-    @property
-    def claim(self) -> str:
-        """The claim in a sentence."""
-
-    @property
-    def source(self) -> str:
-        """Where it stands."""
-
-    @property
-    def family(self) -> str:
-        """The file of this room in which it is demonstrated."""
 
 
 class Recorded(NamedTuple):
@@ -62,6 +38,10 @@ class Recorded(NamedTuple):
     fingerprint: str
     verdict: str
     note: str
+
+
+Words = Statement | Recorded
+"""What says its id, its title, its claim, its source and its family."""
 
 
 @cache

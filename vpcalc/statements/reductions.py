@@ -15,6 +15,7 @@ from ..cost import Quantity
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, same
+from .libraries import sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
 from .whole_numbers import numbers, whole
 
@@ -47,9 +48,6 @@ def sra_is_convolution(
     kept: Callable[[int, int], int] = lambda side, R: side // R * R,
 ) -> Demonstration:
     """Blocks of R × R tokens times a matrix, against the reference module's reduction, bit by bit."""
-    import sympy
-    import torch
-
     from ..reference.reduction import SpatialReductionAttention
 
     N, width = sympy.symbols("N C", integer=True, positive=True)
@@ -168,8 +166,6 @@ def pooling_or_convolution(
 
 def _never_dearer(gain: Polynomial, least: Callable[..., Any]) -> Evidence:
     """From the claimed number of tokens on no term is negative, with R = 2 + q and m tokens more."""
-    import sympy
-
     m, q = sympy.symbols("m q", nonnegative=True)
     pooled, width = sympy.symbols("P C", positive=True)
     form = gain.to_sympy()

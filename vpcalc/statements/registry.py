@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..catalog import Catalog
 from ..findings import Finding
+from .libraries import torch
 
 if TYPE_CHECKING:
     from ..report import Table
@@ -206,8 +207,6 @@ class Statement:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Tensors here are so small that more threads would only wait for one another."""
-    import torch
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

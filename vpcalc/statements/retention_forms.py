@@ -9,6 +9,7 @@ from ..algebra.polynomial import as_polynomial, symbols
 from ..layers.retention import state_elements
 from ..ops import linear
 from .evidence import close, exact, identity, letters, relative_error, same
+from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import numbers
 
@@ -40,8 +41,6 @@ def retention_forms(
     exponents: Exponents = EQUATION_7, decay: Callable[[Any], Any] = lambda gamma: gamma
 ) -> Demonstration:
     """The power of γ of each pair of tokens on symbols; four tokens of letters; the reference module."""
-    import sympy
-
     n, m, b, i, t, j = sympy.symbols("n m b i t j", integer=True, nonnegative=True)
     gamma = sympy.Symbol("gamma", positive=True)
     e = exponents
@@ -102,9 +101,6 @@ def retention_forms(
 
 def _four_tokens(e: Exponents, decay: Callable[[Any], Any]) -> list[Any]:
     """Recurrent and chunkwise less parallel, for one head of two channels and values of one."""
-    import numpy
-    import sympy
-
     gamma, n = sympy.Symbol("gamma", positive=True), 4
     q, k, v = letters("q", n, 2), letters("k", n, 2), letters("v", n)
     parallel = [sum(gamma ** (i - j) * (q[i] @ k[j]) * v[j] for j in range(i + 1)) for i in range(n)]
@@ -129,8 +125,6 @@ def _four_tokens(e: Exponents, decay: Callable[[Any], Any]) -> list[Any]:
 
 def _reference_forms(decay: Callable[[Any], Any]) -> tuple[bool, list[bool], list[bool]]:
     """Whether outputs of the recurrent form, and of each chunk outputs and last state, are the same."""
-    import torch
-
     from ..reference import retention
 
     gamma = torch.tensor([0.5, 0.25], dtype=torch.float64)
@@ -147,8 +141,6 @@ def _reference_forms(decay: Callable[[Any], Any]) -> tuple[bool, list[bool], lis
 
 def _modules() -> list[Evidence]:
     """The whole layer in its three forms, with norm and gate, at lengths that the chunk divides and not."""
-    import torch
-
     from ..reference.retention import Retention
 
     worst = 0.0
@@ -182,9 +174,6 @@ def state_or_cache(
     crossing: Callable[..., Any] = lambda C, a: C / a,
 ) -> Demonstration:
     """Numbers that the reference modules carry, and where the two forms cross."""
-    import sympy
-    import torch
-
     from ..reference import retention
     from ..reference.attention import SelfAttention, split_heads
 

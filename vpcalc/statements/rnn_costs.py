@@ -17,6 +17,7 @@ from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import Form
 from .evidence import exact, identity, same
+from .libraries import sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
 from .rnn_algorithms import TEXTBOOK, WAYS, Tally, memory, problem, run
 
@@ -196,8 +197,6 @@ def _same_gradient() -> Evidence:
 
 def _autograd_does_the_same(printed: str) -> Evidence:
     """The multiply-accumulates of torch's own backward pass, where U alone is trained."""
-    import torch
-
     from ..counters.dispatch import counting
 
     expected, held = parse(printed), []
@@ -240,8 +239,6 @@ def checkpointing(
     repeated: Callable[[Any, Any], Any] = lambda forward, b: forward - forward / b,
 ) -> Demonstration:
     """The minimum by completing the square; the best divisor by running all of them."""
-    import sympy
-
     T, n, b = sympy.symbols("T n b", positive=True)
     kept = keeps(T, b, n)
     claimed_best = sympy.sqrt(T) if best is None else best(T)

@@ -23,6 +23,7 @@ from .evidence import (
     relative_error,
     same,
 )
+from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 from .unrolled import ACTIVATIONS, Array
 
@@ -100,9 +101,6 @@ def rnn_gradient(
 
 def _symbolic_sum(jacobian: Any, chain: Any, term: Any) -> list[Evidence]:
     """T = 3 steps, n = d = 2, generic f, g and loss: each term, and their sum, against differentiation."""
-    import numpy
-    import sympy
-
     f, g = generic("f"), generic("g")
     slope_of, slope_out = sympy.Function("f_prime"), sympy.Function("g_prime")
     T, n = 3, 2
@@ -151,8 +149,6 @@ def _symbolic_sum(jacobian: Any, chain: Any, term: Any) -> list[Evidence]:
 
 def _total_derivatives_count_twice(printed: Callable[[Any, Any], Any]) -> Evidence:
     """One unit, two steps, f the identity: the sum that is printed against the derivative."""
-    import sympy
-
     U, W, x1, x2 = sympy.symbols("U W x_1 x_2", real=True)
     s1 = U * x1
     s2 = U * x2 + W * s1
@@ -180,7 +176,6 @@ def _against_autograd(activation: str, jacobian: Any, chain: Any, term: Any) -> 
 
 def _module_terms(jacobian: Any, chain: Any, term: Any) -> tuple[Array, Array]:
     """Terms of the reference cell's gradient for its input weight: ours, and autograd's by copies."""
-    import torch
     from torch.func import functional_call
 
     from ..reference.recurrence import Cell
@@ -245,9 +240,6 @@ def rnn_jacobian(
     printed: Callable[[Any], Any] | None = None,
 ) -> Demonstration:
     """Differentiated for any f; the slides' shorthand is a different matrix."""
-    import numpy
-    import sympy
-
     f, slope_of = generic("f"), sympy.Function("f_prime")
     n, T = 2, 3
     W, start = letters("W", n, n), letters("s0", n)
@@ -313,9 +305,6 @@ def pascanu_jacobian(
     largest: Callable[[Any], Any] = lambda gamma: gamma,
 ) -> Demonstration:
     """Differentiated for any σ; the printed matrix is right for symmetric W, its norm another."""
-    import numpy
-    import sympy
-
     sigma, slope_of = generic("sigma"), sympy.Function("sigma_prime")
     W, x = letters("W", 2, 2), letters("x", 2)
     slope = each(slope_of, x)
@@ -327,28 +316,22 @@ def pascanu_jacobian(
     norms = [max(sympy.Matrix(product.tolist()).singular_values()) for product in products]
     return Demonstration(
         (
-            Step(
-                "Differentiate element by element.",
-                "∂x_{t,i}/∂x_{t−1,m} = W_im σ′(x_{t−1,m})",
-                r"\frac{\partial x_{t,i}}{\partial x_{t-1,m}} = W_{im} \, \sigma'(x_{t-1,m})",
-            ),
-            Step(
-                "As a matrix of columns ∂/∂x_{t−1,m}: column m of W scaled by σ′(x_{t−1,m}).",
-                "∂x_t/∂x_{t−1} = W_rec diag(σ′(x_{t−1}))",
-                r"\frac{\partial x_t}{\partial x_{t-1}} = W_{\mathrm{rec}} "
-                r"\operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr)",
-            ),
-            Step(
-                "In the other layout the whole product is transposed, not W alone.",
-                "(∂x_t/∂x_{t−1})ᵀ = diag(σ′(x_{t−1})) W_recᵀ",
-                r"\Bigl(\frac{\partial x_t}{\partial x_{t-1}}\Bigr)^{\top} = "
-                r"\operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr) W_{\mathrm{rec}}^{\top}",
-            ),
-            Step(
-                "A matrix and its transpose have the same singular values: the bounds (6) and (7) stand.",
-                "‖W_recᵀ‖ = ‖W_rec‖ = σ₁, so both products are at most γσ₁",
-                r"\lVert W_{\mathrm{rec}}^{\top} \rVert = \lVert W_{\mathrm{rec}} \rVert = \sigma_1",
-            ),
+            *derivation(r"""
+                Differentiate element by element.
+                    ∂x_{t,i}/∂x_{t−1,m} = W_im σ′(x_{t−1,m})
+                        \frac{\partial x_{t,i}}{\partial x_{t-1,m}} = W_{im} \, \sigma'(x_{t-1,m})
+                As a matrix of columns ∂/∂x_{t−1,m}: column m of W scaled by σ′(x_{t−1,m}).
+                    ∂x_t/∂x_{t−1} = W_rec diag(σ′(x_{t−1}))
+                        \frac{\partial x_t}{\partial x_{t-1}} = W_{\mathrm{rec}}
+                        \operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr)
+                In the other layout the whole product is transposed, not W alone.
+                    (∂x_t/∂x_{t−1})ᵀ = diag(σ′(x_{t−1})) W_recᵀ
+                        \Bigl(\frac{\partial x_t}{\partial x_{t-1}}\Bigr)^{\top} =
+                        \operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr) W_{\mathrm{rec}}^{\top}
+                A matrix and its transpose have the same singular values: the bounds (6) and (7) stand.
+                    ‖W_recᵀ‖ = ‖W_rec‖ = σ₁, so both products are at most γσ₁
+                        \lVert W_{\mathrm{rec}}^{\top} \rVert = \lVert W_{\mathrm{rec}} \rVert = \sigma_1
+            """),
             Step(
                 "The norms themselves do not: W_rec that carries the second unit to the first, the second one "
                 "off.",
@@ -462,7 +445,6 @@ def rnn_bound(
 
 def _largest_slopes(claimed: Mapping[str, Fraction]) -> Evidence:
     """The maximum of f′ over the range of f, where that is an interval."""
-    import sympy
     from sympy.calculus.util import maximum
 
     s = sympy.Symbol("s", real=True)
@@ -475,8 +457,6 @@ def _largest_slopes(claimed: Mapping[str, Fraction]) -> Evidence:
 
 
 def _slopes_are_derivatives() -> Evidence:
-    import sympy
-
     a = sympy.Symbol("a", real=True)
     sigmoid = 1 / (1 + sympy.exp(-a))
     tanh, logistic = ACTIVATIONS["tanh"].slope, ACTIVATIONS["sigmoid"].slope
@@ -488,8 +468,6 @@ def _slopes_are_derivatives() -> Evidence:
 
 def _same_singular_values() -> Evidence:
     """Where WᵀW v = λv, WWᵀ (Wv) = λ (Wv), and the other way round: all λ ≠ 0 are the same."""
-    import sympy
-
     n = sympy.Symbol("n", integer=True, positive=True)
     W, v, scaled = sympy.MatrixSymbol("W", n, n), sympy.MatrixSymbol("v", n, 1), sympy.Symbol("lambda")
     both = [(W, W.T), (W.T, W)]
@@ -499,8 +477,6 @@ def _same_singular_values() -> Evidence:
 
 def _below_one(bound: Callable[[Any, Any], Any]) -> tuple[Evidence, ...]:
     """Any factor below 1 is 1/(1 + x) of some x > 0."""
-    import sympy
-
     x, lag = sympy.Symbol("x", positive=True), sympy.Symbol("m", integer=True, positive=True)
     return (
         identity(
@@ -512,16 +488,12 @@ def _below_one(bound: Callable[[Any, Any], Any]) -> tuple[Evidence, ...]:
 
 def _nilpotent(weight: int) -> tuple[Any, Any, Any]:
     """W, the bias and the fixed point s = tanh(Ws + b) of a network that explodes though W² = 0, exactly."""
-    import sympy
-
     W, s = weight * sympy.Matrix([[1, 1], [-1, -1]]), sympy.Matrix([0, sympy.Rational(1, 2)])
     return W, s.applyfunc(sympy.atanh) - W * s, s
 
 
 def _eigenvalues_are_not_enough(weight: int) -> Evidence:
     """By induction on m: J² = 2J, so that J^{m+1} = 2^{m−1} J² = 2^m J."""
-    import sympy
-
     W, b, s = _nilpotent(weight)
     J = sympy.diag(*(1 - x**2 for x in s)) * W
     fixed = (W * s + b).applyfunc(sympy.tanh) - s
@@ -533,8 +505,6 @@ def _eigenvalues_are_not_enough(weight: int) -> Evidence:
 
 def _explodes_beside_its_eigenvalues(weight: int) -> Evidence:
     """The same network in torch: autograd through 12 steps from its fixed point."""
-    import torch
-
     steps = 12
     W, b, s = (
         torch.tensor([[float(x) for x in row] for row in m.tolist()], dtype=torch.float64)
@@ -566,9 +536,6 @@ def gradient_clipping(
     of_part: Callable[[Any, Any], Any] = lambda factor, part: factor * part,
 ) -> Demonstration:
     """Algebra for any number of components; torch's own clipping; an exploding and a vanishing network."""
-    import sympy
-    import torch
-
     i, n = sympy.symbols("i n", integer=True, positive=True)
     threshold = sympy.Symbol("theta", positive=True)
     square = sympy.Sum(sympy.IndexedBase("g", real=True)[i] ** 2, (i, 1, n))

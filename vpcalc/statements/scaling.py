@@ -11,6 +11,7 @@ from typing import Any
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from .evidence import autograd_jacobian, close, derivatives, each, exact, far, identity, letters, relative_error
+from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 from .tails import erlang_tail, normal_tail, score_tail
 
@@ -38,7 +39,6 @@ def dot_product_variance(
     divisor: Callable[[Any], Any] | None = None,
 ) -> Demonstration:
     """Moments symbolically, for any mean and variance; then samples of three distributions."""
-    import sympy
     from sympy.concrete.delta import deltasummation
 
     mean_q, mean_k = sympy.symbols("mu_q mu_k", real=True)
@@ -115,15 +115,11 @@ def dot_product_variance(
 
 
 def _pair(mean_q: Any, mean_k: Any, var_q: Any, var_k: Any) -> dict[Any, tuple[Any, Any]]:
-    import sympy
-
     return {sympy.Symbol("q"): (mean_q, var_q), sympy.Symbol("k"): (mean_k, var_k)}
 
 
 def expectation(polynomial: Any, moments: Mapping[Any, tuple[Any, Any]]) -> Any:
     """E of a polynomial in independent variables of given mean and variance, at most quadratic in each."""
-    import sympy
-
     variables = list(moments)
     total = sympy.Integer(0)
     for powers, coefficient in sympy.Poly(polynomial, *variables).terms():
@@ -139,8 +135,6 @@ _FOURTH = {"normal": 3.0, "uniform": 9 / 5, "±1": 1.0}
 
 
 def _samples(claimed: Callable[[int], float]) -> tuple[tuple[tuple[Any, ...], ...], float]:
-    import torch
-
     count, worst, rows = 40_000, 0.0, []
     for place, (name, fourth) in enumerate(_FOURTH.items()):
         draw = torch.Generator().manual_seed(place)
@@ -156,8 +150,6 @@ def _samples(claimed: Callable[[int], float]) -> tuple[tuple[tuple[Any, ...], ..
 
 
 def _unit(name: str, shape: tuple[int, ...], draw: Any) -> Any:
-    import torch
-
     if name == "normal":
         return torch.randn(shape, generator=draw, dtype=torch.float64)
     uniform = torch.rand(shape, generator=draw, dtype=torch.float64)
@@ -177,9 +169,6 @@ def softmax_jacobian(
     jacobian: Callable[[Any], Any] | None = None, largest: Fraction = Fraction(1, 2)
 ) -> Demonstration:
     """Differentiated for two scores among any number; its norm by Gershgorin's circles; torch's own softmax."""
-    import numpy
-    import sympy
-    import torch
 
     def derived(p: Any) -> Any:
         diagonal = numpy.diag(p) if isinstance(p, numpy.ndarray) else p.diag()
@@ -250,8 +239,6 @@ def softmax_saturation(
     root: Callable[[Any], Any] | None = None, undivided: Callable[[int], float] = lambda d: 1.0
 ) -> Demonstration:
     """Variance of the divided scores, exactly; medians of the Jacobian's norm over samples, 64 keys."""
-    import sympy
-
     divisor = sympy.sqrt if root is None else root
     width = sympy.Symbol("d_k", integer=True, positive=True)
     plain, scaled = _jacobian_norms(undivided), _jacobian_norms(lambda d: float(divisor(d)))
@@ -318,8 +305,6 @@ def softmax_saturation(
 
 def _jacobian_norms(divisor: Callable[[int], float]) -> dict[int, tuple[float, float]]:
     """Median Frobenius norm of the Jacobian and median largest weight, by d_k."""
-    import torch
-
     found = {}
     for d in WIDTHS:
         draw = torch.Generator().manual_seed(d)
@@ -408,18 +393,16 @@ def exp_overflow(
                 rf"{half:.2f}; \quad \theta_{{b}} = (2 - 2^{{-8}})\,2^{{127}},\; \ln\theta_{{b}} = "
                 rf"{at['bfloat16']:.2f}",
             ),
-            Step(
-                "Given k, q·k is a sum of independent normals: normal, of variance |k|², which is χ² of d_k "
-                "degrees.",
-                "P(q·k > c) = ∫ f_{χ²(d_k)}(x) ½ erfc(c/√(2x)) dx",
-                r"P(q \cdot k > c) = \int_0^\infty f_{\chi^2(d_k)}(x)\, \tfrac12 "
-                r"\operatorname{erfc}\Bigl(\frac{c}{\sqrt{2x}}\Bigr) dx",
-            ),
-            Step(
-                "The same without an integral, for even d_k: q·k is the difference of two independent variables.",
-                "q·k = |q + k|²/4 − |q − k|²/4 = X − Y, X and Y Erlang of order d_k/2",
-                r"q \cdot k = \tfrac14 |q + k|^2 - \tfrac14 |q - k|^2 = X - Y, \quad X, Y \sim \Gamma(d_k/2, 1)",
-            ),
+            *derivation(r"""
+                Given k, q·k is a sum of independent normals: normal, of variance |k|², which is χ² of d_k degrees.
+                    P(q·k > c) = ∫ f_{χ²(d_k)}(x) ½ erfc(c/√(2x)) dx
+                        P(q \cdot k > c) = \int_0^\infty f_{\chi^2(d_k)}(x)\, \tfrac12
+                        \operatorname{erfc}\Bigl(\frac{c}{\sqrt{2x}}\Bigr) dx
+                The same without an integral, for even d_k: q·k is the difference of two independent variables.
+                    q·k = |q + k|²/4 − |q − k|²/4 = X − Y, X and Y Erlang of order d_k/2
+                        q \cdot k = \tfrac14 |q + k|^2 - \tfrac14 |q - k|^2 = X - Y, \quad X, Y \sim \Gamma(d_k/2,
+                        1)
+            """),
             Step(
                 "Divided by √d_k, a score overflows where q·k exceeds √d_k ln θ. Tails are heavier than the "
                 "normal's.",
@@ -510,8 +493,6 @@ def _tex(number: float) -> str:
 
 def _rounding(largest: Mapping[str, int]) -> Evidence:
     """θ itself becomes infinite, the float32 before it does not."""
-    import torch
-
     held = []
     for name, limit in largest.items():
         at = torch.tensor(float(limit), dtype=torch.float32)
@@ -523,8 +504,6 @@ def _rounding(largest: Mapping[str, int]) -> Evidence:
 
 def _every_16_bit_number(largest: Mapping[str, int]) -> Evidence:
     """exp of every float16 and every bfloat16 is infinite exactly above ln θ."""
-    import torch
-
     held, cases = [], 0
     for name, limit in largest.items():
         bits = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
@@ -543,8 +522,6 @@ def _transforms(limit: Callable[[float], float]) -> Evidence:
 
     E exp(itq·k) given |k|² = x is exp(−t²x/2), and X and Y have (1 − it)^{−m} and (1 + it)^{−m}.
     """
-    import sympy
-
     d, x = sympy.symbols("d_k x", positive=True)
     t = sympy.Symbol("t", real=True)
     density = x ** (d / 2 - 1) * sympy.exp(-x / 2) / (2 ** (d / 2) * sympy.gamma(d / 2))
@@ -564,8 +541,6 @@ def _transforms(limit: Callable[[float], float]) -> Evidence:
 
 def _laplace(tail: Callable[[int, float], float]) -> Evidence:
     """d_k = 2: the difference of two exponential variables, integrated symbolically."""
-    import sympy
-
     x, y, c = sympy.symbols("x y c", positive=True)
     true = sympy.integrate(sympy.exp(-y) * sympy.integrate(sympy.exp(-x), (x, c + y, sympy.oo)), (y, 0, sympy.oo))
     worst = max(abs(tail(2, at) / float(true.subs(c, at)) - 1) for at in (0.5, 3.0, 11.0, 40.0))
@@ -599,9 +574,6 @@ def _shifted(shift: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
 
     Of three scores the third is the logarithm of what exp of all others adds up to: it moves as they do.
     """
-    import sympy
-    import torch
-
     s, m = letters("s", 3), sympy.Symbol("m", real=True)
     plain, shifted = each(sympy.exp, s), each(sympy.exp, shift(s, m))
     same = (plain / plain.sum() - shifted / shifted.sum()).reshape(-1)
@@ -625,8 +597,6 @@ def _shifted(shift: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
 
 def _products(product: Callable[[int, int], float], largest: int) -> Evidence:
     """q·k of equal entries in float16: infinite from the first float16 at or above √(θ/d_k), finite just below."""
-    import torch
-
     held = []
     for d in (4, 16, 64, 256, 1024):
         entry = torch.tensor(product(largest, d), dtype=torch.float64)
@@ -649,8 +619,6 @@ def _products(product: Callable[[int, int], float], largest: int) -> Evidence:
 
 
 def _sampled_overflows(d: int, count: int) -> int:
-    import torch
-
     draw = torch.Generator().manual_seed(d)
     found = 0
     for _ in range(10):

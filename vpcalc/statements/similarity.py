@@ -7,6 +7,7 @@ from typing import Any
 
 from ..report import Column, Table
 from .evidence import close, each, exact, far, identity, letters, not_identity, relative_error
+from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
@@ -25,9 +26,6 @@ def dot_product_cosine(
     product: Callable[[Any, Any, Any], Any] = lambda q, k, cosine: q * k * cosine,
 ) -> Demonstration:
     """In the plane by the addition theorem; in any dimension by the law of cosines; on samples."""
-    import sympy
-    import torch
-
     r, s, a, b = sympy.symbols("r s alpha beta", positive=True)
     q, k = (r * sympy.cos(a), r * sympy.sin(a)), (s * sympy.cos(b), s * sympy.sin(b))
     plane = q[0] * k[0] + q[1] * k[1] - product(r, s, sympy.cos(a - b).expand(trig=True))
@@ -92,9 +90,6 @@ def softmax_distribution(
     The weights of all others add up to a positive number, which is the weight of one score, the logarithm of it;
     where each of them moves by c, so does that.
     """
-    import sympy
-    import torch
-
     from ..reference.attention import attend
 
     exponential = sympy.exp if weight is None else weight
@@ -163,8 +158,6 @@ def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: Tru
 
     ``mask`` says which tokens a token sees: all of them, as the claim is.
     """
-    import torch
-
     module, x = _module_and_tokens(torch.float64)
     n = x.shape[1]
     bias = torch.zeros(n, n, dtype=torch.float64)
@@ -210,8 +203,6 @@ def _two_change_places(mask: Callable[[int, int], bool]) -> list[Any]:
 
     What other tokens add to the sums of a row depends on its query alone, as they stay where they are.
     """
-    import sympy
-
     weight, value, top, bottom = (sympy.Function(name) for name in ("E", "v", "N", "Z"))
 
     def outputs(tokens: Sequence[Any]) -> list[Any]:
@@ -231,9 +222,6 @@ def symbolic_attention(
     x: Any, mask: Callable[[int, int], bool], bias: Callable[[int, int], Any] = lambda i, j: 0
 ) -> Any:
     """softmax(qkᵀ)v of tokens with one channel, exp left as a function of which nothing is known."""
-    import numpy
-    import sympy
-
     exponential = sympy.Function("exp")
     w_q, w_k, w_v = sympy.symbols("w_q w_k w_v")
     outputs = []
@@ -261,10 +249,6 @@ def _reordered(order: tuple[int, ...], mask: Callable[[int, int], bool]) -> list
 )
 def order_comes_back(at_least: float = 0.01) -> Demonstration:
     """On two and three symbolic tokens, and the distance between outputs on reference modules."""
-    import numpy
-    import sympy
-    import torch
-
     from ..reference.transformer import CausalAttention, sinusoids
     from ..reference.windows import WindowAttention
 
@@ -342,8 +326,6 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
 
 
 def _module_and_tokens(dtype: Any) -> tuple[Any, Any]:
-    import torch
-
     from ..reference.attention import SelfAttention
 
     with torch.random.fork_rng(devices=[]):

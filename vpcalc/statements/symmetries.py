@@ -8,6 +8,7 @@ from typing import Any
 
 from ..report import Column, Kind, Table
 from .evidence import close, exact, far, identity, not_identity, relative_error
+from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
 from .whole_numbers import numbers, sharpened, whole
 
@@ -22,8 +23,6 @@ def roll(x: Any, dy: int, dx: int) -> Any:
 
 def fitting_moves(layer: Callable[[Any], Any], x: Any, s: tuple[int, int]) -> list[tuple[int, int]]:
     """All moves t of the output with layer(T_s x) = T_t layer(x), bit by bit; grids are (batch, h, w, C)."""
-    import torch
-
     still, moved = layer(x), layer(roll(x, *s))
     _, h, w, _ = still.shape
     return [t for t in product(range(h), range(w)) if torch.equal(roll(still, *t), moved)]
@@ -31,15 +30,11 @@ def fitting_moves(layer: Callable[[Any], Any], x: Any, s: tuple[int, int]) -> li
 
 def _tap(offset: Any, place: Any) -> Any:
     """The pixel that one tap of a kernel reads for a place, of an image of which nothing is known."""
-    import sympy
-
     (u, v), (p, q) = offset, place
     return sympy.Symbol("a") * sympy.Function("x")(sympy.expand(p + u), sympy.expand(q + v))
 
 
 def _letters() -> tuple[Any, ...]:
-    import sympy
-
     letters: tuple[Any, ...] = sympy.symbols("p q s t u v", integer=True)
     return letters
 
@@ -49,8 +44,6 @@ def _letters() -> tuple[Any, ...]:
 
 def on_torus(k: int, C: int = 2) -> Callable[[Any], Any]:
     """The reference convolution with whole weights on a grid without a border, (1, h, w, C) to the same."""
-    import torch.nn.functional as F
-
     from ..reference.convolution import SameConv2d
 
     module = whole(SameConv2d(C, C, (k, k)), seed=k)
@@ -77,8 +70,6 @@ def convolution_translation(
 ) -> Demonstration:
     """A tap at a symbolic offset commutes with a symbolic shift; the module on all shifts of a torus, bit by "
     "bit."""
-    import torch
-
     p, q, s, t, u, v = _letters()
     moved = _tap((u, v), (p - s, q - t))  # the tap reads a moved image
     ours = _tap((u, v), (p - moves(s, 3), q - moves(t, 3)))
@@ -133,8 +124,6 @@ def convolution_translation(
 
 def _turned() -> tuple[Any, Any]:
     """Σ_{p<n} y(p) and y(n − 1) + Σ_{0<p<n} y(p − 1), by the sums F up to a place: F(p + 1) − F(p) = y(p)."""
-    import sympy
-
     n, total = sympy.Symbol("n", integer=True, positive=True), sympy.Function("F")
     last = total(n) - total(n - 1)
     return total(n) - total(0), last + (total(n - 1) - total(0))
@@ -172,8 +161,6 @@ def _patches(module: Any) -> Callable[[Any], Any]:
 )
 def patch_translation(moves: Moves = whole_steps) -> Demonstration:
     """A tap of stride P commutes with shifts by Pt; the module on all shifts of a torus, bit by bit."""
-    import sympy
-
     from ..reference.embedding import PatchEmbedding
 
     p, q, s, t, u, v = _letters()
@@ -224,15 +211,11 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
 
 def _parted() -> bool:
     """Whether 0 < r < size for every r = 1 + i and size = 2 + i + j: what parts of a period do not divide."""
-    import sympy
-
     i, j = sympy.symbols("i j", integer=True, nonnegative=True)
     return (1 + i).is_positive is True and (2 + i + j - (1 + i)).is_positive is True
 
 
 def _bright_pixel(moves: Moves) -> list[bool]:
-    import torch
-
     from ..reference.embedding import PatchEmbedding
 
     held = []
@@ -280,8 +263,6 @@ def window_layer(
 )
 def window_translation(moves: Moves = within, marked: bool = True) -> Demonstration:
     """Windows are numbered by floors, biases by differences; the module on all shifts of a torus, bit by bit."""
-    import sympy
-
     p, q, s, _, _, _ = _letters()
     M = sympy.Symbol("M", integer=True, positive=True)
     number = sympy.floor(sympy.expand((p - M * s) / M))
@@ -399,8 +380,6 @@ def _layers(sharp: bool) -> Mapping[str, Callable[[Any], Any]]:
 
 def _places_read(layer: Callable[[Any], Any]) -> int:
     """Places of the input that have a gradient from one token of the output."""
-    import torch
-
     x = (numbers(1, *_TORUS, 8, seed=3) / 1000).requires_grad_()
     (gradient,) = torch.autograd.grad((layer(x)[0, 1, 1] * numbers(8, seed=4)).sum(), x)
     return int((gradient != 0).any(-1).sum())
@@ -423,8 +402,6 @@ def locality_and_invariance(
     pooled: Callable[[Any], Any] = lambda tokens: tokens.mean(1),
 ) -> Demonstration:
     """All translations of a torus, layer by layer; permutations; a small ViT; all bit by bit but the last."""
-    import torch
-
     layers, x = _layers(sharp=True), numbers(1, *_TORUS, 8)
     rows, groups, symmetric = [], [], []
     order = torch.randperm(36, generator=torch.Generator().manual_seed(1))
@@ -491,8 +468,6 @@ def locality_and_invariance(
 
 def _pooled_vit(pooled: Callable[[Any], Any]) -> list[Evidence]:
     """The pooled tokens of a small ViT, without and with positions, of an image that is moved."""
-    import torch
-
     from ..reference.vit import ViT
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():

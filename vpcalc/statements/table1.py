@@ -26,6 +26,7 @@ from ..symbolic import Form
 from . import graphs
 from .evidence import exact, identity, recovered, same
 from .graphs import Graph, Layer, Nodes
+from .libraries import sympy, torch
 from .registry import Demonstration, Evidence, Method, Step, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
@@ -301,26 +302,22 @@ def table1_complexity(
     attention_row = ROWS["self_attention"]
     return Demonstration(
         (
-            Step(
-                "QKᵀ and AV, for n tokens in heads of d/a channels.",
-                "a·n·(d/a)·n + a·n·n·(d/a) = 2n²d",
-                r"a \cdot n \cdot \tfrac{d}{a} \cdot n + a \cdot n \cdot n \cdot \tfrac{d}{a} = 2 n^2 d",
-            ),
-            Step(
-                "A recurrent layer: U x_t and W s_{t−1} at every step.",
-                "n(d·d + d·d) = 2nd²",
-                "n(d^2 + d^2) = 2nd^2",
-            ),
-            Step(
-                "A kernel of k tokens, d channels to d.", "n·k·d·d = knd²", r"n \cdot k \cdot d \cdot d = k n d^2"
-            ),
-            Step(
-                "r keys for each of n queries on a ring. At a border keys are missing: ⌊(r − 1)/2⌋ to the first "
-                "token, one less to the next, and so on; ⌊r/2⌋ to the last.",
-                "rn − ⌊r²/4⌋ pairs for r ≤ n; for odd r that is rn − (r² − 1)/4, and 2d(rn − (r² − 1)/4)",
-                r"rn - \lfloor r^2/4 \rfloor \text{ pairs}; \quad 2d\Bigl(rn - \frac{r^2 - 1}{4}\Bigr) "
-                r"\text{ for odd } r",
-            ),
+            *derivation(r"""
+                QKᵀ and AV, for n tokens in heads of d/a channels.
+                    a·n·(d/a)·n + a·n·n·(d/a) = 2n²d
+                        a \cdot n \cdot \tfrac{d}{a} \cdot n + a \cdot n \cdot n \cdot \tfrac{d}{a} = 2 n^2 d
+                A recurrent layer: U x_t and W s_{t−1} at every step.
+                    n(d·d + d·d) = 2nd²
+                        n(d^2 + d^2) = 2nd^2
+                A kernel of k tokens, d channels to d.
+                    n·k·d·d = knd²
+                        n \cdot k \cdot d \cdot d = k n d^2
+                r keys for each of n queries on a ring. At a border keys are missing: ⌊(r − 1)/2⌋ to the first
+                token, one less to the next, and so on; ⌊r/2⌋ to the last.
+                    rn − ⌊r²/4⌋ pairs for r ≤ n; for odd r that is rn − (r² − 1)/4, and 2d(rn − (r² − 1)/4)
+                        rn - \lfloor r^2/4 \rfloor \text{ pairs}; \quad 2d\Bigl(rn - \frac{r^2 - 1}{4}\Bigr) \text{
+                        for odd } r
+            """),
             Step(
                 "What the table leaves out: the projections to queries, keys and values, and back.",
                 f"{in_paper_letters(attention_row.whole()).text} in all",
@@ -408,8 +405,6 @@ def _neighbours(pairs: Callable[[int, int], int]) -> Evidence:
 
 
 def _missing_at_borders(pairs: Callable[[Any, Any], Any]) -> Evidence:
-    import sympy
-
     m, j, n = sympy.symbols("m j n", integer=True, positive=True)
     odd, even = ((size, sympy.expand(size * n - pairs(n, size))) for size in (2 * m + 1, 2 * m))
     before, after = sympy.summation(j, (j, 1, m - 1)), sympy.summation(j, (j, 1, m))
@@ -420,8 +415,6 @@ def _missing_at_borders(pairs: Callable[[Any, Any], Any]) -> Evidence:
 
 
 def _limit(form: Polynomial, part: Polynomial, name: str) -> Any:
-    import sympy
-
     variable = sympy.Symbol(name, integer=True, positive=True)
     return sympy.limit(sympy.cancel(form.to_sympy() / part.to_sympy()), variable, sympy.oo)
 
@@ -447,8 +440,6 @@ def attention_or_recurrence(
     excess: Callable[[Any, Any], Any] = lambda n, d: 2 * n * d * (n + d),
 ) -> Demonstration:
     """The sign of differences of closed forms, factored."""
-    import sympy
-
     claimed = {**BOUNDS, **(bounds or {})}
     rnn = ROWS["recurrent"].whole()
     lstm = as_polynomial(LAYERS["recurrent_lstm"].build(N, C, C).total(Quantity.MACS))
@@ -623,8 +614,6 @@ def _chain(row: Row, size: int, n: int) -> int:
 
 def _module_depth(id: str, n: int) -> int:
     """The longest chain of functions in autograd's graph of the reference module."""
-    import torch
-
     from ..reference import LAYER_WITNESSES
 
     layer, dims = _MODULES[id]
@@ -692,14 +681,10 @@ def ceil_log(base: int, value: int) -> int:
 
 
 def _log(base: int, value: Any) -> Any:
-    import sympy
-
     return sympy.log(value) / sympy.log(base)
 
 
 def _sqrt(value: Any) -> Any:
-    import sympy
-
     return sympy.sqrt(value)
 
 
@@ -770,8 +755,6 @@ PATHS: Mapping[str, Path] = {
 )
 def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     """Shortest paths in the graph of as many layers as it takes; closed form at every length; its limit."""
-    import sympy
-
     lengths: dict[str, list[bool]] = {}
     limits: dict[str, list[bool]] = {}
     rows = []
@@ -885,8 +868,6 @@ def _shifted_on(h: int, w: int, M: int, number: int) -> Layer:
 
 
 def _geometric_sum() -> Evidence:
-    import sympy
-
     kernel = sympy.Symbol("k", integer=True, positive=True)
     layers, number = sympy.symbols("L l", integer=True, nonnegative=True)
     # Σ k^l by its telescoping step, for a symbolic number of layers: F(L + 1) − F(L) = k^L (k − 1), F(0) = 0

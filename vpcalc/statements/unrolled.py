@@ -12,6 +12,8 @@ from fractions import Fraction
 from math import inf, log10
 from typing import Any
 
+from .libraries import torch
+
 Array = Any
 """A NumPy array of symbols or a torch tensor."""
 
@@ -31,8 +33,6 @@ class Activation:
 
     def torch(self, a: Array) -> Array:
         """f of a tensor."""
-        import torch
-
         return a if self.name == "identity" else getattr(torch, self.name)(a)
 
 
@@ -134,8 +134,6 @@ def network(
         seed: of torch's generator.
         dtype: of all tensors; they are drawn in float64.
     """
-    import torch
-
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Array:
@@ -167,8 +165,6 @@ def printed_terms(
 
     The product of Jacobians is a matrix, shared between one k and the next: J_t ⋯ J_{k+2} is there already.
     """
-    import torch
-
     row, slopes = net.at_the_end(), net.slopes()
     product = torch.eye(len(net.W), dtype=net.W.dtype)
     for_U, for_W = [], []
@@ -182,8 +178,6 @@ def printed_terms(
 
 def autograd_terms(net: Network) -> tuple[Array, Array]:
     """The same from autograd: each step has copies of U and W of its own, whose gradients are the terms."""
-    import torch
-
     Us = [net.U.clone().requires_grad_() for _ in range(net.T)]
     Ws = [net.W.clone().requires_grad_() for _ in range(net.T)]
     state = net.states[0]
@@ -198,8 +192,6 @@ def term_errors(ours: Array, theirs: Array) -> list[float | None]:
 
     Below the smallest normal number nothing has relative precision, and beyond the largest nothing is a number.
     """
-    import torch
-
     tiny = torch.finfo(theirs.dtype).tiny / torch.finfo(theirs.dtype).eps
     errors: list[float | None] = []
     for a, b in zip(ours, theirs, strict=True):
@@ -220,8 +212,6 @@ def log_norms(jacobians: Sequence[Array]) -> list[float]:
 
     The product is scaled after each factor, so that a thousand factors neither vanish nor overflow.
     """
-    import torch
-
     product, scale = None, 0.0
     found: list[float] = []
     for J in reversed(jacobians):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .libraries import torch
+
 SHARP = 2.0**12
 """With whole scores and heads of four channels, half of it at least lies between two scores; exp(−746) is 0."""
 
 
 def whole(module: Any, seed: int = 0, most: int = 9) -> Any:
     """The module in float64 and in eval mode, every parameter drawn from the whole numbers up to ±most."""
-    import torch
-
     draw = torch.Generator().manual_seed(seed)
     module = module.double().eval()
     with torch.no_grad():
@@ -27,16 +27,12 @@ def whole(module: Any, seed: int = 0, most: int = 9) -> Any:
 
 def numbers(*shape: int, seed: int = 0, most: int = 99) -> Any:
     """Whole numbers up to ±most, in float64."""
-    import torch
-
     draw = torch.Generator().manual_seed(seed)
     return torch.randint(-most, most + 1, shape, generator=draw).double()
 
 
 def sharpened(attention: Any) -> Any:
     """A reference :class:`SelfAttention` with whole weights, its queries so long that it picks one token."""
-    import torch
-
     width = attention.proj.in_features
     with torch.no_grad():
         attention.qkv.weight[:width] *= SHARP

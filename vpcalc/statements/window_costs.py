@@ -18,6 +18,7 @@ from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
 from .evidence import exact, identity, same
+from .libraries import sympy
 from .registry import Demonstration, derivation, statement
 
 h, w, C, a, M = symbols("h w C a M")
@@ -50,8 +51,6 @@ def windows_save(
     at_8: str = "2.88",
 ) -> Demonstration:
     """Both layers on symbols; counts of the module on grids that M divides and not; the stages of Swin-T."""
-    import sympy
-
     from ..reference import LAYER_WITNESSES
 
     both = {
