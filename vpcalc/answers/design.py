@@ -316,7 +316,7 @@ def design(
     from ..sweeps.keeping import Front, Nearest
     from ..sweeps.levers import read_levers
     from ..sweeps.memory import Memory
-    from ..sweeps.subjects import COUNTED, OurModel, subject_of, trained
+    from ..sweeps.subjects import COUNTED, Asked, OurModel, trained
 
     if is_code(name) or name not in ARCHITECTURES:
         raise unknown("MODEL", str(name), ARCHITECTURES)
@@ -338,7 +338,7 @@ def design(
     choice = read_choice(pareto, top, None, [*COUNTED]) if pareto is not None else None
     kept = Nearest(aims, whole("--top", TOP if top is None else top, high=1000))
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
-    subject = subject_of(name, set or {}, {}, sizes, batch, way)
+    subject = Asked(name, set or {}, {}, sizes, batch, way).subject()
     assert isinstance(subject, OurModel)
     columns = dict.fromkeys([*MEANT, *(choice.columns if choice else ())])
     space, slices = slices_of(read_levers(subject, free), [*columns], limits)

@@ -368,11 +368,12 @@ def sweep(
     from ..sweeps.choosing import read_choice
     from ..sweeps.parts import SUFFIXES
     from ..sweeps.running import working
-    from ..sweeps.subjects import subject_of, trained
+    from ..sweeps.subjects import Asked, trained
     from ..sweeps.work import Work
 
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
-    subject = subject_of(target, set or {}, args or {}, sizes, batch, trained(dtype, attention, optimizer))
+    way = trained(dtype, attention, optimizer)
+    subject = Asked(target, dict(set or {}), dict(args or {}), sizes, batch, way).subject()
     grid = Grid(read_axes(vary, subject.names))
     _refuse_both(grid, set or {}, sizes, batch)
     names = [axis.name for axis in grid.axes]

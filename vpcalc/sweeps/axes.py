@@ -60,7 +60,9 @@ class Axis:
         return f"{self.name}={mark.join(self.texts)}"
 
 
-def read_axes(given: Mapping[str, object] | Iterable[str], names: Mapping[str, Name]) -> tuple[Axis, ...]:
+def read_axes(
+    given: Mapping[str, object] | Iterable[str], names: Mapping[str, Name], option: str = OPTION
+) -> tuple[Axis, ...]:
     """``NAME=VALUES`` texts, or values by name, as axes.
 
     Raises:
@@ -68,14 +70,14 @@ def read_axes(given: Mapping[str, object] | Iterable[str], names: Mapping[str, N
     """
     pairs = list(given.items()) if isinstance(given, Mapping) else [_pair(text) for text in given]
     if not pairs:
-        raise InputError(f"{OPTION}: give what to vary, such as {OPTION} {next(iter(names))}=64,96,128:512:32")
+        raise InputError(f"{option}: give what to vary, such as {option} {next(iter(names))}=64,96,128:512:32")
     found: dict[str, Axis] = {}
     for name, values in pairs:
         if name not in names:
-            raise unknown(f"{OPTION}: name", name, names)
+            raise unknown(f"{option}: name", name, names)
         if name in found:
-            raise InputError(f"{OPTION} {name}: is given twice; put all its values into one, apart by commas")
-        found[name] = Axis(name, _values(name, values, names[name]))
+            raise InputError(f"{option} {name}: is given twice; put all its values into one, apart by commas")
+        found[name] = Axis(name, _values(f"{option} {name}", name, values, names[name]))
     return tuple(found.values())
 
 
@@ -86,8 +88,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip(), values
 
 
-def _values(name: str, given: object, known: Name) -> Sequence[Any]:
-    option = f"{OPTION} {name}"
+def _values(option: str, name: str, given: object, known: Name) -> Sequence[Any]:
     if isinstance(given, range) and known.kind == "whole":
         return _range(option, given, known)
     if isinstance(given, str):

@@ -21,7 +21,7 @@ from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.registry import spelled
 from ..errors import InputError, unknown
 from ..inputs import LARGEST
-from .axes import OPTION, Name, read_axes
+from .axes import Name, read_axes
 from .subjects import COUNTED, OurModel
 
 FREE = "--free"
@@ -290,8 +290,4 @@ def _listed(name: str, values: str, known: Name) -> Lever:
 
 
 def _read(name: str, values: str, known: Name) -> Sequence[Any]:
-    try:
-        (axis,) = read_axes({name: values}, {name: known})
-    except InputError as error:
-        raise InputError(str(error).replace(OPTION, FREE)) from None
-    return axis.values
+    return read_axes({name: values}, {name: known}, FREE)[0].values

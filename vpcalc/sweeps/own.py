@@ -16,7 +16,7 @@ from ..errors import InputError, first_line, unknown
 from ..inputs import LARGEST, whole
 from ..report import Kind
 from .axes import Name
-from .subjects import Column, Subject, Values
+from .subjects import Asked, Column, Subject, Values
 
 if TYPE_CHECKING:
     from ..checks.targets import Target
@@ -222,14 +222,8 @@ def _conditions(run: Execution) -> list[Condition]:
     return found + [Condition("==", Compiled(symbol(letter) - run.point[letter])) for letter in run.held]
 
 
-def own_subject(
-    target: object,
-    settings: Mapping[str, object],
-    arguments: Mapping[str, object],
-    sizes: Mapping[str, object],
-    batch: object,
-) -> OwnModule:
-    """A module of the reader's in letters.
+def own_subject(asked: Asked, sizes: Mapping[str, object]) -> OwnModule:
+    """A module of the reader's in letters; ``sizes`` are those that were given.
 
     Raises:
         InputError: its input is missing, it cannot be built, or a letter is not known.
@@ -237,18 +231,16 @@ def own_subject(
     from ..checks.targets import find_target
 
     refuse_of_code({name: value for name, value in sizes.items() if name in ("src", "tgt")})
-    name = name_of(target)
+    name = name_of(asked.target)
     if sizes.get("input") is None and sizes.get("tokens") is None:
         raise InputError(
             f"--input: give the shape of {name}'s input, letters for what is varied: 1,3,H,W or 1,N,C"
         )
-    shapes = shapes_of(
-        name, sizes.get("input"), sizes.get("tokens"), whole("--batch", 1 if batch is None else batch)
-    )
-    found = find_target(target, ";".join(map(str, shapes)), dict(arguments))
+    shapes = shapes_of(name, sizes.get("input"), sizes.get("tokens"), asked.number)
+    found = find_target(asked.target, ";".join(map(str, shapes)), dict(asked.arguments))
     letters = [variable.name for variable in found.variables]
-    for letter in settings:
+    for letter in asked.settings:
         if letter not in letters:
             raise unknown(f"--set: letter of {name}", letter, letters)
-    given = {letter: whole(f"--set {letter}", value) for letter, value in settings.items()}
-    return OwnModule(name, found, given, arguments)
+    given = {letter: whole(f"--set {letter}", value) for letter, value in asked.settings.items()}
+    return OwnModule(name, found, given, asked.arguments)

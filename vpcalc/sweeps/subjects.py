@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -74,8 +74,18 @@ class Trained:
         """Bytes of a weight."""
         return FLOATS[self.way.dtype].bytes
 
-    def figures(self, found: Footprint, columns: Iterable[str]) -> dict[str, tuple[Any, ...]]:
-        """Quantities of a footprint, each with the sizes of which it is the greatest."""
+    def counted(
+        self, columns: Iterable[str], cost: Callable[[], Cost], footprint: Callable[[], Footprint]
+    ) -> dict[str, tuple[Any, ...]]:
+        """Quantities of a cost tree and a footprint, each with the sizes of which it is the greatest."""
+        priced, in_bytes = ([name for name in columns if name in known] for known in (COUNTED, IN_BYTES))
+        found: dict[str, tuple[Any, ...]] = {}
+        if priced:
+            tree = cost()
+            found |= {name: (tree.total(Quantity(name)),) for name in priced}
+        return found | (self._bytes(footprint(), in_bytes) if in_bytes else {})
+
+    def _bytes(self, found: Footprint, columns: Iterable[str]) -> dict[str, tuple[Any, ...]]:
         moments = self.optimizer.state(found.shapes, self.item)
         resting = found.weights + found.buffers + found.inputs
         inference = _times(found.inference)
@@ -114,9 +124,9 @@ def trained(dtype: str, attention: str, optimizer: str) -> Trained:
 
 
 class Subject(ABC):
-    """What is swept. ``recipe`` is how it is made: the arguments of :func:`subject_of`."""
+    """What is swept. ``asked`` is how it was asked for, from which another process makes it again."""
 
-    recipe: tuple[Any, ...]
+    asked: Asked
 
     @property
     @abstractmethod
@@ -217,13 +227,7 @@ class OurModel(Subject):
         sizes = {axis: size for axis, size in axes.point(self.sizes).items() if axis not in taken}
         known = self.given if self.architecture.family.implied else self._config  # what may follow is not known
         settings = {name: value for name, value in known.items() if name not in varied}
-        entries = {
-            f"{name}_{place}": entry
-            for name, value in settings.items()
-            if isinstance(value, tuple)
-            for place, entry in enumerate(value, 1)
-            if f"{name}_{place}" not in varied
-        }
+        entries = {name: entry for name, entry in _entries(settings).items() if name not in varied}
         batch = {} if "batch" in taken else {"batch": self.batch}
         return {**settings, **entries, **sizes, **batch}
 
@@ -231,13 +235,12 @@ class OurModel(Subject):
     def own_values(self) -> Values:
         """The value of every name, where nothing is varied."""
         config = self.architecture.completed(self._config, self.given)
-        entries = {
-            f"{name}_{place}": entry
-            for name, value in config.items()
-            if isinstance(value, tuple)
-            for place, entry in enumerate(value, 1)
+        return {
+            **config,
+            **_entries(config),
+            **self.architecture.family.axes.point(self.sizes),
+            "batch": self.batch,
         }
-        return {**config, **entries, **self.architecture.family.axes.point(self.sizes), "batch": self.batch}
 
     def _entry(self, name: str) -> tuple[str, int] | None:
         """The list and the place of a name such as depths_3."""
@@ -263,21 +266,16 @@ class OurModel(Subject):
         sizes = {axis: values[name] for name in values for axis in self._inputs.get(name, ())}
         of_input = tuple(sizes[axis] for axis in family.axes)
         batch = values["batch"]
-        found: dict[str, tuple[Any, ...]] = {}
-        counted = [name for name in columns if name in COUNTED]
-        if counted:
-            cost = family.build(*of_input, batch=batch, **config)
-            found |= {name: (cost.total(Quantity(name)),) for name in counted}
-        in_bytes = [name for name in columns if name in IN_BYTES]
-        if in_bytes:
+
+        def footprint() -> Footprint:
             way = self.trained.way if family.attends else Way(self.trained.way.dtype)
             if all(isinstance(size, int) for size in of_input):
                 from ..answers.memory import in_reach
 
                 in_reach(self.architecture, config, way, of_input)
-            footprint = model_footprint(family, of_input, config, batch, way, times=True)
-            found |= self.trained.figures(footprint, in_bytes)
-        return found
+            return model_footprint(family, of_input, config, batch, way, times=True)
+
+        return self.trained.counted(columns, lambda: family.build(*of_input, batch=batch, **config), footprint)
 
     def key(self) -> dict[str, Any]:
         """See :class:`Subject`."""
@@ -288,6 +286,12 @@ class OurModel(Subject):
             "batch": self.batch,
             "trained": repr(self.trained),
         }
+
+
+def _entries(settings: Values) -> dict[str, Any]:
+    """The entries of settings that are lists: ``depths_3`` is the third of ``depths``."""
+    lists = {name: value for name, value in settings.items() if isinstance(value, tuple)}
+    return {f"{name}_{place}": entry for name, value in lists.items() for place, entry in enumerate(value, 1)}
 
 
 @dataclass
@@ -336,31 +340,20 @@ class OurLayer(Subject):
 
     def figures(self, values: Values, columns: tuple[str, ...]) -> Figures:
         """Its quantities at some dimensions, each with the sizes of which it is the greatest."""
-        found: dict[str, tuple[Any, ...]] = {}
-        counted = [name for name in columns if name in COUNTED]
-        if counted:
-            cost: Cost = LAYERS[self.id].build(**values)
-            found |= {name: (cost.total(Quantity(name)),) for name in counted}
-        in_bytes = [name for name in columns if name in IN_BYTES]
-        if in_bytes:
-            footprint = layer_footprint(self.id, values, self.trained.way, times=True)
-            found |= self.trained.figures(footprint, in_bytes)
-        return found
+        return self.trained.counted(
+            columns,
+            lambda: LAYERS[self.id].build(**values),
+            lambda: layer_footprint(self.id, values, self.trained.way, times=True),
+        )
 
     def key(self) -> dict[str, Any]:
         """See :class:`Subject`."""
         return {"layer": self.id, "set": dict(self.given), "trained": repr(self.trained)}
 
 
-def subject_of(
-    target: object,
-    settings: Mapping[str, object],
-    arguments: Mapping[str, object],
-    sizes: Mapping[str, object],
-    batch: object,
-    trained: Trained,
-) -> Subject:
-    """What is swept, from what users give.
+@dataclass(frozen=True)
+class Asked:
+    """A subject as users ask for it.
 
     Args:
         target: a layer, a model, or code.
@@ -369,52 +362,58 @@ def subject_of(
         sizes: what ``--input``, ``--tokens``, ``--src`` and ``--tgt`` gave.
         batch: what ``--batch`` gave.
         trained: how memory is counted.
-
-    Raises:
-        InputError: an unknown name, or a value that is not usable.
     """
-    found = _subject(target, settings, arguments, sizes, batch, trained)
-    found.recipe = target, dict(settings), dict(arguments), dict(sizes), batch, trained
-    return found
+
+    target: object
+    settings: Mapping[str, object]
+    arguments: Mapping[str, object]
+    sizes: Mapping[str, object]
+    batch: object
+    trained: Trained
+
+    @property
+    def number(self) -> int:
+        """The batch, 1 where none was given."""
+        return whole("--batch", 1 if self.batch is None else self.batch)
+
+    def subject(self) -> Subject:
+        """What is swept.
+
+        Raises:
+            InputError: an unknown name, or a value that is not usable.
+        """
+        found = self._found()
+        found.asked = self
+        return found
+
+    def _found(self) -> Subject:
+        given = {name: value for name, value in self.sizes.items() if value is not None}
+        if is_code(self.target):
+            from .own import own_subject
+
+            return own_subject(self, given)
+        name = str(self.target)
+        if self.arguments:
+            raise InputError(f"--arg {next(iter(self.arguments))}: only of code; --set NAME=VALUE is for {name}")
+        if name in LAYERS:
+            return _layer(name, self, given)
+        if name not in ARCHITECTURES:
+            raise unknown("TARGET", name, [*LAYERS, *ARCHITECTURES], ALL)
+        architecture = ARCHITECTURES[name]
+        changed = architecture.changed(self.settings)
+        own = architecture.read(**{**dict.fromkeys(architecture.family.axes.options), **given})
+        return OurModel(architecture, changed, own, self.number, self.trained)
 
 
-def _subject(
-    target: object,
-    settings: Mapping[str, object],
-    arguments: Mapping[str, object],
-    sizes: Mapping[str, object],
-    batch: object,
-    trained: Trained,
-) -> Subject:
-    given = {name: value for name, value in sizes.items() if value is not None}
-    if is_code(target):
-        from .own import own_subject
-
-        return own_subject(target, settings, arguments, given, batch)
-    if arguments:
-        raise InputError(f"--arg {next(iter(arguments))}: only of code; --set NAME=VALUE is for {target}")
-    name = str(target)
-    if name in LAYERS:
-        return _layer(name, settings, given, batch, trained)
-    if name not in ARCHITECTURES:
-        raise unknown("TARGET", name, [*LAYERS, *ARCHITECTURES], ALL)
-    architecture = ARCHITECTURES[name]
-    changed = architecture.changed(settings)
-    own = architecture.read(**{**dict.fromkeys(architecture.family.axes.options), **given})
-    return OurModel(architecture, changed, own, whole("--batch", 1 if batch is None else batch), trained)
-
-
-def _layer(
-    id: str, settings: Mapping[str, object], sizes: Mapping[str, object], batch: object, trained: Trained
-) -> OurLayer:
-    layer = OurLayer(id, {}, trained)
+def _layer(id: str, asked: Asked, sizes: Mapping[str, object]) -> OurLayer:
+    layer = OurLayer(id, {}, asked.trained)
     if sizes:
         raise InputError(f"--{next(iter(sizes))}: {id} is a layer; its dimensions are {', '.join(layer.names)}")
-    given = {**settings, **({} if batch is None else {"batch": batch})}
+    given = {**asked.settings, **({} if asked.batch is None else {"batch": asked.batch})}
     for name in given:
         if name not in layer.names:
             raise unknown(f"dimension of {id}", name, layer.names)
-    return OurLayer(id, {name: whole(f"--set {name}", value) for name, value in given.items()}, trained)
+    return replace(layer, given={name: whole(f"--set {name}", value) for name, value in given.items()})
 
 
 def compared(value: object) -> bool:

@@ -17,7 +17,7 @@ from ..where_arrays import holds
 from .axes import Grid
 from .blocks import Blocks, Piece
 from .choosing import Choice, Rows, Sieve, put_together, rows_of
-from .subjects import Subject, subject_of
+from .subjects import Subject
 
 ABOUT = 1 << 19
 """Configurations of a stretch, about: few enough that their arrays stay small, and worth a run of Python's."""
@@ -66,19 +66,19 @@ class Work:
         plugins = sys.modules.get("vpcalc.plugins")
         files = plugins.loaded() if plugins is not None else []
         try:
-            return pickle.dumps((files, self.subject.recipe, self.grid, self.columns, self.where, self.choice))
+            return pickle.dumps((files, self.subject.asked, self.grid, self.columns, self.where, self.choice))
         except Exception as error:  # an object of the reader's may refuse in any way
             raise InputError(f"--backend: {self.subject.title} cannot be sent elsewhere: {error}") from None
 
     @staticmethod
     def received(sent: bytes) -> Work:
         """What was sent."""
-        files, recipe, *others = pickle.loads(sent)
+        files, asked, *others = pickle.loads(sent)
         if files:
             from ..plugins import load
 
             load(*files)
-        return Work(subject_of(*recipe), *others)
+        return Work(asked.subject(), *others)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
