@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..abstract.tape import Work
 from ..architectures import Architecture
@@ -15,40 +15,6 @@ if TYPE_CHECKING:
     from ..checks import Report
     from ..checks.own_memory import OwnBytes
     from ..checks.shapes import InputShape
-
-
-class Subject(Protocol):
-    """By whom what is asked is known."""
-
-    @property
-    def id(self) -> str:
-        """What was asked for."""
-
-    @property
-    def family(self) -> str:
-        """Its family, or ``own``."""
-
-    @property
-    def shape(self) -> list[Any]:
-        """Shape of its input; of all where there are several."""
-
-    @property
-    def size(self) -> str:
-        """Its input in words, the batch apart."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Its settings, or the arguments of its factory."""
-
-    @property
-    def attends(self) -> bool:
-        """Whether the way of its attention is a choice."""
-
-    def works(self) -> list[Work]:
-        """What operators of an inference do."""
-
-    def check(self, train: bool) -> tuple[Report, int | None]:
-        """PyTorch's counts; and what was alive at most in both passes of a step of training."""
 
 
 @dataclass(frozen=True)
@@ -142,3 +108,6 @@ class TheirModule:
     def check(self, train: bool) -> tuple[Report, int | None]:
         """The module itself, run by PyTorch."""
         return self.bytes.report()
+
+
+Subject = OurModel | TheirModule

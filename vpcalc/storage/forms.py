@@ -196,17 +196,13 @@ def _interpolated(name: str, points: tuple[int, ...], forms: list[Polynomial]) -
     monomials: dict[Monomial, None] = {m: None for form in forms for m in form.terms}
     found = as_polynomial(0)
     for monomial in monomials:
-        values = [_coefficient(form, monomial) for form in forms]
+        values: list[Any] = [Fraction(form.terms.get(monomial, 0), form.denominator) for form in forms]
         part = interpolate({name: points[:-held_out]}, values[:-held_out])
         found = found + part * Polynomial({monomial: 1})
     for point, form in zip(points, forms, strict=True):
         if found.subs({name: point}) != form:
             raise InputError(f"formula: no polynomial in {name}")
     return found
-
-
-def _coefficient(form: Polynomial, monomial: Monomial) -> Any:
-    return Fraction(form.terms.get(monomial, 0), form.denominator)
 
 
 def tidied(form: Polynomial) -> Polynomial:
