@@ -323,12 +323,7 @@ def convolve(
 
 
 def _convolve(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: tuple[Any, Any],
-    padding: tuple[Any, Any],
-    groups: Any,
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[Any, Any], padding: tuple[Any, Any], groups: Any
 ) -> Tensor:
     _note_steps(x, stride)
     kernel = weight.shape[2:]

@@ -186,10 +186,7 @@ def paper_terms() -> tuple[PaperTerm, ...]:
     h, w, C, a, R, P = symbols("h w C a R P")
     omega_sra = {"QKᵀ and AV": 2 * h**2 * w**2 * C / R**2, "reduction convolution": h * w * C**2 * R**2}  # eq. 1
     omega_linear_sra = {"QKᵀ and AV": 2 * h * w * P**2 * C}  # eq. 2
-    return (
-        *_beside("sra", (h, w, C, a, R), omega_sra),
-        *_beside("linear_sra", (h, w, C, a, P), omega_linear_sra),
-    )
+    return (*_beside("sra", (h, w, C, a, R), omega_sra), *_beside("linear_sra", (h, w, C, a, P), omega_linear_sra))
 
 
 def _beside(layer: str, dims: tuple[Polynomial, ...], printed: Mapping[str, Polynomial]) -> Iterator[PaperTerm]:

@@ -27,15 +27,7 @@ from .registry import Assumption, Family, register
 
 
 def retnet(
-    ids: Tensor,
-    *,
-    d_model: Dim,
-    layers: Dim,
-    heads: Dim,
-    vocab: Dim,
-    form: str,
-    chunk: Dim,
-    head: bool,
+    ids: Tensor, *, d_model: Dim, layers: Dim, heads: Dim, vocab: Dim, form: str, chunk: Dim, head: bool
 ) -> Tensor:
     """Word vectors, ``layers`` pre-norm blocks (eq. 9 and 10), a norm, and the vocabulary projection.
 

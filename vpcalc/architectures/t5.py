@@ -31,15 +31,7 @@ BUCKETS = 32
 
 
 def t5(
-    *ids: Tensor,
-    d_model: Dim,
-    d_ff: Dim,
-    layers: Dim,
-    heads: Dim,
-    d_kv: Dim,
-    vocab: Dim,
-    part: str,
-    head: bool,
+    *ids: Tensor, d_model: Dim, d_ff: Dim, layers: Dim, heads: Dim, d_kv: Dim, vocab: Dim, part: str, head: bool
 ) -> Tensor:
     """An encoder over S tokens, a decoder over T tokens, and the vocabulary projection of the decoder's.
 

@@ -157,12 +157,7 @@ def _explore(
 
 
 def _explored(
-    target: Target,
-    variant: Variant,
-    ranges: Mapping[str, tuple[int, int]],
-    most: int,
-    zeros: bool,
-    may_wait: bool,
+    target: Target, variant: Variant, ranges: Mapping[str, tuple[int, int]], most: int, zeros: bool, may_wait: bool
 ) -> Explored | str | None:
     """The regimes of one way to run, or why there is none that runs.
 

@@ -73,10 +73,7 @@ _BATCH = "batch"
 
 
 def _fit_to_witness(
-    name: str,
-    text: str | None,
-    native: Point,
-    shapes_at: Callable[..., list[tuple[int, ...]]],
+    name: str, text: str | None, native: Point, shapes_at: Callable[..., list[tuple[int, ...]]]
 ) -> tuple[tuple[InputShape, ...], dict[str, Dim]]:
     """The inputs with their symbols, and which number or symbol each axis and the batch are.
 

@@ -21,17 +21,7 @@ from .arguments import refuse_loading
 from .factories import Arguments, Factory, described, from_code, from_library
 from .input_functions import InputFunction
 from .layouts import Layout, parse_layout, tensor_shapes
-from .shapes import (
-    InputShape,
-    Kind,
-    Point,
-    Variable,
-    letters,
-    letters_of,
-    read_argument,
-    resolve,
-    variables,
-)
+from .shapes import InputShape, Kind, Point, Variable, letters, letters_of, read_argument, resolve, variables
 
 if TYPE_CHECKING:
     from torch import nn

@@ -59,13 +59,7 @@ def figure(
 
     format = by_suffix(format, output)
     result = ask(
-        name,
-        quantity=quantity,
-        **sizes._asdict(),
-        **changes(set, arg),
-        batch=batch,
-        digits=digits,
-        exact=exact,
+        name, quantity=quantity, **sizes._asdict(), **changes(set, arg), batch=batch, digits=digits, exact=exact
     )
     if format.value in WRITINGS:
         deliver(result.write(format.value), output)

@@ -36,10 +36,7 @@ class Source(str, Enum):
     USER = "user"
 
 
-LABELS = {
-    Source.USER: "priced by the user",
-    Source.TORCH: "priced by torch's registered flop formula, /2",
-}
+LABELS = {Source.USER: "priced by the user", Source.TORCH: "priced by torch's registered flop formula, /2"}
 """How prices from elsewhere are announced."""
 
 

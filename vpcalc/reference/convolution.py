@@ -67,11 +67,7 @@ def bottleneck(
     """1 x 1, 3 x 3, 1 x 1 (He et al. 2016, Figure 5 right); v1 strides in the first, v1.5 in the second."""
     first, second = (stride, 1) if stride_in_first else (1, stride)
     body = nn.Sequential(
-        conv_norm(c_in, C, 1, first),
-        nn.ReLU(),
-        conv_norm(C, C, 3, second),
-        nn.ReLU(),
-        conv_norm(C, 4 * C, 1),
+        conv_norm(c_in, C, 1, first), nn.ReLU(), conv_norm(C, C, 3, second), nn.ReLU(), conv_norm(C, 4 * C, 1)
     )
     return ResidualBlock(body, c_in, 4 * C, stride, project)
 

@@ -66,16 +66,7 @@ class PVTv2Stage(nn.Module):
     """Overlapping patches, blocks, a norm: (batch, c, H, W) to (batch, h, w, C)."""
 
     def __init__(
-        self,
-        channels: int,
-        C: int,
-        depth: int,
-        heads: int,
-        R: int,
-        r: int,
-        S: int,
-        linear: bool,
-        P: int,
+        self, channels: int, C: int, depth: int, heads: int, R: int, r: int, S: int, linear: bool, P: int
     ) -> None:
         super().__init__()
 

@@ -161,9 +161,7 @@ SCORES: Mapping[str, str] = {"msa": "a(hw)²", "wmsa": "aM²hw", "sra": "a(hw)²
     f"{PAPER}, eq. 1; a lecture: 'concentrating attention on crucial information saves resources'",
 )
 def attention_computes_all(
-    scores: Mapping[str, str] = SCORES,
-    macs: str = "4hwC² + 2(hw)²C",
-    weight: Callable[[Any], Any] | None = None,
+    scores: Mapping[str, str] = SCORES, macs: str = "4hwC² + 2(hw)²C", weight: Callable[[Any], Any] | None = None
 ) -> Demonstration:
     """Layers on symbols; torch's own counter on a module that attends to one token, and to all alike."""
     from torch.utils.flop_counter import FlopCounterMode

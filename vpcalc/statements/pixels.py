@@ -67,8 +67,7 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
             ),
             "from block 2 on a patch also reaches it through others": (
                 exact(
-                    "a gradient to each patch at which it does not look in any block",
-                    [indirect[2], indirect[3]],
+                    "a gradient to each patch at which it does not look in any block", [indirect[2], indirect[3]]
                 ),
             ),
             "PVT v1's joins in the last stage": (
@@ -291,10 +290,7 @@ def pixels_seen(
             ),
             "at 800 × 800 some never do": (exact("the same at 800, beside ViT-B/16", at_large),),
             "by windows alone a stage needs 2⌈side/M⌉ − 1 blocks until all see all": (
-                exact(
-                    "tokens of an axis: M = 2 … 9, sides up to 40, and stages 1 to 3 of Swin-T",
-                    blocks,
-                ),
+                exact("tokens of an axis: M = 2 … 9, sides up to 40, and stages 1 to 3 of Swin-T", blocks),
             ),
         },
         tables=(Table("Pixels that a token sees at 224 × 224", columns, tuple(rows), (note,)),),

@@ -108,9 +108,7 @@ def adding_ties(
 
 
 def _of_any_size(
-    weights: Callable[[Any], tuple[Any, Any]],
-    lost: Callable[[Any], Any],
-    blocks: Callable[[Any], tuple[Any, ...]],
+    weights: Callable[[Any], tuple[Any, Any]], lost: Callable[[Any], Any], blocks: Callable[[Any], tuple[Any, ...]]
 ) -> list[bool]:
     """The same three with matrices of which SymPy knows no more than that their sides fit."""
     m, d = sympy.symbols("m d", integer=True, positive=True)

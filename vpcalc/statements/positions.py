@@ -465,6 +465,6 @@ def add_or_concatenate(
                 same("for blocks of any size", [blocks == added(W_I, W_P, x, p)]),
                 identity("entry by entry", entries, instances="widths 1, 2 and 3"),
                 close("linear modules of 12 + 5 channels, float64", relative_error(apart, together), 1e-13, 30),
-            ),
+            )
         },
     )

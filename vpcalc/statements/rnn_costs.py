@@ -279,10 +279,7 @@ def checkpointing(
                 ),
             ),
             "less than one more forward pass is computed again": (
-                same(
-                    "it is the forward pass less its b-th part",
-                    [again == repeated(forward, symbol("b"))],
-                ),
+                same("it is the forward pass less its b-th part", [again == repeated(forward, symbol("b"))]),
             ),
         },
     )

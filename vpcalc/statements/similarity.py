@@ -69,7 +69,7 @@ def dot_product_cosine(
                     1e-12,
                     1000,
                 ),
-            ),
+            )
         },
     )
 

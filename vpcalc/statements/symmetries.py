@@ -64,9 +64,7 @@ def on_torus(k: int, C: int = 2) -> Callable[[Any], Any]:
     "Wang et al. 2021 (PVT) and lectures name convolution's 'translation invariance'",
 )
 def convolution_translation(
-    moves: Moves = lambda s, k: s,
-    pooled: Callable[[Any], Any] = lambda y: y.sum((1, 2)),
-    by: int = 1,
+    moves: Moves = lambda s, k: s, pooled: Callable[[Any], Any] = lambda y: y.sum((1, 2)), by: int = 1
 ) -> Demonstration:
     """A tap at a symbolic offset commutes with a symbolic shift; the module on all shifts of a torus, bit by "
     "bit."""

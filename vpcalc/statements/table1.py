@@ -178,12 +178,7 @@ ROWS: Mapping[str, Row] = {
     "restricted": Row("Self-attention, restricted", _restricted, ("matmul",), _neighbourhood, _KERNELS),
     "wmsa": Row("W-MSA", _on_grid("wmsa", "M"), ("matmul",), _windows, _WINDOWS),
     "swmsa": Row(
-        "W-MSA, SW-MSA in turn",
-        _on_grid("swmsa", "M"),
-        ("matmul",),
-        _shifted_in_turn,
-        _WINDOWS,
-        period=2,
+        "W-MSA, SW-MSA in turn", _on_grid("swmsa", "M"), ("matmul",), _shifted_in_turn, _WINDOWS, period=2
     ),
     "sra": Row("SRA", _on_grid("sra", "R"), ("matmul",), _strided, (2,)),
     "linear_sra": Row("Linear SRA", _on_grid("linear_sra", "P"), ("matmul",), _pooled, (2, 3)),
@@ -202,12 +197,7 @@ ROWS: Mapping[str, Row] = {
         causal=True,
     ),
     "retention_chunkwise": Row(
-        "Retention, chunkwise",
-        _on_tokens("retention_chunkwise", "b"),
-        ("matmul",),
-        _chunks,
-        _CHUNKS,
-        causal=True,
+        "Retention, chunkwise", _on_tokens("retention_chunkwise", "b"), ("matmul",), _chunks, _CHUNKS, causal=True
     ),
 }
 """The paper's layers first, then those that came after it."""
@@ -419,11 +409,7 @@ def _limit(form: Polynomial, part: Polynomial, name: str) -> Any:
     return sympy.limit(sympy.cancel(form.to_sympy() / part.to_sympy()), variable, sympy.oo)
 
 
-BOUNDS: Mapping[str, Callable[[Any], Any]] = {
-    "mixing": lambda d: d,
-    "lstm": lambda d: 2 * d,
-    "gru": lambda d: d,
-}
+BOUNDS: Mapping[str, Callable[[Any], Any]] = {"mixing": lambda d: d, "lstm": lambda d: 2 * d, "gru": lambda d: d}
 """Lengths below which attention costs less: its products than an RNN, the whole layer than an LSTM and a GRU."""
 
 
@@ -716,11 +702,7 @@ PATHS: Mapping[str, Path] = {
     "recurrent": Path("n", "n", lambda n, _: n, lambda n, _: n, lambda n, _: n),
     "convolution": _steps("k"),
     "dilated": Path(
-        "⌈log_k(n)⌉",
-        "log_k(n)",
-        lambda n, k: ceil_log(k, n),
-        lambda n, k: _log(k, n),
-        lambda n, k: _log(k, n),
+        "⌈log_k(n)⌉", "log_k(n)", lambda n, k: ceil_log(k, n), lambda n, k: _log(k, n), lambda n, k: _log(k, n)
     ),
     "separable": _steps("k"),
     "restricted": _steps("r"),

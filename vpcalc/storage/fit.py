@@ -53,12 +53,7 @@ class Fit:
 
     def _asked(self) -> dict[str, object]:
         spare = self.budget - self.asked_bytes
-        return {
-            self.solved: self.asked,
-            "total_bytes": self.asked_bytes,
-            "spare_bytes": spare,
-            "fits": self.holds,
-        }
+        return {self.solved: self.asked, "total_bytes": self.asked_bytes, "spare_bytes": spare, "fits": self.holds}
 
 
 def fit(

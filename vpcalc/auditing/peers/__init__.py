@@ -11,17 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from ...errors import InputError, first_line, unknown
-from . import (
-    calflops,
-    deepspeed,
-    flop_counter_mode,
-    fvcore,
-    ptflops,
-    ptflops_aten,
-    thop,
-    torchinfo,
-    torchprofile,
-)
+from . import calflops, deepspeed, flop_counter_mode, fvcore, ptflops, ptflops_aten, thop, torchinfo, torchprofile
 from .peer import Charge, Hooks, Peer, View
 
 PEERS: dict[str, Peer] = {

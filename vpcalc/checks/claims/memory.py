@@ -25,12 +25,7 @@ LAYER = Domain(
 
 def _gpt(printed: str, recompute: str = "none", part: str = "", corrected: str = "") -> Interpolation:
     return Interpolation(
-        partial(gpt_layer, recompute, part),
-        partial(_kept, recompute, part),
-        LAYER,
-        printed,
-        LETTERS,
-        corrected,
+        partial(gpt_layer, recompute, part), partial(_kept, recompute, part), LAYER, printed, LETTERS, corrected
     )
 
 
