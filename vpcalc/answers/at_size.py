@@ -11,39 +11,26 @@ from ..algebra.polynomial import constant
 from ..checks.measured import Further, Measured, Part
 from ..checks.quantities import QUANTITIES
 from ..counters.pricing import announced
-from ..report import Caveat, Column, Kind, Table
+from ..report import Column, Kind, Table
 from ..symbolic import Form
-from .result import Result
+from .derived import Derived, unpriced
 
 
-@dataclass(frozen=True)
-class AtSize(Result):
+@dataclass(frozen=True, kw_only=True)
+class AtSize(Derived):
     """One counted run of a module.
 
     Args:
-        target, inputs: what was asked for, as it was written.
         measured: the run, with every module.
         backward: whether the gradients are counted too.
-        depth: how many levels of modules are shown.
         further: what it costs beside multiply-accumulates, from another run.
         sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
-        built: which class was built, where its name leaves that open.
-        train_mode: whether it ran in train mode.
-        quantity: what tables show beside multiply-accumulates: one quantity, ``all``, or none.
-        by: ``operator`` or ``module``: the one table only.
     """
 
-    target: str
-    inputs: str
     measured: Measured
     backward: bool
-    depth: int
     sources: Mapping[str, str]
     further: Callable[[], Further] = lambda: Further({}, {})
-    built: str = ""
-    train_mode: bool = False
-    quantity: str = ""
-    by: str = ""
 
     @property
     def macs(self) -> int:
@@ -80,17 +67,13 @@ class AtSize(Result):
 
     def parts(self) -> tuple[Part, ...]:
         """The modules within the whole, to the given depth; those that never ran have no output."""
-        return tuple(part for part in self.measured.parts[1:] if part.path.count(".") < self.depth)
+        return tuple(part for part in self.measured.parts[1:] if self.within(part.path))
 
     def fields(self) -> dict[str, Any]:
         """The command's JSON object: that of a closed form, whose forms are numbers."""
         counts = self.measured.counts
         return {
-            "command": "derive",
-            "target": self.target,
-            "built": self.built,
-            "train_mode": self.train_mode,
-            "input": self.inputs,
+            **self.asked,
             "symbols": {},
             "regimes": [],
             "complete": True,
@@ -131,8 +114,7 @@ class AtSize(Result):
         )
         rows = [self._cells(part, part.path) for part in self.parts()]
         rows.append(self._cells(self.measured.parts[0], "whole"))
-        title = f"{self.target}, input {self.inputs or 'as registered'}{passes}"
-        layers = Table(title, columns, tuple(rows), self._notes(), total=True)
+        layers = Table(self.title + passes, columns, tuple(rows), self._notes(), total=True)
         found = [self._further()] if self.quantity not in ("", "macs") else []
         found += [layers] if self.by != "operator" else []
         found += [self._operators()] if self.by != "module" else []
@@ -170,16 +152,11 @@ class AtSize(Result):
         ]
         way = self.measured.regime.text.removeprefix("one model at every size").strip(", ")
         notes += [f"run with {way}" if "=" in way else way] if way else []
-        notes += [f"built: {self.built}"] if self.built else []
-        notes += ["in train mode"] if self.train_mode else []
+        notes += self.circumstances
         notes += [f"of this backward: {counts.backward:,}"] if self.backward else []
         idle = [part.path for part in self.parts() if part.runs and not part.calls]
         notes += [f"never called: {', '.join(idle)}"] if idle else []
-        notes += announced(self.sources)
-        if counts.unknown:
-            named = ", ".join(f"{name} ({calls})" for name, calls in counts.unknown.items())
-            notes.append(Caveat(f"not in the total, because nobody here can price it: {named}"))
-        return tuple(notes)
+        return (*notes, *announced(self.sources), *unpriced(counts.unknown))
 
     def __str__(self) -> str:
         return f"{self.macs:,}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,8 @@ from ..optional import require_torch
 from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .at_size import AtSize
+from .derived import Derived, forms_table, unpriced
 from .executed import Executed
-from .result import Result
 
 if TYPE_CHECKING:
     from ..checks.agreement import Agreement
@@ -37,38 +37,29 @@ DEGREE = 6
 """Highest power of one symbol that may be allowed."""
 
 
-@dataclass(frozen=True)
-class Derivation(Result):
+@dataclass(frozen=True, kw_only=True)
+class Derivation(Derived):
     """A closed form with the evidence for it, or what was tried in vain.
 
     Args:
-        target, inputs: what was derived, as it was written.
         found: the verified polynomials and how they were verified, or why there are none.
         regime: how one description covers all sizes: one model, or one rebuilt for each size.
         tied: symbols that equal another one in this regime (squares only).
         backward: whether the gradients are counted too.
-        depth: how deep :meth:`modules` goes.
         seconds: how long it took.
         fixed: symbols that a run on symbols would take as numbers, with why.
         why: why it was not executed on symbols; empty where nobody asked for that.
         sources: operators whose price is not ours, and whose it is: ``user`` or ``torch``.
-        built: which class was built, where its name leaves that open.
-        train_mode: whether it ran in train mode.
     """
 
-    target: str
-    inputs: str
     found: Found | NotFound
     regime: str
     tied: Mapping[str, str]
     backward: bool
-    depth: int
     seconds: float
     fixed: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
-    built: str = ""
-    train_mode: bool = False
 
     @property
     def macs(self) -> Form | None:
@@ -132,7 +123,7 @@ class Derivation(Result):
         """The form of each module that computes anything, with its children, to the given depth."""
         if not isinstance(self.found, Found):
             return {}
-        shown = {path: form for path, form in self.found.modules.items() if path and path.count(".") < self.depth}
+        shown = {path: form for path, form in self.found.modules.items() if self.within(path)}
         return self._forms({path: form for path, form in shown.items() if form is None or form})
 
     def fields(self) -> dict[str, Any]:
@@ -140,11 +131,7 @@ class Derivation(Result):
         found = self.found
         macs = self.macs
         fields: dict[str, Any] = {
-            "command": "derive",
-            "target": self.target,
-            "built": self.built,
-            "train_mode": self.train_mode,
-            "input": self.inputs,
+            **self.asked,
             "macs": macs and macs.to_dict(),
             "valid": self.lattice,
             "condition": self.condition,
@@ -197,16 +184,16 @@ class Derivation(Result):
         if isinstance(self.found, NotFound):
             return (self._refuted(self.found),)
         passes = "forward and backward" if self.backward else "forward"
-        title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, {passes}"
+        title = f"{self.title}: multiply-accumulates, {passes}"
         operators, total = self.operators(), self.macs
         if self.found.everywhere is not None:
             operators, total = self._forms(self.found.everywhere.operators), self.everywhere
-        by_operator = _forms_table("operator", "Operator", title, operators, total, self._notes(self.found))
+        by_operator = forms_table("operator", "Operator", title, operators, total, self._notes(self.found))
         modules = self.modules()
         if len(modules) < 2:
             return (by_operator,)
         by_module = f"By module, for {self.condition}" if self.found.everywhere is not None else "By module"
-        return (by_operator, _forms_table("module", "Module", by_module, modules, self.macs, ()))
+        return (by_operator, forms_table("module", "Module", by_module, modules, self.macs, ()))
 
     def _notes(self, found: Found) -> tuple[str, ...]:
         farthest = max(found.held_out, key=lambda point: sum(point.values()), default={})
@@ -222,8 +209,7 @@ class Derivation(Result):
             f"identified: {_hypothesis(found)}",
             f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",
         ]
-        notes += [f"built: {self.built}"] if self.built else []
-        notes += ["in train mode"] if self.train_mode else []
+        notes += self.circumstances
         notes += [
             f"beyond {name} = {found.limits[name]} it does not run: {said}" for name, said in found.edges.items()
         ]
@@ -242,11 +228,7 @@ class Derivation(Result):
             notes.append(f"identified from counts, since it cannot be executed on symbols: {self.why}")
         if found.failed:
             notes.append(f"it did not run at {len(found.failed)} sizes of the lattice, such as {found.failed[0]}")
-        notes += announced(self.sources)
-        if self.unknown:
-            named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
-            notes.append(Caveat(f"not in the total, because nobody here can price it: {named}"))
-        return tuple(notes)
+        return (*notes, *announced(self.sources), *unpriced(self.unknown))
 
     def _refuted(self, found: NotFound) -> Table:
         columns = (
@@ -350,6 +332,8 @@ def derive(
     resolved = find_target(target, asked, args, training=train_mode)
     fixed: Mapping[str, str] = {}
     why = ""
+    named: Any = {"target": resolved.name, "inputs": resolved.spelled, "depth": levels, "built": resolved.built}
+    named |= {"train_mode": train_mode, "quantity": shown, "by": table}
     with supplied(read_prices(prices)) as given:
         if not resolved.variables:
             idle = {
@@ -365,17 +349,11 @@ def derive(
             given.check_all_asked()
             asked_too = [name for name in FURTHER if name != "fvcore" or shown in ("all", "fvcore")]
             return AtSize(
-                target=resolved.name,
-                inputs=resolved.spelled,
+                **named,
                 measured=measured,
                 backward=backward,
-                depth=levels,
                 sources={name: source.value for name, source in sorted(given.elsewhere.items())},
                 further=partial(further, measured, asked_too, train_mode),
-                built=resolved.built,
-                train_mode=train_mode,
-                quantity=shown,
-                by=table,
             )
         extent = read_ranges(range or {}, [variable.name for variable in resolved.variables])
         if not (counting or backward or degree is not None):
@@ -387,14 +365,12 @@ def derive(
                 _strictly(strict, resolved.name, explored.unknown)
                 given.check_all_asked()
                 return Executed(
-                    target=resolved.name,
-                    inputs=resolved.spelled,
+                    **named,
                     explored=explored,
                     agreements=_agreements(resolved, explored),
                     variables=resolved.variables,
                     way=variant.text,
                     tied=resolved.tied(variant),
-                    depth=levels,
                     on_lattice=lattice,
                     seconds=time.perf_counter() - begin,
                     quantities=Quantities(
@@ -405,10 +381,6 @@ def derive(
                         explored.real_bytes,
                         partial(supplied, given.by_name),
                     ),
-                    built=resolved.built,
-                    train_mode=train_mode,
-                    quantity=shown,
-                    by=table,
                 )
         if shown not in ("", "macs"):
             why = why or "it is counted"
@@ -419,19 +391,15 @@ def derive(
     given.check_all_asked()
     _strictly(strict, resolved.name, found.unknown)
     return Derivation(
-        target=resolved.name,
-        inputs=resolved.spelled,
+        **named,
         found=found,
         regime=regime.text,
         tied=resolved.tied(regime),
         backward=backward,
-        depth=levels,
         seconds=time.perf_counter() - begin,
         fixed=fixed,
         why=why,
         sources={name: source.value for name, source in sorted(given.elsewhere.items())},
-        built=resolved.built,
-        train_mode=train_mode,
     )
 
 
@@ -460,13 +428,6 @@ def _within(target: Target, ranges: Mapping[str, tuple[int, int]]) -> Target:
         v.name: min(filter(None, (v.limit, ranges.get(v.name, (0, 0))[1])), default=None) for v in target.variables
     }
     return replace(target, variables=tuple(replace(v, limit=ends[v.name]) for v in target.variables))
-
-
-def _forms_table(
-    key: str, header: str, title: str, forms: Mapping[str, Form | None], total: Form | None, notes: Iterable[str]
-) -> Table:
-    columns = (Column(key, header), Column("macs", "MACs in closed form", Kind.FORMULA))
-    return Table(title, columns, (*forms.items(), ("total", total)), tuple(notes), total=True)
 
 
 def _bounds(since: Mapping[str, int], most: Mapping[str, int]) -> tuple[str, str, str]:

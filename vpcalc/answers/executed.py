@@ -20,8 +20,8 @@ from ..errors import InputError, first_line
 from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import exact, how_many
 from ..symbolic import Form, divisions
-from .quantities import Part, in_full, overview, parts, pieces, seen_at, sheet, to_dict, written
-from .result import Result
+from .derived import Derived, forms_table, unpriced
+from .quantities import Part, domain, in_full, overview, parts, pieces, seen_at, sheet, to_dict, written
 
 if TYPE_CHECKING:
     from ..execution.domains import Domain
@@ -54,42 +54,29 @@ class Call:
         return {**fields, "modules": list(self.modules), "macs": Form(self.macs).to_dict()}
 
 
-@dataclass(frozen=True)
-class Executed(Result):
+@dataclass(frozen=True, kw_only=True)
+class Executed(Derived):
     """Closed forms that were read off the program's own run, each with its domain.
 
     Args:
-        target, inputs: what was derived, as it was written.
         explored: the regimes and the evidence for them.
         agreements: for each regime that runs whether its form is that of the layers; empty where there are none.
         variables: the symbols.
         way: how one description covers all sizes: one model, or one rebuilt for each size.
         tied: symbols that equal another one (squares only).
-        depth: how deep :meth:`modules` goes.
         on_lattice: whether tables show the tidy forms of the lattice instead of those of every size.
         seconds: how long it took.
-        built: which class was built, where its name leaves that open.
-        train_mode: whether it ran in train mode.
         quantities: what it costs beside multiply-accumulates, each found when it is first asked for.
-        quantity: the one that tables show, or ``all``.
-        by: whether they show it by operator or by module only.
     """
 
-    target: str
-    inputs: str
     explored: Explored
     agreements: Mapping[Regime, Agreement]
     variables: tuple[Variable, ...]
     way: str
     tied: Mapping[str, str]
-    depth: int
     on_lattice: bool
     seconds: float
     quantities: Quantities
-    built: str = ""
-    train_mode: bool = False
-    quantity: str = ""
-    by: str = ""
 
     @property
     def verdict(self) -> str:
@@ -142,8 +129,6 @@ class Executed(Result):
     @cached_property
     def domain(self) -> Domain:
         """Where the main regime holds, within the range."""
-        from ..execution.domains import domain
-
         return domain(self.explored.main.regions)
 
     @property
@@ -171,11 +156,7 @@ class Executed(Result):
     def modules(self) -> dict[str, Form]:
         """The form of each module that computes anything, with its children, to the given depth."""
         forms = self.explored.main.leader.execution.modules()
-        return {
-            path: self._shown(form)
-            for path, form in forms.items()
-            if path and path.count(".") < self.depth and form
-        }
+        return {path: self._shown(form) for path, form in forms.items() if self.within(path) and form}
 
     def calls(self) -> tuple[Call, ...]:
         """Products with the shapes of their operands, those of one kind together, in the order of the first."""
@@ -201,11 +182,7 @@ class Executed(Result):
         macs = self.macs.to_dict()
         params = written(main.leader.execution.params, main.regions).to_dict()
         return {
-            "command": "derive",
-            "target": self.target,
-            "built": self.built,
-            "train_mode": self.train_mode,
-            "input": self.inputs,
+            **self.asked,
             "symbols": self.meanings,
             "regimes": [field for regime in self.regimes for field in self._regime(regime)],
             "quantities": {id: to_dict(QUANTITIES[id], found) for id, found in self._further.items()},
@@ -279,8 +256,6 @@ class Executed(Result):
 
     def _regime(self, regime: Regime) -> list[dict[str, Any]]:
         """A regime, in pieces if other quantities have several forms on it."""
-        from ..execution.domains import domain
-
         execution = regime.leader.execution
         if execution.error is not None:
             when = domain(regime.regions).to_dict()
@@ -308,28 +283,27 @@ class Executed(Result):
         if self.quantity == "all":
             main = self.explored.main
             whole = Part(main.regions, main.leader.execution.macs, main)
-            title = f"{self.target}, input {self.inputs or 'as registered'}: every quantity"
-            shown = overview(title, whole, main.leader.execution.params, self._further)
+            shown = overview(f"{self.title}: every quantity", whole, main.leader.execution.params, self._further)
             return (replace(shown, notes=(*shown.notes, *self._of_training("saved_bytes"), *self._notes())),)
         if self.quantity == "params":
             return (self._params_table(),)
         if self.quantity not in ("", "macs"):
             first, *others = in_full(self.target, QUANTITIES[self.quantity], self._one, self.depth, self.by)
             return (replace(first, notes=(*first.notes, *self._of_training(self.quantity))), *others)
-        title = f"{self.target}, input {self.inputs or 'as registered'}: multiply-accumulates, forward"
+        title = f"{self.title}: multiply-accumulates, forward"
         total = self.macs if self.on_lattice else self._shown(self.everywhere.polynomial)
         found = []
         if self.by == "operator":
             found.append(self._calls_table(title, total))
         elif not self.by:
-            found.append(_forms_table("operator", "Operator", title, self.operators(), total, self._notes()))
+            found.append(forms_table("operator", "Operator", title, self.operators(), total, self._notes()))
         if len(self.regimes) > 1 or self.explored.exploration.open:
             found.append(self._regimes_table())
         modules = self.modules()
         if self.by == "module":
-            found.insert(0, _forms_table("module", "Module", title, modules, total, self._notes()))
+            found.insert(0, forms_table("module", "Module", title, modules, total, self._notes()))
         elif len(modules) > 1 and not self.by:
-            found.append(_forms_table("module", "Module", "By module", modules, total, ()))
+            found.append(forms_table("module", "Module", "By module", modules, total, ()))
         return tuple(found)
 
     @property
@@ -345,8 +319,6 @@ class Executed(Result):
         return explored
 
     def _params_table(self) -> Table:
-        from ..execution.domains import domain
-
         columns = (Column("when", "Where"), Column("params", "Parameters", Kind.FORMULA))
         rows = tuple(
             (domain(regime.regions).text or "every size", written(regime.leader.execution.params, regime.regions))
@@ -377,8 +349,6 @@ class Executed(Result):
             return self.tables()[0]
         if self.quantity not in ("", "macs"):
             return sheet(self.target, QUANTITIES[self.quantity], self._one)
-        from ..execution.domains import domain
-
         columns = (
             Column("when", "Where"),
             Column("operator", "Operator"),
@@ -396,8 +366,6 @@ class Executed(Result):
         return Table(self.target, columns, tuple(rows), ())
 
     def _regimes_table(self) -> Table:
-        from ..execution.domains import domain
-
         columns = (
             Column("when", "Where"),
             Column("macs", "MACs in closed form", Kind.FORMULA),
@@ -424,11 +392,7 @@ class Executed(Result):
         holds = "does not hold for real" if self.refuted else f"holds for {self.domain.text or 'every size'}"
         notes: list[str] = [Caveat(f"{self.verdict}: {holds}; asked about {extent}")]
         notes += self._of_layers()
-        if self.built:
-            notes.append(f"built: {self.built}")
-        if self.train_mode:
-            notes.append("in train mode")
-        notes += self._of_values()
+        notes += [*self.circumstances, *self._of_values()]
         if explored.main.tried:
             notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
         if (largest := explored.exploration.too_large) is not None:
@@ -455,7 +419,7 @@ class Executed(Result):
             notes.append(
                 explored.real.note if explored.real.agrees is not None else f"meta only; {explored.real.note}"
             )
-        return (*notes, *self._of_unpriced())
+        return (*notes, *unpriced(self.unknown))
 
     def _params(self) -> str:
         form = written(self.explored.main.leader.execution.params, self.explored.main.regions)
@@ -463,14 +427,10 @@ class Executed(Result):
 
     def reservations(self, quantity: str) -> tuple[str, ...]:
         """What must be said wherever a form of a quantity stands; memory needs no prices."""
-        return (*self._of_values(), *(self._of_unpriced() if QUANTITIES[quantity].unit == "MACs" else ()))
+        return (*self._of_values(), *(unpriced(self.unknown) if QUANTITIES[quantity].unit == "MACs" else ()))
 
     def _of_values(self) -> list[str]:
         return [f"it looks at values: {ZEROS}"] if self.explored.zeros else []
-
-    def _of_unpriced(self) -> list[str]:
-        named = ", ".join(f"{name} ({calls})" for name, calls in self.unknown.items())
-        return [Caveat(f"not in the total, because nobody here can price it: {named}")] if named else []
 
     def _of_training(self, quantity: str) -> list[str]:
         """What is kept for a backward pass depends on the mode."""
@@ -514,10 +474,3 @@ def _by_operator(regime: Regime) -> dict[str, Polynomial]:
         known = f"aten::{name.strip('_')}"
         forms[known] = forms[known] + form if known in forms else form
     return dict(sorted(forms.items()))
-
-
-def _forms_table(
-    key: str, header: str, title: str, forms: Mapping[str, Form], total: Form, notes: tuple[str, ...]
-) -> Table:
-    columns = (Column(key, header), Column("macs", "MACs in closed form", Kind.FORMULA))
-    return Table(title, columns, (*forms.items(), ("total", total)), notes, total=True)

@@ -148,11 +148,6 @@ class Memory(Result):
         report, step = self.subject.check(self.plan.train)
         return replace(self, report=report, step=step)
 
-    @property
-    def ok(self) -> bool:
-        """Whether no check differs."""
-        return not (self.report and self.report.differing)
-
     # -- tables ---------------------------------------------------------------------------------
 
     def tables(self) -> tuple[Table, ...]:
@@ -503,45 +498,32 @@ def memory(
     """
     if is_code(name):
         _only_ours({"set": set, "src": src, "tgt": tgt}, attention, recompute)
-        from .own_memory import own_memory
-
-        own = own_memory(
-            name,
-            input=input,
-            tokens=tokens,
-            args=args,
-            batch=batch,
-            dtype=dtype,
-            train=train,
-            optimizer=optimizer,
-            master_weights=master_weights,
-            grad_dtype=grad_dtype,
-            trained=trained,
-            lora=lora,
-            lora_on=lora_on,
-            amp=amp,
-            fit=fit,
-            solve=solve,
-            device=device,
-            devices=devices,
-        )
-        return own.checked() if counts(check) else own
-    if args:
+    elif args:
         raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
-    architecture = ARCHITECTURES[name]
-    sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
-    config = architecture.configure(set or {})
-    number = whole("--batch", batch)
-    dtype = words.dtype(dtype)
-    way = _way(architecture, dtype, attention, recompute, amp)
+    architecture = None if is_code(name) else ARCHITECTURES[name]
+    number, dtype = whole("--batch", batch), words.dtype(dtype)
+    if dtype not in FLOATS:
+        raise unknown("--dtype", dtype, FLOATS)
     item = FLOATS[dtype].bytes
+    amp = _narrow(amp, dtype, recompute)
     training = read_optimizer(optimizer, master_weights, dtype, item, grad_dtype)
     tuning = read_tuning(trained, lora, lora_on, train, recompute)
-    way = replace(way, gathering=training.gradients == "float32", tuning=tuning)
     found = find(device, devices) if device is not None else None
     if found is not None:
         found.rate(dtype)
+    budget = None if fit is None else read_bytes("--fit", fit)
+    if solve is not None and budget is None:
+        raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
+    if architecture is None:
+        from .own_memory import Asked, own_memory
 
+        own = Asked(name, args or {}, dtype, train, training, tuning, amp)
+        result = own_memory(own, input, tokens, number, budget, solve, found)
+        return result.checked() if counts(check) else result
+    sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
+    config = architecture.configure(set or {})
+    way = _way(architecture, dtype, attention, recompute, amp)
+    way = replace(way, gathering=training.gradients == "float32", tuning=tuning)
     if recompute != "none" and not train:
         raise InputError(f"--recompute {recompute}: changes nothing without --train")
     if tuning is not None:
@@ -558,14 +540,12 @@ def memory(
         return Plan(footprint, item, train, training, step)
 
     fitted = None
-    if fit is not None:
-        budget, solved = read_bytes("--fit", fit), read_solve(architecture, solve)
+    if budget is not None:
+        solved = read_solve(architecture, solve)
         _same_everywhere(solved, config, architecture.family.expressions)
         symbolic = traced_forms(architecture, config, way, None if solved == "batch" else number)
         fitted = largest(architecture, solved, budget, sizes, number, planned, symbolic)
         sizes, number = at(solved, fitted.answer, sizes, number)
-    elif solve is not None:
-        raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
     cost = architecture.cost(sizes, config, number)
     here = traced_at(architecture, config, way, number, sizes)
     plan = planned(sizes, number) if here is None else _plan(here.numbers, sizes, number)
@@ -590,12 +570,7 @@ def _only_ours(others: Mapping[str, object], attention: str, recompute: str) -> 
 
 
 def _way(architecture: Architecture, dtype: str, attention: str, recompute: str, amp: str | None) -> Way:
-    amp = narrow(amp, dtype, recompute)
-    for option, value, known in (
-        ("--dtype", dtype, FLOATS),
-        ("--attention", attention, ATTENTIONS),
-        ("--recompute", recompute, RECOMPUTE),
-    ):
+    for option, value, known in (("--attention", attention, ATTENTIONS), ("--recompute", recompute, RECOMPUTE)):
         if value not in known:
             raise unknown(option, value, known)
     family = architecture.family
@@ -614,7 +589,7 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str,
     return Way(dtype, attention, recompute, amp)
 
 
-def narrow(amp: str | None, dtype: str, recompute: str = "none") -> str | None:
+def _narrow(amp: str | None, dtype: str, recompute: str) -> str | None:
     """The type of autocast, as it is called here; None where there is none."""
     if amp is None:
         return None

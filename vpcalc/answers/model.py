@@ -106,11 +106,6 @@ class Model(Result):
         family = self.architecture.family.name
         return replace(self, report=check_model(family, self.cost, self.sizes, self.config, self.batch))
 
-    @property
-    def ok(self) -> bool:
-        """Whether no check differs."""
-        return not (self.report and self.report.differing)
-
     def tables(self) -> tuple[Table, ...]:
         """Stages, operators against fvcore's count, and published figures."""
         found = [self._stage_table(), operator_table(self.cost, self.report)]

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from .. import words
 from ..abstract.tensor import FLOATS
 from ..abstract.tuning import Tuning
 from ..algebra.floors import on_lattice
@@ -18,19 +17,18 @@ from ..checks.ran import NotRunError, settles, written
 from ..checks.shapes import InputShape
 from ..checks.targets import Target, find_target, settled
 from ..errors import InputError, unknown
-from ..inputs import LARGEST, whole
+from ..inputs import LARGEST
 from ..storage.closed import peaking
-from ..storage.devices import find
+from ..storage.devices import Device
 from ..storage.fit import Fit, by_form, first_taken, fit, last_taken
 from ..storage.footprint import Way
-from ..storage.optimizers import Optimizer, read_bytes, read_optimizer
+from ..storage.optimizers import Optimizer
 from ..storage.plan import Plan
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import Form, divisions
-from .memory import Memory, narrow, remarks
+from .memory import Memory, remarks
 from .memory_subjects import TheirModule
 from .own_inputs import grid_of, name_of, refuse_letters, shapes_of, with_letters
-from .tuning import read_tuning
 
 MOST_TOKENS = 1 << 16
 
@@ -43,86 +41,59 @@ FORMS = {
 
 
 def own_memory(
-    target: object,
-    *,
-    input: object = None,
-    tokens: object = None,
-    args: Mapping[str, object] | None = None,
-    batch: object = 1,
-    dtype: str = "float32",
-    train: bool = False,
-    optimizer: str = "adamw",
-    master_weights: bool = False,
-    grad_dtype: str = "weights",
-    trained: object = None,
-    lora: object = None,
-    lora_on: object = None,
-    amp: str | None = None,
-    fit: object = None,
-    solve: str | None = None,
-    device: str | None = None,
-    devices: str | None = None,
+    asked: Asked,
+    input: object,
+    tokens: object,
+    batch: int,
+    budget: int | None,
+    solve: str | None,
+    device: Device | None,
 ) -> Memory:
     """What a module of the reader's takes to run or to train; not counted yet.
 
     Args:
-        target, input, tokens, args, batch: as :func:`vpcalc.model` has them.
-        dtype, train, optimizer, master_weights, grad_dtype: as :func:`vpcalc.memory` has them.
-        trained, lora, lora_on, amp, fit, solve, device, devices: likewise.
+        asked: the module, and how it is run and trained.
+        input, tokens, solve: as :func:`vpcalc.memory` has them.
+        batch, budget, device: the same, as they were read; ``budget`` in bytes.
 
     Raises:
         InputError: it cannot be built, run or followed in bytes, or a value is not usable.
     """
-    name = name_of(target)
-    dtype = words.dtype(dtype)
-    if dtype not in FLOATS:
-        raise unknown("--dtype", dtype, FLOATS)
-    training = read_optimizer(optimizer, master_weights, dtype, _item(dtype), grad_dtype)
-    tuning = read_tuning(trained, lora, lora_on, train, "none")
-    amp = narrow(amp, dtype)
-    asked = _Asked(target, name, args or {}, dtype, train, training, tuning, amp)
-    shapes = shapes_of(name, input, tokens, whole("--batch", batch))
-    refuse_letters("memory", shapes, args or {})
-    found = find(device, devices) if device is not None else None
-    if found is not None:
-        found.rate(dtype)
+    shapes = shapes_of(asked.name, input, tokens, batch)
+    refuse_letters("memory", shapes, asked.arguments)
     fitted = None
-    if fit is not None:
+    if budget is not None:
         solved = _solved(solve, shapes)
-        fitted = asked.largest(solved, read_bytes("--fit", fit), shapes)
+        fitted = asked.largest(solved, budget, shapes)
         shapes = _sized(shapes, solved, fitted.answer)
-    elif solve is not None:
-        raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")
     here = asked.run(shapes)
     plan, point = asked.plan(here), here.inference.point
     totals = here.inference.totals
     maps, activations = (
-        int(totals[each].at(point)) * _item(dtype) for each in ("attention_elements", "activations")
+        int(totals[each].at(point)) * asked.item for each in ("attention_elements", "activations")
     )
-    way = Way(dtype, amp=amp, tuning=tuning)
     number = shapes[0].dims[0] if shapes[0].dims else 1
     assert isinstance(number, int)
     return Memory(
-        TheirModule(name, asked.target(shapes).inputs, asked.arguments, here),
+        TheirModule(asked.name, asked.target(shapes).inputs, asked.arguments, here),
         number,
-        way,
+        asked.way,
         plan,
         maps,
         activations,
         asked.forms(shapes),
-        (*_notes(here), *remarks(way, plan)),
+        (*_notes(here), *remarks(asked.way, plan)),
         fitted,
-        device=found,
+        device=device,
     )
 
 
-class _Asked:
+class Asked:
     """What is asked of a target at any shapes of its inputs."""
 
     def __init__(
         self,
         target: object,
-        name: str,
         arguments: Mapping[str, object],
         dtype: str,
         train: bool,
@@ -130,14 +101,14 @@ class _Asked:
         tuning: Tuning | None,
         amp: str | None,
     ) -> None:
-        self._amp = amp
-        self._target, self.name, self.arguments = settled(target), name, arguments
-        self._dtype, self._train, self._optimizer, self._tuning = dtype, train, optimizer, tuning
+        self._target, self.name, self.arguments = settled(target), name_of(target), arguments
+        self.dtype, self.item, self.way = dtype, FLOATS[dtype].bytes, Way(dtype, amp=amp, tuning=tuning)
+        self._train, self._optimizer = train, optimizer
 
     def target(self, shapes: tuple[InputShape, ...]) -> Target:
         """The target with inputs of these shapes, in the type that is asked for unless they have one."""
         found = find_target(self._target, ";".join(map(str, shapes)), self.arguments)
-        typed = (shape if shape.dtype else replace(shape, dtype=self._dtype) for shape in found.inputs)
+        typed = (shape if shape.dtype else replace(shape, dtype=self.dtype) for shape in found.inputs)
         return find_target(self._target, ";".join(map(str, typed)), self.arguments)
 
     def run(self, shapes: tuple[InputShape, ...], point: Mapping[str, int] | None = None) -> OwnBytes:
@@ -147,18 +118,18 @@ class _Asked:
             InputError: it does not run, or cannot be followed.
         """
         target = self.target(shapes)
-        if self._tuning is not None:
-            target = tuned_target(target, self._tuning)
+        if self.way.tuning is not None:
+            target = tuned_target(target, self.way.tuning)
+        narrowed = None if self.way.amp is None else Narrowed(target, self.way.amp)
         try:
             gathering = self._optimizer.gradients == "float32"
-            narrowed = None if self._amp is None else Narrowed(target, self._amp)
-            return in_bytes(target, dict(point or {}), self._train, self._dtype, gathering, narrowed)
+            return in_bytes(target, dict(point or {}), self._train, self.dtype, gathering, narrowed)
         except NotRunError as error:
             raise InputError(f"memory {self.name}: {error}") from error
 
     def plan(self, found: OwnBytes) -> Plan:
         """What it takes, put together."""
-        return Plan(found.footprint, _item(self._dtype), self._train, self._optimizer, found.step)
+        return Plan(found.footprint, self.item, self._train, self._optimizer, found.step)
 
     def forms(self, shapes: tuple[InputShape, ...]) -> dict[str, Form]:
         """The forms that hold at these shapes and around them, in the sides of images and lengths of sequences."""
@@ -179,7 +150,7 @@ class _Asked:
         forms = {q.value: runs[run].totals[q.value] for q, run in FORMS.items()}
         near = {x: size + times * max(size // 7, 1) for times, (x, size) in enumerate(point.items(), start=1)}
         if (top := self.plan(found).step_top) is not None and found.step_holds_at(
-            self._optimizer, _item(self._dtype), near
+            self._optimizer, self.item, near
         ):
             forms["step_peak_bytes"] = self._needed(found)
             peaks["step_peak_bytes"] = top
@@ -193,7 +164,7 @@ class _Asked:
         """What has to find room, while it peaks where it does."""
         plan = self.plan(found)
         run, peak = (found.training, "forward_peak_bytes") if self._train else (found.inference, "peak_bytes")
-        step = found.step_form(self._optimizer, _item(self._dtype))
+        step = found.step_form(self._optimizer, self.item)
         part = run.totals[peak] if step is None else step
         form = part + found.inference.totals["input_bytes"]
         return form + int(plan.needed[1]) - int(form.at(found.inference.point))
@@ -268,10 +239,6 @@ def _form(form: Polynomial, point: Mapping[str, int], where: str) -> Form:
         phrases = [*divisions(tidy), where]
         return Form(tidy.form, "; ".join(filter(None, phrases)))
     return Form(form, where)
-
-
-def _item(dtype: str) -> int:
-    return FLOATS[dtype].bytes
 
 
 def _notes(found: OwnBytes) -> tuple[str, ...]:

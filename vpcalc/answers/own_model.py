@@ -18,15 +18,7 @@ from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .own_inputs import in_words, name_of, refuse_letters, shapes_of, sides_of, with_letters
-from .priced import (
-    FIGURES,
-    cells_of,
-    formula_fields,
-    formula_notes,
-    operator_table,
-    stage_fields,
-    unpriced_notes,
-)
+from .priced import FIGURES, cells_of, formula_fields, formula_notes, operator_table, stage_fields, unpriced_notes
 from .result import Result
 from .verdicts import report_dict
 
@@ -153,21 +145,12 @@ class OwnModel(Result):
         """The same with the module counted, by fvcore and by the dispatcher."""
         return replace(self, report=self.ran.report())
 
-    @property
-    def ok(self) -> bool:
-        """Whether no check differs."""
-        return not (self.report and self.report.differing)
-
     def tables(self) -> tuple[Table, ...]:
         """Its top modules, and operators against fvcore's count."""
         return (self._module_table(), operator_table(self.cost, self.report))
 
     def _module_table(self) -> Table:
-        columns = (
-            Column("module", "Module", Kind.WORD),
-            Column("output", "Output", Kind.WORD),
-            *FIGURES,
-        )
+        columns = (Column("module", "Module", Kind.WORD), Column("output", "Output", Kind.WORD), *FIGURES)
         figures = cells_of(self.cost)
         rows: list[tuple[Any, ...]] = []
         for node in self.cost.stages():

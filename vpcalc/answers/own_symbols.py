@@ -89,11 +89,6 @@ class SymbolicModel(Result):
         """The same with the module counted where it ran."""
         return replace(self, report=self.ran.report())
 
-    @property
-    def ok(self) -> bool:
-        """Whether no check differs."""
-        return not (self.report and self.report.differing)
-
     def tables(self) -> tuple[Table, ...]:
         """Its top modules, and its operators."""
         columns = (

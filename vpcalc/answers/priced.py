@@ -91,10 +91,7 @@ def operator_table(cost: Cost, report: Report | None) -> Table:
     rows.append(("total", int(cost.total(Quantity.MACS)), int(cost.total(Quantity.FVCORE))))
     notes: tuple[str, ...] = ()
     if report is not None:
-        columns += [
-            Column("counted", "fvcore counted", Kind.NUMBER),
-            Column("verdict", "Verdict", Kind.VERDICT),
-        ]
+        columns += [Column("counted", "fvcore counted", Kind.NUMBER), Column("verdict", "Verdict", Kind.VERDICT)]
         counted = {c.operator: c.counted for c in report.checks if c.quantity == Quantity.FVCORE.value}
         rows += [(kind, 0, 0) for kind in counted if kind not in kinds]
         rows = [(*row, *_counted(report, row[0], row[2], counted)) for row in rows]

@@ -128,10 +128,7 @@ Progress = Callable[[int, int, Proof], None]
 
 
 def prove(
-    claims: Iterable[str] = (),
-    jobs: object = 1,
-    backend: str | None = None,
-    progress: Progress | None = None,
+    claims: Iterable[str] = (), jobs: object = 1, backend: str | None = None, progress: Progress | None = None
 ) -> Proofs:
     """Settle claims of the catalogue.
 
@@ -151,10 +148,7 @@ def prove(
 
 
 def recheck(
-    certificate: Mapping[str, Any],
-    jobs: object = 1,
-    backend: str | None = None,
-    progress: Progress | None = None,
+    certificate: Mapping[str, Any], jobs: object = 1, backend: str | None = None, progress: Progress | None = None
 ) -> Proofs:
     """Judge a certificate again: recorded counts are interpolated and compared by this version of vpcalc.
 

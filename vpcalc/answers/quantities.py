@@ -8,7 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .. import everywhere
-from ..algebra.domains import Domain, Guard, Where
+from ..algebra.domains import Domain as Conditions
+from ..algebra.domains import Guard, Where
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Polynomial
 from ..checks.probing import spell_point
@@ -19,6 +20,7 @@ from ..report.numbers import how_many
 from ..symbolic import Form
 
 if TYPE_CHECKING:
+    from ..execution.domains import Domain
     from ..execution.regimes import Exploration, Regime
     from ..execution.regions import Region
 
@@ -138,7 +140,7 @@ def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
     for part in parts(exploration):
         conditions = where(part.regions)
         if conditions is None:
-            conditions, part = Where((Domain(tuple(exploration.range.bounds)),)), Part(part.regions, None)
+            conditions, part = Where((Conditions(tuple(exploration.range.bounds)),)), Part(part.regions, None)
         when = everywhere.Condition(conditions)
         if part.form is not None:
             form = _divided(part.form, conditions)
@@ -152,6 +154,13 @@ def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
         else:
             found.append(everywhere.Regime(when))
     return tuple(found)
+
+
+def domain(regions: Sequence[Region]) -> Domain:
+    """Where a union of regions lies, in words and in JSON."""
+    from ..execution import domains
+
+    return domains.domain(regions)
 
 
 def seen_at(error: str, regime: Regime) -> str:
@@ -211,8 +220,6 @@ def _met(regions: Sequence[Region], others: Sequence[Region]) -> Sequence[Region
 
 def to_dict(quantity: Quantity, found: Exploration | str) -> dict[str, Any]:
     """A quantity's own field of the JSON object."""
-    from ..execution.domains import domain
-
     if isinstance(found, str):
         return {"complete": False, "regimes": [], "why": found}
     regimes = [
@@ -261,8 +268,6 @@ def overview(title: str, macs: Part, params: Polynomial, found: Mapping[str, Exp
 
 
 def _row(quantity: str, part: Part) -> tuple[Any, ...]:
-    from ..execution.domains import domain
-
     known = QUANTITIES[quantity]
     where = domain(part.regions).text or "every size"
     confirmed = 0 if part.regime is None else len(part.regime.confirmed)
@@ -272,8 +277,6 @@ def _row(quantity: str, part: Part) -> tuple[Any, ...]:
 
 def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by: str) -> tuple[Table, ...]:
     """One quantity: its operators and modules where most sizes are, and its form everywhere."""
-    from ..execution.domains import domain
-
     each = parts(found)
     main = each[0]
     if main.form is None or main.regime is None:
@@ -336,8 +339,6 @@ def _said(part: Part) -> Form | str:
 
 def sheet(target: str, quantity: Quantity, found: Exploration) -> Table:
     """One quantity with all its regimes: functions where these add up, and totals."""
-    from ..execution.domains import domain
-
     columns = (
         Column("when", "Where"),
         Column("operator", "Function"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ..checks import Report
     from ..report import Table
 
 
@@ -20,6 +21,9 @@ class Result(ABC):
     """A frozen answer: its JSON, its tables, and how it shows itself."""
 
     __slots__ = ()
+
+    report: Report | None = None
+    """PyTorch's counts beside the figures, of results that have such."""
 
     @abstractmethod
     def fields(self) -> dict[str, Any]:
@@ -46,7 +50,7 @@ class Result(ABC):
     @property
     def ok(self) -> bool:
         """Whether every check held. The command exits with 1 where it is false."""
-        return True
+        return not (self.report and self.report.differing)
 
     def __init_subclass__(cls) -> None:
         if "__repr__" not in cls.__dict__:

@@ -72,10 +72,7 @@ class SideBySide(Result):
         notes: tuple[str, ...],
         total: bool = False,
     ) -> Table:
-        columns = (
-            Column(key, header, Kind.WORD),
-            *(Column(each.id, each.id, Kind.COUNT) for each in self.models),
-        )
+        columns = (Column(key, header, Kind.WORD), *(Column(each.id, each.id, Kind.COUNT) for each in self.models))
         return Table(title, columns, tuple((name, *figures) for name, figures in rows), notes, total)
 
     def _title(self) -> str:

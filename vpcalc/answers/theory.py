@@ -131,12 +131,7 @@ class Theory(Result):
         )
         notes = tuple(f"{s.statement.id}: {s.note}" for s in self.statements if s.note)
         tally = f"{len(rows)} statement{'s' * (len(rows) != 1)}{self._tally()}"
-        return Table(
-            tally,
-            columns,
-            rows,
-            (*notes, *self._where_from(), _MORE),
-        )
+        return Table(tally, columns, rows, (*notes, *self._where_from(), _MORE))
 
     def entries(self) -> tuple[Entry, ...]:
         """The list for a terminal: each statement with its claim, and of a choice of them what was corrected."""
