@@ -51,80 +51,25 @@ if TYPE_CHECKING:
     from .placing import placed as placed
     from .plugins import load as load
 
-_HOME = {
-    "audit": "answers.audit",
-    "check_formula": "answers.check_formula",
-    "compare": "answers.compare",
-    "conventions": "answers.conventions",
-    "crossover": "answers.crossover",
-    "derive": "answers.derive",
-    "design": "answers.design",
-    "diff": "answers.diff",
-    "embed": "answers.embed",
-    "figure": "answers.figure",
-    "formula": "answers.formula",
-    "macros": "answers.macros",
-    "memory": "answers.memory",
-    "model": "answers.model",
-    "models": "answers.models",
-    "prove": "answers.prove",
+_COMMANDS = """
+    audit check_formula compare conventions crossover derive design diff draw embed figure formula macros memory
+    model models prove reproduce rnn side_by_side sweep theory plot_models plot_region plot_roofline
+"""
+"""Functions in answers, each in the file of its name."""
+
+_HOME = {name: f"answers.{name}" for name in _COMMANDS.split()} | {
     "recheck": "answers.prove",
-    "reproduce": "answers.reproduce",
-    "rnn": "answers.rnn",
-    "side_by_side": "answers.side_by_side",
-    "sweep": "answers.sweep",
-    "theory": "answers.theory",
-    "draw": "answers.draw",
-    "placed": "placing",
     "plot_crossover": "answers.plot",
     "plot_memory": "answers.plot",
     "plot_resolution": "answers.plot",
-    "plot_models": "answers.plot_models",
     "plot_operators": "answers.plot_models",
     "plot_stages": "answers.plot_models",
-    "plot_region": "answers.plot_region",
-    "plot_roofline": "answers.plot_roofline",
+    "placed": "placing",
     "load": "plugins",
     "InputError": "errors",
 }
 
-__all__ = [
-    "InputError",
-    "__version__",
-    "audit",
-    "check_formula",
-    "compare",
-    "conventions",
-    "crossover",
-    "derive",
-    "design",
-    "diff",
-    "draw",
-    "embed",
-    "figure",
-    "formula",
-    "load",
-    "macros",
-    "memory",
-    "model",
-    "models",
-    "placed",
-    "plot_crossover",
-    "plot_memory",
-    "plot_models",
-    "plot_operators",
-    "plot_region",
-    "plot_resolution",
-    "plot_roofline",
-    "plot_stages",
-    "prove",
-    "recheck",
-    "reproduce",
-    "rnn",
-    "side_by_side",
-    "sweep",
-    "theory",
-]
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

@@ -230,26 +230,18 @@ def model(
 
 
 def sized(
-    name: str,
-    *,
-    input: object = None,
-    tokens: object = None,
-    src: object = None,
-    tgt: object = None,
-    set: Mapping[str, object] | None = None,
-    batch: object = 1,
-    args: Mapping[str, object] | None = None,
+    name: str, *, src: object = None, tgt: object = None, args: Mapping[str, object] | None = None, **asked: Any
 ) -> Model | OwnModel:
     """The same in numbers, and not counted: for figures and pictures."""
     if not is_code(name):
         if args:
             raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
-        return our_model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch)
+        return our_model(name, src=src, tgt=tgt, **asked)
     from .own_inputs import refuse_of_code
     from .own_model import own_model
 
-    refuse_of_code({"set": set, "src": src, "tgt": tgt})
-    return own_model(name, input=input, tokens=tokens, args=args, batch=batch)
+    refuse_of_code({"set": asked.pop("set", None), "src": src, "tgt": tgt})
+    return own_model(name, args=args, **asked)
 
 
 def our_model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,12 +40,8 @@ def record(module: nn.Module, args: tuple[Any, ...], *, grad: bool, hooks: Hooks
             out=_value(outputs[0]) if outputs else None,
         )
         price = node(call)
-        calls.append(call if price is None else _priced(call, price.macs))
+        calls.append(call if price is None else replace(call, macs=price.macs))
     return Recording(tuple(calls), submodules(module), batch_of(args, {}))
-
-
-def _priced(call: Call, macs: int) -> Call:
-    return Call(call.height, call.name, call.parent, call.path, call.args, call.kwargs, call.out, macs)
 
 
 def _value(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -117,7 +118,7 @@ class Recorder(DispatchCounter):
                 parent = call.parent
                 while parent >= 0 and self._calls[parent] is None:
                     parent = -1
-                kept.append(_moved(call, places.get(parent, -1)))
+                kept.append(replace(call, parent=places.get(parent, -1)))
         return Recording(tuple(kept), self._tree, batch)
 
     @contextmanager
@@ -217,26 +218,7 @@ class Recorder(DispatchCounter):
         place = self._open.pop()
         call = self._calls[place]
         if call is not None:
-            self._calls[place] = _finished(call, first(result))
-
-
-def _finished(call: Call, out: Any) -> Call:
-    return Call(call.height, call.name, call.parent, call.path, call.args, call.kwargs, out, about=call.about)
-
-
-def _moved(call: Call, parent: int) -> Call:
-    return Call(
-        call.height,
-        call.name,
-        parent,
-        call.path,
-        call.args,
-        call.kwargs,
-        call.out,
-        call.macs,
-        call.backward,
-        call.about,
-    )
+            self._calls[place] = replace(call, out=first(result))
 
 
 # -- values as plain data ----------------------------------------------------------------------------------

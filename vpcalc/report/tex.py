@@ -96,59 +96,15 @@ def s_column(column: Cells) -> Cells:
     return Cells(f"S{form}", f"{{{column.header}}}", plain)
 
 
-SIGNS = {
-    "×": r"\times",
-    "−": "-",
-    "·": r"\cdot",
-    "√": r"\surd",
-    "≥": r"\geq",
-    "≤": r"\leq",
-    "≠": r"\neq",
-    "≈": r"\approx",
-    "∂": r"\partial",
-    "∏": r"\prod",
-    "‖": r"\Vert",
-    "′": "'",
-    "⊙": r"\odot",
-    "⋅": r"\cdot",
-    "∗": r"\ast",
-    "∘": r"\circ",
-    "⁄": "/",
-    "÷": r"\div",
-    "±": r"\pm",
-    "∠": r"\angle",
-    "∫": r"\int",
-    "⋯": r"\cdots",
-    "∞": r"\infty",
-    "∈": r"\in",
-    "∉": r"\notin",
-    "∑": r"\sum",
-    "∪": r"\cup",
-    "≔": r"\mathrel{:=}",
-    "⟹": r"\Longrightarrow",
-    "∩": r"\cap",
-    "⊂": r"\subset",
-    "⊆": r"\subseteq",
-    "ℤ": r"\mathbf{Z}",
-    "→": r"\to",
-    "⇒": r"\Rightarrow",
-    "⟺": r"\Longleftrightarrow",
-    "⌈": r"\lceil",
-    "⌉": r"\rceil",
-    "⌊": r"\lfloor",
-    "⌋": r"\rfloor",
-    "½": r"\frac{1}{2}",
-    "ĝ": r"\hat{g}",
-    "𝒪": r"\mathcal{O}",
-    "⁻": "{}^{-}",
-    "⁺": "{}^{+}",
-    "ᵀ": r"{}^{\top}",
-    "∣": r"\mid",
-    "∤": r"\not\mid",
-    "<": "<",
-    ">": ">",
-    "|": "|",
-}
+_SIGNS = r"""
+    × \times  − -  · \cdot  √ \surd  ≥ \geq  ≤ \leq  ≠ \neq  ≈ \approx  ∂ \partial  ∏ \prod  ‖ \Vert  ′ '
+    ⊙ \odot  ⋅ \cdot  ∗ \ast  ∘ \circ  ⁄ /  ÷ \div  ± \pm  ∠ \angle  ∫ \int  ⋯ \cdots  ∞ \infty  ∈ \in  ∉ \notin
+    ∑ \sum  ∪ \cup  ≔ \mathrel{:=}  ⟹ \Longrightarrow  ∩ \cap  ⊂ \subset  ⊆ \subseteq  ℤ \mathbf{Z}  → \to
+    ⇒ \Rightarrow  ⟺ \Longleftrightarrow  ⌈ \lceil  ⌉ \rceil  ⌊ \lfloor  ⌋ \rfloor  ½ \frac{1}{2}  ĝ \hat{g}
+    𝒪 \mathcal{O}  ⁻ {}^{-}  ⁺ {}^{+}  ᵀ {}^{\top}  ∣ \mid  ∤ \not\mid  < <  > >  | |
+"""
+
+SIGNS = dict(zip(_SIGNS.split()[::2], _SIGNS.split()[1::2], strict=True))
 """Characters that are set as mathematics. <, > and | are so in TeX's own fonts, where text shows others."""
 
 _TEX = {

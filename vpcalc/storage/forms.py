@@ -30,35 +30,12 @@ Figure = Callable[[Footprint], Any]
 BATCH = 2
 """The batch of the sample: one image alone is stored with fewer copies."""
 
-SAMPLE = {
-    "h": 28,
-    "w": 42,
-    "H": 56,
-    "W": 84,
-    "C": 48,
-    "heads": 3,
-    "M": 7,
-    "R": 2,
-    "P": 7,
-    "r": 4,
-    "k": 3,
-    "u": 2,
-    "s": 4,
-    "c_in": 10,
-    "c_out": 6,
-    "classes": 11,
-    "N": 12,
-    "T": 9,
-    "S": 8,
-    "d_model": 24,
-    "d_k": 4,
-    "d_v": 6,
-    "d_ff": 32,
-    "V": 50,
-    "d": 8,
-    "n": 5,
-    "chunk": 14,
-}
+_SIZES = """
+    h=28 w=42 H=56 W=84 C=48 heads=3 M=7 R=2 P=7 r=4 k=3 u=2 s=4 c_in=10 c_out=6 classes=11 N=12 T=9 S=8
+    d_model=24 d_k=4 d_v=6 d_ff=32 V=50 d=8 n=5 chunk=14
+"""
+
+SAMPLE = {name: int(size) for name, size in (each.split("=") for each in _SIZES.split())}
 """Dimensions of layers at which their forms are traced, where it matters that they divide each other."""
 
 
