@@ -74,7 +74,7 @@ _INSTEAD = {
 _KEYWORDS = ("and", "or", "not")
 _TRUTHS = {"true": True, "True": True, "false": False, "False": False}
 
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -182,7 +182,7 @@ class Comparison:
                     f"{spelled(of)} and {spelled(node)} are a word and a number: not to be compared"
                 )
             else:
-                yield _COMPARE[sign](left, right)
+                yield COMPARE[sign](left, right)
             left, of = right, node
 
 

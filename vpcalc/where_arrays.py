@@ -8,15 +8,14 @@ element, so that a division by 0 is refused exactly where a row would refuse it.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy
 
-from .errors import InputError
 from .where import (
+    COMPARE,
     Arithmetic,
     Both,
     Comparison,
@@ -46,16 +45,6 @@ class Ratio(NamedTuple):
 
     above: Array
     below: Array
-
-
-_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def holds(expression: Expression, values: Mapping[str, Any]) -> Truth:
@@ -107,9 +96,9 @@ def _compared(node: Comparison, values: Mapping[str, Any], alive: Truth) -> Trut
         if isinstance(left, str) is not isinstance(right, str):
             raise RefusalError(f"{spelled(of)} and {spelled(other)} are a word and a number: not to be compared")
         if isinstance(left, str) or isinstance(right, str):
-            truth: Truth = _COMPARE[sign](left, right)
+            truth: Truth = COMPARE[sign](left, right)
         else:
-            truth = _COMPARE[sign](_times(left.above, right.below), _times(right.above, left.below))
+            truth = COMPARE[sign](_times(left.above, right.below), _times(right.above, left.below))
         found = numpy.logical_and(found, truth)
         left, of = right, other
     return found
@@ -200,14 +189,3 @@ def _most(side: Array) -> int:
     if not side.size:
         return 0
     return max(abs(int(side.min())), abs(int(side.max())))
-
-
-def refused_names(expression: Expression, values: Mapping[str, Any]) -> None:
-    """Refuse names whose values are lists, which no condition compares.
-
-    Raises:
-        InputError: naming one.
-    """
-    for name in expression.names:
-        if isinstance(values.get(name), tuple):
-            raise InputError(f"{expression.option}: {name} is a list; ask for an entry, such as {name}_1")
