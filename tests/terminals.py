@@ -11,6 +11,7 @@ import signal
 import struct
 import sys
 import termios
+from typing import NoReturn
 
 _PIECE = re.compile(r"\x1b\[(\??[\d;]*)([A-Za-z])|(\x1b.)|([\r\n\b])|([^\x1b\r\n\b]+)")
 
@@ -48,13 +49,21 @@ def screen(written: str, columns: int) -> list[str]:
 
 
 def typed(arguments: list[str], columns: int = 100, rows: int = 24, cue: str = "", **env: str) -> tuple[int, str]:
-    """Status and output of ``vpcalc`` in a terminal; Ctrl-C is pressed once it shows ``cue``."""
+    """Status and output of ``vpcalc`` in a terminal; Ctrl-C is pressed once it shows ``cue``.
+
+    Without a cue it is a child of this very process, which has what counting imports; a Ctrl-C may meet an import.
+    """
+    import fvcore.nn  # noqa: F401  # once, and not in every child
+
     child, terminal = pty.fork()
     if child == 0:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job of a shell in the background has it ignored
         kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        os.execve(sys.executable, [sys.executable, "-m", "vpcalc", *arguments], {**kept, "TERM": "xterm", **env})
+        environment = {**kept, "TERM": "xterm", **env}
+        if cue:
+            os.execve(sys.executable, [sys.executable, "-m", "vpcalc", *arguments], environment)
+        _run(arguments, environment)
     shown = b""
     with contextlib.suppress(OSError):  # the terminal is gone when the process is
         while chunk := os.read(terminal, 65536):
@@ -65,3 +74,24 @@ def typed(arguments: list[str], columns: int = 100, rows: int = 24, cue: str = "
     _, status = os.waitpid(child, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), shown.decode("utf-8", "replace")
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> NoReturn:
+    """``vpcalc`` in the place of the rest of this process, on its first three files."""
+    from vpcalc.cli.app import main
+
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["vpcalc", *arguments]
+    sys.stdin, sys.stdout, sys.stderr = (
+        os.fdopen(file, mode, encoding="utf-8") for file, mode in enumerate("rww")
+    )
+    status = 1
+    try:
+        main()
+    except SystemExit as end:
+        status = int(end.code or 0)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vpcalc.cli.app import application
+from vpcalc.reference import LAYER_WITNESSES
 
 from .conftest import Run
 from .terminals import screen, typed
@@ -24,21 +25,21 @@ from .terminals import screen, typed
 FAST = ("compare", "--h", "8", "--w", "8", "--C", "32", "--no-check")
 
 
-def test_the_two_tables_of_the_front_page(vpcalc: Run) -> None:
+def test_the_two_tables_of_the_front_page(vpcalc: Run, inside: Run) -> None:
     compared = vpcalc("compare", "--h", "56", "--w", "56", "--C", "96", "--M", "7")
     assert (compared.returncode, compared.stderr) == (0, "")
     msa = next(line for line in compared.stdout.splitlines() if line.startswith("MSA"))
     assert "4hwC² + 2(hw)²C" in msa
     assert "2.004 G" in msa
     assert msa.rstrip().endswith("agrees")
-    shown = vpcalc("model", "swin_t", "--input", "224")
+    shown = inside("model", "swin_t", "--input", "224")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "89481HW + 768000" in shown.stdout
     assert "4,509,194,496" in shown.stdout
 
 
-def test_json_is_one_object_and_exact(vpcalc: Run) -> None:
-    done = vpcalc("model", "swin_t", "--format", "json")
+def test_json_is_one_object_and_exact(inside: Run) -> None:
+    done = inside("model", "swin_t", "--format", "json")
     found = json.loads(
         done.stdout,
         parse_float=lambda text: pytest.fail(text) if "e" not in text and "." not in text else float(text),
@@ -47,16 +48,16 @@ def test_json_is_one_object_and_exact(vpcalc: Run) -> None:
     assert done.stderr == ""
 
 
-def test_csv_holds_exact_numbers(vpcalc: Run) -> None:
-    rows = list(csv.DictReader(io.StringIO(vpcalc(*FAST, "--format", "csv").stdout)))
+def test_csv_holds_exact_numbers(inside: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO(inside(*FAST, "--format", "csv").stdout)))
     assert rows[0]["layer"] == "MSA"
     assert int(rows[0]["macs"]) == 4 * 64 * 32**2 + 2 * 64**2 * 32
 
 
-def test_markdown_and_latex(vpcalc: Run) -> None:
-    markdown = vpcalc(*FAST, "--format", "markdown").stdout
+def test_markdown_and_latex(inside: Run) -> None:
+    markdown = inside(*FAST, "--format", "markdown").stdout
     assert "| MSA | $4hwC^{2} + 2(hw)^{2}C$ |" in markdown
-    latex = vpcalc(*FAST, "--format", "latex").stdout
+    latex = inside(*FAST, "--format", "latex").stdout
     assert r"MSA & $4hwC^{2} + 2(hw)^{2}C$ &" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert r"\caption{$8\times 8$ tokens, $C = 32$, 1 head; $M = 7$" in latex
@@ -88,47 +89,47 @@ def test_a_full_disk_is_one_line_and_a_closed_output_is_none(command: str) -> No
     assert (closed.returncode, closed.stdout, closed.stderr) == (0, "", "")
 
 
-def test_a_formula_stands_alone_on_standard_output(vpcalc: Run) -> None:
-    assert vpcalc("formula", "msa").stdout == "4hwC² + 2(hw)²C\n"
-    assert vpcalc("formula", "wmsa", "--format", "latex").stdout == "4hwC^{2} + 2M^{2}hwC\n"
-    assert vpcalc("formula", "swin_t").stdout == "89481HW + 768000\n"
-    steps = vpcalc("formula", "msa", "--steps").stdout
+def test_a_formula_stands_alone_on_standard_output(inside: Run) -> None:
+    assert inside("formula", "msa").stdout == "4hwC² + 2(hw)²C\n"
+    assert inside("formula", "wmsa", "--format", "latex").stdout == "4hwC^{2} + 2M^{2}hwC\n"
+    assert inside("formula", "swin_t").stdout == "89481HW + 768000\n"
+    steps = inside("formula", "msa", "--steps").stdout
     assert "QKᵀ" in steps
     assert "(hw)²C" in steps
 
 
-def test_where_a_formula_holds_is_said_beside_it(vpcalc: Run) -> None:
-    assert vpcalc("formula", "msa").stderr == ""
-    assert vpcalc("formula", "wmsa").stderr == "vpcalc: holds for h and w multiples of M\n"
-    saved = vpcalc("formula", "msa", "--quantity", "saved_bytes")
+def test_where_a_formula_holds_is_said_beside_it(inside: Run) -> None:
+    assert inside("formula", "msa").stderr == ""
+    assert inside("formula", "wmsa").stderr == "vpcalc: holds for h and w multiples of M\n"
+    saved = inside("formula", "msa", "--quantity", "saved_bytes")
     assert (saved.stdout, saved.stderr) == ("16BhwC + 4Ba(hw)²\n", "vpcalc: holds for every size at least 2\n")
-    assert vpcalc("formula", "wmsa", "--everywhere").stderr == ""
+    assert inside("formula", "wmsa", "--everywhere").stderr == ""
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
-def test_options_without_a_command(vpcalc: Run, option: str) -> None:
-    done = vpcalc(option)
+def test_options_without_a_command(inside: Run, option: str) -> None:
+    done = inside(option)
     assert done.returncode == 0
     assert "vpcalc" in done.stdout
 
 
-def test_alone_it_shows_what_it_can_do(vpcalc: Run) -> None:
-    done = vpcalc(COLUMNS="80")
+def test_alone_it_shows_what_it_can_do(inside: Run) -> None:
+    done = inside(COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
     for command in ("compare", "model", "formula", "models"):
         assert command in done.stdout
-        assert "Example" in vpcalc(command, "--help").stdout
+        assert "Example" in inside(command, "--help").stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_help_shows_what_stands_in_brackets(vpcalc: Run) -> None:
-    shown = vpcalc("macros", "--help", COLUMNS="100").stdout
+def test_help_shows_what_stands_in_brackets(inside: Run) -> None:
+    shown = inside("macros", "--help", COLUMNS="100").stdout
     assert '[formulas]   MsaCost = "msa"' in shown
     assert "sections [formulas], [figures], [symbols]" in " ".join(shown.replace("│", " ").split())
 
 
-def test_help_names_quantities_of_memory_where_they_are_taken(vpcalc: Run) -> None:
-    assert "saved_bytes" in vpcalc("formula", "--help").stdout
+def test_help_names_quantities_of_memory_where_they_are_taken(inside: Run) -> None:
+    assert "saved_bytes" in inside("formula", "--help").stdout
 
 
 BAD = [
@@ -153,35 +154,35 @@ BAD = [
 
 
 @pytest.mark.parametrize("arguments", BAD, ids=" ".join)
-def test_bad_input_is_one_line_and_status_two(vpcalc: Run, arguments: tuple[str, ...]) -> None:
-    done = vpcalc(*arguments)
+def test_bad_input_is_one_line_and_status_two(inside: Run, arguments: tuple[str, ...]) -> None:
+    done = inside(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("vpcalc: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_misspelled_name_gets_a_suggestion(vpcalc: Run) -> None:
-    assert "did you mean swin_" in vpcalc("model", "swin_q").stderr
-    assert "compare" in vpcalc("comapre").stderr
+def test_a_misspelled_name_gets_a_suggestion(inside: Run) -> None:
+    assert "did you mean swin_" in inside("model", "swin_q").stderr
+    assert "compare" in inside("comapre").stderr
 
 
-def test_a_file_is_written_whole_or_not_at_all(vpcalc: Run, tmp_path: Path) -> None:
+def test_a_file_is_written_whole_or_not_at_all(inside: Run, tmp_path: Path) -> None:
     target = tmp_path / "table.json"
     target.write_text("old")
     target.chmod(0o640)
-    assert vpcalc(*FAST, "--format", "json", "-o", str(target)).stdout == ""
+    assert inside(*FAST, "--format", "json", "-o", str(target)).stdout == ""
     assert json.loads(target.read_text())["command"] == "compare"
     assert target.stat().st_mode & 0o777 == 0o640
-    bad = vpcalc("compare", "--h", "0", "--w", "8", "-o", str(target))
+    bad = inside("compare", "--h", "0", "--w", "8", "-o", str(target))
     assert bad.returncode == 2
     assert json.loads(target.read_text())["command"] == "compare"
     assert os.listdir(tmp_path) == ["table.json"]
 
 
-def test_a_file_that_cannot_be_written(vpcalc: Run, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written(inside: Run, tmp_path: Path) -> None:
     for target in (tmp_path / "no" / "such" / "table.txt", tmp_path):
-        done = vpcalc(*FAST, "-o", str(target))
+        done = inside(*FAST, "-o", str(target))
         assert done.returncode == 2
         assert "cannot be written" in done.stderr
     assert os.listdir(tmp_path) == []
@@ -196,13 +197,13 @@ def test_whoever_reads_may_stop_reading(arguments: str) -> None:
 
 
 @pytest.mark.parametrize("columns", ["80", "140"])
-def test_output_fits_the_terminal(vpcalc: Run, columns: str) -> None:
+def test_output_fits_the_terminal(inside: Run, columns: str) -> None:
     for arguments in (FAST, ("model", "swin_t", "--no-check"), ("formula", "wmsa", "--steps"), ("models",)):
-        for line in vpcalc(*arguments, COLUMNS=columns).stdout.splitlines():
+        for line in inside(*arguments, COLUMNS=columns).stdout.splitlines():
             assert len(line) <= int(columns)
-    wide = vpcalc(*FAST, COLUMNS="140").stdout
+    wide = inside(*FAST, COLUMNS="140").stdout
     assert "Map elements" in wide
-    assert "Map elements" not in vpcalc(*FAST, COLUMNS="80").stdout
+    assert "Map elements" not in inside(*FAST, COLUMNS="80").stdout
 
 
 def terminal(*arguments: str, **env: str) -> str:
@@ -253,7 +254,7 @@ def test_a_title_that_stands_twice_would_be_seen() -> None:
 
 @pytest.mark.parametrize("columns", [40, 100])
 def test_long_work_shows_how_far_it_is_and_what_is_left(columns: int) -> None:
-    status, received = typed(["prove", "msa", "wmsa"], columns, NO_COLOR="1")
+    status, received = typed(["prove", "ffn", "ffn_tokens"], columns, NO_COLOR="1")
     assert status == 0
     assert "1/2" in received
     assert "left" in received
@@ -270,18 +271,12 @@ def test_json_to_a_terminal_with_ascii_only(vpcalc: Run) -> None:
     assert json.loads(done.stdout)["rows"][0]["formula"]["text"] == "4hwC² + 2(hw)²C"
 
 
-def test_a_mismatch_ends_with_status_one(tmp_path: Path) -> None:
+def test_a_mismatch_ends_with_status_one(inside: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same planted mistake as in test_answers, through the whole command."""
-    script = (
-        "import sys\n"
-        "from vpcalc.reference import LAYER_WITNESSES as W\n"
-        "honest = W['msa']\n"
-        "W._entries['msa'] = lambda **d: honest(**{**d, 'C': 2 * d['C']})\n"
-        "sys.argv = ['vpcalc', 'compare', '--h', '8', '--w', '8', '--C', '32', '--rows', 'msa']\n"
-        "from vpcalc.cli.app import main\n"
-        "main()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    honest = LAYER_WITNESSES["msa"]
+    doubled = {"msa": lambda **dims: honest(**{**dims, "C": 2 * dims["C"]})}
+    monkeypatch.setattr(LAYER_WITNESSES, "_entries", LAYER_WITNESSES.entered() | doubled)
+    done = inside("compare", "--h", "8", "--w", "8", "--C", "32", "--rows", "msa")
     assert done.returncode == 1
     assert "differs" in done.stdout
 
@@ -314,17 +309,17 @@ def test_json_says_which_command_and_in_which_version(command: str) -> None:
 
 
 @pytest.mark.parametrize("words", [("-h",), ("--help",), ("help",)])
-def test_help_is_found_however_it_is_asked_for(inside: Run, vpcalc: Run, words: tuple[str, ...]) -> None:
-    assert vpcalc(*words).stdout == vpcalc("--help").stdout
-    assert "vpcalc compare" in vpcalc(*words).stdout
+def test_help_is_found_however_it_is_asked_for(inside: Run, words: tuple[str, ...]) -> None:
+    assert inside(*words).stdout == inside("--help").stdout
+    assert "vpcalc compare" in inside(*words).stdout
 
 
-def test_help_of_a_command(vpcalc: Run) -> None:
-    assert vpcalc("help", "figure").stdout == vpcalc("figure", "-h").stdout == vpcalc("figure", "--help").stdout
+def test_help_of_a_command(inside: Run) -> None:
+    assert inside("help", "figure").stdout == inside("figure", "-h").stdout == inside("figure", "--help").stdout
 
 
-def test_the_version_has_a_short_option(vpcalc: Run) -> None:
-    assert vpcalc("-V").stdout == vpcalc("--version").stdout
+def test_the_version_has_a_short_option(inside: Run) -> None:
+    assert inside("-V").stdout == inside("--version").stdout
 
 
 @pytest.mark.parametrize(
@@ -439,8 +434,8 @@ def test_other_shells_complete_too(inside: Run) -> None:
 
 
 @pytest.mark.parametrize("command", ["model", "crossover"])  # examples alone, and below another paragraph
-def test_examples_stand_one_below_the_other(vpcalc: Run, command: str) -> None:
-    lines = [line.rstrip() for line in vpcalc(command, "--help", COLUMNS="100").stdout.splitlines()]
+def test_examples_stand_one_below_the_other(inside: Run, command: str) -> None:
+    lines = [line.rstrip() for line in inside(command, "--help", COLUMNS="100").stdout.splitlines()]
     below = lines[lines.index(" Examples:") + 1 :]
     shown = below[: below.index("")]
     assert len(shown) == 4
