@@ -162,6 +162,9 @@ def _built(side: Side, target: str, how: Mapping[str, Any], limits: Limits, stop
             key = json.dumps([str(where.root), where.prefix, side.commit, target, how])
             if key in _KNOWN:
                 return _KNOWN[key]
+            file = Path(target.rpartition(":")[0])
+            if file.suffix == ".py" and not file.is_absolute() and where.text(side.commit, str(file)) is None:
+                raise InputError(f"the revision has no file {file}")
             tree = stack.enter_context(where.tree(side.commit))
             request |= {"tree": str(tree), "root": str(where.root), "prefix": where.prefix}
             request["how"], request["own"] = _as_there(how, tree, where)
