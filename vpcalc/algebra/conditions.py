@@ -1,13 +1,14 @@
-"""How a domain is written: ``H ≥ 193, W ≥ 193`` in the spellings of :mod:`vpcalc.algebra.printers`."""
+"""How a domain is written: ``H ≥ 193, W ≥ 193`` in the spellings of :data:`vpcalc.algebra.code.SPELLINGS`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .code import SPELLINGS
 from .domains import Domain, Guard, Where
 from .polynomial import Polynomial, constant, symbol
-from .printers import PRINTERS, Names
+from .printers import Names
 
 
 class _Relation(NamedTuple):
@@ -22,7 +23,16 @@ class _Style(NamedTuple):
     either: str
     always: str
     never: str
+    divided: str = ""
+    """Of code: how it asks whether one divides the other."""
 
+    @property
+    def code(self) -> bool:
+        """Whether it is written for a program, which has to be told what is one condition."""
+        return bool(self.divided)
+
+
+_SIGNS = {"≥": " >= ", "≤": " <= ", ">": " > ", "<": " < "}
 
 STYLES = {
     "text": _Style(
@@ -62,7 +72,21 @@ STYLES = {
         "<mtext>no size</mtext>",
     ),
     "python": _Style(
-        {"≥": " >= ", "≤": " <= ", ">": " > ", "<": " < ", "=": " == "}, " and ", " or ", "True", "False"
+        {**_SIGNS, "=": " == ", "∤": " != "}, " and ", " or ", "True", "False", "{over} % {under}{sign}0"
+    ),
+    "javascript": _Style(
+        {**_SIGNS, "=": " === ", "∤": " !== "}, " && ", " || ", "true", "false", "{over} % {under}{sign}0n"
+    ),
+    "rust": _Style(
+        {**_SIGNS, "=": " == ", "∤": " != "}, " && ", " || ", "true", "false", "{over} % {under}{sign}0"
+    ),
+    "excel": _Style(
+        {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "=", "∤": "<>"},
+        ",",
+        ",",
+        "TRUE",
+        "FALSE",
+        "MOD({over},{under}){sign}0",
     ),
 }
 """Signs and words of each spelling."""
@@ -74,8 +98,10 @@ def spell(where: Where, spelling: str, names: Names | None = None) -> str:
     if not where.parts:
         return style.never
     parts = [_spell_domain(part, spelling, names) for part in where.parts]
-    if spelling == "python" and len(parts) > 1:
-        parts = [f"({part})" if " and " in part else part for part in parts]
+    if spelling == "excel":
+        return f"OR({','.join(parts)})" if len(parts) > 1 else parts[0]
+    if style.code and len(parts) > 1:
+        parts = [f"({part})" if style.both in part else part for part in parts]
     return style.either.join(parts)
 
 
@@ -87,7 +113,10 @@ def _spell_domain(domain: Domain, spelling: str, names: Names | None) -> str:
     style = STYLES[spelling]
     if not relations:
         return style.always
-    return style.both.join(_spell_relation(relation, spelling, names) for relation in relations)
+    spelled = [_spell_relation(relation, spelling, names) for relation in relations]
+    if spelling == "excel" and len(spelled) > 1:
+        return f"AND({','.join(spelled)})"
+    return style.both.join(spelled)
 
 
 def _reading_order(guard: Guard, letters: tuple[str, ...]) -> tuple[bool, list[int], bool]:
@@ -112,11 +141,12 @@ def _relation(guard: Guard) -> _Relation:
 
 
 def _spell_relation(relation: _Relation, spelling: str, names: Names | None) -> str:
-    left, right = (PRINTERS[spelling](side, names) for side in (relation.left, relation.right))
-    if spelling == "python" and relation.sign in "|∤":
+    left, right = (SPELLINGS[spelling](side, names) for side in (relation.left, relation.right))
+    style = STYLES[spelling]
+    if style.code and relation.sign in "|∤":
         over = right if right.isidentifier() else f"({right})"
         under = left if left.isalnum() else f"({left})"
-        return f"{over} % {under} {'==' if relation.sign == '|' else '!='} 0"
+        return style.divided.format(over=over, under=under, sign=style.signs["=" if relation.sign == "|" else "∤"])
     if spelling == "mathml":
         left, right = (side.partition(">")[2].removesuffix("</math>") for side in (left, right))
-    return f"{left}{STYLES[spelling].signs[relation.sign]}{right}"
+    return f"{left}{style.signs[relation.sign]}{right}"

@@ -376,11 +376,7 @@ def python(expression: Expression, names: Names | None = None) -> str:
     Divisions are gathered into one floor division, which is exact because the whole is whole there
     even where its terms are not.
     """
-    divisor = _common_divisor(expression)
-    if isinstance(expression, Product):
-        whole: Expression = Product(expression.single * divisor, expression.brackets)
-    else:
-        whole = expression * divisor
+    whole, divisor = without_line(expression)
     spelled = _join(layout(whole, names), partial(_python_term, names), "-")
     if divisor == 1:
         return spelled
@@ -392,15 +388,18 @@ def python(expression: Expression, names: Names | None = None) -> str:
     return f"({spelled})//{under}" if simple else f"({spelled})//({under})"
 
 
-def _common_divisor(expression: Expression) -> Polynomial:
-    """The smallest term that leaves no division when it is multiplied in."""
+def without_line(expression: Expression) -> tuple[Expression, Polynomial]:
+    """What stands above one line for the whole, and the smallest term that can stand below it."""
     terms = expression.single if isinstance(expression, Product) else expression
     lows: dict[str, int] = {}
     for monomial in terms.terms:
         for name, power in monomial:
             lows[name] = min(lows.get(name, 0), power)
     under = tuple(sorted((name, -low) for name, low in lows.items() if low < 0))
-    return Polynomial({under: terms.denominator})
+    divisor = Polynomial({under: terms.denominator})
+    if isinstance(expression, Product):
+        return Product(expression.single * divisor, expression.brackets), divisor
+    return expression * divisor, divisor
 
 
 def _python_term(names: Names | None, term: Term) -> str:

@@ -93,35 +93,30 @@ class Formula(Result):
         ]
         return PASSAGES[spelling](self.spell(printer), glossary, "" if self.regimes else self.form.valid)
 
-    def function(self) -> str:
-        """A Python function of the symbols, for ints and for NumPy arrays of ints."""
-        shape = "" if self.form.shape == "expanded" else f"_{self.form.shape}"
-        name = re.sub(r"\W+", "_", f"{self.name.rpartition('/')[2]}_{self.quantity.value}{shape}")
-        arrays = len(self.regimes) < 2
-        exact = "ints and for NumPy arrays of ints; beyond 2**63 give these dtype=object" if arrays else "ints"
-        lines = [
-            f"def {name}({', '.join(self.legend())}):",
-            f'    """{self.title}: {self.quantity.meaning}.',
-            "",
-            f"    {self._shown()}    ({self.source})",
-            *([f"    Holds for {self.form.valid}."] if self.form.valid and arrays else []),
-            *(f"    {note[:1].upper()}{note[1:]}." for note in self.assumptions),
-            f"    Exact for {exact}.",
-            "",
-            *(f"    {name}: {meaning}" for name, meaning in self.legend(units=True).items()),
-            '    """',
-        ]
-        if arrays:
-            return "\n".join([*lines, f"    return {self.form.python}"])
-        for regime in self.regimes:
-            done = f"return {regime.form.python}" if regime.form else f"raise ValueError({regime.case.said!r})"
-            lines += [f"    if {regime.when.spell('python')}:", f"        {done}"]
-        return "\n".join([*lines, '    raise ValueError("sizes are positive whole numbers")'])
+    def function(self, language: str = "python") -> str:
+        """A function of the symbols that is exact: in Python, JavaScript or Rust; in a spreadsheet a formula."""
+        from ..report.functions import FUNCTIONS, Function
 
-    def _shown(self) -> str:
-        """The formula in a docstring; of several the first, with the sizes that it is for."""
-        return (
-            f"{self.form.text}    where {self.regimes[0].when.text}" if len(self.regimes) > 1 else self.form.text
+        if language not in FUNCTIONS:
+            raise unknown("--format", language, FUNCTIONS)
+        shape = "" if self.form.shape == "expanded" else f"_{self.form.shape}"
+        cases = tuple(regime.case for regime in self.regimes)
+        first = f"    where {self.regimes[0].when.text}" if len(cases) > 1 else ""
+        notes = [f"Holds for {self.form.valid}."] if self.form.valid and len(cases) < 2 else []
+        return FUNCTIONS[language](
+            Function(
+                name=re.sub(r"\W+", "_", f"{self.name.rpartition('/')[2]}_{self.quantity.value}{shape}"),
+                head=f"{self.title}: {self.quantity.meaning}.",
+                about=(
+                    f"{self.form.text}{first}    ({self.source})",
+                    *notes,
+                    *(f"{note[:1].upper()}{note[1:]}." for note in self.assumptions),
+                ),
+                letters=self.legend(units=True),
+                expression=self.form.expression,
+                cases=cases,
+                names=dict(self.form.names),
+            )
         )
 
     def fields(self) -> dict[str, Any]:

@@ -29,12 +29,23 @@ class Spelling(str, Enum):
     MATHML = "mathml"
     PYTHON = "python"
     FUNCTION = "function"
+    JAVASCRIPT = "javascript"
+    RUST = "rust"
+    EXCEL = "excel"
     JSON = "json"
     TABLE = "table"
     CSV = "csv"
     MARKDOWN = "markdown"
     HTML = "html"
 
+
+CODE = {
+    Spelling.FUNCTION: "python",
+    Spelling.JAVASCRIPT: "javascript",
+    Spelling.RUST: "rust",
+    Spelling.EXCEL: "excel",
+}
+"""Formats that are a function of the symbols, and its language."""
 
 TABULAR = {Spelling.JSON, Spelling.TABLE, Spelling.CSV, Spelling.MARKDOWN, Spelling.HTML}
 """Formats that show how a formula adds up."""
@@ -54,7 +65,12 @@ def formula(
         "or bytes: saved_bytes, peak_bytes, weights_bytes …",
         complete=completion.quantities,
     ),
-    format: Spelling = option(Spelling.TEXT, "--format -f", "How to write the formula."),
+    format: Spelling = option(
+        Spelling.TEXT,
+        "--format -f",
+        "How to write the formula. function is Python's; javascript takes BigInt, rust i128, checked; "
+        "excel is over named cells, and #N/A where a sum reaches 10¹⁵, which doubles would round.",
+    ),
     form: str = option(
         "expanded",
         "--form FORM",
@@ -84,6 +100,7 @@ def formula(
     Examples:  vpcalc formula msa --format latex
                vpcalc formula wmsa --steps
                vpcalc formula swin_t --everywhere
+               vpcalc formula wmsa --everywhere --format javascript
                vpcalc formula swin_t --vary C,depths,M --legend
                vpcalc formula model.py:make --input 1,N,C --arg dim=C --arg num_heads=a --format latex
                vpcalc formula msa --symbol hw=n --symbol C=d --form factored --legend
@@ -109,8 +126,12 @@ def formula(
     elif steps or format in TABULAR:
         known = format.value in [known.value for known in Format]
         emit(result, Format(format.value) if known else Format.TABLE, output)
-    elif format is Spelling.FUNCTION:
-        deliver(result.function(), output)
+    elif format in CODE:
+        deliver(result.function(CODE[format]), output)
+        if format is Spelling.EXCEL:
+            from ..report.functions import cells
+
+            aside([*([f"holds for {result.form.valid}"] if result.form.valid else []), cells(result.legend())])
     else:
         deliver(stated := result.stated(format.value), output)
         is_apart = result.form.valid and not result.regimes and stated == result.spell(format.value)
