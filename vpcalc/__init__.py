@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .answers.memory import memory as memory
     from .answers.model import model as model
     from .answers.models import models as models
+    from .answers.page import page as page
     from .answers.plot import plot_crossover as plot_crossover
     from .answers.plot import plot_memory as plot_memory
     from .answers.plot import plot_resolution as plot_resolution
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = """
     audit check_formula compare conventions crossover derive design diff draw embed figure formula macros memory
-    model models prove reproduce rnn side_by_side sweep theory plot_models plot_region plot_roofline
+    model models page prove reproduce rnn side_by_side sweep theory plot_models plot_region plot_roofline
 """
 """Functions in answers, each in the file of its name."""
 

@@ -42,6 +42,11 @@ def targets(incomplete: str) -> list[str]:
     return [*models(incomplete), *layers(incomplete)]
 
 
+def pages(incomplete: str) -> list[str]:
+    """What has a page: a comparison, and models."""
+    return [*_begun(incomplete, ["compare"]), *models(incomplete)]
+
+
 def rows(incomplete: str) -> list[str]:
     """The last of several layers, apart by commas."""
     before, comma, last = incomplete.rpartition(",")

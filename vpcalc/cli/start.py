@@ -30,7 +30,7 @@ PANELS = {
         "memory",
     ),
     "Checks": ("check", "prove", "reproduce", "audit", "diff", "theory", "rnn"),
-    "Papers": ("figure", "macros", "embed", "plot", "draw"),
+    "Papers": ("figure", "macros", "embed", "plot", "draw", "page"),
 }
 """Every command, under its heading and in its order."""
 
