@@ -163,12 +163,23 @@ def regimes(run: Run, letters: tuple[str, ...], quantity: Quantity) -> tuple[Reg
     return tuple(sorted(result, key=lambda regime: (regime.form is None, not regime.refused)))
 
 
+def trees(run: Run, letters: tuple[str, ...]) -> tuple[tuple[Domain, Cost | None, str], ...]:
+    """The cost tree of forms and where it holds, or why sizes are refused; the largest sizes come first."""
+    leaves = sorted(explore(lambda sizes: _outcome(run, sizes), letters).leaves, key=_generality)
+    return tuple((leaf.domain, *leaf.outcome) for leaf in leaves)
+
+
+def tree_at(run: Run, sizes: Mapping[str, int]) -> tuple[Domain, Cost]:
+    """The cost tree of forms at these sizes, and where the same decisions are taken."""
+    leaf = run_at(lambda traced: _outcome(run, traced), dict(sizes))
+    assert leaf.outcome.cost is not None, leaf.outcome.refused
+    return leaf.domain, leaf.outcome.cost
+
+
 def form_at(run: Run, sizes: Mapping[str, int], quantity: Quantity) -> Regime:
     """The form that holds at these sizes, and around them as far as the same decisions are taken."""
-    leaf = run_at(lambda traced: _outcome(run, traced), dict(sizes))
-    cost = leaf.outcome.cost
-    assert cost is not None, leaf.outcome.refused
-    return Regime(Condition(union([leaf.domain])), Form(_total(cost, quantity, leaf.domain)), cost)
+    domain, cost = tree_at(run, sizes)
+    return Regime(Condition(union([domain])), Form(_total(cost, quantity, domain)), cost)
 
 
 def _total(cost: Cost, quantity: Quantity, domain: Domain) -> Polynomial:

@@ -58,10 +58,16 @@ def executed_formula(
     Raises:
         InputError: it cannot be built, cannot be executed on symbols, has no form, or has no such quantity.
     """
-    twice = quantity == "flops"
-    counted = "macs" if twice else quantity
-    if counted not in COUNTED:
+    if quantity != "flops" and quantity not in COUNTED:
         raise unknown("--quantity", quantity, ("flops", *COUNTED))
+    found = executed(target, input, args, range)
+    return formula_of(found, quantity, form=form, names=names, everywhere=everywhere, range=range)
+
+
+def executed(
+    target: object, input: str | None, args: Mapping[str, object] | None, range: Mapping[str, object] | None
+) -> Executed:
+    """The module's run on symbols; arguments and errors are those of :func:`executed_formula`."""
     found = derive(target, input, args, range=range)
     if isinstance(found, AtSize):
         raise InputError(f"--input {input}: has no letter, and a formula is one of letters; such as 1,N,64")
@@ -71,6 +77,25 @@ def executed_formula(
         )
     if found.refuted:
         raise InputError(f"formula {found.target}: its form does not hold for real: {found.explored.real.note}")
+    return found
+
+
+def formula_of(
+    found: Executed,
+    quantity: str,
+    *,
+    form: str = "expanded",
+    names: Mapping[str, str],
+    everywhere: bool = False,
+    range: Mapping[str, object] | None = None,
+) -> Formula:
+    """A quantity of a module whose run on symbols is known; arguments are those of :func:`executed_formula`.
+
+    Raises:
+        InputError: it has no form of that quantity.
+    """
+    twice = quantity == "flops"
+    counted = "macs" if twice else quantity
     here = counted in FOLLOWED
     exploration = found.explored.exploration if here else found.quantities.exploration(counted)
     if isinstance(exploration, str):

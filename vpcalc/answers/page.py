@@ -11,7 +11,7 @@ from .. import __version__, files
 from ..architectures import ARCHITECTURES
 from ..errors import InputError, is_code, unknown
 from ..pages.document import document
-from ..pages.script import Script
+from ..pages.script import Script, joined
 from ..report import Column, Kind, Table
 from .result import Result
 
@@ -55,7 +55,11 @@ class Page(Result):
                 for each in self.data["parameters"]
             ],
             "rows": [
-                {"id": row["id"], "name": row["name"], "formula": {"text": form["text"], "latex": form["latex"]}}
+                {
+                    "id": row["id"],
+                    "name": row["name"],
+                    "formula": {"text": joined(form, "t"), "latex": joined(form, "l")},
+                }
                 for row, form in self._shown()
             ],
             "forms": len(self.data["forms"]),
@@ -64,19 +68,19 @@ class Page(Result):
     def tables(self) -> tuple[Table, ...]:
         """What is on it, with the formulas that it begins with."""
         columns = (Column("row", "Row", Kind.WORD), Column("formula", "Formula"))
-        rows = tuple((row["name"], form["text"]) for row, form in self._shown())
+        rows = tuple((row["name"], joined(form, "t")) for row, form in self._shown())
         letters = ", ".join(f"{each['letter']} = {each['value']}" for each in self.data["parameters"])
         size = len(self.html.encode())
         return (Table(self.data["title"], columns, rows, (f"begins at {letters}", f"a file of {size:,} bytes")),)
 
-    def _shown(self) -> Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    def _shown(self) -> Iterable[tuple[Mapping[str, Any], Any]]:
         """Each row with the form that papers print, else that of the largest sizes."""
         main = self.data["main"]
         for row in self.data["rows"]:
             law = row["cells"].get(main)
             if law is None:
                 continue
-            forms = [case["form"] for case in law["cases"] if case["form"] is not None]
+            forms = [case["form"] for case in law["cases"] if "form" in case]
             number = law["tidy"]["form"] if law["tidy"] else next(iter(forms), None)
             if number is not None:
                 yield row, self.data["forms"][number]
@@ -130,7 +134,7 @@ def page(
         data = module_page(script, target, input, args, range)
     else:
         if target not in ARCHITECTURES:
-            raise unknown("page", target, ["compare", *ARCHITECTURES])
+            raise unknown("page", str(target), ["compare", *ARCHITECTURES])
         _refuse(str(target), {"rows": rows, "arg": args, "range": range})
         from .page_model import model_page
 

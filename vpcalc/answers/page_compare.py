@@ -26,7 +26,9 @@ BEGINS = {"h": 56, "w": 56, "C": 96}
 COLUMNS = (Quantity.MACS, Quantity.PARAMS, Quantity.ATTENTION)
 
 
-def compare_page(script: Script, rows: Iterable[str | Placed] | None, given: Mapping[str, object]) -> dict[str, Any]:
+def compare_page(
+    script: Script, rows: Iterable[str | Placed] | None, given: Mapping[str, object]
+) -> dict[str, Any]:
     """The data of the page.
 
     Raises:
@@ -88,7 +90,9 @@ def _row(script: Script, row: Row) -> dict[str, Any]:
             if quantity is Quantity.MACS:
                 raise
             continue
-        cells[quantity.value] = script.law(regimes, row.form if quantity is Quantity.MACS else None)
+        cells[quantity.value] = script.law(
+            regimes, row.form if quantity is Quantity.MACS else None, written=quantity is Quantity.MACS
+        )
         if quantity is Quantity.MACS and isinstance(row.layer, OurLayer):
             for case, regime in zip(cells[quantity.value]["cases"], regimes, strict=True):
                 case["steps"] = script.steps(_steps(regime))
@@ -116,7 +120,9 @@ def _crossings(script: Script, found: Comparison) -> list[dict[str, Any]]:
     for row in found.rows:
         if row.id == "msa":
             forms = row.layer.symbolic.by_operator(Quantity.MACS)
-            parts = {f"msa:{kind}": script.form(as_polynomial(form)) for kind, form in forms.items()}
+            parts = {
+                f"msa:{kind}": script.form(as_polynomial(form), written=False) for kind, form in forms.items()
+            }
     shown = []
     for each in found.crossovers:
         more, less = each.between
@@ -133,5 +139,3 @@ def _crossings(script: Script, found: Comparison) -> list[dict[str, Any]]:
             }
         )
     return shown
-
-

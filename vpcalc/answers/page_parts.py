@@ -7,7 +7,7 @@ from typing import Any
 
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..cost import Cost, Op, Quantity
-from .formula import terms_of
+from .formula import Step, terms_of
 
 Shown = tuple[str, str, str, Polynomial]
 """An operator: its name, its kind, the shapes of its operands, and what it adds."""
@@ -26,6 +26,11 @@ def case_steps(cost: Cost, quantity: Quantity, names: Mapping[str, Polynomial]) 
         key = (path, op.kind, _shapes(op, times, names))
         found[key] = found.get(key, as_polynomial(0)) + term.subs(names)
     return [(*key, term) for key, term in found.items()]
+
+
+def shown_shapes(step: Step) -> str:
+    """The operands of a step of a formula."""
+    return _shapes(step.op, step.times, {})
 
 
 def _shapes(op: Op, times: Any, names: Mapping[str, Polynomial]) -> str:

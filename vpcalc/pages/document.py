@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ def document(title: str, about: str, data: Mapping[str, Any], code: str) -> str:
 def _as_data(data: Mapping[str, Any]) -> str:
     """JSON that no parser of HTML takes for the end of its element."""
     spelled = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return spelled.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return re.sub(r"<(?=[/!s])", r"\\u003c", spelled, flags=re.IGNORECASE)
 
 
 def _digest(content: str) -> str:

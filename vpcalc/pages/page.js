@@ -10,8 +10,8 @@ const DASHES = ["", "9 3", "9 3 2 3", "3 3", "12 3 2 3 2 3", "5 3"];
 /** A quantity at some values: its terms, their sum and the case that holds; or why there is none. */
 function evaluate(law, at) {
   for (const item of law.cases) {
-    if (!CONDITIONS[item.when](at)) continue;
-    if (item.form === null) return { item, refused: item.refused };
+    if (!CONDITIONS[item.when](at) || (item.and !== undefined && !CONDITIONS[item.and](at))) continue;
+    if (item.form === undefined) return { item, refused: item.refused };
     const [terms, divisor] = FORMS[item.form](at);
     return { item, form: item.form, terms, total: floordiv(terms.reduce((sum, term) => sum + term, 0n), divisor) };
   }
@@ -166,9 +166,9 @@ function formula(host, number, terms) {
   if (host.dataset.form !== String(number)) {
     host.dataset.form = number;
     const pieces = [];
-    form.terms.forEach((term, place) => {
-      if (place || term.negative) pieces.push(el("span", { class: "sign" }, term.negative ? "−" : "+"));
-      pieces.push(el("span", { class: "term" }, math(term.mathml), el("small")));
+    form.forEach((term, place) => {
+      if (place || term.n) pieces.push(el("span", { class: "sign" }, term.n ? "−" : "+"));
+      pieces.push(el("span", { class: "term" }, math(`<math xmlns="http://www.w3.org/1998/Math/MathML">${term.m}</math>`), el("small")));
     });
     host.replaceChildren(...(pieces.length ? pieces : ["0"]));
   }
@@ -274,20 +274,20 @@ function render() {
 }
 
 function hero(values, at, figures) {
-  const row = focusRow(), place = DATA.rows.indexOf(row), found = figures[place], column = COLUMNS[DATA.main];
+  const row = focusRow(), place = DATA.rows.indexOf(row), found = figures[place], name = row.total || DATA.kind === "module" ? DATA.title : row.name, column = COLUMNS[DATA.main];
   const where = DATA.square ? `${values[DATA.square[0]]} × ${values[DATA.square[1]]}` : AXES.slice(0, 2).map(each => `${each.letter} = ${values[each.name]}`).join(", ");
   const what = row.of || column.label;
-  byId("formula").classList.toggle("long", found.form !== undefined && DATA.forms[found.form].terms.length > 4);
+  byId("formula").classList.toggle("long", found.form !== undefined && DATA.forms[found.form].length > 4);
   byId("notice").hidden = true;
   const troubles = [];
   if (found.refused !== undefined) {
-    byId("headline").textContent = `${row.name} at ${where}: refused`;
+    byId("headline").textContent = `${name} at ${where}: refused`;
     byId("formula").replaceChildren();
     byId("shares").replaceChildren();
     byId("finding").textContent = "";
   } else {
     const total = found.total * times(column, values);
-    byId("headline").textContent = `${row.name} at ${where}: ${short(total, column.kind)} ${what}`;
+    byId("headline").textContent = `${name} at ${where}: ${short(total, row.kind || column.kind)} ${what}`;
     let host = byId("formula").firstElementChild;
     if (!host) byId("formula").append(host = el("div", { class: "formula" }));
     formula(host, found.form, found.terms);
@@ -296,7 +296,7 @@ function hero(values, at, figures) {
     while (bars.children.length > sizes.length) bars.lastChild.remove();
     while (bars.children.length < sizes.length) bars.append(el("span", { "--of": `var(--c${bars.children.length % 8})` }));
     sizes.forEach((size, index) => { const bar = bars.children[index]; bar.style.flex = `${share(size, all)} 0 0`; bar.style.background = `rgb(var(--heat) / ${(0.3 + 0.7 * share(size, all)).toFixed(3)})`; });
-    byId("finding").textContent = finding(found, sizes, all, total, what);
+    byId("finding").textContent = finding(found, sizes, all, total, row.kind === "bytes" ? `bytes ${what}` : what);
   }
   const refusals = new Map(), off = new Map();
   DATA.rows.forEach((each, index) => {
@@ -307,17 +307,18 @@ function hero(values, at, figures) {
   for (const [why, names] of refusals) troubles.push(`✕ ${listed(names)}: ${why}`);
   for (const [valid, names] of off) troubles.push(`⚠ ${listed(names)}: not on the lattice of the papers’ form (${valid}); shown is the form that holds here, with what is padded or dropped.`);
   byId("notice").hidden = !troubles.length;
+  byId("notice").classList.toggle("mild", !refusals.size);
   byId("notice").replaceChildren(...troubles.map(each => el("p", {}, each)));
   speak([byId("headline").textContent, byId("finding").textContent, ...troubles].filter(Boolean).join(". "));
 }
 const listed = names => (names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", "));
 
 function finding(found, sizes, all, total, what) {
-  const terms = DATA.forms[found.form].terms;
+  const terms = DATA.forms[found.form];
   const most = sizes.reduce((best, size, place) => (size > sizes[best] ? place : best), 0);
   const said = `Exactly ${exact(total)} ${what}.`;
   if (terms.length < 2) return said;
-  return `${said} ${terms[most].text} is ${percent(share(sizes[most], all))} of it${terms.length === 2 && sizes[0] !== sizes[1] ? `: it outweighs ${terms[1 - most].text}` : ""}.`;
+  return `${said} ${terms[most].t} is ${percent(share(sizes[most], all))} of it${terms.length === 2 && sizes[0] !== sizes[1] ? `: it outweighs ${terms[1 - most].t}` : ""}.`;
 }
 
 let speaking = 0;
@@ -344,6 +345,7 @@ function table(values, at, figures) {
       host.append(made.body);
     }
   }
+  host.classList.toggle("exact", digits);
   const totals = {};
   for (const column of DATA.columns) if (column.kind === "share") totals[column.id] = figure(DATA.rows[DATA.rows.length - 1], { ...COLUMNS[column.of], of: column.of }, values, at);
   const first = figures[0].total;
@@ -374,7 +376,7 @@ function table(values, at, figures) {
     made.holds.textContent = "";
     if (found.refused !== undefined) return;
     formula(made.line, found.form, found.terms);
-    const law = row.cells[DATA.main], when = DATA.conditions[found.item.when].text;
+    const law = row.cells[DATA.main], when = DATA.conditions[found.item.when];
     made.holds.textContent = found.tidy && law.tidy ? (law.tidy.valid ? `holds for ${law.tidy.valid}` : "") : when === "every size" ? "" : `holds for ${when}`;
     const steps = found.item.steps || row.steps;
     made.details.hidden = !steps || !steps.length;
@@ -423,11 +425,11 @@ const drawing = () => {
 function curves(axis, high) {
   const column = COLUMNS[state.q], xs = sampled(axis.min, high), focus = focusRow();
   const value = (row, x) => { const values = settled(axis.name, x); return figure(row, column, values, inLetters(values)); };
-  const lines = DATA.rows.filter(row => row.cells[column.id]).map(row => ({ row, name: row.name, at: x => value(row, x) }));
+  const lines = DATA.rows.filter(row => row.cells[column.id] && row.kind === focus.kind).map(row => ({ row, name: row.name, at: x => value(row, x) }));
   const here = settled(), at = inLetters(here), law = focus.cells[DATA.main];
   const found = law && shown(law, evaluate(law, at), at), parts = [];
-  if (column.id === DATA.main && found.form !== undefined && DATA.forms[found.form].terms.length > 1 && DATA.forms[found.form].terms.length < 5)
-    DATA.forms[found.form].terms.forEach((term, place) => parts.push({ row: focus, part: true, name: term.text, at: x => {
+  if (column.id === DATA.main && found.form !== undefined && DATA.forms[found.form].length > 1 && DATA.forms[found.form].length < 5)
+    DATA.forms[found.form].forEach((term, place) => parts.push({ row: focus, part: true, name: term.t, at: x => {
       const values = settled(axis.name, x), [terms, divisor] = FORMS[found.form](inLetters(values));
       return (terms[place] < 0n ? -terms[place] : terms[place]) * times(column, values) / divisor;
     } }));
@@ -436,7 +438,7 @@ function curves(axis, high) {
   if (focus !== DATA.rows[0]) lines.filter(line => line.row !== focus && line.row !== DATA.rows[0]).forEach(line => pairs.push([lines.find(each => each.row === focus), line]));
   if (parts.length === 2) pairs.unshift(parts);
   const marks = [];
-  for (const mark of pairs.flatMap(([one, other]) => (one && other ? crossing(one, other, xs) : []))) {
+  if (DATA.crossing !== false) for (const mark of pairs.flatMap(([one, other]) => (one && other ? crossing(one, other, xs) : []))) {
     const same = marks.find(each => each.x === mark.x && each.more.row === mark.more.row && each.y === mark.y);
     if (same) same.over.push(...mark.over); else marks.push(mark);
   }
@@ -465,7 +467,7 @@ function crossing(one, other, xs) {
 function chart(values) {
   const host = byId("chart"), wide = Math.max(280, host.clientWidth || 600), narrow = wide < 560;
   const { axis, high, lines, marks, xs } = drawing(), column = COLUMNS[state.q];
-  const tall = Math.round(Math.max(300, Math.min(460, wide * .52))), left = 58, right = narrow ? 12 : 128, top = 14, bottom = 40;
+  const tall = Math.round(Math.max(300, Math.min(460, wide * .52))), left = 58, right = narrow ? 18 : 128, top = 14, bottom = 40;
   const numbers = lines.flatMap(line => line.part ? [] : line.points).filter(each => each !== undefined && each > 0n).map(Number);
   if (!numbers.length) return host.replaceChildren(el("p", { class: "refused" }, `✕ refused at every ${axis.letter}, with the other settings as they are`)), byId("crossings").replaceChildren();
   const low = Math.floor(Math.log10(Math.min(...numbers))), most = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...numbers, 1))));
@@ -475,7 +477,7 @@ function chart(values) {
   const clip = svg("clipPath", { id: "clip" }, svg("rect", { x: left, y: top, width: wide - left - right, height: tall - top - bottom }));
   made.append(svg("defs", {}, clip));
   const every = Math.max(1, Math.ceil((most - low) / 8));
-  for (let power = low; power <= most; power += every) made.append(svg("line", { class: "grid", x1: left, x2: wide - right, y1: Y(10 ** power), y2: Y(10 ** power) }), svg("text", { class: "tick", x: left - 7, y: Y(10 ** power) + 4, "text-anchor": "end" }, short(10n ** BigInt(Math.max(0, power)), "count", 1) + (column.kind === "bytes" ? "B" : "")));
+  for (let power = low; power <= most; power += every) made.append(svg("line", { class: "grid", x1: left, x2: wide - right, y1: Y(10 ** power), y2: Y(10 ** power) }), svg("text", { class: "tick", x: left - 7, y: Y(10 ** power) + 4, "text-anchor": "end" }, short(10n ** BigInt(Math.max(0, power)), "count", 1) + ((focusRow().kind || column.kind) === "bytes" ? "B" : "")));
   let before = -99;
   for (let x = 1; x <= high; x *= 2) if (x >= start && X(x) - before > 34) { before = X(x); made.append(svg("line", { class: "grid", x1: X(x), x2: X(x), y1: top, y2: tall - bottom }), svg("text", { class: "tick", x: X(x), y: tall - bottom + 17, "text-anchor": "middle" }, String(x))); }
   made.append(svg("text", { class: "tick", x: (left + wide - right) / 2, y: tall - 6, "text-anchor": "middle" }, `${axis.letter}${state.square && DATA.square.includes(axis.name) ? ` = ${DATA.square.find(each => each !== axis.name)}` : ""}: ${axis.meaning}`));
@@ -511,7 +513,7 @@ function labels(made, ends, x, top, bottom) {
   for (const end of merged) made.append(svg("text", { class: "halo", x, y: end.y + 4, fill: colour(end.row), color: colour(end.row) }, end.name.length > 19 ? end.name.slice(0, 18) + "…" : end.name));
 }
 const key = ends => el("p", { class: "quiet" }, ...ends.filter(end => !end.part).flatMap(end => [el("span", { class: "swatch", "--of": colour(end.row) }), `${end.name}  `]));
-const described = (values, lines, axis, column) => `${column.label} against ${axis.letter}, both on logarithmic axes. At ${axis.letter} = ${values[axis.name]}: ` + lines.filter(line => !line.part).map(line => { const value = line.at(values[axis.name]); return `${line.name} ${value === undefined ? "refused" : short(value, column.kind)}`; }).join(", ");
+const described = (values, lines, axis, column) => `${column.label} against ${axis.letter}, both on logarithmic axes. At ${axis.letter} = ${values[axis.name]}: ` + lines.filter(line => !line.part).map(line => { const value = line.at(values[axis.name]); return `${line.name} ${value === undefined ? "refused" : short(value, line.row.kind || column.kind)}`; }).join(", ");
 
 function crossings(values, at) {
   const host = byId("conditions");
@@ -564,15 +566,16 @@ function memory(values, at) {
     if (plan.attends) controls.attention.setAttribute("aria-label", "attention");
   }
   for (const name of ["card", "optimizer", "attention"]) controls[name].value = state[name];
-  const forms = (plan.ways[`${state.dtype} ${state.attention}`] || {})[values.batch === 1 ? "one" : "many"];
-  const holds = CONDITIONS[plan.when](at);
-  if (!forms || !holds) {
-    host.replaceChildren(el("p", { class: "refused" }, forms ? `✕ These bytes have a closed form for ${plan.valid}. Elsewhere ${plan.command} has them.` : `✕ No closed form of the bytes in ${state.dtype}.`));
+  const known = plan.ways[`${state.dtype} ${state.attention}`] || [];
+  const forms = plan.and === undefined || CONDITIONS[plan.and](at) ? known.find(each => CONDITIONS[each.when](at)) : undefined;
+  if (!forms) {
+    delete host.dataset.total;
+    host.replaceChildren(el("p", { class: "refused" }, `✕ The bytes of this page are those of ${plan.valid}. ${plan.command} has them at every other.`));
     return;
   }
-  const bytes = name => { const [terms, divisor] = FORMS[forms[name]](at); return terms.reduce((sum, term) => sum + term, 0n) / divisor; };
+  const bytes = name => { const [terms, divisor] = FORMS[forms[name]](at); return floordiv(terms.reduce((sum, term) => sum + term, 0n), divisor); };
   const weights = bytes("weights"), parts = [["weights", weights], ["gradients", weights], [`${state.optimizer} state`, weights * BigInt(plan.optimizers[state.optimizer])],
-    ["buffers", bytes("buffers")], ["input", bytes("inputs")], ["kept for the backward pass", bytes("saved")]].filter(([, size]) => size);
+    ["buffers", bytes("buffers")], ["input", bytes("input")], ["kept for the backward pass", bytes("saved")]].filter(([, size]) => size);
   const total = parts.reduce((sum, [, size]) => sum + size, 0n), card = plan.cards[state.card], room = BigInt(card.memory), fits = total <= room, all = fits ? room : total;
   host.replaceChildren(
     el("p", {}, el("strong", { class: fits ? "good" : "refused" }, fits ? "✓ fits into " : "✕ does not fit into "), `${card.name} (${short(room, "bytes")}): at least ${short(total, "bytes")}, ${percent(share(total, room))} of it`),
@@ -593,18 +596,19 @@ function sheet(written) {
   });
   return [[DATA.rowLabel || "Layer", "Formula", ...columns.map(each => (each.kind === "bytes" ? `${each.label} (bytes)` : each.label))], ...rows];
 }
+const joined = (form, spelling) => form.map((term, place) => (term.n ? (place ? " - " : "-") : place ? " + " : "") + term[spelling]).join("") || "0";
 const where = () => PARAMETERS.map(each => `${each.letter} = ${settled()[each.name]}`).join(", ");
 const texEscaped = text => text.replace(/[\\&%$#_{}~^]/g, found => ({ "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" })[found] || "\\" + found);
 function latex() {
-  const [heads, ...rows] = sheet(form => `$${form.latex}$`);
+  const [heads, ...rows] = sheet(form => `$${joined(form, "l")}$`);
   const line = row => row.map((cell, place) => (place === 1 ? cell : texEscaped(place > 1 ? cell.replace(/\B(?=(\d{3})+$)/g, ",") : cell))).join(" & ") + " \\\\";
   return [`% ${where()}`, `\\begin{tabular}{ll${"r".repeat(heads.length - 2)}}`, "\\hline", line(heads), "\\hline", ...rows.map(line), "\\hline", "\\end{tabular}"].join("\n");
 }
 function markdown() {
-  const [heads, ...rows] = sheet(form => `$${form.latex}$`), line = row => `| ${row.map((cell, place) => (place === 1 ? cell : cell.replace(/[|\\]/g, "\\$&"))).join(" | ")} |`;
+  const [heads, ...rows] = sheet(form => `$${joined(form, "l")}$`), line = row => `| ${row.map((cell, place) => (place === 1 ? cell : cell.replace(/[|\\]/g, "\\$&"))).join(" | ")} |`;
   return [line(heads), `| --- | --- |${" ---: |".repeat(heads.length - 2)}`, ...rows.map(line), "", where()].join("\n");
 }
-const csv = () => sheet(form => form.text).map(row => row.map(cell => (/[",\n]/.test(cell) ? `"${cell.replace(/"/g, '""')}"` : cell)).join(",")).join("\r\n");
+const csv = () => sheet(form => joined(form, "t")).map(row => row.map(cell => (/[",\n]/.test(cell) ? `"${cell.replace(/"/g, '""')}"` : cell)).join(",")).join("\r\n");
 
 async function copy(what, text) {
   try { await navigator.clipboard.writeText(text); } catch {

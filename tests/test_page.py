@@ -1,0 +1,587 @@
+"""Pages in a headless browser: the same integers as Python's, keys alone, names for all, no request, any width."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+import vpcalc
+from vpcalc.answers.page import Page
+from vpcalc.answers.rows import ROWS, dims_of
+from vpcalc.architectures import ARCHITECTURES
+from vpcalc.cost import Quantity
+from vpcalc.errors import InputError
+from vpcalc.layers import LAYERS
+from vpcalc.pages.document import document
+from vpcalc.report import numbers
+
+from .browser import Tab, needs_browser, tab
+from .conftest import Run
+
+pytestmark = needs_browser
+
+LARGEST_FILE = 400_000
+
+MODULE = """
+from torch import nn
+
+class Mixed(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.one, self.two = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+
+    def forward(self, x):
+        if x.shape[1] % 2:
+            return self.two(self.one(x))
+        return self.two(self.one(x)) + x @ (x.transpose(1, 2) @ x)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with tab(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Tab, folder: Path) -> Callable[..., Tab]:
+    """Open a page, made once, and see that it works without a complaint."""
+    made: dict[str, Path] = {}
+
+    def open_page(target: str = "compare", state: str = "", page: Page | None = None) -> Tab:
+        if target not in made:
+            made[target] = folder / f"{len(made)}.html"
+            (vpcalc.page(target) if page is None else page).save(made[target])
+        browser.open(made[target].as_uri() + state)
+        assert browser.complaints() == []
+        return browser
+
+    return open_page
+
+
+def said(browser: Tab, id: str) -> str:
+    return str(browser.run(f"document.getElementById({json.dumps(id)}).textContent"))
+
+
+# -- the same integers ------------------------------------------------------------------------------
+
+FIGURES = """asked => asked.map(([values, columns]) => {
+  const at = inLetters(values);
+  return DATA.rows.map(row => columns.map(name => {
+    const value = figure(row, COLUMNS[name], values, at);
+    return value === undefined ? null : String(value);
+  }));
+})"""
+
+
+def on_page(browser: Tab, settings: list[dict[str, int]], columns: list[str]) -> list[list[list[str | None]]]:
+    """Figures of the open page at many settings, row by row, as the page computes them for its table."""
+    asked = json.dumps([[values, columns] for values in settings])
+    found = browser.run(f"JSON.stringify(({FIGURES})({asked}))")
+    return list(json.loads(found))
+
+
+def size(dice: random.Random, high: int) -> int:
+    """Small sizes as often as large ones."""
+    return min(high, int(2 ** (dice.random() * high.bit_length())))
+
+
+def of_layers(values: dict[str, int]) -> list[list[str | None]]:
+    """The same from descriptions run on numbers, which no form has a part in."""
+    given = {name: value for name, value in values.items() if name != "batch"}
+    found: list[list[str | None]] = []
+    for id in ROWS:
+        try:
+            cost = LAYERS[id].build(**LAYERS[id].pick(dims_of(given)))
+        except InputError:
+            found.append([None, None, None])
+            continue
+        macs, params, elements = (
+            cost.total(each) for each in (Quantity.MACS, Quantity.PARAMS, Quantity.ATTENTION)
+        )
+        batch = values["batch"]
+        found.append([str(macs * batch), str(params), str(elements * batch * 4)])
+    return found
+
+
+@pytest.mark.parametrize("number", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_comparison_has_pythons_figures_at_random_settings(opened: Callable[..., Tab], number: int) -> None:
+    dice, settings = random.Random(21), []
+    for _ in range(number):
+        heads = size(dice, 64)
+        width = heads * size(dice, 512) if dice.random() < 0.9 else size(dice, 65536)
+        sides = {name: size(dice, 65536 if dice.random() < 0.2 else 512) for name in ("h", "w", "M", "R", "P")}
+        settings.append({**sides, "C": width, "heads": heads, "batch": size(dice, 1024)})
+    found = on_page(opened(), settings, ["macs", "params", "attention_elements"])
+    large = refused = 0
+    for values, rows in zip(settings, found, strict=True):
+        expected = of_layers(values)
+        assert rows == expected, values
+        large += any(value is not None and int(value) > 2**53 for row in expected for value in row)
+        refused += any(None in row for row in expected)
+    assert large > number / 20  # where doubles would round
+    assert refused > number / 20
+
+
+@pytest.mark.parametrize("number", [150, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["swin_t", "vit_b_16", "pvt_v2_b2", "resnet50", "t5_small"])
+def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
+    opened: Callable[..., Tab], name: str, number: int
+) -> None:
+    browser, dice = opened(name), random.Random(name)
+    parameters = json.loads(browser.run("JSON.stringify(DATA.parameters)"))
+    axes = ARCHITECTURES[name].family.axes
+    settings = []
+    for _ in range(number):
+        values = {each["name"]: each["value"] for each in parameters}
+        values |= {axis: size(dice, 2048) for axis in axes} | {"batch": size(dice, 64)}
+        others = [each["name"] for each in parameters if each["name"] not in (*axes, "batch")]
+        for changed in dice.sample(others, min(len(others), dice.randint(0, 2))):
+            values[changed] = max(1, values[changed] * dice.randint(1, 6) // dice.randint(1, 3))
+        settings.append(values)
+    found = on_page(browser, settings, ["macs", "params", "activations"])
+    known = 0
+    for values, rows in zip(settings, found, strict=True):
+        expected = of_model(name, values)
+        if rows[-1] == [None] * 3:  # at its own settings only where Python refuses, too
+            assert expected is None or any(
+                values[each["name"]] != each["value"] for each in parameters[len(axes) : -1]
+            )
+            continue
+        known += 1
+        assert rows == expected, values
+    assert known > number / 4
+
+
+def of_model(name: str, values: dict[str, int]) -> list[list[str | None]] | None:
+    architecture = ARCHITECTURES[name]
+    config = {
+        setting: tuple(values.get(f"{setting}_{place}", entry) for place, entry in enumerate(own, 1))
+        if isinstance(own, tuple)
+        else values.get(setting, own)
+        for setting, own in architecture.config.items()
+    }
+    sizes = tuple(values[axis] for axis in architecture.family.axes)
+    try:
+        cost = architecture.cost(sizes, config, values["batch"])
+    except InputError:
+        return None
+    counted = (Quantity.MACS, Quantity.PARAMS, Quantity.ACTIVATIONS)
+    return [[str(node.total(each)) for each in counted] for node in (*cost.stages(), cost)]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "state"),
+    [
+        ("swin_t", {"input": 224, "batch": 8}, "H=224&W=224&batch=8"),
+        (
+            "swin_t",
+            {"input": 448, "dtype": "bfloat16", "attention": "fused"},
+            "H=448&W=448&dtype=bfloat16&attention=fused",
+        ),
+        ("vit_b_16", {"input": 384, "batch": 3, "optimizer": "sgd"}, "H=384&W=384&batch=3&optimizer=sgd"),
+        ("resnet50", {"input": 64, "optimizer": "momentum"}, "H=64&W=64&optimizer=momentum"),
+    ],
+)
+def test_bytes_of_training_are_those_of_memory(
+    opened: Callable[..., Tab], name: str, asked: dict[str, Any], state: str
+) -> None:
+    browser = opened(name, f"#{state}")
+    plan = vpcalc.memory(name, train=True, check=False, **asked).to_dict()
+    parts = ("weights", "gradients", "optimizer", "buffers", "input", "saved")
+    assert browser.run("document.getElementById('memory').dataset.total") == str(
+        sum(plan[f"{part}_bytes"] for part in parts)
+    )
+
+
+def test_beyond_its_lattice_the_page_says_so(opened: Callable[..., Tab]) -> None:
+    browser = opened("swin_t", "#H=300&W=300")
+    assert "not on the lattice" in said(browser, "notice")
+    assert "those of inputs like 224×224 and 448×448" in said(browser, "memory")
+    expected = vpcalc.model("swin_t", input=300, check=False).figure(Quantity.MACS)
+    assert f"Exactly {expected:,} MACs" in said(browser, "finding")
+    browser.open(browser.run("location.href").replace("C=96", "C=97"))
+    assert "beyond the forms of this page" in said(browser, "notice")
+
+
+def test_defaults_are_those_of_the_command(opened: Callable[..., Tab]) -> None:
+    browser = opened()
+    for h, w, C in ((56, 56, 96), (4, 9, 100), (7, 3, 512), (100, 100, 33)):
+        expected = vpcalc.compare(h=h, w=w, C=C, check=False)
+        browser.run(f"location.hash = '#h={h}&w={w}&C={C}&square=0&heads=auto&R=auto'")
+        browser.settle()
+        heads = browser.run("JSON.stringify([settled().heads, settled().R])")
+        assert json.loads(heads) == [expected.inputs["heads"], expected.inputs["R"]]
+        table = browser.run(
+            "JSON.stringify(DATA.rows.map(r => `${figure(r, COLUMNS.macs, settled(), inLetters(settled()))}`))"
+        )
+        assert json.loads(table) == [str(row.figure(Quantity.MACS)) for row in expected.rows]
+
+
+def test_numbers_are_written_as_in_the_terminal(opened: Callable[..., Tab]) -> None:
+    dice = random.Random(5)
+    asked = [dice.randint(0, 10 ** dice.randint(1, 26)) for _ in range(400)] + [
+        999_950,
+        999_949,
+        1023,
+        1024,
+        10**24,
+    ]
+    found = opened().run(
+        f"JSON.stringify({json.dumps([str(n) for n in asked])}.map(n => [short(BigInt(n)), short(BigInt(n), 'bytes')]))"
+    )
+    assert json.loads(found) == [[numbers.short(n), numbers.size(n)] for n in asked]
+
+
+def test_a_module_of_the_readers_has_a_page(
+    opened: Callable[..., Tab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a<!--<script>&.py").write_text(MODULE, encoding="utf-8")
+    target = "a<!--<script>&.py:Mixed"
+    browser = opened(target, page=vpcalc.page(target, input="1,N,C", args={"dim": "C"}))
+    assert target in said(browser, "about")
+    assert browser.run("document.querySelectorAll('script').length") == 2
+    found = on_page(browser, [{"N": 7, "C": 8}, {"N": 8, "C": 8}], ["value"])
+    assert [rows[0] for rows in found] == [[str(7 * 8 * 64)], [str(8 * 8 * 64 + 2 * 8 * 8 * 8)]]
+    assert [rows[1] for rows in found] == [[str(2 * 4 * 64 + 5 * 8)]] * 2
+
+
+# -- the class sees it ------------------------------------------------------------------------------
+
+
+def test_dragging_h_lets_the_quadratic_term_win(opened: Callable[..., Tab]) -> None:
+    browser = opened("compare", "#h=8&w=8&square=1")
+    assert "4hwC² is 75.0 % of it: it outweighs 2(hw)²C" in said(browser, "finding")
+    lit = "[...document.querySelectorAll('#formula .term')].map(each => each.style.getPropertyValue('--share'))"
+    assert json.loads(browser.run(f"JSON.stringify({lit})")) == ["0.7500", "0.2500"]
+    browser.run("document.querySelector('#settings input[type=range]').focus()")
+    for _ in range(6):
+        browser.press("ArrowRight", 39)
+    assert said(browser, "headline").startswith("MSA at 14 × 14")
+    assert "2(hw)²C is 50.5 % of it: it outweighs 4hwC²" in said(browser, "finding")
+    assert "from h = 14 on 2(hw)²C costs more than 4hwC²" in said(browser, "crossings")
+    assert "MSA costs more than W-MSA where hw>M2 ✓ here" in said(browser, "conditions")
+
+
+def test_where_it_comes_from_is_there_with_its_share(opened: Callable[..., Tab]) -> None:
+    browser = opened()
+    browser.run("document.querySelector('#table summary').click()")
+    browser.settle()
+    browser.settle()
+    shown = browser.run("document.querySelector('#table .steps').innerText")
+    assert "QKᵀ" in shown
+    assert "944.1 M · 47.1 %" in shown
+
+
+def test_refusals_are_said_and_not_computed(opened: Callable[..., Tab]) -> None:
+    browser = opened("compare", "#h=4&w=4&R=8&heads=3&C=96")
+    assert "SRA: R is larger than the grid" in said(browser, "notice")
+    browser = opened("compare", "#heads=5&C=96")
+    assert said(browser, "headline") == "MSA at 56 × 56: refused"
+    assert "heads = a does not divide C" in said(browser, "notice")
+
+
+# -- everyone ---------------------------------------------------------------------------------------
+
+
+def test_keys_alone_do_everything(opened: Callable[..., Tab]) -> None:
+    browser = opened()
+    reached = []
+    for _ in range(60):
+        browser.press("Tab", 9)
+        reached.append(
+            browser.run("(e => e === document.body ? '' : e.id || e.type || e.tagName)(document.activeElement)")
+        )
+        width = browser.run(
+            "(e => e === document.body ? 9 : parseFloat(getComputedStyle(e).outlineWidth))(document.activeElement)"
+        )
+        assert width >= 2, reached  # where the keys are is seen
+        if reached[-1] == "p-h":
+            browser.run("document.activeElement.select()")
+            for digit in "14":
+                browser.press(digit, ord(digit), text=digit)
+            assert said(browser, "headline").startswith("MSA at 14 × 14")
+        if reached[-1] == "" and len(reached) > 20:
+            break
+    assert {"p-h", "p-C", "p-heads", "digits"} <= set(reached)
+    focusable = browser.run("document.querySelectorAll('input,select,button,summary,a[href]').length")
+    assert len(set(enumerate(reached))) >= focusable - 2
+    browser.run("document.querySelectorAll('.row')[1].focus()")
+    browser.press("Enter", 13, text="\r")
+    assert said(browser, "headline").startswith("W-MSA at 14 × 14")
+    assert browser.run("document.activeElement.textContent") == "W-MSA"
+
+
+def test_everything_has_a_name_for_those_who_listen(opened: Callable[..., Tab]) -> None:
+    for target in ("compare", "swin_t"):
+        browser = opened(target)
+        browser.call("Accessibility.enable")
+        nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
+        named: dict[str, list[str]] = {}
+        for node in nodes:
+            if not node.get("ignored"):
+                name = node.get("name", {}).get("value", "")
+                named.setdefault(node["role"]["value"], []).append(name)
+        for role in (
+            "slider",
+            "spinbutton",
+            "combobox",
+            "ListBox",
+            "checkbox",
+            "button",
+            "heading",
+            "image",
+            "table",
+        ):
+            assert all(named.get(role, [])), (role, named.get(role))
+        assert len(named["slider"]) == len(named["spinbutton"]) >= 8
+        assert len(set(named["slider"])) == len(named["slider"])
+        assert "MathMLMath" in named
+        described = next(name for name in named["image"] if "logarithmic" in name)
+        assert re.search(r"(MSA|total) \d", described)
+        spoken = browser.run("[...document.querySelectorAll('[role=status],[aria-live]')].length")
+        assert spoken >= 2
+
+
+def test_a_change_is_told_once_it_rests(opened: Callable[..., Tab]) -> None:
+    browser = opened()
+    browser.run("new Promise(done => setTimeout(done, 900))")
+    assert said(browser, "live").startswith("MSA at 56 × 56: 2.004 G MACs. Exactly 2,003,828,736 MACs.")
+    browser.run("document.querySelector('#settings input[type=range]').focus()")
+    for _ in range(3):
+        browser.press("ArrowRight", 39)
+    assert "56 × 56" in said(browser, "live")  # not at every step
+    browser.run("new Promise(done => setTimeout(done, 900))")
+    assert said(browser, "live").startswith("MSA at 62 × 62")
+
+
+CONTRAST = """(() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = text => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = text;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+  const ground = element => {
+    const all = [];
+    for (let e = element; e; e = e.parentElement) all.unshift(rgba(getComputedStyle(e).backgroundColor));
+    return all.reduce((under, top) => over(top, under), [255, 255, 255, 1]);
+  };
+  const linear = v => (v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    if (!element.getClientRects().length) continue;
+    if (element.closest(".unseen, .skip, [aria-hidden], math, option")) continue;
+    if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
+    const style = getComputedStyle(element), under = ground(element);
+    const ink = over(rgba(element.closest("svg") ? style.fill : style.color), under);
+    const [a, b] = [light(ink), light(under)].sort((x, y) => y - x);
+    found.push([Math.round((a + .05) / (b + .05) * 100) / 100, element.tagName, element.textContent.slice(0, 40)]);
+  }
+  return JSON.stringify(found.sort((x, y) => x[0] - y[0]));
+})()"""
+"""Of all text its contrast with what is behind it, the least first."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_read_in_both_schemes(opened: Callable[..., Tab], scheme: str) -> None:
+    for target, state in (("compare", "#h=57&square=1"), ("swin_t", "#H=300&W=224"), ("compare", "#heads=5")):
+        browser = opened(target, state)
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        browser.call("Emulation.setEmulatedMedia", features=features)
+        browser.settle()
+        found = json.loads(browser.run(CONTRAST))
+        assert len(found) > 40
+        assert found[0][0] >= 4.5, found[:5]
+        dark = json.loads(
+            browser.run("JSON.stringify(getComputedStyle(document.documentElement).backgroundColor)")
+        )
+        assert (max(map(int, re.findall(r"\d+", dark)[:3])) < 60) == (scheme == "dark")
+    browser.call("Emulation.setEmulatedMedia", features=[])
+
+
+def test_nothing_moves_for_those_who_ask_for_rest(opened: Callable[..., Tab]) -> None:
+    browser = opened()
+    duration = "getComputedStyle(document.querySelector('.term')).transitionDuration"
+    for value, moves in (("reduce", False), ("no-preference", True)):
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": value}])
+        assert (browser.run(duration) != "0s") == moves
+    browser.call("Emulation.setEmulatedMedia", features=[])
+
+
+def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None:
+    for target, state in (
+        ("compare", ""),
+        ("compare", "#h=57&square=1&C=65536"),
+        ("swin_t", "#H=301&W=500"),
+        ("t5_small", ""),
+    ):
+        browser = opened(target, state)
+        browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
+        browser.run("document.getElementById('digits').click()")
+        for width in (390, 480, 700, 1000, 1200, 1680, 2560):
+            browser.call(
+                "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+            )
+            browser.settle()
+            browser.settle()
+            assert browser.run("document.documentElement.scrollWidth") <= width, (target, state, width)
+        browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+# -- one file, no network ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["compare", "swin_t", "vit_b_16", "t5_small"])
+def test_no_request_leaves_a_page_that_is_small(opened: Callable[..., Tab], target: str) -> None:
+    assert len(vpcalc.page(target).html.encode()) < LARGEST_FILE
+    browser = opened(target)
+    browser.run("document.querySelectorAll('summary').forEach(each => each.click())")
+    browser.run("document.getElementById('buttons').children[4].click()")  # the download
+    browser.settle()
+    assert [address for address in browser.requests() if not address.startswith(("file:", "blob:"))] == []
+    assert sum(address.startswith("file:") for address in browser.requests()) == 1
+
+
+@pytest.mark.slow
+def test_every_models_page_is_small() -> None:
+    sizes = {name: len(vpcalc.page(name).html.encode()) for name in ARCHITECTURES}
+    assert max(sizes.values()) < LARGEST_FILE, max(sizes, key=lambda name: sizes[name])
+
+
+def test_its_policy_lets_nothing_else_run_or_load(browser: Tab, folder: Path) -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    planted = (
+        f'<img src="{address}/img"><script src="{address}/js"></script><script>window.ran = 1</script></body>'
+    )
+    whole = vpcalc.page().html.replace("</body>", planted)
+    without = re.sub(r"<meta http-equiv=.*?>", "", whole)
+    for name, text, loads in (("kept.html", whole, False), ("lifted.html", without, True)):
+        (folder / name).write_text(text, encoding="utf-8")
+        asked.clear()
+        browser.open((folder / name).as_uri())
+        assert bool(asked) == loads
+        assert browser.run("window.ran") == (1 if loads else None)
+        assert "MSA at 56" in said(browser, "headline")
+    server.shutdown()
+    server.server_close()
+
+
+def test_texts_of_the_readers_are_never_markup() -> None:
+    evil = "</title><script>alert(1)</script><!--"
+    data = {"title": evil, "about": evil, "notes": [evil, "\u2028"]}
+    made = document(evil, evil, data, "const FORMS = [];")
+    assert "<script>alert" not in made
+    assert made.count("</script>") == 2
+    inside = re.search(r'<script type="application/json" id="data">(.*?)</script>', made, re.S)
+    assert inside is not None
+    assert json.loads(inside[1]) == data
+
+
+# -- sharing ----------------------------------------------------------------------------------------
+
+
+def test_the_state_is_in_the_address(opened: Callable[..., Tab]) -> None:
+    state = "h=30&w=20&C=64&M=5&R=3&P=6&heads=4&batch=2&square=0&dtype=float16&x=C&q=attention_elements&row=sra"
+    browser = opened("compare", f"#{state}")
+    assert browser.run("location.hash") == f"#{state}"
+    expected = vpcalc.compare(h=30, w=20, C=64, M=5, R=3, P=6, heads=4, batch=2, dtype="float16", check=False)
+    sheet = list(csv.reader(io.StringIO(browser.run("csv()"))))
+    assert sheet[0] == ["Layer", "Formula", "MACs", "Params", "Attention maps (bytes)"]
+    assert [row[2:] for row in sheet[1:]] == [
+        [str(row.figure(Quantity.MACS)), str(row.figure(Quantity.PARAMS)), str(row.attention_bytes)]
+        for row in expected.rows
+    ]
+    assert [row[1] for row in sheet[1:]] == [row.form_here.text.replace("−", "-") for row in expected.rows]
+    assert f"$4hwC^{{2}} + 2(hw)^{{2}}C$ & {expected.rows[0].figure(Quantity.MACS):,} &" in browser.run("latex()")
+    assert browser.run("markdown()").startswith("| Layer | Formula | MACs |")
+    opened("compare", "#h=-3&w=1e9&C=<b>&q=constructor&row=__proto__&dtype=x")  # falls back to where it begins
+    assert said(browser, "headline").startswith("MSA at 56")
+
+
+def test_links_and_tables_are_copied_and_the_chart_is_a_file(opened: Callable[..., Tab]) -> None:
+    browser = opened()
+    browser.run("navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve(); }")
+    for place, start in enumerate(("file://", "% h = 56", "| Layer", "Layer,")):
+        browser.run(f"document.getElementById('buttons').children[{place}].click()")
+        browser.settle()
+        assert browser.run("window.copied").startswith(start)
+    assert said(browser, "copied") == "CSV is copied."
+    drawing = ElementTree.fromstring(browser.run("picture()"))
+    assert drawing.tag.endswith("svg")
+    paths = [each for each in drawing.iter() if each.tag.endswith("path")]
+    assert len(paths) == len(ROWS) + 2
+    assert all(each.get("stroke", "").startswith("rgb") and each.get("class") is None for each in paths)
+
+
+def test_a_page_prints_without_its_sliders(opened: Callable[..., Tab]) -> None:
+    browser = opened()
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    hidden = browser.run("getComputedStyle(document.querySelector('input[type=range]')).display")
+    assert hidden == "none"
+    assert browser.run("getComputedStyle(document.getElementById('share')).display") == "none"
+    browser.call("Emulation.setEmulatedMedia", media="")
+
+
+# -- the command ------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_a_page_whole_or_not_at_all(inside: Run, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    done = inside("page", "compare", "--set", "h=14", "-o", str(file))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert '"value":14' in file.read_text(encoding="utf-8")
+    assert inside("page", "compare", "--set", "h=14").stdout == file.read_text(encoding="utf-8")
+    for asked in (
+        ("page", "comparee"),
+        ("page", "--set", "h=0"),
+        ("page", "--set", "nothing=3"),
+        ("page", "--rows", "mssa"),
+        ("page", "swin_t", "--set", "C=0"),
+        ("page", "swin_t", "--rows", "msa"),
+        ("page", "swin_t", "--arg", "dim=3"),
+        ("page", "compare", "--input", "224"),
+        ("page", "net.py:nothing", "--input", "1,N,C"),
+    ):
+        before = file.read_bytes()
+        done = inside(*asked, "-o", str(file))
+        assert done.returncode == 2, asked
+        assert done.stdout == ""
+        assert re.fullmatch(r"vpcalc: .*\n", done.stderr), done.stderr
+        assert file.read_bytes() == before

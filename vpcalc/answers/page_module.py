@@ -1,0 +1,100 @@
+"""What is on the page of a module of the reader's: its quantities at every size that was explored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InputError
+from ..pages.script import Script
+from .executed import Executed
+from .executed_formula import executed, formula_of
+from .formula import Formula
+from .page_parts import parameter, shown_shapes
+
+SHOWN = {
+    "macs": ("MACs", "count"),
+    "params": ("parameters", "count"),
+    "activations": ("activations", "count"),
+    "saved_bytes": ("kept for the backward pass", "bytes"),
+    "peak_bytes": ("alive at once", "bytes"),
+    "backward_macs": ("MACs backward", "count"),
+}
+"""Quantities in the order of their rows: what they are called, and how they are written."""
+
+BEGINS = {"h": 56, "w": 56, "C": 96, "H": 224, "W": 224, "N": 196, "T": 196, "B": 1}
+"""What letters begin with, others with 64; where the main form does not hold there, with a size that was run."""
+
+
+def module_page(
+    script: Script,
+    target: object,
+    input: object,
+    args: Mapping[str, object] | None,
+    range: Mapping[str, object] | None,
+) -> dict[str, Any]:
+    """The data of the page.
+
+    Raises:
+        InputError: it cannot be built, or cannot be executed on symbols.
+    """
+    found = executed(target, None if input is None else str(input), args, range)
+    macs = formula_of(found, "macs", names={}, everywhere=True, range=range)
+    others = {quantity: _formula(found, quantity, range) for quantity in SHOWN if quantity != "macs"}
+    formulas = {"macs": macs, **{quantity: each for quantity, each in others.items() if isinstance(each, Formula)}}
+    missing = [each for each in others.values() if isinstance(each, str)]
+    bounds = found.explored.exploration.range.bounds
+    begin = {letter: max(low, min(high, BEGINS.get(letter, 64))) for letter, (low, high) in bounds.items()}
+    if not macs.regimes[0].when.where.holds(begin):
+        begin = dict(found.explored.main.leader.point)
+    given = ", ".join(f"{name} = {value}" for name, value in (args or {}).items())
+    return {
+        "kind": "module",
+        "name": found.target,
+        "title": found.target.rpartition(":")[2] or found.target,
+        "about": f"Input {found.inputs}{', ' + given if given else ''}. {macs.source}.",
+        "command": f"vpcalc derive {found.target} --input {found.inputs}",
+        "parameters": [
+            parameter(letter, letter, found.meanings.get(letter, "size"), begin[letter], low, high)
+            for letter, (low, high) in bounds.items()
+        ],
+        "square": ["H", "W"] if {"H", "W"} <= set(bounds) else None,
+        "columns": [{"id": "value", "label": "Figure", "kind": "count", "times": []}],
+        "main": "value",
+        "rowLabel": "Quantity",
+        "tableTitle": "What it costs",
+        "crossing": False,
+        "rows": [_row(script, quantity, each) for quantity, each in formulas.items()],
+        "beyond": "beyond the sizes that were explored",
+        "notes": [*dict.fromkeys(note for each in formulas.values() for note in each.assumptions), *missing],
+    }
+
+
+def _formula(found: Executed, quantity: str, range: Mapping[str, object] | None) -> Formula | str:
+    """A quantity at every size, or why there is no form of it."""
+    try:
+        return formula_of(found, quantity, names={}, everywhere=True, range=range)
+    except InputError as why:
+        return str(why).partition(": ")[2]
+
+
+def _row(script: Script, quantity: str, found: Formula) -> dict[str, Any]:
+    name, kind = SHOWN[quantity]
+    steps = [
+        (
+            f"{step.module} · {step.op.label}" if step.module else step.op.label,
+            step.op.kind,
+            shown_shapes(step),
+            step.term,
+        )
+        for step in found.terms
+    ]
+    return {
+        "id": quantity,
+        "name": name,
+        "kind": kind,
+        "of": name,
+        "source": found.quantity.meaning,
+        "cells": {"value": script.law(found.regimes)},
+        "steps": script.steps(steps),
+    }
