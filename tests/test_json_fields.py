@@ -55,6 +55,7 @@ ASKED = {
     "embed": "embed document.md --check",
     "macros": "macros list.toml",
     "draw": "draw swin_t",
+    "page": "page compare",
     "plot crossover": "plot crossover",
     "plot region": "plot region msa wmsa --at C=96 --at heads=3 --at w=h",
     "plot memory": "plot memory",

@@ -236,16 +236,10 @@ def test_defaults_are_those_of_the_command(opened: Callable[..., Tab]) -> None:
 
 def test_numbers_are_written_as_in_the_terminal(opened: Callable[..., Tab]) -> None:
     dice = random.Random(5)
-    asked = [dice.randint(0, 10 ** dice.randint(1, 26)) for _ in range(400)] + [
-        999_950,
-        999_949,
-        1023,
-        1024,
-        10**24,
-    ]
-    found = opened().run(
-        f"JSON.stringify({json.dumps([str(n) for n in asked])}.map(n => [short(BigInt(n)), short(BigInt(n), 'bytes')]))"
-    )
+    asked = [dice.randint(0, 10 ** dice.randint(1, 26)) for _ in range(400)]
+    asked += [999_950, 999_949, 1023, 1024, 10**24]
+    written = "n => [short(BigInt(n)), short(BigInt(n), 'bytes')]"
+    found = opened().run(f"JSON.stringify({json.dumps([str(n) for n in asked])}.map({written}))")
     assert json.loads(found) == [[numbers.short(n), numbers.size(n)] for n in asked]
 
 

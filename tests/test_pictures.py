@@ -603,7 +603,7 @@ def test_the_first_screen_is_as_wide_as_the_terminal(inside: Run, columns: int) 
 
 def test_all_commands_fit_one_screen(inside: Run) -> None:
     lines = inside(COLUMNS="80").stdout.splitlines()
-    assert len(lines) <= 28
+    assert len(lines) <= 29
     assert max(map(len, lines)) <= 79
 
 
