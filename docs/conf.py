@@ -66,8 +66,15 @@ def _standing_alone(app: Any, name: str, source: list[str]) -> None:
         )
 
 
+def _live(app: Any, error: Exception | None) -> None:
+    """The page that the front page opens with, beside it: one file that loads nothing."""
+    if error is None and app.builder.format == "html":
+        vpcalc.page("compare").save(Path(app.outdir) / "compare.html")
+
+
 def setup(app: Any) -> None:
     """Generate the pages that the registries fill, then let Sphinx read them all."""
     mathml.setup(app)
     app.connect("builder-inited", lambda app: generate.write_all(HERE / "generated"))
     app.connect("source-read", _standing_alone)
+    app.connect("build-finished", _live)

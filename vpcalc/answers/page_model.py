@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from math import gcd
+from math import gcd, lcm
 from typing import Any, NamedTuple
 
 from ..abstract.tape import ATTENTIONS
 from ..abstract.tensor import FLOATS
+from ..algebra.conditions import spell
 from ..algebra.domains import Domain, Guard, Where, at_least, divides, union
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.traced import Traced, form_of
@@ -81,9 +83,10 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
     ]
     settings = _settings(architecture, config, found.sizes)
     names: dict[str, int] = {}
-    also = None
+    also, around = None, ""
     if settings is not None:
         names, free = settings
+        around = f", which hold for {spell(free[0], 'text')}"
         own = [
             guard
             for letter, value in ((SYMBOL_OF.get(each, each), value) for each, value in names.items())
@@ -100,7 +103,9 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
         {},
     )
     rows = _rows(script, leaves, also, found, steps)
-    left = ", ".join(f"{each} = {spelled(value)}" for each, value in config.items() if not _varied(each, names))
+    left = ", ".join(
+        f"{each} = {spelled(value).lower()}" for each, value in config.items() if not _varied(each, names)
+    )
     grid = bool(rows[0].get("block"))
     return {
         "kind": "model",
@@ -110,13 +115,10 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
         "command": f"vpcalc model {name}",
         "parameters": [
             *(
-                parameter(axis, axis, _meaning(axis), size, 1, 8192)
+                parameter(axis, axis, _meaning(axis, {}), size, 1, 8192)
                 for axis, size in axes.point(found.sizes).items()
             ),
-            *(
-                parameter(each, SYMBOL_OF.get(each, each), _meaning(each), value, 1, MOST)
-                for each, value in names.items()
-            ),
+            *(_setting(each, value, free[0], architecture.family.meanings) for each, value in names.items()),
             parameter("batch", "B", "images" if axes.pixels else "sequences", found.batch, 1, MOST),
         ],
         "square": list(axes) if axes.pixels else None,
@@ -137,11 +139,9 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
         "tableTitle": "Stage by stage",
         "blocks": grid,
         "rows": rows,
-        "beyond": f"beyond the forms of this page: vpcalc model {name} --set … has this size",
+        "beyond": f"beyond the forms of this page{around}; vpcalc model has what lies there",
         "memory": _memory(script, found, also),
-        "notes": [
-            "MACs are multiply–accumulates of matrix products and convolutions, what papers print as FLOPs."
-        ],
+        "notes": ["MACs are multiply–accumulates of matrix products and convolutions, the papers' FLOPs."],
     }
 
 
@@ -149,13 +149,25 @@ def _varied(name: str, names: Mapping[str, int]) -> bool:
     return name in names or any(each.rpartition("_")[0] == name for each in names)
 
 
-def _meaning(name: str) -> str:
-    letter = SYMBOL_OF.get(name, name)
-    known = {each.name: each.meaning for each in ALPHABET}
+def _meaning(name: str, meanings: Mapping[str, str]) -> str:
     of, _, place = name.rpartition("_")
     if of == "depths":
         return f"blocks of stage {place}"
-    return known.get(letter, {"depth": "blocks", "layers": "layers", "depths": "blocks"}.get(name, name))
+    known = {each.name: each.meaning for each in ALPHABET}
+    return known.get(SYMBOL_OF.get(name, name), meanings.get(name, name))
+
+
+def _setting(name: str, value: int, where: Where, meanings: Mapping[str, str]) -> dict[str, Any]:
+    """A setting as a parameter; its slider stops where what has to divide it does."""
+    letter = SYMBOL_OF.get(name, name)
+    made = parameter(name, letter, _meaning(name, meanings), value, 1, MOST)
+    steps = [
+        guard.divisor.terms[()]
+        for guard in where.parts[0].guards
+        if guard.divisor is not None and not guard.divisor.symbols and guard.form == symbol(letter)
+    ]
+    made["step"] = lcm(8 if letter == "C" and value % 8 == 0 else 1, *steps)
+    return made
 
 
 def _stages(cost: Cost, fixed: Mapping[str, int]) -> tuple[Stage, ...]:
@@ -191,6 +203,8 @@ def _rows(
     which ``also`` says, if there is one."""
     own, free = (leaves, []) if also is None else (leaves[:-1], leaves[-1:])
     tidy = found.form if found.batch == 1 else our_model(found.id, set=found.config).form
+    if also is not None and tidy.valid:
+        tidy = replace(tidy, valid=f"{tidy.valid}, at its own settings")
     names = [stage.name for stage in next(stages for _, stages, _ in leaves if stages)]
 
     def law(

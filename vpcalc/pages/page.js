@@ -281,7 +281,7 @@ function hero(values, at, figures) {
   byId("notice").hidden = true;
   const troubles = [];
   if (found.refused !== undefined) {
-    byId("headline").textContent = `${name} at ${where}: refused`;
+    byId("headline").textContent = `${name} at ${where}: ${found.item ? "refused" : "beyond this page"}`;
     byId("formula").replaceChildren();
     byId("shares").replaceChildren();
     byId("finding").textContent = "";
@@ -304,7 +304,7 @@ function hero(values, at, figures) {
     if (other.refused) refusals.set(other.refused, [...(refusals.get(other.refused) || []), each.name]);
     else if (law && law.tidy && !other.tidy) off.set(law.tidy.valid, [...(off.get(law.tidy.valid) || []), each.name]);
   });
-  for (const [why, names] of refusals) troubles.push(`✕ ${listed(names)}: ${why}`);
+  for (const [why, names] of refusals) troubles.push(names.length === DATA.rows.length ? `✕ ${why}` : `✕ ${listed(names)}: ${why}`);
   for (const [valid, names] of off) troubles.push(`⚠ ${listed(names)}: not on the lattice of the papers’ form (${valid}); shown is the form that holds here, with what is padded or dropped.`);
   byId("notice").hidden = !troubles.length;
   byId("notice").classList.toggle("mild", !refusals.size);
@@ -356,7 +356,7 @@ function table(values, at, figures) {
     DATA.columns.forEach((column, index) => {
       const cell = made.columns[index];
       if (column.kind === "text") { cell.textContent = row.cells[column.id] ?? ""; return; }
-      if (column.kind === "grid") { cell.textContent = (row.cells[column.id] || []).map(law => { const side = evaluate(law, at); return side.refused === undefined ? side.total : "–"; }).join("×"); return; }
+      if (column.kind === "grid") { const sides = (row.cells[column.id] || []).map(law => evaluate(law, at).total); cell.textContent = sides.includes(undefined) ? "–" : sides.join("×"); return; }
       if (column.kind === "ratio") {
         const value = found.total !== undefined && first ? Number(found.total) / Number(first) : undefined;
         cell.replaceChildren(value === undefined ? "–" : ratioOf(value), ...(value === undefined ? [] : [el("span", { class: "bar", "aria-hidden": "true", "--of": colour(row), "width-of": `${Math.min(100, value * 50)}%` })]));
@@ -372,7 +372,7 @@ function table(values, at, figures) {
       if (value !== undefined && kind !== "number") cell.title = exact(value);
     });
     made.line.hidden = made.details.hidden = found.refused !== undefined;
-    made.why.textContent = found.refused || "";
+    made.why.textContent = figures.every(each => each.refused === found.refused) ? "" : found.refused || "";
     made.holds.textContent = "";
     if (found.refused !== undefined) return;
     formula(made.line, found.form, found.terms);
@@ -469,7 +469,7 @@ function chart(values) {
   const { axis, high, lines, marks, xs } = drawing(), column = COLUMNS[state.q];
   const tall = Math.round(Math.max(300, Math.min(460, wide * .52))), left = 58, right = narrow ? 18 : 128, top = 14, bottom = 40;
   const numbers = lines.flatMap(line => line.part ? [] : line.points).filter(each => each !== undefined && each > 0n).map(Number);
-  if (!numbers.length) return host.replaceChildren(el("p", { class: "refused" }, `✕ refused at every ${axis.letter}, with the other settings as they are`)), byId("crossings").replaceChildren();
+  if (!numbers.length) return host.replaceChildren(el("p", { class: "refused" }, `✕ no figure at any ${axis.letter}, with the other settings as they are`)), byId("crossings").replaceChildren();
   const low = Math.floor(Math.log10(Math.min(...numbers))), most = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...numbers, 1))));
   const start = Math.max(1, axis.min), X = x => left + (wide - left - right) * Math.log(x / start) / Math.log(high / start || 2);
   const Y = y => tall - bottom - (tall - top - bottom) * (Math.log10(Number(y)) - low) / (most - low);
@@ -494,7 +494,13 @@ function chart(values) {
   }
   made.append(drawnLines, svg("line", { class: "here", x1: X(here), x2: X(here), y1: top, y2: tall - bottom }), svg("text", { class: "halo", x: X(here), y: top + 10, "text-anchor": X(here) > wide / 2 ? "end" : "start", dx: X(here) > wide / 2 ? -6 : 6 }, `${axis.letter} = ${here}`));
   for (const line of lines) { const value = line.at(here); if (value !== undefined && value > 0n && !line.part && Y(value) <= tall - bottom) made.append(svg("circle", { cx: X(here), cy: Y(value), r: line.row.id === state.row ? 5.5 : 4, fill: colour(line.row) })); }
-  for (const mark of marks) if (mark.y > 0n && Y(mark.y) <= tall - bottom) made.append(svg("circle", { class: "ring", cx: X(mark.x), cy: Y(mark.y), r: 5 }), svg("text", { class: "halo tick", x: X(mark.x), y: Y(mark.y) - 9, "text-anchor": "middle" }, String(mark.x)));
+  const told = [];
+  for (const mark of [...marks].sort((a, b) => a.x - b.x)) {
+    if (mark.y <= 0n || Y(mark.y) > tall - bottom) continue;
+    const [x, y] = [X(mark.x), Y(mark.y)], near = told.some(other => Math.abs(other[0] - x) < 22 && Math.abs(other[1] - y) < 30);
+    told.push([x, y]);
+    made.append(svg("circle", { class: "ring", cx: x, cy: y, r: 5 }), svg("text", { class: "halo tick", x, y: near ? y + 19 : y - 9, "text-anchor": "middle" }, String(mark.x)));
+  }
   if (!narrow) labels(made, ends, wide - right + 8, top, tall - bottom);
   host.replaceChildren(made, ...(narrow ? [key(ends)] : []));
   const name = axis.letter;
@@ -510,7 +516,7 @@ function labels(made, ends, x, top, bottom) {
   const gap = Math.min(15, (bottom - top) / Math.max(1, merged.length - 1));
   merged.forEach((end, place) => { end.y = Math.max(end.y, place ? merged[place - 1].y + gap : top); });
   for (let place = merged.length - 1; place >= 0; place--) merged[place].y = Math.min(merged[place].y, place === merged.length - 1 ? bottom : merged[place + 1].y - gap);
-  for (const end of merged) made.append(svg("text", { class: "halo", x, y: end.y + 4, fill: colour(end.row), color: colour(end.row) }, end.name.length > 19 ? end.name.slice(0, 18) + "…" : end.name));
+  for (const end of merged) made.append(svg("text", { class: "halo end", x, y: end.y + 4, color: colour(end.row) }, end.name.length > 19 ? end.name.slice(0, 18) + "…" : end.name));
 }
 const key = ends => el("p", { class: "quiet" }, ...ends.filter(end => !end.part).flatMap(end => [el("span", { class: "swatch", "--of": colour(end.row) }), `${end.name}  `]));
 const described = (values, lines, axis, column) => `${column.label} against ${axis.letter}, both on logarithmic axes. At ${axis.letter} = ${values[axis.name]}: ` + lines.filter(line => !line.part).map(line => { const value = line.at(values[axis.name]); return `${line.name} ${value === undefined ? "refused" : short(value, line.row.kind || column.kind)}`; }).join(", ");
@@ -535,7 +541,8 @@ function crossings(values, at) {
 
 function blocks(at, figures) {
   const host = byId("blocks"), wide = Math.max(280, host.clientWidth || 600), rows = DATA.rows.filter(row => row.block);
-  byId("blocks-section").hidden = false;
+  byId("blocks-section").hidden = figures.every(each => each.refused !== undefined);
+  if (byId("blocks-section").hidden) return;
   const found = rows.map(row => { const [height, width] = row.block.sides.map(law => Number(evaluate(law, at).total ?? 0n)); return { row, height, width: width || height, channels: Number(evaluate(row.block.channels, at).total ?? 0n), depth: Number(evaluate(row.block.depth, at).total ?? 0n), macs: figures[DATA.rows.indexOf(row)].total ?? 0n }; });
   const tall = 250, floor = 168, slot = wide / found.length, biggest = Math.max(1, ...found.map(each => Math.max(each.height, each.width))), thick = Math.max(1, ...found.map(each => each.channels));
   const scale = Math.min(96, slot * .5) / biggest, across = slot * .34 / thick, all = found.reduce((sum, each) => sum + each.macs, 0n);
