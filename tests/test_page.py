@@ -169,6 +169,19 @@ def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
     assert known > number / 4
 
 
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("swin_t", ["H", "W", "C", "M", "r", "depths_1", "depths_2", "depths_3", "depths_4", "B"]),
+        ("vit_b_16", ["H", "W", "C", "a", "r", "depth", "B"]),
+        ("t5_small", ["S", "T", "d_model", "d_ff", "a", "d_kv", "vocab", "layers", "B"]),
+        ("lstm", ["T", "d", "n", "B"]),
+    ],
+)
+def test_settings_are_letters_as_far_as_forms_have_them(name: str, letters: list[str]) -> None:
+    assert [each["letter"] for each in vpcalc.page(name).data["parameters"]] == letters
+
+
 def of_model(name: str, values: dict[str, int]) -> list[list[str | None]] | None:
     architecture = ARCHITECTURES[name]
     config = {

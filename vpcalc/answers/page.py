@@ -140,7 +140,9 @@ def page(
 
         data = model_page(script, str(target), {**sizes, "set": set, "batch": batch})
     name = data.pop("name")
-    shown = {**data, "version": __version__, "forms": script.forms, "conditions": script.conditions}
+    made = f"Made by vpcalc {__version__}: {data.pop('command')}."
+    data["notes"].append(f"{made} Every form was derived in Python; here it is evaluated, in whole numbers.")
+    shown = {**data, "forms": script.forms, "conditions": script.conditions}
     return Page(name, shown, script.code())
 
 

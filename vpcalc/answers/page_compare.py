@@ -60,6 +60,8 @@ def compare_page(
             {"id": "attention_elements", "label": "Attention maps", "kind": "bytes", "times": ["batch", "item"]},
         ],
         "main": "macs",
+        "rowLabel": "Layer",
+        "tableTitle": "Side by side",
         "rows": [_row(script, row) for row in found.rows],
         "crossings": _crossings(script, found),
         "notes": [

@@ -12,10 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+SCRIPTS = ("exact", "state", "elements", "settings", "result", "table", "chart", "stages", "share", "start")
+"""Parts of the page's script, in their order."""
+
 
 def document(title: str, about: str, data: Mapping[str, Any], code: str) -> str:
     """The file. Texts of the reader's stand in it as data and as escaped text, never as markup or code."""
-    script = f'"use strict";\n{code}\n{_template("page.js")}'
+    script = "\n".join(['"use strict";', code, *(_template(f"{name}.js") for name in SCRIPTS)])
     style = _template("page.css")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "

@@ -1,0 +1,66 @@
+// What vpcalc derived, FORMS and CONDITIONS, stands above, compiled. Here it is evaluated, in whole numbers.
+
+const sum = numbers => numbers.reduce((all, each) => all + each, 0n);
+const size = number => (number < 0n ? -number : number);
+
+/** The value of a form. */
+function valueOf(number, at) {
+  const [terms, divisor] = FORMS[number](at);
+  return floordiv(sum(terms), divisor);
+}
+
+/** Whether a case of a quantity is the one that holds. */
+const holds = (item, at) => CONDITIONS[item.when](at) && (item.and === undefined || CONDITIONS[item.and](at));
+
+/** A quantity at some values: its terms, their sum and the case that holds; or why there is none. */
+function evaluate(law, at) {
+  const item = law.cases.find(each => holds(each, at));
+  if (!item) return { refused: DATA.beyond || "no form is known at these sizes" };
+  if (item.form === undefined) return { item, refused: item.refused };
+  return { item, form: item.form, terms: FORMS[item.form](at)[0], total: valueOf(item.form, at) };
+}
+
+/** The same in the form that papers print where that gives the same, and whether it does. */
+function shown(law, at) {
+  const found = evaluate(law, at);
+  if (!law.tidy || found.refused !== undefined) return { ...found, tidy: !law.tidy };
+  const [terms, divisor] = FORMS[law.tidy.form](at), all = sum(terms);
+  if (all % divisor !== 0n || all / divisor !== found.total) return { ...found, tidy: false };
+  return { ...found, form: law.tidy.form, terms, tidy: true };
+}
+
+const UNITS = {
+  count: [1000n, "", "k", "M", "G", "T", "P", "E", "Z", "Y"],
+  bytes: [1024n, "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"],
+};
+
+/** Four significant digits and a prefix, rounded half up on whole numbers, as vpcalc writes it. */
+function short(number, kind = "count", digits = 4) {
+  const [base, ...names] = UNITS[kind];
+  let prefix = 0;
+  while (prefix < names.length - 1 && number >= base ** BigInt(prefix + 1)) prefix++;
+  if (prefix === 0) return `${number} ${names[0]}`.trim();
+  const unit = base ** BigInt(prefix);
+  const rounded = decimals => (number * 10n ** BigInt(decimals) * 2n + unit) / (2n * unit);
+  const overflows = decimals => rounded(decimals) >= base * 10n ** BigInt(decimals);
+  let decimals = Math.max(0, digits - String(number / unit).length);
+  while (decimals && String(rounded(decimals)).length > digits && !overflows(decimals)) decimals--;
+  if (overflows(decimals) && prefix < names.length - 1)
+    return `1${digits > 1 ? `.${"0".repeat(digits - 1)}` : ""} ${names[prefix + 1]}`;
+  const text = String(rounded(decimals)), cut = text.length - decimals;
+  return `${decimals ? `${text.slice(0, cut)}.${text.slice(cut)}` : text} ${names[prefix]}`;
+}
+
+const exact = number => String(number).replace(/\B(?=(\d{3})+$)/g, ",").replace("-", "−");
+const share = (part, all) => (all ? Number((part * 1000000n) / all) / 1000000 : 0);
+const percent = value => (value > 0 && value < 0.0005 ? "<0.1 %" : `${(100 * value).toFixed(1)} %`);
+const ratio = value => {
+  const text = value.toPrecision(3);
+  return value >= 1000 || value < 0.001 ? Number(text).toLocaleString("en") : text;
+};
+
+/** A form as text ("t") or LaTeX ("l"). */
+function joined(form, spelling) {
+  const signs = form.map((term, place) => (term.n ? (place ? " - " : "-") : place ? " + " : ""));
+  return form.map((term, place) => signs[place] + term[spelling]).join("") || "0";
+}

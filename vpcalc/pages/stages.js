@@ -1,0 +1,109 @@
+// The stages of a model to scale, and what training it holds against a card.
+
+function blocks(at, figures) {
+  const host = byId("blocks"), rows = DATA.rows.filter(row => row.block);
+  byId("blocks-section").hidden = figures.every(each => each.refused !== undefined);
+  if (byId("blocks-section").hidden) return;
+  const number = law => Number(evaluate(law, at).total ?? 0n);
+  const found = rows.map(row => {
+    const [height, width] = row.block.sides.map(number);
+    const macs = figures[DATA.rows.indexOf(row)].total ?? 0n;
+    return { row, height, width, channels: number(row.block.channels), depth: number(row.block.depth), macs };
+  });
+  const wide = Math.max(280, host.clientWidth), tall = 250, ground = 168, slot = wide / found.length;
+  const most = what => Math.max(1, ...found.flatMap(what)), all = sum(found.map(each => each.macs));
+  const scale = Math.min(96, slot * 0.5) / most(each => [each.height, each.width]);
+  const thick = (slot * 0.34) / most(each => each.channels);
+  const said = found.map(
+    each =>
+      `${each.row.name}: ${each.height} by ${each.width}, ${each.channels} channels, ${each.depth} blocks, ` +
+      `${percent(share(each.macs, all))} of the MACs`,
+  );
+  const frame = { width: wide, height: tall, viewBox: `0 0 ${wide} ${tall}` };
+  const looks = { ...frame, role: "img", "aria-label": said.join("; ") };
+  const place = (each, index) => {
+    const left = index * slot + 6, part = share(each.macs, all), room = slot - 12, fill = colour(each.row);
+    const label = (text, y, kind) => svg("text", { x: left, y: ground + y, class: kind }, text);
+    const stripe = (width, paint) => svg("rect", { x: left, y: ground + 54, width, height: 8, rx: 3, fill: paint });
+    const name = each.row.name.length * 7 > slot ? each.row.name.replace("stage ", "") : each.row.name;
+    const sides = `${each.height}×${each.width}${slot > 105 ? ` · ${each.channels}` : ""}`;
+    return [
+      ...cuboid(each, left - 6, slot, scale, thick, ground, fill),
+      ...squares(Math.min(each.depth, 48), left, ground + 8, room, fill),
+      label(name, 30, ""),
+      label(sides, 46, "tick"),
+      stripe(room, "var(--line)"),
+      stripe(Math.max(1, room * part), fill),
+      label(percent(part), 77, "tick"),
+    ];
+  };
+  host.replaceChildren(svg("svg", looks, ...found.flatMap(place)));
+}
+
+/** Height and depth are the grid, thickness the channels. */
+function cuboid(each, left, slot, scale, thick, ground, fill) {
+  const h = Math.max(2, each.height * scale), d = Math.max(1, each.width * scale * 0.45);
+  const t = Math.max(2, each.channels * thick), x = left + Math.max(4, (slot - t - d) / 2), y = ground - h;
+  const looks = { fill, stroke: "var(--paper)", "stroke-width": 1.2 };
+  return [
+    svg("path", { ...looks, d: `M${x} ${y}l${d} ${-d}h${t}l${-d} ${d}z`, "fill-opacity": 0.55 }),
+    svg("path", { ...looks, d: `M${x + t} ${y}l${d} ${-d}v${h}l${-d} ${d}z`, "fill-opacity": 0.75 }),
+    svg("rect", { ...looks, x, y, width: t, height: h }),
+  ];
+}
+
+function squares(number, left, y, room, fill) {
+  const step = Math.max(3.5, Math.min(9, room / Math.max(1, number)));
+  const at = place => ({ x: left + place * step, y, width: step - 2, height: 6, fill });
+  return Array.from({ length: number }, (_, place) => svg("rect", at(place)));
+}
+
+function memory(values, at) {
+  const plan = DATA.memory, host = byId("memory");
+  byId("memory-section").hidden = false;
+  if (!controls.card) byId("memory-choice").append(memoryChoices(plan));
+  const known = plan.ways[`${state.dtype} ${state.attention}`] || [];
+  const forms = known.find(each => holds({ ...each, and: plan.and }, at));
+  delete host.dataset.total;
+  if (!forms) {
+    const why = `✕ The bytes of this page are those of ${plan.valid}. ${plan.command} has them at every other.`;
+    return host.replaceChildren(el("p", { class: "refused" }, why));
+  }
+  const bytes = name => valueOf(forms[name], at), moments = BigInt(plan.optimizers[state.optimizer]);
+  const parts = Object.entries({
+    weights: bytes("weights"),
+    gradients: bytes("weights"),
+    [`${state.optimizer} state`]: bytes("weights") * moments,
+    buffers: bytes("buffers"),
+    input: bytes("input"),
+    "kept for the backward pass": bytes("saved"),
+  }).filter(([, size]) => size);
+  const total = sum(parts.map(([, size]) => size)), card = plan.cards[state.card], room = BigInt(card.memory);
+  const fits = total <= room, whole = fits ? room : total, paint = place => `var(--c${place % 8})`;
+  const verdict = el("strong", { class: fits ? "good" : "refused" }, `${fits ? "✓ fits" : "✕ does not fit"} into `);
+  const needs = `at least ${short(total, "bytes")}, ${percent(share(total, room))} of it`;
+  const stripe = ([, size], place) =>
+    el("span", { css: { flex: `0 0 ${100 * share(size, whole)}%`, background: paint(place) } });
+  const written = size => (byId("digits").checked ? exact(size) : short(size, "bytes"));
+  const item = ([name, size], place) => {
+    const what = el("span", {}, swatch(paint(place)), name);
+    return el("li", {}, what, el("span", { title: exact(size) }, written(size)));
+  };
+  const rest = "The peak of a whole step is higher: gradients of activations come to it, and workspaces.";
+  host.dataset.total = total;
+  host.replaceChildren(
+    el("p", {}, verdict, `${card.name} (${short(room, "bytes")}): ${needs}`),
+    el("div", { class: "meter", "aria-hidden": "true" }, ...parts.map(stripe)),
+    el("ul", { class: "parts" }, ...parts.map(item)),
+    el("p", { class: "quiet" }, rest),
+  );
+}
+
+function memoryChoices(plan) {
+  const card = select("card", Object.entries(plan.cards).map(([id, each]) => [id, each.name]));
+  const optimizer = select("optimizer", Object.keys(plan.optimizers).map(name => [name, name]));
+  const attention = select("attention", ["eager", "fused"].map(name => [name, name]));
+  for (const name of ["card", "optimizer", "attention"]) controls[name].value = state[name];
+  const found = [el("label", {}, "card ", card), el("label", {}, "optimizer ", optimizer)];
+  return el("span", { class: "choice" }, ...found, plan.attends ? el("label", {}, "attention ", attention) : null);
+}

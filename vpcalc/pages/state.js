@@ -1,0 +1,78 @@
+// What is set, which is the address of the page, and the figures there.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const PARAMETERS = DATA.parameters;
+const AXES = PARAMETERS.filter(each => each.name !== "batch");
+const COLUMNS = Object.fromEntries(DATA.columns.map(each => [each.id, each]));
+const PLOTTED = DATA.columns.filter(each => each.kind === "count" || each.kind === "bytes");
+const SQUARE = DATA.square || [];
+const state = {};
+
+const named = list => Object.fromEntries(list.map(each => [each.id || each.name, each]));
+const CHOICES = { dtype: DATA.dtypes || {}, x: named(AXES), q: named(PLOTTED), row: named(DATA.rows) };
+if (DATA.memory) {
+  const { cards, optimizers } = DATA.memory;
+  Object.assign(CHOICES, { card: cards, optimizer: optimizers, attention: { eager: 1, fused: 1 } });
+}
+
+/** The state that the address says; what it does not say is as the page begins. */
+function read() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const begin = { dtype: DATA.dtype, x: AXES[0].name, q: DATA.main, row: DATA.focus || DATA.rows[0].id };
+  Object.assign(begin, { card: DATA.memory?.card, optimizer: "adamw", attention: "eager" });
+  for (const each of PARAMETERS) {
+    const value = given.get(each.name) ?? (each.auto ? "auto" : String(each.value));
+    if (each.auto) state[`${each.name}~`] = value === "auto";
+    const number = /^\d{1,15}$/.test(value) ? Number(value) : each.value;
+    state[each.name] = Math.min(each.max, Math.max(each.min, number));
+  }
+  const [height, width] = SQUARE;
+  const equal = given.has("square") ? given.get("square") === "1" : state[height] === state[width];
+  state.square = SQUARE.length > 0 && equal;
+  if (state.square) state[width] = state[height];
+  for (const [name, known] of Object.entries(CHOICES))
+    state[name] = Object.hasOwn(known, given.get(name) ?? "") ? given.get(name) : begin[name];
+}
+
+function address() {
+  const given = new URLSearchParams();
+  for (const each of PARAMETERS) given.set(each.name, state[`${each.name}~`] ? "auto" : state[each.name]);
+  if (SQUARE.length) given.set("square", state.square ? "1" : "0");
+  for (const name of Object.keys(CHOICES)) if (state[name] !== undefined) given.set(name, state[name]);
+  return `#${given}`;
+}
+
+/** Heads and reduction as vpcalc chooses them where nobody does. */
+const AUTO = {
+  heads: values => (values.C % 32 === 0 ? values.C / 32 : 1),
+  R: values => Math.min(8, values.h, values.w),
+};
+
+/** The numbers of all parameters, with one of them changed if asked. */
+function settled(changed, value) {
+  const values = Object.fromEntries(PARAMETERS.map(each => [each.name, state[each.name]]));
+  if (changed) for (const name of alike(changed)) values[name] = value;
+  for (const { name } of PARAMETERS) if (state[`${name}~`] && name !== changed) values[name] = AUTO[name](values);
+  return values;
+}
+
+/** A parameter and those that go with it: both sides of a square. */
+const alike = name => (state.square && SQUARE.includes(name) ? SQUARE : [name]);
+
+const inLetters = values => Object.fromEntries(PARAMETERS.map(each => [each.letter, BigInt(values[each.name])]));
+
+/** What a column multiplies its form by: images, and bytes of an element. */
+function times(column, values) {
+  const factors = (column.times || []).map(name => (name === "item" ? DATA.dtypes[state.dtype] : values[name]));
+  return factors.reduce((all, each) => all * BigInt(each), 1n);
+}
+
+/** A figure of a row, or undefined where it is refused. */
+function figure(row, column, values, at) {
+  const law = row.cells[column.id];
+  const total = law && evaluate(law, at).total;
+  return total === undefined ? undefined : total * times(column, values);
+}
+
+const focusRow = () => CHOICES.row[state.row];
+const kindOf = (row, column) => row.kind || column.kind;
