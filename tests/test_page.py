@@ -448,14 +448,16 @@ def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None
     ):
         browser = opened(target, state)
         browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
-        browser.run("document.getElementById('digits').click()")
-        for width in (390, 480, 700, 1000, 1200, 1680, 2560):
+        for width in (390, 480, 700, 390, 1000, 1200, 1680, 2560):
+            browser.run("document.getElementById('digits').click()")
             browser.call(
                 "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
             )
             browser.settle()
             browser.settle()
             assert browser.run("document.documentElement.scrollWidth") <= width, (target, state, width)
+            sections = "[...document.querySelectorAll('section, form')].filter(e => e.scrollWidth > e.clientWidth)"
+            assert browser.run(f"{sections}.map(each => each.id).join()") == "", (target, state, width)
         browser.call("Emulation.clearDeviceMetricsOverride")
 
 

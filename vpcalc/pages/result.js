@@ -74,7 +74,8 @@ function conditions(values, at) {
     if (!host.children[place]) {
       const words = `${each.names[0]} costs more than ${each.names[1]} where `;
       const valid = each.valid && el("span", { class: "quiet" }, ` exact for ${each.valid}`);
-      host.append(el("li", {}, words, math(each.mathml), " ", el("strong"), valid));
+      const inequality = el("span", { class: "wide" }, math(each.mathml));
+      host.append(el("li", {}, words, inequality, " ", el("strong"), valid));
     }
     const total = id => figure(CHOICES.row[id], COLUMNS[DATA.main], values, at);
     const value = (id, side) => (each.forms[side] === null ? total(id) : valueOf(each.forms[side], at));

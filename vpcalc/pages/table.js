@@ -5,8 +5,8 @@ const lines = [];
 function table(values, at, figures) {
   const host = byId("table");
   if (!lines.length) {
-    const heads = [DATA.rowLabel, ...DATA.columns.map(each => each.label)];
-    host.append(el("thead", {}, el("tr", {}, ...heads.map(text => el("th", { scope: "col" }, text)))));
+    const head = each => el("th", { scope: "col", class: looksOf(each) }, each.label);
+    host.append(el("thead", {}, el("tr", {}, ...[{ label: DATA.rowLabel }, ...DATA.columns].map(head))));
     lines.push(...DATA.rows.map(line));
     host.append(...lines.map(each => each.body));
   }
@@ -27,6 +27,9 @@ function table(values, at, figures) {
   });
 }
 
+/** What a narrow window has no room for. */
+const looksOf = column => (column.minor ? "minor" : "");
+
 function line(row) {
   const choose = () => {
     state.row = row.id;
@@ -34,7 +37,7 @@ function line(row) {
   };
   const looks = { type: "button", class: "row", title: "show its formula above", on: { click: choose } };
   const button = el("button", looks, swatch(colour(row)), row.name);
-  const cells = DATA.columns.map(() => el("td"));
+  const cells = DATA.columns.map(each => el("td", { class: looksOf(each) }));
   const steps = el("ul", { class: "steps" }), source = el("p", { class: "quiet" }, row.source);
   const details = el("details", {}, el("summary", {}, "Where does this come from?"), steps, source);
   details.addEventListener("toggle", () => update());
