@@ -271,6 +271,17 @@ def test_a_module_of_the_readers_has_a_page(
     assert [rows[1] for rows in found] == [[str(2 * 4 * 64 + 5 * 8)]] * 2
 
 
+def test_a_layer_has_a_page_and_a_notebook_shows_it(opened: Callable[..., Tab], folder: Path) -> None:
+    found = vpcalc.page("wmsa", set={"h": 14, "w": 14})
+    assert said(opened("wmsa", page=found), "headline") == "W-MSA at 14 × 14: 9.069 M MACs"
+    (folder / "notebook.html").write_text(f"<!doctype html>{found._repr_html_()}", encoding="utf-8")
+    browser = opened("wmsa")
+    browser.open((folder / "notebook.html").as_uri())
+    headline = "frames[0].document.getElementById('headline').textContent"
+    assert browser.run(headline) == "W-MSA at 14 × 14: 9.069 M MACs"
+    assert browser.complaints() == []
+
+
 # -- the class sees it ------------------------------------------------------------------------------
 
 
@@ -584,6 +595,7 @@ def test_the_command_writes_a_page_whole_or_not_at_all(inside: Run, tmp_path: Pa
         ("page", "--rows", "mssa"),
         ("page", "swin_t", "--set", "C=0"),
         ("page", "swin_t", "--rows", "msa"),
+        ("page", "msa", "--rows", "msa"),
         ("page", "swin_t", "--arg", "dim=3"),
         ("page", "compare", "--input", "224"),
         ("page", "net.py:nothing", "--input", "1,N,C"),

@@ -65,10 +65,10 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: Quantity, everyw
     tidy = None if everywhere else on_lattice(found)
     own = {letter: values[name] for name, letter in letters.items() if name not in axes}
     if tidy is None or any(own[letter] % step for letter, step in tidy.strides.items() if letter in own):
-        return Regime(Condition(Where((Domain(domain.letters, _plain(domain.guards)),))), Form(found)), said
+        return Regime(Condition(Where((Domain(domain.letters, plain(domain.guards)),))), Form(found)), said
     dividing = [divides(as_polynomial(step), symbol(name)) for name, step in tidy.strides.items() if step > 1]
     dividing += [divides(below, above) for above, below in tidy.exact]
-    left = [guard for guard in _plain(domain.guards) if not _follows(guard, dividing)]
+    left = [guard for guard in plain(domain.guards) if not _follows(guard, dividing)]
     guards = (*_without_multiples(dividing), *left)
     return Regime(Condition(Where((Domain(domain.letters, guards),))), Form(tidy.form)), said
 
@@ -119,7 +119,7 @@ def _affine(
     return found, domain
 
 
-def _plain(guards: Sequence[Guard]) -> tuple[Guard, ...]:
+def plain(guards: Sequence[Guard]) -> tuple[Guard, ...]:
     """6 | 2C as 3 | C, each once."""
     found: dict[Guard, None] = {}
     for guard in guards:

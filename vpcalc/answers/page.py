@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, files
 from ..architectures import ARCHITECTURES
 from ..errors import InputError, is_code, unknown
+from ..layers import LAYERS
 from ..pages.document import document
 from ..pages.script import Script, joined
 from ..report import Column, Kind, Table
@@ -86,9 +88,11 @@ class Page(Result):
                 yield row, self.data["forms"][number]
 
     def _repr_html_(self) -> str:
-        from ..report.markup import html
-
-        return "".join(map(html, self.tables()))
+        """The page itself, in a frame of the notebook."""
+        style = "width: 100%; height: 48rem; border: 0"
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" style="{style}" title="{escape(self.data["title"])}"></iframe>'
+        )
 
 
 def page(
@@ -107,10 +111,10 @@ def page(
     """A page that needs no network: sliders, figures that are exact at every size, formulas whose terms light up.
 
     Args:
-        target: ``compare``; a model that :func:`vpcalc.models` lists; or a module of your own, as
+        target: ``compare``; a layer; a model that :func:`vpcalc.models` lists; or a module of your own, as
             :func:`vpcalc.derive` takes it.
         rows: of a comparison the layers, as :func:`vpcalc.compare` takes them.
-        set: of a comparison the values that it begins with, ``{"h": 56}``; of a model its settings.
+        set: of a comparison or a layer the values that it begins with, ``{"h": 56}``; of a model its settings.
         input, tokens, src, tgt: of a model the size that it begins with; of a module the shape of its input, with
             letters: ``1,N,C``.
         batch: images or sequences that it begins with.
@@ -122,11 +126,12 @@ def page(
     """
     script = Script()
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
-    if target == "compare":
-        _refuse("compare", {**sizes, "arg": args, "range": range})
+    if target == "compare" or target in LAYERS:
+        _refuse(str(target), {**sizes, "arg": args, "range": range, "rows": rows if target in LAYERS else None})
         from .page_compare import compare_page
 
-        data = compare_page(script, rows, {**(set or {}), **({"batch": batch} if batch not in (1, "1") else {})})
+        begins = {**(set or {}), **({"batch": batch} if batch not in (1, "1") else {})}
+        data = compare_page(script, [str(target)] if target in LAYERS else rows, begins)
     elif is_code(target):
         from .page_module import module_page
 
@@ -134,7 +139,7 @@ def page(
         data = module_page(script, target, input, args, range)
     else:
         if target not in ARCHITECTURES:
-            raise unknown("page", str(target), ["compare", *ARCHITECTURES])
+            raise unknown("page", str(target), ["compare", *LAYERS, *ARCHITECTURES])
         _refuse(str(target), {"rows": rows, "arg": args, "range": range})
         from .page_model import model_page
 

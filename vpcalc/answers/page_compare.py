@@ -14,7 +14,7 @@ from ..symbolic import SYMBOL_OF
 from ..symbols import ALPHABET
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
 from .page_parts import case_steps, parameter
-from .rows import AS_SEQUENCE, OurLayer, _sequence
+from .rows import AS_SEQUENCE, OurLayer, as_sequence
 from .sides import side
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ def compare_page(
     return {
         "kind": "compare",
         "name": "compare",
-        "title": "What attention costs",
-        "about": "Kinds of attention on one grid of tokens, exact at every size.",
-        "command": "vpcalc compare",
+        **_titles(found),
         "parameters": [
             *(_parameter(name, found, begins) for name in names),
             parameter("batch", "B", "images", found.inputs["batch"], 1, SIDE),
@@ -68,6 +66,21 @@ def compare_page(
             "MACs are multiply–accumulates of matrix products and convolutions, what the papers print as FLOPs.",
             "The attention maps are those of all heads and windows at once, in the element type.",
         ],
+    }
+
+
+def _titles(found: Comparison) -> dict[str, str]:
+    if len(found.rows) == 1:
+        row = found.rows[0]
+        return {
+            "title": row.name,
+            "about": "One layer on a grid of tokens, exact at every size.",
+            "command": f"vpcalc formula {row.id}",
+        }
+    return {
+        "title": "What attention costs",
+        "about": "Kinds of attention on one grid of tokens, exact at every size.",
+        "command": "vpcalc compare",
     }
 
 
@@ -111,7 +124,7 @@ def _steps(regime: Regime) -> list[Any]:
 
     if regime.cost is None:
         return []
-    grid = _sequence({name: symbol(name) for name in ("h", "w", "C")})
+    grid = as_sequence({name: symbol(name) for name in ("h", "w", "C")})
     return case_steps(regime.cost, Quantity.MACS, {name: as_polynomial(form) for name, form in grid.items()})
 
 

@@ -78,7 +78,7 @@ class OurLayer:
 
         def run(sizes: dict[str, Any]) -> Cost:
             given = {name: sizes[letter] for name, letter in letters.items()}
-            given |= {name: value for name, value in _sequence(sizes).items() if name in self.dims}
+            given |= {name: value for name, value in as_sequence(sizes).items() if name in self.dims}
             return LAYERS[self.id].build(**given)
 
         start = {letter: values[letter] for letter in ("h", "w", "C", *letters.values())}
@@ -268,12 +268,12 @@ def values_of(inputs: Mapping[str, Any]) -> dict[str, int]:
 
 def on_symbols(id: str, **fixed: Any) -> Cost:
     """A layer with a symbol for each dimension of the grid; a sequence layer runs over its hw tokens."""
-    as_sequence = _sequence({name: symbol(name) for name in ("h", "w", "C")})
-    dims = {name: as_sequence.get(name, own) for name, own in symbols_of(id).items()}
+    grid = as_sequence({name: symbol(name) for name in ("h", "w", "C")})
+    dims = {name: grid.get(name, own) for name, own in symbols_of(id).items()}
     return LAYERS[id].build(**{**dims, **fixed})
 
 
-def _sequence(sizes: Mapping[str, Any]) -> dict[str, Any]:
+def as_sequence(sizes: Mapping[str, Any]) -> dict[str, Any]:
     """The dimensions of a layer over a sequence, from those of a grid."""
     tokens = sizes["h"] * sizes["w"]
     return dict(zip(AS_SEQUENCE, (tokens, tokens, sizes["C"], sizes["C"]), strict=True))

@@ -43,8 +43,8 @@ def targets(incomplete: str) -> list[str]:
 
 
 def pages(incomplete: str) -> list[str]:
-    """What has a page: a comparison, and models."""
-    return [*_begun(incomplete, ["compare"]), *models(incomplete)]
+    """What has a page: a comparison, models and layers."""
+    return [*_begun(incomplete, ["compare"]), *targets(incomplete)]
 
 
 def rows(incomplete: str) -> list[str]:

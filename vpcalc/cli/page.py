@@ -26,7 +26,7 @@ def page(
     target: Annotated[
         str,
         typer.Argument(
-            help="compare, a model (swin_t …), or code: net.py:make.",
+            help="compare, a layer (msa …), a model (swin_t …), or code: net.py:make.",
             metavar="TARGET",
             autocompletion=completion.pages,
         ),
