@@ -61,7 +61,7 @@ def page(
 
     Examples:  vpcalc page compare -o page.html
                vpcalc page swin_t -o swin_t.html
-               vpcalc page attn.py:X --input 1,N,C --arg dim=C -o x.html
+               vpcalc page model.py:make --input 1,N,C --arg dim=C --arg num_heads=3 -o page.html
     """
     from ..answers.page import page as ask
 
