@@ -160,15 +160,13 @@ function pathOf(points, xs, at, positive) {
   return places.map(place => (begins(place) ? "M" : "L") + point(place)).join("");
 }
 
-/** Crossings with their sizes, above the ring or, where another is near, below it. */
+/** Crossings with their sizes, above the ring or, where there is another, below it. */
 function rings(marks, at) {
-  const told = [];
-  return marks.toSorted((a, b) => a.x - b.x).flatMap(mark => {
-    const x = at.X(mark.x), y = at.Y(mark.y);
-    const near = told.some(([a, b]) => Math.abs(a - x) < 22 && Math.abs(b - y) < 30);
-    told.push([x, y]);
-    const text = svg("text", { class: "halo tick", x, y: near ? y + 19 : y - 9, "text-anchor": "middle" }, mark.x);
-    return [svg("circle", { class: "ring", cx: x, cy: y, r: 5 }), text];
+  const places = marks.map(mark => ({ x: at.X(mark.x), y: at.Y(mark.y), text: mark.x }));
+  return places.flatMap(({ x, y, text }) => {
+    const covered = places.some(other => Math.abs(other.x - x) < 24 && other.y < y && y - other.y < 40);
+    const label = svg("text", { class: "halo tick", x, y: covered ? y + 19 : y - 9, "text-anchor": "middle" }, text);
+    return [svg("circle", { class: "ring", cx: x, cy: y, r: 5 }), label];
   });
 }
 
