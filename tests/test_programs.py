@@ -1240,3 +1240,55 @@ def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     assert not found.open
     for n in range(1, 301):
         assert answer(found, {"N": n}) == (None if n < 3 else -(-n // 5) * -(-(n - 3) // 7)), n
+
+
+class Grouped(nn.Module):
+    """Queries of more heads than keys and values have, scaled as everybody writes it."""
+
+    def __init__(self, dim: int, heads: int, kv_heads: int) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.wide = heads, kv_heads, dim // heads
+        self.scale = self.wide**-0.5
+        self.q, self.out = nn.Linear(dim, heads * self.wide), nn.Linear(heads * self.wide, dim)
+        self.kv = nn.Linear(dim, 2 * kv_heads * self.wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.q(x).view(*x.shape[:2], self.heads, self.wide).transpose(1, 2)
+        kv = self.kv(x).view(*x.shape[:2], 2, self.kv_heads, self.wide).permute(2, 0, 3, 1, 4)
+        k, v = kv.repeat_interleave(self.heads // self.kv_heads, 2)
+        mixed = (q * self.scale @ k.mT).softmax(-1) @ v
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+def test_a_power_below_0_asks_whether_its_base_is_0() -> None:
+    """Python raises where a head has no channel; nothing said so, and the module "could not be run"."""
+    args = {"dim": 64, "heads": "a", "kv_heads": "g"}
+    found = vpcalc.derive(Grouped, "1,N,64", args, quantity="macs")
+    assert isinstance(found, Executed)
+    assert found.explored.complete
+    for n, a, g in product((1, 7, 300), (1, 2, 3, 6, 24, 63, 64, 65, 200), (1, 2, 3, 12)):
+        wide = 64 // a
+        runs = wide > 0 and a % g == 0
+        expected = n * 64 * wide * (2 * a + 2 * g) + 2 * a * n * n * wide if runs else None
+        assert answer(found.explored.exploration, {"N": n, "a": a, "g": g}) == expected
+
+
+RAISE = {
+    "//": lambda n: 100 // n,
+    "%": lambda n: 100 % n,
+    "/": lambda n: 100 / n,
+    "**": lambda n: n**-1,
+    "root": lambda n: math.sqrt(n - 1),
+    "logarithm": lambda n: math.log2(n),
+}
+
+
+@pytest.mark.parametrize("name", RAISE)
+def test_what_may_raise_is_asked_before_it_does(name: str) -> None:
+    def rows(x: Tensor) -> Tensor:
+        RAISE[name](x.shape[1] // 4)
+        return x
+
+    found = explored(Then(rows), (1, "N", 8), {"N": (1, 4096)})
+    assert not found.open
+    assert [answer(found, {"N": n}) for n in (1, 3, 4, 5, 4096)] == [None, None, 256, 320, 64 * 4096]

@@ -27,7 +27,7 @@ import torch.nn.init
 from torch import Tensor, nn
 
 from ..counters.private import device_constructors, tensor_methods
-from .floats import log2
+from .floats import RELATIONS, log2
 from .nodes import METHODS, OWN_NAMES, dressed, real, undressed, whole
 from .outcome import BeyondError
 from .rules.registry import MARK
@@ -97,22 +97,29 @@ _TYPED = """
 _TYPED_METHODS = "to type new_zeros new_ones new_full new_empty new_tensor sum prod cumsum cumprod"
 
 
+def _is_defined(size: Size, relation: str) -> bool:
+    """Whether a size has a root or logarithm, where its sign can be asked: of others Python raises."""
+    if size.form is None:
+        return bool(RELATIONS[relation](size.value, 0))
+    return size.compare(relation, 0, "a root or a logarithm")
+
+
 def _log2(number: Any) -> Any:
     """The logarithm of a size keeps what it is of."""
     size = undressed(number)
-    return dressed(log2(size)) if isinstance(size, Size) and size.value > 0 else _LOG2(number)
+    return dressed(log2(size)) if isinstance(size, Size) and _is_defined(size, ">") else _LOG2(number)
 
 
 def _sqrt(number: Any) -> Any:
     """The root of a square has its form."""
     size = undressed(number)
-    return dressed(size.root()) if isinstance(size, Size) and size.value >= 0 else _SQRT(number)
+    return dressed(size.root()) if isinstance(size, Size) and _is_defined(size, ">=") else _SQRT(number)
 
 
 def _isqrt(number: Any) -> Any:
     """The same as a whole number."""
     size = undressed(number)
-    return dressed(size.root().trunc()) if isinstance(size, Size) and size.value >= 0 else _ISQRT(number)
+    return dressed(size.root().trunc()) if isinstance(size, Size) and _is_defined(size, ">=") else _ISQRT(number)
 
 
 def _interpolate(input: Any, size: Any = None, scale_factor: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -82,12 +82,10 @@ class Node(Size):
 
     def float_pow(self, power: Node) -> Size:
         exponent = power.value
-        whole = isinstance(exponent, float) and exponent.is_integer() and not power.letters
-        if whole and exponent >= 0:
-            return Size.__pow__(self, int(exponent))
         if exponent == 0.5 and not power.letters:
             return self.root()
-        return self.like(self.value**exponent, None, power)
+        whole = isinstance(exponent, float) and exponent.is_integer() and exponent >= 0 and not power.letters
+        return Size.__pow__(self, int(exponent) if whole else power)
 
     pow = float_pow
 

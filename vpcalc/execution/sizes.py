@@ -117,33 +117,33 @@ class Size:
         return self.like(operation(self.value, _value(other)), form, other)
 
     def __floordiv__(self, other: Any) -> Size:
+        _not_zero(other)
         value = self.value // _value(other)
         mine, theirs = self.form, _form(other)
         if mine is None or theirs is None:
             return self.like(value, None, other)
-        self._not_zero(other)
         return self.like(value, floor_div(mine, theirs))
 
     def __rfloordiv__(self, other: Any) -> Size:
         return self._lifted(other) // self
 
     def __mod__(self, other: Any) -> Size:
+        _not_zero(other)
         value = self.value % _value(other)
         mine, theirs = self.form, _form(other)
         if mine is None or theirs is None:
             return self.like(value, None, other)
-        self._not_zero(other)
         return self.like(value, remainder(mine, theirs))
 
     def __rmod__(self, other: Any) -> Size:
         return self._lifted(other) % self
 
     def __truediv__(self, other: Any) -> Size:
+        _not_zero(other)
         value = self.value / _value(other)
         mine, theirs = self.form, _form(other)
         form = None
         if mine is not None and theirs is not None:
-            self._not_zero(other)
             form = _quotient(mine, theirs) if _scales(self, other) and not _is_rounded(theirs) else None
         return self.like(value, form, other)._of(self, other, over=True)._then(self, over=other)
 
@@ -151,6 +151,8 @@ class Size:
         return self._lifted(other) / self
 
     def __pow__(self, power: Any) -> Size:
+        if _value(power) < 0:
+            _not_zero(self)  # d ** -0.5
         exact = isinstance(power, int) and power >= 0 and self.form is not None and not _is_rounded(self.form)
         form = self.form**power if exact and self.form is not None else None
         return self.like(self.value ** _value(power), form, power)
@@ -296,10 +298,6 @@ class Size:
             self.path.look_up(self.form, self.value, near())
         return hash(self.value)
 
-    def _not_zero(self, other: Any) -> None:
-        if isinstance(other, Size):
-            other.compare("!=", 0, "a divisor")
-
     def _lifted(self, other: Any) -> Size:
         return type(self)(other, _form(other), self.path)
 
@@ -313,6 +311,12 @@ def value_of(size: Any) -> Any:
 
 
 _value = value_of
+
+
+def _not_zero(divisor: Any) -> None:
+    """What Python asks before it divides. Asked first, since it may raise."""
+    if isinstance(divisor, Size) and divisor.form is not None:
+        divisor.compare("!=", 0, "a divisor")
 
 
 def _is_whole(size: Any) -> bool:
