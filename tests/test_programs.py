@@ -1292,3 +1292,22 @@ def test_what_may_raise_is_asked_before_it_does(name: str) -> None:
     found = explored(Then(rows), (1, "N", 8), {"N": (1, 4096)})
     assert not found.open
     assert [answer(found, {"N": n}) for n in (1, 3, 4, 5, 4096)] == [None, None, 256, 320, 64 * 4096]
+
+
+class Contrast(nn.Module):
+    """Rows of two kinds, each of which belongs to the row of its own number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(8, 4), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.one(x) @ self.other(x[: min(64, len(x))]).T
+        return F.cross_entropy(scores.T, torch.arange(len(scores.T), device=x.device))
+
+
+def test_the_length_of_a_tensor_is_its_first_side() -> None:
+    found = explored(Contrast(), ("N", 8), {"N": (1, 4096)})
+    assert not found.open
+    for n in (1, 2, 63, 64, 65, 4096):
+        assert answer(found, {"N": n}) == 32 * n + 32 * min(n, 64) + 4 * n * min(n, 64)

@@ -391,7 +391,19 @@ class steps(metaclass=_Steps):  # noqa: N801
     """``range`` for a program's own source: what it needs of sizes is how many steps there are."""
 
 
-OWN_NAMES: dict[str, Any] = {"int": whole, "float": real, "range": steps, "type": kind_of, "hash": hash_of}
+def length(of: Any) -> Any:
+    """``len`` for a program's own source: of a tensor its first side, which Python would take as a number."""
+    return of.shape[0] if isinstance(of, torch.Tensor) and of.dim() else len(of)
+
+
+OWN_NAMES: dict[str, Any] = {
+    "int": whole,
+    "float": real,
+    "range": steps,
+    "type": kind_of,
+    "hash": hash_of,
+    "len": length,
+}
 """What stands for builtins in a program's own source."""
 
 
