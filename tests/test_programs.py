@@ -1311,3 +1311,21 @@ def test_the_length_of_a_tensor_is_its_first_side() -> None:
     assert not found.open
     for n in (1, 2, 63, 64, 65, 4096):
         assert answer(found, {"N": n}) == 32 * n + 32 * min(n, 64) + 4 * n * min(n, 64)
+
+
+class Quarters(nn.Module):
+    """Four parts of a side, or three or fewer where it is short: 9 is three times 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.linear(part.mean(1)) for part in x.chunk(4, 1)] + [x.mean(1)])
+
+
+def test_parts_of_a_side_are_as_many_as_torch_makes() -> None:
+    found = explored(Quarters(), (1, "N", 8), {"N": (1, 4096)})
+    assert not found.open
+    for n in (*range(1, 40), 4095, 4096):
+        assert answer(found, {"N": n}) == 64 * len(torch.zeros(n).chunk(4))

@@ -312,6 +312,10 @@ def _split_evenly(x: Tensor, parts: Any, dim: int) -> list[Shape]:
     return tensor_split(x, parts, dim)
 
 
+FEW_PARTS = 16
+"""Parts up to which each smaller number of them is asked about: more are a loop."""
+
+
 @rule("chunk unsafe_chunk")
 def chunk(x: Tensor, chunks: int, dim: int = 0) -> list[Shape]:
     """Parts of ``⌈n/chunks⌉``, the last one what is left."""
@@ -323,7 +327,10 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> list[Shape]:
     step = (side + (chunks - 1)) // chunks
     if step.form is not None and (step * chunks).form == side.form:
         return [[*shape[:axis], step, *shape[axis + 1 :]]] * chunks
-    return _parts(shape, axis, step)
+    if chunks > FEW_PARTS:
+        return _parts(shape, axis, step)
+    count = next(count for count in range(chunks, 0, -1) if count == 1 or side > step * (count - 1))
+    return _cut(shape, axis, step, count)
 
 
 def _parts(shape: Shape, axis: int, step: Any) -> list[Shape]:
@@ -332,6 +339,12 @@ def _parts(shape: Shape, axis: int, step: Any) -> list[Shape]:
     count = -(-value_of(side) // value_of(step))
     if isinstance(side, Size) or isinstance(step, Size):
         same((side + (step - 1)) // step, count, "a number of parts")
+    return _cut(shape, axis, step, count)
+
+
+def _cut(shape: Shape, axis: int, step: Any, count: int) -> list[Shape]:
+    """A side in parts of a step, the last one what is left."""
+    side = shape[axis]
     parts = [step] * (count - 1) + [side - step * (count - 1)]
     return [[*shape[:axis], part, *shape[axis + 1 :]] for part in parts]
 
