@@ -440,6 +440,22 @@ def test_a_branch_for_short_inputs_is_noticed() -> None:
     assert result.condition == "N ≥ 701"
 
 
+class Parts(nn.Module):
+    """Four parts of a side; fewer of 6 rows and fewer, and of 9."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.linear(part.mean(1)) for part in x.chunk(4, 1)])
+
+
+def test_a_form_that_begins_twice() -> None:
+    result = derive(Parts, "1,N,8", counting=True)
+    assert (form(result), result.condition) == (as_polynomial(256), "N ≥ 10")
+
+
 class Padded(nn.Module):
     """Windows of 100 tokens, the last one padded."""
 

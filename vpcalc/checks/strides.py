@@ -40,6 +40,10 @@ MANY = 64
 LONGEST = 4096
 """The longest period that coarse strides are chosen for."""
 
+NEXT = 16
+"""Sizes from which on a form seems to hold that are looked at one by one, where it does not hold below: 7 and 8
+rows are four parts of two, and 9 are three of three."""
+
 WINDOW = 512
 """Most consecutive sizes that are counted."""
 
@@ -220,6 +224,13 @@ class Strides:
         except ProbeError:
             return False
 
+    def _differs(self, form: Polynomial, size: int) -> bool:
+        """Whether the model runs at a size and is counted otherwise there."""
+        try:
+            return value_at(form, {self._name: size}) != self._section.macs(size)
+        except ProbeError:
+            return False
+
     # -- consecutive sizes --------------------------------------------------------------------------
 
     def _periods(self) -> Iterator[int]:
@@ -314,7 +325,9 @@ class Strides:
                 good = middle
             else:
                 bad = middle
-        return stride * good
+        after = range(good + 1, min(good + NEXT, self._reach.top // stride - 1)) if bad else ()
+        differing = (m for m in reversed(after) if self._differs(form, stride * m))
+        return stride * (next(differing, good - 1) + 1)
 
 
 @lru_cache(maxsize=64)
