@@ -1453,6 +1453,20 @@ def test_fvcores_convention_is_what_fvcore_reports() -> None:
     assert "fvcore does not see scaled_dot_product_attention" in operators.notes
 
 
+@pytest.mark.filterwarnings("ignore:Using padding")
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_fvcore_does_not_see_what_pads_by_name(kernel: int) -> None:
+    """Which is another operator to a trace; on the meta device it was counted."""
+
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 4, kernel, padding="same"), nn.Conv2d(4, 2, 1))
+
+    seen = FlopCountAnalysis(make(), torch.zeros(1, 3, 9, 20)).total()
+    assert seen == 8 * 180
+    (regime,) = derived(make, "1,3,H,W", quantity="fvcore").to_dict()["quantities"]["fvcore"]["regimes"]
+    assert regime["form"]["text"] == "8HW"
+
+
 @pytest.mark.parametrize(
     ("product", "why"),
     [

@@ -64,13 +64,21 @@ class _ConvolutionAsTraced(TorchFunctionMode):
     """Send convolutions straight to the operator that a trace records."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _AXES:
+        if func in _AXES and not _pads_by_name(*args, **(kwargs or {})):
             return _convolve(_AXES[func], *args, **(kwargs or {}))
         if func in _AXES_TRANSPOSED:
             return _spread_out(_AXES_TRANSPOSED[func], *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 
+def _pads_by_name(
+    input: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, *args: Any, **kwargs: Any
+) -> bool:
+    """Whether it is ``same`` or ``valid``: that is another operator to a trace, of which fvcore knows nothing."""
+    return isinstance(padding, str)
+
+
+_CONVOLUTIONS = (torch.ops.aten._convolution.default, torch.ops.aten.convolution.default)
 _AXES = {torch.conv1d: 1, torch.conv2d: 2, torch.conv3d: 3}
 _AXES_TRANSPOSED = {torch.conv_transpose1d: 1, torch.conv_transpose2d: 2, torch.conv_transpose3d: 3}
 
@@ -79,7 +87,7 @@ class _ConvolutionShape(TorchDispatchMode):
     """The result of a convolution of meta tensors, with sizes as plain ints; of the rest what it gave before."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten._convolution.default and args[0].is_meta:
+        if func in _CONVOLUTIONS and args[0].is_meta:
             return _empty_result(*args[:9])
         return remembered(func, args, kwargs or {})
 
@@ -94,8 +102,7 @@ def _convolve(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    dilations = _each(axes, dilation)
-    geometry = (_each(axes, stride), _padding(padding, dilations, weight.shape[2:]), dilations)
+    geometry = (_each(axes, stride), _each(axes, padding), _each(axes, dilation))
     return convolution(input, weight, bias, *geometry, False, (0,) * axes, groups, *_NO_LIBRARY)
 
 
@@ -112,18 +119,6 @@ def _spread_out(
 ) -> Tensor:
     geometry = (_each(axes, stride), _each(axes, padding), _each(axes, dilation))
     return convolution(input, weight, bias, *geometry, True, _each(axes, output_padding), groups, *_NO_LIBRARY)
-
-
-def _padding(given: Any, dilations: tuple[int, ...], kernel: torch.Size) -> tuple[int, ...]:
-    """As numbers, where both sides of an axis have as many."""
-    if not isinstance(given, str):
-        return _each(len(kernel), given)
-    if given == "valid":
-        return (0,) * len(kernel)
-    both = [d * (int(k) - 1) for d, k in zip(dilations, kernel, strict=True)]
-    if any(amount % 2 for amount in both):
-        raise NotImplementedError(f"padding={given!r} of an even kernel on the meta device: give it as numbers")
-    return tuple(amount // 2 for amount in both)
 
 
 _NO_LIBRARY = (False, False, False, False)
@@ -146,6 +141,8 @@ def _empty_result(
 ) -> Tensor:
     batch, _, *sides = (int(size) for size in x.size())
     channels, per_group, *kernel = (int(size) for size in weight.size())
+    geometry = (stride, padding, dilation, more)
+    stride, padding, dilation, more = (g * len(sides) if len(g) == 1 else g for g in geometry)
     spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     if transposed:
         channels = per_group * groups

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..algebra.polynomial import Polynomial
+from ..algebra.polynomial import Polynomial, constant
 from .prices import elements
 from .rules.registry import Shape, shape_of
 from .sizes import form_of
@@ -43,8 +43,19 @@ def _added(out: Shape, bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Pol
     return _matmul(out, x, y)
 
 
-def _convolution(out: Shape, x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Polynomial:
-    """The batch, the weights and the grid of the result."""
+def _convolution(
+    out: Shape,
+    x: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    *args: Any,
+    **kwargs: Any,
+) -> Polynomial:
+    """The batch, the weights and the grid of the result; nothing where padding has a name, which is not seen."""
+    if isinstance(padding, str):
+        return constant(0)
     if len(out) == weight.dim() - 1:
         raise NotImplementedError("fvcore takes the channels of an input without a batch for its batch")
     return elements([out[0], *out[2:]]) * elements(shape_of(weight))
