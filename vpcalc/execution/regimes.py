@@ -261,6 +261,7 @@ class Explorer:
         self._counts: dict[Key, int | None] = {}
         self._too_large: set[Key] = set()
         self._nearer: dict[Key, Point | None] = {}
+        self._tried_again: dict[tuple[int, int, bool, bool], tuple[Region, tuple[Point | None, ...]]] = {}
         self._idle: set[Guard] = set()
         self._searches = 0
         self._leaves: list[Regime] = []
@@ -867,7 +868,11 @@ class Explorer:
         for place, region in enumerate(regions):
             rng = random.Random(str(region.extent()))
             if self._again:
-                trials += self._trials_again(region, rng, regime, low, high if place < MOST_TRIED_AGAIN else low)
+                far = high if place < MOST_TRIED_AGAIN else low
+                key = (id(region), len(self._runs_in(region)), far is high, bool(regime.refused))
+                if key not in self._tried_again:
+                    self._tried_again[key] = (region, tuple(self._trials_again(region, rng, regime, low, far)))
+                trials += self._tried_again[key][1]
                 continue
             trials += [region.find(rng, near) for near in ((low, high, None) if regime.refused else (low, None))]
             if place == 0:

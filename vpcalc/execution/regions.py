@@ -45,6 +45,9 @@ MOST_SEARCHED, CHUNK = 1 << 25, 256
 MOST_TOGETHER = 8
 """Conditions on several letters that are met together, each of which takes a search along lines."""
 
+MOST_CODES = 1 << 16
+"""Combinations of answers that are counted in an array, beyond which they are numbered anew."""
+
 _PRIMES = (2147483647, 2147483629, 2147483587)
 _SIGN_BELOW = 1 << 100
 """A form below this, of fewer terms and factors than 2¹⁰, has its sign from 53 bits or from 64."""
@@ -374,8 +377,7 @@ class Region:
             own = [self.range.mask(guard)[mask] for guard in guards if letter in guard.letters]
             values = self.values(letter)
             if own:
-                patterns, place = numpy.unique(numpy.packbits(own, axis=0), axis=1, return_inverse=True)
-                parts[letter] = [values[place.ravel() == number] for number in range(patterns.shape[1])]
+                parts[letter] = _alike(values, own)
             else:
                 parts[letter] = [values]
         for _ in range(most):
@@ -424,6 +426,16 @@ class Region:
             return along in guard.letters, guard.relation != EQUAL or not outcome
 
         return sorted(self.others, key=leaves)
+
+
+def _alike(values: Any, answers: Sequence[Mask]) -> list[Any]:
+    """Values in parts of which each has the same answers, in order of these."""
+    codes = numpy.zeros(len(values), numpy.int64)
+    for answer in answers:
+        codes = 2 * codes + answer
+        if len(codes) and codes.max() >= MOST_CODES:
+            codes = numpy.unique(codes, return_inverse=True)[1]
+    return [values[codes == code] for code in numpy.flatnonzero(numpy.bincount(codes))]
 
 
 def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[Any, Any] | None:
