@@ -212,6 +212,26 @@ def test_forms_are_compared_at_every_size_of_a_region() -> None:
     assert vanishes(floor_div(H * W, 3) - floor_div(H * H, 3), one_size, rng) is None, "tried, not decided"
 
 
+def test_conditions_of_one_form_are_asked_once() -> None:
+    """A regime said ``HW = 1, HW >= 16``, which is nowhere."""
+    bounds = {"H": (1, 8), "W": (1, 8)}
+    whole, one, many = Range(bounds).whole(), Guard(H * W - 5, "=="), Guard(H * W - 16, ">=")
+    assert whole.where(one, True).where(many, True).empty() is True
+    assert whole.where(many, True).where(one, True).empty() is True
+    assert whole.where(many, False).where(one, True).others == ((one, True),)
+    assert whole.where(one, True).where(Guard(4 - H * W, ">="), False).others == ((one, True),)
+    rng = random.Random(0)
+    for _ in range(400):
+        region, conditions = whole, []
+        for _ in range(rng.randint(2, 4)):
+            form = rng.choice((1, -1)) * rng.choice((H * W, H * W, H + W)) + rng.randint(-20, 20)
+            conditions.append((Guard(form, rng.choice(("==", ">="))), rng.random() < 0.5))
+            region = region.where(*conditions[-1])
+        for h, w in product(range(1, 9), repeat=2):
+            point = {"H": h, "W": w}
+            assert (point in region) == all(guard.holds(point) == outcome for guard, outcome in conditions)
+
+
 def test_a_region_without_another() -> None:
     whole = Range({"H": (1, 40), "W": (1, 40)}).whole()
     guards = [

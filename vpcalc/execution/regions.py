@@ -13,6 +13,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any
@@ -109,35 +110,14 @@ class Region:
             (letter,) = letters
             mask = self.range.mask(guard)
             return replace(self, axes={**self.axes, letter: self.axes[letter] & (mask if outcome else ~mask)})
-        same = (guard, Guard(-guard.form, EQUAL)) if guard.relation == EQUAL else (guard,)
-        if any((one, outcome) in self.others for one in same):
-            return self
-        if any((one, not outcome) in self.others for one in same):
-            return self._nowhere()
-        answer = self._answered(guard)
+        answer = _follows((guard, outcome), self.others)
         if answer is not None:
-            return self if answer == outcome else self._nowhere()
-        return replace(self, others=(*self.others, (guard, outcome)))
+            return self if answer else self._nowhere()
+        kept = (known for known in self.others if not _follows(known, ((guard, outcome),)))
+        return replace(self, others=(*kept, (guard, outcome)))
 
     def _nowhere(self) -> Region:
         return replace(self, axes={letter: numpy.zeros_like(mask) for letter, mask in self.axes.items()})
-
-    def _answered(self, guard: Guard) -> bool | None:
-        """What a condition says of the same form with another bound: ``BN >= 49`` is false where ``BN < 13``."""
-        if guard.relation != AT_LEAST:
-            return None
-        for known, outcome in self.others:
-            if known.relation != AT_LEAST:
-                continue
-            more = guard.form - known.form
-            if more.symbols:
-                continue
-            by = int(more.at({}))
-            if outcome and by >= 0:
-                return True
-            if not outcome and by <= 0:
-                return False
-        return None
 
     def meet(self, other: Region) -> Region:
         """The part in both."""
@@ -426,6 +406,41 @@ class Region:
             return along in guard.letters, guard.relation != EQUAL or not outcome
 
         return sorted(self.others, key=leaves)
+
+
+def _follows(asked: tuple[Guard, bool], known: Iterable[tuple[Guard, bool]]) -> bool | None:
+    """Whether a condition is met wherever others are, or nowhere there: ``BN >= 4`` says so of ``BN = 1``."""
+    guard, outcome = asked
+    core, sign, more = _core(guard.form)
+    for other, met in known:
+        same, turned, by = _core(other.form)
+        if same != core:
+            continue
+        if guard.relation == other.relation == EQUAL and not met:
+            if more * sign == by * turned:
+                return not outcome
+            continue
+        low, high = sorted((end - by) * turned * sign + more for end in _between(other, met))
+        if guard.relation == AT_LEAST and (low >= 0 or high < 0):
+            return (low >= 0) == outcome
+        if guard.relation == EQUAL and (low == high or not low <= 0 <= high):
+            return (low == high == 0) == outcome
+    return None
+
+
+@lru_cache(maxsize=1 << 14)
+def _core(form: Polynomial) -> tuple[Polynomial, int, int]:
+    """A form without its number and sign, and these: what conditions of one form have in common."""
+    rest = {monomial: number for monomial, number in form.terms.items() if monomial}
+    sign = 1 if rest[min(rest)] > 0 else -1
+    return Polynomial({monomial: sign * number for monomial, number in rest.items()}), sign, form.terms.get((), 0)
+
+
+def _between(guard: Guard, outcome: bool) -> tuple[float, float]:
+    """Numbers between which its form is."""
+    if guard.relation == EQUAL:
+        return (0, 0) if outcome else (-math.inf, math.inf)
+    return (0, math.inf) if outcome else (-math.inf, -1)
 
 
 def _alike(values: Any, answers: Sequence[Mask]) -> list[Any]:
