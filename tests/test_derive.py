@@ -1059,3 +1059,17 @@ def test_a_form_that_a_real_run_refutes_is_not_called_executed() -> None:
     (table, *_) = found.tables()
     assert table.notes[0].startswith("unsettled: does not hold for real")
     assert any("a real run at N = 1 counted 80, not 72" in note for note in table.notes)
+
+
+def _traced() -> nn.Module:
+    module: nn.Module = torch.jit.trace(nn.Conv2d(3, 4, 3, padding=1), torch.zeros(1, 3, 8, 8))
+    return module
+
+
+@pytest.mark.parametrize("target", [_traced, _traced()], ids=["its factory", "the module"])
+def test_a_traced_convolution_is_run_for_real(target: object) -> None:
+    """A trace of a convolution cannot be made on the meta device, nor be moved there."""
+    result = vpcalc.derive(target, "1,3,H,16", range={"H": "1:64"})
+    assert isinstance(result, Derivation)
+    assert form(result) == 1728 * H
+    assert "does not leave its device" in result.why

@@ -113,7 +113,11 @@ def needs_values(error: BaseException) -> bool:
     if not isinstance(error, (RuntimeError, TypeError, ValueError, NotImplementedError)):
         return False
     text = str(error).lower()
-    return any(sign in text for sign in ("meta", "item()", "data-dependent", "data dependent", "fake"))
+    return any(sign in text for sign in _SIGNS)
+
+
+_SIGNS = ("meta", "item()", "data-dependent", "data dependent", "fake", "cond must be a bool")
+"""What errors say that come of tensors without values; the last one of a convolution that is traced."""
 
 
 # -- building -----------------------------------------------------------------------------------------
@@ -134,7 +138,13 @@ def on_meta(build: Build) -> Built:
         if not needs_values(error):
             raise
         module, inputs = _partly(build)  # a constructor that reads a value it has just made
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()) and _has_values(module):
+        raise NotImplementedError("what torch.jit made of a module does not leave its device")
     return module.to("meta"), inputs
+
+
+def _has_values(module: nn.Module) -> bool:
+    return any(not tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
 
 
 def _partly(build: Build) -> Built:
