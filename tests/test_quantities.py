@@ -1297,16 +1297,16 @@ def test_places_beyond_what_is_unpooled() -> None:
 
 
 def test_why_a_count_raises_is_said() -> None:
-    class Uneven(nn.Module):
+    class Halved(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv = nn.Conv1d(4, 4, 2, padding="same")
+            self.conv = nn.Conv2d(3, 4, 1)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.conv(x)
+            return self.conv(F.interpolate(x, scale_factor=0.5, mode="bilinear", recompute_scale_factor=True))
 
-    why = derived(Uneven, "1,4,N").to_dict()["quantities"]["fvcore"]["why"]
-    assert why.endswith("padding='same' of an even kernel on the meta device: give it as numbers")
+    why = derived(Halved, "1,3,H,W").to_dict()["quantities"]["fvcore"]["why"]
+    assert why.endswith("upsample_bilinear2d reads a number, which a trace on meta tensors has not")
     assert derived(nn.ReLU, "1,N").to_dict()["quantities"]["backward_macs"]["regimes"][0]["form"]["text"] == "0"
 
 
