@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -284,6 +284,7 @@ def derive(
     train_mode: bool = False,
     quantity: str | None = None,
     by: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Executed | Derivation | AtSize:
     """Find the multiply-accumulates of a module in closed form.
 
@@ -315,6 +316,7 @@ def derive(
         quantity: what tables show: ``macs``, ``params``, ``activations``, ``backward_macs``, ``saved_bytes``,
             ``peak_bytes``, ``bytes_moved``, ``fvcore`` or ``all``; multiply-accumulates unless said.
         by: ``operator`` or ``module``: the one table only.
+        progress: told after each run on symbols how many there were, and how many there may be.
 
     Raises:
         InputError: the target, its input or its arguments cannot be used, or ``strict`` and something is unknown.
@@ -358,7 +360,7 @@ def derive(
         extent = read_ranges(range or {}, [variable.name for variable in resolved.variables])
         if not (counting or backward or degree is not None):
             try:
-                variant, explored = explore(resolved, extent, most)
+                variant, explored = explore(resolved, extent, most, progress)
             except NotExecutedError as error:
                 why, fixed = str(error), error.fixed
             else:

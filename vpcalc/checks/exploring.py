@@ -28,8 +28,12 @@ from .targets import Target
 
 if TYPE_CHECKING:
     from ..counters.dispatch import DispatchCounts
+    from ..execution.outcome import Execution
     from ..execution.program import Program
     from ..execution.regimes import Exploration, Regime
+
+Told = Callable[[int, int], None]
+"""Called after each run on symbols: how many there were, and how many there may be."""
 
 RANGES: Mapping[Kind, int] = {Kind.IMAGE: 4096, Kind.SEQUENCE: 65536, Kind.BATCH: 4096, Kind.ARGUMENT: 4096}
 """The largest size of each kind that is asked about unless the user says otherwise."""
@@ -99,9 +103,13 @@ class Explored:
 
 
 def explore(
-    target: Target, ranges: Mapping[str, tuple[int, int]] | None = None, most: int = 32
+    target: Target,
+    ranges: Mapping[str, tuple[int, int]] | None = None,
+    most: int = 32,
+    told: Told | None = None,
 ) -> tuple[Variant, Explored]:
     """Execute a target in the first way in which it runs at more than one size.
+
 
     One that seems to run at one size is tried last where another asks for the same module: a vision transformer
     interpolates its positions if forward is told to.
@@ -116,18 +124,32 @@ def explore(
     if not is_tried():
         raise NotExecutedError(f"runs on symbols are tried with torch {'.'.join(map(str, OLDEST))} and later")
     try:
-        return _explore(target, ranges or {}, most, zeros=False)
+        return _explore(target, ranges or {}, most, told, zeros=False)
     except NotExecutedError as error:
         if not (error.looks_at_values and target.function is None and takes_whole_numbers(target)):
             raise
         try:
-            return _explore(target, ranges or {}, most, zeros=True)
+            return _explore(target, ranges or {}, most, told, zeros=True)
         except NotExecutedError:
             raise error from None
 
 
+def _telling(execute: Callable[[Point], Execution], told: Told, most: int) -> Callable[[Point], Execution]:
+    """The same runs, each told when it is over."""
+    done = 0
+
+    def run(point: Point) -> Execution:
+        nonlocal done
+        execution = execute(point)
+        done += 1
+        told(done, max(done, most))
+        return execution
+
+    return run
+
+
 def _explore(
-    target: Target, ranges: Mapping[str, tuple[int, int]], most: int, *, zeros: bool
+    target: Target, ranges: Mapping[str, tuple[int, int]], most: int, told: Told | None, *, zeros: bool
 ) -> tuple[Variant, Explored]:
     errors: dict[str, None] = {}
     narrow: tuple[Variant, Explored] | None = None
@@ -136,7 +158,7 @@ def _explore(
     turns = [(variant, any(later.fixed for later in every[place:])) for place, variant in enumerate(every, 1)]
     for variant, may_wait in turns:
         try:
-            found = _explored(target, variant, ranges, most, zeros, may_wait)
+            found = _explored(target, variant, ranges, most, told, zeros, may_wait)
         except NotExecutedError as error:
             unable = unable or error
             continue
@@ -157,7 +179,13 @@ def _explore(
 
 
 def _explored(
-    target: Target, variant: Variant, ranges: Mapping[str, tuple[int, int]], most: int, zeros: bool, may_wait: bool
+    target: Target,
+    variant: Variant,
+    ranges: Mapping[str, tuple[int, int]],
+    most: int,
+    told: Told | None,
+    zeros: bool,
+    may_wait: bool,
 ) -> Explored | str | None:
     """The regimes of one way to run, or why there is none that runs.
 
@@ -197,7 +225,8 @@ def _explored(
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, _largest(v, target)))) for v in letters}
         runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
         keys = counted(program.keys) if isinstance(program, Fixed) else ()
-        explorer = Explorer(program.execute, count, Range(bounds), most, runs, growth.affordable, keys)
+        execute = program.execute if told is None else _telling(program.execute, told, runs)
+        explorer = Explorer(execute, count, Range(bounds), most, runs, growth.affordable, keys)
         begin = list(starts(letters, bounds))
         if may_wait and explorer.seems_narrow(begin):
             return None

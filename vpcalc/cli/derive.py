@@ -84,6 +84,7 @@ def derive(
             quantity=quantity,
             by=by,
             prices=named("--price", price, PRICE_EXAMPLE),
+            progress=told,
         )
         if format is Format.JSON or quantity is not None:
             result = result.completed(told)
