@@ -205,39 +205,6 @@ def test_commands_that_are_mentioned_exist(name: str) -> None:
         assert command in COMMANDS
 
 
-def examples() -> list[Any]:
-    """The examples of every ``--help``; those that take minutes or files of their own are run by other tests."""
-    import typer
-
-    found: list[Any] = []
-    left_out = r"prove --|audit |derive |diff |embed .*README"
-    heavy = r"theory|rnn|memory|reproduce|prove"
-
-    def collect(name: str, command: Any) -> None:
-        for below, each in getattr(command, "commands", {}).items():
-            collect(f"{name} {below}", each)
-        if hasattr(command, "commands"):
-            return
-        lines = (command.help or "").partition("Example")[2].splitlines()
-        shown = [line.partition("vpcalc ")[2].strip() for line in lines if "vpcalc " in line]
-        assert shown, f"{name} --help has no example"
-        for example in shown:
-            if not re.match(left_out, example):
-                marks = [pytest.mark.slow] if re.match(heavy, example) else []
-                found.append(pytest.param(example, marks=marks, id=example))
-
-    for name, command in typer.main.get_command(application()).commands.items():  # type: ignore[attr-defined]
-        collect(name, command)
-    return found
-
-
-@pytest.mark.parametrize("command", examples())
-def test_examples_of_help_run(command: str, desk: Path) -> None:
-    status, shown = run(command)
-    assert status == 0
-    assert shown or "-o " in command or "--plot" in command
-
-
 # -- links --------------------------------------------------------------------------------------------
 
 GENERATED = {
