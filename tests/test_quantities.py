@@ -1034,7 +1034,7 @@ FOREIGN: dict[str, tuple[str, Mapping[str, object]]] = {
     "pvt_v2": ("1,3,H,W", {"depths": "1,1,1,1"}),
     "poolformer": ("1,3,H,W", {"depths": "1,1,1,1"}),
 }
-QUICK = ("gpt2", "resnet", "segformer")
+QUICK = ("gpt2", "resnet")
 
 
 @pytest.mark.parametrize(
