@@ -9,6 +9,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ class Mixed(nn.Module):
 """
 
 
+page_of = cache(vpcalc.page)
+"""The page of a target as it is without further words, made once."""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     with tab(tmp_path_factory.mktemp("profile")) as opened:
@@ -67,7 +72,7 @@ def opened(browser: Tab, folder: Path) -> Callable[..., Tab]:
     def open_page(target: str = "compare", state: str = "", page: Page | None = None) -> Tab:
         if target not in made:
             made[target] = folder / f"{len(made)}.html"
-            (vpcalc.page(target) if page is None else page).save(made[target])
+            (page_of(target) if page is None else page).save(made[target])
         browser.open(made[target].as_uri() + state)
         assert browser.complaints() == []
         return browser
@@ -179,7 +184,7 @@ def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
     ],
 )
 def test_settings_are_letters_as_far_as_forms_have_them(name: str, letters: list[str]) -> None:
-    assert [each["letter"] for each in vpcalc.page(name).data["parameters"]] == letters
+    assert [each["letter"] for each in page_of(name).data["parameters"]] == letters
 
 
 def of_model(name: str, values: dict[str, int]) -> list[list[str | None]] | None:
@@ -477,7 +482,7 @@ def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None
 
 @pytest.mark.parametrize("target", ["compare", "swin_t", "vit_b_16", "t5_small"])
 def test_no_request_leaves_a_page_that_is_small(opened: Callable[..., Tab], target: str) -> None:
-    assert len(vpcalc.page(target).html.encode()) < LARGEST_FILE
+    assert len(page_of(target).html.encode()) < LARGEST_FILE
     browser = opened(target)
     browser.run("document.querySelectorAll('summary').forEach(each => each.click())")
     browser.run("document.getElementById('buttons').children[4].click()")  # the download
@@ -488,7 +493,7 @@ def test_no_request_leaves_a_page_that_is_small(opened: Callable[..., Tab], targ
 
 @pytest.mark.slow
 def test_every_models_page_is_small() -> None:
-    sizes = {name: len(vpcalc.page(name).html.encode()) for name in ARCHITECTURES}
+    sizes = {name: len(page_of(name).html.encode()) for name in ARCHITECTURES}
     assert max(sizes.values()) < LARGEST_FILE, max(sizes, key=lambda name: sizes[name])
 
 
