@@ -89,6 +89,23 @@ class Fused(nn.Module):
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
 
 
+class Taught(nn.Module):
+    """Its own outputs are the target: weights are cast where no gradient is asked for, and used again."""
+
+    def __init__(self, room: Any = torch.no_grad, dim: int = 32) -> None:
+        super().__init__()
+        self.a, self.b, self.room = nn.Linear(dim, dim), nn.Linear(dim, dim), room
+
+    def _run(self, x: Tensor) -> Tensor:
+        y: Tensor = self.b(F.relu(self.a(x)))
+        return y
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self.room():
+            target = self._run(x)
+        return F.mse_loss(self._run(x), target.clone())
+
+
 MODULES: dict[str, tuple[Any, str]] = {
     "images": (Images, "{0},3,{1},{1}"),
     "attention": (Attention, "{0},{1},32"),
@@ -97,6 +114,8 @@ MODULES: dict[str, tuple[Any, str]] = {
     "torch's attention": (Torchs, "{1},{0},32"),
     "torch's attention without weights": (lambda: Torchs(weights=False), "{1},{0},32"),
     "fused": (Fused, "{0},{1},32"),
+    "taught without gradients": (Taught, "{0},{1},32"),
+    "taught in inference mode": (lambda: Taught(torch.inference_mode), "{0},{1},32"),
 }
 
 

@@ -116,15 +116,16 @@ class Autocast(TorchFunctionMode):
         return tree_unflatten(last_first[::-1], how)
 
     def _cast(self, dtype: torch.dtype, tensor: Tensor) -> Tensor:
-        """A tensor in another type; that of a weight is made once, where it is narrower."""
+        """A tensor in another type; that of a weight is made once, where it is narrower, and has a gradient."""
         if not _is_cast(tensor) or tensor.dtype is dtype:
             return tensor
-        if id(tensor) in self._cached and dtype is self.dtype:
-            return self._cached[id(tensor)][1]
-        made = tensor.to(dtype)
-        if dtype is self.dtype and tensor.requires_grad and tensor.is_leaf and not tensor._is_view():
-            self._cached[id(tensor)] = tensor, made
-        return made
+        is_weight = tensor.requires_grad and tensor.is_leaf and not tensor._is_view()
+        if dtype is not self.dtype or not is_weight or torch.is_inference_mode_enabled():
+            return tensor.to(dtype)
+        if id(tensor) not in self._cached:
+            with torch.enable_grad():  # as it is where a pass without gradients comes first
+                self._cached[id(tensor)] = tensor, tensor.to(dtype)
+        return self._cached[id(tensor)][1]
 
 
 def _is_cast(value: Any) -> bool:
