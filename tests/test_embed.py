@@ -621,6 +621,16 @@ def test_a_list_is_found_beside_its_document(tmp_path: Path) -> None:
     assert package.embed(tmp_path / "a.tex", check=True).ok
 
 
+def test_who_trusts_a_document_trusts_its_list(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("from torch import nn\n\ndef make(C):\n    return nn.Linear(C, C)\n")
+    entry = '{ of = "net.py:make", input = "1,N,C", arg = { C = "C" } }'
+    (tmp_path / "list.toml").write_text(f"[formulas]\nOwn = {entry}\n")
+    marker = "% vpcalc: macros list.toml\n% /vpcalc\n"
+    with pytest.raises(InputError, match=r"net.py:make is code; --trust runs it"):
+        embed(tmp_path, "a.tex", marker)
+    assert "\\newcommand{\\Own}{" in embed(tmp_path, "a.tex", marker, trust=True).decode()
+
+
 def test_running_commands_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     before = (dict(os.environ), os.getcwd(), sys.stdout)
     embed(tmp_path, "a.md", BLOCK)

@@ -51,6 +51,32 @@ class Windowed(nn.Module):
         return x.reshape(B, rows * M, columns * M, C)[:, :h, :w]
 
 
+class Unpadded(Windowed):
+    """Within windows that tile the grid; other grids are refused."""
+
+    def forward(self, x):
+        B, h, w, C = x.shape
+        M = self.window
+        x = x.view(B, h // M, M, w // M, M, C).transpose(2, 3).reshape(-1, M * M, C)
+        return self.attention(x).view(B, h // M, w // M, M, M, C).transpose(2, 3).reshape(B, h, w, C)
+
+
+class Both(nn.Module):
+    """Windows, and beside them what is pooled for all."""
+
+    def __init__(self, dim, heads, window, stride, more=1):
+        super().__init__()
+        self.windows, self.stride = Unpadded(dim, window, heads), stride
+        self.heads, self.more = heads, nn.Linear(more, more)
+
+    def forward(self, x):
+        B, h, w, C = x.shape
+        heads = lambda t: t.reshape(B, -1, self.heads, C // self.heads).transpose(1, 2)
+        few = nn.functional.avg_pool2d(x.permute(0, 3, 1, 2), self.stride).flatten(2).transpose(1, 2)
+        k = heads(few)
+        return self.windows(x) + ((heads(x) @ k.mT).softmax(-1) @ k).transpose(1, 2).reshape(B, h, w, C)
+
+
 class Fused(Full):
     """The first with one operator for its products."""
 
@@ -344,6 +370,27 @@ def test_they_are_curves_of_a_plot() -> None:
     assert any("Windowed" in crossing["costs_more"] for crossing in found["crossovers"])
     ours = vpcalc.plot_crossover(rows=["msa", "wmsa"], low=7, high=56).to_dict()
     assert [p["macs"] for p in found["data"]] == [p["macs"] for p in ours["data"]]
+
+
+def test_a_window_heads_and_a_reduction_may_all_be_symbols() -> None:
+    found = vpcalc.compare(28, 28, 96, 7, R=4, rows=["own.py:Both(dim=C,heads=a,window=M,stride=R)@1,h,w,C"])
+    assert str(found.rows[0].form) == "4hwC² + 2M²hwC + 2(hw)²C/R²"
+    with pytest.raises(
+        InputError, match=r"^--rows own.*: 7 symbols \(.*\); must be at most 6: give one of them a num"
+    ):
+        vpcalc.compare(28, 28, 96, 7, R=4, rows=["own.py:Both(dim=C,heads=a,window=M,stride=R,more=P)@1,h,w,C"])
+
+
+def test_a_plot_ends_at_the_largest_grid_that_a_module_of_ones_own_tiles() -> None:
+    """512, where a plot ends unless it is told, is no multiple of 7."""
+    for given, side in ("dim=C,window=M,heads=a", 511), ("dim=96,window=7,heads=3", 504):
+        row = f"own.py:Unpadded({given})@1,h,w,C"
+        found = vpcalc.plot_crossover(rows=["msa", row])
+        assert (found.inputs["h"], found.inputs["high"]) == (side, 512)
+        ours = vpcalc.plot_crossover(rows=["msa", "wmsa"]).to_dict()["data"]
+        assert [point["macs"] for point in found.to_dict()["data"]] == [point["macs"] for point in ours]
+    with pytest.raises(InputError, match="does not run at h = 6"):
+        vpcalc.plot_crossover(rows=["msa", row], high=6)
 
 
 def test_a_document_has_them_only_where_it_is_trusted(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ..inputs import whole
 from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
 from ..pictures.style import written
+from ..placing import Placed, is_placed, read_placed
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio
 from ..storage.optimizers import read_bytes
@@ -263,9 +264,37 @@ def _ends(low: object, high: object) -> tuple[int, int]:
     return ends
 
 
-def _largest(ends: tuple[int, int], C: object, M: object, **options: Any) -> Comparison:
-    """The comparison at the largest grid: it reads the options, and knows the closed forms and the crossovers."""
-    return compare(ends[1], ends[1], C, M, **options, check=False)
+def _largest(
+    ends: tuple[int, int], C: object, M: object, *, rows: Iterable[str | Placed] | None, **options: Any
+) -> Comparison:
+    """The comparison at the largest grid: it reads the options, and knows the closed forms and the crossovers.
+
+    Where a module of the reader's refuses that grid, as one of windows may, it is the largest that they tile.
+    """
+    rows = None if rows is None else tuple(rows)
+    try:
+        return compare(ends[1], ends[1], C, M, rows=rows, **options, check=False)
+    except InputError as refused:
+        numbers = {"M": M, **options, **(options["set"] or {}), str(C): 1}  # as many channels are no tile
+        tile = _tile_of(rows or (), numbers)
+        side = ends[1] // tile * tile
+        if side in (0, ends[1]):
+            raise
+        try:
+            return compare(side, side, C, M, rows=rows, **options, check=False)
+        except InputError:
+            raise refused from None
+
+
+def _tile_of(rows: Iterable[str | Placed], numbers: Mapping[str, object]) -> int:
+    """What the numbers of windows, reductions and the like divide that the reader's own rows are given."""
+    tile = 1
+    for row in rows:
+        if is_placed(row):
+            given = (row if isinstance(row, Placed) else read_placed(row)).arguments.values()
+            found = [str(numbers.get(str(value), value)) for value in given]
+            tile = lcm(tile, *(int(number) for number in found if number.isdecimal() and int(number)))
+    return tile
 
 
 def _settings(comparison: Comparison) -> str:

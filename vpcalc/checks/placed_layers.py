@@ -33,7 +33,10 @@ def place(row: Placed, dims: Mapping[str, int]) -> Ran:
     arguments = {name: _bound(row, value, values) for name, value in row.arguments.items()}
     layout = _spelled(row, values)
     target = settled(row.target)
-    one = find_target(target, layout, arguments)
+    try:
+        one = find_target(target, layout, arguments)
+    except InputError as error:
+        raise InputError(str(error).replace("--input, --arg:", f"--rows {row.text}:")) from error
     _all_bound(row, one)
     used = {v.name for v in one.variables}
     point = {letter: size for letter, size in values.items() if letter in used}

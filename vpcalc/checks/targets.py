@@ -257,11 +257,18 @@ def _inputs(
     return made if how is None else Described(made, how.pack)
 
 
+MOST_SYMBOLS = 6
+"""Those of a layer on a grid that has a window, heads and a reduction: h, w, C, M, a, R."""
+
+
 def few_symbols(symbols: Sequence[Variable]) -> None:
     """Refuse a target in which too much may vary."""
-    if len(symbols) > 5:
+    if len(symbols) > MOST_SYMBOLS:
         named = ", ".join(v.name for v in symbols)
-        raise InputError(f"--input, --arg: {len(symbols)} symbols ({named}); must be at most 5")
+        raise InputError(
+            f"--input, --arg: {len(symbols)} symbols ({named}); must be at most {MOST_SYMBOLS}: "
+            f"give one of them a number"
+        )
 
 
 # -- where factories come from ------------------------------------------------------------------------

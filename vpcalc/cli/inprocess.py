@@ -68,6 +68,8 @@ def run(arguments: list[str], folder: Path, trusted: bool = False) -> Printed:
             if name != "theory" and values.get("check", False) is None:
                 values["check"] = True  # what a document shows does not depend on what is installed
             _writes_nothing(values)
+            if "trust" in values:  # of the list that a marker names, as of the document
+                values["trust"] = values["trust"] or trusted
             if not trusted:
                 _no_functions(command.params, values)
                 _no_code(name, values)
