@@ -47,6 +47,21 @@ class Windows(nn.Module):
         return self.inner(x.reshape(-1, M * M, C))
 
 
+class Tiles(nn.Module):
+    # Windows that have to tile the grid, and what is pooled.
+
+    def __init__(self, dim=32, M=7, R=4):
+        super().__init__()
+        self.M, self.R, self.inner = M, R, Attention(dim, 2)
+
+    def forward(self, x):
+        B, h, w, C = x.shape
+        M = self.M
+        few = F.avg_pool2d(x.permute(0, 3, 1, 2), self.R).flatten(2).mT
+        x = x.view(B, h // M, M, w // M, M, 2, C // 2).transpose(2, 3).reshape(-1, M * M, C)
+        return self.inner(x).view(B, h, w, C), self.inner(few)
+
+
 class Solve(nn.Module):
     # An operator that nobody prices.
 
@@ -137,6 +152,17 @@ def test_its_lattice_is_said_and_left(code: str) -> None:
     for h, w in ((7, 14), (9, 30), (1, 1)):
         assert eval(every.spell("python"), {"h": h, "w": w}) == counted(code, "Windows", 1, 32, h, w)
     assert tidy.form.polynomial.value({"h": 21, "w": 7}) == counted(code, "Windows", 1, 32, 21, 7)
+
+
+def test_nothing_is_said_that_follows_from_what_divides(code: str) -> None:
+    """h ≥ R where R divides h; and that a view has as many elements as its tensor, M²⌊h/M⌋⌊w/M⌋C = hwC."""
+    args = {"dim": "C", "M": "M", "R": "R"}
+    found = vpcalc.formula(f"{code}:Tiles", input="1,h,w,C", args=args).form
+    said = "h a multiple of M; h a multiple of R; w a multiple of M; w a multiple of R"
+    assert (str(found), found.valid) == ("4hwC² + 4hwC²/R² + 2M²hwC + 2(hw)²C/R⁴", f"C a multiple of 2; {said}")
+    row = vpcalc.placed(f"{code}:Tiles", "1,h,w,C", **args)
+    (tiles,) = vpcalc.compare(56, 56, 96, 7, R=4, rows=[row], check=False).rows
+    assert tiles.form.valid == "h and w multiples of M; h and w multiples of R; C a multiple of 2"
 
 
 @pytest.mark.parametrize("quantity", ["macs", "flops", "activations", "saved_bytes", "peak_bytes"])

@@ -10,12 +10,12 @@ settle a question the answer is None.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import gcd
 
-from .floors import Ceiling, Floor, divided
+from .floors import Ceiling, Floor, Tidy, divided
 from .polynomial import Atom, Polynomial, constant, symbol
 
 TRIES = 2_000
@@ -298,6 +298,54 @@ class Where:
     def holds(self, point: Mapping[str, int]) -> bool:
         """Whether a point is in it."""
         return any(all(guard.holds(point) for guard in part.guards) for part in self.parts)
+
+
+def dividing_on(tidy: Tidy) -> list[Guard]:
+    """What divides on the lattice of a tidy form."""
+    found = [divides(constant(step), symbol(name)) for name, step in tidy.strides.items() if step > 1]
+    return found + [divides(below, above) for above, below in tidy.exact]
+
+
+def left_on(where: Where, tidy: Tidy) -> Where:
+    """What is left to say of a form's domain on its lattice, where what divides is said already."""
+    dividing = dividing_on(tidy)
+    parts = (
+        Domain(part.letters, tuple(guard for guard in part.guards if not follows(guard, dividing)))
+        for part in where.parts
+    )
+    return union(parts)
+
+
+def follows(guard: Guard, dividing: Sequence[Guard]) -> bool:
+    """Whether a guard says no more than what divides: h ≥ M where M divides h, and ⌊h/M⌋M ≥ h."""
+    if guard.divisor is not None:
+        return any(guard == other or is_multiple(other, guard) for other in dividing) and not guard.negated
+    form = guard.form
+    while whole := {name: quotient for name in form.symbols if (quotient := _whole(name, dividing)) is not None}:
+        form = form.subs(whole)
+    if all(number >= 0 for number in form.terms.values()):
+        return True
+    differences = [each.form - each.divisor for each in dividing if each.divisor is not None]
+    return any(
+        rest.denominator == 1 and not rest.symbols and rest.terms.get((), 0) >= 0
+        for rest in (form - difference for difference in differences)
+    )
+
+
+def _whole(name: str, dividing: Sequence[Guard]) -> Polynomial | None:
+    """The quotient that a floor is where nothing is left over; None for others and for letters."""
+    if not isinstance(name, Floor):
+        return None
+    exact = divides(name.divisor, name.numerator)
+    alike = any(exact == other or is_multiple(other, exact) for other in dividing)
+    return name.numerator / name.divisor if alike else None
+
+
+def is_multiple(one: Guard, other: Guard) -> bool:
+    """Whether what the one says is divided by more than what the other says is."""
+    if one.form != other.form or one.divisor is None or other.divisor is None:
+        return False
+    return divided(one.divisor, other.divisor) is not None
 
 
 def union(parts: Iterable[Domain]) -> Where:

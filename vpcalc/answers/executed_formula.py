@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..algebra import floors
-from ..algebra.domains import Where
-from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..algebra.domains import left_on
+from ..algebra.polynomial import Polynomial, as_polynomial
 from ..checks.quantities import QUANTITIES
 from ..cost import Op, Quantity
 from ..errors import InputError, unknown
@@ -118,10 +118,12 @@ def formula_of(
     )
     whole = main.form.polynomial * times
     tidy = None if everywhere else floors.on_lattice(whole)
-    valid = "" if main.when.always else every[0].when.text
+    when = every[0].when
     if tidy is not None:
-        whole, rest = tidy.form, "" if _follows(main.when.where, tidy) else valid
-        valid = "; ".join(filter(None, (*divisions(tidy, found.meanings, names), rest)))
+        whole, when = tidy.form, replace(when, where=left_on(when.where, tidy))
+    valid = "" if when.always else when.text
+    if tidy is not None:
+        valid = "; ".join(filter(None, (*divisions(tidy, found.meanings, names), valid)))
     execution = next(part.regime for part in parts(exploration) if part.regime).leader.execution  # the main form's
     if counted == "macs":
         terms = _operations(execution, times)
@@ -151,20 +153,6 @@ def formula_of(
 
 def _named(target: object) -> str:
     return target if isinstance(target, str) else type(target).__name__
-
-
-def _follows(where: Where, tidy: floors.Tidy) -> bool:
-    """Whether a form's lattice lies where it holds: where that says no more than what divides a letter."""
-    steps = {symbol(letter): step for letter, step in tidy.strides.items()}
-    return any(
-        all(
-            guard.divisor is not None
-            and not (guard.negated or guard.divisor.symbols)
-            and steps.get(guard.form, 1) % guard.divisor.terms[()] == 0
-            for guard in part.guards
-        )
-        for part in where.parts
-    )
 
 
 def _operations(execution: Execution, times: int) -> tuple[Step, ...]:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from math import gcd
 from typing import Any
 
-from ..algebra.domains import Domain, Guard, Where, divides
+from ..algebra.domains import Domain, Guard, Where, dividing_on, follows, is_multiple
 from ..algebra.exploring import run_at
-from ..algebra.floors import divided, on_lattice
+from ..algebra.floors import on_lattice
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.traced import form_of
 from ..cost import Quantity
@@ -66,9 +66,8 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: Quantity, everyw
     own = {letter: values[name] for name, letter in letters.items() if name not in axes}
     if tidy is None or any(own[letter] % step for letter, step in tidy.strides.items() if letter in own):
         return Regime(Condition(Where((Domain(domain.letters, plain(domain.guards)),))), Form(found)), said
-    dividing = [divides(as_polynomial(step), symbol(name)) for name, step in tidy.strides.items() if step > 1]
-    dividing += [divides(below, above) for above, below in tidy.exact]
-    left = [guard for guard in plain(domain.guards) if not _follows(guard, dividing)]
+    dividing = dividing_on(tidy)
+    left = [guard for guard in plain(domain.guards) if not follows(guard, dividing)]
     guards = (*_without_multiples(dividing), *left)
     return Regime(Condition(Where((Domain(domain.letters, guards),))), Form(tidy.form)), said
 
@@ -132,26 +131,6 @@ def plain(guards: Sequence[Guard]) -> tuple[Guard, ...]:
     return tuple(found)
 
 
-def _follows(guard: Guard, dividing: Sequence[Guard]) -> bool:
-    """Whether a guard says no more than that what divides is no more than what it divides."""
-    if guard.divisor is not None:
-        return any(guard == other or _is_multiple(other, guard) for other in dividing) and not guard.negated
-    differences = [each.form - each.divisor for each in dividing if each.divisor is not None]
-    return any(
-        rest.denominator == 1 and not rest.symbols and rest.terms.get((), 0) >= 0
-        for rest in (guard.form - difference for difference in differences)
-    )
-
-
 def _without_multiples(guards: Sequence[Guard]) -> list[Guard]:
     """16M | H says nothing beside 32M | H."""
-    return [
-        guard for guard in guards if not any(other != guard and _is_multiple(other, guard) for other in guards)
-    ]
-
-
-def _is_multiple(one: Guard, other: Guard) -> bool:
-    """Whether what the one says is divided by more than what the other says is."""
-    if one.form != other.form or one.divisor is None or other.divisor is None:
-        return False
-    return divided(one.divisor, other.divisor) is not None
+    return [guard for guard in guards if not any(other != guard and is_multiple(other, guard) for other in guards)]

@@ -101,14 +101,14 @@ class Ran:
         tidy = self._tidy
         steps = {letter: symbol(letter) * step for letter, step in lattice(tidy.cost).items()}
         exact = [*tidy.others, *((as_polynomial(t.size), as_polynomial(t.tile)) for t in tidy.cost.tilings)]
-        divided = {(above - under, AT_LEAST) for above, under in exact}  # what divides is no more than it
+        divided = {above - under for above, under in exact}  # what divides is no more than it
 
         def follows(noted: Noted) -> bool:
-            """Where 8 divides H, H is at least 4."""
-            if noted.guard in divided:
-                return True
-            is_least = noted.outcome and noted.guard.relation == AT_LEAST
-            return is_least and positive(tidy.change(noted.guard.form).subs(steps) + 1)
+            """Where 8 divides H, H is at least 4, and never less."""
+            if noted.guard.relation != AT_LEAST:
+                return False
+            form = noted.guard.form if noted.outcome else -noted.guard.form - 1
+            return form in divided or positive(tidy.change(form).subs(steps) + 1)
 
         left = [each for each in _left(self.execution.path, tidy.change) if not follows(each)]
         left = self._deciding(left)
