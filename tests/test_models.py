@@ -251,6 +251,13 @@ def test_where_nothing_is_chosen_the_table_is_empty_and_all_is_well() -> None:
     json.dumps(found.to_dict())
 
 
+def test_of_how_many_inputs_the_products_are_is_said() -> None:
+    """``macs < 100G`` at a batch of 4 is a condition on four images."""
+    said = "MACs, as all that grows with the batch, are those of 4 inputs together"
+    assert said in vpcalc.models(batch=4, where="macs < 100G").tables()[0].notes
+    assert not any("together" in note for note in vpcalc.models(batch=1).tables()[0].notes)
+
+
 def test_choosing_among_all_takes_no_time_and_no_torch() -> None:
     """3 seconds of a processor are the bound; a third of that is what it takes."""
     code = (

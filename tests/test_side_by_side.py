@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,21 @@ def test_all_are_counted_and_a_difference_is_named() -> None:
     wrong = SideBySide((first, replace(second, report=None, batch=2).checked()))
     assert not wrong.ok
     assert any(note.startswith("vit_ti_16: ") and "differ" in note for note in wrong.tables()[0].notes)
+
+
+def test_what_fvcore_has_no_figure_of_is_not_said_to_agree(tmp_path: Path) -> None:
+    """Fused attention, which PyTorch dispatches as one operator, and fvcore leaves out."""
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from torch import nn\nimport torch.nn.functional as F\n\n\nclass Fused(nn.Module):\n"
+        "    def forward(self, x):\n        x = x.flatten(2).mT\n"
+        "        return F.scaled_dot_product_attention(x, x, x)\n"
+    )
+    notes = vpcalc.side_by_side([f"{path}:Fused", "resnet18"], input=64, check=True).tables()[0].notes
+    why = "not comparable: fvcore does not price aten::scaled_dot_product_attention"
+    alike = "multiply-accumulates agree with those that PyTorch dispatches"
+    assert notes[0] == f"{path}:Fused: {why}; {alike}"
+    assert notes[1].startswith("resnet18: fvcore, activations and params agree")
 
 
 def test_what_is_padded_is_said_once() -> None:

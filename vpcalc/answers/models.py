@@ -130,6 +130,10 @@ class Models(Result):
             notes.append(
                 f"top-1: printed accuracy on ImageNet at {NATIVE}{apart}; sources: --columns id,top1,top1_source"
             )
+        if self.given["batch"] > 1:
+            notes.append(
+                f"MACs, as all that grows with the batch, are those of {self.given['batch']} inputs together"
+            )
         unplanned = self._unplanned()
         if unplanned:
             notes.append(f"{_few(unplanned)}: memory is known up to --tokens {LONGEST}, step by step")

@@ -87,10 +87,9 @@ class SideBySide(Result):
         said: dict[str, list[str]] = {}
         for each in self.models:
             if each.report is not None:
-                held = not each.report.differing and each.report.checks
-                words = (
-                    "fvcore, activations and params agree with the counted module" if held else str(each.report)
-                )
+                held = str(each.report) == "agrees"
+                words = "fvcore, activations and params agree with the counted module"
+                words = words if held else str(each.report)
                 said.setdefault(words, []).append(each.id)
         notes += [f"{', '.join(ids)}: {words}" for words, ids in said.items()]
         for each in self.models:

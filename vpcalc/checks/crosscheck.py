@@ -39,6 +39,9 @@ HIDES_PRODUCTS = frozenset(
 """Operators that compute matrix products and that fvcore does not price: a count with them is no witness."""
 
 
+DISPATCH = "dispatch"
+"""Our own counter of what PyTorch dispatches, which has a price for what fvcore has none for."""
+
 SHOWN = 6
 """Differences that a line names; all are in a result's checks."""
 
@@ -107,7 +110,11 @@ class Report:
     def __str__(self) -> str:
         if self.differing:
             return f"{self.verdict.value}: {self.differences}"
-        return f"{self.verdict.value}: {self.reason}" if self.reason else self.verdict.value
+        if not self.reason:
+            return self.verdict.value
+        own = any(check.counter == DISPATCH for check in self.checks)
+        also = "; multiply-accumulates agree with those that PyTorch dispatches" if own else ""
+        return f"{self.verdict.value}: {self.reason}{also}"
 
 
 def compare(cost: Cost, counts: Counts) -> Report:

@@ -23,7 +23,7 @@ from ..errors import InputError, first_line
 from ..everywhere import Condition, Regime
 from ..inputs import MOST_SIZE
 from ..symbolic import Form, condition, divided, lattice
-from .crosscheck import Check, Report, compare
+from .crosscheck import DISPATCH, Check, Report, compare
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Ran:
         """Its module counted by fvcore, operator by operator, and by the dispatcher."""
         expected = self.cost.total(Quantity.MACS)
         counted = self.program.counts(self.point).macs
-        own = Check("dispatch", Quantity.MACS.value, "all", expected, counted)
+        own = Check(DISPATCH, Quantity.MACS.value, "all", expected, counted)
         missing = self.batched.missing.get("fvcore")
         if missing:
             return Report((own,), f"fvcore has no figure: {missing}")
