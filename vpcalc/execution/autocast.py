@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import nll_loss
 from torch.overrides import TorchFunctionMode
 
 from ..counters.private import tree_flatten, tree_leaves, tree_unflatten
-from .hooks import none_of_its_own
+from .hooks import WIDENING, none_of_its_own
 from .outcome import BeyondError
 
 
@@ -25,7 +26,8 @@ from .outcome import BeyondError
 class Lists:
     """What runs in 16 bits, what in float32, what is asked for a float32 result, what takes the widest type.
 
-    What is made ``inside`` is no function of the list but casts parts of its own, which nobody follows here.
+    What is made ``inside`` is no function of the list but casts parts of its own, which nobody follows here. What
+    is ``banned`` torch refuses.
     """
 
     narrow: frozenset[str]
@@ -33,6 +35,7 @@ class Lists:
     asked: frozenset[str]
     widest: frozenset[str]
     inside: frozenset[str]
+    banned: frozenset[str] = frozenset()
 
 
 def _names(text: str) -> frozenset[str]:
@@ -58,27 +61,33 @@ CUDA = Lists(
         triplet_margin_loss multi_margin_loss binary_cross_entropy_with_logits dist pdist cdist renorm logsumexp
         upsample_nearest1d _upsample_nearest_exact1d upsample_nearest2d _upsample_nearest_exact2d
         upsample_nearest3d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d _upsample_bilinear2d_aa
-        upsample_trilinear3d upsample_bicubic2d _upsample_bicubic2d_aa nll_loss_nd cross_entropy_loss
+        upsample_trilinear3d upsample_bicubic2d _upsample_bicubic2d_aa nll_loss_nd square
     """),
     asked=_names("""
         prod softmax log_softmax cumprod cumsum vector_norm linalg_vector_norm matrix_norm linalg_matrix_norm sum
-        norm
+        norm linalg_norm
     """),
     widest=_names(
         "addcdiv addcmul atan2 arctan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add"
     ),
-    inside=_names("inner lstm gru rnn_tanh rnn_relu"),
+    inside=_names("inner lstm gru rnn_tanh rnn_relu pairwise_distance matrix_power linalg_matrix_power"),
+    banned=_names("binary_cross_entropy"),
 )
-"""``ATen/autocast_mode.h``."""
+"""``ATen/autocast_mode.h``; a square is a power, and a norm of ``torch.linalg`` one of vectors or matrices."""
 
 CPU = Lists(
     narrow=_PRODUCTS,
     wide=_names("""
         avg_pool3d binary_cross_entropy grid_sampler polar prod quantile nanquantile stft cdist trace kl_div
-        mse_loss multilabel_margin_loss nll_loss nll_loss_nd cross_entropy_loss
+        mse_loss multilabel_margin_loss nll_loss nll_loss_nd cross_entropy_loss binary_cross_entropy_with_logits
+        l1_loss smooth_l1_loss huber_loss hinge_embedding_loss cosine_embedding_loss margin_ranking_loss ctc_loss
+        multi_margin_loss poisson_nll_loss soft_margin_loss triplet_margin_loss max_pool3d adaptive_avg_pool3d
+        adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d max_unpool2d max_unpool3d view_as_complex
+        fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_fftn fft_ifftn fft_rfftn
+        fft_irfftn fft_hfft fft_ihfft
     """),
     asked=frozenset(),
-    widest=_names("stack cat concat concatenate index_copy"),
+    widest=_names("stack cat concat concatenate index_copy hstack vstack dstack column_stack row_stack"),
     inside=CUDA.inside
     | _names("einsum chain_matmul multi_dot linalg_multi_dot tensordot bilinear lstm_cell gru_cell"),
 )
@@ -100,13 +109,39 @@ class Autocast(TorchFunctionMode):
         elif name in lists.wide:
             args, kwargs = self._given(partial(self._cast, torch.float32), args, kwargs)
         elif name in lists.asked and _is_cast(args[0]) and kwargs.get("dtype") is None:
+            if name in WIDENING and args[0].dtype is torch.float16:  # of bfloat16 there is a copy first
+                return WIDENING[name](args[0], kwargs["dim"] if "dim" in kwargs else args[1], True)
             kwargs = {**kwargs, "dtype": torch.float32}
         elif name in lists.widest:
             widest = torch.float32 if torch.float32 in _types((args, kwargs)) else self.dtype
             args, kwargs = self._given(partial(self._cast, widest), args, kwargs)
+        elif name == "cross_entropy_loss":
+            return self._loss_of_classes(*args, **kwargs)
+        elif name == "pad" and lists is CPU and {*args, *kwargs.values()} & {"reflect", "replicate"}:
+            args, kwargs = self._given(partial(self._cast, torch.float32), args, kwargs)
         elif name in lists.inside:
             raise BeyondError(f"what autocast casts within {name} is not followed")
+        elif name in lists.banned:
+            raise BeyondError(f"PyTorch refuses {name} under autocast")
         return func(*args, **kwargs)
+
+    def _loss_of_classes(
+        self,
+        input: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        reduction: int = 1,
+        ignore_index: int = -100,
+        label_smoothing: float = 0.0,
+    ) -> Tensor:
+        """Cross entropy where it is none of the list: it asks for logarithms in the type that it is given."""
+        if target.is_floating_point() or label_smoothing:
+            raise BeyondError("what autocast casts within cross_entropy of probabilities is not followed")
+        logarithms = input.log_softmax(min(input.dim() - 1, 1))
+        logarithms = self._cast(torch.float32, logarithms)
+        weight = weight if weight is None else self._cast(torch.float32, weight)
+        way = ("none", "mean", "sum")[reduction]
+        return nll_loss(logarithms, target, weight, ignore_index=ignore_index, reduction=way)
 
     @staticmethod
     def _given(cast: Callable[[Tensor], Tensor], args: Any, kwargs: Any) -> Any:

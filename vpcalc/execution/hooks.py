@@ -33,6 +33,9 @@ from .outcome import BeyondError
 from .rules.registry import MARK
 from .sizes import Size
 
+WIDENING = {"softmax": torch._softmax, "log_softmax": torch._log_softmax}
+"""What takes 16 bits on CUDA and returns float32 where it is told to."""
+
 _OPENED = (torch.nn.functional, torch.functional, tensor_methods)
 _ASKED = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 _MISSING = object()

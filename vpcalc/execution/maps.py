@@ -21,5 +21,9 @@ def _softmax(out: Shape, *args: Any, **kwargs: Any) -> Polynomial:
     return elements(out)
 
 
-MAPS: Mapping[str, Callable[..., Polynomial]] = {"softmax": _softmax, "scaled_dot_product_attention": _fused}
+MAPS: Mapping[str, Callable[..., Polynomial]] = {
+    "softmax": _softmax,
+    "_softmax": _softmax,
+    "scaled_dot_product_attention": _fused,
+}
 """By the name of the function or method, called as it is with the shape of its result in front."""
