@@ -163,13 +163,13 @@ class Recurrence(Result):
             )
         columns = (
             Column("lag", "t − k", Kind.NUMBER),
-            Column("bound", "(γσ₁)^(t−k)"),
+            Column("bound", "(γσ₁)^{t−k}"),
             Column("norm", "‖∏ J‖"),
-            Column("plot", "log ‖∏ J‖", wide=True),
+            Column("plot", "Log ‖∏ J‖", wide=True),
             Column("lstm", "LSTM", wide=True),
             Column("gru", "GRU", wide=True),
             Column("attention", "Attention", wide=True),
-            Column("term", "‖term k‖"),
+            Column("term", "Norm of term k"),
             Column("error", "Relative error"),
         )
         title = "T = {T}, n = {n}, d = {d}, {activation}, W {weights} with σ₁ = {sigma}, {dtype}, seed {seed}"
@@ -193,7 +193,7 @@ class Recurrence(Result):
             (
                 "bound",
                 "holds" if self.bound_holds else "fails",
-                f"‖∏ J‖ ≤ (γσ₁)^(t−k) at every lag, γσ₁ = {self.bound_per_step:.4g}; "
+                f"‖∏ J‖ ≤ (γσ₁)^{{t−k}} at every lag, γσ₁ = {self.bound_per_step:.4g}; "
                 f"spectral radius {self.found.radius:.4g}",
             ),
             (
@@ -227,7 +227,7 @@ class Recurrence(Result):
             "lag t − k",
             "‖∏ J‖₂",
             (
-                series("bound (γσ₁)^(t−k)", "bound", dashed=True, group="RNN"),
+                series("bound (γσ₁)^{t−k}", "bound", dashed=True, group="RNN"),
                 series("RNN", "norm", group="RNN"),
                 series("LSTM, forget bias +1", "lstm"),
                 series("GRU", "gru"),

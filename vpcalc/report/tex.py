@@ -25,7 +25,7 @@ PACKAGES = {"latex": "array,booktabs", "siunitx": "array,booktabs,siunitx"}
 
 
 def columns_of(table: Table, exact: bool, text: Callable[[str], str]) -> list[Cells]:
-    """The columns, ready to be set; ``text`` sets what is a sentence."""
+    """The columns, ready to be set; ``text`` sets headers and what is a sentence."""
     return [_column(table, index, exact, text) for index in range(len(table.columns))]
 
 
@@ -50,10 +50,10 @@ def _column(table: Table, index: int, exact: bool, text: Callable[[str], str]) -
     column = table.columns[index]
     values = [row[index] for row in table.rows]
     if not column.kind.numeric:
-        return Cells("l", escape_tex(column.header), [_word(value, column.kind, text) for value in values])
+        return Cells("l", text(column.header), [_word(value, column.kind, text) for value in values])
     unit, cells = _figures(values, column, exact)
     header = f"{column.header} ({unit})" if unit else column.header
-    return Cells("r", escape_tex(header), [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
+    return Cells("r", text(header), [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
 
 
 def _word(value: Any, kind: Kind, text: Callable[[str], str]) -> str:

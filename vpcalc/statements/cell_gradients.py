@@ -447,7 +447,7 @@ def attention_gradient(
         tables=(
             Table(
                 "Gradient from the last output to an earlier input, by length",
-                (Column("n", "n", Kind.NUMBER), Column("norm", "median ‖∂y_n/∂x_j‖₂"), Column("times", "times n")),
+                (Column("n", "n", Kind.NUMBER), Column("norm", "Median ‖∂y_n/∂x_j‖₂"), Column("times", "Times n")),
                 tuple((n, f"{norm:.3g}", f"{n * norm:.3f}") for n, norm in typical.items()),
                 ("the reference self-attention, one head of 16 channels, normal tokens",),
             ),

@@ -66,10 +66,10 @@ def patch_embedding_cost(
     counts = [counted(partial(module, P, H, W)) == cost(5, kept(H, P), kept(W, P), 6) for P, H, W in sizes]
     rows = embedding_shares("pvt_small", (224, 224))
     columns = (
-        Column("stage", "stage"),
-        Column("embedding", "patch embedding", Kind.NUMBER),
-        Column("all", "whole stage", Kind.NUMBER),
-        Column("share", "share"),
+        Column("stage", "Stage"),
+        Column("embedding", "Patch embedding", Kind.NUMBER),
+        Column("all", "Whole stage", Kind.NUMBER),
+        Column("share", "Share"),
     )
     return Demonstration(
         derivation(r"""

@@ -250,12 +250,12 @@ def pixels_seen(
             rows.append((name, stage, side, _span(opened), len(inside), alone, _span(after)))
     columns = (
         Column("model", "Model"),
-        Column("stage", "stage", Kind.NUMBER),
-        Column("side", "tokens", Kind.NUMBER),
-        Column("opens", "pixels, as it opens"),
-        Column("blocks", "blocks", Kind.NUMBER),
-        Column("needed", "needed"),
-        Column("after", "pixels, after them"),
+        Column("stage", "Stage", Kind.NUMBER),
+        Column("side", "Tokens", Kind.NUMBER),
+        Column("opens", "Pixels, as it opens"),
+        Column("blocks", "Blocks", Kind.NUMBER),
+        Column("needed", "Needed"),
+        Column("after", "Pixels, after them"),
     )
     note = "tokens and pixels along a side; needed: blocks until all tokens of the stage see all of them"
     return Demonstration(

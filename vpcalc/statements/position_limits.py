@@ -360,10 +360,10 @@ def positions_resized(
         drops.append(tokens == (h - dropped(h, R)) * (w - dropped(w, R)))
         shown.append((f"{h} × {w}", R, tokens, h * w - tokens))
     columns = (
-        Column("grid", "grid"),
+        Column("grid", "Grid"),
         Column("R", "R", Kind.NUMBER),
-        Column("read", "tokens that keys come from", Kind.NUMBER),
-        Column("dropped", "tokens dropped", Kind.NUMBER),
+        Column("read", "Tokens that keys come from", Kind.NUMBER),
+        Column("dropped", "Tokens dropped", Kind.NUMBER),
     )
     return Demonstration(
         derivation(r"""

@@ -223,9 +223,9 @@ def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = No
     )
     columns = (
         Column("d", "d", Kind.NUMBER),
-        Column("length", "positions before one turn", Kind.NUMBER),
-        Column("distance", "smallest distance of two of them"),
-        Column("lag", "at k", Kind.NUMBER),
+        Column("length", "Positions before one turn", Kind.NUMBER),
+        Column("distance", "Smallest distance of two of them"),
+        Column("lag", "At k", Kind.NUMBER),
     )
     return Demonstration(
         derivation(r"""

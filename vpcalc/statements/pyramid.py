@@ -56,10 +56,10 @@ def one_scale_or_four(
     added = _added(grids), _added(one for one, _ in stages), _added(one for _, one in stages)
     rows = _models()
     columns = (
-        Column("model", "model at 512 × 512"),
-        Column("grids", "tokens a side"),
-        Column("macs", "multiply-accumulates", Kind.NUMBER),
-        Column("scores", "scores", Kind.NUMBER),
+        Column("model", "Model at 512 × 512"),
+        Column("grids", "Tokens a side"),
+        Column("macs", "Multiply-accumulates", Kind.NUMBER),
+        Column("scores", "Scores", Kind.NUMBER),
     )
     at = {"h": 16, "w": 16, "C": 4}
     counts = [

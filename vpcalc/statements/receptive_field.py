@@ -206,8 +206,8 @@ def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = 
         rows.append((kind.name, kind.said, *seen))
     columns = (
         Column("layer", "Layer"),
-        Column("side", "side seen through L layers"),
-        *(Column(f"L{depth}", f"tokens, L = {depth}", Kind.NUMBER) for depth in DEPTHS),
+        Column("side", "Side seen through L layers"),
+        *(Column(f"L{depth}", f"Tokens, L = {depth}", Kind.NUMBER) for depth in DEPTHS),
     )
     row, column = _PLACE
     note = f"the token of row {row + 1}, column {column + 1} of {GRID[0]}×{GRID[1]}; M = 4, k = 3, R = 2, P = 3"

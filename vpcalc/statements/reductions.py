@@ -120,11 +120,11 @@ def pooling_or_convolution(
     counts = _counted(saved, dearer, unreduced)
     rows = _stages("pvt_v2_b2", "pvt_v2_b2_li")
     columns = (
-        Column("input", "input"),
-        Column("stage", "stage"),
-        Column("grid", "grid"),
-        Column("sra", "with SRA", Kind.NUMBER),
-        Column("linear", "with linear SRA", Kind.NUMBER),
+        Column("input", "Input"),
+        Column("stage", "Stage"),
+        Column("grid", "Grid"),
+        Column("sra", "With SRA", Kind.NUMBER),
+        Column("linear", "With linear SRA", Kind.NUMBER),
     )
     return Demonstration(
         derivation(r"""

@@ -45,9 +45,9 @@ def cost_table(T: int, n: int, d: int) -> Table:
     columns = (
         Column("way", "Way"),
         Column("formula", "MACs in closed form", Kind.FORMULA),
-        Column("kept_formula", "elements kept", Kind.FORMULA),
+        Column("kept_formula", "Elements kept", Kind.FORMULA),
         Column("macs", "MACs", Kind.COUNT),
-        Column("kept", "kept", Kind.COUNT),
+        Column("kept", "Kept", Kind.COUNT),
     )
     note = "the forward pass, T(nd + n²), is common to all and not counted"
     return Table(f"Cost of dL/dU from ∂L/∂s_T: T = {T}, n = {n}, d = {d}", columns, tuple(rows), (note,))

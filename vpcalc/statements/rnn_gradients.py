@@ -215,8 +215,8 @@ def _term_table(jacobian: Any, chain: Any, term: Any) -> Table:
     columns = (
         Column("k", "k", Kind.NUMBER),
         Column("lag", "T − k", Kind.NUMBER),
-        Column("norm", "‖term k‖"),
-        Column("relative_error", "relative error to autograd"),
+        Column("norm", "Norm of term k"),
+        Column("relative_error", "Relative error to autograd"),
     )
     return Table("Terms of the sum on the reference RNN cell, T = 16, n = 8, d = 4, float64", columns, rows)
 
@@ -570,8 +570,8 @@ def gradient_clipping(
         Column("network", "Network"),
         Column("sigma", "σ₁"),
         Column("before", "‖dL/dU‖"),
-        Column("after", "clipped to 1"),
-        Column("ratio", "first step's term / last step's"),
+        Column("after", "Clipped to 1"),
+        Column("ratio", "First step's term / last step's"),
     )
     return Demonstration(
         derivation(r"""

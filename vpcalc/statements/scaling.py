@@ -63,9 +63,9 @@ def dot_product_variance(
     columns = (
         Column("entries", "Entries"),
         Column("d_k", "d_k", Kind.NUMBER),
-        Column("variance", "variance of q·k"),
-        Column("scaled", "of q·k/√d_k"),
-        Column("errors", "standard errors from d_k"),
+        Column("variance", "Variance of q·k"),
+        Column("scaled", "Of q·k/√d_k"),
+        Column("errors", "Standard errors from d_k"),
     )
     return Demonstration(
         derivation(r"""
@@ -250,10 +250,10 @@ def softmax_saturation(
     )
     columns = (
         Column("d_k", "d_k", Kind.NUMBER),
-        Column("norm", "median ‖∂p/∂s‖_F"),
-        Column("top", "median largest weight"),
-        Column("norm_scaled", "with 1/√d_k"),
-        Column("top_scaled", "largest weight with 1/√d_k"),
+        Column("norm", "Median ‖∂p/∂s‖_F"),
+        Column("top", "Median largest weight"),
+        Column("norm_scaled", "With 1/√d_k"),
+        Column("top_scaled", "Largest weight with 1/√d_k"),
     )
     xs = tuple(float(d) for d in WIDTHS)
     figure = Chart(
@@ -366,11 +366,11 @@ def exp_overflow(
     columns = (
         Column("d_k", "d_k", Kind.NUMBER),
         Column("float16", "float16"),
-        Column("float16_normal", "if it were normal"),
+        Column("float16_normal", "If it were normal"),
         Column("bfloat16", "bfloat16"),
-        Column("bfloat16_normal", "if it were normal"),
+        Column("bfloat16_normal", "If it were normal"),
         Column("scaled", "float16, divided by √d_k"),
-        Column("scaled_limit", "its limit"),
+        Column("scaled_limit", "Its limit"),
     )
     widths = tuple(2**power for power in range(2, 13))
     xs = tuple(float(d) for d in widths)

@@ -418,10 +418,10 @@ def locality_and_invariance(
         rows.append((name, group, len(shifts), reads[name], "S_n" if name == permutes else "–"))
     columns = (
         Column("layer", "Layer"),
-        Column("group", "translations"),
-        Column("shifts", "of 36", Kind.NUMBER),
-        Column("reads", "reads", Kind.NUMBER),
-        Column("permutations", "permutations"),
+        Column("group", "Translations"),
+        Column("shifts", "Of 36", Kind.NUMBER),
+        Column("reads", "Reads", Kind.NUMBER),
+        Column("permutations", "Permutations"),
     )
     note = "reads: of how many of the 36 places one token of the output depends"
     return Demonstration(

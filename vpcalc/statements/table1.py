@@ -283,9 +283,9 @@ def table1_complexity(
         )
     columns = (
         Column("layer", "Layer"),
-        Column("order", "tokens meet in"),
-        Column("mixing", "exactly", Kind.FORMULA),
-        Column("whole", "whole layer", Kind.FORMULA),
+        Column("order", "Tokens meet in"),
+        Column("mixing", "Exactly", Kind.FORMULA),
+        Column("whole", "Whole layer", Kind.FORMULA),
         Column("in_n", "n → ∞", Kind.FORMULA, wide=True),
         Column("in_d", "d → ∞", Kind.FORMULA, wide=True),
     )
@@ -450,9 +450,9 @@ def attention_or_recurrence(
     )
     columns = (
         Column("compared", "Compared"),
-        Column("attention", "attention", Kind.FORMULA),
-        Column("recurrent", "recurrent", Kind.FORMULA),
-        Column("where", "attention costs less where"),
+        Column("attention", "Attention", Kind.FORMULA),
+        Column("recurrent", "Recurrent", Kind.FORMULA),
+        Column("where", "Attention costs less where"),
     )
     return Demonstration(
         derivation(r"""
@@ -517,10 +517,10 @@ def table1_sequential(claimed: Mapping[str, str] = SEQUENTIAL) -> Demonstration:
         )
     columns = (
         Column("layer", "Layer"),
-        Column("order", "sequential operations"),
+        Column("order", "Sequential operations"),
         Column("size", "k, r, M, R, P, b", Kind.NUMBER),
-        Column("chain", "longest chain of operations"),
-        Column("autograd", "in autograd's graph"),
+        Column("chain", "Longest chain of operations"),
+        Column("autograd", "In autograd's graph"),
     )
     note = "operations on vectors; a sum over tokens counts as one, as in the paper"
     return Demonstration(
@@ -756,11 +756,11 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
         rows.append((row.name, order, path.text, shown, length, measured))
     columns = (
         Column("layer", "Layer"),
-        Column("order", "maximum path"),
-        Column("exactly", "exactly"),
+        Column("order", "Maximum path"),
+        Column("exactly", "Exactly"),
         Column("size", "k, r, M, P, b", Kind.NUMBER),
         Column("n", "n", Kind.NUMBER),
-        Column("measured", "measured", Kind.NUMBER),
+        Column("measured", "Measured", Kind.NUMBER),
     )
     note = "operations that bring tokens together; layers are stacked until every pair is connected"
     return Demonstration(

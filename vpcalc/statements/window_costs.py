@@ -77,11 +77,11 @@ def windows_save(
             rows.append((f"{tall} × {wide}", channels, *pair, f"{pair[0] / pair[1]:.2f}"))
     small = Fraction(_macs("wmsa", 8, 8, 96, 3, 7), _macs("msa", 8, 8, 96, 3, 7))
     columns = (
-        Column("grid", "grid"),
+        Column("grid", "Grid"),
         Column("C", "C", Kind.NUMBER),
         Column("msa", "MSA", Kind.NUMBER),
         Column("wmsa", "W-MSA", Kind.NUMBER),
-        Column("ratio", "times"),
+        Column("ratio", "Times"),
     )
     return Demonstration(
         derivation(r"""
