@@ -342,6 +342,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("permutation_equivariance", {"mask": lambda i, j: abs(i - j) <= 1}),  # a window
     ("order_comes_back", {"at_least": 10.0}),
     ("sinusoid_shift", {"shift": plain_rotation}),
+    ("order_comes_back", {"bias": lambda distance: distance}),  # signed: the reverse is another
+    ("order_comes_back", {"mask": lambda i, j: j == 0 or j == i}),  # of those before it the first alone
     ("sinusoid_shift", {"shift": lambda at_pos, at_k: (at_pos[0] * at_pos[1], at_pos[1] ** 2)}),
     ("sinusoid_bounded", {"square": lambda d: d}),
     ("sinusoid_bounded", {"largest": 2}),
@@ -526,6 +528,17 @@ def test_to_differ_is_to_show_where() -> None:
 
 
 def statement_says(theory: Theory, id: str) -> str:
+def test_a_witness_is_a_point_at_which_exp_is_exp() -> None:
+    x = sympy.Symbol("x", real=True)
+    unknown = sympy.Function("exp")  # SymPy's own is another: this one could be -5/13 somewhere
+    assert not evidence.not_identity("a function that is named exp", unknown(x) - 1).holds
+    assert evidence.not_identity("of which nothing is known", sympy.Function("E")(x) - 1).holds
+    found = STATEMENTS["order_comes_back"].settle()
+    shown = [piece.what for piece in found.evidence if "the difference is" in piece.what]
+    assert len(shown) == 3
+    assert not any("exp(" in what for what in shown)
+
+
     """All that is printed of a statement: claim, note, derivation, clauses and evidence."""
     settled = next(one for one in theory.statements if one.statement.id == id)
     assert settled.demonstration is not None

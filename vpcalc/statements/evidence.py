@@ -65,10 +65,14 @@ def witness(expression: Any, at: Mapping[Any, Any] | None = None) -> Point | Non
 
 
 def _is_generic(node: Any) -> bool:
-    """A function of which nothing is known: SymPy's own undefined ones, and those of :func:`generic`."""
-    from sympy.core.function import AppliedUndef
+    """A function of which nothing is known: SymPy's own undefined ones, and those of :func:`generic`.
 
-    return isinstance(node, AppliedUndef) or (isinstance(node, sympy.Function) and hasattr(node, "generic"))
+    One that bears the name of a known function is none: a point at which exp is negative is a point of no claim.
+    """
+    from sympy.core.function import AppliedUndef, FunctionClass
+
+    unknown = isinstance(node, AppliedUndef) or (isinstance(node, sympy.Function) and hasattr(node, "generic"))
+    return unknown and not isinstance(getattr(sympy, node.func.__name__, None), FunctionClass)
 
 
 def identity(what: str, differences: Iterable[Any], instances: str = "") -> Evidence:

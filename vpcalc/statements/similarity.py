@@ -19,7 +19,7 @@ PAPER = "Vaswani et al. 2017"
 @statement(
     "dot_product_cosine",
     "A dot product is length × length × cosine",
-    "q·k = ‖q‖ ‖k‖ cos ∠(q, k), in any dimension",
+    "q·k = ‖q‖ ‖k‖ cos ∠(q, k) for q, k ≠ 0, in any dimension",
     "Euclid, Elements II.12-13 (law of cosines)",
 )
 def dot_product_cosine(
@@ -219,10 +219,13 @@ def _two_change_places(mask: Callable[[int, int], bool]) -> list[Any]:
 
 
 def symbolic_attention(
-    x: Any, mask: Callable[[int, int], bool], bias: Callable[[int, int], Any] = lambda i, j: 0
+    x: Any,
+    mask: Callable[[int, int], bool],
+    bias: Callable[[int, int], Any] = lambda i, j: 0,
+    exponential: Any = None,
 ) -> Any:
-    """softmax(qkᵀ)v of tokens with one channel, exp left as a function of which nothing is known."""
-    exponential = sympy.Function("exp")
+    """softmax(qkᵀ)v of tokens with one channel, with exp or with another function in its place."""
+    exponential = exponential or sympy.exp
     w_q, w_k, w_v = sympy.symbols("w_q w_k w_v")
     outputs = []
     for i in range(len(x)):
@@ -235,19 +238,27 @@ def symbolic_attention(
 
 
 def _reordered(order: tuple[int, ...], mask: Callable[[int, int], bool]) -> list[Any]:
-    """Outputs of tokens in another order, less the outputs in that order."""
-    x, places = letters("a", len(order)), list(order)
-    return list(symbolic_attention(x[places], mask) - symbolic_attention(x, mask)[places])
+    """Outputs of tokens in another order, less the outputs in that order, for any function in the place of exp."""
+
+    x, places, any_function = letters("a", len(order)), list(order), sympy.Function("E")
+    moved = symbolic_attention(x[places], mask, exponential=any_function)
+    return list(moved - symbolic_attention(x, mask, exponential=any_function)[places])
 
 
 @statement(
     "order_comes_back",
     "What makes order visible",
-    "A causal mask, sinusoids added to the tokens, or a relative position bias: with each, another order gives "
-    "other outputs",
+    "A causal mask, sinusoids added to the tokens, or a relative position bias: with each there are tokens, "
+    "weights and an order of them that give other outputs. Not every order does: biases of the distance alone do "
+    "not tell a sequence from its reverse, nor the last token under a causal mask, through one layer, the order "
+    "of those before it",
     f"{PAPER}, §3.2.3 and §3.5; relative bias: Liu et al. 2021 (Swin), eq. 4",
 )
-def order_comes_back(at_least: float = 0.01) -> Demonstration:
+def order_comes_back(
+    at_least: float = 0.01,
+    bias: Callable[[Any], Any] = abs,
+    mask: Callable[[int, int], bool] = lambda i, j: j <= i,
+) -> Demonstration:
     """On two and three symbolic tokens, and the distance between outputs on reference modules."""
     from ..reference.transformer import CausalAttention, sinusoids
     from ..reference.windows import WindowAttention
@@ -275,8 +286,8 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
     rows = tuple((name, f"{value:.2e}") for name, value in measured.items())
     columns = (Column("with", "With"), Column("distance", "‖f(PX) − P f(X)‖/‖P f(X)‖"))
     a = letters("a", 2)
-    masked = symbolic_attention(a, lambda i, j: j <= i)
-    swapped = symbolic_attention(a[::-1], lambda i, j: j <= i)[::-1]
+    masked = symbolic_attention(a, mask)
+    swapped = symbolic_attention(a[::-1], mask)[::-1]
     e = numpy.array([sympy.Integer(0), sympy.sin(1)], dtype=object)  # of the first channel, at positions 0 and 1
     t, three = letters("t", 3), letters("a", 3)
 
@@ -284,8 +295,9 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
         return True
 
     def by_distance(i: int, j: int) -> Any:
-        return t[abs(i - j)]
+        return t[abs(bias(i - j))]
 
+    distant = symbolic_attention(three, everyone, by_distance)
     return Demonstration(
         derivation(r"""
             A mask is not permuted with the tokens: PMPᵀ ≠ M.
@@ -314,15 +326,46 @@ def order_comes_back(at_least: float = 0.01) -> Demonstration:
             "and with a relative position bias": (
                 not_identity(
                     "attention of three tokens with biases by distance, of which two change places",
-                    symbolic_attention(three, everyone, by_distance)[0]
-                    - symbolic_attention(three[[0, 2, 1]], everyone, by_distance)[0],
+                    distant[0] - symbolic_attention(three[[0, 2, 1]], everyone, by_distance)[0],
                 ),
                 far("a window, float64", measured["relative position bias"], at_least),
+            ),
+            "biases of the distance alone do not tell a sequence from its reverse": (
+                identity("distances of n places, counted from the other end", [_from_the_other_end(bias)]),
+                identity(
+                    "attention of three tokens, reversed and put back",
+                    list(symbolic_attention(three[::-1], everyone, by_distance)[::-1] - distant),
+                    instances="three tokens",
+                ),
+            ),
+            "nor the last token under a causal mask, through one layer, the order of those before it": (
+                identity("two of them change places, among any number", [_last_of_a_causal_layer(mask)]),
             ),
         },
         (close("without any of them, float64", measured["nothing"], 1e-13),),
         tables=(Table("Tokens in another order, on reference modules", columns, rows),),
     )
+
+
+def _from_the_other_end(bias: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """What a bias is a function of, of places n − 1 − i and n − 1 − j, and of i and j."""
+
+    n, i, j = sympy.symbols("n i j", integer=True)
+    return bias(sympy.expand((n - 1 - i) - (n - 1 - j))), bias(i - j)
+
+
+def _last_of_a_causal_layer(mask: Callable[[int, int], bool]) -> tuple[Any, Any]:
+    """What the last of three tokens gets when the two before it change places; what others add is a letter."""
+
+    weight, value = sympy.Function("E"), sympy.Function("v")
+    a, b, last, above, below = sympy.symbols("a b c N Z", real=True)
+
+    def output(*tokens: Any) -> Any:
+        seen = [key for j, key in enumerate(tokens) if mask(2, j)]
+        made = above + sum(weight(last, key) * value(key) for key in seen)
+        return made / (below + sum(weight(last, key) for key in seen))
+
+    return output(a, b, last), output(b, a, last)
 
 
 def _module_and_tokens(dtype: Any) -> tuple[Any, Any]:
