@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 import pytest
 
 from vpcalc.answers.theory import Settled
 from vpcalc.statements import STATEMENTS
+from vpcalc.statements.symmetries import fitting_moves, window_layer
+from vpcalc.statements.whole_numbers import numbers
 
 from . import planted_lecture
 from .test_docs import DOCS, run, script
@@ -82,20 +85,30 @@ def test_the_page_is_what_its_script_writes() -> None:
 @pytest.mark.parametrize(
     ("id", "words"),
     [
-        ("convolution_translation", "there are x with conv(T_s x) ≠ conv(x)"),  # not for a constant one
+        # not for a constant x, and of a kernel that fills the torus with one value for none
+        ("convolution_translation", "for s ≠ 0 and kernels in general there are x with conv(T_s x) ≠ conv(x)"),
+        ("patch_translation", "On ℤ² or a torus of whole patches"),
+        ("windows_never_meet", "Shifted by ⌊M/2⌋, M ≥ 2"),
+        ("order_comes_back", "there are tokens, weights and an order"),  # not every order
+        ("bptt_cost", "Over T ≥ 2 steps"),  # at 1 the shared products would be −1
+        ("dot_product_cosine", "for q, k ≠ 0"),
         ("patch_embedding_cost", "P²⌊H/P⌋⌊W/P⌋cC, which is less"),  # where the rest is dropped, not padded
         ("patch_continuity", "s ≥ 2"),
         ("overlapping_patches", "where s divides the sides"),
         ("merging_is_convolution", "for even h and w"),
         ("zero_padding_position", "Global attention adds nothing"),  # windows do
+        ("zero_padding_position", "of a positive image"),  # ReLU makes zeros of a negative one
         ("convolution_for_positions", "exactly where 10rL < hw"),
         ("defined_not_learned", "For every N ≥ 1 and even d"),
+        ("defined_not_learned", "codes before N give such a unit no gradient"),  # weight decay moves it
         ("positions_resized", "the last h mod R rows and w mod R columns"),
+        ("positions_resized", "the first stage's table is taken as it is"),  # others are resized there
         ("head_rank", "where the halves of all tokens are affinely independent"),
         ("attention_computes_all", "where M and R divide the grid"),
         ("long_key_wins", "in two dimensions or more"),
         ("sra_is_convolution", "where R ≥ 2 divides h and w"),
         ("pooling_or_convolution", "wherever hw ≥ P²R²"),
+        ("pooling_or_convolution", "For R ≥ 2 it has (R² − 1)C² fewer parameters"),
         ("class_token_reach", "a patch, if there are two or more"),
         ("pixels_seen", "M ≥ 2, shifted in every second block"),
         ("one_scale_or_four", "Where 8 divides h and w"),
@@ -105,3 +118,10 @@ def test_the_page_is_what_its_script_writes() -> None:
 )
 def test_a_claim_says_where_it_holds(id: str, words: str) -> None:
     assert words in STATEMENTS[id].claim
+
+
+def test_on_a_torus_of_one_window_its_bias_alone_tells_places_apart() -> None:
+    """Attention without a bias would commute with every shift of it."""
+    x = numbers(1, 6, 6, 8)
+    shifts = [shift for shift in product(range(6), repeat=2) if fitting_moves(window_layer(6, 6, 6), x, shift)]
+    assert shifts == [(0, 0)]

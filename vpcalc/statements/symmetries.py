@@ -10,7 +10,7 @@ from ..report import Column, Kind, Table
 from .evidence import close, exact, far, identity, not_identity, relative_error
 from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, Method, derivation, statement
-from .whole_numbers import numbers, sharpened, whole
+from .whole_numbers import SHARP, numbers, sharpened, whole
 
 Moves = Callable[[Any, Any], Any]
 """By how much the output moves when the input moves by s, for a layer of some size; None if by nothing fits."""
@@ -59,8 +59,8 @@ def on_torus(k: int, C: int = 2) -> Callable[[Any], Any]:
     "convolution_translation",
     "Convolution is equivariant, not invariant",
     "On ℤ² or a torus, grids without a border, a convolution of stride 1 commutes with every translation: "
-    "conv(T_s x) = T_s conv(x) for all x, s and kernels. It is not invariant: there are x with conv(T_s x) ≠ "
-    "conv(x). The sum or mean over all places of a torus is",
+    "conv(T_s x) = T_s conv(x) for all x, s and kernels. It is not invariant: for s ≠ 0 and kernels in "
+    "general there are x with conv(T_s x) ≠ conv(x). The sum or mean over all places of a torus is",
     "Wang et al. 2021 (PVT) and lectures name convolution's 'translation invariance'",
 )
 def convolution_translation(
@@ -152,9 +152,9 @@ def _patches(module: Any) -> Callable[[Any], Any]:
 @statement(
     "patch_translation",
     "Patch embedding moves with whole patches alone",
-    "For patches of P × P there is a t with E(T_s x) = T_t E(x) for all images and weights exactly where P "
-    "divides both parts of s, and then t = s/P: the group is Pℤ². For any other shift there are weights and an "
-    "image of which no token stays what it was",
+    "On ℤ² or a torus of whole patches of P × P there is a t with E(T_s x) = T_t E(x) for all images and weights "
+    "exactly where P divides both parts of s, and then t = s/P: the group is Pℤ². For any other shift there are "
+    "weights and an image of which no token stays what it was",
     "Dosovitskiy et al. 2021 (ViT), eq. 1",
 )
 def patch_translation(moves: Moves = whole_steps) -> Demonstration:
@@ -237,15 +237,22 @@ def within(s: Any, M: Any) -> Any:
     return s if s % M == 0 else None
 
 
+_AS_SCORES = 2.0**22
+"""What makes a bias of one digit as large as the scores of whole tokens, a power of two so that it stays exact."""
+
+
 def window_layer(
     h: int, w: int, M: int, shift: bool = False, sharp: bool = True, masked: bool = False
 ) -> Callable[[Any], Any]:
     """Reference window attention, whole weights, ``sharp`` where it picks one token, ``masked`` with its mask."""
+
     from ..reference.windows import WindowAttention
 
     module = whole(WindowAttention(h, w, 8, 2, M, shift), seed=M, most=9 if sharp else 1)
     if sharp:
         sharpened(module.attention)
+        with torch.no_grad():
+            module.bias_table *= SHARP * _AS_SCORES  # else it would decide nothing
     if not masked:
         module.mask = None  # it stands for the border, which a torus has not
     return lambda x: module(x)
@@ -267,7 +274,7 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
     moved = _or_stays(moves(M * s, M))
     grid, held, rolled = (6, 6), [], []
     x = numbers(1, *grid, 8)
-    for size in (1, 2, 3):
+    for size in (1, 2, 3, 6):
         for shift in product(range(grid[0]), range(grid[1])):
             claimed = _on_axes(moves, shift, size, grid)
             held.append(fitting_moves(window_layer(*grid, size), x, shift) == claimed)
@@ -279,7 +286,9 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
     i, j = sympy.symbols("i j", integer=True, nonnegative=True)
     step, side = 1 + i, 2 + i + j  # any 0 < s < M
     # s = 0·M + s and M − 1 + s = 1·M + (s − 1): the quotients are 0 and 1 where these are remainders
-    remainders = [bool(rest >= 0) and bool(rest < side) for rest in (step, side - 1 + step - side)]
+    first, last = step, side - 1 + step - side
+    remainders = [bool(rest >= 0) and bool(rest < side) for rest in (first, last)]
+    remainders.append(bool((last - first) - (side - 1) < 0))  # where both are in one window again
     border = [
         bool(fitting_moves(window_layer(h, w, size, shift, masked=shift), numbers(1, h, w, 8), (size, 0)))
         != marked
@@ -293,7 +302,8 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
             Within a window attention does not see places but through the bias, which is of differences.
                 (p − Mt) − (q − Mt) = p − q
                     (p - Mt) - (q - Mt) = p - q
-            A shift by s with 0 < s < M parts tokens 0 and M − 1 of one window.
+            A shift by s with 0 < s < M parts tokens 0 and M − 1 of one window; on a torus of one window they meet
+            again, where what was M − 1 apart is −1 apart and has another bias.
                 ⌊s/M⌋ = 0, ⌊(M − 1 + s)/M⌋ = 1
                     \lfloor s/M \rfloor = 0, \quad \lfloor (M - 1 + s)/M \rfloor = 1
         """),
@@ -304,14 +314,15 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
                     [number - (sympy.floor(p / M) - moved / M), (p - moved) - (q - moved) - (p - q)],
                 ),
                 exact(
-                    "the reference module (M = 1, 2, 3; whole weights and bias), all 36 shifts of a 6 × 6 torus: "
-                    "of all moves the claimed one fits bit by bit, or none",
+                    "the reference module (M = 1, 2, 3, 6; whole weights and bias), all 36 shifts of a 6 × 6 "
+                    "torus: of all moves the claimed one fits bit by bit, or none",
                     held,
                 ),
             ),
             "for any other shift it does not": (
                 Evidence(
-                    "a shift by any 0 < s < M parts the first and the last token of a window",
+                    "a shift by any 0 < s < M parts the first and the last token of a window, or, on a torus of "
+                    "one window, makes −1 of their distance of M − 1",
                     Method.SYMBOLIC,
                     all(remainders),
                     len(remainders),
