@@ -94,6 +94,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("zero_padding_position", {"margin": lambda k, L: L * (k - 1) // 2 + 1}),
     ("zero_padding_position", {"margin": lambda k, L: (k - 1) // 2}),  # one layer's, however many there are
     ("zero_padding_position", {"around": "constant"}),
+    ("zero_padding_position", {"image": -1}),  # of which ReLU makes zeros
+    ("zero_padding_position", {"image": 0}),
     ("zero_padding_position", {"stage": lambda L: (L, L)}),
     ("zero_padding_position", {"stage": lambda L: (16, 16) if L else (1, 0)}),  # through attention at once
     ("convolution_for_positions", {"added": lambda r, n, C: 0 * n}),

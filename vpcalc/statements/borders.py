@@ -18,12 +18,12 @@ from .whole_numbers import whole
 # -- zero padding -----------------------------------------------------------------------------------
 
 
-def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool) -> Any:
+def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool, image: int) -> Any:
     """A constant image through L reference convolutions with whole weights: the middle row of the output."""
     from ..reference.convolution import SameConv2d
 
     side = 2 * margin + 3
-    x = torch.ones(1, 2, side, side, dtype=torch.float64)
+    x = torch.full((1, 2, side, side), float(image), dtype=torch.float64)
     for number in range(L):
         module = whole(SameConv2d(2, 2, (k, k)), seed=10 * k + number, most=3)
         with torch.no_grad():
@@ -39,16 +39,18 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool) -> Any:
     "How far in zero padding tells position",
     "Of a constant image, L convolutions of k × k, k odd, padded with zeros, make a map that differs from its "
     "middle in the L(k − 1)/2 rows and columns next to each border at most, whatever the weights and what works "
-    "on each place alone between; with positive weights and ReLU in all of these, and along an axis each "
-    "distance to the border has its own value. Beyond them, and everywhere with circular padding, no place is "
-    "told from another. Global attention adds nothing, since equal tokens stay equal: after L blocks of PVT "
-    "v2's first stage it is L + 1 columns on the left and L on the right, on sides that 4 divides",
+    "on each place alone between; of a positive image, with positive weights, biases that are not negative and "
+    "ReLU, in all of these, and along an axis each distance to the border has its own value, on sides of more "
+    "than L(k − 1). Beyond them, and everywhere with circular padding, no place is told from another. Global "
+    "attention adds nothing, since equal tokens stay equal: after L blocks of PVT v2's first stage it is L + 1 "
+    "columns on the left and L on the right, on sides that 4 divides",
     "Islam et al. 2020 (how much position information CNNs encode); Wang et al. 2022 (PVT v2), §3.4",
 )
 def zero_padding_position(
     margin: Callable[[int, int], int] = lambda k, L: L * (k - 1) // 2,
     stage: Callable[[int], tuple[int, int]] = lambda L: (L + 1, L),
     around: str = "circular",
+    image: int = 1,
 ) -> Demonstration:
     """The step from one layer to the next on symbols; modules with whole weights; a stage of PVT v2."""
     k, L = sympy.symbols("k L", integer=True, positive=True)
@@ -57,13 +59,13 @@ def zero_padding_position(
     for side, depth in ((3, 1), (3, 2), (3, 4), (5, 1), (5, 2), (1, 3)):
         inside = margin(side, depth)
         for positive in (False, True):
-            row = _middle_row(side, depth, inside, "constant", positive)
+            row = _middle_row(side, depth, inside, "constant", positive, image)
             middle = row[inside : len(row) - inside]
             beyond.append(bool((middle == middle[0]).all()) and len(middle) == 3)
         if inside:
             from_left, from_right = row[: inside + 1], row.flip(0)[: inside + 1]
             told += [bool((end[1:] > end[:-1]).all()) for end in (from_left, from_right)]
-            row = _middle_row(side, depth, inside, around, True)
+            row = _middle_row(side, depth, inside, around, True, image)
             circular.append(bool((row == row[0]).all()))
     return Demonstration(
         derivation(r"""
@@ -73,8 +75,8 @@ def zero_padding_position(
             So each layer takes (k − 1)/2 from either end of the interval on which the map is constant.
                 [m, n − 1 − m] → [m + (k − 1)/2, n − 1 − m − (k − 1)/2], m_L = L(k − 1)/2
                     m_{L+1} = m_L + \frac{k-1}{2}, \quad m_0 = 0: \quad m_L = \frac{L(k-1)}{2}
-            With positive weights the value is a sum over paths of L steps that stay inside, and of places nearer
-            to the border fewer do.
+            With positive weights, of a positive image, the value is a sum over paths of L steps that stay inside,
+            and of places nearer to the border fewer do.
                 y(0) < y(1) < ⋯ < y(m_L)
                     y(0) < y(1) < \dots < y(m_L)
             Attention gives equal queries equal outputs, whatever the keys.
@@ -90,7 +92,7 @@ def zero_padding_position(
                     beyond,
                 ),
             ),
-            "with positive weights and ReLU they mark all of these, and each distance has its own value": (
+            "of a positive image, with positive weights and ReLU, all of these, each with its own value": (
                 exact("values rise from column to column up to there, from both sides", told),
             ),
             "with circular padding no place is told from another": (exact("all columns are equal", circular),),
