@@ -148,6 +148,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("pooling_or_convolution", {"dearer": lambda P, R, C: 2 * P**2 * C**2 * (1 - 1 / R**2)}),
     ("pooling_or_convolution", {"unreduced": lambda P, C: 0 * P}),
     ("pooling_or_convolution", {"fewer": lambda R, C: R**2 * C**2}),
+    ("pooling_or_convolution", {"heavier": lambda C: 0 * C}),  # (R² − 1)C² at R = 1
+    ("pooling_or_convolution", {"heavier": lambda C: C**2 + C}),  # without the norm
     ("pooling_or_convolution", {"least": lambda P, R: P**2}),
     ("pooling_or_convolution", {"least": lambda P, R: P**2 * R}),
     ("class_token_reach", {"first": 0}),
@@ -176,6 +178,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("retention_forms", {"exponents": EQUATION_7._replace(cross=lambda t: t)}),
     ("retention_forms", {"exponents": EQUATION_7._replace(to_end=lambda b, j: b - j)}),
     ("retention_forms", {"exponents": EQUATION_7._replace(state=lambda b: b - 1)}),
+    ("retention_forms", {"faded": lambda z: 0 * z}),  # the same last state
+    ("retention_forms", {"faded": lambda z: z + 1}),
     ("retention_forms", {"decay": lambda gamma: gamma**2}),
     ("retention_forms", {"decay": lambda gamma: 1 + 0 * gamma}),
     ("state_or_cache", {"state": lambda C, a: C**2 / a}),  # values as wide as keys

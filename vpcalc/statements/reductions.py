@@ -104,7 +104,7 @@ def sra_is_convolution(
     "For R ≥ 2 that divides h and w, linear SRA, pooled to P × P, takes fewer multiply-accumulates than SRA "
     "wherever hw ≥ P²R²; at hw = P²R², where both have P² keys, by (R² − 1)P²C². On a grid of P × P it takes "
     "2P²C(C + P²)(1 − 1/R²) more; and where R = 1, without a convolution, as in the last stage, P²C² more on "
-    "that grid. It has (R² − 1)C² fewer parameters",
+    "that grid. For R ≥ 2 it has (R² − 1)C² fewer parameters, and for R = 1 C² + 3C more",
     "Wang et al. 2022 (PVT v2), eq. 1 and 2; a lecture: pooling replaces the convolution 'to reduce complexity'",
 )
 def pooling_or_convolution(
@@ -112,6 +112,7 @@ def pooling_or_convolution(
     dearer: Callable[..., Any] = lambda P, R, C: 2 * P**2 * C * (C + P**2) * (1 - 1 / R**2),
     unreduced: Callable[..., Any] = lambda P, C: P**2 * C**2,
     fewer: Callable[..., Any] = lambda R, C: (R**2 - 1) * C**2,
+    heavier: Callable[..., Any] = lambda C: C**2 + 3 * C,
     least: Callable[..., Any] = lambda P, R: P**2 * R**2,
 ) -> Demonstration:
     """The two layers on symbols, one less the other, at and above the claimed number of tokens; counts."""
@@ -154,8 +155,15 @@ def pooling_or_convolution(
                 same("the layers on symbols", [at_r1.subs({"h": P, "w": P}) == -unreduced(P, C)]),
                 exact("fvcore's counts of the two modules", [counts[2]]),
             ),
-            "it has (R² − 1)C² fewer parameters": (
-                same("the layers on symbols", [_sra(Quantity.PARAMS) - _pooled(Quantity.PARAMS) == fewer(R, C)]),
+            "for R ≥ 2 it has (R² − 1)C² fewer parameters, and for R = 1 C² + 3C more": (
+                same(
+                    "the layers on symbols",
+                    [
+                        _sra(Quantity.PARAMS) - _pooled(Quantity.PARAMS) == fewer(R, C),
+                        _pooled(Quantity.PARAMS) - _sra(Quantity.PARAMS, constant(1)) == heavier(C),
+                    ],
+                ),
+                exact("fvcore's counts of the two modules", _parameters(fewer, heavier)),
             ),
         },
         tables=(Table("PVT v2-B2 with SRA and with linear SRA (P = 7), multiply-accumulates", columns, rows),),
@@ -181,6 +189,16 @@ def _never_dearer(gain: Polynomial, least: Callable[..., Any]) -> Evidence:
         bool(terms) and all(term > 0 for term in terms),
         len(terms),
     )
+
+
+def _parameters(fewer: Callable[..., Any], heavier: Callable[..., Any]) -> list[bool]:
+    from ..reference import LAYER_WITNESSES
+
+    def of(id: str, last: int) -> int:
+        return counted(partial(LAYER_WITNESSES[id], 4, 4, 8, 2, last), Quantity.PARAMS)
+
+    pooled = of("linear_sra", 2)
+    return [of("sra", 2) - pooled == fewer(2, 8), pooled - of("sra", 1) == heavier(8)]
 
 
 def _counted(saved: Callable[..., Any], dearer: Callable[..., Any], unreduced: Callable[..., Any]) -> list[bool]:

@@ -33,12 +33,14 @@ EQUATION_7 = Exponents()
     "Three forms of retention are one function",
     "Parallel, (QKᵀ ⊙ D)V with the power n − m of γ in D for m ≤ n and 0 else; recurrent, with a state that is "
     "multiplied by γ, takes in kᵀv of each token and is read by its q; chunkwise, with any chunk b: the same "
-    "outputs for all q, k, v, γ ≠ 0 and every length, and the same last state; where b does not divide n, with "
-    "zeros at the end",
+    "outputs for all q, k, v, γ ≠ 0 and every length, and the same last state; where b does not divide n, with z "
+    "zeros at the end, the same outputs and γ^z times the last state",
     f"{PAPER}, eq. 5-7",
 )
 def retention_forms(
-    exponents: Exponents = EQUATION_7, decay: Callable[[Any], Any] = lambda gamma: gamma
+    exponents: Exponents = EQUATION_7,
+    decay: Callable[[Any], Any] = lambda gamma: gamma,
+    faded: Callable[[Any], Any] = lambda z: z,
 ) -> Demonstration:
     """The power of γ of each pair of tokens on symbols; four tokens of letters; the reference module."""
     n, m, b, i, t, j = sympy.symbols("n m b i t j", integer=True, nonnegative=True)
@@ -55,6 +57,11 @@ def retention_forms(
         gamma ** e.cross(t) * gamma ** (start - 1 - m) / gamma ** (start + t - m) - 1,
         gamma ** e.state(b) * gamma ** (start - 1 - m) / gamma ** (start + b - 1 - m) - 1,
         gamma ** e.to_end(b, j) / gamma ** ((start + b - 1) - (start + j)) - 1,
+    ]
+    z = sympy.Symbol("z", integer=True, nonnegative=True)  # zeros after token t of the last chunk
+    filled = [
+        gamma ** e.to_end(t + 1 + z, j) / gamma ** (faded(z) + t - j) - 1,
+        gamma ** e.state(t + 1 + z) * gamma ** (start - 1 - m) / gamma ** (faded(z) + start + t - m) - 1,
     ]
     recurrent, outputs, states = _reference_forms(decay)
     chunks = identity(
@@ -90,11 +97,15 @@ def retention_forms(
                 chunks,
                 exact("the reference form on the same, chunks of 1 … 12, bit by bit", outputs),
             ),
-            "the last state is the same": (
+            "where b divides n, the last state is the same": (
                 identity("powers from a chunk's start and from its tokens to its end", simplified(chunk[2:])),
                 exact("of the reference forms on the same, bit by bit", states),
             ),
             "where b does not divide n, outputs are the same with zeros at the end": (chunks, *_modules()),
+            "and the last state is γ^z times the other, for z zeros": (
+                identity("powers of the last chunk's tokens, and of those before it", simplified(filled)),
+                exact("of the reference forms, 12 tokens in chunks of 5, 7, 8 and 9, bit by bit", _filled(faded)),
+            ),
         },
     )
 
@@ -137,6 +148,24 @@ def _reference_forms(decay: Callable[[Any], Any]) -> tuple[bool, list[bool], lis
         [torch.equal(chunked, parallel) for chunked, _ in runs],
         [torch.equal(last, state) for _, last in runs],
     )
+
+
+def _filled(faded: Callable[[int], int]) -> list[bool]:
+    """Last states of chunks that zeros fill, over those of the recurrent form."""
+    import torch
+
+    from ..reference import retention
+
+    gamma = torch.tensor([0.5, 0.25], dtype=torch.float64)
+    q, k, v = numbers(1, 2, 12, 4, seed=1), numbers(1, 2, 12, 4, seed=2), numbers(1, 2, 12, 8, seed=3)
+    _, state = retention.recurrent(q, k, v, gamma)
+    held = []
+    for chunk in (5, 7, 8, 9):
+        z = -12 % chunk
+        filled = [torch.nn.functional.pad(x, (0, 0, 0, z)) for x in (q, k, v)]
+        _, last = retention.chunkwise(filled[0], filled[1], filled[2], gamma, chunk)
+        held.append(torch.equal(last, gamma[:, None, None] ** faded(z) * state))
+    return held
 
 
 def _modules() -> list[Evidence]:
