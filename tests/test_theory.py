@@ -280,6 +280,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("bptt_cost", {"printed": altered(TEXTBOOK, "reverse", ("(T² − 1)n² + Tnd", TEXTBOOK["reverse"][1]))}),
     ("checkpointing", {"keeps": lambda T, b, n: (T / b + 1) * n}),
     ("checkpointing", {"repeated": lambda forward, b: forward}),
+    ("checkpointing", {"otherwise": lambda T, n: T * n}),  # without the row, which (T/b + b)n has
     *(("table1_complexity", {"claimed": altered(COMPLEXITY, id, "n²d²")}) for id in COMPLEXITY),
     ("table1_complexity", {"leads": "2n²d"}),
     ("table1_complexity", {"pairs": lambda n, r: r * n}),  # on a ring alone
@@ -341,9 +342,9 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("permutation_equivariance", {"mask": lambda i, j: j <= i}),  # causal
     ("permutation_equivariance", {"mask": lambda i, j: abs(i - j) <= 1}),  # a window
     ("order_comes_back", {"at_least": 10.0}),
-    ("sinusoid_shift", {"shift": plain_rotation}),
     ("order_comes_back", {"bias": lambda distance: distance}),  # signed: the reverse is another
     ("order_comes_back", {"mask": lambda i, j: j == 0 or j == i}),  # of those before it the first alone
+    ("sinusoid_shift", {"shift": plain_rotation}),
     ("sinusoid_shift", {"shift": lambda at_pos, at_k: (at_pos[0] * at_pos[1], at_pos[1] ** 2)}),
     ("sinusoid_bounded", {"square": lambda d: d}),
     ("sinusoid_bounded", {"largest": 2}),
@@ -527,7 +528,6 @@ def test_to_differ_is_to_show_where() -> None:
     assert not evidence.not_identity("no other", x**2 - 1, {x: 1}).holds
 
 
-def statement_says(theory: Theory, id: str) -> str:
 def test_a_witness_is_a_point_at_which_exp_is_exp() -> None:
     x = sympy.Symbol("x", real=True)
     unknown = sympy.Function("exp")  # SymPy's own is another: this one could be -5/13 somewhere
@@ -539,6 +539,7 @@ def test_a_witness_is_a_point_at_which_exp_is_exp() -> None:
     assert not any("exp(" in what for what in shown)
 
 
+def statement_says(theory: Theory, id: str) -> str:
     """All that is printed of a statement: claim, note, derivation, clauses and evidence."""
     settled = next(one for one in theory.statements if one.statement.id == id)
     assert settled.demonstration is not None
@@ -555,7 +556,7 @@ SAYS: list[tuple[str, tuple[str, ...]]] = [
     ),
     ("attention_gradient", ("1/n on average", "their mean over j is W_V/n", "(n = 8) to", "(n = 512)")),
     ("table1_complexity", ("rn − ⌊r²/4⌋ pairs", "for odd r that is rn − (r² − 1)/4", "on a ring")),
-    ("table1_path", ("2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "for odd k")),
+    ("table1_path", ("of M ≥ 2 take 2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "for odd k")),
     ("receptive_field", ("R⌊h/R⌋ × R⌊w/R⌋", "7 × 7 tokens, R = 2: 36 of 49 are read")),
     ("sinusoid_unique", ("already one pair of channels tells all apart", "transcendental", "first turn")),
     ("sinusoid_bounded", ("even d", "for odd d it depends on pos")),

@@ -226,7 +226,7 @@ WHOLE: Mapping[str, tuple[int, int] | None] = {
 )
 def pixels_seen(
     seen: Mapping[tuple[int, int], tuple[int, int]] = SEEN,
-    needed: Callable[[int, int], int] = shifted_blocks,
+    needed: Callable[[int, int], int | None] = shifted_blocks,
     whole: Mapping[str, tuple[int, int] | None] = WHOLE,
     at_800: Mapping[str, tuple[int, int] | None] = {"ViT-B/16": (1, 1), "Swin-T": None},
 ) -> Demonstration:

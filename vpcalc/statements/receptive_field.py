@@ -332,9 +332,8 @@ def picture(ids: Sequence[str]) -> Mosaic:
 @statement(
     "windows_never_meet",
     "Why windows are shifted",
-    "Windows that stay never meet: through any number of layers a token sees its own window. Shifted by M/2 in "
-    "every "
-    "second layer, all tokens meet",
+    "Windows that stay never meet: through any number of layers a token sees its own window. Shifted by ⌊M/2⌋, M "
+    "≥ 2, in every second layer, all tokens meet",
     "Liu et al. 2021 (Swin), §3.2: 'lacks connections across windows'",
 )
 def windows_never_meet(
@@ -386,7 +385,7 @@ def windows_never_meet(
                 exact("three layers reach what one reaches, on the same grids", stays),
                 exact("no gradient crosses a border in four layers of the reference module", torch_zero),
             ),
-            "shifted by M/2 in every second layer, all tokens meet": (
+            "shifted by ⌊M/2⌋, M ≥ 2, in every second layer, all tokens meet": (
                 identity("a border is M − s after one shifted border and s before the next", borders),
                 Evidence(
                     "M/2, rounded down, is between 0 and M for every even and every odd M ≥ 2",

@@ -49,7 +49,7 @@ def cost_table(T: int, n: int, d: int) -> Table:
         Column("macs", "MACs", Kind.COUNT),
         Column("kept", "Kept", Kind.COUNT),
     )
-    note = "the forward pass, T(nd + n²), is common to all and not counted"
+    note = "T ≥ 2; the forward pass, T(nd + n²), is common to all and not counted"
     return Table(f"Cost of dL/dU from ∂L/∂s_T: T = {T}, n = {n}, d = {d}", columns, tuple(rows), (note,))
 
 
@@ -69,8 +69,8 @@ def _dims(way: str) -> tuple[Any, ...]:
 @statement(
     "bptt_cost",
     "Cost of the gradient through time",
-    "As printed, the sum takes a product for every k and is quadratic in T; reverse accumulation takes "
-    "(T − 1)n² + Tnd multiply-accumulates and is linear",
+    "Over T ≥ 2 steps the sum as printed takes a product for every k and is quadratic in T; reverse accumulation "
+    "takes (T − 1)n² + Tnd multiply-accumulates and is linear",
     "Werbos 1990; Williams & Zipser 1989 (forward mode); Griewank & Walther 2008, §12 (checkpoints)",
 )
 def bptt_cost(printed: Mapping[str, tuple[str, str]] = TEXTBOOK) -> Demonstration:
@@ -227,9 +227,8 @@ def _chart() -> Chart:
 @statement(
     "checkpointing",
     "Memory by checkpoints",
-    "Keeping every b-th state takes (T/b + b)n elements, least at b = √T: 2√T·n in place of Tn, for less than "
-    "one more "
-    "forward pass",
+    "Keeping every b-th of T states, b | T, takes (T/b + b)n elements, the row that is carried back among them, "
+    "least at b = √T: 2√T·n in place of (T + 1)n, for less than one more forward pass",
     "Griewank & Walther 2008, §12; Chen et al. 2016",
 )
 def checkpointing(
@@ -237,6 +236,7 @@ def checkpointing(
     least: Callable[[Any, Any], Any] | None = None,
     keeps: Callable[[Any, Any, Any], Any] = lambda T, b, n: (T / b + b) * n,
     repeated: Callable[[Any, Any], Any] = lambda forward, b: forward - forward / b,
+    otherwise: Callable[[Any, Any], Any] = lambda T, n: (T + 1) * n,
 ) -> Demonstration:
     """The minimum by completing the square; the best divisor by running all of them."""
     T, n, b = sympy.symbols("T n b", positive=True)
@@ -277,6 +277,9 @@ def checkpointing(
                 exact(
                     "of all divisors of T = 4, 12, 16, 36, the one nearest to √T keeps least when it is run", runs
                 ),
+            ),
+            "all states and the row take (T + 1)n": (
+                same("what reverse accumulation keeps", [memory_form("reverse") == otherwise(*symbols("T n"))]),
             ),
             "less than one more forward pass is computed again": (
                 same("it is the forward pass less its b-th part", [again == repeated(forward, symbol("b"))]),

@@ -689,12 +689,13 @@ def _steps(letter: str) -> Path:
     )
 
 
-def shifted_blocks(side: int, M: int) -> int:
+def shifted_blocks(side: int, M: int) -> int | None:
     """2⌈side/M⌉ − 1: from the first window to the last, through a shifted one between each two.
 
-    ``side`` is the longer side of the grid in tokens; both sides exceed M.
+    ``side`` is the longer side of the grid in tokens; both sides exceed M. Windows of one token cannot be shifted
+    by half of it, and never meet.
     """
-    return 2 * -(-side // M) - 1
+    return 2 * -(-side // M) - 1 if M >= 2 else None
 
 
 PATHS: Mapping[str, Path] = {
@@ -708,7 +709,7 @@ PATHS: Mapping[str, Path] = {
     "restricted": _steps("r"),
     "wmsa": Path("windows never meet", ""),
     "swmsa": Path(
-        "2⌈√n/M⌉ − 1",
+        "2⌈√n/M⌉ − 1, M ≥ 2",
         "√n/M",
         lambda n, M: shifted_blocks(_side(n), M),
         lambda n, M: 2 * _sqrt(n) / M - 1,
@@ -731,8 +732,7 @@ PATHS: Mapping[str, Path] = {
     "Between any two positions: self-attention O(1), recurrent O(n), convolution O(n/k) contiguous and O(log_k "
     "n) dilated, "
     "restricted self-attention O(n/r); centred kernels of fewer than 3 tokens never connect, and shifted windows "
-    "take "
-    "2⌈side/M⌉ − 1 blocks on the longer side of a grid whose sides exceed M",
+    "of M ≥ 2 take 2⌈side/M⌉ − 1 blocks on the longer side of a grid whose sides exceed M",
     f"{PAPER}, Table 1 and §4; shifted windows: Liu et al. 2021 (Swin), §3.2",
 )
 def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
@@ -808,7 +808,7 @@ _FAR: Mapping[str, tuple[str, ...]] = {
     "contiguous convolutions in O(n/k), those of fewer than 3 tokens never": ("convolution", "separable"),
     "dilated ones in O(log_k n)": ("dilated",),
     "restricted self-attention in O(n/r)": ("restricted",),
-    "shifted windows in 2⌈side/M⌉ − 1 blocks": ("swmsa",),
+    "shifted windows in 2⌈side/M⌉ − 1 blocks, M ≥ 2, those of one token never": ("swmsa",),
     "windows that stay never do": ("wmsa",),
 }
 """What is claimed of which rows."""
@@ -839,10 +839,10 @@ def _path_lengths(id: str, size: int) -> tuple[int, ...]:
 def _shifted_on_rectangles(path: Path) -> Evidence:
     """Blocks until all tokens meet on h × w, the longer side being what counts; also where M divides neither."""
     held = []
-    for h, w, M in ((8, 8, 7), (3, 9, 2), (4, 11, 3), (14, 5, 4), (9, 16, 7), (6, 12, 5)):
+    for h, w, M in ((8, 8, 7), (3, 9, 2), (4, 11, 3), (14, 5, 4), (9, 16, 7), (6, 12, 5), (2, 3, 1)):
         blocks = graphs.layers_to_connect(partial(_shifted_on, h, w, M), h * w, h * w, period=2)
         held.append(path.exactly is not None and blocks == path.exactly(max(h, w) ** 2, M))
-    return exact("blocks of shifted windows on rectangles, M = 7 on 8×8 among them", held)
+    return exact("blocks of shifted windows on rectangles, M = 7 on 8×8 and M = 1 on 2×3 among them", held)
 
 
 def _shifted_on(h: int, w: int, M: int, number: int) -> Layer:
