@@ -96,7 +96,7 @@ def items() -> list[Item]:
         Item(
             "Gradients vanish and explode: “limitations in scaling to large models”",
             ("rnn_bound", "depth_or_length", "lstm_jacobian", "gradient_clipping"),
-            "In the spectral norm the product is at most (γσ₁)^(t−k): γσ₁ < 1 suffices to vanish, γσ₁ > 1 is "
+            "In the spectral norm the product is at most (γσ₁)^{t−k}: γσ₁ < 1 suffices to vanish, γσ₁ > 1 is "
             "necessary to explode and not sufficient. So much of length; depth has the same bound, a factor a "
             "layer, until residual connections add the identity. Of the number of parameters it says nothing "
             "but through σ₁.",
@@ -169,13 +169,13 @@ def items() -> list[Item]:
             "“Limited value range”, not dominating the embeddings",
             ("sinusoid_bounded", "positions_beside_tokens"),
             "Entries are in [−1, 1] and ‖PE‖² = d/2 for even d: half of E‖√d x‖² = d where the embedding's "
-            "entries have variance 1/d. Without the factor √d positions would be the longer.",
+            "entries have mean 0 and variance 1/d. Without the factor √d positions would be the longer for d > 2.",
         ),
         Item(
             "“Can be applied to sequences of any length”",
             ("sinusoid_every_length", "defined_not_learned"),
-            "Defined at every length. What a network does there no training on shorter ones settles: there are "
-            "units that are 0 before N, with a gradient of 0, and not at N.",
+            "Defined at every length. What a network does there training on shorter ones does not settle: "
+            "there are units that are 0 before N, with a gradient of 0, and not at N.",
         ),
         Item(
             "Addition ≈ concatenation: [W^I, W^P][x; p] = W^I x + W^P p",
@@ -229,8 +229,8 @@ def items() -> list[Item]:
             "Dense prediction: computation, memory, “the scale problem”",
             ("one_scale_or_four", "windows_save"),
             "From stride 16 to stride 4 scores and the products in which tokens meet are 256 times as many. "
-            "Three more scales of a pyramid add 73/512 to its first stage's; it is fewer keys and windows that "
-            "make that stage cheap.",
+            "Three more scales of a pyramid add 73/512 to these products of its first stage; it is fewer keys and "
+            "windows that make that stage cheap.",
         ),
         Item(
             "High resolution has detail and little semantics, low resolution the reverse",
@@ -262,9 +262,9 @@ def items() -> list[Item]:
         Item(
             "PVT v1's fixed-size positions are less effective at other sizes",
             ("positions_resized",),
-            "The table is resized bilinearly, most of it unused from a third of the side on, and torn where "
-            "only the shape differs; SRA drops rows that R does not divide. How effective that is, is "
-            "empirical.",
+            "The table is resized bilinearly, most of it unused from a third of the side on, and in the first "
+            "stage torn where only the shape differs; SRA drops rows that R does not divide. How effective that "
+            "is, is empirical.",
         ),
         Item(
             "PVT v2: by enlarging the patch window “the overlap area is reduced by half”",
@@ -276,7 +276,7 @@ def items() -> list[Item]:
             "DW-conv in the feed-forward replaces positions, “reducing computation”",
             ("convolution_for_positions", "zero_padding_position"),
             "Positions have no product, the convolution adds 9rhwC a block. Its zeros tell position, of a "
-            "constant image L columns in after L convolutions and no further.",
+            "positive constant image L columns in after L convolutions and no further.",
         ),
         Item(
             "Pooling replaces convolution in SRA to reduce complexity (v1: conv + linear; v2: pooling + 1×1 "

@@ -121,7 +121,16 @@ def _one_distribution(only: tuple[int, int, int]) -> list[Evidence]:
     kept = [sum(p[j] * u[j, i] for j in range(3)) - u[0, i] for i in range(2)]
     (found,) = sympy.linsolve([*kept, sum(p) - 1], p)
     made = sum(weight * one for weight, one in zip(found, w, strict=True))
+    tokens, width = sympy.symbols("m c", integer=True, positive=True)  # the tokens other than the first
+    U, first = sympy.MatrixSymbol("U", width, tokens), sympy.MatrixSymbol("u", width, 1)
+    others, ones = sympy.MatrixSymbol("p", tokens, 1), sympy.MatrixSymbol("o", 1, tokens)
+    kept_of = U * others + first - first * (ones * others) - first  # its own weight is 1 less the others'
     return [
+        same(
+            "weights that add up to 1 make u_1 + Σ p_j (u_j − u_1), of any number and width: u_1 only where all "
+            "other p_j are 0, as the differences are independent",
+            [bool(sympy.expand(kept_of) == sympy.expand((U - first * ones) * others))],
+        ),
         identity(
             f"weights that keep one half of token 1 are {', '.join(map(str, only))}",
             [weight - claimed for weight, claimed in zip(found, only, strict=True)],
@@ -225,7 +234,7 @@ def attention_computes_all(
 @statement(
     "long_key_wins",
     "A long key beats a better aligned one",
-    "For a query q ≠ 0 key k gets more weight than k′ exactly where ‖k‖ cos ∠(q, k) > ‖k′‖ cos ∠(q, k′): the "
+    "Of q, k, k′ ≠ 0 key k gets more weight than k′ exactly where ‖k‖ cos ∠(q, k) > ‖k′‖ cos ∠(q, k′): the "
     "query's length does not decide, the keys' lengths do. For any ‖k‖ > ‖k′‖ > 0, in two dimensions or more, "
     "there are directions in which k is worse aligned and gets more weight. Scores are in the order of "
     "similarity, as cosines, where keys have one length",

@@ -71,7 +71,7 @@ def adding_ties(
             [W W] has d directions to lose among its 2d.
                 [W W][δ; −δ] = 0
                     \begin{pmatrix} W & W \end{pmatrix} \begin{pmatrix} \delta \\ -\delta \end{pmatrix} = 0
-            A score, with A = W_Qᵀ W_K; concatenated, its four blocks would be free.
+            A score, with A = W_Qᵀ W_K; concatenated, each of the four has a block of its own.
                 (x + e)ᵀA(y + f) = xᵀAy + xᵀAf + eᵀAy + eᵀAf
                     (x + e)^{\top} A (y + f) = x^{\top} A y + x^{\top} A f + e^{\top} A y + e^{\top} A f
             Vectors that share no channel are added by writing them side by side.
@@ -229,7 +229,7 @@ def positions_beside_tokens(
     "Defined at every length is not learned at every length",
     "For every N ≥ 1 and even d there is a ReLU unit on the sinusoidal code that is 0 at all positions before "
     "N, with no gradient to its input, its weights or its threshold, and at N a quarter of the squared distance "
-    "to the nearest of them, which is not 0: no training on codes before N moves such a unit or notices it",
+    "to the nearest of them, which is not 0: codes before N give such a unit no gradient, however many there are",
     f"{PAPER}, §3.5: 'it may allow the model to extrapolate'; a lecture: 'can be applied to sequences of any "
     f"length'",
 )
@@ -320,10 +320,11 @@ def rows_read(times: int) -> int:
     "PVT v1's table is added as it is on the grid it was made for. Each token of a grid of another number of "
     "tokens gets a bilinear mean of at most four learned vectors; a grid whose sides are 1/f of the table's, f "
     "≥ 2, reads 1 row and column of f for odd f and 2 for even f, so that most vectors are unused from f = 3 "
-    "on. Where only the shape is another and the number the same, the table is taken as it is, its rows torn: "
-    "place (y, x) of w columns gets what was learned for place yw + x in the table's order. The keys and values "
-    "of SRA leave out the last h mod R rows and w mod R columns, positions and all",
-    "Wang et al. 2021 (PVT), authors' code; Wang et al. 2022 (PVT v2), §3.1, on positions of a fixed size",
+    "on. Where only the shape is another and the number the same, the first stage's table is taken as it is, its "
+    "rows torn: place (y, x) of w columns gets what was learned for place yw + x in the table's order. The keys "
+    "and values of SRA leave out the last h mod R rows and w mod R columns, positions and all",
+    "Wang et al. 2021 (PVT), authors' code (pvt.py, _get_pos_embed); Wang et al. 2022 (PVT v2), §3.1, on "
+    "positions of a fixed size",
 )
 def positions_resized(
     read: Callable[[int], int] = rows_read,
@@ -375,7 +376,9 @@ def positions_resized(
                 g rows of fg, or 2g
                     y = if + \frac{f - 1}{2}: \quad g \text{ rows of } fg \text{ (odd } f), \quad 2g \text{ (even }
                     f)
-            The code compares numbers of tokens, not sides.
+            The code compares numbers of tokens, not sides, and in every stage with the number of the first: at
+            such a shape the other tables are resized, and at 448 × 448, where the second stage has the first one's
+            56 × 56, it stops.
                 h′w′ = hw: E(y, x) = table at ⌊(yw′ + x)/w⌋, (yw′ + x) mod w
                     h'w' = hw: \quad E(y, x) = \text{table}\bigl(\lfloor (yw' + x)/w \rfloor, (yw' + x) \bmod
                     w\bigr)
@@ -393,7 +396,7 @@ def positions_resized(
                     [(2 * read(times) ** 2 < times**2) == (times >= 3) for times in range(2, 65)],
                 ),
             ),
-            "where the number is the same, the table is taken as it is, its rows torn": (
+            "where the number is the same, the first stage's table is taken as it is, its rows torn": (
                 exact("6 × 8 at 4 × 12, 3 × 16 and 8 × 6: every place, bit by bit", tears),
             ),
             "keys and values of SRA leave out the last h mod R rows and w mod R columns": (

@@ -397,7 +397,7 @@ def rnn_bound(
                 ‖∏ J_j‖ ≤ ∏ ‖J_j‖, J_j = diag(f′(a_j)) W
                     \Bigl\lVert \prod_j J_j \Bigr\rVert \le \prod_j \lVert J_j \rVert, \quad J_j =
                     \operatorname{diag}\bigl(f'(a_j)\bigr) W
-            A diagonal matrix stretches no vector by more than its largest entry.
+            A diagonal matrix stretches no vector by more than its largest entry in absolute value.
                 γ²‖u‖² − ‖diag(f′)u‖² = Σ_i (γ − f′_i)(γ + f′_i) u_i² ≥ 0
                     \gamma^2 \lVert u \rVert^2 - \lVert \operatorname{diag}(f') u \rVert^2 = \sum_i (\gamma -
                     f'_i)(\gamma + f'_i) u_i^2 \ge 0

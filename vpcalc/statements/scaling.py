@@ -231,8 +231,7 @@ def softmax_jacobian(
     "softmax_saturation",
     "Saturation without the division",
     "As d_k grows, the gradient of softmax(qKᵀ) vanishes for half of all queries and more; that of "
-    "softmax(qKᵀ/√d_k) "
-    "stays as it is",
+    "softmax(qKᵀ/√d_k) does not",
     f"{PAPER}, §3.2.1",
 )
 def softmax_saturation(
@@ -283,7 +282,7 @@ def softmax_saturation(
             "undivided, the gradient of the softmax vanishes for half of all queries and more": (
                 far("the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),
             ),
-            "divided by √d_k, it stays as it is": (
+            "divided by √d_k, it does not": (
                 close(
                     "its median norm and the largest weight: deviation from d_k = 1024, for d_k ≥ 16",
                     max(steady),
