@@ -110,6 +110,22 @@ def test_n_is_read_as_hw_only_where_the_derived_form_has_none() -> None:
 def test_symbols_that_the_derived_form_does_not_have_are_named() -> None:
     (note,) = check_formula("4hwC^2 + 2M^2hwC", "msa").notes[-1:]
     assert note == "M does not occur in the derived form (its symbols: C, h, w)"
+    (note,) = check_formula("4HWC^2 + 2(HW)^2C", "msa").notes[-1:]
+    assert note == "H and W do not occur in the derived form (its symbols: C, h, w)"
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (r"\mathcal{O}\big(n^2 d\big)", "same order as the input grows"),
+        (r"\mathcal{O}\bigl(n^2 d + n d^2\bigr)", "same order"),
+        (r"O\Big[n^2\Big]", "another order"),
+        (r"4nd^2 \\[2pt] + 2n^2d", "equal"),
+        (r"\begin{aligned} 4nd^2 \\[-1.5ex] + 2n^2d \end{aligned}", "equal"),
+    ],
+)
+def test_large_brackets_and_space_between_lines(text: str, verdict: str) -> None:
+    assert check_formula(text, "msa").verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -120,8 +136,11 @@ def test_symbols_that_the_derived_form_does_not_have_are_named() -> None:
         (("4hwC^2", "msa", "macs", "flop"), "--convention 'flop' is not known; did you mean flops"),
         (("4C^2", "msa", "params", "flops"), "--convention flops: tells how products are counted"),
         (("4hwq^2", "msa"), "the symbol 'q' is not in the alphabet"),
-        (("4hwx^2", "msa"), "the symbol 'x' is not in the alphabet"),  # a spelling of what msa does not have
-        (("Ω(n^2)", "msa"), "order of growth"),
+        # a spelling of what msa does not have; it is not at position 1
+        (("4hwx^2", "msa"), "formula: the symbol 'x' is not in the alphabet"),
+        (("Ω(n^2)", "msa"), "Ω(…) and o(…) bound from one side"),
+        ((r"\Omega(n)", "msa"), "Ω(…) and o(…) bound from one side"),  # of msa it is so, and no order
+        (("o(n^2 d)", "msa"), "Ω(…) and o(…) bound from one side"),
         (("O(n^2) + n", "msa"), "order of growth"),
         (("O(n^2", "msa"), "order of growth"),
         (("hw = O(n^2)", "msa"), "an order of growth beside a formula"),

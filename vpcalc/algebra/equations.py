@@ -37,7 +37,7 @@ _NAME = re.compile(
 )
 WORD = re.compile(r"[\s$&~]*[^\W\d_][\w-]{1,40}\s{0,4}(?:\(.*\))?[\s$&~:]*", re.DOTALL)
 """A left side that may be a name, such as MSA: it is one where it is no formula."""
-_GROWS = ("O", "𝒪", "Θ")
+_GROWS = ("O", "𝒪", "Θ", r"\Theta")
 
 
 def equation(text: str) -> Equation:
@@ -97,7 +97,7 @@ def _within_order(text: str, start: int, end: int) -> tuple[int, int] | None:
     while space := re.compile(r"[\s$&~]+|\\begin\{[a-z]+\*?\}|\\[\[(]|\\displaystyle\b").match(text, begin, end):
         begin = space.end()
     opening = ORDER.match(text, begin, end)
-    if opening is None or not any(sign in opening.group() for sign in (*_GROWS, r"\Theta")):
+    if opening is None or opening["sign"] not in _GROWS:
         return None
     depth = 1
     for bracket in re.finditer(r"[([{]|[)\]}]", text[opening.end() : end]):

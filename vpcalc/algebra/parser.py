@@ -52,7 +52,8 @@ _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _RAISED = str.maketrans(_SUPERSCRIPTS + "⁻", "0123456789-")
 
 _SPACING = (
-    r"[,;:!> \\]|quad\b|qquad\b|left\b|right\b|[bB]igg?[lrm]?\b|displaystyle\b|textstyle\b|[()\[\]]"
+    r"\\\[-?\d{1,3}(?:\.\d{1,3})?\s?(?:pt|em|ex|mm|cm)\]"  # \\[2pt]
+    r"|[,;:!> \\]|quad\b|qquad\b|left\b|right\b|[bB]igg?[lrm]?\b|displaystyle\b|textstyle\b|[()\[\]]"
     r"|nonumber\b|notag\b|label\{[^{}]{0,60}\}"
 )
 _ENVIRONMENT = r"(?:begin|end)\{(?:equation|align|aligned|gather|gathered|multline|split|displaymath|math)\*?\}"
@@ -112,7 +113,8 @@ NAMED = re.compile(
 )
 
 ORDER = re.compile(
-    rf"(?:\\(?:mathcal|{FONT}){_GAP})?\{{?{_GAP}(?:[Oo𝒪ΘΩ]|\\Theta|\\Omega){_GAP}\}}?{_GAP}(?:\\left)?{_GAP}[(\[]"
+    rf"(?:\\(?:mathcal|{FONT}){_GAP})?\{{?{_GAP}(?P<sign>[Oo𝒪ΘΩ]|\\Theta|\\Omega){_GAP}\}}?{_GAP}"
+    rf"(?:\\(?:left|[bB]igg?l?)(?![a-zA-Z]))?{_GAP}[(\[]"
 )
 
 _NUMBER = rf"(?:[,.;]|\\q?quad){_GAP}\(\d{{1,3}}[a-z]?\)"
@@ -229,7 +231,9 @@ class _Parser:
         at = self._skip(0)
         if named := NAMED.match(self._text, at):
             at = self._skip(named.end())
-        if ORDER.match(self._text, at):
+        if order := ORDER.match(self._text, at):
+            if order["sign"] in ("Ω", r"\Omega", "o"):
+                self._fail(at, "an order of growth is O(…) or Θ(…); Ω(…) and o(…) bound from one side")
             self._fail(at, "an order of growth stands alone, O(n^2 d) with its bracket closed")
         return at
 

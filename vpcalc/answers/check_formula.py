@@ -211,7 +211,8 @@ def _check_form(
         notes.append(_in_words(multiple, quantity, convention))
     elif strange := sorted(theirs.symbols - ours.symbols):
         known = ", ".join(sorted(ours.symbols)) or "none"
-        notes.append(f"{', '.join(strange)} does not occur in the derived form (its symbols: {known})")
+        occur = "does not occur" if len(strange) == 1 else "do not occur"
+        notes.append(f"{' and '.join(strange)} {occur} in the derived form (its symbols: {known})")
     if not _same(ours, theirs):
         notes += _exchanged(given, ours, reading)
     return FormulaCheck(

@@ -8,6 +8,7 @@ from ..algebra import Polynomial
 from ..algebra.parser import parse
 from ..algebra.roles import ROLES, Reading, others_for, readings
 from ..cost import Quantity
+from ..errors import InputError
 from ..report import Column, Table
 from ..symbols import ALPHABET
 
@@ -39,10 +40,13 @@ def in_order(reading: Reading) -> list[str]:
 
 
 def refuse_unread(reading: Reading, ours: Polynomial) -> None:
-    """Refuse a letter of the table of spellings that means nothing here, as any other letter."""
+    """Refuse a letter of the table of spellings that means nothing here; where it stands is no longer known."""
     for letter, own in reading.items():
         if letter == own and letter not in {*_ALPHABET, *ours.letters} and not others_for(letter, ours):
-            parse(letter)
+            try:
+                parse(letter)
+            except InputError as error:
+                raise InputError(f"formula: {str(error).partition(': ')[2]}") from None
 
 
 def spellings() -> Table:
