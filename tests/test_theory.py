@@ -819,6 +819,20 @@ def test_plots_in_characters(theory: Theory) -> None:
     assert all(len(line) <= 80 for line in chart)
 
 
+@pytest.mark.parametrize("id", list(STATEMENTS))
+def test_headings_begin_with_a_capital(id: str) -> None:
+    """As those of every other command do; symbols and the names of types stay what they are."""
+    found = demonstration(STATEMENTS[id])
+    assert found is not None
+    for heading in [column.header for table in found.tables for column in table.columns]:
+        assert not re.match(r"(?!b?float16\b)[a-z]{2}", heading), heading
+
+
+def test_mathematics_in_headings_is_set_as_mathematics(inside: Run) -> None:
+    shown = inside("theory", "rnn_gradient", "--format", "latex").stdout
+    assert r"$k$ & $T - k$ & Norm of term $k$ & Relative error to autograd \\" in shown
+
+
 @pytest.mark.slow
 def test_passages(theory: Theory) -> None:
     one = Theory(tuple(s for s in theory.statements if s.statement.id == "rnn_gradient"), alone=True)
