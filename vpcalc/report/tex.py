@@ -52,8 +52,8 @@ def _column(table: Table, index: int, exact: bool, text: Callable[[str], str]) -
     if not column.kind.numeric:
         return Cells("l", text(column.header), [_word(value, column.kind, text) for value in values])
     unit, cells = _figures(values, column, exact)
-    header = f"{column.header} ({unit})" if unit else column.header
-    return Cells("r", text(header), [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
+    header = text(column.header) + (escape_tex(f" ({unit})") if unit else "")
+    return Cells("r", header, [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
 
 
 def _word(value: Any, kind: Kind, text: Callable[[str], str]) -> str:
