@@ -572,6 +572,10 @@ SAYS: list[tuple[str, tuple[str, ...]]] = [
             "does nothing against an overflow of QKᵀ",
         ),
     ),
+    (
+        "rnn_bound",
+        ("where λ₁ is 'the largest singular value'", "its preprint", "as in the preprint", "spectral norm"),
+    ),
     ("rnn_bound", ("spectral norm", "largest singular value", "(DW)^m = 2^{m−1} DW", "W = (8 8; −8 −8)")),
 ]
 

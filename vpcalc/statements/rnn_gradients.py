@@ -368,7 +368,8 @@ def pascanu_jacobian(
     "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖₂ ≤ (γσ₁)^{t−k} in the spectral norm, σ₁ the largest singular value of W: γσ₁ < "
     "1 "
     "suffices to vanish, γσ₁ > 1 is needed to explode",
-    f"{PASCANU}, §2.1, eq. 6 and 7; arXiv:1211.5063 calls λ₁ 'the absolute value of the largest eigenvalue'",
+    f"{PASCANU}, §2.1, eq. 6 and 7, where λ₁ is 'the largest singular value'; its preprint, arXiv:1211.5063, has "
+    f"'the absolute value of the largest eigenvalue'",
 )
 def rnn_bound(
     gamma: Mapping[str, Fraction] | None = None,
@@ -437,9 +438,9 @@ def rnn_bound(
         figure=Chart(
             "Norm of the product of Jacobians, f = tanh", "lag t − k", "‖∏ J‖₂", tuple(bounds), log_y=True
         ),
-        correction="read as the largest eigenvalue, λ₁ < 1/γ does not suffice: W = (8 8; −8 −8) has λ₁ = 0, and "
-        "its "
-        "tanh network explodes; the proof in eq. 6 takes the spectral norm, which is the largest singular value",
+        correction="read as the largest eigenvalue, as in the preprint, λ₁ < 1/γ does not suffice: W = (8 8; −8 "
+        "−8) has λ₁ = 0, and its tanh network explodes; the proof in eq. 6 takes the spectral norm, which is the "
+        "largest singular value",
     )
 
 

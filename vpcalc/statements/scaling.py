@@ -215,6 +215,10 @@ def softmax_jacobian(
             ),
             "its norm is at most 1/2": (
                 identity(
+                    "what stands beside the diagonal adds up to it, of any number of scores",
+                    [sympy.simplify(claimed(p)[0].sum() - p[0] * (1 - p.sum()))],
+                ),
+                identity(
                     "1/2 − 2p(1 − p) is a square", [ours - 2 * x * (1 - x) - 2 * (x - sympy.Rational(1, 2)) ** 2]
                 ),
                 identity("the bound is reached at p = (1/2, 1/2)", [max(sympy.Matrix(tight).eigenvals()) - ours]),
