@@ -199,7 +199,50 @@ def test_the_backward_pass_begins_where_there_are_gradients(what: str) -> None:
 
 def test_a_form_in_a_table_has_its_condition() -> None:
     notes = vpcalc.memory(Returning("spectrum"), input="3,10,8", check=False).tables()[0].notes
-    assert any(note.startswith("closed forms: N a multiple of 2; N ≥ 2") for note in notes)
+    assert any(note.startswith("closed forms: N a multiple of 2; while") for note in notes)
+
+
+def test_forms_say_nothing_that_follows_from_what_divides() -> None:
+    """Windows that tile the grid: 49⌊H/7⌋⌊W/7⌋ = HW, and H ≤ 6 is none of it; but H ≥ 64 says more than 32 | H."""
+
+    class Tiles(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.proj = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            B, H, W, C = x.shape
+            y = self.proj(x).view(B, H // 7, 7, W // 7, 7, C).transpose(2, 3).reshape(-1, 49, C)
+            return (y @ y.mT).softmax(-1) @ y
+
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 32, 32)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.conv(x)
+            return y.relu() if y.shape[2] >= 2 else y
+
+    found = vpcalc.memory(Tiles, input="2,28,28,4", train=True).forms["saved_bytes"]
+    assert found.valid == "H and W multiples of 7; H ≥ 14, W ≥ 14"
+    found = vpcalc.memory(Halves, input="2,3,96,96", train=True).forms["saved_bytes"]
+    assert found.valid == "H and W multiples of 32; H ≥ 64"
+
+
+def test_recomputation_under_autocast_is_said_not_to_be_followed() -> None:
+    class Again(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = checkpoint(lambda z: self.linear(z).exp(), x, use_reentrant=False)
+            return y
+
+    notes = vpcalc.memory(Again, input="2,8", train=True, amp="bf16", check=False).tables()[0].notes
+    why = "what is computed again under autocast, which casts again, is not followed"
+    assert f"the peak of a whole step is not known: {why}" in notes
 
 
 def test_what_is_computed_again_is_not_kept() -> None:

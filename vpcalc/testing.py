@@ -204,6 +204,8 @@ def _recorded(path: Path | None, bounds: Mapping[str, Bound]) -> Counted | None:
     Raises:
         InputError: a bound is relative to what was never recorded.
     """
+    __tracebackhide__ = True
+
     before = None if path is None or updating() or not path.exists() else snapshots.load(path)
     for name, bound in bounds.items():
         if bound.figure is not None or (updating() and path is not None):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from ..abstract.tensor import FLOATS
 from ..abstract.tuning import Tuning
@@ -13,7 +14,7 @@ from ..algebra.floors import on_lattice
 from ..algebra.polynomial import Polynomial
 from ..architectures.axes import PIXELS
 from ..checks.own_memory import Narrowed, OwnBytes, in_bytes, tuned_target
-from ..checks.ran import NotRunError, settles, written
+from ..checks.ran import NotRunError, left_of, settles, written
 from ..checks.shapes import InputShape
 from ..checks.targets import Target, find_target, settled
 from ..errors import InputError, unknown
@@ -29,6 +30,9 @@ from ..symbolic import Form, divisions
 from .memory import Memory, remarks
 from .memory_subjects import TheirModule
 from .own_inputs import grid_of, name_of, refuse_letters, shapes_of, with_letters
+
+if TYPE_CHECKING:
+    from ..execution.guards import Noted
 
 MOST_TOKENS = 1 << 16
 
@@ -144,7 +148,6 @@ class Asked:
                 again = self.run(*others)
                 found = found if settles(again.inference) else again
         path = (*found.inference.path, *found.training.path)
-        where = written(path, found.inference.point)
         runs = {"inference": found.inference, "training": found.training}
         peaks = {"peak_bytes": found.footprint.inference, "forward_peak_bytes": found.footprint.forward}
         forms = {q.value: runs[run].totals[q.value] for q, run in FORMS.items()}
@@ -156,8 +159,7 @@ class Asked:
             peaks["step_peak_bytes"] = top
         limits = {name: peaking(peak.path or peak.kind) for name, peak in peaks.items()}
         return {
-            name: _form(form, found.inference.point, "; ".join(filter(None, (where, limits.get(name, "")))))
-            for name, form in forms.items()
+            name: _form(form, found.inference.point, path, limits.get(name, "")) for name, form in forms.items()
         }
 
     def _needed(self, found: OwnBytes) -> Polynomial:
@@ -232,13 +234,19 @@ def _solved(solve: str | None, shapes: tuple[InputShape, ...]) -> str:
     return solve
 
 
-def _form(form: Polynomial, point: Mapping[str, int], where: str) -> Form:
-    """The tidy form where it has this value, else the one with floors."""
+def _form(form: Polynomial, point: Mapping[str, int], path: tuple[Noted, ...], limit: str) -> Form:
+    """The tidy form where it has this value, else the one with floors; and where decisions are taken alike."""
     tidy = on_lattice(form)
     if tidy is not None and Form(tidy.form).gives(int(form.at(point)), point):
-        phrases = [*divisions(tidy), where]
+        phrases = [*divisions(tidy), _written(left_of(path, point, tidy), tuple(point.items())), limit]
         return Form(tidy.form, "; ".join(filter(None, phrases)))
-    return Form(form, where)
+    return Form(form, "; ".join(filter(None, (_written(path, tuple(point.items())), limit))))
+
+
+@lru_cache(maxsize=16)
+def _written(path: tuple[Noted, ...], point: tuple[tuple[str, int], ...]) -> str:
+    """The same for all forms of a run, or nearly all."""
+    return written(path, dict(point))
 
 
 def _notes(found: OwnBytes) -> tuple[str, ...]:
@@ -251,6 +259,8 @@ def _notes(found: OwnBytes) -> tuple[str, ...]:
         )
     if found.train and found.training.passes is None:
         why = found.training.missing.get("step_peak_bytes", "it was not run")
+        if found.narrowed is not None and why.startswith("CheckpointError"):
+            why = "what is computed again under autocast, which casts again, is not followed"
         notes.append(f"the peak of a whole step is not known: {why}")
     if (step := found.step) is not None and (left := found.footprint.tensors - len(step.weights)):
         notes.append(f"{left} trained weights get no gradient; all figures have their optimizer's state")

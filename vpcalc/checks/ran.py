@@ -15,8 +15,10 @@ from itertools import combinations
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.domains import Domain, Where, at_least, divides, union
-from ..algebra.floors import Floor, as_remainder, on_lattice
+import numpy
+
+from ..algebra.domains import Domain, Where, at_least, divides, dividing_on, follows, union
+from ..algebra.floors import Floor, Tidy, as_remainder, on_lattice
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..cost import Cost, Quantity, Tiling
 from ..errors import InputError, first_line
@@ -365,6 +367,36 @@ def written(path: Iterable[Noted], point: Mapping[str, int]) -> str:
     return text
 
 
+def left_of(path: Sequence[Noted], point: Mapping[str, int], tidy: Tidy) -> tuple[Noted, ...]:
+    """Decisions that are not taken by what divides on the lattice of a tidy form.
+
+    Those on one letter stay together, with its least size on the lattice: H ≥ 64 may be said by two.
+    """
+    from ..execution.guards import AT_LEAST, EQUAL, Guard, Noted
+
+    dividing = dividing_on(tidy)
+
+    def is_taken(noted: Noted) -> bool:
+        form, (letter, *others) = noted.guard.form, noted.guard.letters or ("",)
+        step = tidy.strides.get(letter, 1)
+        if step > 1 and not others:
+            values = numpy.arange(step, _most([noted], point) + 1, step)
+            return bool((noted.guard.holds({letter: values}) == noted.outcome).all())
+        if noted.guard.relation == AT_LEAST:
+            return follows(at_least(form if noted.outcome else -form - 1), dividing)
+        is_equal = noted.guard.relation == EQUAL and noted.outcome
+        return is_equal and all(follows(at_least(sign * form), dividing) for sign in (1, -1))
+
+    left = [noted for noted in path if not is_taken(noted)]
+    undecided = {noted.guard.letters for noted in left if len(noted.guard.letters) == 1}
+    least = [
+        Noted(Guard(symbol(letter) - step, AT_LEAST), True, "what divides")
+        for letter, step in tidy.strides.items()
+        if step > 1 and {letter} in undecided
+    ]
+    return (*(noted for noted in path if noted in left or noted.guard.letters in undecided), *least)
+
+
 def _region(noted: list[Noted], point: Mapping[str, int]) -> Any:
     from ..execution.domains import domain
 
@@ -380,12 +412,16 @@ def _where(noted: list[Noted], point: Mapping[str, int]) -> Where | None:
 def _cut(noted: list[Noted], point: Mapping[str, int]) -> Any:
     from ..execution.regions import Range
 
-    named = (abs(number) for each in noted for number in each.guard.form.terms.values())
-    most = min(2 * max(LONGEST, *point.values(), *named), MOST_SIZE)  # beyond every number that a decision names
-    region = Range(dict.fromkeys(point, (1, most))).whole()
+    region = Range(dict.fromkeys(point, (1, _most(noted, point)))).whole()
     for each in noted:
         region = region.where(each.guard, each.outcome)
     return region
+
+
+def _most(noted: Sequence[Noted], point: Mapping[str, int]) -> int:
+    """A size beyond every number that a decision names."""
+    named = (abs(number) for each in noted for number in each.guard.form.terms.values())
+    return min(2 * max(LONGEST, *point.values(), *named), MOST_SIZE)
 
 
 def _exactly(point: Mapping[str, int]) -> Where:

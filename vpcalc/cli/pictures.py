@@ -35,7 +35,7 @@ DataOption = Annotated[
     described("--format -f FORMAT", f"Write the chart's numbers instead: {', '.join(Format)}.", PANEL),
 ]
 WidthOption = Annotated[
-    str, described("--width INCHES", "Width of the picture: 6.9 fills a page, 3.4 a column.", PANEL)
+    str, described("--width INCHES", "Width of the picture: 6.9 fills a page, 3.15 a column of an article.", PANEL)
 ]
 TitleOption = Annotated[
     bool, described("--title/--no-title", "Say the finding above it, or leave that to a caption.", PANEL)
