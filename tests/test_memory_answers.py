@@ -307,6 +307,32 @@ def test_the_bound_of_a_model() -> None:
     assert {entry["bound"] for entry in found["operators"] if entry["name"] != "conv"} == {"memory"}
 
 
+def test_under_autocast_products_go_at_the_rate_of_16_bits() -> None:
+    """82.6 · 10¹² operations a second in float32 were no bound on what an RTX 4090 does with tensor cores."""
+
+    class Own(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(4096, 4096)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.linear(x)
+            return y
+
+    for asked in (
+        lambda amp: quick("resnet18", device="rtx4090", batch=2, amp=amp),
+        lambda amp: package.memory(Own, input="4096,4096", device="rtx4090", amp=amp, check=False),
+    ):
+        plain, narrow = (asked(amp).to_dict()["roofline"] for amp in (None, "bf16"))
+        assert (plain["peak_flops"], narrow["peak_flops"]) == (82.6e12, 165.2e12)
+        compute = [
+            2 * each["macs"] / each["milliseconds"] for each in narrow["operators"] if each["bound"] == "compute"
+        ]
+        assert compute
+        assert max(compute) > 82.6e9
+        assert "products in bfloat16" in asked("bf16").tables()[-1].title
+
+
 def test_every_operator_reads_what_it_is_given() -> None:
     done = works(
         ARCHITECTURES["vit_ti_16"].family, (32, 32), ARCHITECTURES["vit_ti_16"].configure({"depth": 1}), 1

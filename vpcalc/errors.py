@@ -58,6 +58,10 @@ def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: 
     if near:
         says = [f"did you mean {either(near)}?{f' See also {listed}' if listed else ''}"]
     elif listed:
+        if name.endswith(".py"):
+            return InputError(
+                f"{what} {name!r}: is a file; name its factory, {name}:FACTORY, or give --load {name}"
+            )
         library = f"in a library: vpcalc derive transformers:{name}, timm:{name} or torchvision:{name}"
         says = [f"see {listed}", library, "your own: FILE.py:FACTORY, or --load FILE.py"]
     elif len(names) <= FEW:

@@ -301,38 +301,39 @@ class Memory(Result):
     def _roofline_table(self, device: Device) -> Table:
         columns = (
             Column("operator", "Operator", Kind.WORD),
-            Column("runs", "Runs", Kind.NUMBER),
+            Column("runs", "Runs", Kind.NUMBER, wide=self.subject.family == "own"),
             Column("macs", "MACs", Kind.COUNT),
             Column("bytes", "Moved", Kind.BYTES),
-            Column("intensity", "Operations per byte", Kind.RATIO),
-            Column("bound", "Bound by", Kind.WORD),
             Column("milliseconds", "At least (ms)", Kind.RATIO),
+            Column("bound", "Bound by", Kind.WORD),
+            Column("intensity", "Operations/byte", Kind.RATIO),
             Column("share", "Share", Kind.SHARE),
         )
         found = self.roofs()
         seconds = sum(float(roof.seconds) for roof in found)
         rows = [
-            (r.name, r.runs, r.macs, r.bytes, r.intensity, r.bound, r.milliseconds, float(r.seconds) / seconds)
+            (r.name, r.runs, r.macs, r.bytes, r.milliseconds, r.bound, r.intensity, float(r.seconds) / seconds)
             for r in found
         ]
         macs, moved = sum(r.macs for r in found), sum(r.bytes for r in found)
         runs = sum(r.runs for r in found)
-        rows.append(("total", runs, macs, moved, 2 * macs / moved, "", seconds * 1000, 1.0))
+        rows.append(("total", runs, macs, moved, seconds * 1000, "", 2 * macs / moved, 1.0))
         notes: tuple[str, ...] = (
             "a bound on an inference that runs operator by operator, each reading and writing main memory; not a "
             "forecast",
-            f"bound by compute from {ridge(device, self.way.dtype):.3g} operations per byte",
+            f"bound by compute from {ridge(device, self.way.products):.3g} operations per byte",
             f"source: {device.source}",
         )
         if self.subject.family == "own":
             notes += ("runs are functions within modules, all calls of one together",)
-        return Table(f"The least time on {device.name}, {self.way.dtype}", columns, tuple(rows), notes, total=True)
+        how = self.way.dtype if self.way.amp is None else f"products in {self.way.amp}"
+        return Table(f"The least time on {device.name}, {how}", columns, tuple(rows), notes, total=True)
 
     def roofs(self, by: str = "kind") -> list[Roof]:
         """The roofline bound by operator (``kind``) or by module (``path``)."""
         if self.device is None:
             return []
-        return roofs(self.subject.works(), self.device, self.way.dtype, by)
+        return roofs(self.subject.works(), self.device, self.way.products, by)
 
     def _roofline(self) -> dict[str, Any] | None:
         if self.device is None:
@@ -342,9 +343,9 @@ class Memory(Result):
             "device": self.device.id,
             "name": self.device.name,
             "source": self.device.source,
-            "peak_flops": float(self.device.rate(self.way.dtype)),
+            "peak_flops": float(self.device.rate(self.way.products)),
             "bandwidth": float(self.device.bandwidth),
-            "ridge": ridge(self.device, self.way.dtype),
+            "ridge": ridge(self.device, self.way.products),
             "macs": sum(roof.macs for roof in found),
             "bytes_moved": sum(roof.bytes for roof in found),
             "milliseconds": sum(roof.milliseconds for roof in found),
@@ -510,7 +511,7 @@ def memory(
     tuning = read_tuning(trained, lora, lora_on, train, recompute)
     found = find(device, devices) if device is not None else None
     if found is not None:
-        found.rate(dtype)
+        found.rate(amp or dtype)
     budget = None if fit is None else read_bytes("--fit", fit)
     if solve is not None and budget is None:
         raise InputError(f"--solve {solve}: needs --fit, a budget such as --fit 24GiB")

@@ -124,4 +124,4 @@ def _all_bound(row: Placed, target: Target) -> None:
     if missing:
         named, are = " and ".join(missing), "are" if len(missing) > 1 else "is"
         such = ", ".join(f"{name}={'heads' if 'head' in name else 'C'}" for name in missing)
-        raise InputError(f"--rows {row.text}: {named} {are} not bound; give a symbol or a number, ({such})")
+        raise InputError(f"--rows {row.text}: {named} {are} not bound; give a symbol or a number, such as {such}")

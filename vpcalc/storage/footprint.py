@@ -36,6 +36,11 @@ class Way:
     tuning: Tuning | None = None
     kernels: Kernels = REPORTED
 
+    @property
+    def products(self) -> str:
+        """The type in which products run."""
+        return self.amp or self.dtype
+
 
 PLAIN = Way()
 """In float32, with plain products, and nothing recomputed."""
