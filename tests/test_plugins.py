@@ -516,7 +516,11 @@ def test_a_package_that_cannot_be_used_is_left_out(vpcalc: Run, tmp_path: Path, 
 
 
 def test_a_file_without_a_factory_is_asked_for_one() -> None:
-    for ask in (lambda: vpcalc.model("net.py"), lambda: vpcalc.memory("net.py"), lambda: vpcalc.derive("net.py")):
+    for ask in (
+        lambda: package.model("net.py"),
+        lambda: package.memory("net.py"),
+        lambda: package.derive("net.py"),
+    ):
         with pytest.raises(
             InputError, match=r"'net.py': is a file; name its factory, net.py:FACTORY, or give --load"
         ):
