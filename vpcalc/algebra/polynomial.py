@@ -48,10 +48,12 @@ class Atom(str):
 class Polynomial:
     """``sum of numerator * monomial, over denominator``. Immutable and hashable."""
 
-    __slots__ = ("denominator", "terms")
+    __slots__ = ("_hash", "_letters", "denominator", "terms")
 
     terms: Mapping[Monomial, int]
     denominator: int
+    _hash: int
+    _letters: frozenset[str]
 
     def __init__(self, terms: Mapping[Monomial, int], denominator: int = 1) -> None:
         kept = {monomial: number for monomial, number in terms.items() if number}
@@ -142,6 +144,13 @@ class Polynomial:
         return self.denominator == other.denominator and self.terms == other.terms
 
     def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", self._hashed())
+            return self._hash
+
+    def _hashed(self) -> int:
         if not self.symbols:
             return (
                 hash(self.terms.get(_ONE, 0))
@@ -163,9 +172,12 @@ class Polynomial:
     @property
     def letters(self) -> frozenset[str]:
         """The plain symbols that occur, those within atoms included."""
-        return frozenset(
-            letter for name in self.symbols for letter in (name.letters if isinstance(name, Atom) else (name,))
-        )
+        try:
+            return self._letters
+        except AttributeError:
+            found = (name.letters if isinstance(name, Atom) else (name,) for name in self.symbols)
+            object.__setattr__(self, "_letters", frozenset(letter for letters in found for letter in letters))
+            return self._letters
 
     def degree(self, name: str) -> int:
         """Highest power of one symbol."""
