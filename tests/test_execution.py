@@ -290,6 +290,8 @@ def test_domains_are_written_as_people_write_them() -> None:
     assert domain([whole]).text == ""
     split = [whole.where(tall, False), whole.where(tall, True).where(wide, False)]
     assert set(domain(split).text.split("; or ")) == {"H ≤ 192", "W ≤ 192"}
+    few, even = whole.where(tall, False), whole.where(Guard(remainder(H, 2), "=="), True).where(tall, True)
+    assert domain([few, even]).text == "(H ≤ 192 or 2 | H and H ≥ 194)"
     area = whole.where(Guard(H * W - 1000001, ">="), False)
     assert domain([area]).python == "1000000 >= H*W"
 

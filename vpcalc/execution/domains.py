@@ -288,13 +288,14 @@ def _set(letter: str, mask: Mask, extent: Range) -> list[Condition]:
         return regular
     if len(pieces) <= MOST_PIECES:
         return _pieces(letter, pieces, low, high)
-    for few in range(1, MOST_PIECES):  # small sizes that stand apart
-        since = int(values[few])
+    stretches = [int(piece[0]) for piece in pieces[1:MOST_PIECES]]
+    for since in (*values[1:MOST_PIECES].tolist(), *stretches):  # small sizes, or stretches, that stand apart
+        few = int(values.searchsorted(since))
         rest = _regular(letter, values[few:], since, high)
         if rest:
             apart = numpy.split(values[:few], numpy.flatnonzero(steps[: few - 1] > 1) + 1)
-            stretches = [_stretch(letter, int(piece[0]), int(piece[-1]), low, high) for piece in apart]
-            return [_either([*stretches, [*rest, _bound(letter, "≥", since)]])]
+            before = [_stretch(letter, int(piece[0]), int(piece[-1]), low, high) for piece in apart]
+            return [_either([*before, [*rest, _bound(letter, "≥", since)]])]
     return _pieces(letter, pieces, low, high)
 
 
