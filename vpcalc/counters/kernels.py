@@ -7,7 +7,7 @@ norm in eval mode makes statistics of its own. Whether the CPU has its fused ker
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -135,41 +135,50 @@ def attention(
 
 _SPELLED = torch.nn.functional.scaled_dot_product_attention
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_SPELLS_OUT = (torch.ops.aten.mul.Scalar, torch.ops.aten.bmm.default)
+"""Attention that is spelled out scales the queries, and multiplies them."""
 
 
 @lru_cache(maxsize=4096)
 def _is_fused(laid: tuple[Any, ...], dropout_p: float, is_causal: bool, enable_gqa: bool) -> bool:
     """Whether the CPU would take its fused kernel, tried with tensors of that device that have no memory.
 
-    Nobody who watches operators or what autograd keeps sees the trial.
+    Nobody who watches operators or what autograd keeps sees the trial, which ends where the kernel is known.
     """
     with (
+        suppress(_TakenError),
         no_functions(),
         no_modes(),
         saved_tensors_hooks(_itself, _itself),
         FakeTensorMode(),
-        _Seen() as seen,
+        _Choice() as choice,
     ):
         query, key, value, *mask = (
             torch.empty_strided(x[0], x[1], dtype=x[2], device="cpu").requires_grad_(x[3]) for x in laid if x
         )
         _SPELLED(query, key, value, mask[0] if mask else None, dropout_p, is_causal, enable_gqa=enable_gqa)
-    return _FUSED.default in seen.operators
+    return choice.is_fused
 
 
 def _itself(tensor: Tensor) -> Tensor:
     return tensor
 
 
-class _Seen(TorchDispatchMode):
-    """Notes which operators are dispatched."""
+class _TakenError(Exception):
+    """Attention has chosen its kernel."""
+
+
+class _Choice(TorchDispatchMode):
+    """Sees whether attention is the fused kernel or spelled out, and ends it there."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.operators: set[Any] = set()
+        self.is_fused = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.operators.add(func)
+        self.is_fused = func is _FUSED.default
+        if self.is_fused or func in _SPELLS_OUT:
+            raise _TakenError
         return func(*args, **(kwargs or {}))
 
 
