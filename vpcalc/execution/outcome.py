@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from ..algebra.floors import Floor
@@ -106,12 +106,13 @@ class Execution:
 
     def written(self, otherwise: Callable[[Polynomial], Polynomial]) -> Execution:
         """The same with its forms written otherwise, which are equal to them where it is spoken of."""
+        anew = cache(otherwise)  # equal blocks have equal forms
         calls = {
-            quantity: {place: otherwise(form) for place, form in parts.items()}
+            quantity: {place: anew(form) for place, form in parts.items()}
             for quantity, parts in self.calls.items()
         }
-        peaks = {otherwise(form): place for form, place in self.peaks.items()}
-        done = [(operation, otherwise(macs)) for operation, macs in self.operations]
+        peaks = {anew(form): place for form, place in self.peaks.items()}
+        done = [(operation, anew(macs)) for operation, macs in self.operations]
         return replace(self, calls=calls, peaks=peaks, operations=done)
 
     @property
