@@ -23,7 +23,7 @@ from ..algebra.floors import as_remainder
 from ..algebra.polynomial import constant, symbol
 from ..algebra.printers import PRINTERS
 from .guards import EQUAL, Guard
-from .regions import Mask, Range, Region
+from .regions import Mask, Range, Region, numbered
 
 MOST_PERIOD = 512
 """The longest period of a set of values that is looked for."""
@@ -173,8 +173,8 @@ def _largest(regions: Sequence[Region]) -> list[Region]:
 
     Values of a letter that lie in the same regions are one class, so that the union is a small table of classes.
     """
-    if not regions:
-        return []
+    if len(regions) < 2:
+        return [region for region in regions if not region.surely_empty]
     letters = list(regions[0].axes)
     classes = {n: _classes([region.axes[n] for region in regions]) for n in letters}
     rows = [tuple(classes[n][1][:, i] for n in letters) for i in range(len(regions))]
@@ -198,8 +198,12 @@ def _largest(regions: Sequence[Region]) -> list[Region]:
 
 def _classes(masks: Sequence[Mask]) -> tuple[Any, Any]:
     """For each value its class, and for each class which of the masks hold it."""
-    signatures, inverse = numpy.unique(numpy.stack(masks, axis=1), axis=0, return_inverse=True)
-    return inverse.reshape(-1), signatures
+    codes = numpy.zeros(len(masks[0]), numpy.int64)
+    for mask in masks:
+        codes = numbered(2 * codes + mask)
+    places = numpy.zeros(int(codes.max(initial=-1)) + 1, numpy.int64)
+    places[codes] = numpy.arange(len(codes))  # a value of each class
+    return codes, numpy.stack(masks, axis=1)[places]
 
 
 def _table(row: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ from ..algebra.domains import without_line
 from ..algebra.floors import Ceiling, Floor, as_remainder, ceil_div, floor_div
 from ..algebra.polynomial import Polynomial, symbol
 from .guards import EQUAL, Guard, Noted, Path
-from .regions import Region
+from .regions import Region, fits
 
 
 def quotients(form: Polynomial, regions: Sequence[Region]) -> dict[str, tuple[Polynomial, Polynomial]]:
@@ -25,7 +25,9 @@ def _divides(name: Floor, region: Region) -> bool:
     above = name.reading[0]
     if len(name.letters) == 1:
         (letter,) = name.letters
-        every = region.values(letter).astype(object)
+        every = region.values(letter)
+        if len(every) and not fits((above, name.divisor), {letter: int(every[-1])}):
+            every = every.astype(object)
         return all(  # most are none at once
             bool((above.at(values) == name.divisor.at(values) * name.at(values)).all())
             for values in ({letter: every[:8]}, {letter: every})

@@ -46,8 +46,8 @@ MOST_SEARCHED, CHUNK = 1 << 25, 256
 MOST_TOGETHER = 8
 """Conditions on several letters that are met together, each of which takes a search along lines."""
 
-MOST_CODES = 1 << 16
-"""Combinations of answers that are counted in an array, beyond which they are numbered anew."""
+MOST_CHOSEN = 64
+"""Sets of values of a letter that are remembered, each of half a megabyte at most."""
 
 _PRIMES = (2147483647, 2147483629, 2147483587)
 _SIGN_BELOW = 1 << 100
@@ -63,11 +63,21 @@ class Range:
 
     bounds: Mapping[str, tuple[int, int]]
     _masks: dict[Guard, Mask] = field(default_factory=dict, compare=False, repr=False)
+    _chosen: dict[tuple[str, int], tuple[Mask, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     def values(self, letter: str) -> Any:
         """All values of a letter, in order."""
         low, high = self.bounds[letter]
         return numpy.arange(low, high + 1, dtype=numpy.int64)
+
+    def chosen(self, letter: str, mask: Mask) -> Any:
+        """The values of a letter that a mask leaves, remembered for the last masks: regions share them."""
+        key = letter, id(mask)  # which stays its own as long as the mask is remembered too
+        if key not in self._chosen:
+            if len(self._chosen) >= MOST_CHOSEN:
+                del self._chosen[next(iter(self._chosen))]
+            self._chosen[key] = mask, self.values(letter)[mask]
+        return self._chosen[key][1]
 
     def mask(self, guard: Guard) -> Mask:
         """Where a guard of one letter holds."""
@@ -240,7 +250,7 @@ class Region:
 
     def values(self, letter: str) -> Any:
         """The values of one letter."""
-        return self.range.values(letter)[self.axes[letter]]
+        return self.range.chosen(letter, self.axes[letter])
 
     def __iter__(self) -> Iterator[Point]:
         """Every size, one by one."""
@@ -374,22 +384,33 @@ class Region:
     def _candidates(self, rng: random.Random, near: Point | None) -> Iterator[dict[str, int]]:
         letters = list(self.axes)
         choices = {letter: self.values(letter) for letter in letters}
+        places = {n: None if near is None else int(v.searchsorted(near[n])) for n, v in choices.items()}
         if not self.others:
             for attempt in range(DRAWS):
-                yield {n: _pick(v, rng, None if near is None else near[n], attempt) for n, v in choices.items()}
+                yield {
+                    n: _pick(v, rng, None if near is None else near[n], attempt, places[n])
+                    for n, v in choices.items()
+                }
             return
         asked = {along: self._in_turn(along) for along in letters}
+        narrow = self._narrow()
         found = 0
         for attempt, along in product(range(DRAWS), letters):
             fixed = {
-                n: _pick(v, rng, None if near is None else near[n], attempt)
+                n: _pick(v, rng, None if near is None else near[n], attempt, places[n])
                 for n, v in choices.items()
                 if n != along
             }
             fit, line = choices[along], {n: numpy.int64(v) for n, v in fixed.items()}
             for guard, outcome in asked[along]:
-                fits = _answers(guard, {**line, along: fit}) == outcome
-                fit = fit[fits] if fits.shape else fit if fits else fit[:0]
+                if guard in narrow:  # numbers of Python's are the faster ones
+                    answers = guard.holds({**fixed, along: fit})
+                else:
+                    answers = _answers(guard, {**line, along: fit})
+                if along in guard.letters:
+                    fit = fit[answers == outcome]
+                elif bool(answers) != outcome:
+                    fit = fit[:0]
                 if not len(fit):
                     break
             else:
@@ -397,6 +418,11 @@ class Region:
                 found += 1
             if found == MOST_FOUND:
                 return
+
+    def _narrow(self) -> set[Guard]:
+        """Conditions on several letters whose numbers fit 64 bits at every size that is left."""
+        tops = {letter: int(self.values(letter)[-1]) for letter in self.axes}
+        return {guard for guard, _ in self.others if fits((guard.form,), tops)}
 
     def _in_turn(self, along: str) -> list[tuple[Guard, bool]]:
         """Conditions on several letters, those first that leave all or none of the values along one, or few."""
@@ -447,10 +473,14 @@ def _alike(values: Any, answers: Sequence[Mask]) -> list[Any]:
     """Values in parts of which each has the same answers, in order of these."""
     codes = numpy.zeros(len(values), numpy.int64)
     for answer in answers:
-        codes = 2 * codes + answer
-        if len(codes) and codes.max() >= MOST_CODES:
-            codes = numpy.unique(codes, return_inverse=True)[1]
-    return [values[codes == code] for code in numpy.flatnonzero(numpy.bincount(codes))]
+        codes = numbered(2 * codes + answer)
+    return [values[codes == code] for code in range(int(codes.max(initial=-1)) + 1)]
+
+
+def numbered(codes: Any) -> Any:
+    """Numbers of 0 or more, few of them, from 0 on without gaps, in the same order."""
+    there = numpy.bincount(codes) > 0
+    return (numpy.cumsum(there) - 1)[codes]
 
 
 def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[Any, Any] | None:
@@ -533,10 +563,13 @@ def _sign(form: Polynomial, columns: Mapping[str, Any]) -> Any:
     return numpy.where(abs(leading) > 1 << 62, numpy.sign(leading), modulo)
 
 
-def _pick(values: Any, rng: random.Random, near: int | None, attempt: int) -> int:
-    """One of some sorted values: the closest at first, then small ones more often than large ones."""
+def _pick(values: Any, rng: random.Random, near: int | None, attempt: int, place: int | None = None) -> int:
+    """One of some sorted values: the closest at first, then small ones more often than large ones.
+
+    The place of the first that is not smaller than ``near`` may be known.
+    """
     if near is not None and attempt < DRAWS // 2:
-        at = int(numpy.searchsorted(values, near))
+        at = int(values.searchsorted(near)) if place is None else place
         spread = attempt // 2
         low, high = max(at - 1 - spread, 0), min(at + spread, len(values) - 1)
         if attempt == 0:
@@ -681,6 +714,11 @@ def _bound(form: Polynomial, tops: Mapping[str, int]) -> int:
         abs(number) * prod(_top(name, tops) ** power for name, power in monomial)
         for monomial, number in form.terms.items()
     )
+
+
+def fits(forms: Iterable[Polynomial], tops: Mapping[str, int]) -> bool:
+    """Whether forms on a range, and what stands in their floors, are numbers of 64 bits, and sums of two."""
+    return all(_bound(part, tops) < 1 << 62 for form in forms for part in (form, *_inner(form)))
 
 
 def _bound_of(parts: Iterable[Monomial], top: int) -> int:
