@@ -31,7 +31,7 @@ from .formulas import OVER_TIME, PRICES, TAKES_NESTED
 from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
 from .pricing import Source, UserPrice, asked_price, halved, note, torch_formula, user_price
-from .private import TorchDispatchMode, mkldnn, next_number, number_of_node, task
+from .private import TorchDispatchMode, mkldnn, next_number, no_functions, number_of_node, task
 from .remembered import remembered
 from .shortcuts import Shortcut, shortcut_of
 
@@ -104,13 +104,15 @@ def count(
     module.train(training)
     kwargs = kwargs or {}
     tensors = (*module.parameters(), *module.buffers(), *tensors_of((inputs, kwargs)))
-    on_meta = any(tensor.device.type == "meta" for tensor in tensors)
+    with no_functions():  # who follows a program's functions has no part in this
+        on_meta = any(tensor.device.type == "meta" for tensor in tensors)
+        has_complex = any(tensor.is_complex() for tensor in tensors)
     with ExitStack() as stack:
         stack.enter_context(torch.device("meta") if on_meta else nullcontext())
         stack.enter_context(torch.enable_grad() if backward else torch.no_grad())
         stack.enter_context(uncompiled_flex())
         counter = stack.enter_context(counting(module, products))
-        if any(tensor.is_complex() for tensor in tensors):
+        if has_complex:
             stack.enter_context(counter.complex_convolutions)  # seldom, since it sees every call
         result = module(*inputs, **kwargs)
         if backward and not propagate(result):
@@ -411,10 +413,12 @@ def tensors_of(value: Any) -> list[Tensor]:
     """Every tensor in nested tuples, lists, mappings and dataclasses."""
     if isinstance(value, Tensor):
         return [value]
-    if isinstance(value, Mapping):
-        return [tensor for part in value.values() for tensor in tensors_of(part)]
     if isinstance(value, (tuple, list)):
         return [tensor for part in value for tensor in tensors_of(part)]
+    if value is None or isinstance(value, (int, float)):  # most arguments of operators
+        return []
+    if isinstance(value, Mapping):
+        return [tensor for part in value.values() for tensor in tensors_of(part)]
     if is_dataclass(value) and not isinstance(value, type):
         return [tensor for part in fields(value) for tensor in tensors_of(getattr(value, part.name))]
     return []

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .dispatch import counting, tensors_of
 from .kernels import AsOnCpu, laid_out, moves, nothing_kept, once
 from .policy import qualified_name
-from .private import TorchDispatchMode, storage_key, storages_of
+from .private import TorchDispatchMode, no_functions, storage_key, storages_of
 from .saved import running
 
 
@@ -58,7 +58,8 @@ def count(
     the kernels of meta modules to be those of the CPU (:mod:`vpcalc.counters.kernels`).
     """
     module.train(training)
-    module.zero_grad(set_to_none=True)
+    with no_functions():  # who follows a program's functions has no part in this
+        module.zero_grad(set_to_none=True)
     kwargs = kwargs or {}
     given = tensors_of((inputs, kwargs))
     foreign = storages_of((*module.parameters(), *module.buffers(), *given))

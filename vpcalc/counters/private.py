@@ -110,4 +110,5 @@ def storage_key(tensor: Tensor) -> int:
 
 def storages_of(tensors: Iterable[Tensor]) -> dict[int, torch.UntypedStorage]:
     """Storages by their keys, which nothing else has while these are held: a program may let its buffers go."""
-    return {storage_key(tensor): tensor.untyped_storage() for tensor in tensors}
+    with no_functions():  # who follows a program's functions has no part in this
+        return {storage_key(tensor): tensor.untyped_storage() for tensor in tensors}

@@ -110,11 +110,12 @@ class _Keeper:
         """What is held now, each storage where it was first."""
         found: dict[str, int] = {}
         seen: set[int] = set()
-        for reference in self.held.values():
-            held = reference()
-            if held is not None and storage_key(held.tensor) not in seen:
-                seen.add(storage_key(held.tensor))
-                found[held.path] = found.get(held.path, 0) + held.tensor.untyped_storage().nbytes()
+        with no_functions():
+            for reference in self.held.values():
+                held = reference()
+                if held is not None and storage_key(held.tensor) not in seen:
+                    seen.add(storage_key(held.tensor))
+                    found[held.path] = found.get(held.path, 0) + held.tensor.untyped_storage().nbytes()
         return found
 
 
@@ -209,5 +210,6 @@ def running(module: nn.Module) -> Iterator[list[str]]:
 
 
 def _bytes(tensors: Any) -> int:
-    sizes = {storage_key(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}
+    with no_functions():
+        sizes = {storage_key(tensor): tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(sizes.values())
