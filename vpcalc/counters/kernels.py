@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -96,12 +96,19 @@ def moves(func: Any, operands: Iterable[Tensor], results: Sequence[Tensor]) -> b
 
     Some views are not declared so: ``_unsafe_view`` returns memory that it was given, and changes none of it.
     """
-    if func.is_view or func.overloadpacket.__name__.startswith(MAKES_ONLY):
+    moves_nothing, writes = _declared(func)
+    if moves_nothing:
         return False
-    if func._schema.is_mutable or not results:
+    if writes or not results:
         return True
     given = set(map(storage_key, operands))
     return any(storage_key(tensor) not in given for tensor in results)
+
+
+@cache
+def _declared(func: Any) -> tuple[bool, bool]:
+    """Whether an operator is a view or makes memory only, and whether it writes, as its schema says."""
+    return func.is_view or func.overloadpacket.__name__.startswith(MAKES_ONLY), func._schema.is_mutable
 
 
 def once(tensors: Iterable[Tensor]) -> list[Tensor]:

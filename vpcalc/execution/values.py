@@ -177,6 +177,8 @@ _QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "__int__": lambda number: int(_fixed(number)),
     "__index__": lambda number: int(_fixed(number)),
 }
+_ASKED = frozenset(("tolist", "cpu", "cuda", *_QUESTIONS))
+"""Functions that :func:`asked` may answer."""
 
 
 def _fixed(number: Any) -> Any:
@@ -719,8 +721,9 @@ class Knowing(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func.__name__
-        with suppress(UnknownValueError):
-            return read(name, args, kwargs)
+        if name in _ASKED:
+            with suppress(UnknownValueError):
+                return read(name, args, kwargs)
         args, kwargs = read_sizes(name, args, kwargs)
         result = func(*args, **kwargs)
         if name in EXTREMES:
