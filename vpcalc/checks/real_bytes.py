@@ -60,6 +60,7 @@ class RealBytes:
 
         from ..counters import live, saved
         from ..counters.ways import Way, built
+        from ..counters.weights import TooLargeError
         from ..execution.hooks import sources_of
         from ..execution.state import State
         from ..sources import quiet
@@ -82,6 +83,8 @@ class RealBytes:
                     found |= {"peak_bytes": at_once.peak, "bytes_moved": at_once.moved}
                     with state.kept(), torch.random.fork_rng(devices=[]):
                         found["saved_bytes"] = saved.count(module, args, kwargs, **how).total
+                except TooLargeError:  # nor is there room for its weights with values
+                    break
                 except Exception:  # foreign code may raise anything
                     continue
                 break
