@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -256,7 +257,7 @@ def test_a_title_that_stands_twice_would_be_seen() -> None:
 def test_long_work_shows_how_far_it_is_and_what_is_left(columns: int) -> None:
     status, received = typed(["prove", "ffn", "ffn_tokens"], columns, NO_COLOR="1")
     assert status == 0
-    assert "1/2" in received
+    assert re.search(r"\b[12]/2\b", received)
     assert "left" in received
     shown = screen(received, columns)
     assert not any("left" in line for line in shown)  # the bar is gone when the table is there
@@ -443,7 +444,8 @@ def test_examples_stand_one_below_the_other(inside: Run, command: str) -> None:
 
 
 def test_the_script_that_a_shell_is_given_is_no_error(vpcalc: Run) -> None:
-    done = vpcalc("--show-completion", SHELL="/bin/bash")
+    undetected = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # of what runs above it, maybe no shell
+    done = vpcalc("--show-completion", "bash", **undetected)
     assert (done.returncode, done.stderr) == (0, "")
     assert "_VPCALC_COMPLETE=complete_bash" in done.stdout
 

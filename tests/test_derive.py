@@ -666,8 +666,8 @@ def test_numbers_out_of_bounds(name: str, value: object) -> None:
 
 
 def test_too_many_symbols() -> None:
-    with pytest.raises(InputError, match="at most 5"):
-        derive(Patches, "B,c,H,W", {"C": "C", "image_size": "S"})
+    with pytest.raises(InputError, match="at most 6"):
+        derive(nn.Identity, "A,B,C,D,E,F,G")
 
 
 @pytest.mark.parametrize("package", ["timm", "torchvision"])

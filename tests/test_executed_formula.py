@@ -217,7 +217,7 @@ def test_a_readers_formula_is_held_against_it(code: str) -> None:
     [
         ("{code}:Attention", {}, "--input: give the shape"),
         ("{code}:Attention", {"input": "1,197,64"}, "no letter"),
-        ("{code}:Nothing", {"input": "1,N,64"}, "known: Attention, Later, Narrow, Parts, Solve, Windows"),
+        ("{code}:Nothing", {"input": "1,N,64"}, "known: Attention, Later, Narrow, Parts, Solve, Tiles, Windows"),
         ("{code}:Attention", {"input": "1,N,64", "quantity": "params_of"}, "--quantity"),
         ("{code}:Attention", {"input": "1,N,64", "form": "odd"}, "--form"),
         ("{code}:Attention", {"input": "1,N,64", "set": {"dim": "8"}}, "--set: only for our models"),

@@ -74,7 +74,7 @@ QUICK = {
     "sra": Finding.PROVED,
     "ffn": Finding.PROVED,
     "mha": Finding.IDENTIFIED,
-    "patch_embedding": Finding.EXECUTED,
+    "patch_embedding": Finding.PROVED,
     "patch_merging": Finding.PROVED,
     "conv": Finding.PROVED,
     "recurrent": Finding.IDENTIFIED,
