@@ -893,11 +893,10 @@ def test_what_is_no_latex_is_seen(wrong: str) -> None:
 
 
 @pytest.mark.slow
-@needs_tex("amsmath", "amssymb", "booktabs")
-@pytest.mark.slow
+@needs_tex("amsmath", "amssymb", "array", "booktabs")
 def test_latex_compiles(theory: Theory, tmp_path: Path) -> None:
     body = "\n\n".join(Theory((one,), alone=True).passage("latex") for one in theory.statements)
-    source = "\\documentclass{article}\\usepackage{amsmath,amssymb,booktabs}\\begin{document}\n"
+    source = "\\documentclass{article}\\usepackage{amsmath,amssymb,array,booktabs}\\begin{document}\n"
     (tmp_path / "a.tex").write_text(f"{source}{body}\n\\end{{document}}\n", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
