@@ -112,7 +112,20 @@ class Taught(nn.Module):
         return F.mse_loss(self._run(x), target.clone())
 
 
+class Padded(nn.Module):
+    """Sides that a list says, by name and by place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(F.pad(x, [1, 1, 1, 1]))
+        return self.conv(F.pad(F.pad(x, [1, 1, 1, 1], mode="reflect"), [1, 1, 1, 1], "replicate"))
+
+
 MODULES: dict[str, tuple[Any, str]] = {
+    "padded": (Padded, "{0},3,{1},{1}"),
     "images": (Images, "{0},3,{1},{1}"),
     "attention": (Attention, "{0},{1},32"),
     "cosines": (Cosines, "{0},{1},32"),

@@ -117,7 +117,7 @@ class Autocast(TorchFunctionMode):
             args, kwargs = self._given(partial(self._cast, widest), args, kwargs)
         elif name == "cross_entropy_loss":
             return self._loss_of_classes(*args, **kwargs)
-        elif name == "pad" and lists is CPU and {*args, *kwargs.values()} & {"reflect", "replicate"}:
+        elif name == "pad" and lists is CPU and args[2:3] in (("reflect",), ("replicate",)):
             args, kwargs = self._given(partial(self._cast, torch.float32), args, kwargs)
         elif name in lists.inside:
             raise BeyondError(f"what autocast casts within {name} is not followed")
