@@ -29,6 +29,7 @@ from vpcalc.report import numbers
 
 from .browser import Tab, needs_browser, tab
 from .conftest import Run
+from .terminals import typed
 
 pytestmark = needs_browser
 
@@ -611,3 +612,11 @@ def test_the_command_writes_a_page_whole_or_not_at_all(inside: Run, tmp_path: Pa
         assert done.stdout == ""
         assert re.fullmatch(r"vpcalc: .*\n", done.stderr), done.stderr
         assert file.read_bytes() == before
+
+
+def test_a_terminal_is_no_browser() -> None:
+    """Where a person looks the file is asked for; a pipe has it whole."""
+    status, received = typed(["page"])
+    assert status == 2
+    assert "--output: a page is for a browser, not for a terminal: -o page.html" in received
+    assert "<!doctype" not in received

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
-from typing import Annotated
 
-import typer
-
+from ..errors import InputError
 from . import completion
-from .options import ArgOption, BatchOption, Format, OutputOption, SetOption, Sizes, bundled, ids, named
+from .options import (
+    ArgOption,
+    BatchOption,
+    Format,
+    OutputOption,
+    SetOption,
+    Sizes,
+    argument,
+    bundled,
+    ids,
+    named,
+    option,
+)
 from .output import deliver, emit, working
 
 
@@ -23,35 +34,27 @@ class Shape(str, Enum):
 
 @bundled
 def page(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="compare, a layer (msa …), a model (swin_t …), or code: net.py:make.",
-            metavar="TARGET",
-            autocompletion=completion.pages,
-        ),
-    ] = "compare",
-    rows: Annotated[
-        str | None,
-        typer.Option(
-            "--rows",
-            metavar="ROW,ROW…",
-            help="Of a comparison the layers, and modules of your own: msa,wmsa,attn.py:X(dim=C,window=M)@1,hw,C.",
-            autocompletion=completion.rows,
-        ),
-    ] = None,
+    target: str = argument(
+        "TARGET",
+        "compare, a layer (msa …), a model (swin_t …), or code: net.py:make.",
+        completion.pages,
+        "compare",
+    ),
+    rows: str | None = option(
+        None,
+        "--rows ROW,ROW…",
+        "Of a comparison the layers, and modules of your own: msa,wmsa,attn.py:X(dim=C,window=M)@1,hw,C.",
+        complete=completion.rows,
+    ),
     set: SetOption = None,
     *,
     sizes: Sizes,
     batch: BatchOption = "1",
     arg: ArgOption = None,
-    range: Annotated[
-        list[str] | None,
-        typer.Option("--range", metavar="NAME=FROM:TO", help="Sizes at which code is explored. May be repeated."),
-    ] = None,
-    format: Annotated[
-        Shape, typer.Option("--format", "-f", help="html is the page; the others say what is on it.")
-    ] = Shape.HTML,
+    range: list[str] | None = option(
+        None, "--range NAME=FROM:TO", "Sizes at which code is explored. May be repeated."
+    ),
+    format: Shape = option(Shape.HTML, "--format -f", "html is the page; the others say what is on it."),
     output: OutputOption = None,
 ) -> None:
     """Write one page that one can play with: sliders, exact figures, formulas whose terms light up, a chart.
@@ -65,6 +68,8 @@ def page(
     """
     from ..answers.page import page as ask
 
+    if format is Shape.HTML and output is None and sys.stdout.isatty():
+        raise InputError("--output: a page is for a browser, not for a terminal: -o page.html")
     with working("deriving the forms …"):
         result = ask(
             target,
