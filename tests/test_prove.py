@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -30,6 +31,7 @@ from vpcalc.checks.proof import DRAWN, Domain, Interpolation, counted, differenc
 from vpcalc.errors import InputError
 from vpcalc.findings import Finding
 from vpcalc.layers import LAYERS
+from vpcalc.optional import parallel
 
 from .conftest import Run
 from .pace import mostly_slow
@@ -456,6 +458,21 @@ def test_processes_find_the_same() -> None:
     ids = ("ffn_params", "conv", "sra_ratio")
     alone, together = prove(ids), prove(ids, jobs="2")
     assert [p.outcome for p in alone.proofs] == [p.outcome for p in together.proofs]
+
+
+@pytest.mark.slow
+def test_a_process_that_has_grown_is_replaced_and_nothing_waits() -> None:
+    """As by importing torch. Here warnings are errors, and joblib's thread would have ended by one."""
+    pytest.importorskip("psutil", reason="joblib does not look at memory without psutil")
+
+    def grow(number: int) -> int:
+        sys.__dict__.setdefault("grown", []).append(bytearray(b"x") * 400_000_000 if number > 1 else b"")
+        time.sleep(1.2)  # it looks once in a second
+        return number
+
+    joblib = parallel("a test")
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        assert joblib.Parallel(batch_size=1, timeout=60)(map(joblib.delayed(grow), range(8))) == [*range(8)]
 
 
 def test_a_backend_is_passed_through() -> None:

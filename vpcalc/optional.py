@@ -8,6 +8,7 @@ are one line about that package.
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -45,6 +46,23 @@ def optional(package: str, needs: str, instead: str = "") -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == package
         why = "is not installed" if missing else f"cannot be imported: {first_line(error)}"
         raise InputError(f"{needs}, which {why}{after}") from error
+
+
+def parallel(needs: str) -> Any:
+    """joblib, for work in other processes.
+
+    A worker that has imported torch has grown, which joblib takes for a leak: it is replaced, nothing is lost.
+    The warning of it is given in a thread of joblib's own; where warnings are errors that thread would end, and
+    all would wait for ever.
+
+    Args:
+        needs: what needs it: ``--jobs: more than one process needs joblib``.
+
+    Raises:
+        InputError: it cannot be imported.
+    """
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+    return optional("joblib", needs, "pip install joblib")
 
 
 def require_torch(needs: str) -> None:

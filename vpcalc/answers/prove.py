@@ -19,7 +19,7 @@ from ..checks.proof import Outcome
 from ..errors import InputError
 from ..findings import Finding
 from ..inputs import whole
-from ..optional import optional, require_torch
+from ..optional import parallel, require_torch
 from ..plugins import load, loaded
 from ..report import Column, Kind, Table
 from ..symbolic import Form
@@ -225,7 +225,7 @@ def _settled(
 
 def _in_parallel(claims: Sequence[Claim], settle: Settle, jobs: int, backend: str | None) -> Iterator[Proof]:
     """Through joblib, the longest first: whole architectures."""
-    joblib = optional("joblib", "--jobs: more than one process needs joblib", "pip install joblib")
+    joblib = parallel("--jobs: more than one process needs joblib")
     first = sorted(claims, key=lambda claim: claim.kind != "family")
     files = loaded()
     tasks = (joblib.delayed(_elsewhere)(files, claim, settle) for claim in first)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError, unknown
 from ..inputs import whole
-from ..optional import optional
+from ..optional import optional, parallel
 from .work import Stretch, Work
 
 BACKENDS = ("processes", "dask", "ray")
@@ -49,8 +49,7 @@ def working(backend: str | None, jobs: object) -> Working:
 def _apart(
     work: Work, stretches: Stretches, name: str, address: str, jobs: int | None
 ) -> Iterator[tuple[int, Stretch]]:
-    import joblib
-
+    joblib = parallel(f"--backend: {name} needs joblib")
     with ExitStack() as stack:
         count = jobs or -1
         if name == "dask":
