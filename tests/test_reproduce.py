@@ -7,6 +7,7 @@ import json
 import pytest
 
 import vpcalc
+from vpcalc.printed import CUT
 from vpcalc.published import Published, figures
 
 from .conftest import Run
@@ -52,7 +53,7 @@ def test_settings_beside_the_name() -> None:
 )
 def test_a_figure_that_was_cut_off_is_recognised(printed: str, derived: int, agrees: bool, cut: bool) -> None:
     figure = Published("m", "", "", "params", printed, "M", "s")
-    assert (figure.agrees(derived), figure.truncates(derived)) == (agrees, cut)
+    assert (figure.agrees(derived), figure.figure.how(derived) == CUT) == (agrees, cut)
 
 
 def test_the_finding_on_pvt_v2_is_printed(inside: Run) -> None:

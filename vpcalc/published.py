@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_SCALE = {"G": 9, "M": 6, "": 0}
+from .printed import Printed, read_printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,16 @@ class Published:
     @property
     def value(self) -> float:
         """The printed number in single units."""
-        return float(f"{self.digits}e{_SCALE[self.unit]}")
+        return float(self.figure.value)
+
+    @property
+    def figure(self) -> Printed:
+        """The printed number with its precision."""
+        return read_printed(f"{self.digits}{self.unit}")
 
     def agrees(self, derived: int) -> bool:
         """Whether the derived figure, rounded to the printed precision, is the printed one."""
-        printed, unit = self._in_units()
-        return printed * 2 * unit - unit <= 2 * derived <= printed * 2 * unit + unit
-
-    def truncates(self, derived: int) -> bool:
-        """Whether the derived figure with its further digits cut off is the printed one."""
-        printed, unit = self._in_units()
-        return derived // unit == printed
-
-    def _in_units(self) -> tuple[int, int]:
-        """The printed digits as a whole number, and what one of its last digit is worth."""
-        whole, _, fraction = self.digits.partition(".")
-        return int(whole + fraction), 10 ** (_SCALE[self.unit] - len(fraction))
+        return self.figure.fits(derived)
 
     def to_dict(self, derived: int) -> dict[str, Any]:
         """Fields of the JSON contract."""

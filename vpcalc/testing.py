@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from . import snapshots
-from .answers.conventions import Printed, read_printed
 from .errors import InputError
+from .printed import Printed, read_printed
 from .report.numbers import exact, growth, signed
 from .snapshots import UPDATE, Counted, Tree
 

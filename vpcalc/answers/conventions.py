@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..architectures import ARCHITECTURES, Architecture
-from ..cost import Cost, Op, Quantity
+from ..charges import charged, readings
+from ..cost import Quantity
 from ..errors import InputError
+from ..printed import CUT, ROUNDED, TWICE, Printed, read_printed
 from ..report import Column, Kind, Table
 from ..symbolic import model_on_symbols, pads
 from .result import Result
@@ -39,31 +40,23 @@ EQUAL = {"input": tuple(map(int, _SIDES.split())), "tokens": tuple(map(int, _LEN
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
-    """A figure as it is printed: ``digits`` times ten to the ``power``."""
-
-    text: str
-    digits: int
-    power: int
-
-    @property
-    def value(self) -> Fraction:
-        """The number."""
-        return Fraction(self.digits) * Fraction(10) ** self.power
-
-    def fits(self, derived: int) -> bool:
-        """Whether the derived figure, rounded to the digits that are printed, is this one."""
-        return abs(Fraction(derived) - self.value) <= Fraction(10) ** self.power / 2
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
-    """One convention at one input."""
+    """One convention at one input; ``how`` its figure became the printed one, None if it did not."""
 
     convention: str
     sizes: tuple[int, ...]
     derived: int
-    fits: bool
+    how: str | None
+
+    @property
+    def verdict(self) -> str:
+        """In a word; of what is not rounded, what was done."""
+        return {None: "differs", ROUNDED: "agrees"}.get(self.how, str(self.how))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields of the JSON contract."""
+        fields = {"convention": self.convention, "input": list(self.sizes), "derived": self.derived}
+        return {**fields, "fits": self.how is not None, "rounding": self.how}
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,13 @@ class Conventions(Result):
     @property
     def ok(self) -> bool:
         """Whether some convention gives the figure."""
-        return any(reading.fits for reading in self.readings)
+        return any(reading.how for reading in self.readings)
+
+    @property
+    def nearest(self) -> Reading:
+        """The reading at the asked input that is nearest to the figure."""
+        here = (reading for reading in self.readings if reading.sizes == self.sizes)
+        return min(here, key=lambda reading: abs(reading.derived - self.printed.value))
 
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""
@@ -88,10 +87,8 @@ class Conventions(Result):
             "target": self.architecture.id,
             "against": {"text": self.printed.text, "value": float(self.printed.value)},
             "input": list(self.sizes),
-            "readings": [
-                {"convention": r.convention, "input": list(r.sizes), "derived": r.derived, "fits": r.fits}
-                for r in self.readings
-            ],
+            "readings": [reading.to_dict() for reading in self.readings],
+            **({} if self.ok else {"nearest": self.nearest.to_dict()}),
             "inputs_tried": self.tried,
         }
 
@@ -103,18 +100,21 @@ class Conventions(Result):
             Column("derived", "Derived", Kind.NUMBER),
             Column("verdict", "Verdict", Kind.VERDICT),
         )
-        rows = tuple(
-            (r.convention, "×".join(map(str, r.sizes)), r.derived, "agrees" if r.fits else "differs")
-            for r in self.readings
-        )
-        fits = [reading for reading in self.readings if reading.fits]
+        rows = tuple((r.convention, "×".join(map(str, r.sizes)), r.derived, r.verdict) for r in self.readings)
+        fits = [reading for reading in self.readings if reading.how]
         here = [reading for reading in fits if reading.sizes == self.sizes]
         if here:
-            note = f"{self.printed.text} is what it costs in {' and in '.join(r.convention for r in here)}"
+            ways = "; or ".join(r.convention + ("" if r.how == ROUNDED else f", {r.how}") for r in here)
+            note = f"{self.printed.text} is its cost in: {ways}"
         elif fits:
             note = f"{self.printed.text} comes out at another input only"
         else:
-            note = f"{self.printed.text} comes out under none of these, at none of {self.tried} inputs"
+            near = self.nearest
+            off = f"{float(100 * (near.derived / self.printed.value - 1)):+.2g} %"
+            note = (
+                f"{self.printed.text} comes out under none of these, at none of {self.tried} inputs; "
+                f"nearest: {near.convention}, {off}"
+            )
         title = f"{self.architecture.id} against {self.printed.text}"
         return (Table(title, columns, rows, (note, f"{self.tried} inputs tried")),)
 
@@ -145,7 +145,7 @@ def conventions(
     sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)
     config = architecture.configure(set or {})
     form = as_polynomial(model_on_symbols(architecture, config).total(Quantity.MACS))
-    here = [_reading(figure, sizes, *found) for found in _counts(architecture, config, sizes, form)]
+    here = [Reading(name, sizes, n, figure.how(n)) for name, n in _counts(architecture, config, sizes, form)]
     elsewhere = []
     tried = 1
     for other in _inputs(architecture):
@@ -156,74 +156,27 @@ def conventions(
         except InputError:
             continue  # the architecture takes no such input
         tried += 1
-        elsewhere += [found for found in (_reading(figure, other, *each) for each in counted) if found.fits]
-    readings = (*sorted(here, key=lambda reading: not reading.fits), *elsewhere)
-    return Conventions(architecture, figure, sizes, readings, tried)
-
-
-_UNITS = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12, "P": 15}
-_PRINTED = re.compile(
-    r"([0-9]{1,15})(?:\.([0-9]{1,15}))?(?:[eE]\+?([0-9]{1,2}))?\s*([kKMGBTP]?)\s*(?:(?i:flops?|macs?|mult-adds?|ops))?"
-)
-
-
-def read_printed(text: object) -> Printed:
-    """A figure with its precision: ``4.5G`` is 45 times ten to the eighth.
-
-    Raises:
-        InputError: it is no figure.
-    """
-    found = _PRINTED.fullmatch(str(text).strip().replace(",", ""))
-    if found is None:
-        raise InputError(f"--against {str(text)[:40]!r}: must be a figure as it is printed, such as 4.5G or 600M")
-    whole, fraction, exponent, unit = found.groups()
-    digits = int(whole + (fraction or ""))
-    if not digits:
-        raise InputError(f"--against {str(text)[:40]!r}: must be more than zero")
-    power = _UNITS[unit] + int(exponent or 0) - len(fraction or "")
-    return Printed(str(text).strip(), digits, power)
-
-
-def _reading(figure: Printed, sizes: tuple[int, ...], convention: str, derived: int) -> Reading:
-    return Reading(convention, sizes, derived, figure.fits(derived))
+        elsewhere += [Reading(name, other, n, ROUNDED) for name, n in counted if figure.fits(n)]
+    here.sort(key=lambda reading: (ROUNDED, CUT, TWICE, None).index(reading.how))
+    return Conventions(architecture, figure, sizes, (*here, *elsewhere), tried)
 
 
 def _counts(
     architecture: Architecture, config: Mapping[str, Any], sizes: tuple[int, ...], form: Polynomial
 ) -> Iterator[tuple[str, int]]:
     """Every convention at one input."""
+    found: set[int] = set()
+    for name, figure in readings(charged(architecture, sizes, config)).items():
+        if figure not in found:  # of conventions that give the same, the plainest
+            found.add(figure)
+            yield name, figure
     cost = architecture.cost(sizes, config)
-    plain = int(cost.total(Quantity.MACS))
-    yield "MACs", plain
-    yield "FLOPs, 2 a MAC", 2 * plain
-    with_norms = int(cost.total(Quantity.FVCORE))
-    if with_norms != plain:
-        yield "MACs with norms and pooling (fvcore)", with_norms
-    without = _sum(cost, lambda op: 0 if op.kind == "matmul" else op.macs)
-    if without != plain:
-        yield "MACs without products of two activations (attention)", without
-        yield "FLOPs without products of two activations (attention)", 2 * without
-    biased = _sum(cost, lambda op: op.macs + _bias(op))
-    if biased != plain:
-        yield "MACs with biases", biased
     if pads(cost):
         value = form.subs(architecture.family.axes.point(sizes))
         unpadded = round(Fraction(value.terms.get((), 0), value.denominator))
-        if unpadded != plain:
+        if unpadded != cost.total(Quantity.MACS):
             yield "MACs without padding to whole windows and patches", unpadded
             yield "FLOPs without padding to whole windows and patches", 2 * unpadded
-
-
-def _sum(cost: Cost, price: Callable[[Op], Any]) -> int:
-    return int(sum(times * price(op) for op, times in cost.walk()))
-
-
-def _bias(op: Op) -> int:
-    """Output elements of an operator with a bias: one whose parameters are more than its weight."""
-    if op.kind not in ("linear", "conv") or len(op.shapes) != 2:
-        return 0
-    taps, channels = op.shapes[1]
-    return int(op.activations) if op.params > taps * channels else 0
 
 
 def _inputs(architecture: Architecture) -> Iterator[tuple[int, ...]]:

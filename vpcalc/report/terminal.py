@@ -26,6 +26,7 @@ BAR = 10
 
 _VERDICTS = {
     "agrees": "green",
+    "explained": "cyan",
     "differs": "bold red",
     "not comparable": "yellow",
     "proved": "green",
