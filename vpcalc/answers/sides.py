@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -183,14 +182,16 @@ def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
         row = given if isinstance(given, Placed) else Placed("", given)
     if row is None or (isinstance(row.target, str) and not is_code(row.target)):
         return _ours(str(given if row is None else row.target), row, quantity, range)
-    shape = ";".join(_sequence_of(part) for part in row.layout.split(";"))
+    from ..checks.placed_layers import find_placed
+
+    target, arguments = find_placed(row, "crossover")
     found = formula(
         row.target,  # type: ignore[arg-type]  # a module or a factory, too
         quantity=quantity,
         everywhere=True,
-        input=shape,
-        args=row.arguments,
-        range=_of(range, re.findall(r"[^\W\d]\w*", " ".join([shape, *map(str, row.arguments.values())]))),
+        input=target.spelled,
+        args=arguments,
+        range=_of(range, [variable.name for variable in target.variables]),
     )
     return Side(row.text or row.name, row.name, quantity, found.regimes, found.assumptions, found.explored)
 
@@ -214,11 +215,6 @@ def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, obje
     found = formula(name, quantity=quantity, everywhere=True, range=_of(range, letters) if explored else None)
     bare = Side(written, title, quantity, found.regimes, found.assumptions, found.explored)
     return bare.at(read_values(given, bare.letters, f"crossover {written}:"))
-
-
-def _sequence_of(shape: str) -> str:
-    """A layout with the grid's tokens as a product of its sides."""
-    return ",".join("h*w" if part == "hw" else part for part in shape.split(","))
 
 
 def _on_grid(side: Side) -> Side:

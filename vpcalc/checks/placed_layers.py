@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from ..errors import InputError
+from ..errors import InputError, is_code
 from ..placing import TOKENS, Placed
 from ..symbolic import SYMBOL_OF
 from .ran import NotRunError, Ran, once
-from .shapes import Letter, letters, read_argument
+from .shapes import Letter, is_symbol, letters, read_argument
 from .targets import Target, find_target, settled
 
 GRID = ("h", "w")
+
+
+class InLetters(NamedTuple):
+    """A target, and the arguments of its factory as they were read."""
+
+    target: Target
+    arguments: Mapping[str, object]
 
 
 def place(row: Placed, dims: Mapping[str, int]) -> Ran:
@@ -25,29 +33,44 @@ def place(row: Placed, dims: Mapping[str, int]) -> Ran:
     Raises:
         InputError: it cannot be built or executed, an argument is not bound, or it refuses this grid.
     """
-    if isinstance(row.target, str) and ":" not in row.target:
-        raise InputError(
-            f"--rows {row.text}: {row.target} is no code; a layer's id stands alone, and code is file.py:X"
-        )
     values = {SYMBOL_OF.get(name, name): size for name, size in dims.items() if name != "batch"}
-    arguments = {name: _bound(row, value, values) for name, value in row.arguments.items()}
-    layout = _spelled(row, values)
-    target = settled(row.target)
-    try:
-        one = find_target(target, layout, arguments)
-    except InputError as error:
-        raise InputError(str(error).replace("--input, --arg:", f"--rows {row.text}:")) from error
-    _all_bound(row, one)
+    one = find_placed(row, "--rows", values).target
     used = {v.name for v in one.variables}
     point = {letter: size for letter, size in values.items() if letter in used}
     try:
         execution, program = once(one, point)
         batched = execution
         if dims.get("batch", 1) != 1:
-            batched, program = once(find_target(target, _batch_of(layout, dims["batch"]), arguments), point)
+            batched, program = once(find_placed(row, "--rows", values, dims["batch"]).target, point)
     except NotRunError as error:
         raise InputError(f"--rows {row.text}: {error}{_hint(row, values, str(error))}") from error
     return Ran(row.name, GRID, execution, batched, program)
+
+
+def find_placed(row: Placed, option: str, values: Mapping[str, int] | None = None, batch: int = 1) -> InLetters:
+    """A module of the reader's in letters, of so many images.
+
+    Args:
+        row: what was asked for.
+        option: what refusals begin with.
+        values: the symbols of a grid; None where every letter is one.
+        batch: in the place of the 1 that shapes begin with.
+
+    Raises:
+        InputError: it cannot be built, a letter is none of the grid's, or an argument is not bound.
+    """
+    if isinstance(row.target, str) and not is_code(row.target):
+        raise InputError(
+            f"{option} {row.text}: {row.target} is no code; a layer's id stands alone, and code is file.py:X"
+        )
+    arguments = {name: _bound(row, option, value, values) for name, value in row.arguments.items()}
+    layout = _spelled(row, option, values)
+    try:
+        found = find_target(settled(row.target), layout if batch == 1 else _batch_of(layout, batch), arguments)
+    except InputError as error:
+        raise InputError(str(error).replace("--input, --arg:", f"{option} {row.text}:")) from error
+    _all_bound(row, option, found)
+    return InLetters(found, arguments)
 
 
 def _hint(row: Placed, values: Mapping[str, int], error: str) -> str:
@@ -62,47 +85,70 @@ def _hint(row: Placed, values: Mapping[str, int], error: str) -> str:
     return f"; give its numbers in place of symbols: {target}({given})@{layout}"
 
 
-def _bound(row: Placed, value: object, values: Mapping[str, int]) -> object:
+def _bound(row: Placed, option: str, value: object, values: Mapping[str, int] | None) -> object:
     """An argument's value, a name of the grid as its symbol."""
-    text = value.strip() if isinstance(value, str) else value
-    if isinstance(text, str) and SYMBOL_OF.get(text, text) in values:
-        return Letter(SYMBOL_OF.get(text, text))
+    if not isinstance(value, str):
+        return value
+    if letter := _symbol(value.strip(), values):
+        return Letter(letter)
+    text = (
+        _WORD.sub(lambda word: _symbol(word[0], values) or word[0], value) if _PRODUCTS.fullmatch(value) else value
+    )
     read = read_argument("", text)
     if (
         isinstance(read, str)
-        and any(map(values.__contains__, re.findall(r"[A-Za-z]+", read)))
-        and re.search("[-+/]", read)
+        and _SUM.fullmatch(text)
+        and all(_symbol(word, values) for word in _WORD.findall(text))
     ):
-        raise InputError(f"--rows {row.text}: {read} is no product of symbols such as 4*C; give its number")
+        raise InputError(f"{option} {row.text}: {read} is no product of symbols such as 4*C; give its number")
     for letter in letters(read):
-        if letter not in values:
-            raise _no_symbol(row, letter, values)
+        if not _symbol(letter, values):
+            raise _no_symbol(row, option, letter, values)
     return read
 
 
-def _spelled(row: Placed, values: Mapping[str, int]) -> str:
+_WORD = re.compile(r"[A-Za-z]\w*")
+
+_PRODUCTS = re.compile(r"[\w\s*,\[\]()]+")
+
+_SUM = re.compile(r"[\w\s*]+(?:[-+/][\w\s*]+)+")
+
+
+def _symbol(name: str, values: Mapping[str, int] | None) -> str:
+    """The symbol of a name of the grid; empty where it is none."""
+    found = SYMBOL_OF.get(name, name)
+    return found if (is_symbol(found) if values is None else found in values) else ""
+
+
+def _spelled(row: Placed, option: str, values: Mapping[str, int] | None) -> str:
     """The shape of its inputs, in symbols of the grid."""
     parts = []
     for part in row.layout.split(";"):
         keyword, equals, shape = part.rpartition("=")
         shape, colon, kind = shape.partition(":")
-        sides = ["*".join(_factor(row, f.strip(), values) for f in side.split("*")) for side in shape.split(",")]
+        sides = [
+            "*".join(_factor(row, option, factor.strip(), values) for factor in side.split("*"))
+            for side in shape.split(",")
+        ]
         parts.append(keyword + equals + ",".join(sides) + colon + kind)
     return ";".join(parts)
 
 
-def _factor(row: Placed, factor: str, values: Mapping[str, int]) -> str:
+def _factor(row: Placed, option: str, factor: str, values: Mapping[str, int] | None) -> str:
     if factor.isdecimal():
         return factor
-    found = TOKENS.get(factor, SYMBOL_OF.get(factor, factor))
-    if found not in values and found not in TOKENS.values():
-        raise _no_symbol(row, factor, values)
+    if factor == "hw" or (values is not None and factor in TOKENS):  # no grid, no tokens: N is a letter as others
+        return TOKENS[factor]
+    if not (found := _symbol(factor, values)):
+        raise _no_symbol(row, option, factor, values)
     return found
 
 
-def _no_symbol(row: Placed, letter: str, values: Mapping[str, int]) -> InputError:
+def _no_symbol(row: Placed, option: str, letter: str, values: Mapping[str, int] | None) -> InputError:
+    if values is None:
+        return InputError(f"{option} {row.text}: {letter!r} is no symbol; must be a letter such as C, heads or hw")
     known = ", ".join(sorted(values, key=str.lower))
-    return InputError(f"--rows {row.text}: {letter!r} is no symbol of the grid; these are {known}, and hw")
+    return InputError(f"{option} {row.text}: {letter!r} is no symbol of the grid; these are {known}, and hw")
 
 
 def _batch_of(layout: str, batch: int) -> str:
@@ -114,7 +160,7 @@ def _batch_of(layout: str, batch: int) -> str:
     )
 
 
-def _all_bound(row: Placed, target: Target) -> None:
+def _all_bound(row: Placed, option: str, target: Target) -> None:
     """Refuse a factory whose arguments are not all given, by name.
 
     Raises:
@@ -124,4 +170,6 @@ def _all_bound(row: Placed, target: Target) -> None:
     if missing:
         named, are = " and ".join(missing), "are" if len(missing) > 1 else "is"
         such = ", ".join(f"{name}={'heads' if 'head' in name else 'C'}" for name in missing)
-        raise InputError(f"--rows {row.text}: {named} {are} not bound; give a symbol or a number, such as {such}")
+        raise InputError(
+            f"{option} {row.text}: {named} {are} not bound; give a symbol or a number, such as {such}"
+        )
