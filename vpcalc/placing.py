@@ -46,6 +46,20 @@ def is_placed(row: object) -> bool:
     return not isinstance(row, str) or bool(re.search(r"[:(@]", row))
 
 
+def as_placed(target: object, option: str) -> Placed:
+    """A target as a row, whatever it is: an id, code with or without brackets and a layout, an object.
+
+    Raises:
+        InputError: brackets that do not close, or an argument without a value.
+    """
+    if isinstance(target, str):
+        return read_placed(target, option) if is_placed(target) else Placed(target, target)
+    if isinstance(target, Placed):
+        return target
+    found = Placed("", target)
+    return Placed(found.name, target)
+
+
 def placed(target: object, layout: str = LAYOUT, **arguments: object) -> Placed:
     """A row of :func:`vpcalc.compare` from Python: a module, a function that makes one, or a target's name.
 

@@ -20,7 +20,7 @@ from ..inputs import whole
 from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
 from ..pictures.style import written
-from ..placing import Placed, is_placed, read_placed
+from ..placing import Placed, as_placed, is_placed
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio
 from ..storage.optimizers import read_bytes
@@ -291,7 +291,7 @@ def _tile_of(rows: Iterable[str | Placed], numbers: Mapping[str, object]) -> int
     tile = 1
     for row in rows:
         if is_placed(row):
-            given = (row if isinstance(row, Placed) else read_placed(row)).arguments.values()
+            given = as_placed(row, "--rows").arguments.values()
             found = [str(numbers.get(str(value), value)) for value in given]
             tile = lcm(tile, *(int(number) for number in found if number.isdecimal() and int(number)))
     return tile

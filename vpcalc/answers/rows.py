@@ -12,7 +12,7 @@ from ..cost import Cost, Quantity
 from ..errors import LAYERS as LISTED
 from ..errors import InputError, unknown
 from ..layers import LAYERS
-from ..placing import Placed, is_placed, read_placed
+from ..placing import Placed, as_placed, is_placed
 from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, symbols_of
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def _layer(
     row: str | Placed, inputs: Mapping[str, Any], given: set[str], others: Mapping[str, object]
 ) -> GridLayer:
     if isinstance(row, Placed) or is_placed(row):
-        return OwnLayer(row if isinstance(row, Placed) else read_placed(row), inputs)
+        return OwnLayer(as_placed(row, "--rows"), inputs)
     if row not in LAYERS:
         raise unknown("--rows", row, tuple(LAYERS), LISTED)
     missing = [name for name in LAYERS[row].dims if name not in given and name not in others]

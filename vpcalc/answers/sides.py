@@ -14,7 +14,7 @@ from ..errors import ALL, InputError, is_code, unknown
 from ..everywhere import Condition, Regime
 from ..inputs import MOST_SIZE, read_ranges, whole
 from ..layers import LAYERS
-from ..placing import TOKENS, Placed, is_placed, read_placed
+from ..placing import TOKENS, Placed, as_placed
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import SYMBOL_OF
 from .formula import MEMORY, formula, within
@@ -175,13 +175,9 @@ def _common(bounds: Iterable[Mapping[str, tuple[int, int]]]) -> dict[str, tuple[
 
 def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
     """A layer, a model or a module of the reader's with its forms at every size."""
-    row = None
-    if isinstance(given, str):
-        row = read_placed(given, "crossover") if is_placed(given) else None
-    else:
-        row = given if isinstance(given, Placed) else Placed("", given)
-    if row is None or (isinstance(row.target, str) and not is_code(row.target)):
-        return _ours(str(given if row is None else row.target), row, quantity, range)
+    row = as_placed(given, "crossover")
+    if not is_code(row.target):
+        return _ours(row, quantity, range)
     from ..checks.placed_layers import find_placed
 
     target, arguments = find_placed(row, "crossover")
@@ -193,14 +189,13 @@ def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
         args=arguments,
         range=_of(range, [variable.name for variable in target.variables]),
     )
-    return Side(row.text or row.name, row.name, quantity, found.regimes, found.assumptions, found.explored)
+    return Side(row.text, row.name, quantity, found.regimes, found.assumptions, found.explored)
 
 
-def _ours(name: str, row: Placed | None, quantity: str, range: Mapping[str, object]) -> Side:
+def _ours(row: Placed, quantity: str, range: Mapping[str, object]) -> Side:
+    name, given, written = str(row.target), dict(row.arguments), row.text
     if name not in LAYERS and name not in ARCHITECTURES:
         raise unknown("crossover", name, [*LAYERS, *ARCHITECTURES], ALL)
-    given = {} if row is None else dict(row.arguments)
-    written = name if row is None else row.text
     title = LAYERS[name].name if name in LAYERS else name
     explored = quantity in MEMORY and quantity != MemoryQuantity.ATTENTION.value
     if given:

@@ -340,7 +340,8 @@ def sweep(
     """What every combination of some values costs, exactly; gone through when the result is first asked.
 
     Args:
-        target: a layer, a model, or what :func:`vpcalc.derive` takes.
+        target: a layer, a model, what :func:`vpcalc.derive` takes, or what a row of :func:`vpcalc.compare` may be,
+            ``"attn.py:X(dim=C)@1,hw,C"`` or :func:`vpcalc.placed`.
         vary: values by name, the first name varying slowest: ``{"C": "64,96:512:32", "M": [7, 8], "H": range(9)}``
             or texts, ``["h=14:224:7"]``. Names are settings, entries of lists (``depths_3``), sizes of the input
             (``H``, ``input`` for both sides) and ``batch``; of a layer its dimensions; of code its letters.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..errors import InputError, is_code
+from ..inputs import LITERALS
 from ..placing import TOKENS, Placed
 from ..symbolic import SYMBOL_OF
 from .ran import NotRunError, Ran, once
@@ -68,7 +69,7 @@ def find_placed(row: Placed, option: str, values: Mapping[str, int] | None = Non
     try:
         found = find_target(settled(row.target), layout if batch == 1 else _batch_of(layout, batch), arguments)
     except InputError as error:
-        raise InputError(str(error).replace("--input, --arg:", f"{option} {row.text}:")) from error
+        raise InputError(re.sub(r"^--(input, --)?arg:", f"{option} {row.text}:", str(error))) from error
     _all_bound(row, option, found)
     return InLetters(found, arguments)
 
@@ -126,6 +127,9 @@ def _spelled(row: Placed, option: str, values: Mapping[str, int] | None) -> str:
     for part in row.layout.split(";"):
         keyword, equals, shape = part.rpartition("=")
         shape, colon, kind = shape.partition(":")
+        if shape.strip().lower() in (*LITERALS, "()"):
+            parts.append(part)
+            continue
         sides = [
             "*".join(_factor(row, option, factor.strip(), values) for factor in side.split("*"))
             for side in shape.split(",")

@@ -53,6 +53,15 @@ def side_at(dim: Dim, point: Mapping[str, Any]) -> Any:
     return point[dim] if isinstance(dim, str) else dim
 
 
+def with_numbers(dim: Dim, values: Mapping[str, int]) -> Dim:
+    """A side where some symbols have numbers."""
+    if not isinstance(dim, Multiple):
+        return values.get(dim, dim) if isinstance(dim, str) else dim
+    left = tuple(letter for letter in dim.letters if letter not in values)
+    factor = prod((values[letter] for letter in dim.letters if letter in values), start=dim.factor)
+    return Multiple(factor, left) if left else factor
+
+
 def letters_of(dim: Dim) -> tuple[str, ...]:
     """The symbols of a side, as often as they occur."""
     return dim.letters if isinstance(dim, Multiple) else (dim,) if isinstance(dim, str) else ()

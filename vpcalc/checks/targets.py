@@ -21,7 +21,18 @@ from .arguments import refuse_loading
 from .factories import Arguments, Factory, described, from_code, from_library
 from .input_functions import InputFunction
 from .layouts import Layout, parse_layout, tensor_shapes
-from .shapes import InputShape, Kind, Point, Variable, letters, letters_of, read_argument, resolve, variables
+from .shapes import (
+    InputShape,
+    Kind,
+    Point,
+    Variable,
+    letters,
+    letters_of,
+    read_argument,
+    resolve,
+    variables,
+    with_numbers,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,6 +90,24 @@ class Target:
         """Symbols that a square regime replaces, by the one that replaces them."""
         sides = [v.name for v in self.variables if v.kind is Kind.IMAGE] if regime.square else []
         return dict.fromkeys(sides[1:], sides[0]) if sides else {}
+
+    def at(self, values: Mapping[str, int]) -> Target:
+        """The same where some symbols have numbers."""
+        if not values:
+            return self
+
+        def numbered(regime: Regime) -> Regime:
+            return replace(regime, make=lambda point: regime.make({**values, **point}))
+
+        return replace(
+            self,
+            inputs=tuple(
+                replace(shape, dims=tuple(with_numbers(dim, values) for dim in shape.dims))
+                for shape in self.inputs
+            ),
+            variables=tuple(variable for variable in self.variables if variable.name not in values),
+            regimes=tuple(numbered(regime) for regime in self.regimes if not self.tied(regime)),
+        )
 
 
 def find_target(

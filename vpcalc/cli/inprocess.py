@@ -167,11 +167,15 @@ def _no_code(name: str, values: Mapping[str, Any]) -> None:
 def _named_targets(values: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, str]]]:
     """What may be code, with its arguments: a command's target, and rows of a comparison."""
     given = named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())])
+    rows: list[str] = []
     for place in TARGETS:
         found = values.get(place)
-        yield from ((each, given) for each in (found if isinstance(found, (list, tuple)) else [found]))
+        for each in found if isinstance(found, (list, tuple)) else [found]:
+            yield each, given
+            if isinstance(each, str) and "(" in each:  # swept, as a row is written
+                rows.append(each)
     sides = [text for text in map(values.get, SIDES) if text is not None]
-    for row in filter(is_placed, [*(ids(values.get("rows")) or ()), *sides]):
+    for row in filter(is_placed, [*(ids(values.get("rows")) or ()), *sides, *rows]):
         read = read_placed(row)
         yield read.target, {name: str(value) for name, value in read.arguments.items()}
 

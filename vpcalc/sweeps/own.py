@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.polynomial import symbol
-from ..answers.own_inputs import name_of, refuse_of_code, shapes_of
+from ..algebra.polynomial import as_polynomial, symbol
+from ..answers.own_inputs import refuse_of_code, shapes_of
 from ..arrays.forms import Compiled
 from ..arrays.regimes import Condition, Description, Found
 from ..checks.quantities import QUANTITIES
 from ..errors import InputError, first_line, unknown
 from ..inputs import LARGEST, whole
+from ..placing import Placed
 from ..report import Kind
+from ..symbolic import SYMBOL_OF
 from .axes import Name
 from .subjects import Asked, Column, Subject, Values
 
@@ -36,14 +40,20 @@ HEADERS = {
 
 
 class OwnModule(Subject):
-    """A target in letters. ``given`` are numbers of letters that stay."""
+    """A target in letters. ``given`` are numbers of letters that stay, ``called`` what letters are called."""
 
     def __init__(
-        self, name: str, target: Target, given: Mapping[str, int], arguments: Mapping[str, object]
+        self,
+        name: str,
+        target: Target,
+        given: Mapping[str, int],
+        arguments: Mapping[str, object],
+        called: Mapping[str, str],
     ) -> None:
         self._name = name
         self._target, self._given, self._arguments = target, given, arguments
-        self._described: dict[tuple[str, ...], OnSymbols] = {}
+        self._letters = {called.get(variable.name, variable.name): variable.name for variable in target.variables}
+        self._described: dict[tuple[Any, ...], OnSymbols] = {}
 
     @property
     def title(self) -> str:
@@ -53,7 +63,7 @@ class OwnModule(Subject):
     @property
     def names(self) -> Mapping[str, Name]:
         """The letters of its inputs and arguments."""
-        return {variable.name: Name(int, "whole", 1, LARGEST) for variable in self._target.variables}
+        return {name: Name(int, "whole", 1, LARGEST) for name in self._letters}
 
     @property
     def columns(self) -> Mapping[str, Column]:
@@ -68,12 +78,19 @@ class OwnModule(Subject):
         names = {*varied}
         missing = [name for name in self.names if name not in names and name not in self._given]
         if missing:
-            raise InputError(f"--vary: {self.title} has letters without a value: {', '.join(missing)}")
+            each = " ".join(f"--vary {name}=VALUES" for name in missing)
+            raise InputError(
+                f"--vary: {self.title} has letters without a value: {each}, or --set for a single one"
+            )
         return {name: size for name, size in self._given.items() if name not in names}
 
     def describe(self, fixed: Values, varied: frozenset[str], columns: tuple[str, ...]) -> Description:
         """See :class:`Subject`."""
-        return _Fixed(self._described.setdefault(columns, OnSymbols(self.title, self._target, columns)), fixed)
+        numbers = {self._letters[name]: size for name, size in fixed.items()}
+        key = columns, tuple(numbers.items())
+        if key not in self._described:
+            self._described[key] = OnSymbols(self.title, self._target.at(numbers), columns)
+        return _Named(self._described[key], self._letters)
 
     def key(self) -> dict[str, Any]:
         """See :class:`Subject`; the text of its file is part of it."""
@@ -89,30 +106,31 @@ class OwnModule(Subject):
         }
 
 
-class _Fixed:
-    """The same where some letters have numbers."""
+class _Named:
+    """The same with letters by what they are called."""
 
-    def __init__(self, of: OnSymbols, fixed: Values) -> None:
-        self._of, self._fixed = of, fixed
+    def __init__(self, of: OnSymbols, letters: Mapping[str, str]) -> None:
+        self._of, self._letters = of, letters
+        self._names = {letter: symbol(name) for name, letter in letters.items() if name != letter}
+
+    def _point(self, point: Mapping[str, int]) -> dict[str, int]:
+        return {self._letters[name]: size for name, size in point.items()}
 
     def at(self, point: Mapping[str, int]) -> Found:
         """See :class:`Description`."""
-        found = self._of.at({**self._fixed, **point})
-
-        def numbered(form: Any) -> Any:
-            return form.subs(self._fixed)
-
-        conditions = []
-        for condition in found.conditions:
-            form = condition.form.form.subs(self._fixed)
-            if form.letters:
-                conditions.append(condition._replace(form=Compiled(form)))
-        figures = {name: tuple(map(numbered, parts)) for name, parts in found.figures.items()}
+        found = self._of.at(self._point(point))
+        if not self._names:
+            return found
+        conditions = [each._replace(form=Compiled(each.form.form.subs(self._names))) for each in found.conditions]
+        figures = {
+            name: tuple(as_polynomial(part).subs(self._names) for part in parts)
+            for name, parts in found.figures.items()
+        }
         return Found(tuple(conditions), figures, found.refused)
 
     def count(self, point: Mapping[str, int]) -> Mapping[str, int]:
         """See :class:`Description`."""
-        return self._of.count({**self._fixed, **point})
+        return self._of.count(self._point(point))
 
 
 class OnSymbols:
@@ -150,7 +168,10 @@ class OnSymbols:
         try:
             first = self._first(point) if self._program is None else [self._program.execute(point)]
             yield from first
-            if self._program is None or first[0].error is not None:
+            if self._program is None:
+                return
+            if (error := first[0].error) is not None:
+                _refuse_letters_only(self._program, error, point)
                 return
             if {"saved_bytes", "backward_macs"} & {*self._columns}:
                 yield self._program.execute(point, memory=Memory.KEPT)
@@ -179,6 +200,7 @@ class OnSymbols:
             if run.error is None:
                 self._program = program
                 return [run]
+            _refuse_letters_only(program, run.error, point)
             refused.append(run)
         if not refused:
             why = next(iter(errors), "it takes squares only; give both sides one letter, as in 1,3,H,H")
@@ -195,6 +217,19 @@ class OnSymbols:
             raise InputError(first_line(error)) from error
 
 
+def _refuse_letters_only(program: Program, error: BaseException, point: Mapping[str, int]) -> None:
+    """Raise where a size is refused as a letter and taken as a number, as torch's recurrent layers do.
+
+    Raises:
+        TypeError: as it was refused.
+    """
+    try:
+        program.counts(point)
+    except Exception:  # the program may raise anything
+        return
+    raise TypeError(first_line(error))
+
+
 def _counted(program: Program, column: str, point: Mapping[str, int]) -> int:
     if column == "params":
         with program.plainly(point) as (module, _, _):
@@ -205,6 +240,8 @@ def _counted(program: Program, column: str, point: Mapping[str, int]) -> int:
         return program.saved(point).total
     if column == "peak_bytes":
         return program.live(point).peak
+    if column == "backward_macs" and not _counted(program, "params", point):
+        return 0  # there is no backward pass
     if column == "backward_macs":
         return program.counts(point, backward=True).backward
     counts = program.counts(point)
@@ -222,25 +259,39 @@ def _conditions(run: Execution) -> list[Condition]:
     return found + [Condition("==", Compiled(symbol(letter) - run.point[letter])) for letter in run.held]
 
 
-def own_subject(asked: Asked, sizes: Mapping[str, object]) -> OwnModule:
-    """A module of the reader's in letters; ``sizes`` are those that were given.
+def own_subject(asked: Asked, row: Placed, sizes: Mapping[str, object]) -> OwnModule:
+    """A module of the reader's in letters; ``row`` is how it was asked for, ``sizes`` those that were given.
 
     Raises:
         InputError: its input is missing, it cannot be built, or a letter is not known.
     """
-    from ..checks.targets import find_target
+    from ..checks.placed_layers import find_placed
 
     refuse_of_code({name: value for name, value in sizes.items() if name in ("src", "tgt")})
-    name = name_of(asked.target)
-    if sizes.get("input") is None and sizes.get("tokens") is None:
+    batch = 1 if asked.batch is None else asked.number
+    if "@" in row.text:
+        for option in sizes:
+            raise InputError(f"--{option}: the input of {row.text} stands behind @; take one of the two away")
+    elif sizes:
+        shapes = shapes_of(row.text, sizes.get("input"), sizes.get("tokens"), batch)
+        row, batch = replace(row, layout=";".join(map(str, shapes))), 1
+    elif "(" not in row.text:
         raise InputError(
-            f"--input: give the shape of {name}'s input, letters for what is varied: 1,3,H,W or 1,N,C"
+            f"--input: give the shape of {row.text}'s input, letters for what is varied: 1,3,H,W or 1,N,C; "
+            f"or behind @, '{row.text}@1,hw,C'"
         )
-    shapes = shapes_of(name, sizes.get("input"), sizes.get("tokens"), asked.number)
-    found = find_target(asked.target, ";".join(map(str, shapes)), dict(asked.arguments))
-    letters = [variable.name for variable in found.variables]
+    for name in asked.arguments:
+        if name in row.arguments:
+            raise InputError(f"--arg {name}: stands in the brackets of {row.text}, too")
+    row = replace(row, arguments={**row.arguments, **asked.arguments})
+    if batch != 1 and not any(shape.startswith("1,") for shape in row.layout.split(";")):
+        raise InputError(f"--batch {batch}: the shape {row.layout} has its batch in it")
+    found, arguments = find_placed(row, "sweep", batch=batch)
+    words = {*re.findall(r"\w+", " ".join([row.layout, *map(str, row.arguments.values())]))}
+    called = {letter: name for name, letter in SYMBOL_OF.items() if name in words}
+    letters = [called.get(variable.name, variable.name) for variable in found.variables]
     for letter in asked.settings:
         if letter not in letters:
-            raise unknown(f"--set: letter of {name}", letter, letters)
+            raise unknown(f"--set: letter of {row.text}", letter, letters)
     given = {letter: whole(f"--set {letter}", value) for letter, value in asked.settings.items()}
-    return OwnModule(name, found, given, asked.arguments)
+    return OwnModule(row.text, found, given, arguments, called)

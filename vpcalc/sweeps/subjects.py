@@ -17,6 +17,7 @@ from ..cost import Cost, Quantity
 from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import LARGEST, GridTerm, whole
 from ..layers import LAYERS
+from ..placing import as_placed
 from ..report import Kind
 from ..storage.footprint import PLAIN, Footprint, Way, layer_footprint, model_footprint
 from ..storage.optimizers import Optimizer, read_optimizer
@@ -388,13 +389,23 @@ class Asked:
 
     def _found(self) -> Subject:
         given = {name: value for name, value in self.sizes.items() if value is not None}
-        if is_code(self.target):
+        row = as_placed(self.target, "sweep")
+        if is_code(row.target):
             from .own import own_subject
 
-            return own_subject(self, given)
-        name = str(self.target)
+            return own_subject(self, row, given)
+        name = str(row.target)
         if self.arguments:
             raise InputError(f"--arg {next(iter(self.arguments))}: only of code; --set NAME=VALUE is for {name}")
+        if "@" in row.text:
+            raise InputError(
+                f"sweep {row.text}: {name} is no code, and has its sizes by --vary, --set and --input"
+            )
+        for setting in row.arguments:
+            if setting in self.settings:
+                raise InputError(f"--set {setting}: stands in the brackets of {row.text}, too")
+        if row.arguments:
+            return replace(self, target=name, settings={**row.arguments, **self.settings})._found()
         if name in LAYERS:
             return _layer(name, self, given)
         if name not in ARCHITECTURES:

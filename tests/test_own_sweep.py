@@ -1,0 +1,184 @@
+"""Modules of a reader's own, swept as they stand in rows of a comparison."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import vpcalc
+from vpcalc import InputError
+from vpcalc.cli.app import application
+from vpcalc.placing import read_placed
+
+from .test_own_rows import SOURCE
+
+GRID = {"h": [3, 7, 8, 14, 20], "w": [7, 9, 15, 16], "C": [12, 32, 64, 65]}
+OTHERS = {"M": [2, 7], "heads": [1, 4], "a": [1, 4], "k": [3, 4], "R": [2, 3]}
+"""Sizes on and off the lattice of windows, reductions and heads."""
+
+COLUMNS = ("macs", "params", "activations", "saved_bytes", "peak_bytes", "backward_macs")
+
+
+@pytest.fixture(autouse=True)
+def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+
+
+def _derived(row: str, at: Mapping[str, int]) -> dict[str, str] | None:
+    """What derive counts of a row at one size; None where the module refuses it."""
+    read = read_placed(row)
+    shape = ",".join(
+        str(at["h"] * at["w"]) if side == "hw" else str(at.get(side, side)) for side in read.layout.split(",")
+    )
+    arguments = {name: at.get(str(value), value) for name, value in read.arguments.items()}
+    try:
+        found = vpcalc.derive(read.target, input=shape, args=arguments).to_dict()
+    except InputError:
+        return None
+    return {name: found[name]["text"] for name in COLUMNS if name in found}
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ("own.py:Full(dim=C,heads=heads)@1,hw,C", COLUMNS),
+        ("own.py:Windowed(dim=C,window=M,heads=a)@1,h,w,C", COLUMNS),
+        ("own.py:Unpadded(dim=C,window=M,heads=a)@1,h,w,C", COLUMNS),
+        ("own.py:Depthwise(dim=C,k=k)@1,C,h,w", COLUMNS),
+        ("own.py:Halo(dim=C,window=M,heads=a)@1,h,w,C", COLUMNS),
+        ("own.py:Both(dim=C,heads=heads,window=M,stride=R)@1,h,w,C", COLUMNS),
+        ("own.py:Halved(dim=C)", COLUMNS),
+        ("own.py:small(dim=C)@1,hw,C", COLUMNS),
+        ("own.py:inner(dim=C)@1,hw,C", COLUMNS),
+        ("own.py:Along(dim=C)@1,hw,C", ("macs", "params", "activations")),
+    ],
+)
+def test_every_configuration_is_what_derive_counts_there(row: str, columns: tuple[str, ...]) -> None:
+    """Windows that pad or refuse, heads that do not divide, a decision on the width, numbers that torch wants."""
+    vary = {**GRID, **{name: OTHERS[str(name)] for name in read_placed(row).arguments.values() if name in OTHERS}}
+    sweep = vpcalc.sweep(row, vary=vary, columns=columns)
+    rows = {tuple(each[name] for name in vary): each for each in sweep.records()}
+    every = list(product(*vary.values()))
+    assert len(rows) + sweep.counts.left.total() == len(every)
+    for at in random.Random(row).sample(every, 5):
+        expected = _derived(row, dict(zip(vary, at, strict=True)))
+        assert (expected is None) == (at not in rows)
+        if expected is not None:
+            found = {name: str(rows[at][name]) for name in columns if name in expected}
+            assert found == {name: expected[name] for name in found}
+            assert {*found} >= {"macs", "params"}
+
+
+ROW = "own.py:Windowed(dim=C,window=M,heads=heads)@1,h,w,C"
+
+
+def test_conditions_and_choices_speak_of_its_names() -> None:
+    vary: dict[str, Any] = {"h": "7:21:7", "heads": "2:4", "C": "32:96:32"}
+    settings = {"w": 14, "M": 7}
+    rows = list(vpcalc.sweep(ROW, vary=vary, set=settings).records())
+    assert [row for row in rows if row["heads"] * 32 == row["C"]] == list(
+        vpcalc.sweep(ROW, vary=vary, set=settings, where="heads*32 == C").records()
+    )
+    least = sorted(rows, key=lambda row: row["macs"])[:2]
+    assert [row["macs"] for row in least] == [
+        row["macs"] for row in vpcalc.sweep(ROW, vary=vary, set=settings, top=2, by="macs").records()
+    ]
+    front = list(vpcalc.sweep(ROW, vary=vary, set=settings, pareto="macs,-h").records())
+    assert {row["h"] for row in front} == {7, 14, 21}
+    assert all(row["C"] == 32 for row in front)
+
+
+def test_it_may_be_an_object_of_python_and_a_batch() -> None:
+    from torch import nn
+
+    row = vpcalc.placed(nn.Linear, "1,h,w,C", in_features="C", out_features=10)
+    (one,) = vpcalc.sweep(row, vary={"h": [3]}, set={"w": 5, "C": 7}).records()
+    assert (one["macs"], one["params"]) == (3 * 5 * 7 * 10, 7 * 10 + 10)
+    (four,) = vpcalc.sweep(row, vary={"h": [3]}, set={"w": 5, "C": 7}, batch=4).records()
+    assert (four["macs"], four["params"]) == (4 * one["macs"], one["params"])
+
+
+def test_brackets_are_arguments_and_settings_wherever_they_stand() -> None:
+    vary, others = {"N": [49, 98]}, {"C": 96, "heads": 3}
+    placed = vpcalc.sweep("own.py:Full(dim=C,heads=heads)", input="1,N,C", vary=vary, set=others)
+    plain = vpcalc.sweep(
+        "own.py:Full", input="1,N,C", args={"dim": "C", "heads": "a"}, vary=vary, set={"C": 96, "a": 3}
+    )
+    assert list(placed.records()) == list(plain.records())
+    ours = vpcalc.sweep("swin_t(C=48,depths=2,2,18,2)", vary={"input": [224, 256]})
+    assert list(ours.records()) == list(
+        vpcalc.sweep("swin_t", set={"C": 48, "depths": "2,2,18,2"}, vary={"input": [224, 256]}).records()
+    )
+
+
+def test_the_command_line_takes_it_and_goes_on_elsewhere(tmp_path: Path) -> None:
+    given = ["sweep", ROW, "--vary=h=7:28", "--vary=heads=2,4", "--set=w=30", "--set=C=32", "--set=M=7"]
+    done = CliRunner().invoke(application(), [*given, "--format", "json"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["h"], row["heads"]) for row in rows] == [*product(range(7, 29), (2, 4))]
+    file = tmp_path / "costs.csv"
+    done = CliRunner().invoke(application(), [*given, "-o", str(file), "--backend", "processes", "--jobs", "1"])
+    assert done.exit_code == 0, done.output
+    lines = file.read_text().splitlines()
+    assert lines[0] == "h,heads,macs,params"
+    assert lines[1:] == [",".join(str(row[name]) for name in ("h", "heads", "macs", "params")) for row in rows]
+    again = CliRunner().invoke(application(), [*given, "-o", str(file), "--resume", "--force"])
+    assert again.exit_code == 0, again.output
+    assert file.read_text().splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "said"),
+    [
+        (
+            "own.py:Windowed(dim=C)@1,h,w,C",
+            {},
+            "sweep own.py:Windowed(dim=C)@1,h,w,C: window and heads are not bound",
+        ),
+        ("own.py:Full(dim=C)@1,foo,C", {}, "'foo' is no symbol; must be a letter such as C, heads or hw"),
+        ("own.py:Full(dim=C", {}, "must be TARGET(NAME=VALUE,…)@SHAPE"),
+        (
+            "own.py:Full(dims=C)",
+            {},
+            "sweep own.py:Full(dims=C): argument of Full 'dims' is not known; did you mean dim?",
+        ),
+        ("own.py:Full(dim=C/2)", {}, "C/2 is no product of symbols such as 4*C; give its number"),
+        ("own.py:Full(dim=C)", {}, "has letters without a value: --vary w=VALUES --vary C=VALUES, or --set"),
+        ("own.py:Full(dim=C)@1,hw,C", {"input": "1,N,C"}, "stands behind @; take one of the two away"),
+        ("own.py:Full(dim=C)", {"args": {"dim": 3}}, "--arg dim: stands in the brackets of"),
+        ("own.py:Full(dim=C)@B,hw,C", {"batch": 3}, "--batch 3: the shape B,hw,C has its batch in it"),
+        ("own.py:Full", {}, "--input: give the shape of own.py:Full's input"),
+        ("wmsa@1,hw,C", {}, "sweep wmsa@1,hw,C: wmsa is no code"),
+        ("wmsa(M=7)", {"set": {"M": 8}}, "--set M: stands in the brackets of wmsa(M=7), too"),
+    ],
+)
+def test_a_target_that_cannot_be_swept_is_refused_in_one_line(target: str, more: Any, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        vpcalc.sweep(target, vary={"h": [7]}, **more)
+    assert said in str(refused.value).removeprefix("vpcalc: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_document_sweeps_it_only_where_it_is_trusted(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    sweep = f"sweep '{ROW}' --vary h=7:21:7 --set w=14 --set C=32 --set M=7 --set heads=2 --format markdown"
+    page.write_text(f"<!-- vpcalc: {sweep} -->\n<!-- /vpcalc -->\n")
+    with pytest.raises(InputError, match="runs no code but vpcalc's own"):
+        vpcalc.embed(page)
+    vpcalc.embed(page, trust=True)
+    assert "| 21 |" in page.read_text()
+    (tmp_path / "odd.md").write_text(
+        "<!-- vpcalc: sweep 'timm:vit_tiny_patch16_224(checkpoint_path=x)@1,3,h,w' --vary h=7 -->\n"
+        "<!-- /vpcalc -->\n"
+    )
+    with pytest.raises(InputError, match="checkpoint_path"):
+        vpcalc.embed(tmp_path / "odd.md")
