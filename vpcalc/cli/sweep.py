@@ -53,7 +53,7 @@ def sweep(
 
     Examples:  vpcalc sweep swin_t --vary C=48:192:12 --vary M=7,8,12 --where "macs < 5G" --pareto macs,-params
                vpcalc sweep ffn --vary h=14:224:7 --vary C=64,96 --set w=56 --set r=4 --top 5 --by macs
-               vpcalc sweep 'attn.py:X(dim=C,window=M)@1,h,w,C' --vary h=14:56:14 --set w=56 --vary C=64,96 --set M=7
+               vpcalc sweep 'attn.py:X(dim=C,window=M)@1,h,w,C' --vary h=14:56 --set w=56 --set C=96 --vary M=7,8
                vpcalc sweep swin_t --vary input=224:512:32 --vary batch=1:64 --columns saved_bytes -o costs.csv
     """
     from ..answers.sweep import sweep as ask
