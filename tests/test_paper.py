@@ -207,6 +207,27 @@ def test_what_a_command_writes_fits_the_column_of_an_article(
     assert re.findall(r"Overfull|Float too large|Missing character", log) == []
 
 
+@needs_tex("array", "amsmath", "booktabs", "siunitx")
+@pytest.mark.parametrize("format", ["latex", "siunitx"])
+def test_a_table_in_a_marker_fits_as_one_outside_of_it_does(inside: Run, tmp_path: Path, format: str) -> None:
+    """In a float of the author's, in two columns; what he chose is left as wide as it is."""
+    command = f"compare --h 56 --w 56 --C 96 --M 7 --no-check --rows msa,wmsa,axial --format {format}"
+    head = r"\documentclass[twocolumn]{article}\usepackage{array,amsmath,booktabs,siunitx}\begin{document}"
+    float = "\\begin{table}\n% vpcalc: {}\n% /vpcalc\n\\end{table}\n"
+    path = tmp_path / "a.tex"
+    path.write_text(f"{head}\n{float.replace('{}', command)}\\end{{document}}\n", encoding="utf-8")
+    package.embed(path)
+    text = path.read_text(encoding="utf-8")
+    assert "Overfull" not in compiled(tmp_path, "a.tex")
+    done = inside(*shlex.split(command))
+    tabulars = re.compile(r"\\begin\{tabular\}.*?\\end\{tabular\}", re.S)
+    assert tabulars.findall(text) == tabulars.findall(done.stdout)
+    assert len(tabulars.findall(text)) == 2
+    path.write_text(text.replace(command, f"{command} --columns layer,formula,macs,ratio,params,fvcore"))
+    package.embed(path)
+    assert "raggedright" not in path.read_text(encoding="utf-8").partition("\\end{tabular}")[0]
+
+
 @needs_tex("array", "booktabs")
 def test_a_table_that_is_too_wide_would_be_noticed(tmp_path: Path) -> None:
     head = r"\documentclass[twocolumn]{article}\usepackage{array,booktabs}"

@@ -102,14 +102,13 @@ def written(result: Result, format: Format, exact: bool = False, columns: str | 
         from ..report.terminal import plain
 
         return plain(tables, exact)
-    if format in (Format.LATEX, Format.SIUNITX) and not IN_A_DOCUMENT.get():
+    if format in (Format.LATEX, Format.SIUNITX):
         from ..report.floats import floats
 
-        return floats([table.lasting() for table in tables], format.value, exact, columns is not None)
+        inside = IN_A_DOCUMENT.get()
+        return floats([table.lasting() for table in tables], format.value, exact, columns is not None, inside)
     write = {
         Format.MARKDOWN: markup.markdown,
-        Format.LATEX: markup.latex,
-        Format.SIUNITX: markup.siunitx,
         Format.HTML: markup.html,
         Format.TYPST: markup.typst,
     }[format]

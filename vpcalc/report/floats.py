@@ -33,6 +33,9 @@ AT_ONCE = 12
 LINES = 40
 """Lines of a table that one float holds."""
 
+NARROWEST = 0.5
+"""Of these, where columns are chosen that do not fit: TeX says that they are too wide, which is seen sooner."""
+
 _FIRST_OUT = (Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.COUNT, Kind.WORD, Kind.TEXT)
 """Columns that are left out first where there is no room; then formulas but one; verdicts never."""
 
@@ -64,17 +67,28 @@ def _alone(table: Table, exact: bool, packages: str, units: Callable[[Cells], Ce
     return "\n".join([f"% {table.title}", rf"% \usepackage{{{packages}}}", *lines, *notes(table.notes)])
 
 
-def floats(tables: Sequence[Table], format: str, exact: bool = False, chosen: bool = False) -> str:
+def floats(
+    tables: Sequence[Table], format: str, exact: bool = False, chosen: bool = False, inside: bool = False
+) -> str:
     """All tables: in one float if they are short, else in one each, or several.
 
     ``format`` is latex or siunitx. ``chosen`` says that the user chose the columns, so that none is left out.
+    ``inside`` a float that is there, caption and label are the author's; columns that he chose are as wide as they
+    are, since his float may span the page, and others fit as they do elsewhere.
     """
+    if inside and chosen:
+        return "\n\n".join({"latex": latex, "siunitx": siunitx}[format](table, exact) for table in tables)
     units = s_column if format == "siunitx" else lambda column: column
     fitted = [_fit(filled(table), exact, chosen, units) for table in tables]
     head = rf"% needs \usepackage{{{PACKAGES[format]}}}"
+    all_of_each = [(each, range(len(each.lines))) for each in fitted]
+    if inside:
+        said = notes(tables[0].notes) if _is_long(tables[0]) else []
+        lines = [f"% {tables[0].title}", head, r"\begingroup", *_bodies(all_of_each), *said, r"\endgroup"]
+        return "\n".join(lines)
     label = _slug(tables[0].title)
     if sum(sum(each.lines) + _beside(each.table) for each in fitted) <= LINES:
-        return "\n".join([head, *_float([(each, range(len(each.lines))) for each in fitted], label)])
+        return "\n".join([head, *_float(all_of_each, label)])
     parts = [(each, rows) for each in fitted for rows in _pages(each)]
     body: list[str] = []
     for place, part in enumerate(parts, 1):
@@ -83,16 +97,22 @@ def floats(tables: Sequence[Table], format: str, exact: bool = False, chosen: bo
     return "\n\n".join([head, *body])
 
 
-def _float(parts: Iterable[tuple[_Fitted, range]], label: str) -> list[str]:
-    (first, rows), *others = parts
+def _float(parts: Sequence[tuple[_Fitted, range]], label: str) -> list[str]:
+    first, rows = parts[0]
     again = " (continued)" if rows.start else ""
     lines = [r"\begin{table}[tp]", r"\centering", rf"\caption{{{prose(first.table.title)}{again}}}"]
-    lines += [rf"\label{{tab:{label}}}", r"\small", rf"\setlength{{\tabcolsep}}{{{BETWEEN / 2:g}pt}}"]
-    lines += _body(first, rows)
-    for each, chosen in others:
-        lines += ["", r"\medskip", rf"\textit{{{prose(each.table.title)}}}\par\smallskip", *_body(each, chosen)]
+    lines += [rf"\label{{tab:{label}}}", *_bodies(parts)]
     said = notes(first.table.notes) if _is_long(first.table) and rows.stop == len(first.lines) else []
     return [*lines, r"\end{table}", *([r"\noindent", *said] if said else [])]
+
+
+def _bodies(parts: Iterable[tuple[_Fitted, range]]) -> list[str]:
+    """Tables below one another, each but the first with its title."""
+    (first, rows), *others = parts
+    lines = [r"\small", rf"\setlength{{\tabcolsep}}{{{BETWEEN / 2:g}pt}}", *_body(first, rows)]
+    for each, chosen in others:
+        lines += ["", r"\medskip", rf"\textit{{{prose(each.table.title)}}}\par\smallskip", *_body(each, chosen)]
+    return lines
 
 
 def _body(fitted: _Fitted, rows: range) -> list[str]:
@@ -199,7 +219,7 @@ def _scaled(table: Table, least: list[float], room: float) -> list[float]:
     """The least widths, where even these are too wide each less by the same factor."""
     may = {place for place, column in enumerate(table.columns) if column.kind in (Kind.TEXT, Kind.FORMULA)}
     fixed = sum(points for place, points in enumerate(least) if place not in may)
-    factor = min(1.0, (room - fixed) / max(sum(least) - fixed, 1.0))
+    factor = min(1.0, max((room - fixed) / max(sum(least) - fixed, 1.0), NARROWEST))
     return [points * factor if place in may else points for place, points in enumerate(least)]
 
 
