@@ -124,6 +124,17 @@ class Padded(nn.Module):
         return self.conv(F.pad(F.pad(x, [1, 1, 1, 1], mode="reflect"), [1, 1, 1, 1], "replicate"))
 
 
+class Smoothed(nn.Module):
+    """A loss of its own, of labels or of probabilities."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(self.head(F.gelu(x)), y, label_smoothing=0.1)
+
+
 MODULES: dict[str, tuple[Any, str]] = {
     "padded": (Padded, "{0},3,{1},{1}"),
     "images": (Images, "{0},3,{1},{1}"),
@@ -132,6 +143,8 @@ MODULES: dict[str, tuple[Any, str]] = {
     "gated": (Gated, "{0},{1},32"),
     "torch's attention": (Torchs, "{1},{0},32"),
     "torch's attention without weights": (lambda: Torchs(weights=False), "{1},{0},32"),
+    "smoothed labels": (Smoothed, "{0},32;{0}:long"),
+    "smoothed probabilities": (Smoothed, "{0},32;{0},10"),
     "fused": (Fused, "{0},{1},32"),
     "taught without gradients": (Taught, "{0},{1},32"),
     "taught in inference mode": (lambda: Taught(torch.inference_mode), "{0},{1},32"),
@@ -327,6 +340,19 @@ FUNCTIONS: dict[str, Any] = {  # parts are taken by operators: Python's brackets
         weight=x.select(0, 0).select(0, 0),
         reduction="sum",
     ),
+    **{
+        f"cross entropy of smoothed labels, {way}": lambda x, way=way: F.cross_entropy(
+            x.select(0, 0), torch.zeros(4, dtype=torch.int64, device=x.device), label_smoothing=0.1, reduction=way
+        )
+        for way in ("mean", "sum", "none")
+    },
+    "cross entropy of probabilities": lambda x: F.cross_entropy(x, x),
+    "cross entropy of smoothed probabilities": lambda x: F.cross_entropy(
+        x, x.float(), label_smoothing=0.1, reduction="none"
+    ),
+    "cross entropy of probabilities, weighed": lambda x: F.cross_entropy(
+        x, x, weight=x.select(0, 0).select(0, 0), reduction="sum"
+    ),
     "binary cross entropy": lambda x: F.binary_cross_entropy_with_logits(x, x),
     "absolutes": lambda x: F.l1_loss(x, x),
     "smooth absolutes": lambda x: F.smooth_l1_loss(x, x),
@@ -363,7 +389,8 @@ class _Recorded(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if not str(func).startswith("prim"):  # questions about the device
             found = tuple(leaf.dtype for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
-            self.calls.append((str(func), found))
+            name = re.sub("(add|mul|div).Scalar", r"\1.Tensor", str(func))  # as Python calls them
+            self.calls.append((name, found))
         return result
 
 
@@ -406,8 +433,7 @@ def test_what_is_run_is_what_torchs_own_autocast_for_cuda_runs(
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: F.cross_entropy(x, x),
-        lambda x: F.cross_entropy(x, torch.zeros(4, dtype=torch.int64), label_smoothing=0.1),
+        lambda x: F.cross_entropy(x, torch.zeros(4, dtype=torch.int64), x.select(0, 0), label_smoothing=0.1),
         lambda x: F.pairwise_distance(x, x),
         lambda x: torch.linalg.matrix_power(x, 3),
         lambda x: F.binary_cross_entropy(x, x),

@@ -135,13 +135,43 @@ class Autocast(TorchFunctionMode):
         label_smoothing: float = 0.0,
     ) -> Tensor:
         """Cross entropy where it is none of the list: it asks for logarithms in the type that it is given."""
-        if target.is_floating_point() or label_smoothing:
-            raise BeyondError("what autocast casts within cross_entropy of probabilities is not followed")
-        logarithms = input.log_softmax(min(input.dim() - 1, 1))
-        logarithms = self._cast(torch.float32, logarithms)
+        way, classes = ("none", "mean", "sum")[reduction], min(input.dim() - 1, 1)
+        if target.is_floating_point():
+            return self._loss_of_probabilities(input, target, weight, way, label_smoothing)
+        if label_smoothing and weight is not None:
+            raise BeyondError(
+                "what autocast casts within cross_entropy of smoothed labels with weights is not followed"
+            )
+        logarithms = input.log_softmax(classes)
+        wide = self._cast(torch.float32, logarithms)
         weight = weight if weight is None else self._cast(torch.float32, weight)
-        way = ("none", "mean", "sum")[reduction]
-        return nll_loss(logarithms, target, weight, ignore_index=ignore_index, reduction=way)
+        loss = nll_loss(wide, target, weight, ignore_index=ignore_index, reduction=way)
+        if not label_smoothing:
+            return loss
+        smooth, ignored = -_summed(logarithms, classes), target == ignore_index
+        smooth = smooth.masked_fill_(ignored, 0.0)
+        if way == "mean":
+            counted = (~ignored).sum()
+            smooth = _summed(smooth) / counted
+        elif way == "sum":
+            smooth = _summed(smooth)
+        return smooth * label_smoothing + loss * (1 - label_smoothing)  # over the classes: figures have no values
+
+    @staticmethod
+    def _loss_of_probabilities(
+        input: Tensor, target: Tensor, weight: Tensor | None, way: str, label_smoothing: float
+    ) -> Tensor:
+        """The same of a target that is a probability of each class."""
+        classes = min(input.dim() - 1, 1)
+        logarithms = input.log_softmax(classes)
+        if label_smoothing:
+            target = target * (1 - label_smoothing) + label_smoothing
+        if weight is not None:
+            weight = weight.view([-1 if side == classes else 1 for side in range(input.dim())])
+        product = logarithms * target
+        product = product if weight is None else product * weight
+        loss = -(_summed(product, classes) if way == "none" else _summed(product))
+        return loss / input.dim() if way == "mean" else loss  # by the number of targets, whatever that is
 
     @staticmethod
     def _given(cast: Callable[[Tensor], Tensor], args: Any, kwargs: Any) -> Any:
@@ -161,6 +191,11 @@ class Autocast(TorchFunctionMode):
             with torch.enable_grad():  # as it is where a pass without gradients comes first
                 self._cached[id(tensor)] = tensor, tensor.to(dtype)
         return self._cached[id(tensor)][1]
+
+
+def _summed(tensor: Tensor, *sides: int) -> Tensor:
+    """A sum, which is asked for a float32 result."""
+    return tensor.sum(*sides, dtype=torch.float32 if _is_cast(tensor) else None)
 
 
 def _is_cast(value: Any) -> bool:
