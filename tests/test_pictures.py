@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from vpcalc.cost import Quantity
 from vpcalc.layers import LAYERS
 from vpcalc.pictures import BarChart, BlockChart, Line, LineChart, ScatterChart, draw
 from vpcalc.pictures.placing import spread
-from vpcalc.pictures.style import CYCLE, OPERATORS
+from vpcalc.pictures.style import BLUE, CYCLE, OPERATORS, RED, colours_of_layers
 from vpcalc.pictures.style import LAYERS as LAYER_COLOURS
 from vpcalc.published import figures_of
 from vpcalc.symbolic import SYMBOL_OF
@@ -92,6 +93,23 @@ def test_every_point_of_a_curve_is_what_the_layer_costs(id: str) -> None:
         grid = {"h": tokens // width, "w": width, "N": tokens}
         cost = LAYERS[id].build(**LAYERS[id].pick({**inputs, **grid}))
         assert cost.total(Quantity.MACS) == macs
+
+
+def test_a_layer_of_which_the_shape_of_a_grid_counts_is_drawn_on_squares() -> None:
+    plot = vpcalc.plot_crossover(rows=["msa", "axial"], high=128)
+    line = {line.label: line for line in line_chart(plot).lines}["Axial"]
+    assert "Axial on square grids" in plot.chart.subtitle
+    for tokens, macs in zip(line.x, line.y, strict=True):
+        cost = LAYERS["axial"].build(h=isqrt(tokens), w=isqrt(tokens), C=96, heads=3)
+        assert (isqrt(tokens) ** 2, macs) == (tokens, cost.total(Quantity.MACS))
+    assert line.x[0] == 16
+    assert line.x[-1] == 128**2
+    (mark,) = [mark for mark in line_chart(plot).marks if "Axial" in mark.label]
+    assert line.y[line.x.index(196)] < mark.y < line.y[line.x.index(256)]  # MSA > Axial beyond 221 tokens
+    maps = vpcalc.plot_memory(rows=["msa", "axial"], fit="1GiB", high=64)
+    side = isqrt(int(re.search(r"Axial's beyond ([0-9,]+)", maps.chart.title)[1].replace(",", "")))  # type: ignore[index]
+    fits = [vpcalc.compare(each, each, 96, rows=["axial"], check=False).rows[0] for each in (side, side + 1)]
+    assert [row.attention_bytes <= 2**30 for row in fits] == [True, False]
 
 
 @given(C=st.sampled_from([32, 64, 96, 256]), M=st.integers(2, 12), R=st.sampled_from([1, 2, 4, 8]))
@@ -647,3 +665,11 @@ def test_shares_have_bars_where_a_person_looks_at_a_wide_terminal() -> None:
         "█" * 10,
         "█" * 10,
     ]
+
+
+def test_no_two_curves_are_of_one_colour_while_there_are_others() -> None:
+    """Layers have colours of their own; others take what these leave."""
+    keys = ["msa", "wmsa", "sra", "linear_sra", "attn.py:A", "attn.py:B"]
+    assert len({*colours_of_layers(keys)}) == len(keys)
+    assert colours_of_layers(keys)[:2] == [RED, BLUE]
+    assert len(colours_of_layers([*keys, *"abcdef"])) == 12

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from math import lcm
+from math import isqrt, lcm, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ..placing import Placed, as_placed, is_placed
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio
 from ..storage.optimizers import read_bytes
-from ..symbolic import lattice
+from ..symbolic import divides, lattice
 from .compare import DTYPES, PARTS, SIDE, Comparison, Crossover, Row, compare, crossing_table
 from .priced import unpriced_words
 from .result import Result
@@ -139,7 +139,7 @@ def plot_crossover(
     title = _first_crossing(largest, curves)
     chart = LineChart(
         title,
-        "; ".join((_settings(largest), *_unpriced(largest))),
+        "; ".join((_settings(largest), *_on_squares(curves), *_unpriced(largest))),
         "tokens hw  (above: side of a square grid)",
         "multiply-accumulates",
         tuple(line for line, _ in curves.values()),
@@ -192,7 +192,7 @@ def plot_memory(
         title += f", {_name(curves[last][0])}'s beyond {exact(filled[last])}"
     chart = LineChart(
         title,
-        f"{_settings(largest)}, {largest.inputs['dtype']}",
+        "; ".join((f"{_settings(largest)}, {largest.inputs['dtype']}", *_on_squares(curves))),
         "tokens hw  (above: side of a square grid)",
         "bytes of the attention maps",
         tuple(line for line, _ in curves.values()),
@@ -317,11 +317,11 @@ def _unpriced(comparison: Comparison) -> list[str]:
 def _curves(
     comparison: Comparison, quantity: Quantity, ends: tuple[int, int], scale: int = 1
 ) -> dict[str, tuple[Line, Polynomial]]:
-    """For each row its curve and its form in tokens N. Rows of the same form share one curve."""
+    """For each row its curve and its form, in tokens N or a square's side S. Those of one form share a curve."""
     found: dict[str, tuple[Line, Polynomial]] = {}
     by_form: dict[Polynomial, str] = {}
     for row in comparison.rows:
-        form, unit = _in_tokens(row, comparison, quantity)
+        form, x = _on_axis(row, comparison, quantity, ends)
         if not form:
             continue
         form = form * scale
@@ -329,22 +329,32 @@ def _curves(
             line, _ = found[by_form[form]]
             found[by_form[form]] = Line(line.key, f"{line.label}, {row.name}", line.x, line.y), form
             continue
-        x = _samples(ends[0] ** 2, ends[1] ** 2, unit)
         if not x:
             raise InputError(f"--to {ends[1]}: {row.name} has no grid up to there that it tiles exactly")
         by_form[form] = row.id
-        found[row.id] = Line(row.id, row.name, x, tuple(form.value({"N": tokens}) for tokens in x)), form
+        found[row.id] = Line(row.id, row.name, x, tuple(int(_at(form, tokens)) for tokens in x)), form
     return found
 
 
-def _in_tokens(row: Row, comparison: Comparison, quantity: Quantity) -> tuple[Polynomial, int]:
-    """A row's total as a polynomial in tokens N, and the number that N has to be a multiple of."""
+def _on_axis(
+    row: Row, comparison: Comparison, quantity: Quantity, ends: tuple[int, int]
+) -> tuple[Polynomial, tuple[int, ...]]:
+    """A row's total in tokens N, or in a square's side S where shapes count, and tokens of grids that it tiles."""
     values = {letter: size for letter, size in values_of(comparison.inputs).items() if letter not in ("h", "w")}
     cost = row.layer.symbolic.at(values)
     total = as_polynomial(cost.total(quantity))
-    if any(total.degree(name) and not _even(total) for name in ("h", "w")):
-        raise InputError(f"--rows: {row.name} does not depend on the number of tokens alone")
-    return total.subs({"h": symbol("N"), "w": 1}), _tokens_of_a_tile(cost)
+    if _even(total):
+        form = total.subs({"h": symbol("N"), "w": 1})
+        return form, _samples(ends[0] ** 2, ends[1] ** 2, _tokens_of_a_tile(cost)) if form else ()
+    unit = lcm(*(lattice(cost).get(side, 1) for side in ("h", "w")))
+    sides = [side for side in _samples(*ends, unit) if divides(cost, {"h": side, "w": side})]
+    return total.subs({"h": symbol("S"), "w": symbol("S")}), tuple(side * side for side in sides)
+
+
+def _on_squares(curves: Mapping[str, tuple[Line, Polynomial]]) -> list[str]:
+    """Curves of which the shape of a grid counts."""
+    found = [line.label for line, form in curves.values() if "S" in form.letters]
+    return [f"{', '.join(found)} on square grids"] if found else []
 
 
 def _even(total: Polynomial) -> bool:
@@ -394,7 +404,11 @@ def _marks(
 
 
 def _at(form: Polynomial, tokens: int) -> Fraction:
-    value = form.subs({"N": tokens})
+    """A curve's value; between whole sides of squares, where only marks stand, as nearly as floats are."""
+    side = isqrt(tokens)
+    root = side if side * side == tokens else Fraction(sqrt(tokens))
+    at = {"S": as_polynomial(root)} if "S" in form.letters else {"N": as_polynomial(tokens)}
+    value = form.subs(at)
     return Fraction(value.terms.get((), 0), value.denominator)
 
 
@@ -425,8 +439,9 @@ def _name(line: Line) -> str:
 
 
 def _last_within(form: Polynomial, room: int) -> int:
-    """The largest number of tokens whose bytes still fit."""
-    fits: Callable[[int], bool] = lambda tokens: _at(form, tokens) <= room  # noqa: E731
+    """The largest number of tokens whose bytes still fit; of square grids where only these have a form."""
+    tokens: Callable[[int], int] = (lambda side: side * side) if "S" in form.letters else (lambda size: size)
+    fits: Callable[[int], bool] = lambda size: _at(form, tokens(size)) <= room  # noqa: E731
     high = 1
     while fits(high):
         high *= 2
@@ -434,7 +449,7 @@ def _last_within(form: Polynomial, room: int) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return tokens(low)
 
 
 def _long_table(

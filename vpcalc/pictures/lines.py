@@ -8,7 +8,7 @@ from typing import Any
 
 from .data import LineChart, Unit
 from .placing import Placing, spread
-from .style import DASHES, INK, LAYERS, LEFT, NARROW, QUIET, TYPE, colour_of_layer, written
+from .style import DASHES, INK, LEFT, NARROW, QUIET, TYPE, colours_of_layers, written
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _KEY = 0.14
@@ -27,13 +27,12 @@ def height(chart: LineChart, width: float) -> float:
 def draw(figure: Any, chart: LineChart) -> Any:
     """Draw the chart on an empty figure; return its subtitle."""
     axes = figure.add_subplot()
-    places = [place for place, line in enumerate(chart.lines) if line.key not in LAYERS]
+    colours = colours_of_layers([line.key for line in chart.lines])
     for place, line in enumerate(chart.lines):
-        spare = places.index(place) if place in places else 0
         axes.plot(
             line.x,
             line.y,
-            color=colour_of_layer(line.key, spare),
+            color=colours[place],
             linestyle=DASHES[place % len(DASHES)],
             label=line.label,
         )

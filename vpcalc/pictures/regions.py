@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .data import RegionChart
-from .style import QUIET, TYPE, colour_of_layer
+from .style import QUIET, TYPE, colours_of_layers
 
 _PALE = 0.75
 """Opacity of a field, so that the grid of the paper is seen."""
@@ -27,11 +27,12 @@ def draw(figure: Any, chart: RegionChart) -> Any:
     cells = numpy.array(chart.cells)
     edges = [numpy.array([*places, 2 * places[-1] - places[-2]]) - 0.5 for places in (chart.x, chart.y)]
     keys = []
+    colours = colours_of_layers([key for key, _ in chart.outcomes])
     for outcome, (key, label) in enumerate(chart.outcomes):
         there = cells == outcome
         if not there.any():
             continue
-        colour = colour_of_layer(key, outcome) if key else ("#E8E8E8" if outcome else "white")
+        colour = colours[outcome] if key else ("#E8E8E8" if outcome else "white")
         look = {"hatch": _HATCHES[outcome], "edgecolor": QUIET, "linewidth": 0.0}
         field = numpy.ma.masked_where(~there, there)
         axes.pcolor(*edges, field, cmap=_single(colour), alpha=_PALE, **look)

@@ -6,6 +6,8 @@ relies on colour alone: curves differ in their dashes, bars in their hatching, p
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -89,9 +91,11 @@ def subtitle_lines(subtitle: str, width: float) -> list[str]:
     return wrap(subtitle, int(14.5 * width))
 
 
-def colour_of_layer(key: str, place: int) -> str:
-    """A layer's own colour, or the next of the cycle."""
-    return LAYERS.get(key, CYCLE[place % len(CYCLE)])
+def colours_of_layers(keys: Sequence[str]) -> list[str]:
+    """Each layer's own colour, or the next of the cycle that is none of theirs."""
+    taken = {LAYERS[key] for key in keys if key in LAYERS}
+    free = itertools.cycle([colour for colour in CYCLE if colour not in taken] or CYCLE)
+    return [LAYERS[key] if key in LAYERS else next(free) for key in keys]
 
 
 def colour_of_operator(kind: str) -> str:
