@@ -136,6 +136,22 @@ def test_the_command_line_takes_it_and_goes_on_elsewhere(tmp_path: Path) -> None
     assert file.read_text().splitlines() == lines
 
 
+def test_a_folder_may_have_the_signs_of_rows_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "me@home (1)"
+    folder.mkdir()
+    (folder / "own.py").write_text(SOURCE)
+    for target in (f"{folder}/own.py:Full(dim=C,heads=2)@1,N,C", "own.py:Full(dim=C,heads=2)@1,N,C"):
+        (row,) = vpcalc.sweep(target, vary={"N": [3]}, set={"C": 4}).records()
+        assert row["macs"] == 4 * 3 * 4**2 + 2 * 3**2 * 4
+    assert vpcalc.formula(f"{folder}/own.py:Full", input="1,N,C", args={"dim": "C"}).form.text == "4NC² + 2N²C"
+
+
+@pytest.mark.parametrize("ask", [vpcalc.derive, vpcalc.formula, vpcalc.model, vpcalc.memory, vpcalc.figure])
+def test_brackets_elsewhere_are_refused_with_the_same_in_options(ask: Any) -> None:
+    with pytest.raises(InputError, match=r"here own.py:Full --input 1,h[*]w,C --arg dim=C$"):
+        ask("own.py:Full(dim=C)@1,hw,C")
+
+
 @pytest.mark.parametrize(
     ("target", "more", "said"),
     [

@@ -34,6 +34,11 @@ class Placed:
     layout: str = LAYOUT
 
     @property
+    def behind(self) -> str:
+        """What is written behind the target."""
+        return self.text.removeprefix(str(self.target))
+
+    @property
     def name(self) -> str:
         """What it is called in a table: the factory's own name."""
         if isinstance(self.target, str):
@@ -46,6 +51,10 @@ def is_placed(row: object) -> bool:
     return not isinstance(row, str) or bool(re.search(r"[:(@]", row))
 
 
+_BRACKETS = re.compile(r"(^|:)[^:/\\]*[(@]")
+"""Brackets or a layout behind a name; a folder may have such signs in its own."""
+
+
 def as_placed(target: object, option: str) -> Placed:
     """A target as a row, whatever it is: an id, code with or without brackets and a layout, an object.
 
@@ -53,11 +62,26 @@ def as_placed(target: object, option: str) -> Placed:
         InputError: brackets that do not close, or an argument without a value.
     """
     if isinstance(target, str):
-        return read_placed(target, option) if is_placed(target) else Placed(target, target)
+        return read_placed(target, option) if _BRACKETS.search(target) else Placed(target, target)
     if isinstance(target, Placed):
         return target
     found = Placed("", target)
     return Placed(found.name, target)
+
+
+def refuse_placed(target: object) -> None:
+    """Refuse brackets and a layout where options give both.
+
+    Raises:
+        InputError: saying which.
+    """
+    if isinstance(target, str) and ":" in target and _BRACKETS.search(target):
+        row = read_placed(target, "TARGET")
+        layout = ",".join(TOKENS["hw"] if side == "hw" else side for side in row.layout.split(","))
+        given = [f"--input {layout}", *(f"--arg {name}={value}" for name, value in row.arguments.items())]
+        raise InputError(
+            f"TARGET {target!r}: brackets and @ are of rows, sides and sweeps; here {row.target} {' '.join(given)}"
+        )
 
 
 def placed(target: object, layout: str = LAYOUT, **arguments: object) -> Placed:
@@ -91,9 +115,11 @@ def read_placed(text: str, option: str = "--rows") -> Placed:
     Raises:
         InputError: brackets that do not close, an argument without a value, or nothing before them.
     """
-    before, at, layout = text.partition("@")
-    target, bracket, given = before.partition("(")
-    target, given = target.strip(), given.rstrip()
+    found = _BRACKETS.search(text)
+    file, rest = (text[: found.start()], text[found.start() :]) if found else ("", text)
+    before, at, layout = rest.partition("@")
+    name, bracket, given = before.partition("(")
+    target, given = (file + name).strip(), given.rstrip()
     if not target or (bracket and not given.endswith(")")):
         raise InputError(f"{option} {text!r}: must be TARGET(NAME=VALUE,…)@SHAPE, such as attn.py:X(dim=C)@1,hw,C")
     if at and not layout.strip():

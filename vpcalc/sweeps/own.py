@@ -269,13 +269,13 @@ def own_subject(asked: Asked, row: Placed, sizes: Mapping[str, object]) -> OwnMo
 
     refuse_of_code({name: value for name, value in sizes.items() if name in ("src", "tgt")})
     batch = 1 if asked.batch is None else asked.number
-    if "@" in row.text:
+    if "@" in row.behind:
         for option in sizes:
             raise InputError(f"--{option}: the input of {row.text} stands behind @; take one of the two away")
     elif sizes:
-        shapes = shapes_of(row.text, sizes.get("input"), sizes.get("tokens"), batch)
+        shapes = shapes_of(row.name, sizes.get("input"), sizes.get("tokens"), batch)
         row, batch = replace(row, layout=";".join(map(str, shapes))), 1
-    elif "(" not in row.text:
+    elif "(" not in row.behind:
         raise InputError(
             f"--input: give the shape of {row.text}'s input, letters for what is varied: 1,3,H,W or 1,N,C; "
             f"or behind @, '{row.text}@1,hw,C'"

@@ -397,7 +397,7 @@ class Asked:
         name = str(row.target)
         if self.arguments:
             raise InputError(f"--arg {next(iter(self.arguments))}: only of code; --set NAME=VALUE is for {name}")
-        if "@" in row.text:
+        if "@" in row.behind:
             raise InputError(
                 f"sweep {row.text}: {name} is no code, and has its sizes by --vary, --set and --input"
             )
