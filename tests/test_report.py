@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpcalc.report import Caveat, Column, Kind, Table, numbers
-from vpcalc.report.floats import breakable
+from vpcalc.report.floats import breakable, floats
 from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown, typst
 from vpcalc.report.sentences import condition
 
@@ -136,3 +136,18 @@ def test_where_a_form_holds_is_printed_and_no_comment() -> None:
 
 def test_a_long_word_may_be_broken_and_a_number_may_not() -> None:
     assert breakable("torch.nn.utils is 1.233e-15") == r"torch.\allowbreak{}nn.\allowbreak{}utils is 1.233e-15"
+
+
+def test_the_count_that_a_table_is_read_for_stays_where_a_verdict_has_no_room() -> None:
+    columns = (
+        Column("layer", "Layer", Kind.WORD),
+        Column("formula", "MACs in closed form", Kind.FORMULA),
+        Column("macs", "MACs", Kind.COUNT),
+        Column("params", "Params", Kind.COUNT),
+        Column("fvcore", "fvcore", Kind.VERDICT),
+    )
+    row = ("A layer of a long name", "one and another and a third and a fourth", 2**40, 2**30, "not comparable")
+    text = floats([Table("Costs", columns, (row,))], "latex")
+    above, _, below = text.partition("\\begin{tabular}")
+    assert "% no room for Params, fvcore:" in above
+    assert "MACs (" in below

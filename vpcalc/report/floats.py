@@ -37,7 +37,8 @@ NARROWEST = 0.5
 """Of these, where columns are chosen that do not fit: TeX says that they are too wide, which is seen sooner."""
 
 _FIRST_OUT = (Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.COUNT, Kind.WORD, Kind.TEXT)
-"""Columns that are left out first where there is no room; then formulas but one; verdicts never."""
+"""Columns that are left out first where there is no room, but for the first count; then verdicts, formulas but one
+and that count, which a table is read for."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,10 @@ def _fit(table: Table, exact: bool, chosen: bool, units: Callable[[Cells], Cells
 def _ranked(table: Table) -> list[int]:
     """Places of columns that may be left out, the first one first; never that of the rows' names."""
     places = range(len(table.columns) - 1, 0, -1)
-    formulas = [place for place in places if table.columns[place].kind is Kind.FORMULA]
-    others = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
-    return [*others, *formulas[:-1]]
+    of = {kind: [place for place in places if table.columns[place].kind is kind] for kind in Kind}
+    first = of[Kind.COUNT][-1:]
+    others = [place for kind in _FIRST_OUT for place in of[kind] if place not in first]
+    return [*others, *of[Kind.VERDICT], *of[Kind.FORMULA][:-1], *first]
 
 
 def _natural(table: Table, place: int, cells: Cells, exact: bool) -> float:
