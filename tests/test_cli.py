@@ -67,6 +67,21 @@ def test_markdown_and_latex(inside: Run) -> None:
     assert latex.count("usepackage") == 1
 
 
+@pytest.mark.parametrize(
+    ("format", "cells"),
+    [
+        ("latex", [r"& $R, M$ \\", r"& $M$ \\"]),
+        ("typst", ["[$R, M$],", "[$M$],"]),
+        ("markdown", ["| $R, M$ |", "| $M$ |"]),
+        ("html", ["<mi>R</mi><mo>,</mo><mi>M</mi></math></td>", "<mi>M</mi></math></td>"]),
+        ("csv", []),
+    ],
+)
+def test_tiles_are_set_as_mathematics(inside: Run, format: str, cells: list[str]) -> None:
+    done = inside("compare", "--h", "56", "--w", "56", "--no-check", "--format", format)
+    assert all(cell in done.stdout for cell in cells)
+
+
 @pytest.mark.parametrize("lines", ["1", "3"])
 @pytest.mark.parametrize(
     "command", ["theory --format latex", "models --format csv", "formula swin_t --steps", "theory"]

@@ -10,6 +10,7 @@ from vpcalc.report import Caveat, Column, Kind, Table, numbers
 from vpcalc.report.floats import breakable, floats
 from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown, typst
 from vpcalc.report.sentences import condition
+from vpcalc.report.sentences import tex as sentence
 
 SHORT = {
     0: "0",
@@ -122,6 +123,33 @@ def test_no_number_is_cut_off_at_any_width(width: int) -> None:
 )
 def test_a_condition_is_mathematics_in_latex(text: str, set_as: str) -> None:
     assert condition(text) == set_as
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [
+        ("at most 4.500 G MACs", r"at most 4.500\,G MACs"),
+        ("on an A100 80 GB, float32", r"on an A100 80\,GB, float32"),
+        ("29.0 M: rounded", r"29.0\,M: rounded"),
+        ("windows of 2M tokens, M = 7", r"windows of $2M$ tokens, $M = 7$"),
+    ],
+)
+def test_a_unit_behind_a_number_is_no_symbol(text: str, set_as: str) -> None:
+    assert sentence(text) == set_as
+
+
+def test_sizes_and_their_letters_are_symbols_and_names_are_not() -> None:
+    columns = (Column("module", "Module", Kind.WORD), Column("input", "Input", Kind.SYMBOLS))
+    table = Table("T", columns, (("q", "S = 10, T = 20"), ("k", "7×7"), ("v", "")))
+    assert [line for line in latex(table).splitlines() if "&" in line][1:] == [
+        r"q & $S = 10, T = 20$ \\",
+        r"k & 7$\times$7 \\",
+        r"v &  \\",
+    ]
+    assert "[q], [$S = 10, T = 20$]," in typst(table)
+    assert "[k], [7×7]," in typst(table)
+    assert "| v |  |" in markdown(table)
+    assert "<mi>S</mi><mo>=</mo><mn>10</mn><mo>,</mo><mi>T</mi><mo>=</mo><mn>20</mn></math>" in html(table)
 
 
 def test_where_a_form_holds_is_printed_and_no_comment() -> None:

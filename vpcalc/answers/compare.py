@@ -239,7 +239,7 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
         Column("costs_more", "Costs more", Kind.WORD),
         Column("condition", "Where", Kind.FORMULA),
         Column("at", "Here: hw >", Kind.NUMBER),
-        Column("tiles", "Tiles", Kind.WORD),
+        Column("tiles", "Tiles", Kind.SYMBOLS),
     )
     rows = tuple((label, c, c.at, c.tiles) for c, label in labels.items())
     size = f"{comparison.inputs['h']}×{comparison.inputs['w']}"

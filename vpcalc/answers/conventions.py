@@ -96,11 +96,12 @@ class Conventions(Result):
         """Every convention at the asked input, then other inputs where one fits."""
         columns = (
             Column("convention", "Convention"),
-            Column("input", "Input", Kind.WORD),
+            Column("input", "Input", Kind.SYMBOLS),
             Column("derived", "Derived", Kind.NUMBER),
             Column("verdict", "Verdict", Kind.VERDICT),
         )
-        rows = tuple((r.convention, "×".join(map(str, r.sizes)), r.derived, r.verdict) for r in self.readings)
+        brief = self.architecture.family.axes.brief
+        rows = tuple((r.convention, brief(r.sizes), r.derived, r.verdict) for r in self.readings)
         fits = [reading for reading in self.readings if reading.how]
         here = [reading for reading in fits if reading.sizes == self.sizes]
         if here:

@@ -76,7 +76,7 @@ class Models(Result):
         columns = (
             Column("id", "Model", Kind.WORD),
             Column("family", "Family", Kind.WORD, wide=True),
-            Column("input", "Input", Kind.WORD, wide=asked and self._one_size),
+            Column("input", "Input", Kind.SYMBOLS, wide=asked and self._one_size),
             *(Column(name, QUANTITIES[name].header, QUANTITIES[name].kind) for name in middle),
             Column("top1", "Top-1", Kind.RATIO, wide=not asked),
             Column("aliases", "Also known as", wide=True),
@@ -366,12 +366,7 @@ def _sorted(candidates: list[Candidate], key: Expression) -> list[Candidate]:
 
 
 def _input(candidate: Candidate) -> str:
-    """Its size: of an image by its sides, of sequences by their letters."""
-    axes, sizes = candidate.architecture.family.axes, candidate.sizes
-    if axes.pixels:
-        return axes.words(sizes)
-    lengths = sizes[:1] if len({*sizes}) == 1 else sizes
-    return f"{','.join(axes)} = {','.join(map(str, lengths))}"
+    return candidate.architecture.family.axes.brief(candidate.sizes)
 
 
 def _plain(size: object) -> Any:

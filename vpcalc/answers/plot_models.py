@@ -146,7 +146,7 @@ def plot_models(families: Iterable[str] | None = None, *, pareto: str | None = N
         points.append(
             Point(each.id, each.family.name, params, macs, tuple((p.value, m.value, m.source) for p, m in pairs))
         )
-        native = "×".join(map(str, each.sizes))
+        native = each.family.axes.brief(each.sizes)
         for p, m in pairs:
             printed += 1
             agreeing += p.agrees(params) and m.agrees(macs)
@@ -162,7 +162,7 @@ def plot_models(families: Iterable[str] | None = None, *, pareto: str | None = N
     columns = (
         Column("model", "Model", Kind.WORD),
         Column("family", "Family", Kind.WORD, wide=True),
-        Column("input", "Input", Kind.WORD),
+        Column("input", "Input", Kind.SYMBOLS),
         Column("params", "Params", Kind.COUNT),
         Column("macs", "MACs", Kind.COUNT),
         Column("published_params", "Params printed", Kind.WORD, wide=True),

@@ -55,6 +55,10 @@ class Axes(tuple[str, ...]):
         """Sizes by name, as a title has them, of the axes that are ``used``."""
         return ", ".join(f"{axis} = {size}" for axis, size in self.point(sizes).items() if axis in used)
 
+    def brief(self, sizes: Sizes) -> str:
+        """Sizes in a cell: of an image by its sides, of sequences by their letters."""
+        return f"{' = '.join(self)} = {sizes[0]}" if len({*sizes}) == 1 else self.spell(sizes, self)
+
     def words(self, sizes: Sizes) -> str:
         """Sizes in a sentence."""
         return f"{' and '.join(map(str, sizes))} tokens"
@@ -70,6 +74,9 @@ class _Image(Axes):
         return native if values[0] is None else read_image(values[0], allowed)
 
     def spell(self, sizes: Sizes, used: Container[str]) -> str:
+        return self.words(sizes)
+
+    def brief(self, sizes: Sizes) -> str:
         return self.words(sizes)
 
     def words(self, sizes: Sizes) -> str:

@@ -24,7 +24,7 @@ LETTER, BETWEEN = 4.55, 6.0
 ITALICS = 1.12
 """How much wider letters are in mathematics."""
 
-LEAST = {Kind.TEXT: 62.0, Kind.VERDICT: 40.0, Kind.WORD: 62.0, Kind.FORMULA: 105.0}
+LEAST = {Kind.TEXT: 62.0, Kind.VERDICT: 40.0, Kind.WORD: 62.0, Kind.SYMBOLS: 62.0, Kind.FORMULA: 105.0}
 """Points to which columns of several lines may be narrowed; others are not broken."""
 
 AT_ONCE = 12
@@ -36,7 +36,10 @@ LINES = 40
 NARROWEST = 0.5
 """Of these, where columns are chosen that do not fit: TeX says that they are too wide, which is seen sooner."""
 
-_FIRST_OUT = (Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.COUNT, Kind.WORD, Kind.TEXT)
+_FIRST_OUT = (
+    *(Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.SYMBOLS),
+    *(Kind.COUNT, Kind.WORD, Kind.TEXT),
+)
 """Columns that are left out first where there is no room, but for the first count; then verdicts, formulas but one
 and that count, which a table is read for."""
 

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from .floats import latex, siunitx
-from .table import Caveat, Kind, Table, write
+from .table import Caveat, Kind, Table, has_symbols, write
 from .tex import escape_tex
 
 __all__ = ["csv_text", "escape_tex", "escape_typst", "html", "latex", "markdown", "siunitx", "typst"]
@@ -21,7 +21,8 @@ def markdown(table: Table, exact: bool = False) -> str:
     def cell(value: Any, kind: Kind) -> str:
         if _is_formula(value, kind):
             return f"${value.latex}$"
-        return write(value, kind, exact).replace("|", "\\|")
+        text = write(value, kind, exact).replace("|", "\\|")
+        return f"${text}$" if has_symbols(text, kind) else text
 
     head = "| " + " | ".join(column.header for column in table.columns) + " |"
     rule = "| " + " | ".join("---:" if column.kind.numeric else "---" for column in table.columns) + " |"
@@ -45,6 +46,7 @@ def html(table: Table, exact: bool = False) -> str:
 
     def cell(value: Any, kind: Kind) -> str:
         text = value.mathml if _is_formula(value, kind) else _html.escape(write(value, kind, exact))
+        text = _mathml(text) if has_symbols(text, kind) else text
         return f'<td style="text-align:{"right" if kind.numeric else "left"}">{text}</td>'
 
     head = "".join(f"<th>{_html.escape(column.header)}</th>" for column in table.columns)
@@ -61,7 +63,8 @@ def typst(table: Table, exact: bool = False) -> str:
     def cell(value: Any, kind: Kind) -> str:
         if _is_formula(value, kind):
             return f"[${value.typst}$]"
-        return f"[{escape_typst(write(value, kind, exact))}]"
+        text = write(value, kind, exact)
+        return f"[${text}$]" if has_symbols(text, kind) else f"[{escape_typst(text)}]"
 
     kinds = [column.kind for column in table.columns]
     align = ", ".join("right" if kind.numeric else "left" for kind in kinds)
@@ -86,6 +89,13 @@ def typst(table: Table, exact: bool = False) -> str:
 def escape_typst(text: str) -> str:
     """Text that Typst sets as it stands."""
     return re.sub(r"([\\#*_$@<>`~\[\]/=+-])", r"\\\1", text)
+
+
+def _mathml(symbols: str) -> str:
+    parts = re.findall(r"[A-Za-z]|\d+|[^\s\w]", symbols)  # R, M; T = 100
+    tags = ("mi" if part.isalpha() else "mn" if part.isdigit() else "mo" for part in parts)
+    inside = "".join(f"<{tag}>{part}</{tag}>" for tag, part in zip(tags, parts, strict=True))
+    return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{inside}</math>'
 
 
 def _is_formula(value: Any, kind: Kind) -> bool:

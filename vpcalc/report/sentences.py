@@ -38,6 +38,10 @@ _PRODUCT = re.compile(r"\d*(?=[a-z]*[A-Z])(?![A-Z]{3})[B-DF-HJ-NP-TV-XZb-df-hj-n
 _WEAK = re.compile(r"-?[\d.,]*\d|[A-Za-z]|(?![A-Z]{3})\d*[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]{1,3}|[/:]|…|\.\.\.")
 
 
+_UNIT = re.compile(r"[kMGTP](?:i?B)?")
+"""Units behind a number; of symbols a number is no word of its own."""
+
+
 class _Word(NamedTuple):
     """A word between blanks: what is put before it, itself, and the punctuation behind."""
 
@@ -53,7 +57,10 @@ def tex(text: str) -> str:
     place = 0
     while place < len(words):
         end = _run(words, place)
-        if end == place:
+        if _is_quantity(words[place : place + 2]):
+            written.append(rf"{escape_tex(''.join(words[place]))}\,{escape_tex(''.join(words[place + 1]))}")
+            place += 2
+        elif end == place:
             written.append(escape_tex("".join(words[place])))
             place += 1
         else:
@@ -68,11 +75,19 @@ def _split(word: str) -> _Word:
     return _Word(*found.groups())
 
 
+def _is_quantity(words: Sequence[_Word]) -> bool:
+    """Whether a number and its unit begin here: 4.5 G, 80 GB."""
+    number, unit = (words[0].core, words[1].core) if len(words) > 1 and not words[0].after else ("", "")
+    return bool(re.fullmatch(r"[+−-]?[\d.,]*\d", number) and _UNIT.fullmatch(unit))
+
+
 def _run(words: Sequence[_Word], start: int) -> int:
     """Where the mathematics that begins here ends; ``start`` where none does."""
     first, end, open_ = len(words), start, 0
     for place in range(start, len(words)):
         word = words[place]
+        if _is_quantity(words[place : place + 2]):
+            break
         behind = words[place + 1].core if place + 1 < len(words) and not word.after else ""
         sure = _is_strong(word.core) or (word.core.strip("()") == "a" and not behind)  # no article ends a clause
         if not (sure or _is_weak(word.core) or _is_letter_a(word.core, words[start:place], behind)):

@@ -17,11 +17,12 @@ from . import numbers
 class Kind(Enum):
     """What a column holds. Text may be wrapped, a word not; a count may be shortened, a number not.
 
-    A change is a number with its sign.
+    A change is a number with its sign; symbols are letters that stand for sizes, or sizes: R, M; T = 100; 7×7.
     """
 
     TEXT = "text"
     WORD = "word"
+    SYMBOLS = "symbols"
     COUNT = "count"
     NUMBER = "number"
     CHANGE = "change"
@@ -112,6 +113,11 @@ def write(value: Any, kind: Kind, exact: bool = False) -> str:
     if kind is Kind.SHARE:
         return numbers.percent(value)
     return str(value)
+
+
+def has_symbols(text: str, kind: Kind) -> bool:
+    """Whether a cell is set as mathematics though it is no formula: sizes without a letter are text."""
+    return kind is Kind.SYMBOLS and any(map(str.isalpha, text))
 
 
 def records(table: Table) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from .table import Column, Kind, Table, write
 READABLE = 24
 """Text is wrapped, but never to less than this many columns if there is any way around it."""
 
-WRAPPED = (Kind.TEXT, Kind.FORMULA, Kind.WORD)
+WRAPPED = (Kind.TEXT, Kind.FORMULA, Kind.WORD, Kind.SYMBOLS)
 """Cells that may take several lines: words as far as they are long."""
 
 BAR = 10
@@ -63,7 +63,10 @@ class View:
             yield _render(fitting, self.exact, options.max_width, options.is_terminal)
 
 
-_FIRST_OUT = (Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE, Kind.WORD, Kind.COUNT, Kind.TEXT)
+_FIRST_OUT = (
+    *(Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE),
+    *(Kind.SYMBOLS, Kind.WORD, Kind.COUNT, Kind.TEXT),
+)
 """Columns that are left out where there is no room, the first first; verdicts and formulas are never."""
 
 
@@ -113,7 +116,7 @@ def _render(table: Table, exact: bool, width: int, bars: bool = False) -> Group:
     whole = WRAPPED[:2] if _needed(table, exact, _TIGHT, WRAPPED[:2]) <= width else WRAPPED
     for column, least in zip(table.columns, _widths(table, exact, whole), strict=True):
         justify: Literal["left", "right"] = "right" if column.kind.numeric else "left"
-        no_wrap = column.kind not in whole or (column.kind is Kind.WORD and least < READABLE)
+        no_wrap = column.kind not in whole or (column.kind in WRAPPED[2:] and least < READABLE)
         grid.add_column(column.header, justify=justify, no_wrap=no_wrap, overflow="fold")
     for number, row in enumerate(table.rows):
         if table.total and number == len(table.rows) - 1:

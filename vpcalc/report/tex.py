@@ -8,7 +8,7 @@ from typing import Any
 
 from ..algebra.printers import GREEK
 from . import numbers
-from .table import Column, Kind, Table, write
+from .table import Column, Kind, Table, has_symbols, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ def _word(value: Any, kind: Kind, text: Callable[[str], str]) -> str:
     if kind is Kind.FORMULA and value is not None and not isinstance(value, str):
         return f"${value.latex}$"
     said = write(value, kind)
+    if has_symbols(said, kind):
+        return f"${said}$"
     return text(said) if " " in said and kind is not Kind.WORD else escape_tex(said)  # a single word is a name
 
 
