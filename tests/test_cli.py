@@ -62,9 +62,27 @@ def test_markdown_and_latex(inside: Run) -> None:
     assert r"MSA & $4hwC^{2} + 2(hw)^{2}C$ &" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert r"\caption{$8\times 8$ tokens, $C = 32$, 1 head; $M = 7$" in latex
-    assert r"\label{tab:8-8-tokens-c" in latex
+    assert r"\label{tab:compare-8x8}" in latex
     assert r"padded to 14\par}" in latex  # a condition is set, and no comment
     assert latex.count("usepackage") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "labels"),
+    [
+        ("model swin_t --no-check", ["model-swin-t", "model-swin-t-operators", "model-swin-t-published-figures"]),
+        ("layers", ["layers", "layers-2", "layers-3"]),
+        ("theory rnn_gradient --no-check", ["theory-rnn-gradient"]),
+        ("crossover msa wmsa", ["crossover-msa-wmsa"]),
+        ("check 4nd^2 --against msa", ["check-msa"]),
+        ("draw swin_t", ["draw-stages-swin-t"]),
+        ("plot resolution swin_t vit_s_16 --from 224 --to 256", ["plot-resolution-swin-t-vit-s-16"]),
+    ],
+)
+def test_labels_are_the_command_and_its_subject(inside: Run, command: str, labels: list[str]) -> None:
+    """Each once, whatever stands in the title; what is continued has a number."""
+    latex = inside(*command.split(), "--format", "latex").stdout
+    assert re.findall(r"\\label\{tab:(.*?)\}", latex) == labels
 
 
 @pytest.mark.parametrize(

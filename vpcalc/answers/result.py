@@ -17,6 +17,10 @@ SCHEMA_VERSION = 1
 """Of every JSON object. Within it fields may be added; one that is there keeps its name, unit and meaning."""
 
 
+_ASKED = ("kind", "model", "target", "name", "against")
+"""Fields that name what a command was asked about."""
+
+
 class Result(ABC):
     """A frozen answer: its JSON, its tables, and how it shows itself."""
 
@@ -37,6 +41,20 @@ class Result(ABC):
     @abstractmethod
     def tables(self) -> tuple[Table, ...]:
         """What the command shows."""
+
+    @property
+    def label(self) -> str:
+        """By what a paper refers to its tables: the command and what it was asked about, as ``compare-56x56``."""
+        from ..report.floats import slug
+
+        said = self.fields()
+        asked = {**said.get("inputs", {}), **said}
+        names = [asked[key] for key in _ASKED if isinstance(asked.get(key), str)]
+        names += asked.get("between", ())
+        names += [each if isinstance(each, str) else each.get("model", "") for each in asked.get("models", ())]
+        names += [each["id"] for each in asked.get("statements", ()) if len(asked["statements"]) == 1]
+        names += [f"{asked['h']}x{asked['w']}"] if said["command"] == "compare" else []
+        return "-".join(map(slug, dict.fromkeys(filter(None, (said["command"], *names)))))
 
     def completed(self, told: Callable[[int, int, str], None] | None = None) -> Self:
         """With all found that is otherwise found when it is first shown; ``told`` how many parts are done, of how

@@ -201,8 +201,9 @@ class Theory(Result):
         write = {"latex": passages.latex, "markdown": passages.markdown}[format]
         text = write(settled.statement.title, f"{settled.statement.claim}.", settled.demonstration.steps, ending)
         tables = settled.demonstration.tables
-        set = [floats((table,), format) for table in tables] if format == "latex" else map(markup.markdown, tables)
-        return "\n\n".join([text, *set])
+        if format == "latex":
+            return "\n\n".join([text, *([floats(tables, self.label, format)] if tables else [])])
+        return "\n\n".join([text, *map(markup.markdown, tables)])
 
     def figure(self) -> Figure:
         """The plot of one statement.

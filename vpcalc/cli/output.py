@@ -105,8 +105,9 @@ def written(result: Result, format: Format, exact: bool = False, columns: str | 
     if format in (Format.LATEX, Format.SIUNITX):
         from ..report.floats import floats
 
+        lasting = [table.lasting() for table in tables]
         inside = IN_A_DOCUMENT.get()
-        return floats([table.lasting() for table in tables], format.value, exact, columns is not None, inside)
+        return floats(lasting, result.label, format.value, exact, columns is not None, inside)
     write = {
         Format.MARKDOWN: markup.markdown,
         Format.HTML: markup.html,

@@ -72,13 +72,19 @@ def _alone(table: Table, exact: bool, packages: str, units: Callable[[Cells], Ce
 
 
 def floats(
-    tables: Sequence[Table], format: str, exact: bool = False, chosen: bool = False, inside: bool = False
+    tables: Sequence[Table],
+    label: str,
+    format: str,
+    exact: bool = False,
+    chosen: bool = False,
+    inside: bool = False,
 ) -> str:
     """All tables: in one float if they are short, else in one each, or several.
 
-    ``format`` is latex or siunitx. ``chosen`` says that the user chose the columns, so that none is left out.
-    ``inside`` a float that is there, caption and label are the author's; columns that he chose are as wide as they
-    are, since his float may span the page, and others fit as they do elsewhere.
+    The first float is labelled ``tab:LABEL``, further tables with their titles' first words behind it, and what is
+    continued with a number. ``format`` is latex or siunitx. ``chosen`` says that the user chose the columns, so
+    that none is left out. ``inside`` a float that is there, caption and label are the author's; columns that he
+    chose are as wide as they are, since his float may span the page, and others fit as they do elsewhere.
     """
     if inside and chosen:
         return "\n\n".join({"latex": latex, "siunitx": siunitx}[format](table, exact) for table in tables)
@@ -90,13 +96,16 @@ def floats(
         said = notes(tables[0].notes) if _is_long(tables[0]) else []
         lines = [f"% {tables[0].title}", head, r"\begingroup", *_bodies(all_of_each), *said, r"\endgroup"]
         return "\n".join(lines)
-    label = _slug(tables[0].title)
     if sum(sum(each.lines) + _beside(each.table) for each in fitted) <= LINES:
         return "\n".join([head, *_float(all_of_each, label)])
-    parts = [(each, rows) for each in fitted for rows in _pages(each)]
+    parts = [
+        (each, rows, f"{label}{f'-{slug(each.table.title, 3)}' * (number > 0)}{f'-{page}' * (page > 1)}")
+        for number, each in enumerate(fitted)
+        for page, rows in enumerate(_pages(each), 1)
+    ]
     body: list[str] = []
-    for place, part in enumerate(parts, 1):
-        body += ["\n".join(_float([part], f"{label}-{place}"))]
+    for place, (each, rows, name) in enumerate(parts, 1):
+        body += ["\n".join(_float([(each, rows)], name))]
         body += [r"\clearpage"] * (place % AT_ONCE == 0)
     return "\n\n".join([head, *body])
 
@@ -268,6 +277,6 @@ def breakable(text: str) -> str:
     )
 
 
-def _slug(title: str) -> str:
-    words = re.findall(r"[a-z0-9]+", title.lower())
-    return "-".join(words[:4]) or "table"
+def slug(text: str, words: int | None = None) -> str:
+    """The first words of a text up to a comma, as a label has them."""
+    return "-".join(re.findall(r"[a-z0-9]+", text.partition(", ")[0].lower().replace("×", "x"))[:words])
