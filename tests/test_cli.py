@@ -55,6 +55,34 @@ def test_csv_holds_exact_numbers(inside: Run) -> None:
     assert int(rows[0]["macs"]) == 4 * 64 * 32**2 + 2 * 64**2 * 32
 
 
+@pytest.mark.parametrize(
+    ("command", "left"),
+    [
+        ("compare --h 8 --w 8 --no-check", "Where they cross"),
+        ("model swin_t --no-check", "Operators; Published figures"),
+        ("rnn --T 8 --n 4 --d 2", "Verdict; Cost of dL/dU from ∂L/∂s_T: T = 8, n = 4, d = 2"),
+        ("derive vgg11 --by module", "Regimes of vgg11"),
+        ("derive vgg11", "By module"),
+        ("model resnet18 swin_t --no-check --columns stage,swin_t", ""),
+        ("models", ""),
+        ("design swin_t --macs 4.5G --free C", ""),
+    ],
+)
+def test_csv_says_which_tables_it_leaves_out(inside: Run, command: str, left: str) -> None:
+    """Of several it holds the first, or one that has all; what it does not hold, other formats have."""
+    done = inside(*command.split(), "--format", "csv")
+    assert done.stderr == f"vpcalc: CSV holds one table, and not: {left} (--format json has them)\n" * bool(left)
+    *others, last = inside(*command.split(), "--format", "markdown").stdout.split("**")[1::2]
+    assert all(title in (*others, last) for title in left.split("; ") if left)
+    assert len({len(row) for row in csv.reader(io.StringIO(done.stdout))}) == 1
+
+
+def test_columns_of_a_further_table_choose_it_in_csv_too(inside: Run) -> None:
+    done = inside("model", "swin_t", "--no-check", "--columns", "operator,fvcore", "--format", "csv")
+    assert done.stdout.splitlines()[:2] == ["operator,fvcore", "conv,14450688"]
+    assert done.stderr == ""
+
+
 def test_markdown_and_latex(inside: Run) -> None:
     markdown = inside(*FAST, "--format", "markdown").stdout
     assert "| MSA | $4hwC^{2} + 2(hw)^{2}C$ |" in markdown

@@ -162,6 +162,10 @@ class Diff(Result):
             ]
         return Table(self.title, columns, tuple(rows))
 
+    def beside_the_sheet(self) -> tuple[Table, ...]:
+        """Nothing."""
+        return ()
+
     @property
     def title(self) -> str:
         """Both sides, and by how much they differ."""

@@ -344,8 +344,8 @@ class Executed(Derived):
         return Table(title, columns, tuple(rows), self._notes(), total=True)
 
     def sheet(self) -> Table:
-        """Operators of every regime, and what refuses elsewhere; of the quantity that was asked for."""
-        if self.quantity in ("all", "params"):
+        """Operators of every regime, and what refuses elsewhere; or the one table that was asked for."""
+        if self.quantity in ("all", "params") or self.by:
             return self.tables()[0]
         if self.quantity not in ("", "macs"):
             return sheet(self.target, QUANTITIES[self.quantity], self._one)
@@ -364,6 +364,11 @@ class Executed(Derived):
             forms = {**_by_operator(regime), "total": execution.macs}
             rows += [(where, name, written(form, regime.regions), "") for name, form in forms.items()]
         return Table(self.target, columns, tuple(rows), ())
+
+    def beside_the_sheet(self) -> tuple[Table, ...]:
+        """Modules; and regimes where one table alone was asked for, since others stand there with theirs."""
+        others = super().beside_the_sheet()
+        return others if self.by else tuple(table for table in others if table.columns[0].key == "module")
 
     def _regimes_table(self) -> Table:
         columns = (

@@ -65,6 +65,10 @@ class Result(ABC):
         """The table that CSV and pandas hold, which stands without notes."""
         return self.tables()[0]
 
+    def beside_the_sheet(self) -> tuple[Table, ...]:
+        """What the sheet leaves out."""
+        return self.tables()[1:]
+
     @property
     def ok(self) -> bool:
         """Whether every check held. The command exits with 1 where it is false."""

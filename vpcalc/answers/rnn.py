@@ -139,6 +139,10 @@ class Recurrence(Result):
         """Norms at some lags, the verdict, and the cost."""
         return (self.by_lag(_some(len(self.lags))), self._summary(), self.costs)
 
+    def sheet(self) -> Table:
+        """Norms and terms at all lags."""
+        return self.by_lag()
+
     def by_lag(self, chosen: Sequence[int] | None = None) -> Table:
         """Norms and terms at these lags; at all of them, and without bars, where none are chosen."""
         wanted = range(1, len(self.lags) + 1) if chosen is None else chosen

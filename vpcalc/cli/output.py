@@ -55,6 +55,9 @@ def emit(
         show(chosen(result.tables(), columns), exact)
     else:
         deliver(written(result, format, exact, columns), output)
+        if format is Format.CSV and columns is None and (others := result.beside_the_sheet()):
+            left = "; ".join(table.title for table in others)
+            aside([f"CSV holds one table, and not: {left} (--format json has them)"])
     finish(result)
 
 
@@ -95,7 +98,7 @@ def written(result: Result, format: Format, exact: bool = False, columns: str | 
     from ..report import markup
 
     if format is Format.CSV:
-        return markup.csv_text(chosen((result.sheet(),), columns)[0])
+        return markup.csv_text(chosen((result.sheet(), *result.beside_the_sheet()), columns)[0])
     tables = chosen(result.tables(), columns)
     tables = tuple(table.without_twins() for table in tables) if exact and columns is None else tables
     if format is Format.TABLE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOption, option
-from .output import deliver, emit, finish, working
+from .output import emit, working
 from .theory import PlotOption
 
 
@@ -29,7 +29,6 @@ def rnn(
                vpcalc rnn --sigma 0.9 --plot norms.svg
     """
     from ..answers.rnn import rnn as ask
-    from ..report.markup import csv_text
     from ..report.plots_theory import format_of
 
     if plot is not None:
@@ -38,8 +37,4 @@ def rnn(
         result = ask(T, n, d, sigma, activation, seed, dtype, weights=weights, clip=clip)
     if plot is not None:
         result.save(plot)
-    if format is Format.CSV and columns is None:
-        deliver(csv_text(result.by_lag()), output)
-        finish(result)
-    else:
-        emit(result, format, output, exact, columns)
+    emit(result, format, output, exact, columns)
