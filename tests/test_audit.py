@@ -248,9 +248,8 @@ def test_small_modules_are_explained_whatever_they_do(name: str, grad: bool) -> 
     assert not failed
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_calflops_keeps_its_functions_after_an_exception() -> None:
-    pytest.importorskip("calflops")
     audit = vpcalc.audit("tests/audit_zoo.py:ListOfOperands", input="5,4", counters=["calflops"])
     row = audit.row("calflops")
     assert row.status is Status.FAILED

@@ -107,16 +107,6 @@ def test_our_convnext_computes_what_transformers_computes() -> None:
         torch.testing.assert_close(ours.eval().double()(image), theirs.double()(image).logits)
 
 
-def _other(library: str) -> Any:
-    """timm or torchvision, where they import beside this PyTorch; else the test is reported as skipped."""
-    import importlib
-
-    try:
-        return importlib.import_module(library)
-    except Exception as reason:  # a build for another torch fails in many ways
-        pytest.skip(f"{library} is not available here: {reason}")
-
-
 TIMM = [
     "swin_t",
     "swin_b_384",
@@ -139,10 +129,12 @@ def _odd(id: str) -> tuple[int, int]:
     return (232, 248) if id.startswith("swin") else ODD
 
 
+@pytest.mark.by_hand
 @pytest.mark.parametrize("odd", [False, True])
 @pytest.mark.parametrize("id", TIMM)
 def test_timm(id: str, odd: bool) -> None:
-    timm = _other("timm")
+    import timm
+
     ours = model(id, input=_odd(id) if odd else None, check=False)
     name = next(iter(ours.architecture.aliases), id)
     made_for = {"img_size": ours.sizes} if odd and id.startswith(("swin", "vit", "deit")) else {}
@@ -156,10 +148,12 @@ def test_timm(id: str, odd: bool) -> None:
     assert theirs.params == ours.figure(Quantity.PARAMS)
 
 
+@pytest.mark.by_hand
 @pytest.mark.parametrize("odd", [False, True])
 @pytest.mark.parametrize("id", ["swin_t", "resnet18", "resnet50", "vgg11", "vgg16_bn"])
 def test_torchvision(id: str, odd: bool) -> None:
-    torchvision = _other("torchvision")
+    import torchvision
+
     ours = model(id, input=_odd(id) if odd else None, check=False)
     with torch.device("meta"):
         network = torchvision.models.get_model(id)
