@@ -324,6 +324,8 @@ def sweep(
     dtype: str = "float32",
     attention: str = "eager",
     optimizer: str = "adamw",
+    device: str | None = None,
+    devices: str | None = None,
     columns: Iterable[str] | str | None = None,
     where: str | None = None,
     pareto: str | None = None,
@@ -349,6 +351,7 @@ def sweep(
         args: of a module of your own: the factory's arguments.
         input, tokens, src, tgt, batch: sizes that stay, as for :func:`vpcalc.model`.
         dtype, attention, optimizer: how memory is counted, as for :func:`vpcalc.models`.
+        device, devices: where ``bound_ns`` is the least time, as for :func:`vpcalc.memory`.
         columns: quantities such as ``macs``, ``params``, ``fvcore``, ``saved_bytes``, ``peak_bytes``.
         where: a condition in columns and names: ``"macs < 5G and heads*32 == C"``.
         pareto: columns of which the Pareto front is kept, less being better: ``"macs,-H"`` wants much of H.
@@ -369,11 +372,11 @@ def sweep(
     from ..sweeps.choosing import read_choice
     from ..sweeps.parts import SUFFIXES
     from ..sweeps.running import working
-    from ..sweeps.subjects import Asked, trained
+    from ..sweeps.subjects import BOUND, Asked, trained
     from ..sweeps.work import Work
 
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
-    way = trained(dtype, attention, optimizer)
+    way = trained(dtype, attention, optimizer, device, devices)
     subject = Asked(target, dict(set or {}), dict(args or {}), sizes, batch, way).subject()
     grid = Grid(read_axes(vary, subject.names))
     _refuse_both(grid, set or {}, sizes, batch)
@@ -382,6 +385,10 @@ def sweep(
     condition = None if where is None else _condition(where, subject, fixed, grid)
     choice = read_choice(pareto, top, by, [*subject.columns, *(axis.name for axis in grid.axes if axis.numbers)])
     chosen = _columns(columns, subject, condition, choice)
+    if way.device is not None:
+        chosen = tuple(dict.fromkeys([*chosen, BOUND]))
+    elif BOUND in chosen:
+        raise InputError(f"--device: {BOUND} is the least time on one; name it, such as a100_80gb")
     size = _size(grid, limit)
     path = None if output is None else Path(output)
     if path is not None and path.suffix.lower() not in SUFFIXES:
@@ -393,6 +400,7 @@ def sweep(
         "set": {name: str(value) for name, value in (set or {}).items()},
         **{name: value for name, value in sizes.items() if value is not None},
         "batch": fixed.get("batch"),
+        **({} if way.device is None else {"device": way.device.id}),
         "where": where,
         **choice.options,
         "limit": None if limit is None else size,

@@ -141,14 +141,36 @@ class Most:
         return found
 
 
-def prepared(forms: Iterable[Compiled | Most], sizes: Sizes, exact: bool = False) -> Values:
+class Added:
+    """A sum of so many times each part, over a number and rounded down."""
+
+    def __init__(self, parts: Iterable[tuple[Compiled | Most, int]], divisor: int) -> None:
+        self.parts, self.divisor = tuple(parts), divisor
+
+    def largest(self, ends: Ends) -> int:
+        """A bound as :meth:`Compiled.largest` is."""
+        return sum(times * part.largest(ends) for part, times in self.parts)
+
+    def value(self, values: Values) -> Array:
+        """Its values where the kind of integers has been settled."""
+        found: Array = 0
+        for part, times in self.parts:
+            found = found + times * part.value(values)
+        return found // self.divisor
+
+
+Function = Compiled | Most | Added
+"""What a column is on arrays."""
+
+
+def prepared(forms: Iterable[Function], sizes: Sizes, exact: bool = False) -> Values:
     """Sizes in a kind of integers in which all these forms are ``exact``, if it is not known that 64 bits are."""
     if not exact and not fits(forms, ends_of(sizes)):
         sizes = {letter: array.astype(object) for letter, array in sizes.items()}
     return Values(sizes, axes_of(sizes))
 
 
-def fits(forms: Iterable[Compiled | Most], ends: Ends) -> bool:
+def fits(forms: Iterable[Function], ends: Ends) -> bool:
     """Whether nothing on the way to the values of some forms between these ends can pass 64 bits."""
     return all(form.largest(ends) <= MOST for form in forms)
 

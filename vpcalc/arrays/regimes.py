@@ -12,6 +12,7 @@ both it would take both paths. So their sizes may be counted instead of being ma
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from math import prod
@@ -27,10 +28,54 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.traced import Traced, form_of, value_of
 from ..errors import InputError
 from ..everywhere import plainly
-from .forms import Array, Compiled, Ends, Most, Sizes, Values, axes_of, fits, prepared, whole_numbers
+from .forms import (
+    Added,
+    Array,
+    Compiled,
+    Ends,
+    Function,
+    Most,
+    Sizes,
+    Values,
+    axes_of,
+    fits,
+    prepared,
+    whole_numbers,
+)
 
 Figures = Mapping[str, tuple[Any, ...]]
-"""For each column the sizes, traced or not, of which it is the greatest."""
+"""For each column the sizes, traced or not, of which it is the greatest; or one that is a sum of such."""
+
+
+class Together(NamedTuple):
+    """So many times the greatest of some sizes, added up, over a number and rounded down."""
+
+    parts: Mapping[tuple[Any, ...], int]
+    divisor: int
+
+    @staticmethod
+    def of(parts: Iterable[tuple[Any, ...]], divisor: int) -> Together:
+        """Those of equal form once, and how many there are; of sizes that stand alone the sum."""
+        alone: Any = 0
+        found: Counter[tuple[Any, ...]] = Counter()
+        for sizes in parts:
+            if len(sizes) == 1:
+                alone = alone + sizes[0]
+            else:
+                found[tuple(map(form_of, sizes))] += 1
+        return Together({**found, (form_of(alone),): 1}, divisor)
+
+    def subs(self, values: Mapping[str, int]) -> Together:
+        """It where some letters are numbers."""
+        found: Counter[tuple[Any, ...]] = Counter()
+        for sizes, times in self.parts.items():
+            found[tuple(form.subs(values) for form in sizes)] += times
+        return Together(found, self.divisor)
+
+    def __int__(self) -> int:
+        """It without letters."""
+        whole = sum(times * max(int(form.at({})) for form in sizes) for sizes, times in self.parts.items())
+        return whole // self.divisor
 
 
 class DiffersError(Exception):
@@ -211,7 +256,7 @@ class Regime:
     def __init__(
         self,
         conditions: Iterable[Condition],
-        columns: Mapping[str, Compiled | Most],
+        columns: Mapping[str, Function],
         ends: Ends,
         refused: str = "",
     ) -> None:
@@ -377,7 +422,7 @@ class Regimes:
             raise
         except NO_FORM as error:
             raise NoFormError(point) from error
-        columns = {name: _most(parts) for name, parts in found.figures.items()}
+        columns = {name: _function(parts) for name, parts in found.figures.items()}
         return Regime(found.conditions, columns, self._ends, found.refused)
 
     def _count(self, point: Mapping[str, int]) -> Mapping[str, int] | None:
@@ -475,6 +520,12 @@ class Counted(NamedTuple):
 
 def _at(array: Array, at: Sequence[Any]) -> int:
     return int(array[tuple(place if side > 1 else 0 for place, side in zip(at, array.shape, strict=True))])
+
+
+def _function(parts: Sequence[Any]) -> Function:
+    if isinstance(parts[0], Together):
+        return Added(((_most(sizes), times) for sizes, times in parts[0].parts.items()), parts[0].divisor)
+    return _most(parts)
 
 
 def _most(parts: Iterable[Any]) -> Compiled | Most:

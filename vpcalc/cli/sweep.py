@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from . import completion
 from .options import CHOICE, ArgOption, Format, SetOption, Sizes, argument, bundled, named, option, settings
 from .output import Shown, aside, deliver
 from .pictures import Picture
 
 GOING = "How it is gone through"
 MEMORY = "How memory is counted"
+BOUND = "Where it runs"
 
 
 @bundled
@@ -40,6 +42,10 @@ def sweep(
     dtype: str = option("float32", "--dtype TYPE", "Of weights and activations.", MEMORY),
     attention: str = option("eager", "--attention WAY", "eager or fused.", MEMORY),
     optimizer: str = option("adamw", "--optimizer NAME", "sgd, adamw, lion, adafactor, adamw8bit …", MEMORY),
+    device: str | None = option(
+        None, "--device ID", "Bound the time on it: a column bound_ns.", BOUND, complete=completion.devices
+    ),
+    devices: str | None = option(None, "--devices FILE", "A CSV file of devices.", BOUND),
     limit: str | None = option(None, "--limit N", "The first N configurations only.", GOING),
     resume: bool = option(False, "--resume", "Go on where the same sweep was ended.", GOING),
     force: bool = option(False, "--force", "Replace an output that exists.", GOING),
@@ -73,6 +79,8 @@ def sweep(
             dtype=dtype,
             attention=attention,
             optimizer=optimizer,
+            device=device,
+            devices=devices,
             columns=_quantities(shown.columns, vary or []),
             where=where,
             pareto=pareto,

@@ -188,9 +188,18 @@ def works(
     family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
 ) -> list[Work]:
     """What the operators of an inference do, in order."""
+    return _works(lambda tape: family.start(tape, sizes, config, batch), way)
+
+
+def layer_works(id: str, dims: Mapping[str, Any], way: Way = PLAIN) -> list[Work]:
+    """What the operators of a layer do."""
+    return _works(lambda tape: ((), LAYERS[id].run(tape, **dims)), way)
+
+
+def _works(start: Start, way: Way) -> list[Work]:
     tape = taped(way, training=False)
     tape.works = []
-    family.start(tape, sizes, config, batch)
+    start(tape)
     return tape.works
 
 

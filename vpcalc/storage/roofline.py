@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 
 from ..abstract.tape import Work
 from .devices import Device
@@ -56,6 +57,14 @@ def roofs(works: Iterable[Work], device: Device, dtype: str, by: str = "kind") -
 def ridge(device: Device, dtype: str) -> float:
     """Operations a byte from which on a device computes rather than waits."""
     return float(device.rate(dtype) / device.bandwidth)
+
+
+def in_nanoseconds(device: Device, dtype: str) -> tuple[int, int, int]:
+    """Whole numbers: what a multiply-accumulate takes, what a byte takes, and of which of these a nanosecond has
+    how many."""
+    compute, move = 2 * 10**9 / device.rate(dtype), 10**9 / device.bandwidth
+    ticks = lcm(compute.denominator, move.denominator)
+    return int(compute * ticks), int(move * ticks), ticks
 
 
 def _roof(name: str, works: list[Work], rate: Fraction, bandwidth: Fraction) -> Roof:

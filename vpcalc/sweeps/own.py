@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..algebra.polynomial import as_polynomial, symbol
 from ..answers.own_inputs import refuse_of_code, shapes_of
 from ..arrays.forms import Compiled
-from ..arrays.regimes import Condition, Description, Found
+from ..arrays.regimes import Condition, Description, Found, Together
 from ..checks.quantities import QUANTITIES
 from ..errors import InputError, first_line, unknown
 from ..inputs import LARGEST, whole
@@ -20,7 +20,7 @@ from ..placing import Placed
 from ..report import Kind
 from ..symbolic import SYMBOL_OF
 from .axes import Name
-from .subjects import Asked, Column, Subject, Values
+from .subjects import BOUND, ON_DEVICE, Asked, Column, Subject, Trained, Values
 
 if TYPE_CHECKING:
     from ..checks.targets import Target
@@ -68,10 +68,11 @@ class OwnModule(Subject):
     @property
     def columns(self) -> Mapping[str, Column]:
         """What one run, or three, can see."""
-        return {
+        counted = {
             name: Column(header, Kind.BYTES if QUANTITIES[name].unit == "bytes" else Kind.COUNT)
             for name, header in HEADERS.items()
         }
+        return {**counted, **ON_DEVICE}
 
     def fixed(self, varied: Iterable[str]) -> Values:
         """See :class:`Subject`."""
@@ -89,7 +90,8 @@ class OwnModule(Subject):
         numbers = {self._letters[name]: size for name, size in fixed.items()}
         key = columns, tuple(numbers.items())
         if key not in self._described:
-            self._described[key] = OnSymbols(self.title, self._target.at(numbers), columns)
+            on_symbols = OnSymbols(self.title, self._target.at(numbers), columns, self.asked.trained)
+            self._described[key] = on_symbols
         return _Named(self._described[key], self._letters)
 
     def key(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class OwnModule(Subject):
             "input": self._target.spelled,
             "arguments": arguments,
             "set": dict(self._given),
+            "device": repr(self.asked.trained.device),
         }
 
 
@@ -136,8 +139,8 @@ class _Named:
 class OnSymbols:
     """A target executed on symbols, in the first of its ways that runs at the first size of all."""
 
-    def __init__(self, name: str, target: Target, columns: tuple[str, ...]) -> None:
-        self._name, self._target, self._columns = name, target, columns
+    def __init__(self, name: str, target: Target, columns: tuple[str, ...], trained: Trained) -> None:
+        self._name, self._target, self._columns, self._trained = name, target, columns, trained
         self._program: Program | None = None
 
     def at(self, point: Mapping[str, int]) -> Found:
@@ -154,8 +157,11 @@ class OnSymbols:
             totals.setdefault("params", (0,))
             if run.peaks:
                 totals["peak_bytes"] = tuple(run.peaks)
+            if BOUND in self._columns and "bytes_moved" in run.calls:
+                totals[BOUND] = (self._bound(run),)
             figures |= {name: totals[name] for name in self._columns if name in totals and name not in figures}
             for name, why in run.missing.items():
+                name = BOUND if name == "bytes_moved" else name
                 if name in self._columns and name not in figures:
                     raise InputError(f"--columns {name}: {self._name} has no figure of it: {why}")
         return Found(tuple(conditions), {} if refused else figures, refused)
@@ -175,10 +181,17 @@ class OnSymbols:
                 return
             if {"saved_bytes", "backward_macs"} & {*self._columns}:
                 yield self._program.execute(point, memory=Memory.KEPT)
-            if "peak_bytes" in self._columns:
+            if {"peak_bytes", BOUND} & {*self._columns}:
                 yield self._program.execute(point, memory=Memory.LIVE)
         except BeyondError as beyond:
             raise InputError(f"sweep {self._name}: cannot be executed on symbols: {beyond}") from beyond
+
+    def _bound(self, run: Execution) -> Together:
+        """The least time of what the functions of each module do, all calls of one together."""
+        macs = run.calls.get("macs", {})
+        return self._trained.bound(
+            (macs.get(place, 0), moved) for place, moved in run.calls["bytes_moved"].items()
+        )
 
     def _first(self, point: Mapping[str, int]) -> list[Execution]:
         """The run of the first way that goes through, which is the one from then on; else those of all."""
@@ -212,9 +225,17 @@ class OnSymbols:
         if self._program is None:
             raise InputError("refused at every size so far")
         try:
-            return {name: _counted(self._program, name, point) for name in self._columns}
+            return {name: self._counted(self._program, name, point) for name in self._columns}
         except Exception as error:  # the program may raise anything
             raise InputError(first_line(error)) from error
+
+    def _counted(self, program: Program, column: str, point: Mapping[str, int]) -> int:
+        from ..execution.run import Memory
+
+        if column == BOUND:  # torch counts no bytes that move: those of another run on symbols, at this point
+            run = program.execute(point, memory=Memory.LIVE)
+            return int(self._bound(run).subs(point))
+        return _counted(program, column, point)
 
 
 def _refuse_letters_only(program: Program, error: BaseException, point: Mapping[str, int]) -> None:

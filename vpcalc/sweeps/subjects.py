@@ -8,19 +8,22 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from ..abstract.tape import ATTENTIONS, Peak
+from ..abstract.tape import ATTENTIONS, Peak, Work
 from ..abstract.tensor import FLOATS
+from ..algebra.traced import form_of
 from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.axes import PIXELS
-from ..arrays.regimes import Description, Figures, OnTraced, greatest
+from ..arrays.regimes import Description, Figures, OnTraced, Together, greatest
 from ..cost import Cost, Quantity
 from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import LARGEST, GridTerm, whole
 from ..layers import LAYERS
 from ..placing import as_placed
 from ..report import Kind
-from ..storage.footprint import PLAIN, Footprint, Way, layer_footprint, model_footprint
+from ..storage.devices import Device, find
+from ..storage.footprint import PLAIN, Footprint, Way, layer_footprint, layer_works, model_footprint, works
 from ..storage.optimizers import Optimizer, read_optimizer
+from ..storage.roofline import in_nanoseconds
 from .axes import Name
 
 Values = Mapping[str, Any]
@@ -62,13 +65,18 @@ IN_BYTES: Mapping[str, Column] = {
 }
 """Quantities of a footprint."""
 
+BOUND = "bound_ns"
+ON_DEVICE: Mapping[str, Column] = {BOUND: Column("At least (ns)", Kind.NUMBER)}
+"""The least time on a device (:mod:`vpcalc.storage.roofline`), in whole nanoseconds that it takes no less than."""
+
 
 @dataclass(frozen=True)
 class Trained:
-    """How a network is run and trained: of that depends what it takes."""
+    """How a network is run and trained, and where: of that depends what it takes."""
 
     way: Way = PLAIN
     optimizer: Optimizer = field(default_factory=Optimizer)
+    device: Device | None = None
 
     @property
     def item(self) -> int:
@@ -76,15 +84,30 @@ class Trained:
         return FLOATS[self.way.dtype].bytes
 
     def counted(
-        self, columns: Iterable[str], cost: Callable[[], Cost], footprint: Callable[[], Footprint]
+        self,
+        columns: Iterable[str],
+        cost: Callable[[], Cost],
+        footprint: Callable[[], Footprint],
+        works: Callable[[], Iterable[Work]],
     ) -> dict[str, tuple[Any, ...]]:
-        """Quantities of a cost tree and a footprint, each with the sizes of which it is the greatest."""
+        """Quantities of a cost tree, a footprint and what operators do: sizes of which each is the greatest."""
         priced, in_bytes = ([name for name in columns if name in known] for known in (COUNTED, IN_BYTES))
         found: dict[str, tuple[Any, ...]] = {}
         if priced:
             tree = cost()
             found |= {name: (tree.total(Quantity(name)),) for name in priced}
-        return found | (self._bytes(footprint(), in_bytes) if in_bytes else {})
+        found |= self._bytes(footprint(), in_bytes) if in_bytes else {}
+        if BOUND in columns:
+            found[BOUND] = (self.bound((work.macs, work.read + work.written) for work in works()),)
+        return found
+
+    def bound(self, works: Iterable[tuple[Any, Any]]) -> Together:
+        """The least time of some multiply-accumulates and bytes moved after others, each with their own."""
+        assert self.device is not None
+        compute, move, ticks = in_nanoseconds(self.device, self.way.dtype)
+        return Together.of(
+            ((*([macs * compute] if form_of(macs) else []), moved * move) for macs, moved in works), ticks
+        )
 
     def _bytes(self, found: Footprint, columns: Iterable[str]) -> dict[str, tuple[Any, ...]]:
         moments = self.optimizer.state(found.shapes, self.item)
@@ -112,8 +135,10 @@ def _times(peak: Peak) -> tuple[Any, ...]:
     return greatest(live for live, _, _ in peak.others) or (peak.bytes,)
 
 
-def trained(dtype: str, attention: str, optimizer: str) -> Trained:
-    """How it is run, from what users give.
+def trained(
+    dtype: str, attention: str, optimizer: str, device: str | None = None, devices: str | None = None
+) -> Trained:
+    """How and where it is run, from what users give.
 
     Raises:
         InputError: an unknown name.
@@ -121,7 +146,12 @@ def trained(dtype: str, attention: str, optimizer: str) -> Trained:
     for option, value, known in (("--dtype", dtype, FLOATS), ("--attention", attention, ATTENTIONS)):
         if value not in known:
             raise unknown(option, value, known)
-    return Trained(Way(dtype, attention), read_optimizer(optimizer, False, dtype, FLOATS[dtype].bytes))
+    found = None if device is None else find(device, devices)
+    if found is None and devices is not None:
+        raise InputError(f"--devices {devices}: needs --device, which of them it is")
+    if found is not None:
+        found.rate(dtype)  # refuses a type without one
+    return Trained(Way(dtype, attention), read_optimizer(optimizer, False, dtype, FLOATS[dtype].bytes), found)
 
 
 class Subject(ABC):
@@ -199,8 +229,8 @@ class OurModel(Subject):
 
     @property
     def columns(self) -> Mapping[str, Column]:
-        """All of the cost tree and of memory."""
-        return {**COUNTED, **IN_BYTES}
+        """All of the cost tree and of memory, and the least time."""
+        return {**COUNTED, **IN_BYTES, **ON_DEVICE}
 
     @cached_property
     def _config(self) -> dict[str, Any]:
@@ -268,15 +298,21 @@ class OurModel(Subject):
         of_input = tuple(sizes[axis] for axis in family.axes)
         batch = values["batch"]
 
+        way = self.trained.way if family.attends else Way(self.trained.way.dtype)
+
         def footprint() -> Footprint:
-            way = self.trained.way if family.attends else Way(self.trained.way.dtype)
             if all(isinstance(size, int) for size in of_input):
                 from ..answers.memory import in_reach
 
                 in_reach(self.architecture, config, way, of_input)
             return model_footprint(family, of_input, config, batch, way, times=True)
 
-        return self.trained.counted(columns, lambda: family.build(*of_input, batch=batch, **config), footprint)
+        return self.trained.counted(
+            columns,
+            lambda: family.build(*of_input, batch=batch, **config),
+            footprint,
+            lambda: works(family, of_input, config, batch, way),
+        )
 
     def key(self) -> dict[str, Any]:
         """See :class:`Subject`."""
@@ -321,7 +357,7 @@ class OurLayer(Subject):
     @property
     def columns(self) -> Mapping[str, Column]:
         """All of the cost tree and, but for what only a whole network has, of memory."""
-        return {**COUNTED, **{name: IN_BYTES[name] for name in IN_BYTES if name != "input_bytes"}}
+        return {**COUNTED, **{name: IN_BYTES[name] for name in IN_BYTES if name != "input_bytes"}, **ON_DEVICE}
 
     def fixed(self, varied: Iterable[str]) -> Values:
         """See :class:`Subject`."""
@@ -345,6 +381,7 @@ class OurLayer(Subject):
             columns,
             lambda: LAYERS[self.id].build(**values),
             lambda: layer_footprint(self.id, values, self.trained.way, times=True),
+            lambda: layer_works(self.id, values, self.trained.way),
         )
 
     def key(self) -> dict[str, Any]:
