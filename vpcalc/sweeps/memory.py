@@ -79,10 +79,12 @@ class Memory:
             return []
 
         of, resting = columns[0], columns[1:]
-        held = {loop: more[loop][of][-1] - base[of][-1] for loop in loops}
         kept = {
             loop: sum((more[loop][name][0] - base[name][0] for name in resting), constant(0)) for loop in loops
         }
+        held = kept  # an inference leaves nothing behind; of training the last form is what autograd keeps
+        if of == "training_bytes":
+            held = {loop: more[loop][of][-1] - base[of][-1] for loop in loops}
         later = {loop: {*more[loop][of]} for loop in loops}
 
         def grown(form: Polynomial) -> Polynomial:
