@@ -9,12 +9,13 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import numpy
 import pytest
 
 import vpcalc
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cost import Quantity
-from vpcalc.sweeps import bounded, growing, keeping
+from vpcalc.sweeps import bounded, growing, keeping, relaxed
 from vpcalc.sweeps.certificate import configurations, counts_of, differences
 
 from .conftest import Run
@@ -172,6 +173,70 @@ def test_memory_alone_wants_parameters() -> None:
             assert found["inference_bytes"] > 40_000_000
 
 
+HELD: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "swin": ("swin_t", "C=32:96:32,depths_1=2:6:2,depths_3=2:10:2,depths_4=2:6:2", {"input": 64}),
+    "swin trained": ("swin_t", "C=32:64:32,depths_1=2:6:2,depths_2=2:4:2,depths_4=2:8:2", {"train": True}),
+    "pvt": ("pvt_tiny", "depths=1:4", {"input": 64, "set": {"C": "16,32,40,64"}}),
+    "pvt trained": (
+        "pvt_v2_b0",
+        "C_3=64:160:32,depths_2=1:4,depths_3=1:5",
+        {"input": 96, "batch": 2, "train": True},
+    ),
+    "resnet": ("resnet18", "C=8:32:8,depths=1:3", {"input": 64, "batch": 3}),
+    "convnext": ("convnext_t", "C=8:32:8,depths_2=1:5,depths_3=1:9", {"input": 64}),
+    "two budgets": ("pvt_tiny", "depths=1:4", {"input": 64, "macs": "400M"}),
+}
+
+
+@pytest.mark.parametrize("case", [c if c == "convnext" else pytest.param(c, marks=pytest.mark.slow) for c in HELD])
+def test_memory_alone_is_filled_as_brute_force_fills_it(case: str) -> None:
+    """All configurations of a space counted one by one, at budgets between and at what they take."""
+    target, free, more = HELD[case]
+    asked: dict[str, Any] = {"memory": "1TiB", "macs": None, **more}
+    macs = asked["macs"] and 400_000_000
+    space = design(target, free=free, top=1, **asked).search.space
+    quantity = "training_bytes" if "train" in more else "inference_bytes"
+    names = [lever.name for lever in space.levers]
+    counted = {
+        places: space.counted(dict(zip(names, places, strict=True)), ["macs", "params", quantity])
+        for places in itertools.product(*(range(1, lever.count + 1) for lever in space.levers))
+    }
+    aim = "macs" if macs else "params"
+    dice = random.Random(case)
+    taken = sorted(figures[quantity] for figures in counted.values())
+    for most in (*dice.sample(taken[3:], 4), 2 * taken[-1], taken[7] - 1):
+        fitting = [
+            places
+            for places, figures in counted.items()
+            if figures[quantity] <= most and (not macs or figures["macs"] <= macs)
+        ]
+        expected = sorted(fitting, key=lambda places: (-counted[places][aim], places))[:4]
+        found = design(target, free=free, **{**asked, "memory": most}, top=4)
+        assert found.ok, found.faults
+        assert [tuple(row.at.values()) for row in found.search.kept.ended()] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["swin_t", "pvt_tiny", "pvt_v2_b0", "resnet18", "convnext_t"])
+@pytest.mark.parametrize("train", [False, True])
+def test_four_stages_under_memory_alone(target: str, train: bool) -> None:
+    found = design(target, memory="4GiB", train=train)
+    assert found.ok, found.faults
+    assert found.search.looked_at < 200_000
+    assert all(row["left"][found.budgets[0].quantity] >= 0 for row in found.rows)
+
+
+def test_sums_of_steps_are_those_that_can_be_made() -> None:
+    dice = random.Random(5)
+    for _ in range(60):
+        steps = tuple(sorted({dice.randint(1, 40) * dice.choice([1, 2, 6]) for _ in range(dice.randint(1, 4))}))
+        made = {0}
+        for number in range(1, 400):
+            made |= {number} if any(number - step in made for step in steps) else set()
+        expected = [max(each for each in made if each <= number) for number in range(400)]
+        assert relaxed.sums_below(steps, numpy.arange(400)).tolist() == expected
+
+
 def test_free_levers_end_where_nothing_fits() -> None:
     found = design("swin_t", macs="4.5G", params="28M")
     assert found.ok, found.faults
@@ -200,7 +265,7 @@ def test_a_wrong_bound_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     right = asked()
     assert right.ok
     loses = keeping.Nearest.loses
-    monkeypatch.setattr(keeping.Nearest, "loses", lambda self, low, high: loses(self, low, low))
+    monkeypatch.setattr(keeping.Nearest, "loses", lambda self, low, high, places: loses(self, low, low, places))
     assert any("without a reason" in fault for fault in asked().faults)
     monkeypatch.undo()
 

@@ -13,6 +13,7 @@ and designs, the best of them under budgets:
     growing      forms that grow with every lever, and the proof that they do
     memory       bytes, counted for one configuration and bounded from below for many
     keeping      which configurations are kept: the nearest, or a Pareto front
+    relaxed      what a box holds at most where its forms are linear: a knapsack
     bounded      branch and bound
     certificate  that nothing better was left out
 

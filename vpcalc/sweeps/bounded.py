@@ -4,11 +4,15 @@ A box is a range of each letter's values. Since forms grow, no configuration of 
 nor more than its high one. So what is certain about all of a box closes it, for one of these reasons:
 
     a limit         its low corner passes it: nothing in the box fits
-    it loses        its high corner, cut at the limits, is no better than what is kept: nothing in it is
+    it loses        what it holds at most under the limits is no better than what is kept: nothing in it is
     it is single    it is one configuration, which is looked at
 
+What it holds at most are its high corner's figures, cut at the limits; and where forms are linear in all that
+varies in it, as they are in numbers of blocks, what a knapsack holds (:mod:`.relaxed`).
+
 Of any other, the values of each letter with which a limit is passed at once are cut off, and the rest is halved.
-Every box that was closed is remembered with its reason: :mod:`.certificate` goes through them again.
+Few boxes are gone on with at a time, those first that may hold most. Every box that was closed is remembered with
+its reason: :mod:`.certificate` goes through them again.
 
 Memory is counted for each configuration that would be kept. When the first has turned out not to fit, a bound from
 below is derived (:mod:`.memory`), which closes boxes as limits do.
@@ -18,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy
 
@@ -27,10 +32,11 @@ from ..errors import InputError
 from ..report.numbers import exact
 from .growing import Limit, Slice
 from .keeping import Figures, Front, Nearest, Row
-from .levers import FREE, Space
+from .levers import FREE, LISTED, Space
 from .memory import Memory
+from .relaxed import gain, left, linear_letters
 
-CHUNK = 1 << 14
+CHUNK = 1 << 9
 MOST = 500_000
 """Boxes that are looked at."""
 
@@ -73,6 +79,8 @@ class Within:
         self.number, self.part, self.limits, self.memory = number, part, limits, memory
         self.letters = [*part.top] or ["1"]  # a slice may be a single configuration
         self._forms = {name: Compiled(form) for name, form in part.forms.items()}
+        self.linear = [letter for letter in linear_letters(part.forms.values()) if letter in part.top]
+        self.few = prod(top for letter, top in part.top.items() if letter not in self.linear) <= LISTED
 
     def values(self, corners: Array) -> dict[str, Array]:
         """The forms at corners."""
@@ -89,6 +97,32 @@ class Within:
             found[limit.quantity] = numpy.minimum(
                 most, limit.most if most.dtype == object else min(limit.most, MOST_64)
             )
+        return found
+
+    def most(self, low: Array, high: Array) -> dict[str, Array]:
+        """What anything that fits takes at most in boxes: at high corners, cut at the limits; less where forms are
+        linear in all that varies."""
+        found = self.cut_values(high)
+        others = [at for at, letter in enumerate(self.letters) if letter not in self.linear]
+        rows = numpy.flatnonzero(
+            numpy.all(low[:, others] == high[:, others], axis=1) & numpy.any(low < high, axis=1)
+        )
+        if not len(rows):
+            return found
+        low, high = low[rows], high[rows]
+        along = [at for at, letter in enumerate(self.letters) if letter in self.linear]
+        stepped = [low + (numpy.arange(low.shape[1]) == at) for at in along]
+        base, widths = self.values(low), (high - low)[:, along]
+        each = [self.values(corner) for corner in stepped]
+        steps = {name: numpy.stack([other[name] - at for other in each], axis=1) for name, at in base.items()}
+        rooms = [(steps[limit.quantity], left(limit.most, base[limit.quantity])) for limit in self.limits]
+        if self.memory is not None:
+            corners = {self.letters[at]: self.sizes(corner) for at, corner in zip(along, stepped, strict=True)}
+            rooms += self.memory.rooms(self.number, self.sizes(low), self.sizes(high), corners)
+        for name, most in found.items():
+            bound = numpy.minimum(most[rows], base[name] + gain(steps[name], widths, rooms))
+            found[name] = most.astype(bound.dtype)
+            found[name][rows] = bound
         return found
 
     def sizes(self, corners: Array) -> dict[str, Array]:
@@ -135,6 +169,26 @@ class Within:
         high = high.copy()
         high[rows, axis] = inside
         return high
+
+    def halved(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """Boxes in two, the upper halves last: along their longest sides, but where forms are linear after others;
+        there along the first, and a line before its end."""
+        widths = high - low
+        linear = numpy.isin(self.letters, self.linear)
+        tied = numpy.any(widths[:, ~linear] > 0, axis=1)
+        if self.few:
+            widths = numpy.where(linear & tied[:, None], 0, widths)
+        along = numpy.where(tied, numpy.argmax(widths, axis=1), numpy.argmax(widths > 0, axis=1))
+        rows = numpy.arange(len(low))
+        middle = (low[rows, along] + high[rows, along]) // 2
+        line = ~tied & (numpy.sum(widths > 0, axis=1) == 1)
+        middle = numpy.where(line, high[rows, along] - 1, middle)
+        lower, upper = high.copy(), low.copy()
+        lower[rows, along], upper[rows, along] = middle, middle + 1
+        lows, highs = numpy.stack([low, upper], axis=1), numpy.stack([lower, high], axis=1)
+        first = ~tied & ~line  # of equal ones the first are kept
+        lows[first], highs[first] = lows[first, ::-1], highs[first, ::-1]
+        return lows.reshape(-1, low.shape[1]), highs.reshape(-1, low.shape[1])
 
     def fits(self, at: Mapping[str, int], corner: Array) -> bool:
         """Whether a configuration takes no more memory than there is."""
@@ -185,13 +239,16 @@ class Search:
             for axis in range(len(top)):
                 high = within.cut(axis, low, high, closed)
             least = within.values(low)
-            loses = self.kept.loses(least, within.cut_values(high))
+            most = within.most(low, high)
+            loses = self.kept.loses(least, most, self.places(within.part, low))
             single = numpy.all(low == high, axis=1) & ~loses
             self._offer(within, low[single], {name: array[single] for name, array in least.items()})
             why = numpy.where(single, LOOKED_AT, LOSES)
             low, high = closed.add_where(single | loses, low, high, why)
             if len(low):
-                waiting.append(_halved(low, high))
+                turn = self.kept.in_turn({name: array[~(single | loses)][::-1] for name, array in most.items()})
+                order = len(low) - 1 - turn[::-1]  # the best last, equal ones as they were
+                waiting.append(within.halved(low[order], high[order]))
 
     def _offer(self, within: Within, found: Array, figures: Figures) -> None:
         """Keep those of some configurations that are better than what is kept."""
@@ -208,18 +265,17 @@ class Search:
                 name = self.memory.limit.quantity
                 self.kept.keep(row._replace(figures={**numbers, name: self.memory.bytes(row.at)}))
 
+    def places(self, part: Slice, corners: Array) -> Array:
+        """The places of all levers' values at corners of a slice."""
+        along = {letter: corners[:, at] for at, letter in enumerate(part.top)}
+        each: list[Array] = [
+            along[lever.name] if lever.name in along else numpy.full(len(corners), part.at[lever.name])
+            for lever in self.space.levers
+        ]
+        return numpy.stack(each, axis=1)
+
     def row(self, part: Slice, place: Iterable[int], figures: Mapping[str, int]) -> Row:
         """A configuration of a slice as it is kept."""
         found = {**part.at, **dict(zip(part.top, map(int, place), strict=False))}
         at = {lever.name: found[lever.name] for lever in self.space.levers}
         return Row(self.kept.order(figures, tuple(at.values())), at, figures)
-
-
-def _halved(low: Array, high: Array) -> tuple[Array, Array]:
-    """Boxes in two along their longest sides, the upper halves last."""
-    along = numpy.argmax(high - low, axis=1)
-    rows = numpy.arange(len(low))
-    middle = (low[rows, along] + high[rows, along]) // 2
-    lower, upper = high.copy(), low.copy()
-    lower[rows, along], upper[rows, along] = middle, middle + 1
-    return numpy.concatenate([low, upper]), numpy.concatenate([lower, high])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy
@@ -65,14 +66,14 @@ def _of_slice(search: Search, number: int, part: Slice) -> list[str]:
     if not len(low):
         return found
     within = Within(number, part, search.limits, search.memory)
-    lower, upper = within.values(low), within.values(high)
+    lower, upper = within.values(low), within.most(low, high)
     fits = numpy.ones(len(low), bool)
     holds = (why == MEMORY) & within.too_much(low, high)
     for place, limit in enumerate(search.limits):
         holds |= (why == place) & (lower[limit.quantity] > limit.most)
         fits &= lower[limit.quantity] <= limit.most
     single = (why == LOOKED_AT) & numpy.all(low == high, axis=1) & fits
-    holds |= (single | (why == LOSES)) & _worse(search, lower, upper)
+    holds |= (single | (why == LOSES)) & _worse(search, lower, upper, search.places(part, low))
     kept = {row.order for row in search.kept.rows}
     for box in map(int, numpy.flatnonzero(single & ~holds)):
         row = search.row(part, low[box], {name: int(array[box]) for name, array in lower.items()})
@@ -85,25 +86,33 @@ def _of_slice(search: Search, number: int, part: Slice) -> list[str]:
     return found
 
 
-def _worse(search: Search, lower: Mapping[str, Array], upper: Mapping[str, Array]) -> Array:
-    """Which boxes have nothing that fits and is as good as what was kept, in whole numbers."""
+def _worse(search: Search, lower: Mapping[str, Array], most: Mapping[str, Array], places: Array) -> Array:
+    """Which boxes have nothing that fits and is better than what was kept, in whole numbers."""
     kept = search.kept
-    most = {name: array.astype(object) for name, array in upper.items()}
-    for limit in search.limits:
-        most[limit.quantity] = numpy.minimum(most[limit.quantity], limit.most)
-    found = numpy.zeros(len(next(iter(most.values()))), bool)
     if isinstance(kept, Nearest):
-        if len(kept.rows) == kept.top:
-            share = -kept.rows[-1].order[0]
-            for name, aim in kept.aims:
-                found |= most[name] * share.denominator < share.numerator * aim
-        return found
+        if len(kept.rows) < kept.top:
+            return numpy.zeros(len(places), bool)
+        return _not_nearer(kept, most, places)
+    found = numpy.zeros(len(places), bool)
     best = [-most[key.column] if key.largest else lower[key.column] for key in kept.keys]
     for row in kept.rows:
         below = [numpy.asarray(at >= side, bool) for at, side in zip(best, row.order, strict=False)]
         above = [numpy.asarray(at > side, bool) for at, side in zip(best, row.order, strict=False)]
         found |= numpy.logical_and.reduce(below) & numpy.logical_or.reduce(above)
     return found
+
+
+def _not_nearer(kept: Nearest, most: Mapping[str, Array], places: Array) -> Array:
+    """Which boxes have nothing before the last row, neither nearer nor as near and earlier in order."""
+    last = kept.rows[-1]
+    share, total = -last.order[0], -last.order[1]
+    figures = [(most[name].astype(object), aim) for name, aim in kept.aims]
+    used = [figure * share.denominator - share.numerator * aim for figure, aim in figures]
+    least = numpy.minimum.reduce(used)
+    whole = prod(aim for _, aim in kept.aims)
+    sums = sum(figure * (whole // aim) for figure, aim in figures) - total * whole
+    later = numpy.asarray([tuple(place) >= last.order[2] for place in places.tolist()], bool)
+    return numpy.asarray((least < 0) | ((least == 0) & ((sums < 0) | ((sums == 0) & later))), bool)
 
 
 def _sizes(low: Array, high: Array) -> Array:
@@ -126,17 +135,28 @@ def _drawn(search: Search) -> list[str]:
         point = {letter: dice.randint(1, min(top, FAR)) for letter, top in part.top.items()}
         at, corner = {**part.at, **point}, numpy.asarray([[*point.values()] or [1]])
         low, high, _ = search.closed[number].joined(corner.shape[1])
-        boxes = int(numpy.count_nonzero(numpy.all((low <= corner) & (high >= corner), axis=1)))
-        if boxes != 1:
-            found.append(f"{_said(at)}: is in {boxes} boxes")
+        boxes = numpy.flatnonzero(numpy.all((low <= corner) & (high >= corner), axis=1))
+        if len(boxes) != 1:
+            found.append(f"{_said(at)}: is in {len(boxes)} boxes")
         expected = {name: form.at(point) for name, form in part.forms.items()}
         counted = search.space.counted(at, [*expected])
         if counted != expected:
             found.append(f"{_said(at)}: forms give {expected}, a count {counted}")
-        memory = search.memory
+        memory, within = search.memory, Within(number, part, search.limits, search.memory)
+        if (
+            len(boxes) == 1
+            and all(counted[limit.quantity] <= limit.most for limit in search.limits)
+            and (memory is None or memory.bytes(at) <= memory.limit.most)
+        ):
+            most = within.most(low[boxes], high[boxes])
+            found += [
+                f"{_said(at)}: takes {counted[name]} {name}, more than its box is said to hold"
+                for name, array in most.items()
+                if counted[name] > array.min()
+            ]
         if memory is None:
             continue
-        sizes = Within(number, part, search.limits, memory).sizes(corner)
+        sizes = within.sizes(corner)
         if memory.bytes(at) < int(memory.least(number, sizes, sizes)[0]):
             found.append(f"{_said(at)}: takes {memory.bytes(at)} bytes, less than the bound")
         if memory.bytes(at) <= memory.limit.most:

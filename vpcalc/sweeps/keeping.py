@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy
@@ -48,11 +49,26 @@ class Nearest:
         shares = [numpy.asarray(figures[name] / most, dtype=float) for name, most in self.aims]
         return reduce(numpy.minimum, shares)
 
-    def loses(self, low: Figures, high: Figures) -> Array:
-        """Where no configuration that fits into a box can be kept: what it takes at least, and at most."""
+    def loses(self, low: Figures, high: Figures, places: Array) -> Array:
+        """Where no configuration that fits into a box can be kept: what it takes at least, and at most.
+
+        ``places`` are those of the levers' values at its low corner, the first of the box.
+        """
         if len(self.rows) < self.top:
-            return numpy.zeros(len(low[self.aims[0][0]]), bool)
-        return self._shares(high) < float(-self.rows[-1].order[0]) * (1 - ROUNDING)
+            return numpy.zeros(len(places), bool)
+        share, total, last = self.rows[-1].order
+        shares = self._shares(high)
+        found: Array = shares < float(-share) * (1 - ROUNDING)
+        near = numpy.flatnonzero(~found & (shares <= float(-share) * (1 + ROUNDING)))
+        figures = [(high[name][near].astype(object), aim) for name, aim in self.aims]
+        below = _any(most * share.denominator < -share.numerator * aim for most, aim in figures)
+        at_most = _any(most * share.denominator <= -share.numerator * aim for most, aim in figures)
+        whole = prod(aim for _, aim in self.aims)
+        sums = sum(most * (whole // aim) for most, aim in figures)
+        second = sums < -total * whole
+        third = (sums == -total * whole) & _not_before(places[near], last)
+        found[near] = below | (at_most & (second | third))
+        return found
 
     def order(self, figures: Mapping[str, int], places: tuple[int, ...]) -> tuple[Any, ...]:
         """What rows are sorted by."""
@@ -87,7 +103,7 @@ class Front:
         self.keys, self.top = keys, top
         self.rows: list[Row] = []
 
-    def loses(self, low: Figures, high: Figures) -> Array:
+    def loses(self, low: Figures, high: Figures, places: Array) -> Array:
         """See :meth:`Nearest.loses`."""
         best = [-high[key.column] if key.largest else low[key.column] for key in self.keys]
         found = numpy.zeros(len(best[0]), bool)
@@ -122,6 +138,18 @@ class Front:
     def ended(self) -> list[Row]:
         """See :meth:`Nearest.ended`."""
         return self.rows[: self.top]
+
+
+def _any(truths: Iterable[Any]) -> Array:
+    return reduce(numpy.logical_or, [numpy.asarray(truth, bool) for truth in truths])
+
+
+def _not_before(places: Array, last: tuple[int, ...]) -> Array:
+    """Which rows of places come last in order, or are the last."""
+    found = numpy.ones(len(places), bool)
+    for column, place in zip(reversed(places.T), reversed(last), strict=True):
+        found = (column > place) | ((column == place) & found)
+    return found
 
 
 def _at_most(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:

@@ -8,8 +8,9 @@ more of a depth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import combinations, product
 from typing import Any
 
 import numpy
@@ -21,6 +22,13 @@ from ..arrays.forms import Array, Compiled
 from ..errors import InputError
 from .growing import Limit, NotShownError, Slice, loops_of, traced
 from .levers import Space
+from .relaxed import is_linear, left
+
+Kind = tuple[frozenset[str], frozenset[str]]
+"""Letters that are 1, where all others that are no loops are more; loops that are more."""
+
+FEW = 2
+"""Letters of which each set may be 1."""
 
 
 class Memory:
@@ -29,7 +37,8 @@ class Memory:
     def __init__(self, space: Space, limit: Limit) -> None:
         self.space, self.limit = space, limit
         self.counted: dict[tuple[int, ...], int] = {}
-        self._bounds: dict[int, dict[frozenset[str], tuple[list[str], list[Compiled]]]] = {}
+        self._loops: dict[int, list[str]] = {}
+        self._bounds: dict[int, dict[Kind, tuple[list[str], list[Compiled]]]] = {}
 
     def bytes(self, at: Mapping[str, int]) -> int:
         """What a configuration takes."""
@@ -39,30 +48,76 @@ class Memory:
         return self.counted[key]
 
     def derive(self, number: int, part: Slice, at: Mapping[str, int]) -> None:
-        """Bound what configurations of a slice take that are like one of them.
+        """Bound what configurations of a slice take that are like one of them; of few kinds all.
 
-        A letter is 1 in all of them or in none: one head, one channel lie otherwise in memory.
+        A letter is 1 in all of a kind or in none: one head, one channel lie otherwise in memory. So it is with
+        depths, since the second of equal blocks may be live with what the first has not; but what the first values
+        of depths say is so of all.
         """
-        loops = loops_of(self.space, part.at, part.top)
-        ones = frozenset(letter for letter in part.top if letter not in loops and at[letter] == 1)
+        if number not in self._loops:
+            self._loops[number] = loops_of(self.space, part.at, part.top)
+        loops = self._loops[number]
+        others = [letter for letter in part.top if letter not in loops]
+        kinds = [frozenset(letter for letter in others if at[letter] == 1)]
+        if len(others) <= FEW:
+            kinds = [frozenset(kind) for count in range(len(others) + 1) for kind in combinations(others, count)]
         bounds = self._bounds.setdefault(number, {})
-        if ones not in bounds:
-            smooth = [letter for letter in part.top if letter not in loops and letter not in ones]
-            found = self._derived({**part.at, **dict.fromkeys(ones, 1)}, loops, smooth)
-            bounds[ones] = smooth, list(map(Compiled, found))
+        deep = frozenset(loop for loop in loops if at[loop] > 1)
+        for ones, twos in product(kinds, {frozenset[str](), deep}):
+            if (ones, twos) not in bounds:
+                smooth = [letter for letter in others if letter not in ones]
+                first = {loop: 1 + (loop in twos) for loop in loops}
+                found = self._derived({**part.at, **dict.fromkeys(ones, 1)}, first, smooth)
+                bounds[ones, twos] = smooth, list(map(Compiled, found))
 
     def least(self, number: int, low: Mapping[str, Array], high: Mapping[str, Array]) -> Any:
         """What all configurations of each box take at least, as far as that was derived; 0 where it was not."""
         least: Any = numpy.zeros(len(next(iter(low.values()))), numpy.int64)
-        for ones, (smooth, forms) in self._bounds.get(number, {}).items():
-            if forms:
-                of = [*(high[letter] == 1 for letter in ones), *(low[letter] > 1 for letter in smooth), True]
-                found = reduce(numpy.maximum, [form.at(low) for form in forms])
-                least = numpy.where(reduce(numpy.logical_and, of), found, least)
+        for of, forms in self._of(number, low, high):
+            found = reduce(numpy.maximum, [form.at(low) for form in forms])
+            least = numpy.maximum(least, numpy.where(of, found, 0))
         return least
 
-    def _derived(self, at: Mapping[str, int], loops: Sequence[str], smooth: Sequence[str]) -> list[Polynomial]:
-        """Forms, no configuration taking less than any of them, each of which grows with every letter."""
+    def rooms(
+        self,
+        number: int,
+        low: Mapping[str, Array],
+        high: Mapping[str, Array],
+        stepped: Mapping[str, Mapping[str, Array]],
+    ) -> list[tuple[Array, Array]]:
+        """What a step of each of some letters takes of what is left at low corners: forms that are linear in them.
+
+        Of all forms there are those that are the greatest at the low corner of a box or at its high one.
+        """
+        found = []
+        for of, forms in self._of(number, low, high):
+            least = [form.at(low) for form in forms]
+            places = {
+                *numpy.argmax(least, axis=0).tolist(),
+                *numpy.argmax([f.at(high) for f in forms], axis=0).tolist(),
+            }
+            for place in sorted(places):
+                form, at = forms[place], least[place]
+                if is_linear(form.form, stepped):
+                    steps = numpy.stack([form.at(corner) - at for corner in stepped.values()], axis=1)
+                    found.append((numpy.where(of[:, None], steps, 0), left(self.limit.most, at)))
+        return found
+
+    def _of(
+        self, number: int, low: Mapping[str, Array], high: Mapping[str, Array]
+    ) -> Iterator[tuple[Array, list[Compiled]]]:
+        """Forms that bound what boxes of a slice take, and which boxes."""
+        for (ones, twos), (smooth, forms) in self._bounds.get(number, {}).items():
+            if forms:
+                every = numpy.ones(len(next(iter(low.values()))), bool)
+                above = [low[letter] > 1 for letter in (*smooth, *twos)]
+                of = [*(high[letter] == 1 for letter in ones), *above, every]
+                yield reduce(numpy.logical_and, of), forms
+
+    def _derived(self, at: Mapping[str, int], first: Mapping[str, int], smooth: Sequence[str]) -> list[Polynomial]:
+        """Forms that no configuration from the ``first`` values of loops on takes less than, each of which
+        grows with every letter."""
+        loops = [*first]
         letters = [*loops, *smooth]
         columns = [self.limit.quantity, *RESTING[self.limit.quantity]]
         domain = positive(letters)
@@ -73,8 +128,8 @@ class Memory:
             return traced(self.space, {**at, **steps}, smooth, columns, 2)
 
         try:
-            base = run(dict.fromkeys(loops, 1))
-            more = {loop: run({**dict.fromkeys(loops, 1), loop: 2}) for loop in loops}
+            base = run(first)
+            more = {loop: run({**first, loop: first[loop] + 1}) for loop in loops}
         except (NotShownError, InputError):
             return []
 
@@ -90,7 +145,7 @@ class Memory:
         def grown(form: Polynomial) -> Polynomial:
             """What is live at a moment of the least depths, where it comes after so many steps of each loop."""
             steps = {loop: held[loop] if form + held[loop] in later[loop] else kept[loop] for loop in loops}
-            return form + sum((step * (symbol(loop) - 1) for loop, step in steps.items()), constant(0))
+            return form + sum((step * (symbol(loop) - first[loop]) for loop, step in steps.items()), constant(0))
 
         forms = _greatest(map(grown, base[of]))
 
@@ -102,8 +157,8 @@ class Memory:
 
 
 RESTING = {
-    "inference_bytes": ("weights_bytes",),
-    "training_bytes": ("weights_bytes", "gradients_bytes", "optimizer_bytes"),
+    "inference_bytes": ("weights_bytes", "buffers_bytes"),
+    "training_bytes": ("weights_bytes", "buffers_bytes", "gradients_bytes", "optimizer_bytes"),
 }
 """What is there all the time, whatever is computed."""
 
