@@ -393,6 +393,30 @@ def test_the_front_is_that_of_brute_force(keys: str, monkeypatch: pytest.MonkeyP
     assert len(found) >= 2
 
 
+def test_the_first_of_a_front_are_of_the_front_of_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Stretches are joined now and then, and until all are there nothing is cut but what loses."""
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 100)
+    monkeypatch.setattr("vpcalc.answers.sweep.MANY", 2)
+    asked: dict[str, Any] = {"vary": GRID, "where": "heads*16 == C", "pareto": "macs,-params"}
+    front = rows_of(vpcalc.sweep("wmsa", **asked))
+    assert len(front) > 3
+    for more in ({}, {"output": tmp_path / "front.csv"}):
+        sweep = vpcalc.sweep("wmsa", **asked, top=3, by="-params", **more)
+        assert rows_of(sweep) == sorted(front, key=lambda row: -row["params"])[:3]
+        assert sweep.to_dict()["cut"] == {"limit": 0, "top": len(front) - 3, "listed": 0}
+
+
+def test_json_says_how_many_rows_were_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpcalc.answers.sweep.LISTED", 100)
+    found = vpcalc.sweep("wmsa", vary=GRID, limit=1000, where="h % 2 == 1").to_dict()
+    assert found["configurations"] == 1000
+    assert found["cut"] == {"limit": 15800, "top": 0, "listed": found["kept"] - 100}
+    asked = {"vary": {"C": range(60, 73)}, "top": 2, "by": "macs", "where": "C < 72"}
+    found = vpcalc.sweep("swin_t", **asked).to_dict()  # type: ignore[arg-type]
+    assert (found["kept"], found["unmet"], found["left_out"][0]["configurations"]) == (2, 1, 8)
+    assert found["cut"] == {"limit": 0, "top": 2, "listed": 0}
+
+
 @pytest.mark.parametrize("by", ["macs", "-activations", "-h"])
 def test_the_first_are_those_of_brute_force(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 700)

@@ -134,13 +134,11 @@ class Sweep(Result):
                 parts[number] = stretch.rows
                 held += len(stretch.rows)
             if self.work.choice and len(parts) > MANY:
-                parts = {0: self.work.ended([part for _, part in sorted(parts.items())])}
-        rows = self.work.ended([part for _, part in sorted(parts.items())])
+                parts = {0: self.work.joined([part for _, part in sorted(parts.items())])}
+        rows = self.work.joined([part for _, part in sorted(parts.items())])
         if self.work.choice:
-            counts.kept = len(rows)
-        else:
-            rows = put_together([rows.taken(slice(0, LISTED))])
-        return counts, rows
+            return counts, counts.chosen(rows, self.work.choice)
+        return counts, put_together([rows.taken(slice(0, LISTED))])
 
     def _to_file(self, output: Path) -> tuple[Counts, Rows]:
         from ..sweeps.parts import Counts, Parts
@@ -150,10 +148,7 @@ class Sweep(Result):
             parts.write(number, stretch)
         counts = Counts()
         rows = parts.end(counts)
-        if rows is None:
-            return counts, self.work.ended([])
-        counts.kept = len(rows)
-        return counts, rows
+        return counts, self.work.joined([]) if rows is None else rows
 
     def _key(self) -> dict[str, Any]:
         """What is swept, for another run to see whether it is the same."""
@@ -183,6 +178,11 @@ class Sweep(Result):
             "inputs": dict(self.given),
             "configurations": counts.configurations,
             "kept": counts.kept,
+            "cut": {
+                "limit": self.work.grid.size - self.size,
+                "top": counts.cut,
+                "listed": counts.kept - len(self.rows),
+            },
             "unmet": counts.unmet,
             "left_out": [{"configurations": number, "why": why} for why, number in counts.left.most_common()],
             "columns": list(self.work.columns),
@@ -275,7 +275,7 @@ class Sweep(Result):
         needs = "to_arrow: needs pyarrow"
         pyarrow = arrow(needs)
         grid, columns = self.work.grid, self.work.columns
-        tables = [arrow_table(rows, grid, columns, needs) for rows in chain(self._all(), [self.work.ended([])])]
+        tables = [arrow_table(rows, grid, columns, needs) for rows in chain(self._all(), [self.work.joined([])])]
         schema = one_schema([table.schema for table in tables], needs)
         return pyarrow.concat_tables([table.cast(schema) for table in tables])
 
@@ -285,7 +285,7 @@ class Sweep(Result):
         from ..sweeps.written import values_at
 
         pandas = optional("pandas", "to_pandas: needs pandas", "pip install pandas")
-        rows = put_together([*self._all(), self.work.ended([])])
+        rows = put_together([*self._all(), self.work.joined([])])
         cells: dict[str, Any] = {}
         for axis in self.work.grid.axes:
             at = rows.at[axis.name]

@@ -135,9 +135,8 @@ class Choice:
             return rows.taken(first(self.by.of(rows.figures), self.top))
         return rows
 
-    def ended(self, rows: Rows, grid: Grid) -> Rows:
-        """The chosen of all, in the order in which they are shown."""
-        found = self.chosen(rows.in_order(grid))
+    def ended(self, found: Rows) -> Rows:
+        """Of what may be chosen of all what is, in the order in which it is shown."""
         key = self.by or (self.pareto[0] if self.pareto else None)
         if key is None:
             return found

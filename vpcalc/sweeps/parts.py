@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from .. import files
 from ..errors import InputError
-from .choosing import Rows
+from .choosing import Choice, Rows
 from .work import Stretch, Work
 from .written import arrow, arrow_table, header, lines, one_schema, places, read_places
 
@@ -30,12 +30,16 @@ BEGUN = "was begun and not finished; --resume goes on, --force begins anew"
 
 @dataclass
 class Counts:
-    """How many configurations there were: ``kept``, ``unmet`` by the condition, ``left`` out and why, ``wide``."""
+    """How many configurations there were: ``kept``, ``unmet`` by the condition, ``left`` out and why, ``wide``.
+
+    Of those that might have been chosen some are ``cut`` by the number of rows that was asked for.
+    """
 
     configurations: int = 0
     kept: int = 0
     unmet: int = 0
     wide: int = 0
+    cut: int = 0
 
     def __post_init__(self) -> None:
         self.left: Counter[str] = Counter()
@@ -43,6 +47,13 @@ class Counts:
     def add(self, stretch: Stretch) -> None:
         """Those of one more stretch."""
         self.add_header(_head(stretch))
+
+    def chosen(self, rows: Rows, choice: Choice) -> Rows:
+        """What is kept of rows of which all may be chosen."""
+        found = choice.ended(rows)
+        whole = len(rows) if choice.pareto else self.configurations - self.unmet - self.left.total()
+        self.kept, self.cut = len(found), whole - len(found)
+        return found
 
     def add_header(self, head: Mapping[str, Any]) -> None:
         """The same of a part that was read."""
@@ -178,7 +189,7 @@ class Parts:
             head, _, text = path.read_bytes().partition(b"\n")
             counts.add_header(json.loads(head))
             parts.append(read_places(text, names, work.kept_columns))
-        return work.ended(parts)
+        return counts.chosen(work.joined(parts), work.choice)
 
     def _write_rows(self, file: BinaryIO, rows: Rows) -> None:
         work = self._work

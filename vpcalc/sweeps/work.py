@@ -85,10 +85,10 @@ class Work:
         """The figures that rows have: columns, and names that are chosen by."""
         return (*self.columns, *self._keys)
 
-    def ended(self, parts: Sequence[Rows]) -> Rows:
-        """The rows of all stretches, chosen among, in the order in which they are shown."""
+    def joined(self, parts: Sequence[Rows]) -> Rows:
+        """The rows of several stretches that may be among the chosen of all; all where nothing is chosen."""
         rows = put_together(parts) if parts else self._nothing()
-        return self.choice.ended(rows, self.grid) if self.choice else rows
+        return self.choice.chosen(rows.in_order(self.grid)) if self.choice else rows
 
     def stretch(self, start: int, stop: int) -> Stretch:
         """Its configurations from ``start`` up to ``stop``."""
