@@ -129,6 +129,18 @@ def test_a_region_is_looked_at_cell_by_cell() -> None:
         vpcalc.plot_region("msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"M": "7:7"})
 
 
+def test_a_region_says_what_crossover_says_of_sizes_without_a_cost(inside: Callable[..., Any]) -> None:
+    sizes = {"H": "1:40", "W": "16:40"}
+    notes = vpcalc.crossover("swin_t", "vit_s_16", range=sizes).to_dict()["notes"]
+    assert any("vit_s_16 refuses H ≤ 15" in note for note in notes)
+    plot = vpcalc.plot_region("swin_t", "vit_s_16", range=sizes)
+    assert plot.to_dict()["notes"] == notes
+    (table,) = plot.tables()
+    assert list(table.notes) == notes
+    done = inside("plot", "region", "swin_t", "vit_s_16", "--range", "H=1:40", "--range", "W=16:40")
+    assert all(note in done.stderr for note in notes)
+
+
 def macs_of(model: str, size: int, **changed: int) -> int | None:
     """What a model costs on a square image; None where it refuses it."""
     try:

@@ -395,9 +395,10 @@ def test_the_front_is_that_of_brute_force(keys: str, monkeypatch: pytest.MonkeyP
 
 def test_the_first_of_a_front_are_of_the_front_of_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Stretches are joined now and then, and until all are there nothing is cut but what loses."""
-    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 100)
-    monkeypatch.setattr("vpcalc.answers.sweep.MANY", 2)
-    asked: dict[str, Any] = {"vary": GRID, "where": "heads*16 == C", "pareto": "macs,-params"}
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 20)
+    monkeypatch.setattr("vpcalc.answers.sweep.MANY", 1)
+    vary = {"w": "8", "heads": "1,2,4", "M": "7,2,4", "C": "16,32,64", "h": "4:40:3"}
+    asked: dict[str, Any] = {"vary": vary, "pareto": "macs,-h"}
     front = rows_of(vpcalc.sweep("wmsa", **asked))
     assert len(front) > 3
     for more in ({}, {"output": tmp_path / "front.csv"}):

@@ -15,7 +15,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial
 from ..everywhere import Condition
 from ..report import Column, Kind, Table
 from .result import Result
-from .sides import EQUAL, FIRST, SECOND, UNKNOWN, Pair, Side, pair
+from .sides import EQUAL, FIRST, SECOND, UNKNOWN, Pair, Side, notes_of, pair
 
 SHOWN = 16
 """Intervals that a table shows; JSON has all."""
@@ -166,19 +166,7 @@ class Crossovers(Result):
         return next((side.title for side in self.sides if side.name == name), "both the same")
 
     def _notes(self) -> tuple[str, ...]:
-        refused = {
-            f"{side.title} refuses {regime.when.text}: {regime.refused}"
-            for side in self.sides
-            for regime in side.regimes
-            if regime.refused
-        }
-        unknown = [
-            f"{side.title} has no settled form where {regime.when.text}"
-            for side in self.sides
-            for regime in side.regimes
-            if regime.form is None and not regime.refused
-        ]
-        return (*sorted(refused), *unknown, *(note for side in self.sides for note in side.notes))
+        return notes_of(*self.sides)
 
 
 def crossover(

@@ -56,7 +56,7 @@ class Plot(Result):
         found |= {"title": self.chart.title, "subtitle": self.chart.subtitle}
         for name, table in zip(("data", *_MORE), (self.data, *self.more), strict=False):
             found[name] = [{key: _plain(value) for key, value in row.items()} for row in records(table)]
-        return found
+        return found | {"notes": [str(note) for note in self.data.notes]}
 
     def tables(self) -> tuple[Table, ...]:
         """The numbers of the chart."""

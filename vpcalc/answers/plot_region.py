@@ -9,7 +9,7 @@ from ..pictures import RegionChart
 from ..report import Column, Kind, Table
 from ..report.numbers import percent
 from .plot import Plot
-from .sides import FIRST, SECOND, pair
+from .sides import FIRST, SECOND, notes_of, pair
 
 RANGE = (1, 64)
 """Sizes of a symbol, unless others are asked for."""
@@ -78,7 +78,7 @@ def plot_region(
         for x, kind in zip(sides[across], row, strict=True)
     )
     inputs = {"between": [one.name, other.name], "at": {name: str(value) for name, value in (at or {}).items()}}
-    return Plot("region", inputs, chart, Table(chart.title, columns, rows))
+    return Plot("region", inputs, chart, Table(chart.title, columns, rows, notes_of(one, other)))
 
 
 def _places(low: int, high: int) -> tuple[int, ...]:

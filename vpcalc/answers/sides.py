@@ -59,6 +59,23 @@ class Side:
         return replace(self, regimes=tuple(found))
 
 
+def notes_of(*sides: Side) -> tuple[str, ...]:
+    """Where sides are refused or have no form, and what was noted of them."""
+    refused = {
+        f"{side.title} refuses {regime.when.text}: {regime.refused}"
+        for side in sides
+        for regime in side.regimes
+        if regime.refused
+    }
+    unknown = [
+        f"{side.title} has no settled form where {regime.when.text}"
+        for side in sides
+        for regime in side.regimes
+        if regime.form is None and not regime.refused
+    ]
+    return (*sorted(refused), *unknown, *(note for side in sides for note in side.notes))
+
+
 class Pair(NamedTuple):
     """Both, in common letters, and what the second costs more than the first, with where that is so.
 

@@ -29,6 +29,7 @@ from .options import (
     option,
     settings,
 )
+from .output import aside
 from .pictures import ModelArgument, Picture, Sizes
 from .written import Command
 
@@ -114,7 +115,10 @@ def region(
     from ..answers.plot_region import plot_region
 
     sizes = named("--range", range, "--range h=1:64")
-    picture.deliver(plot_region(first, second, quantity=quantity, at=named("--at", at, "--at C=96"), range=sizes))
+    found = plot_region(first, second, quantity=quantity, at=named("--at", at, "--at C=96"), range=sizes)
+    picture.deliver(found)
+    if picture.format is None:  # numbers have them below
+        aside(found.data.notes)
 
 
 @app.command(cls=Command)
