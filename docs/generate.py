@@ -64,6 +64,7 @@ def pictures(folder: Path) -> Pages:
         "models": lambda: vpcalc.plot_models(["vit", "deit", "pvt", "pvt_v2", "swin", "resnet"]),
         "front": lambda: vpcalc.plot_models(pareto="macs,top1", input="800x1280"),
         "stages": lambda: vpcalc.plot_stages("swin_t"),
+        "block": lambda: vpcalc.draw("swin_t", block=True),
     }
     for name, plot in plots.items():
         yield f"pictures/{name}.svg", plot().draw("svg").decode()

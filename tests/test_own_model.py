@@ -261,7 +261,7 @@ def test_a_drawing_says_from_where_a_module_reads() -> None:
         "left": (),
         "right": ("stem",),
         "(itself)": ("left", "right", "stem"),
-        "out": ("(itself)", "stem"),
+        "out": ("stem", "(itself)"),
     }
     assert "square" not in chart.subtitle
     row = vpcalc.draw(Signal, input="2,16,9").chart  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from fractions import Fraction
 from math import isqrt
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import example, given, settings
@@ -23,19 +24,48 @@ from hypothesis import strategies as st
 import vpcalc
 from vpcalc.algebra.polynomial import Polynomial
 from vpcalc.answers.compare import Comparison
+from vpcalc.answers.draw_block import steps_of
 from vpcalc.answers.plot import Plot
 from vpcalc.architectures import ARCHITECTURES
+from vpcalc.architectures.registry import first_of_each
 from vpcalc.cli.start import PANELS, brief, screen
 from vpcalc.cost import Quantity
+from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
-from vpcalc.pictures import BarChart, BlockChart, Line, LineChart, ScatterChart, draw
+from vpcalc.pictures import (
+    BarChart,
+    BlockChart,
+    BlockDiagram,
+    Line,
+    LineChart,
+    ScatterChart,
+    blocks,
+    diagram,
+    draw,
+    seal,
+)
+from vpcalc.pictures.bars import look
 from vpcalc.pictures.placing import spread
-from vpcalc.pictures.style import BLUE, CYCLE, OPERATORS, RED, colours_of_layers
+from vpcalc.pictures.scene import Area, Label, Stroke
+from vpcalc.pictures.style import (
+    BLACK,
+    BLUE,
+    CYCLE,
+    DARK,
+    GRID,
+    INK,
+    OPERATORS,
+    PAPER,
+    QUIET,
+    RED,
+    colours_of_layers,
+)
 from vpcalc.pictures.style import LAYERS as LAYER_COLOURS
 from vpcalc.published import figures_of
 from vpcalc.symbolic import SYMBOL_OF
 
 from .conftest import Run
+from .tex import needs_tex
 
 matplotlib = pytest.importorskip("matplotlib")
 from vpcalc.pictures.canvas import figure_of  # noqa: E402
@@ -302,22 +332,238 @@ def test_a_front_is_drawn_through_the_models_that_no_other_beats() -> None:
     assert not drawn_lines(figure_of(vpcalc.plot_models(["swin"]).chart)).keys() & {"Pareto front"}
 
 
-def test_solids_are_to_scale() -> None:
-    plot = vpcalc.draw("swin_t")
-    assert isinstance(plot.chart, BlockChart)
-    axes = figure_of(plot.chart).axes[0]
-    fronts = [p for p in axes.patches if type(p).__name__ == "Polygon" and p.get_fill()][::3]
-    squares = [p for p in axes.patches if type(p).__name__ == "Rectangle"]
-    for block, front in zip(plot.chart.blocks, fronts, strict=True):
-        (x, y), (x2, _), (_, y2), *_ = front.get_xy()
-        first = plot.chart.blocks[0]
-        (a, b), (a2, _), (_, b2), *_ = fronts[0].get_xy()
-        assert (y2 - y) / (b2 - b) == pytest.approx(block.resolution[0] / first.resolution[0])
-        assert (x2 - x) / (a2 - a) == pytest.approx(block.channels / first.channels)
-    bars = [p.get_height() for p in squares if p.get_width() > 0.2]
-    costs = [size for block in plot.chart.blocks for _, size in block.cost.parts]
-    assert [bar / max(bars) for bar in bars] == pytest.approx([cost / max(costs) for cost in costs])
-    assert len([p for p in squares if p.get_width() < 0.2]) == sum(block.depth for block in plot.chart.blocks)
+def _areas(chart: Any, fill: str) -> list[Area]:
+    return [mark for mark in blocks.scene(chart, 6.9) if isinstance(mark, Area) and mark.fill == fill]
+
+
+def _wide(area: Area) -> float:
+    return max(x for x, _ in area.corners) - min(x for x, _ in area.corners)
+
+
+def _high(area: Area) -> float:
+    return max(y for _, y in area.corners) - min(y for _, y in area.corners)
+
+
+@pytest.mark.parametrize("id", ["swin_t", "vit_b_16", "transformer_base", "vgg16"])
+def test_solids_are_to_scale_a_slab_each_block(id: str) -> None:
+    chart = vpcalc.draw(id).chart
+    assert isinstance(chart, BlockChart)
+    slabs = [area for area in _areas(chart, BLUE) if area.edge]
+    expected = [block for block in chart.blocks for _ in range(max(block.depth, 1))]
+    for slab, block in zip(slabs, expected, strict=True):
+        assert _high(slab) / _high(slabs[0]) == pytest.approx(block.resolution[0] / expected[0].resolution[0])
+        assert _wide(slab) / _wide(slabs[0]) == pytest.approx(block.channels / expected[0].channels)
+
+
+@pytest.mark.parametrize("id", [*ARCHITECTURES])
+def test_a_picture_has_a_bar_for_every_block_and_they_add_up(id: str) -> None:
+    chart = vpcalc.draw(id).chart
+    assert isinstance(chart, BlockChart)
+    for block in chart.blocks:
+        assert not block.parts or len(block.parts) >= block.depth
+        assert not block.parts or sum(part.total for part in block.parts) == block.cost.total
+    kinds = {kind for block in chart.blocks for kind, _ in block.cost.parts}
+    bars = [area for kind in kinds for area in _areas(chart, look(kind)["facecolor"]) if not area.edge]
+    scale = {round(_high(bar) * 1e6) for bar in bars if min(y for _, y in bar.corners) > 0.4}  # no legend
+    most = max(part.total for block in chart.blocks for part in block.parts or (block.cost,))
+    stacks = [part for block in chart.blocks for part in block.parts or (block.cost,)]
+    parts = {size for part in stacks for _, size in part.parts if size}
+    assert scale == {round(0.85 * size / most * 1e6) for size in parts} or not chart.blocks[0].parts
+
+
+def test_a_vision_transformer_is_its_blocks_and_an_encoder_decoder_reads_twice() -> None:
+    chart = vpcalc.draw("vit_b_16").chart
+    assert isinstance(chart, BlockChart)
+    assert [part.label for part in chart.blocks[0].parts] == ["patch_embedding", *["block"] * 12]
+    for id in ("transformer_base", "t5_small"):
+        pair = vpcalc.draw(id, src=96, tgt=40).chart
+        assert isinstance(pair, BlockChart)
+        encoder, decoder, head = pair.blocks
+        assert (encoder.given, decoder.given, head.given) == (("source: 96 tokens",), ("target: 40 tokens",), ())
+        assert decoder.through == ("cross", "attention", "×6")
+        assert not encoder.through + head.through
+    alone = vpcalc.draw("transformer_base", set={"part": "decoder"}).chart
+    assert isinstance(alone, BlockChart)
+    assert not any(block.given or block.through for block in alone.blocks)
+
+
+# -- what one block does ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("id", [*ARCHITECTURES])
+def test_a_run_that_is_followed_costs_what_the_tree_costs(id: str) -> None:
+    found = vpcalc.model(id, check=False)
+    steps = steps_of(found)  # type: ignore[arg-type]
+    assert sum(step.macs for step in steps) == found.figure(Quantity.MACS)  # type: ignore[union-attr]
+    assert sum(step.params for step in steps) == found.figure(Quantity.PARAMS)  # type: ignore[union-attr]
+
+
+def pieces(plot: Plot) -> list[tuple[str, tuple[str, ...], int]]:
+    assert isinstance(plot.chart, BlockDiagram)
+    names = {piece.key: piece.name for piece in plot.chart.pieces}
+    return [(piece.name, tuple(names[s] for s in piece.sources), piece.cost.total) for piece in plot.chart.pieces]
+
+
+def test_a_block_of_swin_is_its_own_run() -> None:
+    plot = vpcalc.draw("swin_t", block=True)
+    first, second = 2 * 49 * 3136 * 96 + 4 * 3136 * 96**2, 8 * 3136 * 96**2
+    assert (first, second) == (145_108_992 + 0, 231_211_008)
+    assert pieces(plot) == [
+        ("input", (), 0),
+        ("layer norm", ("input",), 0),
+        ("W-MSA", ("layer norm",), first),
+        ("+", ("input", "W-MSA"), 0),
+        ("layer norm", ("+",), 0),
+        ("Feed-forward", ("layer norm",), second),
+        ("+", ("+", "Feed-forward"), 0),
+    ]
+    assert isinstance(plot.chart, BlockDiagram)
+    assert {piece.shape for piece in plot.chart.pieces} == {"56×56×96"}
+    attention = plot.chart.pieces[2]
+    assert attention.steps == ("qkv", "QKᵀ", "softmax", "AV", "proj")
+    assert attention.params == 96 * 288 + 288 + 96 * 96 + 96 + 169 * 3
+    shifted = vpcalc.draw("swin_t", part="stages.2").chart
+    assert isinstance(shifted, BlockDiagram)
+    assert shifted.pieces[2].name == "SW-MSA"
+    assert shifted.pieces[2].steps[0] == "roll"
+
+
+def test_a_decoders_block_reads_the_encoder() -> None:
+    found = {name: sources for name, sources, _ in pieces(vpcalc.draw("t5_small", part="decoder.layers.0"))}
+    assert found["cross attention"] == ("norm2", "encoder")
+    assert found["causal self attention"][0] == "norm1"
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, dim=8):
+        super().__init__()
+        self.norm, self.mix, self.gamma = nn.LayerNorm(dim), nn.Linear(dim, dim), nn.Parameter(torch.ones(dim))
+
+    def forward(self, x):
+        return x + self.gamma * self.mix(self.norm(x))
+
+
+def make():
+    return nn.Sequential(nn.Linear(8, 8), Block(), Block())
+"""
+
+
+def test_a_block_of_ones_own_module_is_its_own_run(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(OWN)
+    plot = vpcalc.draw(f"{tmp_path}/net.py:make", input="1,5,8", block=True)
+    assert plot.to_dict()["inputs"]["part"] == "1"
+    assert pieces(plot) == [
+        ("input", (), 0),
+        ("norm (LayerNorm)", ("input",), 0),
+        ("mix (Linear)", ("norm (LayerNorm)",), 5 * 64),
+        ("mul", ("mix (Linear)",), 0),
+        ("+", ("input", "mul"), 0),
+    ]
+    assert isinstance(plot.chart, BlockDiagram)
+    assert [piece.params for piece in plot.chart.pieces] == [0, 16, 72, 8, 0]
+
+
+WITHOUT_BLOCKS = ("vgg11", "rnn")
+
+
+@pytest.mark.parametrize("id", sorted(each.id for each in first_of_each().values()))
+@pytest.mark.parametrize("width", [6.9, 3.15])
+def test_every_piece_of_a_block_is_drawn_and_nothing_overlaps(id: str, width: float) -> None:
+    if id in WITHOUT_BLOCKS:
+        with pytest.raises(InputError, match="no block with a residual"):
+            vpcalc.draw(id, block=True)
+        return
+    chart = vpcalc.draw(id, block=True).chart
+    assert isinstance(chart, BlockDiagram)
+    marks = diagram.scene(chart, width)
+    words = [mark.text for mark in marks if isinstance(mark, Label)]
+    for piece in chart.pieces:
+        assert piece.name in " ".join(words).replace("- ", "-")
+    arrows = [mark for mark in marks if isinstance(mark, Stroke) and mark.arrow]
+    assert len(arrows) == sum(len(piece.sources) for piece in chart.pieces) + 1
+    figure = figure_of(chart, width)
+    figure.draw_without_rendering()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in figure.axes[0].texts if text.get_text()]
+    for (one, first), (other, second) in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second), (one, other)
+    for text, box in boxes:
+        assert min(box.x0, figure.bbox.x1 - box.x1) >= figure.bbox.x0, text
+
+
+@needs_tex("tikz")
+@pytest.mark.parametrize("block", [False, True])
+def test_a_drawing_in_tikz_is_set_by_tex(block: bool, tmp_path: Path) -> None:
+    for id in ("swin_t", "transformer_base"):
+        picture = vpcalc.draw(id, block=block).draw("tikz").decode()
+        assert seal.read(picture.encode()) is not None
+        (tmp_path / f"{id}.tikz").write_text(picture)
+        (tmp_path / "page.tex").write_text(
+            "\\documentclass{article}\\usepackage{tikz}\\usetikzlibrary{patterns}\\begin{document}"
+            f"\\input{{{id}.tikz}}\\end{{document}}"
+        )
+        done = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert "Overfull" not in done.stdout
+        assert "Missing character" not in (tmp_path / "page.log").read_text(errors="replace")
+
+
+def test_text_of_an_svg_is_text() -> None:
+    for plot in (vpcalc.draw("swin_t", block=True), vpcalc.draw("swin_t"), vpcalc.plot_stages("swin_t")):
+        root = ElementTree.fromstring(plot.draw("svg"))
+        words = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+        figure = figure_of(plot.chart)
+        for text in [text.get_text() for axes in figure.axes for text in axes.texts]:
+            assert all(line in words for line in text.splitlines())
+        assert plot.chart.title.split(":")[0] in " ".join(words)
+    marks = diagram.scene(vpcalc.draw("swin_t", block=True).chart, 6.9)
+    assert "W-MSA" in [mark.text for mark in marks if isinstance(mark, Label)]
+
+
+# -- light and dark --------------------------------------------------------------------------------
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_dark_colours_can_be_read() -> None:
+    assert contrast("#777777", "#777777") == 1
+    for colour in set(CYCLE) - {GRID}:
+        assert contrast(DARK[colour], DARK[PAPER]) >= 4.5, colour
+    for colour in (INK, QUIET):
+        assert contrast(DARK[colour], DARK[PAPER]) >= 7
+    assert not set(DARK) & set(DARK.values())  # so that nothing is exchanged twice
+
+
+@pytest.mark.parametrize("place", range(14))
+def test_nothing_that_is_drawn_on_dark_paper_is_left_light(place: int) -> None:
+    plot = every_plot()[place]
+    svg = plot.draw("svg", dark=True).decode()
+    used = {colour.upper() for colour in re.findall("#[0-9a-fA-F]{6}", svg)}
+    assert DARK[PAPER] in used
+    assert DARK[INK] in used
+    assert not used & (set(DARK) - {BLACK}), used & set(DARK)
+    assert svg != plot.draw("svg").decode()
+    light = {colour.upper() for colour in re.findall("#[0-9a-fA-F]{6}", plot.draw("svg").decode())}
+    assert not light & set(DARK.values())
 
 
 def every_plot() -> list[Plot]:
@@ -334,6 +580,8 @@ def every_plot() -> list[Plot]:
         vpcalc.draw("exfuse_resnet50"),
         vpcalc.draw("transformer_base"),
         vpcalc.draw("lstm"),
+        vpcalc.draw("vit_l_16"),
+        vpcalc.draw("swin_t", block=True),
     ]
 
 
@@ -375,13 +623,10 @@ def test_files_are_what_they_say(format: str) -> None:
 
 
 def test_fonts_are_embedded() -> None:
-    """As TrueType in a PDF, which journals ask for; as outlines in an SVG."""
+    """As TrueType in a PDF, which journals ask for."""
     pdf = vpcalc.plot_stages("swin_t").draw("pdf")
     assert b"/FontFile2" in pdf
     assert b"/Type3" not in pdf
-    svg = vpcalc.plot_stages("swin_t").draw("svg")
-    assert b"<!-- stage 3 -->" in svg
-    assert b"font-family" not in svg
 
 
 def test_a_users_own_style_changes_nothing() -> None:
@@ -414,7 +659,11 @@ def _seen_by(colour: str, blindness: str) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("blindness", ["none", "protanopia", "deuteranopia"])
 @pytest.mark.parametrize(
-    "palette", [CYCLE, tuple(LAYER_COLOURS.values()), tuple(dict.fromkeys(OPERATORS.values()))]
+    "palette",
+    [
+        *(found := (CYCLE, tuple(LAYER_COLOURS.values()), tuple(dict.fromkeys(OPERATORS.values())))),
+        *(tuple(DARK[colour] for colour in palette) for palette in found),
+    ],
 )
 def test_colours_stay_apart_for_the_colour_blind(palette: tuple[str, ...], blindness: str) -> None:
     for one, other in itertools.combinations(palette, 2):

@@ -48,7 +48,7 @@ def titled(title: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         @wraps(describe)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
             tape: Tape = args[0].tape  # type: ignore[attr-defined]
-            if tape.ledger is None:
+            if tape.ledger is None and tape.flow is None:
                 return describe(*args, **kwargs)
             with tape.node(title):
                 return describe(*args, **kwargs)

@@ -30,7 +30,7 @@ def rounds(tape: Tape, steps: Sequence[T], first: int) -> Iterator[tuple[str, T]
     at = 0
     while at < len(steps):
         period, times = _equal(steps, at)
-        if tape.trail is not None or times < FEWEST:
+        if tape.trail is not None or tape.flow is not None or times < FEWEST:
             yield str(first + at), steps[at]
             at += 1
             continue

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..algebra.traced import value_of
+from .flow import Flow
 from .ledger import Entry, Ledger, Remark
 from .tuning import Tuning
 
@@ -197,6 +198,7 @@ class Tape:
     the most that was live while a module itself ran; ``again`` are rounds that were counted and not run,
     ``trail`` what nodes a round makes (:mod:`vpcalc.abstract.repeating`). With ``gathering`` a weight's gradient
     is let go when it is there, as where it is added to another; ``tuning`` says what is trained, if not all.
+    With a ``flow`` it is seen which operator reads what others made, and every round is run.
     ``homes`` are paths of modules used twice, ``casts`` weights with what autocast made of them for the type
     ``amp``, ``gradients`` leaves with theirs (:mod:`vpcalc.abstract.backward`), each by its identity.
     """
@@ -217,6 +219,7 @@ class Tape:
     tuning: Tuning | None = None
     ledger: Ledger | None = None
     works: list[Work] | None = None
+    flow: Flow | None = None
     times: list[tuple[Any, str, str]] | None = None
     parameters: list[Any] = field(default_factory=list)
     buffers: list[Any] = field(default_factory=list)
@@ -246,6 +249,11 @@ class Tape:
         return ".".join(self._path)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The modules that run, each by its name in the one above."""
+        return tuple(self._path)
+
+    @property
     def name(self) -> str:
         """The last name of the module that runs."""
         return self._path[-1].rpartition(".")[2] if self._path else ""
@@ -253,11 +261,15 @@ class Tape:
     @contextmanager
     def node(self, title: str) -> Iterator[Entry]:
         """Within it, what is run is a node of the cost tree; its stage may be said, which only a ledger keeps."""
-        if self.ledger is None:
-            yield Entry(title)
+        if self.ledger is not None:
+            with self.ledger.node(title) as entry:
+                yield entry
             return
-        with self.ledger.node(title) as entry:
-            yield entry
+        if self.flow is not None:
+            self.flow.titles.append(title)
+        yield Entry(title)
+        if self.flow is not None:
+            self.flow.titles.pop()
 
     def note(self, *remarks: Remark) -> None:
         """What a reader of the figures should know."""

@@ -297,11 +297,25 @@ def make(
         macs = price("").macs if price is not None else 0
         tape.works.append(Work(tape.place, kind, macs, seen, product(shape) * item.bytes))
     storage = Storage(tape, product(shape) * item.bytes)
+    if tape.flow is not None:
+        _follow(kind, tape, sources, storage, shape, price)
     node = None
     if tape.grad and any(source.learns for source in sources):
         own = (("result", storage),) if saves_result else ()
         node = Node(tape, kind, (*((what, t.storage) for what, t in saves), *own), tuple(sources), rule)
     return Tensor(storage, shape, layout.contiguous(shape) if strides is None else strides, item, node)
+
+
+def _follow(
+    kind: str, tape: Tape, sources: list[Tensor], storage: Storage, shape: Sizes, price: Price | None
+) -> None:
+    """Note what an operator read and made."""
+    assert tape.flow is not None
+    weights = {x.storage: x.storage.bytes // x.item.bytes for x in sources if x.storage.role == PARAMETER}
+    op = price(tape.name or kind) if price is not None else Op(kind, kind)
+    read = [(source.storage, source.shape) for source in sources]
+    number = tape.flow.made(kind, tape.names, read, weights, label=op.label, shape=shape, macs=op.macs)
+    tape.flow.of(storage, number)
 
 
 def _read(sources: list[Tensor]) -> Any:
@@ -320,6 +334,8 @@ def fresh(tape: Tape, shape: Sizes, item: Type, role: str = ACTIVATION, leaf: bo
         return Tensor(own, shape, (FREE,) * len(shape), item, None, leaf)
     tape.kind = role
     storage = Storage(tape, product(shape) * item.bytes, role)
+    if tape.flow is not None and role == INPUT:
+        tape.flow.given(storage)
     return Tensor(storage, shape, layout.contiguous(shape), item, None, leaf)
 
 

@@ -62,17 +62,17 @@ class Plot(Result):
         """The numbers of the chart."""
         return (self.data, *self.more)
 
-    def draw(self, format: str = "svg", *, width: float = WIDTH, title: bool = True) -> bytes:
-        """The picture as the contents of an ``svg``, ``pdf`` or ``png``; ``width`` in inches."""
-        return draw(self.chart, format, width=width, title=title)
+    def draw(self, format: str = "svg", *, width: float = WIDTH, title: bool = True, dark: bool = False) -> bytes:
+        """The picture as the contents of an ``svg``, ``pdf``, ``png`` or ``tikz``; ``width`` in inches."""
+        return draw(self.chart, format, width=width, title=title, dark=dark)
 
-    def save(self, path: str | Path, *, width: float = WIDTH, title: bool = True) -> None:
+    def save(self, path: str | Path, *, width: float = WIDTH, title: bool = True, dark: bool = False) -> None:
         """Write the picture; the name's suffix says of which kind.
 
         Raises:
             InputError: an unknown suffix, no matplotlib, or a file that cannot be written.
         """
-        picture = self.draw(format_of(path), width=width, title=title)
+        picture = self.draw(format_of(path), width=width, title=title, dark=dark)
         try:
             files.replace(Path(path), picture)
         except OSError as error:

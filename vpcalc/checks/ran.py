@@ -29,6 +29,7 @@ from .crosscheck import DISPATCH, Check, Report, compare
 from .targets import Target
 
 if TYPE_CHECKING:
+    from ..abstract.flow import Step
     from ..execution.guards import Noted
     from ..execution.outcome import Execution
     from ..execution.program import Program
@@ -173,6 +174,20 @@ class Ran:
                 return follow(module.train(self.program.training), args, kwargs, parts, own, itself)
         except Exception:  # a program may do what a look from outside disturbs
             return {}
+
+    def steps(self) -> list[Step]:
+        """Every function of torch that it calls, with what it reads, where that can be seen.
+
+        Raises:
+            InputError: it cannot be run so.
+        """
+        from ..counters.flow import record
+
+        try:
+            with self.program.plainly(self.point) as (module, args, kwargs):
+                return record(module.train(self.program.training), args, kwargs)
+        except Exception as error:  # a program may do what a look from outside disturbs
+            raise InputError(f"{self.name}: its run cannot be followed: {first_line(error)}") from error
 
     def report(self) -> Report:
         """Its module counted by fvcore, operator by operator, and by the dispatcher."""

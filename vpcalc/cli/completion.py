@@ -116,5 +116,12 @@ def attentions(incomplete: str) -> list[str]:
     return _begun(incomplete, ATTENTIONS)
 
 
+def chart_formats(incomplete: str) -> list[str]:
+    """How a chart's numbers are written, or the drawing itself."""
+    from .options import Format
+
+    return _begun(incomplete, [*(each.value for each in Format), "tikz"])
+
+
 def _begun(incomplete: str, known: Iterable[str]) -> list[str]:
     return [name for name in known if name.startswith(incomplete)]

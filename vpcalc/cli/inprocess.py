@@ -114,8 +114,8 @@ def _picture(drawn: Drawn) -> Picture:
     format = format_of(drawn.output)
     return Picture(
         drawn.output.as_posix(),
-        shown(drawn.plot.chart, format, drawn.width, drawn.title),
-        lambda: drawn.plot.draw(format, width=drawn.width, title=drawn.title),
+        shown(drawn.plot.chart, format, drawn.width, drawn.title, drawn.dark),
+        lambda: drawn.plot.draw(format, width=drawn.width, title=drawn.title, dark=drawn.dark),
     )
 
 

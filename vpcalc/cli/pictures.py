@@ -10,11 +10,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from ..errors import InputError
+from ..errors import InputError, unknown
 from . import completion
 from .options import SHOWN as PANEL
 from .options import Format, ImageOption, TokensOption, argument, described, option
-from .output import aside, emit
+from .output import aside, deliver, emit
 
 if TYPE_CHECKING:
     from ..answers.plot import Plot
@@ -25,15 +25,24 @@ ModelArgument = Annotated[
 ]
 PictureOption = Annotated[
     Path | None,
-    described("--output -o FILE", "Write a picture: .svg, .pdf or .png. With --format, the numbers.", PANEL),
+    described(
+        "--output -o FILE", "Write a picture: .svg, .pdf, .png; a drawing: .tikz. With --format, that.", PANEL
+    ),
 ]
 TerminalOption = Annotated[
     bool, described("--terminal", "Plot in the terminal; so it is without --output.", PANEL)
 ]
+TIKZ = "tikz"
 DataOption = Annotated[
-    Format | None,
-    described("--format -f FORMAT", f"Write the chart's numbers instead: {', '.join(Format)}.", PANEL),
+    str | None,
+    described(
+        "--format -f FORMAT",
+        f"Write the chart's numbers instead: {', '.join(Format)}; or a drawing as {TIKZ}.",
+        PANEL,
+        completion.chart_formats,
+    ),
 ]
+DarkOption = Annotated[bool, described("--dark", "For dark slides and pages.", PANEL)]
 WidthOption = Annotated[
     str, described("--width INCHES", "Width of the picture: 6.9 fills a page, 3.15 a column of an article.", PANEL)
 ]
@@ -58,6 +67,7 @@ class Drawn(NamedTuple):
     plot: Plot
     width: float
     title: bool
+    dark: bool
 
 
 _KEPT: ContextVar[list[Drawn] | None] = ContextVar("kept", default=None)
@@ -82,25 +92,38 @@ class Picture(NamedTuple):
     format: DataOption = None
     width: WidthOption = "6.9"
     title: TitleOption = True
+    dark: DarkOption = False
 
     def deliver(self, plot: Plot) -> None:
         """A picture to a file, its numbers in a format, or the plot to the terminal."""
         inches = read_width(self.width)
         if self.format is not None:
-            emit(plot, self.format, self.output)
+            format = read_format(self.format)
+            if format is None:
+                deliver(plot.draw(TIKZ, width=inches).decode().rstrip("\n"), self.output)
+            else:
+                emit(plot, format, self.output)
         elif self.output is not None:
             pictures = _KEPT.get()
             if pictures is None:
-                plot.save(self.output, width=inches, title=self.title)
+                plot.save(self.output, width=inches, title=self.title, dark=self.dark)
                 aside([f"wrote {self.output}"])
             else:
-                pictures.append(Drawn(self.output, plot, inches, self.title))
+                pictures.append(Drawn(self.output, plot, inches, self.title, self.dark))
         if self.terminal or (self.format is None and self.output is None):
             from rich.console import Console
 
             console = Console()
             print(plot.terminal(console.width, console.color_system is not None and not console.no_color))
             sys.stdout.flush()
+
+
+def read_format(text: str) -> Format | None:
+    """A format of the numbers, or None for TikZ."""
+    names = [*(each.value for each in Format), TIKZ]
+    if text not in names:
+        raise unknown("--format", text, names)
+    return None if text == TIKZ else Format(text)
 
 
 def read_width(text: str) -> float:

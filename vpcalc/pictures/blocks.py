@@ -1,7 +1,7 @@
 """An architecture as a row of stages: solids to scale, and under each what it costs.
 
-A solid is as high and as deep as its grid and as thick as its channels; grids and channels have a scale each, the
-same for the whole picture. Below it stand one square for every block, and a bar as high as its cost.
+A solid is as high and as deep as its grid, and each of its slabs, one a block, as thick as its channels; grids and
+channels have a scale each, the same for the whole picture. Below it stand bars as high as the cost of its parts.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..report import numbers
-from .bars import legend, look
+from .bars import look
 from .data import Block, BlockChart
+from .scene import Area, Label, Scene, Stroke, box
 from .style import BLUE, INK, LEFT, QUIET, SKY, TYPE, subtitle_lines, title_lines
 
 _MARGIN = 0.12
@@ -18,68 +19,155 @@ _SOLID, _BAR = 1.45, 0.85
 """Inches that the highest solid and the highest bar are high."""
 _SLANT = 0.28
 """How much of its depth a solid shows, upwards and to the right."""
-_SQUARE, _PER_ROW = 0.075, 10
 _LINE = 0.14
 """Inches from one line of text to the next."""
 _BASE = 0.42
 """Inches below the bars, for the legend."""
+_THICKEST, _WIDEST = 0.9, 0.55
+"""Inches of the thickest slab, and the share of the picture that the longest row of them takes."""
+_THINNEST = 0.025
+"""Inches below which bars of parts are one."""
+_SOURCES = 3
+"""Lines that say from where a stage reads."""
+_AROUND, _ACROSS = 0.16, 0.85
+"""Inches between a solid and the next; where what flows between them is named."""
 
 
 def height(chart: BlockChart, width: float) -> float:
     """Inches that the picture is high."""
     per_cell = _per_cell(chart)
     highest = max(block.resolution[0] * per_cell + _reach(block, per_cell) for block in chart.blocks)
+    given = 3 * _LINE if any(block.given for block in chart.blocks) else 0
     lines = len(title_lines(chart.title, width)) + len(subtitle_lines(chart.subtitle, width))
-    return _floor(chart) + highest + 0.3 + _LINE * lines
+    return _floor(chart) + highest + given + 0.3 + _LINE * lines
 
 
-def draw(figure: Any, chart: BlockChart) -> Any:
-    """Draw the chart on an empty figure, one unit of the axes an inch; return its subtitle."""
-    figure.set_layout_engine("none")
-    width, tall = figure.get_size_inches()
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(0, tall))
-    axes.axis("off")
-    column = min((width - 2 * _MARGIN) / len(chart.blocks), 1.7)
-    start = (width - column * len(chart.blocks)) / 2
-    size = min(TYPE - 0.5, 15 * column)  # ten characters of a column's text fit into it
+def scene(chart: BlockChart, width: float) -> Scene:
+    """The picture, without its title."""
     per_cell, floor = _per_cell(chart), _floor(chart)
-    per_channel = min((0.86 * column - _reach(block, per_cell)) / block.channels for block in chart.blocks)
-    per_channel = min(per_channel, 0.9 / max(block.channels for block in chart.blocks))
-    per_mac = _BAR / max(block.cost.total for block in chart.blocks)
-    for place, block in enumerate(chart.blocks):
-        left = start + place * column
-        _solid(axes, block, left, column, floor, per_cell, per_channel)
+    size, per_channel, columns = _layout(chart, width, per_cell)
+    bars = [block.parts or (block.cost,) for block in chart.blocks]
+    if any(0.9 * wide / (1.3 * len(each)) < _THINNEST for (_, wide), each in zip(columns, bars, strict=True)):
+        bars = [(block.cost,) for block in chart.blocks]
+    per_mac = _BAR / max(part.total for each in bars for part in each)
+    everything = sum(block.cost.total for block in chart.blocks)
+    marks: Scene = []
+    ends: list[tuple[float, float]] = []
+    for block, (left, wide), parts in zip(chart.blocks, columns, bars, strict=True):
+        middle = left + wide / 2
+        long = max(block.depth, 1) * block.channels * per_channel
+        x = middle - (long + _reach(block, per_cell)) / 2
+        marks += _solid(block, x, floor, per_cell, per_channel)
+        ends.append((x, x + long))
+        top = floor + block.resolution[0] * per_cell + _reach(block, per_cell)
+        for place, enters in enumerate(block.given):
+            at = x + (place + 1) * (long + _reach(block, per_cell)) / (len(block.given) + 1)
+            marks.append(Stroke(((at, top + 0.2), (at, top + 0.03)), arrow=True))
+            marks.append(Label((at, top + 0.23), enters, size, up="bottom"))
         below = floor - 0.1
         for text, bold in _lines(block):
-            axes.text(
-                left + column / 2,
-                below,
-                text,
-                ha="center",
-                va="top",
-                fontsize=size,
-                weight="bold" if bold else "normal",
-                color=INK,
-            )
+            marks.append(Label((middle, below), text, size, bold, up="top"))
             below -= _LINE
-        _squares(axes, block, left + column / 2, below - 0.05)
-        _bar(axes, block, left + column / 2, min(0.34, 0.5 * column), per_mac, size, chart)
+        marks += _bars(parts, middle, wide, per_mac)
+        share = 100 * block.cost.total / everything if everything else 0.0
+        above = _BASE + per_mac * max(part.total for part in parts) + 0.03
+        words = [f"{share:.1f} %", numbers.short(block.cost.total)]
+        marks += [
+            Label((middle, above + place * 0.12), text, size - 0.5, up="bottom")
+            for place, text in enumerate(words)
+        ]
     for place in range(1, len(chart.blocks)):
-        if chart.blocks[place].sources and chart.blocks[place - 1].name not in chart.blocks[place].sources:
+        block, before = chart.blocks[place], chart.blocks[place - 1]
+        if block.sources and before.name not in block.sources:
             continue  # nothing flows from one to the other
-        between = start + place * column
-        axes.annotate(
-            "",
-            (between + 0.05 * column, floor + 0.06),
-            (between - 0.05 * column, floor + 0.06),
-            arrowprops={"arrowstyle": "->", "color": QUIET, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0},
-        )
+        start, end = ends[place - 1][1] + 0.1, ends[place][0] - 0.03
+        y = floor + 0.06
+        if block.through:
+            y = floor + block.resolution[0] * per_cell / 2
+            start += _reach(before, per_cell) - 0.06
+        marks.append(Stroke(((start, y), (end, y)), arrow=True))
+        for line, text in enumerate(reversed(block.through)):
+            marks.append(Label(((start + end) / 2, y + 0.05 + line * 0.12), text, size - 0.5, up="bottom"))
+    return marks + _legend(chart, width)
+
+
+def kinds(chart: BlockChart) -> list[str]:
+    """The operators that occur, in the order in which they are stacked."""
+    return list(dict.fromkeys(kind for block in chart.blocks for kind, cost in block.cost.parts if cost))
+
+
+def _legend(chart: BlockChart, width: float) -> Scene:
+    return legend(kinds(chart), width)
+
+
+def legend(shown: list[str], width: float) -> Scene:
+    """What the colours stand for, in the middle below."""
+    words = [kind.replace("_", " ") for kind in shown]
+    wides = [0.5 + 0.062 * len(word) for word in words]
+    rows: list[list[int]] = [[]]
+    for place in range(len(shown)):
+        if sum(wides[each] for each in rows[-1]) + wides[place] > width - 0.2:
+            rows.append([])
+        rows[-1].append(place)
+    marks: Scene = []
+    for number, row in enumerate(rows):
+        x, y = (width - sum(wides[each] for each in row)) / 2, 0.14 - 0.13 * (number - (len(rows) - 1) / 2)
+        for each in row:
+            marks.append(_filled(shown[each], x, y - 0.04, 0.22, 0.08))
+            marks.append(Label((x + 0.28, y), words[each], anchor="left"))
+            x += wides[each]
+    return marks
+
+
+def _filled(kind: str, x: float, y: float, wide: float, high: float) -> Area:
+    """An operator's part of a bar; hatched where there is room for it."""
+    style = look(kind)
+    return box(x, y, wide, high, fill=style["facecolor"], hatch=style["hatch"] if min(wide, high) > 0.03 else "")
+
+
+def heading(chart: BlockChart, width: float, tall: float) -> Label:
+    """The place of the subtitle."""
     under = tall - 0.15 - 1.2 * _LINE * len(title_lines(chart.title, width))
-    subtitle = axes.text(LEFT * width, under, chart.subtitle, fontsize=TYPE - 0.5, color=QUIET, va="top")
-    kinds = list(dict.fromkeys(kind for block in chart.blocks for kind, cost in block.cost.parts if cost))
-    legend(figure, kinds)
-    return subtitle
+    return Label((LEFT * width, under), chart.subtitle, colour=QUIET, anchor="left", up="top")
+
+
+def _layout(chart: BlockChart, width: float, per_cell: float) -> tuple[float, float, list[tuple[float, float]]]:
+    """The size of the type, inches of a channel, and where each column begins and how wide it is."""
+    room = width - 2 * _MARGIN
+    gaps = [0.0, *(_ACROSS if block.through else 0.0 for block in chart.blocks[1:])]
+    size = TYPE - 0.5
+
+    def texts() -> list[float]:
+        lines = [
+            [text for text, _ in _lines(block)] + [f"{numbers.short(block.cost.total)}"] for block in chart.blocks
+        ]
+        return [0.0087 * size * max(map(len, each)) + 0.06 for each in lines]
+
+    def wides(per_channel: float) -> list[float]:
+        solids = [
+            max(block.depth, 1) * block.channels * per_channel + _reach(block, per_cell) + _AROUND
+            for block in chart.blocks
+        ]
+        return list(map(max, solids, texts()))
+
+    while size > 3 and sum(wides(0)) + sum(gaps) > 0.85 * room:
+        size -= 0.25
+    longest = max(max(block.depth, 1) * block.channels for block in chart.blocks)
+    low = 0.0
+    high = min(_THICKEST / max(1, *(block.channels for block in chart.blocks)), _WIDEST * width / max(1, longest))
+    for _ in range(40):
+        middle = (low + high) / 2
+        fits = sum(wides(middle)) + sum(gaps) <= room
+        low, high = (middle, high) if fits else (low, middle)
+    found = wides(low)
+    spare = min((room - sum(found) - sum(gaps)) / len(found), 0.6)
+    x = (width - sum(found) - sum(gaps) - spare * len(found)) / 2
+    columns = []
+    for wide, gap in zip(found, gaps, strict=True):
+        x += gap
+        columns.append((x, wide + spare))
+        x += wide + spare
+    return size, low, columns
 
 
 def _per_cell(chart: BlockChart) -> float:
@@ -88,13 +176,9 @@ def _per_cell(chart: BlockChart) -> float:
 
 
 def _floor(chart: BlockChart) -> float:
-    """Inches from the lower edge to where the solids stand: legend, bars with two lines, squares, text."""
+    """Inches from the lower edge to where the solids stand: legend, bars with two lines, text."""
     lines = max(len(_lines(block)) for block in chart.blocks)
-    return _BASE + _BAR + 2 * _LINE + 0.12 + _depth_height(chart) + lines * _LINE + 0.15
-
-
-_SOURCES = 3
-"""Lines that say from where a stage reads."""
+    return _BASE + _BAR + 2 * _LINE + 0.12 + lines * _LINE + 0.15
 
 
 def _lines(block: Block) -> list[tuple[str, bool]]:
@@ -102,7 +186,8 @@ def _lines(block: Block) -> list[tuple[str, bool]]:
     more = len(block.sources) - len(named)
     named += [f"{more} more"] if more else []
     sources = [(f"{'+' if place else 'from'} {name}", False) for place, name in enumerate(named)]
-    return [(block.name, True), (block.shape, False), (f"{block.channels} ch.", False), *sources]
+    depth = [(f"{block.depth} block{'s' if block.depth > 1 else ''}", False)] if block.depth else []
+    return [(block.name, True), (block.shape, False), (f"{block.channels} ch.", False), *depth, *sources]
 
 
 def _reach(block: Block, per_cell: float) -> float:
@@ -110,58 +195,38 @@ def _reach(block: Block, per_cell: float) -> float:
     return _SLANT * per_cell * block.resolution[1] if len(block.resolution) > 1 else 0.06
 
 
-def _solid(
-    axes: Any, block: Block, left: float, column: float, floor: float, per_cell: float, per_channel: float
-) -> None:
-    from matplotlib.patches import Polygon
-
-    high, thick, back = block.resolution[0] * per_cell, block.channels * per_channel, _reach(block, per_cell)
-    x = left + (column - thick - back) / 2
-    front = [(x, floor), (x + thick, floor), (x + thick, floor + high), (x, floor + high)]
-    top = [front[3], front[2], (x + thick + back, floor + high + back), (x + back, floor + high + back)]
-    side = [front[1], (x + thick + back, floor + back), top[2], front[2]]
-    for corners, colour, shade in ((front, BLUE, 0.75), (top, SKY, 0.45), (side, SKY, 0.7)):
-        axes.add_patch(Polygon(corners, facecolor=colour, alpha=shade, edgecolor="none"))
-        axes.add_patch(Polygon(corners, fill=False, edgecolor=INK, linewidth=0.5, joinstyle="round"))
-
-
-def _rows(block: Block) -> int:
-    return -(-block.depth // _PER_ROW)
-
-
-def _depth_height(chart: BlockChart) -> float:
-    return 0.1 + _SQUARE * 1.35 * max(_rows(block) for block in chart.blocks)
-
-
-def _squares(axes: Any, block: Block, middle: float, top: float) -> None:
-    """One square for every block."""
-    from matplotlib.patches import Rectangle
-
-    step = _SQUARE * 1.35
-    for number in range(block.depth):
-        row, place = divmod(number, _PER_ROW)
-        in_row = min(_PER_ROW, block.depth - row * _PER_ROW)
-        x = middle - in_row * step / 2 + place * step
-        axes.add_patch(
-            Rectangle((x, top - row * step - _SQUARE), _SQUARE, _SQUARE, facecolor=INK, edgecolor="none")
+def _solid(block: Block, x: float, floor: float, per_cell: float, per_channel: float) -> Scene:
+    """Slabs side by side; what one hides of another is not drawn."""
+    high, back, slabs = block.resolution[0] * per_cell, _reach(block, per_cell), max(block.depth, 1)
+    thick, roof = block.channels * per_channel, floor + block.resolution[0] * per_cell
+    end = x + slabs * thick
+    marks: Scene = []
+    for slab in range(slabs):
+        start = x + slab * thick
+        top = (
+            (start, roof),
+            (start + thick, roof),
+            (start + thick + back, roof + back),
+            (start + back, roof + back),
         )
+        marks.append(box(start, floor, thick, high, fill=BLUE, shade=0.75, edge=INK))
+        marks.append(Area(top, fill=SKY, shade=0.45, edge=INK))
+    side = ((end, floor), (end + back, floor + back), (end + back, roof + back), (end, roof))
+    return [*marks, Area(side, fill=SKY, shade=0.7, edge=INK)]
 
 
-def _bar(
-    axes: Any, block: Block, middle: float, thick: float, per_mac: float, size: float, chart: BlockChart
-) -> None:
-    from matplotlib.patches import Rectangle
-
-    bottom = base = _BASE
-    for kind, cost in block.cost.parts:
-        high = cost * per_mac
-        style = look(kind) if high > 0.03 else {**look(kind), "hatch": "", "linewidth": 0}
-        axes.add_patch(Rectangle((middle - thick / 2, bottom), thick, high, **style))
-        bottom += high
-    axes.plot([middle - thick, middle + thick], [base, base], color=QUIET, linewidth=0.6)
-    everything = sum(each.cost.total for each in chart.blocks)
-    share = 100 * block.cost.total / everything if everything else 0.0
-    text = f"{numbers.short(block.cost.total)}\n{share:.1f} %"
-    axes.text(
-        middle, bottom + 0.03, text, ha="center", va="bottom", fontsize=size - 0.5, linespacing=1.1, color=INK
-    )
+def _bars(parts: Any, middle: float, room: float, per_mac: float) -> Scene:
+    """The cost of each part, split by operator."""
+    step = min(0.9 * room / len(parts), 0.3)
+    wide = step / 1.3
+    x = middle - step * (len(parts) - 1) / 2 - wide / 2
+    ends = (x - 0.06, x + step * (len(parts) - 1) + wide + 0.06)
+    marks: Scene = []
+    for part in parts:
+        bottom = _BASE
+        for kind, cost in part.parts:
+            if cost:
+                marks.append(_filled(kind, x, bottom, wide, cost * per_mac))
+                bottom += cost * per_mac
+        x += step
+    return [*marks, Stroke(((ends[0], _BASE), (ends[1], _BASE)), thick=0.6)]

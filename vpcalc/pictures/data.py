@@ -132,7 +132,9 @@ class RegionChart:
 class Block:
     """A stage: its grid or length, its channels, how many blocks it repeats, and what they cost.
 
-    ``sources`` are what it reads where that is not the stage before it and nothing else.
+    ``sources`` are what it reads where that is not the stage before it and nothing else, ``through`` the lines
+    that say how it reads the one before; ``given`` are inputs that enter here. ``parts`` are what its cost is made
+    of, a block each.
     """
 
     name: str
@@ -141,6 +143,9 @@ class Block:
     depth: int
     cost: Bar
     sources: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    parts: tuple[Bar, ...] = ()
 
     @property
     def shape(self) -> str:
@@ -158,4 +163,32 @@ class BlockChart:
     blocks: tuple[Block, ...]
 
 
-Chart = LineChart | BarChart | ScatterChart | RegionChart | BlockChart
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a block: a module with what it computes, an operator of the block's own, or what comes in.
+
+    ``steps`` are its operators in order, ``shape`` is that of its result; ``joins`` says that it is a sign such as
+    +, and ``outside`` that it is no part of the block.
+    """
+
+    key: str
+    name: str
+    steps: tuple[str, ...]
+    shape: str
+    cost: Bar
+    params: int
+    sources: tuple[str, ...]
+    joins: bool = False
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDiagram:
+    """What one block does: its pieces in the order in which they run, each with what it reads."""
+
+    title: str
+    subtitle: str
+    pieces: tuple[Piece, ...]
+
+
+Chart = LineChart | BarChart | ScatterChart | RegionChart | BlockChart | BlockDiagram

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .data import RegionChart
-from .style import QUIET, TYPE, colours_of_layers
+from .style import GRID, PAPER, QUIET, TYPE, colours_of_layers
 
 _PALE = 0.75
 """Opacity of a field, so that the grid of the paper is seen."""
@@ -32,7 +32,7 @@ def draw(figure: Any, chart: RegionChart) -> Any:
         there = cells == outcome
         if not there.any():
             continue
-        colour = colours[outcome] if key else ("#E8E8E8" if outcome else "white")
+        colour = colours[outcome] if key else (GRID if outcome else PAPER)
         look = {"hatch": _HATCHES[outcome], "edgecolor": QUIET, "linewidth": 0.0}
         field = numpy.ma.masked_where(~there, there)
         axes.pcolor(*edges, field, cmap=_single(colour), alpha=_PALE, **look)

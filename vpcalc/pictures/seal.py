@@ -21,9 +21,9 @@ _LINE = re.compile(rb"vpcalc picture ([0-9a-f]{%d}) ([0-9a-f]{%d})" % (_DIGITS, 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def shown(chart: Chart, format: str, width: float, title: bool) -> str:
+def shown(chart: Chart, format: str, width: float, title: bool, dark: bool = False) -> str:
     """The digest of a chart as it is drawn."""
-    return _digest(repr((chart, format, float(width), title)).encode())
+    return _digest(repr((chart, format, float(width), title, *(["dark"] if dark else []))).encode())
 
 
 def line(what: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..optional import optional
 from ..report import numbers
-from .data import Bar, BarChart, BlockChart, Chart, LineChart, RegionChart, ScatterChart, Unit
+from .data import Bar, BarChart, BlockChart, BlockDiagram, Chart, LineChart, RegionChart, ScatterChart, Unit
 
 _COLOURS = {"red": 31, "blue": 34, "green": 32, "cyan": 36, "magenta": 35, "yellow": 33}
 _LAYERS = {"msa": "red", "wmsa": "blue", "sra": "green", "linear_sra": "cyan", "retention": "magenta"}
@@ -41,13 +41,15 @@ def text(chart: Chart, width: int = 80, colour: bool = False) -> str:
         body = _cells(chart, width, colour)
     elif isinstance(chart, BarChart):
         body = _bars(chart.bars, width, colour, chart.shares)
+    elif isinstance(chart, BlockDiagram):
+        body = _bars(map(_piece_as_bar, [chart] * len(chart.pieces), range(len(chart.pieces))), width, colour)
     else:
         body = _bars(map(_as_bar, [chart] * len(chart.blocks), range(len(chart.blocks))), width, colour)
     return "\n".join([*wrap(chart.title, width), *wrap(_subtitle(chart), width), *body])
 
 
 def _subtitle(chart: Chart) -> str:
-    return "bars: MACs to scale" if isinstance(chart, BlockChart) else chart.subtitle
+    return "bars: MACs to scale" if isinstance(chart, (BlockChart, BlockDiagram)) else chart.subtitle
 
 
 def _curves(chart: LineChart, width: int, colour: bool) -> list[str]:
@@ -216,6 +218,14 @@ def _as_bar(chart: BlockChart, place: int) -> Bar:
     return Bar(f"{block.name:<{names}}  {block.shape}, {block.channels} ch.{depth}{sources}", block.cost.parts)
 
 
+def _piece_as_bar(chart: BlockDiagram, place: int) -> Bar:
+    """A piece of a block as a bar, named with its number and the numbers of what it reads."""
+    piece, numbered = chart.pieces[place], {each.key: number for number, each in enumerate(chart.pieces)}
+    names = max(len(each.name) for each in chart.pieces)
+    reads = f"  reads {' + '.join(str(numbered[source]) for source in piece.sources)}" if piece.sources else ""
+    return Bar(f"{place:>2} {piece.name:<{names}}{reads}", piece.cost.parts)
+
+
 def _bars(bars: Iterable[Bar], width: int, colour: bool, shares: bool = False) -> list[str]:
     """One line a bar, its operators one beside the other, and what the signs stand for; two where it is narrow."""
     bars = tuple(bars)
@@ -235,7 +245,11 @@ def _bars(bars: Iterable[Bar], width: int, colour: bool, shares: bool = False) -
             end = round(room * done / whole)
             drawn += _paint(_OPERATORS.get(kind, _OTHERS), end - until, colour)
             until = end
-        found += [bar.label, f" {drawn} {amount}"] if apart else [f"{bar.label:<{label}} {drawn} {amount}"]
+        found += (
+            [*wrap(bar.label, width), f" {drawn} {amount}"]
+            if apart
+            else [f"{bar.label:<{label}} {drawn} {amount}"]
+        )
     kinds = dict.fromkeys(kind for bar in bars for kind, size in bar.parts if size)
     known = [f"{_paint(_OPERATORS[kind], 2, colour)} {kind}" for kind in kinds if kind in _OPERATORS]
     others = [kind.replace("_", " ") for kind in kinds if kind not in _OPERATORS]
