@@ -421,6 +421,15 @@ def test_a_roofline_as_a_picture() -> None:
     assert chart.lines[0].y[-1] == 19_500_000_000_000
     assert [mark.label.partition(":")[0] for mark in chart.marks] == ["linear", "matmul", "conv"]
     assert all(mark.y <= chart.lines[0].y[-1] for mark in chart.marks)
+    (ridge,) = chart.ridges
+    assert ridge.x == pytest.approx(19_500 / 2_039)
+    at = dict(zip(chart.lines[0].x, chart.lines[0].y, strict=True))
+    assert at[ridge.x] == chart.lines[0].y[-1]  # the roof turns there and nowhere else
+    assert all(y == pytest.approx(x * 2_039e9, abs=1) for x, y in at.items() if x <= ridge.x)
+    assert all(y == chart.lines[0].y[-1] for x, y in at.items() if x >= ridge.x)
+    exact = {each.name: each.intensity for each in quick("swin_t", device="a100_80gb", batch=64).roofs()}
+    assert [mark.x for mark in chart.marks] == [exact[name] for name in ("linear", "matmul", "conv")]
+    assert set(chart.x_ticks) == {2.0**power for power in range(len(chart.x_ticks))}
     assert "linear" in found.terminal()
     with pytest.raises(InputError, match="--device 'b100'"):
         package.plot_roofline("swin_t", device="b100")

@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import InputError
-from ..pictures import Line, LineChart, Mark
+from ..pictures import Line, LineChart, Mark, Ridge
+from ..pictures.data import Unit
 from ..report import Column, Kind, Table
 from ..report.numbers import percent
 from ..storage.devices import Device
-from ..storage.roofline import Roof, ridge
+from ..storage.roofline import Roof
 from .memory import Memory, memory
 from .plot import Plot
 
@@ -53,11 +54,15 @@ def plot_roofline(
     found = result.roofs()
     chosen = f", {attention} attention" if result.subject.attends else ""
     marks = [roof for roof in found if roof.macs][:SHOWN]
-    highest = max(
-        4 * round(ridge(result.device, result.way.dtype)), *(2 * round(roof.intensity) for roof in marks), 8
+    turn = result.device.rate(result.way.dtype) / result.device.bandwidth
+    intensities = [Fraction(2 * roof.macs, roof.bytes) for roof in marks]
+    low = _power(min([turn / 8, Fraction(1), *intensities]), up=False)
+    high = _power(max([4 * turn, Fraction(8), *intensities]), up=True)
+    powers = [low * 2**step for step in range(round(high / low).bit_length())]
+    places = tuple(sorted({*powers, turn}))
+    line = Line(
+        "roof", result.device.name, tuple(map(float, places)), tuple(_attainable(result, x) for x in places)
     )
-    places = tuple(dict.fromkeys(round(highest ** (step / 48)) for step in range(49)))
-    line = Line("roof", result.device.name, places, tuple(_attainable(result, x) for x in places))
     chart = LineChart(
         _finding(result.subject.id, result.device, found),
         f"{result.way.dtype}, batch {result.batch}{chosen}; an inference, operator by operator",
@@ -65,6 +70,9 @@ def plot_roofline(
         "operations a second, at most",
         (line,),
         marks=tuple(_mark(result, roof) for roof in marks),
+        ridges=(Ridge(f"ridge at {float(turn):.3g}: memory binds to its left", float(turn)),),
+        x_unit=Unit.PLAIN,
+        x_ticks=tuple(map(float, powers)),
     )
     table = result.tables()[-1]
     inputs = {
@@ -81,7 +89,17 @@ def plot_roofline(
     return Plot("roofline", inputs, chart, table, (roof,))
 
 
-def _attainable(result: Memory, intensity: int) -> int:
+def _power(value: Fraction, *, up: bool) -> Fraction:
+    """The next power of two, at least or at most a value."""
+    found = Fraction(1)
+    while found < value:
+        found *= 2
+    while found > value:
+        found /= 2
+    return found if found == value or not up else 2 * found
+
+
+def _attainable(result: Memory, intensity: Fraction) -> int:
     device = result.device
     assert device is not None
     return int(min(device.rate(result.way.dtype), intensity * device.bandwidth))
@@ -89,9 +107,9 @@ def _attainable(result: Memory, intensity: int) -> int:
 
 def _mark(result: Memory, roof: Roof) -> Mark:
     """Where an operator stands below the roof: at its own intensity."""
-    place = max(1, round(roof.intensity))
+    place = Fraction(2 * roof.macs, roof.bytes)
     share = percent(float(roof.seconds) / sum(float(each.seconds) for each in result.roofs()))
-    return Mark(f"{roof.name}: {share} of the time", place, Fraction(_attainable(result, place)))
+    return Mark(f"{roof.name}: {share} of the time", float(place), Fraction(_attainable(result, place)))
 
 
 def _finding(id: str, device: Device, found: list[Roof]) -> str:

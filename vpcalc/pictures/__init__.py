@@ -21,6 +21,7 @@ from .data import (
     Piece,
     Point,
     RegionChart,
+    Ridge,
     ScatterChart,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "Piece",
     "Point",
     "RegionChart",
+    "Ridge",
     "ScatterChart",
     "draw",
     "format_of",

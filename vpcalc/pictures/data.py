@@ -22,7 +22,7 @@ class Line:
 
     key: str
     label: str
-    x: tuple[int, ...]
+    x: tuple[float, ...]
     y: tuple[int, ...]
 
 
@@ -31,7 +31,7 @@ class Mark:
     """A point worth naming, such as where two curves cross."""
 
     label: str
-    x: int
+    x: float
     y: Fraction
 
 
@@ -41,6 +41,14 @@ class Level:
 
     label: str
     y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ridge:
+    """A vertical line, such as where a device begins to compute rather than to wait."""
+
+    label: str
+    x: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +62,10 @@ class LineChart:
     lines: tuple[Line, ...]
     marks: tuple[Mark, ...] = ()
     levels: tuple[Level, ...] = ()
+    ridges: tuple[Ridge, ...] = ()
     y_unit: Unit = Unit.COUNT
     x_unit: Unit = Unit.COUNT
-    x_ticks: tuple[int, ...] = ()
+    x_ticks: tuple[float, ...] = ()
     sides: bool = False
     """Whether x is a number of tokens, whose square root is the side of a grid and worth an axis of its own."""
 

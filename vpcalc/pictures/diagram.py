@@ -144,7 +144,7 @@ def _steps(piece: Piece, width: float) -> list[str]:
 
 def _name(piece: Piece, width: float) -> list[str]:
     """What a piece is called, in lines that its box is wide enough for."""
-    return wrap(piece.name, max(int((_wide(width) - 2 * _PAD) / 0.073), 4))
+    return wrap(piece.name, max(int((_wide(width) - 2 * _PAD) / 0.073), 4), break_long_words=False)
 
 
 def _high(piece: Piece, width: float) -> float:

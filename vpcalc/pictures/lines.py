@@ -13,6 +13,8 @@ from .style import DASHES, INK, LEFT, NARROW, QUIET, TYPE, colours_of_layers, wr
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _KEY = 0.14
 """Inches of a line of the key to the marks."""
+_FEW = 1000
+"""Times that the highest cost is the lowest, below which powers of ten alone are too few ticks."""
 _TICKS = 2.2
 """Named places to an inch of the axis, at most."""
 
@@ -48,6 +50,22 @@ def draw(figure: Any, chart: LineChart) -> Any:
             color=QUIET,
             fontsize=TYPE - 1,
         )
+    costs = [y for line in chart.lines for y in line.y]
+    for ridge in chart.ridges:
+        bottom, _ = axes.get_ylim()
+        axes.vlines(ridge.x, bottom, max(costs), color=QUIET, linewidth=0.8, linestyle=(0, (4, 2)))
+        axes.set_ylim(bottom=bottom)
+        (place, _) = axes.transAxes.inverted().transform(axes.transData.transform((ridge.x, 1)))
+        axes.annotate(
+            ridge.label if figure.get_figwidth() >= NARROW else ridge.label.replace(": ", ":\n"),
+            (ridge.x, 0),
+            (-4 if place > 0.5 else 4, 5),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="right" if place > 0.5 else "left",
+            color=QUIET,
+            fontsize=TYPE - 1,
+        )
     subtitle = axes.set_title(chart.subtitle, fontsize=TYPE - 0.5, weight="normal", color=QUIET)
     _name_ends(axes, chart)
     _mark(axes, chart)
@@ -69,6 +87,9 @@ def _axes(axes: Any, chart: LineChart) -> None:
         axes.xaxis.set_major_locator(FixedLocator(_thinned(axes, chart.x_ticks)))
     axes.xaxis.set_minor_locator(NullLocator() if chart.x_ticks else LogLocator(subs=range(2, 10)))
     axes.yaxis.set_minor_locator(NullLocator())
+    costs = [y for line in chart.lines for y in line.y]
+    if chart.y_unit is not Unit.BYTES and max(costs) < _FEW * min(costs):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     if not chart.sides:
         return
@@ -83,7 +104,7 @@ def _axes(axes: Any, chart: LineChart) -> None:
     above.spines["top"].set_visible(False)
 
 
-def _thinned(axes: Any, places: Sequence[int]) -> list[int]:
+def _thinned(axes: Any, places: Sequence[float]) -> list[float]:
     """So many of the places, the last among them, as find room on the axis."""
     room = max(2, round((axes.figure.get_figwidth() - 1.8) * _TICKS))
     step = -(-len(places) // room)
@@ -98,6 +119,10 @@ def _name_ends(axes: Any, chart: LineChart) -> None:
     dots = axes.figure.dpi / 72
     wide = axes.figure.get_figwidth() >= NARROW
     names = [line.label if wide else line.label.replace(", ", "\n") for line in chart.lines]
+    if len(chart.lines) == 1 and ends[0][1] == chart.lines[0].y[-2]:  # flat: there is room above it
+        style = {"color": axes.lines[0].get_color(), "weight": "bold", "ha": "right"}
+        axes.annotate(names[0], ends[0], (0, 5), textcoords="offset points", **style)
+        return
     heights = [1.3 * TYPE * dots * (1 + name.count("\n")) for name in names]
     apart = spread([float(y) for _, y in pixels], heights)
     for name, drawn, end, (_, y), goal in zip(names, axes.lines, ends, pixels, apart, strict=False):

@@ -28,7 +28,10 @@ class Placing:
             pixels = axes.transData.transform(list(zip(x, y, strict=True)))
             for start, end in pairwise(pixels):
                 # A curve is in the way as a chain of small squares.
-                self._taken += [self._around(start + (end - start) * step / 6, 1.0) for step in range(6)]
+                squares = max(6, int(abs(end - start).max() / 4))
+                self._taken += [
+                    self._around(start + (end - start) * step / squares, 1.0) for step in range(squares)
+                ]
 
     def label(self, point: tuple[float, float], text: str, *, always: bool = False, **style: Any) -> bool:
         """Write ``text`` beside a point if there is room, or further away if it must be; say whether it stands."""

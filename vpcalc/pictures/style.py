@@ -136,7 +136,7 @@ def written(value: float, unit: Unit) -> str:
         return f"{value:.3g}"
     number = round(value)
     if unit is Unit.PLAIN:
-        return numbers.exact(number)
+        return numbers.exact(number) if number == value else f"{value:.3g}"
     mantissa, space, prefix = (numbers.size if unit is Unit.BYTES else numbers.short)(number).partition(" ")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
