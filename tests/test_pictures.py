@@ -68,6 +68,8 @@ from .conftest import Run
 from .tex import needs_tex
 
 matplotlib = pytest.importorskip("matplotlib")
+from matplotlib.transforms import Bbox  # noqa: E402
+
 from vpcalc.pictures.canvas import figure_of  # noqa: E402
 
 
@@ -227,7 +229,8 @@ def test_operators_are_those_of_the_models() -> None:
 def test_models_stand_at_their_parameters_and_macs_with_their_published_points() -> None:
     plot = vpcalc.plot_models()
     assert isinstance(plot.chart, ScatterChart)
-    assert {point.label for point in plot.chart.points} == set(ARCHITECTURES)
+    assert {point.label for point in plot.chart.points} == set(ARCHITECTURES) - {"rnn", "gru", "lstm"}
+    assert {row["model"] for row in plot.to_dict()["data"]} == set(ARCHITECTURES)
     for point in plot.chart.points:
         native = ARCHITECTURES[point.label]
         found = native.cost(native.sizes)
@@ -240,6 +243,40 @@ def test_models_stand_at_their_parameters_and_macs_with_their_published_points()
     assert printed_points == sum(len(point.published) for point in plot.chart.points)
     assert 0 < agreeing <= printed_points
     assert {p.group for p in vpcalc.plot_models(["swin"]).chart.points} == {"swin"}  # type: ignore[union-attr]
+
+
+def test_what_lies_far_below_does_not_stretch_the_axes() -> None:
+    chart = vpcalc.plot_models().chart
+    assert isinstance(chart, ScatterChart)
+    assert chart.subtitle.endswith("; rnn, gru, lstm are far below, and left out")
+    low, high = figure_of(chart).axes[0].get_ylim()
+    assert high / low < 1e6  # with them it would be a thousand times as much
+    alone = vpcalc.plot_models(["recurrent"]).chart
+    assert isinstance(alone, ScatterChart)
+    assert {point.label for point in alone.points} == {"rnn", "gru", "lstm"}
+    assert "left out" not in alone.subtitle
+
+
+@pytest.mark.parametrize("pareto", [None, "macs,top1", "top1,macs"])
+@pytest.mark.parametrize("width", [6.9, 3.15])
+def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None, width: float) -> None:
+    chart = vpcalc.plot_models(pareto=pareto).chart
+    assert isinstance(chart, ScatterChart)
+    figure = figure_of(chart, width)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert len(boxes) >= len(chart.points) * (0.7 if width > 5 else 0.3)
+    for (one, first), (other, second) in itertools.combinations(boxes.items(), 2):
+        assert not first.overlaps(second), (one, other)
+    for name, box in boxes.items():
+        for point in chart.points:
+            assert not box.contains(*axes.transData.transform((point.x, point.y))), (name, point.label)
+        for line in axes.lines:
+            path = line.get_path().transformed(line.get_transform())
+            if line.get_label() in ("_leader", "Pareto front"):
+                inner = Bbox.from_extents(box.x0 + 1, box.y0 + 1, box.x1 - 1, box.y1 - 1)
+                assert not path.intersects_bbox(inner, filled=False), (name, line.get_label())
 
 
 def test_the_models_do_not_depend_on_what_was_loaded_first() -> None:
@@ -499,7 +536,7 @@ def test_every_piece_of_a_block_is_drawn_and_nothing_overlaps(id: str, width: fl
 @pytest.mark.parametrize("block", [False, True])
 def test_a_drawing_in_tikz_is_set_by_tex(block: bool, tmp_path: Path) -> None:
     for id in ("swin_t", "transformer_base"):
-        picture = vpcalc.draw(id, block=block).draw("tikz").decode()
+        picture = vpcalc.draw(id, block=block).draw("tikz", width=4.7).decode()
         assert seal.read(picture.encode()) is not None
         (tmp_path / f"{id}.tikz").write_text(picture)
         (tmp_path / "page.tex").write_text(

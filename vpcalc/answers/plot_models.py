@@ -153,12 +153,14 @@ def plot_models(families: Iterable[str] | None = None, *, pareto: str | None = N
             rows.append((each.id, each.family.name, native, params, macs, p.printed, m.printed, m.source))
         if not pairs:
             rows.append((each.id, each.family.name, native, params, macs, None, None, None))
-    title = _extent(points)
+    shown, aside = _together(points)
+    title = _extent(shown)
     if printed:
         title += f"; {agreeing} of {printed} published points agree to the last digit printed"
-    chart = ScatterChart(
-        title, "each model at its native input, batch 1", "parameters", "multiply-accumulates", tuple(points)
-    )
+    subtitle = "each model at its native input, batch 1"
+    if aside:
+        subtitle += f"; {', '.join(point.label for point in aside)} are far below, and left out"
+    chart = ScatterChart(title, subtitle, "parameters", "multiply-accumulates", tuple(shown))
     columns = (
         Column("model", "Model", Kind.WORD),
         Column("family", "Family", Kind.WORD, wide=True),
@@ -232,6 +234,20 @@ def _widest_spread(bars: tuple[Bar, ...], unit: str) -> str:
 
 def _words(kind: str) -> str:
     return WORDS.get(kind, f"{kind.replace('_', ' ').capitalize()} operators")
+
+
+_FAR, _FEW = 30, 0.1
+"""Times that a cost is the next smaller one where an axis would be empty, and the share that may be left out."""
+
+
+def _together(points: list[Point]) -> tuple[list[Point], list[Point]]:
+    """Points on one sheet, and those that lie so far below all others that they would only stretch its axes."""
+    by_cost = sorted(points, key=lambda point: point.y)
+    for place in range(1, int(_FEW * len(points)) + 1):
+        if by_cost[place].y > _FAR * by_cost[place - 1].y:
+            far = by_cost[:place]
+            return [point for point in points if point not in far], far
+    return points, []
 
 
 def _extent(points: list[Point]) -> str:

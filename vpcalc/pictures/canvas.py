@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -110,11 +111,10 @@ def figure_of(chart: Chart, width: float = WIDTH, title: bool = True, dark: bool
             figure.suptitle(
                 text, x=LEFT, **top, ha="left", va="top", fontsize=SETTINGS["axes.titlesize"], weight="bold"
             )
-        subtitle = _in_inches(figure, chart) if type(chart) in _DRAWN else _DRAW[type(chart)](figure, chart)
-        subtitle.set_text("\n".join(subtitle_lines(chart.subtitle, width)))
-        if not title:
-            subtitle.set_text("")
-        elif type(chart) not in _DRAWN:
+        # Broken before anything is placed, since what comes above the axes moves them.
+        below = replace(chart, subtitle="\n".join(subtitle_lines(chart.subtitle, width)) if title else "")
+        subtitle = _in_inches(figure, below) if type(chart) in _DRAWN else _DRAW[type(chart)](figure, below)
+        if title and type(chart) not in _DRAWN:
             _align(subtitle)
         if dark:
             darken(figure)

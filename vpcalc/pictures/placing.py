@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from math import cos, pi, sin
 from typing import Any
+
+from .style import QUIET
 
 _DIRECTIONS = ((1, 0), (0, 1), (0, -1), (-1, 0), (0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8))
 _AROUND = tuple((right * away, up * away) for away in (6, 10, 15, 20) for right, up in _DIRECTIONS)
 """Offsets in points, in the order in which they are tried: beside, above, below, left, corners; then further."""
+_TURNS = (6, 14, 5, 13, 7, 15, 4, 12, 3, 11, 0, 8, 2, 10, 1, 9)
+_FURTHER = tuple(
+    (cos(pi * turn / 8) * away, sin(pi * turn / 8) * away) for away in range(16, 64, 6) for turn in _TURNS
+)
+"""Offsets at which a thin line leads to the point, those across a diagonal first, since costs grow together."""
+
+Box = tuple[float, float, float, float]
 
 
 class Placing:
@@ -23,47 +33,73 @@ class Placing:
     ) -> None:
         axes.figure.draw_without_rendering()  # the layout decides where the points lie
         self._axes = axes
-        self._taken = [self._around(axes.transData.transform(point), radius) for point in points]
+        self._dot = axes.figure.dpi / 72
+        self._taken: list[Box] = [self._around(axes.transData.transform(point), radius) for point in points]
+        self._words: list[Box] = []
         for x, y in curves:
             pixels = axes.transData.transform(list(zip(x, y, strict=True)))
             for start, end in pairwise(pixels):
-                # A curve is in the way as a chain of small squares.
-                squares = max(6, int(abs(end - start).max() / 4))
-                self._taken += [
-                    self._around(start + (end - start) * step / squares, 1.0) for step in range(squares)
-                ]
+                self._taken += self._chain(start, end, 1.0)
 
-    def label(self, point: tuple[float, float], text: str, *, always: bool = False, **style: Any) -> bool:
-        """Write ``text`` beside a point if there is room, or further away if it must be; say whether it stands."""
-        from matplotlib.transforms import Bbox
+    def label(
+        self, point: tuple[float, float], text: str, *, always: bool = False, led: bool = False, **style: Any
+    ) -> bool:
+        """Write ``text`` beside a point if there is room, or further away if it must be; say whether it stands.
 
+        ``led``: it may stand so far away that a line leads to it.
+        """
+        x, y = self._axes.transData.transform(point)
         frame = self._axes.get_window_extent()
-        offsets = _AROUND if always else _AROUND[: 2 * len(_DIRECTIONS)]
+        written = self._axes.annotate(text, point, (0, 0), textcoords="offset points", **style)
+        written.set_in_layout(False)
+        size = written.get_window_extent()
+        near = _AROUND if always else _AROUND[: 2 * len(_DIRECTIONS)]
+        offsets = (*near, *(_FURTHER if led else ()))
         for number, (right, up) in enumerate(offsets):
-            written = self._axes.annotate(
-                text,
-                point,
-                (right, up),
-                textcoords="offset points",
-                ha="left" if right > 0 else "right" if right < 0 else "center",
-                va="bottom" if up > 0 else "top" if up < 0 else "center",
-                **style,
-            )
-            written.set_in_layout(False)
-            box = written.get_window_extent()
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            free = inside and Bbox.count_overlaps(box, self._taken) == 0
+            left = x + right * self._dot - size.width * (right < 0) - size.width / 2 * (right == 0)
+            below = y + up * self._dot - size.height * (up < 0) - size.height / 2 * (up == 0)
+            box = left - 1, below - 1, left + size.width + 1, below + size.height + 1  # a dot of air
+            inside = frame.x0 <= box[0] and box[2] <= frame.x1 and frame.y0 <= box[1] and box[3] <= frame.y1
+            free = inside and not _touches(box, self._taken)
+            if free and number >= len(near):
+                free = self._led((x, y), box)
             if free or (always and number == len(offsets) - 1):
+                written.set_position((right, up))
+                written.set_ha("left" if right > 0 else "right" if right < 0 else "center")
+                written.set_va("bottom" if up > 0 else "top" if up < 0 else "center")
                 self._taken.append(box)
+                self._words.append(box)
                 return True
-            written.remove()
+        written.remove()
         return False
 
-    def _around(self, pixel: Any, radius: float) -> Any:
-        from matplotlib.transforms import Bbox
+    def _led(self, start: tuple[float, float], box: Box) -> bool:
+        """Draw a line from a point to a label's nearest edge, unless it crosses another label or line."""
+        end = min(max(start[0], box[0]), box[2]), min(max(start[1], box[1]), box[3])
+        chain = self._chain(start, end, 0.5)[1:]
+        if any(_touches(each, self._words) for each in chain):
+            return False
+        ends = self._axes.transData.inverted().transform([start, end])
+        self._axes.plot(*ends.T, color=QUIET, linewidth=0.4, label="_leader", zorder=1)
+        self._taken += chain
+        self._words += chain
+        return True
 
-        (x, y), reach = pixel, radius * self._axes.figure.dpi / 72
-        return Bbox.from_extents(x - reach, y - reach, x + reach, y + reach)
+    def _chain(self, start: Sequence[float], end: Sequence[float], radius: float) -> list[Box]:
+        """A line is in the way as a chain of small squares."""
+        across, up = end[0] - start[0], end[1] - start[1]
+        count = max(2, int(max(abs(across), abs(up)) / 3))
+        places = ((start[0] + across * step / count, start[1] + up * step / count) for step in range(count))
+        return [self._around(place, radius) for place in places]
+
+    def _around(self, pixel: Sequence[float], radius: float) -> Box:
+        (x, y), reach = pixel, radius * self._dot
+        return x - reach, y - reach, x + reach, y + reach
+
+
+def _touches(box: Box, others: Iterable[Box]) -> bool:
+    left, below, right, above = box
+    return any(left < c and a < right and below < d and b < above for a, b, c, d in others)
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from .data import Point, ScatterChart, Unit
 from .placing import Placing
-from .style import CYCLE, INK, MARKERS, QUIET, TYPE, written
+from .style import CYCLE, INK, MARKERS, NARROW, QUIET, TYPE, written
 
 
 def height(chart: ScatterChart, width: float) -> float:
     """Inches that the picture is high."""
-    return min(0.72 * width, 5.0) + 0.5
+    groups = len({point.group for point in chart.points}) + 2
+    return min(0.72 * width, 5.0) + 0.5 + 0.17 * (groups // _columns(width) if width < NARROW else 0)
+
+
+def _columns(width: float) -> int:
+    """Keys of the legend in a row."""
+    return max(3, round(width / 1.1))
+
+
+def _stairs(chart: ScatterChart) -> tuple[list[float], list[float]]:
+    """The front's line, corner by corner."""
+    corners = [(chart.front[0].x, chart.front[0].y)]
+    for before, point in pairwise(chart.front):
+        turn = (before.x, point.y) if chart.x_unit is Unit.PER_CENT else (point.x, before.y)
+        corners += [turn, (point.x, point.y)]
+    return [x for x, _ in corners], [y for _, y in corners]
 
 
 def draw(figure: Any, chart: ScatterChart) -> Any:
@@ -42,8 +58,10 @@ def draw(figure: Any, chart: ScatterChart) -> Any:
         for point in chart.points:
             for x, y, _ in point.published:
                 axes.plot([point.x, x], [point.y, y], color=INK, linewidth=0.7, label="_apart", zorder=2)
+    curve: list[tuple[list[float], list[float]]] = []
     if chart.front:
         line = list(zip(*((point.x, point.y) for point in chart.front), strict=True))
+        curve = [_stairs(chart)]
         # of per cents more is better: what a share takes at least is what the next better takes
         where = "pre" if chart.x_unit is Unit.PER_CENT else "post"
         axes.step(*line, where=where, color=QUIET, linewidth=0.9, label="Pareto front", zorder=2)
@@ -59,10 +77,12 @@ def draw(figure: Any, chart: ScatterChart) -> Any:
     axes.set_ylabel(chart.y_label)
     subtitle = axes.set_title(chart.subtitle, fontsize=TYPE - 0.5, weight="normal", color=QUIET)
     axes.grid(True)
-    columns = max(3, round(figure.get_figwidth() / 1.1))
+    columns = _columns(figure.get_figwidth())
     figure.legend(loc="outside lower center", ncols=columns, handletextpad=0.2, columnspacing=1.0)
-    placing = Placing(axes, [*((point.x, point.y) for point in chart.points), *printed], 3.5)
+    placing = Placing(axes, [*((point.x, point.y) for point in chart.points), *printed], 3.5, curve)
+    limits = axes.axis()
     # What is published first: those are the names that readers look for.
     for point in sorted(chart.points, key=lambda point: not point.published):
-        placing.label((point.x, point.y), point.label, fontsize=TYPE - 2.5, color=INK)
+        placing.label((point.x, point.y), point.label, led=True, fontsize=TYPE - 2.5, color=INK)
+    axes.axis(limits)
     return subtitle
