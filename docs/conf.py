@@ -66,6 +66,21 @@ def _standing_alone(app: Any, name: str, source: list[str]) -> None:
         )
 
 
+def _both_schemes(app: Any, tree: Any) -> None:
+    """Beside a picture that was drawn for dark paper, too, the other; furo shows the one of the reader's scheme."""
+    from docutils import nodes
+
+    for image in list(tree.findall(nodes.image)):
+        other = image["uri"].removesuffix(".svg") + ".dark.svg"
+        place = Path(app.env.doc2path(app.env.docname)).parent / other
+        if image["uri"].endswith(".svg") and place.exists():
+            dark = image.deepcopy()
+            dark["uri"] = other
+            image["classes"].append("only-light")
+            dark["classes"].append("only-dark")
+            image.parent.insert(image.parent.index(image) + 1, dark)
+
+
 def _live(app: Any, error: Exception | None) -> None:
     """The page that the front page opens with, beside it: one file that loads nothing."""
     if error is None and app.builder.format == "html":
@@ -77,4 +92,5 @@ def setup(app: Any) -> None:
     mathml.setup(app)
     app.connect("builder-inited", lambda app: generate.write_all(HERE / "generated"))
     app.connect("source-read", _standing_alone)
+    app.connect("doctree-read", _both_schemes, priority=400)  # before pictures are collected
     app.connect("build-finished", _live)

@@ -21,6 +21,7 @@ from vpcalc.architectures import Architecture
 from vpcalc.architectures.registry import in_order
 from vpcalc.cost import Quantity
 from vpcalc.layers import LAYERS
+from vpcalc.report import plots_theory
 from vpcalc.report.markup import markdown
 from vpcalc.report.numbers import short
 from vpcalc.report.table import records
@@ -67,7 +68,13 @@ def pictures(folder: Path) -> Pages:
         "block": lambda: vpcalc.draw("swin_t", block=True),
     }
     for name, plot in plots.items():
-        yield f"pictures/{name}.svg", plot().draw("svg").decode()
+        yield from _both(f"pictures/{name}", plot())
+
+
+def _both(name: str, plot: Any) -> Pages:
+    """A picture on white paper, and on dark; pages show one of them (``docs/conf.py``)."""
+    for dark in (False, True):
+        yield f"{name}{'.dark' if dark else ''}.svg", plot.draw("svg", dark=dark).decode()
 
 
 # -- architectures ------------------------------------------------------------------------------------------
@@ -79,7 +86,7 @@ def architectures(folder: Path) -> Pages:
     for member in in_order():
         families.setdefault(member.family.name, []).append(member)
     for name, members in families.items():
-        yield f"pictures/draw_{name}.svg", vpcalc.draw(members[0].id).draw("svg").decode()
+        yield from _both(f"pictures/draw_{name}", vpcalc.draw(members[0].id))
         yield f"architectures/{name}.md", _family(name, members)
     rows = [
         f"| [{name}]({name}.md) | {_title(members[0])} | {len(members)} | {members[0].family.source} |"
@@ -228,8 +235,9 @@ def statements(folder: Path) -> Pages:
         found = settled.to_dict()["statements"][0]
         picture = f"pictures/theory_{id}.svg" if found["plot"] else None
         if picture:
-            settled.save(folder / picture)
-            yield picture, (folder / picture).read_text(encoding="utf-8")
+            for dark in (False, True):
+                content = plots_theory.draw(settled.figure(), "svg", dark=dark).decode()
+                yield picture.replace(".svg", ".dark.svg") if dark else picture, content
         yield f"statements/{id}.md", _statement(found, settled, picture)
         rows.append(
             f"| [{statement.title}]({id}.md) | {statement.family} | {found['verdict']} | {statement.claim} |"

@@ -20,6 +20,7 @@ import torch
 
 import vpcalc
 from vpcalc.answers.theory import _PLOTTED, Settled, Theory, describe, require_plot
+from vpcalc.answers.theory import theory as theory_of
 from vpcalc.checks.claims import CLAIMS
 from vpcalc.cost import Cost, Op
 from vpcalc.errors import InputError
@@ -980,3 +981,57 @@ def test_the_pages_code_prints_what_it_says(capsys: pytest.CaptureFixture[str]) 
 def test_the_page_is_not_stale(inside: Run) -> None:
     done = inside("embed", "--check", str(PAGE))
     assert done.returncode == 0, done.stdout
+
+
+# -- pictures ----------------------------------------------------------------------------------------
+
+
+def _figures() -> list[plots_theory.Figure]:
+    return [
+        settled.demonstration.figure
+        for id in _PLOTTED
+        for settled in theory_of(id).statements
+        if settled.demonstration.figure is not None
+    ]
+
+
+def test_a_title_says_what_is_seen_at_the_end() -> None:
+    line = plots_theory.Series
+    chart = plots_theory.Chart(
+        "Norms",
+        "lag",
+        "norm",
+        (
+            line("bound", (1, 9), (1, 900), dashed=True),
+            line("RNN", (1, 9), (1, 4e-6)),
+            line("LSTM", (1, 9), (1, 0.5)),
+        ),
+    )
+    assert chart.finding == "At lag = 9: 0.5 for LSTM, 4.0·10⁻⁶ for RNN"
+    alone = plots_theory.Chart("Norms", "lag", "norm", chart.series[:2])
+    assert alone.finding == "Norms"
+    seen = tuple(plots_theory.Picture(name, ((0.6, cell),)) for name, cell in (("A", 0.0), ("B", 1.0)))
+    mosaic = plots_theory.Mosaic("Seen", tuple((picture,) for picture in seen))
+    assert mosaic.finding == "50 % of the tokens with A, 100 % with B"
+    assert plots_theory._short(1024) == "1,024"
+
+
+def test_every_plot_of_a_statement_has_its_finding_above_and_names_beside_its_lines() -> None:
+    pytest.importorskip("matplotlib")
+    from xml.etree import ElementTree
+
+    figures = _figures()
+    assert len(figures) == len(_PLOTTED)
+    for figure in figures:
+        assert figure.finding != figure.title
+        light, dark = (plots_theory.draw(figure, "svg", dark=dark) for dark in (False, True))
+        root = ElementTree.fromstring(light)
+        words = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+        assert " ".join(words).count(figure.finding.split(":")[0].split(",")[0]) == 1
+        if isinstance(figure, plots_theory.Chart):
+            assert figure.title in words
+            for series in figure.series:
+                assert all(part in " ".join(words) for part in series.label.split())
+        assert b"#131416" in dark
+        assert b"#1a1a1a" not in dark
+        assert b"#131416" not in light

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
 from pathlib import PurePath
+from textwrap import wrap
 from typing import Any
 
 from ..errors import InputError
@@ -40,6 +41,17 @@ class Chart:
     log_x: bool = False
     log_y: bool = False
 
+    @property
+    def finding(self) -> str:
+        """What is seen at the right end: which line is highest there, which is lowest, and how far apart."""
+        lines = [series for series in self.series if not series.dashed and series.x]
+        end = max((series.x[-1] for series in lines), default=0.0)
+        there = [(series.y[-1], series.label) for series in lines if series.x[-1] == end]
+        if len(there) < 2:
+            return self.title
+        (low, least), (high, most) = min(there), max(there)
+        return f"At {self.x_label} = {_short(end)}: {_short(high)} for {most}, {_short(low)} for {least}"
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -55,6 +67,16 @@ class Mosaic:
 
     title: str
     pictures: tuple[tuple[Picture, ...], ...]
+
+    @property
+    def finding(self) -> str:
+        """How many of its cells the last picture of each row shows, where that is least and most."""
+        shown = []
+        for row in self.pictures:
+            cells = [value > 0 for line in row[-1].rows for value in line]
+            shown.append((sum(cells) / len(cells), row[-1].title))
+        (low, least), (high, most) = min(shown), max(shown)
+        return f"{100 * low:.0f} % of the tokens with {least}, {100 * high:.0f} % with {most}"
 
 
 Figure = Chart | Mosaic
@@ -73,32 +95,38 @@ def format_of(path: str | PurePath) -> str:
     return suffix
 
 
-def draw(figure: Figure, format: str) -> bytes:
-    """The figure as the contents of a file of one of :data:`FORMATS`.
+def draw(figure: Figure, format: str, *, dark: bool = False) -> bytes:
+    """The figure as the contents of a file of one of :data:`FORMATS`, its finding above it.
 
     Raises:
         InputError: matplotlib is not installed.
     """
     matplotlib = optional("matplotlib", "--plot: needs matplotlib", 'pip install "vpcalc[plot]"')
-    from ..pictures.style import SETTINGS
+    from ..pictures.canvas import darken
+    from ..pictures.style import LEFT, settings, title_lines
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a user's own style is for the user's own plots
-        settings: Any = SETTINGS
-        matplotlib.rcParams.update(settings)
+        parameters: Any = settings(dark)
+        matplotlib.rcParams.update(parameters)
         from matplotlib.figure import Figure as Canvas
 
         canvas = Canvas(figsize=_size(figure), layout="constrained")
+        title = "\n".join(title_lines(figure.finding, canvas.get_figwidth()))
+        size = matplotlib.rcParams["axes.titlesize"]
+        canvas.suptitle(title, x=LEFT, ha="left", fontsize=size, weight="bold")
         if isinstance(figure, Chart):
             _draw_chart(canvas, figure)
         else:
             _draw_mosaic(canvas, figure)
+        if dark:
+            darken(canvas)
         page = io.BytesIO()
         # No date, so that a picture which did not change is a file which did not change.
         metadata = {
-            "png": {"Software": None, "Title": figure.title},
-            "svg": {"Date": None, "Title": figure.title},
-            "pdf": {"CreationDate": None, "Title": figure.title},
+            "png": {"Software": None, "Title": figure.finding},
+            "svg": {"Date": None, "Title": figure.finding},
+            "pdf": {"CreationDate": None, "Title": figure.finding},
         }[format]
         canvas.savefig(page, format=format, dpi=200, metadata=metadata)
     return page.getvalue()
@@ -189,13 +217,13 @@ def _shade(value: float) -> str:
 
 def _size(figure: Figure) -> tuple[float, float]:
     if isinstance(figure, Chart):
-        return (6.4, 4.0)
+        return (6.9, 4.0)
     columns = max(len(row) for row in figure.pictures)
-    return (1.9 * columns + 0.4, 2.1 * len(figure.pictures) + 0.5)
+    return (1.6 * columns + 0.5, 1.75 * len(figure.pictures) + 0.6)
 
 
 def _draw_chart(canvas: Any, chart: Chart) -> None:
-    from ..pictures.style import CYCLE, MARKERS
+    from ..pictures.style import CYCLE, MARKERS, QUIET, TYPE
 
     axes = canvas.add_subplot()
     groups: dict[str, int] = {}
@@ -209,15 +237,59 @@ def _draw_chart(canvas: Any, chart: Chart) -> None:
             marker=None if series.dashed else MARKERS[place % len(MARKERS)],
             markersize=4,
             markevery=max(1, len(series.x) // 8),
-            label=series.label,
         )
     if chart.log_x:
         axes.set_xscale("log")
     if chart.log_y:
         axes.set_yscale("log")
-    axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
+    axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
+    axes.set_title(chart.title, fontsize=TYPE - 0.5, weight="normal", color=QUIET)
     axes.grid(True)
-    axes.legend()
+    _name_ends(axes, chart)
+
+
+def _name_ends(axes: Any, chart: Chart) -> None:
+    """Each line's name at its right end, moved apart where ends are close."""
+    from ..pictures.placing import spread
+    from ..pictures.style import TYPE
+
+    axes.figure.draw_without_rendering()
+    drawn = zip(axes.lines, chart.series, strict=True)
+    shown = [(line, series.label) for line, series in drawn if len(line.get_xdata())]
+    ends = [(line.get_xdata()[-1], line.get_ydata()[-1]) for line, _ in shown]
+    names = ["\n".join(wrap(label, _LETTERS_OF_NAME)) for _, label in shown]
+    dots = axes.figure.dpi / 72
+    heights = [1.25 * (TYPE - 0.5) * dots * (1 + name.count("\n")) for name in names]
+    pixels = axes.transData.transform(ends)
+    right = max(x for x, _ in pixels)
+    apart = spread([float(y) for _, y in pixels], heights)
+    for (line, _), name, end, (x, y), goal in zip(shown, names, ends, pixels, apart, strict=True):
+        axes.annotate(
+            name,
+            end,
+            ((right - x) / dots + 6, (goal - y) / dots),
+            textcoords="offset points",
+            va="center",
+            color=line.get_color(),
+            fontsize=TYPE - 0.5,
+            weight="bold",
+            annotation_clip=False,
+        )
+
+
+_LETTERS_OF_NAME = 24
+"""Letters of a line of a name beside its curve."""
+
+
+def _short(value: float) -> str:
+    """A number as a title has it: 0.044, 120, 3.9·10⁻⁶."""
+    if value == round(value) and abs(value) < 100_000:
+        return f"{value:,.0f}"
+    if 0.001 <= abs(value) < 1000:
+        return f"{value:.3g}"
+    digits, power = f"{value:.1e}".split("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{raised}" if digits == "1.0" else f"{digits}·10{raised}"
 
 
 def _drawable(series: Series, chart: Chart) -> tuple[Sequence[float], Sequence[float]]:
@@ -231,12 +303,20 @@ def _drawable(series: Series, chart: Chart) -> tuple[Sequence[float], Sequence[f
 
 
 def _draw_mosaic(canvas: Any, mosaic: Mosaic) -> None:
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+    from ..pictures.style import DARK, INK, PAPER, SKY, TYPE
+
+    dark = canvas.get_facecolor()[:3] == to_rgb(DARK[PAPER])
+    colours = [DARK[colour] if dark else colour for colour in (PAPER, SKY, INK)]
+    shades = LinearSegmentedColormap.from_list("shades", colours)
     columns = max(len(row) for row in mosaic.pictures)
-    canvas.suptitle(mosaic.title)
     for place, row in enumerate(mosaic.pictures):
         for column, picture in enumerate(row):
             axes = canvas.add_subplot(len(mosaic.pictures), columns, place * columns + column + 1)
-            axes.imshow(picture.rows, vmin=0, vmax=1, cmap="Blues", interpolation="nearest", aspect="equal")
-            axes.set_title(picture.title, fontsize=7)
+            axes.imshow(picture.rows, vmin=0, vmax=1, cmap=shades, interpolation="nearest", aspect="equal")
+            axes.set_title(picture.title, fontsize=TYPE - 1)
             axes.set_xticks([])
             axes.set_yticks([])
+            for spine in axes.spines.values():
+                spine.set_visible(True)
