@@ -67,7 +67,7 @@ def _standing_alone(app: Any, name: str, source: list[str]) -> None:
 
 
 def _both_schemes(app: Any, tree: Any) -> None:
-    """Beside a picture that was drawn for dark paper, too, the other; furo shows the one of the reader's scheme."""
+    """Beside a picture that was drawn for dark paper, too, that one; furo shows the one of the reader's scheme."""
     from docutils import nodes
 
     for image in list(tree.findall(nodes.image)):

@@ -363,6 +363,23 @@ def test_no_page_runs_out_of_a_screen_or_of_a_telephone(site: Path) -> None:
     assert too_wide(site, pages, [1200, 390]) == []
 
 
+@pytest.mark.slow
+def test_every_plot_is_there_for_light_and_for_dark(site: Path) -> None:
+    plots = 0
+    for page in site.rglob("*.html"):
+        images = re.findall(r"<img [^>]*>", page.read_text(encoding="utf-8"))
+        sources = {
+            match[1]: image for image in images if (match := re.search(r'src="([^"]*_images/[^"]*)"', image))
+        }
+        for source, image in sources.items():
+            assert ("only-dark" if ".dark" in source else "only-light") in image, (page, image)
+            assert source.replace(".dark", "") in sources, (page, source)
+            assert (page.parent / source).resolve().exists()
+        plots += len(sources)
+        assert sum(".dark" in source for source in sources) * 2 == len(sources), page
+    assert plots > 60
+
+
 @needs_browser
 def test_a_page_that_runs_out_would_be_noticed(tmp_path: Path) -> None:
     folder = tmp_path / "site"

@@ -561,6 +561,39 @@ def test_the_state_is_in_the_address(opened: Callable[..., Tab]) -> None:
     assert said(browser, "headline").startswith("MSA at 56")
 
 
+def test_a_long_drag_ends_in_the_address(opened: Callable[..., Tab]) -> None:
+    """Browsers stop taking addresses after a few hundred in a row."""
+    browser = opened()
+    browser.run("navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve(); }")
+    found = browser.run("""(async () => {
+      const field = document.querySelector("input[type=number], input[inputmode]");
+      const set = value => {
+        field.value = value;
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+      };
+      for (let h = 5; h < 305; h++) {
+        set(h);
+        await new Promise(done => requestAnimationFrame(done));
+      }
+      set(77);
+      await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+      document.getElementById("buttons").children[0].click();
+      await new Promise(done => setTimeout(done, 900));
+      return [location.hash, window.copied, window.performance.now()];
+    })()""")
+    assert found[0].startswith("#h=77&w=77&")
+    assert found[1].endswith(found[0])
+    assert not any("Throttling" in str(params) for method, params in browser.heard if method == "Log.entryAdded")
+
+
+def test_nothing_of_a_formula_is_scrolled_up_and_down(opened: Callable[..., Tab]) -> None:
+    beyond = "[each.offsetWidth - each.clientWidth, each.scrollHeight - each.clientHeight]"
+    for target in ("compare", "swin_t"):
+        found = opened(target).run(f"[...document.querySelectorAll('.term')].map(each => {beyond})")
+        assert len(found) > 10
+        assert [sides for sides in found if sides != [0, 0]] == []
+
+
 def test_links_and_tables_are_copied_and_the_chart_is_a_file(opened: Callable[..., Tab]) -> None:
     browser = opened()
     browser.run("navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve(); }")

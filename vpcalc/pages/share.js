@@ -74,7 +74,7 @@ function download() {
 }
 
 const BUTTONS = {
-  "Copy link": () => copy("The link", location.href),
+  "Copy link": () => copy("The link", location.href.replace(/#.*/, "") + address()),
   "Copy LaTeX": () => copy("LaTeX", latex()),
   "Copy Markdown": () => copy("Markdown", markdown()),
   "Copy CSV": () => copy("CSV", csv()),

@@ -10,6 +10,23 @@ function render() {
   chart(values);
   conditions(values, at);
   if (DATA.blocks) blocks(at, figures);
+  keep();
+}
+
+const REST = 400;
+let kept = 0, resting = 0;
+
+/** Put the state into the address: at once, but no oftener than browsers take it, and what a drag ends with for sure. */
+function keep() {
+  const wait = kept + REST - Date.now();
+  if (resting || wait > 0) {
+    resting ||= setTimeout(() => {
+      resting = 0;
+      keep();
+    }, wait);
+    return;
+  }
+  kept = Date.now();
   try {
     history.replaceState(null, "", address());
   } catch {
@@ -37,6 +54,8 @@ function begin() {
   new ResizeObserver(() => update(typing)).observe(byId("chart"));
   window.addEventListener("hashchange", () => {
     if (!location.hash.includes("=") || location.hash === address()) return;
+    clearTimeout(resting);
+    resting = 0;
     read();
     update();
   });
