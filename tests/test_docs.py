@@ -214,7 +214,7 @@ GENERATED = {
     "commands.md",
     *(
         f"pictures/{name}.svg"
-        for name in ("crossover", "memory", "resolution", "operators", "models", "front", "stages")
+        for name in ("crossover", "memory", "resolution", "operators", "models", "front", "stages", "block")
     ),
     *(f"pictures/draw_{ARCHITECTURES[id].family.name}.svg" for id in ARCHITECTURES),
     *(f"statements/{id}.md" for id in STATEMENTS),
