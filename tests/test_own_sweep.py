@@ -9,11 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from typer.testing import CliRunner
 
 import vpcalc
 from vpcalc import InputError
+from vpcalc.algebra.polynomial import symbol
+from vpcalc.arrays.regimes import DiffersError, Found, Regimes
 from vpcalc.cli.app import application
 from vpcalc.placing import read_placed
 
@@ -198,3 +201,71 @@ def test_a_document_sweeps_it_only_where_it_is_trusted(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="checkpoint_path"):
         vpcalc.embed(tmp_path / "odd.md")
+
+
+class _Alike:
+    """8y, of which a run at x = 8 says xy; or more than its form, at every size but one."""
+
+    def __init__(self, wrong: bool) -> None:
+        self.wrong = wrong
+
+    def at(self, point: Mapping[str, int]) -> Found:
+        y = symbol("y")
+        return Found((), {"bytes": (y * symbol("x") if point["x"] == 8 else 8 * y,)})
+
+    def count(self, point: Mapping[str, int]) -> dict[str, int]:
+        return {"bytes": 8 * point["y"] + (self.wrong and point["x"] != 8)}
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_form_that_holds_by_chance_gives_way_to_one_that_is_counted(wrong: bool) -> None:
+    regimes = Regimes(_Alike(wrong), {"x": (8, 200), "y": (1, 9)})
+    sizes = {"x": numpy.arange(8, 200)[:, None], "y": numpy.arange(1, 9)[None]}
+    if wrong:
+        with pytest.raises(DiffersError):
+            list(regimes.parts(sizes))
+        return
+    ((regime, part),) = regimes.parts(sizes)
+    found = numpy.broadcast_to(regime.evaluated(part.sizes)["bytes"], part.shape)
+    assert (found == 8 * sizes["y"]).all()
+    assert regimes.confirmed == 2
+
+
+HEADS = """
+from torch import nn
+
+
+class Attend(nn.Module):
+    def __init__(self, dim, heads=8):
+        super().__init__()
+        self.heads, self.q, self.few = heads, nn.Linear(dim, dim), nn.Conv1d(dim, dim, 4, 4)
+
+    def forward(self, x):
+        split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        few = split(self.few(x.mT).mT)
+        return nn.functional.scaled_dot_product_attention(split(self.q(x)), few, few)
+
+
+class Projected(Attend):
+    def __init__(self, dim):
+        super().__init__(dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+
+    def forward(self, x):
+        split = lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        k, v = map(split, self.kv(self.few(x.mT).mT).chunk(2, -1))
+        return nn.functional.scaled_dot_product_attention(split(self.q(x)), k, v)
+"""
+
+
+@pytest.mark.parametrize(("name", "dim"), [("Attend", 64), ("Projected", 64), ("Projected", 128)])
+def test_a_size_that_is_a_number_by_chance_has_the_form_of_others(tmp_path: Path, name: str, dim: int) -> None:
+    """At N = 32 there are 8 keys, 8 heads and, of a width of 64, as many channels of each."""
+    (tmp_path / "heads.py").write_text(HEADS)
+    row, given = f"heads.py:{name}(dim={dim})@1,N,{dim}", {"args": {"dim": dim}, "train": True}
+    rows = list(vpcalc.sweep(row, vary={"N": "32:64:4"}, columns="saved_bytes").records())
+    for size in (32, 64):
+        there = vpcalc.memory(f"heads.py:{name}", input=f"1,{size},{dim}", **given)
+        assert there.ok
+        for each in rows:
+            assert there.forms["saved_bytes"].gives(each["saved_bytes"], {"N": each["N"]})

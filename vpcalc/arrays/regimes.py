@@ -270,6 +270,10 @@ class Regime:
         masks = _masks(self._bundles, sizes)
         return None if masks is None else _taken(sizes, shape, masks)
 
+    def has(self, point: Mapping[str, int]) -> bool:
+        """Whether a size is one of its."""
+        return not self._bundles or _masks(self._bundles, _alone(point)) is not None
+
     def evaluated(self, sizes: Sizes) -> dict[str, Array]:
         """The columns at some of its sizes; numbers where they depend on none."""
         values = prepared(self.columns.values(), sizes, self.exact) if sizes else Values({}, axes_of({}))
@@ -400,8 +404,10 @@ class Regimes:
                 regime = self._at(point)
             part = regime.part(sizes)
             assert part is not None, point
+            if (confirmed := self._confirmed(regime, part, point)) is not regime:
+                regime, part = confirmed, confirmed.part(sizes)
+                assert part is not None, point
             self._pace.sizes.append(part.elements)
-            self._confirm(regime, part)
             self.found.insert(0, regime)
             inside = free[part.places]
             if not numpy.all(inside):  # some were counted before
@@ -450,20 +456,39 @@ class Regimes:
             self.counted += len(each)
             yield Counted(columns, why), part
 
-    def _confirm(self, regime: Regime, part: Part) -> None:
-        """Count at one more size of the regime, where it has one."""
+    def _confirmed(self, regime: Regime, part: Part, point: Mapping[str, int]) -> Regime:
+        """A regime that a count at one more size of it confirms, where it has one.
+
+        Where sizes of a run are alike by chance, a form may have one for the other. Then it is that of the size
+        that was counted, if it gives what is counted at the first, too.
+
+        Raises:
+            DiffersError: no such form.
+        """
         dice = random.Random(len(self.found))
         at = tuple(dice.randrange(side) for side in part.shape)
-        point = {letter: _at(array, at) for letter, array in part.sizes.items()}
-        counted = self._count(point)
-        expected = None
-        if not regime.refused:
-            arrays = {letter: numpy.full((1,), size) for letter, size in point.items()}
-            expected = {name: int(numpy.max(value)) for name, value in regime.evaluated(arrays).items()}
-        if counted != expected:
-            said = ", ".join(f"{letter} = {size}" for letter, size in point.items())
-            raise DiffersError(f"at {said} the forms give {expected}, a count {counted}")
+        there = {letter: _at(array, at) for letter, array in part.sizes.items()}
+        counted, found = self._count(there), _given(regime, there)
         self.confirmed += 1
+        if counted == found:
+            return regime
+        other = self._at(there)
+        if _given(other, there) == counted and other.has(point) and _given(other, point) == self._count(point):
+            self.confirmed += 1
+            return other
+        said = ", ".join(f"{letter} = {size}" for letter, size in there.items())
+        raise DiffersError(f"at {said} the forms give {found}, a count {counted}")
+
+
+def _given(regime: Regime, point: Mapping[str, int]) -> dict[str, int] | None:
+    """What forms give at a size; None where it is refused."""
+    if regime.refused:
+        return None
+    return {name: int(numpy.max(value)) for name, value in regime.evaluated(_alone(point)).items()}
+
+
+def _alone(point: Mapping[str, int]) -> dict[str, Array]:
+    return {letter: numpy.full((1,), size) for letter, size in point.items()}
 
 
 class Pace:

@@ -38,7 +38,9 @@ _PRODUCTS: dict[str, Axes] = {
     "addmm": ((1, 0), (2, 1)),
     "bmm": ((0, 0), (0, 1), (1, 2)),
     "baddbmm": ((1, 0), (1, 1), (2, 2)),
+    "_scaled_dot_product_flash_attention_for_cpu": ((0, 0), (0, 1), (0, 2), (2, 3)),
 }
+"""Of what attention returns beside its result, a logarithm for each query, these are the first sides."""
 
 
 def _axes(name: str, args: Any) -> Axes | None:
@@ -94,6 +96,16 @@ def _sizes(given: Any) -> Iterator[Size]:
         yield size
 
 
+View = tuple[tuple[int, ...], tuple[int, ...]]
+"""What tells views of one memory apart: sides and, where two of them are alike, strides."""
+
+
+def _view(tensor: Tensor) -> View:
+    sides, strides = tuple(tensor.size()), tensor.stride()
+    long = [(side, stride) for side, stride in zip(sides, strides, strict=True) if side > 1]
+    return sides, tuple(stride for _, stride in long) if len({side for side, _ in long}) < len(long) else ()
+
+
 class Extent(NamedTuple):
     """A tensor as an operator sees it: its sides, which of them are spread, an element's bytes, its memory."""
 
@@ -101,13 +113,14 @@ class Extent(NamedTuple):
     spread: tuple[bool, ...]
     item: int
     key: int
+    view: View
 
     @classmethod
     def of(cls, tensor: Tensor) -> Extent:
         """Of a tensor."""
         sides = tuple(tensor.size())
         spread = tuple(not stride and side > 1 for side, stride in zip(sides, tensor.stride(), strict=True))
-        return cls(sides, spread, tensor.element_size(), storage_key(tensor))
+        return cls(sides, spread, tensor.element_size(), storage_key(tensor), _view(tensor))
 
 
 class _Call(NamedTuple):
@@ -162,7 +175,7 @@ class Storages(TorchDispatchMode):
         self._kept: list[weakref.ref[_Kept]] = []
         self._sum: tuple[int, int] | None = None
         self._in_place: dict[int, int] = {}
-        self._forms: dict[int, dict[tuple[int, ...], Sides]] = {}
+        self._forms: dict[int, dict[View, Sides]] = {}
         self.within = 0
         self.node: Place | None = None
         self.shapes: Sequence[tuple[tuple[int, ...], Sides]] = ()
@@ -254,7 +267,7 @@ class Storages(TorchDispatchMode):
         known = _Known({} if self.node is None else self._forms, _numbers(place[1], given))
         if any(isinstance(side, Size) for _, shape in pairs for side in shape):
             for tensor, shape in pairs:
-                known.see(storage_key(tensor), tuple(tensor.size()), [form_of(side) for side in shape])
+                known.see(storage_key(tensor), _view(tensor), [form_of(side) for side in shape])
         return self._settled(place, known)
 
     def _settled(self, place: Place, known: _Known) -> set[Polynomial]:
@@ -272,9 +285,9 @@ class Storages(TorchDispatchMode):
                 apart = (s for s, spread in zip(known.sides(extent), extent.spread, strict=True) if not spread)
                 self.moved[place] += _product(apart) * extent.item
         self._calls.clear()
-        for (key, numbers), forms in known.found.items() if self.goes_back else ():
+        for (key, view), forms in known.found.items() if self.goes_back else ():
             if key in self._own or key in self._alive:
-                self._forms.setdefault(key, {})[numbers] = forms
+                self._forms.setdefault(key, {})[view] = forms
         return known.ones
 
     def saved(self) -> dict[Place, Polynomial]:
@@ -345,23 +358,23 @@ class _Known:
 
     def __init__(
         self,
-        earlier: Mapping[int, Mapping[tuple[int, ...], Sides]],
+        earlier: Mapping[int, Mapping[View, Sides]],
         numbers: Mapping[int, Polynomial],
         first: Iterable[tuple[tuple[int, ...], Sides]] = (),
     ) -> None:
         self._earlier, self._numbers = earlier, numbers
         self.ones: set[Polynomial] = set()
-        self.found: dict[tuple[int, tuple[int, ...]], Sides] = {}
+        self.found: dict[tuple[int, View], Sides] = {}
         self._first = list(first)
 
-    def see(self, key: int, numbers: tuple[int, ...], forms: Sides) -> None:
+    def see(self, key: int, view: View, forms: Sides) -> None:
         """One of the call's own tensors."""
-        self._first.append((numbers, forms))
-        self.found.setdefault((key, numbers), forms)
+        self._first.append((view[0], forms))
+        self.found.setdefault((key, view), forms)
 
     def _known(self, extent: Extent) -> Sides | None:
-        found = self.found.get((extent.key, extent.sides))
-        return found or self._earlier.get(extent.key, {}).get(extent.sides)
+        found = self.found.get((extent.key, extent.view))
+        return found or self._earlier.get(extent.key, {}).get(extent.view)
 
     def sides(self, extent: Extent) -> Sides:
         """The forms of a tensor's sides, as numbers if nothing is known of it."""
@@ -369,7 +382,7 @@ class _Known:
 
     def meet(self, extent: Extent, given: Sequence[Extent], axes: Axes | None) -> Sides:
         """The same of one that an operator made of others."""
-        place = extent.key, extent.sides
+        place = extent.key, extent.view
         if not (self._first or self._earlier):
             return self.sides(extent)
         if (found := self._known(extent)) is not None:
@@ -378,7 +391,7 @@ class _Known:
         if axes is not None:
             sides: Sides = [
                 self._joined(side, [operands[operand][1][axis], *added], operands)
-                for side, (operand, axis, *added) in zip(extent.sides, axes, strict=True)
+                for side, (operand, axis, *added) in zip(extent.sides, axes[: len(extent.sides)], strict=True)
             ]
         else:
             sides = self._inferred(extent.sides, operands)
