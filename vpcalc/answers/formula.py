@@ -317,7 +317,7 @@ def _in_settings(
     symbols: Mapping[str, str],
     everywhere: bool,
 ) -> Formula:
-    from ..sweeps.subjects import OurModel, Trained
+    from ..sweeps.subjects import IN_BYTES, OurModel, Trained
     from .formula_settings import in_settings
 
     if is_code(name) or name in LAYERS:
@@ -326,11 +326,12 @@ def _in_settings(
         )
     if name not in ARCHITECTURES:
         raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ALL)
-    if quantity not in QUANTITIES:
-        raise unknown("--vary: --quantity", quantity, QUANTITIES)
-    model, counted = ARCHITECTURES[name], Quantity(quantity)
+    if quantity not in (*QUANTITIES, *IN_BYTES):
+        raise unknown("--vary: --quantity", quantity, [*QUANTITIES, *IN_BYTES])
+    model = ARCHITECTURES[name]
+    counted = Quantity(quantity) if quantity in QUANTITIES else MemoryQuantity(quantity)
     asked = OurModel(model, model.changed(set or {}), model.sizes, 1, Trained())
-    regime, rests = in_settings(asked, vary, counted, everywhere)
+    regime, rests = in_settings(asked, vary, quantity, everywhere)
     assert regime.form is not None
     total = regime.form.polynomial
     names = tuple(naming(total, symbols).items())

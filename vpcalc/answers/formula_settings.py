@@ -9,18 +9,21 @@ at several numbers tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import gcd
+from functools import reduce
+from math import gcd, lcm
 from typing import Any
 
-from ..algebra.domains import Domain, Guard, Where, dividing_on, follows, is_multiple
-from ..algebra.exploring import run_at
-from ..algebra.floors import on_lattice
+from ..algebra.boundaries import always
+from ..algebra.domains import Domain, Guard, Where, dividing_on, follows, is_multiple, positive
+from ..algebra.exploring import Tape, run_at
+from ..algebra.floors import Tidy, on_lattice
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
-from ..algebra.traced import form_of
-from ..cost import Quantity
+from ..algebra.traced import Traced, UnrolledError, form_of
+from ..arrays.forms import line
+from ..arrays.regimes import Noting
 from ..errors import InputError, unknown
 from ..everywhere import Condition, Regime
-from ..sweeps.subjects import OurModel
+from ..sweeps.subjects import IN_BYTES, OurModel
 from ..symbolic import SYMBOL_OF, Form
 
 Run = Callable[[Mapping[str, Any]], Any]
@@ -29,10 +32,11 @@ TRIED = (1, 2, 3, 4, 7, 12)
 """Numbers of blocks at which a form is held against what it is affine in."""
 
 
-def in_settings(model: OurModel, vary: Sequence[str], quantity: Quantity, everywhere: bool) -> tuple[Regime, str]:
+def in_settings(model: OurModel, vary: Sequence[str], quantity: str, everywhere: bool) -> tuple[Regime, str]:
     """The form around a model's own values, in its input's sizes and some settings; and what it rests on.
 
-    With ``everywhere`` it has floors and holds wherever the same decisions are taken; else it is the tidy one.
+    With ``everywhere`` it has floors and holds wherever the same decisions are taken; else it is the tidy one. Of
+    bytes these are decisions on how tensors lie, too, and on when most of them are live.
 
     Raises:
         InputError: a name that is not known, or of which no form can be had.
@@ -46,28 +50,42 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: Quantity, everyw
     varied = frozenset(names)
 
     def at(sizes: Mapping[str, Any]) -> Any:
-        return model.figures({**values, **sizes}, varied, (quantity.value,))[quantity.value][0]
+        return reduce(max, model.figures({**values, **sizes}, varied, (quantity,))[quantity])
 
+    in_bytes = quantity in IN_BYTES  # of which a grid of one window has a form of its own
     blocks = [name for name in names if _is_number_of_rounds(at, name, values[name])]
     sizes = [name for name in letters if name not in blocks]
 
     def form(rounds: Mapping[str, int]) -> tuple[Polynomial, Domain]:
         back = {letters[name]: name for name in sizes}
-        leaf = run_at(
-            lambda traced: at({**rounds, **{back[letter]: size for letter, size in traced.items()}}),
-            {letters[name]: values[name] for name in sizes},
-        )
-        return form_of(leaf.outcome), leaf.domain
+        point = {letters[name]: values[name] * (2 if in_bytes and name in axes else 1) for name in sizes}
+        tape = Noting(point) if in_bytes else Tape(point)
+        try:
+            found = at(
+                {**rounds, **{back[each]: Traced(size, symbol(each), tape) for each, size in point.items()}}
+            )
+        except UnrolledError as loop:
+            raise InputError(
+                f"--vary: it takes {loop}, and {quantity} has no form; vpcalc sweep has its values"
+            ) from None
+        return form_of(found), tape.domain
 
     found, domain = _affine(form, {name: letters[name] for name in blocks}) if blocks else form({})
     domain = Domain((*domain.letters, *(letters[name] for name in blocks)), domain.guards)
     said = f"affine in {' and '.join(blocks)}: so it is at {', '.join(map(str, TRIED))}" if blocks else ""
     tidy = None if everywhere else on_lattice(found)
+    if tidy is not None and in_bytes:  # all that decides is tidy, too, where that is so at the sizes of the run
+        strides = _together(tidy.strides, domain.guards)
+        own_sizes = {letters[name]: 2 * values[name] if name in axes else values[name] for name in sizes}
+        if not any(size % strides.get(letter, 1) for letter, size in own_sizes.items()):
+            tidy = tidy._replace(strides=strides)
     own = {letter: values[name] for name, letter in letters.items() if name not in axes}
     if tidy is None or any(own[letter] % step for letter, step in tidy.strides.items() if letter in own):
         return Regime(Condition(Where((Domain(domain.letters, plain(domain.guards)),))), Form(found)), said
     dividing = dividing_on(tidy)
-    left = [guard for guard in plain(domain.guards) if not follows(guard, dividing)]
+    known = positive(domain.letters)
+    tidied = (_tidy(guard, tidy.strides) for guard in plain(domain.guards))
+    left = _needed(known, [guard for guard in tidied if not follows(guard, dividing)])
     guards = (*_without_multiples(dividing), *left)
     return Regime(Condition(Where((Domain(domain.letters, guards),))), Form(tidy.form)), said
 
@@ -129,6 +147,44 @@ def plain(guards: Sequence[Guard]) -> tuple[Guard, ...]:
             guard = Guard(form, as_polynomial(step // common), guard.negated)
         found[guard] = None
     return tuple(found)
+
+
+def _without_floors(guard: Guard) -> Tidy | None:
+    """An inequality where all of it divides; None where that cannot be."""
+    if guard.divisor is not None:
+        return None
+    try:
+        return on_lattice(guard.form)
+    except ZeroDivisionError:  # something divides by a sum
+        return None
+
+
+def _together(strides: Mapping[str, int], guards: Sequence[Guard]) -> dict[str, int]:
+    """What letters are multiples of where a form with these strides and all guards have no floors."""
+    found = dict(strides)
+    for guard in guards:
+        tidy = _without_floors(guard)
+        for letter, step in tidy.strides.items() if tidy is not None else ():
+            found[letter] = lcm(found.get(letter, 1), step)
+    return found
+
+
+def _needed(known: Domain, guards: Sequence[Guard]) -> list[Guard]:
+    """Guards without those that follow from what is known and from bounds of single letters among them."""
+    found = list(dict.fromkeys(guards))
+    for guard in [*found]:
+        bounds = [each for each in found if each != guard and len(each.form.letters) == 1 and each.divisor is None]
+        if always(Domain(known.letters, (*known.guards, *bounds)), guard):
+            found.remove(guard)
+    return found
+
+
+def _tidy(guard: Guard, strides: Mapping[str, int]) -> Guard:
+    """A guard without floors where letters are such multiples, if it has none then."""
+    found = _without_floors(guard)
+    if found is None or any(strides.get(letter, 1) % step for letter, step in found.strides.items()):
+        return guard
+    return Guard(found.form * line(found.form), None, guard.negated)
 
 
 def _without_multiples(guards: Sequence[Guard]) -> list[Guard]:

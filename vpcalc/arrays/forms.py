@@ -80,7 +80,7 @@ class Compiled:
 
     def __init__(self, form: Polynomial) -> None:
         self.form = form
-        self.below = _line(form)
+        self.below = line(form)
         self.above = form * self.below
         self._plans: dict[Axes, tuple[Sum | int, Sum | int]] = {}
 
@@ -112,7 +112,7 @@ def _sides_of(name: Floor) -> tuple[Compiled, Compiled]:
     return Compiled(name.numerator), Compiled(name.divisor)
 
 
-def _line(form: Polynomial) -> Polynomial:
+def line(form: Polynomial) -> Polynomial:
     """The product by which a form is divided."""
     lows: dict[str, int] = {}
     for monomial in form.terms:
