@@ -763,6 +763,17 @@ def test_two_workers_of_dask_give_the_same_file(tmp_path: Path, monkeypatch: pyt
         _the_same_file(tmp_path, monkeypatch, backend=f"dask:{cluster.scheduler_address}")
 
 
+@pytest.mark.slow
+def test_two_workers_of_ray_give_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    ray.init(num_cpus=2, include_dashboard=False)
+    try:
+        _the_same_file(tmp_path, monkeypatch, backend="ray", jobs=2)
+    finally:
+        ray.shutdown()
+
+
 def _the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **who: Any) -> None:
     monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 1500)
     for name, more in {

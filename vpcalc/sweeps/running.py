@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from ..errors import InputError, unknown
@@ -14,6 +15,9 @@ from .work import Stretch, Work
 
 BACKENDS = ("processes", "dask", "ray")
 """Who may work: processes of this machine, the workers of a scheduler of Dask's, those of Ray's."""
+
+TURNS = 4
+"""Stretches a worker that are waited for together, where results come together."""
 
 Stretches = Iterable[tuple[int, int, int]]
 """The number of each stretch, its start and its stop."""
@@ -59,9 +63,14 @@ def _apart(
             if address:
                 optional("ray", "--backend: ray needs ray").init(address=address)
         stack.enter_context(joblib.parallel_config({"processes": "loky"}.get(name, name), n_jobs=count))
-        run = joblib.Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")
         sent = work.sent()
-        yield from run(joblib.delayed(_done)(sent, number, start, stop) for number, start, stop in stretches)
+        each = (joblib.delayed(_done)(sent, number, start, stop) for number, start, stop in stretches)
+        if name == "ray":  # its backend has no results before the last: so many at a time
+            run = joblib.Parallel()
+            while some := [*islice(each, TURNS * run._effective_n_jobs())]:
+                yield from run(some)
+        else:
+            yield from joblib.Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs")(each)
 
 
 def _dask(address: str) -> AbstractContextManager[Any]:
