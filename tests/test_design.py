@@ -184,11 +184,19 @@ HELD: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "resnet": ("resnet18", "C=8:32:8,depths=1:3", {"input": 64, "batch": 3}),
     "convnext": ("convnext_t", "C=8:32:8,depths_2=1:5,depths_3=1:9", {"input": 64}),
+    "layers that are counted at once": ("lstm", "n=16:64:16,layers=1:6", {"tokens": 5}),
+    "an encoder and a decoder": ("t5_small", "d_model=64:192:64,layers=1:4", {"tokens": 6}),
     "two budgets": ("pvt_tiny", "depths=1:4", {"input": 64, "macs": "400M"}),
 }
 
 
-@pytest.mark.parametrize("case", [c if c == "convnext" else pytest.param(c, marks=pytest.mark.slow) for c in HELD])
+@pytest.mark.parametrize(
+    "case",
+    [
+        c if c in ("convnext", "layers that are counted at once") else pytest.param(c, marks=pytest.mark.slow)
+        for c in HELD
+    ],
+)
 def test_memory_alone_is_filled_as_brute_force_fills_it(case: str) -> None:
     """All configurations of a space counted one by one, at budgets between and at what they take."""
     target, free, more = HELD[case]

@@ -153,14 +153,17 @@ def _top(lever: Lever, forms: Forms, least: Mapping[str, int], limits: Sequence[
     return low
 
 
-def loops_of(space: Space, at: Mapping[str, int], letters: Iterable[str]) -> list[str]:
-    """The letters that loops run over: of each alone it shows whether a form can be had."""
+def loops_of(space: Space, at: Mapping[str, int], letters: Iterable[str], quantity: str = "macs") -> list[str]:
+    """The letters that loops run over: of each alone it shows whether a form can be had.
+
+    Equal layers are counted at once in a cost tree, and gone through where bytes are followed.
+    """
     found = []
     for letter in letters:
         tape = Noting({letter: 1})
         trial = {**dict.fromkeys(letters, 1), **at, letter: Traced(1, symbol(letter), tape)}
         try:
-            space.figures(trial, ["macs"])
+            space.figures(trial, [quantity])
         except TypeError:
             found.append(letter)
         except InputError:

@@ -55,7 +55,7 @@ class Memory:
         of depths say is so of all.
         """
         if number not in self._loops:
-            self._loops[number] = loops_of(self.space, part.at, part.top)
+            self._loops[number] = loops_of(self.space, part.at, part.top, self.limit.quantity)
         loops = self._loops[number]
         others = [letter for letter in part.top if letter not in loops]
         kinds = [frozenset(letter for letter in others if at[letter] == 1)]
