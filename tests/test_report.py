@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from vpcalc.report import Caveat, Column, Kind, Table, numbers
 from vpcalc.report.floats import breakable, floats
 from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown, typst
 from vpcalc.report.sentences import condition
 from vpcalc.report.sentences import tex as sentence
+from vpcalc.report.terminal import View
 
 SHORT = {
     0: "0",
@@ -106,6 +110,24 @@ def test_no_number_is_cut_off_at_any_width(width: int) -> None:
     for name, cell in written.items():
         assert (cell in text) != (name in said), name
     assert ("MACs" in said) == (width <= 40)
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3])
+def test_bars_are_drawn_where_there_is_room_for_all_of_them(shares: int) -> None:
+    """In a terminal; whatever its width, no share, count or name is cut."""
+    many = tuple(Column(f"s{number}", "Of all", Kind.SHARE) for number in range(shares))
+    columns = (Column("depths", "Depths", Kind.WORD), Column("macs", "MACs", Kind.COUNT), *many)
+    table = Table("T", columns, (("2,2,22,2", 4_449_000_000, *[0.907] * shares),))
+    drawn = set()
+    for width in range(30, 101):
+        console = Console(file=io.StringIO(), width=width, force_terminal=True, no_color=True)
+        console.print(View((table,)))
+        text = console.file.getvalue()
+        assert "2,2,22,2" in text
+        assert "4.449 G" in text
+        assert text.count("90.7 %") == shares or "no room" in text
+        drawn.add(text.count("█" * 9))
+    assert drawn == {0, shares}
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ READABLE = 24
 WRAPPED = (Kind.TEXT, Kind.FORMULA, Kind.WORD, Kind.SYMBOLS)
 """Cells that may take several lines: words as far as they are long."""
 
-BAR = 10
-"""Columns of a full bar beside a share: drawn where a person looks at a terminal that has room for it."""
+BAR, SHARE = 10, 7
+"""Columns of a full bar and of the share beside it: drawn where a person looks at a terminal that has room."""
 
 _VERDICTS = {
     "agrees": "green",
@@ -76,8 +76,7 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
         return table
     table, left = table.narrow(), []
     while len(table.columns) > 2 and _needed(table, exact, _TIGHT, WRAPPED) > width:
-        places = range(len(table.columns) - 1, 0, -1)
-        ranked = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
+        ranked = _ranked(table)
         if not ranked:
             break
         column = table.columns[ranked[0]]
@@ -86,6 +85,14 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
     if not left:
         return table
     return replace(table, notes=(*table.notes, f"no room in {width} columns for: {', '.join(reversed(left))}"))
+
+
+def _ranked(table: Table) -> list[int]:
+    """Places of columns that may be left out, the first first: those that are empty in most rows before others."""
+    places = range(len(table.columns) - 1, 0, -1)
+    filled = {place: sum(row[place] not in (None, "") for row in table.rows) for place in places}
+    ranked = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
+    return sorted(ranked, key=lambda place: 2 * filled[place] >= len(table.rows))
 
 
 _EASY, _TIGHT = 2, 1
@@ -109,10 +116,16 @@ def _widths(table: Table, exact: bool, wrapped: Collection[Kind]) -> list[int]:
     return widths
 
 
+def _barred(table: Table, exact: bool) -> int:
+    """Columns of the terminal that a bar beside each share takes on top."""
+    widths = zip(table.columns, _widths(table, exact, ()), strict=True)
+    return sum(max(BAR + 1 + SHARE - width, 0) for column, width in widths if column.kind is Kind.SHARE)
+
+
 def _render(table: Table, exact: bool, width: int, bars: bool = False) -> Group:
     padding = (0, 1, 0, 0) if _needed(table, exact) <= width else (0, 0)
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, show_edge=False)
-    bars = bars and _needed(table, exact) + BAR + 1 <= width
+    bars = bars and _needed(table, exact) + _barred(table, exact) <= width
     whole = WRAPPED[:2] if _needed(table, exact, _TIGHT, WRAPPED[:2]) <= width else WRAPPED
     for column, least in zip(table.columns, _widths(table, exact, whole), strict=True):
         justify: Literal["left", "right"] = "right" if column.kind.numeric else "left"
@@ -131,7 +144,7 @@ def _render(table: Table, exact: bool, width: int, bars: bool = False) -> Group:
 def _cell(value: object, column: Column, exact: bool, bars: bool = False) -> Text:
     text = write(value, column.kind, exact)
     if column.kind is Kind.SHARE and isinstance(value, (int, float)):
-        return Text.assemble((bar(value), "blue"), f" {text:>7}") if bars else Text(text)
+        return Text.assemble((bar(value), "blue"), f" {text:>{SHARE}}") if bars else Text(text)
     if column.kind is Kind.VERDICT:
         style = next((style for start, style in _VERDICTS.items() if text.startswith(start)), "")
         return Text(text, style=style)
