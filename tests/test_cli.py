@@ -83,6 +83,19 @@ def test_columns_of_a_further_table_choose_it_in_csv_too(inside: Run) -> None:
     assert done.stderr == ""
 
 
+def test_why_figures_differ_goes_before_the_figures(inside: Run) -> None:
+    """In a narrow terminal; most rows have nothing to say there."""
+    done = inside("reproduce", "swin", "--no-check", COLUMNS="50")
+    assert "Model       Of      Printed  Derived  Verdict" in done.stdout
+    assert "no room in 50 columns for: why" in done.stdout
+
+
+def test_sequences_have_tokens_and_no_resolution(inside: Run) -> None:
+    heads = [inside("model", name, "--no-check").stdout for name in ("transformer_base", "swin_t")]
+    assert ["Tokens" in heads[0], "Resolution" in heads[0]] == [True, False]
+    assert ["Tokens" in heads[1], "Resolution" in heads[1]] == [False, True]
+
+
 def test_markdown_and_latex(inside: Run) -> None:
     markdown = inside(*FAST, "--format", "markdown").stdout
     assert "| MSA | $4hwC^{2} + 2(hw)^{2}C$ |" in markdown

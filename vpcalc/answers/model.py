@@ -116,7 +116,7 @@ class Model(Result):
     def _stage_table(self) -> Table:
         columns = (
             Column("stage", "Stage", Kind.WORD),
-            Column("resolution", "Resolution", Kind.WORD),
+            Column("resolution", "Resolution" if self.architecture.family.axes.pixels else "Tokens", Kind.WORD),
             Column("channels", "Channels", Kind.NUMBER),
             Column("depth", "Depth", Kind.NUMBER),
             Column("heads", "Heads", Kind.NUMBER),
