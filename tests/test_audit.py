@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,6 +117,48 @@ def test_a_counter_that_hangs_is_ended() -> None:
     assert outcome.status is Status.TIMED_OUT
     assert outcome.detail == "still running after 3 s"
     assert outcome.seconds >= 3
+
+
+def test_a_worker_that_is_started_alone_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    forked = process.run(request("GOOD"), Limits())
+    monkeypatch.setattr(process, "_forked", lambda folder, limits: None)
+    alone = process.run(request("GOOD"), Limits())
+    assert alone.status is Status.OK
+    assert alone.result == forked.result
+
+
+def test_other_places_to_import_from_have_another_nursery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    process.run(request("GOOD"), Limits())
+    before = process._nursery
+    process.run(request("GOOD"), Limits())
+    assert process._nursery is before
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text("from tests.planted_counters import GOOD as MINE\n", encoding="utf-8")
+    outcome = process.run({**request(""), "peer": "mine:MINE"}, Limits())
+    assert outcome.status is Status.OK
+    assert process._nursery is not before
+
+
+@pytest.mark.slow
+def test_a_nursery_ends_with_who_started_it() -> None:
+    script = (
+        "import os, signal\nfrom tests.test_audit import Limits, process, request\n"
+        "process.run(request('GOOD'), Limits())\nprint(process._nursery._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    for _ in range(100):
+        if not _runs(int(done.stdout)):
+            return
+        time.sleep(0.1)
+    raise AssertionError("it is still there")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and no zombie that nobody has asked for its status."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(found.stdout.strip().strip("Z"))
 
 
 @pytest.mark.slow

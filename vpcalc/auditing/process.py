@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from threading import Event
-from typing import Any
+from threading import Event, Lock
+from typing import Any, Protocol
 
 from .worker import REQUEST, RESULT
 
@@ -65,33 +67,38 @@ def run(request: Mapping[str, Any], limits: Limits, stop: Event | None = None) -
     with tempfile.TemporaryDirectory(prefix="vpcalc-audit-") as folder:
         told = {**request, "memory": limits.memory, "threads": limits.threads}
         Path(folder, REQUEST).write_text(json.dumps(told), encoding="utf-8")
+        for stream in ("out", "err"):
+            Path(folder, stream).touch()
+        child = _forked(folder, limits) or _started(folder, limits)
         start = time.monotonic()
-        with Path(folder, "out").open("wb") as out, Path(folder, "err").open("wb") as err:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "vpcalc.auditing.worker", folder],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=_environment(limits),
-                start_new_session=True,
-            )
-            try:
-                code = _waited(process, start + limits.seconds, stop or Event())
-            finally:
-                _end(process)
+        try:
+            code = _waited(child, start + limits.seconds, stop or Event())
+        finally:
+            child.end()
         seconds = time.monotonic() - start
         status, result, detail = _judged(Path(folder), code, limits)
         return Outcome(status, result, detail, seconds, Path(folder, "out").stat().st_size)
 
 
-def _waited(process: subprocess.Popen[bytes], until: float, stop: Event) -> int | None:
+class Child(Protocol):
+    """A process that does a request."""
+
+    def wait(self, seconds: float) -> int | None:
+        """Its status; None where it has not ended by then."""
+
+    def end(self) -> None:
+        """End it, and all that it started."""
+
+
+def _waited(child: Child, until: float, stop: Event) -> int | None:
     """The process's status, or None where it did not end in time."""
     while not stop.is_set():
         left = until - time.monotonic()
         if left <= 0:
             return None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(min(left, 0.2))
+        code = child.wait(min(left, 0.2))
+        if code is not None:
+            return code
     return None
 
 
@@ -137,11 +144,129 @@ def _environment(limits: Limits) -> dict[str, str]:
     }
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started."""
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()
+class Started:
+    """A process of its own from the first."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def wait(self, seconds: float) -> int | None:
+        """See :class:`Child`."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(seconds)
+        return None
+
+    def end(self) -> None:
+        """See :class:`Child`."""
+        if os.name == "posix":
+            _kill(self._process.pid)
+        else:
+            self._process.kill()
+        self._process.wait()
+
+
+def _started(folder: str, limits: Limits) -> Started:
+    with Path(folder, "out").open("wb") as out, Path(folder, "err").open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vpcalc.auditing.worker", folder],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=_environment(limits),
+            start_new_session=True,
+        )
+        return Started(process)
+
+
+class Forked:
+    """A process that a nursery forked, and the connection that tells of its end."""
+
+    def __init__(self, connection: socket.socket, folder: str) -> None:
+        self._connection, self._said = connection, b""
+        connection.sendall(json.dumps({"folder": folder, "place": os.getcwd()}).encode() + b"\n")
+        self._pid = self._line(10.0)
+        if self._pid is None:
+            raise OSError("the nursery does not answer")
+
+    def wait(self, seconds: float) -> int | None:
+        """See :class:`Child`."""
+        return self._line(seconds)
+
+    def end(self) -> None:
+        """See :class:`Child`."""
+        assert self._pid is not None
+        _kill(self._pid)
+        self._connection.close()
+
+    def _line(self, seconds: float) -> int | None:
+        self._connection.settimeout(seconds)
+        with contextlib.suppress(TimeoutError):
+            while b"\n" not in self._said:
+                more = self._connection.recv(64)
+                if not more:
+                    raise OSError("the nursery has ended")
+                self._said += more
+            line, _, self._said = self._said.partition(b"\n")
+            return int(line)
+        return None
+
+
+class Nursery:
+    """A running nursery, and with what surroundings it was started."""
+
+    def __init__(self, surroundings: Mapping[str, str]) -> None:
+        self.surroundings = surroundings
+        self._folder = tempfile.TemporaryDirectory(prefix="vpcalc-audit-")
+        self._address = str(Path(self._folder.name, "nursery"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "vpcalc.auditing.nursery", self._address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=surroundings,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != b"ready\n":
+            raise OSError("the nursery did not start")
+        atexit.register(self.end)
+
+    def child(self, folder: str) -> Forked:
+        """A worker for the request in a folder."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._address)
+        return Forked(connection, folder)
+
+    def end(self) -> None:
+        """End it; workers that are left go on."""
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+_nursery: Nursery | None = None
+_starting = Lock()
+
+
+def _forked(folder: str, limits: Limits) -> Forked | None:
+    """A worker out of a nursery with our surroundings; None where there are no such."""
+    global _nursery
+    if not hasattr(socket, "AF_UNIX"):
+        return None
+    surroundings = _environment(limits)
+    with _starting, contextlib.suppress(OSError):
+        if _nursery is not None and _nursery.surroundings == surroundings:
+            with contextlib.suppress(OSError):  # it has ended, as it does after a while
+                return _nursery.child(folder)
+        if _nursery is not None:
+            _nursery.end()
+            _nursery = None
+        _nursery = Nursery(surroundings)
+        return _nursery.child(folder)
+    return None
+
+
+def _kill(leader: int) -> None:
+    """End a process and all that it started, where it leads a session."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
