@@ -132,7 +132,10 @@ def read_placed(text: str, option: str = "--rows") -> Placed:
             continue
         name, equals, value = pair.partition("=")
         if not equals or not name.strip().isidentifier() or not value.strip():
-            raise InputError(f"{option} {text!r}: {pair!r} is no argument; must be NAME=VALUE, such as dim=C")
+            raise InputError(
+                f"{option} {text!r}: {pair!r} is no argument; must be NAME=VALUE, such as dim=C "
+                "or, of a list, depths=[2,2,C,2]"
+            )
         name = name.strip()
         arguments[name] = value.strip()
     return Placed(text, target, arguments, layout.strip() or LAYOUT)
