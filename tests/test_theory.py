@@ -741,7 +741,7 @@ def test_what_no_statement_says_is_one_line_with_what_is_near(inside: Run, words
 
 
 @pytest.mark.parametrize("width", [40, 50, 80, 120])
-@pytest.mark.parametrize("asked", [(), ("positions",), ("shifted", "window"), ("sinusoid_shift",)])
+@pytest.mark.parametrize("asked", [(), ("positions",), ("shifted", "window"), ("sinusoid_shift",), ("rnn_bound",)])
 def test_lists_and_statements_fit_any_width(inside: Run, width: int, asked: tuple[str, ...]) -> None:
     said = inside("theory", *asked, COLUMNS=str(width))
     assert max(map(len, said.stdout.splitlines())) <= width

@@ -57,7 +57,7 @@ def theory(
         finish(result)
         return
     if format is Format.TABLE and output is None and columns is None:
-        if plot is None and (picture := result.terminal(min(72, columns_here()))):
+        if plot is None and (picture := result.terminal(min(80, columns_here()))):
             deliver(picture + "\n", None)
         _read(result)
         finish(result)

@@ -133,7 +133,7 @@ def draw(figure: Figure, format: str, *, dark: bool = False) -> bytes:
 
 
 def text(figure: Figure, width: int = 72) -> str:
-    """The figure in characters, ``width`` columns wide or a little more."""
+    """The figure in characters, ``width`` columns wide."""
     return _chart_text(figure, width) if isinstance(figure, Chart) else _mosaic_text(figure, width)
 
 
@@ -173,23 +173,25 @@ def _chart_text(chart: Chart, width: int, height: int = 16) -> str:
     ys = [_scaled(y, chart.log_y) for _, line in points for y in line]
     if not xs:
         return chart.title
+    low, high = (_number(value, chart.log_y) for value in (min(ys), max(ys)))
+    room = max(len(low), len(high))
+    whole, width = width, width - room - 2
     sheet = [[" "] * width for _ in range(height)]
     for letter, (x, y) in zip(_LETTERS, points, strict=False):
         for one, other in zip(x, y, strict=True):
             column = _place(_scaled(one, chart.log_x), min(xs), max(xs), width)
             row = height - 1 - _place(_scaled(other, chart.log_y), min(ys), max(ys), height)
             sheet[row][column] = letter
-    low, high = (_number(value, chart.log_y) for value in (min(ys), max(ys)))
-    room = max(len(low), len(high))
     labels = [high, *[""] * (height - 2), low]
-    lines = [f"{chart.title}: {chart.y_label} over {chart.x_label}"]
+    lines = wrap(f"{chart.title}: {chart.y_label} over {chart.x_label}", whole)
     lines += [f"{label.rjust(room)} │{''.join(row).rstrip()}" for label, row in zip(labels, sheet, strict=True)]
     left, right = (_number(value, chart.log_x) for value in (min(xs), max(xs)))
     lines.append(f"{' ' * room} └{'─' * width}")
     lines.append(f"{' ' * room}  {left}{right.rjust(width - len(left))}")
-    lines += [
-        f"{' ' * room}  {letter}  {series.label}" for letter, series in zip(_LETTERS, chart.series, strict=False)
-    ]
+    inset = " " * (room + 2)
+    for letter, series in zip(_LETTERS, chart.series, strict=False):
+        said = f"{letter}  {series.label}"
+        lines += wrap(said, whole, initial_indent=inset, subsequent_indent=f"{inset}   ")
     return "\n".join(lines)
 
 
