@@ -104,9 +104,10 @@ def _run(words: Sequence[_Word], start: int) -> int:
 
 
 def _is_letter_a(core: str, before: Sequence[_Word], behind: str) -> bool:
-    """Whether an a is a symbol and no article: after a function or an operator, or before an equals sign."""
+    """Whether an a is a symbol and no article: after a function or an operator, or before a relation."""
     last = before[-1].core.strip("()") if before else ""
-    return core.strip("()") == "a" and (behind == "=" or last in OPERATORS or last in ("+", "−", "=", "·"))
+    relation, operator = ("=", "∤", "∣", "|"), ("+", "−", "=", "·", *OPERATORS)
+    return core.strip("()") == "a" and (behind in relation or last in operator)
 
 
 def _is_strong(core: str) -> bool:
