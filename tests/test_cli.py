@@ -77,6 +77,16 @@ def test_csv_says_which_tables_it_leaves_out(inside: Run, command: str, left: st
     assert len({len(row) for row in csv.reader(io.StringIO(done.stdout))}) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [("models", "vpcalc model NAME"), ("layers", "vpcalc formula ID"), ("theory", "vpcalc theory NAME")],
+)
+def test_what_to_type_next_is_said_in_terminals_alone(inside: Run, command: str, hint: str) -> None:
+    assert hint in inside(command).stdout
+    for format in ("latex", "markdown", "typst", "html"):
+        assert hint not in inside(command, "--format", format).stdout
+
+
 def test_columns_of_a_further_table_choose_it_in_csv_too(inside: Run) -> None:
     done = inside("model", "swin_t", "--no-check", "--columns", "operator,fvcore", "--format", "csv")
     assert done.stdout.splitlines()[:2] == ["operator,fvcore", "conv,14450688"]

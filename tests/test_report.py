@@ -153,10 +153,11 @@ def test_a_condition_is_mathematics_in_latex(text: str, set_as: str) -> None:
         ("at most 4.500 G MACs", r"at most 4.500\,G MACs"),
         ("on an A100 80 GB, float32", r"on an A100 80\,GB, float32"),
         ("29.0 M: rounded", r"29.0\,M: rounded"),
+        ("MSA refuses a ∤ C: a divisor", r"MSA refuses $a \not\mid C$: a divisor"),
         ("windows of 2M tokens, M = 7", r"windows of $2M$ tokens, $M = 7$"),
     ],
 )
-def test_a_unit_behind_a_number_is_no_symbol(text: str, set_as: str) -> None:
+def test_units_are_words_and_an_a_before_a_relation_is_a_symbol(text: str, set_as: str) -> None:
     assert sentence(text) == set_as
 
 

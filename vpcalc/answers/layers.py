@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..layers import LAYERS
-from ..report import Column, Kind, Table
+from ..report import Column, Hint, Kind, Table
 from .formula import Formula, formula
 from .result import Result
 
@@ -46,8 +46,10 @@ class Layers(Result):
             (each.name, each.title, each.form, ", ".join(LAYERS[each.name].dims), each.source)
             for each in self.formulas
         )
-        notes = ("vpcalc formula ID --legend says what the letters stand for; compare --rows ID,ID… counts them",)
-        return (Table(f"{len(rows)} layers", columns, rows, notes),)
+        hint = Hint(
+            "vpcalc formula ID --legend says what the letters stand for; compare --rows ID,ID… counts them"
+        )
+        return (Table(f"{len(rows)} layers", columns, rows, (hint,)),)
 
 
 def layers() -> Layers:

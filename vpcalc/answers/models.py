@@ -14,7 +14,7 @@ from ..architectures.registry import in_order, listed
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..published import NATIVE
-from ..report import Column, Kind, Table
+from ..report import Column, Hint, Kind, Table
 from ..report.numbers import exact
 from ..storage.footprint import Way
 from ..storage.forms import LONGEST
@@ -124,7 +124,7 @@ class Models(Result):
     def _notes(self) -> list[str]:
         notes = [f"{_few(ids)} left out: {why}" for why, ids in (self.left_out or {}).items()]
         if not self.given:
-            return ["vpcalc model NAME shows one; --where chooses, as in --where 'macs < 5G and top1 > 80'"]
+            return [Hint("vpcalc model NAME shows one; --where chooses, as in --where 'macs < 5G and top1 > 80'")]
         if any(candidate.accuracy for candidate in self.candidates):
             apart = "".join(f"; {_few(ids)}: {how}" for how, ids in self._apart().items())
             notes.append(

@@ -12,7 +12,7 @@ from .. import files
 from ..errors import InputError
 from ..findings import Finding
 from ..optional import require_torch
-from ..report import Column, Kind, Table
+from ..report import Column, Hint, Kind, Table
 from ..report.listing import Entry
 from ..statements import FAMILIES, STATEMENTS
 from ..statements.recorded import Words, all_recorded, demonstration, recorded
@@ -237,7 +237,7 @@ class Theory(Result):
 MANY = 12
 """From so many statements on, a list in a terminal leaves corrections to whoever asks for one."""
 
-_MORE = "vpcalc theory NAME shows one with its derivation, vpcalc theory WORDS those that have these words"
+_MORE = Hint("vpcalc theory NAME shows one with its derivation, vpcalc theory WORDS those that have these words")
 
 _PLOTTED = (
     "rnn_bound",

@@ -7,7 +7,7 @@ module, one a target, and do no arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -55,6 +55,10 @@ class Caveat(str):
     """A note without which figures or forms of its table are not true: where they hold. Papers print it, too."""
 
 
+class Hint(str):
+    """A note on what to type next. Terminals show it, and documents do not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A titled table. ``total`` marks the last row as the sum of the others."""
@@ -70,8 +74,9 @@ class Table:
         return self._only([i for i, column in enumerate(self.columns) if not column.wide])
 
     def lasting(self) -> Table:
-        """The table without columns that differ from run to run."""
-        return self._only([i for i, column in enumerate(self.columns) if not column.passing])
+        """The table for a document: without columns that differ from run to run, and without hints."""
+        kept = self._only([i for i, column in enumerate(self.columns) if not column.passing])
+        return replace(kept, notes=tuple(note for note in self.notes if not isinstance(note, Hint)))
 
     def without_twins(self) -> Table:
         """Without sizes that stand there as numbers already: where all digits are written, both are one column."""
