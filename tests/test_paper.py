@@ -180,6 +180,10 @@ WRITING = (
     "plot models",
     "draw swin_t",
     "diff one.py:make two.py:make --input 1,8",
+    "crossover msa wmsa",
+    "crossover swin_t convnext_t --everywhere",
+    "sweep swin_t --vary C=48:96:24 --vary depths_3=2,6 --top 3 --by macs",
+    "design swin_t --macs 4.5G --params 28M --free C,depths_3,M",
 )
 """Every command that writes LaTeX tables."""
 
