@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -146,3 +147,28 @@ def test_what_a_killed_process_left_is_taken_away(tmp_path: Path) -> None:
         ".x.md.young_12",
         "x.md",
     ]
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        ("KeyError('a\\nb')", 70, "a fault of vpcalc's own, <string>:2: KeyError: "),
+        ("MemoryError()", 2, "out of memory"),
+        ("RecursionError('deep')", 70, "RecursionError: deep; please report it"),
+    ],
+)
+def test_a_fault_of_ours_is_neither_bad_input_nor_a_failed_check(raised: str, status: int, said: str) -> None:
+    script = (
+        "import sys, vpcalc.architectures.registry as registry\n"
+        f"def broken(): raise {raised}\n"
+        "import vpcalc.answers.models as models\nmodels.in_order = broken\n"
+        "sys.argv = ['vpcalc', 'models']\nfrom vpcalc.cli.app import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert done.stderr.startswith("vpcalc: ")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    shown = {**os.environ, "VPCALC_TRACEBACK": "1"}
+    again = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=shown, check=False)
+    assert (again.stderr.startswith("Traceback")) == (status == 70)

@@ -26,6 +26,12 @@ from .written import Command
 COMMANDS = tuple(name for names in PANELS.values() for name in names)
 """Every command; each is a file of this room, with a function or a Typer ``app`` of its own."""
 
+TRACEBACK = "VPCALC_TRACEBACK"
+"""Where this is set, a fault of ours shows where it happened."""
+
+SOFTWARE = 70
+"""The status of such a fault, as sysexits.h has it."""
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """What a disk says that takes no more of standard output."""
 
@@ -99,12 +105,33 @@ def main() -> NoReturn:
     except BrokenPipeError:
         _unheard()
     except OSError as error:
-        if error.errno in FULL:
-            _mute()
-            _fail(f"output cannot be written: {error.strerror}")
-        place = "the working directory" if error.errno == errno.ENOENT else type(error).__name__
-        _fail(f"{error.filename or place}: {error.strerror or error}")
+        _not_written(error)
+    except MemoryError:
+        _fail("out of memory")
+    except Exception as error:  # a fault of ours: neither unusable input nor a check that did not hold
+        _at_fault(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _not_written(error: OSError) -> NoReturn:
+    """A file or a disk that does not do what was asked."""
+    if error.errno in FULL:
+        _mute()
+        _fail(f"output cannot be written: {error.strerror}")
+    place = "the working directory" if error.errno == errno.ENOENT else type(error).__name__
+    _fail(f"{error.filename or place}: {error.strerror or error}")
+
+
+def _at_fault(error: Exception) -> NoReturn:
+    """One line that helps to report it; the traceback for who asks."""
+    if os.environ.get(TRACEBACK):
+        raise error
+    import traceback
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(last.filename)}:{last.lineno}"
+    asked = f"please report it with the command; {TRACEBACK}=1 shows the way there"
+    _fail(f"a fault of vpcalc's own, {place}: {first_line(error)}; {asked}", SOFTWARE)
 
 
 def _unheard() -> NoReturn:
@@ -143,7 +170,7 @@ def _literal(command: Any) -> Any:
     return command
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 2) -> NoReturn:
     sys.stdout.flush()
     print(f"vpcalc: {printable(message)}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
