@@ -302,7 +302,7 @@ def test_a_familys_page_has_its_figures(generate: ModuleType) -> None:
     for member in members:
         assert f"| `{member.id}` | ${vpcalc.formula(member.id).form.latex}$ |" in page
     assert "agrees" in page
-    assert "differs" in page  # a paper's figure that is cut off stands there as what it is
+    assert "explained" in page  # a figure of a paper that is cut off stands there as what it is
     assert all(f"| `{setting}` |" in page for setting in members[0].config)
 
 

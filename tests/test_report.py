@@ -198,7 +198,7 @@ def test_the_count_that_a_table_is_read_for_stays_where_a_verdict_has_no_room() 
         Column("fvcore", "fvcore", Kind.VERDICT),
     )
     row = ("A layer of a long name", "one and another and a third and a fourth", 2**40, 2**30, "not comparable")
-    text = floats([Table("Costs", columns, (row,))], "latex")
+    text = floats([Table("Costs", columns, (row,))], "costs", "latex")
     above, _, below = text.partition("\\begin{tabular}")
     assert "% no room for Params, fvcore:" in above
     assert "MACs (" in below
