@@ -50,7 +50,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
         "compare --h 56 --w 56",
         "compare --h 56 --w 56 --format json",
         "model swin_t",
-        "model swin_t resnet18 --format csv",
+        "model swin_t resnet18 --format csv --columns quantity,swin_t",
         "memory swin_t --train",
         "reproduce vgg",
     ],
@@ -74,7 +74,7 @@ def test_answered_without_the_check_and_said_so(vpcalc: Run, bare: str, command:
         "theory rnn_gradient",
         "draw swin_t",
         "figure swin_t",
-        "plot crossover --format csv",
+        "plot stages swin_t --format csv",
         "--help",
     ],
 )
