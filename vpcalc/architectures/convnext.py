@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,35 @@ def convnext(images: Tensor, *, C: Dim, depths: tuple[int, ...], k: int, P: Dim,
 
     What the patch, or the stride of 2 between stages, leaves over is dropped, as in the authors' code.
     """
+    x = _stages(images, C, depths, k, P, r)
+    with x.tape.node("head") as head:
+        head.stage = Stage(x.shape[1:3], x.shape[3])
+        x = mean(x, (1, 2))
+        x = layer_norm("norm", x)
+        return classifier("head", x, classes)
+
+
+def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+    """The map of each stage through a norm of its own, as the authors' detectors have it."""
+    maps: list[Tensor] = []
+
+    def keep(x: Tensor) -> None:
+        maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
+
+    _stages(images, **settings, ends=keep)
+    return tuple(maps)
+
+
+def _stages(
+    images: Tensor,
+    C: Dim,
+    depths: tuple[int, ...],
+    k: int,
+    P: Dim,
+    r: Dim,
+    ends: Callable[[Tensor], None] | None = None,
+) -> Tensor:
+    """The grid of the last stage; ``ends`` is called with that of each."""
     tape, x, at = images.tape, images, 0
     require_side(images.shape[2:], P * 2 ** (len(depths) - 1), f"{len(depths)} stages")
     for number, depth in enumerate(depths, start=1):
@@ -34,11 +63,9 @@ def convnext(images: Tensor, *, C: Dim, depths: tuple[int, ...], k: int, P: Dim,
             for name, block in each(tape, [partial(_block, k=k, r=r)] * depth, first=at + 1):
                 x = block(name, x)
             at += 1 + depth
-    with tape.node("head") as head:
-        head.stage = Stage((h, w), width)
-        x = mean(x, (1, 2))
-        x = layer_norm("norm", x)
-        return classifier("head", x, classes)
+        if ends is not None:
+            ends(x)
+    return x
 
 
 @module
@@ -79,6 +106,7 @@ CONVNEXT = Family(
         "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
     classifies=True,
+    pyramid=pyramid,
     check=_check,
     attends=False,
 )

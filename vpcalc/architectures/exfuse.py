@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..abstract.functions import cat, interpolate
-from ..abstract.modules import Step, module, sequential
+from ..abstract.modules import module, sequential
 from ..abstract.tensor import Tensor
 from ..cost import Stage
 from ..dims import Dim
@@ -35,7 +35,7 @@ from ..layers.convolution import (
 )
 from ..layers.embedding import classification_head
 from .registry import Family, register
-from .resnet import BLOCKS, VERSIONS, residual_stages, stem
+from .resnet import BLOCKS, VERSIONS, features, residual_stages
 
 PRETRAINING_CLASSES = 1000
 """What the classifiers of semantic supervision tell apart: encoders are pre-trained on ImageNet."""
@@ -57,23 +57,13 @@ def exfuse(
 
     Encoder, then one decoder level a stage from the deepest up, then dense prediction.
     """
-    features = _encode(images, C, residual_stages(C, depths, block, version, "B"))
-    early = enumerate(features[:-1] if supervision else [])
+    maps = features(images, C, residual_stages(C, depths, block, version, "B"))
+    early = enumerate(maps[:-1] if supervision else [])
     auxiliary = [_auxiliary_classifier(f"supervision.{level}", x, level + 1) for level, x in early]
-    scores = _decode(features, classes, k)
+    scores = _decode(maps, classes, k)
     with images.tape.node("prediction") as prediction:
         prediction.stage = Stage(images.shape[2:], classes)
         return (interpolate(adjacent_prediction("dap", scores, classes, dap), images.shape[2:]), *auxiliary)
-
-
-def _encode(images: Tensor, C: Dim, stages: list[Step]) -> list[Tensor]:
-    """The feature maps of the stages, finest first."""
-    x = stem(images, C)
-    features = []
-    for number, stage in enumerate(stages):
-        x = stage(f"stages.{number}", x)
-        features.append(x)
-    return features
 
 
 @module
@@ -87,33 +77,33 @@ def _auxiliary_classifier(x: Tensor, number: int) -> Tensor:
         return classification_head("fc", pooled.flatten(1), PRETRAINING_CLASSES)
 
 
-def _decode(features: list[Tensor], classes: Dim, k: Dim) -> Tensor:
+def _decode(maps: tuple[Tensor, ...], classes: Dim, k: Dim) -> Tensor:
     """Scores on the finest level: each adds what GCN says there to the scores that come up from the level above.
 
     Those of the deepest level rise by ECRE, cropped where the map below has an odd side; all others bilinearly.
     """
-    tape, last = features[0].tape, len(features) - 1
+    tape, last = maps[0].tape, len(maps) - 1
     for level in range(last, -1, -1):
-        size = features[level].shape[2:]
+        size = maps[level].shape[2:]
         with tape.node(f"decoder {level + 1}") as decoder:
             decoder.stage = Stage(size, classes)
             if level == last:
-                scores = global_convolution(f"gcn.{level}", features[level], classes, k)
+                scores = global_convolution(f"gcn.{level}", maps[level], classes, k)
                 continue
             if level == last - 1:
                 scores = channel_resolution_embedding("ecre", scores, classes, 2)[:, :, : size[0], : size[1]]
             else:
                 scores = interpolate(scores, size, "scores")
-            scores = scores + global_convolution(f"gcn.{level}", _embed(level, features), classes, k)
+            scores = scores + global_convolution(f"gcn.{level}", _embed(level, maps), classes, k)
     return scores
 
 
-def _embed(level: int, features: list[Tensor]) -> Tensor:
+def _embed(level: int, maps: tuple[Tensor, ...]) -> Tensor:
     """SEB of one level: all higher levels, brought to the size of the nearest and concatenated."""
-    high, higher = features[level + 1], features[level + 2 :]
+    high, higher = maps[level + 1], maps[level + 2 :]
     with high.tape.node("embedding"):
         above = [interpolate(x, high.shape[2:], f"gather {n}") for n, x in enumerate(higher, start=level + 3)]
-        return semantic_embedding(f"embeddings.{level}", features[level], cat((high, *above), dim=1))
+        return semantic_embedding(f"embeddings.{level}", maps[level], cat((high, *above), dim=1))
 
 
 def _check(config: Mapping[str, Any]) -> None:

@@ -40,23 +40,58 @@ def pvt(
     number in every stage, so that it resizes in the others at 224 x 224 too, to the size they have, and
     stops at 448 x 448, where the second stage has that number. Here each stage asks its own.)
     """
-    tape, x, table = images.tape, images, trained_at
-    _, _, h, w = images.shape
-    require_side((h, w), _least_side(P, R), "patches and R")
+    x = images
+    for number, stage in enumerate(_stages(images, C, depths, heads, R, r, P, trained_at, classifies=True)):
+        x = stage(f"stages.{number}", x)
+    with x.tape.node("head") as head:
+        head.stage = Stage(_grid(images.shape[2:], P), C[-1])
+        return classifier("head", layer_norm("norm", x)[:, 0, 0], classes)
+
+
+def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+    """The map of each stage as it is, as the authors' detectors have it: no class token, no norm after the last.
+
+    (Their table of the last stage keeps the class token's place, which nothing reads: C parameters more.)
+    """
+    maps: list[Tensor] = []
+    for number, stage in enumerate(_stages(images, **settings)):
+        images = stage(f"stages.{number}", images)
+        maps.append(images)
+    return tuple(maps)
+
+
+def _stages(
+    images: Tensor,
+    C: tuple[int, ...],
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    R: tuple[int, ...],
+    r: tuple[int, ...],
+    P: tuple[int, ...],
+    trained_at: tuple[int, int],
+    classifies: bool = False,
+) -> list[Step]:
+    """The stages for these images, each a module; where it ``classifies`` the last one has the class token."""
+    require_side(images.shape[2:], _least_side(P, R), "patches and R")
+    found: list[Step] = []
     for number, (c, depth, a, ratio, expansion, side) in enumerate(
         zip(C, depths, heads, R, r, P, strict=True), start=1
     ):
-        h, w, table = floor_div(h, side), floor_div(w, side), (table[0] // side, table[1] // side)
-        last = number == len(C)
-        blocks = [partial(_block, heads=a, R=ratio, r=expansion)] * depth
-        with tape.node(f"stage {number}") as stage:
-            stage.stage = Stage((h, w), c, depth, a)
-            x = _stage(f"stages.{number - 1}", x, c, side, table, last, blocks)
-        if not last:
-            x = x.permute(0, 3, 1, 2)
-    with tape.node("head") as head:
-        head.stage = Stage((h, w), C[-1])
-        return classifier("head", layer_norm("norm", x)[:, 0, 0], classes)
+        block = partial(_block, heads=a, R=ratio, r=expansion)
+        table = _grid(trained_at, P[:number])
+        last = classifies and number == len(C)
+        found.append(
+            partial(_stage, number=number, C=c, P=side, a=a, table=table, last=last, blocks=[block] * depth)
+        )
+    return found
+
+
+def _grid(sides: tuple[Dim, ...], P: tuple[int, ...]) -> tuple[Dim, Dim]:
+    """The grid that is left of an image by one patch after the other."""
+    h, w = sides
+    for side in P:
+        h, w = floor_div(h, side), floor_div(w, side)
+    return h, w
 
 
 def _least_side(P: tuple[int, ...], R: tuple[int, ...]) -> int:
@@ -69,16 +104,21 @@ def _least_side(P: tuple[int, ...], R: tuple[int, ...]) -> int:
 
 
 @module
-def _stage(x: Tensor, C: Dim, P: Dim, table: tuple[int, int], last: bool, blocks: Sequence[Step]) -> Tensor:
-    """(batch, c, H, W) to (batch, h, w, C); with a class token, in the last stage, to (batch, hw + 1, 1, C)."""
-    y = patch_embedding("patches", x, C, P, norm=True)
-    grid = (y.shape[1], y.shape[2])
-    tokens = y.flatten(1, 2)
-    if last:
-        y = resized_positions("positions", class_token("class_token", tokens), grid, table, 1).unsqueeze(2)
-    else:
-        y = resized_positions("positions", tokens, grid, table).reshape(*y.shape)
-    return repeat("blocks", y, blocks)
+def _stage(
+    x: Tensor, number: int, C: Dim, P: Dim, a: Dim, table: tuple[Dim, Dim], last: bool, blocks: Sequence[Step]
+) -> Tensor:
+    """(batch, c, H, W) to (batch, C, h, w); with a class token, in the last stage, to (batch, hw + 1, 1, C)."""
+    with x.tape.node(f"stage {number}") as stage:
+        y = patch_embedding("patches", x, C, P, norm=True)
+        grid = (y.shape[1], y.shape[2])
+        stage.stage = Stage(grid, C, len(blocks), a)
+        tokens = y.flatten(1, 2)
+        if last:
+            y = resized_positions("positions", class_token("class_token", tokens), grid, table, 1).unsqueeze(2)
+        else:
+            y = resized_positions("positions", tokens, grid, table).reshape(*y.shape)
+        y = repeat("blocks", y, blocks)
+        return y if last else y.permute(0, 3, 1, 2)
 
 
 @module
@@ -128,6 +168,7 @@ PVT = Family(
         "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
     classifies=True,
+    pyramid=pyramid,
     check=_check,
 )
 

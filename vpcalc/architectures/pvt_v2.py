@@ -40,20 +40,45 @@ def pvt_v2(
     No positions and no class token, so any input size is as good as any other. With ``linear`` every
     stage pools its keys and values to P x P, also where R = 1; then R says nothing.
     """
-    tape, x = images.tape, images
+    x = images
+    for number, stage in enumerate(_stages(images, C, depths, heads, R, r, S, linear, P)):
+        x = stage(f"stages.{number}", x)
+    with x.tape.node("head") as head:
+        head.stage = Stage(x.shape[2:], C[-1])
+        return classifier("head", mean(x, (2, 3)), classes)
+
+
+def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+    """The map of each stage, whose norm belongs to it."""
+    maps: list[Tensor] = []
+    for number, stage in enumerate(_stages(images, **settings)):
+        images = stage(f"stages.{number}", images)
+        maps.append(images)
+    return tuple(maps)
+
+
+def _stages(
+    images: Tensor,
+    C: tuple[int, ...],
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    R: tuple[int, ...],
+    r: tuple[int, ...],
+    S: tuple[int, ...],
+    linear: bool,
+    P: Dim,
+) -> list[Step]:
+    """The stages for these images, each a module."""
     require_side(images.shape[2:], 1 if linear else _least_side(S, R), "strides and R")
+    found: list[Step] = []
     for number, (c, depth, a, ratio, expansion, stride) in enumerate(
         zip(C, depths, heads, R, r, S, strict=True), start=1
     ):
         pooled = partial(linear_spatial_reduction_attention, heads=a, P=P)
         strided = partial(spatial_reduction_attention, heads=a, R=ratio)
         block = partial(_block, attention=pooled if linear else strided, r=expansion, rectified=linear)
-        with tape.node(f"stage {number}") as stage:
-            x = _stage(f"stages.{number - 1}", x, c, stride, [block] * depth).permute(0, 3, 1, 2)
-            stage.stage = Stage(x.shape[2:], c, depth, a)
-    with tape.node("head") as head:
-        head.stage = Stage(x.shape[2:], C[-1])
-        return classifier("head", mean(x, (2, 3)), classes)
+        found.append(partial(_stage, number=number, C=c, s=stride, a=a, blocks=[block] * depth))
+    return found
 
 
 def _least_side(S: tuple[int, ...], R: tuple[int, ...]) -> int:
@@ -66,9 +91,12 @@ def _least_side(S: tuple[int, ...], R: tuple[int, ...]) -> int:
 
 
 @module
-def _stage(x: Tensor, C: Dim, s: Dim, blocks: Sequence[Step]) -> Tensor:
-    """(batch, c, H, W) to (batch, h, w, C): overlapping patches, blocks, a norm."""
-    return layer_norm("norm", repeat("blocks", overlap_patch_embedding("patches", x, C, s), blocks))
+def _stage(x: Tensor, number: int, C: Dim, s: Dim, a: Dim, blocks: Sequence[Step]) -> Tensor:
+    """(batch, c, H, W) to (batch, C, h, w): overlapping patches, blocks, a norm."""
+    with x.tape.node(f"stage {number}") as stage:
+        y = layer_norm("norm", repeat("blocks", overlap_patch_embedding("patches", x, C, s), blocks))
+        stage.stage = Stage(y.shape[1:3], C, len(blocks), a)
+        return y.permute(0, 3, 1, 2)
 
 
 @module
@@ -100,6 +128,7 @@ PVT_V2 = Family(
         "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
     classifies=True,
+    pyramid=pyramid,
     check=_check,
 )
 

@@ -59,6 +59,8 @@ class Family:
     """Whether it has attention that can be, and that can be fused."""
     classifies: bool = False
     """Whether it ends in a classifier that ``classes=0`` leaves out; ``head=false`` is another way to say so."""
+    pyramid: Callable[..., tuple[Tensor, ...]] | None = None
+    """``pyramid(images, **config)``: maps (batch, C, h, w) of strides 4, 8, 16 and 32, as detectors read them."""
 
     @property
     def number(self) -> str:

@@ -7,6 +7,7 @@ torchvision and timm run under the same names, in the 3 x 3. Basic blocks are th
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from ..abstract.modules import Step, repeat, sequential
 from ..abstract.tensor import Tensor
@@ -26,6 +27,21 @@ def resnet(
         head.stage = Stage(x.shape[2:], x.shape[1])
         x = adaptive_avg_pool("pool", x, 1)
         return classifier("fc", x.flatten(1), classes)
+
+
+def pyramid(images: Tensor, *, C: Dim, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+    """The maps of the stages, finest first."""
+    return features(images, C, residual_stages(C, **settings))
+
+
+def features(images: Tensor, C: Dim, stages: list[Step]) -> tuple[Tensor, ...]:
+    """What each stage makes of what the stem does of an image."""
+    x = stem(images, C)
+    maps = []
+    for number, stage in enumerate(stages):
+        x = stage(f"stages.{number}", x)
+        maps.append(x)
+    return tuple(maps)
 
 
 def stem(images: Tensor, C: Dim) -> Tensor:
@@ -87,6 +103,7 @@ RESNET = Family(
     choices={"block": BLOCKS, "version": VERSIONS, "shortcut": ("A", "B", "C")},
     classifies=True,
     attends=False,
+    pyramid=pyramid,
 )
 
 for _id, _block, _depths, _version in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,36 @@ def swin(
 
     M may be a term of a stage's grid, ``h/8``: then the window grows with the resolution.
     """
+    x = _stages(images, C, depths, heads, M, P, r)
+    with x.tape.node("head") as head:
+        head.stage = Stage(x.shape[1:3], x.shape[3])
+        x = layer_norm("norm", x)
+        x = mean(x, (1, 2))
+        return classifier("head", x, classes)
+
+
+def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+    """The map of each stage through a norm of its own, as the authors' detectors have it; none is last."""
+    maps: list[Tensor] = []
+
+    def keep(x: Tensor) -> None:
+        maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
+
+    _stages(images, **settings, ends=keep)
+    return tuple(maps)
+
+
+def _stages(
+    images: Tensor,
+    C: Dim,
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    M: Dim | GridTerm,
+    P: Dim,
+    r: Dim,
+    ends: Callable[[Tensor], None] | None = None,
+) -> Tensor:
+    """The grid of the last stage; ``ends`` is called with that of each."""
     tape, x, at = images.tape, images, 0
     for number, (depth, a) in enumerate(zip(depths, heads, strict=True), start=1):
         with tape.inside("stages"), tape.node(f"stage {number}") as stage:
@@ -45,11 +75,9 @@ def swin(
             for name, block in each(tape, _blocks(x, depth, a, M, r), first=at + 1):
                 x = block(name, x)
             at += 1 + depth
-    with tape.node("head") as head:
-        head.stage = Stage((h, w), width)
-        x = layer_norm("norm", x)
-        x = mean(x, (1, 2))
-        return classifier("head", x, classes)
+        if ends is not None:
+            ends(x)
+    return x
 
 
 def _blocks(x: Tensor, depth: int, heads: int, M: Dim | GridTerm, r: Dim) -> list[Any]:
@@ -92,6 +120,7 @@ SWIN = Family(
         "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     },
     classifies=True,
+    pyramid=pyramid,
     check=_check,
     expressions=frozenset({"M"}),
 )

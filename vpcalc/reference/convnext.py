@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from .embedding import PatchEmbedding, classifier
 from .feedforward import FeedForward
-from .registry import Witness, model_witness
+from .registry import Witness, model_witness, pyramid_witness
+from .swin import NormedStages
 
 
 class Downsampling(nn.Module):
@@ -41,22 +43,34 @@ class ConvNeXtBlock(nn.Module):
         return x + y * self.scale
 
 
+def convnext_stages(C: int, depths: tuple[int, ...], k: int, P: int, r: int) -> list[list[nn.Module]]:
+    """The modules of each stage."""
+    stages: list[list[nn.Module]] = []
+    for stage, depth in enumerate(depths):
+        opens = Downsampling(C) if stage else PatchEmbedding(C, P, norm=True)
+        C = 2 * C if stage else C
+        stages.append([opens, *(ConvNeXtBlock(C, k, r) for _ in range(depth))])
+    return stages
+
+
 class ConvNeXt(nn.Module):
     """Image (batch, 3, H, W) of any size to (batch, classes)."""
 
-    def __init__(self, C: int, depths: tuple[int, ...], k: int, P: int, r: int, classes: int) -> None:
+    def __init__(self, C: int, depths: tuple[int, ...], classes: int, **settings: Any) -> None:
         super().__init__()
-        stages: list[nn.Module] = []
-        for stage, depth in enumerate(depths):
-            stages.append(Downsampling(C) if stage else PatchEmbedding(C, P, norm=True))
-            C = 2 * C if stage else C
-            stages += [ConvNeXtBlock(C, k, r) for _ in range(depth)]
-        self.stages = nn.Sequential(*stages)
-        self.norm = nn.LayerNorm(C)
-        self.head = classifier(C, classes)
+        self.stages = nn.Sequential(*chain(*convnext_stages(C, depths, **settings)))
+        width = C * 2 ** (len(depths) - 1)
+        self.norm = nn.LayerNorm(width)
+        self.head = classifier(width, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.norm(self.stages(image).mean(dim=(1, 2))))
+
+
+@pyramid_witness("convnext")
+def convnext_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
+    """ConvNeXt's four maps, each with a norm."""
+    return NormedStages(convnext_stages(**settings), settings["C"])
 
 
 @model_witness("convnext")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .embedding import ClassToken, PatchEmbedding, ResizedPositions, classifier
 from .feedforward import FeedForward
 from .reduction import SpatialReductionAttention
-from .registry import Witness, model_witness
+from .registry import Witness, model_witness, pyramid_witness
 
 
 class PVTBlock(nn.Module):
@@ -64,29 +64,34 @@ class PVTStage(nn.Module):
         return self.blocks(x)
 
 
+def pvt_stages(
+    C: tuple[int, ...],
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    R: tuple[int, ...],
+    r: tuple[int, ...],
+    P: tuple[int, ...],
+    trained_at: tuple[int, int],
+    classifies: bool = False,
+) -> nn.ModuleList:
+    """The stages; where it ``classifies`` the last one has a class token."""
+    stages = nn.ModuleList()
+    h, w = trained_at
+    for stage, (channels, c) in enumerate(zip((3, *C[:-1]), C, strict=True)):
+        h, w = h // P[stage], w // P[stage]
+        last = classifies and stage == len(C) - 1
+        stages.append(
+            PVTStage((h, w), channels, c, depths[stage], heads[stage], R[stage], r[stage], P[stage], last)
+        )
+    return stages
+
+
 class PVT(nn.Module):
     """Image (batch, 3, H, W) to (batch, classes), with positions of an image of ``trained_at`` (Figure 3)."""
 
-    def __init__(
-        self,
-        C: tuple[int, ...],
-        depths: tuple[int, ...],
-        heads: tuple[int, ...],
-        R: tuple[int, ...],
-        r: tuple[int, ...],
-        P: tuple[int, ...],
-        trained_at: tuple[int, int],
-        classes: int,
-    ) -> None:
+    def __init__(self, C: tuple[int, ...], classes: int, **settings: Any) -> None:
         super().__init__()
-        self.stages = nn.ModuleList()
-        h, w = trained_at
-        for stage, (channels, c) in enumerate(zip((3, *C[:-1]), C, strict=True)):
-            h, w = h // P[stage], w // P[stage]
-            last = stage == len(C) - 1
-            self.stages.append(
-                PVTStage((h, w), channels, c, depths[stage], heads[stage], R[stage], r[stage], P[stage], last)
-            )
+        self.stages = pvt_stages(C, classifies=True, **settings)
         self.norm = nn.LayerNorm(C[-1])
         self.head = classifier(C[-1], classes)
 
@@ -96,6 +101,28 @@ class PVT(nn.Module):
             image = stage(image).permute(0, 3, 1, 2)
         image = last(image)
         return self.head(self.norm(image)[:, 0, 0])
+
+
+class ChannelsFirst(nn.Module):
+    """Image to what each of its stages makes of the map before it, (batch, h, w, C) as (batch, C, h, w)."""
+
+    def __init__(self, stages: nn.ModuleList, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stages = stages
+        self.channels = channels
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        maps = []
+        for stage in self.stages:
+            image = stage(image).permute(0, 3, 1, 2)
+            maps.append(image)
+        return tuple(maps)
+
+
+@pyramid_witness("pvt")
+def pvt_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
+    """PVT's four maps, without class token and norm."""
+    return ChannelsFirst(pvt_stages(**settings), settings["C"])
 
 
 @model_witness("pvt")

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .embedding import classifier
+from .pvt import ChannelsFirst
 from .reduction import LinearSpatialReductionAttention, SpatialReductionAttention
-from .registry import Witness, layer_witness, model_witness
+from .registry import Witness, layer_witness, model_witness, pyramid_witness
 
 
 class OverlapPatchEmbedding(nn.Module):
@@ -83,34 +84,43 @@ class PVTv2Stage(nn.Module):
         return self.norm(self.blocks(self.patches(image)))
 
 
+def pvt_v2_stages(
+    C: tuple[int, ...],
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    R: tuple[int, ...],
+    r: tuple[int, ...],
+    S: tuple[int, ...],
+    linear: bool,
+    P: int,
+) -> nn.ModuleList:
+    """The stages."""
+    return nn.ModuleList(
+        PVTv2Stage(channels, c, depth, a, ratio, expansion, stride, linear, P)
+        for channels, c, depth, a, ratio, expansion, stride in zip(
+            (3, *C[:-1]), C, depths, heads, R, r, S, strict=True
+        )
+    )
+
+
 class PVTv2(nn.Module):
     """Image (batch, 3, H, W) of any size to (batch, classes)."""
 
-    def __init__(
-        self,
-        C: tuple[int, ...],
-        depths: tuple[int, ...],
-        heads: tuple[int, ...],
-        R: tuple[int, ...],
-        r: tuple[int, ...],
-        S: tuple[int, ...],
-        linear: bool,
-        P: int,
-        classes: int,
-    ) -> None:
+    def __init__(self, C: tuple[int, ...], classes: int, **settings: Any) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(
-            PVTv2Stage(channels, c, depth, a, ratio, expansion, stride, linear, P)
-            for channels, c, depth, a, ratio, expansion, stride in zip(
-                (3, *C[:-1]), C, depths, heads, R, r, S, strict=True
-            )
-        )
+        self.stages = pvt_v2_stages(C, **settings)
         self.head = classifier(C[-1], classes)
 
     def forward(self, image: Tensor) -> Tensor:
         for stage in self.stages:
             image = stage(image).permute(0, 3, 1, 2)
         return self.head(image.mean(dim=(2, 3)))
+
+
+@pyramid_witness("pvt_v2")
+def pvt_v2_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
+    """PVT v2's four maps."""
+    return ChannelsFirst(pvt_v2_stages(**settings), settings["C"])
 
 
 @model_witness("pvt_v2")

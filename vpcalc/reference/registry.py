@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..catalog import Catalog, files_beside
@@ -19,10 +19,19 @@ class Witness(NamedTuple):
 
 
 Make = Callable[..., Witness]
-M = TypeVar("M", bound=Make)
+M = TypeVar("M", bound=Callable[..., Any])
 
 _FILES = files_beside(__file__, __name__.rpartition(".")[0])
 _NONE = "@layer_witness or @model_witness registers one, and what does not count is there without it"
+
+Backbone = Callable[[tuple[int, int], Mapping[str, Any]], "nn.Module"]
+"""A function of an image's sizes and a variant's settings but ``classes``.
+
+It makes a module to maps (batch, C, h, w), finest first, that says their ``channels``.
+"""
+
+PYRAMIDS: Catalog[Backbone] = Catalog("reference module of a backbone", _FILES, hint=_NONE)
+"""Family name to the module of its pyramid."""
 
 LAYER_WITNESSES: Catalog[Make] = Catalog("reference module of a layer", _FILES, hint=_NONE)
 """Layer id to a function of the layer's dimensions and ``batch``."""
@@ -39,6 +48,19 @@ def layer_witness(id: str) -> Callable[[M], M]:
 def model_witness(family: str) -> Callable[[M], M]:
     """Register the module of a family."""
     return _register(MODEL_WITNESSES, family)
+
+
+def pyramid_witness(family: str) -> Callable[[M], M]:
+    """Register the module of a family's pyramid."""
+    return _register(PYRAMIDS, family)
+
+
+def backbone(id: str, sizes: tuple[int, int]) -> Any:
+    """The pyramid of a variant, by its registered settings, for one image size."""
+    from ..architectures import ARCHITECTURES
+
+    settings = {name: value for name, value in ARCHITECTURES[id].config.items() if name != "classes"}
+    return PYRAMIDS[ARCHITECTURES[id].family.name](sizes, settings)
 
 
 def _register(catalog: Catalog[Any], name: str) -> Callable[[M], M]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .convolution import ResidualBlock, basic, bottleneck, conv_norm
 from .embedding import classifier
-from .registry import Witness, model_witness
+from .registry import Witness, model_witness, pyramid_witness
 
 
 def stem(C: int) -> nn.Sequential:
@@ -57,6 +57,30 @@ class ResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.fc(self.pool(self.stages(self.stem(image))).flatten(1))
+
+
+class ResNetPyramid(nn.Module):
+    """Image (batch, 3, H, W) to the maps of the stages, finest first."""
+
+    def __init__(self, C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str) -> None:
+        super().__init__()
+        self.stem = stem(C)
+        stages, self.channels = residual_stages(C, depths, block, version, shortcut)
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        x = self.stem(image)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return tuple(maps)
+
+
+@pyramid_witness("resnet")
+def resnet_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
+    """The maps of ResNet's stages."""
+    return ResNetPyramid(**settings)
 
 
 @model_witness("resnet")

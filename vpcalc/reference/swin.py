@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate, chain
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from ..inputs import GridTerm, on_grid
 from .embedding import PatchEmbedding, PatchMerging, classifier
 from .feedforward import FeedForward
-from .registry import Witness, model_witness
+from .registry import Witness, model_witness, pyramid_witness
 from .windows import WindowAttention
 
 
@@ -30,39 +31,67 @@ class SwinBlock(nn.Module):
         return x + self.ffn(self.norm2(x))
 
 
+def swin_stages(
+    H: int,
+    W: int,
+    C: int,
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    M: int | GridTerm,
+    P: int,
+    r: int,
+) -> list[list[nn.Module]]:
+    """The modules of each stage for one input size. M may be a term of each stage's grid, such as ``h/8``."""
+    h, w = -(-H // P), -(-W // P)
+    stages: list[list[nn.Module]] = []
+    for depth, a in zip(depths, heads, strict=True):
+        if stages:
+            stages.append([PatchMerging(C)])
+            h, w, C = (h + 1) // 2, (w + 1) // 2, 2 * C
+        else:
+            stages.append([PatchEmbedding(C, P, norm=True, pads=True)])
+        window = on_grid("M", M, h, w)
+        stages[-1] += [SwinBlock(h, w, C, a, window, r, shift=block % 2 == 1) for block in range(depth)]
+    return stages
+
+
 class Swin(nn.Module):
-    """Image (batch, 3, H, W) to (batch, classes), made for one input size.
+    """Image (batch, 3, H, W) to (batch, classes), made for one input size."""
 
-    M may be a term of each stage's grid, such as ``h/8``.
-    """
-
-    def __init__(
-        self,
-        H: int,
-        W: int,
-        C: int,
-        depths: tuple[int, ...],
-        heads: tuple[int, ...],
-        M: int | GridTerm,
-        P: int,
-        r: int,
-        classes: int,
-    ) -> None:
+    def __init__(self, H: int, W: int, C: int, depths: tuple[int, ...], classes: int, **settings: Any) -> None:
         super().__init__()
-        h, w = -(-H // P), -(-W // P)
-        stages: list[nn.Module] = [PatchEmbedding(C, P, norm=True, pads=True)]
-        for stage, (depth, a) in enumerate(zip(depths, heads, strict=True)):
-            if stage:
-                stages.append(PatchMerging(C))
-                h, w, C = (h + 1) // 2, (w + 1) // 2, 2 * C
-            window = on_grid("M", M, h, w)
-            stages += [SwinBlock(h, w, C, a, window, r, shift=block % 2 == 1) for block in range(depth)]
-        self.stages = nn.Sequential(*stages)
-        self.norm = nn.LayerNorm(C)
-        self.head = classifier(C, classes)
+        self.stages = nn.Sequential(*chain(*swin_stages(H, W, C, depths, **settings)))
+        width = C * 2 ** (len(depths) - 1)
+        self.norm = nn.LayerNorm(width)
+        self.head = classifier(width, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.norm(self.stages(image)).mean(dim=(1, 2)))
+
+
+class NormedStages(nn.Module):
+    """Image to the grids of stages that double their channels, C first, each through a norm: (batch, c, h, w)."""
+
+    def __init__(self, stages: list[list[nn.Module]], C: int) -> None:
+        super().__init__()
+        self.channels = [C * 2**stage for stage in range(len(stages))]
+        self.ends = list(accumulate(map(len, stages)))
+        self.stages = nn.Sequential(*chain(*stages))
+        self.norms = nn.ModuleList(map(nn.LayerNorm, self.channels))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps: list[Tensor] = []
+        for number, module in enumerate(self.stages, start=1):
+            x = module(x)
+            if number in self.ends:
+                maps.append(self.norms[len(maps)](x).permute(0, 3, 1, 2))
+        return tuple(maps)
+
+
+@pyramid_witness("swin")
+def swin_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
+    """Swin's four maps, each with a norm."""
+    return NormedStages(swin_stages(*sizes, **settings), settings["C"])
 
 
 @model_witness("swin")
