@@ -21,9 +21,10 @@ IDS = [*FIRST.values(), "pvt_v2_b2_li", "resnet50", "vgg11_bn"]
 
 
 def test_every_family_that_ends_in_classes_of_an_image_is_here() -> None:
-    """ExFuse tells the classes of its pixels apart: without them nothing is left to hand over."""
+    """Of what tells the classes of pixels or boxes apart nothing is left to hand over without them."""
     classes = {name for name, each in first_of_each().items() if "classes" in each.config}
-    assert classes - set(FIRST) == {"exfuse"}
+    dense = {name for name, each in first_of_each().items() if "backbone" in each.config}
+    assert classes - set(FIRST) == {"exfuse", *dense}
 
 
 @pytest.mark.parametrize("id", IDS)

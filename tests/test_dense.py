@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
+import vpcalc
 from vpcalc.abstract.priced import priced
 from vpcalc.abstract.tape import INPUT, Tape
 from vpcalc.abstract.tensor import fresh
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.architectures.registry import first_of_each
+from vpcalc.checks import Verdict, check_model
+from vpcalc.checks.memory import check_memory
 from vpcalc.cost import Quantity
 from vpcalc.counters.fvcore import count
 from vpcalc.reference.registry import backbone
+from vpcalc.storage.footprint import Way
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PYRAMIDS = [each.id for each in first_of_each().values() if each.family.pyramid]
 
 
-@pytest.mark.parametrize("id", [*PYRAMIDS, "resnet50", "pvt_v2_b2_li"])
+BACKBONES = [*PYRAMIDS, "resnet50", "pvt_v2_b2_li"]
+
+
+@pytest.mark.parametrize("id", BACKBONES)
 @pytest.mark.parametrize("sizes", [(64, 96), (75, 131)])
 def test_a_pyramid_is_that_of_its_module(id: str, sizes: tuple[int, int]) -> None:
     made: list[Any] = []
@@ -40,3 +52,58 @@ def test_a_pyramid_is_that_of_its_module(id: str, sizes: tuple[int, int]) -> Non
 
 def test_every_pyramid_has_a_module() -> None:
     assert {*PYRAMIDS} == {"swin_t", "pvt_tiny", "pvt_v2_b0", "resnet18", "convnext_t"}
+
+
+DENSE = {name: each.id for name, each in first_of_each().items() if "backbone" in each.config}
+
+
+@pytest.mark.parametrize("id", DENSE.values())
+@pytest.mark.parametrize("under", BACKBONES)
+def test_on_every_backbone_it_agrees_with_its_module(id: str, under: str) -> None:
+    architecture = ARCHITECTURES[id]
+    config = architecture.configure({"backbone": under})
+    dice = random.Random(f"{id} {under}")
+    sizes, batch = (dice.randint(64, 150), dice.randint(64, 150)), dice.randint(1, 2)
+    report = check_model(architecture.family.name, architecture.cost(sizes, config, batch), sizes, config, batch)
+    assert report.verdict is Verdict.AGREES, str(report)
+    kept, _ = check_memory(architecture.family, sizes, config, 2, Way(), step=True)
+    assert kept.verdict is Verdict.AGREES, str(kept)
+
+
+@pytest.mark.parametrize(
+    ("under", "says"),
+    [
+        ("vit_b_16", "offers no pyramid of strides 4, 8, 16 and 32: its maps are 14×14 at 224×224"),
+        ("lstm", "takes no images"),
+        ("semantic_fpn", "has a backbone itself"),
+        ("pvt_tinny", "'pvt_tinny' is not known; did you mean pvt_tiny"),
+    ],
+)
+@pytest.mark.parametrize("command", ["model", "formula", "memory"])
+def test_what_is_no_backbone_is_refused_by_name(command: str, under: str, says: str, inside: Run) -> None:
+    done = inside(command, "semantic_fpn", "--backbone", under)
+    assert done.returncode == 2
+    assert not done.stdout
+    assert done.stderr.count("\n") == 1
+    assert "--set backbone" in done.stderr
+    assert says in done.stderr
+    assert under in done.stderr
+
+
+def test_the_option_is_the_setting(inside: Run) -> None:
+    given = (("--backbone", "resnet18"), ("--set", "backbone=resnet18"))
+    shown = [inside("model", "semantic_fpn", *each, "--input", "64", "--no-check").stdout for each in given]
+    assert shown[0] == shown[1]
+    assert "backbone = resnet18" in shown[0]
+    twice = inside("model", "semantic_fpn", *given[0], "--set", "backbone=swin_t")
+    assert twice.returncode == 2
+    assert "give it once" in twice.stderr
+
+
+def test_what_authors_print_of_it() -> None:
+    """On pyramids of transformers all of both tables; ResNets are printed with another stem."""
+    for row in vpcalc.reproduce("semantic_fpn", check=False).rows:
+        if "resnet" not in row.published.settings:
+            assert row.explained, row
+        else:
+            assert row.agrees or row.published.why, row

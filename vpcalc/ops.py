@@ -97,6 +97,11 @@ def upsample_bilinear2d(label: str, batch: Dim, out: tuple[Dim, Dim], width: Dim
     return _norm("upsample_bilinear2d", label, batch * out[0] * out[1] * width, 0, 4, (out[0] * out[1], width))
 
 
+def upsample_nearest2d(label: str, batch: Dim, out: tuple[Dim, Dim], width: Dim) -> Op:
+    """Resizing by copies: priced by its output, 1 per element."""
+    return _norm("upsample_nearest2d", label, batch * out[0] * out[1] * width, 0, 1, (out[0] * out[1], width))
+
+
 def table(label: str, rows: Dim, width: Dim) -> Op:
     """A learned table (positions, class token, relative bias, vocabulary): parameters and no arithmetic."""
     return Op("table", label, params=rows * width, shapes=((rows, width),))

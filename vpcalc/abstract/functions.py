@@ -400,13 +400,16 @@ def adaptive_avg_pool(x: Tensor, side: Any) -> Tensor:
     return make("pool", shape, x.item, (x,), strides=strides, saves=(("input", x),), price=price, rule=mapped)
 
 
-def interpolate(x: Tensor, size: tuple[Any, Any], label: str = "upsample", times: Any = 1) -> Tensor:
-    """Bilinear. Keeps nothing. ``times`` says how often it is run, where that depends on sizes: once or never."""
+def interpolate(
+    x: Tensor, size: tuple[Any, Any], label: str = "upsample", times: Any = 1, nearest: bool = False
+) -> Tensor:
+    """Bilinear, or ``nearest``. Keeps nothing. ``times`` says how often it is run, where that depends on sizes."""
     x = widened(x)
     shape = (*x.shape[:2], *size)
+    resized = ops.upsample_nearest2d if nearest else ops.upsample_bilinear2d
 
     def price(_: str) -> Op:
-        return ops.upsample_bilinear2d(label, times * x.shape[0], size, x.shape[1])
+        return resized(label, times * x.shape[0], size, x.shape[1])
 
     return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape), price=price, rule=mapped)
 

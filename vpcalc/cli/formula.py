@@ -7,6 +7,7 @@ from enum import Enum
 from . import completion
 from .options import (
     ArgOption,
+    BackboneOption,
     Format,
     OutputOption,
     SetOption,
@@ -16,6 +17,7 @@ from .options import (
     named,
     option,
     settings,
+    standing,
 )
 from .output import aside, deliver, emit
 
@@ -92,6 +94,7 @@ def formula(
     arg: ArgOption = None,
     legend: bool = option(False, "--legend", "Add what the symbols stand for."),
     steps: bool = option(False, "--steps", "Show how it adds up, operator by operator."),
+    backbone: BackboneOption = None,
     set: SetOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -112,7 +115,7 @@ def formula(
     result = ask(
         name,
         quantity=quantity,
-        set=settings(set),
+        set=settings(standing(set, backbone)),
         form=form,
         symbols=symbols,
         everywhere=everywhere,

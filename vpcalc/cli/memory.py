@@ -7,6 +7,7 @@ from . import completion
 from .options import (
     ArgOption,
     AttentionOption,
+    BackboneOption,
     BatchOption,
     CheckOption,
     NameArgument,
@@ -15,6 +16,7 @@ from .options import (
     bundled,
     changes,
     option,
+    standing,
 )
 from .output import Shown, working
 
@@ -26,6 +28,7 @@ BUDGET = "A budget, a device"
 def memory(
     name: NameArgument,
     sizes: Sizes,
+    backbone: BackboneOption = None,
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
@@ -70,7 +73,7 @@ def memory(
     result = ask(
         name,
         **sizes._asdict(),
-        **changes(set, arg),
+        **changes(standing(set, backbone), arg),
         batch=batch,
         dtype=dtype,
         train=train,

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..optional import counts
-from .options import ArgOption, BatchOption, CheckOption, NamesArgument, SetOption, Sizes, bundled, changes
+from .options import (
+    ArgOption,
+    BackboneOption,
+    BatchOption,
+    CheckOption,
+    NamesArgument,
+    SetOption,
+    Sizes,
+    bundled,
+    changes,
+    standing,
+)
 from .output import COUNTING, Shown, finish, show, working
 
 
@@ -13,6 +24,7 @@ from .output import COUNTING, Shown, finish, show, working
 def model(
     names: NamesArgument,
     sizes: Sizes,
+    backbone: BackboneOption = None,
     set: SetOption = None,
     arg: ArgOption = None,
     batch: BatchOption = "1",
@@ -25,11 +37,12 @@ def model(
     Examples:  vpcalc model swin_t --input 224
                vpcalc model swin_t convnext_t resnet50 --input 800x1280
                vpcalc model swin_t --set C=128 --set depths=2,2,18,2 --set heads=4,8,16,32
+               vpcalc model semantic_fpn --backbone pvt_tiny --input 512
                vpcalc model transformers:bert --tokens 128
     """
     from ..answers.model import model as ask
 
-    asked: Any = {**sizes._asdict(), **changes(set, arg), "batch": batch, "check": False}
+    asked: Any = {**sizes._asdict(), **changes(standing(set, backbone), arg), "batch": batch, "check": False}
     if len(names) > 1:
         _beside(names, asked, check, shown)
         return

@@ -127,6 +127,12 @@ ArgOption = Annotated[
 TokensOption = Annotated[str | None, described("--tokens N", "Length of a sequence.")]
 BatchOption = Annotated[str, described("--batch N", "Images or sequences.")]
 AttentionOption = Annotated[str, described("--attention", "eager or fused.", complete=completion.attentions)]
+BackboneOption = Annotated[
+    str | None,
+    described(
+        "--backbone NAME", "What a dense predictor stands on: --set backbone=NAME.", None, completion.models
+    ),
+]
 SetOption = Annotated[list[str] | None, described("--set NAME=VALUE", "Change a setting; may be repeated.")]
 
 CHOICE = "The choice"
@@ -209,6 +215,11 @@ def _options(bundle: Any) -> list[Parameter]:
 def settings(pairs: Iterable[str] | None) -> dict[str, object]:
     """``--set NAME=VALUE`` texts as a dictionary."""
     return dict(named("--set", pairs, "--set C=128 or --set depths=2,2,18,2"))
+
+
+def standing(set: list[str] | None, backbone: str | None) -> list[str] | None:
+    """``--set`` with what ``--backbone`` says among it."""
+    return set if backbone is None else [*(set or []), f"backbone={backbone}"]
 
 
 def changes(set: Iterable[str] | None, arg: Iterable[str] | None) -> dict[str, dict[str, object]]:
