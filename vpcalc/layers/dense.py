@@ -48,7 +48,7 @@ def doubled(x: Tensor) -> Tensor:
 def summed_scores(name: str, maps: Maps, width: Dim, classes: Dim, size: tuple[Dim, Dim]) -> Tensor:
     """Scores (batch, classes, *size) of what all maps say at the finest (Kirillov et al. 2019, Figure 3).
 
-    A map of stride 4 is convolved once; one of stride 4·2ⁿ n times, and doubled after each.
+    A map of stride 4 is convolved once; one of stride 4·2^n n times, and doubled after each.
     """
     tape = maps[0].tape
     with tape.inside(name), tape.node(name) as node:
