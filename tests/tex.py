@@ -17,7 +17,7 @@ from vpcalc.algebra.printers import GREEK
 def needs_tex(*packages: str) -> pytest.MarkDecorator:
     """Skip where pdflatex or one of these packages is not installed; the reason names what is missing."""
     absent = missing(packages)
-    how = "apt-get install texlive-latex-recommended texlive-science"
+    how = "apt-get install texlive-latex-recommended texlive-science texlive-pictures"
     return pytest.mark.skipif(bool(absent), reason=f"needs {', '.join(absent)}: {how}")
 
 
