@@ -1,8 +1,8 @@
 """A process that has imported what workers need, and forks one for each request.
 
 Importing PyTorch takes most of a small request's time. What a worker does stays in it, as if it had been started
-alone. ``python -m vpcalc.auditing.nursery SOCKET`` listens there; it ends a minute after its last request, and as
-soon as who started it is gone.
+alone. ``python -m vpcalc.auditing.nursery`` has a socket for its standard input, through which connections are
+handed to it. It ends a minute after its last request, and as soon as who started it is gone.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ from typing import NoReturn
 
 from . import worker
 
+READY = b"."
 IDLE = 60.0
 """Seconds without a request after which it ends."""
 
 NEEDED = ("torch", "fvcore.nn", "vpcalc.auditing.build", "vpcalc.auditing.record", "vpcalc.counters.fvcore")
 
 
-def main(address: str) -> None:
-    """Listen at ``address``; say so by a line on standard output; each connection is one request."""
+def main() -> None:
+    """Say that it is ready; then each connection that is handed in is one request."""
     for package in NEEDED:
         with contextlib.suppress(Exception):  # who asks for it is told
             import_module(package)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for guards
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(address)
-        server.listen()
-        print("ready", flush=True)
-        while select.select([server, sys.stdin], [], [], IDLE)[0] == [server]:
-            connection, _ = server.accept()
-            if os.fork() == 0:
-                server.close()
-                _guard(connection)
-            connection.close()
+    control = socket.socket(fileno=sys.stdin.fileno())
+    control.sendall(READY)
+    while select.select([control], [], [], IDLE)[0]:
+        _, handed, *_ = socket.recv_fds(control, len(READY), 1)
+        if not handed:
+            break
+        connection = socket.socket(fileno=handed[0])
+        if os.fork() == 0:
+            _guard(connection)
+        connection.close()
 
 
 def _guard(connection: socket.socket) -> NoReturn:
@@ -74,4 +75,4 @@ def _work(folder: str, place: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Protocol
 
+from .nursery import READY
 from .worker import REQUEST, RESULT
 
 
@@ -178,19 +179,26 @@ def _started(folder: str, limits: Limits) -> Started:
         return Started(process)
 
 
+ANSWER = 10.0
+"""Seconds within which a nursery forks."""
+
+
 class Forked:
     """A process that a nursery forked, and the connection that tells of its end."""
 
     def __init__(self, connection: socket.socket, folder: str) -> None:
         self._connection, self._said = connection, b""
         connection.sendall(json.dumps({"folder": folder, "place": os.getcwd()}).encode() + b"\n")
-        self._pid = self._line(10.0)
+        self._pid = self._line(ANSWER)
         if self._pid is None:
             raise OSError("the nursery does not answer")
 
     def wait(self, seconds: float) -> int | None:
         """See :class:`Child`."""
-        return self._line(seconds)
+        try:
+            return self._line(seconds)
+        except OSError:  # who was to tell its status was killed, too
+            return -signal.SIGKILL
 
     def end(self) -> None:
         """See :class:`Child`."""
@@ -216,32 +224,39 @@ class Nursery:
 
     def __init__(self, surroundings: Mapping[str, str]) -> None:
         self.surroundings = surroundings
-        self._folder = tempfile.TemporaryDirectory(prefix="vpcalc-audit-")
-        self._address = str(Path(self._folder.name, "nursery"))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "vpcalc.auditing.nursery", self._address],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=surroundings,
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            raise OSError("the nursery did not start")
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "vpcalc.auditing.nursery"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=surroundings,
+                start_new_session=True,
+            )
+        ready = self._control.recv(len(READY))
         atexit.register(self.end)
+        if not ready:
+            self.end()
+            raise OSError("the nursery did not start")
 
     def child(self, folder: str) -> Forked:
         """A worker for the request in a folder."""
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._address)
-        return Forked(connection, folder)
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [READY], [theirs.fileno()])
+            return Forked(ours, folder)
+        except OSError:  # it has ended, as it does after a while
+            ours.close()
+            raise
 
     def end(self) -> None:
         """End it; workers that are left go on."""
+        atexit.unregister(self.end)
+        self._control.close()
         self._process.kill()
-        self._process.communicate()
-        self._folder.cleanup()
+        self._process.wait()
 
 
 _nursery: Nursery | None = None
@@ -251,12 +266,12 @@ _starting = Lock()
 def _forked(folder: str, limits: Limits) -> Forked | None:
     """A worker out of a nursery with our surroundings; None where there are no such."""
     global _nursery
-    if not hasattr(socket, "AF_UNIX"):
+    if not hasattr(socket, "send_fds"):
         return None
     surroundings = _environment(limits)
     with _starting, contextlib.suppress(OSError):
         if _nursery is not None and _nursery.surroundings == surroundings:
-            with contextlib.suppress(OSError):  # it has ended, as it does after a while
+            with contextlib.suppress(OSError):
                 return _nursery.child(folder)
         if _nursery is not None:
             _nursery.end()
