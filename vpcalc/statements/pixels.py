@@ -323,7 +323,8 @@ def _swin_gradients(swin: Mapping[tuple[int, int], Sight], blocks: Sequence[tupl
     depths = _config("swin_t")["depths"][: max(stage for stage, _ in blocks)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = Swin(224, 224, 4, depths, (1,) * len(depths), 7, 4, 1, 2).double()
+        settings = {"heads": (1,) * len(depths), "M": 7, "P": 4, "r": 1}
+        model = Swin(224, 224, 4, depths, 2, **settings).double()
         x = image = torch.randn(1, 3, 224, 224, dtype=torch.float64, requires_grad=True)
     places = [(stage, block) for stage, depth in enumerate(depths, start=1) for block in range(depth + 1)]
     held = []

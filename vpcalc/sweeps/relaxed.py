@@ -5,9 +5,9 @@ limits. What steps of gain a and cost b bring within a room R is, for any price 
 
     Σ a_i x_i  ≤  λR + Σ max(0, a_i − λb_i) w_i         0 ≤ x_i ≤ w_i,  Σ b_i x_i ≤ R
 
-of which the least is found among the prices λ = a_k / b_k (Dantzig 1957). What is gained is a sum of steps, so that
-the bound is rounded down to one: the least sum of each class modulo the smallest step says which numbers are sums
-(Böcker and Lipták 2007). All of it is in whole numbers.
+of which the least is found among the prices λ = a_k / b_k (Dantzig 1957). What is gained is a sum of steps, so
+that the bound is rounded down to one: the least sum of each class modulo the smallest step says which numbers are
+sums (Böcker and Lipták 2007). All of it is in whole numbers.
 """
 
 from __future__ import annotations
