@@ -57,6 +57,7 @@ def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: 
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7 if listed or hint else 0.5)
     if near:
         says = [f"did you mean {either(near)}?{f' See also {listed}' if listed else ''}"]
+        says += [f"known: {', '.join(names)}"] if len(near) < len(names) <= FEW and not listed else []
     elif listed:
         if name.endswith(".py"):
             return InputError(

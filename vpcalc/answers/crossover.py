@@ -142,7 +142,7 @@ class Crossovers(Result):
     def _heading(self) -> str:
         sides = " and ".join(side.title for side in self.sides)
         if len({side.quantity for side in self.sides}) == 1:
-            sides += f": {self.sides[0].quantity}"
+            sides += f": {self.sides[0].quantity.replace('macs', 'MACs')}"
         return ", ".join((sides, *(f"{name} = {value}" for name, value in self.at.items())))
 
     def _interval_table(self) -> Table:

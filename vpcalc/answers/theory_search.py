@@ -9,6 +9,9 @@ from ..errors import InputError, either
 from ..statements import FAMILIES
 from ..statements.recorded import Words
 
+_ASKED_WITH = "why how what when which where is are does do the a an of in to by"
+_ASKING = frozenset(_ASKED_WITH.split())
+
 LONGEST = 200
 """Characters that may be searched for."""
 
@@ -26,6 +29,8 @@ def find(asked: str, statements: Sequence[Words]) -> list[Words]:
         if named:
             return named
     words = _plain(asked).split()
+    if not words:
+        raise _nothing(asked, words, statements)
     if len(asked) > LONGEST or not re.search(r"\w", asked):
         raise InputError(f"statement {asked[:40]!r}: must be a name or words, at most {LONGEST} characters")
     found = [one for one in statements if all(word in _plain(_all_of(one)) for word in words)]
@@ -39,8 +44,9 @@ def _all_of(one: Words) -> str:
 
 
 def _plain(text: str) -> str:
-    """Small letters, with blanks for what joins words."""
-    return " ".join(re.sub(r"[_\-–'’]", " ", text.casefold()).split())
+    """Small letters, with blanks for what joins words; signs that have a name by it, and no words of asking."""
+    words = re.sub(r"[_\-–'’?]", " ", text.casefold().replace("√", " sqrt ")).split()
+    return " ".join(word for word in words if word not in _ASKING)
 
 
 def _nothing(asked: str, words: Sequence[str], statements: Sequence[Words]) -> InputError:
