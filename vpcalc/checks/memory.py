@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ..counters.saved import Saved
     from ..reference import Witness
 
+ONE_VALUE = "more than 1 value per channel"
+"""What ``torch.nn.functional.batch_norm`` says of a map of one place in a batch of one image."""
+
 HOOKS, TRACKER, TORCH = "saved_tensors_hooks", "live storages", "torch"
 
 
@@ -51,7 +54,13 @@ def check_memory(
         if way.recompute == "block":
             for path in checkpoints(family, sizes, config, batch, way):
                 forget(witness.module.get_submodule(path), "forward")
-        forward = live.count(*witness, training=True)
+        try:
+            forward = live.count(*witness, training=True)
+        except ValueError as error:
+            if ONE_VALUE not in str(error):
+                raise
+            why = "PyTorch trains no batch norm on one value a channel, which a larger --batch or --input gives"
+            return Report(reason=f"not run: {why}"), None
         kept = saved.count(*witness, backward=recomputing)
         most = live.count(*witness, training=True, backward=True, gathering=way.gathering).peak if step else None
     checks = list(_checks(expected, kept, inference, forward.peak, recomputing))
