@@ -21,6 +21,7 @@ CASES = {
     "resnet18": ("C", "depths", "classes"),
     "convnext_t": ("k", "C", "depths_3"),
     "vgg11": ("C", "hidden"),
+    "semantic_fpn": ("C", "hidden", "classes"),
     "transformer_base": ("N", "d_model", "h", "d_k"),
     "t5_small": ("layers", "d_kv", "batch"),
     "retnet_1_3b": ("d_model", "layers", "heads"),

@@ -101,6 +101,12 @@ MODELS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "convnext": ("convnext_t", {"H": "32:90:5", "k": "3:8", "P": "2:5", "C": "16:18"}, {}),
     "exfuse": ("exfuse_resnet50", {"H": "64:200:17", "k": "7,15", "classes": "1:21:5"}, {"C": 16}),
     "semantic_fpn": ("semantic_fpn", {"H": "64:200:17", "backbone": "swin_t,pvt_tiny,resnet18", "C": "8,16"}, {}),
+    "upernet": (
+        "upernet",
+        {"H": "64:200:40", "backbone": "swin_t,resnet18", "auxiliary": "true,false"},
+        {"C": 16},
+    ),
+    "retinanet": ("retinanet", {"H": "64:200:17", "depth": "1:3", "anchors": "3,9", "classes": "1,80"}, {"C": 16}),
     "transformer": ("transformer_base", {"S": "1:50:7", "T": "9,20", "N": "1:3", "h": "2:8", "d_k": "16,64"}, {}),
     "t5": ("t5_small", {"tokens": "5,64", "part": "both,encoder,decoder", "layers": "1,6", "d_kv": "8,64"}, {}),
     "retnet": (

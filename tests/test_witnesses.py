@@ -107,6 +107,30 @@ def test_our_convnext_computes_what_transformers_computes() -> None:
         torch.testing.assert_close(ours.eval().double()(image), theirs.double()(image).logits)
 
 
+STAGES = [f"stage{number}" for number in range(1, 5)]
+
+
+@pytest.mark.parametrize("under", ["swin_t", "convnext_t"])
+@pytest.mark.parametrize("sizes", [(512, 512), (416, 544)])
+def test_upernet(under: str, sizes: tuple[int, int]) -> None:
+    """Both count all that runs, and their auxiliary head is there as ours is; theirs has a last norm over Swin.
+
+    Nothing reads what that norm makes, so that it is never run.
+    """
+    swin = transformers.SwinConfig(image_size=sizes, window_size=7, out_features=STAGES)
+    widths = [96, 192, 384, 768]
+    convnext = transformers.ConvNextConfig(hidden_sizes=widths, depths=[3, 3, 9, 3], out_features=STAGES)
+    config = transformers.UperNetConfig(backbone_config=swin if under == "swin_t" else convnext, num_labels=150)
+    config._attn_implementation = config.backbone_config._attn_implementation = "eager"
+    with torch.device("meta"):
+        network = transformers.UperNetForSemanticSegmentation(config)
+    theirs = count(network, (torch.zeros(1, 3, *sizes, device="meta"),))
+    ours = model("upernet", input=sizes, set={"backbone": under}, check=False)
+    assert theirs.flops == ours.cost.by_operator(Quantity.FVCORE)
+    assert theirs.activations == ours.cost.by_operator(Quantity.ACTIVATIONS)
+    assert theirs.params == ours.figure(Quantity.PARAMS) + (2 * 768 if under == "swin_t" else 0)
+
+
 TIMM = [
     "swin_t",
     "swin_b_384",

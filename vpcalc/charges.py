@@ -24,12 +24,12 @@ ACTIVATIONS = ("relu", "gelu", "silu", "elu", "sigmoid", "tanh")
 class Charges:
     """What rules charge apart, of one model at one input.
 
-    ``weighted``: MACs of products with weights, but for ``projections``: those of modules that also multiply two
-    activations; ``attention``: MACs of products of two activations. ``biases`` and ``projection_biases`` of
-    linear layers and ``conv_biases`` are elements that a bias is added to, ``normed`` those that are normalised,
-    ``scaled`` those of them that are scaled, ``pooled`` elements that are pooled. ``rectified``, ``activated`` and
-    ``softmaxed`` are elements of the results of ReLU, of any activation, and of softmax; ``fvcore`` is what fvcore
-    charges beside products.
+    ``weighted``: MACs of products with weights, but for ``projections``: those of modules that also multiply
+    two activations; ``attention``: MACs of products of two activations. ``biases`` and ``projection_biases``
+    of linear layers and ``conv_biases`` are elements that a bias is added to, ``normed`` those that are
+    normalised, ``batch_normed`` those of them by batch norm, ``scaled`` those that are scaled, ``pooled``
+    elements that are pooled. ``rectified``, ``activated`` and ``softmaxed`` are elements of the results of
+    ReLU, of any activation, and of softmax; ``fvcore`` is what fvcore charges beside products.
     """
 
     weighted: int = 0
@@ -39,6 +39,7 @@ class Charges:
     projection_biases: int = 0
     conv_biases: int = 0
     normed: int = 0
+    batch_normed: int = 0
     scaled: int = 0
     pooled: int = 0
     rectified: int = 0
@@ -77,6 +78,8 @@ mmcv's rules, without products of two activations: weighted + projections + conv
   + rectified
 mmcv's rules, and products of two activations (PVT v2's authors): weighted + projections + attention + conv_biases
   + normed + scaled + pooled + rectified
+mmcv's rules, layer norm as a module of one's own, which it does not see (ConvNeXt's authors): weighted
+  + projections + conv_biases + 2 batch_normed + pooled + rectified
 ptflops' rules: weighted + projections + attention + biases + projection_biases + conv_biases + normed + scaled
   + pooled + activated + softmaxed
 ptflops' rules, projections of attention called as functions (torchvision's Swin): weighted + attention + biases
@@ -194,6 +197,7 @@ def _charge(found: Charges, op: Op, times: int, attends: bool) -> None:
     elif op.kind.endswith("_norm") and op.other:
         (rows, width), *_ = op.shapes
         found.normed += times * int(rows * width)
+        found.batch_normed += times * int(rows * width) * (op.kind == "batch_norm")
         found.scaled += times * int(rows * width) * bool(op.params)
 
 

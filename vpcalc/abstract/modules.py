@@ -110,8 +110,13 @@ def batch_norm(x: Tensor) -> Tensor:
     """Over all but the channels, with affine parameters and running statistics."""
     tape, channels = x.tape, x.shape[1]
     weight, bias = parameter(tape, channels), parameter(tape, channels)
-    buffer(tape, (channels,)), buffer(tape, (channels,)), buffer(tape, (), INT64)
+    batch_statistics(tape, channels)
     return functions.batch_norm(x, weight, bias)
+
+
+def batch_statistics(tape: Tape, channels: Any) -> None:
+    """What batch norm remembers: a mean and a variance a channel, and how many batches it has seen."""
+    buffer(tape, (channels,)), buffer(tape, (channels,)), buffer(tape, (), INT64)
 
 
 @module

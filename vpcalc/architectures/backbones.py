@@ -13,12 +13,12 @@ from .registry import ARCHITECTURES, Architecture
 MEANING = "what makes the maps: the id of a pyramid, such as resnet50, pvt_small or swin_t"
 
 
-def maps_of(images: Tensor, id: str) -> tuple[Tensor, ...]:
-    """The maps of an image, finest first, as a module named backbone."""
+def maps_of(images: Tensor, id: str, first: int = 0) -> tuple[Tensor, ...]:
+    """The maps of an image from the ``first`` stage on, finest first, as a module named backbone."""
     architecture, tape = ARCHITECTURES[id], images.tape
     assert architecture.family.pyramid is not None
     with tape.inside("backbone"), tape.node("backbone"):
-        return architecture.family.pyramid(images, **architecture.config)
+        return architecture.family.pyramid(images, first, **architecture.config)
 
 
 def check_backbone(config: Mapping[str, Any]) -> None:

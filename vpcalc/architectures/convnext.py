@@ -31,12 +31,13 @@ def convnext(images: Tensor, *, C: Dim, depths: tuple[int, ...], k: int, P: Dim,
         return classifier("head", x, classes)
 
 
-def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The map of each stage through a norm of its own, as the authors' detectors have it."""
     maps: list[Tensor] = []
 
-    def keep(x: Tensor) -> None:
-        maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
+    def keep(number: int, x: Tensor) -> None:
+        if number >= first:
+            maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
 
     _stages(images, **settings, ends=keep)
     return tuple(maps)
@@ -49,7 +50,7 @@ def _stages(
     k: int,
     P: Dim,
     r: Dim,
-    ends: Callable[[Tensor], None] | None = None,
+    ends: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """The grid of the last stage; ``ends`` is called with that of each."""
     tape, x, at = images.tape, images, 0
@@ -64,7 +65,7 @@ def _stages(
                 x = block(name, x)
             at += 1 + depth
         if ends is not None:
-            ends(x)
+            ends(number - 1, x)
     return x
 
 

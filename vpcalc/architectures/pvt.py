@@ -48,7 +48,7 @@ def pvt(
         return classifier("head", layer_norm("norm", x)[:, 0, 0], classes)
 
 
-def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The map of each stage as it is, as the authors' detectors have it: no class token, no norm after the last.
 
     (Their table of the last stage keeps the class token's place, which nothing reads: C parameters more.)
@@ -56,7 +56,8 @@ def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, .
     maps: list[Tensor] = []
     for number, stage in enumerate(_stages(images, **settings)):
         images = stage(f"stages.{number}", images)
-        maps.append(images)
+        if number >= first:
+            maps.append(images)
     return tuple(maps)
 
 

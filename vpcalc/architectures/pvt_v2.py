@@ -48,12 +48,13 @@ def pvt_v2(
         return classifier("head", mean(x, (2, 3)), classes)
 
 
-def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The map of each stage, whose norm belongs to it."""
     maps: list[Tensor] = []
     for number, stage in enumerate(_stages(images, **settings)):
         images = stage(f"stages.{number}", images)
-        maps.append(images)
+        if number >= first:
+            maps.append(images)
     return tuple(maps)
 
 

@@ -60,7 +60,10 @@ class Family:
     classifies: bool = False
     """Whether it ends in a classifier that ``classes=0`` leaves out; ``head=false`` is another way to say so."""
     pyramid: Callable[..., tuple[Tensor, ...]] | None = None
-    """``pyramid(images, **config)``: maps (batch, C, h, w) of strides 4, 8, 16 and 32, as detectors read them."""
+    """``pyramid(images, first, **config)``: its maps (batch, C, h, w) of strides 4 to 32, for dense prediction.
+
+    It hands over those from the ``first`` on, counted from 0.
+    """
 
     @property
     def number(self) -> str:

@@ -29,18 +29,19 @@ def resnet(
         return classifier("fc", x.flatten(1), classes)
 
 
-def pyramid(images: Tensor, *, C: Dim, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+def pyramid(images: Tensor, first: int, *, C: Dim, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The maps of the stages, finest first."""
-    return features(images, C, residual_stages(C, **settings))
+    return features(images, C, residual_stages(C, **settings), first)
 
 
-def features(images: Tensor, C: Dim, stages: list[Step]) -> tuple[Tensor, ...]:
-    """What each stage makes of what the stem does of an image."""
+def features(images: Tensor, C: Dim, stages: list[Step], first: int = 0) -> tuple[Tensor, ...]:
+    """What each stage from the ``first`` on makes of what comes from before it, the first of all a stem."""
     x = stem(images, C)
     maps = []
     for number, stage in enumerate(stages):
         x = stage(f"stages.{number}", x)
-        maps.append(x)
+        if number >= first:
+            maps.append(x)
     return tuple(maps)
 
 

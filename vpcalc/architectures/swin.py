@@ -43,12 +43,13 @@ def swin(
         return classifier("head", x, classes)
 
 
-def pyramid(images: Tensor, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The map of each stage through a norm of its own, as the authors' detectors have it; none is last."""
     maps: list[Tensor] = []
 
-    def keep(x: Tensor) -> None:
-        maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
+    def keep(number: int, x: Tensor) -> None:
+        if number >= first:
+            maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
 
     _stages(images, **settings, ends=keep)
     return tuple(maps)
@@ -62,7 +63,7 @@ def _stages(
     M: Dim | GridTerm,
     P: Dim,
     r: Dim,
-    ends: Callable[[Tensor], None] | None = None,
+    ends: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """The grid of the last stage; ``ends`` is called with that of each."""
     tape, x, at = images.tape, images, 0
@@ -76,7 +77,7 @@ def _stages(
                 x = block(name, x)
             at += 1 + depth
         if ends is not None:
-            ends(x)
+            ends(number - 1, x)
     return x
 
 

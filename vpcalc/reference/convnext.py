@@ -68,9 +68,9 @@ class ConvNeXt(nn.Module):
 
 
 @pyramid_witness("convnext")
-def convnext_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
-    """ConvNeXt's four maps, each with a norm."""
-    return NormedStages(convnext_stages(**settings), settings["C"])
+def convnext_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any], first: int) -> nn.Module:
+    """ConvNeXt's maps, each with a norm."""
+    return NormedStages(convnext_stages(**settings), settings["C"], first)
 
 
 @model_witness("convnext")

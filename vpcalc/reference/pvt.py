@@ -106,23 +106,24 @@ class PVT(nn.Module):
 class ChannelsFirst(nn.Module):
     """Image to what each of its stages makes of the map before it, (batch, h, w, C) as (batch, C, h, w)."""
 
-    def __init__(self, stages: nn.ModuleList, channels: tuple[int, ...]) -> None:
+    def __init__(self, stages: nn.ModuleList, channels: tuple[int, ...], first: int) -> None:
         super().__init__()
         self.stages = stages
-        self.channels = channels
+        self.first, self.channels = first, channels[first:]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         maps = []
-        for stage in self.stages:
+        for number, stage in enumerate(self.stages):
             image = stage(image).permute(0, 3, 1, 2)
-            maps.append(image)
+            if number >= self.first:
+                maps.append(image)
         return tuple(maps)
 
 
 @pyramid_witness("pvt")
-def pvt_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
-    """PVT's four maps, without class token and norm."""
-    return ChannelsFirst(pvt_stages(**settings), settings["C"])
+def pvt_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any], first: int) -> nn.Module:
+    """PVT's maps, without class token and norm."""
+    return ChannelsFirst(pvt_stages(**settings), settings["C"], first)
 
 
 @model_witness("pvt")

@@ -118,9 +118,9 @@ class PVTv2(nn.Module):
 
 
 @pyramid_witness("pvt_v2")
-def pvt_v2_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
-    """PVT v2's four maps."""
-    return ChannelsFirst(pvt_v2_stages(**settings), settings["C"])
+def pvt_v2_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any], first: int) -> nn.Module:
+    """PVT v2's maps."""
+    return ChannelsFirst(pvt_v2_stages(**settings), settings["C"], first)
 
 
 @model_witness("pvt_v2")

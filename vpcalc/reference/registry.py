@@ -24,8 +24,8 @@ M = TypeVar("M", bound=Callable[..., Any])
 _FILES = files_beside(__file__, __name__.rpartition(".")[0])
 _NONE = "@layer_witness or @model_witness registers one, and what does not count is there without it"
 
-Backbone = Callable[[tuple[int, int], Mapping[str, Any]], "nn.Module"]
-"""A function of an image's sizes and a variant's settings but ``classes``.
+Backbone = Callable[[tuple[int, int], Mapping[str, Any], int], "nn.Module"]
+"""A function of an image's sizes and a variant's settings but ``classes``, and the first stage to be read.
 
 It makes a module to maps (batch, C, h, w), finest first, that says their ``channels``.
 """
@@ -55,12 +55,12 @@ def pyramid_witness(family: str) -> Callable[[M], M]:
     return _register(PYRAMIDS, family)
 
 
-def backbone(id: str, sizes: tuple[int, int]) -> Any:
-    """The pyramid of a variant, by its registered settings, for one image size."""
+def backbone(id: str, sizes: tuple[int, int], first: int = 0) -> Any:
+    """The pyramid of a variant from a stage on, by its registered settings, for one image size."""
     from ..architectures import ARCHITECTURES
 
     settings = {name: value for name, value in ARCHITECTURES[id].config.items() if name != "classes"}
-    return PYRAMIDS[ARCHITECTURES[id].family.name](sizes, settings)
+    return PYRAMIDS[ARCHITECTURES[id].family.name](sizes, settings, first)
 
 
 def _register(catalog: Catalog[Any], name: str) -> Callable[[M], M]:

@@ -60,27 +60,31 @@ class ResNet(nn.Module):
 
 
 class ResNetPyramid(nn.Module):
-    """Image (batch, 3, H, W) to the maps of the stages, finest first."""
+    """Image (batch, 3, H, W) to the maps of the stages from the ``first`` on, finest first."""
 
-    def __init__(self, C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str) -> None:
+    def __init__(
+        self, first: int, C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str
+    ) -> None:
         super().__init__()
         self.stem = stem(C)
-        stages, self.channels = residual_stages(C, depths, block, version, shortcut)
+        stages, channels = residual_stages(C, depths, block, version, shortcut)
+        self.first, self.channels = first, channels[first:]
         self.stages = nn.ModuleList(stages)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         x = self.stem(image)
         maps = []
-        for stage in self.stages:
+        for number, stage in enumerate(self.stages):
             x = stage(x)
-            maps.append(x)
+            if number >= self.first:
+                maps.append(x)
         return tuple(maps)
 
 
 @pyramid_witness("resnet")
-def resnet_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
+def resnet_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any], first: int) -> nn.Module:
     """The maps of ResNet's stages."""
-    return ResNetPyramid(**settings)
+    return ResNetPyramid(first, **settings)
 
 
 @model_witness("resnet")

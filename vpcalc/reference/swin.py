@@ -72,10 +72,10 @@ class Swin(nn.Module):
 class NormedStages(nn.Module):
     """Image to the grids of stages that double their channels, C first, each through a norm: (batch, c, h, w)."""
 
-    def __init__(self, stages: list[list[nn.Module]], C: int) -> None:
+    def __init__(self, stages: list[list[nn.Module]], C: int, first: int) -> None:
         super().__init__()
-        self.channels = [C * 2**stage for stage in range(len(stages))]
-        self.ends = list(accumulate(map(len, stages)))
+        self.channels = [C * 2**stage for stage in range(first, len(stages))]
+        self.ends = list(accumulate(map(len, stages)))[first:]
         self.stages = nn.Sequential(*chain(*stages))
         self.norms = nn.ModuleList(map(nn.LayerNorm, self.channels))
 
@@ -89,9 +89,9 @@ class NormedStages(nn.Module):
 
 
 @pyramid_witness("swin")
-def swin_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any]) -> nn.Module:
-    """Swin's four maps, each with a norm."""
-    return NormedStages(swin_stages(*sizes, **settings), settings["C"])
+def swin_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any], first: int) -> nn.Module:
+    """Swin's maps, each with a norm."""
+    return NormedStages(swin_stages(*sizes, **settings), settings["C"], first)
 
 
 @model_witness("swin")
