@@ -13,13 +13,23 @@ from ..cost import Cost, Quantity
 from ..errors import InputError, is_code
 from ..inputs import whole
 from ..optional import counts
-from ..published import Published, figures_of
+from ..published import Published, figures
 from ..report import Column, Kind, Table
 from ..report.numbers import short
 from ..report.table import write
 from ..symbolic import Form, closed_form, deviations, model_on_symbols, window_of
 from .assumed import Assumed, assumed
-from .priced import FIGURES, cells_of, formula_fields, formula_notes, operator_table, stage_fields
+from .priced import (
+    FIGURES,
+    cells_of,
+    formula_fields,
+    formula_notes,
+    operator_table,
+    part_fields,
+    part_table,
+    parts_of,
+    stage_fields,
+)
 from .result import Result
 from .verdicts import report_dict
 
@@ -91,6 +101,7 @@ class Model(Result):
             "attention_elements": self.figure(Quantity.ATTENTION),
             "formula": {"macs": formula_fields(self.form, self.around)},
             "stages": [stage_fields(stage) for stage in self.cost.stages()],
+            **({"parts": [part_fields(part) for part in parts]} if (parts := parts_of(self.cost)) else {}),
             "operators": self.cost.by_operator(Quantity.FVCORE),
             "facts": dict(self._facts()),
             "notes": list(self.notes),
@@ -107,8 +118,10 @@ class Model(Result):
         return replace(self, report=check_model(family, self.cost, self.sizes, self.config, self.batch))
 
     def tables(self) -> tuple[Table, ...]:
-        """Stages, operators against fvcore's count, and published figures."""
+        """Stages, what they are parts of, operators against fvcore's count, and published figures."""
         found = [self._stage_table(), operator_table(self.cost, self.report)]
+        if parts_of(self.cost):
+            found.insert(1, part_table(self.cost))
         if self.published:
             found.append(self._published_table())
         return tuple(found)
@@ -261,8 +274,7 @@ def our_model(
     number = whole("--batch", batch)
     cost = architecture.cost(sizes, config, number)
     form = closed_form(model_on_symbols(architecture, config, number), Quantity.MACS, window_of(config))
-    native = config == dict(architecture.config) and number == 1
-    published = figures_of(architecture.id, "x".join(map(str, sizes))) if native else ()
+    published = _published(architecture, sizes, config) if number == 1 else ()
     return Model(
         architecture,
         sizes,
@@ -273,6 +285,15 @@ def our_model(
         published,
         _around(cost, form, architecture, sizes, config, number),
     )
+
+
+def _published(
+    architecture: Architecture, sizes: tuple[int, ...], config: Mapping[str, Any]
+) -> tuple[Published, ...]:
+    """What is printed of these very settings, at this input or at any."""
+    input = "x".join(map(str, sizes))
+    own = (figure for figure in figures() if figure.model == architecture.id and figure.input in ("", input))
+    return tuple(figure for figure in own if architecture.configure(figure.changes) == config)
 
 
 def _in_letters(name: object, input: object, args: Mapping[str, object] | None) -> SymbolicModel | None:

@@ -35,18 +35,36 @@ def cells_of(whole: Cost) -> Callable[[Cost], tuple[Any, ...]]:
     return cells
 
 
+def parts_of(cost: Cost) -> tuple[Cost, ...]:
+    """Backbone, neck and heads, where a tree has such parts: nodes that hold stages and are none."""
+    holding = (node for node in cost.children if node.stage is None and any(node.stages()))
+    return cost.children if any(holding) else ()
+
+
+def part_table(cost: Cost) -> Table:
+    """What each of these parts costs."""
+    figures = cells_of(cost)
+    rows = [(node.name, *figures(node)) for node in parts_of(cost)]
+    columns = (Column("part", "Part", Kind.WORD), *FIGURES)
+    return Table("By part", columns, (*rows, ("total", *figures(cost))), total=True)
+
+
+def part_fields(node: Cost) -> dict[str, Any]:
+    """A part in JSON."""
+    shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FVCORE, Quantity.ACTIVATIONS)
+    return {"name": node.name, **{quantity.value: node.total(quantity) for quantity in shown}}
+
+
 def stage_fields(node: Cost) -> dict[str, Any]:
     """A stage in JSON."""
     stage = node.stage
     assert stage is not None
-    shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FVCORE, Quantity.ACTIVATIONS)
     return {
-        "name": node.name,
+        **part_fields(node),
         "resolution": list(stage.resolution),
         "channels": stage.channels,
         "depth": stage.depth,
         "heads": stage.heads,
-        **{quantity.value: node.total(quantity) for quantity in shown},
     }
 
 

@@ -16,7 +16,7 @@ from .convolution import adaptive_avg_pool, conv_norm, relu
 
 Maps = tuple[Tensor, ...]
 
-LEVELS = 3
+FIRST = 3
 """The first of the maps that boxes are read from, P3: a stride of 2³."""
 
 
@@ -72,7 +72,7 @@ def unified_scores(
     batch norm and bilinear resizing; all of its maps at the size of the finest, convolved once more.
     """
     tape, (*lower, top) = maps[0].tape, maps
-    with tape.inside(name):
+    with tape.inside(name), tape.node(name):
         with tape.node("laterals") as node:
             node.stage = Stage(maps[0].shape[2:], width)
             laterals = [
@@ -135,9 +135,9 @@ def box_scores(name: str, maps: Maps, depth: int, classes: Dim, boxes: Dim) -> t
     tape, width = maps[0].tape, maps[0].shape[1]
     towers = [_tower(width, depth, outputs) for outputs in (classes, boxes)]
     found: list[Tensor] = []
-    with tape.inside(name):
-        for level, x in enumerate(maps, start=LEVELS):
-            with tape.node(f"{name} P{level}") as node:
+    with tape.inside(name), tape.node(name):
+        for level, x in enumerate(maps, start=FIRST):
+            with tape.node(f"P{level}") as node:
                 node.stage = Stage(x.shape[2:], width)
                 found += [tower(part, x) for part, tower in zip(("classes", "boxes"), towers, strict=True)]
     return tuple(found)
