@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +99,54 @@ def test_the_option_is_the_setting(inside: Run) -> None:
     twice = inside("model", "semantic_fpn", *given[0], "--set", "backbone=swin_t")
     assert twice.returncode == 2
     assert "give it once" in twice.stderr
+
+
+OWN = """
+from vpcalc.architectures import Family, register
+from vpcalc.architectures.resnet import pyramid, resnet
+from vpcalc.plugins import witnesses_in
+
+witnesses_in("own_modules.py")
+
+def thin(images, **config):
+    return resnet(images, **config)
+
+def maps(images, first, **config):
+    return pyramid(images, first, **config)
+
+settings = dict(C=8, depths=(1, 1, 1, 1), block="basic", version="v1.5", shortcut="B", classes=10)
+register(Family("thin", thin, "nobody", pyramid=maps), "thin_net", sizes=(64, 64), **settings)
+"""
+OWN_MODULES = """
+from vpcalc.reference import pyramid_witness
+from vpcalc.reference.resnet import ResNetPyramid
+
+@pyramid_witness("thin")
+def thin(sizes, settings, first):
+    return ResNetPyramid(first, **settings)
+"""
+
+
+def test_ones_own_backbone_stands_under_ours(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own_modules.py").write_text(OWN_MODULES)
+    vpcalc.load(tmp_path / "own.py")
+    try:
+        for id in DENSE.values():
+            found = vpcalc.model(id, input="67x90", set={"backbone": "thin_net", "C": 16}, check=True)
+            assert found.report is not None
+            assert found.report.verdict is Verdict.AGREES, str(found.report)
+    finally:
+        vpcalc.plugins.unload([tmp_path / "own.py"])
+
+
+def test_parts_are_all_that_there_is() -> None:
+    for id in DENSE.values():
+        found = vpcalc.model(id, input=128, check=False).to_dict()
+        parts = {part["name"]: part for part in found["parts"]}
+        assert {"backbone", "head"} <= {*parts}
+        for quantity in ("macs", "params", "fvcore", "activations"):
+            assert sum(part[quantity] for part in parts.values()) == found[quantity]
 
 
 def test_what_cannot_be_trained_is_not_run(inside: Run) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from .architectures import ARCHITECTURES, Family
 from .errors import InputError, first_line
 from .layers import LAYERS
-from .reference import LAYER_WITNESSES, MODEL_WITNESSES
+from .reference import LAYER_WITNESSES, MODEL_WITNESSES, PYRAMIDS
 from .sources import quiet, run_file
 
 OPTION = "--load"
@@ -41,6 +41,9 @@ class Loaded:
         """Ids of its layers and its models."""
         return (*self.layers, *self.models)
 
+
+_CATALOGS = (LAYER_WITNESSES, MODEL_WITNESSES, PYRAMIDS)
+"""Where modules of PyTorch are registered."""
 
 _LOADED: dict[Path, Loaded] = {}
 _LOADING: ContextVar[list[Callable[[], object]] | None] = ContextVar("loading", default=None)
@@ -100,7 +103,7 @@ def witnesses_in(place: str) -> None:
     named = _LOADING.get()
     if named is not None:
         named.append(source)
-    for catalog in (LAYER_WITNESSES, MODEL_WITNESSES):
+    for catalog in _CATALOGS:
         catalog.later([source])
 
 
@@ -186,24 +189,26 @@ def _withdraw(found: Loaded) -> None:
     LAYERS.withdraw(found.layers)
     ARCHITECTURES.withdraw(found.models)
     LAYER_WITNESSES.withdraw(found.layers, found.witnesses)
-    MODEL_WITNESSES.withdraw(found.families, found.witnesses)
+    for catalog in (MODEL_WITNESSES, PYRAMIDS):
+        catalog.withdraw(found.families, found.witnesses)
     claims = sys.modules.get("vpcalc.checks.claims")
     if claims is not None:
         claims.CLAIMS.withdraw((*found.layers, *(f"{family}_family" for family in found.families)))
 
 
 def _witnesses() -> set[tuple[int, str]]:
-    return {(id(catalog), name) for catalog in (LAYER_WITNESSES, MODEL_WITNESSES) for name in catalog.entered()}
+    return {(id(catalog), name) for catalog in _CATALOGS for name in catalog.entered()}
 
 
 def _refuse_strays(origin: str, before: set[tuple[int, str]]) -> None:
     """Take out and refuse modules of what is not the user's own: they would stand for ours."""
     families = [architecture.family for architecture in ARCHITECTURES.entered().values()]
-    described = {
+    described: dict[int, dict[str, Callable[..., Any] | None]] = {
         id(LAYER_WITNESSES): {name: each.run for name, each in LAYERS.entered().items()},
         id(MODEL_WITNESSES): {family.name: family.run for family in families},
+        id(PYRAMIDS): {family.name: family.pyramid for family in families},
     }
-    for catalog in (LAYER_WITNESSES, MODEL_WITNESSES):
+    for catalog in _CATALOGS:
         for name, make in catalog.entered().items():
             if (id(catalog), name) in before or is_ours(make):
                 continue

@@ -10,6 +10,24 @@ and its inputs; nothing is run here, so both may be built on the meta device. A 
 with it, when one of its modules is asked for.
 """
 
-from .registry import LAYER_WITNESSES, MODEL_WITNESSES, Witness, layer_witness, model_witness
+from .registry import (
+    LAYER_WITNESSES,
+    MODEL_WITNESSES,
+    PYRAMIDS,
+    Witness,
+    backbone,
+    layer_witness,
+    model_witness,
+    pyramid_witness,
+)
 
-__all__ = ["LAYER_WITNESSES", "MODEL_WITNESSES", "Witness", "layer_witness", "model_witness"]
+__all__ = [
+    "LAYER_WITNESSES",
+    "MODEL_WITNESSES",
+    "PYRAMIDS",
+    "Witness",
+    "backbone",
+    "layer_witness",
+    "model_witness",
+    "pyramid_witness",
+]
