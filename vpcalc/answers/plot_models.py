@@ -114,7 +114,7 @@ def plot_models(families: Iterable[str] | None = None, *, pareto: str | None = N
     A published point is a pair that one source prints for one model: its parameters and its MACs.
 
     Args:
-        families: only these; all if None.
+        families: only these; if None all but those that stand on a backbone, which is there itself.
         pareto: two other quantities, such as ``"macs,top1"``: models between them, with the front of those that no
             other is at least as good as in both.
         asked: with ``pareto``, how models are asked and which: ``input``, ``batch``, ``where`` and the others of
@@ -126,7 +126,8 @@ def plot_models(families: Iterable[str] | None = None, *, pareto: str | None = N
     # By family, so that the picture does not depend on which family was loaded first.
     every = sorted((ARCHITECTURES[id] for id in ARCHITECTURES), key=lambda each: each.family.name)
     known = {each.family.name for each in every}
-    wanted = known if families is None else set(families)
+    alone = {each.family.name for each in every if "backbone" not in each.config}
+    wanted = alone if families is None else set(families)
     for family in sorted(wanted - known):
         raise unknown("--family", family, known)
     given = {name: value for name, value in asked.items() if value}
