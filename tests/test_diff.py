@@ -85,6 +85,15 @@ def test_what_was_put_in_front_shifts_the_others() -> None:
     assert (new.paths, new.base, new.head) == (("0",), 0, 9)
 
 
+def test_what_became_several_has_moved_within_its_own_block() -> None:
+    base = {f"{i}.{name}": 3 for i in range(12) for name in ("in", "out")}
+    head = {f"{i}.in": 3 for i in range(12)} | {f"{i}.out.{j}": 3 for i in range(12) for j in (0, 2, 3)}
+    several = found(base, head)
+    (move,) = several.moved
+    assert move.after == tuple(f"{path}.0" for path in move.before)
+    assert [(len(paths), each) for paths, each in blocks(several.changed)] == [(12, 6)]
+
+
 def test_another_operator_has_not_moved() -> None:
     assert len(changes({("a", "linear"): 3}, {("b", "conv2d"): 3}).changed) == 2
 

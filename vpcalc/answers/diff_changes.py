@@ -137,11 +137,27 @@ def blocks(changed: Sequence[Change]) -> list[tuple[tuple[str, ...], Amount]]:
 
 
 def _matched(gone: Amounts, new: Amounts) -> list[tuple[Place, Place]]:
-    """Places of equal operators and amounts, in their order."""
-    waiting: dict[tuple[str, Amount], list[Place]] = defaultdict(list)
-    for place, amount in new.items():
-        waiting[place[1], amount].append(place)
-    return [(place, there.pop(0)) for place, amount in gone.items() if (there := waiting[place[1], amount])]
+    """Places of equal operators and amounts: those that share most of their paths first, then in their order.
+
+    Else a layer that became several in each block would take those of other blocks.
+    """
+    found: dict[Place, Place] = {}
+    for depth in range(max((len(path.split(".")) for path, _ in gone), default=0), -1, -1):
+        taken = {*found.values()}
+        waiting: dict[Any, list[Place]] = defaultdict(list)
+        for place, amount in new.items():
+            if place not in taken:
+                waiting[_within(place, depth), amount].append(place)
+        for place, amount in gone.items():
+            if place not in found and (there := waiting[_within(place, depth), amount]):
+                found[place] = there.pop(0)
+    return [(place, found[place]) for place in gone if place in found]
+
+
+def _within(place: Place, depth: int) -> tuple[str, tuple[str, ...]]:
+    """An operator and the first parts of its module's path."""
+    path, operator = place
+    return operator, tuple(path.split(".")[:depth])
 
 
 def _grouped(moves: Sequence[tuple[Place, Place]], base: Amounts) -> tuple[Move, ...]:
