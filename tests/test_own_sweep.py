@@ -269,3 +269,10 @@ def test_a_size_that_is_a_number_by_chance_has_the_form_of_others(tmp_path: Path
         assert there.ok
         for each in rows:
             assert there.forms["saved_bytes"].gives(each["saved_bytes"], {"N": each["N"]})
+
+
+@pytest.mark.parametrize("row", ["own.py:Depthwise(dim=8)@1,C,h,w", "own.py:Full(dim=C,heads=2)@1,hw,C"])
+def test_a_size_that_stays_may_be_one_of_the_input_alone(row: str) -> None:
+    stays = {"C": 8, "w": 9}
+    for found in vpcalc.sweep(row, vary={"h": [5, 6]}, set=stays, columns=("macs", "params")).records():
+        assert _derived(row, {**stays, "h": found["h"]})["macs"] == str(found["macs"])  # type: ignore[index]

@@ -96,8 +96,16 @@ class Target:
         if not values:
             return self
 
+        left = tuple(variable for variable in self.variables if variable.name not in values)
+
         def numbered(regime: Regime) -> Regime:
-            return replace(regime, make=lambda point: regime.make({**values, **point}))
+            def make(point: Point) -> tuple[nn.Module, Given | Sequence[TensorShape]]:
+                alone = (
+                    regime.fixed and left and not point
+                )  # the module without inputs, whose letters have no number
+                return regime.make({} if alone else {**values, **point})
+
+            return replace(regime, make=make)
 
         return replace(
             self,
@@ -105,7 +113,7 @@ class Target:
                 replace(shape, dims=tuple(with_numbers(dim, values) for dim in shape.dims))
                 for shape in self.inputs
             ),
-            variables=tuple(variable for variable in self.variables if variable.name not in values),
+            variables=left,
             regimes=tuple(numbered(regime) for regime in self.regimes if not self.tied(regime)),
         )
 
