@@ -149,6 +149,27 @@ def test_a_folder_may_have_the_signs_of_rows_in_its_name(tmp_path: Path) -> None
     assert vpcalc.formula(f"{folder}/own.py:Full", input="1,N,C", args={"dim": "C"}).form.text == "4NC² + 2N²C"
 
 
+@pytest.mark.parametrize(
+    ("vary", "said"),
+    [
+        (
+            "dim=8,16",
+            "'dim' is not known; an argument of the factory is varied by a letter: --arg dim=C --vary C=VALUES",
+        ),
+        ("batch=1:4", "'batch' is not known; give 1,9,8 a letter for it: --input B,3,H,W or B,N,C"),
+    ],
+)
+def test_what_has_no_letter_is_told_how_to_have_one(vary: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        vpcalc.sweep("own.py:Full", vary=[vary], input="1,9,8", args={"dim": 8})
+    assert str(refused.value) == f"--vary: name {said}"
+
+
+def test_the_shape_of_brackets_is_said_again_only_where_it_was_given() -> None:
+    with pytest.raises(InputError, match=r"here own.py:Full --arg dim=8$"):
+        vpcalc.model("own.py:Full(dim=8)", input="1,9,8")
+
+
 @pytest.mark.parametrize("ask", [vpcalc.derive, vpcalc.formula, vpcalc.model, vpcalc.memory, vpcalc.figure])
 def test_brackets_elsewhere_are_refused_with_the_same_in_options(ask: Any) -> None:
     with pytest.raises(InputError, match=r"here own.py:Full --input 1,h[*]w,C --arg dim=C$"):

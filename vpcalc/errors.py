@@ -66,7 +66,7 @@ def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: 
         library = f"in a library: vpcalc derive transformers:{name}, timm:{name} or torchvision:{name}"
         says = [f"see {listed}", library, "your own: FILE.py:FACTORY, or --load FILE.py"]
     elif len(names) <= FEW:
-        says = [hint, f"known: {', '.join(names)}"]
+        says = [hint, f"known: {', '.join(names)}" if names else ""]
     else:
         nearest = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.0)
         says = [hint, f"the nearest of {len(names)}: {', '.join(nearest)}"]

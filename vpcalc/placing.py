@@ -78,7 +78,8 @@ def refuse_placed(target: object) -> None:
     if isinstance(target, str) and ":" in target and _BRACKETS.search(target):
         row = read_placed(target, "TARGET")
         layout = ",".join(TOKENS["hw"] if side == "hw" else side for side in row.layout.split(","))
-        given = [f"--input {layout}", *(f"--arg {name}={value}" for name, value in row.arguments.items())]
+        given = [f"--input {layout}"] if "@" in row.behind else []
+        given += [f"--arg {name}={value}" for name, value in row.arguments.items()]
         raise InputError(
             f"TARGET {target!r}: brackets and @ are of rows, sides and sweeps; here {row.target} {' '.join(given)}"
         )

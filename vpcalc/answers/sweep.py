@@ -378,7 +378,7 @@ def sweep(
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
     way = trained(dtype, attention, optimizer, device, devices)
     subject = Asked(target, dict(set or {}), dict(args or {}), sizes, batch, way).subject()
-    grid = Grid(read_axes(vary, subject.names))
+    grid = Grid(read_axes(vary, subject.names, hint=subject.unnamed))
     _refuse_both(grid, set or {}, sizes, batch)
     names = [axis.name for axis in grid.axes]
     fixed = subject.fixed(names)

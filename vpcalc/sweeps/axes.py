@@ -61,20 +61,25 @@ class Axis:
 
 
 def read_axes(
-    given: Mapping[str, object] | Iterable[str], names: Mapping[str, Name], option: str = OPTION
+    given: Mapping[str, object] | Iterable[str],
+    names: Mapping[str, Name],
+    option: str = OPTION,
+    hint: Callable[[str], str] = lambda name: "",
 ) -> tuple[Axis, ...]:
-    """``NAME=VALUES`` texts, or values by name, as axes.
+    """``NAME=VALUES`` texts, or values by name, as axes; ``hint`` says more of a name that is not known.
 
     Raises:
         InputError: a name that is not known or stands twice, no values, or values that are not usable.
     """
     pairs = list(given.items()) if isinstance(given, Mapping) else [_pair(text) for text in given]
     if not pairs:
-        raise InputError(f"{option}: give what to vary, such as {option} {next(iter(names))}=64,96,128:512:32")
+        raise InputError(
+            f"{option}: give what to vary, such as {option} {next(iter(names), 'C')}=64,96,128:512:32"
+        )
     found: dict[str, Axis] = {}
     for name, values in pairs:
         if name not in names:
-            raise unknown(f"{option}: name", name, names)
+            raise unknown(f"{option}: name", name, names, hint=hint(name))
         if name in found:
             raise InputError(f"{option} {name}: is given twice; put all its values into one, apart by commas")
         found[name] = Axis(name, _values(f"{option} {name}", name, values, names[name]))

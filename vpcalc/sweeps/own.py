@@ -65,6 +65,12 @@ class OwnModule(Subject):
         """The letters of its inputs and arguments."""
         return {name: Name(int, "whole", 1, LARGEST) for name in self._letters}
 
+    def unnamed(self, name: str) -> str:
+        """Of code only letters are varied: those of its input, and of its factory's arguments."""
+        if name in ("batch", "input", "H", "W", "N"):
+            return f"give {self._target.spelled} a letter for it: --input B,3,H,W or B,N,C"
+        return f"an argument of the factory is varied by a letter: --arg {name}=C --vary C=VALUES"
+
     @property
     def columns(self) -> Mapping[str, Column]:
         """What one run, or three, can see."""

@@ -169,6 +169,10 @@ class Subject(ABC):
     def names(self) -> Mapping[str, Name]:
         """What may be varied."""
 
+    def unnamed(self, name: str) -> str:
+        """How what ``names`` lacks can be varied all the same, if in any way."""
+        return ""
+
     @property
     @abstractmethod
     def columns(self) -> Mapping[str, Column]:
