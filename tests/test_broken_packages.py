@@ -95,3 +95,13 @@ def test_a_broken_torch(vpcalc: Run, tmp_path: Path, command: str) -> None:
     path = broken(tmp_path, "torch", 'raise OSError("libtorch_global_deps.so: cannot open")\n')
     line = one_line(vpcalc, path, *command.split())
     assert "needs torch, which cannot be imported: OSError: libtorch_global_deps.so: cannot open; " in line
+
+
+def test_a_file_with_relative_imports_is_named_as_its_packages_name_it(tmp_path: Path, vpcalc: Run) -> None:
+    folder = tmp_path / "outer" / "inner"
+    folder.mkdir(parents=True)
+    for each in (folder, folder.parent):
+        (each / "__init__.py").touch()
+    (folder / "net.py").write_text("from . import other\n")
+    line = one_line(vpcalc, str(tmp_path), "derive", f"{folder / 'net.py'}:make", "--input", "1,N,8")
+    assert line.endswith("; it is part of a package: name it outer.inner.net:FACTORY")

@@ -59,8 +59,20 @@ def run_file(place: str | Path, option: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # it may raise anything
-        raise InputError(f"{option}: {shown!r} cannot be imported: {first_line(error)}") from error
+        why = first_line(error)
+        if "relative import" in why and option == "TARGET":
+            why += f"; it is part of a package: name it {_within_packages(path)}:FACTORY"
+        raise InputError(f"{option}: {shown!r} cannot be imported: {why}") from error
     finally:
         if folder in sys.path:
             sys.path.remove(folder)
     return module
+
+
+def _within_packages(path: Path) -> str:
+    """The name that a file has as a module of the packages around it: ``package.module``."""
+    names, folder = [path.stem], real(path).parent
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(names)
