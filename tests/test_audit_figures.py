@@ -336,3 +336,11 @@ def test_the_flag_of_pytest_sets_the_variable(tmp_path: Path, monkeypatch: pytes
         subprocess.run([*command, *more], cwd=root, check=False) for more in ([], ["--vpcalc-update"])
     )
     assert (plain.returncode, flagged.returncode) == (1, 0)
+
+
+def test_no_warning_of_a_counter_stops_those_who_make_errors_of_warnings() -> None:
+    """A process of its own: a counter warns when it is first imported."""
+    asked = "assert_cost(torch.nn.Linear(2, 3), '5,2', saved_bytes=0)"
+    code = f"import torch; from vpcalc.testing import assert_cost; {asked}"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,6 @@ from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import torch
-from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -17,6 +16,10 @@ from .counts import Counts
 from .dispatch import tensors_of
 from .meta import meta_tracing
 from .private import tree_flatten, tree_unflatten
+
+with warnings.catch_warnings():  # it warns of itself, which stops the tests of those who make errors of warnings
+    warnings.simplefilter("ignore")
+    from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 
 Handle = Callable[[list[Any], list[Any]], Any]
 """fvcore's price of one operator, from the values that go in and come out."""
