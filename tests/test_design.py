@@ -234,6 +234,18 @@ def test_four_stages_under_memory_alone(target: str, train: bool) -> None:
     assert all(row["left"][found.budgets[0].quantity] >= 0 for row in found.rows)
 
 
+def test_of_equal_configurations_the_first_are_counted() -> None:
+    """Two stages of as many channels: hundreds of depths hold equally many parameters."""
+    found = design("vgg11", memory="1GiB")
+    assert found.ok, found.faults
+    assert found.search.looked_at < 60_000
+    assert len(found.search.memory.counted) < 100
+    rows = [row["config"]["depths"] for row in found.rows]
+    assert len({row["params"] for row in found.rows}) == 1
+    assert rows == sorted(rows)
+    assert [depths[3] for depths in rows] == [1, 2, 3, 4, 5]
+
+
 def test_sums_of_steps_are_those_that_can_be_made() -> None:
     dice = random.Random(5)
     for _ in range(60):

@@ -27,6 +27,8 @@ DEEP: Mapping[str, Mapping[str, Any]] = {
     "transformer_base": {"N": 7},
     "t5_small": {"layers": 7},
     "retnet_1_3b": {"layers": 6, "form": "chunkwise", "chunk": 8},
+    "vgg11": {"depths": "1,7,2,6,9"},
+    "vgg11_bn": {"depths": "6,1,2,8,5"},
 }
 
 
@@ -66,7 +68,8 @@ def test_counted_rounds_are_as_those_that_are_run(id: str, way: Way, monkeypatch
     assert again == checkpoints(family, sizes, config, 2, way)
 
 
-def test_two_thousand_blocks_are_no_more_work_than_nine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("id", DEEP)
+def test_two_thousand_blocks_are_no_more_work_than_nine(id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     allocate = Tape.allocate
 
@@ -75,11 +78,15 @@ def test_two_thousand_blocks_are_no_more_work_than_nine(monkeypatch: pytest.Monk
         allocate(tape, size)
 
     monkeypatch.setattr(Tape, "allocate", noted)
-    vit = ARCHITECTURES["vit_ti_16"]
+    family, sizes, _ = configured(id)
+    own = ARCHITECTURES[id].config
+    (name,) = own.keys() & {"depth", "depths", "layers", "N"}
     many = []
-    for depth in ("9", "2000"):
+    for depth in ("10", "2000"):
         made.clear()
-        model_footprint(vit.family, (32, 32), vit.configure({"depth": depth}), 1)
+        value = own[name]
+        deep = ",".join([depth] * len(value)) if isinstance(value, tuple) else depth
+        model_footprint(family, sizes, ARCHITECTURES[id].configure({name: deep}), 1)
         many.append(len(made))
     assert many[0] == many[1]
 

@@ -159,14 +159,16 @@ class Copies(Generic[T_co]):
     times: Any
 
 
-def each(tape: Tape, steps: Sequence[T] | Copies[T], first: int = 0) -> Iterator[tuple[str, T]]:
-    """Steps that each keep the shape, with their names from ``first`` on.
+def each(tape: Tape, steps: Sequence[T] | Copies[T], first: int = 0, names: int = 1) -> Iterator[tuple[str, T]]:
+    """Steps that each keep the shape, with their names from ``first`` on; of a step of several modules the first
+    of its ``names``.
 
     To be run as ``for name, step in each(…): x = step(name, x)``. On a ledger equal ones are run once, and counted
     as often as they come; in bytes they are run as long as they differ (:mod:`vpcalc.abstract.repeating`).
     """
     if tape.ledger is None:
-        yield from rounds(tape, [steps.step] * count(steps.times) if isinstance(steps, Copies) else steps, first)
+        listed = [steps.step] * count(steps.times) if isinstance(steps, Copies) else steps
+        yield from rounds(tape, listed, first, names)
         return
     often: Mapping[T, Any] = {steps.step: steps.times} if isinstance(steps, Copies) else Counter(steps)
     for step, times in often.items():

@@ -25,21 +25,21 @@ FEWEST = 4
 """Rounds below which each is run: so many are needed to see that two are alike."""
 
 
-def rounds(tape: Tape, steps: Sequence[T], first: int) -> Iterator[tuple[str, T]]:
-    """Steps to be run, with their names from ``first`` on; equal rounds are run as long as they differ."""
+def rounds(tape: Tape, steps: Sequence[T], first: int, names: int) -> Iterator[tuple[str, T]]:
+    """Steps to be run, with the first of each one's ``names``; equal rounds are run as long as they differ."""
     at = 0
     while at < len(steps):
         period, times = _equal(steps, at)
         if tape.trail is not None or tape.flow is not None or times < FEWEST:
-            yield str(first + at), steps[at]
+            yield str(first + at * names), steps[at]
             at += 1
             continue
         before, fewest = None, ENDS if tape.grad else 1
         for done in range(1, times + 1):
-            start = first + at + (done - 1) * period
-            this = _Round(tape, start, period)
+            start = first + (at + (done - 1) * period) * names
+            this = _Round(tape, start, period * names)
             for place in range(period):
-                yield str(start + place), steps[at + place]
+                yield str(start + place * names), steps[at + place]
             this.end()
             if before is not None and done > fewest and this.is_as(before):
                 this.again(times - done, before)
@@ -62,9 +62,9 @@ def _equal(steps: Sequence[Any], at: int) -> tuple[int, int]:
 class _Round:
     """What the steps of one round did on a tape."""
 
-    def __init__(self, tape: Tape, first: int, period: int) -> None:
-        self._tape, self._names = tape, [str(first + place) for place in range(period)]
-        self._period = period
+    def __init__(self, tape: Tape, first: int, names: int) -> None:
+        self._tape, self._names = tape, [str(first + place) for place in range(names)]
+        self._places = [f"name {place}" for place in range(names)]
         self._within = f"{tape.place}." if tape.place else ""
         self._top, tape.top = tape.top, NOTHING
         self._live, self._time = tape.live, tape.time
@@ -92,14 +92,14 @@ class _Round:
 
     def _seen(self) -> Any:
         made = [
-            (self._renamed(path, ("first", "second")), kind, tuple((what, _exact(size)) for what, size in saved))
+            (self._renamed(path, self._places), kind, tuple((what, _exact(size)) for what, size in saved))
             for path, kind, saved in self._made
         ]
         return made, _exact(self._grown), _exact(self._peak.bytes - self._live)
 
     def _moved(self, path: str, by: int) -> str:
         """The same path in the round that comes so many later."""
-        return self._renamed(path, [str(int(name) + by * self._period) for name in self._names])
+        return self._renamed(path, [str(int(name) + by * len(self._names)) for name in self._names])
 
     def _renamed(self, path: str, names: Sequence[str]) -> str:
         if not path.startswith(self._within):

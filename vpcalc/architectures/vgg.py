@@ -32,11 +32,11 @@ def vgg(
             # the first convolution widens, the others keep their channels and are all alike; no function runs
             # the modules of one, since its caller would hold what comes in until its activation is done
             first, other = _convolution(width, norm), _convolution(width, norm)
-            for _, layers in each(tape, [first, *[other] * (depth - 1)]):
+            for name, layers in each(tape, [first, *[other] * (depth - 1)], at, len(first)):
                 with tape.node("conv"):
-                    for layer in layers:
-                        x = layer(str(at), x)
-                        at += 1
+                    for place, layer in enumerate(layers, int(name)):
+                        x = layer(str(place), x)
+            at += depth * len(first)
             x = max_pool(str(at), x, kernel=2, stride=2)
             at += 1
     with tape.node("head") as head:

@@ -242,7 +242,8 @@ class Search:
             most = within.most(low, high)
             loses = self.kept.loses(least, most, self.places(within.part, low))
             single = numpy.all(low == high, axis=1) & ~loses
-            self._offer(within, low[single], {name: array[single] for name, array in least.items()})
+            alone = numpy.flatnonzero(single)[::-1]  # of equal ones the first stand last
+            self._offer(within, low[alone], {name: array[alone] for name, array in least.items()})
             why = numpy.where(single, LOOKED_AT, LOSES)
             low, high = closed.add_where(single | loses, low, high, why)
             if len(low):
