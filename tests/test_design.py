@@ -176,6 +176,7 @@ def test_memory_alone_wants_parameters() -> None:
 HELD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "swin": ("swin_t", "C=32:96:32,depths_1=2:6:2,depths_3=2:10:2,depths_4=2:6:2", {"input": 64}),
     "swin trained": ("swin_t", "C=32:64:32,depths_1=2:6:2,depths_2=2:4:2,depths_4=2:8:2", {"train": True}),
+    "swin in turn": ("swin_t", "C=32:64:32,depths_1=1:4,depths_4=1:3", {"input": 70, "train": True}),
     "pvt": ("pvt_tiny", "depths=1:4", {"input": 64, "set": {"C": "16,32,40,64"}}),
     "pvt trained": (
         "pvt_v2_b0",
@@ -185,7 +186,7 @@ HELD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "resnet": ("resnet18", "C=8:32:8,depths=1:3", {"input": 64, "batch": 3}),
     "convnext": ("convnext_t", "C=8:32:8,depths_2=1:5,depths_3=1:9", {"input": 64}),
     "layers that are counted at once": ("lstm", "n=16:64:16,layers=1:6", {"tokens": 5}),
-    "an encoder and a decoder": ("t5_small", "d_model=64:192:64,layers=1:4", {"tokens": 6}),
+    "an encoder and a decoder": ("t5_small", "d_model=64:192:64,layers=1:4", {"src": 6, "tgt": 6}),
     "two budgets": ("pvt_tiny", "depths=1:4", {"input": 64, "macs": "400M"}),
 }
 
@@ -193,7 +194,9 @@ HELD: dict[str, tuple[str, str, dict[str, Any]]] = {
 @pytest.mark.parametrize(
     "case",
     [
-        c if c in ("convnext", "layers that are counted at once") else pytest.param(c, marks=pytest.mark.slow)
+        c
+        if c in ("convnext", "layers that are counted at once", "swin in turn")
+        else pytest.param(c, marks=pytest.mark.slow)
         for c in HELD
     ],
 )
@@ -222,6 +225,11 @@ def test_memory_alone_is_filled_as_brute_force_fills_it(case: str) -> None:
         found = design(target, free=free, **{**asked, "memory": most}, top=4)
         assert found.ok, found.faults
         assert [tuple(row.at.values()) for row in found.search.kept.ended()] == expected
+        within = bounded.Within(0, found.search.slices[0], found.search.limits, found.search.memory)
+        corners = numpy.asarray([*counted])
+        if corners.shape[1] == len(within.part.top):  # no lever is gone through
+            least = found.search.memory.least(0, within.sizes(corners), within.sizes(corners))
+            assert numpy.all(least <= [figures[quantity] for figures in counted.values()])
 
 
 @pytest.mark.slow

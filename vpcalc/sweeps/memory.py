@@ -2,8 +2,8 @@
 
 A peak is the greatest of what is live at many moments, so that it is no sum of blocks. But each moment of the
 shallowest network is one of every deeper network too, and there what further blocks leave behind is live as well:
-their weights and, where the moment comes after them, what they keep. How much that is shows in a run with one step
-more of a depth.
+their weights and, where the moment comes after them, what they keep. How much that is shows in runs with one and
+with two steps more of a depth; where plain and shifted blocks take turns, it is the lesser of the two.
 """
 
 from __future__ import annotations
@@ -129,29 +129,42 @@ class Memory:
 
         try:
             base = run(first)
-            more = {loop: run({**first, loop: first[loop] + 1}) for loop in loops}
+            once, twice = ({loop: run({**first, loop: first[loop] + n}) for loop in loops} for n in (1, 2))
         except (NotShownError, InputError):
             return []
 
         of, resting = columns[0], columns[1:]
-        kept = {
-            loop: sum((more[loop][name][0] - base[name][0] for name in resting), constant(0)) for loop in loops
-        }
-        held = kept  # an inference leaves nothing behind; of training the last form is what autograd keeps
-        if of == "training_bytes":
-            held = {loop: more[loop][of][-1] - base[of][-1] for loop in loops}
-        later = {loop: {*more[loop][of]} for loop in loops}
+
+        def rests(found: Mapping[str, list[Polynomial]]) -> Polynomial:
+            return sum((found[name][0] for name in resting), constant(0))
+
+        def holds(found: Mapping[str, list[Polynomial]]) -> Polynomial:
+            """An inference leaves nothing behind; of training the last form is what autograd keeps."""
+            return found[of][-1] if of == "training_bytes" else rests(found)
+
+        steps = {}
+        for loop in loops:
+            held, kept = holds(once[loop]) - holds(base), rests(once[loop]) - rests(base)
+            least_held = _lesser(held, holds(twice[loop]) - holds(once[loop]))
+            least_kept = _lesser(kept, rests(twice[loop]) - rests(once[loop]))
+            if least_held is None or least_kept is None:
+                return []
+            steps[loop] = held, least_held, least_kept
+        later = {loop: {*once[loop][of]} for loop in loops}
 
         def grown(form: Polynomial) -> Polynomial:
             """What is live at a moment of the least depths, where it comes after so many steps of each loop."""
-            steps = {loop: held[loop] if form + held[loop] in later[loop] else kept[loop] for loop in loops}
-            return form + sum((step * (symbol(loop) - first[loop]) for loop, step in steps.items()), constant(0))
+            found = form
+            for loop, (held, least_held, least_kept) in steps.items():
+                step = least_held if form + held in later[loop] else least_kept
+                found += step * (symbol(loop) - first[loop])
+            return found
 
         forms = _greatest(map(grown, base[of]))
 
         def grows(form: Polynomial) -> bool:
-            steps = [form.subs({letter: symbol(letter) + 1}) - form for letter in letters]
-            return all(not step or always(domain, at_least(step)) for step in steps)
+            changes = [form.subs({letter: symbol(letter) + 1}) - form for letter in letters]
+            return all(not change or always(domain, at_least(change)) for change in changes)
 
         return [form for form in forms if grows(form)]
 
@@ -170,6 +183,11 @@ def _greatest(forms: Iterable[Polynomial]) -> list[Polynomial]:
         if not any(_covers(other, form) for other in kept):
             kept = [other for other in kept if not _covers(form, other)] + [form]
     return kept
+
+
+def _lesser(one: Polynomial, other: Polynomial) -> Polynomial | None:
+    """The one that the other is above in every coefficient; None if neither is."""
+    return other if _covers(one, other) else one if _covers(other, one) else None
 
 
 def _covers(one: Polynomial, other: Polynomial) -> bool:
