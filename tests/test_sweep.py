@@ -663,6 +663,11 @@ def test_a_full_disk_ends_in_one_line_and_what_was_found_is_kept(tmp_path: Path)
         (("--backend", "spark"), "--backend 'spark' is not known; known: dask, processes, ray"),
         (("--dtype", "int3"), "--dtype 'int3' is not known"),
         (
+            ("-o", "costs.csv.gz"),
+            "--output 'costs.csv.gz': ends in none of .csv, .parquet, .svg, .pdf, .png, .txt; .csv and .parquet "
+            "have all rows",
+        ),
+        (
             ("-o", "/nowhere/costs.csv"),
             "--output '/nowhere/costs.csv': cannot be written: No such file or directory",
         ),

@@ -7,8 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..errors import InputError
 from . import completion
-from .options import CHOICE, ArgOption, Format, SetOption, Sizes, argument, bundled, named, option, settings
+from .options import (
+    CHOICE,
+    ArgOption,
+    Format,
+    SetOption,
+    Sizes,
+    argument,
+    bundled,
+    by_suffix,
+    named,
+    option,
+    settings,
+)
 from .output import Shown, aside, deliver
 from .pictures import Picture
 
@@ -68,6 +81,12 @@ def sweep(
 
     output = shown.output
     whole = output is not None and output.suffix.lower() in SUFFIXES
+    if output is not None and by_suffix(shown.format, output) is Format.TABLE:
+        known = (*SUFFIXES, *PICTURES, ".txt")
+        if output.suffix.lower() not in known:  # a table has the first rows alone, which nobody sees in a file
+            raise InputError(
+                f"--output {str(output)!r}: ends in none of {', '.join(known)}; .csv and .parquet have all rows"
+            )
     with going() as progress:
         result = ask(
             target,
