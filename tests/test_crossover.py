@@ -16,8 +16,10 @@ from vpcalc.algebra.domains import Where, at_least, divides, positive
 from vpcalc.algebra.floors import ceil_div, floor_div, on_lattice
 from vpcalc.algebra.polynomial import constant, symbols
 from vpcalc.answers.crossover import Crossovers
+from vpcalc.answers.sides import Side, notes_of
 from vpcalc.cost import Quantity
 from vpcalc.errors import InputError
+from vpcalc.everywhere import Condition, Regime
 from vpcalc.layers import LAYERS
 from vpcalc.symbolic import SYMBOL_OF
 
@@ -334,3 +336,11 @@ def test_bad_input_is_one_line(inside: Callable[..., Any], words: tuple[str, ...
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert not done.stdout
+
+
+def test_sizes_that_no_condition_describes_are_some() -> None:
+    """A side may have forms at most sizes and leave some open that cannot be written."""
+    every, few = positive(["h"]), positive(["h"]) & at_least(2 - h)
+    for domain, said in ((every, "at some sizes"), (few, "where h ≤ 2")):
+        side = Side("one", "One", "saved_bytes", (Regime(Condition(Where((domain,)))),))
+        assert notes_of(side) == (f"One has no settled form {said}",)

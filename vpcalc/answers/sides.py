@@ -68,12 +68,17 @@ def notes_of(*sides: Side) -> tuple[str, ...]:
         if regime.refused
     }
     unknown = [
-        f"{side.title} has no settled form where {regime.when.text}"
+        f"{side.title} has no settled form {_where(regime.when)}"
         for side in sides
         for regime in side.regimes
         if regime.form is None and not regime.refused
     ]
     return (*sorted(refused), *unknown, *(note for side in sides for note in side.notes))
+
+
+def _where(when: Condition) -> str:
+    """Sizes that were left open; those that no condition describes stand as every size."""
+    return "at some sizes" if when.always else f"where {when.text}"
 
 
 class Pair(NamedTuple):
