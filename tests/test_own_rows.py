@@ -423,3 +423,25 @@ def test_pictures_say_what_nobody_prices() -> None:
     assert "without" not in vpcalc.plot_crossover(96, 7, rows=["msa"]).to_dict()["subtitle"]
     (note,) = vpcalc.figure("own.py:inner", input="1,5,5", args={"dim": 5}).assumptions
     assert note.startswith("not in its figures, because nobody here can price it")
+
+
+def test_maps_that_do_not_grow_fill_nothing(tmp_path: Path) -> None:
+    """Channels that attend to channels: a map of C/2 by C/2 at any number of tokens."""
+    (tmp_path / "xca.py").write_text(CHANNELS)
+    row = "xca.py:Channels()@1,hw,C"
+    title = vpcalc.plot_memory(rows=["msa", row], fit="1GiB", high=64).chart.title
+    assert title == f"{vpcalc.plot_memory(rows=['msa'], fit='1GiB', high=64).chart.title}; Channels's do not grow"
+    alone = vpcalc.plot_memory(rows=[row], fit="1GiB", high=64)
+    assert alone.chart.title == "Channels: maps of the same size at any number of tokens"
+    assert {y for line in alone.chart.lines for y in line.y} == {2 * 48 * 48 * 4}
+
+
+CHANNELS = """
+import torch
+
+
+class Channels(torch.nn.Module):
+    def forward(self, x):
+        q = x.unflatten(-1, (2, -1)).permute(0, 2, 3, 1)
+        return ((q @ q.mT).softmax(-1) @ q).permute(0, 3, 1, 2).flatten(2)
+"""

@@ -183,13 +183,8 @@ def plot_memory(
     curves = _curves(largest, Quantity.ATTENTION, ends, DTYPES[largest.inputs["dtype"]])
     if not curves:
         raise InputError("--rows: none of these layers has an attention map")
-    filled = {id: _last_within(form, room) for id, (_, form) in curves.items()}
-    first = min(curves, key=lambda id: filled[id])
-    last = max(curves, key=lambda id: filled[id])
     device = written(room, Unit.BYTES)
-    title = f"One layer's maps fill {device}: {_name(curves[first][0])}'s beyond {exact(filled[first])} tokens"
-    if last != first:
-        title += f", {_name(curves[last][0])}'s beyond {exact(filled[last])}"
+    title = _first_filled(curves, room, device)
     chart = LineChart(
         title,
         "; ".join((f"{_settings(largest)}, {largest.inputs['dtype']}", *_on_squares(curves))),
@@ -438,8 +433,21 @@ def _name(line: Line) -> str:
     return line.label.partition(",")[0]
 
 
+def _first_filled(curves: Mapping[str, tuple[Line, Polynomial]], room: int, device: str) -> str:
+    """The finding: where the first and the last of the maps that grow fill a device, and whose do not grow."""
+    filled = {id: _last_within(form, room) for id, (_, form) in curves.items() if form.letters}
+    same = [_name(line) for line, form in curves.values() if not form.letters]
+    if not filled:
+        return f"{' and '.join(same)}: maps of the same size at any number of tokens"
+    first, last = min(filled, key=filled.__getitem__), max(filled, key=filled.__getitem__)
+    title = f"One layer's maps fill {device}: {_name(curves[first][0])}'s beyond {exact(filled[first])} tokens"
+    if last != first:
+        title += f", {_name(curves[last][0])}'s beyond {exact(filled[last])}"
+    return f"{title}; {' and '.join(same)}'s do not grow" if same else title
+
+
 def _last_within(form: Polynomial, room: int) -> int:
-    """The largest number of tokens whose bytes still fit; of square grids where only these have a form."""
+    """The most tokens whose bytes, which grow, still fit; of square grids where only these have a form."""
     tokens: Callable[[int], int] = (lambda side: side * side) if "S" in form.letters else (lambda size: size)
     fits: Callable[[int], bool] = lambda size: _at(form, tokens(size)) <= room  # noqa: E731
     high = 1
