@@ -14,6 +14,8 @@ from vpcalc import files
 from vpcalc.cli.app import main
 from vpcalc.errors import LINE, InputError, printable
 
+from .conftest import Run
+
 
 def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str]:
     """How a command line ends, and what it says on standard error."""
@@ -172,3 +174,11 @@ def test_a_fault_of_ours_is_neither_bad_input_nor_a_failed_check(raised: str, st
     shown = {**os.environ, "VPCALC_TRACEBACK": "1"}
     again = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=shown, check=False)
     assert (again.stderr.startswith("Traceback")) == (status == 70)
+
+
+@pytest.mark.parametrize("command", ["memory msa", "model wmsa", "audit msa --against 4G"])
+def test_a_layer_where_a_model_is_asked_for_is_told_its_command(inside: Run, command: str) -> None:
+    name = command.split()[1]
+    done = inside(*command.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{name!r} is not known; it is a layer: vpcalc formula {name} has its cost" in done.stderr

@@ -32,15 +32,23 @@ class Catalog(Mapping[str, T], Generic[T]):
     asked for that is not there yet: first those whose own name begins the name (``swin`` for ``swin_t``),
     and no further once it is found. So a command pays for one family and not for all.
 
+    ``otherwise`` says of a name that is none of these what it is instead, or nothing.
+
     A ``lenient`` one knows names however they are written, where that leaves no doubt: ``ResNet-50``, ``SwinT``.
     """
 
     def __init__(
-        self, what: str, sources: Iterable[Source] = (), listed: str = "", hint: str = "", lenient: bool = False
+        self,
+        what: str,
+        sources: Iterable[Source] = (),
+        listed: str = "",
+        hint: str = "",
+        lenient: bool = False,
+        otherwise: Callable[[str], str] = lambda name: "",
     ) -> None:
         self._what = what
         self._lenient = lenient
-        self._listed, self._hint = listed, hint
+        self._listed, self._hint, self._otherwise = listed, hint, otherwise
         self._sources = list(sources)
         self._entries: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
@@ -72,6 +80,9 @@ class Catalog(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         if name not in self:
+            other = self._otherwise(name)
+            if other:
+                raise InputError(f"{self._what} {name!r} is not known; {other}")
             raise unknown(self._what, name, [*self._entries, *self._aliases], self._listed, self._hint)
         key = name if name in self._entries or name in self._aliases else self._meant(name)
         return self._entries[self._aliases.get(key, key)]

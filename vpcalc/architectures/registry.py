@@ -177,8 +177,21 @@ class Architecture:
         return rest if head else {**rest, "classes": 0}
 
 
+def _layer(name: str) -> str:
+    """What to do with a layer where a model is asked for."""
+    from ..layers import LAYERS
+
+    if name not in LAYERS:
+        return ""
+    return f"it is a layer: vpcalc formula {name} has its cost and, with --quantity, its bytes; see {MODELS}"
+
+
 ARCHITECTURES: Catalog[Architecture] = Catalog(
-    "model", (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"), MODELS, lenient=True
+    "model",
+    (*files_beside(__file__, __name__.rpartition(".")[0]), "vpcalc.installed"),
+    MODELS,
+    lenient=True,
+    otherwise=_layer,
 )
 
 
