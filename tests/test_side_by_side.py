@@ -16,6 +16,8 @@ from vpcalc.answers.side_by_side import SideBySide, _in_order
 from vpcalc.cost import Quantity
 from vpcalc.report.table import records
 
+from .conftest import Run
+
 NAMES = ["swin_t", "resnet50", "vit_s_16"]
 
 
@@ -77,7 +79,7 @@ def test_all_are_counted_and_a_difference_is_named() -> None:
     assert agreeing in found.tables()[0].notes
     assert all(each["checks"] for each in found.to_dict()["models"])
     first, second = found.models
-    wrong = SideBySide((first, replace(second, report=None, batch=2).checked()))
+    wrong = SideBySide((first, replace(second, report=None, batch=2).checked()), found.names)
     assert not wrong.ok
     assert any(note.startswith("vit_ti_16: ") and "differ" in note for note in wrong.tables()[0].notes)
 
@@ -123,3 +125,28 @@ def test_one_name_is_answered_as_ever() -> None:
     status, two = run("model swin_t resnet18 --no-check --format json")
     assert (status, json.loads(two)) == (0, beside(["swin_t", "resnet18"]).to_dict())
     assert run("model swin_t resnet18 --no-check --columns quantity,resnet18")[0] == 0
+
+
+def test_variants_of_one_stand_beside_each_other(tmp_path: Path, inside: Run) -> None:
+    """Settings in brackets are of one column alone, and stand in its head; those of options are of all."""
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\ndef net(width=8, k=3): return nn.Conv2d(3, width, k)\n", encoding="utf-8"
+    )
+    wide, plain = f"{file}:net(width=16)", f"{file}:net"
+    found = vpcalc.side_by_side([wide, plain, "swin_t(C=48)", "swin_t"], input=64, args={"k": 1}, check=True)
+    assert found.names == (wide, plain, "swin_t(C=48)", "swin_t")
+    assert [each.figure(Quantity.MACS) for each in found.models[:2]] == [3 * 16 * 64**2, 3 * 8 * 64**2]
+    assert found.models[2].figure(Quantity.PARAMS) == vpcalc.model("swin_t", input=64, set={"C": 48}).figure(
+        Quantity.PARAMS
+    )
+    assert [column.key for column in found.tables()[0].columns[1:]] == list(found.names)
+    assert found.ok
+    for names, said in (
+        ((wide, wide), f"NAME {wide}: given 2 times"),
+        ((f"{wide}@1,3,H,W", plain), "here --input gives the shape for all"),
+        (("swin_t(K=1)", "swin_t"), "setting of swin_t 'K' is not known"),
+    ):
+        done = inside("model", *names, "--input", "64")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr

@@ -10,6 +10,7 @@ from typing import Any
 from ..cost import Cost, Quantity
 from ..errors import InputError, is_code
 from ..optional import counts
+from ..placing import Placed, as_placed
 from ..report import Column, Kind, Table
 from .model import Model, sized
 from .own_model import OwnModel
@@ -28,9 +29,10 @@ ROWS = {
 
 @dataclass(frozen=True)
 class SideBySide(Result):
-    """Architectures, each as :func:`vpcalc.model` gives it."""
+    """Architectures, each as :func:`vpcalc.model` gives it, and what it is called beside the others."""
 
     models: tuple[Model | OwnModel, ...]
+    names: tuple[str, ...]
 
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""
@@ -38,7 +40,7 @@ class SideBySide(Result):
 
     def checked(self) -> SideBySide:
         """The same with the instantiated modules counted by fvcore."""
-        return SideBySide(tuple(each.checked() for each in self.models))
+        return SideBySide(tuple(each.checked() for each in self.models), self.names)
 
     @property
     def ok(self) -> bool:
@@ -72,7 +74,7 @@ class SideBySide(Result):
         notes: tuple[str, ...],
         total: bool = False,
     ) -> Table:
-        columns = (Column(key, header, Kind.WORD), *(Column(each.id, each.id, Kind.COUNT) for each in self.models))
+        columns = (Column(key, header, Kind.WORD), *(Column(name, name, Kind.COUNT) for name in self.names))
         return Table(title, columns, tuple((name, *figures) for name, figures in rows), notes, total)
 
     def _title(self) -> str:
@@ -82,21 +84,22 @@ class SideBySide(Result):
 
     def _notes(self) -> tuple[str, ...]:
         notes = []
+        named = list(zip(self.names, self.models, strict=True))
         if len({each.size for each in self.models}) > 1:
-            notes.append("; ".join(f"{each.id} at {each.size}" for each in self.models))
+            notes.append("; ".join(f"{name} at {each.size}" for name, each in named))
         said: dict[str, list[str]] = {}
-        for each in self.models:
+        for name, each in named:
             if each.report is not None:
                 held = str(each.report) == "agrees"
                 words = "fvcore, activations and params agree with the counted module"
                 words = words if held else str(each.report)
-                said.setdefault(words, []).append(each.id)
-        notes += [f"{', '.join(ids)}: {words}" for words, ids in said.items()]
-        for each in self.models:
+                said.setdefault(words, []).append(name)
+        notes += [f"{', '.join(names)}: {words}" for words, names in said.items()]
+        for name, each in named:
             remarks = each.notes
             if remarks:
                 more = f"; {len(remarks) - 1} more where it stands alone" if remarks[1:] else ""
-                notes.append(f"{each.id}: {remarks[0]}{more}")
+                notes.append(f"{name}: {remarks[0]}{more}")
         return tuple(notes)
 
 
@@ -104,25 +107,31 @@ def side_by_side(names: Iterable[str], *, check: bool | None = None, **asked: An
     """The costs of several architectures, all asked in the same way.
 
     Args:
-        names: ids or aliases, two at least.
+        names: ids or aliases, two at least; in brackets settings of one of them, ``swin_t(C=48)``.
         check: count the instantiated modules with fvcore; if left out, where torch and fvcore are installed.
         asked: what :func:`vpcalc.model` is asked: ``set`` of models of ours, ``args`` of code.
 
     Raises:
         InputError: a name that is not known or is given twice, or what :func:`vpcalc.model` refuses for one.
     """
-    found = SideBySide(tuple(sized(name, **_of(name, asked)) for name in names))
-    if len(found.models) < 2:
+    told = [(name, as_placed(name, "NAME")) for name in names]
+    models = tuple(sized(str(row.target), **_of(row, asked)) for _, row in told)
+    if len(models) < 2:
         raise InputError("NAME: give two models at least, such as swin_t resnet50")
-    id, times = Counter(each.id for each in found.models).most_common(1)[0]
+    called = [name if row.arguments else each.id for each, (name, row) in zip(models, told, strict=True)]
+    name, times = Counter(called).most_common(1)[0]
     if times > 1:
-        raise InputError(f"NAME {id}: given {times} times; once is enough")
+        raise InputError(f"NAME {name}: given {times} times; once is enough")
+    found = SideBySide(models, tuple(called))
     return found.checked() if counts(check) else found
 
 
-def _of(name: object, asked: dict[str, Any]) -> dict[str, Any]:
-    """What is asked of one of several: settings of ours only, arguments of code only."""
-    return {**asked, ("set" if is_code(name) else "args"): None}
+def _of(row: Placed, asked: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of one of several: settings of ours only, arguments of code only; its own beside them."""
+    if "@" in row.behind:
+        raise InputError(f"NAME {row.text}: a layout is of rows and sides; here --input gives the shape for all")
+    mine, other = ("args", "set") if is_code(str(row.target)) else ("set", "args")
+    return {**asked, other: None, mine: {**(asked.get(mine) or {}), **row.arguments}}
 
 
 def _by_stage(cost: Cost, quantity: Quantity) -> dict[str, Any]:
