@@ -29,6 +29,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 MAKE = """
 from torch import nn
+from torch.nn.functional import pad
 
 
 class Attention(nn.Module):
@@ -41,6 +42,19 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).reshape(B, N, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
         maps = (q @ k.transpose(-2, -1)).softmax(-1)
         return self.proj((maps @ v).transpose(1, 2).reshape(B, N, C))
+
+
+class X(nn.Module):
+    def __init__(self, dim=64, window=7):
+        super().__init__()
+        self.side, self.proj = window, nn.Linear(dim, dim)
+
+    def forward(self, x):
+        M = self.side
+        x = pad(x, (0, 0, 0, -x.shape[2] % M, 0, -x.shape[1] % M))
+        B, h, w, C = x.shape
+        x = x.reshape(B, h // M, M, w // M, M, C).transpose(2, 3).reshape(-1, M * M, C)
+        return (x @ x.transpose(-2, -1)).softmax(-1) @ self.proj(x)
 
 
 def make(dim=64, num_heads=4):

@@ -628,7 +628,8 @@ def test_a_full_disk_ends_in_one_line_and_what_was_found_is_kept(tmp_path: Path)
     assert not file.exists()
     assert run("-o", str(file), "--resume").returncode == 0
     assert len(file.read_text().splitlines()) == len(_brute()) + 1
-    assert "is not an ordinary file" in refused("-o", "/dev/full")
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "is not an ordinary file" in refused("-o", str(tmp_path / "pipe.csv"))
 
 
 @pytest.mark.parametrize(
