@@ -594,3 +594,18 @@ def test_forms_of_totals_hold_at_the_models_own_size(quantity: str) -> None:
     assert form.form.polynomial.value({"B": 3, "H": 224, "W": 224}) == figures[quantity]
     assert "activations peaking in" in form.form.valid
     assert sum(term for *_, term in form.steps()) == form.form.polynomial
+
+
+@pytest.mark.parametrize("quantity", ["saved_bytes", "peak_bytes", "training_bytes", "inference_bytes"])
+def test_one_figure_of_memory_stands_in_a_sentence(quantity: str, tmp_path: Path, inside: Run) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\ndef net(C=8): return nn.Conv2d(3, C, 3, 2, 1)\n", encoding="utf-8")
+    for name, more in (("swin_t", {"set": {"C": 48}}), (f"{file}:net", {"args": {"C": 5}})):
+        train = quantity in ("saved_bytes", "training_bytes")
+        found = package.memory(name, input=64, batch=3, train=train, check=False, **more).to_dict()
+        assert package.figure(name, quantity=quantity, input=64, batch=3, **more).value == found[quantity]
+    shown = inside("figure", "swin_t", "--quantity", quantity, "--exact").stdout.strip()
+    assert int(shown.replace(",", "")) == package.figure("swin_t", quantity=quantity).value
+    refused = inside("figure", "msa", "--quantity", quantity)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "vpcalc formula msa has it" in refused.stderr

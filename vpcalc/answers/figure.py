@@ -12,7 +12,8 @@ from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import whole
 from ..layers import LAYERS
 from ..report import Column, Kind, Table, numbers
-from .formula import QUANTITIES
+from ..storage.quantities import MemoryQuantity
+from .formula import MEMORY, QUANTITIES
 from .model import Model, sized
 from .priced import unpriced_notes
 from .result import Result
@@ -25,7 +26,7 @@ class Figure(Result):
     """An exact number with where it comes from. ``digits`` is how many are shown; None shows them all."""
 
     name: str
-    quantity: Quantity
+    quantity: Quantity | MemoryQuantity
     at: Mapping[str, Any]
     value: int
     digits: int | None
@@ -95,7 +96,8 @@ def figure(
 
     Args:
         name: a model (``swin_t`` …), a layer (``msa`` …), or a module of your own, as :func:`vpcalc.model` has it.
-        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``.
+        quantity: ``macs``, ``flops``, ``fvcore``, ``params``, ``activations`` or ``attention_elements``; of a
+            model also bytes as :func:`vpcalc.memory` has them in float32: ``saved_bytes``, ``training_bytes`` …
         input, tokens, src, tgt: a model's input size, as :func:`vpcalc.model` takes it.
         set: changes to a model's settings; for a layer all its dimensions.
         args: arguments of the factory of a module of your own.
@@ -106,9 +108,9 @@ def figure(
     Raises:
         InputError: an unknown name, quantity or setting, or a value that is not usable.
     """
-    if quantity not in QUANTITIES:
-        raise unknown("--quantity", quantity, QUANTITIES)
-    counted = Quantity(quantity)
+    if quantity not in QUANTITIES + MEMORY:
+        raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
+    counted = Quantity(quantity) if quantity in QUANTITIES else MemoryQuantity(quantity)
     shown = None if exact else whole("--digits", digits, high=12)
     if isinstance(name, str) and name in LAYERS:
         sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
@@ -117,16 +119,37 @@ def figure(
                 raise InputError(
                     f"--{option} {value}: {name} is a layer; its dimensions are given by --set h=56 …"
                 )
+        if isinstance(counted, MemoryQuantity):
+            raise InputError(
+                f"--quantity {quantity}: {name} is a layer; vpcalc formula {name} has it in its dimensions"
+            )
         return _of_layer(name, counted, set or {}, shown)
     if not is_code(name) and name not in ARCHITECTURES:
         raise unknown("figure", name, [*LAYERS, *ARCHITECTURES], ALL)
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
     found = sized(name, **sizes, set=set, args=args, batch=batch)
-    value = found.figure(counted)
-    rests = tuple(each.text for each in found.assumptions if each.figure(counted) != value)
+    if isinstance(counted, MemoryQuantity):
+        value = _in_bytes(name, counted, set=set, args=args, batch=batch, **sizes)
+        rests = tuple(each.text for each in found.assumptions)  # each changes what there are weights for
+    else:
+        value = found.figure(counted)
+        rests = tuple(each.text for each in found.assumptions if each.figure(counted) != value)
     if not isinstance(found, Model) and counted in (Quantity.MACS, Quantity.FLOPS):
         rests += tuple(unpriced_notes(found.unknown))
     return Figure(found.id, counted, {**found.at, **(set or {})}, value, shown, found.source, rests)
+
+
+_OF_TRAINING = frozenset(MemoryQuantity) - {MemoryQuantity.PEAK, MemoryQuantity.INFERENCE, MemoryQuantity.CACHE}
+
+
+def _in_bytes(name: str, counted: MemoryQuantity, **asked: Any) -> int:
+    """What memory says of it, in float32 and, where it is of training, with AdamW."""
+    from .memory import memory
+
+    found = memory(name, train=counted in _OF_TRAINING, check=False, **asked).to_dict()[counted.value]
+    if found is None:
+        raise InputError(f"--quantity {counted.value}: {name} has no such figure")
+    return int(found)
 
 
 def _of_layer(name: str, counted: Quantity, given: Mapping[str, object], shown: int | None) -> Figure:

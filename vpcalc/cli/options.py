@@ -153,7 +153,8 @@ QuantityOption = Annotated[
     str,
     described(
         "--quantity -q QUANTITY",
-        "macs, flops, fvcore, params, activations or attention_elements.",
+        "macs, flops, fvcore, params, activations or attention_elements; of a model also bytes in float32: "
+        "saved_bytes, training_bytes …",
         complete=completion.quantities,
     ),
 ]
