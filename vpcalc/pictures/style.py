@@ -53,6 +53,7 @@ OPERATORS = {
     "batch_norm": ORANGE,
     "adaptive_avg_pool2d": PURPLE,
     "upsample_bilinear2d": SKY,
+    "upsample_nearest2d": SKY,
 }
 HATCHES = {"matmul": "////", "conv": "....", "layer_norm": "xxxx", "group_norm": "xxxx", "batch_norm": "xxxx"}
 
