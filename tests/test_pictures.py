@@ -267,7 +267,7 @@ def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None,
     figure.draw_without_rendering()
     axes = figure.axes[0]
     boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
-    assert len(boxes) >= len(chart.points) * (0.7 if width > 5 else 0.3)
+    assert len(boxes) >= len(chart.points) * (0.7 if width > 5 else 0.25)
     for (one, first), (other, second) in itertools.combinations(boxes.items(), 2):
         assert not first.overlaps(second), (one, other)
     for name, box in boxes.items():
@@ -276,7 +276,7 @@ def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None,
         for line in axes.lines:
             path = line.get_path().transformed(line.get_transform())
             if line.get_label() in ("_leader", "Pareto front"):
-                inner = Bbox.from_extents(box.x0 + 1, box.y0 + 1, box.x1 - 1, box.y1 - 1)
+                inner = Bbox.from_extents(box.x0 + 2, box.y0 + 1, box.x1 - 2, box.y1 - 1)  # a line ends at its own
                 assert not path.intersects_bbox(inner, filled=False), (name, line.get_label())
 
 

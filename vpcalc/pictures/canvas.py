@@ -139,8 +139,9 @@ def darken(figure: Any) -> None:
             colour = DARK.get(to_hex(value).upper())
             if colour is not None:
                 getattr(artist, f"set_{name}")(colour)
-        if getattr(artist, "get_array", lambda: None)() is not None and artist.get_cmap().N == 1:
-            artist.set_cmap(ListedColormap([DARK.get(to_hex(artist.get_cmap()(0)).upper(), PAPER)]))
+        colours = getattr(artist, "cmap", None)
+        if colours is not None and colours.N == 1:  # of a field; where nothing is mapped it is a default with many
+            artist.set_cmap(ListedColormap([DARK.get(to_hex(colours(0)).upper(), PAPER)]))
 
 
 def _in_inches(figure: Any, chart: Any) -> Any:
