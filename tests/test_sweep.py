@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -776,9 +777,9 @@ def test_two_workers_of_dask_give_the_same_file(tmp_path: Path, monkeypatch: pyt
         _the_same_file(tmp_path, monkeypatch, backend=f"dask:{cluster.scheduler_address}")
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_two_workers_of_ray_give_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray: Any = import_module("ray")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     ray.init(num_cpus=2, include_dashboard=False)
     try:
