@@ -179,8 +179,8 @@ def _started(folder: str, limits: Limits) -> Started:
         return Started(process)
 
 
-ANSWER = 10.0
-"""Seconds within which a nursery forks."""
+BEGIN, ANSWER = 120.0, 30.0
+"""Seconds within which a nursery has imported all, and within which it forks."""
 
 
 class Forked:
@@ -234,8 +234,11 @@ class Nursery:
                 env=surroundings,
                 start_new_session=True,
             )
-        ready = self._control.recv(len(READY))
         atexit.register(self.end)
+        self._control.settimeout(BEGIN)
+        ready = b""
+        with contextlib.suppress(OSError):
+            ready = self._control.recv(len(READY))
         if not ready:
             self.end()
             raise OSError("the nursery did not start")
