@@ -62,7 +62,10 @@ def test_swins_table_prints_multiply_accumulates() -> None:
 def test_a_counter_that_drops_attention_is_recognised() -> None:
     without = "MACs without products of two activations (attention)"
     assert fitting("vit_b_16", "16.85G")[0] == (without, (224, 224))
-    assert fitting("swin_t", "4.35G")[0] == (without, (224, 224))
+    blind = "mmcv's rules, layer norm as a module of one's own, which it does not see (ConvNeXt's authors)"
+    mmcv = "mmcv's rules, without products of two activations"  # 4.358, cut off
+    assert [name for name, sizes in fitting("swin_t", "4.35G") if sizes == (224, 224)] == [without, blind, mmcv]
+    assert len(fitting("swin_t", "4.35G")) == 3  # and at no other input
 
 
 def test_another_input_is_found() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..abstract.modules import Step, layer_norm
 from ..abstract.tensor import Tensor
 from ..cost import Cost
 from ..errors import InputError, unknown
@@ -19,6 +20,30 @@ def maps_of(images: Tensor, id: str, first: int = 0) -> tuple[Tensor, ...]:
     assert architecture.family.pyramid is not None
     with tape.inside("backbone"), tape.node("backbone"):
         return architecture.family.pyramid(images, first, **architecture.config)
+
+
+def maps_in_turn(images: Tensor, first: int, stages: Sequence[Step]) -> tuple[Tensor, ...]:
+    """The map of each stage as it is, from the ``first`` on."""
+    maps: list[Tensor] = []
+    for number, stage in enumerate(stages):
+        images = stage(f"stages.{number}", images)
+        if number >= first:
+            maps.append(images)
+    return tuple(maps)
+
+
+def maps_through_norms(
+    images: Tensor, first: int, run: Callable[..., Tensor], settings: Mapping[str, Any]
+) -> tuple[Tensor, ...]:
+    """The map of each stage, from the ``first`` on, through a norm; ``run`` tells where a stage ends."""
+    maps: list[Tensor] = []
+
+    def keep(number: int, x: Tensor) -> None:
+        if number >= first:
+            maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
+
+    run(images, **settings, ends=keep)
+    return tuple(maps)
 
 
 def check_backbone(config: Mapping[str, Any]) -> None:

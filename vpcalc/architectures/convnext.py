@@ -15,6 +15,7 @@ from ..dims import Dim, require_side
 from ..errors import InputError
 from ..layers.embedding import classifier, patch_embedding
 from ..layers.feedforward import feed_forward
+from .backbones import maps_through_norms
 from .registry import Family, register
 
 
@@ -33,14 +34,7 @@ def convnext(images: Tensor, *, C: Dim, depths: tuple[int, ...], k: int, P: Dim,
 
 def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The map of each stage through a norm of its own, as the authors' detectors have it."""
-    maps: list[Tensor] = []
-
-    def keep(number: int, x: Tensor) -> None:
-        if number >= first:
-            maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
-
-    _stages(images, **settings, ends=keep)
-    return tuple(maps)
+    return maps_through_norms(images, first, _stages, settings)
 
 
 def _stages(

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..layers.embedding import class_token, classifier, patch_embedding, resized_positions
 from ..layers.feedforward import feed_forward
 from ..layers.reduction import spatial_reduction_attention
+from .backbones import maps_in_turn
 from .registry import Assumption, Family, register
 
 
@@ -53,12 +54,7 @@ def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tup
 
     (Their table of the last stage keeps the class token's place, which nothing reads: C parameters more.)
     """
-    maps: list[Tensor] = []
-    for number, stage in enumerate(_stages(images, **settings)):
-        images = stage(f"stages.{number}", images)
-        if number >= first:
-            maps.append(images)
-    return tuple(maps)
+    return maps_in_turn(images, first, _stages(images, **settings))
 
 
 def _stages(

@@ -18,6 +18,7 @@ from ..layers import LAYERS
 from ..layers.embedding import classifier
 from ..layers.overlapping import convolutional_feed_forward, overlap_patch_embedding
 from ..layers.reduction import linear_spatial_reduction_attention, spatial_reduction_attention
+from .backbones import maps_in_turn
 from .pvt import as_in_the_code, same_stages
 from .registry import Family, register
 
@@ -50,12 +51,7 @@ def pvt_v2(
 
 def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The map of each stage, whose norm belongs to it."""
-    maps: list[Tensor] = []
-    for number, stage in enumerate(_stages(images, **settings)):
-        images = stage(f"stages.{number}", images)
-        if number >= first:
-            maps.append(images)
-    return tuple(maps)
+    return maps_in_turn(images, first, _stages(images, **settings))
 
 
 def _stages(

@@ -17,6 +17,7 @@ from ..inputs import GridTerm, on_grid
 from ..layers.embedding import classifier, patch_embedding, patch_merging
 from ..layers.feedforward import feed_forward
 from ..layers.windows import window_attention
+from .backbones import maps_through_norms
 from .registry import Family, register
 
 
@@ -45,14 +46,7 @@ def swin(
 
 def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
     """The map of each stage through a norm of its own, as the authors' detectors have it; none is last."""
-    maps: list[Tensor] = []
-
-    def keep(number: int, x: Tensor) -> None:
-        if number >= first:
-            maps.append(layer_norm(f"norms.{len(maps)}", x).permute(0, 3, 1, 2))
-
-    _stages(images, **settings, ends=keep)
-    return tuple(maps)
+    return maps_through_norms(images, first, _stages, settings)
 
 
 def _stages(
