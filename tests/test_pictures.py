@@ -258,6 +258,10 @@ def test_what_lies_far_below_does_not_stretch_the_axes() -> None:
     assert "left out" not in alone.subtitle
 
 
+RECENT = tuple(map(int, matplotlib.__version__.split(".")[:2])) > (3, 8)
+"""Whether letters are as wide as they are today: 3.8 measures them otherwise by a pixel."""
+
+
 @pytest.mark.parametrize("pareto", [None, "macs,top1", "top1,macs"])
 @pytest.mark.parametrize("width", [6.9, 3.15])
 def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None, width: float) -> None:
@@ -267,7 +271,7 @@ def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None,
     figure.draw_without_rendering()
     axes = figure.axes[0]
     boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
-    assert len(boxes) >= len(chart.points) * (0.7 if width > 5 else 0.25)
+    assert len(boxes) >= len(chart.points) * (0.7 if width > 5 else 0.3 if RECENT else 0.25)
     for (one, first), (other, second) in itertools.combinations(boxes.items(), 2):
         assert not first.overlaps(second), (one, other)
     for name, box in boxes.items():
@@ -276,7 +280,8 @@ def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None,
         for line in axes.lines:
             path = line.get_path().transformed(line.get_transform())
             if line.get_label() in ("_leader", "Pareto front"):
-                inner = Bbox.from_extents(box.x0 + 2, box.y0 + 1, box.x1 - 2, box.y1 - 1)  # a line ends at its own
+                edge = 1 if RECENT else 2  # a line ends at its own label
+                inner = Bbox.from_extents(box.x0 + edge, box.y0 + 1, box.x1 - edge, box.y1 - 1)
                 assert not path.intersects_bbox(inner, filled=False), (name, line.get_label())
 
 
