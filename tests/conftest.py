@@ -19,6 +19,8 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .pace import spread
+
 settings.register_profile(
     "vpcalc", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
@@ -41,7 +43,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None if seed is None else f"shuffled by --shuffle {seed}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are left out by their marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    spread(items)
     seed = config.getoption("--shuffle")
     if seed is not None:
         by_file: dict[object, list[pytest.Item]] = {}

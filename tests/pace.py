@@ -1,4 +1,7 @@
-"""Which cases of a family the quick suite runs; CI runs every one."""
+"""Which cases of a family the quick suite runs; CI runs every one.
+
+``mostly_slow`` names them; a test that is marked ``quick(n)`` has n of its cases there, spread evenly.
+"""
 
 from __future__ import annotations
 
@@ -16,3 +19,18 @@ def mostly_slow(cases: Iterable[Any], *, quick: Collection[Any] | int) -> list[A
         else pytest.param(case, marks=pytest.mark.slow)
         for place, case in enumerate(cases)
     ]
+
+
+def spread(items: Iterable[pytest.Item]) -> None:
+    """Mark as slow what is beyond the number of cases that a test has in the quick suite."""
+    families: dict[tuple[object, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("quick") and not item.get_closest_marker("slow"):
+            families.setdefault((item.path, getattr(item, "originalname", item.name)), []).append(item)
+    for cases in families.values():
+        mark = cases[0].get_closest_marker("quick")
+        assert mark is not None
+        (most,) = mark.args
+        for place, case in enumerate(cases):
+            if (place + 1) * most // len(cases) == place * most // len(cases) and len(cases) > most:
+                case.add_marker(pytest.mark.slow)

@@ -17,6 +17,8 @@ from vpcalc.dims import ceil_div, floor_div
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 
+from .pace import mostly_slow
+
 Plant = Callable[[Cost, Mapping[str, Any]], Cost]
 
 
@@ -44,10 +46,10 @@ def derived(name: str, text: str | None = None, **arguments: object) -> Executed
 # -- proved -----------------------------------------------------------------------------------------
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("vgg11", "pvt_tiny", "pvt_v2_b0", "t5_small")]
+RUN = ("resnet18", "patch_merging", "vit_ti_16", "vgg11", "pvt_tiny", "pvt_v2_b0", "t5_small")
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_ti_16", "patch_merging", *SLOW])
+@pytest.mark.parametrize("name", mostly_slow(RUN, quick=2))
 def test_run_and_layers_are_one_form(name: str) -> None:
     found = derived(name)
     assert (found.verdict, found.ok, found.explored.complete) == ("proved", True, True)

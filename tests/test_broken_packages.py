@@ -69,6 +69,7 @@ BUILT_FOR_ANOTHER = 'raise AttributeError("_ARRAY_API not found")\n'
 WITHOUT_NUMPY = "raise ModuleNotFoundError('No numpy', name='numpy')\n"
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("package", DRAWING)
 @pytest.mark.parametrize(
     ("code", "said"),

@@ -55,6 +55,7 @@ def test_csv_holds_exact_numbers(inside: Run) -> None:
     assert int(rows[0]["macs"]) == 4 * 64 * 32**2 + 2 * 64**2 * 32
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("command", "left"),
     [

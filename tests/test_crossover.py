@@ -62,6 +62,7 @@ def told(first: str, second: str, one: int, other: int) -> set[str | None]:
     return {first} if one < other else {second} if other < one else set()
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize(("first", "second"), LAYER_PAIRS)
 def test_boundaries_are_true_at_every_size(first: str, second: str) -> None:
     found = vpcalc.crossover(first, second).to_dict()

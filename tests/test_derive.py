@@ -1016,6 +1016,7 @@ WHERE_SOMETHING_DIVIDES = {
 """What is built on which input; its form and condition as people write them; sizes there, and what they cost."""
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", WHERE_SOMETHING_DIVIDES)
 def test_where_something_divides_no_floor_is_written(name: str) -> None:
     (target, shape, args), said, points, cost = WHERE_SOMETHING_DIVIDES[name]

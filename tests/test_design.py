@@ -19,6 +19,7 @@ from vpcalc.sweeps import bounded, growing, keeping, relaxed
 from vpcalc.sweeps.certificate import configurations, counts_of, differences
 
 from .conftest import Run
+from .pace import mostly_slow
 
 design: Any = vpcalc.design
 model: Any = vpcalc.model
@@ -104,6 +105,7 @@ def plain(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("case", SPACES)
 def test_rows_are_the_best_of_brute_force(case: str) -> None:
     target, free, values, sizes = SPACES[case]
@@ -191,15 +193,7 @@ HELD: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        c
-        if c in ("convnext", "layers that are counted at once", "swin in turn")
-        else pytest.param(c, marks=pytest.mark.slow)
-        for c in HELD
-    ],
-)
+@pytest.mark.parametrize("case", mostly_slow(HELD, quick=["layers that are counted at once"]))
 def test_memory_alone_is_filled_as_brute_force_fills_it(case: str) -> None:
     """All configurations of a space counted one by one, at budgets between and at what they take."""
     target, free, more = HELD[case]
@@ -242,6 +236,7 @@ def test_four_stages_under_memory_alone(target: str, train: bool) -> None:
     assert all(row["left"][found.budgets[0].quantity] >= 0 for row in found.rows)
 
 
+@pytest.mark.slow
 def test_of_equal_configurations_the_first_are_counted() -> None:
     """Two stages of as many channels: hundreds of depths hold equally many parameters."""
     found = design("vgg11", memory="1GiB")

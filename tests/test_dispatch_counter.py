@@ -806,12 +806,13 @@ def laid_out(shape: list[int], rng: random.Random) -> Tensor:
     return x.permute([order.index(axis) for axis in range(len(shape))])
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
+@pytest.mark.quick(2)
+@pytest.mark.parametrize("seed", range(16))
 def test_shortcuts_in_any_layout(seed: int) -> None:
     """Arithmetic, and gradients of norms, softmax and activations, with sides of one element among others."""
     rng = random.Random(seed)
     with torch.device("meta"), Suspicious() as counter:
-        for _ in range(150):
+        for _ in range(40):
             shape = [rng.choice((1, 1, 2, 3)) for _ in range(rng.randrange(2, 5))]
             x, grad = (laid_out(shape, rng) if rng.random() < 0.5 else zeros(*shape) for _ in "xg")
             part = laid_out([rng.choice((1, side)) for side in shape], rng)
@@ -840,7 +841,7 @@ def test_shortcuts_in_any_layout(seed: int) -> None:
                 image.unfold(3, 1, 1) * 2,
                 image.unfold(2, 1, 1) * image.unfold(2, 1, 1),
             )
-    assert counter.agreed > 1500
+    assert counter.agreed > 400
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.bool])

@@ -61,7 +61,11 @@ def make(dim=64, num_heads=4):
     return Attention(dim, num_heads)
 """
 SLOW = (
+    "design resnet50",
+    "page",
+    "plot memory",
     "prove --jobs",
+    "prove msa",
     "audit",
     "transformers:",
     "reproduce",

@@ -802,6 +802,7 @@ RATIOS: dict[str, Any] = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", mostly_slow(RATIOS, quick=4))
 def test_a_ratio_is_compared_as_floats_are(name: str) -> None:
     """What is decided at a size is so at all sizes that answer alike what was noted."""

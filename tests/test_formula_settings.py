@@ -50,6 +50,7 @@ BYTES = [
 ]
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("everywhere", [False, True])
 @pytest.mark.parametrize(("id", "vary", "quantity"), BYTES)
 def test_forms_of_bytes_hold_where_they_say(

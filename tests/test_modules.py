@@ -146,6 +146,7 @@ def test_a_module_that_wants_a_dictionary_says_how_to_write_one() -> None:
         derive(Wants, "1,N,8;1,8,N")
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("counting", [False, True])
 @pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "complex128", "bool"])
 def test_element_types(kind: str, counting: bool) -> None:

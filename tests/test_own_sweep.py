@@ -49,6 +49,7 @@ def _derived(row: str, at: Mapping[str, int]) -> dict[str, str] | None:
     return {name: found[name]["text"] for name in COLUMNS if name in found}
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     ("row", "columns"),
     [

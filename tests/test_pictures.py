@@ -262,6 +262,7 @@ RECENT = tuple(map(int, matplotlib.__version__.split(".")[:2])) > (3, 8)
 """Whether letters are as wide as they are today: 3.8 measures them otherwise by a pixel."""
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("pareto", [None, "macs,top1", "top1,macs"])
 @pytest.mark.parametrize("width", [6.9, 3.15])
 def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None, width: float) -> None:
@@ -598,6 +599,7 @@ def test_dark_colours_can_be_read() -> None:
     assert not set(DARK) & set(DARK.values())  # so that nothing is exchanged twice
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("place", range(14))
 def test_nothing_that_is_drawn_on_dark_paper_is_left_light(place: int) -> None:
     plot = every_plot()[place]
@@ -630,6 +632,7 @@ def every_plot() -> list[Plot]:
     ]
 
 
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("plot", every_plot(), ids=lambda plot: f"{plot.command} {plot.kind}")
 @pytest.mark.parametrize("width", [6.9, 3.4])
 def test_nothing_stands_outside_the_paper_or_over_another_text(plot: Plot, width: float) -> None:
@@ -740,6 +743,7 @@ def test_labels_are_spread_without_overlap_and_in_order(boxes: list[tuple[float,
 # -- in the terminal -------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("width", [40, 50, 60, 80, 132, 200])
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_plot_fits_the_terminal(width: int, colour: bool) -> None:

@@ -586,6 +586,7 @@ def test_a_cut_can_be_seen_in_another_shape_where_it_leaves_nothing_out() -> Non
         assert answer(found, {"H": h, "W": w}) == 12 * left, (h, w)
 
 
+@pytest.mark.quick(40)
 @pytest.mark.parametrize("name", ROWS)
 def test_rows(name: str) -> None:
     function, rows = ROWS[name]
@@ -1083,6 +1084,7 @@ JOINT: dict[str, Callable[[int, int], bool]] = {
 }
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("name", JOINT)
 def test_conditions_on_two_sides_together(name: str) -> None:
     holds = JOINT[name]

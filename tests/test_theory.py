@@ -986,15 +986,6 @@ def test_the_page_is_not_stale(inside: Run) -> None:
 # -- pictures ----------------------------------------------------------------------------------------
 
 
-def _figures() -> list[plots_theory.Figure]:
-    return [
-        settled.demonstration.figure
-        for id in _PLOTTED
-        for settled in theory_of(id).statements
-        if settled.demonstration.figure is not None
-    ]
-
-
 def test_a_title_says_what_is_seen_at_the_end() -> None:
     line = plots_theory.Series
     chart = plots_theory.Chart(
@@ -1016,22 +1007,22 @@ def test_a_title_says_what_is_seen_at_the_end() -> None:
     assert plots_theory._short(1024) == "1,024"
 
 
-def test_every_plot_of_a_statement_has_its_finding_above_and_names_beside_its_lines() -> None:
+@pytest.mark.quick(2)
+@pytest.mark.parametrize("id", _PLOTTED)
+def test_every_plot_of_a_statement_has_its_finding_above_and_names_beside_its_lines(id: str) -> None:
     pytest.importorskip("matplotlib")
     from xml.etree import ElementTree
 
-    figures = _figures()
-    assert len(figures) == len(_PLOTTED)
-    for figure in figures:
-        assert figure.finding != figure.title
-        light, dark = (plots_theory.draw(figure, "svg", dark=dark) for dark in (False, True))
-        root = ElementTree.fromstring(light)
-        words = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
-        assert " ".join(words).count(figure.finding.split(":")[0].split(",")[0]) == 1
-        if isinstance(figure, plots_theory.Chart):
-            assert figure.title in words
-            for series in figure.series:
-                assert all(part in " ".join(words) for part in series.label.split())
-        assert b"#131416" in dark
-        assert b"#1a1a1a" not in dark
-        assert b"#131416" not in light
+    (figure,) = (found for one in theory_of(id).statements if (found := one.demonstration.figure) is not None)
+    assert figure.finding != figure.title
+    light, dark = (plots_theory.draw(figure, "svg", dark=dark) for dark in (False, True))
+    root = ElementTree.fromstring(light)
+    words = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert " ".join(words).count(figure.finding.split(":")[0].split(",")[0]) == 1
+    if isinstance(figure, plots_theory.Chart):
+        assert figure.title in words
+        for series in figure.series:
+            assert all(part in " ".join(words) for part in series.label.split())
+    assert b"#131416" in dark
+    assert b"#1a1a1a" not in dark
+    assert b"#131416" not in light
