@@ -102,6 +102,7 @@ def test_a_figure_of_no_convention_is_not_ok() -> None:
     assert "under none of these" in found.tables()[0].notes[0]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "printed"), [("lstm", "1M"), ("t5_small", "10G"), ("retnet_1_3b", "2T")])
 def test_sequences_are_tried_at_lengths(name: str, printed: str) -> None:
     assert vpcalc.conventions(name, printed).tried > 20

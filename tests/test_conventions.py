@@ -99,6 +99,7 @@ def test_what_is_charged_is_what_runs(name: str, input: Any) -> None:
     assert pooled == sum(op.other * times for op, times in model.cost(sizes, config).walk() if "pool" in op.kind)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     ("name", "printed", "convention", "how"),
     [

@@ -165,6 +165,7 @@ def is_the_registered_form(name: str, settings: Settings, counting: bool = False
     assert (result.unknown, result.ok) == ({}, True)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "counting", [pytest.param(False, id="executed"), pytest.param(True, id="counted", marks=pytest.mark.slow)]
 )

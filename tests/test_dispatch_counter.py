@@ -732,6 +732,7 @@ def described(result: Any) -> Any:
     return result if result is None else [described(part) for part in result]
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     "name", ["swin_t", "vit_ti_16", "resnet18", "pvt_v2_b0", "pvt_v2_b2_li", "t5_small", "lstm"]
 )

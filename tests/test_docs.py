@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"generated", "_build"} & set(path.parts))
 NAMES = [path.relative_to(DOCS).as_posix() for path in PAGES]
-HEAVY = {"theory.md", "papers.md", "audit.md", "memory.md", "derive.md"}
+HEAVY = {"theory.md", "papers.md", "audit.md", "memory.md", "derive.md", "howto/dense-prediction.md"}
 """Pages whose commands take many seconds."""
 
 

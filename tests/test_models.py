@@ -89,6 +89,7 @@ CHOICES = [
 ]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("where", mostly_slow(CHOICES, quick=3))
 def test_the_rows_are_those_for_which_the_condition_holds(where: str) -> None:
     """Held against Python's own reading of each row."""
@@ -251,6 +252,7 @@ def test_where_nothing_is_chosen_the_table_is_empty_and_all_is_well() -> None:
     json.dumps(found.to_dict())
 
 
+@pytest.mark.slow
 def test_of_how_many_inputs_the_products_are_is_said() -> None:
     """``macs < 100G`` at a batch of 4 is a condition on four images."""
     said = "MACs, as all that grows with the batch, are those of 4 inputs together"

@@ -145,6 +145,7 @@ def test_a_comparison_has_pythons_figures_at_random_settings(opened: Callable[..
     assert refused > number / 20
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("number", [150, pytest.param(2_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["swin_t", "vit_b_16", "pvt_v2_b2", "resnet50", "t5_small"])
 def test_a_model_has_pythons_figures_at_random_inputs_and_settings(

@@ -92,11 +92,13 @@ EACH = [pytest.param(id, marks=pytest.mark.slow if id in DEEP else ()) for id in
 """Every variant; counting the deep ones takes seconds."""
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("id", EACH)
 def test_every_variant_agrees_with_fvcore_at_its_native_size(id):
     assert count_model(id, ARCHITECTURES[id].sizes).verdict is Verdict.AGREES
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("id", EACH)
 def test_every_variant_agrees_with_fvcore_at_an_odd_size(id):
     report = count_model(id, ODD)
@@ -611,6 +613,7 @@ def compare_with_theirs(id: str, cost: Cost, sizes: tuple[int, int]) -> Report:
     return compare(cost, count(module, (image,)))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("side", [224, 250])
 @pytest.mark.parametrize("id", [pytest.param(id, marks=pytest.mark.slow if id in DEEP else ()) for id in V1])
 def test_transformers_counts_the_same_and_resizes_its_positions(id, side):
@@ -635,6 +638,7 @@ def test_without_the_resizing_that_one_operator_differs():
     assert [(check.quantity, check.operator) for check in report.differing] == [("fvcore", "upsample_bilinear2d")]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("sizes", mostly_slow([(224, 224), ODD], quick=[ODD]))
 @pytest.mark.parametrize("id", [pytest.param(id, marks=pytest.mark.slow if id in DEEP else ()) for id in V2])
 def test_transformers_v2_counts_the_same(id, sizes):

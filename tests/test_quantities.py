@@ -418,6 +418,7 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", mostly_slow(LAYOUTS, quick=8))
 def test_results_lie_in_memory_as_on_the_cpu(name: str) -> None:
     """On meta they lie otherwise, so that copies were seen that there are not, or not seen."""
@@ -514,6 +515,7 @@ def as_for_real(make: Callable[[], nn.Module], sizes: tuple[int, ...]) -> None:
             assert int(numbers[quantity]["text"]) == seen, (quantity, n)
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", MADE)
 def test_tensors_of_numbers_are_memory(name: str) -> None:
     """On meta nothing is dispatched where they are made."""
@@ -1201,6 +1203,7 @@ def test_attention_to_something_else_is_no_kernel_of_one_piece() -> None:
         assert at(found, {"N": n}) == measured(*on_cpu(Pooled(), (2, n, 16)))
 
 
+@pytest.mark.slow
 def test_an_lstm_has_no_form_in_bytes() -> None:
     """A real run keeps a workspace of 28 KB, which the meta device does not know."""
     module, x = nn.LSTM(8, 8), torch.zeros(1, 12, 8)

@@ -52,6 +52,7 @@ def written(found: Footprint) -> dict[str, Any]:
     }
 
 
+@pytest.mark.quick(15)
 @pytest.mark.parametrize(
     "way",
     [Way(), Way(attention="fused"), Way(recompute="block"), Way("bfloat16", recompute="attention")],

@@ -62,6 +62,7 @@ def test_models_agree_with_fvcore(form: str, N: int, batch: int, head: bool) -> 
     assert report.verdict is Verdict.AGREES, report
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("id", "N", "form"),
     [

@@ -88,6 +88,7 @@ def shown(result: Derivation) -> tuple[str, str]:
     return str(result), result.condition
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(("side", "shape"), [(0, "N,8"), pytest.param(1, "1,N,8", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("forward", "text", "condition"), [kind[1:] for kind in KINDS], ids=[k[0] for k in KINDS])
 def test_every_side_is_tried_far_away(forward: Forward, text: str, condition: str, side: int, shape: str) -> None:
@@ -108,6 +109,7 @@ def test_a_chance_line_is_not_the_form() -> None:
     assert result.macs is None
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("stride", [30, 14, 17])
 def test_strides_of_an_image(stride: int) -> None:
     result = derive(nn.Conv2d(3, 4, stride, stride=stride, bias=False), "1,3,H,W")

@@ -50,6 +50,7 @@ def test_the_issues_figure() -> None:
     assert said["total_bytes"] == said["training_bytes"] == 667_297_040
 
 
+@pytest.mark.quick(12)
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=str)
 def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: dict[str, Any], batch: int) -> None:

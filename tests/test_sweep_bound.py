@@ -40,6 +40,7 @@ def alone(target: str, row: dict[str, Any], more: dict[str, Any]) -> int:
     return exactly(found.roofs())
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_that_of_each_alone(case: str) -> None:
     target, vary, more = CASES[case]

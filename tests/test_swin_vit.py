@@ -55,6 +55,7 @@ def check_or_refuse(id: str, sizes: tuple[int, int]) -> None:
         check_model(architecture.family.name, Cost("none"), sizes, architecture.config)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("sizes", AWKWARD)
 @pytest.mark.parametrize("id", mostly_slow(["swin_t", "vit_b_16"], quick=1))
 def test_awkward_sizes(id: str, sizes: tuple[int, int]) -> None:

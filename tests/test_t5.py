@@ -59,6 +59,7 @@ def test_formula_is_what_fvcore_counts(S, T, config, batch):
     assert report.verdict is Verdict.AGREES, report
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("id", QUICK_IDS)
 @pytest.mark.parametrize("part", PARTS)
 def test_published_variants_are_what_fvcore_counts(id, part):

@@ -144,6 +144,7 @@ def test_model_formula_is_what_fvcore_counts(S, T, config, batch):
     assert report.verdict is Verdict.AGREES, report
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("architecture", [BASE, BIG], ids=lambda a: a.id)
 @pytest.mark.parametrize("lengths", mostly_slow([(128, 128), (37, 19)], quick=[(37, 19)]))
 @pytest.mark.parametrize("part", PARTS)

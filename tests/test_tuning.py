@@ -30,6 +30,7 @@ LOW, HEAD = Tuning(rank=3), Tuning(("head",))
 WITH_HEAD = ("swin_t", "vit_ti_16", "pvt_v2_b0", "convnext_t")
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize(("id", "sizes", "changes"), [case for case in SMALL if case[0] not in ("lstm", "gru")])
 def test_low_rank_beside_every_linear_layer(id: str, sizes: Any, changes: Any, batch: int) -> None:
@@ -56,6 +57,7 @@ def test_some_modules(case: Any, tuning: Tuning) -> None:
     assert report.verdict.value == "agrees", str(report)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "way",
     [

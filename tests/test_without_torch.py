@@ -44,6 +44,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
     return without(folder, "torch", "fvcore", "transformers", "timm", "torchvision")
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "command",
     [
@@ -63,6 +64,7 @@ def test_answered_without_the_check_and_said_so(vpcalc: Run, bare: str, command:
     assert done.stdout == asked.stdout
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "command",
     [
@@ -84,6 +86,7 @@ def test_what_has_no_check_says_nothing(vpcalc: Run, bare: str, command: str) ->
     assert done.stdout
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(
     ("command", "who"),
     [
@@ -168,6 +171,7 @@ def test_nothing_is_recommended_that_cannot_be_had(
     assert optional.remedy() == said
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("package", "command"),
     [

@@ -35,6 +35,7 @@ def agrees(config: Any, kind: str, name: str, sizes: tuple[int, int], **settings
     assert theirs.params == ours.figure(Quantity.PARAMS)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "depths"), [("swin_t", (2, 2, 6, 2)), ("swin_s", (2, 2, 18, 2))])
 @pytest.mark.parametrize("sizes", [(224, 224), (224, 448)])
 def test_swin(name: str, depths: tuple[int, ...], sizes: tuple[int, int]) -> None:
@@ -52,6 +53,7 @@ def test_swin_pads_as_it_does(sizes: tuple[int, int]) -> None:
     agrees(config, "SwinForImageClassification", "swin_t", sizes, depths=(2, 2), heads=(3, 6), M=4)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     ("name", "kind", "width", "heads", "patch"),
     [
@@ -85,6 +87,7 @@ def test_vit_and_deit(name: str, kind: str, width: int, heads: int, patch: int, 
     assert theirs.flops["matmul"] == ours.cost.by_operator(Quantity.FVCORE)["matmul"] + longer
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("name", "C", "middle"), [("convnext_t", 96, 9), ("convnext_b", 128, 27)])
 @pytest.mark.parametrize("sizes", [(224, 224), (225, 301)])
 def test_convnext(name: str, C: int, middle: int, sizes: tuple[int, int]) -> None:
@@ -110,6 +113,7 @@ def test_our_convnext_computes_what_transformers_computes() -> None:
 STAGES = [f"stage{number}" for number in range(1, 5)]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("under", ["swin_t", "convnext_t"])
 @pytest.mark.parametrize("sizes", [(512, 512), (416, 544)])
 def test_upernet(under: str, sizes: tuple[int, int]) -> None:
