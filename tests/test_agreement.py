@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 import vpcalc
+from vpcalc.algebra.polynomial import symbol
 from vpcalc.answers import derive as answer
 from vpcalc.answers.executed import Executed
 from vpcalc.checks.targets import find_target
 from vpcalc.cost import Cost
 from vpcalc.dims import ceil_div, floor_div
 from vpcalc.errors import InputError
+from vpcalc.execution.guards import AT_LEAST, Guard
 from vpcalc.layers import LAYERS
 
 from .pace import mostly_slow
@@ -57,6 +59,18 @@ def test_run_and_layers_are_one_form(name: str) -> None:
     assert {regime["verdict"] for regime in running} == {"proved"}
     assert all(regime["layers"] == {"equal": True, "note": ""} for regime in running)
     assert "same element of the ring" in " ".join(found.tables()[0].notes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("M", [5, 7])
+def test_most_of_the_range_is_settled_before_runs_are_spent_on_small_grids(M: int) -> None:
+    """Windows of a small grid are its shorter side, of which there are dozens of regimes."""
+    found = derived("swin_t", "1,3,H,W", M=str(M))
+    main = found.explored.main
+    least = [Guard(symbol(side) - 32 * M - 1, AT_LEAST) for side in "HW"]
+    assert all(region.always(guard, True) for region in main.regions for guard in least)
+    assert all(point in main for point in ({"H": 32 * M + 1, "W": 4096}, {"H": 1000, "W": 32 * M + 1}))
+    assert found.to_dict()["verdict"] == "proved"
 
 
 def test_the_batch_is_a_letter_of_both() -> None:

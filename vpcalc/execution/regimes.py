@@ -458,6 +458,13 @@ class Explorer:
     def _spent(self) -> bool:
         return self._stopped or len(self._runs) >= self._most_runs
 
+    def _spent_on(self, region: Region) -> bool:
+        """Whether a region gets no more runs: what is most of the range may have twice as many."""
+        return self._stopped or len(self._runs) >= self._most_runs * (2 if self._is_most(region) else 1)
+
+    def _is_most(self, region: Region) -> bool:
+        return 2 * region.extent() > self._range.whole().extent()
+
     @property
     def _why_spent(self) -> str:
         return REGIMES_SPENT if self._stopped else RUNS_SPENT
@@ -501,9 +508,10 @@ class Explorer:
                 self._settle(region.where(beside.guard, beside.outcome))
                 return
             found = self._beside_a_refusal(members, aside) if found is None else found
+            found = self._where_wrong(regime) if found is None else found
             if found is None:
                 break
-            if self._spent:
+            if self._spent_on(region):
                 self._publish_paths(region, [*members, found])
                 return
             waiting = [found]
@@ -514,6 +522,13 @@ class Explorer:
         self._leaves.append(regime)
         if len({leaf.refused or leaf.leader.forms for leaf in self._leaves}) >= self._most:
             self._stopped = True  # what is left stays open
+
+    def _where_wrong(self, regime: Regime) -> Run | None:
+        """A run where a count differs, for what holds on most of the range: later all runs may be spent."""
+        if not self._is_most(regime.regions[0]):
+            return None
+        point = self._refuted(regime)
+        return None if point is None or _key(point) in self._runs else self._run(point)
 
     def _not_seen_to_refuse(self, regime: Regime, members: list[Run]) -> str | None:
         """Letters of which a refusal knows some numbers only, since Python took them, and there are many more."""
