@@ -320,7 +320,7 @@ def test_the_command_line_takes_it() -> None:
 def test_a_papers_list_names_it_where_it_is_trusted(tmp_path: Path) -> None:
     listed = tmp_path / "paper.toml"
     listed.write_text(
-        '[formulas]\nOurs = { of = "net.py:Net", input = "1,3,H,W", arg = { depth = 1 } }\n'
+        '[formulas]\nOurs = { of = "net.py:Net(depth=1)@1,3,H,W" }\n'
         '[figures]\nOurMacs = { of = "net.py:Net", input = "1,3,224,224", arg = { depth = 1 }, exact = true }\n'
     )
     with pytest.raises(InputError, match="is code; --trust runs it"):
@@ -393,6 +393,8 @@ def test_every_argument_of_every_command_is_known_to_name_code_or_not() -> None:
     "marker",
     [
         "model net.py:Net --input 224",
+        "model 'net.py:Net(dim=3)' --input 224",
+        "derive net.py:Net@1,3,H,W",
         "model swin_t net.py:Net --input 224",
         "memory net.py:Net --input 224",
         "figure net.py:Net --input 224",

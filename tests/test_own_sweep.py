@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from vpcalc.algebra.polynomial import symbol
 from vpcalc.arrays.regimes import DiffersError, Found, Regimes
 from vpcalc.cli.app import application
 from vpcalc.placing import read_placed
+from vpcalc.testing import assert_cost
 
 from .test_own_rows import SOURCE
 
@@ -166,15 +168,64 @@ def test_what_has_no_letter_is_told_how_to_have_one(vary: str, said: str) -> Non
     assert str(refused.value) == f"--vary: name {said}"
 
 
-def test_the_shape_of_brackets_is_said_again_only_where_it_was_given() -> None:
-    with pytest.raises(InputError, match=r"here own.py:Full --arg dim=8$"):
-        vpcalc.model("own.py:Full(dim=8)", input="1,9,8")
+@pytest.mark.parametrize(
+    ("ask", "name", "field"),
+    [
+        (vpcalc.derive, "args", "macs"),
+        (vpcalc.formula, "args", "form"),
+        (vpcalc.model, "args", "formula"),
+        (vpcalc.memory, "args", "total_bytes"),
+        (vpcalc.figure, "args", "value"),
+        (vpcalc.draw, "args", "data"),
+        (vpcalc.plot_stages, "args", "data"),
+        (vpcalc.plot_roofline, "args", "data"),
+        (vpcalc.page, "args", "forms"),
+        (partial(vpcalc.check_formula, "4NC² + 2N²C"), "args", "derived"),
+        (partial(vpcalc.audit, counters=["fvcore"]), "set", "exact"),
+    ],
+)
+def test_brackets_and_a_shape_are_options_in_every_command(ask: Any, name: str, field: str) -> None:
+    """Where a command takes letters they are the grid's: heads is a, and hw a product."""
+    in_letters = ask in (vpcalc.derive, vpcalc.formula, vpcalc.page) or field == "derived"
+    dim, heads, tokens, shape = ("C", "heads", "hw", "1,h*w,C") if in_letters else ("8", "2", "6", "1,6,8")
+    more = {"device": "a100_80gb"} if ask is vpcalc.plot_roofline else {}
+    target = f"own.py:Full(dim={dim},heads={heads})@1,{tokens},{dim}"
+    given = {name: {"dim": dim, "heads": "a" if in_letters else "2"}, "input": shape, **more}
+    told = ask(target, **more).to_dict()
+    assert told[field] == ask("own.py:Full", **given).to_dict()[field]
+    assert told[field]
+    for option, both in {"input": {"input": shape}, "arg": {name: {"dim": 3}}}.items():
+        with pytest.raises(InputError, match=f"--(set|{option})( dim)?: .*(stands|in the brackets)"):
+            ask(target, **more, **both)
 
 
-@pytest.mark.parametrize("ask", [vpcalc.derive, vpcalc.formula, vpcalc.model, vpcalc.memory, vpcalc.figure])
-def test_brackets_elsewhere_are_refused_with_the_same_in_options(ask: Any) -> None:
-    with pytest.raises(InputError, match=r"here own.py:Full --input 1,h[*]w,C --arg dim=C$"):
-        ask("own.py:Full(dim=C)@1,hw,C")
+def test_several_targets_have_brackets_of_their_own() -> None:
+    two, four = (f"own.py:Full(dim={dim},heads=2)" for dim in (2, 4))
+    macs = vpcalc.diff(f"{two}@1,N,2", f"{four}@1,N,4").to_dict()["macs"]
+    assert [macs[side]["text"] for side in ("base", "head")] == ["4N² + 16N", "8N² + 64N"]
+    beside = vpcalc.side_by_side([f"{two}@1,9,2", f"{four}@1,9,4"]).to_dict()
+    assert [each["macs"] for each in beside["models"]] == [16 * 9 + 4 * 81, 64 * 9 + 8 * 81]
+    wide, narrow = "swin_t", "swin_t(C=48)"
+    found = vpcalc.plot_resolution([wide, narrow], low=64, high=128, step=64).to_dict()["data"]
+    for name, settings in ((wide, {}), (narrow, {"C": 48})):
+        macs = vpcalc.model("swin_t", input=128, set=settings, check=False).to_dict()["macs"]
+        assert {"series": name, "side": 128, "macs": macs} in found
+    bars = vpcalc.plot_operators([wide, narrow], input=64).to_dict()
+    assert bars["inputs"]["models"] == [wide, narrow]
+
+
+def test_a_test_of_cost_may_name_its_target() -> None:
+    for target, shape in (("own.py:Full(dim=4,heads=2)@1,9,4", None), ("own.py:Full(dim=4,heads=2)", "1,9,4")):
+        assert assert_cost(target, shape, macs=64 * 9 + 8 * 81).macs
+    with pytest.raises(InputError, match="is a name; give its inputs as a shape"):
+        assert_cost("own.py:Full(dim=4)", macs=3)
+
+
+def test_a_shape_behind_a_model_of_ours_is_refused() -> None:
+    with pytest.raises(InputError, match="a shape behind @ is of code; swin_t has options for its size"):
+        vpcalc.model("swin_t(C=48)@224")
+    with pytest.raises(InputError, match="all dimensions of msa are symbols here; vpcalc figure takes numbers"):
+        vpcalc.formula("msa(h=3)")
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_variants_of_one_stand_beside_each_other(tmp_path: Path, inside: Run) ->
     assert found.ok
     for names, said in (
         ((wide, wide), f"NAME {wide}: given 2 times"),
-        ((f"{wide}@1,3,H,W", plain), "here --input gives the shape for all"),
+        ((f"{wide}@1,3,H,W", plain), "H is a letter; a figure takes numbers"),
         (("swin_t(K=1)", "swin_t"), "setting of swin_t 'K' is not known"),
     ):
         done = inside("model", *names, "--input", "64")

@@ -7,10 +7,13 @@ grid. Nothing is evaluated, and nothing is imported here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar
 
-from .errors import InputError
+from .errors import InputError, is_code
 
 LAYOUT = "1,hw,C"
 """The shape of an input of which nothing is said: a sequence of the grid's tokens."""
@@ -69,20 +72,65 @@ def as_placed(target: object, option: str) -> Placed:
     return Placed(found.name, target)
 
 
-def refuse_placed(target: object) -> None:
-    """Refuse brackets and a layout where options give both.
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def in_brackets(place: str, ours: str = "set", own: str = "args") -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """An answer whose target may have its arguments in brackets and its shape behind @, as rows have them.
+
+    Args:
+        place: the parameter that is the target.
+        ours: the parameter that has the settings of a layer or a model.
+        own: the parameter that has the arguments of code.
+    """
+
+    def taking(ask: Callable[P, R]) -> Callable[P, R]:
+        parameters = signature(ask)
+
+        @wraps(ask)
+        def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+            bound = parameters.bind(*args, **kwargs)
+            row = as_placed(bound.arguments.get(place, ""), "TARGET")
+            if row.target is not bound.arguments.get(place, ""):
+                bound.arguments |= {place: row.target, **_apart(row, bound.arguments, ours, own)}
+            return ask(*bound.args, **bound.kwargs)
+
+        return answer
+
+    return taking
+
+
+def _apart(row: Placed, given: Mapping[str, Any], ours: str, own: str) -> dict[str, Any]:
+    """What stands in the brackets of a target and behind its @, by the parameters that have them elsewhere.
 
     Raises:
-        InputError: saying which.
+        InputError: one of them is given there, too; or a shape is that of a model of ours.
     """
-    if isinstance(target, str) and ":" in target and _BRACKETS.search(target):
-        row = read_placed(target, "TARGET")
-        layout = ",".join(TOKENS["hw"] if side == "hw" else side for side in row.layout.split(","))
-        given = [f"--input {layout}"] if "@" in row.behind else []
-        given += [f"--arg {name}={value}" for name, value in row.arguments.items()]
-        raise InputError(
-            f"TARGET {target!r}: brackets and @ are of rows, sides and sweeps; here {row.target} {' '.join(given)}"
-        )
+    name, option = (own, "--arg") if is_code(row.target) else (ours, "--set")
+    there = given.get(name) or {}
+    for argument in row.arguments:
+        if argument in there:
+            raise InputError(f"{option} {argument}: stands in the brackets of {row.text}, too")
+    own_words = {word: _lettered(value) for word, value in row.arguments.items()} if name == own else row.arguments
+    found: dict[str, Any] = {name: {**own_words, **there}}
+    if "@" not in row.behind:
+        return found
+    if not is_code(row.target):
+        raise InputError(f"TARGET {row.text}: a shape behind @ is of code; {row.target} has options for its size")
+    for size in ("input", "inputs", "tokens"):
+        if given.get(size) is not None:
+            raise InputError(f"--{size}: the input of {row.text} stands behind @; take one of the two away")
+    return {**found, "input": _lettered(re.sub(r"\bhw\b", TOKENS["hw"], row.layout))}
+
+
+def _lettered(value: object) -> object:
+    """A size or a product with names of dimensions as the letters that they have in forms."""
+    from .symbolic import SYMBOL_OF
+
+    if not isinstance(value, str) or not re.fullmatch(r"[\w\s*,;:\[\]()]+", value):
+        return value
+    return re.sub(r"[A-Za-z]\w*", lambda word: SYMBOL_OF.get(word[0], word[0]), value)
 
 
 def placed(target: object, layout: str = LAYOUT, **arguments: object) -> Placed:

@@ -32,7 +32,7 @@ SHOWN = 8
 
 def assert_cost(
     model: object,
-    inputs: object,
+    inputs: object = None,
     *,
     kwargs: Mapping[str, Any] | None = None,
     macs: object = None,
@@ -48,7 +48,8 @@ def assert_cost(
     """Count a module and hold it to what is asked.
 
     Args:
-        model: a module, or a function that makes one.
+        model: a module, a function that makes one, or by name what :func:`vpcalc.derive` takes:
+            ``"net.py:make(width=64)@1,3,224,224"``, of which brackets and shape may stand here or elsewhere.
         inputs: a tensor, several, or a dictionary of them by name; a shape: ``"1,3,224,224"``, ``"1,128:long"``;
             or a function that makes them, as for ``vpcalc derive --inputs``. Their values are kept.
         kwargs: further arguments of ``forward``.

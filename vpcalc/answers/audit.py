@@ -19,6 +19,7 @@ from ..counters.pricing import announced
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..optional import require_torch
+from ..placing import in_brackets
 from ..report import Column, Kind, Table
 from ..report.numbers import exact as all_digits
 from ..report.numbers import short
@@ -200,6 +201,7 @@ class Audit(Result):
         return Table("What the exact count covers", columns, tuple(rows))
 
 
+@in_brackets("target", own="set")
 def audit(
     target: object,
     *,

@@ -19,6 +19,7 @@ from ..checks.proof import Difference, differences, explain, term_by_term
 from ..cost import Quantity
 from ..errors import ALL, InputError, is_code, unknown
 from ..layers import LAYERS
+from ..placing import in_brackets
 from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form, symbols_of
 from .check_order import OrderCheck, check_order
@@ -134,6 +135,7 @@ class FormulaCheck(Result):
         return "; ".join(named[:SHOWN]) + more
 
 
+@in_brackets("against", ours="args")
 def check_formula(
     formula: str,
     against: str,

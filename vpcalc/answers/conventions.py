@@ -12,6 +12,7 @@ from ..architectures import ARCHITECTURES, Architecture
 from ..charges import charged, readings
 from ..cost import Quantity
 from ..errors import InputError
+from ..placing import in_brackets
 from ..printed import CUT, ROUNDED, TWICE, Printed, read_printed
 from ..report import Column, Kind, Table
 from ..symbolic import model_on_symbols, pads
@@ -120,6 +121,7 @@ class Conventions(Result):
         return (Table(title, columns, rows, (note, f"{self.tried} inputs tried")),)
 
 
+@in_brackets("name")
 def conventions(
     name: str,
     printed: str,

@@ -23,6 +23,7 @@ from ..counters.pricing import announced, supplied
 from ..errors import InputError, unknown
 from ..inputs import read_ranges, whole
 from ..optional import require_torch
+from ..placing import in_brackets
 from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .at_size import AtSize
@@ -266,6 +267,7 @@ class Derivation(Derived):
         return self.found.reason if isinstance(self.found, NotFound) else str(self.macs)
 
 
+@in_brackets("target", ours="args")
 def derive(
     target: object,
     input: str | None = None,

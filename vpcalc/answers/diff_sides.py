@@ -20,6 +20,7 @@ from typing import Any
 from .. import snapshots
 from ..auditing.process import Limits, Status, run
 from ..errors import InputError, unknown
+from ..placing import as_placed
 from ..revisions import Repository, repository
 from .diff_cost import Cost, cost_of, recorded
 
@@ -62,12 +63,18 @@ def read_side(option: str, given: object, target: str | None) -> Side:
         return Side(option, getattr(given, "__qualname__", type(given).__name__), given)
     if target is not None:
         return Side(option, target, target) if given == HERE else _at(option, given, target)
-    found = re.fullmatch(r"([^:]+):(.+:[^:]+|.+\.json)", given)
+    behind = _BEHIND.search(given)
+    bare = given[: behind.start(1)] if behind else given
+    found = re.fullmatch(r"([^:]+):(.+:[^:]+|.+\.json)", bare)
     if found is not None and not Path(given).exists():
-        return _at(option, found[1], found[2])
+        return _at(option, found[1], given[found.start(2) :])
     if ":" not in given and not given.endswith(".json"):
         _refuse_unknown(option, given)
     return Side(option, given, given)
+
+
+_BEHIND = re.compile(r":[^:/\\]*([(@](?![^:]*[/\\]).*)")
+"""Brackets and a shape behind a factory; a revision, HEAD@{1}, and a folder may have such signs in their own."""
 
 
 def _at(option: str, revision: str, target: str) -> Side:
@@ -162,7 +169,7 @@ def _built(side: Side, target: str, how: Mapping[str, Any], limits: Limits, stop
             key = json.dumps([str(where.root), where.prefix, side.commit, target, how])
             if key in _KNOWN:
                 return _KNOWN[key]
-            file = Path(target.rpartition(":")[0])
+            file = Path(str(as_placed(target, side.option).target).rpartition(":")[0])
             if file.suffix == ".py" and not file.is_absolute() and where.text(side.commit, str(file)) is None:
                 raise InputError(f"the revision has no file {file}")
             tree = stack.enter_context(where.tree(side.commit))

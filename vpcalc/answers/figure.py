@@ -11,6 +11,7 @@ from ..cost import Quantity
 from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import whole
 from ..layers import LAYERS
+from ..placing import in_brackets
 from ..report import Column, Kind, Table, numbers
 from ..storage.quantities import MemoryQuantity
 from .formula import MEMORY, QUANTITIES
@@ -78,6 +79,7 @@ class Figure(Result):
         return self.write()
 
 
+@in_brackets("name")
 def figure(
     name: str,
     *,

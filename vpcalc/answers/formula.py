@@ -17,6 +17,7 @@ from ..cost import Cost, Op, Quantity
 from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import read_ranges
 from ..layers import LAYERS
+from ..placing import in_brackets
 from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import how_many
 from ..storage.quantities import MemoryQuantity
@@ -241,6 +242,7 @@ class Formula(Result):
         return self.passage()
 
 
+@in_brackets("name")
 def formula(
     name: str,
     *,
@@ -349,6 +351,10 @@ class _Asked:
     """
 
     def __init__(self, name: str, set: Mapping[str, object] | None) -> None:
+        if name in LAYERS and set:
+            raise InputError(
+                f"--set {next(iter(set))}: all dimensions of {name} are symbols here; vpcalc figure takes numbers"
+            )
         self.layer = LAYERS[name] if name in LAYERS and not set else None
         if self.layer is not None:
             self.window = None

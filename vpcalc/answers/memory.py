@@ -14,6 +14,7 @@ from ..cost import Quantity
 from ..errors import InputError, is_code, unknown
 from ..inputs import GridTerm, whole
 from ..optional import counts
+from ..placing import in_brackets
 from ..report import Caveat, Column, Kind, Table
 from ..storage.closed import plan_forms, traced_at, traced_forms
 from ..storage.devices import Device, find
@@ -436,6 +437,7 @@ def _roof(roof: Roof) -> dict[str, Any]:
     }
 
 
+@in_brackets("name")
 def memory(
     name: str,
     *,

@@ -13,6 +13,7 @@ from ..cost import Cost, Quantity
 from ..errors import InputError, is_code
 from ..inputs import whole
 from ..optional import counts
+from ..placing import in_brackets
 from ..published import Published, figures
 from ..report import Column, Kind, Table
 from ..report.numbers import short
@@ -208,6 +209,7 @@ class Model(Result):
         return list(facts(*self.sizes, **self.config).items()) if facts else []
 
 
+@in_brackets("name")
 def model(
     name: str,
     *,
@@ -242,19 +244,28 @@ def model(
     return found.checked() if counts(check) else found
 
 
+@in_brackets("name")
 def sized(
-    name: str, *, src: object = None, tgt: object = None, args: Mapping[str, object] | None = None, **asked: Any
+    name: str,
+    *,
+    input: object = None,
+    tokens: object = None,
+    src: object = None,
+    tgt: object = None,
+    set: Mapping[str, object] | None = None,
+    batch: object = 1,
+    args: Mapping[str, object] | None = None,
 ) -> Model | OwnModel:
     """The same in numbers, and not counted: for figures and pictures."""
     if not is_code(name):
         if args:
             raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
-        return our_model(name, src=src, tgt=tgt, **asked)
+        return our_model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch)
     from .own_inputs import refuse_of_code
     from .own_model import own_model
 
-    refuse_of_code({"set": asked.pop("set", None), "src": src, "tgt": tgt})
-    return own_model(name, args=args, **asked)
+    refuse_of_code({"set": set, "src": src, "tgt": tgt})
+    return own_model(name, input=input, tokens=tokens, batch=batch, args=args)
 
 
 def our_model(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..inputs import whole
-from ..placing import refuse_placed
 
 if TYPE_CHECKING:
     from ..checks.shapes import Dim, InputShape
@@ -43,7 +42,6 @@ def shapes_of(name: str, input: object, tokens: object, batch: int) -> tuple[Inp
     from ..architectures.axes import read_image
     from ..checks.shapes import InputShape, parse_inputs
 
-    refuse_placed(name)
     if tokens is not None:
         if input is not None:
             raise InputError(f"--tokens {tokens}: --input is given, too")

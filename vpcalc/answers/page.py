@@ -14,6 +14,7 @@ from ..errors import InputError, is_code, unknown
 from ..layers import LAYERS
 from ..pages.document import document
 from ..pages.script import Script, joined
+from ..placing import in_brackets
 from ..report import Column, Kind, Table
 from .result import Result
 
@@ -95,6 +96,7 @@ class Page(Result):
         )
 
 
+@in_brackets("target")
 def page(
     target: object = "compare",
     *,

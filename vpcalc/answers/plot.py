@@ -480,20 +480,21 @@ def _image_models(models: Iterable[str]) -> dict[str, Callable[[int], int]]:
         if is_code(name):
             chosen[name] = partial(_own_macs, name)
             continue
-        model = ARCHITECTURES[name]
+        row = as_placed(name, "MODEL")
+        model = ARCHITECTURES[str(row.target)]
         if not model.family.axes.pixels:
             raise InputError(f"MODEL {model.id!r}: reads a sequence; must be an image model such as swin_t")
-        chosen[model.id] = partial(_macs, model)
+        chosen[row.text if row.arguments else model.id] = partial(_macs, model, model.configure(row.arguments))
     if not chosen:
         raise InputError("MODEL: give at least one; vpcalc models lists them")
     return chosen
 
 
-def _macs(model: Architecture, side: int) -> int:
-    return int(model.cost((side, side)).total(Quantity.MACS))
+def _macs(model: Architecture, config: Mapping[str, Any], side: int) -> int:
+    return int(model.cost((side, side), config).total(Quantity.MACS))
 
 
 def _own_macs(name: str, side: int) -> int:
-    from .own_model import own_model
+    from .model import sized
 
-    return own_model(name, input=side).figure(Quantity.MACS)
+    return sized(name, input=side).figure(Quantity.MACS)

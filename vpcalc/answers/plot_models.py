@@ -92,19 +92,21 @@ def plot_operators(
         InputError: an unknown name, or a value that is not usable.
     """
     counted = read_quantity(quantity)
-    found = [sized(name, input=input) for name in dict.fromkeys(models)]
+    models = list(dict.fromkeys(models))
+    found = [sized(name, input=input) for name in models]
     if not found:
         raise InputError("MODEL: give at least one; vpcalc models lists them")
     sizes = {each.size for each in found}
+    called = [name if "(" in name else each.id for name, each in zip(models, found, strict=True)]
     bars = tuple(
-        Bar(each.id, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {each.size}")
-        for each in found
+        Bar(name, by_operator(each.cost, counted), "" if len(sizes) == 1 else f"at {each.size}")
+        for name, each in zip(called, found, strict=True)
     )
     title = _widest_spread(bars, UNITS[counted].strip())
     subtitle = f"at {sizes.pop()}" if len(sizes) == 1 else "each at its native input"
     label = f"share of the {PRICED[counted]}" if shares else PRICED[counted]
     chart = BarChart(title, subtitle, label, bars, shares)
-    inputs = {"models": [each.id for each in found], "quantity": counted.value, "shares": shares}
+    inputs = {"models": called, "quantity": counted.value, "shares": shares}
     return Plot("operators", inputs, chart, _parts_table(title, "model", bars, counted))
 
 

@@ -115,7 +115,7 @@ def side_by_side(names: Iterable[str], *, check: bool | None = None, **asked: An
         InputError: a name that is not known or is given twice, or what :func:`vpcalc.model` refuses for one.
     """
     told = [(name, as_placed(name, "NAME")) for name in names]
-    models = tuple(sized(str(row.target), **_of(row, asked)) for _, row in told)
+    models = tuple(sized(name, **_of(row, asked)) for name, row in told)
     if len(models) < 2:
         raise InputError("NAME: give two models at least, such as swin_t resnet50")
     called = [name if row.arguments else each.id for each, (name, row) in zip(models, told, strict=True)]
@@ -127,11 +127,10 @@ def side_by_side(names: Iterable[str], *, check: bool | None = None, **asked: An
 
 
 def _of(row: Placed, asked: dict[str, Any]) -> dict[str, Any]:
-    """What is asked of one of several: settings of ours only, arguments of code only; its own beside them."""
-    if "@" in row.behind:
-        raise InputError(f"NAME {row.text}: a layout is of rows and sides; here --input gives the shape for all")
-    mine, other = ("args", "set") if is_code(str(row.target)) else ("set", "args")
-    return {**asked, other: None, mine: {**(asked.get(mine) or {}), **row.arguments}}
+    """What is asked of one of several: settings of ours only, arguments of code only; not what it says itself."""
+    mine, other = ("args", "set") if is_code(row.target) else ("set", "args")
+    given = {name: value for name, value in (asked.get(mine) or {}).items() if name not in row.arguments}
+    return {**asked, other: None, mine: given, **({"input": None} if "@" in row.behind else {})}
 
 
 def _by_stage(cost: Cost, quantity: Quantity) -> dict[str, Any]:

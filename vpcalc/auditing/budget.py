@@ -14,13 +14,14 @@ from ..checks.input_functions import input_function
 from ..checks.layouts import parse_layout, tensor_shapes
 from ..checks.measured import Measured, further
 from ..checks.prices import read_prices
-from ..checks.targets import Regime
+from ..checks.targets import Regime, find_target
 from ..counters.dispatch import DispatchCounts, tensors_of
 from ..counters.given import Arguments, Described, Given, Objects
 from ..counters.pricing import supplied
 from ..counters.ways import Build, Way, needs_values, run
 from ..counters.weights import sharing_weights
 from ..errors import InputError, first_line
+from ..placing import Placed, as_placed
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ def count(
         InputError: it is no module, its inputs are no shapes, it does not run on them, what was asked for cannot
             be seen, or a price is none.
     """
-    make = _maker(model)
+    row = as_placed(model, "assert_cost") if isinstance(model, str) else None
+    if row is not None and "@" in row.behind and inputs is None:
+        inputs = row.layout
+    make = _maker(model) if row is None else _named(row, inputs)
     given = _given(inputs, kwargs or {}, where or {})
 
     def build() -> tuple[nn.Module, Given]:
@@ -113,6 +117,14 @@ def _maker(model: object) -> Callable[[], nn.Module]:
     raise InputError(
         f"assert_cost: a {type(model).__name__}; must be a torch.nn.Module or a function that makes one"
     )
+
+
+def _named(row: Placed, inputs: object) -> Callable[[], nn.Module]:
+    """The module of a target by its name, as :func:`vpcalc.derive` takes it."""
+    if not isinstance(inputs, str):
+        raise InputError(f"assert_cost: {row.text} is a name; give its inputs as a shape, such as '1,3,224,224'")
+    found = find_target(row.target, inputs, row.arguments)
+    return lambda: found.regimes[0].make({})[0]
 
 
 def _given(inputs: object, named: Mapping[str, Any], where: Mapping[str, int]) -> Given:

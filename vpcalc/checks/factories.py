@@ -13,7 +13,6 @@ from typing import Any
 
 from ..errors import InputError, first_line, unknown
 from ..optional import LIBRARIES
-from ..placing import refuse_placed
 from ..sources import run_file
 from .arguments import refuse_loader
 from .offline import imported
@@ -63,7 +62,6 @@ def described(make: Callable[..., Any]) -> Factory:
 
 def from_code(target: str) -> Factory:
     """``file.py:factory`` or ``package.module:factory``."""
-    refuse_placed(target)
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise InputError(f"TARGET {target!r}: must be NAME, file.py:factory or package.module:factory")

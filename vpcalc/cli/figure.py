@@ -37,7 +37,9 @@ class Writing(str, Enum):
 
 @bundled
 def figure(
-    name: str = argument("NAME", "A model (swin_t …), a layer (msa …), or code: net.py:make.", completion.targets),
+    name: str = argument(
+        "NAME", "A model (swin_t …), a layer (msa …), or code: net.py:make(width=64).", completion.targets
+    ),
     quantity: QuantityOption = "macs",
     *,
     sizes: Sizes,

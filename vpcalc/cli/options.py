@@ -105,7 +105,8 @@ ColumnsOption = Annotated[
     str | None, described("--columns KEY,KEY…", "Only these columns, by their names in CSV.", SHOWN)
 ]
 NameArgument = Annotated[
-    str, argument("NAME", "A model's id or alias (vpcalc models), or code: net.py:make.", completion.models)
+    str,
+    argument("NAME", "A model's id or alias (vpcalc models), or code: net.py:make(width=64).", completion.models),
 ]
 NamesArgument = Annotated[
     list[str], argument("NAME…", "A model's id or alias, or several; see vpcalc models.", completion.models)

@@ -36,7 +36,7 @@ class Shape(str, Enum):
 def page(
     target: str = argument(
         "TARGET",
-        "compare, a layer (msa …), a model (swin_t …), or code: net.py:make.",
+        "compare, a layer (msa …), a model (swin_t …), or code: net.py:make(width=64).",
         completion.pages,
         "compare",
     ),

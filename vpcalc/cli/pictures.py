@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 ModelArgument = Annotated[
-    str, argument("MODEL", "A model's id or alias (vpcalc models), or code: net.py:make.", completion.models)
+    str,
+    argument("MODEL", "A model's id or alias (vpcalc models), or code: net.py:make(width=64).", completion.models),
 ]
 PictureOption = Annotated[
     Path | None,
