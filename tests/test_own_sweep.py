@@ -20,6 +20,7 @@ from vpcalc.algebra.polynomial import symbol
 from vpcalc.arrays.regimes import DiffersError, Found, Regimes
 from vpcalc.cli.app import application
 from vpcalc.placing import read_placed
+from vpcalc.sweeps.subjects import OurModel
 from vpcalc.testing import assert_cost
 
 from .test_own_rows import SOURCE
@@ -81,6 +82,44 @@ def test_every_configuration_is_what_derive_counts_there(row: str, columns: tupl
             found = {name: str(rows[at][name]) for name in columns if name in expected}
             assert found == {name: expected[name] for name in found}
             assert {*found} >= {"macs", "params"}
+
+
+DROPPED = """
+from torch import nn
+from own import Full
+class Dropped(nn.Sequential):
+    def __init__(self, dim, p=0.1):
+        super().__init__(Full(dim, 2), nn.Dropout(p), nn.ReLU(), nn.Linear(dim, dim))
+        self[3].weight.requires_grad_(False)
+        self.register_buffer("scale", self[3].weight.new_zeros(dim))
+"""
+
+
+@pytest.mark.parametrize("how", [{}, {"dtype": "bfloat16", "optimizer": "momentum"}])
+def test_every_column_of_a_model_is_one_of_a_module(tmp_path: Path, how: Mapping[str, str]) -> None:
+    """In train mode for what is of training, as memory has it: dropout keeps its mask."""
+    (tmp_path / "dropped.py").write_text(DROPPED)
+    ours = {*OurModel.columns.fget(None)} - {"cache_bytes", "bound_ns"}  # type: ignore[attr-defined]
+    vary = {"N": range(3, 99, 2), "C": [8, 24]}
+    rows = list(vpcalc.sweep("dropped.py:Dropped(dim=C)@2,N,C", vary=vary, columns=tuple(ours), **how).records())
+    assert len(rows) == 96
+    for row in rows[::40]:
+        size = {"input": f"2,{row['N']},{row['C']}", "args": {"dim": row["C"]}}
+        found = vpcalc.model("dropped.py:Dropped", **size).to_dict()
+        for train in (False, True):
+            there = vpcalc.memory("dropped.py:Dropped", **size, **how, train=train)
+            assert there.ok
+            found |= {name: value for name, value in there.to_dict().items() if value is not None}
+        assert {name: found[name] for name in ours} == {name: row[name] for name in ours}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("attention", "fused", "code decides that itself"), ("optimizer", "adafactor", "vpcalc memory knows all")],
+)
+def test_what_a_sweep_of_code_cannot_have_is_refused(option: str, value: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"--{option} {value}: .*{said}"):
+        vpcalc.sweep("own.py:Full(dim=C)", vary={"h": [2]}, set={"w": 1, "C": 8}, **{option: value})
 
 
 ROW = "own.py:Windowed(dim=C,window=M,heads=heads)@1,h,w,C"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..abstract.tape import FAKE, META
 from ..architectures import Family
+from ..errors import InputError
 from ..optional import require_torch
 from ..storage.footprint import Footprint, Way, checkpoints, model_footprint
 from ..storage.step import model_step
@@ -128,6 +129,16 @@ def _running(
 def _on_fake(way: Way) -> bool:
     """Whether a way is looked at as on a CPU: meta tensors know no fused kernel and no autocast."""
     return way.attention == "fused" or way.amp is not None
+
+
+def type_of(dtype: str) -> Any:
+    """A type of PyTorch's by its name."""
+    import torch
+
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype):
+        raise InputError(f"--dtype {dtype}: is no type of PyTorch's")
+    return found
 
 
 @contextmanager

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..abstract.tape import Kept, Peak, Work
 from ..abstract.tuning import Tuning
 from ..algebra.polynomial import Polynomial
-from ..errors import InputError, unknown
+from ..errors import unknown
 from ..sources import quiet
 from ..storage.footprint import Footprint
 from ..storage.optimizers import Optimizer
 from ..storage.step import Step
 from .crosscheck import Check, Report
 from .measured import MOST_FOR_REAL
-from .memory import TRACKER, default_type, totals
+from .memory import TRACKER, default_type, totals, type_of
 from .ran import NotRunError, once
 from .targets import Target
 
@@ -67,7 +67,7 @@ class OwnBytes:
             (place, form), *_ = run.calls[quantity].items()
             return self._peak(form, place)
 
-        with default_type(_type(self.dtype)), self.program.plainly(point) as (module, _, _):
+        with default_type(type_of(self.dtype)), self.program.plainly(point) as (module, _, _):
             weights, buffers = (
                 list({id(each): each for each in some}.values())
                 for some in (module.parameters(), module.buffers())
@@ -143,7 +143,7 @@ class OwnBytes:
             with started() as (module, args, kwargs):
                 return count(module, args, kwargs, as_on_cpu=as_on_cpu, **how)
 
-        with default_type(_type(self.dtype)), spelled_out():
+        with default_type(type_of(self.dtype)), spelled_out():
             inference = counted(live.count, training=False, gradients=False)
             kept = counted(saved.count, training=self.train)
             forward = counted(live.count, training=self.train, gradients=True)
@@ -175,7 +175,7 @@ class OwnBytes:
         What the engine runs is not called with shapes, so that its forms are inferred.
         """
         memory = _step(self.gathering)
-        with default_type(_type(self.dtype)):
+        with default_type(type_of(self.dtype)):
             training = self._in_mode(True, lambda _: self.program.execute(point, memory))
         there = replace(self, inference=replace(self.inference, point=dict(point)), training=training)
         forms = self.step_form(optimizer, item), there.step_form(optimizer, item)
@@ -205,7 +205,7 @@ class Narrowed(NamedTuple):
         from ..execution import autocast
 
         lists = {"cuda": autocast.CUDA, "cpu": autocast.CPU}[self.device]
-        return _changed(self.target, partial(_wrapped, lambda f: autocast.within(f, _type(self.dtype), lists)))
+        return _changed(self.target, partial(_wrapped, lambda f: autocast.within(f, type_of(self.dtype), lists)))
 
     def report(self, found: OwnBytes) -> tuple[Report, int | None]:
         """Runs of PyTorch's autocast on the CPU, with values, against what its lists for the CPU say."""
@@ -216,7 +216,7 @@ class Narrowed(NamedTuple):
         point = found.inference.point
         if (macs := int(found.inference.totals["macs"].at(point))) > MOST_FOR_REAL:
             return Report(reason=f"{macs:,} multiply-accumulates are too many to run autocast for real"), None
-        narrow = torch.autocast("cpu", dtype=_type(self.dtype))
+        narrow = torch.autocast("cpu", dtype=type_of(self.dtype))
         target = _changed(self.target, partial(_wrapped, narrow))
         on_cpu = self._replace(device="cpu")
         try:
@@ -224,7 +224,7 @@ class Narrowed(NamedTuple):
         except NotRunError as error:
             return Report(reason=f"by autocast's lists for the CPU it {error}"), None
         regime = target.regimes[0]
-        with quiet(), default_type(_type(found.dtype)):
+        with quiet(), default_type(type_of(found.dtype)):
             module, args, named = built(Way.CPU, lambda: regime.make(dict(point)), valued=True)
         started = module, args, {**regime.kwargs, **named}
         return expected.against(lambda: nullcontext(started), as_on_cpu=False)
@@ -288,7 +288,7 @@ def in_bytes(
     from ..execution.outcome import BeyondError
     from ..execution.run import Memory
 
-    with default_type(_type(dtype)), spelled_out():
+    with default_type(type_of(dtype)), spelled_out():
         _, program = once(target if narrowed is None else narrowed.followed, point)
         try:
             inference = program.execute(point, Memory.LIVE)
@@ -305,12 +305,3 @@ def in_bytes(
             if quantity in run.missing:
                 raise NotRunError(f"its bytes cannot be told: {run.missing[quantity]}")
     return OwnBytes(inference, training, program, train, dtype, gathering, narrowed)
-
-
-def _type(dtype: str) -> Any:
-    import torch
-
-    found = getattr(torch, dtype, None)
-    if not isinstance(found, torch.dtype):
-        raise InputError(f"--dtype {dtype}: is no type of PyTorch's")
-    return found

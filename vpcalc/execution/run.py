@@ -121,7 +121,7 @@ def execute(
                     given = tensors_of((args, kwargs))
                     goes_back = memory in (Memory.STEP, Memory.GATHERED)
                     mode.storages = Storages((*module.parameters(), *module.buffers(), *given), goes_back)
-                mode.weigh_inputs(given)
+                mode.weigh_bytes(module, given)
                 stack.enter_context(mode.storages)
             if mode.storages is not None and memory is not Memory.LIVE:
                 mode.gradients = Gradients()
@@ -424,24 +424,31 @@ class _Following(TorchFunctionMode):
                     trained = form_of(product(shape_of(weight))) if weight.requires_grad else constant(0)
                     self.calls["params"][path, "parameters"] += trained
 
-    def weigh_inputs(self, given: Iterable[Tensor]) -> None:
-        """The bytes of what a module is given, each tensor once."""
-        for tensor in {id(each): each for each in given}.values():
-            size = form_of(product(shape_of(tensor))) * tensor.element_size()
-            self.calls.setdefault("input_bytes", _tally())["", "input"] += size
+    def weigh_bytes(self, module: nn.Module, given: Iterable[Tensor]) -> None:
+        """The bytes of what a module is given, of its weights, of those that are trained, and of its buffers."""
+        weights = list(module.parameters())
+        resting = {
+            "input_bytes": given,
+            "weights_bytes": weights,
+            "gradients_bytes": [weight for weight in weights if weight.requires_grad],
+            "buffers_bytes": module.buffers(),
+        }
+        for name, tensors in resting.items():
+            once = {id(each): each for each in tensors}.values()
+            size = sum((form_of(product(shape_of(each))) * each.element_size() for each in once), constant(0))
+            self.calls[name] = _tally({("", name): size})
 
     def read(self, result: Any) -> None:
         """The program has ended: what a run in bytes has seen by now."""
         if self.storages is None:
             return
+        self.peaks = self.storages.peaks()
+        top, place = next(iter(self.peaks.items()))
         if self.gradients is None:
-            self.peaks = self.storages.peaks()
-            top, place = next(iter(self.peaks.items()))
             self.calls["peak_bytes"] = _tally({place: top})
             self.calls["bytes_moved"] = self.storages.moved
             return
         self.calls["saved_bytes"] = _tally(self.storages.saved())
-        top, place = next(iter(self.storages.peaks().items()))
         self.calls["forward_peak_bytes"] = _tally({place: top})
         backward, why = self.gradients.reached(tensors_of(result))
         if why:

@@ -4,39 +4,58 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.polynomial import as_polynomial, symbol
+from ..algebra.polynomial import as_polynomial, constant, symbol
 from ..answers.own_inputs import refuse_of_code, shapes_of
 from ..arrays.forms import Compiled
 from ..arrays.regimes import Condition, Description, Found, Together
-from ..checks.quantities import QUANTITIES
 from ..errors import InputError, first_line, unknown
 from ..inputs import LARGEST, whole
 from ..placing import Placed
 from ..report import Kind
 from ..symbolic import SYMBOL_OF
 from .axes import Name
-from .subjects import BOUND, ON_DEVICE, Asked, Column, Subject, Trained, Values
+from .subjects import BOUND, COUNTED, IN_BYTES, ON_DEVICE, Asked, Column, Subject, Trained, Values
 
 if TYPE_CHECKING:
     from ..checks.targets import Target
     from ..execution.outcome import Execution
     from ..execution.program import Program
 
-HEADERS = {
-    "macs": "MACs",
-    "params": "Params",
-    "activations": "Activations",
-    "fvcore": "fvcore",
-    "backward_macs": "Backward",
-    "saved_bytes": "Saved",
-    "peak_bytes": "Peak",
+COLUMNS: Mapping[str, Column] = {
+    **COUNTED,
+    "backward_macs": Column("Backward", Kind.COUNT),
+    **{
+        name: column for name, column in IN_BYTES.items() if name != "cache_bytes"
+    },  # code does not say what one is
+    **ON_DEVICE,
 }
-"""The quantities that a run gives, by what tables call them."""
+"""What a model of ours has, and what runs see beside."""
+
+IN_TRAINING = frozenset(
+    ("gradients_bytes", "optimizer_bytes", "saved_bytes", "forward_peak_bytes", "training_bytes")
+)
+"""Columns of a run in train mode, as :func:`vpcalc.memory` has them with ``train``."""
+
+AT_INFERENCE = frozenset((*IN_BYTES, *ON_DEVICE)) - IN_TRAINING
+"""Columns of a run in bytes without gradients."""
+
+BACKWARD = frozenset(("backward_macs",))
+
+RESTING = ("weights_bytes", "buffers_bytes", "input_bytes")
+
+_OF = {
+    BOUND: "bytes_moved",
+    "inference_bytes": "peak_bytes",
+    "forward_peak_bytes": "saved_bytes",
+    "training_bytes": "saved_bytes",
+}
+"""Columns that are made of what a run has another name for."""
 
 
 class OwnModule(Subject):
@@ -74,11 +93,7 @@ class OwnModule(Subject):
     @property
     def columns(self) -> Mapping[str, Column]:
         """What one run, or three, can see."""
-        counted = {
-            name: Column(header, Kind.BYTES if QUANTITIES[name].unit == "bytes" else Kind.COUNT)
-            for name, header in HEADERS.items()
-        }
-        return {**counted, **ON_DEVICE}
+        return COLUMNS
 
     def fixed(self, varied: Iterable[str]) -> Values:
         """See :class:`Subject`."""
@@ -111,7 +126,7 @@ class OwnModule(Subject):
             "input": self._target.spelled,
             "arguments": arguments,
             "set": dict(self._given),
-            "device": repr(self.asked.trained.device),
+            "trained": repr(self.asked.trained),
         }
 
 
@@ -154,43 +169,80 @@ class OnSymbols:
         conditions: list[Condition] = []
         figures: dict[str, tuple[Any, ...]] = {}
         refused = ""
-        for run in self._runs(point):
-            conditions += _conditions(run)
-            if run.error is not None:
-                refused = refused or first_line(run.error)
-                continue
-            totals: dict[str, tuple[Any, ...]] = {name: (form,) for name, form in run.totals.items()}
-            totals.setdefault("params", (0,))
-            if run.peaks:
-                totals["peak_bytes"] = tuple(run.peaks)
-            if BOUND in self._columns and "bytes_moved" in run.calls:
-                totals[BOUND] = (self._bound(run),)
-            figures |= {name: totals[name] for name in self._columns if name in totals and name not in figures}
-            for name, why in run.missing.items():
-                name = BOUND if name == "bytes_moved" else name
-                if name in self._columns and name not in figures:
-                    raise InputError(f"--columns {name}: {self._name} has no figure of it: {why}")
+        with self._set_up():
+            for run, seen in self._runs(point):
+                conditions += _conditions(run)
+                if run.error is not None:
+                    refused = refused or first_line(run.error)
+                    continue
+                asked = [name for name in self._columns if name in seen]
+                for name in asked:
+                    if why := run.missing.get(_OF.get(name, name)):
+                        raise InputError(f"--columns {name}: {self._name} has no figure of it: {why}")
+                figures |= self._figures(run, asked)
         return Found(tuple(conditions), {} if refused else figures, refused)
 
-    def _runs(self, point: Mapping[str, int]) -> Iterator[Execution]:
-        """The runs that see all columns between them; where none of its ways runs, those of all."""
+    def _runs(self, point: Mapping[str, int]) -> Iterator[tuple[Execution, frozenset[str]]]:
+        """The runs that see all columns between them, each with its own; where none of its ways runs, all."""
         from ..execution.outcome import BeyondError
         from ..execution.run import Memory
 
         try:
             first = self._first(point) if self._program is None else [self._program.execute(point)]
-            yield from first
+            yield from ((run, frozenset(COUNTED)) for run in first)
             if self._program is None:
                 return
             if (error := first[0].error) is not None:
                 _refuse_letters_only(self._program, error, point)
                 return
-            if {"saved_bytes", "backward_macs"} & {*self._columns}:
-                yield self._program.execute(point, memory=Memory.KEPT)
-            if {"peak_bytes", BOUND} & {*self._columns}:
-                yield self._program.execute(point, memory=Memory.LIVE)
+            ways = (BACKWARD, Memory.KEPT), (AT_INFERENCE, Memory.LIVE), (IN_TRAINING, Memory.KEPT)
+            for seen, memory in ways:
+                if seen & {*self._columns}:
+                    training = seen is IN_TRAINING
+                    with self._in_mode(self._program, training):
+                        yield self._program.execute(point, memory=memory), seen
         except BeyondError as beyond:
             raise InputError(f"sweep {self._name}: cannot be executed on symbols: {beyond}") from beyond
+
+    @contextmanager
+    def _set_up(self) -> Iterator[None]:
+        """Within it, weights are of the type that was asked for, and attention of torch.nn shows what it does."""
+        from ..checks.memory import default_type, type_of
+        from ..counters.kernels import spelled_out
+
+        with default_type(type_of(self._trained.way.dtype)), spelled_out():
+            yield
+
+    @contextmanager
+    def _in_mode(self, program: Program, training: bool) -> Iterator[None]:
+        """Within it, the program runs in this mode."""
+        before, program.training = program.training, training
+        try:
+            yield
+        finally:
+            program.training = before
+
+    def _figures(self, run: Execution, asked: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+        """Columns that a run sees: sizes of which each is the greatest."""
+        totals, trained = run.totals, self._trained
+        state = trained.optimizer.state([((run.params,), 1)], trained.item)
+        resting = sum((totals.get(each, constant(0)) for each in RESTING), constant(0))
+
+        def of(name: str) -> tuple[Any, ...]:
+            if name == "flops":
+                return (2 * run.macs,)
+            if name == "optimizer_bytes":
+                return (state,)
+            if name in ("peak_bytes", "forward_peak_bytes"):
+                return tuple(run.peaks)
+            if name == "inference_bytes":
+                return tuple(resting + live for live in run.peaks)
+            if name == "training_bytes":
+                lasting = resting + totals["gradients_bytes"] + state
+                return tuple(lasting + live for live in (*run.peaks, totals["saved_bytes"]))
+            return (self._bound(run),) if name == BOUND else (totals.get(name, 0),)
+
+        return {name: of(name) for name in asked}
 
     def _bound(self, run: Execution) -> Together:
         """The least time of what the functions of each module do, all calls of one together."""
@@ -231,17 +283,47 @@ class OnSymbols:
         if self._program is None:
             raise InputError("refused at every size so far")
         try:
-            return {name: self._counted(self._program, name, point) for name in self._columns}
+            with self._set_up():
+                return {name: self._counted(self._program, name, point) for name in self._columns}
         except Exception as error:  # the program may raise anything
             raise InputError(first_line(error)) from error
 
     def _counted(self, program: Program, column: str, point: Mapping[str, int]) -> int:
         from ..execution.run import Memory
 
-        if column == BOUND:  # torch counts no bytes that move: those of another run on symbols, at this point
-            run = program.execute(point, memory=Memory.LIVE)
-            return int(self._bound(run).subs(point))
-        return _counted(program, column, point)
+        with self._in_mode(program, column in IN_TRAINING):
+            if column == BOUND:  # torch counts no bytes that move: those of another run on symbols, at this point
+                return int(self._bound(program.execute(point, memory=Memory.LIVE)).subs(point))
+            if column in IN_BYTES:
+                return self._bytes(program, column, point)
+            return _counted(program, column, point)
+
+    def _bytes(self, program: Program, column: str, point: Mapping[str, int]) -> int:
+        """What PyTorch keeps and holds."""
+        from ..counters import live
+
+        def most(gradients: bool) -> int:
+            with program.plainly(point) as (module, args, kwargs):
+                how = {"training": program.training, "gradients": gradients, "as_on_cpu": True}
+                return live.count(module, args, kwargs, **how).peak
+
+        kept, params = program.saved(point), _counted(program, "params", point)
+        state = int(self._trained.optimizer.state([((params,), 1)], self._trained.item))
+        resting = kept.weights + kept.buffers + kept.inputs
+        if column == "inference_bytes":
+            return resting + most(gradients=False)
+        if column == "training_bytes":
+            return resting + kept.trained + state + max(most(gradients=True), kept.total)
+        if column in ("peak_bytes", "forward_peak_bytes"):
+            return most(gradients=column in IN_TRAINING)
+        return {
+            "weights_bytes": kept.weights,
+            "buffers_bytes": kept.buffers,
+            "input_bytes": kept.inputs,
+            "gradients_bytes": kept.trained,
+            "optimizer_bytes": state,
+            "saved_bytes": kept.total,
+        }[column]
 
 
 def _refuse_letters_only(program: Program, error: BaseException, point: Mapping[str, int]) -> None:
@@ -263,16 +345,14 @@ def _counted(program: Program, column: str, point: Mapping[str, int]) -> int:
             return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
     if column == "fvcore":
         return program.by_fvcore(point)
-    if column == "saved_bytes":
-        return program.saved(point).total
-    if column == "peak_bytes":
-        return program.live(point).peak
+    if column == "attention_elements":  # which torch counts none of: those of another run, at this point
+        return int(program.execute(point).totals[column].at(point))
     if column == "backward_macs" and not _counted(program, "params", point):
         return 0  # there is no backward pass
     if column == "backward_macs":
         return program.counts(point, backward=True).backward
     counts = program.counts(point)
-    return counts.macs if column == "macs" else counts.activations
+    return {"macs": counts.macs, "flops": 2 * counts.macs, "activations": counts.activations}[column]
 
 
 def _conditions(run: Execution) -> list[Condition]:
@@ -295,6 +375,13 @@ def own_subject(asked: Asked, row: Placed, sizes: Mapping[str, object]) -> OwnMo
     from ..checks.placed_layers import find_placed
 
     refuse_of_code({name: value for name, value in sizes.items() if name in ("src", "tgt")})
+    if (attention := asked.trained.way.attention) != "eager":
+        raise InputError(f"--attention {attention}: is of models of ours; code decides that itself")
+    if asked.trained.optimizer.a_parameter(asked.trained.item) is None:
+        raise InputError(
+            f"--optimizer {asked.trained.optimizer.name}: of code a sweep knows those that keep as "
+            "much of each parameter: sgd, momentum, adam, adamw, lion; vpcalc memory knows all"
+        )
     batch = 1 if asked.batch is None else asked.number
     if "@" in row.behind:
         for option in sizes:
@@ -314,6 +401,9 @@ def own_subject(asked: Asked, row: Placed, sizes: Mapping[str, object]) -> OwnMo
     if batch != 1 and not any(shape.startswith("1,") for shape in row.layout.split(";")):
         raise InputError(f"--batch {batch}: the shape {row.layout} has its batch in it")
     found, arguments = find_placed(row, "sweep", batch=batch)
+    if (dtype := asked.trained.way.dtype) != "float32":
+        typed = (replace(shape, dtype=shape.dtype or dtype) for shape in found.inputs)
+        found, _ = find_placed(replace(row, layout=";".join(map(str, typed))), "sweep")
     words = {*re.findall(r"\w+", " ".join([row.layout, *map(str, row.arguments.values())]))}
     called = {letter: name for name, letter in SYMBOL_OF.items() if name in words}
     letters = [called.get(variable.name, variable.name) for variable in found.variables]
