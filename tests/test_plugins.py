@@ -342,6 +342,42 @@ def test_letters_of_its_own_are_read(tmp_path: Path, inside: Run) -> None:
     assert compared["rows"][1]["macs"] == 16 * 64 * 3
 
 
+OTHER_LETTERS = """
+from vpcalc.abstract.modules import linear
+from vpcalc.abstract.tensor import given
+from vpcalc.layers import layer
+
+@layer("slots", "Slots", "nobody 2020")
+def slots(tape, h, w, C, S, L, heads, *, batch=1):
+    \"\"\"Slots.
+
+    Args:
+        h, w: the token grid.
+        S, heads: slots; as many as are wanted.
+    \"\"\"
+    return linear("", given(tape, batch, h * w, C), S * L * heads * C)
+"""
+
+
+def test_letters_of_its_own_mean_what_it_says(tmp_path: Path, inside: Run) -> None:
+    """S is the source sequence and L layers only where a layer is ours."""
+    (tmp_path / "slots.py").write_text(OTHER_LETTERS)
+    done = inside("--load", str(tmp_path / "slots.py"), "formula", "slots", "--legend")
+    assert done.stdout.splitlines()[2:] == [
+        "L: dimension of the layer",
+        "a: slots",
+        "S: slots",
+        "h: height of the token grid (tokens)",
+        "w: width of the token grid (tokens)",
+        "C: channels of a token, the model width",
+    ]
+    given = ["slots", "--set", "S=3", "--set", "L=2", "--set", "heads=1", "--format", "json"]
+    done = inside("--load", str(tmp_path / "slots.py"), "page", *given)
+    said = {each["letter"]: each["meaning"] for each in json.loads(done.stdout)["parameters"]}
+    assert (said["S"], said["L"], said["a"]) == ("slots", "dimension of the layer", "slots")
+    assert said["h"] == "height of the token grid"
+
+
 def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
     file = written(tmp_path, LAYER, id="mine", times=2)
     package.load(file)

@@ -22,7 +22,8 @@ from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import how_many
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import SYMBOL_OF, Form, condition, layer_on_symbols, model_on_symbols, window_of
-from ..symbols import ALPHABET, GRID_MEANINGS
+from ..symbols import GRID_MEANINGS, place
+from .meanings import meaning
 from .result import Result
 
 if TYPE_CHECKING:
@@ -164,17 +165,14 @@ class Formula(Result):
             *(part.letters_said for regime in self.regimes for part in regime.when.where.parts)
         )
         meanings = {names.get(name, name): said for name, said in self.meanings.items() if name in occurring}
-        for letter in ALPHABET if not self.meanings else ():
-            if letter.name not in occurring:
-                continue
-            grid = next((pair for pair in GRID_MEANINGS if pair in names and letter.name in pair), None)
-            unit = f" ({letter.unit})" if units and letter.unit and letter.unit not in letter.meaning else ""
+        if self.meanings:
+            return meanings
+        for name in sorted(occurring, key=place):
+            grid = next((pair for pair in GRID_MEANINGS if pair in names and name in pair), None)
             if grid is None:
-                meanings[names.get(letter.name, letter.name)] = letter.meaning + unit
+                meanings[names.get(name, name)] = meaning(self.name, name, units)
             else:
                 meanings[names[grid]] = GRID_MEANINGS[grid]
-        for name in sorted(occurring - {letter.name for letter in ALPHABET} - self.meanings.keys()):
-            meanings[names.get(name, name)] = "dimension of the layer"
         return meanings
 
     def steps(self) -> tuple[Step, ...]:

@@ -11,8 +11,8 @@ from ..errors import InputError
 from ..everywhere import Regime
 from ..pages.script import Script
 from ..symbolic import SYMBOL_OF
-from ..symbols import ALPHABET
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
+from .meanings import meaning
 from .page_parts import case_steps, parameter
 from .rows import AS_SEQUENCE, OurLayer, as_sequence
 from .sides import side
@@ -86,9 +86,9 @@ def _titles(found: Comparison) -> dict[str, str]:
 
 def _parameter(name: str, found: Comparison, begins: Mapping[str, Any]) -> dict[str, Any]:
     letter = SYMBOL_OF.get(name, name)
-    known = {each.name: each.meaning for each in ALPHABET} | {"P": "side of the pooled grid of linear SRA"}
-    meaning = known.get(letter, "dimension of the layer")
-    made = parameter(name, letter, meaning, found.inputs[name], 1, SIDE)
+    has = (row.layer.id for row in found.rows if isinstance(row.layer, OurLayer) and name in row.layer.dims)
+    said = "side of the pooled grid of linear SRA" if name == "P" else meaning(next(has, ""), name)
+    made = parameter(name, letter, said, found.inputs[name], 1, SIDE)
     if name == "C":
         made["step"] = 8
     if name in ("heads", "R") and name not in begins:
