@@ -213,6 +213,26 @@ def test_what_differs_off_the_lattice_alone_differs() -> None:
     assert vpcalc.diff(Padding, Padding, input="1,N,8").ok
 
 
+class Einsum(nn.Module):
+    """Attention's products; of a side that is 1 PyTorch's einsum makes no product of matrices."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bnm,bmc->bnc", torch.einsum("bnc,bmc->bnm", x, x).softmax(-1), x)
+
+
+class Matmul(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ x.mT).softmax(-1) @ x
+
+
+def test_what_differs_at_one_size_is_not_said_of_all() -> None:
+    result = vpcalc.diff(Einsum, Matmul, input="1,N,8")
+    assert result.title.endswith(": equal MACs for N ≥ 2, others at N = 1")
+    at_one = [vpcalc.derive(side, input="1,1,8").to_dict()["macs"]["text"] for side in (Einsum, Matmul)]
+    assert "MACs differ at N = 1: {} and {}".format(*at_one) in result.to_dict()["notes"]
+    assert at_one == ["8", "16"]
+
+
 class Pooling(nn.Module):
     """Keys of a grid that is pooled, the rest of it as well."""
 

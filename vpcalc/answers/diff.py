@@ -17,7 +17,7 @@ from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import exact, growth, signed
 from ..symbolic import Form, divisions
 from .diff_changes import Amount, Change, Changes, Move, Respelled, blocks, changes, together
-from .diff_cost import Cost, Verdict, same_macs, same_params
+from .diff_cost import Cost, Verdict, macs_at, same_macs, same_params
 from .diff_sides import Side, costs, read_side
 from .result import Result
 
@@ -189,9 +189,15 @@ class Diff(Result):
                 where = ""
                 if len(written) > LONGEST // 2 and name == "MACs" and self._tidy is not None:
                     written, where = str(self._tidy[0]), f" for {self._tidy[1]}"
-                found.append(f"{'other' if equal(base, head) else written} {name}{where}")
+                found.append(self._elsewhere(name, verdict) if equal(base, head) else f"{written} {name}{where}")
         found += ["operators without a price"] if self.unpriced else []
         return ", ".join(found)
+
+    def _elsewhere(self, name: str, verdict: Verdict) -> str:
+        """Of forms that are equal though figures are not: that these are those of other sizes."""
+        where = {side.condition for side in (self.base, self.head) if side.condition}
+        alike = f" for {where.pop()}" if len(where) == 1 else " nearly everywhere"
+        return f"equal {name}{alike}, others at {_sizes(verdict.at or {})}"
 
     def _quantities(self) -> tuple[tuple[str, Verdict, Amount, Amount], ...]:
         return (
@@ -243,13 +249,13 @@ class Diff(Result):
         notes = [f"input {self.inputs}"] if self.inputs else []
         for name, verdict, base, head in self._quantities():
             if verdict.at is not None and equal(base, head):  # the forms that are shown are not those that differ
-                sizes = ", ".join(f"{letter} = {size}" for letter, size in verdict.at.items())
-                notes.append(f"{name} differ at {sizes}")
+                figures = [macs_at(side, verdict.at) for side in (self.base, self.head) if name == "MACs"]
+                they_are = ": " * bool(figures) + " and ".join(exact(f) for f in figures if f is not None)
+                notes.append(f"{name} differ at {_sizes(verdict.at)}{they_are}")
             elif verdict.equal and verdict.tried and self.symbols:
                 notes.append(f"{name} are equal at {verdict.tried} sizes that were tried")
             if verdict.fewer is not None:
-                sizes = ", ".join(f"{letter} = {size}" for letter, size in verdict.fewer.items())
-                notes.append(f"one of them refuses {sizes}, where the other runs")
+                notes.append(f"one of them refuses {_sizes(verdict.fewer)}, where the other runs")
         if not self.macs.equal and self._tidy is not None:
             notes.append(Caveat(f"{self._tidy[0]} MACs for {self._tidy[1]}"))
         for alike, amount in blocks(self.changes.changed):
@@ -274,6 +280,10 @@ class Diff(Result):
             running = sum(regime.form is not None for regime in cost.regimes)
             notes += [f"{side.option} has {running} regimes; the widest is shown"] if running > 1 else []
         return tuple(dict.fromkeys(notes))
+
+
+def _sizes(point: Mapping[str, int]) -> str:
+    return ", ".join(f"{letter} = {size}" for letter, size in point.items())
 
 
 def diff(

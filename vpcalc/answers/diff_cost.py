@@ -181,7 +181,7 @@ def same_macs(base: Cost, head: Cost) -> Verdict:
         return Verdict(True)
     if not base.regimes or not head.regimes:
         return _tried(base, head, lambda side, point: _at(side.macs, point))
-    return _tried(base, head, _macs_at)
+    return _tried(base, head, macs_at)
 
 
 def same_params(base: Cost, head: Cost) -> Verdict:
@@ -217,7 +217,7 @@ REFUSED = -1
 """In the place of a figure where the program refuses a size."""
 
 
-def _macs_at(side: Cost, point: Mapping[str, int]) -> int | None:
+def macs_at(side: Cost, point: Mapping[str, int]) -> int | None:
     """The figure at a size, None where it is not known."""
     for regime in side.regimes:
         if regime.when.where.holds(point):
