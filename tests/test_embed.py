@@ -682,3 +682,10 @@ def test_our_own_documents_are_fresh(vpcalc: Run) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_notes_of_a_marker_say_which_line_they_are_of(tmp_path: Path, inside: Run) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n<!-- vpcalc: formula swin_t -->\n<!-- /vpcalc -->\n")
+    (note,) = inside("embed", str(page)).stderr.splitlines()
+    assert note == f"vpcalc: {page}:3: holds for H and W multiples of 224 (32·7)"

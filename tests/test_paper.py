@@ -445,3 +445,19 @@ def test_the_hooks_and_the_job_name_commands_that_exist() -> None:
     job = yaml.safe_load((EXAMPLES / "ci.yml").read_text(encoding="utf-8"))
     commands = [step["run"] for step in job["jobs"]["figures"]["steps"] if "run" in step]
     assert any(command.startswith("vpcalc embed --check ") for command in commands)
+
+
+def test_two_sizes_of_one_model_have_labels_of_their_own() -> None:
+    """At its own size and with its own settings the label is the model's name."""
+    deep = {"depths": "2,2,18,2"}
+    asked: list[dict[str, Any]] = [{}, {"input": 384}, {"input": "224x225"}, {"batch": 2}, {"set": deep}]
+    labels = [package.model("swin_t", **each, check=False).label for each in asked]
+    assert labels == [
+        "model-swin-t",
+        "model-swin-t-1x3x384x384",
+        "model-swin-t-1x3x224x225",
+        "model-swin-t-2x3x224x224",
+        "model-swin-t-depths-2-2-18-2",
+    ]
+    assert package.memory("swin_t", train=True, check=False).label == "memory-swin-t-train"
+    assert package.side_by_side(["swin_t", "vgg11"], check=False).label == "model-swin-t-vgg11"

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from vpcalc.report import Caveat, Column, Kind, Table, numbers
+from vpcalc.report import About, Caveat, Column, Kind, Table, numbers
 from vpcalc.report.floats import breakable, floats
 from vpcalc.report.markup import csv_text, escape_tex, html, latex, markdown, typst
 from vpcalc.report.sentences import condition
 from vpcalc.report.sentences import tex as sentence
-from vpcalc.report.terminal import View
+from vpcalc.report.table import records
+from vpcalc.report.terminal import View, plain
 
 SHORT = {
     0: "0",
@@ -202,3 +203,27 @@ def test_the_count_that_a_table_is_read_for_stays_where_a_verdict_has_no_room() 
     above, _, below = text.partition("\\begin{tabular}")
     assert "% no room for Params, fvcore:" in above
     assert "MACs (" in below
+
+
+def test_what_a_table_is_for_is_never_left_out() -> None:
+    """Notes on a column that is left out go with it."""
+    columns = (
+        Column("id", "Id"),
+        Column("printed", "Printed", Kind.WORD, kept=True),
+        Column("off", "Off", Kind.SHARE, kept=True),
+        Column("tiles", "Tiles", Kind.SYMBOLS),
+        Column("counted", "Counted", Kind.NUMBER),
+    )
+    rows = (("a", "44.55 M parameters", 0.5, "R, M", 10**9),)
+    table = Table("T", columns, rows, (About("as many as tiles", "tiles"), "said of all"))
+    narrow = plain((table,), width=28)
+    assert [word in narrow for word in ("Printed", "Off", "Tiles")] == [True, True, False]
+    assert [note in narrow for note in ("as many as tiles", "said of all")] == [False, True]
+    assert "as many as tiles" in plain((table,), width=80)
+
+
+def test_programs_get_no_pictures() -> None:
+    table = Table("T", (Column("a", "A", Kind.NUMBER), Column("bar", "Bar", Kind.PICTURE)), ((1, "███"),))
+    assert csv_text(table) == "a\n1"
+    assert records(table) == [{"a": 1}]
+    assert "███" in plain((table,), width=80)

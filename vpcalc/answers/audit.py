@@ -126,8 +126,8 @@ class Audit(Result):
             Column("counter", "Counter", Kind.WORD),
             Column("version", "Version", Kind.WORD, wide=True),
             Column("macs", "MACs", Kind.COUNT),
-            Column("off", "Off", Kind.SHARE),
-            Column("bar", "Of the exact", Kind.WORD),
+            Column("off", "Off", Kind.SHARE, kept=True),
+            Column("bar", "Of the exact", Kind.PICTURE),
             Column("unexplained", "Unexplained", Kind.NUMBER),
             Column("because", "Because"),
         )

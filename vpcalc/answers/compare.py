@@ -15,7 +15,7 @@ from ..cost import Cost, Quantity
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..optional import counts
-from ..report import Column, Kind, Table
+from ..report import About, Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
 from .rows import ROWS, GridLayer, OurLayer, OwnLayer, on_grid, values_of
@@ -243,8 +243,8 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
     )
     rows = tuple((label, c, c.at, c.tiles) for c, label in labels.items())
     size = f"{comparison.inputs['h']}×{comparison.inputs['w']}"
-    notes = ["exact where h and w are multiples of the row's tiles, if it has any"]
-    notes = notes if any(c.tiles for c in labels) else []
+    said = About("exact where h and w are multiples of the row's tiles, if it has any", "tiles")
+    notes: list[str] = [said] if any(c.tiles for c in labels) else []
     notes += [
         f"here: on grids with h to w as {c.sides[0]} to {c.sides[1]}: {label}"
         for c, label in labels.items()

@@ -210,8 +210,8 @@ class Diff(Result):
         kind = Kind.NUMBER if numbers else Kind.FORMULA
         columns = (
             Column("quantity", "Quantity"),
-            Column("base", "Base", kind),
-            Column("head", "Head", kind),
+            Column("base", "Base", kind, kept=True),
+            Column("head", "Head", kind, kept=True),
             Column("change", "Change", Kind.CHANGE if numbers else kind),
             *((Column("share", "Of base", Kind.WORD),) if numbers else ()),
         )

@@ -157,8 +157,8 @@ class Model(Result):
     def _published_table(self) -> Table:
         columns = (
             Column("quantity", "Published", Kind.WORD),
-            Column("value", "Printed", Kind.WORD),
-            Column("derived", "Derived", Kind.NUMBER),
+            Column("value", "Printed", Kind.WORD, kept=True),
+            Column("derived", "Derived", Kind.NUMBER, kept=True),
             Column("verdict", "Verdict", Kind.VERDICT),
             Column("source", "Source"),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,25 @@ SCHEMA_VERSION = 1
 
 _ASKED = ("kind", "model", "target", "name", "against")
 """Fields that name what a command was asked about."""
+
+
+def _unlike_its_own(said: Mapping[str, Any]) -> list[str]:
+    """What is asked of a model, as far as that is not its own size and its own settings at batch 1."""
+    from ..architectures import ARCHITECTURES
+    from ..architectures.registry import listed
+
+    known = said["model"] in ARCHITECTURES
+    own = ARCHITECTURES[said["model"]] if known else None
+    shape, config = said["input"], said.get("config") or {}
+    native = None if own is None else own.family.axes.shape(own.sizes, 1)
+    sizes = [] if shape == native else [re.sub(r"[^0-9A-Za-z]+", "x", str(shape)).strip("x")]
+    settings = {} if own is None else {name: listed(value) for name, value in own.config.items()}
+    changed = [
+        f"{name} {value}".replace(",", "")
+        for name, value in config.items()
+        if own is None or settings.get(name) != value
+    ]
+    return [*sizes, *changed, *(["train"] if said.get("train") else [])]
 
 
 class Result(ABC):
@@ -54,6 +74,7 @@ class Result(ABC):
         names += [each if isinstance(each, str) else each.get("model", "") for each in asked.get("models", ())]
         names += [each["id"] for each in asked.get("statements", ()) if len(asked["statements"]) == 1]
         names += [f"{asked['h']}x{asked['w']}"] if said["command"] == "compare" else []
+        names += _unlike_its_own(said) if isinstance(asked.get("model"), str) and "input" in said else []
         return "-".join(map(slug, dict.fromkeys(filter(None, (said["command"], *names)))))
 
     def completed(self, told: Callable[[int, int, str], None] | None = None) -> Self:

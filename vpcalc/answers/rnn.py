@@ -169,7 +169,7 @@ class Recurrence(Result):
             Column("lag", "t − k", Kind.NUMBER),
             Column("bound", "(γσ₁)^{t−k}"),
             Column("norm", "‖∏ J‖"),
-            Column("plot", "Log ‖∏ J‖", wide=True),
+            Column("plot", "Log ‖∏ J‖", Kind.PICTURE, wide=True),
             Column("lstm", "LSTM", wide=True),
             Column("gru", "GRU", wide=True),
             Column("attention", "Attention", wide=True),

@@ -205,7 +205,8 @@ class Sweep(Result):
         work, known = self.work, self.work.subject.columns
         shown = self.rows if most is None else self.rows.taken(slice(0, most))
         columns = [
-            Column(axis.name, axis.name, Kind.NUMBER if axis.numbers else Kind.WORD) for axis in work.grid.axes
+            Column(axis.name, axis.name, Kind.NUMBER if axis.numbers else Kind.WORD, kept=True)
+            for axis in work.grid.axes
         ]
         columns += [Column(name, known[name].header, known[name].kind) for name in work.columns]
         rows = tuple(

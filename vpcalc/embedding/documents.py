@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import io
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +92,11 @@ def _content(
     block: Block, language: Language, name: str, run: Run, folder: Path
 ) -> tuple[str, Illustration | None]:
     try:
-        printed = run(read_command(block.command), folder)
+        said = io.StringIO()
+        with redirect_stderr(said):
+            printed = run(read_command(block.command), folder)
+        for note in said.getvalue().splitlines():
+            print(f"vpcalc: {name}:{block.line}: {note.removeprefix('vpcalc: ')}", file=sys.stderr)
         picture = None if printed.picture is None else illustration(printed.picture, folder, name)
         if block.inline:
             return dress.inline(printed, language), picture

@@ -4,6 +4,6 @@ Nothing here adds or divides. A result gives its tables (:class:`Table`) and its
 them. rich is imported by :mod:`vpcalc.report.terminal` alone.
 """
 
-from .table import Caveat, Column, Hint, Kind, Table
+from .table import About, Caveat, Column, Hint, Kind, Table
 
-__all__ = ["Caveat", "Column", "Hint", "Kind", "Table"]
+__all__ = ["About", "Caveat", "Column", "Hint", "Kind", "Table"]

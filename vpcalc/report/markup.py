@@ -34,7 +34,7 @@ def markdown(table: Table, exact: bool = False) -> str:
 
 def csv_text(table: Table) -> str:
     """Comma-separated values with exact integers."""
-    out = io.StringIO()
+    table, out = table.without_pictures(), io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.key for column in table.columns])
     writer.writerows([["" if value is None else str(value) for value in row] for row in table.rows])

@@ -31,6 +31,7 @@ class Kind(Enum):
     SHARE = "share"
     FORMULA = "formula"
     VERDICT = "verdict"
+    PICTURE = "picture"
 
     @property
     def numeric(self) -> bool:
@@ -41,7 +42,8 @@ class Kind(Enum):
 class Column(NamedTuple):
     """A column. ``key`` heads it in CSV; ``wide`` columns are left out where the terminal is narrow.
 
-    A ``passing`` column differs from run to run, as seconds do: documents, which last, leave it out.
+    A ``passing`` column differs from run to run, as seconds do: documents, which last, leave it out. A ``kept``
+    one is what the table is for: it is never left out.
     """
 
     key: str
@@ -49,6 +51,19 @@ class Column(NamedTuple):
     kind: Kind = Kind.TEXT
     wide: bool = False
     passing: bool = False
+    kept: bool = False
+
+
+class About(str):
+    """A note on one column, by its key: it goes where that goes."""
+
+    key: str
+
+    def __new__(cls, text: str, key: str = "") -> About:
+        """The note and the column that it is on."""
+        found = super().__new__(cls, text)
+        found.key = key
+        return found
 
 
 class Caveat(str):
@@ -91,6 +106,10 @@ class Table:
             ]
         )
 
+    def without_pictures(self) -> Table:
+        """The table for programs."""
+        return self._only([i for i, column in enumerate(self.columns) if column.kind is not Kind.PICTURE])
+
     def pick(self, keys: Sequence[str]) -> Table:
         """The table with these columns alone, in this order."""
         places = _keys(self.columns)
@@ -98,7 +117,10 @@ class Table:
 
     def _only(self, keep: Sequence[int]) -> Table:
         rows = tuple(tuple(row[i] for i in keep) for row in self.rows)
-        return Table(self.title, tuple(self.columns[i] for i in keep), rows, self.notes, self.total)
+        columns = tuple(self.columns[i] for i in keep)
+        left = {column.key for column in self.columns} - {column.key for column in columns}
+        notes = tuple(note for note in self.notes if not (isinstance(note, About) and note.key in left))
+        return Table(self.title, columns, rows, notes, self.total)
 
 
 def write(value: Any, kind: Kind, exact: bool = False) -> str:
@@ -127,6 +149,7 @@ def has_symbols(text: str, kind: Kind) -> bool:
 
 def records(table: Table) -> list[dict[str, Any]]:
     """Rows as dictionaries by column key, values exact."""
+    table = table.without_pictures()
     return [dict(zip(_keys(table.columns), row, strict=True)) for row in table.rows]
 
 

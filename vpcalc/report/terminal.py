@@ -64,7 +64,7 @@ class View:
 
 
 _FIRST_OUT = (
-    *(Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE),
+    *(Kind.PICTURE, Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE),
     *(Kind.SYMBOLS, Kind.WORD, Kind.COUNT, Kind.TEXT),
 )
 """Columns that are left out where there is no room, the first first; verdicts and formulas are never."""
@@ -89,7 +89,7 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
 
 def _ranked(table: Table) -> list[int]:
     """Places of columns that may be left out, the first first: those that are empty in most rows before others."""
-    places = range(len(table.columns) - 1, 0, -1)
+    places = [place for place in range(len(table.columns) - 1, 0, -1) if not table.columns[place].kept]
     filled = {place: sum(row[place] not in (None, "") for row in table.rows) for place in places}
     ranked = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
     return sorted(ranked, key=lambda place: 2 * filled[place] >= len(table.rows))
