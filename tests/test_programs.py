@@ -7,6 +7,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from enum import Enum, IntEnum
 from functools import lru_cache
 from itertools import product
@@ -1228,6 +1229,60 @@ def test_a_stretch_of_fewer_than_no_rows_is_refused() -> None:
     found = explored(Then(lambda x: x.narrow(1, 4, x.shape[1] - 8)), (1, "N", 8), {"N": (1, 4096)})
     assert not found.open
     assert [answer(found, {"N": n}) for n in (7, 8, 9)] == [None, 0, 64]
+
+
+def put(x: Tensor) -> Tensor:
+    made = x.new_zeros(6, 8)
+    made[torch.arange(4, device=x.device)] = x[0, :4]
+    return made
+
+
+def written_twice(x: Tensor) -> Tensor:
+    x[0, [1, 0]] = 0
+    return x[0].index_put((torch.tensor([0, 1, 2], device=x.device),), x[0, :3])
+
+
+def number_of(x: Tensor) -> Tensor:
+    """Rows of 8 numbers out of as many as there are, none twice."""
+    return x[0, :, 0].softmax(0).multinomial(8).float()
+
+
+def graded(x: Tensor) -> Tensor:
+    """Classes for 7 places, each the 8 numbers of a row."""
+    loss = F.cross_entropy(x.mT[..., None], torch.zeros(1, 7, 1, dtype=torch.long, device=x.device))
+    return loss.expand(1, 8)
+
+
+def chosen(x: Tensor, places: Any) -> Tensor:
+    return x.index_fill(1, torch.tensor(places, device=x.device), 0)
+
+
+@pytest.mark.parametrize(
+    ("function", "rows"),
+    [
+        (lambda x: x.as_strided((x.shape[1] - 2, 8), (8, 1)), lambda n: n - 2 if n >= 2 else None),
+        (lambda x: x.as_strided((5, 8), (4, 1)), lambda n: 5 if n >= 3 else None),
+        (put, lambda n: 6 if n == 1 or n >= 4 else None),
+        (written_twice, lambda n: n if n >= 3 else None),
+        (number_of, lambda n: 1 if n >= 8 else None),
+        (graded, lambda n: 1 if n == 7 else None),
+        (lambda x: x[:, [0, 3]], lambda n: 2 if n >= 4 else None),
+        (lambda x: chosen(x, [3, 1]), lambda n: n if n >= 4 else None),
+        (lambda x: x.gather(1, torch.full((1, 2, 8), 5, device=x.device)), lambda n: 2 if n >= 6 else None),
+        (lambda x: x[0].take(torch.arange(8, device=x.device) * 3), lambda n: 1 if n >= 3 else None),
+    ],
+)  # fmt: skip
+def test_what_kernels_refuse_and_the_meta_device_does_not(
+    function: Callable[[Tensor], Tensor], rows: Callable[[int], int | None]
+) -> None:
+    """A real run says the same, at every size."""
+    found = explored(Then(function), (1, "N", 8), {"N": (1, 40)})
+    assert not found.open
+    for n in range(1, 41):
+        made = rows(n)
+        assert answer(found, {"N": n}) == (None if made is None else 64 * made), n
+        with nullcontext() if made is not None else pytest.raises((RuntimeError, IndexError)):
+            assert Then(function)(torch.zeros(1, n, 8)).numel() == 8 * (made or 0)
 
 
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:

@@ -52,10 +52,10 @@ from .nodes import Node, dressed, plain, undressed
 from .outcome import LIES, BeyondError, Execution, Operation, Passes, Place, Point, Sides, TableEndError
 from .passes import note, passes
 from .prices import PRICES, Price
-from .rules import EXTREMES, MARK, EmptySideError, Shape, each_side, filled, rule_for, shape_of, tensors_in
+from .rules import MARK, STRICTER, KernelError, Shape, each_side, rule_for, shape_of, tensors_in
 from .sizes import Size, form_of, product, value_of
 from .storages import Storages
-from .values import UnknownValueError, follow, forget, read, read_sizes
+from .values import UnknownValueError, above, follow, forget, read, read_sizes
 
 
 def _beyond(name: str, last: int, rows: int) -> str:
@@ -220,7 +220,10 @@ _KEEP_VALUES = (
 _SAME_VALUES = frozenset(_KEEP_VALUES.split())
 _SUMS = frozenset(("add", "__add__", "__radd__"))
 _PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
-_TABLES = frozenset(("embedding", "index_select", "gather", "__getitem__", "max_unpool2d", "max_unpool3d"))
+_WRITTEN = ("index_fill", "index_copy", "index_add", "scatter", "scatter_add")
+_AT_PLACES = frozenset(("index_select", "gather", *_WRITTEN, *(f"{name}_" for name in _WRITTEN)))
+_INDEXED = frozenset(("__getitem__", "__setitem__", "index_put", "index_put_"))
+_TABLES = frozenset(("embedding", "take", "max_unpool2d", "max_unpool3d")) | _AT_PLACES | _INDEXED
 _INDEXING = _SAME_VALUES | _SUMS | _PRODUCTS | _TABLES | {"arange", "cumsum"}
 
 FILLED = "_vpcalc_filled"
@@ -230,21 +233,23 @@ _KEEP_PLACES = frozenset(("to", "long", "int", "type_as", "contiguous", "clone")
 _FILLING = _KEEP_PLACES | {"pad", "ne", "__ne__"}
 
 
-def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Tensor]]:
+def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Any]]:
     """Rows of a table and the whole numbers that are looked up in it."""
     if name == "embedding":
         weight, indices = (*args, kwargs.get("input"))[:2] if len(args) > 1 else (args[0], kwargs["indices"])
         yield shape_of(weight)[0], indices
-    elif name in ("index_select", "gather") and (len(args) == 3 or "index" in kwargs):
+    elif name in _AT_PLACES and (len(args) > 2 or "index" in kwargs):
         axis = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-        yield shape_of(args[0])[axis], kwargs.get("index", args[-1])
+        yield shape_of(args[0])[axis], kwargs.get("index", args[2] if len(args) > 2 else None)
+    elif name == "take":
+        yield product(shape_of(args[0])), kwargs.get("index", args[-1])
     elif name.startswith("max_unpool"):
         yield product([undressed(side) for side in args[2]]), args[1]
-    elif name == "__getitem__":
+    elif name in _INDEXED:
         places = args[1] if isinstance(args[1], tuple) else (args[1],)
-        if all(isinstance(place, (Tensor, slice)) for place in places):
+        if all(place is None or isinstance(place, (Tensor, slice, list)) for place in places):
             for side, place in zip(shape_of(args[0]), places, strict=False):
-                if isinstance(place, Tensor) and place.dtype is torch.int64:
+                if isinstance(place, list) or (isinstance(place, Tensor) and place.dtype is torch.int64):
                     yield side, place
 
 
@@ -264,6 +269,8 @@ def _top(name: str, args: Any, kwargs: Any) -> Any:
         axis = undressed(kwargs.get("dim", other))
         return (top - 1) * _counted_places(args[0], axis) + 1
     if name in _PRODUCTS:  # with a mask
+        if isinstance(other, int) and other > 0 and args[0].dtype is not torch.bool:
+            return (top - 1) * other + 1
         masks = [_top_of(other), top]
         return next((masks[1 - i] for i in (0, 1) if isinstance(masks[i], int) and masks[i] == 2), None)
     return top + other if name in _SUMS and isinstance(other, (Size, int)) else None
@@ -319,6 +326,14 @@ def _filled(name: str, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         other = args[1] if len(args) > 1 else kwargs.get("other")
         return (0, found[1]) if isinstance(other, int) and other == found[0] else None
     return found
+
+
+def _beyond_all(indices: Any) -> Any:
+    """The first number above all places that are looked up."""
+    if isinstance(indices, list):
+        whole = [undressed(place) for place in indices]
+        return max(whole) + 1 if whole and all(isinstance(place, (Size, int)) for place in whole) else None
+    return indices.__dict__.get(TOP, above(indices))
 
 
 def _top_of(tensor: Any) -> Any:
@@ -489,9 +504,8 @@ class _Following(TorchFunctionMode):
 
     def _assign(self, func: Any, tensor: Tensor, places: Any, value: Any) -> Any:
         """What is written into places has to fit there."""
-        if isinstance(value, Tensor) and _has_forms((tensor, places, value), {}):
-            with suppress(Exception):  # places that depend on values, say
-                filled(rule_for("__getitem__")(tensor, places), shape_of(value))  # type: ignore[misc]
+        self._explain("__setitem__", (tensor, places, value), {})
+        self._within_table("__setitem__", (tensor, places), {}, None)
         _written_into((tensor,))
         written = plain(value) if self.storages is None else assigned(tensor, plain(value))
         return func(tensor, plain(places), written)
@@ -536,7 +550,9 @@ class _Following(TorchFunctionMode):
         if "out" in kwargs:  # it says where the result goes, not what it is
             _written_into((kwargs["out"],))
             kwargs = {key: value for key, value in kwargs.items() if key != "out"}
-        has_forms = name in EXTREMES or _has_forms(args, kwargs)
+        has_forms = _has_forms(args, kwargs)
+        if name in STRICTER and not has_forms:
+            self._explain(name, args, kwargs)
         shapes = self._followed(name, result, args, kwargs) if has_forms else _sizes(result)
         pricing = PRICES.get(name)
         if pricing is not None:
@@ -569,7 +585,7 @@ class _Following(TorchFunctionMode):
             shapes = rule(*args, **kwargs)  # type: ignore[misc]
         except NotImplementedError as missing:
             self._give_up(f"{name}: {missing}")
-        except (BeyondError, EmptySideError, RecursionError):
+        except (BeyondError, KernelError, RecursionError):
             raise
         except Exception as wrong:
             self._give_up(f"{name}: its rule does not take this call ({type(wrong).__name__}: {wrong})")
@@ -587,7 +603,7 @@ class _Following(TorchFunctionMode):
         Positions come from ``arange`` and go into a table: beyond its end a kernel raises, the meta device not.
         """
         for side, indices in _looked_up(name, args, kwargs):
-            top = indices.__dict__.get(TOP)
+            top = _beyond_all(indices)
             if isinstance(top, (Size, int)) and not top <= side:
                 raise TableEndError(_beyond(name, value_of(top) - 1, value_of(side)))
         if isinstance(result, Tensor) and not result.is_floating_point() and result.dtype is not torch.bool:
@@ -621,11 +637,16 @@ class _Following(TorchFunctionMode):
         _mark(result, shape)
 
     def _explain(self, name: str, args: Any, kwargs: Any) -> None:
-        """torch refuses these sizes: the rule notes the comparison that says why."""
+        """Kernels may refuse these sizes: the rule notes the comparison that says why."""
         rule = rule_for(name)
-        if rule is not None:
-            with suppress(Exception):  # it says what it can
-                rule(*args, **kwargs)
+        if rule is None:
+            return
+        try:
+            rule(*args, **kwargs)
+        except KernelError:
+            raise
+        except Exception:  # it says what it can
+            pass
 
     def _give_up(self, why: str) -> None:
         self.beyond = BeyondError(why)

@@ -30,7 +30,7 @@ from ..counters.kernels import looked_at
 from .listed import COMPARISONS, OPERATIONS, PARTS, Listed, listed, parts, small
 from .messages import if_it_goes_on, is_a_share
 from .nodes import dressed, undressed
-from .rules.registry import EXTREMES, RULES, shape_of, tensors_in
+from .rules.registry import RULES, STRICTER, shape_of, tensors_in
 from .sizes import Size, product
 
 MARK = "_vpcalc_known"
@@ -71,6 +71,16 @@ def known(tensor: Any) -> Known | None:
         return Alike(number) if isinstance(number, (int, Size)) and not _is_float(number) else None
     found = tensor.__dict__.get(MARK)
     return found[0] if found is not None and found[1:] == _stamp(tensor) else None
+
+
+def above(tensor: Tensor) -> Any:
+    """The first number above all elements, where these are known."""
+    found = known(tensor)
+    if isinstance(found, Alike):
+        return found.number + 1 if is_whole(found.number) else None
+    if isinstance(found, Rising):
+        return found.first + shape_of(tensor)[found.axis]
+    return None if found is None or not found.numbers.size else max(found.numbers.flat) + 1
 
 
 def _stamp(tensor: Tensor) -> tuple[int, int]:
@@ -725,10 +735,10 @@ class Knowing(TorchFunctionMode):
             with suppress(UnknownValueError):
                 return read(name, args, kwargs)
         args, kwargs = read_sizes(name, args, kwargs)
+        if name in STRICTER:
+            with suppress(TypeError, ValueError, KeyError, NotImplementedError):  # another form of the call
+                RULES[name](*args, **kwargs)
         result = func(*args, **kwargs)
-        if name in EXTREMES:
-            with suppress(TypeError, ValueError, KeyError):  # another form of the call
-                RULES[name](*args, **kwargs)  # it raises where a side is empty
         if name == "__get__":
             if func.__self__.__name__ == "data":
                 forget(args[0])

@@ -13,17 +13,15 @@ from __future__ import annotations
 import torch
 
 from . import elementwise, making, matrices, moving, products, reducing, windows
-from .elementwise import filled
-from .registry import EXTREMES, MARK, RULES, EmptySideError, Rule, Shape, each_side, shape_of, tensors_in
+from .registry import MARK, RULES, STRICTER, KernelError, Rule, Shape, each_side, shape_of, tensors_in
 
 __all__ = [
-    "EXTREMES",
     "MARK",
-    "EmptySideError",
+    "STRICTER",
+    "KernelError",
     "Rule",
     "Shape",
     "each_side",
-    "filled",
     "rule_for",
     "shape_of",
     "tensors_in",

@@ -15,7 +15,7 @@ _KEEPING = """
     cuda requires_grad_ dropout dropout_ feature_dropout alpha_dropout roll flip fliplr flipud tril triu tril_
     triu_ fill_ zero_ normal_ uniform_ renorm alias lift_fresh positive ones_like zeros_like empty_like full_like
     rand_like randn_like randint_like argsort softmin resolve_conj resolve_neg bernoulli bernoulli_
-    masked_scatter_ index_fill index_fill_ index_put index_put_ put put_ local_response_norm conj real imag
+    masked_scatter_ index_fill index_fill_ put put_ local_response_norm conj real imag
     fft_fftshift fft_ifftshift fake_quantize_per_tensor_affine isin hardswish hardswish_ log_sigmoid softsign
     tanhshrink bucketize cumsum_ cumprod_ eq_ ne_ lt_ le_ gt_ ge_ abs_ absolute_ negative_ multiply_ divide_
     subtract_ random_ exponential_ cauchy_ geometric_ log_normal_ rrelu celu celu_ selu selu_ relu6_

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..nodes import undressed
-from ..sizes import Size, product
-from .registry import Shape, broadcast, fits, is_one, rule, shape_of, sizes_of, tensors_in
+from ..sizes import Size, product, value_of
+from .registry import Shape, broadcast, fits, is_one, must, rule, shape_of, sizes_of, tensors_in
 
 
 @rule("zeros ones empty rand randn")
@@ -181,9 +181,21 @@ def from_numbers_like(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
 
 
 @rule("as_strided")
-def as_strided(x: Tensor, size: Any, *args: Any, **kwargs: Any) -> Shape:
-    """The sizes that were asked for."""
-    return sizes_of((size,))
+def as_strided(x: Tensor, size: Any, stride: Any, storage_offset: Any = None) -> Shape:
+    """The sizes that were asked for, within the memory of the tensor, where it is known how much that is."""
+    sizes = sizes_of((size,))
+    must(all(fits(0, side, "a side") for side in sizes), "a side of less than 0")
+    whole = x if x._base is None else x._base
+    known = whole.untyped_storage().nbytes() == whole.numel() * whole.element_size()
+    if known and all(map(value_of, sizes)):
+        offset = x.storage_offset() if storage_offset is None else undressed(storage_offset)
+        last = sum((side - 1) * undressed(step) for side, step in zip(sizes, stride, strict=True))
+        room = product(shape_of(whole))
+        must(
+            fits(last + offset + 1, room, "within memory"),
+            f"a view beyond the {value_of(room)} elements in memory",
+        )
+    return sizes
 
 
 @rule("view_as_real")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from .registry import (
     broadcast,
     divides,
     fits,
+    must,
     rule,
     same,
     shape_of,
@@ -510,7 +512,8 @@ def searchsorted(ordered: Tensor, values: Tensor, **kwargs: Any) -> Shape:
 def multinomial(x: Tensor, num_samples: Any, replacement: bool = False, **kwargs: Any) -> Shape:
     """As many draws from each row, which has so many where none is put back."""
     if not replacement:
-        fits(undressed(num_samples), shape_of(x)[-1], "as many draws as there are")
+        enough = fits(undressed(num_samples), shape_of(x)[-1], "as many draws as there are")
+        must(enough, "more draws than there are, and none is put back")
     return [*shape_of(x)[:-1], undressed(num_samples)]
 
 
@@ -599,6 +602,25 @@ def getitem(x: Tensor, index: Any) -> Shape:
     if picked is not None:
         found[picked[0] : picked[0]] = broadcast(picked[1])
     return found
+
+
+@rule("__setitem__")
+def setitem(x: Tensor, places: Any, value: Any) -> Shape:
+    """The shape of what is written into: what is written has to fit there."""
+    if isinstance(value, Tensor):
+        with suppress(NotImplementedError):  # places that depend on values
+            target, own = getitem(x, places), shape_of(value)
+            filled(target, own)
+            pairs = zip(reversed(list(map(value_of, target))), reversed(list(map(value_of, own))), strict=False)
+            for side, part in pairs:
+                must(part in (1, side), f"{part} elements for {side} places")
+    return shape_of(x)
+
+
+@rule("index_put index_put_")
+def index_put(x: Tensor, indices: Any, values: Tensor, *args: Any, **kwargs: Any) -> Shape:
+    """The same, at places for each side."""
+    return setitem(x, tuple(slice(None) if place is None else place for place in indices), values)
 
 
 def _consumes(place: Any) -> int:

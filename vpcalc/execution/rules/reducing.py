@@ -9,7 +9,7 @@ from torch import Tensor
 from ..nodes import undressed
 from ..sizes import Size, value_of
 from .elementwise import pointwise
-from .registry import EmptySideError, Shape, axes_of, broadcast, fits, rule, same, shape_of, some, tensors_in
+from .registry import Shape, axes_of, broadcast, fits, must, rule, same, shape_of, some, tensors_in
 
 
 def _reduced(x: Tensor, dim: Any, keepdim: bool) -> Shape:
@@ -44,8 +44,7 @@ def extreme(x: Tensor, *args: Any, **kwargs: Any) -> Shape:
     shape = shape_of(x)
     sides = [shape[axis] for axis in axes_of(dim, len(shape)) if shape]
     some(sides)
-    if any(value_of(side) == 0 for side in sides):
-        raise EmptySideError("an extreme of no elements")
+    must(all(map(value_of, sides)), "an extreme of no elements")
     return _reduced(x, dim, keep)
 
 
@@ -269,10 +268,12 @@ def loss_of_rows(first: Tensor, second: Tensor, *args: Any, **kwargs: Any) -> Sh
 @rule("cross_entropy_loss nll_loss nll_loss_nd")
 def loss_of_classes(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Shape:
     """One number, or one for each choice among classes, which are the second side."""
-    if _is_reduced(args, kwargs):
-        return []
     shape = shape_of(input)
-    return shape[:1] + shape[2:] if len(shape) > 1 else []
+    choices = shape[:1] + shape[2:] if len(shape) > 1 else []
+    if target.dim() == len(choices):
+        fitting = [same(*sides) for sides in zip(choices, shape_of(target), strict=True)]
+        must(all(fitting), f"classes for {list(map(value_of, choices))} choices, of which others are right")
+    return [] if _is_reduced(args, kwargs) else choices
 
 
 def _is_reduced(args: Any, kwargs: Any) -> bool:

@@ -19,12 +19,16 @@ RULES: dict[str, Rule] = {}
 MARK = "_vpcalc_shape"
 
 
-EXTREMES = frozenset(("max", "min", "aminmax", "median", "mode", "amax", "amin", "argmax", "argmin"))
-"""Functions that are of no empty side, whose rules say so of plain sizes too."""
+_EXTREMES = ("max", "min", "aminmax", "median", "mode", "amax", "amin", "argmax", "argmin")
+_WRITING = ("__setitem__", "index_put", "index_put_")
+STRICTER = frozenset(
+    (*_EXTREMES, *_WRITING, "as_strided", "multinomial", "cross_entropy_loss", "nll_loss", "nll_loss_nd")
+)
+"""Functions whose kernels refuse sizes that the meta device lets pass; their rules say so of plain sizes too."""
 
 
-class EmptySideError(IndexError):
-    """A side without elements that has to have some: kernels refuse it, and the meta device lets it pass."""
+class KernelError(IndexError):
+    """Sizes that a kernel refuses, and the meta device lets pass."""
 
 
 def shape_of(tensor: Tensor) -> Shape:
@@ -70,11 +74,20 @@ def same(left: Any, right: Any, why: str = "sizes that must be equal") -> bool:
     return bool(left == right)
 
 
-def fits(part: Any, whole: Any, why: str) -> None:
-    """A size that is at most another, noted: torch refuses more."""
+def fits(part: Any, whole: Any, why: str) -> bool:
+    """Whether a size is at most another, noted: torch refuses more."""
     room = whole - part
-    if isinstance(room, Size):
-        room.compare(">=", 0, why)
+    return bool(room.compare(">=", 0, why) if isinstance(room, Size) else room >= 0)
+
+
+def must(holds: bool, what: str) -> None:
+    """What a kernel asks for and the meta device does not.
+
+    Raises:
+        KernelError: it does not hold.
+    """
+    if not holds:
+        raise KernelError(what)
 
 
 def divides(part: Any, whole: Any, why: str = "a side that divides") -> None:
