@@ -25,6 +25,7 @@ from vpcalc.algebra.polynomial import as_polynomial
 from vpcalc.answers.derive import Derivation, derive
 from vpcalc.answers.executed import Executed
 from vpcalc.architectures import ARCHITECTURES
+from vpcalc.checks import probing
 from vpcalc.checks.probing import Prober
 from vpcalc.checks.search import Found, NotFound
 from vpcalc.checks.shapes import (
@@ -1076,3 +1077,48 @@ def test_a_traced_convolution_is_run_for_real(target: object) -> None:
     assert isinstance(result, Derivation)
     assert form(result) == 1728 * H
     assert "does not leave its device" in result.why
+
+
+def test_real_runs_stay_small_where_all_sides_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each side may be long where the other is short; not both at once."""
+    monkeypatch.setattr(probing, "MOST_REAL_ELEMENTS", 1 << 12)
+    result = vpcalc.derive(_traced, "1,3,H,W")
+    assert isinstance(result, Derivation)
+    assert form(result) == 108 * H * W
+    points = result.to_dict()["held_out_points"]
+    assert max(4 * point["H"] * point["W"] for point in points) <= 1 << 12
+    assert max(point["H"] for point in points) > 20
+
+
+class Steps(nn.Module):
+    """A step for each row, from a state that is made on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state = torch.zeros(x.size(0), 8)
+        for row in range(x.size(1)):
+            state = torch.tanh(self.linear(state) + x[:, row])
+        return state
+
+
+def test_a_script_is_run_where_its_tensors_are() -> None:
+    """TorchScript does not repeat that a tensor of the meta device met another."""
+    result = vpcalc.derive(lambda: torch.jit.script(Steps()), "1,N,8", range={"N": "1:64"})
+    assert form(result) == 64 * N
+
+
+def test_weights_that_are_sparse_stay_so_in_a_real_run() -> None:
+    class Sparse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.eye(8).to_sparse_csr(), requires_grad=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.weight @ x
+
+    answer = vpcalc.derive(Sparse, "8,N").to_dict()
+    assert answer["unknown"] == {"aten::mm (sparse tensors)": 1}
+    assert answer["real_run"] == {"agrees": True, "note": ""}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
+from math import prod
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -360,7 +361,7 @@ class Search:
 
     def _too_far(self, form: Polynomial, box: Box) -> bool:
         top = box.top
-        if self._prober.is_real and self._prober.too_much(int(value_at(form, top)), 0, 0):
+        if self._prober.is_real and self._prober.too_much(int(value_at(form, top)), 0, self._largest_at(top)):
             return True
         try:
             self._prober.counts(top, braked=True)
@@ -370,6 +371,15 @@ class Search:
             divided = self._divided(top, box)
             return divided is not None and not self._runs(divided)
         return False
+
+    def _largest_at(self, top: Point) -> int:
+        """Elements of the largest tensor there, as it grew with each symbol alone."""
+        nearer = [
+            (point, counts.largest * prod(top.values()) // prod(point.values()))
+            for point, counts in self._prober.counted()
+            if all(size <= top[name] for name, size in point.items())
+        ]
+        return max((max(nearer, key=lambda each: each[0][name])[1] for name in top), default=0)
 
     def _runs(self, point: Point) -> bool:
         try:

@@ -116,8 +116,12 @@ def needs_values(error: BaseException) -> bool:
     return any(sign in text for sign in _SIGNS)
 
 
-_SIGNS = ("meta", "item()", "data-dependent", "data dependent", "fake", "cond must be a bool")
-"""What errors say that come of tensors without values; the last one of a convolution that is traced."""
+_SIGNS = (
+    *("meta", "item()", "data-dependent", "data dependent", "fake"),
+    *("cond must be a bool", "torchscript interpreter"),
+)
+"""What errors say that come of tensors without values; the last ones of a convolution that is traced, and of what
+torch.jit made, which does not repeat what was wrong."""
 
 
 # -- building -----------------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ def parameters_on_meta() -> Iterator[None]:
     original = nn.Module.register_parameter
 
     def register(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        if type(param) is nn.Parameter and param.device.type != "meta":
-            param = _bare(param)
+        if type(param) is nn.Parameter and param.layout is torch.strided and param.device.type != "meta":
+            param = _bare(param)  # where another layout is, no zeros can stand for values
         original(self, name, param)
 
     nn.Module.register_parameter = register  # type: ignore[method-assign]
