@@ -1231,6 +1231,23 @@ def test_a_stretch_of_fewer_than_no_rows_is_refused() -> None:
     assert [answer(found, {"N": n}) for n in (7, 8, 9)] == [None, 0, 64]
 
 
+class Named(Tensor):
+    """A tensor of the program's own class."""
+
+
+def told(x: Tensor) -> Tensor:
+    made = torch.zeros(1, 1, 8, device=x.device)
+    made.data = x
+    return made
+
+
+@pytest.mark.parametrize("function", [lambda x: x.as_subclass(Named), told], ids=["class", "data"])
+def test_sizes_stay_where_no_function_of_torch_is_called(function: Callable[[Tensor], Tensor]) -> None:
+    found = explored(Then(function), (1, "N", 8), {"N": (1, 4096)})
+    assert not found.open
+    assert [answer(found, {"N": n}) for n in (1, 9, 4000)] == [64, 576, 256000]
+
+
 def put(x: Tensor) -> Tensor:
     made = x.new_zeros(6, 8)
     made[torch.arange(4, device=x.device)] = x[0, :4]

@@ -75,6 +75,14 @@ def _parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
     return made
 
 
+def _as_subclass(tensor: Tensor, cls: Any) -> Any:
+    """The same tensor of another class, which no mode sees."""
+    made = _AS_SUBCLASS(tensor, cls)
+    if MARK in tensor.__dict__:
+        setattr(made, MARK, tensor.__dict__[MARK])
+    return made
+
+
 _BUILTIN: dict[Any, Any] = {whole: int, real: float}
 
 
@@ -137,6 +145,7 @@ def _interpolate(input: Any, size: Any = None, scale_factor: Any = None, *args: 
 _INTERPOLATE = torch.nn.functional.interpolate
 _LOG2, _SQRT, _ISQRT = math.log2, math.sqrt, math.isqrt
 _ORIGINAL = nn.Parameter.__new__
+_AS_SUBCLASS = Tensor.as_subclass
 _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
 
 
@@ -145,7 +154,7 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found += [(kind, name, method) for (kind, name), method in METHODS.items()]
     found += [(torch.nn.init, name, _untouched) for name in _INITIALISERS]
     found.append((torch.nn.init, "_calculate_fan_in_and_fan_out", lambda tensor: (1, 1)))
-    found.append((nn.Parameter, "__new__", _parameter))
+    found += [(nn.Parameter, "__new__", _parameter), (Tensor, "as_subclass", _as_subclass)]
     found.append((torch.nn.functional, "interpolate", _interpolate))
     found += [(math, "log2", _log2), (math, "sqrt", _sqrt), (math, "isqrt", _isqrt)]
     return found + _TYPES

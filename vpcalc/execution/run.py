@@ -499,7 +499,11 @@ class _Following(TorchFunctionMode):
         if name in _ASIDE or name.startswith("sym_") or name in ("__set__", "__delete__"):
             if name == "__setitem__":
                 return self._assign(func, *args)
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if name == "__set__" and func.__self__.__name__ == "data":
+                _mark(args[0], shape_of(args[1]))
+                _written_into(args)
+            return result
         return self._call(name, func, args, kwargs)
 
     def _assign(self, func: Any, tensor: Tensor, places: Any, value: Any) -> Any:
