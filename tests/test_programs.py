@@ -7,6 +7,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from enum import Enum, IntEnum
 from functools import lru_cache
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 import vpcalc
 from vpcalc.answers.executed import Executed
 from vpcalc.checks.effort import MOST_LOOPED, Growth
+from vpcalc.counters.dispatch import OTHER_THREADS
 from vpcalc.execution.constants import looked_up
 from vpcalc.execution.domains import domain
 from vpcalc.execution.outcome import BeyondError
@@ -1229,6 +1231,20 @@ def test_a_stretch_of_fewer_than_no_rows_is_refused() -> None:
     found = explored(Then(lambda x: x.narrow(1, 4, x.shape[1] - 8)), (1, "N", 8), {"N": (1, 4096)})
     assert not found.open
     assert [answer(found, {"N": n}) for n in (7, 8, 9)] == [None, 0, 64]
+
+
+class AtOnce(Then):
+    """Both halves at once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with ThreadPoolExecutor(2) as pool:
+            return torch.cat(list(pool.map(self.linear, x.chunk(2, 1))), 1)
+
+
+def test_work_in_other_threads_is_named() -> None:
+    """Nothing that watches a thread sees the others: no product is seen, and none is claimed to be all."""
+    answer = vpcalc.derive(lambda: AtOnce(lambda x: x), "1,N,8").to_dict()
+    assert list(answer["unknown"]) == [OTHER_THREADS]
 
 
 class Named(Tensor):

@@ -13,11 +13,14 @@ reported as :data:`HIDDEN_PRODUCT`, with the multiply-accumulates that it would 
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import wraps
 from typing import Any
 
 import torch
@@ -37,6 +40,9 @@ from .shortcuts import Shortcut, shortcut_of
 
 HIDDEN_PRODUCT = "aten::mul and aten::sum (a matrix product spelled as a broadcast)"
 """The name under which such products are reported, one call for each sum."""
+
+OTHER_THREADS = "whatever runs in other threads"
+"""The name under which a program's threads, and its tasks for them, are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,29 @@ def counting(module: nn.Module | None = None, products: bool = True) -> Iterator
         yield counter
 
 
+@contextmanager
+def _begun_elsewhere(unknown: Counter[str]) -> Iterator[None]:
+    """Within it, work that a program gives to other threads is named: what watches one thread sees no other."""
+    places: tuple[tuple[Any, str], ...] = ((threading.Thread, "start"), (ThreadPoolExecutor, "submit"))
+    originals = [getattr(place, name) for place, name in places]
+
+    def noted(original: Any) -> Any:
+        @wraps(original)
+        def begin(*args: Any, **kwargs: Any) -> Any:
+            unknown[OTHER_THREADS] += 1
+            return original(*args, **kwargs)
+
+        return begin
+
+    for (place, name), original in zip(places, originals, strict=True):
+        setattr(place, name, noted(original))
+    try:
+        yield
+    finally:
+        for (place, name), original in zip(places, originals, strict=True):
+            setattr(place, name, original)
+
+
 class DispatchCounter(TorchDispatchMode):
     """Sees each operator on its way to a kernel. Use :func:`counting`, then :meth:`counts`."""
 
@@ -175,7 +204,8 @@ class DispatchCounter(TorchDispatchMode):
 
         hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
         try:
-            yield
+            with _begun_elsewhere(self._tally.unknown):
+                yield
         finally:
             for hook in hooks:
                 hook.remove()
