@@ -163,12 +163,6 @@ def regimes(run: Run, letters: tuple[str, ...], quantity: Quantity) -> tuple[Reg
     return tuple(sorted(result, key=lambda regime: (regime.form is None, not regime.refused)))
 
 
-def trees(run: Run, letters: tuple[str, ...]) -> tuple[tuple[Domain, Cost | None, str], ...]:
-    """The cost tree of forms and where it holds, or why sizes are refused; the largest sizes come first."""
-    leaves = sorted(explore(lambda sizes: _outcome(run, sizes), letters).leaves, key=_generality)
-    return tuple((leaf.domain, *leaf.outcome) for leaf in leaves)
-
-
 def tree_at(run: Run, sizes: Mapping[str, int]) -> tuple[Domain, Cost]:
     """The cost tree of forms at these sizes, and where the same decisions are taken."""
     leaf = run_at(lambda traced: _outcome(run, traced), dict(sizes))
@@ -190,7 +184,7 @@ def _total(cost: Cost, quantity: Quantity, domain: Domain) -> Polynomial:
 
 def _outcome(run: Run, sizes: dict[str, Traced]) -> Outcome:
     try:
-        return Outcome(_of_forms(run(sizes)), "")
+        return Outcome(of_forms(run(sizes)), "")
     except InputError as refusal:
         return Outcome(None, plainly(refusal))
 
@@ -207,7 +201,7 @@ def _generality(leaf: Leaf[Outcome]) -> tuple[int, int]:
     return bounded, len(domain.guards)
 
 
-def _of_forms(cost: Cost) -> Cost:
+def of_forms(cost: Cost) -> Cost:
     """The tree with a form in place of each traced size. Its condition is that of its regime, not its tilings."""
     return replace(cost.mapped(_plain), tilings=())
 

@@ -7,6 +7,7 @@ size is left.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 MOST_RUNS = 400
 """Runs of one description; what is not reached with so many is undecided."""
+
+NEAR = 1500
+"""Points near another one that are tried."""
 
 
 class Tape(Silent):
@@ -65,20 +69,27 @@ class Explored(Generic[T]):
     undecided: tuple[Domain, ...]
 
 
-def explore(run: Callable[[dict[str, Traced]], T], letters: tuple[str, ...]) -> Explored[T]:
+def explore(
+    run: Callable[[dict[str, Traced]], T],
+    letters: tuple[str, ...],
+    start: Mapping[str, int] | None = None,
+    most: int = MOST_RUNS,
+) -> Explored[T]:
     """Run a description on traced sizes, at one point of each domain that its decisions cut out.
 
-    ``run`` takes the traced size of each letter and must decide by these alone.
+    ``run`` takes the traced size of each letter and must decide by these alone. With a ``start`` it begins there,
+    and points beyond a decision are looked for near the point at which that was taken: where much has to divide
+    much, others are hard to find.
     """
     leaves: list[Leaf[T]] = []
     undecided: list[Domain] = []
-    waiting = [positive(letters)]
+    waiting: list[tuple[Domain, Mapping[str, int] | None]] = [(positive(letters), start)]
     while waiting:
-        domain = waiting.pop()
-        if domain.empty is True:
+        domain, other = waiting.pop()
+        if other is None and domain.empty is True:
             continue
-        point = domain.point
-        if point is None or len(leaves) >= MOST_RUNS:
+        point = domain.point if other is None else _near(domain, other)
+        if point is None or len(leaves) >= most:
             undecided.append(domain)
             continue
         leaf = run_at(run, point)
@@ -86,9 +97,25 @@ def explore(run: Callable[[dict[str, Traced]], T], letters: tuple[str, ...]) -> 
         seen = positive(letters)
         for guard in leaf.domain.guards:
             if guard not in domain.guards:
-                waiting.append(_joined(domain, seen) & guard.negation())
+                waiting.append((_joined(domain, seen) & guard.negation(), start and point))
             seen = seen & guard
     return Explored(tuple(leaves), tuple(undecided))
+
+
+def _near(domain: Domain, point: Mapping[str, int]) -> dict[str, int] | None:
+    """A point of a domain that differs from another one in few letters, if one is found."""
+    dice, found = random.Random(0), dict(point)
+    for _ in range(NEAR):
+        if all(guard.holds(found) for guard in reversed(domain.guards)):
+            return found
+        found = dict(point)
+        for letter in dice.sample(domain.letters, dice.randint(1, min(3, len(found)))):
+            other = (
+                dice.choice(domain.letters) if dice.random() < 0.5 else letter
+            )  # sides end at windows, times 32
+            scaled = found[other] * dice.choice((1, 1, 2, 4, 8, 16, 32)) // dice.choice((1, 1, 2, 4, 8, 16, 32))
+            found[letter] = max(1, dice.choice((scaled + dice.randint(-3, 3), int(2 ** (12 * dice.random())))))
+    return None
 
 
 def run_at(run: Callable[[dict[str, Traced]], T], point: dict[str, int]) -> Leaf[T]:

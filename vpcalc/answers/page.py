@@ -86,7 +86,7 @@ class Page(Result):
             forms = [case["form"] for case in law["cases"] if "form" in case]
             number = law["tidy"]["form"] if law["tidy"] else next(iter(forms), None)
             if number is not None:
-                yield row, self.data["forms"][number]
+                yield row, [self.data["terms"][each] for each in self.data["forms"][number][0]]
 
     def _repr_html_(self) -> str:
         """The page itself, in a frame of the notebook."""
@@ -149,7 +149,7 @@ def page(
     name = data.pop("name")
     made = f"Made by vpcalc {__version__}: {data.pop('command')}."
     data["notes"].append(f"{made} Every form was derived in Python; here it is evaluated, in whole numbers.")
-    shown = {**data, "forms": script.forms, "conditions": script.conditions}
+    shown = {**data, "forms": script.forms, "terms": script.terms, "conditions": script.conditions}
     return Page(name, shown, script.code())
 
 

@@ -9,7 +9,7 @@ from ..algebra.polynomial import as_polynomial
 from ..cost import Quantity
 from ..errors import InputError
 from ..everywhere import Regime
-from ..pages.script import Script
+from ..pages.script import SPELLINGS, Script
 from ..symbolic import SYMBOL_OF
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
 from .meanings import meaning
@@ -106,7 +106,9 @@ def _row(script: Script, row: Row) -> dict[str, Any]:
                 raise
             continue
         cells[quantity.value] = script.law(
-            regimes, row.form if quantity is Quantity.MACS else None, written=quantity is Quantity.MACS
+            regimes,
+            row.form if quantity is Quantity.MACS else None,
+            SPELLINGS if quantity is Quantity.MACS else "",
         )
         if quantity is Quantity.MACS and isinstance(row.layer, OurLayer):
             for case, regime in zip(cells[quantity.value]["cases"], regimes, strict=True):
@@ -135,9 +137,7 @@ def _crossings(script: Script, found: Comparison) -> list[dict[str, Any]]:
     for row in found.rows:
         if row.id == "msa":
             forms = row.layer.symbolic.by_operator(Quantity.MACS)
-            parts = {
-                f"msa:{kind}": script.form(as_polynomial(form), written=False) for kind, form in forms.items()
-            }
+            parts = {f"msa:{kind}": script.form(as_polynomial(form), "") for kind, form in forms.items()}
     shown = []
     for each in found.crossovers:
         more, less = each.between

@@ -2,64 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..abstract.tape import ATTENTIONS
-from ..algebra.domains import Domain, Where
+from ..abstract.tape import ATTENTIONS, kept
+from ..algebra.domains import Domain
 from ..algebra.polynomial import Polynomial, symbol
 from ..algebra.traced import Traced, form_of
+from ..architectures import Architecture
 from ..arrays.regimes import NO_FORM, Noting
+from ..errors import InputError
 from ..pages.script import Script
 from ..storage.devices import devices
+from ..storage.footprint import Way, graph, started, taped, total
 from ..storage.optimizers import KINDS
 from ..storage.optimizers import PLAIN as IN_ITS_TYPE
-from ..sweeps.subjects import OurModel, trained
 from .model import Model
+from .page_settings import ROUNDS, Setting, changed
 
 DTYPES = ("float32", "bfloat16")
 """Element types whose bytes are on a page."""
 
-IN_MEMORY = ("weights_bytes", "buffers_bytes", "input_bytes", "saved_bytes")
-"""What is there in a step of training, beside gradients and what an optimizer keeps."""
+MOST, SIZES = 10, 40
+"""Paths of a run that are on a page, and sizes at which they are looked for."""
+
+Path = tuple[Domain, dict[str, Polynomial]]
 
 
-def memory_of(script: Script, found: Model, also: Where | None) -> dict[str, Any] | None:
-    """Bytes of training at the model's own settings, as runs on traced sizes keep them, and where all that they
-    decide is the same: at its own input, at twice its sides, and for one image; None where there are no forms."""
+def memory_of(script: Script, found: Model, settings: Sequence[Setting]) -> dict[str, Any] | None:
+    """Bytes of training, as runs on traced sizes keep them, and where all that they decide is the same: at its own
+    input and settings, and at others around them; None where there are no forms."""
     architecture = found.architecture
-    axes = architecture.family.axes
-    ways: dict[str, list[dict[str, int]]] = {}
-    for dtype in DTYPES:
-        for attention in ATTENTIONS if architecture.family.attends else ATTENTIONS[:1]:
-            subject = OurModel(architecture, {}, architecture.sizes, 1, trained(dtype, attention, "adamw"))
-            known: list[tuple[Domain, dict[str, Polynomial]]] = []
-            for scale, batch in ((1, 2), (1, 1), (2, 2), (2, 1)):
-                point = {axis: size * scale for axis, size in axes.point(architecture.sizes).items()} | {
-                    "B": batch
-                }
-                if any(all(guard.holds(point) for guard in domain.guards) for domain, _ in known):
-                    continue
-                try:
-                    known.append(_bytes(subject, {**subject.own_values, **found.config}, point))
-                except NO_FORM:
-                    continue
-            if known:
-                ways[f"{dtype} {attention}"] = [
-                    {
-                        "when": script.condition(Where((domain,))),
-                        **{name: script.form(form, written=False) for name, form in forms.items()},
-                    }
-                    for domain, forms in known
-                ]
-    if not ways:
+    ways = {
+        f"{dtype} {attention}": [
+            {"path": script.path(domain), **{name: script.form(form, "") for name, form in forms.items()}}
+            for domain, forms in _paths(architecture, found.config, settings, Way(dtype, attention))
+        ]
+        for dtype in DTYPES
+        for attention in (ATTENTIONS if architecture.family.attends else ATTENTIONS[:1])
+    }
+    if not any(ways.values()):
         return None
     cards = {id: each for id, each in devices().items() if each.memory}
-    like = axes.words(architecture.sizes), axes.words(tuple(2 * size for size in architecture.sizes))
     return {
         "ways": ways,
-        **({"and": script.condition(also)} if also is not None else {}),
-        "valid": f"inputs like {like[0]} and {like[1]}{', at its own settings' if also is not None else ''}",
         "attends": architecture.family.attends,
         "optimizers": {name: kind.numbers for name, kind in KINDS.items() if kind.kept == IN_ITS_TYPE},
         "cards": {id: {"name": each.name, "memory": each.memory} for id, each in cards.items()},
@@ -68,12 +55,64 @@ def memory_of(script: Script, found: Model, also: Where | None) -> dict[str, Any
     }
 
 
+def _paths(
+    architecture: Architecture, config: Mapping[str, Any], settings: Sequence[Setting], way: Way
+) -> list[Path]:
+    """The paths of a run that sizes around its own take, each once."""
+    paths: list[Path] = []
+    for point in _points(architecture, settings):
+        if len(paths) >= MOST:
+            break
+        if any(all(guard.holds(point) for guard in domain.guards) for domain, _ in paths):
+            continue
+        try:
+            paths.append(_bytes(architecture, config, settings, way, point))
+        except InputError:
+            continue
+        except NO_FORM:
+            return []
+    return paths
+
+
+def _points(architecture: Architecture, settings: Sequence[Setting]) -> Iterator[dict[str, int]]:
+    """Its own sizes, once and twice, alone and together; then others."""
+    axes = architecture.family.axes.point(architecture.sizes)
+    own = {each.letter: each.value for each in settings if each.of not in ROUNDS}
+    for scale in (1, 2):
+        for images in (2, 1):
+            yield {**{axis: scale * size for axis, size in axes.items()}, **own, "B": images}
+    dice = random.Random(0)
+    for turn in range(SIZES):
+        side = 32 * dice.randint(2, 32)
+        sides = {axis: side if turn % 4 else 32 * dice.randint(2, 32) for axis in axes}
+        values = dict(own)
+        if turn % 2 and own:
+            name = dice.choice(sorted(own))
+            values[name] *= 2
+        yield {**sides, **values, "B": dice.choice((1, 2))}
+
+
 def _bytes(
-    subject: OurModel, values: Mapping[str, Any], point: Mapping[str, int]
-) -> tuple[Domain, dict[str, Polynomial]]:
+    architecture: Architecture,
+    config: Mapping[str, Any],
+    settings: Sequence[Setting],
+    way: Way,
+    point: Mapping[str, int],
+) -> Path:
     """The forms at a point, and the decisions that they hold on."""
-    tape = Noting(point)
-    sizes = {letter: Traced(size, symbol(letter), tape) for letter, size in point.items()}
-    given = {**values, **{axis: sizes[axis] for axis in point if axis != "B"}, "batch": sizes["B"]}
-    found = subject.figures(given, frozenset(point), IN_MEMORY)
-    return tape.domain, {name.removesuffix("_bytes"): form_of(figure) for name, (figure,) in found.items()}
+    notes, tape = Noting(point), taped(way, training=True)
+    sizes = {letter: Traced(size, symbol(letter), notes) for letter, size in point.items()}
+    given = changed(config, [each for each in settings if each.letter in point], sizes)
+    axes = architecture.family.axes
+    inputs, outputs = started(
+        tape,
+        lambda each: architecture.family.start(each, tuple(sizes[axis] for axis in axes), given, sizes["B"]),
+    )
+    parts = kept(*graph(outputs), again=tape.again)
+    found = {
+        "weights": tape.entered("parameters", lambda weight: weight.storage.bytes),
+        "buffers": tape.entered("buffers", lambda buffer: buffer.storage.bytes),
+        "input": total(tensor.storage.bytes for tensor in inputs),
+        "saved": total(part.total for _, part, _ in parts),
+    }
+    return notes.domain, {name: form_of(figure) for name, figure in found.items()}

@@ -22,18 +22,22 @@ def case_steps(cost: Cost, quantity: Quantity, names: Mapping[str, Polynomial]) 
     """How a quantity of a cost tree adds up; some letters are replaced. Equal steps of equal blocks are one."""
     found: dict[tuple[str, str, str], Polynomial] = {}
     for module, op, times, term in terms_of(cost, quantity):
-        path = f"{module} · {op.label}" if module else op.label
-        key = (path, op.kind, _shapes(op, times, names))
+        key = (path_of(module, op), op.kind, shapes_of(op, times, names))
         found[key] = found.get(key, as_polynomial(0)) + term.subs(names)
     return [(*key, term) for key, term in found.items()]
 
 
+def path_of(module: str, op: Op) -> str:
+    """What a step is called."""
+    return f"{module} · {op.label}" if module else op.label
+
+
 def shown_shapes(step: Step) -> str:
     """The operands of a step of a formula."""
-    return _shapes(step.op, step.times, {})
+    return shapes_of(step.op, step.times, {})
 
 
-def _shapes(op: Op, times: Any, names: Mapping[str, Polynomial]) -> str:
+def shapes_of(op: Op, times: Any, names: Mapping[str, Polynomial]) -> str:
     """Operands as a reader writes them: a · (h·w × C)(C × 3C)."""
     shapes = [[str(as_polynomial(side).subs(names)) for side in shape] for shape in op.shapes]
     batched = len(shapes) == 2 and len(shapes[0]) == 3

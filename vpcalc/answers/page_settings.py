@@ -1,155 +1,176 @@
-"""A model's stages in forms of its input's sizes and of its settings, around the settings' own values."""
+"""A model's stages at every size of its input and of its settings: forms, and the decisions that they hold on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..algebra.domains import Domain, Where
+from ..algebra.domains import Domain
+from ..algebra.exploring import MOST_RUNS, explore
+from ..algebra.floors import ceil_div
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import Architecture
-from ..cost import Cost, Quantity
-from ..everywhere import tree_at
+from ..cost import Cost, Op, Quantity
+from ..errors import InputError
+from ..everywhere import of_forms, plainly
 from ..symbolic import SYMBOL_OF
-from .formula_settings import plain
+from .formula import terms_of
+from .page_parts import path_of
 
 COUNTS = (Quantity.MACS, Quantity.PARAMS, Quantity.ACTIVATIONS)
 
-FIXED = ("P", "classes", "trained_at")
+FIXED = ("P", "S", "classes", "trained_at", "scales")
 """Settings that are no letters on a page: nobody learns from a patch of 5 pixels."""
 
-ROUNDS = ("depth", "layers", "N")
+ROUNDS = ("depth", "depths", "layers", "N")
 """Settings that say how often something is done."""
 
-TRIED = (3, 5)
-"""Numbers of blocks at which forms are held against being affine in them."""
+NO_FORM = (TypeError, ValueError, AssertionError, ArithmeticError, IndexError, KeyError, AttributeError)
+"""What a description raises that asks a letter for what only a number has."""
+
+Key = tuple[Any, ...]
+Forms = Mapping[Key, Polynomial]
+"""Forms of all stages and of the whole: by the stage's name, what it is (``side``, ``channels``, ``depth``, a
+quantity, or ``step``) and which."""
 
 
-class Stage(NamedTuple):
-    """A stage, or the whole, in forms: sides, channels, depth, and what is counted."""
+class Setting(NamedTuple):
+    """A setting, or an entry of a list of them, that is a letter."""
 
     name: str
-    sides: tuple[Polynomial, ...]
-    channels: Polynomial
-    depth: Polynomial
-    counts: tuple[Polynomial, ...]
+    of: str
+    place: int | None
+    value: int
 
-    def forms(self) -> tuple[Polynomial, ...]:
-        """All its forms in a row."""
-        return (*self.sides, self.channels, self.depth, *self.counts)
-
-
-Leaf = tuple[Where, tuple[Stage, ...] | None, str]
+    @property
+    def letter(self) -> str:
+        """Its letter in forms."""
+        letter = SYMBOL_OF.get(self.of, self.of)
+        return letter if self.place is None else f"{letter}_{self.place + 1}"
 
 
-def stages_of(cost: Cost, fixed: Mapping[str, int]) -> tuple[Stage, ...]:
-    """The stages of a tree of forms, and the whole at last."""
+class Leaf(NamedTuple):
+    """Where the same decisions are taken, and the forms there; or why sizes are refused."""
 
-    def form(size: Any) -> Polynomial:
-        return as_polynomial(size or 0).subs(fixed)
-
-    found = []
-    for node in cost.stages():
-        stage = node.stage
-        assert stage is not None
-        counts = tuple(form(node.total(each)) for each in COUNTS)
-        found.append(
-            Stage(node.name, tuple(map(form, stage.resolution)), form(stage.channels), form(stage.depth), counts)
-        )
-    total = tuple(form(cost.total(each)) for each in COUNTS)
-    return (*found, Stage("total", (), as_polynomial(0), as_polynomial(0), total))
+    domain: Domain
+    forms: Forms | None
+    refused: str
 
 
-def around(
+def everywhere(
     architecture: Architecture, config: Mapping[str, Any], sizes: tuple[int, ...]
-) -> tuple[dict[str, int], Leaf] | None:
-    """The settings that can be letters, with their values, and the forms around these; None where there are none.
+) -> tuple[tuple[Setting, ...], tuple[Leaf, ...]]:
+    """The settings that can be letters, and the forms at all their values; the first are those of the model's own.
 
-    Sizes are followed as they run; how many blocks there are is no size, and forms are affine in it, or it stays.
+    Sizes are followed as they run; how many blocks there are is no size: forms are followed as blocks alternate.
     """
     axes = architecture.family.axes.point(sizes)
-    numbers = {
-        name: value
-        for name, value in config.items()
-        if isinstance(value, int) and not isinstance(value, bool) and name not in axes and value > 0
-    }
-    entries = {
-        f"{name}_{place}": entry
-        for name, value in config.items()
-        if name == "depths" and isinstance(value, tuple)
-        for place, entry in enumerate(value, 1)
-    }
+    taken = {*axes, "B"}
+    known = [each for each in _settings(config) if each.of not in FIXED and each.letter not in taken]
 
-    def tree(values: Mapping[str, Any], names: Sequence[str]) -> tuple[Domain, tuple[Stage, ...]]:
-        def run(traced: Mapping[str, Any]) -> Cost:
-            given = {**values, **{name: traced[SYMBOL_OF.get(name, name)] for name in names}}
-            changed = {
-                name: tuple(given.get(f"{name}_{place}", each) for place, each in enumerate(value, 1))
-                if isinstance(value, tuple)
-                else given.get(name, value)
-                for name, value in config.items()
-            }
-            return architecture.cost(tuple(traced[axis] for axis in axes), changed, 1)
+    def runs(settings: Iterable[Setting], values: Mapping[str, Any]) -> Cost:
+        return architecture.cost(tuple(values[axis] for axis in axes), changed(config, settings, values), 1)
 
-        start = {**axes, **{SYMBOL_OF.get(name, name): numbers[name] for name in names}}
-        domain, cost = tree_at(run, start)
-        return domain, stages_of(cost, {})
+    def explored(settings: tuple[Setting, ...], most: int = MOST_RUNS) -> tuple[Leaf, ...]:
+        rounds = [each for each in settings if each.of in ROUNDS]
+        start = {**axes, **{each.letter: each.value for each in settings if each not in rounds}}
 
-    def is_traced(names: Sequence[str]) -> bool:
-        letters = [SYMBOL_OF.get(name, name) for name in names]
-        if len({*letters, *axes}) < len(letters) + len(axes):
-            return False
+        def run(traced: Mapping[str, Any]) -> tuple[Forms | None, str]:
+            try:
+                return _in_rounds(lambda numbers: _forms(runs(settings, {**traced, **numbers})), rounds), ""
+            except InputError as refusal:
+                return None, plainly(refusal)
+
+        found = explore(run, tuple(start), start, most)
+        return tuple(Leaf(leaf.domain, *leaf.outcome) for leaf in found.leaves)
+
+    def is_letter(each: Setting) -> bool:
         try:
-            tree({}, names)
-        except (TypeError, ValueError, AssertionError, ArithmeticError, IndexError, KeyError, AttributeError):
+            return explored((*sized, each), 1)[0].forms is not None
+        except NO_FORM:
             return False
-        return True
 
-    sized: list[str] = []
-    for name in numbers:
-        if name not in (*FIXED, *ROUNDS) and is_traced([*sized, name]):
-            sized.append(name)
-    rounds = {**entries, **{name: numbers[name] for name in ROUNDS if name in numbers}}
+    sized: tuple[Setting, ...] = ()
+    for each in known:
+        if each.of not in ROUNDS and is_letter(each):
+            sized += (each,)
+    settings = tuple(each for each in known if each in sized or each.of in ROUNDS)
     try:
-        domain, base = tree(dict.fromkeys(rounds, 1), sized)
-        slopes = {name: _minus(tree({**dict.fromkeys(rounds, 1), name: 2}, sized)[1], base) for name in rounds}
-        for turn in TRIED:
-            point = {name: 1 + (turn + 2 * place) % 7 for place, name in enumerate(rounds)}
-            again = tree(point, sized)
-            if rounds and (_at(base, slopes, point) != again[1] or again[0] != domain):
-                raise ValueError
-        stages = _at(base, slopes, {name: symbol(name) for name in rounds})
-    except (TypeError, ValueError, AssertionError, IndexError, KeyError):
-        rounds = {}
-        domain, stages = tree({}, sized)
-    if not sized and not rounds:
-        return None
-    names = {**{name: numbers[name] for name in sized}, **rounds}
-    letters = (*domain.letters, *rounds)
-    return names, (Where((Domain(letters, plain(domain.guards)),)), stages, "")
+        return settings, explored(settings)
+    except NO_FORM:  # how often something is done is no letter
+        return sized, explored(sized)
 
 
-def _minus(one: tuple[Stage, ...], other: tuple[Stage, ...]) -> tuple[tuple[Polynomial, ...], ...]:
-    return tuple(
-        tuple(a - b for a, b in zip(mine.forms(), its.forms(), strict=True))
-        for mine, its in zip(one, other, strict=True)
-    )
+def _settings(config: Mapping[str, Any]) -> Iterable[Setting]:
+    """Numbers among the settings, and entries of lists of numbers."""
+    for name, value in config.items():
+        for place, each in enumerate(value) if isinstance(value, tuple) else [(None, value)]:
+            if isinstance(each, int) and not isinstance(each, bool) and each > 0:
+                yield Setting(name if place is None else f"{name}_{place + 1}", name, place, each)
 
 
-def _at(
-    base: tuple[Stage, ...], slopes: Mapping[str, tuple[tuple[Polynomial, ...], ...]], rounds: Mapping[str, Any]
-) -> tuple[Stage, ...]:
-    """The forms with so many blocks."""
-    found = []
-    for place, stage in enumerate(base):
-        forms = list(stage.forms())
-        for name, number in rounds.items():
-            forms = [
-                form + slope * (as_polynomial(number) - 1)
-                for form, slope in zip(forms, slopes[name][place], strict=True)
-            ]
-        sides = len(stage.sides)
-        found.append(
-            Stage(stage.name, tuple(forms[:sides]), forms[sides], forms[sides + 1], tuple(forms[sides + 2 :]))
-        )
-    return tuple(found)
+def changed(config: Mapping[str, Any], settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a model with values for some of them, by their letters."""
+    found = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
+    for each in settings:
+        if each.place is None:
+            found[each.of] = values[each.letter]
+        else:
+            found[each.of][each.place] = values[each.letter]
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+
+
+def _forms(cost: Cost) -> Forms:
+    """The forms of a tree of traced sizes."""
+    plain = of_forms(cost)
+    found: dict[Key, Polynomial] = {}
+    for node in plain.stages():
+        stage = node.stage
+        assert stage is not None
+        parts: dict[Key, Any] = {("side", at): side for at, side in enumerate(stage.resolution)}
+        parts |= {("channels",): stage.channels, ("depth",): stage.depth}
+        for module, op, _, term in terms_of(node, Quantity.MACS):
+            key = ("step", path_of(module, op), Op(op.kind, op.label, shapes=op.shapes))
+            parts[key] = parts.get(key, 0) + term
+        found |= {(node.name, *key): as_polynomial(part or 0) for key, part in parts.items()}
+        found |= {(node.name, each.value): as_polynomial(node.total(each)) for each in COUNTS}
+    return found | {("total", each.value): as_polynomial(plain.total(each)) for each in COUNTS}
+
+
+def _in_rounds(forms: Any, rounds: list[Setting]) -> Forms:
+    """Forms with so many blocks of each kind, of which each second one may differ from the first.
+
+    Raises:
+        ValueError: some number of blocks says otherwise.
+    """
+    once = {each.letter: 1 for each in rounds}
+    base = forms(once)
+    added: list[tuple[str, dict[Key, tuple[Polynomial, Polynomial]]]] = []
+    zero = as_polynomial(0)
+    for each in rounds:
+        two = forms({**once, each.letter: 2})
+        three = two if two.keys() <= base.keys() else forms({**once, each.letter: 3})
+        steps = {}
+        for key in {**base, **two, **three}:
+            second = two.get(key, zero) - base.get(key, zero)
+            steps[key] = second, second if three is two else three.get(key, zero) - two.get(key, zero)
+        added.append((each.letter, {key: pair for key, pair in steps.items() if any(map(bool, pair))}))
+
+    def at(numbers: Mapping[str, Any]) -> dict[Key, Polynomial]:
+        result = dict(base)
+        for letter, steps in added:
+            number = as_polynomial(numbers[letter])
+            firsts = ceil_div(number, 2)
+            for key, (second, third) in steps.items():
+                more = (
+                    second * (number - 1) if second == third else second * (number - firsts) + third * (firsts - 1)
+                )
+                result[key] = result.get(key, zero) + more
+        return {key: form for key, form in result.items() if form or key in base}
+
+    if rounds:
+        point = {each.letter: 4 + place % 2 for place, each in enumerate(rounds)}
+        found, counted = at(point), forms(point)
+        if any(found.get(key, zero) != counted.get(key, zero) for key in {**found, **counted}):
+            raise ValueError(f"not as blocks that alternate at {point}")
+    return at({each.letter: symbol(each.letter) for each in rounds})

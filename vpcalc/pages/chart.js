@@ -33,11 +33,11 @@ function curves(axis, xs) {
   const rows = DATA.rows.filter(row => row.cells[column.id] && row.kind === focus.kind);
   const total = row => (values, at) => figure(row, column, values, at);
   const whole = rows.map(row => ({ row, name: row.name, at: along(total(row)) }));
-  const found = shown(focus.cells[DATA.main], inLetters(settled())), terms = DATA.forms[found.form] || [];
+  const found = shown(focus.cells[DATA.main], inLetters(settled())), terms = found.form === undefined ? [] : wordsOf(found.form);
   const apart = column.id === DATA.main && terms.length > 1 && terms.length <= MOST_TERMS;
   const parts = (apart ? terms : []).map((term, place) => {
     const part = (values, at) => {
-      const [all, divisor] = FORMS[found.form](at);
+      const [all, divisor] = termsOf(found.form, at);
       return (size(all[place]) * times(column, values)) / divisor;
     };
     return { row: focus, name: term.t, part: true, at: along(part) };

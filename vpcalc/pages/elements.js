@@ -43,7 +43,7 @@ function pieces(form) {
 function formula(host, number, terms) {
   if (host.dataset.form !== String(number)) {
     host.dataset.form = number;
-    host.replaceChildren(...(terms.length ? pieces(DATA.forms[number]) : ["0"]));
+    host.replaceChildren(...(terms.length ? pieces(wordsOf(number)) : ["0"]));
   }
   const sizes = terms.map(size), all = sum(sizes);
   host.querySelectorAll(":scope > .term").forEach((piece, place) => {

@@ -1,32 +1,67 @@
-// What vpcalc derived, FORMS and CONDITIONS, stands above, compiled. Here it is evaluated, in whole numbers.
+// What vpcalc derived, TERMS, CONDITIONS and GUARDS, stands above, compiled. Here it is evaluated, in whole numbers.
 
 const sum = numbers => numbers.reduce((all, each) => all + each, 0n);
 const size = number => (number < 0n ? -number : number);
 
+/** The values of a form's terms, and what their sum is divided by. */
+function termsOf(number, at) {
+  const [terms, divisor] = DATA.forms[number];
+  return [terms.map(each => TERMS[each](at)), divisor === undefined ? 1n : TERMS[divisor](at)];
+}
+
 /** The value of a form. */
 function valueOf(number, at) {
-  const [terms, divisor] = FORMS[number](at);
+  const [terms, divisor] = termsOf(number, at);
   return floordiv(sum(terms), divisor);
 }
 
-/** Whether a case of a quantity is the one that holds. */
-const holds = (item, at) => CONDITIONS[item.when](at) && (item.and === undefined || CONDITIONS[item.and](at));
+/** How the terms of a form are written. */
+const wordsOf = number => DATA.forms[number][0].map(each => DATA.terms[each]);
+
+let asked = {};
+/** Whether some values take the decisions of a path, each of which is looked at once. */
+function takes(path, at) {
+  if (asked.at !== at) asked = { at, truths: [] };
+  const { truths } = asked;
+  return path.every(each => (truths[Math.abs(each)] ??= GUARDS[Math.abs(each) - 1](at)) === each > 0);
+}
+
+/** In which of the domains of a model some values are: a question that is asked for each of its figures. */
+function leafAt(at) {
+  if (asked.at !== at || asked.leaf === undefined) {
+    const leaf = DATA.leaves.findIndex(each => takes(each.path, at));
+    asked.leaf = leaf;
+  }
+  return asked.leaf;
+}
+
+/** The case of a quantity that holds at some values, with where it does; or why there is none. */
+function caseAt(law, at) {
+  if (!law.at) {
+    const item = law.cases.find(each => CONDITIONS[each.when](at));
+    return item && { item, where: DATA.conditions[item.when], refused: item.refused };
+  }
+  const leaf = leafAt(at), { where, refused } = DATA.leaves[leaf] || {};
+  return leaf < 0 ? undefined : { item: law.cases[law.at[leaf]], where, refused };
+}
 
 /** A quantity at some values: its terms, their sum and the case that holds; or why there is none. */
 function evaluate(law, at) {
-  const item = law.cases.find(each => holds(each, at));
-  if (!item) return { refused: DATA.beyond || "no form is known at these sizes" };
-  if (item.form === undefined) return { item, refused: item.refused };
-  return { item, form: item.form, terms: FORMS[item.form](at)[0], total: valueOf(item.form, at) };
+  const found = caseAt(law, at);
+  if (!found) return { refused: DATA.beyond || "no form is known at these sizes" };
+  if (found.refused) return found;
+  const { form } = found.item;
+  return { ...found, form, terms: termsOf(form, at)[0], total: valueOf(form, at) };
 }
 
 /** The same in the form that papers print where that gives the same, and whether it does. */
 function shown(law, at) {
-  const found = evaluate(law, at);
-  if (!law.tidy || found.refused !== undefined) return { ...found, tidy: !law.tidy };
-  const [terms, divisor] = FORMS[law.tidy.form](at), all = sum(terms);
-  if (all % divisor !== 0n || all / divisor !== found.total) return { ...found, tidy: false };
-  return { ...found, form: law.tidy.form, terms, tidy: true };
+  const found = evaluate(law, at), { tidy } = law;
+  if (!tidy || found.refused !== undefined) return { ...found, tidy: !tidy };
+  const [terms, divisor] = termsOf(tidy.form, at), all = sum(terms);
+  const own = tidy.when === undefined || CONDITIONS[tidy.when](at);
+  if (!own || all % divisor !== 0n || all / divisor !== found.total) return { ...found, tidy: false, own };
+  return { ...found, form: tidy.form, terms, tidy: true };
 }
 
 const UNITS = {

@@ -7,7 +7,7 @@ function hero(values, figures) {
   const where = sides || AXES.slice(0, 2).map(each => `${each.letter} = ${values[each.name]}`).join(", ");
   const refused = found.refused !== undefined, kind = kindOf(row, column), what = row.of || column.label;
   const total = refused ? 0n : found.total * times(column, values);
-  const outcome = refused ? (found.item ? "refused" : "beyond this page") : `${short(total, kind)} ${what}`;
+  const outcome = refused ? ("item" in found ? "refused" : "beyond this page") : `${short(total, kind)} ${what}`;
   byId("headline").textContent = `${name} at ${where}: ${outcome}`;
   byId("formula").hidden = byId("shares").hidden = refused;
   const counted = `${exact(total)} ${kind === "bytes" ? "bytes " : ""}${what}`;
@@ -34,7 +34,7 @@ function light(found) {
 }
 
 function finding(found, total) {
-  const terms = DATA.forms[found.form], sizes = found.terms.map(size), all = sum(sizes);
+  const terms = wordsOf(found.form), sizes = found.terms.map(size), all = sum(sizes);
   if (terms.length < 2) return `Exactly ${total}.`;
   const most = sizes.reduce((best, each, place) => (each > sizes[best] ? place : best), 0);
   const other = terms.length === 2 && sizes[0] !== sizes[1] ? `: it outweighs ${terms[1 - most].t}` : "";
@@ -43,19 +43,20 @@ function finding(found, total) {
 
 /** What is refused, and what is off the lattice of the form that papers print; rows of the same together. */
 function notices(figures) {
-  const refused = new Map(), off = new Map();
+  const refused = new Map(), off = new Map(), others = new Map();
   const add = (map, key, name) => map.set(key, [...(map.get(key) || []), name]);
   DATA.rows.forEach((row, place) => {
     const found = figures[place];
     if (found.refused !== undefined) add(refused, found.refused, row.name);
-    else if (!found.tidy) add(off, row.cells[DATA.main].tidy.valid, row.name);
+    else if (!found.tidy) add(found.own === false ? others : off, row.cells[DATA.main].tidy.valid, row.name);
   });
   const few = names => (names.length > 4 ? [...names.slice(0, 3), `${names.length - 3} more`] : names).join(", ");
   const of = names => (names.length < figures.length ? `${few(names)}: ` : "");
   const here = "shown is the form that holds here, with what is padded or dropped";
   const outside = (valid, names) => `⚠ ${few(names)}: not on the lattice of the papers’ form (${valid}); ${here}.`;
+  const changed = `⚠ other settings than ${DATA.title} has: shown is the form that holds here, in all of them.`;
   const said = [...refused].map(([why, names]) => `✕ ${of(names)}${why}`);
-  return [...said, ...[...off].map(([valid, names]) => outside(valid, names))];
+  return [...said, ...(others.size ? [changed] : []), ...[...off].map(([valid, names]) => outside(valid, names))];
 }
 
 let speaking = 0;

@@ -1,6 +1,6 @@
 // Sliders, fields and choices.
 
-const controls = {};
+const controls = {}, groups = {};
 
 /** Where a slider stops: at every size while they are small, then in steps that grow with them. */
 function stops({ min, max, step }) {
@@ -61,8 +61,9 @@ function build() {
   const form = byId("settings");
   form.addEventListener("submit", event => event.preventDefault());
   for (const each of PARAMETERS) {
-    form.append(control(each));
-    if (each.name === SQUARE[1]) form.lastChild.append(square());
+    const made = control(each);
+    (each.of ? group(form, each) : form).append(made);
+    if (each.name === SQUARE[1]) made.append(square());
   }
   if (DATA.dtypes) {
     const types = select("dtype", Object.keys(DATA.dtypes).map(name => [name, name]));
@@ -72,6 +73,13 @@ function build() {
   const along = el("label", {}, "against ", select("x", AXES.map(each => [each.name, each.letter])));
   byId("chart-choice").append(el("span", { class: "choice" }, what, along));
   byId("digits").addEventListener("change", () => update());
+}
+
+/** Settings of all stages are folded: a lecture needs few of them at a time. */
+function group(form, { of }) {
+  groups[of] ??= el("details", { class: "control" }, el("summary"));
+  form.append(groups[of]);
+  return groups[of];
 }
 
 function change(each, value, typed) {
@@ -88,6 +96,10 @@ function show(values) {
     slider.setAttribute("aria-valuetext", values[name]);
     if (field !== typing) field.value = values[name];
     if (auto) auto.checked = state[`${name}~`];
+  }
+  for (const [of, { firstChild }] of Object.entries(groups)) {
+    const entries = PARAMETERS.filter(each => each.of === of).map(({ name }) => values[name]);
+    firstChild.textContent = `${of}: ${entries.join(", ")}`;
   }
   if (controls.square) controls.square.checked = state.square;
   for (const name of Object.keys(CHOICES)) if (controls[name]) controls[name].value = state[name];

@@ -1,13 +1,13 @@
 // Taking it along: a link, the table as text, the chart as a file.
 
 /** The table as texts: its heads, then each row. */
-function sheet(written) {
+function sheet(joining) {
   const values = settled(), at = inLetters(values);
   const columns = DATA.columns.filter(each => !each.of && each.kind !== "grid");
   const heads = columns.map(each => (each.kind === "bytes" ? `${each.label} (bytes)` : each.label));
   const rows = DATA.rows.map(row => {
     const found = shown(row.cells[DATA.main], at);
-    const form = found.form === undefined ? "" : written(DATA.forms[found.form]);
+    const form = found.form === undefined ? "" : joining(wordsOf(found.form));
     return [row.name, form, ...columns.map(column => String(figure(row, column, values, at) ?? ""))];
   });
   return [[DATA.rowLabel, "Formula", ...heads], ...rows];

@@ -63,17 +63,16 @@ function memory(values, at) {
   byId("memory-section").hidden = false;
   if (!controls.card) byId("memory-choice").append(memoryChoices(plan));
   const known = plan.ways[`${state.dtype} ${state.attention}`] || [];
-  const forms = known.find(each => holds({ ...each, and: plan.and }, at));
-  delete host.dataset.total;
-  if (!forms) {
-    const why = `✕ The bytes of this page are those of ${plan.valid}. ${plan.command} has them at every other.`;
-    return host.replaceChildren(el("p", { class: "refused" }, why));
-  }
-  const bytes = name => valueOf(forms[name], at), moments = BigInt(plan.optimizers[state.optimizer]);
+  const forms = known.find(each => takes(each.path, at));
+  host.dataset.known = Boolean(forms);
+  const params = evaluate(DATA.rows.at(-1).cells.params, at).total;
+  if (params === undefined) return host.replaceChildren(el("p", { class: "refused" }, "✕ refused at these sizes"));
+  const weights = params * BigInt(DATA.dtypes[state.dtype]), moments = BigInt(plan.optimizers[state.optimizer]);
+  const bytes = name => (forms ? valueOf(forms[name], at) : 0n);
   const parts = Object.entries({
-    weights: bytes("weights"),
-    gradients: bytes("weights"),
-    [`${state.optimizer} state`]: bytes("weights") * moments,
+    weights,
+    gradients: weights,
+    [`${state.optimizer} state`]: weights * moments,
     buffers: bytes("buffers"),
     input: bytes("input"),
     "kept for the backward pass": bytes("saved"),
@@ -89,13 +88,16 @@ function memory(values, at) {
     const what = el("span", {}, swatch(paint(place)), name);
     return el("li", {}, what, el("span", { title: exact(size) }, written(size)));
   };
-  const rest = "The peak of a whole step is higher: gradients of activations come to it, and workspaces.";
+  const rest = forms
+    ? "The peak of a whole step is higher: gradients of activations come to it, and workspaces."
+    : "✕ What is kept for the backward pass is not in it: how tensors lie in memory decides that, and at these sizes " +
+      `another way than those of this page. ${plan.command} has it.`;
   host.dataset.total = total;
   host.replaceChildren(
     el("p", {}, verdict, `${card.name} (${short(room, "bytes")}): ${needs}`),
     el("div", { class: "meter", "aria-hidden": "true" }, ...parts.map(stripe)),
     el("ul", { class: "parts" }, ...parts.map(item)),
-    el("p", { class: "quiet" }, rest),
+    el("p", { class: forms ? "quiet" : "refused" }, rest),
   );
 }
 

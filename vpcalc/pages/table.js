@@ -18,7 +18,7 @@ function table(values, at, figures) {
     DATA.columns.forEach((column, index) => made.cells[index].replaceChildren(...cell(row, column, values, at)));
     made.formula.hidden = made.details.hidden = refused;
     made.why.textContent = figures.every(each => each.refused === found.refused) ? "" : found.refused || "";
-    made.holds.textContent = refused ? "" : domain(row, found);
+    made.holds.textContent = refused || (DATA.leaves && !row.total) ? "" : domain(row, found);
     if (refused) return;
     formula(made.formula, found.form, found.terms);
     const steps = found.item.steps || row.steps || [];
@@ -71,7 +71,7 @@ function cell(row, column, values, at) {
 
 function domain(row, found) {
   const { tidy } = row.cells[DATA.main];
-  const where = tidy && found.tidy ? tidy.valid : DATA.conditions[found.item.when].replace("every size", "");
+  const where = tidy && found.tidy ? tidy.valid : found.where.replace("every size", "");
   return where && `holds for ${where}`;
 }
 
@@ -85,7 +85,7 @@ function explain(made, steps, total, at) {
   }
   steps.forEach((step, place) => {
     const [, , written, much] = made.steps.children[place].children, value = valueOf(step.form, at);
-    formula(written, step.form, FORMS[step.form](at)[0]);
+    formula(written, step.form, termsOf(step.form, at)[0]);
     much.textContent = `${short(value)} · ${percent(share(value, total))}`;
   });
 }
