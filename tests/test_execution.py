@@ -21,6 +21,7 @@ from vpcalc.algebra.floors import ceil_div, floor_div, remainder
 from vpcalc.algebra.polynomial import Polynomial, as_polynomial, constant, symbol, symbols
 from vpcalc.answers.executed import Executed
 from vpcalc.errors import InputError
+from vpcalc.execution import regions
 from vpcalc.execution.domains import domain
 from vpcalc.execution.guards import Guard
 from vpcalc.execution.guards import Path as Decisions
@@ -120,6 +121,41 @@ def test_signs_beyond_64_bits() -> None:
         assert min(map(abs, values)) < 1 << 10
         assert _answers(Guard(form, ">="), columns).tolist() == [value >= 0 for value in values]
         assert _answers(Guard(form, "=="), columns).tolist() == [value == 0 for value in values]
+
+
+@pytest.mark.parametrize("far", [1, 2**34])
+@pytest.mark.parametrize("near", [None, {"h": 200, "w": 31, "C": 7}])
+def test_lines_that_are_looked_at_together_give_what_they_do_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, near: Mapping[str, int] | None, far: int
+) -> None:
+    h, w, c = symbol("h"), symbol("w"), symbol("C")
+    whole = Range({"h": (1, 300), "w": (1, 300), "C": (1, 40)}).whole()
+    product, rows = far * h**3 * w, floor_div(h + c - 1, c) * floor_div(w, 7)
+    found, dice = 0, random.Random(17)
+    for _ in range(30):
+        region = whole
+        for _ in range(dice.randint(1, 3)):
+            form = dice.choice(
+                (
+                    h - w * dice.randint(1, 3),
+                    rows - c * dice.randint(1, 40),
+                    product - far * c**4,
+                    remainder(h * w, c),
+                )
+            )
+            region = region.where(Guard(form, dice.choice(("==", ">="))), dice.random() < 0.7)
+        if region.surely_empty:
+            continue
+        seed, drawn = dice.random(), []
+        for missed in (regions.MISSED, 10**9):
+            monkeypatch.setattr(regions, "MISSED", missed)
+            rng = random.Random(seed)
+            drawn.append((list(region._candidates(rng, near)), rng.getstate()))
+            monkeypatch.undo()
+        assert drawn[0] == drawn[1]
+        found += 0 < len(drawn[0][0]) < 40
+        assert all(point in region for point in drawn[0][0])
+    assert found > 2
 
 
 def test_a_float_that_is_no_fraction_holds_its_letter() -> None:

@@ -592,7 +592,7 @@ class Explorer:
         """Whether a form holds on another run's path within a region: where that ran, to begin with."""
         if leader.value_at(run.point) != run.value_at(run.point):
             return False
-        return equal_on(leader.forms, run.forms, run.path.meet(region), random.Random(7))
+        return equal_on(leader.forms, run.forms, run.path.meet(region))
 
     def _flip(
         self,
@@ -1034,7 +1034,7 @@ class Explorer:
         ):
             if leader.value_at(other.point) != other.value_at(other.point):
                 continue
-            holds = [equal_on(leader.forms, other.forms, region, random.Random(7)) for region in regions]
+            holds = [equal_on(leader.forms, other.forms, region) for region in regions]
             if False not in holds:
                 regime.leader = leader
                 regime.tried = regime.tried or None in holds

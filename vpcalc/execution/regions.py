@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy
 import numpy.typing
@@ -27,12 +27,20 @@ from .guards import AT_LEAST, EQUAL, Guard
 
 Mask = numpy.typing.NDArray[numpy.bool_]
 Point = Mapping[str, int]
+_Way = Callable[[Mapping[str, Any]], Any]
+_Answer = TypeVar("_Answer")
 
 DRAWS = 24
 """Lines along one letter on which a region of several letters is looked for, each way."""
 
 MOST_FOUND = 2 * DRAWS
 """Sizes that are found on such lines after which no more are sought to choose from."""
+
+MISSED = 5
+"""Lines without such a size after which more and more are looked at together."""
+
+MOST_ON_LINES = 1 << 18
+"""Values on such lines that are looked at together."""
 
 DRAWN = 512
 """Sizes that are drawn to see whether a condition on several letters is ever met."""
@@ -64,6 +72,8 @@ class Range:
     bounds: Mapping[str, tuple[int, int]]
     _masks: dict[Guard, Mask] = field(default_factory=dict, compare=False, repr=False)
     _chosen: dict[tuple[str, int], tuple[Mask, Any]] = field(default_factory=dict, compare=False, repr=False)
+    _numbers: dict[bytes, int] = field(default_factory=dict, compare=False, repr=False)
+    known: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def values(self, letter: str) -> Any:
         """All values of a letter, in order."""
@@ -78,6 +88,10 @@ class Range:
                 del self._chosen[next(iter(self._chosen))]
             self._chosen[key] = mask, self.values(letter)[mask]
         return self._chosen[key][1]
+
+    def number(self, mask: Mask) -> int:
+        """A number that equal masks share."""
+        return self._numbers.setdefault(numpy.packbits(mask).tobytes(), len(self._numbers))
 
     def mask(self, guard: Guard) -> Mask:
         """Where a guard of one letter holds."""
@@ -169,7 +183,7 @@ class Region:
         """Whether it has no size; None where none was found and not all were looked at."""
         if self.surely_empty or any(self._beyond(*other) or self._pinned_beyond(*other) for other in self.others):
             return True
-        if self.find(random.Random(3)) is not None:
+        if self.sought(3) is not None:
             return False
         if self.extent() <= MOST_SIZES:
             return not self._all()[1].any()
@@ -292,8 +306,15 @@ class Region:
                 scores -= abs(column - near[letter]) / (near[letter] + 1) / 100
         return points[int(scores.argmax())]
 
+    def sought(self, seed: int) -> dict[str, int] | None:
+        """What :meth:`find` gives with a seed."""
+        return self._known(("sought", seed), lambda: self.find(random.Random(seed)))
+
     def towards(self, wishes: Sequence[tuple[Guard, bool]]) -> Region:
         """The part that meets as many wishes as can be met together, taken in turn."""
+        return self._known(("towards", *wishes), lambda: self._towards(wishes))
+
+    def _towards(self, wishes: Sequence[tuple[Guard, bool]]) -> Region:
         region, others = self, 0
         for guard, outcome in wishes:
             narrower = region.where(guard, outcome)
@@ -301,10 +322,18 @@ class Region:
                 continue
             if len(guard.letters) > 1 or narrower.others:
                 others += len(guard.letters) > 1
-                if others > MOST_TOGETHER or narrower.find(random.Random(2)) is None:
+                if others > MOST_TOGETHER or narrower.sought(2) is None:
                     continue
             region = narrower
         return region
+
+    def _known(self, question: Hashable, answer: Callable[[], _Answer]) -> _Answer:
+        """What is asked of equal regions again and again, and always answered alike."""
+        key = question, tuple(map(self.range.number, self.axes.values())), self.others
+        if key not in self.range.known:
+            self.range.known[key] = answer()
+        found: _Answer = self.range.known[key]
+        return found
 
     def search(self) -> tuple[bool, dict[str, int] | None]:
         """Where conditions on two letters meet in few sizes, one an equation: whether all were tried, and one.
@@ -392,46 +421,108 @@ class Region:
                     for n, v in choices.items()
                 }
             return
-        asked = {along: self._in_turn(along) for along in letters}
-        narrow = self._narrow()
-        found = 0
-        for attempt, along in product(range(DRAWS), letters):
-            fixed = {
-                n: _pick(v, rng, None if near is None else near[n], attempt, places[n])
-                for n, v in choices.items()
-                if n != along
-            }
-            fit, line = choices[along], {n: numpy.int64(v) for n, v in fixed.items()}
-            for guard, outcome in asked[along]:
-                if guard in narrow:  # numbers of Python's are the faster ones
-                    answers = guard.holds({**fixed, along: fit})
-                else:
-                    answers = _answers(guard, {**line, along: fit})
-                if along in guard.letters:
-                    fit = fit[answers == outcome]
-                elif bool(answers) != outcome:
-                    fit = fit[:0]
-                if not len(fit):
-                    break
+
+        def draw(attempt: int, along: str) -> dict[str, int]:
+            if near is None:
+                return {n: _small(v, rng) for n, v in choices.items() if n != along}
+            return {n: _pick(v, rng, near[n], attempt, places[n]) for n, v in choices.items() if n != along}
+
+        lines = _Lines(choices, self.others)
+        order = list(product(range(DRAWS), letters))
+        begin = found = missed = 0
+        while begin < len(order) and found < MOST_FOUND:
+            together = 1 if missed < MISSED else min(lines.most, 8 ** (missed - MISSED + 1))
+            batch = order[begin : begin + together]
+            state = rng.getstate() if len(batch) > 1 else None
+            drawn = [draw(*line) for line in batch]
+            first = lines.first([along for _, along in batch], drawn)
+            if first is None:
+                begin, missed = begin + len(batch), missed + 1
+                continue
+            place, fit = first
+            if state is not None:  # as if nothing had been drawn behind it
+                rng.setstate(state)
+                for line in batch[: place + 1]:
+                    draw(*line)
+            attempt, along = batch[place]
+            yield {**drawn[place], along: _pick(fit, rng, None if near is None else near[along], attempt)}
+            begin, found, missed = begin + place + 1, found + 1, 0
+
+
+class _Asked(NamedTuple):
+    """A condition as lines along a letter ask it: whether it changes there, and the answer that is wanted."""
+
+    way: _Way
+    changes: bool
+    outcome: bool
+
+
+class _Lines:
+    """Lines along one letter each, and conditions on several letters that values on them are to meet."""
+
+    def __init__(self, choices: Mapping[str, Any], others: Sequence[tuple[Guard, bool]]) -> None:
+        self.most = max(1, MOST_ON_LINES // max(map(len, choices.values())))
+        self._choices = choices
+        tops = tuple((letter, int(values[-1])) for letter, values in choices.items())
+        self._others = [(guard, outcome, _way(guard, tops)) for guard, outcome in others]
+        self._asked: dict[str, list[_Asked]] = {}
+
+    def first(self, along: Sequence[str], fixed: Sequence[Mapping[str, int]]) -> tuple[int, Any] | None:
+        """Of lines along letters, the others fixed, the first that meets all: its place, and the values there."""
+        if len(along) == 1:
+            values = self._on(along[0], fixed[0])
+            return (0, values) if len(values) else None
+        found = (
+            self._first([place for place, other in enumerate(along) if other == letter], letter, fixed)
+            for letter in dict.fromkeys(along)
+        )
+        return min(filter(None, found), key=lambda first: first[0], default=None)
+
+    def _in_turn(self, along: str) -> list[_Asked]:
+        """Conditions, those first that leave all or none of the values along a letter, or few."""
+        if along not in self._asked:
+            asked = [
+                (_Asked(way, along in guard.letters, outcome), guard.relation != EQUAL or not outcome)
+                for guard, outcome, way in self._others
+            ]
+            self._asked[along] = [one for one, _ in sorted(asked, key=lambda pair: (pair[0].changes, pair[1]))]
+        return self._asked[along]
+
+    def _on(self, along: str, fixed: Mapping[str, int]) -> Any:
+        """The values on one line that meet all conditions: Python's own numbers are the faster ones there."""
+        values, line = self._choices[along], {n: numpy.int64(size) for n, size in fixed.items()}
+        for way, changes, outcome in self._in_turn(along):
+            answers = way({**(line if isinstance(way, partial) else fixed), along: values})
+            if changes:
+                values = values[answers == outcome]
+            elif bool(answers) != outcome:
+                return values[:0]
+            if not len(values):
+                break
+        return values
+
+    def _first(
+        self, places: Sequence[int], along: str, fixed: Sequence[Mapping[str, int]]
+    ) -> tuple[int, Any] | None:
+        """The same for lines along one letter, all at once.
+
+        What does not change along it comes first, and leaves some lines; what does leaves values, each with the
+        line that it is on.
+        """
+        lines, values, on_lines = numpy.array(places), self._choices[along], True
+        columns = {n: numpy.array([fixed[place][n] for place in places]) for n in self._choices if n != along}
+        for way, changes, outcome in self._in_turn(along):
+            if on_lines and changes:
+                grid = {n: column[:, None] for n, column in columns.items()}
+                fits, chosen = numpy.nonzero(way({**grid, along: values}) == outcome)
+                values, on_lines = values[chosen], False
             else:
-                yield {**fixed, along: _pick(fit, rng, None if near is None else near[along], attempt)}
-                found += 1
-            if found == MOST_FOUND:
-                return
-
-    def _narrow(self) -> set[Guard]:
-        """Conditions on several letters whose numbers fit 64 bits at every size that is left."""
-        tops = {letter: int(self.values(letter)[-1]) for letter in self.axes}
-        return {guard for guard, _ in self.others if fits((guard.form,), tops)}
-
-    def _in_turn(self, along: str) -> list[tuple[Guard, bool]]:
-        """Conditions on several letters, those first that leave all or none of the values along one, or few."""
-
-        def leaves(condition: tuple[Guard, bool]) -> tuple[bool, bool]:
-            guard, outcome = condition
-            return along in guard.letters, guard.relation != EQUAL or not outcome
-
-        return sorted(self.others, key=leaves)
+                fits = numpy.flatnonzero(way({**columns, along: values}) == outcome)
+                values = values if on_lines else values[fits]
+            lines, columns = lines[fits], {n: column[fits] for n, column in columns.items()}
+            if not len(lines):
+                return None
+        return int(lines[0]), values if on_lines else values[lines == lines[0]]
 
 
 def _follows(asked: tuple[Guard, bool], known: Iterable[tuple[Guard, bool]]) -> bool | None:
@@ -530,10 +621,24 @@ def _answers(guard: Guard, columns: Mapping[str, Any]) -> Any:
     bound = _bound(guard.form, tops)
     if bound >= 1 << 62:
         if bound < _SIGN_BELOW and all(_bound(part, tops) < 1 << 62 for part in _inner(guard.form)):
-            sign = _sign(guard.form, columns)
-            return sign == 0 if guard.relation == EQUAL else sign >= 0
+            return _by_sign(guard, columns)
         columns = {letter: numpy.asarray(columns[letter]).astype(object) for letter in letters}
     return numpy.asarray(guard.holds(columns), bool)
+
+
+@lru_cache(maxsize=1 << 14)
+def _way(guard: Guard, tops: tuple[tuple[str, int], ...]) -> _Way:
+    """What answers a guard exactly at sizes up to these."""
+    if fits((guard.form,), dict(tops)):
+        return guard.holds
+    if _bound(guard.form, dict(tops)) < _SIGN_BELOW and fits(_inner(guard.form), dict(tops)):
+        return partial(_by_sign, guard)
+    return partial(_answers, guard)
+
+
+def _by_sign(guard: Guard, columns: Mapping[str, Any]) -> Any:
+    sign = _sign(guard.form, columns)
+    return sign == 0 if guard.relation == EQUAL else sign >= 0
 
 
 def _inner(form: Polynomial) -> Iterator[Polynomial]:
@@ -575,16 +680,25 @@ def _pick(values: Any, rng: random.Random, near: int | None, attempt: int, place
         if attempt == 0:
             return int(min(values[low : high + 1], key=lambda v: abs(int(v) - near)))
         return int(values[rng.randint(low, high)])
-    return int(values[int(len(values) * rng.random() ** rng.choice((1, 2, 4)))])
+    return _small(values, rng)
+
+
+def _small(values: Any, rng: random.Random) -> int:
+    """One of some sorted values, small ones more often than large ones."""
+    size: int = values.item(int(values.size * rng.random() ** rng.choice((1, 2, 4))))
+    return size
 
 
 # -- forms on regions ---------------------------------------------------------------------------------
 
 
-def equal_on(
-    one: Sequence[Polynomial], other: Sequence[Polynomial], region: Region, rng: random.Random
-) -> bool | None:
+def equal_on(one: Sequence[Polynomial], other: Sequence[Polynomial], region: Region) -> bool | None:
     """Whether the most of some forms is that of others all over a region; None if so wherever it was tried."""
+    return region._known((tuple(one), tuple(other)), lambda: _equal_on(one, other, region))
+
+
+def _equal_on(one: Sequence[Polynomial], other: Sequence[Polynomial], region: Region) -> bool | None:
+    rng = random.Random(7)
     if len(one) == len(other) == 1:
         return vanishes(one[0] - other[0], region, rng)
     if set(one) == set(other) or region.surely_empty:
