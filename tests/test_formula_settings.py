@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import pytest
 
 import vpcalc
-from vpcalc.answers.formula_settings import in_settings
+from vpcalc.algebra.domains import Domain, at_least, positive
+from vpcalc.algebra.polynomial import Polynomial, symbol
+from vpcalc.answers.formula_settings import _affine, in_settings
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.sweeps.subjects import OurModel, Trained
 from vpcalc.symbolic import SYMBOL_OF
@@ -47,6 +50,8 @@ BYTES = [
     ("pvt_tiny", ("C_1", "r"), "forward_peak_bytes"),
     ("resnet18", ("C", "classes"), "inference_bytes"),
     ("convnext_t", ("C", "k"), "weights_bytes"),
+    ("swin_t", ("C", "depths_3"), "saved_bytes"),
+    ("pvt_tiny", ("depths_2",), "inference_bytes"),
 ]
 
 
@@ -113,6 +118,56 @@ def test_what_no_form_can_be_had_in_is_refused(name: str, vary: list[str], line:
     with pytest.raises(vpcalc.InputError) as error:
         vpcalc.formula(name, vary=vary)
     assert str(error.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("name", "vary", "quantity", "first", "rests"),
+    [
+        ("vit_s_16", "depth", "peak_bytes", 2, "affine in depth: so it is at 2, 3, 4, 7, 12"),
+        (
+            "swin_t",
+            "depths_3",
+            "training_bytes",
+            1,
+            "affine, apart for odd and even numbers, in depths_3: so it is at 1, 2, 3, 4, 7, 12",
+        ),
+    ],
+)
+def test_bytes_have_a_form_in_numbers_of_blocks(
+    name: str, vary: str, quantity: str, first: int, rests: str
+) -> None:
+    architecture = ARCHITECTURES[name]
+    model = OurModel(architecture, {}, architecture.sizes, 1, Trained())
+    regime, said = in_settings(model, [vary], quantity, True)
+    assert said == rests
+    assert regime.form is not None
+    side = 896
+    for number in range(1, 10):
+        point = {"H": side, "W": side, vary: number}
+        assert regime.when.where.holds(point) == (number >= first)
+        given = {**model.own_values, **point}
+        if number >= first:
+            assert regime.form.polynomial.value(point) == max(
+                model.figures(given, frozenset([vary]), (quantity,))[quantity]
+            )
+
+
+@pytest.mark.parametrize(
+    ("power", "grows", "why"),
+    [
+        (2, False, "the form is not affine in it"),
+        (1, True, "affine in it, but at other sizes for each number of blocks"),
+    ],
+)
+def test_numbers_of_blocks_without_a_form_say_why(power: int, grows: bool, why: str) -> None:
+    h = symbol("H")
+
+    def form(rounds: Mapping[str, int]) -> tuple[Polynomial, Domain]:
+        return h * rounds["depth"] ** power, positive(["H"]) & at_least(h - 3 * rounds["depth"] ** grows)
+
+    with pytest.raises(vpcalc.InputError) as error:
+        _affine(form, {"depth": "depth"})
+    assert str(error.value) == f"--vary depth: {why}; vpcalc sweep has its values"
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from itertools import product
 from math import gcd, lcm
 from typing import Any
 
 from ..algebra.boundaries import always
-from ..algebra.domains import Domain, Guard, Where, dividing_on, follows, is_multiple, positive
+from ..algebra.domains import Domain, Guard, Where, at_least, dividing_on, follows, is_multiple, positive
 from ..algebra.exploring import Tape, run_at
-from ..algebra.floors import Tidy, on_lattice
+from ..algebra.floors import Tidy, floor_div, on_lattice
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.traced import Traced, UnrolledError, form_of
 from ..arrays.forms import line
@@ -70,9 +71,10 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: str, everywhere:
             ) from None
         return form_of(found), tape.domain
 
-    found, domain = _affine(form, {name: letters[name] for name in blocks}) if blocks else form({})
-    domain = Domain((*domain.letters, *(letters[name] for name in blocks)), domain.guards)
-    said = f"affine in {' and '.join(blocks)}: so it is at {', '.join(map(str, TRIED))}" if blocks else ""
+    if blocks:
+        found, domain, said = _affine(form, {name: letters[name] for name in blocks})
+    else:
+        (found, domain), said = form({}), ""
     tidy = None if everywhere else on_lattice(found)
     if tidy is not None and in_bytes:  # all that decides is tidy, too, where that is so at the sizes of the run
         strides = _together(tidy.strides, domain.guards)
@@ -112,28 +114,78 @@ def _is_number_of_rounds(at: Run, name: str, value: int) -> bool:
 
 def _affine(
     form: Callable[[Mapping[str, int]], tuple[Polynomial, Domain]], letters: Mapping[str, str]
-) -> tuple[Polynomial, Domain]:
-    """The form that adds so much for each further round of each name.
+) -> tuple[Polynomial, Domain, str]:
+    """The form that adds so much for each further round of each name, and how far that was seen.
+
+    Of bytes, the second of equal blocks may be live with what the first has not, and plain and shifted blocks may
+    take turns: then it is so from two rounds on, or adds one thing for odd rounds and another for even ones.
 
     Raises:
         InputError: some number of rounds says otherwise.
     """
-    ones = dict.fromkeys(letters, 1)
-    base, domain = form(ones)
-    found = base
+    known: dict[tuple[int, ...], tuple[Polynomial, Domain]] = {}
+    why: list[str] = []
+
+    def at(rounds: Mapping[str, int]) -> tuple[Polynomial, Domain]:
+        key = tuple(rounds[name] for name in letters)
+        if key not in known:
+            known[key] = form({name: rounds[name] for name in letters})
+        return known[key]
+
+    for first, period in product((1, 2), (1, 2)):
+        found = _affine_from(at, letters, first, period)
+        if not isinstance(found, str):
+            tried = ", ".join(str(number) for number in TRIED if number >= first)
+            way = "affine in" if period == 1 else "affine, apart for odd and even numbers, in"
+            return *found, f"{way} {' and '.join(letters)}: so it is at {tried}"
+        why.append(found)
+    raise InputError(f"--vary {','.join(letters)}: {max(why, key=len)}; vpcalc sweep has its values")
+
+
+def _affine_from(
+    at: Callable[[Mapping[str, int]], tuple[Polynomial, Domain]],
+    letters: Mapping[str, str],
+    first: int,
+    period: int,
+) -> tuple[Polynomial, Domain] | str:
+    """The same from some number of rounds on, or why that does not give what runs do.
+
+    What is decided at any number of rounds that is tried has to be so; the larger ones must not ask for more.
+    """
+    least = dict.fromkeys(letters, first)
+    found, domain = at(least)
+    guards = dict.fromkeys(domain.guards)
     for name, letter in letters.items():
-        found = found + (form({**ones, name: 2})[0] - base) * (symbol(letter) - 1)
-    points = [{**ones, name: number} for name in letters for number in TRIED[2:]]
-    points += [
-        {name: TRIED[(turn * place + turn) % 6] for place, name in enumerate(letters)} for turn in (1, 2, 3, 5)
+        for turn in range(period):
+            after, before = (at({**least, name: first + turn + more})[0] for more in (1, 0))
+            found = found + (after - before) * floor_div(symbol(letter) - (first + turn + 1 - period), period)
+    points = [{**least, name: number} for number in range(first, 5) for name in letters]
+    tried = [number for number in TRIED if number >= first]
+    larger = [{**least, name: number} for name in letters for number in TRIED[4:]]
+    larger += [
+        {name: tried[(turn * place + turn) % len(tried)] for place, name in enumerate(letters)}
+        for turn in (1, 2, 3, 5)
     ]
-    for point in points:
-        again, same = form(point)
-        if again != found.subs({letters[name]: number for name, number in point.items()}) or same != domain:
-            raise InputError(
-                f"--vary {','.join(letters)}: the form is not affine in it; vpcalc sweep has its values"
-            )
-    return found, domain
+    for place, point in enumerate((*points, *larger)):
+        known = Domain(domain.letters, tuple(guards))
+        again, asked = at(point)
+        if again != found.subs({letters[name]: number for name, number in point.items()}):
+            return "the form is not affine in it"
+        if place < len(points):
+            guards.update(dict.fromkeys(asked.guards))
+        elif not all(guard in guards or _is_weaker(guard, known) for guard in asked.guards):
+            return "affine in it, but at other sizes for each number of blocks"
+    ranges = [at_least(symbol(letter) - first) for letter in letters.values() if first > 1]
+    return found, Domain((*domain.letters, *letters.values()), (*guards, *ranges))
+
+
+def _is_weaker(guard: Guard, domain: Domain) -> bool:
+    """Whether an inequality asks for no more than one of a domain does: its form is not below that one's."""
+    others = [each for each in domain.guards if each.form.symbols == guard.form.symbols]
+    return any(
+        guard.divisor is other.divisor is None and always(domain, at_least(guard.form - other.form))
+        for other in others
+    )
 
 
 def plain(guards: Sequence[Guard]) -> tuple[Guard, ...]:
