@@ -50,6 +50,12 @@ SPACES: dict[str, tuple[str, list[str], dict[str, list[Any]], dict[str, Any]]] =
         {"C_3": [64, 128, 192, 256, 320], "depths_2": [1, 2, 3], "R_1": [4, 8]},
         {"input": 96},
     ),
+    "lists": (
+        "pvt_tiny",
+        ["C_3=64,256,320", "depths_2=1,2,4", "R_1=2,4,24"],
+        {"C_3": [64, 256, 320], "depths_2": [1, 2, 4], "R_1": [2, 4, 24]},
+        {"input": 96},
+    ),
     "resnet": (
         "resnet18",
         ["C=8:40:8", "depths_1=1:3", "depths_4=1:3", "block=basic,bottleneck"],

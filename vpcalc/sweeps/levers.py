@@ -48,9 +48,13 @@ class Part(NamedTuple):
     step: int
 
 
+Unit = tuple[str, int | None, int]
+"""A setting, or the entry at a place of it, and what it is a multiple of."""
+
+
 @dataclass(frozen=True)
 class Lever:
-    """A name with ``count`` values: those of its ``parts``, or of one setting the ``values`` one by one.
+    """A name with ``count`` values: those of its ``parts``, or the ``values`` one by one, in ``units``.
 
     ``given`` says that users gave the values; ``why`` it is gone through value by value, where it is.
     """
@@ -59,13 +63,16 @@ class Lever:
     count: int
     parts: tuple[Part, ...] = ()
     values: tuple[Any, ...] = ()
+    units: tuple[Unit, ...] = ()
     given: bool = False
     why: str = ""
 
     def moved(self, n: Any) -> Iterator[tuple[str, int | None, Any]]:
         """Settings, places and values at the n-th value; n may be traced where there are parts."""
         if self.values:
-            yield self.name, None, self.values[n - 1]
+            value = self.values[n - 1]
+            for setting, place, unit in self.units:
+                yield setting, place, value * unit // self.units[0][2] if len(self.units) > 1 else value
         for setting, place, start, step in self.parts:
             yield setting, place, start + step * (n - 1)
 
@@ -256,7 +263,7 @@ def _step(architecture: Architecture, setting: str) -> int:
     return gcd(*(depth for each in depths for depth in each))
 
 
-def _progression(name: str, values: str | None, units: list[tuple[str, int | None, int]]) -> Lever:
+def _progression(name: str, values: str | None, units: list[Unit]) -> Lever:
     """A lever whose n-th value is n units of each part, or of these the values that are given."""
     if values is None:
         return Lever(name, LARGEST // max(unit for _, _, unit in units), _parts(units, 1, 1))
@@ -269,9 +276,7 @@ def _progression(name: str, values: str | None, units: list[tuple[str, int | Non
         )
     step = found[1] - found[0] if len(found) > 1 else whole
     if step < 1 or found != [*range(found[0], found[-1] + 1, step)]:
-        if len(units) == 1 and units[0][1] is None:
-            return Lever(name, len(found), values=tuple(found), given=True, why="given one by one")
-        raise InputError(f"{FREE} {name}={values}: must be one range FROM:TO:STEP")
+        return _one_by_one(name, found, units)
     parts = (
         _parts(units, found[0] // whole, step // whole)
         if len(units) > 1
@@ -280,13 +285,16 @@ def _progression(name: str, values: str | None, units: list[tuple[str, int | Non
     return Lever(name, len(found), parts, given=True)
 
 
-def _parts(units: list[tuple[str, int | None, int]], first: int, step: int) -> tuple[Part, ...]:
+def _parts(units: list[Unit], first: int, step: int) -> tuple[Part, ...]:
     return tuple(Part(setting, place, unit * first, unit * step) for setting, place, unit in units)
 
 
 def _listed(name: str, values: str, known: Name) -> Lever:
-    found = tuple(_read(name, values, known))
-    return Lever(name, len(found), values=found, given=True, why="given one by one")
+    return _one_by_one(name, _read(name, values, known), [(name, None, 1)])
+
+
+def _one_by_one(name: str, values: Sequence[Any], units: Sequence[Unit]) -> Lever:
+    return Lever(name, len(values), values=tuple(values), units=tuple(units), given=True, why="given one by one")
 
 
 def _read(name: str, values: str, known: Name) -> Sequence[Any]:
