@@ -511,21 +511,33 @@ def test_where_a_table_ends_a_real_run_tells() -> None:
 
 
 class Undone(nn.Module):
-    """Has shapes and cannot run: an index beyond its table at every size."""
+    """Has shapes and cannot run, for what it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) + torch.linalg.cholesky(-torch.eye(8, device=x.device))[0]
+
+
+class BeyondItsTable(nn.Module):
+    """An index beyond its table at every size."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table = nn.Embedding(3, 8)
-        self.linear = nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x) + self.table(torch.full((x.shape[1],), 5, device=x.device))
+        return x + self.table(torch.full((x.shape[1],), 5, device=x.device))
 
 
 def test_a_model_that_cannot_run_is_not_a_success() -> None:
     result = derive(Undone, "1,N,8")
     assert not result.ok
     assert "does not run for real" in result.to_dict()["real_run"]["note"]
+    with pytest.raises(InputError, match="could not be run: IndexError: index 5 is out of range for 3 rows"):
+        derive(BeyondItsTable, "1,N,8")
 
 
 class ReadsAMask(nn.Module):
