@@ -532,6 +532,14 @@ class BeyondItsTable(nn.Module):
         return x + self.table(torch.full((x.shape[1],), 5, device=x.device))
 
 
+@pytest.mark.parametrize("shortcut", "AB")
+def test_a_setting_of_words_is_no_symbol(shortcut: str) -> None:
+    found = derive("resnet18", "1,3,64,64", {"shortcut": shortcut}).to_dict()
+    cost = ARCHITECTURES["resnet18"].cost((64, 64), ARCHITECTURES["resnet18"].configure({"shortcut": shortcut}))
+    assert found["macs"]["python"] == str(cost.total(Quantity.MACS))
+    assert found["params"]["python"] == str(cost.total(Quantity.PARAMS))
+
+
 def test_a_model_that_cannot_run_is_not_a_success() -> None:
     result = derive(Undone, "1,N,8")
     assert not result.ok

@@ -33,6 +33,7 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
     from ..reference import MODEL_WITNESSES
 
     architecture = ARCHITECTURES[name]
+    given = {n: _as_word(v) if isinstance(architecture.config.get(n), str) else v for n, v in given.items()}
     architecture.configure({n: resolve(v, dict.fromkeys(letters(v), 1)) for n, v in given.items()})
     axes, witness = architecture.family.axes, MODEL_WITNESSES[architecture.family.name]
     native = axes.point(architecture.sizes)
@@ -67,6 +68,11 @@ def from_registry(name: str, text: str | None, given: Arguments) -> Target:
     symbolic = any(map(letters, given.values()))  # a setting that is a symbol cannot be read as one
     regimes = (Regime("rebuilt for each size", make),)
     return Target(name, inputs, symbols, regimes, describe=None if symbolic else describe)
+
+
+def _as_word(value: object) -> object:
+    """Of a setting whose values are words, ``shortcut=A``, no letter is a symbol."""
+    return value.name if isinstance(value, Letter) else value
 
 
 _BATCH = "batch"
