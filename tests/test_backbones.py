@@ -67,6 +67,7 @@ def whole_of(id: str) -> Any:
 
 BARE = [
     ("swin_t", "SwinModel", {"add_pooling_layer": False}),
+    ("swin_v2_t", "Swinv2Model", {"add_pooling_layer": False}),
     ("vit_b_16", "ViTModel", {"add_pooling_layer": False}),
     ("resnet50", "ResNetModel", {}),
     ("convnext_t", "ConvNextModel", {}),

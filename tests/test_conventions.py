@@ -70,6 +70,7 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "vgg11": (224,),
     "vit_ti_16": (224, 112),
     "swin_t": (224, (200, 330)),
+    "swin_v2_t": ((70, 130),),
     "pvt_tiny": (224,),
     "pvt_v2_b0": ((70, 130),),
     "convnext_t": (96,),
@@ -109,6 +110,7 @@ def test_what_is_charged_is_what_runs(name: str, input: Any) -> None:
         ("swin_t", "4.494G", "the flops() of Swin's authors", ROUNDED),
         ("swin_t", "3.13G", "torchvision's Swin", ROUNDED),
         ("resnet50_v1", "3.8G", MACS, CUT),
+        ("swin_v2_l_384", "115.42G", "the flops() of Swin V2's authors", ROUNDED),
         ("pvt_v2_b2", "4.04G", "PVT v2's authors", ROUNDED),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_pyramid_is_that_of_its_module(id: str, sizes: tuple[int, int], first:
 
 
 def test_every_pyramid_has_a_module() -> None:
-    assert {*PYRAMIDS} == {"swin_t", "pvt_tiny", "pvt_v2_b0", "resnet18", "convnext_t"}
+    assert {*PYRAMIDS} == {"swin_t", "swin_v2_t", "pvt_tiny", "pvt_v2_b0", "resnet18", "convnext_t"}
 
 
 DENSE = {name: each.id for name, each in first_of_each().items() if "backbone" in each.config}

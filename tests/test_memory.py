@@ -34,6 +34,8 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_t", (64, 96), {"C": 12, "heads": (1, 2, 3, 4), "M": "h/2"}),
     ("swin_t", (64, 72), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": "h/4"}),
     ("swin_t", (32, 40), {"C": 12, "depths": (2,), "heads": (3,), "M": 1}),
+    ("swin_v2_t", (45, 70), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": 5}),
+    ("swin_v2_t", (32, 40), {"C": 12, "depths": (2,), "heads": (3,), "M": 1}),
     ("vit_ti_16", (48, 64), {"depth": 2}),
     ("deit_t", (50, 64), {"depth": 1}),
     ("pvt_tiny", (64, 96), {}),  # resizes its positions
@@ -126,7 +128,7 @@ def spelled(way: Way) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=spelled)
 def test_ways_of_running(way: Way) -> None:
-    run_small(way, ("swin_t", "vit_ti_16", "pvt_v2_b2_li", "transformer_base"))
+    run_small(way, ("swin_t", "swin_v2_t", "vit_ti_16", "pvt_v2_b2_li", "transformer_base"))
 
 
 @pytest.mark.slow
@@ -155,6 +157,7 @@ attentions = st.sampled_from(["eager", "fused"])
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("id", ["swin_t", "swin_v2_t"])
 @settings(max_examples=15)
 @given(
     sizes=st.tuples(sides, sides),
@@ -168,6 +171,7 @@ attentions = st.sampled_from(["eager", "fused"])
     attention=attentions,
 )
 def test_any_swin(
+    id: str,
     sizes: tuple[int, int],
     heads: list[int],
     width: int,
@@ -179,7 +183,7 @@ def test_any_swin(
     attention: str,
 ) -> None:
     changes = {"C": 4 * width, "depths": (depth,) * len(heads), "heads": tuple(heads), "M": M, "P": P, "r": r}
-    check("swin_t", sizes, {**changes, "classes": 5}, batch, Way(attention=attention))
+    check(id, sizes, {**changes, "classes": 5}, batch, Way(attention=attention))
 
 
 @settings(max_examples=15)

@@ -171,7 +171,8 @@ def test_accuracies_that_are_not_alike_are_told_apart() -> None:
     (table,) = vpcalc.models(where="top1 > 86", sort="top1").tables()
     assert table.notes[-1] == (
         "top-1: printed accuracy on ImageNet at 224×224; swin_l, convnext_xl: pre-trained on ImageNet-22K; "
-        "swin_l_384: at 384×384, pre-trained on ImageNet-22K; sources: --columns id,top1,top1_source"
+        "swin_v2_l: at 256×256, pre-trained on ImageNet-22K; swin_v2_b_384, swin_l_384, swin_v2_l_384: at "
+        "384×384, pre-trained on ImageNet-22K; sources: --columns id,top1,top1_source"
     )
 
 

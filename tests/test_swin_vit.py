@@ -21,7 +21,7 @@ from vpcalc.symbolic import condition, deviations, lattice, model_on_symbols
 
 from .pace import mostly_slow
 
-IDS = [id for id in ARCHITECTURES if ARCHITECTURES[id].family.name in ("swin", "vit", "deit")]
+IDS = [id for id in ARCHITECTURES if ARCHITECTURES[id].family.name in ("swin", "swin_v2", "vit", "deit")]
 
 
 def check(id: str, sizes: tuple[int, int], config: dict[str, Any] | None = None, batch: int = 1) -> None:
@@ -39,6 +39,7 @@ def test_native_size(id: str) -> None:
 
 
 # not square; not divisible by the patch; grids that no window divides; smaller than one window; one patch; a pixel
+NAMED = ["swin_t", "swin_v2_t_w16", "vit_b_16"]
 AWKWARD = [(192, 256), (225, 301), (97, 512), (30, 500), (32, 47), (1, 1)]
 
 
@@ -46,7 +47,7 @@ def check_or_refuse(id: str, sizes: tuple[int, int]) -> None:
     """ViT drops what its patch does not cover: below one patch nothing is left, and the module does not run."""
     architecture = ARCHITECTURES[id]
     patch = architecture.config["P"]
-    if architecture.family.name == "swin" or min(sizes) >= patch:
+    if architecture.family.name.startswith("swin") or min(sizes) >= patch:
         check(id, sizes)
         return
     with pytest.raises(InputError, match=rf"side of {min(sizes)} is too small: .* at least {patch} pixels"):
@@ -57,18 +58,19 @@ def check_or_refuse(id: str, sizes: tuple[int, int]) -> None:
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("sizes", AWKWARD)
-@pytest.mark.parametrize("id", mostly_slow(["swin_t", "vit_b_16"], quick=1))
+@pytest.mark.parametrize("id", mostly_slow(NAMED, quick=1))
 def test_awkward_sizes(id: str, sizes: tuple[int, int]) -> None:
     check_or_refuse(id, sizes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", AWKWARD)
-@pytest.mark.parametrize("id", [id for id in IDS if id not in ("swin_t", "vit_b_16")])
+@pytest.mark.parametrize("id", [id for id in IDS if id not in NAMED])
 def test_awkward_sizes_of_all_others(id: str, sizes: tuple[int, int]) -> None:
     check_or_refuse(id, sizes)
 
 
+@pytest.mark.parametrize("id", ["swin_t", "swin_v2_t"])
 @given(
     st.integers(1, 3).flatmap(
         lambda stages: st.fixed_dictionaries(
@@ -87,8 +89,8 @@ def test_awkward_sizes_of_all_others(id: str, sizes: tuple[int, int]) -> None:
     st.integers(1, 70),
     st.integers(1, 3),
 )
-def test_any_swin(config: dict[str, Any], height: int, width: int, batch: int) -> None:
-    check("swin_t", (height, width), config, batch)
+def test_any_swin(id: str, config: dict[str, Any], height: int, width: int, batch: int) -> None:
+    check(id, (height, width), config, batch)
 
 
 @given(
@@ -126,7 +128,7 @@ def test_closed_form_on_its_lattice(id: str) -> None:
 
 def test_lattices() -> None:
     """A window of 7 on a grid 32 times smaller than the image; ViT needs whole patches only."""
-    expected = {"swin_t": 32 * 7, "swin_b_384": 32 * 12, "vit_b_16": 16, "vit_h_14": 14}
+    expected = {"swin_t": 32 * 7, "swin_b_384": 32 * 12, "swin_v2_t": 32 * 8, "vit_b_16": 16, "vit_h_14": 14}
     for id, step in expected.items():
         architecture = ARCHITECTURES[id]
         assert lattice(model_on_symbols(architecture, architecture.config)) == {"H": step, "W": step}

@@ -44,13 +44,79 @@ def test_swin(name: str, depths: tuple[int, ...], sizes: tuple[int, int]) -> Non
 
 
 @pytest.mark.parametrize("sizes", [(225, 301), (200, 160)])
-def test_swin_pads_as_it_does(sizes: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("kind", "name"), [("Swin", "swin_t"), ("Swinv2", "swin_v2_t")])
+def test_swin_pads_as_it_does(kind: str, name: str, sizes: tuple[int, int]) -> None:
     """An image that the patch does not divide, grids that the window does not, odd sides to merge.
 
     Only where no stage is smaller than a window: there the two shrink windows differently.
     """
-    config = transformers.SwinConfig(image_size=sizes, depths=[2, 2], num_heads=[3, 6], window_size=4)
-    agrees(config, "SwinForImageClassification", "swin_t", sizes, depths=(2, 2), heads=(3, 6), M=4)
+    made = getattr(transformers, f"{kind}Config")
+    config = made(image_size=sizes, depths=[2, 2], num_heads=[3, 6], window_size=4)
+    agrees(config, f"{kind}ForImageClassification", name, sizes, depths=(2, 2), heads=(3, 6), M=4)
+
+
+@pytest.mark.quick(2)
+@pytest.mark.parametrize(
+    ("name", "C", "middle", "window", "side"),
+    [
+        ("swin_v2_t", 96, 6, 8, 256),
+        ("swin_v2_s_w16", 96, 18, 16, 256),
+        ("swin_v2_b_192", 128, 18, 12, 192),
+        ("swin_v2_l_384", 192, 18, 24, 384),
+    ],
+)
+def test_swin_v2(name: str, C: int, middle: int, window: int, side: int) -> None:
+    config = transformers.Swinv2Config(
+        image_size=side,
+        embed_dim=C,
+        depths=[2, 2, middle, 2],
+        num_heads=[C * 2**stage // 32 for stage in range(4)],
+        window_size=window,
+    )
+    agrees(config, "Swinv2ForImageClassification", name, (side, side))
+
+
+@pytest.mark.parametrize("sizes", [(32, 48), (41, 60)])
+def test_our_swin_v2_computes_what_transformers_computes(sizes: tuple[int, int]) -> None:
+    """Without shifts: what only the roll made neighbours they keep apart by 100, and we by infinity."""
+    settings = {"C": 8, "depths": (1, 1), "heads": (2, 4), "M": 4}
+    ours, (image,) = MODEL_WITNESSES["swin_v2"](sizes, ARCHITECTURES["swin_v2_t"].configure(settings))
+    config = transformers.Swinv2Config(
+        image_size=sizes, embed_dim=8, depths=[1, 1], num_heads=[2, 4], window_size=4, num_labels=1000
+    )
+    theirs = transformers.Swinv2ForImageClassification(config).eval()
+    with torch.no_grad():
+        mine, other = dict(ours.named_parameters()), dict(theirs.named_parameters())
+        for name, values in mine.items():
+            values.copy_(other[_in_transformers(name)].normal_(std=0.5))
+        image = image.double().normal_()
+        torch.testing.assert_close(ours.eval().double()(image), theirs.double()(image).logits)
+
+
+def _in_transformers(name: str) -> str:
+    """Where transformers has a parameter of our Swin V2 of two stages of one block each."""
+    for ours, theirs in (
+        ("stages.0.proj", "embeddings.patch_embeddings.projection"),
+        ("stages.0.norm", "embeddings.norm"),
+        ("stages.1", "encoder.layers.0.blocks.0"),
+        ("stages.2", "encoder.layers.0.downsample"),
+        ("stages.3", "encoder.layers.1.blocks.0"),
+        ("attention.attention.temperature", "attention.self.logit_scale"),
+        ("attention.attention.q.", "attention.self.query."),
+        ("attention.attention.k.", "attention.self.key."),
+        ("attention.attention.v.", "attention.self.value."),
+        ("attention.attention.proj", "attention.output.dense"),
+        ("attention.positions.fc1", "attention.self.continuous_position_bias_mlp.0"),
+        ("attention.positions.fc2", "attention.self.continuous_position_bias_mlp.2"),
+        ("norm1", "layernorm_before"),
+        ("norm2", "layernorm_after"),
+        ("ffn.fc1", "intermediate.dense"),
+        ("ffn.fc2", "output.dense"),
+    ):
+        name = name.replace(ours, theirs)
+    if name.startswith("norm."):
+        name = name.replace("norm", "layernorm")
+    return name.replace("head", "classifier") if "head" in name else f"swinv2.{name}"
 
 
 @pytest.mark.quick(4)

@@ -29,7 +29,8 @@ class Charges:
     of linear layers and ``conv_biases`` are elements that a bias is added to, ``normed`` those that are
     normalised, ``batch_normed`` those of them by batch norm, ``scaled`` those that are scaled, ``pooled``
     elements that are pooled. ``rectified``, ``activated`` and ``softmaxed`` are elements of the results of
-    ReLU, of any activation, and of softmax; ``fvcore`` is what fvcore charges beside products.
+    ReLU, of any activation, and of softmax; ``fvcore`` is what fvcore charges beside products. ``positions`` are
+    those of the weighted MACs that make biases of relative positions.
     """
 
     weighted: int = 0
@@ -46,6 +47,7 @@ class Charges:
     activated: int = 0
     softmaxed: int = 0
     fvcore: int = 0
+    positions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,13 @@ ptflops' rules: weighted + projections + attention + biases + projection_biases 
   + pooled + activated + softmaxed
 ptflops' rules, projections of attention called as functions (torchvision's Swin): weighted + attention + biases
   + conv_biases + normed + scaled + pooled + activated + softmaxed
+MACs, 1 a normalised element, without networks of relative positions (the flops() of Swin V2's authors): weighted
+  + projections + attention + normed + -1 positions
 """
 """mmcv: ``mmcv/cnn/utils/flops_counter.py`` (1.x) has a price for convolutions with their bias, linear layers
 without, 1 a normalised and 1 a scaled element, pooled elements and ReLU. ptflops: ``pytorch_ops.py`` (0.7) adds
 biases of linear layers, other activations, softmax, and products of two activations. Swin: ``flops()`` of
-``swin_transformer.py``. PVT v2: ``get_flops.py`` adds what mmcv does not see."""
+``swin_transformer.py`` and ``swin_transformer_v2.py``. PVT v2: ``get_flops.py`` adds what mmcv does not see."""
 
 
 @cache
@@ -166,6 +170,7 @@ def charged(architecture: Architecture, sizes: tuple[int, ...], config: Mapping[
         attends = any(op.kind == "matmul" for op in node.ops)
         for op in node.ops:
             _charge(found, op, int(times), attends)
+            found.positions += int(times * op.macs) * (node.name == "position_bias")
     for work in works(architecture.family, sizes, config, 1):
         elements = value_of(work.written) // 4
         found.softmaxed += elements * (work.kind == "softmax")

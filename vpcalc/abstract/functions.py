@@ -193,6 +193,40 @@ def _of_sqrt(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
     return [grads[0] / twice]
 
 
+def exp(x: Tensor) -> Tensor:
+    """Keeps its result."""
+    x = widened(x)
+    return elementwise("exp", x, saves_result=True, rule=alike)
+
+
+def clamp(x: Tensor) -> Tensor:
+    """No less, or no more, than a number. Keeps its input."""
+    return elementwise("clamp", x, saves=(("input", x),), rule=_of_clamp)
+
+
+def _of_clamp(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """The gradient where nothing was cut."""
+    inside = pointwise("compare", operands[0], item=BOOL)
+    return [pointwise("choose", inside, grads[0], item=grads[0].item)]
+
+
+def normalize(x: Tensor) -> Tensor:
+    """To length 1 over the last dimension. Keeps itself, and each length before and after it is kept from 0."""
+    return x / clamp(_lengths(x)).expand(*x.shape)
+
+
+def _lengths(x: Tensor) -> Tensor:
+    x = widened(x)
+    shape = (*x.shape[:-1], 1)
+    return make("norm", shape, x.item, (x,), saves=(("input", x),), saves_result=True, rule=_of_lengths)
+
+
+def _of_lengths(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """G·x/|x|."""
+    unit = pointwise("div", operands[0], grads[0])
+    return [unit * grads[0]]
+
+
 def softmax(x: Tensor) -> Tensor:
     """Over the last dimension. Keeps its result: the attention map.
 

@@ -36,54 +36,21 @@ def swin(
 
     M may be a term of a stage's grid, ``h/8``: then the window grows with the resolution.
     """
-    x = _stages(images, C, depths, heads, M, P, r)
+    return classified(stages(images, C, depths, heads, M, P, r), classes)
+
+
+def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+    """The map of each stage through a norm of its own, as the authors' detectors have it; none is last."""
+    return maps_through_norms(images, first, stages, settings)
+
+
+def classified(x: Tensor, classes: Dim) -> Tensor:
+    """A norm, the mean over the grid, and the head."""
     with x.tape.node("head") as head:
         head.stage = Stage(x.shape[1:3], x.shape[3])
         x = layer_norm("norm", x)
         x = mean(x, (1, 2))
         return classifier("head", x, classes)
-
-
-def pyramid(images: Tensor, first: int, *, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
-    """The map of each stage through a norm of its own, as the authors' detectors have it; none is last."""
-    return maps_through_norms(images, first, _stages, settings)
-
-
-def _stages(
-    images: Tensor,
-    C: Dim,
-    depths: tuple[int, ...],
-    heads: tuple[int, ...],
-    M: Dim | GridTerm,
-    P: Dim,
-    r: Dim,
-    ends: Callable[[int, Tensor], None] | None = None,
-) -> Tensor:
-    """The grid of the last stage; ``ends`` is called with that of each."""
-    tape, x, at = images.tape, images, 0
-    for number, (depth, a) in enumerate(zip(depths, heads, strict=True), start=1):
-        with tape.inside("stages"), tape.node(f"stage {number}") as stage:
-            opens = patch_merging if number > 1 else partial(patch_embedding, C=C, P=P, norm=True, pads=True)
-            x = opens(str(at), x)
-            _, h, w, width = x.shape
-            stage.stage = Stage((h, w), width, depth, a)
-            for name, block in each(tape, _blocks(x, depth, a, M, r), first=at + 1):
-                x = block(name, x)
-            at += 1 + depth
-        if ends is not None:
-            ends(number - 1, x)
-    return x
-
-
-def _blocks(x: Tensor, depth: int, heads: int, M: Dim | GridTerm, r: Dim) -> list[Any]:
-    """Blocks alternate between windows and shifted windows; a grid of one window has nothing to shift."""
-    _, h, w, _ = x.shape
-    window = on_grid("--set M", M, h, w)
-    x.tape.note(Tiling(1, window, "window"))
-    # only ints: where sizes are symbols, traced or arrays, both kinds of block stand for one another, at one cost
-    one_window = all(isinstance(side, int) for side in (h, w, window)) and (h <= window or w <= window)
-    plain, rolled = (partial(_block, heads=heads, M=window, r=r, shift=shift) for shift in (False, True))
-    return [plain if one_window or number % 2 == 0 else rolled for number in range(depth)]
 
 
 @module
@@ -93,6 +60,46 @@ def _block(x: Tensor, heads: int, M: Dim, r: Dim, shift: bool) -> Tensor:
     with x.tape.node("swmsa block" if shift else "wmsa block"):
         x = x + window_attention("attention", layer_norm("norm1", x), heads, M, shift)
         return x + feed_forward("ffn", layer_norm("norm2", x), r * x.shape[-1])
+
+
+def stages(
+    images: Tensor,
+    C: Dim,
+    depths: tuple[int, ...],
+    heads: tuple[int, ...],
+    M: Dim | GridTerm,
+    P: Dim,
+    r: Dim,
+    ends: Callable[[int, Tensor], None] | None = None,
+    *,
+    merging: Callable[[str, Tensor], Tensor] = patch_merging,
+    block: Callable[..., Tensor] = _block,
+) -> Tensor:
+    """The grid of the last stage; ``ends`` is called with that of each."""
+    tape, x, at = images.tape, images, 0
+    for number, (depth, a) in enumerate(zip(depths, heads, strict=True), start=1):
+        with tape.inside("stages"), tape.node(f"stage {number}") as stage:
+            opens = merging if number > 1 else partial(patch_embedding, C=C, P=P, norm=True, pads=True)
+            x = opens(str(at), x)
+            _, h, w, width = x.shape
+            stage.stage = Stage((h, w), width, depth, a)
+            for name, step in each(tape, _blocks(x, depth, M, partial(block, heads=a, r=r)), first=at + 1):
+                x = step(name, x)
+            at += 1 + depth
+        if ends is not None:
+            ends(number - 1, x)
+    return x
+
+
+def _blocks(x: Tensor, depth: int, M: Dim | GridTerm, block: Callable[..., Tensor]) -> list[Any]:
+    """Blocks alternate between windows and shifted windows; a grid of one window has nothing to shift."""
+    _, h, w, _ = x.shape
+    window = on_grid("--set M", M, h, w)
+    x.tape.note(Tiling(1, window, "window"))
+    # only ints: where sizes are symbols, traced or arrays, both kinds of block stand for one another, at one cost
+    one_window = all(isinstance(side, int) for side in (h, w, window)) and (h <= window or w <= window)
+    plain, rolled = (partial(block, M=window, shift=shift) for shift in (False, True))
+    return [plain if one_window or number % 2 == 0 else rolled for number in range(depth)]
 
 
 def _check(config: Mapping[str, Any]) -> None:

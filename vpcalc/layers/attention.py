@@ -30,17 +30,31 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).reshape(batch, n, heads * d)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scaled: bool = True) -> Tensor:
-    """softmax(QKᵀ/√d_k)V in every head (Vaswani et al. 2017, eq. 1), in the way that the run asks for."""
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None = None,
+    scaled: bool = True,
+    temperature: Tensor | None = None,
+) -> Tensor:
+    """softmax(QKᵀ/√d_k)V in every head (Vaswani et al. 2017, eq. 1), in the way that the run asks for.
+
+    A ``temperature`` is what scores are multiplied by; a fused kernel takes queries that are.
+    """
     if q.tape.attention == "fused":
-        return scaled_dot_product_attention(q, k, v, bias)
+        return scaled_dot_product_attention(q if temperature is None else q * temperature, k, v, bias)
     if q.tape.recompute == "attention":
-        return checkpoint(_attend, q, k, v, bias, scaled)
-    return _attend(q, k, v, bias, scaled)
+        return checkpoint(_attend, q, k, v, bias, scaled, temperature)
+    return _attend(q, k, v, bias, scaled, temperature)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaled: bool) -> Tensor:
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaled: bool, temperature: Tensor | None
+) -> Tensor:
     scores = matmul(q * 1.0 if scaled else q, k.transpose(-2, -1), "QKᵀ", attention=True)
+    if temperature is not None:
+        scores = scores * temperature
     if bias is not None:
         scores = scores + bias
     return matmul(softmax(scores), v, "AV")

@@ -39,12 +39,14 @@ def patch_embedding(image: Tensor, C: Dim, P: Dim, norm: bool = False, pads: boo
 
 @module
 @titled("patch_merging")
-def patch_merging(x: Tensor) -> Tensor:
-    """(batch, h, w, C) to (batch, h/2, w/2, 2C)."""
+def patch_merging(x: Tensor, norm_last: bool = False) -> Tensor:
+    """(batch, h, w, C) to (batch, h/2, w/2, 2C), with a norm before the projection or after it."""
     _, h, w, C = x.shape
     x.tape.note(Tiling(2, h, "merging"), Tiling(2, w, "merging"))
     x = padded(x, (0, 0, 0, missing(w, 2), 0, missing(h, 2)))
     corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+    if norm_last:
+        return layer_norm("norm", linear("reduction", cat(corners, dim=-1), 2 * C, bias=False))
     return linear("reduction", layer_norm("norm", cat(corners, dim=-1)), 2 * C, bias=False)
 
 

@@ -42,18 +42,33 @@ def attending(way: str) -> Iterator[None]:
         _way.reset(token)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, scaled: bool = True) -> Tensor:
-    """softmax(q kᵀ/√d + bias) v on (batch, heads, n, d); without the √d where not ``scaled``."""
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    bias: Tensor | None = None,
+    scaled: bool = True,
+    temperature: Tensor | None = None,
+) -> Tensor:
+    """softmax(q kᵀ/√d + bias) v on (batch, heads, n, d); without the √d where not ``scaled``.
+
+    Scores are multiplied by a ``temperature``, where there is one.
+    """
     if _way.get() == "fused":
+        q = q if temperature is None else q * temperature
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=None if scaled else 1.0)
     if _way.get() == "recomputed" and torch.is_grad_enabled():
-        recomputed: Tensor = checkpoint(_attend, q, k, v, bias, scaled, use_reentrant=True)
+        recomputed: Tensor = checkpoint(_attend, q, k, v, bias, scaled, temperature, use_reentrant=True)
         return recomputed
-    return _attend(q, k, v, bias, scaled)
+    return _attend(q, k, v, bias, scaled, temperature)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaled: bool) -> Tensor:
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scaled: bool, temperature: Tensor | None
+) -> Tensor:
     scores = (q * q.shape[-1] ** -0.5 if scaled else q) @ k.transpose(-2, -1)
+    if temperature is not None:
+        scores = scores * temperature
     if bias is not None:
         scores = scores + bias
     return scores.softmax(dim=-1) @ v

@@ -43,15 +43,18 @@ class PatchEmbedding(nn.Module):
 class PatchMerging(nn.Module):
     """(batch, h, w, C) to (batch, h/2, w/2, 2C); an odd side is padded (Liu et al. 2021, §3.1)."""
 
-    def __init__(self, C: int) -> None:
+    def __init__(self, C: int, norm_last: bool = False) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(4 * C)
+        self.norm_last = norm_last
+        self.norm = nn.LayerNorm(2 * C if norm_last else 4 * C)
         self.reduction = nn.Linear(4 * C, 2 * C, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         _, h, w, _ = x.shape
         x = padded(x, (0, 0, 0, w % 2, 0, h % 2))
         corners = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        if self.norm_last:
+            return self.norm(self.reduction(torch.cat(corners, dim=-1)))
         return self.reduction(self.norm(torch.cat(corners, dim=-1)))
 
 

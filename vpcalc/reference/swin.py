@@ -1,4 +1,4 @@
-"""Swin Transformer, written from Liu et al. 2021 and the conventions of its authors' code."""
+"""Swin Transformer, written from Liu et al. 2021 and 2022 (V2) and the conventions of its authors' code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..inputs import GridTerm, on_grid
 from .embedding import PatchEmbedding, PatchMerging, classifier
 from .feedforward import FeedForward
 from .registry import Witness, model_witness, pyramid_witness
-from .windows import WindowAttention
+from .windows import CosineWindowAttention, WindowAttention
 
 
 class SwinBlock(nn.Module):
@@ -31,6 +31,21 @@ class SwinBlock(nn.Module):
         return x + self.ffn(self.norm2(x))
 
 
+class SwinV2Block(nn.Module):
+    """Window attention and feed-forward, each with a norm of its result and a residual (V2, Figure 1)."""
+
+    def __init__(self, h: int, w: int, C: int, heads: int, M: int, r: int, shift: bool) -> None:
+        super().__init__()
+        self.attention = CosineWindowAttention(h, w, C, heads, M, shift)
+        self.norm1 = nn.LayerNorm(C)
+        self.ffn = FeedForward(C, r * C)
+        self.norm2 = nn.LayerNorm(C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.norm1(self.attention(x))
+        return x + self.norm2(self.ffn(x))
+
+
 def swin_stages(
     H: int,
     W: int,
@@ -40,18 +55,20 @@ def swin_stages(
     M: int | GridTerm,
     P: int,
     r: int,
+    v2: bool = False,
 ) -> list[list[nn.Module]]:
     """The modules of each stage for one input size. M may be a term of each stage's grid, such as ``h/8``."""
     h, w = -(-H // P), -(-W // P)
     stages: list[list[nn.Module]] = []
     for depth, a in zip(depths, heads, strict=True):
         if stages:
-            stages.append([PatchMerging(C)])
+            stages.append([PatchMerging(C, norm_last=v2)])
             h, w, C = (h + 1) // 2, (w + 1) // 2, 2 * C
         else:
             stages.append([PatchEmbedding(C, P, norm=True, pads=True)])
         window = on_grid("M", M, h, w)
-        stages[-1] += [SwinBlock(h, w, C, a, window, r, shift=block % 2 == 1) for block in range(depth)]
+        kind = SwinV2Block if v2 else SwinBlock
+        stages[-1] += [kind(h, w, C, a, window, r, shift=block % 2 == 1) for block in range(depth)]
     return stages
 
 
@@ -94,7 +111,19 @@ def swin_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any], first: int
     return NormedStages(swin_stages(*sizes, **settings), settings["C"], first)
 
 
+@pyramid_witness("swin_v2")
+def swin_v2_pyramid(sizes: tuple[int, int], settings: Mapping[str, Any], first: int) -> nn.Module:
+    """Those of Swin V2."""
+    return swin_pyramid(sizes, {**settings, "v2": True}, first)
+
+
 @model_witness("swin")
 def swin(sizes: tuple[int, int], config: Mapping[str, Any], batch: int = 1) -> Witness:
     """Swin for one image size."""
     return Witness(Swin(*sizes, **config), (torch.zeros(batch, 3, *sizes),))
+
+
+@model_witness("swin_v2")
+def swin_v2(sizes: tuple[int, int], config: Mapping[str, Any], batch: int = 1) -> Witness:
+    """Swin V2 for one image size."""
+    return swin(sizes, {**config, "v2": True}, batch)

@@ -1,11 +1,14 @@
-"""Window attention with cyclic shift (Liu et al. 2021, §3.2)."""
+"""Window attention with cyclic shift (Liu et al. 2021, §3.2), and that of V2 (Liu et al. 2022, §3.2 and 3.3)."""
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import SelfAttention
+from .attention import SelfAttention, attend, merge_heads, split_heads
 from .embedding import padded
 from .registry import Witness, layer_witness
 
@@ -65,11 +68,24 @@ class WindowAttention(nn.Module):
         self.M = min(h, w, M)
         self.shift = self.M // 2 if shift and min(h, w) > M else 0
         self.padding = (-h % self.M, -w % self.M)
-        self.attention = SelfAttention(C, heads)
-        self.bias_table = nn.Parameter(torch.zeros((2 * self.M - 1) ** 2, heads))
         self.register_buffer("index", relative_index(self.M), persistent=False)
+        self.build(C, heads)
         mask = shift_mask(h + self.padding[0], w + self.padding[1], self.M, self.shift) if self.shift else None
         self.register_buffer("mask", mask, persistent=False)
+
+    def build(self, C: int, heads: int) -> None:
+        """What attends within a window, and what its biases are made of."""
+        self.attention: nn.Module = SelfAttention(C, heads)
+        self.bias_table = nn.Parameter(torch.zeros((2 * self.M - 1) ** 2, heads))
+
+    def biases(self) -> Tensor:
+        """Of each head, for each pair of tokens: (heads, M², M²)."""
+        return self.at_pairs(self.bias_table)
+
+    def at_pairs(self, table: Tensor) -> Tensor:
+        """Of a table of relative offsets what belongs to each pair of tokens."""
+        pairs = self.M * self.M
+        return table[self.index.reshape(-1)].reshape(pairs, pairs, -1).permute(2, 0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, h, w, _ = x.shape
@@ -86,11 +102,57 @@ class WindowAttention(nn.Module):
         return x[:, :h, :w]
 
     def _bias(self, batch: int) -> Tensor:
-        pairs = self.M * self.M
-        bias = self.bias_table[self.index.reshape(-1)].reshape(pairs, pairs, -1).permute(2, 0, 1)[None]
+        bias = self.biases()[None]
         if self.mask is None:
             return bias
         return bias + self.mask.repeat(batch, 1, 1, 1)
+
+
+class CosineAttention(nn.Module):
+    """(batch, n, C) to the same: scores are cosines times a temperature a head, 100 at most; keys have no bias."""
+
+    def __init__(self, C: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.full((heads, 1, 1), math.log(10)))
+        self.q, self.k, self.v = nn.Linear(C, C), nn.Linear(C, C, bias=False), nn.Linear(C, C)
+        self.proj = nn.Linear(C, C)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        q, k, v = (split_heads(project(x), self.heads) for project in (self.q, self.k, self.v))
+        temperature = self.temperature.clamp(max=math.log(100)).exp()
+        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+        return self.proj(merge_heads(attend(q, k, v, bias, scaled=False, temperature=temperature)))
+
+
+class PositionNetwork(nn.Module):
+    """Relative offsets (n, 2) to a number for each head."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(2, 512), nn.Linear(512, heads, bias=False)
+
+    def forward(self, offsets: Tensor) -> Tensor:
+        return self.fc2(F.relu(self.fc1(offsets)))
+
+
+class CosineWindowAttention(WindowAttention):
+    """The window attention of Swin V2: by cosines, with biases from a network of log-spaced offsets."""
+
+    offsets: Tensor
+
+    def build(self, C: int, heads: int) -> None:
+        """The attention, and the network with its offsets: from -8 to 8, and then their logarithms to base 8."""
+        self.attention = CosineAttention(C, heads)
+        self.positions = PositionNetwork(heads)
+        axis = torch.arange(1 - self.M, self.M) * (8 / max(self.M - 1, 1))
+        axis = axis.sign() * (axis.abs() + 1).log2() / 3
+        grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1)
+        self.register_buffer("offsets", grid.reshape(-1, 2), persistent=False)
+
+    def biases(self) -> Tensor:
+        """Each from 0 to 16."""
+        return 16 * self.at_pairs(self.positions(self.offsets)).sigmoid()
 
 
 @layer_witness("wmsa")
