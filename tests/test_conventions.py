@@ -174,7 +174,7 @@ def test_what_nobody_printed_is_seldom_explained() -> None:
 
 
 def test_a_difference_that_a_convention_explains_says_which() -> None:
-    rows = vpcalc.reproduce("vit", check=False).rows
+    rows = vpcalc.reproduce("deit", check=False).rows
     said = {(row.published.model, row.published.printed): row.why for row in rows}
-    assert said["vit_h_14", "167.4 G"] == "MACs with norms and pooling (fvcore)"
-    assert said["vit_b_16", "17.5 G"].endswith(", cut off")
+    assert said["deit3_h", "167.4 G"] == "MACs with norms and pooling (fvcore)"
+    assert said["deit3_b", "17.5 G"].endswith(", cut off")

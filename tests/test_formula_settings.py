@@ -111,6 +111,7 @@ def test_a_formula_in_settings_is_printed_with_where_it_holds() -> None:
         ("swin_t", ["c"], "--vary: number among the settings 'c' is not known"),
         ("retnet_1_3b", ["form"], "--vary: number among the settings 'form' is not known"),
         ("wmsa", ["C"], "--vary C: of a model's settings; all dimensions of wmsa are symbols already"),
+        ("vit_b_16", ["mlp"], "--vary mlp: is left out of vit_b_16; say around which number, --set mlp=4"),
         ("swin", ["C"], "formula 'swin' is not known"),
     ],
 )

@@ -26,6 +26,8 @@ from vpcalc.storage.forms import layer_forms, model_forms, sample_of
 from vpcalc.storage.laws import gpt_layer
 from vpcalc.symbolic import lattice, model_on_symbols
 
+from .test_swin_vit import OPTIONS
+
 Settings = Mapping[str, Any]
 
 SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
@@ -37,6 +39,9 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_v2_t", (45, 70), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": 5}),
     ("swin_v2_t", (32, 40), {"C": 12, "depths": (2,), "heads": (3,), "M": 1}),
     ("vit_ti_16", (48, 64), {"depth": 2}),
+    ("vit_ti_16", (48, 64), {"depth": 2, "registers": 4, "pool": "mean", "mlp": 100}),
+    ("deit3_s", (50, 64), {"depth": 2, "registers": 2}),
+    ("deit_t_distilled", (50, 64), {"depth": 1}),
     ("deit_t", (50, 64), {"depth": 1}),
     ("pvt_tiny", (64, 96), {}),  # resizes its positions
     ("pvt_tiny", (64, 96), {"depths": (1, 1, 1, 1), "trained_at": (64, 96)}),
@@ -196,11 +201,20 @@ def test_any_swin(
     r=st.integers(1, 4),
     batch=st.integers(1, 3),
     attention=attentions,
+    options=OPTIONS,
 )
 def test_any_vit(
-    sizes: tuple[int, int], heads: int, width: int, depth: int, P: int, r: int, batch: int, attention: str
+    sizes: tuple[int, int],
+    heads: int,
+    width: int,
+    depth: int,
+    P: int,
+    r: int,
+    batch: int,
+    attention: str,
+    options: dict[str, Any],
 ) -> None:
-    changes = {"C": heads * width, "depth": depth, "heads": heads, "P": P, "r": r, "classes": 5}
+    changes = {"C": heads * width, "depth": depth, "heads": heads, "P": P, "r": r, "classes": 5, **options}
     check("vit_ti_16", sizes, changes, batch, Way(attention=attention))
 
 

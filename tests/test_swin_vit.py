@@ -93,6 +93,18 @@ def test_any_swin(id: str, config: dict[str, Any], height: int, width: int, batc
     check(id, (height, width), config, batch)
 
 
+OPTIONS = st.fixed_dictionaries(
+    {
+        "mlp": st.integers(0, 9),
+        "registers": st.integers(0, 4),
+        "pool": st.sampled_from(("token", "mean")),
+        "layer_scale": st.booleans(),
+        "distilled": st.booleans(),
+        "class_position": st.booleans(),
+    }
+).filter(lambda options: not options["distilled"] or options["pool"] == "token")
+
+
 @given(
     st.fixed_dictionaries(
         {
@@ -101,15 +113,16 @@ def test_any_swin(id: str, config: dict[str, Any], height: int, width: int, batc
             "heads": st.sampled_from((1, 2, 4)),
             "P": st.integers(1, 9),
             "r": st.integers(1, 4),
-            "classes": st.integers(1, 9),
+            "classes": st.integers(0, 9),
         }
     ),
+    OPTIONS,
     st.integers(9, 70),
     st.integers(9, 70),
     st.integers(1, 3),
 )
-def test_any_vit(config: dict[str, Any], height: int, width: int, batch: int) -> None:
-    check("vit_b_16", (height, width), config, batch)
+def test_any_vit(config: dict[str, Any], options: dict[str, Any], height: int, width: int, batch: int) -> None:
+    check("vit_b_16", (height, width), config | options, batch)
 
 
 @pytest.mark.parametrize("id", IDS)

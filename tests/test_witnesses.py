@@ -140,7 +140,8 @@ def test_vit_and_deit(name: str, kind: str, width: int, heads: int, patch: int, 
     if kind == "ViT":
         agrees(config, "ViTForImageClassification", name, sizes)
         return
-    # transformers' DeiT always carries the distillation token: one token and its position more.
+    agrees(config, "DeiTForImageClassificationWithTeacher", f"{name}_distilled", sizes)
+    # with one head transformers' DeiT still carries the distillation token: one token and its position more.
     ours = model(name, input=sizes, check=False)
     theirs = counted(config, "DeiTForImageClassification", sizes)
     assert theirs.params == ours.figure(Quantity.PARAMS) + 2 * width
@@ -151,6 +152,44 @@ def test_vit_and_deit(name: str, kind: str, width: int, heads: int, patch: int, 
     assert theirs.flops["linear"] == ours.cost.by_operator(Quantity.FVCORE)["linear"] + projections
     longer = 12 * 2 * width * ((tokens + 1) ** 2 - tokens**2)
     assert theirs.flops["matmul"] == ours.cost.by_operator(Quantity.FVCORE)["matmul"] + longer
+
+
+def test_layer_scale_and_registers_are_those_of_dinov2() -> None:
+    """Theirs is a backbone, with a token more for what is masked in training."""
+    sizes = (238, 238)
+    settings = {"hidden_size": 384, "num_attention_heads": 6, "patch_size": 14, "image_size": sizes}
+    theirs = counted(transformers.Dinov2WithRegistersConfig(**settings), "Dinov2WithRegistersModel", sizes)
+    changes = {"P": 14, "registers": 4, "layer_scale": True, "classes": 0}
+    ours = model("vit_s_16", input=sizes, set=changes, check=False)
+    assert theirs.flops == ours.cost.by_operator(Quantity.FVCORE)
+    assert theirs.activations == ours.cost.by_operator(Quantity.ACTIVATIONS)
+    assert theirs.params == ours.figure(Quantity.PARAMS) + 384
+
+
+def test_the_shape_of_so400m_is_that_of_siglip() -> None:
+    """27 blocks of 1152 channels with 4304 hidden, no class token; without the head, which attends.
+
+    fvcore has no price for the convolution of its patches, whose padding is a word.
+    """
+    sizes = (224, 224)
+    config = transformers.SiglipVisionConfig(
+        hidden_size=1152,
+        intermediate_size=4304,
+        num_hidden_layers=27,
+        num_attention_heads=16,
+        patch_size=14,
+        image_size=224,
+    )
+    config.vision_use_head = False
+    theirs = counted(config, "SiglipVisionModel", sizes)
+    changes = {"C": 1152, "depth": 27, "mlp": 4304, "pool": "mean", "classes": 0}
+    ours = model("vit_h_14", input=sizes, set=changes, check=False)
+    assert theirs.unpriced["aten::_convolution_mode"] == 1
+    for found, quantity in ((theirs.flops, Quantity.FVCORE), (theirs.activations, Quantity.ACTIVATIONS)):
+        priced = ours.cost.by_operator(quantity)
+        assert priced.pop("conv") > 0
+        assert found == priced
+    assert theirs.params == ours.figure(Quantity.PARAMS)
 
 
 @pytest.mark.quick(2)

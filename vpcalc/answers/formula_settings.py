@@ -47,6 +47,11 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: str, everywhere:
         name for name in dict.fromkeys(name for each in vary for name in _entries(model, each)) if name not in axes
     ]
     values = model.own_values
+    for name in names:
+        if values[name] == 0 and name in model.architecture.family.off:
+            raise InputError(
+                f"--vary {name}: is left out of {model.title}; say around which number, --set {name}=4"
+            )
     letters = {name: SYMBOL_OF.get(name, name) for name in (*axes, *names)}
     varied = frozenset(names)
 

@@ -150,7 +150,8 @@ class Model(Result):
             for name, value in self._facts()
         ]
         notes += self.notes
-        settings = ", ".join(f"{name} = {spelled(value)}" for name, value in self.config.items())
+        said = self.architecture.family.said(self.config)
+        settings = ", ".join(f"{name} = {spelled(value)}" for name, value in said.items())
         title = f"{self.architecture.id} at {self._size()}, batch {self.batch} ({settings})"
         return Table(title, columns, tuple(rows), tuple(notes), total=True)
 

@@ -38,7 +38,7 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
     rows = _rows(script, leaves, own, found)
     left = ", ".join(
         f"{each} = {spelled(value).lower()}"
-        for each, value in config.items()
+        for each, value in architecture.family.said(config).items()
         if not any(setting.of == each for setting in settings)
     )
     grid = bool(rows[0].get("block"))

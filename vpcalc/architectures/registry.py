@@ -53,6 +53,8 @@ class Family:
     """Settings that follow from the others; whoever gives one all the same is held to what he gave."""
     facts: Callable[..., Mapping[str, Dim]] | None = None
     """``facts(*sizes, **config)``: what else is worth knowing, by name, such as sequential operations."""
+    off: Mapping[str, Setting] = field(default_factory=dict)
+    """Settings that a variant need not give, each with the value at which it changes nothing and is not said."""
     blocks: bool = True
     """Whether it has blocks that can be computed again in a backward pass."""
     attends: bool = True
@@ -70,6 +72,10 @@ class Family:
         """The arXiv number of its source, which begins with year and month; nothing where the source is older."""
         found = re.search(r"arXiv (\d{4}\.\d+)", self.source)
         return found[1] if found else ""
+
+    def said(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that are worth saying: all but those that change nothing."""
+        return {name: value for name, value in config.items() if name not in self.off or value != self.off[name]}
 
     def start(
         self, tape: Tape, sizes: tuple[Dim, ...], config: Mapping[str, Any], batch: Dim
@@ -146,8 +152,11 @@ class Architecture:
             raise unknown(f"setting of {self.id}", name, self.settings)
         if name in self.family.expressions and not str(value).strip().isdecimal():
             return grid_term(f"--set {name}", str(value))
-        least = 0 if name == "classes" and self.family.classifies else 1
-        return read_setting(name, value, self.config[name], self.family.choices.get(name), least)
+        return read_setting(name, value, self.config[name], self.family.choices.get(name), self.least(name))
+
+    def least(self, name: str) -> int:
+        """The least that a number among the settings may be: 0 where that leaves something out."""
+        return 0 if name in self.family.off or (name == "classes" and self.family.classifies) else 1
 
     def completed(self, config: Mapping[str, Any], given: Container[str]) -> Config:
         """Settings with what follows from them unless that is ``given``; refused where they do not fit."""
@@ -219,6 +228,7 @@ def register(
     **config: Setting,
 ) -> None:
     """Enter one variant of a family."""
+    config |= {name: value for name, value in family.off.items() if name not in config}
     architecture = Architecture(id, family, config, sizes, aliases, source or family.source, assumptions)
     ARCHITECTURES.add(id, architecture, aliases)
 

@@ -52,10 +52,18 @@ def patch_merging(x: Tensor, norm_last: bool = False) -> Tensor:
 
 @module
 @titled("class_token")
-def class_token(x: Tensor) -> Tensor:
-    """(batch, n, C) to (batch, n + 1, C)."""
-    token = parameter(x.tape, 1, 1, x.shape[-1], label="class token")
+def class_token(x: Tensor, count: int = 1) -> Tensor:
+    """(batch, n, C) to (batch, n + 1, C); a token of distillation makes it two."""
+    token = parameter(x.tape, 1, count, x.shape[-1], label="class token")
     return cat((token.expand(x.shape[0], -1, -1), x), dim=1)
+
+
+@module
+@titled("registers")
+def register_tokens(x: Tensor, count: Dim, first: int) -> Tensor:
+    """``count`` more learned tokens, after the ``first`` ones."""
+    token = parameter(x.tape, 1, count, x.shape[-1], label="registers").expand(x.shape[0], -1, -1)
+    return cat((x[:, :first], token, x[:, first:]), dim=1)
 
 
 @module

@@ -59,14 +59,27 @@ class PatchMerging(nn.Module):
 
 
 class ClassToken(nn.Module):
-    """(batch, n, C) to (batch, n + 1, C)."""
+    """(batch, n, C) to (batch, n + 1, C); a token of distillation makes it two (Touvron et al. 2021, §4)."""
 
-    def __init__(self, C: int) -> None:
+    def __init__(self, C: int, count: int = 1) -> None:
         super().__init__()
-        self.token = nn.Parameter(torch.zeros(1, 1, C))
+        self.token = nn.Parameter(torch.zeros(1, count, C))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat((self.token.expand(x.shape[0], -1, -1), x), dim=1)
+
+
+class Registers(nn.Module):
+    """``count`` learned tokens after the ``first`` ones (Darcet et al. 2024)."""
+
+    def __init__(self, C: int, count: int, first: int) -> None:
+        super().__init__()
+        self.first = first
+        self.tokens = nn.Parameter(torch.zeros(1, count, C))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.tokens.expand(x.shape[0], -1, -1)
+        return torch.cat((x[:, : self.first], tokens, x[:, self.first :]), dim=1)
 
 
 class PositionEmbedding(nn.Module):

@@ -224,8 +224,7 @@ class OurModel(Subject):
                     {f"{name}_{place}": Name(int, "whole", 1, LARGEST) for place, _ in enumerate(value, 1)}
                 )
             else:
-                least = 0 if name == "classes" and self.architecture.family.classifies else 1
-                found[name] = Name(int, "whole", least, LARGEST)
+                found[name] = Name(int, "whole", self.architecture.least(name), LARGEST)
         most = PIXELS if self.architecture.family.axes.pixels else LARGEST
         found.update({name: Name(int, "whole", 1, most) for name in self._inputs})
         found["batch"] = Name(int, "whole", 1, LARGEST)
