@@ -39,6 +39,11 @@ TORCHVISION = [
     ("resnet50", 25_557_032, "4.089"),
     ("resnet101", 44_549_160, "7.801"),
     ("resnet152", 60_192_808, "11.514"),
+    ("wide_resnet50_2", 68_883_240, "11.398"),
+    ("wide_resnet101_2", 126_886_696, "22.753"),
+    ("resnext50_32x4d", 25_028_904, "4.230"),
+    ("resnext101_32x8d", 88_791_336, "16.414"),
+    ("resnext101_64x4d", 83_455_272, "15.460"),
     ("vgg11", 132_863_336, "7.609"),
     ("vgg11_bn", 132_868_840, "7.609"),
     ("vgg13", 133_047_848, "11.308"),
@@ -154,12 +159,29 @@ def test_vgg_drops_what_pooling_leaves_over(size):
     shortcut=st.sampled_from(["A", "B", "C"]),
     depths=st.lists(st.integers(1, 2), min_size=1, max_size=5).map(tuple),
     C=st.integers(1, 9),
+    wide=st.sampled_from([(1, 1), (2, 1), (3, 3), (2, 2)]),
     sizes=st.tuples(st.integers(1, 99), st.integers(1, 99)),
     batch=st.integers(1, 3),
 )
-def test_resnet_agrees_under_any_settings(block, version, shortcut, depths, C, sizes, batch):
+def test_resnet_agrees_under_any_settings(block, version, shortcut, depths, C, wide, sizes, batch):
     changes = {"block": block, "version": version, "shortcut": shortcut, "depths": depths, "C": C, "classes": 10}
+    if block == "bottleneck":
+        changes |= dict(zip(("widen", "groups"), wide, strict=True))
     assert_agrees(report_of("resnet18", sizes, batch, **changes))
+
+
+@pytest.mark.parametrize(
+    ("id", "changes", "why"),
+    [
+        ("resnet18", {"groups": 2}, "--set groups=2: is of bottlenecks, and the blocks are basic"),
+        ("resnet18", {"widen": 2}, "--set widen=2: is of bottlenecks, and the blocks are basic"),
+        ("resnet50", {"groups": 0}, "--set groups 0: must be a whole number from 1"),
+        ("resnet50", {"groups": 3}, "groups = 3 does not divide input channels = 64: choose a divisor of 64"),
+    ],
+)
+def test_groups_and_widths_that_no_block_has_are_refused(id, changes, why):
+    with pytest.raises(InputError, match=why):
+        cost_of(id, **changes)
 
 
 @settings(deadline=None, max_examples=15)

@@ -29,7 +29,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PYRAMIDS = [each.id for each in first_of_each().values() if each.family.pyramid]
 
 
-BACKBONES = [*PYRAMIDS, "resnet50", "pvt_v2_b2_li"]
+BACKBONES = [*PYRAMIDS, "resnet50", "resnext50_32x4d", "pvt_v2_b2_li"]
 
 
 @pytest.mark.quick(7)

@@ -51,6 +51,7 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("resnet50", (64, 64), {"depths": (1, 2, 1, 1)}),
     ("resnet50_v1", (64, 64), {"depths": (1, 1, 1, 1), "shortcut": "C"}),
     ("resnet18", (64, 64), {"shortcut": "A"}),
+    ("resnext50_32x4d", (64, 66), {"depths": (1, 1)}),
     ("vgg11", (64, 64), {}),
     ("vgg11_bn", (32, 70), {}),
     ("exfuse_resnet50", (64, 70), {"depths": (1, 1, 1, 1)}),

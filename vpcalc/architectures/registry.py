@@ -156,7 +156,7 @@ class Architecture:
 
     def least(self, name: str) -> int:
         """The least that a number among the settings may be: 0 where that leaves something out."""
-        return 0 if name in self.family.off or (name == "classes" and self.family.classifies) else 1
+        return 0 if self.family.off.get(name) == 0 or (name == "classes" and self.family.classifies) else 1
 
     def completed(self, config: Mapping[str, Any], given: Container[str]) -> Config:
         """Settings with what follows from them unless that is ``given``; refused where they do not fit."""

@@ -1,4 +1,4 @@
-"""ResNet (He et al. 2016, arXiv 1512.03385): the paper's v1 and today's v1.5.
+"""ResNet (He et al. 2016, arXiv 1512.03385): the paper's v1 and today's v1.5; wide ResNets and ResNeXt.
 
 v1 takes the stride of a bottleneck in its first 1 x 1 convolution, as the paper's Table 1 has it; v1.5, which
 torchvision and timm run under the same names, in the 3 x 3. Basic blocks are the same in both.
@@ -6,6 +6,7 @@ torchvision and timm run under the same names, in the 3 x 3. Basic blocks are th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,16 +14,15 @@ from ..abstract.modules import Step, repeat, sequential
 from ..abstract.tensor import Tensor
 from ..cost import Stage
 from ..dims import Dim
+from ..errors import InputError
 from ..layers.convolution import adaptive_avg_pool, basic, bottleneck, conv_norm, max_pool, note_stride, relu
 from ..layers.embedding import classifier
 from .registry import Family, register
 
 
-def resnet(
-    images: Tensor, *, C: Dim, depths: tuple[int, ...], block: str, version: str, shortcut: str, classes: Dim
-) -> Tensor:
+def resnet(images: Tensor, *, C: Dim, classes: Dim, **settings: Any) -> Tensor:
     """Image to classes: a stem, stages of residual blocks, the mean over the grid, a linear layer (Table 1)."""
-    x = sequential("stages", stem(images, C), *residual_stages(C, depths, block, version, shortcut))
+    x = sequential("stages", stem(images, C), *residual_stages(C, **settings))
     with x.tape.node("head") as head:
         head.stage = Stage(x.shape[2:], x.shape[1])
         x = adaptive_avg_pool("pool", x, 1)
@@ -55,14 +55,23 @@ def stem(images: Tensor, C: Dim) -> Tensor:
         return x
 
 
-def residual_stages(C: Dim, depths: tuple[int, ...], block: str, version: str, shortcut: str) -> list[Step]:
+def residual_stages(
+    C: Dim,
+    depths: tuple[int, ...],
+    block: str,
+    version: str,
+    shortcut: str,
+    widen: Dim = 1,
+    groups: Dim = 1,
+) -> list[Step]:
     """The stages between stem and classifier, each a module.
 
     The first block of a stage strides and widens; the others keep their grid and channels. Shortcuts
     (§4.1): A pads missing channels with zeros; B projects where grid or channels change, which they do in
     every first block but that of basic stage 1; C projects in every block.
     """
-    residual = partial(bottleneck, version=version) if block == "bottleneck" else basic
+    wide = partial(bottleneck, version=version, widen=widen, groups=groups)
+    residual = wide if block == "bottleneck" else basic
     stages = []
     for number, depth in enumerate(depths, start=1):
         stride = 1 if number == 1 else 2
@@ -86,6 +95,12 @@ def _stage(number: int, blocks: list[Step]) -> Step:
     return run
 
 
+def _check(config: Mapping[str, Any]) -> None:
+    for name in RESNET.off:
+        if config["block"] == "basic" and config[name] != RESNET.off[name]:
+            raise InputError(f"--set {name}={config[name]}: is of bottlenecks, and the blocks are basic")
+
+
 BLOCKS = ("basic", "bottleneck")
 VERSIONS = ("v1.5", "v1")
 
@@ -100,12 +115,19 @@ RESNET = Family(
         "version": "where a bottleneck strides: v1 in the first 1x1 (the paper), v1.5 in the 3x3 (torchvision)",
         "shortcut": "where channels change: A pads zeros, B projects; C projects in every block",
         "classes": "outputs of the head; 0 leaves it out, and so does head=false",
+        "widen": "channels inside a bottleneck, in multiples of those of ResNet; 2 in wide ResNets",
+        "groups": "of the 3x3 in a bottleneck, as in ResNeXt",
     },
     choices={"block": BLOCKS, "version": VERSIONS, "shortcut": ("A", "B", "C")},
     classifies=True,
     attends=False,
     pyramid=pyramid,
+    check=_check,
+    off={"widen": 1, "groups": 1},
 )
+
+WIDE = "Zagoruyko and Komodakis 2016 (Wide ResNet), arXiv 1605.07146"
+RESNEXT = "Xie et al. 2017 (ResNeXt), arXiv 1611.05431"
 
 for _id, _block, _depths, _version in (
     ("resnet18", "basic", (2, 2, 2, 2), "v1.5"),
@@ -127,4 +149,27 @@ for _id, _block, _depths, _version in (
         version=_version,
         shortcut="B",
         classes=1000,
+    )
+
+for _id, _depths, _widen, _groups, _source in (
+    ("wide_resnet50_2", (3, 4, 6, 3), 2, 1, WIDE),
+    ("wide_resnet101_2", (3, 4, 23, 3), 2, 1, WIDE),
+    ("resnext50_32x4d", (3, 4, 6, 3), 2, 32, RESNEXT),
+    ("resnext101_32x4d", (3, 4, 23, 3), 2, 32, RESNEXT),
+    ("resnext101_32x8d", (3, 4, 23, 3), 4, 32, RESNEXT),
+    ("resnext101_64x4d", (3, 4, 23, 3), 4, 64, RESNEXT),
+):
+    register(
+        RESNET,
+        _id,
+        sizes=(224, 224),
+        source=_source,
+        C=64,
+        depths=_depths,
+        block="bottleneck",
+        version="v1.5",
+        shortcut="B",
+        classes=1000,
+        widen=_widen,
+        groups=_groups,
     )

@@ -48,10 +48,11 @@ def _around(side: Dim) -> tuple[Dim, Dim]:
     return before, side - 1 - before
 
 
-def conv_norm(c_out: Dim, kernel: int, stride: int = 1) -> Step:
+def conv_norm(c_out: Dim, kernel: int, stride: int = 1, groups: Dim = 1) -> Step:
     """A convolution without bias, padded to keep the grid but for its stride, and batch norm."""
     size = (kernel, kernel)
-    first = partial(conv, fan_out=c_out, kernel=size, stride=stride, padding=kernel // 2, bias=False)
+    pads = kernel // 2
+    first = partial(conv, fan_out=c_out, kernel=size, stride=stride, padding=pads, groups=groups, bias=False)
     return _in_order(first, batch_norm)
 
 
@@ -88,10 +89,17 @@ def basic(C: Dim, stride: int = 1, project: bool = False) -> Step:
     return _around_shortcut("basic block", C, stride, project, body)
 
 
-def bottleneck(C: Dim, stride: int = 1, project: bool = False, version: str = "v1.5") -> Step:
-    """(batch, c_in, h, w) to (batch, 4C, h', w') through 1 x 1, 3 x 3, 1 x 1; v1 strides in the first."""
+def bottleneck(
+    C: Dim, stride: int = 1, project: bool = False, version: str = "v1.5", widen: Dim = 1, groups: Dim = 1
+) -> Step:
+    """(batch, c_in, h, w) to (batch, 4C, h', w') through 1 x 1, 3 x 3, 1 x 1; v1 strides in the first.
+
+    Wide ones have ``widen`` times as many channels inside; ResNeXt's 3 x 3 has ``groups``.
+    """
     first, second = (stride, 1) if version == "v1" else (1, stride)
-    body = (conv_norm(C, 1, first), relu, conv_norm(C, 3, second), relu, conv_norm(EXPANSION * C, 1))
+    inner = widen * C
+    three = conv_norm(inner, 3, second, groups)
+    body = (conv_norm(inner, 1, first), relu, three, relu, conv_norm(EXPANSION * C, 1))
     return _around_shortcut("bottleneck", EXPANSION * C, stride, project, body)
 
 

@@ -25,9 +25,9 @@ class SameConv2d(nn.Module):
         return self.conv(F.pad(x, self.padding))
 
 
-def conv_norm(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def conv_norm(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """A convolution without bias, padded to keep the grid but for its stride, and batch norm."""
-    conv = nn.Conv2d(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=False)
+    conv = nn.Conv2d(c_in, c_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(c_out))
 
 
@@ -62,12 +62,26 @@ def basic(c_in: int, C: int, stride: int = 1, project: bool = False) -> Residual
 
 
 def bottleneck(
-    c_in: int, C: int, stride: int = 1, project: bool = False, stride_in_first: bool = False
+    c_in: int,
+    C: int,
+    stride: int = 1,
+    project: bool = False,
+    stride_in_first: bool = False,
+    widen: int = 1,
+    groups: int = 1,
 ) -> ResidualBlock:
-    """1 x 1, 3 x 3, 1 x 1 (He et al. 2016, Figure 5 right); v1 strides in the first, v1.5 in the second."""
+    """1 x 1, 3 x 3, 1 x 1 (He et al. 2016, Figure 5 right); v1 strides in the first, v1.5 in the second.
+
+    ``widen`` times as many channels inside (Zagoruyko and Komodakis 2016), 3 x 3 in ``groups`` (Xie et al. 2017).
+    """
     first, second = (stride, 1) if stride_in_first else (1, stride)
+    inner = widen * C
     body = nn.Sequential(
-        conv_norm(c_in, C, 1, first), nn.ReLU(), conv_norm(C, C, 3, second), nn.ReLU(), conv_norm(C, 4 * C, 1)
+        conv_norm(c_in, inner, 1, first),
+        nn.ReLU(),
+        conv_norm(inner, inner, 3, second, groups),
+        nn.ReLU(),
+        conv_norm(inner, 4 * C, 1),
     )
     return ResidualBlock(body, c_in, 4 * C, stride, project)
 

@@ -19,7 +19,7 @@ def stem(C: int) -> nn.Sequential:
 
 
 def residual_stages(
-    C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str
+    C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str, widen: int = 1, groups: int = 1
 ) -> tuple[list[nn.Sequential], list[int]]:
     """The stages of Table 1 and the channels that each puts out."""
     stages, channels = [], []
@@ -33,7 +33,7 @@ def residual_stages(
             changes = stride == 2 or c_in != c_out
             project = shortcut == "C" or (shortcut == "B" and changes)
             if block == "bottleneck":
-                blocks.append(bottleneck(c_in, inner, stride, project, stride_in_first=version == "v1"))
+                blocks.append(bottleneck(c_in, inner, stride, project, version == "v1", widen, groups))
             else:
                 blocks.append(basic(c_in, inner, stride, project))
             c_in = c_out
@@ -45,12 +45,10 @@ def residual_stages(
 class ResNet(nn.Module):
     """Image (batch, 3, H, W) of any size to (batch, classes)."""
 
-    def __init__(
-        self, C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str, classes: int
-    ) -> None:
+    def __init__(self, C: int, depths: tuple[int, ...], classes: int, **settings: Any) -> None:
         super().__init__()
         self.stem = stem(C)
-        stages, channels = residual_stages(C, depths, block, version, shortcut)
+        stages, channels = residual_stages(C, depths, **settings)
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = classifier(channels[-1], classes)
@@ -62,12 +60,10 @@ class ResNet(nn.Module):
 class ResNetPyramid(nn.Module):
     """Image (batch, 3, H, W) to the maps of the stages from the ``first`` on, finest first."""
 
-    def __init__(
-        self, first: int, C: int, depths: tuple[int, ...], block: str, version: str, shortcut: str
-    ) -> None:
+    def __init__(self, first: int, C: int, depths: tuple[int, ...], **settings: Any) -> None:
         super().__init__()
         self.stem = stem(C)
-        stages, channels = residual_stages(C, depths, block, version, shortcut)
+        stages, channels = residual_stages(C, depths, **settings)
         self.first, self.channels = first, channels[first:]
         self.stages = nn.ModuleList(stages)
 
