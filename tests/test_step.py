@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from vpcalc.abstract import functions, tensor
 from vpcalc.abstract.backward import UnderivedError, backward
-from vpcalc.abstract.tape import CPU, Peak, Tape
+from vpcalc.abstract.modules import parameter
+from vpcalc.abstract.tape import CPU, INPUT, Peak, Tape
 from vpcalc.answers.memory import memory
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.memory import check_memory
@@ -25,6 +27,8 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_t", (45, 70), {"C": 12, "depths": (2, 2), "heads": (3, 2), "M": 5}),
     ("vit_ti_16", (32, 32), {"depth": 2}),
     ("pvt_v2_b0", (64, 70), {}),
+    ("swin_v2_t", (40, 32), {"C": 12, "depths": (2,), "heads": (3,), "M": 4}),
+    ("deit3_s", (32, 32), {"C": 12, "heads": 3, "depth": 1, "registers": 2}),
     ("convnext_t", (64, 64), {"depths": (1, 1)}),
     ("resnet18", (64, 64), {"shortcut": "A"}),
     ("exfuse_resnet50", (97, 70), {"depths": (2, 1), "supervision": True}),
@@ -153,6 +157,39 @@ def test_sums_are_in_place_where_nobody_looks_on() -> None:
     alone = max(accumulate(event.nbytes() for event in events))
     assert step(_forked).peak.bytes == alone
     assert step(_forked, Way(kernels=CPU)).peak.bytes > alone
+
+
+class Alone(nn.Module):
+    """An operator on a product with a weight."""
+
+    def __init__(self, run: Any) -> None:
+        super().__init__()
+        self.run, self.weight = run, nn.Parameter(torch.randn(64, 64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.run(x * self.weight)
+        return made
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (functions.exp, torch.exp),
+        (functions.clamp, lambda x: x.clamp(max=4.0)),
+        (functions._lengths, lambda x: x.norm(dim=-1, keepdim=True)),
+        (functions.normalize, lambda x: nn.functional.normalize(x, dim=-1)),
+    ],
+    ids=["exp", "clamp", "norm", "normalize"],
+)
+def test_what_a_derivative_works_with(ours: Any, theirs: Any) -> None:
+    """Nothing else is at the peak of both passes."""
+
+    def run(tape: Tape) -> Any:
+        x = tensor.fresh(tape, (64, 64), tape.item, INPUT)
+        return (x,), ours(x * parameter(tape, 64, 64))
+
+    counted = live.count(Alone(theirs), (torch.ones(64, 64),), training=True, backward=True)
+    assert step(run, Way(kernels=CPU)).peak.bytes == counted.peak
 
 
 def test_a_working_memory_by_hand() -> None:

@@ -205,9 +205,10 @@ def clamp(x: Tensor) -> Tensor:
 
 
 def _of_clamp(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
-    """The gradient where nothing was cut."""
-    inside = pointwise("compare", operands[0], item=BOOL)
-    return [pointwise("choose", inside, grads[0], item=grads[0].item)]
+    """The gradient where nothing was cut, and elsewhere a zero that is a tensor, too."""
+    (x,), grad = operands, grads[0]
+    inside, zero = pointwise("compare", x, item=BOOL), constant(x.tape, item=grad.item)
+    return [pointwise("choose", inside, grad, zero, item=grad.item)]
 
 
 def normalize(x: Tensor) -> Tensor:
@@ -222,9 +223,10 @@ def _lengths(x: Tensor) -> Tensor:
 
 
 def _of_lengths(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
-    """G·x/|x|."""
-    unit = pointwise("div", operands[0], grads[0])
-    return [unit * grads[0]]
+    """G·x/|x|, with 0 for x/|x| where the length is 0, which is held until all is done."""
+    (x,), grad = operands, grads[0]
+    unit, _nowhere = pointwise("div", x, grad), pointwise("compare", grad, item=BOOL)
+    return [unit * grad]
 
 
 def softmax(x: Tensor) -> Tensor:
