@@ -121,6 +121,11 @@ def test_what_no_form_can_be_had_in_is_refused(name: str, vary: list[str], line:
     assert str(error.value).startswith(line)
 
 
+def test_a_number_of_classes_is_no_letter_where_there_is_no_head() -> None:
+    with pytest.raises(vpcalc.InputError, match="--vary classes: is left out of swin_t"):
+        vpcalc.formula("swin_t", vary=["classes"], set={"head": False})
+
+
 @pytest.mark.parametrize(
     ("name", "vary", "quantity", "first", "rests"),
     [

@@ -48,7 +48,7 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: str, everywhere:
     ]
     values = model.own_values
     for name in names:
-        if values[name] == 0 and name in model.architecture.family.off:
+        if values[name] == 0 and model.architecture.least(name) == 0:
             raise InputError(
                 f"--vary {name}: is left out of {model.title}; say around which number, --set {name}=4"
             )
