@@ -33,6 +33,8 @@ from vpcalc.sweeps.axes import Axis, Grid
 from vpcalc.where import read_condition
 from vpcalc.where_arrays import holds
 
+from .pace import mostly_slow
+
 COUNTED = ("macs", "params", "fvcore", "activations", "flops")
 
 
@@ -159,12 +161,13 @@ IN_BYTES = {
     "swin": ("swin_t", {"H": "56,60,61", "C": "31,32,60", "batch": "1:3"}, {"depths": "1,2", "heads": "2,4"}),
     "vit": ("vit_ti_16", {"input": "16:70:9", "C": "1:7", "heads": "1:3", "batch": "1,2"}, {"depth": 2}),
     "pvt": ("pvt_tiny", {"H": "64,65,97", "R_1": "7,8", "C_1": "62:64", "batch": "1,2"}, {"depths": "1,1,1,1"}),
+    "pooled to one": ("vgg11_bn", {"P": "1:3", "hidden": "1,33"}, {"C": 8}),
     "lstm": ("lstm", {"T": "1:3", "n": "1:4", "d": "1,8", "batch": "1:3"}, {}),
     "transformer": ("transformer_base", {"S": "1:7", "T": "1,6", "d_k": "1,3", "batch": "1,2"}, {"N": 1}),
 }
 
 
-@pytest.mark.parametrize("case", [c if c == "vit" else pytest.param(c, marks=pytest.mark.slow) for c in IN_BYTES])
+@pytest.mark.parametrize("case", mostly_slow(IN_BYTES, quick=["vit", "pooled to one"]))
 def test_bytes_are_what_calls_one_by_one_give(case: str) -> None:
     target, vary, set = IN_BYTES[case]
     sweep = vpcalc.sweep(target, vary=vary, set=set, columns=BYTES)

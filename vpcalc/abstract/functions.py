@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import ops
 from ..cost import Op, Tiling
-from ..dims import conv_size, floor_div, is_one, is_symbolic
+from ..dims import conv_size, floor_div, is_number, is_one, is_symbolic
 from . import layout
 from .layout import FREE, Sizes, product
 from .tape import ACTIVATION, Tape
@@ -430,7 +430,8 @@ def adaptive_avg_pool(x: Tensor, side: Any) -> Tensor:
         batch, width, h, w = x.shape
         return ops.adaptive_avg_pool2d(label, batch, (h, w), width)
 
-    if is_one(side):
+    # a cost tree does not decide, since both have one price
+    if x.tape.ledger is None and is_number(side) and side == 1:
         rule = partial(_shared, dims=())
         return make("mean", shape, x.item, (x,), strides=strides, price=price, rule=rule)
     return make("pool", shape, x.item, (x,), strides=strides, saves=(("input", x),), price=price, rule=mapped)
