@@ -355,6 +355,13 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("swin_t", {"macs": "10k"}, "C = 32, heads = 1,2,4,8, depths = 2,2,2,2, takes 369,501,184 macs and 2,539,478"),
     ("swin_t", {"macs": "4G", "free": "C,Q"}, "--free: setting 'Q' is not known"),
     ("swin_t", {"macs": "4G", "free": "C=33:60"}, "none is a multiple of 32"),
+    (
+        "swin_t",
+        {"macs": "4G", "free": "C=48,96,120"},
+        "C=48,96,120: 48 is no multiple of 32, where heads are whole",
+    ),
+    ("swin_t", {"macs": "4G", "free": "M,C=64:96,100"}, "C=64:96,100: 100 is no multiple of 32"),
+    ("swin_t", {"macs": "4G", "free": "C=32:256:12"}, "C=32:256:12: 44 is no multiple of 32"),
     ("swin_t", {"macs": "4G", "free": "C,C"}, "is given twice"),
     ("swin_t", {"macs": "4G", "free": "C", "set": {"C": 64}}, "take --set C away"),
     ("swin_t", {"macs": "4G", "free": "input"}, "needs values"),
@@ -375,6 +382,15 @@ def test_bad_input_is_refused(target: str, asked: dict[str, Any], said: str) -> 
         design(target, **asked)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_values_that_are_given_are_used_or_spoken_of() -> None:
+    between = design("swin_t", macs="40G", free="C=30:100").search.space.levers[0]
+    assert [between.spelled(n + 1) for n in range(between.count)] == ["32", "64", "96"]
+    rows = design("swin_t", macs="4G", free="C=48,60,72", set={"heads": "3,6,12,24"}).rows
+    assert [row["config"]["C"] for row in rows] == [72, 60, 48]
+    (table,) = design("vit_ti_16", macs="9G", free="heads=2,5").tables()
+    assert any("1 of 2 combinations are refused, such as: heads = 5 does not" in note for note in table.notes)
 
 
 def test_bad_input_is_one_line(vpcalc: Run) -> None:

@@ -158,10 +158,7 @@ class Design(Result):
         ends = [end for lever in free if (end := self._end(lever))]
         if ends:
             found.append(f"With all else at its least nothing fits from {', '.join(ends)} on.")
-        refused = sum(bool(part.refused) for part in search.slices)
-        if refused:
-            why = next(part.refused for part in search.slices if part.refused)
-            found.append(f"{refused} of {len(search.slices)} combinations are refused, such as: {why}.")
+        found += self._refused()
         closed = counts_of(search)
         parts = [f"{exact(number)} {self._why(reason)}" for reason, number in closed.most_common()]
         found.append(f"{exact(configurations(search))} configurations lie before that: {', '.join(parts)}.")
@@ -172,6 +169,16 @@ class Design(Result):
             else "Gone through again, every box has its reason, and counts at its rows and elsewhere agree."
         )
         return found
+
+    def _refused(self) -> list[str]:
+        """How many combinations of what is gone through the model refuses, and why."""
+        slices = self.search.slices
+        reasons = [part.refused for part in slices if part.refused]
+        return (
+            [f"{len(reasons)} of {len(slices)} combinations are refused, such as: {reasons[0]}."]
+            if reasons
+            else []
+        )
 
     def _end(self, lever: Lever) -> str:
         """The first value of a lever with which nothing fits."""
@@ -200,7 +207,8 @@ class Design(Result):
         )
         budgets = " and ".join(f"{_amount(limit.quantity, limit.most)} {_unit(limit)}" for limit in self.budgets)
         notes = [self._measure(), f"free: {', '.join(lever.said for lever in self.search.space.levers)}"]
-        notes += self._certificate() if self.explain or self.faults else self._certificate()[-3:-1]
+        brief = [*self._refused(), *self._certificate()[-3:-1]]
+        notes += self._certificate() if self.explain or self.faults else brief
         subject = self.search.space.subject
         batch = f" at batch {subject.batch}" if self.search.memory else ""
         words = subject.architecture.family.axes.words(subject.sizes)

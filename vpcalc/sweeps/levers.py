@@ -268,11 +268,18 @@ def _progression(name: str, values: str | None, units: list[Unit]) -> Lever:
     if values is None:
         return Lever(name, LARGEST // max(unit for _, _, unit in units), _parts(units, 1, 1))
     whole = units[0][2] if len(units) > 1 else 1  # what follows has to be whole
-    found = [value for value in _read(name, values, Name(int, "whole", 1, LARGEST)) if value % whole == 0]
-    if not found:
+    known = Name(int, "whole", 1, LARGEST)
+    given = _read(name, values, known)
+    found = [value for value in given if value % whole == 0]
+    between = [piece for piece in values.split(",") if piece.count(":") == 1]  # without a step: those that can be
+    typed = [piece for piece in values.split(",") if piece not in between]
+    lost = [value for value in _read(name, ",".join(typed), known) if value % whole] if typed else []
+    if lost or not found:
         others = " and ".join(dict.fromkeys(setting for setting, _, _ in units[1:]))
+        said = f"{lost[0]} is no" if lost else "none is a"
         raise InputError(
-            f"{FREE} {name}={values}: none is a multiple of {whole}, where {others} are whole numbers"
+            f"{FREE} {name}={values}: {said} multiple of {whole}, where {others} are whole numbers; other widths "
+            f"need {others} by --set"
         )
     step = found[1] - found[0] if len(found) > 1 else whole
     if step < 1 or found != [*range(found[0], found[-1] + 1, step)]:
