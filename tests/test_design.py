@@ -362,6 +362,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("swin_t", {"macs": "4G", "free": "M,C=64:96,100"}, "C=64:96,100: 100 is no multiple of 32"),
     ("swin_t", {"macs": "4G", "free": "C=32:256:12"}, "C=32:256:12: 44 is no multiple of 32"),
+    ("resnet18", {"macs": "4G", "attention": "fused"}, "--attention fused: resnet18 has no softmax attention"),
     ("swin_t", {"macs": "4G", "free": "C,C"}, "is given twice"),
     ("swin_t", {"macs": "4G", "free": "C", "set": {"C": 64}}, "take --set C away"),
     ("swin_t", {"macs": "4G", "free": "input"}, "needs values"),

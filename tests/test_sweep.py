@@ -703,6 +703,7 @@ def test_unusable_input_gets_one_line(
         ("swin_t", {"H": "224", "input": "224"}, {}, "--vary input: H is varied, too; they are the same sizes"),
         ("swin_t", {"depths": "2,2;3", "depths_1": "2"}, {}, "--vary depths_1: depths is varied, too"),
         ("swin_t", {"C": "96"}, {"where": "depths == 2"}, "name 'depths' is not known; did you mean depths_"),
+        ("resnet18", {"C": "8"}, {"attention": "fused"}, "--attention fused: resnet18 has no softmax attention"),
         ("swin_t", {"H": "70000"}, {}, "--vary H 70000: must be a whole number from 1 to 65536"),
         ("swin_t", {"C": "1:1000000", "M": "1:1000000", "r": "1:100000000"}, {}, "--vary r 100000000: must be"),
         (

@@ -577,8 +577,7 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str,
         if value not in known:
             raise unknown(option, value, known)
     family = architecture.family
-    if attention == "fused" and not family.attends:
-        raise InputError(f"--attention fused: {architecture.id} has no softmax attention; must be eager")
+    architecture.attends(attention)
     if recompute == "attention" and not family.attends:
         raise InputError(
             f"--recompute attention: {architecture.id} has no softmax attention; must be none or block"

@@ -141,6 +141,11 @@ class Architecture:
         changed = self.changed(changes)
         return self.completed({**self.config, **changed}, changed)
 
+    def attends(self, attention: str) -> None:
+        """Refuse fused attention of a model without any that could be."""
+        if attention == "fused" and not self.family.attends:
+            raise InputError(f"--attention fused: {self.id} has no softmax attention; must be eager")
+
     def changed(self, changes: Mapping[str, object]) -> Config:
         """Changes alone, read; whether they fit together is not asked."""
         changes = self._classes_of_head(changes)

@@ -301,7 +301,7 @@ class OurModel(Subject):
         of_input = tuple(sizes[axis] for axis in family.axes)
         batch = values["batch"]
 
-        way = self.trained.way if family.attends else Way(self.trained.way.dtype)
+        way = self.trained.way
 
         def footprint() -> Footprint:
             if all(isinstance(size, int) for size in of_input):
@@ -451,6 +451,7 @@ class Asked:
         if name not in ARCHITECTURES:
             raise unknown("TARGET", name, [*LAYERS, *ARCHITECTURES], ALL)
         architecture = ARCHITECTURES[name]
+        architecture.attends(self.trained.way.attention)
         changed = architecture.changed(self.settings)
         own = architecture.read(**{**dict.fromkeys(architecture.family.axes.options), **given})
         return OurModel(architecture, changed, own, self.number, self.trained)
