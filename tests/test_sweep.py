@@ -544,6 +544,16 @@ def test_lists_and_words_in_a_file(tmp_path: Path) -> None:
     ]
 
 
+def test_numbers_and_truths_are_no_texts_in_a_table() -> None:
+    """Of 0 classes no form is a letter's; it is a number all the same."""
+    vary = {"classes": "10,0", "norm": "true,false", "C": "8"}
+    chosen = vpcalc.sweep("vgg11", vary=vary, input=32, pareto="macs,-classes")
+    assert [row["classes"] for row in rows_of(chosen)] == [0, 10]
+    pytest.importorskip("pandas")
+    sweep = vpcalc.sweep("vgg11", vary=vary, input=32)
+    assert sweep.to_pandas().to_dict("records") == rows_of(sweep)
+
+
 def test_an_output_that_exists_is_replaced_only_if_asked(tmp_path: Path) -> None:
     file = tmp_path / "costs.csv"
     file.write_text("mine")

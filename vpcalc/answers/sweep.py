@@ -283,16 +283,12 @@ class Sweep(Result):
     def to_pandas(self) -> Any:
         """All rows as a pandas DataFrame with exact integers (needs pandas)."""
         from ..sweeps.choosing import put_together
-        from ..sweeps.written import values_at
+        from ..sweeps.written import cells
 
         pandas = optional("pandas", "to_pandas: needs pandas", "pip install pandas")
         rows = put_together([*self._all(), self.work.joined([])])
-        cells: dict[str, Any] = {}
-        for axis in self.work.grid.axes:
-            at = rows.at[axis.name]
-            texts = None if axis.numbers else axis.texts
-            cells[axis.name] = values_at(axis, at) if texts is None else [texts[place] for place in at.tolist()]
-        return pandas.DataFrame({**cells, **{name: rows.figures[name] for name in self.work.columns}})
+        varied = {axis.name: cells(axis, rows.at[axis.name]) for axis in self.work.grid.axes}
+        return pandas.DataFrame({**varied, **{name: rows.figures[name] for name in self.work.columns}})
 
     def to_polars(self) -> Any:
         """All rows as a DataFrame of Polars with exact integers (needs polars and pyarrow)."""

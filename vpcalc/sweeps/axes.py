@@ -42,10 +42,13 @@ class Axis:
 
     @property
     def numbers(self) -> bool:
-        """Whether all values are sizes, which a form may have as a letter."""
-        if isinstance(self.values, range):
-            return self.values[0] > 0
-        return all(isinstance(value, int) and not isinstance(value, bool) and value > 0 for value in self.values)
+        """Whether all values are whole numbers."""
+        return isinstance(self.values, range) or all(type(value) is int for value in self.values)
+
+    @property
+    def sizes(self) -> bool:
+        """Whether they are above 0, too, which a form may have as a letter."""
+        return self.numbers and (self.values[0] if isinstance(self.values, range) else min(self.values)) > 0
 
     @property
     def texts(self) -> list[str]:

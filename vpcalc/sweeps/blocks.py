@@ -47,8 +47,8 @@ class Blocks:
     def __post_init__(self) -> None:
         self.varied = frozenset(axis.name for axis in self.grid.axes)
         self.fixed = self.subject.fixed([axis.name for axis in self.grid.axes])
-        self.by_hand = {axis.name for axis in self.grid.axes if not axis.numbers}
-        self.ends = {axis.name: _ends(axis) for axis in self.grid.axes if axis.numbers}
+        self.by_hand = {axis.name for axis in self.grid.axes if not axis.sizes}
+        self.ends = {axis.name: _ends(axis) for axis in self.grid.axes if axis.sizes}
         self._regimes: dict[tuple[Any, ...], Regimes] = {}
         self._pace = Pace()
 

@@ -26,9 +26,9 @@ def header(grid: Grid, columns: Sequence[str]) -> bytes:
 
 def lines(rows: Rows, grid: Grid, columns: Sequence[str]) -> bytes:
     """Rows as lines of CSV."""
-    cells = [_texts(axis, rows.at[axis.name]) for axis in grid.axes]
-    cells += [list(map(str, rows.figures[name].tolist())) for name in columns]
-    return "".join(f"{line}\n" for line in map(",".join, zip(*cells, strict=True))).encode()
+    texts = [_texts(axis, rows.at[axis.name]) for axis in grid.axes]
+    texts += [list(map(str, rows.figures[name].tolist())) for name in columns]
+    return "".join(f"{line}\n" for line in map(",".join, zip(*texts, strict=True))).encode()
 
 
 def _texts(axis: Axis, at: Array) -> list[str]:
@@ -52,6 +52,15 @@ def values_at(axis: Axis, at: Array) -> Array:
     return numpy.asarray(axis.values, dtype=numpy.int64)[at]
 
 
+def cells(axis: Axis, at: Array) -> Any:
+    """The values of an axis at some places, of one kind: numbers, truths, or texts of words and lists."""
+    if axis.numbers:
+        return values_at(axis, at)
+    truths = all(isinstance(value, bool) for value in axis.values)
+    each = axis.values if truths else axis.texts
+    return [each[place] for place in at.tolist()]
+
+
 def places(rows: Rows) -> bytes:
     """Rows as numbers alone: places and figures, for :func:`read_places`."""
     arrays = [*rows.at.values(), *rows.figures.values()]
@@ -71,15 +80,15 @@ def read_places(text: bytes, names: Sequence[str], figures: Sequence[str]) -> Ro
 
 def records(rows: Rows, grid: Grid, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Rows as dictionaries of Python's values."""
-    cells = [
+    values = [
         values_at(axis, rows.at[axis.name]).tolist()
         if axis.numbers
         else [listed(axis.values[place]) for place in rows.at[axis.name].tolist()]
         for axis in grid.axes
     ]
-    cells += [rows.figures[name].tolist() for name in columns]
+    values += [rows.figures[name].tolist() for name in columns]
     names = [*(axis.name for axis in grid.axes), *columns]
-    return [dict(zip(names, line, strict=True)) for line in zip(*cells, strict=True)]
+    return [dict(zip(names, line, strict=True)) for line in zip(*values, strict=True)]
 
 
 # -- Arrow --------------------------------------------------------------------------------------------------
@@ -93,17 +102,13 @@ def arrow(needs: str) -> Any:
 def arrow_table(rows: Rows, grid: Grid, columns: Sequence[str], needs: str) -> Any:
     """Rows as a table of Arrow: 64-bit integers; beyond them decimals; beyond 38 digits text."""
     pyarrow = arrow(needs)
-    cells: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for axis in grid.axes:
-        at = rows.at[axis.name]
-        cells[axis.name] = (
-            pyarrow.array(values_at(axis, at), pyarrow.int64())
-            if axis.numbers
-            else pyarrow.array([axis.texts[place] for place in at.tolist()], pyarrow.string())
-        )
+        kind = pyarrow.array(cells(axis, numpy.zeros(1, numpy.int64))).type  # of its first value, without rows too
+        found[axis.name] = pyarrow.array(cells(axis, rows.at[axis.name]), kind)
     for name in columns:
-        cells[name] = _arrow_numbers(rows.figures[name], pyarrow)
-    return pyarrow.table(cells)
+        found[name] = _arrow_numbers(rows.figures[name], pyarrow)
+    return pyarrow.table(found)
 
 
 def _arrow_numbers(figures: Array, pyarrow: Any) -> Any:
@@ -124,7 +129,7 @@ def _arrow_numbers(figures: Array, pyarrow: Any) -> Any:
 def one_schema(schemas: Sequence[Any], needs: str) -> Any:
     """What holds the columns of several tables: the widest type of each."""
     pyarrow = arrow(needs)
-    order = [pyarrow.int64(), pyarrow.decimal128(DIGITS, 0), pyarrow.string()]
+    order = [pyarrow.bool_(), pyarrow.int64(), pyarrow.decimal128(DIGITS, 0), pyarrow.string()]
     fields = []
     for place, name in enumerate(schemas[0].names):
         kinds = [schema.field(place).type for schema in schemas]
