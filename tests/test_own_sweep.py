@@ -84,6 +84,19 @@ def test_every_configuration_is_what_derive_counts_there(row: str, columns: tupl
             assert {*found} >= {"macs", "params"}
 
 
+def test_what_only_fvcore_prices_is_counted_by_model_too(tmp_path: Path) -> None:
+    """A function that the outermost module calls, without a product or a weight of its own."""
+    (tmp_path / "pooled.py").write_text(
+        "from torch import nn\nclass Pooled(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(12, 5)\n    def forward(self, x):\n        "
+        "return self.fc(nn.functional.adaptive_avg_pool2d(x, 2).flatten(1))\n"
+    )
+    alone = vpcalc.model("pooled.py:Pooled", input="1,3,7,4").to_dict()
+    assert alone["fvcore"] == alone["macs"] + 3 * 7 * 4 == sum(alone["operators"].values())
+    (row,) = vpcalc.sweep("pooled.py:Pooled@1,3,h,4", vary={"h": [7]}, columns="fvcore").records()
+    assert row["fvcore"] == alone["fvcore"]
+
+
 DROPPED = """
 from torch import nn
 from own import Full

@@ -242,7 +242,7 @@ def top_modules(cost: Cost, ran: Ran, path: str = "", depth: int = 1) -> dict[st
 def _staged(cost: Cost, ran: Ran) -> Cost:
     """The tree with its top modules as stages."""
     stages = [replace(node, name=p, stage=_stage(p, ran)) for p, node in top_modules(cost, ran).items()]
-    if any(Cost("", cost.ops).total(quantity) for quantity in (Quantity.MACS, Quantity.PARAMS)):
+    if any(Cost("", cost.ops).total(quantity) for quantity in Quantity):
         stages.append(Cost(ITSELF, cost.ops, stage=_stage("", ran)))
     return replace(cost, ops=(), children=tuple(stages))
 
