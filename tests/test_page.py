@@ -239,6 +239,28 @@ def test_bytes_of_training_are_those_of_memory(
     assert browser.run("document.getElementById('memory').dataset.total") == str(
         sum(plan[f"{part}_bytes"] for part in parts)
     )
+    least = int(browser.run("document.getElementById('memory').dataset.least"))
+    lasting = sum(plan[f"{part}_bytes"] for part in parts if part not in ("gradients", "saved"))
+    assert least == lasting + max(plan["gradients_bytes"], plan["saved_bytes"]) <= plan["step_peak_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict", "known"),
+    [
+        ("H=224&W=224&batch=8", "Not known whether it fits into", True),
+        ("H=224&W=224&batch=4096", "✕ Does not fit into", True),
+        ("H=301&W=299&batch=8", "Not known whether it fits into", False),
+        ("H=401&W=399&batch=65536", "✕ Does not fit into", False),
+    ],
+)
+def test_a_lower_bound_never_says_that_it_fits(
+    opened: Callable[..., Tab], state: str, verdict: str, known: bool
+) -> None:
+    browser = opened("swin_t", f"#{state}")
+    shown = said(browser, "memory")
+    assert shown.startswith(f"{verdict} NVIDIA A100 SXM4 80 GB (80.00 GiB): at least ")
+    assert ("buffers and what autograd keeps are not known" in shown) != known
+    assert (browser.run("document.getElementById('memory').dataset.known") == "true") == known
 
 
 def test_beyond_its_lattice_the_page_says_so_and_has_the_figures(opened: Callable[..., Tab]) -> None:
@@ -246,9 +268,9 @@ def test_beyond_its_lattice_the_page_says_so_and_has_the_figures(opened: Callabl
     assert "not on the lattice" in said(browser, "notice")
     expected = vpcalc.model("swin_t", input=300, check=False).figure(Quantity.MACS)
     assert f"Exactly {expected:,} MACs" in said(browser, "finding")
-    assert "What is kept for the backward pass is not in it" in said(browser, "memory")
+    assert "At this size buffers and what autograd keeps are not known" in said(browser, "memory")
     plan = vpcalc.memory("swin_t", train=True, input=300, check=False).to_dict()
-    known = sum(plan[f"{part}_bytes"] for part in ("weights", "gradients", "optimizer"))
+    known = sum(plan[f"{part}_bytes"] for part in ("weights", "gradients", "optimizer", "input"))
     assert browser.run("document.getElementById('memory').dataset.total") == str(known)
     browser = opened("swin_t", "#M=8")
     expected = vpcalc.model("swin_t", set={"M": 8}, check=False).figure(Quantity.MACS)

@@ -9,7 +9,7 @@ from typing import Any
 from ..abstract.tape import ATTENTIONS, kept
 from ..algebra.domains import Domain
 from ..algebra.polynomial import Polynomial, symbol
-from ..algebra.traced import Traced, form_of
+from ..algebra.traced import Traced, form_of, silently
 from ..architectures import Architecture
 from ..arrays.regimes import NO_FORM, Noting
 from ..errors import InputError
@@ -34,19 +34,24 @@ def memory_of(script: Script, found: Model, settings: Sequence[Setting]) -> dict
     """Bytes of training, as runs on traced sizes keep them, and where all that they decide is the same: at its own
     input and settings, and at others around them; None where there are no forms."""
     architecture = found.architecture
-    ways = {
-        f"{dtype} {attention}": [
-            {"path": script.path(domain), **{name: script.form(form, "") for name, form in forms.items()}}
-            for domain, forms in _paths(architecture, found.config, settings, Way(dtype, attention))
-        ]
+    paths = {
+        f"{dtype} {attention}": _paths(architecture, found.config, settings, Way(dtype, attention))
         for dtype in DTYPES
         for attention in (ATTENTIONS if architecture.family.attends else ATTENTIONS[:1])
     }
-    if not any(ways.values()):
+    if not any(paths.values()):
         return None
     cards = {id: each for id, each in devices().items() if each.memory}
     return {
-        "ways": ways,
+        "ways": {
+            way: [
+                {"path": script.path(domain), **{name: script.form(form, "") for name, form in forms.items()}}
+                for domain, forms in known
+            ]
+            for way, known in paths.items()
+        },
+        "input": {dtype: script.form(_input(found, settings, dtype), "") for dtype in DTYPES},
+        "buffers": any(forms["buffers"] for known in paths.values() for _, forms in known),
         "attends": architecture.family.attends,
         "optimizers": {name: kind.numbers for name, kind in KINDS.items() if kind.kept == IN_ITS_TYPE},
         "cards": {id: {"name": each.name, "memory": each.memory} for id, each in cards.items()},
@@ -72,6 +77,16 @@ def _paths(
         except NO_FORM:
             return []
     return paths
+
+
+def _input(found: Model, settings: Sequence[Setting], dtype: str) -> Polynomial:
+    """Bytes of the input, at all sizes."""
+    axes = found.architecture.family.axes
+    point = {**axes.point(found.sizes), **{each.letter: each.value for each in settings}, "B": found.batch}
+    sizes = silently(point)
+    tape, given = taped(Way(dtype), training=True), changed(found.config, settings, sizes)
+    inputs = axes.tensors(tape, tuple(sizes[axis] for axis in axes), given, sizes["B"])
+    return form_of(total(tensor.storage.bytes for tensor in inputs))
 
 
 def _points(architecture: Architecture, settings: Sequence[Setting]) -> Iterator[dict[str, int]]:
@@ -104,15 +119,13 @@ def _bytes(
     sizes = {letter: Traced(size, symbol(letter), notes) for letter, size in point.items()}
     given = changed(config, [each for each in settings if each.letter in point], sizes)
     axes = architecture.family.axes
-    inputs, outputs = started(
+    _, outputs = started(
         tape,
         lambda each: architecture.family.start(each, tuple(sizes[axis] for axis in axes), given, sizes["B"]),
     )
     parts = kept(*graph(outputs), again=tape.again)
     found = {
-        "weights": tape.entered("parameters", lambda weight: weight.storage.bytes),
         "buffers": tape.entered("buffers", lambda buffer: buffer.storage.bytes),
-        "input": total(tensor.storage.bytes for tensor in inputs),
         "saved": total(part.total for _, part, _ in parts),
     }
     return notes.domain, {name: form_of(figure) for name, figure in found.items()}

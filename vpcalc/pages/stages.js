@@ -68,19 +68,21 @@ function memory(values, at) {
   const params = evaluate(DATA.rows.at(-1).cells.params, at).total;
   if (params === undefined) return host.replaceChildren(el("p", { class: "refused" }, "✕ refused at these sizes"));
   const weights = params * BigInt(DATA.dtypes[state.dtype]), moments = BigInt(plan.optimizers[state.optimizer]);
-  const bytes = name => (forms ? valueOf(forms[name], at) : 0n);
+  const [buffers, saved] = ["buffers", "saved"].map(name => (forms ? valueOf(forms[name], at) : 0n));
   const parts = Object.entries({
     weights,
     gradients: weights,
     [`${state.optimizer} state`]: weights * moments,
-    buffers: bytes("buffers"),
-    input: bytes("input"),
-    "kept for the backward pass": bytes("saved"),
+    buffers,
+    input: valueOf(plan.input[state.dtype], at),
+    "kept for the backward pass": saved,
   }).filter(([, size]) => size);
   const total = sum(parts.map(([, size]) => size)), card = plan.cards[state.card], room = BigInt(card.memory);
-  const fits = total <= room, whole = fits ? room : total, paint = place => `var(--c${place % 8})`;
-  const verdict = el("strong", { class: fits ? "good" : "refused" }, `${fits ? "✓ fits" : "✕ does not fit"} into `);
-  const needs = `at least ${short(total, "bytes")}, ${percent(share(total, room))} of it`;
+  const least = total - (weights < saved ? weights : saved);
+  const beyond = least > room, whole = total > room ? total : room, paint = place => `var(--c${place % 8})`;
+  const verdict = beyond ? "✕ Does not fit into" : "Not known whether it fits into";
+  const into = ` ${card.name} (${short(room, "bytes")}): `;
+  const needs = `at least ${short(least, "bytes")}, ${percent(share(least, room))} of it`;
   const stripe = ([, size], place) =>
     el("span", { css: { flex: `0 0 ${100 * share(size, whole)}%`, background: paint(place) } });
   const written = size => (byId("digits").checked ? exact(size) : short(size, "bytes"));
@@ -88,16 +90,18 @@ function memory(values, at) {
     const what = el("span", {}, swatch(paint(place)), name);
     return el("li", {}, what, el("span", { title: exact(size) }, written(size)));
   };
+  const missing = plan.buffers ? "buffers and what autograd keeps are" : "what autograd keeps is";
   const rest = forms
-    ? "The peak of a whole step is higher: gradients of activations come to it, and workspaces."
-    : "✕ What is kept for the backward pass is not in it: how tensors lie in memory decides that, and at these sizes " +
-      `another way than those of this page. ${plan.command} has it.`;
+    ? "Gradients come as what is kept goes, so that only the larger of both counts. Gradients of activations and " +
+      `workspaces come to it: ${plan.command} has the peak of a whole step.`
+    : `At this size ${missing} not known, and not in it; ${plan.command} has it.`;
   host.dataset.total = total;
+  host.dataset.least = least;
   host.replaceChildren(
-    el("p", {}, verdict, `${card.name} (${short(room, "bytes")}): ${needs}`),
+    el("p", { class: beyond ? "refused" : "" }, el("strong", {}, verdict), into, needs),
     el("div", { class: "meter", "aria-hidden": "true" }, ...parts.map(stripe)),
     el("ul", { class: "parts" }, ...parts.map(item)),
-    el("p", { class: forms ? "quiet" : "refused" }, rest),
+    el("p", { class: forms ? "quiet" : "" }, rest),
   );
 }
 
