@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from vpcalc.algebra import cases, symbols
 from vpcalc.algebra.domains import Domain, at_least, divides, positive, union
+from vpcalc.algebra.elimination import impossible
 from vpcalc.algebra.exploring import explore
 from vpcalc.algebra.floors import ceil_div, floor_div
 from vpcalc.algebra.polynomial import constant
@@ -363,3 +365,25 @@ def test_what_is_not_decided_is_said() -> None:
     found = explore(lambda s: s["H"] * s["H"] == 2 * s["W"] * s["W"], ("H", "W"))
     assert {leaf.outcome for leaf in found.leaves} == {False}
     assert found.undecided
+
+
+def test_what_sums_of_bounds_show_to_be_empty_has_no_point() -> None:
+    h, r, q, k = symbols("h r q k")
+    odd, sides = k - 2 * floor_div(k, 2), floor_div(h, 4)
+    assert impossible([h - 4 * r + 3, r - 2 * q + 1, 8 * q - 8 - h])  # no two of them contradict
+    assert not impossible([h - 4 * r + 3, r - 2 * q + 1, 8 * q - 7 - h])
+    assert impossible([odd - sides, h - 8])
+    assert not impossible([odd - sides, h - 7])
+    assert impossible([h - 1 - r * ceil_div(h, r)])
+    assert not impossible([r * ceil_div(h, r) - h - 1])
+    dice, empty = random.Random(3), 0
+    parts = (h, r, q, h * r, floor_div(h, 3), ceil_div(q, r))
+    for _ in range(150):
+        forms = [
+            sum((part * dice.randint(-2, 2) for part in parts), constant(dice.randint(-6, 6))) for _ in range(5)
+        ]
+        if impossible([h - 1, r - 1, q - 1, *forms]):
+            empty += 1
+            for point in itertools.product(range(1, 8), repeat=3):
+                assert any(form.at(dict(zip("hrq", point, strict=True))) < 0 for form in forms)
+    assert 10 < empty < 140

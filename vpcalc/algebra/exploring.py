@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from .domains import Domain, Guard, at_least, divides, positive
+from .elimination import impossible
 from .polynomial import symbol
 from .traced import Silent, Traced, form_of
 
@@ -21,8 +22,8 @@ T = TypeVar("T")
 MOST_RUNS = 400
 """Runs of one description; what is not reached with so many is undecided."""
 
-NEAR = 1500
-"""Points near another one that are tried."""
+NEAR, WALK = 3000, 30
+"""Points near another one that are tried, and after how many the search begins there again."""
 
 
 class Tape(Silent):
@@ -86,7 +87,7 @@ def explore(
     waiting: list[tuple[Domain, Mapping[str, int] | None]] = [(positive(letters), start)]
     while waiting:
         domain, other = waiting.pop()
-        if other is None and domain.empty is True:
+        if domain.empty is True if other is None else _contradictory(domain):
             continue
         point = domain.point if other is None else _near(domain, other)
         if point is None or len(leaves) >= most:
@@ -102,19 +103,25 @@ def explore(
     return Explored(tuple(leaves), tuple(undecided))
 
 
+def _contradictory(domain: Domain) -> bool:
+    """Whether bounds of sums alone leave no point to it."""
+    bounds = [symbol(letter) - 1 for letter in domain.letters]
+    return impossible([*bounds, *(guard.form for guard in domain.guards if guard.divisor is None)])
+
+
 def _near(domain: Domain, point: Mapping[str, int]) -> dict[str, int] | None:
-    """A point of a domain that differs from another one in few letters, if one is found."""
+    """A point of a domain that is reached from another one by mending what does not hold, if one is found."""
     dice, found = random.Random(0), dict(point)
-    for _ in range(NEAR):
-        if all(guard.holds(found) for guard in reversed(domain.guards)):
+    for turn in range(1, NEAR):
+        broken = [guard for guard in domain.guards if not guard.holds(found)]
+        if not broken:
             return found
-        found = dict(point)
-        for letter in dice.sample(domain.letters, dice.randint(1, min(3, len(found)))):
-            other = (
-                dice.choice(domain.letters) if dice.random() < 0.5 else letter
-            )  # sides end at windows, times 32
-            scaled = found[other] * dice.choice((1, 1, 2, 4, 8, 16, 32)) // dice.choice((1, 1, 2, 4, 8, 16, 32))
-            found[letter] = max(1, dice.choice((scaled + dice.randint(-3, 3), int(2 ** (12 * dice.random())))))
+        if turn % WALK == 0:
+            found = dict(point)
+        about = sorted(dice.choice(broken).letters)
+        letter, other = dice.choice(about), dice.choice(about)
+        scaled = found[other] * dice.choice((1, 1, 2, 4, 8, 16, 32)) // dice.choice((1, 1, 2, 4, 8, 16, 32))
+        found[letter] = max(1, dice.choice((scaled + dice.randint(-3, 3), int(2 ** (12 * dice.random())))))
     return None
 
 
