@@ -187,18 +187,20 @@ def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
 @pytest.mark.parametrize(
     ("name", "letters"),
     [
-        ("swin_t", "H W C depths_1 depths_2 depths_3 depths_4 a_1 a_2 a_3 a_4 M r B"),
-        ("vit_b_16", "H W C depth a r B"),
+        ("swin_t", "H W C L_1 L_2 L_3 L_4 a_1 a_2 a_3 a_4 M r B"),
+        ("vit_b_16", "H W C L a r B"),
         (
             "pvt_v2_b2",
-            " ".join(["H W", *(f"{of}_{k}" for of in ("C", "depths", "a", "R", "r") for k in STAGES), "B"]),
+            " ".join(["H W", *(f"{of}_{k}" for of in ("C", "L", "a", "R", "r") for k in STAGES), "B"]),
         ),
-        ("t5_small", "S T d_model d_ff layers a d_kv vocab B"),
+        ("t5_small", "S T d_model d_ff L a d_kv vocab B"),
         ("lstm", "T d n B"),
     ],
 )
 def test_settings_are_letters_as_far_as_forms_have_them(name: str, letters: str) -> None:
-    assert [each["letter"] for each in page_of(name).data["parameters"]] == letters.split()
+    data = page_of(name).data
+    assert [each["letter"] for each in data["parameters"]] == letters.split()
+    assert not re.search(r"depth|layers", "".join(term["t"] for term in data["terms"] if term and "t" in term))
 
 
 def of_model(name: str, values: dict[str, int]) -> list[list[str | None]] | None:

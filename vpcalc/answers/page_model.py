@@ -108,7 +108,7 @@ def _setting(
     """A setting as a parameter; its slider stops where what has to divide it does."""
     letter, value = setting.letter, setting.value
     one = letter if setting.place is None else letter.rpartition("_")[0]
-    meaning = "blocks" if setting.of == "depths" else _meaning(setting.of, one, meanings)
+    meaning = "blocks" if setting.of in ("depth", "depths") else _meaning(setting.of, one, meanings)
     if setting.place is not None:
         meaning += f" of stage {setting.place + 1}"
     made = parameter(setting.name, letter, meaning, value, 1, MOST)

@@ -25,6 +25,9 @@ FIXED = ("P", "S", "classes", "trained_at", "scales")
 ROUNDS = ("depth", "depths", "layers", "N")
 """Settings that say how often something is done."""
 
+LETTERS = {**SYMBOL_OF, "depth": "L", "depths": "L", "layers": "L"}
+"""Settings whose letter on a page is not their own name: in a formula a word is no factor."""
+
 NO_FORM = (TypeError, ValueError, AssertionError, ArithmeticError, IndexError, KeyError, AttributeError)
 """What a description raises that asks a letter for what only a number has."""
 
@@ -45,7 +48,7 @@ class Setting(NamedTuple):
     @property
     def letter(self) -> str:
         """Its letter in forms."""
-        letter = SYMBOL_OF.get(self.of, self.of)
+        letter = LETTERS.get(self.of, self.of)
         return letter if self.place is None else f"{letter}_{self.place + 1}"
 
 
