@@ -492,7 +492,7 @@ def test_an_unknown_name_is_sent_on_in_a_short_line(inside: Run, command: str, s
 
 COMPLETED = [
     ("mod", 1, ["model", "models"]),
-    ("model sw", 2, ["swin_t", "swin_s", "swin_b", "swin_l", "swin_b_384", "swin_l_384"]),
+    ("model swin_b", 2, ["swin_b", "swin_b_384"]),
     ("model swin_ti", 2, ["swin_tiny_patch4_window7_224"]),
     ("plot stages vgg19", 3, ["vgg19", "vgg19_bn"]),
     ("formula wm", 2, ["wmsa"]),

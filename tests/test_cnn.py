@@ -268,7 +268,8 @@ def test_our_module_computes_what_transformers_computes(block, version):
     torch.manual_seed(0)
     widths = [16, 32, 64] if block == "bottleneck" else [4, 8, 16]
     theirs = transformers_resnet(widths, [2, 1, 2], block, version == "v1").eval()
-    ours = ResNet(4, (2, 1, 2), block, version, "B", 1000).eval()
+    settings = {"block": block, "version": version, "shortcut": "B", "widen": 1, "groups": 1}
+    ours = ResNet(4, (2, 1, 2), 1000, **settings).eval()
     image = torch.randn(2, 3, 45, 70)
     for mine, other in zip(_in_order(ours, image), _in_order(theirs, image), strict=True):
         for tensor in other.state_dict().values():

@@ -14,6 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 from xml.etree import ElementTree
 
@@ -272,7 +273,8 @@ def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None,
     figure.draw_without_rendering()
     axes = figure.axes[0]
     boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
-    assert len(boxes) >= len(chart.points) * (0.7 if width > 5 else 0.3 if RECENT else 0.25)
+    room = 40 if width > 5 else 16 if RECENT else 13  # of so many labels, however many models there are
+    assert len(boxes) >= min(room, 0.7 * len(chart.points))
     for (one, first), (other, second) in itertools.combinations(boxes.items(), 2):
         assert not first.overlaps(second), (one, other)
     for name, box in boxes.items():
@@ -776,7 +778,7 @@ def test_a_front_in_the_terminal_is_lettered() -> None:
     assert front is not None
     names = re.sub(r"\n +", " ", front[1]).split(", ")
     assert names == [
-        f"{letter} {point.label}" for letter, point in zip("abcdefghijklmnop", plot.chart.front, strict=False)
+        f"{letter} {point.label}" for letter, point in zip(ascii_lowercase, plot.chart.front, strict=False)
     ]
     assert all(letter in inside for letter, _ in (name.split(" ") for name in names[:4]))
 

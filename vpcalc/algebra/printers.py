@@ -336,20 +336,24 @@ def _mathml_sum(expression: Expression, names: Names | None) -> str:
         else:
             over = _mathml_sum(inside, names) if (inside := _lone_bracket(term)) else over
             cells.append(f"<mfrac>{over}{_mathml_product(term.divisor, term.under, names)}</mfrac>")
-    body = "".join(cells) or "<mn>0</mn>"
-    return f"<mrow>{body}</mrow>"
+    return _mathml_row(cells or ["<mn>0</mn>"])
+
+
+def _mathml_row(cells: list[str]) -> str:
+    """One element, as a fraction wants above and below."""
+    return cells[0] if len(cells) == 1 else f"<mrow>{''.join(cells)}</mrow>"
 
 
 def _mathml_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
     cells = [f"<mn>{part}</mn>" for part, _ in _number(number, factors)]
     for factor in factors:
-        base = "".join(_mathml_name(name, names) for name in factor.names)
+        parts = [_mathml_name(name, names) for name in factor.names]
         if factor.inside:
-            base = _mathml_brackets(_mathml_sum(factor.inside, names))
-        elif len(factor.names) > 1 and factor.power != 1:
-            base = _mathml_brackets(base)
-        cells.append(base if factor.power == 1 else f"<msup>{base}<mn>{factor.power}</mn></msup>")
-    return f"<mrow>{''.join(cells)}</mrow>"
+            parts = [_mathml_brackets(_mathml_sum(factor.inside, names))]
+        elif len(parts) > 1 and factor.power != 1:
+            parts = [_mathml_brackets("".join(parts))]
+        cells += parts if factor.power == 1 else [f"<msup>{parts[0]}<mn>{factor.power}</mn></msup>"]
+    return _mathml_row(cells)
 
 
 def _mathml_brackets(inside: str) -> str:
