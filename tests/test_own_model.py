@@ -347,6 +347,12 @@ def test_a_marker_does_not_trust_itself(tmp_path: Path) -> None:
     assert "newcommand" in page.read_text()
 
 
+@pytest.mark.parametrize("ask", [vpcalc.model, vpcalc.formula, vpcalc.memory, vpcalc.derive, vpcalc.audit])
+def test_arguments_that_are_not_given_are_named_alike(ask: Any) -> None:
+    with pytest.raises(InputError, match=r"^--arg: dim and window are not bound; .* such as dim=64 or dim=C$"):
+        ask("net.py:Block", input="1,14,14,64")
+
+
 @pytest.mark.parametrize(
     ("kwargs", "said"),
     [

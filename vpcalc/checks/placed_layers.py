@@ -70,7 +70,6 @@ def find_placed(row: Placed, option: str, values: Mapping[str, int] | None = Non
         found = find_target(settled(row.target), layout if batch == 1 else _batch_of(layout, batch), arguments)
     except InputError as error:
         raise InputError(re.sub(r"^--(input, --)?arg:", f"{option} {row.text}:", str(error))) from error
-    _all_bound(row, option, found)
     return InLetters(found, arguments)
 
 
@@ -162,18 +161,3 @@ def _batch_of(layout: str, batch: int) -> str:
         for part in layout.split(";")
         for keyword, equals, shape in [part.rpartition("=")]
     )
-
-
-def _all_bound(row: Placed, option: str, target: Target) -> None:
-    """Refuse a factory whose arguments are not all given, by name.
-
-    Raises:
-        InputError: naming them.
-    """
-    missing = [name for name in target.required if name not in row.arguments]
-    if missing:
-        named, are = " and ".join(missing), "are" if len(missing) > 1 else "is"
-        such = ", ".join(f"{name}={'heads' if 'head' in name else 'C'}" for name in missing)
-        raise InputError(
-            f"{option} {row.text}: {named} {are} not bound; give a symbol or a number, such as {such}"
-        )

@@ -45,9 +45,7 @@ def not_run(name: str, errors: Iterable[str]) -> InputError:
     own = [error for error in every if "unexpected keyword argument" not in error] or every
     said = "; ".join(own[:2])
     hint = ""
-    if "__init__()" in said:
-        hint = "; --arg NAME=VALUE gives an argument of the factory"
-    elif "positional argument" in said or "not subscriptable" in said or "must be tuple of ints" in said:
+    if "positional argument" in said or "not subscriptable" in said or "must be tuple of ints" in said:
         hint = "; inputs in a list, a dictionary or a number: [1,N,8;1,M,8], {x=1,N,8;y=1,N,6}, 8:number, none"
     return InputError(f"{name}: could not be run: {said}{hint}")
 

@@ -64,8 +64,7 @@ class Target:
 
     ``built`` says what its name leaves open; ``layout`` how inputs are passed on where some are in lists or
     dictionaries; ``function`` makes them where a function does. In ``training`` it runs in train mode.
-    ``required`` are arguments of its factory that have no default. ``describe`` gives the cost of a target of ours
-    from its layers, without torch, at numbers or traced sizes.
+    ``describe`` gives the cost of a target of ours from its layers, without torch, at numbers or traced sizes.
     """
 
     name: str
@@ -77,7 +76,6 @@ class Target:
     function: InputFunction | None = None
     training: bool = False
     describe: Callable[[Mapping[str, Any]], Cost] | None = None
-    required: tuple[str, ...] = ()
 
     @property
     def spelled(self) -> str:
@@ -174,6 +172,7 @@ def _from_factory(name: str, factory: Factory, text: str | InputFunction | None,
     for argument in given:
         if factory.accepted is not None and argument not in factory.accepted:
             raise unknown(f"--arg: argument of {name}", argument, factory.accepted)
+    _all_bound(factory, given)
     if isinstance(text, InputFunction):
         layout, named = None, text.leaves()
     else:
@@ -195,7 +194,17 @@ def _from_factory(name: str, factory: Factory, text: str | InputFunction | None,
     few_symbols(symbols)
     function = text if isinstance(text, InputFunction) else None
     regimes = _regimes(factory, named, symbols, given, function or layout)
-    return Target(name, named, symbols, tuple(regimes), factory.built, layout, function, required=factory.required)
+    return Target(name, named, symbols, tuple(regimes), factory.built, layout, function)
+
+
+def _all_bound(factory: Factory, given: Arguments) -> None:
+    """Refuse a factory whose arguments are not all given, by name; those that set an image's size follow it."""
+    missing = [name for name in factory.required if name not in (*given, *factory.sizes)]
+    if missing:
+        named, are = " and ".join(missing), "are" if len(missing) > 1 else "is"
+        number, symbol = (8, "heads") if "head" in missing[0] else (64, "C")
+        such = f"{missing[0]}={number} or {missing[0]}={symbol}"
+        raise InputError(f"--arg: {named} {are} not bound; give a number or a symbol, such as {such}")
 
 
 def _named_leaves(
