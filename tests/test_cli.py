@@ -101,6 +101,21 @@ def test_why_figures_differ_goes_before_the_figures(inside: Run) -> None:
     assert "no room in 50 columns for: why" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("line", "heading", "column"),
+    [
+        ("compare --h 56 --w 56 --no-check", "Layer", "MACs"),
+        ("compare --h 56 --w 56 --no-check", "Costs more", "Here: hw >"),
+        ("plot crossover --format table", "Costs more", "Here: hw >"),
+        ("memory swin_t --device a100_80gb --no-check", "Operator", "At least (ms)"),
+        ("model upernet --backbone swin_l --input 4096x8192 --no-check", "Operator", "fvcore's convention"),
+    ],
+)
+def test_a_narrow_terminal_shows_what_a_table_is_for(inside: Run, line: str, heading: str, column: str) -> None:
+    heads = [each for each in inside(*line.split(), COLUMNS="50").stdout.splitlines() if each.startswith(heading)]
+    assert any(column in head for head in heads)
+
+
 def test_sequences_have_tokens_and_no_resolution(inside: Run) -> None:
     heads = [inside("model", name, "--no-check").stdout for name in ("transformer_base", "swin_t")]
     assert ["Tokens" in heads[0], "Resolution" in heads[0]] == [True, False]

@@ -222,6 +222,13 @@ def test_what_a_table_is_for_is_never_left_out() -> None:
     assert "as many as tiles" in plain((table,), width=80)
 
 
+def test_text_is_wrapped_closer_before_a_column_is_left_out() -> None:
+    columns = (Column("layer", "Layer", Kind.WORD), Column("a", "A"), Column("b", "B"))
+    table = Table("T", columns, (("msa", "one text of so many words", "and another of as many"),))
+    assert "no room" not in plain((table,), width=44)
+    assert "no room" in plain((table,), width=42)
+
+
 def test_programs_get_no_pictures() -> None:
     table = Table("T", (Column("a", "A", Kind.NUMBER), Column("bar", "Bar", Kind.PICTURE)), ((1, "███"),))
     assert csv_text(table) == "a\n1"

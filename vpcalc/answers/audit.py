@@ -169,9 +169,9 @@ class Audit(Result):
     def _reasons(self) -> Table:
         columns = (
             Column("counter", "Counter", Kind.WORD),
-            Column("macs", "MACs", Kind.COUNT),
-            Column("verdict", "Verdict"),
-            Column("operator", "Operator"),
+            Column("macs", "MACs", Kind.COUNT, kept=True),
+            Column("verdict", "Verdict", kept=True),
+            Column("operator", "Operator", kept=True),
             Column("calls", "Calls", Kind.NUMBER),
             Column("formula", "Closed form"),
             Column("where", "Where", wide=True),
@@ -189,7 +189,7 @@ class Audit(Result):
             Column("operator", "Operator", Kind.WORD),
             Column("rule", "Rule", Kind.WORD),
             Column("calls", "Calls", Kind.NUMBER),
-            Column("macs", "MACs", Kind.NUMBER),
+            Column("macs", "MACs", Kind.NUMBER, kept=True),
         )
         facts = self.session.facts
         rows: list[tuple[Any, ...]] = [

@@ -192,7 +192,7 @@ class Comparison(Result):
         columns = (
             Column("layer", "Layer", Kind.WORD),
             Column("formula", "MACs in closed form", Kind.FORMULA),
-            Column("macs", "MACs", Kind.COUNT),
+            Column("macs", "MACs", Kind.COUNT, kept=True),
             Column("ratio", "× MSA", Kind.RATIO),
             Column("params", "Params", Kind.COUNT),
             Column("attention_elements", "Map elements", Kind.COUNT, wide=True),
@@ -238,7 +238,7 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
     columns = (
         Column("costs_more", "Costs more", Kind.WORD),
         Column("condition", "Where", Kind.FORMULA),
-        Column("at", "Here: hw >", Kind.NUMBER),
+        Column("at", "Here: hw >", Kind.NUMBER, kept=True),
         Column("tiles", "Tiles", Kind.SYMBOLS),
     )
     rows = tuple((label, c, c.at, c.tiles) for c, label in labels.items())

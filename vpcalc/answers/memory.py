@@ -305,7 +305,7 @@ class Memory(Result):
             Column("runs", "Runs", Kind.NUMBER, wide=self.subject.family == "own"),
             Column("macs", "MACs", Kind.COUNT),
             Column("bytes", "Moved", Kind.BYTES),
-            Column("milliseconds", "At least (ms)", Kind.RATIO),
+            Column("milliseconds", "At least (ms)", Kind.RATIO, kept=True),
             Column("bound", "Bound by", Kind.WORD),
             Column("intensity", "Operations/byte", Kind.RATIO),
             Column("share", "Share", Kind.SHARE),

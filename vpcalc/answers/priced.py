@@ -101,7 +101,7 @@ def operator_table(cost: Cost, report: Report | None) -> Table:
     columns = [
         Column("operator", "Operator", Kind.WORD),
         Column("macs", "MACs", Kind.COUNT),
-        Column("fvcore", "fvcore's convention", Kind.NUMBER),
+        Column("fvcore", "fvcore's convention", Kind.NUMBER, kept=True),
     ]
     macs, priced = cost.by_operator(Quantity.MACS), cost.by_operator(Quantity.FVCORE)
     kinds = sorted({kind for kind in (*macs, *priced) if macs.get(kind) or priced.get(kind)})

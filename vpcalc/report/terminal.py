@@ -18,6 +18,9 @@ from .table import Column, Kind, Table, write
 READABLE = 24
 """Text is wrapped, but never to less than this many columns if there is any way around it."""
 
+CRAMPED = 18
+"""Before a column is left out, texts and formulas make do with this many."""
+
 WRAPPED = (Kind.TEXT, Kind.FORMULA, Kind.WORD, Kind.SYMBOLS)
 """Cells that may take several lines: words as far as they are long."""
 
@@ -75,7 +78,7 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
     if _needed(table, exact) <= width:
         return table
     table, left = table.narrow(), []
-    while len(table.columns) > 2 and _needed(table, exact, _TIGHT, WRAPPED) > width:
+    while len(table.columns) > 2 and _needed(table, exact, _TIGHT, WRAPPED, CRAMPED) > width:
         ranked = _ranked(table)
         if not ranked:
             break
@@ -100,19 +103,24 @@ _EASY, _TIGHT = 2, 1
 
 
 def _needed(
-    table: Table, exact: bool, between: int = _EASY, wrapped: Collection[Kind] = frozenset({Kind.TEXT})
+    table: Table,
+    exact: bool,
+    between: int = _EASY,
+    wrapped: Collection[Kind] = frozenset({Kind.TEXT}),
+    least: int = READABLE,
 ) -> int:
     """Columns of the terminal that the table needs to be read with ease, where some kinds are wrapped."""
-    return sum(_widths(table, exact, wrapped)) + between * (len(table.columns) - 1)
+    return sum(_widths(table, exact, wrapped, least)) + between * (len(table.columns) - 1)
 
 
-def _widths(table: Table, exact: bool, wrapped: Collection[Kind]) -> list[int]:
-    """For each column what its longest cell takes; what is wrapped is content with less."""
+def _widths(table: Table, exact: bool, wrapped: Collection[Kind], least: int = READABLE) -> list[int]:
+    """For each column what its longest cell takes; what is wrapped is content with less, words with READABLE."""
     widths = []
     for index, column in enumerate(table.columns):
         cells = [column.header, *(write(row[index], column.kind, exact) for row in table.rows)]
         longest = max(map(cell_len, cells))
-        widths.append(min(longest, READABLE) if column.kind in wrapped else longest)
+        enough = least if column.kind in WRAPPED[:2] else READABLE
+        widths.append(min(longest, enough) if column.kind in wrapped else longest)
     return widths
 
 
