@@ -13,7 +13,7 @@ from .. import words
 from ..errors import InputError, unknown
 from ..inputs import whole
 from ..optional import require_torch
-from ..report import Column, Kind, Table
+from ..report import About, Column, Kind, Table
 from ..report.plots_theory import Chart, Series, bar
 from ..report.plots_theory import text as in_characters
 from ..statements.experiment import Judgement, Lag, Measured, Term, measure
@@ -178,7 +178,10 @@ class Recurrence(Result):
         )
         title = "T = {T}, n = {n}, d = {d}, {activation}, W {weights} with σ₁ = {sigma}, {dtype}, seed {seed}"
         notes = (
-            "columns lstm (forget bias +1), gru and attention: reference modules of these sizes, as initialised",
+            About(
+                "lstm (forget bias +1), gru and attention: reference modules of these sizes, as initialised",
+                "lstm",
+            ),
             "term k of ∂L/∂U, and its relative error to autograd",
         )
         table = Table(title.format(**self.inputs), columns, tuple(rows), notes)
