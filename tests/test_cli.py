@@ -102,6 +102,20 @@ def test_why_figures_differ_goes_before_the_figures(inside: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("compare --h 5", "Missing option '--w'; for example: vpcalc compare --h 56 --w 56 --C 96 --M 7"),
+        ("layers msa", "Got unexpected extra argument(s) (msa); for example: vpcalc layers --columns id,macs"),
+        ("plot nothing", "No such command 'nothing'; see vpcalc plot --help"),
+        ("compar", "No such command 'compar'. Did you mean 'compare'?"),
+    ],
+)
+def test_a_command_that_is_misused_shows_how_it_is_used(inside: Run, line: str, said: str) -> None:
+    done = inside(*line.split())
+    assert (done.returncode, done.stderr) == (2, f"vpcalc: {said}\n")
+
+
+@pytest.mark.parametrize(
     ("line", "heading", "column"),
     [
         ("compare --h 56 --w 56 --no-check", "Layer", "MACs"),
