@@ -21,6 +21,9 @@ SPELLED: Mapping[str, Callable[[Polynomial], str]] = {
 SPELLINGS = "".join(SPELLED)
 """MathML, text and LaTeX."""
 
+SHORT = "$"
+"""``floordiv`` on a page, which calls it thousands of times; no letter is written so."""
+
 
 class Script:
     """Collects what a page evaluates. ``terms`` and ``conditions`` are how it is shown, by the same numbers;
@@ -115,6 +118,7 @@ class Script:
         return "\n".join(
             [
                 FLOORDIV,
+                f"const {SHORT} = floordiv;",
                 *(
                     f"const {name} = [\n{_lines(functions)}\n];"
                     for name, functions in (
@@ -149,7 +153,7 @@ def joined(form: Sequence[Mapping[str, Any]], spelling: str) -> str:
 
 
 def _lines(functions: Iterable[str]) -> str:
-    return ",\n".join(functions)
+    return ",\n".join(functions).replace("floordiv(", f"{SHORT}(")
 
 
 def _taking(letters: Iterable[str]) -> str:
