@@ -56,6 +56,7 @@ ASKED = {
     "macros": "macros list.toml",
     "draw": "draw swin_t",
     "page": "page compare",
+    "page of a model": "page vit_b_16",
     "plot crossover": "plot crossover",
     "plot region": "plot region msa wmsa --at C=96 --at heads=3 --at w=h",
     "plot memory": "plot memory",

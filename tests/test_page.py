@@ -556,6 +556,16 @@ def test_no_request_leaves_a_page_that_is_small(opened: Callable[..., Tab], targ
     assert sum(address.startswith("file:") for address in browser.requests()) == 1
 
 
+@pytest.mark.parametrize("name", ["vit_b_16", "convnext_t", "t5_small"])
+def test_what_is_on_a_models_page_is_said_as_text(name: str) -> None:
+    """The whole as papers print it, and of each stage a form that people can read."""
+    found = page_of(name)
+    *stages, whole = found.to_dict()["rows"]
+    assert whole["formula"]["text"] == vpcalc.formula(name).form.text
+    assert all(0 < len(row["formula"]["text"]) < 120 for row in stages)
+    assert whole["formula"]["text"] in repr(found).replace("\n", " ")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_models_page_is_small(name: str) -> None:

@@ -84,7 +84,8 @@ class Page(Result):
             if law is None:
                 continue
             forms = [case["form"] for case in law["cases"] if "form" in case]
-            number = law["tidy"]["form"] if law["tidy"] else next(iter(forms), None)
+            tidy = law.get("tidy")
+            number = tidy["form"] if tidy else next(iter(forms), None)
             if number is not None:
                 yield row, [self.data["terms"][each] for each in self.data["forms"][number][0]]
 

@@ -19,8 +19,9 @@ from .page_parts import path_of
 
 COUNTS = (Quantity.MACS, Quantity.PARAMS, Quantity.ACTIVATIONS)
 
-FIXED = ("P", "S", "classes", "trained_at", "scales")
-"""Settings that are no letters on a page: nobody learns from a patch of 5 pixels."""
+FIXED = ("P", "S", "k", "classes", "trained_at", "scales")
+"""Settings that are no letters on a page: nobody learns from a patch of 5 pixels, and half a kernel, rounded down,
+would stand in every form of a ConvNeXt."""
 
 ROUNDS = ("depth", "depths", "layers", "N")
 """Settings that say how often something is done."""
