@@ -206,7 +206,7 @@ def test_the_count_that_a_table_is_read_for_stays_where_a_verdict_has_no_room() 
 
 
 def test_what_a_table_is_for_is_never_left_out() -> None:
-    """Notes on a column that is left out go with it."""
+    """Notes on a column that is left out go with it, or are said without it."""
     columns = (
         Column("id", "Id"),
         Column("printed", "Printed", Kind.WORD, kept=True),
@@ -215,11 +215,14 @@ def test_what_a_table_is_for_is_never_left_out() -> None:
         Column("counted", "Counted", Kind.NUMBER),
     )
     rows = (("a", "44.55 M parameters", 0.5, "R, M", 10**9),)
-    table = Table("T", columns, rows, (About("as many as tiles", "tiles"), "said of all"))
+    notes = (About("as many as tiles", "tiles"), About("where tiles are", "tiles", "where R is"), "all")
+    table = Table("T", columns, rows, notes)
     narrow = plain((table,), width=28)
     assert [word in narrow for word in ("Printed", "Off", "Tiles")] == [True, True, False]
-    assert [note in narrow for note in ("as many as tiles", "said of all")] == [False, True]
-    assert "as many as tiles" in plain((table,), width=80)
+    wide = plain((table,), width=80)
+    said = ("as many as tiles", "where tiles are", "where R is", "all")
+    assert [note in narrow for note in said] == [False, False, True, True]
+    assert [note in wide for note in said] == [True, True, False, True]
 
 
 def test_text_is_wrapped_closer_before_a_column_is_left_out() -> None:

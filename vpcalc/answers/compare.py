@@ -243,8 +243,11 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
     )
     rows = tuple((label, c, c.at, c.tiles) for c, label in labels.items())
     size = f"{comparison.inputs['h']}×{comparison.inputs['w']}"
-    said = About("exact where h and w are multiples of the row's tiles, if it has any", "tiles")
-    notes: list[str] = [said] if any(c.tiles for c in labels) else []
+    letters = sorted({letter for c in labels for letter in c.tiles.split(", ") if letter})
+    notes: list[str] = []
+    if letters:
+        exact = "exact where h and w are multiples of"
+        notes.append(About(f"{exact} the row's tiles, if it has any", "tiles", f"{exact} {' and '.join(letters)}"))
     notes += [
         f"here: on grids with h to w as {c.sides[0]} to {c.sides[1]}: {label}"
         for c, label in labels.items()

@@ -55,14 +55,15 @@ class Column(NamedTuple):
 
 
 class About(str):
-    """A note on one column, by its key: it goes where that goes."""
+    """A note on one column, by its key: where that is left out the note goes, or is said without the column."""
 
     key: str
+    without: str
 
-    def __new__(cls, text: str, key: str = "") -> About:
-        """The note and the column that it is on."""
+    def __new__(cls, text: str, key: str = "", without: str = "") -> About:
+        """The note, the column that it is on, and what a table without the column says in its place."""
         found = super().__new__(cls, text)
-        found.key = key
+        found.key, found.without = key, without
         return found
 
 
@@ -119,8 +120,10 @@ class Table:
         rows = tuple(tuple(row[i] for i in keep) for row in self.rows)
         columns = tuple(self.columns[i] for i in keep)
         left = {column.key for column in self.columns} - {column.key for column in columns}
-        notes = tuple(note for note in self.notes if not (isinstance(note, About) and note.key in left))
-        return Table(self.title, columns, rows, notes, self.total)
+        notes = (
+            Caveat(note.without) if isinstance(note, About) and note.key in left else note for note in self.notes
+        )
+        return Table(self.title, columns, rows, tuple(note for note in notes if note), self.total)
 
 
 def write(value: Any, kind: Kind, exact: bool = False) -> str:
