@@ -68,7 +68,7 @@ def test_a_link_to_itself(
     Path("loop.md").symlink_to("loop.md")
     status, error = ended(monkeypatch, capsys, "embed", "loop.md")
     assert (status, error.count("\n")) == (2, 1)
-    assert error.startswith("vpcalc: loop.md: ")
+    assert error.startswith("vpcalc: FILE 'loop.md': cannot be read: ")
 
 
 @pytest.mark.parametrize("words", [["embed", "x.md"], ["formula", "msa", "-o", "x.txt"]], ids=str)

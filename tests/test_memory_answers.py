@@ -459,7 +459,7 @@ def test_a_roofline_as_a_picture() -> None:
         ({"attention": "fused", "recompute": "attention"}, "fused attention keeps no map"),
         ({"batch": 0}, "--batch 0"),
         ({"tokens": 5}, "takes --input"),
-        ({"devices": "/nowhere.csv", "device": "x"}, "--devices '/nowhere.csv': cannot be read"),
+        ({"devices": "/nowhere.csv", "device": "x"}, "--devices: no file '/nowhere.csv'"),
         ({"set": {"M": "h/8"}, "fit": "1GiB", "solve": "input", "input": 256}, "M = h/8 is whole at some sizes"),
         ({"set": {"M": "h/8"}, "input": 224}, "is 7/2 on a grid of 28x28"),
         ({"set": {"M": "(h+w)/16"}, "input": 256}, "must be a whole number, or one term"),

@@ -519,7 +519,7 @@ def test_the_command(inside: Run, tmp_path: Path) -> None:
         (("mssa",), "claim 'mssa' is not known; did you mean msa"),
         (("msa", "--jobs", "many"), "--jobs 'many': must be a whole number"),
         (("msa", "--backend", "nope"), "--backend 'nope'"),
-        (("--recheck", "/does/not/exist"), "--recheck '/does/not/exist': cannot be read"),
+        (("--recheck", "/does/not/exist"), "--recheck: no file '/does/not/exist'"),
     ],
 )
 def test_unusable_input_gets_one_line(inside: Run, arguments: tuple[str, ...], said: str) -> None:

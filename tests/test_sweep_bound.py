@@ -111,7 +111,7 @@ def test_what_may_pass_64_bits_is_exact() -> None:
         ({"device": "a100"}, "--device 'a100' is not known"),
         ({"device": "p100_pcie_16gb", "dtype": "bfloat16"}, "--device p100_pcie_16gb: no peak rate for bfloat16"),
         ({"devices": "mine.csv"}, "--devices mine.csv: needs --device"),
-        ({"device": "a100_80gb", "devices": "nowhere.csv"}, "--devices 'nowhere.csv': cannot be read"),
+        ({"device": "a100_80gb", "devices": "nowhere.csv"}, "--devices: no file 'nowhere.csv'"),
     ],
 )
 def test_unusable_input_is_refused(more: dict[str, Any], line: str) -> None:

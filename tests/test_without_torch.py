@@ -111,9 +111,30 @@ def test_what_has_no_check_says_nothing(vpcalc: Run, bare: str, command: str) ->
     ],
 )
 def test_what_needs_it_is_one_line(vpcalc: Run, bare: str, command: str, who: str) -> None:
-    done = vpcalc(*command.split(), PYTHONPATH=bare)
+    there = f"{bare.partition(os.pathsep)[0]}/net.py"
+    done = vpcalc(*command.replace("net.py", there).split(), PYTHONPATH=bare)
     assert (done.returncode, done.stdout) == (2, "")
+    who = who.replace("net.py", there)
     assert done.stderr == f'vpcalc: {who}: needs torch, which is not installed; pip install "vpcalc[torch]"\n'
+
+
+@pytest.mark.quick(4)
+@pytest.mark.parametrize(
+    ("command", "who"),
+    [
+        ("derive none.py:make --input 1,3,H,W", "TARGET"),
+        ("audit none.py:make --input 224", "TARGET"),
+        ("model none.py:make --input 224", "TARGET"),
+        ("formula none.py:make(dim=C)@1,hw,C", "TARGET"),
+        ("crossover none.py:make msa", "TARGET"),
+        ("diff none.py:make none.py:make --input 224", "BASE"),
+    ],
+)
+def test_a_file_that_is_not_there_is_missed_before_what_would_run_it(
+    vpcalc: Run, bare: str, command: str, who: str
+) -> None:
+    done = vpcalc(*command.split(), PYTHONPATH=bare)
+    assert (done.returncode, done.stderr) == (2, f"vpcalc: {who}: no file 'none.py'\n")
 
 
 def test_a_document_is_not_filled_with_less(vpcalc: Run, bare: str, tmp_path: Path) -> None:

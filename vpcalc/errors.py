@@ -73,6 +73,18 @@ def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: 
     return InputError("; ".join([f"{what} {name!r} is not known", *filter(None, says)]))
 
 
+def unreadable(option: str, file: object, error: OSError | None = None) -> InputError:
+    """An error for a file that is not there, or cannot be read: in the same words whatever it was wanted for."""
+    if error is None or isinstance(error, FileNotFoundError):
+        return InputError(f"{option}: no file {str(file)!r}")
+    return InputError(f"{option} {str(file)!r}: cannot be read: {error.strerror or error}")
+
+
+def unwritable(option: str, file: object, error: OSError, more: str = "") -> InputError:
+    """An error for a file that cannot be written."""
+    return InputError(f"{option} {str(file)!r}: cannot be written: {error.strerror or error}{more}")
+
+
 def either(names: Sequence[str]) -> str:
     """Names as alternatives: a, b or c."""
     *first, last = names

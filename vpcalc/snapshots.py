@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, unreadable
 
 Tree = Mapping[str, Mapping[str, int]]
 """MACs by module path and operator."""
@@ -51,7 +51,7 @@ def load(path: Path) -> Counted:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"snapshot {path}: cannot be read: {error.strerror or error}") from None
+        raise unreadable("snapshot", path, error) from None
     except UnicodeDecodeError:
         text = ""
     return read(text, str(path))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalog import looking
-from .errors import InputError, first_line
+from .errors import InputError, first_line, unreadable
 from .files import real
 
 
@@ -29,6 +29,17 @@ def quiet() -> Iterator[None]:
         logging.disable(disabled)
 
 
+def require_file_of(target: object, option: str = "TARGET") -> None:
+    """Refuse code in a file that is not there, before what runs it is imported.
+
+    Raises:
+        InputError: ``file.py:factory`` without such a file.
+    """
+    place = target.rpartition(":")[0] if isinstance(target, str) else ""
+    if place.endswith(".py") and not Path(place).is_file():
+        raise unreadable(option, place)
+
+
 def run_file(place: str | Path, option: str) -> Any:
     """A Python file as a module, its own folder being where it imports from first.
 
@@ -43,7 +54,7 @@ def run_file(place: str | Path, option: str) -> Any:
     """
     path, shown = Path(place), str(place)
     if not path.is_file():
-        raise InputError(f"{option}: no file {shown!r}")
+        raise unreadable(option, shown)
     spec = importlib.util.spec_from_file_location(f"_vpcalc_target_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"{option}: {shown!r} is not a Python file")

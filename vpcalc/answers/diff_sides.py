@@ -19,9 +19,10 @@ from typing import Any
 
 from .. import snapshots
 from ..auditing.process import Limits, Status, run
-from ..errors import InputError, unknown
+from ..errors import InputError, unknown, unreadable
 from ..placing import as_placed
 from ..revisions import Repository, repository
+from ..sources import require_file_of
 from .diff_cost import Cost, cost_of, recorded
 
 HERE = "."
@@ -70,6 +71,9 @@ def read_side(option: str, given: object, target: str | None) -> Side:
         return _at(option, found[1], given[found.start(2) :])
     if ":" not in given and not given.endswith(".json"):
         _refuse_unknown(option, given)
+    if given.endswith(".json") and not Path(given).exists():
+        raise unreadable(option, given)
+    require_file_of(bare, option)
     return Side(option, given, given)
 
 
@@ -80,6 +84,9 @@ _BEHIND = re.compile(r":[^:/\\]*([(@](?![^:]*[/\\]).*)")
 def _at(option: str, revision: str, target: str) -> Side:
     where = repository()
     commit = where.commit(revision)
+    if commit is None and revision.endswith(".json"):
+        mixed = f"of a file and a revision, without it: diff {revision} REVISION:{target}"
+        raise InputError(f"{option} {revision!r}: with --target both are git revisions; {mixed}")
     if commit is None:
         shallow = ", in a clone without its history" if where.is_shallow else ""
         raise InputError(f"{option} {revision!r}: is no git revision here{shallow}")
@@ -100,9 +107,11 @@ def _refuse_unknown(option: str, name: str) -> None:
     try:
         is_revision = repository().commit(name) is not None
     except InputError:
+        if name.startswith("HEAD"):
+            raise
         is_revision = False
     if is_revision:
-        what = f"--target file.py:factory, or {name}:file.py:factory"
+        what = f"{name}:file.py:factory or {name}:cost.json; of two revisions --target says it for both"
         raise InputError(f"{option} {name!r}: is a git revision; say of what: {what}")
     raise unknown(option, name, known)
 

@@ -29,7 +29,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, is_code, unknown
+from ..errors import InputError, is_code, unknown, unreadable
 from ..layers import LAYERS
 from ..report import Column, Table
 from ..symbols import ALPHABET, GRIDS
@@ -151,7 +151,7 @@ def _read(name: str) -> dict[str, Any]:
         with Path(name).open("rb") as file:
             content = file.read(SIZE + 1)
     except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from None
+        raise unreadable("LIST", name, error) from None
     if len(content) > SIZE:
         raise InputError(f"{name}: is larger than {SIZE} bytes")
     try:

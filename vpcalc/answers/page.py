@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__, files
 from ..architectures import ARCHITECTURES
-from ..errors import InputError, is_code, unknown
+from ..errors import InputError, is_code, unknown, unwritable
 from ..layers import LAYERS
 from ..pages.document import document
 from ..pages.script import Script, joined
@@ -44,7 +44,7 @@ class Page(Result):
         try:
             files.replace(Path(path), self.html.encode())
         except OSError as error:
-            raise InputError(f"--output {str(path)!r}: cannot be written: {error.strerror or error}") from None
+            raise unwritable("--output", path, error) from None
 
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""

@@ -15,7 +15,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import ARCHITECTURES, Architecture
 from ..cost import Cost, Quantity
 from ..dims import is_symbolic
-from ..errors import InputError, is_code
+from ..errors import InputError, is_code, unwritable
 from ..inputs import whole
 from ..pictures import WIDTH, Chart, Level, Line, LineChart, Mark, draw, format_of
 from ..pictures.data import Unit
@@ -76,7 +76,7 @@ class Plot(Result):
         try:
             files.replace(Path(path), picture)
         except OSError as error:
-            raise InputError(f"--output {str(path)!r}: cannot be written: {error.strerror or error}") from None
+            raise unwritable("--output", path, error) from None
 
     def terminal(self, width: int = 80, colour: bool = False) -> str:
         """The chart in characters, ``width`` columns wide."""

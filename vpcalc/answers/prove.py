@@ -16,7 +16,7 @@ from .. import __version__
 from ..algebra.parser import parse
 from ..checks.claims import CLAIMS, Claim, select
 from ..checks.proof import Outcome
-from ..errors import InputError
+from ..errors import InputError, unreadable
 from ..findings import Finding
 from ..inputs import whole
 from ..optional import parallel, require_torch
@@ -174,7 +174,7 @@ def read_certificate(path: str, claims: Iterable[str] = ()) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             certificate = json.load(file)
     except OSError as error:
-        raise InputError(f"--recheck {path!r}: cannot be read: {error.strerror or error}") from None
+        raise unreadable("--recheck", path, error) from None
     except (ValueError, RecursionError):
         raise InputError(f"--recheck {path!r}: is not JSON") from None
     entries = _recorded(certificate)

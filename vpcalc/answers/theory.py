@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, unwritable
 from ..findings import Finding
 from ..optional import require_torch
 from ..report import Column, Hint, Kind, Table
@@ -281,7 +281,7 @@ def save(figure: Figure, path: str | Path) -> None:
     try:
         files.replace(Path(path), picture)
     except OSError as error:
-        raise InputError(f"--plot {str(path)!r}: cannot be written: {error.strerror or error}") from None
+        raise unwritable("--plot", path, error) from None
 
 
 def describe(piece: Evidence) -> str:

@@ -113,7 +113,7 @@ def _looked_up(text: str) -> tuple[Any, dict[str, int]]:
         )
     pairs = [part.partition("=") for part in rest.removesuffix(")").split(",") if part.strip()]
     numbers = {symbol.strip(): whole(f"--inputs {text!r}: {symbol.strip()}", size) for symbol, _, size in pairs}
-    module = run_file(place, "TARGET") if place.endswith(".py") else imported(place)
+    module = run_file(place, "--inputs") if place.endswith(".py") else imported(place)
     if not hasattr(module, name):
         raise InputError(f"--inputs {text!r}: there is no {name} in {place}")
     return getattr(module, name), numbers

@@ -43,4 +43,4 @@ def _module(place: str) -> Any:
     for module in list(sys.modules.values()):
         if str(getattr(module, "__file__", None) or "") and Path(str(module.__file__)).resolve() == path:
             return module
-    return run_file(place, "TARGET")
+    return run_file(place, "--price")

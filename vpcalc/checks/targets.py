@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, unknown
 from ..inputs import WHOLE
 from ..optional import LIBRARIES, require_torch
+from ..sources import require_file_of
 from .arguments import refuse_loading
 from .factories import Arguments, Factory, described, from_code, from_library
 from .input_functions import InputFunction
@@ -142,6 +143,7 @@ def settled(target: object) -> object:
     """
     if not isinstance(target, str) or ":" not in target or target.partition(":")[0] in LIBRARIES:
         return target
+    require_file_of(target)
     require_torch(f"TARGET {target}")
     return from_code(target).make
 
@@ -151,6 +153,7 @@ def _found(target: object, inputs: str | InputFunction | None, given: Arguments)
         return _from_object(target, inputs, given)
     room, colon, name = target.partition(":")
     if colon:
+        require_file_of(target)
         require_torch(f"TARGET {target}")
     if colon and room in LIBRARIES:
         if not name:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, unwritable
 from .options import ColumnsOption, ExactOption, Format, FormatOption, OutputOption, by_suffix
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def deliver(text: str, output: Path | None) -> None:
     try:
         files.replace(output, (text + "\n").encode())
     except OSError as error:
-        raise InputError(f"--output {str(output)!r}: cannot be written: {error.strerror or error}") from None
+        raise unwritable("--output", output, error) from None
     aside([f"wrote {output}"])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, unreadable, unwritable
 from . import dress
 from .blocks import Block, find_blocks
 from .commands import Run, read_command
@@ -53,7 +53,7 @@ class Document:
         try:
             files.replace(Path(self.name), self.new, expected=self.old)
         except OSError as error:
-            raise InputError(f"{self.name}: {error.strerror or error}") from None
+            raise unwritable("FILE", self.name, error) from None
 
 
 def refreshed(name: str, run: Run) -> Document:
@@ -67,7 +67,7 @@ def refreshed(name: str, run: Run) -> Document:
     try:
         old = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from None
+        raise unreadable("FILE", name, error) from None
     try:
         text = old.decode("utf-8")
     except UnicodeDecodeError as error:

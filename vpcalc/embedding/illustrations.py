@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, unreadable, unwritable
 from ..files import real
 from ..pictures import seal
 from .commands import Picture
@@ -44,7 +44,7 @@ class Illustration:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             files.replace(self.path, content)
         except OSError as error:
-            raise InputError(f"{self.name}: cannot be written: {error.strerror or error}") from None
+            raise unwritable("--output", self.name, error) from None
 
 
 def illustration(picture: Picture, folder: Path, document: str) -> Illustration:
@@ -65,7 +65,7 @@ def illustration(picture: Picture, folder: Path, document: str) -> Illustration:
     try:
         found = seal.read(path.read_bytes())
     except OSError as error:
-        raise InputError(f"--output {place}: {error.strerror or error}") from None
+        raise unreadable("--output", place, error) from None
     if found is None:
         raise InputError(
             f"--output {place}: is there and was not drawn by vpcalc; give another name, or remove it"

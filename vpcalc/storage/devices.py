@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .. import words
 from ..abstract.tensor import FLOATS
-from ..errors import InputError, unknown
+from ..errors import InputError, unknown, unreadable
 from .optimizers import read_bytes
 
 COLUMNS = ("id", "name", *FLOATS, "bandwidth", "memory", "source")
@@ -70,9 +70,10 @@ def find(name: str, file: str | None = None) -> Device:
 def _read(path: Path, name: str) -> dict[str, Device]:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"--devices {name!r}: cannot be read: {reason}") from None
+    except OSError as error:
+        raise unreadable("--devices", name, error) from None
+    except UnicodeDecodeError:
+        raise InputError(f"--devices {name!r}: is not UTF-8 text") from None
     try:
         rows = list(csv.reader(text.splitlines()))
     except csv.Error as error:

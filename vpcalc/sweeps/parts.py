@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .. import files
-from ..errors import InputError
+from ..errors import InputError, unwritable
 from .choosing import Choice, Rows
 from .work import Stretch, Work
 from .written import arrow, arrow_table, header, lines, one_schema, places, read_places
@@ -124,7 +124,7 @@ class Parts:
     def refusal(self, error: OSError) -> InputError:
         """Why nothing can be written, in one line."""
         kept = "; what was found is kept, and --resume goes on from there" if any(self._paths()) else ""
-        return InputError(f"--output {str(self.output)!r}: cannot be written: {error.strerror or error}{kept}")
+        return unwritable("--output", self.output, error, kept)
 
     def _paths(self) -> Iterator[Path]:
         return self.folder.glob("*.part")
