@@ -135,7 +135,12 @@ def test_large_brackets_and_space_between_lines(text: str, verdict: str) -> None
         (("4hwC^2", "msa", "mac"), "--quantity 'mac' is not known; did you mean macs"),
         (("4hwC^2", "msa", "macs", "flop"), "--convention 'flop' is not known; did you mean flops"),
         (("4C^2", "msa", "params", "flops"), "--convention flops: tells how products are counted"),
-        (("4hwq^2", "msa"), "the symbol 'q' is not in the alphabet"),
+        (
+            ("4hwq^2", "msa"),
+            "'q' is not in the alphabet; say what it stands for, such as --rename q=h; here are h",
+        ),
+        (("4hwq^2", "lstm_cell"), "such as --rename q=d; here are d (input size of a recurrent network), n ("),
+        (("4hwq^2", "swin_t"), "such as --rename q=H; here are H (input image height), W (input image width)"),
         # a spelling of what msa does not have; it is not at position 1
         (("4hwx^2", "msa"), "formula: the symbol 'x' is not in the alphabet"),
         (("Ω(n^2)", "msa"), "Ω(…) and o(…) bound from one side"),

@@ -508,7 +508,13 @@ def test_what_may_be_repeated_may_be(inside: Run) -> None:
         ("compare --h 8 --w 8 --rows zzz", ["see vpcalc layers;"]),
         ("model swin_x", ["did you mean swin_t, swin_s or swin_l? See also vpcalc models"]),
         ("theory zzz", ["vpcalc theory lists all"]),
-        ("prove zzz", ["the nearest of"]),
+        ("memory swin_t --device zzz", ["there are 3", ", such as "]),
+        ("model swin_t --set width=3", ["setting of swin_t 'width' is not known; known: C, "]),
+        (
+            "check 4hwq --against msa",
+            ["such as --rename q=h; here are h "],
+        ),
+        ("prove zzz", ["there are 1", ", such as "]),
     ],
 )
 def test_an_unknown_name_is_sent_on_in_a_short_line(inside: Run, command: str, said: list[str]) -> None:

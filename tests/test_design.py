@@ -371,7 +371,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("swin_t", {"macs": "4G", "pareto": "macs"}, "needs two columns"),
     ("swin_t", {"macs": "4G", "top": 0}, "--top 0: must be a whole number"),
     ("swin_x", {"macs": "4G"}, "did you mean swin_t"),
-    ("net.py:make", {"macs": "4G"}, "is code of its own"),
+    (
+        "net.py:make",
+        {"macs": "4G"},
+        "is code; see vpcalc models; layers and code: vpcalc sweep net.py:make --vary",
+    ),
     ("transformer_base", {"macs": "5G", "set": {"head": False}, "free": "vocab,N"}, "macs do not limit it"),
     ("convnext_t", {"params": "900M", "free": "C_1"}, "'C_1' is not known"),
 ]

@@ -209,15 +209,16 @@ def test_a_folder_may_have_the_signs_of_rows_in_its_name(tmp_path: Path) -> None
     [
         (
             "dim=8,16",
-            "'dim' is not known; an argument of the factory is varied by a letter: --arg dim=C --vary C=VALUES",
+            "name 'dim' is not known; an argument of the factory is varied by a letter: --arg dim=C --vary C=8,16",
         ),
-        ("batch=1:4", "'batch' is not known; give 1,9,8 a letter for it: --input B,3,H,W or B,N,C"),
+        ("dmi=8,16", "argument of own.py:Full 'dmi' is not known; did you mean dim? Known: dim, heads"),
+        ("batch=1:4", "name 'batch' is not known; give 1,9,8 a letter for it: --input B,3,H,W or B,N,C"),
     ],
 )
 def test_what_has_no_letter_is_told_how_to_have_one(vary: str, said: str) -> None:
     with pytest.raises(InputError) as refused:
         vpcalc.sweep("own.py:Full", vary=[vary], input="1,9,8", args={"dim": 8})
-    assert str(refused.value) == f"--vary: name {said}"
+    assert str(refused.value) == f"--vary: {said}"
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,8 @@ LAYERS = "vpcalc layers"
 ALL = f"{MODELS} and {LAYERS}"
 """Commands that list what has a name. What they do not list may be code: of a library, or of the user's own."""
 
-FEW = 16
-"""Names that an error lists; of more it says the nearest."""
+FEW, NEAR = 20, 0.6
+"""Names that an error lists; and how alike, of 1, a name is that may have been meant."""
 
 
 def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: str = "") -> InputError:
@@ -50,26 +50,25 @@ def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: 
     """
     import difflib
 
-    if _CODE.match(name):
-        takers = "compare, model, memory, formula, figure, check, derive and audit"
-        return InputError(f"{what} {name!r} is code of its own: vpcalc {takers} take it")
+    if _CODE.match(name) and listed:
+        takers = "compare, crossover, model, memory, formula, figure, sweep, check, derive and audit"
+        return InputError(f"{what} {name!r}: is code; see {listed}; {hint or f'vpcalc {takers} take code'}")
     names = sorted(known)
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7 if listed or hint else 0.5)
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.7 if listed or hint else NEAR)
     if near:
-        says = [f"did you mean {either(near)}?{f' See also {listed}' if listed else ''}"]
-        says += [f"known: {', '.join(names)}"] if len(near) < len(names) <= FEW and not listed else []
+        others = f" Known: {', '.join(names)}" if len(near) < len(names) <= FEW else ""
+        says = [f"did you mean {either(near)}?{f' See also {listed}' if listed else others}"]
     elif listed:
         if name.endswith(".py"):
             return InputError(
                 f"{what} {name!r}: is a file; name its factory, {name}:FACTORY, or give --load {name}"
             )
         library = f"in a library: vpcalc derive transformers:{name}, timm:{name} or torchvision:{name}"
-        says = [f"see {listed}", library, "your own: FILE.py:FACTORY, or --load FILE.py"]
+        says = [f"see {listed}", hint or f"{library}; your own: FILE.py:FACTORY, or --load FILE.py"]
     elif len(names) <= FEW:
         says = [hint, f"known: {', '.join(names)}" if names else ""]
     else:
-        nearest = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.0)
-        says = [hint, f"the nearest of {len(names)}: {', '.join(nearest)}"]
+        says = [hint, f"there are {len(names)}, such as {', '.join(names[:: len(names) // 3][:3])}"]
     return InputError("; ".join([f"{what} {name!r} is not known", *filter(None, says)]))
 
 

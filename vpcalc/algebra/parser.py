@@ -25,10 +25,11 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import NoReturn
 
 from .. import symbols
-from ..errors import InputError
+from ..errors import NEAR, InputError, either
 from .floors import ceil_div, floor_div, remainder
 from .polynomial import Atom, Monomial, Polynomial, constant, symbol
 from .printers import GREEK
@@ -42,6 +43,8 @@ DEPTH = 40
 """Deepest nesting of brackets."""
 DIGITS = 30
 """Longest number."""
+LIKELY, MOST_LIKELY = ("h", "w", "C", "M", "N"), 5
+"""What a letter that is not known may stand for, where nothing says what the formula is of; how many are named."""
 
 _TERMS = 2_000
 _POWER = 60
@@ -128,7 +131,12 @@ TRAILING = re.compile(rf"(?:[\s$.,;&]|{_ENDING}){{0,60}}")
 
 
 def parse(
-    text: str, rename: Mapping[str, str] | None = None, *, floors: bool = False, letters: Iterable[str] = ()
+    text: str,
+    rename: Mapping[str, str] | None = None,
+    *,
+    floors: bool = False,
+    letters: Iterable[str] = (),
+    likely: Iterable[str] = LIKELY,
 ) -> Polynomial:
     """The closed form that a text spells.
 
@@ -138,6 +146,7 @@ def parse(
             ``{"c": "C", "n": "hw"}``.
         floors: ``a//b`` is ⌊a/b⌋, as Python has it at every size; else a/b, as it is on a lattice.
         letters: names beyond the alphabet, each a symbol of its own.
+        likely: what a letter that is not known may stand for.
 
     Raises:
         InputError: the text is not a formula in the alphabet; the message gives the position.
@@ -148,7 +157,7 @@ def parse(
         raise InputError(f"formula: {len(text)} characters; must be at most {LENGTH}")
     known = _names(rename or {})
     more = {letter: symbol(letter) for letter in letters if letter not in known}
-    return _Parser(text, known, more, floors).formula()
+    return _Parser(text, known, more, floors, tuple(likely)[:MOST_LIKELY]).formula()
 
 
 def _names(rename: Mapping[str, str]) -> dict[str, Polynomial]:
@@ -183,11 +192,17 @@ class _Parser:
     """Recursive descent over the tokens of one text."""
 
     def __init__(
-        self, text: str, known: Mapping[str, Polynomial], more: Mapping[str, Polynomial], floors: bool
+        self,
+        text: str,
+        known: Mapping[str, Polynomial],
+        more: Mapping[str, Polynomial],
+        floors: bool,
+        likely: tuple[str, ...],
     ) -> None:
         names = {**known, **more}
         self._text = text
-        self._known = tuple(known)  # what an error offers
+        self._known, self._likely = tuple(known), likely  # what an error offers
+        self._strange: dict[str, int] = {}
         self._floored = floor_div if floors else None
         self._names = names
         self._indices: set[str] = set()
@@ -214,7 +229,7 @@ class _Parser:
             elif kind == "greek":
                 letter = next(letter for letter, command in GREEK.items() if command == match.group()[1:])
                 if letter not in self._names:
-                    self._unknown(at, letter)
+                    self._strange.setdefault(letter, at)
                 tokens.append(_Token("name", letter, at))
             elif kind == "sum":
                 if match["index"] is None:
@@ -224,6 +239,8 @@ class _Parser:
             elif kind != "space":
                 tokens.append(_Token(kind, match.group(), at))
             at = after
+        if self._strange:
+            self._unknown(self._strange)
         return [*tokens, _Token("nothing", "", end)]
 
     def _start(self) -> int:
@@ -273,7 +290,7 @@ class _Parser:
             index = re.findall(r"[a-zA-Z0-9]+", re.sub(rf"\\{FONT}", "", indexed["braced"]))[0]
             name, end = f"{indexed['base']}_{index}", indexed.end()
         if name not in self._names and name not in self._indices:
-            self._unknown(at, name)
+            self._strange.setdefault(name, at)
         return name, end
 
     # -- grammar --------------------------------------------------------------------------------
@@ -387,7 +404,7 @@ class _Parser:
             return self._number(token)
         if token.kind == "name":
             if token.text not in self._names:  # the index of a sum, outside of it
-                self._unknown(token.at, token.text)
+                self._unknown({token.text: token.at})
             return self._names[token.text]
         if token.kind == "sum":
             return self._sum_over(token)
@@ -548,17 +565,21 @@ class _Parser:
 
     # -- errors -----------------------------------------------------------------------------------
 
-    def _unknown(self, at: int, name: str) -> NoReturn:
-        known = self._known
+    def _unknown(self, strange: Mapping[str, int]) -> NoReturn:
+        """Refuse names that are not known, all at once, at the place of the first."""
+        known, (name, *others) = self._known, strange
         near = [other for other in known if other.lower() == name.lower()]
-        near = near or (difflib.get_close_matches(name, known, n=2, cutoff=0.5) if len(name) > 1 else [])
+        near = near or (difflib.get_close_matches(name, known, n=2, cutoff=NEAR) if len(name) > 1 else [])
+        near = [] if others else near
+        legend = [f"{other}{_meaning(other)}" for other in (near or self._likely)]
+        means = " ".join(f"--rename {each}={own}" for each, own in zip(strange, cycle(near or self._likely)))
         if near:
-            legend = " or ".join(f"{other}{_meaning(other)}" for other in near)
-            hint = f"did you mean {legend}? --rename {name}={near[0]} says so"
+            hint = f"did you mean {either(legend)}? {means} says so"
         else:
-            legend = ", ".join(f"{other}{_meaning(other)}" for other in known)
-            hint = f"known are {legend}; --rename {name}=SYMBOL says what it stands for"
-        self._fail(at, f"the symbol {name!r} is not in the alphabet; {hint}")
+            hint = f"say what {'they stand' if others else 'it stands'} for, such as {means}; "
+            hint += f"here are {', '.join(legend)}"
+        which = f"symbols {', '.join(map(repr, strange))} are" if others else f"symbol {name!r} is"
+        self._fail(strange[name], f"the {which} not in the alphabet; {hint}")
 
     def _unreadable(self, at: int) -> NoReturn:
         if self._text[at] == "\\":

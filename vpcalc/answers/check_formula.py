@@ -10,7 +10,7 @@ from typing import Any
 from ..algebra import Polynomial
 from ..algebra.equations import WORD, equation
 from ..algebra.floors import Floor, equal
-from ..algebra.parser import parse
+from ..algebra.parser import LIKELY, parse
 from ..algebra.polynomial import as_polynomial
 from ..algebra.printers import reading_order
 from ..algebra.roles import LETTERS, Reading, renamed, role_of
@@ -175,7 +175,8 @@ def check_formula(
         )
     read = equation(formula)
     own_letters = symbols_of(against) if against in LAYERS else {}  # a layer of the reader's may have such
-    given = _formulas(read.sides, {**SYMBOL_OF, **(rename or {})}, [*LETTERS, *map(str, own_letters.values())])
+    letters = [*LETTERS, *map(str, own_letters.values())]
+    given = _formulas(read.sides, {**SYMBOL_OF, **(rename or {})}, letters, _likely(against))
     counted = Quantity.FLOPS.value if convention == "flops" else quantity
     own = any(isinstance(name, Floor) for side in given for name in side.symbols) and is_code(against)
     derived = derive(against, quantity=counted, input=input, args=args, everywhere=own)
@@ -184,14 +185,23 @@ def check_formula(
     return _check_form(formula, given, derived, Quantity(quantity), convention)
 
 
-def _formulas(sides: Sequence[str], rename: Mapping[str, str], letters: Sequence[str]) -> list[Polynomial]:
+def _likely(against: str) -> Sequence[str]:
+    """What letters of a formula stand for that is held against this, in a layer or a model of ours."""
+    if against in LAYERS:
+        return list(map(str, symbols_of(against).values()))
+    return LIKELY if is_code(against) else list(ARCHITECTURES[against].family.axes)
+
+
+def _formulas(
+    sides: Sequence[str], rename: Mapping[str, str], letters: Sequence[str], likely: Sequence[str]
+) -> list[Polynomial]:
     """The sides as polynomials in the reader's letters; a word on the left that is no formula is a name."""
     if len(sides) > 1 and WORD.fullmatch(sides[0]):
         try:
             parse(sides[0], rename)
         except InputError:
             sides = sides[1:]
-    return [parse(side, rename, letters=letters) for side in sides]
+    return [parse(side, rename, letters=letters, likely=likely) for side in sides]
 
 
 def _check_form(

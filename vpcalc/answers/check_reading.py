@@ -44,7 +44,7 @@ def refuse_unread(reading: Reading, ours: Polynomial) -> None:
     for letter, own in reading.items():
         if letter == own and letter not in {*_ALPHABET, *ours.letters} and not others_for(letter, ours):
             try:
-                parse(letter)
+                parse(letter, likely=sorted(ours.letters))
             except InputError as error:
                 raise InputError(f"formula: {str(error).partition(': ')[2]}") from None
 

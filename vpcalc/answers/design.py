@@ -11,7 +11,7 @@ from ..algebra.polynomial import constant, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES
 from ..architectures.registry import listed, spelled
-from ..errors import InputError, is_code, unknown
+from ..errors import MODELS, InputError, is_code, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..report.numbers import exact, growth, short, size
@@ -327,7 +327,8 @@ def design(
     from ..sweeps.subjects import COUNTED, Asked, OurModel, trained
 
     if is_code(name) or name not in ARCHITECTURES:
-        raise unknown("MODEL", str(name), ARCHITECTURES)
+        others = f"layers and code: vpcalc sweep {name} --vary NAME=VALUES"
+        raise unknown("MODEL", str(name), ARCHITECTURES, MODELS, others)
     counted = {"macs": macs, "params": params}
     budgets = [
         Limit(each, _number(f"--{each}", value), f"--{each}")

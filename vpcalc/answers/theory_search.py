@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..errors import InputError, either
+from ..errors import NEAR, InputError, either
 from ..statements import FAMILIES
 from ..statements.recorded import Words
 
@@ -54,14 +54,14 @@ def _nothing(asked: str, words: Sequence[str], statements: Sequence[Words]) -> I
     import difflib
 
     names = [*(one.id for one in statements), *FAMILIES]
-    near = difflib.get_close_matches(asked.lower().replace(" ", "_"), names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(asked.lower().replace(" ", "_"), names, n=3, cutoff=NEAR)
     if len(near) < 3:
         vocabulary = sorted(
             {word for one in statements for word in re.findall(r"[^\W\d_]{4,}", _plain(_all_of(one)))}
         )
         known = [word for word in words if any(word in _plain(_all_of(one)) for one in statements)]
         missing = [word for word in words if word not in known]
-        near += [w for word in missing for w in difflib.get_close_matches(word, vocabulary, n=2, cutoff=0.6)]
+        near += [w for word in missing for w in difflib.get_close_matches(word, vocabulary, n=2, cutoff=NEAR)]
     hint = f"did you mean {either([*dict.fromkeys(near)])}? " if near else ""
     return InputError(
         f"statement {asked!r} is not known, and no statement has these words; {hint}vpcalc theory lists all"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import InputError, first_line, unknown
+from ..errors import NEAR, InputError, first_line, unknown
 from ..optional import LIBRARIES
 from ..sources import run_file
 from .arguments import refuse_loader
@@ -85,7 +85,7 @@ def from_code(target: str) -> Factory:
 def not_known(what: str, name: str, known: Iterable[str]) -> InputError:
     """As :func:`vpcalc.errors.unknown`, for lists too long to print; upper and lower case are alike."""
     names = {other.lower(): other for other in sorted(known, reverse=True)}
-    near = [names[match] for match in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
+    near = [names[match] for match in difflib.get_close_matches(name.lower(), names, n=3, cutoff=NEAR)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"it has {len(names)} others, such as {min(names)}"
     return InputError(f"{what} {name!r} is not known; {hint}")
 

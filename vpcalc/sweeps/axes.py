@@ -67,7 +67,7 @@ def read_axes(
     given: Mapping[str, object] | Iterable[str],
     names: Mapping[str, Name],
     option: str = OPTION,
-    hint: Callable[[str], str] = lambda name: "",
+    hint: Callable[[str, object], str] = lambda name, values: "",
 ) -> tuple[Axis, ...]:
     """``NAME=VALUES`` texts, or values by name, as axes; ``hint`` says more of a name that is not known.
 
@@ -82,7 +82,7 @@ def read_axes(
     found: dict[str, Axis] = {}
     for name, values in pairs:
         if name not in names:
-            raise unknown(f"{option}: name", name, names, hint=hint(name))
+            raise unknown(f"{option}: name", name, names, hint=hint(name, values))
         if name in found:
             raise InputError(f"{option} {name}: is given twice; put all its values into one, apart by commas")
         found[name] = Axis(name, _values(f"{option} {name}", name, values, names[name]))

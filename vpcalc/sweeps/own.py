@@ -64,12 +64,13 @@ class OwnModule(Subject):
     def __init__(
         self,
         name: str,
+        code: object,
         target: Target,
         given: Mapping[str, int],
         arguments: Mapping[str, object],
         called: Mapping[str, str],
     ) -> None:
-        self._name = name
+        self._name, self._code = name, code
         self._target, self._given, self._arguments = target, given, arguments
         self._letters = {called.get(variable.name, variable.name): variable.name for variable in target.variables}
         self._described: dict[tuple[Any, ...], OnSymbols] = {}
@@ -84,11 +85,23 @@ class OwnModule(Subject):
         """The letters of its inputs and arguments."""
         return {name: Name(int, "whole", 1, LARGEST) for name in self._letters}
 
-    def unnamed(self, name: str) -> str:
-        """Of code only letters are varied: those of its input, and of its factory's arguments."""
+    def unnamed(self, name: str, values: object) -> str:
+        """Of code only letters are varied: those of its input, and of its factory's arguments.
+
+        Raises:
+            InputError: it is neither.
+        """
+        from ..checks.factories import described
+        from ..checks.targets import settled
+
         if name in ("batch", "input", "H", "W", "N"):
             return f"give {self._target.spelled} a letter for it: --input B,3,H,W or B,N,C"
-        return f"an argument of the factory is varied by a letter: --arg {name}=C --vary C=VALUES"
+        make = settled(self._code)
+        accepted = described(make).accepted if callable(make) else None
+        if accepted is not None and name not in accepted:
+            raise unknown(f"--vary: argument of {self.title}", name, accepted)
+        letter = next(letter for letter in "CDEFG" if letter not in self._letters)
+        return f"an argument of the factory is varied by a letter: --arg {name}={letter} --vary {letter}={values}"
 
     @property
     def columns(self) -> Mapping[str, Column]:
@@ -411,4 +424,4 @@ def own_subject(asked: Asked, row: Placed, sizes: Mapping[str, object]) -> OwnMo
         if letter not in letters:
             raise unknown(f"--set: letter of {row.text}", letter, letters)
     given = {letter: whole(f"--set {letter}", value) for letter, value in asked.settings.items()}
-    return OwnModule(row.text, found, given, arguments, called)
+    return OwnModule(row.text, row.target, found, given, arguments, called)

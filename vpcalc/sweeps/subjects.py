@@ -169,7 +169,7 @@ class Subject(ABC):
     def names(self) -> Mapping[str, Name]:
         """What may be varied."""
 
-    def unnamed(self, name: str) -> str:
+    def unnamed(self, name: str, values: object) -> str:
         """How what ``names`` lacks can be varied all the same, if in any way."""
         return ""
 
