@@ -106,6 +106,10 @@ def test_why_figures_differ_goes_before_the_figures(inside: Run) -> None:
     [
         ("compare --h 5", "Missing option '--w'; for example: vpcalc compare --h 56 --w 56 --C 96 --M 7"),
         ("layers msa", "Got unexpected extra argument(s) (msa); for example: vpcalc layers --columns id,macs"),
+        ("figure msa --h 56", "No such option: --h; sizes and settings have names: --set h=56"),
+        ("crossover msa wmsa --C 64", "No such option: --C; sizes and settings have names: --at C=64"),
+        ("msa", "No such command 'msa'; it is a layer: vpcalc formula msa"),
+        ("swin-t", "No such command 'swin-t'; it is a model: vpcalc model swin-t"),
         ("plot nothing", "No such command 'nothing'; see vpcalc plot --help"),
         ("compar", "No such command 'compar'. Did you mean 'compare'?"),
     ],

@@ -81,7 +81,10 @@ def test_siunitx_where_it_is_asked_for(tmp_path: Path) -> None:
         ("[formulas]\nA = { of = 'msa', symbols = { C = 'h' } }", "both be written h"),
         ("[formulas]\nA = 3", "formulas.A: must be a name"),
         ("[formulas]\nA = { quantity = 'macs' }", "formulas.A: must be a name"),
-        ("[figures]\nA = { of = 'msa', h = 8 }", "figures.A: msa: --set w=NUMBER is missing"),
+        (
+            "[figures]\nA = { of = 'msa', h = 8 }",
+            "figures.A: --set: msa needs w, C, heads; give each, such as --set w=8",
+        ),
         ("[figures]\nA = { of = 'msa', h = 8, w = 8, C = 8, heads = 3 }", "figures.A: heads = 3 does not divide"),
         ("[figures]\nA = { of = 'msa', input = 224, h = 8, w = 8, C = 8, heads = 1 }", "is a layer"),
         ("[figures]\nA = { of = 'swin_t', exact = 1 }", "exact = 1: must be true or false"),

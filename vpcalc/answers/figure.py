@@ -161,6 +161,6 @@ def _of_layer(name: str, counted: Quantity, given: Mapping[str, object], shown: 
             raise unknown(f"dimension of {name}", dim, layer.dims)
     missing = [dim for dim in layer.dims if dim not in given]
     if missing:
-        raise InputError(f"{name}: --set {missing[0]}=NUMBER is missing; it needs {', '.join(layer.dims)}")
+        raise InputError(f"--set: {name} needs {', '.join(missing)}; give each, such as --set {missing[0]}=8")
     dims = {dim: whole(f"--set {dim}", given[dim]) for dim in layer.dims}
     return Figure(name, counted, dims, int(layer.build(**dims).total(counted)), shown, layer.source)

@@ -16,7 +16,7 @@ import typer
 from .. import __version__
 from ..errors import InputError, first_line, printable
 from ..optional import lacking
-from . import completion
+from . import completion, misuse
 from .interrupts import interruptible, leave
 from .loading import accepting, first_word, loading, of_environment
 from .output import columns_here
@@ -99,7 +99,7 @@ def main() -> NoReturn:
             _unheard()
         _fail(f"code that was run ended the program: {first_line(end)}")
     except typer.TyperException as error:
-        _fail(error.format_message().rstrip(".") + _shown(error))
+        _fail(misuse.said(error, sys.argv[1:]))
     except (KeyboardInterrupt, typer.Abort):
         leave()
     except BrokenPipeError:
@@ -111,19 +111,6 @@ def main() -> NoReturn:
     except Exception as error:  # a fault of ours: neither unusable input nor a check that did not hold
         _at_fault(error)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-MISUSED = ("UsageError", "MissingParameter", "NoSuchOption")
-"""What typer raises where words are missing or too many."""
-
-
-def _shown(error: typer.TyperException) -> str:
-    """How the command that was misused is used: its first example, or where its commands are listed."""
-    context: Any = getattr(error, "ctx", None)
-    if context is None or type(error).__name__ not in MISUSED or error.format_message().endswith("?"):
-        return ""
-    example = re.search(r"^ *(?:Examples?: +)?(vpcalc .*)", context.command.help or "", re.MULTILINE)
-    return f"; for example: {example[1]}" if example else f"; see {context.command_path} --help"
 
 
 def _not_written(error: OSError) -> NoReturn:
