@@ -134,6 +134,14 @@ def test_a_narrow_terminal_shows_what_a_table_is_for(inside: Run, line: str, hea
     assert any(column in head for head in heads)
 
 
+def test_a_narrow_terminal_has_the_names_of_layers_below_their_ids(inside: Run) -> None:
+    shown = inside("layers", COLUMNS="50").stdout
+    lines = [line.rstrip() for line in shown.splitlines()]
+    assert "  GCN block             2khw·c_out²" in lines
+    assert lines[lines.index("msa                     4hwC² + 2(hw)²C") + 1] == "  MSA"
+    assert "no room" not in shown
+
+
 def test_sequences_have_tokens_and_no_resolution(inside: Run) -> None:
     heads = [inside("model", name, "--no-check").stdout for name in ("transformer_base", "swin_t")]
     assert ["Tokens" in heads[0], "Resolution" in heads[0]] == [True, False]

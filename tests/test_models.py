@@ -21,6 +21,7 @@ from vpcalc.answers.plot_front import pareto_front
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cost import Quantity
 from vpcalc.published import accuracies
+from vpcalc.report.terminal import plain
 
 from .pace import mostly_slow
 
@@ -249,6 +250,7 @@ def test_where_nothing_is_chosen_the_table_is_empty_and_all_is_well() -> None:
     found = vpcalc.models(where="macs < 1")
     assert found.ok
     assert found.tables()[0].title == "0 models, batch 1: macs < 1"
+    assert plain(found.tables()) == "0 models, batch 1: macs < 1"
     assert found.to_dict()["models"] == []
     json.dumps(found.to_dict())
 

@@ -37,7 +37,7 @@ class Layers(Result):
         """One row a layer."""
         columns = (
             Column("id", "Id", Kind.WORD),
-            Column("name", "Layer"),
+            Column("name", "Layer", kept=True),
             Column("macs", "MACs in closed form", Kind.FORMULA),
             Column("dimensions", "Dimensions", wide=True),
             Column("source", "Source", wide=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from textwrap import wrap
 from typing import Literal
 
 from rich import box
@@ -85,9 +86,27 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
         column = table.columns[ranked[0]]
         left.append(column.header.lower() if column.header.istitle() else column.header)
         table = table.pick([each.key for each in table.columns if each is not column])
+    if _needed(table, exact, _TIGHT, WRAPPED, CRAMPED) > width:
+        table = _stacked(table)
     if not left:
         return table
     return replace(table, notes=(*table.notes, f"no room in {width} columns for: {', '.join(reversed(left))}"))
+
+
+def _stacked(table: Table) -> Table:
+    """The table with the text that it is for below the words of its first column, where it has no room beside."""
+    first, *others = table.columns
+    below = [place for place, column in enumerate(others, 1) if column.kept and column.kind is Kind.TEXT]
+    if first.kind is not Kind.WORD or len(below) != 1:
+        return table
+    (place,) = below
+    header = f"{first.header}, {table.columns[place].header.lower()}"
+    rows = [
+        ("\n".join([row[0], *wrap(row[place], CRAMPED, initial_indent="  ", subsequent_indent="  ")]), *row[1:])
+        for row in table.rows
+    ]
+    stacked = replace(table, columns=(first._replace(header=header), *others), rows=tuple(rows))
+    return stacked.pick([column.key for column in table.columns if column.key != table.columns[place].key])
 
 
 def _ranked(table: Table) -> list[int]:
@@ -118,7 +137,7 @@ def _widths(table: Table, exact: bool, wrapped: Collection[Kind], least: int = R
     widths = []
     for index, column in enumerate(table.columns):
         cells = [column.header, *(write(row[index], column.kind, exact) for row in table.rows)]
-        longest = max(map(cell_len, cells))
+        longest = max(cell_len(line) for cell in cells for line in cell.split("\n"))
         enough = least if column.kind in WRAPPED[:2] else READABLE
         widths.append(min(longest, enough) if column.kind in wrapped else longest)
     return widths
@@ -146,7 +165,7 @@ def _render(table: Table, exact: bool, width: int, bars: bool = False) -> Group:
         cells = zip(row, table.columns, strict=True)
         grid.add_row(*(_cell(value, column, exact, bars and not total) for value, column in cells))
     notes = [Text(note, style="dim") for note in table.notes]
-    return Group(Text(table.title, style="bold"), grid, *notes)
+    return Group(Text(table.title, style="bold"), *([grid] if table.rows else []), *notes)
 
 
 def _cell(value: object, column: Column, exact: bool, bars: bool = False) -> Text:
