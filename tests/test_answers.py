@@ -265,6 +265,14 @@ def test_rows_that_do_not_cross_are_said_to_be_apart() -> None:
     assert said("msa", "wmsa") == said("msa") == ()
 
 
+def test_a_row_that_costs_what_another_costs_is_no_crossing_and_is_named() -> None:
+    notes = vpcalc.compare(56, 56, 96, rows=("msa", "wmsa", "swmsa"), check=False).tables()[1].notes
+    assert notes[-1] == "SW-MSA costs what W-MSA costs"
+    assert not any(
+        "costs what" in note for note in vpcalc.compare(56, 56, 96, rows=("msa", "sra")).tables()[1].notes
+    )
+
+
 def test_a_row_may_have_dimensions_that_are_no_options() -> None:
     found = vpcalc.compare(56, 56, 96, rows=("msa", "head"), set={"classes": 1000})
     assert found.rows[1].figure(Quantity.MACS) == 96 * 1000

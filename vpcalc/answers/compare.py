@@ -150,6 +150,18 @@ class Comparison(Result):
     apart: tuple[str, ...] = ()
     """Where no two rows cross, what is known instead, pair by pair."""
 
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """Rows that cost what an earlier one costs, and so cross where that does."""
+        names: dict[Polynomial, list[str]] = {}
+        for row in self.rows:
+            names.setdefault(as_polynomial(row.layer.symbolic.total(Quantity.MACS)), []).append(row.name)
+        return tuple(
+            f"{' and '.join(others)} cost{'s' * (len(others) == 1)} what {first} costs"
+            for first, *others in names.values()
+            if others
+        )
+
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""
         return {
@@ -253,6 +265,7 @@ def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> T
         for c, label in labels.items()
         if c.sides
     ]
+    notes += comparison.alike
     untiled: dict[str, list[str]] = {}
     for c, label in labels.items():
         if not c.holds_here:
