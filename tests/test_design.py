@@ -394,6 +394,11 @@ def test_values_that_are_given_are_used_or_spoken_of() -> None:
     assert [between.spelled(n + 1) for n in range(between.count)] == ["32", "64", "96"]
     rows = design("swin_t", macs="4G", free="C=48,60,72", set={"heads": "3,6,12,24"}).rows
     assert [row["config"]["C"] for row in rows] == [72, 60, 48]
+    (table,) = design("swin_t", macs="9G", free="C=96").tables()
+    assert table.title == "swin_t at 224×224: at most 9.000 G MACs"
+    assert table.notes[-2:] == ("Before that: 1 configuration: 1 looked at.", "Evaluated: 1 box.")
+    (table,) = design("swin_t", macs="9G", free="H=224,256").tables()
+    assert table.title == "swin_t: at most 9.000 G MACs"
     (table,) = design("vit_ti_16", macs="9G", free="heads=2,5").tables()
     assert any("1 of 2 combinations are refused, such as: heads = 5 does not" in note for note in table.notes)
 

@@ -25,6 +25,7 @@ from ..inputs import read_ranges, whole
 from ..optional import require_torch
 from ..placing import in_brackets
 from ..report import Caveat, Column, Kind, Table
+from ..report.numbers import how_many
 from ..sources import require_file_of
 from ..symbolic import Form
 from .at_size import AtSize
@@ -205,9 +206,10 @@ class Derivation(Derived):
             extent, held = self.everywhere.valid or "every size", found.everywhere.held_out
             holds = f"holds for {extent}; {held} more counts agree, at every remainder of the lattice; for "
             holds += f"{self.condition}: {self.macs}"
+        agree = how_many(len(found.held_out), "other agree")
         notes: list[str] = [
             Caveat(holds),
-            f"{self.regime}; {found.points} counts fix it, {len(found.held_out)} others agree, up to {where}",
+            f"{self.regime}; fixed by {how_many(found.points, 'count')}, {agree}, up to {where}",
             f"identified: {_hypothesis(found)}",
             f"parameters: {found.params}" if found.params is not None else "the parameters follow no polynomial",
         ]

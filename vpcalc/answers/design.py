@@ -14,7 +14,7 @@ from ..architectures.registry import listed, spelled
 from ..errors import MODELS, InputError, is_code, unknown
 from ..inputs import whole
 from ..report import Column, Kind, Table
-from ..report.numbers import exact, growth, short, size
+from ..report.numbers import exact, growth, how_many, short, size
 from ..storage.optimizers import read_bytes
 from ..where import read_value
 from .result import Result
@@ -137,11 +137,11 @@ class Design(Result):
         from ..sweeps.bounded import LOOKED_AT, LOSES, MEMORY
 
         said = {
-            LOSES: "cannot be better than the last row",
-            MEMORY: "take too much memory",
+            LOSES: "no better than the last row",
+            MEMORY: "with too much memory",
             LOOKED_AT: "looked at",
         }
-        return said.get(reason) or f"take too many {self.search.limits[reason].quantity}"
+        return said.get(reason) or f"with too many {self.search.limits[reason].quantity}"
 
     def _certificate(self) -> list[str]:
         from ..sweeps.certificate import configurations, counts_of
@@ -161,8 +161,8 @@ class Design(Result):
         found += self._refused()
         closed = counts_of(search)
         parts = [f"{exact(number)} {self._why(reason)}" for reason, number in closed.most_common()]
-        found.append(f"{exact(configurations(search))} configurations lie before that: {', '.join(parts)}.")
-        found.append(f"{exact(search.looked_at)} boxes were evaluated.")
+        found.append(f"Before that: {how_many(configurations(search), 'configuration')}: {', '.join(parts)}.")
+        found.append(f"Evaluated: {how_many(search.looked_at, 'box')}.")
         found.append(
             f"Does not hold: {'; '.join(self.faults)}."
             if self.faults
@@ -210,9 +210,11 @@ class Design(Result):
         brief = [*self._refused(), *self._certificate()[-3:-1]]
         notes += self._certificate() if self.explain or self.faults else brief
         subject = self.search.space.subject
-        batch = f" at batch {subject.batch}" if self.search.memory else ""
         words = subject.architecture.family.axes.words(subject.sizes)
-        title = f"{subject.title} at {words}: at most {budgets}{batch}"
+        free = {lever.name for lever in self.search.space.levers}  # what is free stands in the rows
+        at = "" if free & {"input", *subject.architecture.family.axes} else f" at {words}"
+        batch = f" at batch {subject.batch}" if self.search.memory and "batch" not in free else ""
+        title = f"{subject.title}{at}: at most {budgets}{batch}"
         return Table(title, tuple(columns), rows, tuple(notes))
 
     def _steps_table(self) -> Table:

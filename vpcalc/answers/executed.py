@@ -409,7 +409,7 @@ class Executed(Derived):
         far = max(explored.main.confirmed, key=lambda point: sum(point.values()), default={})
         counts = len(explored.main.confirmed)
         runs = f"{how_many(explored.exploration.runs, 'run')} on symbols"
-        notes.append(f"{self.way}; {runs}, {counts} counts agree, up to {spell_point(far)}")
+        notes.append(f"{self.way}; {runs}, {how_many(counts, 'count agree')}, up to {spell_point(far)}")
         notes.append(f"parameters: {self._params()}")
         sides = (v.name for v in self.variables if v.kind is not What.ARGUMENT)
         several = (n for n in sides if n in explored.exploration.range.bounds and explored.main.varies(n))

@@ -480,7 +480,8 @@ def how_explored(exploration: Exploration) -> str:
     """The sizes that were looked at, and on what a form rests."""
     sizes = ", ".join(f"{letter} from {low} to {high}" for letter, (low, high) in exploration.range.bounds.items())
     confirmed = sum(len(regime.confirmed) for regime in exploration.regimes)
-    return f"explored for {sizes}: {how_many(exploration.runs, 'run')} on symbols, {confirmed} counts agree"
+    runs, agree = how_many(exploration.runs, "run"), how_many(confirmed, "count agree")
+    return f"explored for {sizes}: {runs} on symbols, {agree}"
 
 
 def within(regimes: tuple[Regime, ...], ranges: Mapping[str, tuple[int, int]]) -> tuple[Regime, ...]:

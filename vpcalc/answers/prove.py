@@ -22,6 +22,7 @@ from ..inputs import whole
 from ..optional import parallel, require_torch
 from ..plugins import load, loaded
 from ..report import Column, Kind, Table
+from ..report.numbers import how_many
 from ..symbolic import Form
 from .result import Result
 
@@ -108,7 +109,7 @@ class Proofs(Result):
             for proof in self.proofs
         )
         notes = tuple(f"{proof.claim.id}: {proof.outcome.note}" for proof in self.proofs if proof.outcome.note)
-        return (Table(f"{len(rows)} claim{'s' * (len(rows) != 1)}: {self._tally()}", columns, rows, notes),)
+        return (Table(f"{how_many(len(rows), 'claim')}: {self._tally()}", columns, rows, notes),)
 
     def _tally(self) -> str:
         verdicts = [proof.outcome.verdict for proof in self.proofs]

@@ -289,7 +289,9 @@ def in_full(target: str, quantity: Quantity, found: Exploration, depth: int, by:
     if main.regime.tried:
         notes.append("equal forms or conditions on several symbols at once were tried at sizes, not decided")
     notes += [f"not complete: {why}" for why in list(dict.fromkeys(why for _, why in found.open))[:3]]
-    notes.append(f"{how_many(found.runs, 'run')} on symbols, {len(main.regime.confirmed)} counts agree")
+    notes.append(
+        f"{how_many(found.runs, 'run')} on symbols, {how_many(len(main.regime.confirmed), 'count agree')}"
+    )
     tables = []
     if quantity.id == "peak_bytes":
         path, name = execution.peaks.get(main.form, ("", ""))

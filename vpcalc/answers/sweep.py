@@ -15,7 +15,7 @@ from ..errors import InputError, unknown
 from ..inputs import whole
 from ..optional import optional
 from ..report import Column, Kind, Table
-from ..report.numbers import exact
+from ..report.numbers import exact, how_many
 from ..where import Expression, read_condition
 from .result import Result
 
@@ -90,11 +90,15 @@ class Sweep(Result):
         blocks, found = self.work.blocks, []
         if blocks.regimes:
             forms, agree = blocks.regimes, blocks.confirmed
-            found.append(f"{exact(forms)} form{'' if forms == 1 else 's'}, {exact(agree)} counts agree")
+            found.append(f"{how_many(forms, 'form')}, {how_many(agree, 'count agree')}")
         if blocks.counted:
-            found.append(f"{_configurations(blocks.counted)} counted one by one, at sizes with few of a kind")
+            found.append(
+                f"{how_many(blocks.counted, 'configuration')} counted one by one, at sizes with few of a kind"
+            )
         if self.counts.wide:
-            found.append(f"{_configurations(self.counts.wide)} may pass 2⁶³ and went through Python's integers")
+            found.append(
+                f"{how_many(self.counts.wide, 'configuration')} may pass 2⁶³ and went through Python's integers"
+            )
         return tuple(found)
 
     @property
@@ -216,7 +220,7 @@ class Sweep(Result):
         return Table(self._title(), tuple(columns), rows, tuple(self._notes(len(rows))))
 
     def _title(self) -> str:
-        return f"{self.target}: {_configurations(self.counts.configurations)}, {self._said_of_rows()}"
+        return f"{self.target}: {how_many(self.counts.configurations, 'configuration')}, {self._said_of_rows()}"
 
     def _said_of_rows(self) -> str:
         counts, choice = self.counts, self.work.choice
@@ -236,9 +240,9 @@ class Sweep(Result):
         if work.where is not None:
             notes.append(f"where {work.where.text}: {exact(counts.unmet)} do not meet it")
         most = counts.left.most_common(REASONS)
-        notes += [f"{_configurations(number)} left out: {why}" for why, number in most]
+        notes += [f"{how_many(number, 'configuration')} left out: {why}" for why, number in most]
         rest = sum(counts.left.values()) - sum(number for _, number in most)
-        notes += [f"{_configurations(rest)} left out for other reasons"] if rest else []
+        notes += [f"{how_many(rest, 'configuration')} left out for other reasons"] if rest else []
         if self.output is not None:
             notes.append(f"written to {self.output}")
         elif not work.choice and shown < counts.kept:
@@ -301,10 +305,6 @@ MANY = 64
 
 REASONS = 5
 """Reasons for leaving configurations out that are told one by one."""
-
-
-def _configurations(number: int) -> str:
-    return f"{exact(number)} configuration{'' if number == 1 else 's'}"
 
 
 def sweep(
@@ -451,6 +451,6 @@ def _size(grid: Any, limit: object) -> int:
         return min(size, whole("--limit", limit, high=10**12 - 1))
     if size > MOST:
         raise InputError(
-            f"--vary: {exact(size)} configurations; give fewer values, or --limit N for the first N of them"
+            f"--vary: {how_many(size, 'configuration')}; give fewer values, or --limit N for the first N of them"
         )
     return size

@@ -14,6 +14,7 @@ from ..findings import Finding
 from ..optional import require_torch
 from ..report import Column, Hint, Kind, Table
 from ..report.listing import Entry
+from ..report.numbers import how_many
 from ..statements import FAMILIES, STATEMENTS
 from ..statements.recorded import Words, all_recorded, demonstration, recorded
 from .result import Result
@@ -130,7 +131,7 @@ class Theory(Result):
             for s in self.statements
         )
         notes = tuple(f"{s.statement.id}: {s.note}" for s in self.statements if s.note)
-        tally = f"{len(rows)} statement{'s' * (len(rows) != 1)}{self._tally()}"
+        tally = f"{how_many(len(rows), 'statement')}{self._tally()}"
         return Table(tally, columns, rows, (*notes, *self._where_from(), _MORE))
 
     def entries(self) -> tuple[Entry, ...]:

@@ -69,8 +69,10 @@ def exact(number: int) -> str:
 
 
 def how_many(number: int, what: str) -> str:
-    """How many of a thing: 1 run, 3 runs."""
-    return f"{exact(number)} {what}{'' if number == 1 else 's'}"
+    """How many of a thing: 1 run, 3 runs, 2 boxes, 1 count agrees, 3 counts agree."""
+    noun, _, verb = what.partition(" ")
+    noun += "" if number == 1 else "es" if noun.endswith("x") else "s"
+    return f"{exact(number)} {noun}{f' {verb}' if verb else ''}{'s' if verb and number == 1 else ''}"
 
 
 def signed(number: int) -> str:
