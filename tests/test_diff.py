@@ -24,6 +24,7 @@ from vpcalc.algebra.polynomial import constant
 from vpcalc.answers.diff_changes import Changes, blocks, changes, pattern, together
 from vpcalc.auditing.elsewhere import at_revision
 from vpcalc.errors import InputError
+from vpcalc.report.terminal import plain
 
 from .conftest import Run
 
@@ -702,3 +703,17 @@ def test_a_history_without_a_false_alarm(history: History, shape: str) -> None:
         assert result.ok is (not change), (message, result)
         expected = change if "C" in shape else 2 * change.value({"N": 5, "C": 8})
         assert result.head.macs - result.base.macs == expected, message
+
+
+def test_a_narrow_terminal_shows_what_changed() -> None:
+    class Net(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.a_name_that_takes_most_of_the_line = nn.Linear(8, width)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.a_name_that_takes_most_of_the_line(x)
+
+    shown = plain(vpcalc.diff(Net(1000), Net(90000), input="64,8").tables(), width=36)
+    assert "+45,568,000" in shown.partition("Multiply-accumulates that changed")[2]
+    assert "+8,900.0 % MACs" in shown

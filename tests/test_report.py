@@ -225,6 +225,21 @@ def test_what_a_table_is_for_is_never_left_out() -> None:
     assert [note in wide for note in said] == [True, True, False, True]
 
 
+def test_a_formula_goes_where_another_is_what_the_table_is_for() -> None:
+    form = "18432⌈H/2⌉⌈W/2⌉"
+    columns = (
+        Column("m", "Module"),
+        *(Column(key, key, Kind.FORMULA, kept=key == "each") for key in ("base", "each")),
+    )
+    narrow = plain((Table("T", columns, (("stages.1", form, f"+{form}"),)),), width=36)
+    assert f"+{form}" in narrow
+    assert "no room in 36 columns for: base" in narrow
+    bare = plain(
+        (Table("T", tuple(each._replace(kept=False) for each in columns), (("stages.1", form, form),)),), width=36
+    )
+    assert "no room" not in bare
+
+
 def test_text_is_wrapped_closer_before_a_column_is_left_out() -> None:
     columns = (Column("layer", "Layer", Kind.WORD), Column("a", "A"), Column("b", "B"))
     table = Table("T", columns, (("msa", "one text of so many words", "and another of as many"),))

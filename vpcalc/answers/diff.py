@@ -229,7 +229,7 @@ class Diff(Result):
             *((Column("operator", "Operator"),) if unit == "MACs" else ()),
             Column("base", "Base", kind),
             Column("head", "Head", kind),
-            Column("change", "Change in each", Kind.CHANGE if numbers else kind),
+            Column("change", "Change in each", Kind.CHANGE if numbers else kind, kept=True),
             Column("modules", "Modules", Kind.NUMBER),
         )
         rows = []

@@ -86,7 +86,7 @@ def growth(before: int, after: int) -> str:
         return "" if after else "0 %"
     share = 100 * (after - before) / before
     decimals = 1 if not share or abs(share) >= 0.1 else 1 - floor(log10(abs(share)))
-    return f"{share:+.{decimals}f} %".replace("-", "−") if share else "0 %"
+    return f"{share:+,.{decimals}f} %".replace("-", "−") if share else "0 %"
 
 
 def ratio(value: float) -> str:

@@ -71,7 +71,7 @@ _FIRST_OUT = (
     *(Kind.PICTURE, Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE),
     *(Kind.SYMBOLS, Kind.WORD, Kind.COUNT, Kind.TEXT),
 )
-"""Columns that are left out where there is no room, the first first; verdicts and formulas are never."""
+"""Columns that are left out where there is no room, the first first; verdicts never, formulas beside kept ones."""
 
 
 def _fitting(table: Table, exact: bool, width: int) -> Table:
@@ -113,7 +113,9 @@ def _ranked(table: Table) -> list[int]:
     """Places of columns that may be left out, the first first: those that are empty in most rows before others."""
     places = [place for place in range(len(table.columns) - 1, 0, -1) if not table.columns[place].kept]
     filled = {place: sum(row[place] not in (None, "") for row in table.rows) for place in places}
-    ranked = [place for kind in _FIRST_OUT for place in places if table.columns[place].kind is kind]
+    chosen = any(column.kept and column.kind is Kind.FORMULA for column in table.columns)
+    kinds = (*_FIRST_OUT, Kind.FORMULA) if chosen else _FIRST_OUT
+    ranked = [place for kind in kinds for place in places if table.columns[place].kind is kind]
     return sorted(ranked, key=lambda place: 2 * filled[place] >= len(table.rows))
 
 
