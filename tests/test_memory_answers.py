@@ -431,6 +431,11 @@ def test_a_roofline_as_a_picture() -> None:
     assert [mark.x for mark in chart.marks] == [exact[name] for name in ("linear", "matmul", "conv")]
     assert set(chart.x_ticks) == {2.0**power for power in range(len(chart.x_ticks))}
     assert "linear" in found.terminal()
+    for width in (80, 200):  # round numbers below, at their places, and none of 10^0.5
+        lines = package.plot_roofline("swin_t", device="a100_80gb").terminal(width).splitlines()
+        ticks = lines[next(at for at, line in enumerate(lines) if line.startswith("└")) + 1]
+        assert ticks.split() == ["1", "2", "5", "10", "20", "50"]
+        assert ticks.index("10") - ticks.index("5") == pytest.approx(ticks.index("2") - ticks.index("1"), abs=1)
     with pytest.raises(InputError, match="--device 'b100'"):
         package.plot_roofline("swin_t", device="b100")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from math import log
+from math import ceil, floor, log, log10
 from textwrap import wrap
 from typing import Any
 
@@ -171,7 +171,24 @@ def _plot(
         across, up = _share(x, left, right, logs[0]), _share(y, low, high, logs[1])
         return 1 + int((1 - up) * _ROWS), 1 + int(across * inside)
 
+    if _FRACTIONAL.search(drawn[_ROWS + 2]):  # 10^0.5 is no number that anybody knows
+        drawn[_ROWS + 2] = _ticks(left, right, inside)
     return drawn, cell
+
+
+_FRACTIONAL = re.compile(r"10\^-?\d+\.\d")
+
+
+def _ticks(left: float, right: float, inside: int) -> str:
+    """Round numbers below a logarithmic axis of less than a few powers of ten, where they have room."""
+    line = ""
+    for value in (
+        digit * 10.0**power for power in range(floor(log10(left)), ceil(log10(right))) for digit in (1, 2, 5)
+    ):
+        column = 1 + int(_share(value, left, right, True) * inside)
+        if left <= value <= right and len(line) < column <= inside + 2 - len(f"{value:g}"):
+            line = f"{line:<{column}}{value:g} "
+    return line.rstrip()
 
 
 def _wider(low: float, high: float) -> tuple[float, float]:
