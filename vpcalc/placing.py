@@ -14,6 +14,7 @@ from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import InputError, is_code
+from .sources import require_file_of
 
 LAYOUT = "1,hw,C"
 """The shape of an input of which nothing is said: a sequence of the grid's tokens."""
@@ -92,6 +93,7 @@ def in_brackets(place: str, ours: str = "set", own: str = "args") -> Callable[[C
         def answer(*args: P.args, **kwargs: P.kwargs) -> R:
             bound = parameters.bind(*args, **kwargs)
             row = as_placed(bound.arguments.get(place, ""), "TARGET")
+            require_file_of(row.target)
             if row.target is not bound.arguments.get(place, ""):
                 bound.arguments |= {place: row.target, **_apart(row, bound.arguments, ours, own)}
             return ask(*bound.args, **bound.kwargs)

@@ -24,7 +24,6 @@ from ..report import Column, Kind, Table
 from ..report.numbers import exact as all_digits
 from ..report.numbers import short
 from ..report.plots_theory import bar
-from ..sources import require_file_of
 from .result import Result
 
 DEVICES = ("auto", "cpu", "meta")
@@ -261,7 +260,6 @@ def audit(
         max(1, min(4, processors // number)),
     )
     settings = Settings(device, grad, backward, number, limits, dict(prices or {}))
-    require_file_of(target)
     require_torch("audit")
     what = subject(target, input=input, tokens=tokens, src=src, tgt=tgt, inputs=inputs, arguments=set)
     session = run_audit(what, peers, settings, progress)

@@ -26,7 +26,6 @@ from ..optional import require_torch
 from ..placing import in_brackets
 from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import how_many
-from ..sources import require_file_of
 from ..symbolic import Form
 from .at_size import AtSize
 from .derived import Derived, forms_table, unpriced
@@ -334,7 +333,6 @@ def derive(
     table = "" if by is None else _one_of("value of --by", by, ("operator", "module"))
     if input is not None and inputs is not None:
         raise InputError(f"--inputs {inputs}: give either --input or --inputs")
-    require_file_of(target)
     require_torch("derive")
     asked = input if inputs is None else input_function(inputs)
     resolved = find_target(target, asked, args, training=train_mode)

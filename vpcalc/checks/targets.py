@@ -153,7 +153,6 @@ def _found(target: object, inputs: str | InputFunction | None, given: Arguments)
         return _from_object(target, inputs, given)
     room, colon, name = target.partition(":")
     if colon:
-        require_file_of(target)
         require_torch(f"TARGET {target}")
     if colon and room in LIBRARIES:
         if not name:
