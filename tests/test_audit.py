@@ -77,6 +77,13 @@ def test_a_counter_that_fails_is_a_row_that_says_so(planted: Audit, name: str, s
     assert because(found).startswith(f"{status.value}: {said}")
 
 
+def test_counters_that_are_not_installed_are_one_note(planted: Audit) -> None:
+    (table, *_) = planted.tables()
+    assert [each[0] for each in table.rows if "ABSENT" in each[0]] == []
+    (note,) = (note for note in table.notes if note.startswith("not installed: "))
+    assert note == f"not installed: {PLANTED}ABSENT; pip install no-such-distribution-anywhere"
+
+
 def test_what_a_counter_leaves_behind_is_found(planted: Audit) -> None:
     functions, hooks = row(planted, "LITTERING").leaves[:2]
     assert functions == "1 functions still replaced (torch.nn.functional.relu)"

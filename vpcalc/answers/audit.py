@@ -20,7 +20,7 @@ from ..errors import InputError, unknown
 from ..inputs import whole
 from ..optional import require_torch
 from ..placing import in_brackets
-from ..report import Column, Kind, Table
+from ..report import Column, Hint, Kind, Table
 from ..report.numbers import exact as all_digits
 from ..report.numbers import short
 from ..report.plots_theory import bar
@@ -135,6 +135,8 @@ class Audit(Result):
             ("exact", "", self.macs, None, _bar(self.macs, self.macs), None, self._said_of_exact())
         ]
         for row in self.rows:
+            if row.status is Status.NOT_INSTALLED:
+                continue
             drawn = None if row.macs is None else _bar(row.macs, self.macs)
             off = None if row.difference is None or not self.macs else row.difference / self.macs
             rows.append((row.peer.name, row.version, row.macs, off, drawn, row.unexplained, because(row)))
@@ -156,6 +158,10 @@ class Audit(Result):
             yield f"missing from the exact count, since nobody here can price it: {named}"
         if self.hidden:
             yield f"products spelled as broadcasts would be {all_digits(self.hidden)} multiply-accumulates"
+        absent = [row for row in self.rows if row.status is Status.NOT_INSTALLED]
+        if absent:
+            brought = " ".join(dict.fromkeys(row.peer.distributions[0] for row in absent))
+            yield Hint(f"not installed: {', '.join(row.peer.name for row in absent)}; pip install {brought}")
         yield from announced(facts["sources"])
         if facts["device"] == "meta" and self.settings.device == "auto":
             yield "on the meta device: the weights are too large for a real run"
