@@ -230,7 +230,8 @@ class Derivation(Derived):
         if self.why:
             notes.append(f"identified from counts, since it cannot be executed on symbols: {self.why}")
         if found.failed:
-            notes.append(f"it did not run at {len(found.failed)} sizes of the lattice, such as {found.failed[0]}")
+            sizes = how_many(len(found.failed), "size")
+            notes.append(f"it did not run at {sizes} of the lattice, such as {found.failed[0]}")
         return (*notes, *announced(self.sources), *unpriced(self.unknown))
 
     def _refuted(self, found: NotFound) -> Table:
