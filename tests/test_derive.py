@@ -1148,3 +1148,13 @@ def test_weights_that_are_sparse_stay_so_in_a_real_run() -> None:
     answer = vpcalc.derive(Sparse, "8,N").to_dict()
     assert answer["unknown"] == {"aten::mm (sparse tensors)": 1}
     assert answer["real_run"] == {"agrees": True, "note": ""}
+
+
+@pytest.mark.slow
+def test_modules_that_are_not_there_at_every_size_are_counted_and_not_listed() -> None:
+    def deep(depth: int) -> nn.Module:
+        return nn.Sequential(*(nn.Linear(8, 8) for _ in range(depth)))
+
+    *_, by_module = vpcalc.derive(deep, input="1,8", args={"depth": "L"}).tables()
+    assert [row[0] for row in by_module.rows] == ["0", "total"]
+    assert by_module.notes == ("without a form of its own: 1,023 modules, 1, 2, 3 …",)

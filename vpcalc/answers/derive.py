@@ -195,7 +195,11 @@ class Derivation(Derived):
         if len(modules) < 2:
             return (by_operator,)
         by_module = f"By module, for {self.condition}" if self.found.everywhere is not None else "By module"
-        return (by_operator, forms_table("module", "Module", by_module, modules, self.macs, ()))
+        known = {path: form for path, form in modules.items() if form is not None}
+        without = [path for path in modules if path not in known]
+        named = ", ".join(without[:3]) + " …" * (len(without) > 3)
+        left = [f"without a form of its own: {how_many(len(without), 'module')}, {named}"] if without else []
+        return (by_operator, forms_table("module", "Module", by_module, known, self.macs, left))
 
     def _notes(self, found: Found) -> tuple[str, ...]:
         farthest = max(found.held_out, key=lambda point: sum(point.values()), default={})
