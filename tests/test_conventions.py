@@ -83,7 +83,7 @@ def test_what_is_charged_is_what_runs(name: str, input: Any) -> None:
     model = ARCHITECTURES[name]
     sizes = model.read(**{**NONE, "input": input})
     config = model.configure({})
-    found = charged(model, sizes, config)
+    found = charged(model, sizes, config, model.cost(sizes, config))
     with torch.device("meta"):
         module, inputs = MODEL_WITNESSES[model.family.name](sizes, config, 1)
     module.eval()
@@ -167,7 +167,8 @@ def test_what_nobody_printed_is_seldom_explained() -> None:
     assert alone * 10 < of
     assert sum(row.explained for row in found.rows) * 100 > 80 * len(found.rows)
     model = ARCHITECTURES["swin_t"]
-    figures = readings(charged(model, (224, 224), model.configure({})))
+    config = model.configure({})
+    figures = readings(charged(model, (224, 224), config, model.cost((224, 224), config)))
     sure = [(read_printed("4.4906G"), figures), (read_printed("4.49057G"), figures)]
     assert [way.how for way in ways(sure)] == [ROUNDED, ROUNDED]
     assert by_chance([sure]) == (0, 4)

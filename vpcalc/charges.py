@@ -159,14 +159,10 @@ def by_chance(tables: Iterable[Sequence[tuple[Printed, Mapping[str, int]]]]) -> 
     return sum(found), len(found)
 
 
-def charged(architecture: Architecture, sizes: tuple[int, ...], config: Mapping[str, Any]) -> Charges:
-    """What rules charge of a model at an input.
-
-    Raises:
-        InputError: the architecture takes no such input.
-    """
+def charged(architecture: Architecture, sizes: tuple[int, ...], config: Mapping[str, Any], cost: Cost) -> Charges:
+    """What rules charge of a model at an input, where it has this cost tree."""
     found = Charges()
-    for node, times in _nodes(architecture.cost(sizes, config)):
+    for node, times in _nodes(cost):
         attends = any(op.kind == "matmul" for op in node.ops)
         for op in node.ops:
             _charge(found, op, int(times), attends)

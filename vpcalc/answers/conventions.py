@@ -169,11 +169,11 @@ def _counts(
 ) -> Iterator[tuple[str, int]]:
     """Every convention at one input."""
     found: set[int] = set()
-    for name, figure in readings(charged(architecture, sizes, config)).items():
+    cost = architecture.cost(sizes, config)
+    for name, figure in readings(charged(architecture, sizes, config, cost)).items():
         if figure not in found:  # of conventions that give the same, the plainest
             found.add(figure)
             yield name, figure
-    cost = architecture.cost(sizes, config)
     if pads(cost):
         value = form.subs(architecture.family.axes.point(sizes))
         unpadded = round(Fraction(value.terms.get((), 0), value.denominator))

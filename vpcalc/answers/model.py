@@ -43,20 +43,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model(Result):
-    """An architecture at one input size. ``report`` is None until its module has been counted.
-
-    ``form`` is the tidy one, on the lattice where everything divides; ``around`` is the form that holds at this
-    size, where the tidy one does not.
-    """
+    """An architecture at one input size. ``report`` is None until its module has been counted."""
 
     architecture: Architecture
     sizes: tuple[int, ...]
     config: Mapping[str, Any]
     batch: int
     cost: Cost
-    form: Form
     published: tuple[Published, ...]
-    around: Regime | None = None
     report: Report | None = None
 
     @property
@@ -77,6 +71,22 @@ class Model(Result):
     def figure(self, quantity: Quantity) -> int:
         """One of its totals."""
         return int(self.cost.total(quantity))
+
+    @cached_property
+    def form(self) -> Form:
+        """The tidy form, on the lattice where everything divides."""
+        on_symbols = model_on_symbols(self.architecture, self.config, self.batch)
+        return closed_form(on_symbols, Quantity.MACS, window_of(self.config))
+
+    @cached_property
+    def around(self) -> Regime | None:
+        """The form that holds at this size, where the tidy one does not."""
+        point = self.architecture.family.axes.point(self.sizes)
+        if self.form.gives(self.figure(Quantity.MACS), point):
+            return None
+        from ..everywhere import form_at, model_run
+
+        return form_at(model_run(self.architecture, self.config, self.batch)[0], point, Quantity.MACS)
 
     @property
     def shape(self) -> list[Any]:
@@ -285,18 +295,8 @@ def our_model(
     config = architecture.configure(set or {})
     number = whole("--batch", batch)
     cost = architecture.cost(sizes, config, number)
-    form = closed_form(model_on_symbols(architecture, config, number), Quantity.MACS, window_of(config))
     published = _published(architecture, sizes, config) if number == 1 else ()
-    return Model(
-        architecture,
-        sizes,
-        config,
-        number,
-        cost,
-        form,
-        published,
-        _around(cost, form, architecture, sizes, config, number),
-    )
+    return Model(architecture, sizes, config, number, cost, published)
 
 
 def _published(
@@ -317,20 +317,3 @@ def _in_letters(name: object, input: object, args: Mapping[str, object] | None) 
 
     shapes = shapes_of("", input, None, 1) if input is not None else ()
     return symbolic_model(name, shapes, args or {}) if letter_in(shapes, args or {}) else None
-
-
-def _around(
-    cost: Cost,
-    form: Form,
-    architecture: Architecture,
-    sizes: tuple[int, ...],
-    config: Mapping[str, Any],
-    batch: int,
-) -> Regime | None:
-    """The form that holds at these sizes, where that on the lattice does not."""
-    point = architecture.family.axes.point(sizes)
-    if form.gives(int(cost.total(Quantity.MACS)), point):
-        return None
-    from ..everywhere import form_at, model_run
-
-    return form_at(model_run(architecture, config, batch)[0], point, Quantity.MACS)

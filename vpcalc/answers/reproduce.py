@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -201,7 +201,7 @@ def reproduce(
     if family is not None and family not in families:
         raise unknown("family", family, families)
     chosen = [f for f in figures() if family in (None, ARCHITECTURES[f.model].family.name)]
-    rows = list(map(_derive, chosen))
+    rows = list(_derived(chosen))
     for places in _tables(rows):
         for place, way in zip(places, ways([_told(rows[place]) for place in places]), strict=True):
             rows[place] = replace(rows[place], way=way)
@@ -240,9 +240,16 @@ def _told(row: Reproduced) -> tuple[Printed, Mapping[str, int]]:
     return row.published.figure, row.given
 
 
-def _derive(figure: Published) -> Reproduced:
-    found = our_model(figure.model, input=figure.input or None, set=figure.changes)
-    derived = found.figure(Quantity(figure.quantity))
-    if figure.quantity != Quantity.MACS.value:
-        return Reproduced(figure, found, {MACS: derived})
-    return Reproduced(figure, found, readings(charged(found.architecture, found.sizes, found.config)))
+def _derived(chosen: Iterable[Published]) -> Iterator[Reproduced]:
+    """The figures with what is derived; a model that has several is run once."""
+    models: dict[tuple[str, str, str], tuple[Model, Mapping[str, int]]] = {}
+    for figure in chosen:
+        key = figure.model, figure.input, figure.settings
+        if key not in models:
+            found = our_model(figure.model, input=figure.input or None, set=figure.changes)
+            charges = charged(found.architecture, found.sizes, found.config, found.cost)
+            models[key] = found, readings(charges)
+        model, given = models[key]
+        if figure.quantity != Quantity.MACS.value:
+            given = {MACS: model.figure(Quantity(figure.quantity))}
+        yield Reproduced(figure, model, given)
