@@ -137,6 +137,8 @@ def test_a_worker_that_is_started_alone_gives_the_same(monkeypatch: pytest.Monke
 def test_other_places_to_import_from_have_another_nursery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     process.run(request("GOOD"), Limits())
     before = process._nursery
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "another")
+    monkeypatch.setenv("COLUMNS", "33")
     process.run(request("GOOD"), Limits())
     assert process._nursery is before
     monkeypatch.syspath_prepend(tmp_path)

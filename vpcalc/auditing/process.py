@@ -131,12 +131,16 @@ def _last_line(path: Path) -> str:
     return f": {last[:200]}" if last else ""
 
 
+PASSING = ("COLUMNS", "LINES", "PYTEST_CURRENT_TEST")
+"""Variables that change while a program runs, as pytest's does with each test, and mean nothing to a worker."""
+
+
 def _environment(limits: Limits) -> dict[str, str]:
     """Ours, with the same places to import from; counters need no more than a few threads."""
     places = [place or os.getcwd() for place in sys.path]
     threads = str(limits.threads)
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in PASSING},
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(places)),
         "PYTHONIOENCODING": "utf-8",
         "OMP_NUM_THREADS": threads,
