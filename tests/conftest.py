@@ -6,6 +6,7 @@ REASONS`` ends with 1 where a test was skipped for a reason that does not match.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import random
@@ -57,6 +58,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for file in files:
             order.shuffle(file)
         items[:] = [item for file in files for item in file]
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays; the collector of garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class Skips:
