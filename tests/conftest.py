@@ -15,12 +15,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from .pace import spread
+
+pytest_plugins = ["pytester"]
+
+if TYPE_CHECKING:
+    from vpcalc.answers.reproduce import Reproduction
 
 settings.register_profile(
     "vpcalc", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -111,6 +117,14 @@ def vpcalc() -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def reproduction() -> Reproduction:
+    """Every printed figure, derived and not counted."""
+    from vpcalc.answers.reproduce import reproduce
+
+    return reproduce(check=False)
 
 
 @pytest.fixture(scope="session")

@@ -260,15 +260,13 @@ def test_bytes_have_budgets(recorded: Path) -> None:
             assert_cost(network(), "3,4", saved_bytes=bound)
 
 
-def test_pytest_shows_the_message_and_not_our_lines(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text(
+def test_pytest_shows_the_message_and_not_our_lines(pytester: pytest.Pytester) -> None:
+    assert assert_cost(nn.Linear(4, 5), "3,4").macs == 60  # what that imports is to stay after pytester's run
+    pytester.makepyfile(
         "from torch import nn\nfrom vpcalc.testing import assert_cost\n"
-        "def test_it():\n    assert_cost(nn.Linear(4, 5), '3,4', macs='<= 1')\n",
-        encoding="utf-8",
+        "def test_it():\n    assert_cost(nn.Linear(4, 5), '3,4', macs='<= 1')\n"
     )
-    root = str(Path(vpcalc.__file__).parents[1])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    shown = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True).stdout
+    shown = pytester.runpytest_inprocess("-q").stdout.str()
     assert "macs: 60 is not <= 1" in shown
     assert "vpcalc/testing.py" not in shown
 
@@ -319,27 +317,11 @@ def test_the_module_is_left_as_it_was() -> None:
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
-def test_the_flag_of_pytest_sets_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(UPDATE, raising=False)
-    (tmp_path / "test_flag.py").write_text(
-        "from vpcalc.testing import updating\ndef test_flag(): assert updating()", encoding="utf-8"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "vpcalc.testing",
-        "-p",
-        "no:cacheprovider",
-        str(tmp_path),
-    ]
-    root = str(Path(vpcalc.__file__).parents[1])
-    plain, flagged = (
-        subprocess.run([*command, *more], cwd=root, check=False) for more in ([], ["--vpcalc-update"])
-    )
-    assert (plain.returncode, flagged.returncode) == (1, 0)
+def test_the_flag_of_pytest_sets_the_variable(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makepyfile("from vpcalc.testing import updating\ndef test_flag(): assert updating()")
+    for more, status in (([], 1), (["--vpcalc-update"], 0)):
+        monkeypatch.setenv(UPDATE, "")
+        assert pytester.runpytest_inprocess("-q", "-p", "vpcalc.testing", *more).ret == status
 
 
 def test_no_warning_of_a_counter_stops_those_who_make_errors_of_warnings() -> None:

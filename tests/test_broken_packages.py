@@ -69,7 +69,7 @@ BUILT_FOR_ANOTHER = 'raise AttributeError("_ARRAY_API not found")\n'
 WITHOUT_NUMPY = "raise ModuleNotFoundError('No numpy', name='numpy')\n"
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("package", DRAWING)
 @pytest.mark.parametrize(
     ("code", "said"),
@@ -98,11 +98,11 @@ def test_a_broken_torch(vpcalc: Run, tmp_path: Path, command: str) -> None:
     assert "needs torch, which cannot be imported: OSError: libtorch_global_deps.so: cannot open; " in line
 
 
-def test_a_file_with_relative_imports_is_named_as_its_packages_name_it(tmp_path: Path, vpcalc: Run) -> None:
+def test_a_file_with_relative_imports_is_named_as_its_packages_name_it(tmp_path: Path, inside: Run) -> None:
     folder = tmp_path / "outer" / "inner"
     folder.mkdir(parents=True)
     for each in (folder, folder.parent):
         (each / "__init__.py").touch()
     (folder / "net.py").write_text("from . import other\n")
-    line = one_line(vpcalc, str(tmp_path), "derive", f"{folder / 'net.py'}:make", "--input", "1,N,8")
+    line = one_line(inside, str(tmp_path), "derive", f"{folder / 'net.py'}:make", "--input", "1,N,8")
     assert line.endswith("; it is part of a package: name it outer.inner.net:FACTORY")

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import vpcalc
+from vpcalc.answers.reproduce import Reproduction
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.charges import MACS, Way, by_chance, charged, conventions, readings, ways
 from vpcalc.printed import CUT, ROUNDED, TWICE, Printed, read_printed
@@ -77,6 +78,7 @@ SIZES: dict[str, tuple[Any, ...]] = {
 }
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(("name", "input"), [(name, size) for name in SIZES for size in SIZES[name]])
 def test_what_is_charged_is_what_runs(name: str, input: Any) -> None:
     """Beside the module on meta, operator by operator."""
@@ -100,7 +102,7 @@ def test_what_is_charged_is_what_runs(name: str, input: Any) -> None:
     assert pooled == sum(op.other * times for op, times in model.cost(sizes, config).walk() if "pool" in op.kind)
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "printed", "convention", "how"),
     [
@@ -160,12 +162,11 @@ def test_a_table_has_one_convention_and_needs_most_of_its_figures_for_it() -> No
     assert {way.convention for way in ways(few)} == {plain}
 
 
-def test_what_nobody_printed_is_seldom_explained() -> None:
-    found = vpcalc.reproduce(check=False)
-    alone, of = found.chance
-    assert of == 2 * len(found.rows)
+def test_what_nobody_printed_is_seldom_explained(reproduction: Reproduction) -> None:
+    alone, of = reproduction.chance
+    assert of == 2 * len(reproduction.rows)
     assert alone * 10 < of
-    assert sum(row.explained for row in found.rows) * 100 > 80 * len(found.rows)
+    assert sum(row.explained for row in reproduction.rows) * 100 > 80 * len(reproduction.rows)
     model = ARCHITECTURES["swin_t"]
     config = model.configure({})
     figures = readings(charged(model, (224, 224), config, model.cost((224, 224), config)))

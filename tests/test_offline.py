@@ -139,9 +139,9 @@ def test_what_may_stand_in_a_document_is_a_list() -> None:
             refuse_in_document("transformers:bert", {name: value})
 
 
-def test_on_the_command_line(vpcalc: Run) -> None:
+def test_on_the_command_line(inside: Run) -> None:
     for command in (("derive", "--input", "1,N"), ("audit", "--tokens", "8", "--counter", "fvcore")):
-        done = vpcalc(command[0], "transformers:bert", *command[1:], "--arg", "attn_implementation=OWNER/NAME")
+        done = inside(command[0], "transformers:bert", *command[1:], "--arg", "attn_implementation=OWNER/NAME")
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
         assert "attn_implementation 'OWNER/NAME' is not known; known: eager, flex_attention, sdpa" in done.stderr
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 import vpcalc
+from vpcalc.answers.reproduce import Reproduction
 from vpcalc.printed import CUT
 from vpcalc.published import Published, figures
 
@@ -28,8 +29,8 @@ def test_a_family_derived_and_counted() -> None:
     assert not paper[("swin_b_384", "macs")]  # 47.0 G is printed, 47.083 G is the model
 
 
-def test_every_figure_has_a_verdict_without_counting() -> None:
-    rows = vpcalc.reproduce(check=False).rows
+def test_every_figure_has_a_verdict_without_counting(reproduction: Reproduction) -> None:
+    rows = reproduction.rows
     assert len(rows) == len(figures())
     assert all(row.counted is None for row in rows)
     assert {row.published.model.partition("_")[0] for row in rows} >= {
@@ -84,10 +85,10 @@ OURS: dict[str, dict[str, object]] = {  # rests on a setting of our choice: what
 }
 
 
-def test_a_figure_that_agrees_by_our_choice_says_so() -> None:
+def test_a_figure_that_agrees_by_our_choice_says_so(reproduction: Reproduction) -> None:
     """Exactly those rows: with the other value, costed here anew, they would not agree."""
     resting = set()
-    for row in vpcalc.reproduce(check=False).rows:
+    for row in reproduction.rows:
         name, changes = row.published.model, OURS.get(row.published.model)
         rests = False
         if changes and row.agrees:
