@@ -44,9 +44,11 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 
 ROOMS = {
-    "algebra": "polynomial floors quasi parser forms values interpolation repeating crossover code check_formula",
+    "algebra": "polynomial floors quasi parser forms values interpolation repeating crossover code check_formula "
+    "everywhere formula_settings",
     "abstract": "ops rows ledger cost repeating layers memory_rules memory step sweep_bound",
-    "layers": "ops layers reference memory_rules memory pvt swin_vit recurrent transformer retnet cnn t5",
+    "layers": "ops layers reference memory_rules memory pvt swin_vit recurrent transformer retnet cnn t5 "
+    "dense models rows",
     "architectures": "models reference pvt swin_vit transformer retnet cnn t5 dense backbones memory",
     "counters": "counters dispatch_counter hidden_products modules prices agreement quantities conventions",
     "execution": "rules exfuse prices execution programs modules executed_formula quantities own_memory derive",

@@ -121,6 +121,13 @@ def test_factors_multiply_out_to_the_polynomial(p: Polynomial) -> None:
     assert sympy.expand(sympy.sympify(p.to_sympy()) - multiplied_out(factored(p)).to_sympy()) == 0
 
 
+@pytest.mark.parametrize("power", [2, 3])
+@pytest.mark.parametrize("base", [h - C, C - h, h * C - w, w - h * C, h - 1], ids=str)
+def test_powers_of_a_difference_keep_their_sign(base: Polynomial, power: int) -> None:
+    """SymPy's order of terms is not ours, so a bracket may have to be turned round."""
+    assert multiplied_out(factored(base**power * C)) == base**power * C
+
+
 FACTORED = {
     MSA: "2hwC(2C + hw)",
     4 * h * w * C**2 + 2 * M**2 * h * w * C: "2hwC(2C + M²)",
