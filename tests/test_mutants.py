@@ -32,6 +32,7 @@ FAULT = "+ return self.numerator.at(values) * self.divisor.at(values)"
         ("x = [a for a in b if a.c]", ["x = [a for a in b if True]"]),
         ("raise ValueError(1 + 2)", []),
         ("assert a < b", []),
+        ("x = zip(a, b, strict=True)", []),
         ("@cached(size=3)\ndef f(a: 3 = b) -> 4: 'text'", []),
         ("if TYPE_CHECKING: x = 1", []),
     ],
