@@ -168,7 +168,9 @@ def each(tape: Tape, steps: Sequence[T] | Copies[T], first: int = 0, names: int 
     """
     if tape.ledger is None:
         listed = [steps.step] * count(steps.times) if isinstance(steps, Copies) else steps
-        yield from rounds(tape, listed, first, names)
+        for place, (name, step) in enumerate(rounds(tape, listed, first, names)):
+            yield name, tape.lap(place, len(listed), step)
+        tape.lap(None, len(listed))
         return
     often: Mapping[T, Any] = {steps.step: steps.times} if isinstance(steps, Copies) else Counter(steps)
     for step, times in often.items():

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ReferenceType
 
 from ..algebra.traced import value_of
 from .flow import Flow
@@ -200,7 +201,8 @@ class Tape:
     is let go when it is there, as where it is added to another; ``tuning`` says what is trained, if not all.
     With a ``flow`` it is seen which operator reads what others made, and every round is run.
     ``homes`` are paths of modules used twice, ``casts`` weights with what autocast made of them for the type
-    ``amp``, ``gradients`` leaves with theirs (:mod:`vpcalc.abstract.backward`), each by its identity.
+    ``amp``, ``gradients`` leaves with theirs (:mod:`vpcalc.abstract.backward`), each by its identity; ``watched``
+    are all tensors that were made, where that is a list.
     """
 
     item: Type
@@ -231,6 +233,7 @@ class Tape:
     casts: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     gradients: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     trail: list[tuple[str, str, tuple[tuple[str, Any], ...]]] | None = None
+    watched: list[ReferenceType[Tensor]] | None = None
     _path: list[str] = field(default_factory=list)
 
     @cached_property
@@ -315,6 +318,10 @@ class Tape:
             yield
         finally:
             self._path.pop()
+
+    def lap(self, place: int | None, laps: int, step: Any = None) -> Any:
+        """Of so many steps one begins, by its place, or, without one, the last is over; the step to be run."""
+        return step
 
     def home(self, name: str, shared: object) -> str:
         """The path of a module within this one; of one that holds something ``shared``, its first path."""

@@ -78,16 +78,16 @@ class Script:
         return self._tested[code]
 
     def path(self, domain: Domain) -> list[int]:
-        """The decisions of a domain: the number of a guard, from 1 on, or less than 0 where it does not hold."""
-        found = []
-        for guard in domain.guards:
-            number = self._decided.get(guard)
-            if number is None:
-                self._guards.append(f"{_taking(guard.letters)} => {spell(_alone(guard), 'javascript')}")
-                number = self._decided[guard] = len(self._guards)
-                self._decided[guard.negation()] = -number
-            found.append(number)
-        return found
+        """The decisions of a domain."""
+        return [self.decision(guard) for guard in domain.guards]
+
+    def decision(self, guard: Guard) -> int:
+        """The number of a guard, from 1 on, or less than 0 for one that does not hold where that one does."""
+        if guard not in self._decided:
+            self._guards.append(f"{_taking(guard.letters)} => {spell(_alone(guard), 'javascript')}")
+            self._decided[guard] = len(self._guards)
+            self._decided[guard.negation()] = -len(self._guards)
+        return self._decided[guard]
 
     def law(self, regimes: Iterable[Regime], tidy: Form | None = None, written: str = SPELLINGS) -> dict[str, Any]:
         """A quantity: in each regime where it holds, and its form or why sizes are refused.

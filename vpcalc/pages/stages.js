@@ -58,17 +58,34 @@ function squares(number, left, y, room, fill) {
   return Array.from({ length: number }, (_, place) => svg("rect", at(place)));
 }
 
+/** What is kept in a step, stretch by stretch, each in sizes of its own; undefined where one is not known. */
+function keeps({ only, program, laws }, at) {
+  if (Object.entries(only).some(([letter, value]) => at[letter] !== BigInt(value))) return undefined;
+  const all = { saved: 0n, buffers: 0n };
+  const valued = (forms, values) => Object.entries(forms).map(([name, form]) => [name, valueOf(form, values)]);
+  let ends = 0, sizes = [];
+  for (const [law, given, times] of program) {
+    const values = { ...at, ...Object.fromEntries([...sizes, ...valued(given, at)]) };
+    let found = laws[law][ends];
+    while (Array.isArray(found)) found = found[GUARDS[found[0] - 1](values) ? 2 : 1];
+    if (!found) return undefined;
+    for (const [name, value] of valued(found.kept, values)) all[name] += value * valueOf(times, at);
+    [ends, sizes] = [found.ends, valued(found.sizes, values)];
+  }
+  return all;
+}
+
 function memory(values, at) {
   const plan = DATA.memory, host = byId("memory");
   byId("memory-section").hidden = false;
   if (!controls.card) byId("memory-choice").append(memoryChoices(plan));
-  const known = plan.ways[`${state.dtype} ${state.attention}`] || [];
-  const forms = known.find(each => takes(each.path, at));
+  const way = plan.ways[`${state.dtype} ${state.attention}`];
+  const forms = keeps(plan.stretches[way], { ...at, item: BigInt(DATA.dtypes[state.dtype]) });
   host.dataset.known = Boolean(forms);
   const params = evaluate(DATA.rows.at(-1).cells.params, at).total;
   if (params === undefined) return host.replaceChildren(el("p", { class: "refused" }, "✕ refused at these sizes"));
   const weights = params * BigInt(DATA.dtypes[state.dtype]), moments = BigInt(plan.optimizers[state.optimizer]);
-  const [buffers, saved] = ["buffers", "saved"].map(name => (forms ? valueOf(forms[name], at) : 0n));
+  const { buffers, saved } = forms || { buffers: 0n, saved: 0n };
   const parts = Object.entries({
     weights,
     gradients: weights,
