@@ -215,6 +215,13 @@ def config_of(name: str, values: dict[str, int]) -> dict[str, Any]:
     }
 
 
+def test_a_setting_that_has_no_form_is_said() -> None:
+    said = [note for note in page_of("lstm").data["notes"] if "no slider" in note]
+    assert len(said) == 1
+    assert said[0].startswith("layers is no slider: ")
+    assert not any("no slider" in note for note in page_of("swin_t").data["notes"])
+
+
 def of_model(name: str, values: dict[str, int]) -> list[list[str | None]] | None:
     architecture, config = ARCHITECTURES[name], config_of(name, values)
     sizes = tuple(values[axis] for axis in architecture.family.axes)

@@ -17,7 +17,7 @@ from ..symbols import ALPHABET
 from .model import Model, our_model
 from .page_memory import DTYPES, memory_of
 from .page_parts import parameter, shapes_of
-from .page_settings import COUNTS, Leaf, Setting, everywhere
+from .page_settings import COUNTS, Leaf, Setting, everywhere, without_letter
 
 MOST = 65536
 """The largest size of a parameter."""
@@ -83,7 +83,14 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
         ],
         "beyond": "no form is known at these sizes; vpcalc model has what lies there",
         "memory": memory_of(script, found, settings),
-        "notes": ["MACs are multiply–accumulates of matrix products and convolutions, the papers' FLOPs."],
+        "notes": [
+            "MACs are multiply–accumulates of matrix products and convolutions, the papers' FLOPs.",
+            *(
+                f"{each} is no slider: no form was found that holds at all its values. --set {each}=… makes a "
+                "page with another one."
+                for each in without_letter(config, settings)
+            ),
+        ],
     }
 
 

@@ -113,6 +113,12 @@ def _settings(config: Mapping[str, Any]) -> Iterable[Setting]:
                 yield Setting(name if place is None else f"{name}_{place + 1}", name, place, each)
 
 
+def without_letter(config: Mapping[str, Any], settings: Iterable[Setting]) -> list[str]:
+    """Numbers among the settings that could be letters, and have no form."""
+    with_letter = {each.of for each in settings}
+    return list(dict.fromkeys(each.of for each in _settings(config) if each.of not in {*FIXED, *with_letter}))
+
+
 def changed(config: Mapping[str, Any], settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a model with values for some of them, by their letters."""
     found = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
