@@ -376,8 +376,11 @@ def test_what_sums_of_bounds_show_to_be_empty_has_no_point() -> None:
     assert not impossible([odd - sides, h - 7])
     assert impossible([h - 1 - r * ceil_div(h, r)])
     assert not impossible([r * ceil_div(h, r) - h - 1])
+    tokens, wide = floor_div(h, 32) * floor_div(k, 32), [r - 1, h - 32 * r, k - 32]
+    assert impossible([*wide, r - 1 - tokens])  # a grid of a row at least has as many tokens as it is wide
+    assert not impossible([*wide, r - tokens])
     dice, empty = random.Random(3), 0
-    parts = (h, r, q, h * r, floor_div(h, 3), ceil_div(q, r))
+    parts = (h, r, q, h * r, floor_div(h, 3), ceil_div(q, r), r * floor_div(h, 3))
     for _ in range(150):
         forms = [
             sum((part * dice.randint(-2, 2) for part in parts), constant(dice.randint(-6, 6))) for _ in range(5)

@@ -1,12 +1,12 @@
 """Whether some forms can all be at least 0: variables are eliminated one by one (Fourier and Motzkin).
 
-Each product of letters counts as a variable of its own, of floors it is known what they are between: a yes to
-:func:`impossible` is a proof, a no is none.
+Each product counts as a variable of its own, of which it is known that (f − 1)(g − 1) ≥ 0 where f and g are at
+least 1; of floors it is known what they are between. A yes to :func:`impossible` is a proof, a no is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import gcd
 
 from .domains import without_line
@@ -22,7 +22,25 @@ Row = Mapping[Monomial, int]
 
 def impossible(forms: Iterable[Polynomial]) -> bool:
     """Whether sums of the forms show that at whole sizes they are not all at least 0."""
-    rows = _least(form.terms for form in _with_floors(forms))
+    known = list(_with_floors(forms))
+    if _contradict(known):
+        return True
+    products = list(_products(known))
+    return bool(products) and _contradict([*known, *products])
+
+
+def _products(forms: Sequence[Polynomial]) -> Iterator[Polynomial]:
+    """Of products of two sizes that are at least 1, what that says of them."""
+    pairs = {monomial for form in forms for monomial in form.terms if len(monomial) == 2}
+    for (one, first), (other, second) in sorted(pairs):
+        sides = symbol(one), symbol(other)
+        if first == second == 1 and all(_contradict([*forms, -side]) for side in sides):
+            yield (sides[0] - 1) * (sides[1] - 1)
+
+
+def _contradict(forms: Iterable[Polynomial]) -> bool:
+    """The same, of what is given alone."""
+    rows = _least(form.terms for form in forms)
     while rows is not None and len(rows) <= MOST:
         sides: dict[Monomial, tuple[list[Row], list[Row]]] = {}
         for row in rows:
