@@ -74,7 +74,7 @@ function conditions(values, at) {
   known.forEach((each, place) => {
     if (!host.children[place]) {
       const words = `${each.names[0]} costs more than ${each.names[1]} where `;
-      const valid = each.valid && el("span", { class: "quiet" }, ` exact for ${each.valid}`);
+      const valid = each.valid && el("span", { class: "quiet" }, ` (exact for ${each.valid})`);
       const inequality = el("span", { class: "wide" }, math(each.mathml));
       host.append(el("li", {}, words, inequality, " ", el("strong"), valid));
     }
