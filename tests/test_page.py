@@ -394,6 +394,7 @@ def test_a_module_of_the_readers_has_a_page(
     target = "a<!--<script>&.py:Mixed"
     browser = opened(target, page=vpcalc.page(target, input="1,N,C", args={"dim": "C"}))
     assert target in said(browser, "about")
+    assert re.search(r"MACs[^:]*: explored for N from 1 to \d+", said(browser, "about"))
     assert browser.run("document.querySelectorAll('script').length") == 2
     found = on_page(browser, [{"N": 7, "C": 8}, {"N": 8, "C": 8}], ["value"])
     assert [rows[0] for rows in found] == [[str(7 * 8 * 64)], [str(8 * 8 * 64 + 2 * 8 * 8 * 8)]]

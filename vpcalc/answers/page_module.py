@@ -66,8 +66,17 @@ def module_page(
         "crossing": False,
         "rows": [_row(script, quantity, each) for quantity, each in formulas.items()],
         "beyond": "beyond the sizes that were explored",
-        "notes": [*dict.fromkeys(note for each in formulas.values() for note in each.assumptions), *missing],
+        "notes": [*_notes(formulas), *missing],
     }
+
+
+def _notes(formulas: Mapping[str, Formula]) -> list[str]:
+    """What each form assumes, with the quantities of which it is one."""
+    found: dict[str, list[str]] = {}
+    for quantity, each in formulas.items():
+        for note in each.assumptions:
+            found.setdefault(note, []).append(SHOWN[quantity][0])
+    return [f"{', '.join(names)}: {note}" for note, names in found.items()]
 
 
 def _formula(found: Executed, quantity: str, range: Mapping[str, object] | None) -> Formula | str:
