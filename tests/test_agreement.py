@@ -51,7 +51,7 @@ def derived(name: str, text: str | None = None, **arguments: object) -> Executed
 RUN = ("resnet18", "patch_merging", "vit_ti_16", "vgg11", "pvt_tiny", "pvt_v2_b0", "t5_small")
 
 
-@pytest.mark.parametrize("name", mostly_slow(RUN, quick=2))
+@pytest.mark.parametrize("name", mostly_slow(RUN, quick=1))
 def test_run_and_layers_are_one_form(name: str) -> None:
     found = derived(name)
     assert (found.verdict, found.ok, found.explored.complete) == ("proved", True, True)

@@ -30,7 +30,7 @@ def _narrow(id: str, sizes: tuple[int, ...], config: Any, batch: int) -> Witness
     return Witness(module, inputs)
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("batch", mostly_slow([2, 1], quick=1))
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=str)
 def test_without_memory(id: str, sizes: tuple[int, ...], changes: dict[str, Any], batch: int) -> None:
@@ -40,7 +40,7 @@ def test_without_memory(id: str, sizes: tuple[int, ...], changes: dict[str, Any]
     assert report.verdict.value == "agrees", str(report)
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=str)
 def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: dict[str, Any]) -> None:
     """For real: norms of narrow inputs with wide weights keep float32, where fake tensors say otherwise."""

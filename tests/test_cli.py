@@ -26,8 +26,9 @@ from .terminals import screen, typed
 FAST = ("compare", "--h", "8", "--w", "8", "--C", "32", "--no-check")
 
 
-def test_the_two_tables_of_the_front_page(vpcalc: Run, inside: Run) -> None:
-    compared = vpcalc("compare", "--h", "56", "--w", "56", "--C", "96", "--M", "7")
+def test_the_two_tables_of_the_front_page(inside: Run) -> None:
+    """The first is compared, in a process of its own, in ``test_readme.py``, too."""
+    compared = inside("compare", "--h", "56", "--w", "56", "--C", "96", "--M", "7")
     assert (compared.returncode, compared.stderr) == (0, "")
     msa = next(line for line in compared.stdout.splitlines() if line.startswith("MSA"))
     assert "4hwC² + 2(hw)²C" in msa
@@ -193,6 +194,7 @@ def test_tiles_are_set_as_mathematics(inside: Run, format: str, cells: list[str]
     assert all(cell in done.stdout for cell in cells)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("lines", ["1", "3"])
 @pytest.mark.parametrize(
     "command", ["theory --format latex", "models --format csv", "formula swin_t --steps", "theory"]
@@ -205,6 +207,7 @@ def test_whoever_reads_a_long_output_may_stop_too(command: str, lines: str) -> N
     assert done.returncode in (0, 141)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("command", ["formula msa", "theory", "--help", "models --format csv", ""])
 def test_a_full_disk_is_one_line_and_a_closed_output_is_none(command: str) -> None:

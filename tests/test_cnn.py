@@ -133,7 +133,7 @@ def test_every_variant_agrees_at_its_native_size(id):
     assert_agrees(report_of(id))
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "id",
     [pytest.param(id, marks=[pytest.mark.slow] if any(n in id for n in DEEP) else []) for id in RESNETS + VGGS],

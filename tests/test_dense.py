@@ -32,7 +32,7 @@ PYRAMIDS = [each.id for each in first_of_each().values() if each.family.pyramid]
 BACKBONES = [*PYRAMIDS, "resnet50", "resnext50_32x4d", "pvt_v2_b2_li"]
 
 
-@pytest.mark.quick(7)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("id", BACKBONES)
 @pytest.mark.parametrize(("sizes", "first"), [((64, 96), 0), ((75, 131), 0), ((67, 90), 1)])
 def test_a_pyramid_is_that_of_its_module(id: str, sizes: tuple[int, int], first: int) -> None:
@@ -59,7 +59,7 @@ def test_every_pyramid_has_a_module() -> None:
 DENSE = {name: each.id for name, each in first_of_each().items() if "backbone" in each.config}
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("id", DENSE.values())
 @pytest.mark.parametrize("under", BACKBONES)
 def test_on_every_backbone_it_agrees_with_its_module(id: str, under: str) -> None:

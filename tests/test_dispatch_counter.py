@@ -807,7 +807,7 @@ def laid_out(shape: list[int], rng: random.Random) -> Tensor:
     return x.permute([order.index(axis) for axis in range(len(shape))])
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("seed", range(16))
 def test_shortcuts_in_any_layout(seed: int) -> None:
     """Arithmetic, and gradients of norms, softmax and activations, with sides of one element among others."""

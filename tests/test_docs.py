@@ -174,6 +174,7 @@ TRUSTED = ("howto/your-module.md",)
 """Pages whose markers name code of the examples."""
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("name", marked([name for name in NAMES if BLOCK.search(text(name))]))
 def test_embedded_figures_are_fresh(name: str) -> None:
     result = vpcalc.embed([str(DOCS / name)], check=True, trust=name in TRUSTED)

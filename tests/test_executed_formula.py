@@ -165,6 +165,7 @@ def test_nothing_is_said_that_follows_from_what_divides(code: str) -> None:
     assert tiles.form.valid == "h and w multiples of M; h and w multiples of R; C a multiple of 2"
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("quantity", ["macs", "flops", "activations", "saved_bytes", "peak_bytes"])
 @pytest.mark.parametrize("everywhere", mostly_slow([False, True], quick=1))
 def test_terms_add_up_to_the_form_beside_them(code: str, quantity: str, everywhere: bool) -> None:

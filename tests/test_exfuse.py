@@ -55,7 +55,7 @@ def assert_agrees(report):
 # -- the network against its module -------------------------------------------------------------
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("size", [(512, 512), (75, 133), (321, 224), (1, 1)])
 @pytest.mark.parametrize("supervision", [False, True])
 def test_exfuse_agrees(size, supervision):
@@ -79,7 +79,7 @@ def test_exfuse_agrees_under_any_settings(block, version, depths, C, k, dap, sup
     assert_agrees(report_of(sizes, batch, **changes, supervision=supervision, classes=5))
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @settings(deadline=None, max_examples=20)
 @given(data=st.data(), batch=st.integers(1, 3))
 @pytest.mark.parametrize("id", BLOCKS)

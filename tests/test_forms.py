@@ -62,6 +62,7 @@ def dims_of(id: str, seed: int) -> dict[str, int]:
     return {name: small.get(name, 48 * rng.randint(1, 3)) for name in LAYERS[id].dims}
 
 
+@pytest.mark.quick(60)
 @pytest.mark.parametrize("id", list(LAYERS))
 @pytest.mark.parametrize("quantity", ["macs", "params", "activations"])
 def test_every_spelling_of_a_layer_is_its_cost(id: str, quantity: str) -> None:

@@ -35,6 +35,7 @@ CASES = {
 SLOW = [pytest.param(quantity, marks=pytest.mark.slow) for quantity in ("params", "fvcore")]
 
 
+@pytest.mark.quick(13)
 @pytest.mark.parametrize("quantity", ["macs", *SLOW])
 @pytest.mark.parametrize("everywhere", [False, True])
 @pytest.mark.parametrize("id", CASES)
@@ -55,7 +56,7 @@ BYTES = [
 ]
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("everywhere", [False, True])
 @pytest.mark.parametrize(("id", "vary", "quantity"), BYTES)
 def test_forms_of_bytes_hold_where_they_say(

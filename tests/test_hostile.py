@@ -97,6 +97,7 @@ def test_what_a_message_quotes_is_seen_and_short(
     assert printable("hw² ≥ 4·C") == "hw² ≥ 4·C"
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("columns", ["1", "8", "20"])
 @pytest.mark.parametrize(
     "plot", [["crossover"], ["resolution", "swin_t"], ["roofline", "swin_t"], ["models"]], ids=str

@@ -53,6 +53,7 @@ def dimensions(draw: st.DrawFn) -> dict[str, int]:
     }
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("id", NAMES)
 @given(dims=dimensions(), data=st.data())
 def test_formula_is_what_fvcore_counts(id: str, dims: dict[str, int], data: st.DataObject) -> None:

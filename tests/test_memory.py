@@ -93,14 +93,14 @@ def check(id: str, sizes: tuple[int, ...], changes: Settings, batch: int = 2, wa
     assert report.verdict is Verdict.AGREES, str(report)
 
 
-@pytest.mark.quick(16)
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=NAMES)
 def test_on_the_meta_device(id: str, sizes: tuple[int, ...], changes: Settings) -> None:
     for batch in (BATCHED.get(id, 1), 3):
         check(id, sizes, changes, batch)
 
 
-@pytest.mark.quick(16)
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=NAMES)
 def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: Settings) -> None:
     """For real: the same tensors are kept as on the meta device, and no other bytes are alive."""
@@ -260,6 +260,7 @@ def test_every_layer(id: str) -> None:
     check_layer(id, layer_dims(id))
 
 
+@pytest.mark.quick(40)
 @pytest.mark.parametrize("id", ARCHITECTURES)
 def test_both_readings_multiply_and_hold_the_same(id: str) -> None:
     """Where memory is followed every block is run; on a ledger equal ones are run once and counted."""

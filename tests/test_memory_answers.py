@@ -601,6 +601,7 @@ def test_forms_of_totals_hold_at_the_models_own_size(quantity: str) -> None:
     assert sum(term for *_, term in form.steps()) == form.form.polynomial
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("quantity", ["saved_bytes", "peak_bytes", "training_bytes", "inference_bytes"])
 def test_one_figure_of_memory_stands_in_a_sentence(quantity: str, tmp_path: Path, inside: Run) -> None:
     file = tmp_path / "net.py"

@@ -129,6 +129,7 @@ def test_what_counts_through_its_input_is_refused() -> None:
         vpcalc.formula("lstm", quantity="saved_bytes", everywhere=True)
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("id", ["swin_t", "pvt_v2_b2", "convnext_t", "vit_b_16"])
 @pytest.mark.parametrize("size", [(200, 331), (225, 224), (800, 1280), (100, 64), (36, 500)])
 def test_a_printed_form_has_the_figure_beside_it(id: str, size: tuple[int, int]) -> None:

@@ -158,7 +158,7 @@ def _different(make: Any, shape: str, train: bool, dtype: str = "bfloat16") -> l
     return [check.quantity for check in found.report.differing]
 
 
-@pytest.mark.quick(9)
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("name", MODULES)
 def test_bytes_are_those_of_autocast_on_the_cpu(name: str, train: bool) -> None:

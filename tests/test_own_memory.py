@@ -258,7 +258,7 @@ def test_the_form_holds_around() -> None:
     assert eval(form["python"], {}, {"H": 64, "W": 48}) == other
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "asked", "solve"),
     [

@@ -32,6 +32,7 @@ from vpcalc.storage.footprint import Way, model_footprint
 
 from .browser import Tab, needs_browser, tab
 from .conftest import Run
+from .pace import mostly_slow
 from .terminals import typed
 
 pytestmark = needs_browser
@@ -192,9 +193,10 @@ def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
     [
         ("swin_t", "H W C L_1 L_2 L_3 L_4 a_1 a_2 a_3 a_4 M r B"),
         ("vit_b_16", "H W C L a r B"),
-        (
+        pytest.param(
             "pvt_v2_b2",
             " ".join(["H W", *(f"{of}_{k}" for of in ("C", "L", "a", "R", "r") for k in STAGES), "B"]),
+            marks=pytest.mark.slow,
         ),
         ("t5_small", "S T d_model d_ff L a d_kv vocab B"),
         ("lstm", "T d n B"),
@@ -349,7 +351,7 @@ def test_beyond_its_lattice_the_page_says_so_and_has_the_figures(opened: Callabl
     assert "does not divide C" in said(browser, "notice")
 
 
-@pytest.mark.parametrize("name", ["swin_t", "pvt_v2_b2"])
+@pytest.mark.parametrize("name", mostly_slow(["swin_t", "pvt_v2_b2"], quick=1))
 def test_steps_add_up_at_any_settings(opened: Callable[..., Tab], name: str) -> None:
     """What says where a figure comes from is of the settings that are shown, blocks in turn included."""
     for state in ("", "#H=301&W=200", "#M=5&depths_1=5&depths_3=4&R_1=4"):

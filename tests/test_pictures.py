@@ -263,7 +263,7 @@ RECENT = tuple(map(int, matplotlib.__version__.split(".")[:2])) > (3, 8)
 """Whether letters are as wide as they are today: 3.8 measures them otherwise by a pixel."""
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("pareto", [None, "macs,top1", "top1,macs"])
 @pytest.mark.parametrize("width", [6.9, 3.15])
 def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None, width: float) -> None:
@@ -401,6 +401,7 @@ def test_solids_are_to_scale_a_slab_each_block(id: str) -> None:
         assert _wide(slab) / _wide(slabs[0]) == pytest.approx(block.channels / expected[0].channels)
 
 
+@pytest.mark.quick(30)
 @pytest.mark.parametrize("id", [*ARCHITECTURES])
 def test_a_picture_has_a_bar_for_every_block_and_they_add_up(id: str) -> None:
     chart = vpcalc.draw(id).chart
@@ -436,6 +437,7 @@ def test_a_vision_transformer_is_its_blocks_and_an_encoder_decoder_reads_twice()
 # -- what one block does ---------------------------------------------------------------------------
 
 
+@pytest.mark.quick(30)
 @pytest.mark.parametrize("id", [*ARCHITECTURES])
 def test_a_run_that_is_followed_costs_what_the_tree_costs(id: str) -> None:
     found = vpcalc.model(id, check=False)
@@ -519,6 +521,7 @@ def test_a_block_of_ones_own_module_is_its_own_run(tmp_path: Path) -> None:
 WITHOUT_BLOCKS = ("vgg11", "rnn")
 
 
+@pytest.mark.quick(12)
 @pytest.mark.parametrize("id", sorted(each.id for each in first_of_each().values()))
 @pytest.mark.parametrize("width", [6.9, 3.15])
 def test_every_piece_of_a_block_is_drawn_and_nothing_overlaps(id: str, width: float) -> None:
@@ -601,7 +604,7 @@ def test_dark_colours_can_be_read() -> None:
     assert not set(DARK) & set(DARK.values())  # so that nothing is exchanged twice
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("place", range(14))
 def test_nothing_that_is_drawn_on_dark_paper_is_left_light(place: int) -> None:
     plot = every_plot()[place]
@@ -745,7 +748,7 @@ def test_labels_are_spread_without_overlap_and_in_order(boxes: list[tuple[float,
 # -- in the terminal -------------------------------------------------------------------------------
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("width", [40, 50, 60, 80, 132, 200])
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_plot_fits_the_terminal(width: int, colour: bool) -> None:

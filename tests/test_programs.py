@@ -383,6 +383,7 @@ LOOKED_UP: dict[str, Callable[[int], bool]] = {
 }
 
 
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("name", LOOKED_UP)
 def test_what_is_looked_up(name: str) -> None:
     """A hash compares nothing: the keys are found where the program has them."""
@@ -589,7 +590,7 @@ def test_a_cut_can_be_seen_in_another_shape_where_it_leaves_nothing_out() -> Non
         assert answer(found, {"H": h, "W": w}) == 12 * left, (h, w)
 
 
-@pytest.mark.quick(40)
+@pytest.mark.quick(20)
 @pytest.mark.parametrize("name", ROWS)
 def test_rows(name: str) -> None:
     function, rows = ROWS[name]
@@ -1087,7 +1088,7 @@ JOINT: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-@pytest.mark.quick(7)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", JOINT)
 def test_conditions_on_two_sides_together(name: str) -> None:
     holds = JOINT[name]

@@ -86,6 +86,7 @@ QUICK = {
 """Proved is what a run on symbols and the layers give alike; where the two were not decided to, it is executed."""
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize(
     "id",
     mostly_slow(

@@ -217,6 +217,7 @@ REAL: dict[str, tuple[Callable[[], nn.Module], str, list[tuple[int, ...]]]] = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", mostly_slow(REAL, quick=("folded", "pyramid")))
 def test_real_runs_agree(name: str) -> None:
     make, input, shapes = REAL[name]
@@ -418,7 +419,7 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", mostly_slow(LAYOUTS, quick=8))
 def test_results_lie_in_memory_as_on_the_cpu(name: str) -> None:
     """On meta they lie otherwise, so that copies were seen that there are not, or not seen."""
@@ -782,6 +783,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
 }
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", mostly_slow(FUNCTIONS, quick=8))
 def test_functions_of_which_a_quantity_had_no_form(name: str) -> None:
     class Calls(nn.Module):
@@ -1039,6 +1041,7 @@ FOREIGN: dict[str, tuple[str, Mapping[str, object]]] = {
 QUICK = ("gpt2", "resnet")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in FOREIGN]
 )

@@ -63,6 +63,7 @@ def test_layers_agree_with_fvcore(
     assert report.verdict is Verdict.AGREES, report
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("id", CELLS)
 @pytest.mark.parametrize(
     ("T", "batch", "changes"),

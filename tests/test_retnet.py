@@ -53,6 +53,7 @@ def test_layers_agree_with_fvcore(id: str, h: int, w: int, heads: int, d: int, c
     assert report.verdict is Verdict.AGREES, report
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("N", "batch", "head"), [(8, 1, True), (11, 2, True), (3, 1, False)])
 def test_models_agree_with_fvcore(form: str, N: int, batch: int, head: bool) -> None:

@@ -88,7 +88,7 @@ def shown(result: Derivation) -> tuple[str, str]:
     return str(result), result.condition
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("side", "shape"), [(0, "N,8"), pytest.param(1, "1,N,8", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("forward", "text", "condition"), [kind[1:] for kind in KINDS], ids=[k[0] for k in KINDS])
 def test_every_side_is_tried_far_away(forward: Forward, text: str, condition: str, side: int, shape: str) -> None:
@@ -97,6 +97,7 @@ def test_every_side_is_tried_far_away(forward: Forward, text: str, condition: st
     assert result.ok
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("stride", [30, 50, 7, 17, 97])
 def test_a_stride_is_found_and_not_listed(stride: int) -> None:
     result = derive(nn.Conv1d(4, 4, stride, stride=stride, bias=False), "1,4,N")

@@ -121,7 +121,7 @@ MODELS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("case", MODELS)
 def test_rows_are_what_calls_one_by_one_give(case: str) -> None:
     target, vary, set = MODELS[case]

@@ -70,6 +70,7 @@ def test_awkward_sizes_of_all_others(id: str, sizes: tuple[int, int]) -> None:
     check_or_refuse(id, sizes)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("id", ["swin_t", "swin_v2_t"])
 @given(
     st.integers(1, 3).flatmap(

@@ -53,6 +53,7 @@ def test_a_head_is_counted_where_it_was_asked_for() -> None:
     assert "BertForQuestionAnswering, with its head" in " ".join(answers.tables()[0].notes)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     ("name", "near"),
     [

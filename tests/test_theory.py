@@ -395,7 +395,7 @@ def weighed(id: str) -> Any:
     return pytest.param(id, marks=[pytest.mark.slow] if id in HEAVY else [])
 
 
-@pytest.mark.quick(14)
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("id", [*map(weighed, STATEMENTS)])
 def test_what_is_not_so_is_refuted_clause_by_clause(id: str) -> None:
     """With each alteration the verdict falls, and there is one for each clause."""
@@ -469,7 +469,7 @@ def test_restricted_attention_is_attention_under_a_band(r: int) -> None:
     assert torch.allclose(module(x), module.proj(dense.transpose(1, 2).reshape(1, 9, 6)), atol=1e-12)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("size", ["T", "n", "d", "b"])
 @pytest.mark.parametrize("counted", ["macs", "peak"])
 def test_a_program_that_counts_otherwise_beyond_100_is_found(
@@ -923,6 +923,7 @@ def test_every_statement_is_a_claim() -> None:
         assert CLAIMS[id].source == one.source
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("id", ["linear_collapse", "pascanu_jacobian", "bptt_cost", "order_comes_back"])
 def test_a_claim_has_its_statements_verdict(id: str) -> None:
     outcome = CLAIMS[id].settle()

@@ -57,7 +57,7 @@ def test_some_modules(case: Any, tuning: Tuning) -> None:
     assert report.verdict.value == "agrees", str(report)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "way",
     [

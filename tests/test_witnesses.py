@@ -43,6 +43,7 @@ def test_swin(name: str, depths: tuple[int, ...], sizes: tuple[int, int]) -> Non
     agrees(config, "SwinForImageClassification", name, sizes)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("sizes", [(225, 301), (200, 160)])
 @pytest.mark.parametrize(("kind", "name"), [("Swin", "swin_t"), ("Swinv2", "swin_v2_t")])
 def test_swin_pads_as_it_does(kind: str, name: str, sizes: tuple[int, int]) -> None:
@@ -55,7 +56,7 @@ def test_swin_pads_as_it_does(kind: str, name: str, sizes: tuple[int, int]) -> N
     agrees(config, f"{kind}ForImageClassification", name, sizes, depths=(2, 2), heads=(3, 6), M=4)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("name", "C", "middle", "window", "side"),
     [
@@ -119,7 +120,7 @@ def _in_transformers(name: str) -> str:
     return name.replace("head", "classifier") if "head" in name else f"swinv2.{name}"
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "kind", "width", "heads", "patch"),
     [
