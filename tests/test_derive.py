@@ -206,6 +206,15 @@ def test_the_lattice_is_found() -> None:
     assert derive("vit_b_16", "B,3,H,32", {"depth": 1}).lattice == {"B": 1, "H": 16}
 
 
+@pytest.mark.slow
+def test_windows_that_shrink_with_the_grid_are_complete() -> None:
+    """The shorter side is the window where it is small, so that each side has forms of its own there."""
+    result = derive("swin_t", "1,3,H,W", {"depths": "1", "heads": "3"}, range={"H": "1:512", "W": "1:512"})
+    assert isinstance(result, Executed)
+    found = result.to_dict()
+    assert (found["complete"], found["open"]) == (True, [])
+
+
 def test_a_size_may_be_fixed_and_letters_are_free() -> None:
     result = derive("vgg11", "1,3,224,w")
     assert form(result) == closed_form("vgg11").subs({"H": 224, "W": w})

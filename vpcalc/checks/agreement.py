@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..algebra.domains import Domain
     from ..everywhere import Regime as Described
     from ..execution.regimes import Exploration, Regime
-    from ..execution.regions import Region
+    from ..execution.regions import Range, Region
 
 DRAWS = 400
 """Sizes among which one is looked for where two forms differ."""
@@ -72,6 +72,15 @@ def agreements(describe: Describe, exploration: Exploration, count: Count) -> di
     described = regimes(describe, letters, Quantity.MACS)
     running = [regime for regime in exploration.regimes if not regime.refused]
     return {regime: _agreement(regime, described, count) for regime in running}
+
+
+def described_parts(describe: Describe, extent: Range) -> list[Region]:
+    """Where the layers have one form each: a first division of a range, which is run and counted, or divided."""
+    from ..everywhere import regimes
+
+    found = regimes(describe, tuple(extent.bounds), Quantity.MACS)
+    whole = extent.whole()
+    return [_within(whole, domain) for theirs in found for domain in theirs.when.where.parts]
 
 
 def _agreement(regime: Regime, described: tuple[Described, ...], count: Count) -> Agreement:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import first_line, first_line_and_place
 from ..inputs import NUMBER
+from .agreement import described_parts
 from .effort import Growth, is_unnumbered
 from .probing import (
     MORE_WORK,
@@ -223,14 +224,17 @@ def _explored(
     try:
         limits = {name: most for name, most in _limits(program, letters).items() if name not in ranges}
         bounds = {v.name: ranges.get(v.name, (1, limits.get(v.name, _largest(v, target)))) for v in letters}
-        runs = MOST_RUNS if variant.fixed else MOST_RUNS // 8  # building takes most of the time
+        runs = MOST_RUNS if variant.fixed else 3 * MOST_RUNS // 8  # building takes most of the time
         keys = counted(program.keys) if isinstance(program, Fixed) else ()
         execute = program.execute if told is None else _telling(program.execute, told, runs)
-        explorer = Explorer(execute, count, Range(bounds), most, runs, growth.affordable, keys)
+        extent = Range(bounds)
+        explorer = Explorer(execute, count, extent, most, runs, growth.affordable, keys)
         begin = list(starts(letters, bounds))
         if may_wait and explorer.seems_narrow(begin):
             return None
-        exploration = explorer.explore(begin)
+        describe = None if variant.fixed else target.describe
+        parts = () if describe is None else described_parts(describe, extent)
+        exploration = explorer.explore(begin, parts=parts)
     except BeyondError as beyond:
         raise NotExecutedError(str(beyond)) from beyond
     except HeldError as held:

@@ -32,7 +32,7 @@ from . import exact
 from .domains import joined
 from .guards import AT_LEAST, EQUAL, Guard, Noted, Path
 from .outcome import LIES, BeyondError, Execution, TableEndError, TooLargeError
-from .regions import Point, Range, Region, equal_on
+from .regions import Point, Range, Region, equal_on, settled
 
 MOST_RUNS = 160
 """Runs beyond which an exploration ends, whatever is open."""
@@ -269,12 +269,17 @@ class Explorer:
         self._edges: list[Region] = []
 
     def explore(
-        self, starts: Sequence[Point], before: Exploration | None = None, known: Iterable[Execution] = ()
+        self,
+        starts: Sequence[Point],
+        before: Exploration | None = None,
+        known: Iterable[Execution] = (),
+        parts: Sequence[Region] = (),
     ) -> Exploration:
         """From sizes to begin at: the first at which the program runs is where exploration starts.
 
         Where another quantity was explored ``before``, its refusals are those of this one, and its regions are
-        looked at one by one. ``known`` are executions that saw this one already.
+        looked at one by one. ``known`` are executions that saw this one already. ``parts`` are regions in each of
+        which one form may hold: they are explored one by one, and what they leave.
 
         Raises:
             HeldError: a letter is a number in every run.
@@ -286,7 +291,8 @@ class Explorer:
             if not self._run(start).refused:
                 break
         if before is None:
-            self._settle(self._range.whole())
+            for region in self._divided(parts):
+                self._settle(region)
         else:
             self._settle_again(before)
         regimes = [_divided(regime) for regime in self._widest(self._confirm())]
@@ -318,6 +324,15 @@ class Explorer:
             else:
                 inner += [entry for entry in self._open if entry[0] is edge]
         return tuple(entry for entry in self._open if not any(entry[0] is edge for edge in moot))
+
+    def _divided(self, parts: Sequence[Region]) -> list[Region]:
+        """Some parts of the range and what they leave, the widest first."""
+        left, kept = [self._range.whole()], [part for part in parts if part.empty() is not True]
+        if not 1 < len(kept) <= self._most:
+            return left
+        for part in kept:
+            left = [rest for region in left for rest in region.without(part)]
+        return sorted((*kept, *left), key=Region.extent, reverse=True)
 
     def _settle_again(self, before: Exploration) -> None:
         self._open += before.open
@@ -407,10 +422,9 @@ class Explorer:
                     quiet.add(guard)
                 if why in NEEDED and guard.relation == EQUAL and outcome:
                     needed[guard] = why
-        for rewritten in (settled, rounded_up):
-            forms = _forms(execution, self._quantity)
-            values = {k: v for form in forms for k, v in rewritten(form, path).items()}
-            execution = execution.written(partial(Polynomial.subs, values=values)) if values else execution
+        forms = _forms(execution, self._quantity)
+        values = {k: v for form in forms for k, v in rounded_up(form, path).items()}
+        execution = execution.written(partial(Polynomial.subs, values=values)) if values else execution
         forms = _forms(execution, self._quantity)
         most = path.most(forms, self._rng)
         return Run(execution, most, tuple(asked), path, needed, meant, frozenset(quiet), len(most) < len(forms))
@@ -519,6 +533,8 @@ class Explorer:
             why = f"where else the program refuses was not decided: it takes {letters} as a number"
             self._open.append((region, why))
             return
+        if not regime.refused:
+            self._idle |= flipped
         self._leaves.append(regime)
         if len({leaf.refused or leaf.leader.forms for leaf in self._leaves}) >= self._most:
             self._stopped = True  # what is left stays open
@@ -699,14 +715,24 @@ class Explorer:
         """Whether what was idle elsewhere is so here, by a count, and by several where two letters are compared.
 
         Which side is longer does not matter to large grids, and does to those that are smaller than a window: near
-        by, where both are as long, less than farther off.
+        by, where both are as long, less than farther off. Sizes that were counted before will do; a new one is on
+        the other side of all comparisons of the run of which none was.
         """
+        known = self._seen(other)
+        if not all(self._is_as_said(point, regime, other) for point in known):
+            return False
         if len(guard.letters) == 1:
-            point = next(iter(self._seen(other)), None) or other.find(self._rng, run.point, run.asked)
-            return self._is_as_said(point, regime, other)
-        anywhere = (other.somewhere(self._rng) for _ in range(2))
-        found = (other.find(self._rng, run.point, run.asked), *anywhere)
-        return all(self._is_as_said(point, regime, other) for point in found)
+            if known:
+                return True
+            unseen = [
+                (g, not yes) for g, yes in run.asked if g in self._idle and not self._seen(other.where(g, not yes))
+            ]
+            return self._is_as_said(other.find(self._rng, None, unseen), regime, other)
+        for place in range(ENOUGH - len(known)):
+            point = other.somewhere(self._rng) if place else other.find(self._rng, run.point, run.asked)
+            if not self._is_as_said(point, regime, other):
+                return False
+        return True
 
     def _is_as_said(self, point: Point | None, regime: Regime, region: Region) -> bool:
         """Whether a count is what a regime says, if there is one."""
@@ -893,7 +919,7 @@ class Explorer:
             if place == 0:
                 trials += [region.find(rng, near) for near in (high, None, None)]
             if not regime.refused:
-                trials += self._off_paths(region, rng)
+                trials += self._off_paths(region, rng, self._is_most(region))
                 trials += islice(self._lying_otherwise(region, regime.leader.forms, rng), MOST_PAIRS)
             elsewhere = self._idle.difference(self._asked_in(region))
             if place < 3 and not regime.refused:
@@ -948,30 +974,37 @@ class Explorer:
                 most = region.towards([(guard, True), *((other, True) for other in others)])
                 yield most.find(rng)
 
-    def _off_paths(self, region: Region, rng: random.Random) -> Iterator[Point]:
+    def _off_paths(self, region: Region, rng: random.Random, widest: bool) -> Iterator[Point]:
         """Sizes that no run's path leads to: there a form rests on idle comparisons alone.
 
         Drawn among all ways in which the comparisons of one letter can go together, the seldom ones as often, and
-        on either side of those of several letters.
+        on either side of those of several letters. Where it is not most of the range, such sizes that were counted
+        already will do.
         """
         runs = self._runs_in(region)
         for one, two in islice(self._key_pairs(runs), MOST_KEY_PAIRS):
             point = region.where(one, True).where(two, True).find(rng) if one.letters and two.letters else None
             if point is not None:
                 yield point
-        found = (part.find(rng) for part in self._together(region, runs, rng))
+        found = (part.find(rng) for part in self._together(region, runs, rng, widest))
         yield from (point for point in found if point is not None and not _on_a_path(point, runs))
         guards = self._asked_in(region)
         singles = [guard for guard in guards if len(guard.letters) == 1]
         sides = [region.where(guard, side) for guard in guards if len(guard.letters) > 1 for side in (True, False)]
-        for part, most in ((region, OFF_PATHS), *((part, OFF_SIDES) for part in sides[:MOST_SIDES])):
+        counted = [] if widest else [point for point in self._seen(region) if not _on_a_path(point, runs)]
+        yield from counted
+        for part, most in (
+            (region, OFF_PATHS),
+            *((part, OFF_SIDES if widest else 1) for part in sides[:MOST_SIDES]),
+        ):
             drawn = part.cells(singles, rng, 8 * OFF_PATHS)
-            yield from islice((point for point in drawn if not _on_a_path(point, runs)), most)
+            most -= sum(point in part for point in counted)
+            yield from islice((point for point in drawn if not _on_a_path(point, runs)), max(most, 0))
 
-    def _together(self, region: Region, runs: Sequence[Run], rng: random.Random) -> Iterator[Region]:
+    def _together(self, region: Region, runs: Sequence[Run], rng: random.Random, widest: bool) -> Iterator[Region]:
         """Parts in which comparisons go together: flags, two equations at once, and what ends a run elsewhere."""
         meant = {guard: yes for run in runs for guard, yes in run.meant.items()}
-        yield from (region.towards(wanted) for wanted in _flags(meant, rng))
+        yield from (region.towards(wanted) for wanted in _flags(meant, rng, 2 if widest else 1))
         yield from islice(self._both(region, meant), MOST_PAIRS)
         refusals = dict.fromkeys(run.asked[-1] for run in self._runs.values() if run.refused and run.asked)
         yield from (region.where(*refusal) for refusal in islice(refusals, MOST_PAIRS))
@@ -1042,7 +1075,7 @@ class Explorer:
         return False
 
 
-def _flags(meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tuple[Guard, bool]]]:
+def _flags(meant: Mapping[Guard, bool], rng: random.Random, times: int) -> Iterator[list[tuple[Guard, bool]]]:
     """Answers that are wished for together: all that the program asks is so, nothing is, and draws at random.
 
     Flags may matter only if all of them are set; draws alone would seldom meet that.
@@ -1051,9 +1084,9 @@ def _flags(meant: Mapping[Guard, bool], rng: random.Random) -> Iterator[list[tup
     if len(guards) < 2:
         return
     for so in (True, False):
-        for _ in range(2):
+        for _ in range(times):
             yield [(guard, meant[guard] is so) for guard in rng.sample(guards, len(guards))]
-    for _ in range(2):
+    for _ in range(times):
         yield [(guard, rng.random() < 0.5) for guard in rng.sample(guards, len(guards))]
 
 
@@ -1126,28 +1159,6 @@ def _gain(guard: Guard, happens: Mapping[Key, str]) -> float:
 def _bits(counts: Counter[str]) -> float:
     total = counts.total()
     return -sum(number * log2(number / total) for number in counts.values())
-
-
-def settled(form: Polynomial, path: Region) -> dict[str, Polynomial]:
-    """Floors that something is divided by and that have one value only on a path.
-
-    A window as wide as a grid of 7 columns is 7 wide: what is divided by it is divided by a number.
-    """
-    found: dict[str, Polynomial] = {}
-    waiting = [(name, False) for name in form.symbols]
-    while waiting:
-        name, below = waiting.pop()
-        if not isinstance(name, Floor):
-            continue
-        if below and len(name.letters) == 1 and not name.divisor.symbols:
-            (letter,) = name.letters
-            values = name.at({letter: path.values(letter)})
-            if len(values) and (values == values[0]).all():
-                found[name] = constant(int(values[0]))
-                continue
-        waiting += [(inner, below) for inner in name.numerator.symbols]
-        waiting += [(inner, True) for inner in name.divisor.symbols]
-    return found
 
 
 def rounded_up(form: Polynomial, path: Region) -> dict[str, Polynomial]:

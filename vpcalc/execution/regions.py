@@ -22,7 +22,7 @@ import numpy
 import numpy.typing
 
 from ..algebra.floors import Floor
-from ..algebra.polynomial import Monomial, Polynomial
+from ..algebra.polynomial import Monomial, Polynomial, constant
 from .guards import AT_LEAST, EQUAL, Guard
 
 Mask = numpy.typing.NDArray[numpy.bool_]
@@ -714,6 +714,28 @@ def _equal_on(one: Sequence[Polynomial], other: Sequence[Polynomial], region: Re
     return None if (most[0] == most[1])[fits].all() else False
 
 
+def settled(form: Polynomial, path: Region) -> dict[str, Polynomial]:
+    """Floors that something is divided by and that have one value only on a path.
+
+    A window as wide as a grid of 7 columns is 7 wide: what is divided by it is divided by a number.
+    """
+    found: dict[str, Polynomial] = {}
+    waiting = [(name, False) for name in form.symbols]
+    while waiting:
+        name, below = waiting.pop()
+        if not isinstance(name, Floor):
+            continue
+        if below and len(name.letters) == 1 and not name.divisor.symbols:
+            (letter,) = name.letters
+            values = name.at({letter: path.values(letter)})
+            if len(values) and (values == values[0]).all():
+                found[name] = constant(int(values[0]))
+                continue
+        waiting += [(inner, below) for inner in name.numerator.symbols]
+        waiting += [(inner, True) for inner in name.divisor.symbols]
+    return found
+
+
 def vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | None:
     """Whether a form is 0 at every size of a region; None where it was only found so at sizes that were tried.
 
@@ -734,6 +756,7 @@ def vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | Non
 def _vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | None:
     if not form:
         return True
+    form = form.subs(settled(form, region))
     letters = sorted(form.letters)
     for attempt in range(6):
         point = region.find(rng) if attempt else region.find(random.Random(attempt))
