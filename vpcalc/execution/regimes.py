@@ -267,6 +267,7 @@ class Explorer:
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
         self._edges: list[Region] = []
+        self._parted = False
 
     def explore(
         self,
@@ -291,7 +292,9 @@ class Explorer:
             if not self._run(start).refused:
                 break
         if before is None:
-            for region in self._divided(parts):
+            regions = self._divided(parts)
+            self._parted = len(regions) > 1
+            for region in regions:
                 self._settle(region)
         else:
             self._settle_again(before)
@@ -919,7 +922,7 @@ class Explorer:
             if place == 0:
                 trials += [region.find(rng, near) for near in (high, None, None)]
             if not regime.refused:
-                trials += self._off_paths(region, rng, self._is_most(region))
+                trials += self._off_paths(region, rng, not self._parted or self._is_most(region))
                 trials += islice(self._lying_otherwise(region, regime.leader.forms, rng), MOST_PAIRS)
             elsewhere = self._idle.difference(self._asked_in(region))
             if place < 3 and not regime.refused:
@@ -978,8 +981,8 @@ class Explorer:
         """Sizes that no run's path leads to: there a form rests on idle comparisons alone.
 
         Drawn among all ways in which the comparisons of one letter can go together, the seldom ones as often, and
-        on either side of those of several letters. Where it is not most of the range, such sizes that were counted
-        already will do.
+        on either side of those of several letters. In a part that is not most of the range, such sizes that were
+        counted already will do.
         """
         runs = self._runs_in(region)
         for one, two in islice(self._key_pairs(runs), MOST_KEY_PAIRS):
