@@ -19,6 +19,7 @@ import sympy
 import torch
 
 import vpcalc
+from vpcalc.algebra.polynomial import constant, symbol
 from vpcalc.answers.theory import _PLOTTED, Settled, Theory, describe, require_plot
 from vpcalc.answers.theory import theory as theory_of
 from vpcalc.checks.claims import CLAIMS
@@ -111,6 +112,32 @@ def test_what_says_nothing_counts_for_nothing() -> None:
     x = sympy.Symbol("x")
     assert judged(evidence.identity("sides", [((x + 1) ** 2, x**2 + 2 * x + 1)])) is Finding.PROVED
     assert judged(evidence.identity("sides", [((x + 1) ** 2, x**2 + 2 * x)])) is Finding.REFUTED
+    hw = symbol("h") * symbol("w")
+    assert judged(evidence.identity("our forms", [(hw * 2 / 2, hw)])) is Finding.PROVED
+    assert judged(evidence.identity("our forms", [(hw, symbol("h"))])) is Finding.REFUTED
+    assert judged(evidence.identity("numbers of ours", [(constant(2), 2)])) is Finding.UNSETTLED
+    W = sympy.MatrixSymbol("W", x, x)
+    assert judged(evidence.identity("matrices", [(W * (W + W.T), W**2 + W * W.T)])) is Finding.PROVED
+    assert judged(evidence.identity("matrices", [(W * W.T, W.T * W)])) is Finding.REFUTED
+    assert (
+        judged(evidence.known("signs", [(sympy.exp(sympy.Symbol("s", real=True)), "positive")])) is Finding.PROVED
+    )
+    assert judged(evidence.known("signs", [(x, "positive")])) is Finding.REFUTED
+    assert judged(evidence.known("signs", [(sympy.Integer(2), "positive")])) is Finding.UNSETTLED
+    assert judged(evidence.quotients("at a size", [(hw, symbol("h"), {"h": 3, "w": 4}, "4.0")])) is Finding.PROVED
+    assert judged(evidence.quotients("at a size", [(hw, symbol("h"), {"h": 3, "w": 4}, "3.9")])) is Finding.REFUTED
+
+
+@pytest.mark.parametrize("declared", [[True], [bool(sympy.Symbol("x") == sympy.Symbol("x"))], [(True, True)]])
+def test_that_something_holds_cannot_be_declared(declared: list[Any]) -> None:
+    """A proof is of expressions that are compared here: none is had for a word."""
+    assert judged(evidence.identity("so it is", declared)) is not Finding.PROVED
+
+
+def test_a_statement_has_its_proofs_from_what_compares_expressions() -> None:
+    room = Path(evidence.__file__).parent
+    declared = [path.name for path in room.glob("*.py") if "Method.SYMBOLIC" in path.read_text(encoding="utf-8")]
+    assert sorted(declared) == ["evidence.py", "registry.py"]
 
 
 def test_a_clause_without_evidence_is_not_proved() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .evidence import derivatives, each, generic, identity, letters, same
+from .evidence import derivatives, each, generic, identity, letters
 from .libraries import numpy, sympy
 from .registry import Evidence
 
@@ -57,9 +57,9 @@ def one_more_term(chain: Callable[..., Array]) -> Evidence:
     J, M = sympy.MatrixSymbol("J", n, n), sympy.MatrixSymbol("M", n, n)
     others, P, new = (sympy.MatrixSymbol(name, n, p) for name in ("R", "P", "P_t"))
     of_t = J * (others + M * P) + chain([], sympy.Identity(n)) * new
-    return same(
+    return identity(
         "from the sum for t − 1 to that for t, term by term, matrices of any size",
-        [sympy.expand(of_t) == sympy.expand(J * others + chain([J], M) * P + new)],
+        [(of_t, J * others + chain([J], M) * P + new)],
     )
 
 

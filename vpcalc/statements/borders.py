@@ -10,7 +10,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbols
 from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
-from .evidence import exact, identity, same
+from .evidence import exact, identity
 from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import whole
@@ -184,26 +184,26 @@ def convolution_for_positions(
         """),
         {
             "learned positions cost no product, the convolution adds 9rhwC to every block": (
-                same(
+                identity(
                     "multiply-accumulates of the layers on symbols",
-                    [more == added(r, h * w, C), total("position_embedding", Quantity.MACS, N, C) == 0],
+                    [(more, added(r, h * w, C)), (total("position_embedding", Quantity.MACS, N, C), 0)],
                 ),
                 exact("fvcore's counts of the modules", counts[::2]),
             ),
             "it has 10rC parameters a block, against hwC once": (
-                same(
+                identity(
                     "parameters of the layers on symbols",
                     [
-                        heavier == parameters(r, C),
-                        total("position_embedding", Quantity.PARAMS, N, C) == table(N, C),
+                        (heavier, parameters(r, C)),
+                        (total("position_embedding", Quantity.PARAMS, N, C), table(N, C)),
                     ],
                 ),
                 exact("parameters of the modules", counts[1::2]),
             ),
             "that is fewer through L blocks exactly where 10rL < hw": (
-                same(
+                identity(
                     "the table less L times the convolution is C, which is positive, times hw − 10rL",
-                    [table(N, C) - L * parameters(r, C) == C * (N - 10 * r * L)],
+                    [(table(N, C) - L * parameters(r, C), C * (N - 10 * r * L))],
                 ),
             ),
         },

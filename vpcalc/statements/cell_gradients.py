@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from itertools import chain
 from typing import Any
@@ -22,7 +22,6 @@ from .evidence import (
     letters,
     not_identity,
     relative_error,
-    same,
 )
 from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, Step, derivation, statement
@@ -79,7 +78,9 @@ def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonst
                 one_more_diagonal(lambda forget: _cell_block(jacobian, forget)),
                 _forget_path(jacobian),
             ),
-            "no weight occurs in it": (same("the factor holds no entry of a matrix", [_weightless(jacobian)]),),
+            "no weight occurs in it": (
+                identity("the factor is the same with other matrices", _of_others(jacobian)),
+            ),
         },
         (other_blocks,),
         figure=_forget_chart(),
@@ -116,9 +117,10 @@ def _cell_block(jacobian: Any, forget: Array, Ws: Any = None) -> Array:
     return jacobian(step, [letters(f"W{gate}", 2, 2) for gate in "ifgo"] if Ws is None else Ws)[1][1]
 
 
-def _weightless(jacobian: Any) -> bool:
-    block = _cell_block(jacobian, letters("f", 2))
-    return not any(name.name.startswith("W") for entry in block.flat for name in sympy.sympify(entry).free_symbols)
+def _of_others(jacobian: Any) -> Iterable[tuple[Any, Any]]:
+    """Entries of the factor, and of that with other weights."""
+    forget, others = letters("f", 2), [letters(f"V{gate}", 2, 2) for gate in "ifgo"]
+    return zip(_cell_block(jacobian, forget).flat, _cell_block(jacobian, forget, others).flat, strict=True)
 
 
 def lstm_run(

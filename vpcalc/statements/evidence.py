@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..algebra.polynomial import Polynomial
 from .libraries import numpy, sympy, torch
 from .registry import Evidence, Method
 
@@ -85,7 +86,7 @@ def identity(what: str, differences: Iterable[Any], instances: str = "") -> Evid
         instances: the sizes, in words, where the identity is shown at some and claimed of all.
     """
     each = [(one, 0) if not isinstance(one, tuple) else one for one in differences]
-    holds = bool(each) and all(vanishes(left - right) for left, right in each)
+    holds = bool(each) and all(_equal(left, right) for left, right in each)
     return Evidence(
         what,
         Method.SYMBOLIC,
@@ -100,7 +101,37 @@ def _says_something(left: Any, right: Any) -> bool:
     """Whether an identity is about symbols; one whose difference has cancelled is as long as it was computed."""
     if isinstance(right, int) and right == 0:
         return not isinstance(left, (int, float))
-    return bool(sympy.sympify(left).free_symbols | sympy.sympify(right).free_symbols)
+    return bool(_letters(left) | _letters(right))
+
+
+def _letters(side: Any) -> frozenset[Any]:
+    return side.letters if isinstance(side, Polynomial) else frozenset(sympy.sympify(side).free_symbols)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """Our polynomials by their one form, what has matrices in it term by term, the rest by its difference."""
+    if isinstance(left, Polynomial) or isinstance(right, Polynomial):
+        return bool(left == right)
+    if any(getattr(letter, "is_Matrix", False) for letter in _letters(left) | _letters(right)):
+        return bool(sympy.expand(left) == sympy.expand(right))
+    return vanishes(left - right)
+
+
+def known(what: str, facts: Iterable[tuple[Any, str]]) -> Evidence:
+    """Expressions that SymPy knows to be positive, say, whatever their symbols are."""
+    each = list(facts)
+    holds = bool(each) and all(getattr(sympy.sympify(one), f"is_{fact}") is True for one, fact in each)
+    return Evidence(what, Method.SYMBOLIC, holds, len(each), empty=not any(_letters(one) for one, _ in each))
+
+
+def quotients(what: str, cases: Iterable[tuple[Polynomial, Polynomial, Mapping[str, int], str]]) -> Evidence:
+    """One closed form over another at the sizes that a clause names, to the digits that it gives."""
+    each = list(cases)
+    holds = bool(each) and all(
+        f"{float(over.value(at) / under.value(at)):.{len(says.partition('.')[2])}f}" == says
+        for over, under, at, says in each
+    )
+    return Evidence(what, Method.SYMBOLIC, holds, len(each), empty=not any(_letters(over) for over, *_ in each))
 
 
 def not_identity(what: str, difference: Any, at: Mapping[Any, Any] | None = None) -> Evidence:
@@ -109,12 +140,6 @@ def not_identity(what: str, difference: Any, at: Mapping[Any, Any] | None = None
     return Evidence(
         what if point is None else f"{what}: the difference is {point}", Method.SYMBOLIC, point is not None
     )
-
-
-def same(what: str, holds: Iterable[bool]) -> Evidence:
-    """Closed forms compared as polynomials: equal ones are equal at every point."""
-    each = list(holds)
-    return Evidence(what, Method.SYMBOLIC, bool(each) and all(each), len(each))
 
 
 def recovered(what: str, holds: Iterable[bool]) -> Evidence:

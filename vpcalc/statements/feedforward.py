@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import combinations, product
 from typing import Any
 
-from .evidence import close, far, identity, letters, not_identity, relative_error, same
+from .evidence import close, far, identity, letters, not_identity, relative_error
 from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 
@@ -34,8 +34,8 @@ def linear_collapse(
     n, m = sympy.symbols("n m", integer=True, positive=True)
     V, U = sympy.MatrixSymbol("V", n, m), sympy.MatrixSymbol("U", m, n)
     b, c, v = sympy.MatrixSymbol("b", m, 1), sympy.MatrixSymbol("c", n, 1), sympy.MatrixSymbol("x", n, 1)
-    left = (V * (U * v + b) + c).expand()
-    right = (weight(_At(V), _At(U)).matrix * v + bias(_At(V), _At(b), _At(c)).matrix).expand()
+    left = V * (U * v + b) + c
+    right = weight(_At(V), _At(U)).matrix * v + bias(_At(V), _At(b), _At(c)).matrix
     deep_W, deep_b = letters("A", 1, 1), letters("t", 1)
     deep = [deep_W @ letters("x", 1) + deep_b]
     merged_W, merged_b, unrolled = deep_W, deep_b, []
@@ -71,13 +71,15 @@ def linear_collapse(
         """),
         {
             "without the activation, two linear layers are one, of weight W₂W₁ and bias W₂b₁ + b₂": (
-                same("for matrices of any size", [left == right]),
+                identity("for matrices of any size", [(left, right)]),
                 identity("entry by entry", entries, instances="hidden widths 1, 2 and 3"),
                 identity("layer by layer", unrolled, instances="2, 3, 4 and 5 layers"),
                 close("fc1 and fc2 of the reference feed-forward as one layer, float64", error, 1e-13, 50),
             ),
             "its rank is at most the hidden width": (
-                same("W₂W₁ is a sum of as many dyads as the hidden width, for any width", [dyads(V, U, rank(m))]),
+                identity(
+                    "W₂W₁ is a sum of as many dyads as the hidden width, for any width", [dyads(V, U, rank(m))]
+                ),
                 *_ranks(rank),
             ),
         },
@@ -88,13 +90,12 @@ def linear_collapse(
     )
 
 
-def dyads(V: Any, U: Any, count: Any) -> bool:
-    """Whether an entry of VU, of symbolic sizes, is the sum of this many products of one entry of each."""
+def dyads(V: Any, U: Any, count: Any) -> tuple[Any, Any]:
+    """An entry of VU, of symbolic sizes, and the sum of this many products of one entry of each."""
     i, j = sympy.symbols("i j", integer=True, nonnegative=True)
     entry = (V * U)[i, j]
     (inner,) = entry.bound_symbols
-    claimed = sympy.Sum(V[i, inner] * U[inner, j], (inner, 0, count - 1))
-    return bool(entry == claimed)
+    return entry, sympy.Sum(V[i, inner] * U[inner, j], (inner, 0, count - 1))
 
 
 def _ranks(rank: Callable[[int], int]) -> list[Evidence]:

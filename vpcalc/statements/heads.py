@@ -11,10 +11,10 @@ from ..algebra.polynomial import as_polynomial
 from ..checks.proof import counted
 from ..cost import Quantity
 from ..symbolic import layer_on_symbols
-from .evidence import exact, identity, letters, not_identity, same
+from .evidence import exact, identity, known, letters, not_identity
 from .feedforward import dyads, minors
 from .libraries import sympy, torch
-from .registry import Demonstration, Evidence, Method, derivation, statement
+from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import SHARP, numbers, sharpened, whole
 
 PAPER = "Vaswani et al. 2017"
@@ -72,7 +72,7 @@ def head_rank(
         """),
         {
             "a head's scores QKᵀ have rank at most min(n, C/a)": (
-                same("QKᵀ is a sum of as many dyads as a head has channels, for any n and d", [_dyads(rank)]),
+                identity("QKᵀ is a sum of as many dyads as a head has channels, for any n and d", [_dyads(rank)]),
                 identity("minors of QKᵀ of order d + 1", beyond, instances="3 tokens, heads of 1 and 2 channels"),
                 *reached,
             ),
@@ -81,9 +81,9 @@ def head_rank(
             ),
             "two heads do": (exact(f"{heads} heads of the reference module, bit by bit", [_two_parts(heads)]),),
             "products and parameters are the same for every a, scores are an²": (
-                same(
+                identity(
                     "multiply-accumulates, parameters and scores of the layer on symbols",
-                    [as_polynomial(layer.total(quantity)) == parse(form) for quantity, form in cost.items()],
+                    [(as_polynomial(layer.total(quantity)), parse(form)) for quantity, form in cost.items()],
                 ),
                 exact("fvcore's counts for 1, 2, 3, 4, 6 and 12 heads", _counts(cost)),
             ),
@@ -98,7 +98,7 @@ def head_rank(
     )
 
 
-def _dyads(rank: Callable[[int], int]) -> bool:
+def _dyads(rank: Callable[[int], int]) -> tuple[Any, Any]:
     n, d = sympy.symbols("n d", integer=True, positive=True)
     return dyads(sympy.MatrixSymbol("Q", n, d), sympy.MatrixSymbol("K", d, n), rank(d))
 
@@ -126,10 +126,10 @@ def _one_distribution(only: tuple[int, int, int]) -> list[Evidence]:
     others, ones = sympy.MatrixSymbol("p", tokens, 1), sympy.MatrixSymbol("o", 1, tokens)
     kept_of = U * others + first - first * (ones * others) - first  # its own weight is 1 less the others'
     return [
-        same(
+        identity(
             "weights that add up to 1 make u_1 + Σ p_j (u_j − u_1), of any number and width: u_1 only where all "
             "other p_j are 0, as the differences are independent",
-            [bool(sympy.expand(kept_of) == sympy.expand((U - first * ones) * others))],
+            [(kept_of, (U - first * ones) * others)],
         ),
         identity(
             f"weights that keep one half of token 1 are {', '.join(map(str, only))}",
@@ -201,11 +201,11 @@ def attention_computes_all(
         """),
         {
             "all n² scores of each head are computed, and 2n²C products, whatever weights come out": (
-                same(
+                identity(
                     "scores and multiply-accumulates of the layer on symbols, of which no weight is one",
                     [
-                        forms["msa"] == parse(scores["msa"]),
-                        as_polynomial(layer_on_symbols("msa").total(Quantity.MACS)) == parse(macs),
+                        (forms["msa"], parse(scores["msa"])),
+                        (as_polynomial(layer_on_symbols("msa").total(Quantity.MACS)), parse(macs)),
                     ],
                 ),
                 exact(
@@ -214,12 +214,12 @@ def attention_computes_all(
                 ),
             ),
             "no weight of finite scores is 0": (
-                Evidence("exp of a real score is positive", Method.SYMBOLIC, weight(s).is_positive is True),
+                known("exp of a real score is positive", [(weight(s), "positive")]),
             ),
             "windows have M²n scores a head, SRA n²/R² and linear SRA P²n": (
-                same(
+                identity(
                     "scores of the layers on symbols",
-                    [forms[id] == parse(form) for id, form in scores.items() if id != "msa"],
+                    [(forms[id], parse(form)) for id, form in scores.items() if id != "msa"],
                 ),
             ),
         },

@@ -17,9 +17,9 @@ from ..cost import Quantity
 from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from .evidence import exact, identity, not_identity, same
+from .evidence import exact, identity, known, not_identity
 from .libraries import F, sympy, torch
-from .registry import Demonstration, Evidence, Method, derivation, statement
+from .registry import Demonstration, derivation, statement
 from .table1 import ROWS
 from .whole_numbers import numbers, whole
 
@@ -85,13 +85,13 @@ def patch_embedding_cost(
         """),
         {
             "where P divides H and W, an embedding takes cHWC multiply-accumulates whatever P is": (
-                same("the layer on symbols, P among them", [embedding == cost(c, H, W, C)]),
+                identity("the layer on symbols, P among them", [(embedding, cost(c, H, W, C))]),
                 exact("fvcore's counts of the module, P = 1 … 16, sides that P divides and not", counts),
             ),
             "elsewhere P²⌊H/P⌋⌊W/P⌋cC, which is less": (
-                same(
+                identity(
                     "the layer at every size, with ⌊H/P⌋ and ⌊W/P⌋",
-                    [anywhere.form is not None and anywhere.form.polynomial == of_kept],
+                    [(anywhere.form.polynomial if anywhere.form else 0, of_kept)],
                 ),
                 exact(
                     "of a side what P does not divide is less, to 64",
@@ -103,7 +103,7 @@ def patch_embedding_cost(
                 ),
             ),
             "at stride 4 the products of attention take HW/384 times the embedding of an image": (
-                same("the two layers on symbols", [attention == image * times(H, W)]),
+                identity("the two layers on symbols", [(attention, image * times(H, W))]),
             ),
         },
         tables=(Table("Embeddings of PVT-Small at 224 × 224, multiply-accumulates", columns, rows),),
@@ -199,7 +199,7 @@ def patch_continuity(
     own, after, before, beyond = (
         sympy.expand(size_of - 1 - distance) for distance in (r, size_of - r, r + size_of, 2 * size_of - r)
     )
-    in_reach = [own.is_nonnegative, after == r - 1, before.is_negative, beyond.is_negative]
+    in_reach = [(own, "nonnegative"), (after - (r - 1), "zero"), (before, "negative"), (beyond, "negative")]
     apart, overlaps, pixels = [], [], []
     for size, (rows, columns) in product((1, 2, 3, 4), ((12, 12), (13, 14))):
         seen = _pixels_seen(_positive(whole(PatchEmbedding(2, size))), rows, columns)
@@ -240,28 +240,26 @@ def patch_continuity(
                 exact("by gradients, apart and overlapping (s = 2, 3, 4)", overlaps),
             ),
             "a pixel changes 1, 2 or 4 tokens of theirs": (
-                Evidence(
+                known(
                     "pixel ps + r is read by window p, for r ≥ 1 by p + 1, and by no other, for any 0 ≤ r < s",
-                    Method.SYMBOLIC,
-                    all(one is True for one in in_reach),
-                    len(in_reach),
+                    in_reach,
                 ),
                 exact("tokens that have a gradient to a pixel, every pixel of 12 × 12 and 13 × 14", pixels),
             ),
             "before its norm a token of P²c channels can hold a patch of c channels as it is": (
-                same("with the identity for its weights, of that width", [_kept_whole(width)]),
+                identity("with the identity for its weights, of that width", _kept_whole(width)),
                 exact("an embedding of that width gives every patch back, bit by bit", _given_back(width)),
             ),
         },
     )
 
 
-def _kept_whole(width: Callable[[Any, Any], Any]) -> bool:
-    """Whether 1 · x = x for a patch of P × P of c channels, one number of it a channel."""
+def _kept_whole(width: Callable[[Any, Any], Any]) -> list[tuple[Any, Any]]:
+    """1 · x = x for a patch of P × P of c channels, one number of it a channel."""
     side, channels = sympy.symbols("P c", integer=True, positive=True)
-    patch = sympy.MatrixSymbol("x", side * side * channels, 1)
-    size = width(side, channels)
-    return bool(size == side * side * channels and sympy.Identity(size) * patch == patch)
+    numbers = side * side * channels
+    patch = sympy.MatrixSymbol("x", numbers, 1)
+    return [(width(side, channels), numbers), (sympy.Identity(numbers) * patch, patch)]
 
 
 def _given_back(width: Callable[[int, int], int]) -> list[bool]:
@@ -419,15 +417,17 @@ def merging_is_convolution(
         """),
         {
             "after its norm, patch merging is a 2 × 2 convolution of stride 2 without bias": (
-                same("a product with four blocks side by side is a sum of four, of any size", [_four_blocks()]),
+                identity(
+                    "a product with four blocks side by side is a sum of four, of any size", [_four_blocks()]
+                ),
                 exact("the module without its norm against torch's convolution, whole weights, bit by bit", sums),
             ),
             "it takes 2hwC² multiply-accumulates for even h and w": (
-                same("the layer on symbols", [layer == parse(cost)]),
+                identity("the layer on symbols", [(layer, parse(cost))]),
                 exact("fvcore's counts, even sides and odd ones, which are padded", counts),
             ),
             "4C numbers become 2C": (
-                same("products of the layer on symbols a token and a number that goes in", [layer == made]),
+                identity("products of the layer on symbols a token and a number that goes in", [(layer, made)]),
                 exact("numbers that come out over numbers that go in, of the module", halves),
             ),
             "average pooling is one choice of its weights, without the norm": (
@@ -441,11 +441,11 @@ def merging_is_convolution(
     )
 
 
-def _four_blocks() -> bool:
+def _four_blocks() -> tuple[Any, Any]:
     """[W_1 W_2 W_3 W_4][x_1; x_2; x_3; x_4] = Σ W_i x_i for blocks of symbolic size."""
     m, d = sympy.symbols("m d", integer=True, positive=True)
     Ws = [sympy.MatrixSymbol(f"W_{part}", m, d) for part in range(4)]
     xs = [sympy.MatrixSymbol(f"x_{part}", d, 1) for part in range(4)]
     whole = sympy.block_collapse(sympy.BlockMatrix([Ws]) * sympy.BlockMatrix([[x] for x in xs]))
     made = sympy.Matrix(whole.blocks)[0, 0] if isinstance(whole, sympy.BlockMatrix) else whole
-    return bool(made == sympy.MatAdd(*(W * x for W, x in zip(Ws, xs, strict=True))))
+    return made, sympy.MatAdd(*(W * x for W, x in zip(Ws, xs, strict=True)))

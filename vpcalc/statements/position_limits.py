@@ -14,7 +14,7 @@ from ..cost import Quantity
 from ..ops import linear
 from ..report import Column, Kind, Table
 from . import graphs
-from .evidence import close, exact, identity, letters, same
+from .evidence import close, exact, identity, letters
 from .libraries import numpy, sympy, torch
 from .positions import encoding, in_float64
 from .registry import Demonstration, derivation, statement
@@ -81,26 +81,26 @@ def adding_ties(
         """),
         {
             "W(x + e) = [W W][x; e]: added positions have the tokens' weights": (
-                same("for matrices of any size", [of_any_size[0]]),
+                identity("for matrices of any size", [of_any_size[0]]),
                 identity("entry by entry", ties, instances="widths 1, 2 and 3"),
             ),
             "concatenated ones have md of their own, for m outputs": (
-                same(
+                identity(
                     "products of a linear layer of twice the width, less those of one, on symbols",
-                    [linear("both", 1, 2 * d_, m_).macs - linear("one", 1, d_, m_).macs == own(d_, m_)],
+                    [(linear("both", 1, 2 * d_, m_).macs - linear("one", 1, d_, m_).macs, own(d_, m_))],
                 ),
                 exact("weights and products a token that only concatenating has, on linear modules", counts),
             ),
             "of x and e only the sum is left": (
-                same("for matrices of any size", [of_any_size[1]]),
+                identity("for matrices of any size", [of_any_size[1]]),
                 identity("entry by entry", same_sum, instances="widths 1, 2 and 3"),
             ),
             "in a score xAy, xAf, eAy and eAf share one A": (
-                same("for matrices of any size", [of_any_size[2]]),
+                identity("for matrices of any size", [of_any_size[2]]),
                 identity("entry by entry", scores, instances="widths 1, 2 and 3"),
             ),
             "where tokens and positions keep to channels of their own, to add is to concatenate": (
-                same("for blocks of any size", [_added_blocks(placed)]),
+                identity("for blocks of any size", _added_blocks(placed)),
                 identity("entry by entry", apart, instances="widths 1, 2 and 3"),
             ),
         },
@@ -109,7 +109,7 @@ def adding_ties(
 
 def _of_any_size(
     weights: Callable[[Any], tuple[Any, Any]], lost: Callable[[Any], Any], blocks: Callable[[Any], tuple[Any, ...]]
-) -> list[bool]:
+) -> list[tuple[Any, Any]]:
     """The same three with matrices of which SymPy knows no more than that their sides fit."""
     m, d = sympy.symbols("m d", integer=True, positive=True)
     W, A = sympy.MatrixSymbol("W", m, d), sympy.MatrixSymbol("A", d, d)
@@ -119,19 +119,18 @@ def _of_any_size(
     score = (x + e).T * A * (y + f)
     parts = x.T * xy * y + x.T * xf * f + e.T * ey * y + e.T * ef * f
     return [
-        sympy.expand(W * (x + e)) == sympy.expand(for_tokens * x + for_places * e),
-        sympy.expand(W * (x + delta + e + lost(delta))) == sympy.expand(W * (x + e)),
-        sympy.expand(score) == sympy.expand(parts),
+        (W * (x + e), for_tokens * x + for_places * e),
+        (W * (x + delta + e + lost(delta)), W * (x + e)),
+        (score, parts),
     ]
 
 
-def _added_blocks(placed: Callable[[Any, Any, Any], tuple[Any, Any]]) -> bool:
+def _added_blocks(placed: Callable[[Any, Any, Any], tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """[x; 0] + [0; e] = [x; e] for blocks of symbolic size."""
     d = sympy.Symbol("d", integer=True, positive=True)
     x, e = sympy.MatrixSymbol("x", d, 1), sympy.MatrixSymbol("e", d, 1)
     one, other = placed(x, e, sympy.ZeroMatrix(d, 1))
-    added = [first + second for first, second in zip(one, other, strict=True)]
-    return bool(added == [x, e])
+    return [(first + second, whole) for first, second, whole in zip(one, other, (x, e), strict=True)]
 
 
 def _linear(d: int, m: int) -> Any:
@@ -272,7 +271,7 @@ def defined_not_learned(
         """),
         {
             "for every N and even d there is a ReLU unit that is 0 at all positions before N, with no gradient": (
-                same("a product of two vectors by their lengths and their distance, of any width", [_polar()]),
+                identity("a product of two vectors by their lengths and their distance, of any width", [_polar()]),
                 identity("how far below its bend it is at the nearest before", [before - value(gap)]),
                 identity("the same product entry by entry", [polar], instances="width 4"),
                 exact(
@@ -289,11 +288,11 @@ def defined_not_learned(
     )
 
 
-def _polar() -> bool:
+def _polar() -> tuple[Any, Any]:
     """‖a − b‖² = ‖a‖² + ‖b‖² − aᵀb − bᵀa for vectors of symbolic width."""
     d = sympy.Symbol("d", integer=True, positive=True)
     a, b = sympy.MatrixSymbol("a", d, 1), sympy.MatrixSymbol("b", d, 1)
-    return bool(sympy.expand((a - b).T * (a - b)) == sympy.expand(a.T * a + b.T * b - a.T * b - b.T * a))
+    return (a - b).T * (a - b), a.T * a + b.T * b - a.T * b - b.T * a
 
 
 # -- another size -----------------------------------------------------------------------------------

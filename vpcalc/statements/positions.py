@@ -13,9 +13,9 @@ from ..cost import Quantity
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import layer_on_symbols
-from .evidence import close, exact, identity, letters, not_identity, relative_error, same
+from .evidence import close, exact, identity, known, letters, not_identity, relative_error
 from .libraries import numpy, sympy, torch
-from .registry import Demonstration, Evidence, Method, derivation, statement
+from .registry import Demonstration, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
 
@@ -246,10 +246,9 @@ def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = No
                 identity(
                     "(sin a − sin b)² + (cos a − cos b)² = 4 sin²((a − b)/2)", [sympy.simplify(chord - half)]
                 ),
-                Evidence(
+                known(
                     "π is transcendental, every ω_i = 10000^{−2i/d} algebraic: ω_i k = 2πm for no whole k ≠ 0",
-                    Method.SYMBOLIC,
-                    full.is_transcendental is True and rate.is_algebraic is True,
+                    [(full, "transcendental"), (rate, "algebraic")],
                 ),
                 exact("beyond one turn the slowest pair still tells positions apart (d = 2 … 512)", apart),
                 close(
@@ -291,7 +290,8 @@ def sinusoid_every_length(
 
     pos, i, d, length = sympy.symbols("pos i d n", positive=True)
     angle = pos * rate(i, d, length)
-    entries = (sympy.sin(angle), sympy.cos(angle))
+    other = pos * rate(i, d, sympy.Symbol("m", positive=True))
+    at_another = [(wave(angle), wave(other)) for wave in (sympy.sin, sympy.cos)]
     long = encoding(5000, 32)
     prefixes = [bool((encoding(n, 32) == long[:n]).all()) for n in (1, 2, 17, 512, 4999)]
     table = PositionEmbedding(16, 32)
@@ -301,8 +301,8 @@ def sinusoid_every_length(
     except RuntimeError:
         beyond = True
     forms = [
-        as_polynomial(layer_on_symbols("position_embedding").total(Quantity.PARAMS)) == parse(learned),
-        as_polynomial(layer_on_symbols("positional_encoding").total(Quantity.PARAMS)) == parse(sinusoidal),
+        (as_polynomial(layer_on_symbols("position_embedding").total(Quantity.PARAMS)), parse(learned)),
+        (as_polynomial(layer_on_symbols("positional_encoding").total(Quantity.PARAMS)), parse(sinusoidal)),
     ]
     numbers = sum(p.numel() for p in table.parameters())
     return Demonstration(
@@ -316,18 +316,18 @@ def sinusoid_every_length(
         """),
         {
             "the encoding of n positions begins with that of any fewer": (
-                same("no entry contains the length", [length not in entry.free_symbols for entry in entries]),
+                identity("every entry is the same at another length", at_another),
                 exact("the table of 5,000 begins with those of 1, 2, 17, 512 and 4,999, bit by bit", prefixes),
             ),
             "it has no parameters, and a learned table has N·d": (
-                same("parameters of the two layers on symbols", forms),
+                identity("parameters of the two layers on symbols", forms),
                 exact(
                     "numbers in the reference table of 16 positions of 32 channels",
                     [numbers == parse(learned).value({"N": 16, "C": 32})],
                 ),
             ),
             "a learned table has nothing beyond N": (
-                same("its numbers are those of N rows of d", [parse(learned) / symbol("C") == symbol("N")]),
+                identity("its numbers are those of N rows of d", [(parse(learned) / symbol("C"), symbol("N"))]),
                 exact("a learned table of 16 refuses 17 tokens", [beyond]),
             ),
         },
@@ -462,7 +462,7 @@ def add_or_concatenate(
         """),
         {
             "to concatenate positions and project is to project both and add": (
-                same("for blocks of any size", [blocks == added(W_I, W_P, x, p)]),
+                identity("for blocks of any size", [(blocks, added(W_I, W_P, x, p))]),
                 identity("entry by entry", entries, instances="widths 1, 2 and 3"),
                 close("linear modules of 12 + 5 channels, float64", relative_error(apart, together), 1e-13, 30),
             )

@@ -13,7 +13,7 @@ from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from .evidence import exact, same
+from .evidence import exact, identity
 from .registry import Demonstration, derivation, statement
 from .table1 import leading
 
@@ -86,24 +86,24 @@ def one_scale_or_four(
         """),
         {
             "tokens f times as fine on either axis are f² as many, with f² times the projections": (
-                same(
+                identity(
                     "the layer on symbols, f one of them",
-                    [f * h * f * w == tokens(f) * h * w, fine_plain == projections(f) * plain],
+                    [(f * h * f * w, tokens(f) * h * w), (fine_plain, projections(f) * plain)],
                 ),
                 exact("fvcore's counts on 16 × 16 tokens, 2 and 3 times as fine", counts[:-1]),
             ),
             "and f⁴ times the scores and the products in which tokens meet": (
-                same(
+                identity(
                     "the layer on symbols, f one of them",
-                    [fine_meet == meeting(f) * meet, fine_maps == scores(f) * maps],
+                    [(fine_meet, meeting(f) * meet), (fine_maps, scores(f) * maps)],
                 ),
             ),
             "four stages have 85/64 of the first's tokens, 4 times its projections and 585/512 of its meeting "
             "products": (
-                same(
+                identity(
                     "four stages of the layer on symbols over the first",
                     [
-                        one * share.denominator == first * share.numerator
+                        (one * share.denominator, first * share.numerator)
                         for one, share, first in zip(added, pyramid, (h * w, plain, meet), strict=True)
                     ],
                 ),

@@ -11,7 +11,7 @@ from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
 from . import graphs
-from .evidence import exact, identity, same
+from .evidence import exact, identity
 from .graphs import Graph, Nodes
 from .libraries import sympy, torch
 from .registry import Demonstration, derivation, statement
@@ -77,9 +77,9 @@ def readout_cost(
         """),
         {
             "T steps take T(nd + n²) multiply-accumulates for the states and Tnm for the readouts": (
-                same(
+                identity(
                     "the layer and a linear layer on T states, on symbols",
-                    [cell == states(T, d, n), head == readouts(T, n, m)],
+                    [(cell, states(T, d, n)), (head, readouts(T, n, m))],
                 ),
                 exact("fvcore's counts of the reference layer with a linear readout", counts),
             ),

@@ -11,10 +11,10 @@ from typing import Any
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Mosaic, Picture
 from . import graphs
-from .evidence import exact, identity
+from .evidence import exact, identity, known
 from .graphs import Layer
 from .libraries import sympy, torch
-from .registry import Demonstration, Evidence, Method, Step, derivation, statement
+from .registry import Demonstration, Evidence, Step, derivation, statement
 
 Reach = list[list[bool]]
 """Whether output j depends on input i: row i, column j."""
@@ -387,15 +387,9 @@ def windows_never_meet(
             ),
             "shifted by ⌊M/2⌋, M ≥ 2, in every second layer, all tokens meet": (
                 identity("a border is M − s after one shifted border and s before the next", borders),
-                Evidence(
+                known(
                     "M/2, rounded down, is between 0 and M for every even and every odd M ≥ 2",
-                    Method.SYMBOLIC,
-                    all(
-                        sympy.sympify(part).is_positive is True
-                        for side in (2 * m, 2 * m + 1)
-                        for part in (shift(side), side - shift(side))
-                    ),
-                    4,
+                    [(part, "positive") for M in (2 * m, 2 * m + 1) for part in (shift(M), M - shift(M))],
                 ),
                 exact("on the same grids", meets),
             ),

@@ -14,9 +14,9 @@ from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from .evidence import exact, identity, same
+from .evidence import exact, identity, known
 from .libraries import sympy, torch
-from .registry import Demonstration, Evidence, Method, derivation, statement
+from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import numbers, whole
 
 h, w, C, a, R, P = symbols("h w C a R P")
@@ -82,7 +82,7 @@ def sra_is_convolution(
                 exact("the reference module's reduction without its norm (R = 2, 3), bit by bit", held),
             ),
             "it takes hwC² multiply-accumulates, where R ≥ 2 divides h and w": (
-                same("the convolution on symbols", [operator.macs == cost(h, w, C)]),
+                identity("the convolution on symbols", [(operator.macs, cost(h, w, C))]),
             ),
             "elsewhere the authors' convolution drops h mod R rows and w mod R columns": (
                 exact("the same reduction on 7 × 8, R = 2 and 3, bit by bit", drops),
@@ -144,23 +144,23 @@ def pooling_or_convolution(
                 _never_dearer(gain, least),
             ),
             "at hw = P²R² it takes (R² − 1)P²C² fewer": (
-                same("the layers on symbols", [gain.subs({"h": P * R, "w": P * R}) == saved(P, R, C)]),
+                identity("the layers on symbols", [(gain.subs({"h": P * R, "w": P * R}), saved(P, R, C))]),
                 exact("fvcore's counts of the two modules", [counts[0]]),
             ),
             "on a grid of P × P it takes 2P²C(C + P²)(1 − 1/R²) more": (
-                same("the layers on symbols", [gain.subs({"h": P, "w": P}) == -dearer(P, R, C)]),
+                identity("the layers on symbols", [(gain.subs({"h": P, "w": P}), -dearer(P, R, C))]),
                 exact("fvcore's counts of the two modules", [counts[1]]),
             ),
             "where R = 1, without a convolution, P²C² more on that grid": (
-                same("the layers on symbols", [at_r1.subs({"h": P, "w": P}) == -unreduced(P, C)]),
+                identity("the layers on symbols", [(at_r1.subs({"h": P, "w": P}), -unreduced(P, C))]),
                 exact("fvcore's counts of the two modules", [counts[2]]),
             ),
             "for R ≥ 2 it has (R² − 1)C² fewer parameters, and for R = 1 C² + 3C more": (
-                same(
+                identity(
                     "the layers on symbols",
                     [
-                        _sra(Quantity.PARAMS) - _pooled(Quantity.PARAMS) == fewer(R, C),
-                        _pooled(Quantity.PARAMS) - _sra(Quantity.PARAMS, constant(1)) == heavier(C),
+                        (_sra(Quantity.PARAMS) - _pooled(Quantity.PARAMS), fewer(R, C)),
+                        (_pooled(Quantity.PARAMS) - _sra(Quantity.PARAMS, constant(1)), heavier(C)),
                     ],
                 ),
                 exact("fvcore's counts of the two modules", _parameters(fewer, heavier)),
@@ -182,12 +182,10 @@ def _never_dearer(gain: Polynomial, least: Callable[..., Any]) -> Evidence:
     form = form.subs(letters["w"], 1).subs({letters["C"]: width, letters["P"]: pooled})
     form = form.subs(letters["h"], least(pooled, letters["R"]) + m).subs(letters["R"], ratio)
     # the denominator is R², which is positive
-    terms = sympy.Poly(sympy.expand(sympy.simplify(form * ratio**2)), m, q, pooled, width).coeffs()
-    return Evidence(
-        "SRA less linear SRA from there on, for R = 2 + q: all terms are positive",
-        Method.SYMBOLIC,
-        bool(terms) and all(term > 0 for term in terms),
-        len(terms),
+    expanded = sympy.expand(sympy.simplify(form * ratio**2))
+    return known(
+        "SRA less linear SRA from there on, for R = 2 + q: no term is negative, and not all are 0",
+        [*((term, "nonnegative") for term in expanded.as_ordered_terms()), (expanded, "positive")],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..algebra.polynomial import as_polynomial, symbols
 from ..layers.retention import state_elements
 from ..ops import linear
-from .evidence import close, exact, identity, letters, relative_error, same
+from .evidence import close, exact, identity, letters, relative_error
 from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import numbers
@@ -216,7 +216,8 @@ def state_or_cache(
         carried.append(last.numel() == state(width, heads))
         _, keys, values = SelfAttention(width, heads).qkv(torch.zeros(1, tokens, width)).chunk(3, dim=-1)
         kept.append(sum(split_heads(one, heads).numel() for one in (keys, values)) == cache(tokens, width))
-    n_, C_, a_, more = sympy.symbols("n C a m", positive=True)
+    n_, C_, a_ = sympy.symbols("n C a", positive=True)
+    more = sympy.Symbol("m", real=True)
     gap = cache(n_, C_) - state(C_, a_)
     return Demonstration(
         derivation(r"""
@@ -229,19 +230,21 @@ def state_or_cache(
         """),
         {
             "retention carries 2C²/a numbers from token to token, at any length": (
-                same("the layer on symbols", [as_polynomial(state_elements(*on_symbols)) == state(*on_symbols)]),
+                identity(
+                    "the layer on symbols", [(as_polynomial(state_elements(*on_symbols)), state(*on_symbols))]
+                ),
                 exact("numbers in the last state of the reference recurrent form", carried),
             ),
             "attention keeps 2nC numbers of keys and values": (
-                same(
+                identity(
                     "what a linear layer of two outputs of C channels makes of n tokens, on symbols",
-                    [linear("keys and values", n, C, 2 * C).macs / C == cache(n, C)],
+                    [(linear("keys and values", n, C, 2 * C).macs / C, cache(n, C))],
                 ),
                 exact("numbers in the keys and values of the reference attention", kept),
             ),
             "that is more exactly where n > C/a": (
                 identity(
-                    "the forms are equal at n = C/a, and m tokens further apart by 2Cm",
+                    "the forms are equal at n = C/a, and m tokens further apart by 2Cm, m of either sign",
                     [gap.subs(n_, crossing(C_, a_)), gap.subs(n_, crossing(C_, a_) + more) - 2 * C_ * more],
                 ),
             ),

@@ -18,13 +18,13 @@ from .evidence import (
     far,
     generic,
     identity,
+    known,
     letters,
     not_identity,
     relative_error,
-    same,
 )
 from .libraries import numpy, sympy, torch
-from .registry import Demonstration, Evidence, Method, Step, derivation, statement
+from .registry import Demonstration, Evidence, Step, derivation, statement
 from .unrolled import ACTIVATIONS, Array
 
 PASCANU = "Pascanu, Mikolov & Bengio 2013"
@@ -472,8 +472,12 @@ def _same_singular_values() -> Evidence:
     n = sympy.Symbol("n", integer=True, positive=True)
     W, v, scaled = sympy.MatrixSymbol("W", n, n), sympy.MatrixSymbol("v", n, 1), sympy.Symbol("lambda")
     both = [(W, W.T), (W.T, W)]
-    held = [A * B * (A * v) == A * (B * A * v) and A * (scaled * v) == scaled * (A * v) for A, B in both]
-    return same("W and Wᵀ have the same singular values, of any size", held)
+    sides = [
+        pair
+        for A, B in both
+        for pair in ((A * B * (A * v), A * (B * A * v)), (A * (scaled * v), scaled * (A * v)))
+    ]
+    return identity("W and Wᵀ have the same singular values, of any size", sides)
 
 
 def _below_one(bound: Callable[[Any, Any], Any]) -> tuple[Evidence, ...]:
@@ -598,9 +602,7 @@ def gradient_clipping(
                     "torch.nn.utils.clip_grad_norm_, which divides by ‖g‖ + 10⁻⁶", max(errors), 1e-6, len(errors)
                 ),
             ),
-            "it has the direction of g": (
-                Evidence("the factor is positive", Method.SYMBOLIC, factor.is_positive is True),
-            ),
+            "it has the direction of g": (known("the factor is positive", [(factor, "positive")]),),
             "the shares of the terms of the sum stay as they are": (
                 identity("of any two terms", [(of_part(factor, p) / of_part(factor, q), p / q)]),
             ),

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..report import Column, Table
-from .evidence import close, each, exact, far, identity, letters, not_identity, relative_error
+from .evidence import close, each, exact, far, identity, known, letters, not_identity, relative_error
 from .libraries import numpy, sympy, torch
-from .registry import Demonstration, Evidence, Method, derivation, statement
+from .registry import Demonstration, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
 
@@ -120,9 +120,7 @@ def softmax_distribution(
         """),
         {
             "softmax turns scores into positive weights": (
-                Evidence(
-                    "exp of a real score is positive", Method.SYMBOLIC, exponential(s[0]).is_positive is True
-                ),
+                known("exp of a real score is positive", [(exponential(s[0]), "positive")]),
                 exact("weights of the reference attention", [bool((weights > 0).all())]),
             ),
             "they add up to 1": (

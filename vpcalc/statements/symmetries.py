@@ -7,9 +7,9 @@ from itertools import product
 from typing import Any
 
 from ..report import Column, Kind, Table
-from .evidence import close, exact, far, identity, not_identity, relative_error
+from .evidence import close, exact, far, identity, known, not_identity, relative_error
 from .libraries import F, sympy, torch
-from .registry import Demonstration, Evidence, Method, derivation, statement
+from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import SHARP, numbers, sharpened, whole
 
 Moves = Callable[[Any, Any], Any]
@@ -165,6 +165,8 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
     P = sympy.Symbol("P", integer=True, positive=True)
     moved = _tap((u, v), (P * p - P * s, P * q - P * t))
     ours = _tap((u, v), (P * (p - _or_stays(moves(P * s, P))), P * (q - _or_stays(moves(P * t, P)))))
+    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
+    part, period = 1 + i, 2 + i + j  # any 0 < r < P
     image, held = numbers(1, 12, 12, 3), []
     for size in (1, 2, 3, 4):
         module = whole(PatchEmbedding(2, size), seed=size)
@@ -193,10 +195,9 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
                 ),
             ),
             "for any other shift there are weights and an image of which no token stays what it was": (
-                Evidence(
+                known(
                     "a first pixel that moves by Pu + r, 0 < r < P, is no first pixel: r/P is not whole",
-                    Method.SYMBOLIC,
-                    _parted(),
+                    [(part, "positive"), (period - part, "positive")],
                 ),
                 exact(
                     "one bright pixel and a W that reads first pixels (P = 2 … 4, every shift within a patch)",
@@ -205,12 +206,6 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
             ),
         },
     )
-
-
-def _parted() -> bool:
-    """Whether 0 < r < size for every r = 1 + i and size = 2 + i + j: what parts of a period do not divide."""
-    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
-    return (1 + i).is_positive is True and (2 + i + j - (1 + i)).is_positive is True
 
 
 def _bright_pixel(moves: Moves) -> list[bool]:
@@ -287,8 +282,13 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
     step, side = 1 + i, 2 + i + j  # any 0 < s < M
     # s = 0·M + s and M − 1 + s = 1·M + (s − 1): the quotients are 0 and 1 where these are remainders
     first, last = step, side - 1 + step - side
-    remainders = [bool(rest >= 0) and bool(rest < side) for rest in (first, last)]
-    remainders.append(bool((last - first) - (side - 1) < 0))  # where both are in one window again
+    remainders = [
+        (first, "nonnegative"),
+        (last, "nonnegative"),
+        (side - first, "positive"),
+        (side - last, "positive"),
+    ]
+    remainders.append((last - first - (side - 1), "negative"))  # where both are in one window again
     border = [
         bool(fitting_moves(window_layer(h, w, size, shift, masked=shift), numbers(1, h, w, 8), (size, 0)))
         != marked
@@ -320,12 +320,10 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
                 ),
             ),
             "for any other shift it does not": (
-                Evidence(
+                known(
                     "a shift by any 0 < s < M parts the first and the last token of a window, or, on a torus of "
                     "one window, makes −1 of their distance of M − 1",
-                    Method.SYMBOLIC,
-                    all(remainders),
-                    len(remainders),
+                    remainders,
                 ),
                 exact("the reference module on the same shifts", held),
             ),

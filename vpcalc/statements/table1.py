@@ -24,10 +24,10 @@ from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from ..symbolic import Form
 from . import graphs
-from .evidence import exact, identity, recovered, same
+from .evidence import exact, identity, known, recovered
 from .graphs import Graph, Layer, Nodes
 from .libraries import sympy, torch
-from .registry import Demonstration, Evidence, Method, Step, derivation, statement
+from .registry import Demonstration, Evidence, Step, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
 OURS = {"n": "N", "d": "C"}
@@ -268,7 +268,7 @@ def table1_complexity(
     rows, held, limits = [], [], []
     for id, row in ROWS.items():
         whole, mixed = row.whole(), row.mixed()
-        held.append(order(mixed) == parse(claimed[id], OURS))
+        held.append((order(mixed), parse(claimed[id], OURS)))
         in_n, in_d = leading(whole, "N"), leading(whole, "C")
         limits += [_limit(whole, in_n, "N") - 1, _limit(whole, in_d, "C") - 1]
         rows.append(
@@ -316,7 +316,7 @@ def table1_complexity(
         ),
         {
             "the products in which tokens meet are of the orders that the table prints": (
-                same("exactly these monomials, less what others exceed (r ≤ n)", held),
+                identity("exactly these monomials, less what others exceed (r ≤ n)", held),
                 *(_module_costs(id) for id in _SEQUENCES),
             ),
             "r keys for each of n tokens are rn − ⌊r²/4⌋ pairs, as some are missing at the borders": (
@@ -324,9 +324,9 @@ def table1_complexity(
                 _neighbours(pairs),
             ),
             "of the whole layer the table leaves 4nd² out, which lead as d grows": (
-                same(
+                identity(
                     "what leads in d, of the layer on symbols",
-                    [leading(attention_row.whole(), "C") == parse(leads, OURS)],
+                    [(leading(attention_row.whole(), "C"), parse(leads, OURS))],
                 ),
                 identity("the leading terms are the layer's limit in n and in d", limits),
             ),
@@ -472,7 +472,7 @@ def attention_or_recurrence(
             ),
             "with its projections the layer never does": (
                 identity("whole layer less RNN", [((whole - rnn).to_sympy(), excess(n, d))]),
-                Evidence("the difference is positive", Method.SYMBOLIC, excess(n, d).is_positive is True),
+                known("the difference is positive", [(excess(n, d), "positive")]),
             ),
             "it costs less than an LSTM exactly where n < 2d": (factored("lstm", whole, lstm),),
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from functools import partial
 from itertools import product
 from typing import Any
@@ -17,7 +16,7 @@ from ..cost import Quantity
 from ..everywhere import layer_run, regimes
 from ..layers import LAYERS
 from ..report import Column, Kind, Table
-from .evidence import exact, identity, same
+from .evidence import exact, identity, quotients
 from .libraries import sympy
 from .registry import Demonstration, derivation, statement
 
@@ -59,23 +58,24 @@ def windows_save(
     }
     anywhere, *_ = regimes(*layer_run("wmsa"), Quantity.MACS)  # the first holds at the largest sizes
     of_whole = parse(wmsa).subs({"h": whole(h, M), "w": whole(w, M)})
-    n, width, side, more = sympy.symbols("n C M m", positive=True)
+    n, width, side = sympy.symbols("n C M", positive=True)
+    more = sympy.Symbol("m", real=True)
     over = both["msa"].to_sympy() / both["wmsa"].to_sympy()
     over = over.subs({name: {"h": n, "w": 1, "C": width, "M": side}[name.name] for name in over.free_symbols})
     counts = []
     for tall, wide, size in product((4, 7, 9), (6, 8), (2, 3)):
         make = partial(LAYER_WITNESSES["wmsa"], tall, wide, 4, 2, size)
         tall, wide = (as_polynomial(whole(side, size)).value({}) for side in (tall, wide))
-        sizes = {"h": tall, "w": wide, "C": 4, "M": size}
-        counts.append(counted(make) == parse(wmsa).value(sizes))
-    rows = []
+        counts.append(counted(make) == parse(wmsa).value({"h": tall, "w": wide, "C": 4, "M": size}))
+    rows, sizes = [], []
     config: Any = ARCHITECTURES["swin_t"].config
     for stage in ARCHITECTURES["swin_t"].cost((224, 224)).stages():
         if stage.stage is not None and stage.stage.depth and stage.stage.heads:
             (tall, wide), channels = stage.stage.resolution, stage.stage.channels
             pair = [_macs(id, tall, wide, channels, stage.stage.heads, config["M"]) for id in ("msa", "wmsa")]
             rows.append((f"{tall} × {wide}", channels, *pair, f"{pair[0] / pair[1]:.2f}"))
-    small = Fraction(_macs("wmsa", 8, 8, 96, 3, 7), _macs("msa", 8, 8, 96, 3, 7))
+            sizes.append({"h": tall, "w": wide, "C": channels, "M": config["M"]})
+    at_stages = [(both["msa"], both["wmsa"], at, says) for at, says in zip(sizes, stages, strict=True)]
     columns = (
         Column("grid", "Grid"),
         Column("C", "C", Kind.NUMBER),
@@ -97,27 +97,30 @@ def windows_save(
         """),
         {
             "where M divides h and w, MSA takes (2C + hw)/(2C + M²) times what W-MSA does": (
-                same("the layers on symbols", [both["msa"] == parse(msa), both["wmsa"] == parse(wmsa)]),
+                identity("the layers on symbols", [(both["msa"], parse(msa)), (both["wmsa"], parse(wmsa))]),
                 identity("one over the other", [over - ratio(width, n, side)]),
             ),
             "so windows are cheaper exactly where hw > M²": (
                 identity(
-                    "the ratio exceeds 1 by m/(2C + M²) for hw = M² + m",
+                    "the ratio is 1 and m/(2C + M²) for hw = M² + m, m of either sign",
                     [ratio(width, side**2 + more, side) - 1 - more / (2 * width + side**2)],
                 ),
             ),
             "13.8 times in stage 1 of Swin-T at 224 × 224, 1.18 in stage 3, and not at all in stage 4": (
-                same("the layers at these sizes, to two digits", [tuple(row[-1] for row in rows) == stages]),
+                quotients("the layers at these sizes, to two digits", at_stages),
             ),
             "elsewhere the grid is padded to whole windows, projections included": (
-                same(
+                identity(
                     "W-MSA at every size with M ≤ h and M ≤ w, with ⌈h/M⌉ and ⌈w/M⌉",
-                    [anywhere.form is not None and anywhere.form.polynomial == of_whole],
+                    [(anywhere.form.polynomial if anywhere.form else 0, of_whole)],
                 ),
                 exact("fvcore's counts, grids that M divides and not (M = 2, 3; sides 4 to 9)", counts),
             ),
             "on 8 × 8 tokens, M = 7 and C = 96, windows cost 2.88 times MSA": (
-                same("the layers at these sizes, to two digits", [f"{float(small):.2f}" == at_8]),
+                quotients(
+                    "the layers at these sizes, to two digits",
+                    [(of_whole, both["msa"], {"h": 8, "w": 8, "C": 96, "M": 7}, at_8)],
+                ),
             ),
         },
         tables=(Table("Attention of Swin-T's stages at 224 × 224, multiply-accumulates", columns, tuple(rows)),),
