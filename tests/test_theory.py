@@ -271,6 +271,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("pascanu_jacobian", {"largest": lambda gamma: gamma / 2}),
     ("rnn_bound", {"largest": lambda gamma: gamma / 2}),
     ("rnn_bound", {"bound": lambda factor, lag: factor}),  # of one step, whatever the lag
+    ("rnn_bound", {"bound": lambda factor, lag: factor ** (lag - 0.5)}),  # above all norms that are measured
     ("rnn_bound", {"weight": 4}),
     ("rnn_bound", {"gamma": {"tanh": Fraction(1), "sigmoid": Fraction(1, 8)}}),
     ("rnn_bound", {"gamma": {"tanh": Fraction(1), "sigmoid": Fraction(1)}}),
@@ -618,10 +619,61 @@ def test_what_is_said_is_true(theory: Theory, id: str, words: tuple[str, ...]) -
         assert each in said
 
 
-def test_the_printed_jacobian_has_another_norm() -> None:
+@pytest.mark.parametrize(
+    ("id", "words"),
+    [
+        ("pascanu_jacobian", "where W_rec is not symmetric its norm can be another"),
+        ("gradient_clipping", "‖g‖ ≥ θ > 0"),  # a gradient of 0 has no direction
+        ("rnn_bound", "γ the largest |f′|"),
+        ("softmax_saturation", "Of two keys or more, with independent standard normal entries"),
+        ("exp_overflow", "independent standard normal entries"),
+        ("head_rank", "two heads come as near as one likes"),  # no weight of finite scores is 0
+        ("zero_padding_position", "for weights in general, L + 1 columns"),
+        ("zero_padding_position", "of more than 4(2L + 1) pixels"),
+        ("receptive_field", "M ≥ 2, k odd"),
+    ],
+)
+def test_a_claim_names_the_cases_that_it_holds_in(id: str, words: str) -> None:
+    assert words in STATEMENTS[id].claim
+
+
+_FIGURE = re.compile(r"(?<![\w^.,/])\d[\w²³⁴]*(?:[.,/]\d\w*)*")
+
+
+def unbacked(id: str, claim: str) -> list[str]:
+    """Figures of a claim that neither a clause nor its evidence has, as on record."""
+    found = demonstration(STATEMENTS[id])
+    assert found is not None
+    backed = set(_FIGURE.findall(" ".join([*found.clauses, *(piece.what for piece in found.evidence)])))
+    return [figure for figure in _FIGURE.findall(claim) if figure not in backed]
+
+
+@pytest.mark.parametrize("id", list(STATEMENTS))
+def test_a_figure_of_a_claim_stands_in_a_clause_or_its_evidence(id: str) -> None:
+    assert unbacked(id, STATEMENTS[id].claim) == []
+
+
+@pytest.mark.parametrize(
+    ("id", "true", "altered"),
+    [
+        ("one_scale_or_four", "585/512", "586/512"),
+        ("windows_save", "2.88", "2.89"),
+        ("convolution_for_positions", "9rhwC", "8rhwC"),
+        ("exp_overflow", "65520", "65504"),
+    ],
+)
+def test_a_figure_that_is_altered_in_the_claim_alone_is_found(id: str, true: str, altered: str) -> None:
+    claim = STATEMENTS[id].claim
+    assert true in claim
+    assert unbacked(id, claim.replace(true, altered)) == [altered]
+
+
+def test_the_printed_jacobian_can_have_another_norm() -> None:
     W, slope = torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.tensor([1.0, 0.0])
     assert torch.linalg.matrix_norm(W * slope, 2) == 0
     assert torch.linalg.matrix_norm(W.T * slope, 2) == 1
+    both = W + W.T
+    assert torch.linalg.matrix_norm(both * slope, 2) == torch.linalg.matrix_norm(both.T * slope, 2)
 
 
 def test_a_generic_function_is_differentiated_by_name() -> None:

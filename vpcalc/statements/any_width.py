@@ -93,3 +93,18 @@ def diagonal_norm(largest: Callable[[Any], Any]) -> Evidence:
         "γ²u_i² − (f′_i u_i)² = (γ − f′_i)(γ + f′_i) u_i² in each term of γ²‖u‖² − ‖diag(f′)u‖²",
         [(largest(gamma) ** 2 * u**2 - (p * u) ** 2, (gamma - p) * (gamma + p) * u**2)],
     )
+
+
+def one_more_norm(before: Any, after: Any, factor: Any, of_none: Any = 1) -> Evidence:
+    """The step of a bound on a product: what is left to the bound is not negative, as neither of the two rests is.
+
+    The product before stretches a vector of length a to before · a less a rest, and the next matrix that to
+    ``factor`` times as long, less another.
+    """
+    a, one, other = sympy.symbols("a rest_1 rest_2", nonnegative=True)
+    stretched = factor * (before * a - one) - other
+    return identity(
+        "none keeps a vector as it is, and one more makes it at most g times as long as those before, which make "
+        "it at most B times as long",
+        [(after * a - stretched, factor * one + other), (of_none * a, a)],
+    )

@@ -42,8 +42,9 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool, image: i
     "on each place alone between; of a positive image, with positive weights, biases that are not negative and "
     "ReLU, in all of these, and along an axis each distance to the border has its own value, on sides of more "
     "than L(k − 1). Beyond them, and everywhere with circular padding, no place is told from another. Global "
-    "attention adds nothing, since equal tokens stay equal: after L blocks of PVT v2's first stage it is L + 1 "
-    "columns on the left and L on the right, on sides that 4 divides",
+    "attention adds nothing, since equal tokens stay equal: after L blocks of PVT v2's first stage it is, for "
+    "weights in general, L + 1 columns on the left and L on the right, on sides that 4 divides, of more than "
+    "4(2L + 1) pixels",
     "Islam et al. 2020 (how much position information CNNs encode); Wang et al. 2022 (PVT v2), §3.4",
 )
 def zero_padding_position(
@@ -117,20 +118,20 @@ def _stage_of_pvt_v2(stage: Callable[[int], tuple[int, int]]) -> list[Evidence]:
     """Columns left and right that differ from the middle, of a constant image after L blocks."""
     from ..reference.pvt_v2 import PVTv2Stage
 
-    held, tokens = [], 16
-    for L in (0, 1, 2, 3):
+    held = []
+    for L, tokens in ((0, 2), (1, 4), (2, 6), (3, 8), (0, 16), (1, 16), (2, 16), (3, 16)):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(L)
             module = PVTv2Stage(3, 8, L, 2, 4, 2, 4, False, 7).double().eval()
             row = module(torch.ones(1, 3, 4 * tokens, 4 * tokens, dtype=torch.float64))[0, tokens // 2]
-        # on one row: what differs does so by far more than rounding
-        apart = [bool(gap > 1e-9) for gap in (row - row[tokens // 2]).abs().amax(-1)]
+        # on one row: what differs does so by far more than rounding; on the shortest side one column is left
+        apart = [bool(gap > 1e-9) for gap in (row - row[L + 1]).abs().amax(-1)]
         left, right = apart.index(False), apart[::-1].index(False)
         held.append((left, right) == stage(L) and sum(apart) == left + right)
     return [
         exact(
             "columns of a constant image that differ, by more than 10⁻⁹, after L = 0 … 3 blocks of the "
-            "reference stage",
+            "reference stage, of 16 tokens a side and of 2L + 2",
             held,
         )
     ]
@@ -183,7 +184,7 @@ def convolution_for_positions(
                     9rC + rC = 10rC, \quad hwC: \quad L \cdot 10rC < hwC \iff 10rL < hw
         """),
         {
-            "learned positions cost no product, the convolution adds 9rhwC to every block": (
+            "learned positions cost no product, the 3 × 3 convolution adds 9rhwC to every block": (
                 identity(
                     "multiply-accumulates of the layers on symbols",
                     [(more, added(r, h * w, C)), (total("position_embedding", Quantity.MACS, N, C), 0)],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from .any_width import diagonal_norm, one_factor, one_more_factor
+from .any_width import diagonal_norm, one_factor, one_more_factor, one_more_norm
 from .evidence import close, derivatives, each, exact, generic, identity, letters, relative_error
 from .libraries import numpy, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
@@ -32,6 +32,7 @@ def depth_or_length(
 ) -> Demonstration:
     """Both Jacobians for a function of which nothing is known; autograd and singular values on tanh layers."""
     f, slope = generic("f"), sympy.Function("f_prime")
+    before, gain = sympy.symbols("B g", positive=True)  # of the layers before, and γσ₁ of the next
     eye = numpy.array([[1, 0], [0, 1]], dtype=object)
     s, Ws = letters("s", 2), (letters("A", 2, 2), letters("B", 2, 2))
     plain, added, plain_J, added_J = s, s, eye, eye
@@ -82,6 +83,7 @@ def depth_or_length(
             ),
             "its norm is at most ∏ γσ₁(W_l), whatever the width": (
                 diagonal_norm(bound),
+                one_more_norm(before, bound(gain) * before, gain),
                 exact("largest singular values, 3 to 64 units wide, up to rounding", below),
             ),
             "with s_l = s_{l−1} + f(W_l s_{l−1}) the factors are I + diag(f′(a_l)) W_l": (

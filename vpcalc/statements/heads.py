@@ -28,9 +28,9 @@ PAPER = "Vaswani et al. 2017"
     "What a head is restricted to",
     "With a heads over C channels, a head's scores QKᵀ of n tokens have rank at most min(n, C/a). What one head "
     "lacks is a second distribution: its weights are the same for all channels of V, so that it cannot hand on "
-    "one half of one token beside the other half of another, where the halves of all tokens are affinely "
-    "independent, which two heads do. Products and parameters are the same for every a that divides C; scores "
-    "are an²",
+    "one half of one token beside the other half of another, nor come near to it, where the halves of all tokens "
+    "are affinely independent; two heads come as near as one likes. Products and parameters are the same for "
+    "every a that divides C; scores are an²",
     f"{PAPER}, §3.2.2: with a single head, 'averaging inhibits this'",
 )
 def head_rank(
@@ -76,10 +76,12 @@ def head_rank(
                 identity("minors of QKᵀ of order d + 1", beyond, instances="3 tokens, heads of 1 and 2 channels"),
                 *reached,
             ),
-            "one head cannot hand on one half of one token beside the other half of another": (
+            "one head cannot come near to one half of one token beside the other half of another": (
                 *_one_distribution(only),
             ),
-            "two heads do": (exact(f"{heads} heads of the reference module, bit by bit", [_two_parts(heads)]),),
+            "two heads come as near as one likes": (
+                exact(f"{heads} heads of the reference module, in float64 bit by bit", [_two_parts(heads)]),
+            ),
             "products and parameters are the same for every a, scores are an²": (
                 identity(
                     "multiply-accumulates, parameters and scores of the layer on symbols",
@@ -127,8 +129,8 @@ def _one_distribution(only: tuple[int, int, int]) -> list[Evidence]:
     kept_of = U * others + first - first * (ones * others) - first  # its own weight is 1 less the others'
     return [
         identity(
-            "weights that add up to 1 make u_1 + Σ p_j (u_j − u_1), of any number and width: u_1 only where all "
-            "other p_j are 0, as the differences are independent",
+            "weights that add up to 1 make u_1 + Σ p_j (u_j − u_1), of any number and width: as near to u_1 as "
+            "the other p_j are to 0, but for a factor, as the differences are independent",
             [(kept_of, (U - first * ones) * others)],
         ),
         identity(

@@ -323,7 +323,8 @@ def overlapping_patches(
                     \frac1s\Bigr)^2 < 4
         """),
         {
-            "a window of 2s − 1 over s shares (s − 1)/(2s − 1) of itself with a neighbour, less than half": (
+            "a window of 2s − 1 over s shares (s − 1)/(2s − 1) of itself with a neighbour, less than half: 3/7 at "
+            "s = 4, 1/3 at s = 2": (
                 identity(
                     "what is shared of the area, and what it is short of half",
                     [(t - 1) * side / side**2 - share(t), sympy.Rational(1, 2) - share(t) - 1 / (2 * side)],

@@ -270,7 +270,8 @@ def defined_not_learned(
                     \tfrac14 \lVert PE_N - PE_p \rVert^2 > 0
         """),
         {
-            "for every N and even d there is a ReLU unit that is 0 at all positions before N, with no gradient": (
+            "for every N ≥ 1 and even d there is a ReLU unit that is 0 at all positions before N, with no "
+            "gradient": (
                 identity("a product of two vectors by their lengths and their distance, of any width", [_polar()]),
                 identity("how far below its bend it is at the nearest before", [before - value(gap)]),
                 identity("the same product entry by entry", [polar], instances="width 4"),
@@ -280,7 +281,7 @@ def defined_not_learned(
                     silent,
                 ),
             ),
-            "at N it is a quarter of the squared distance to the nearest of them": (
+            "at N it is a quarter of the squared distance to the nearest of them, which is not 0": (
                 identity("by its threshold, between the two lengths", [at_n - value(gap)]),
                 exact("on the reference table it is not 0", fires),
             ),

@@ -58,12 +58,16 @@ def rotated(at_pos: Pair, at_k: Pair) -> Pair:
 # -- shifts -----------------------------------------------------------------------------------------
 
 
+_SHIFTED = (
+    "PE(pos+k, 2i) = PE(pos, 2i) PE(k, 2i+1) + PE(pos, 2i+1) PE(k, 2i) and PE(pos+k, 2i+1) = PE(pos, 2i+1) PE(k, "
+    "2i+1) − PE(pos, 2i) PE(k, 2i)"
+)
+
+
 @statement(
     "sinusoid_shift",
     "A shift is a rotation",
-    "PE(pos+k, 2i) = PE(pos, 2i) PE(k, 2i+1) + PE(pos, 2i+1) PE(k, 2i) and PE(pos+k, 2i+1) = PE(pos, 2i+1) PE(k, "
-    "2i+1) − "
-    "PE(pos, 2i) PE(k, 2i): linear in PE(pos), the same for every pos",
+    f"{_SHIFTED}: linear in PE(pos), the same for every pos",
     f"{PAPER}, §3.5: 'for any fixed offset k, PE_{{pos+k}} can be represented as a linear function of PE_pos'",
 )
 def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstration:
@@ -102,7 +106,7 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
                     \begin{pmatrix} PE_{(pos, 2i)} \\ PE_{(pos, 2i+1)} \end{pmatrix}
         """),
         {
-            "the two formulas hold for every pos, k, i and d": (
+            f"{_SHIFTED}, for every pos, k, i and d": (
                 identity("the addition theorems, for symbolic pos, k, i and d", differences),
                 close("reference table of 600 positions of 64 channels, k = 37, float64", error, 1e-12, 563 * 64),
             ),

@@ -85,21 +85,25 @@ def one_scale_or_four(
                     \tfrac1{512} = \tfrac{585}{512}
         """),
         {
-            "tokens f times as fine on either axis are f² as many, with f² times the projections": (
+            "tokens f times as fine on either axis are f² as many, with f² times the projections, 16 at f = 4": (
                 identity(
                     "the layer on symbols, f one of them",
                     [(f * h * f * w, tokens(f) * h * w), (fine_plain, projections(f) * plain)],
                 ),
                 exact("fvcore's counts on 16 × 16 tokens, 2 and 3 times as fine", counts[:-1]),
             ),
-            "and f⁴ times the scores and the products in which tokens meet": (
+            "and f⁴ times the scores and the products in which tokens meet, 256 from stride 16 to stride 4": (
                 identity(
-                    "the layer on symbols, f one of them",
-                    [(fine_meet, meeting(f) * meet), (fine_maps, scores(f) * maps)],
+                    "the layer on symbols, f one of them, and f = 4",
+                    [
+                        (fine_meet, meeting(f) * meet),
+                        (fine_maps, scores(f) * maps),
+                        (fine_meet.subs({"f": 4}), 256 * meet),
+                    ],
                 ),
             ),
-            "four stages have 85/64 of the first's tokens, 4 times its projections and 585/512 of its meeting "
-            "products": (
+            "where 8 divides h and w, four stages at strides of 4 to 32 have 85/64 of the first's tokens, 4 times "
+            "its projections and 585/512 of its meeting products": (
                 identity(
                     "four stages of the layer on symbols over the first",
                     [

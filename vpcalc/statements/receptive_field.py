@@ -193,7 +193,7 @@ def _apply(module: Any, layout: str, tokens: Any, h: int, w: int) -> Any:
     "where "
     "R | h and R | w) beside the token itself; recurrence and retention all before, W-MSA a window of M, W-MSA "
     "and "
-    "SW-MSA in turn LM, convolutions L(k − 1) + 1 tokens a side, M even, k odd, far from the border",
+    "SW-MSA in turn LM, convolutions L(k − 1) + 1 tokens a side, M ≥ 2, k odd, far from the border",
     "Liu et al. 2021 (Swin), §3.2; Luo et al. 2016 (receptive fields of convolutions)",
 )
 def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = None) -> Demonstration:
@@ -223,9 +223,10 @@ def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = 
                 A convolution adds (k − 1)/2 to either side.
                     k + (L − 1)(k − 1) = L(k − 1) + 1
                         k + (L - 1)(k - 1) = L(k - 1) + 1
-                A shifted window overlaps two windows by M/2 each: M more a layer, as long as the grid goes on.
-                    M + (L − 1)·2·M/2 = LM
-                        M + (L - 1) \cdot 2 \cdot \tfrac{M}{2} = LM
+                A shifted window overlaps two windows, by ⌊M/2⌋ and ⌈M/2⌉: M more a layer, as long as the grid goes
+                on.
+                    M + (L − 1)(⌊M/2⌋ + ⌈M/2⌉) = LM
+                        M + (L - 1)(\lfloor M/2 \rfloor + \lceil M/2 \rceil) = LM
             """),
             Step(
                 "The convolution that reduces keys and values drops what its stride does not reach.",
@@ -274,7 +275,9 @@ _CLAUSES: Mapping[str, tuple[str, ...]] = {
 def _sides(id: str, claimed: Callable[[int, int, int], int]) -> Evidence:
     """Of the square that is seen from the middle of a grid, along its longer axis."""
     held, kind = [], SIGHTS[id]
-    sizes = {"wmsa": (2, 4, 6), "swmsa": (2, 4, 6), "conv": (1, 3, 5), "sra": (2, 3, 5)}.get(id, (kind.size,))
+    sizes = {"wmsa": (2, 3, 4, 7), "swmsa": (2, 3, 4, 7), "conv": (1, 3, 5), "sra": (2, 3, 5)}.get(
+        id, (kind.size,)
+    )
     for size, depth in product(sizes, (1, 2, 3)):
         for h, w in ((6, 12), (6, 13)) if id in ("sra", "linear_sra") else ((2 * size, 48),):
             # the token itself is a query and counts, so one that the stride reads

@@ -87,7 +87,7 @@ def sra_is_convolution(
             "elsewhere the authors' convolution drops h mod R rows and w mod R columns": (
                 exact("the same reduction on 7 × 8, R = 2 and 3, bit by bit", drops),
             ),
-            "N heads of C/N channels make the C that W_O takes": (
+            "N heads of C/N channels make the C that W_O takes: head_1 to head_N": (
                 identity("heads times their width is what W^O takes", [heads(N) * width / N - width]),
             ),
         },

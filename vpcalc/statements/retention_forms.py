@@ -88,7 +88,7 @@ def retention_forms(
                     \sum_{j \le t} \gamma^{t-j} (q \cdot k_{ib+j})\, v_{ib+j} + \gamma^{t+1} q R_{i-1}
         """),
         {
-            "the recurrent form gives the parallel one's outputs": (
+            "the recurrent form gives the parallel one's outputs, for every γ ≠ 0": (
                 identity("the power of γ of each pair, by induction on n, n and m symbols", simplified(step)),
                 exact("the reference form on whole numbers, γ = 1/2 and 1/4, 12 tokens, bit by bit", [recurrent]),
             ),
@@ -229,7 +229,7 @@ def state_or_cache(
                     2nC - \frac{2C^2}{a} = 2C\Bigl(n - \frac{C}{a}\Bigr)
         """),
         {
-            "retention carries 2C²/a numbers from token to token, at any length": (
+            "retention carries 2C²/a numbers from token to token, at any length, of values 2C wide": (
                 identity(
                     "the layer on symbols", [(as_polynomial(state_elements(*on_symbols)), state(*on_symbols))]
                 ),

@@ -9,7 +9,7 @@ from typing import Any
 from ..report import Column, Kind, Table
 from ..report.plots_theory import Chart, Series
 from . import unrolled
-from .any_width import diagonal_norm, immediate, one_factor, one_more_factor, one_more_term
+from .any_width import diagonal_norm, immediate, one_factor, one_more_factor, one_more_norm, one_more_term
 from .evidence import (
     autograd_jacobian,
     close,
@@ -88,7 +88,7 @@ def rnn_gradient(
                 *_against_module(jacobian, chain, term),
             ),
             "ds_t/dU is the sum of the terms from k = 1 to t": (one_more_term(chain), summed),
-            "with the total derivative ∂s_k/∂U in its place the sum is another": (
+            "with the total derivative ∂s_k/∂U in its place the sum is in general another": (
                 _total_derivatives_count_twice(printed),
             ),
         },
@@ -283,7 +283,7 @@ def rnn_jacobian(
                     instances="n = 2",
                 ),
             ),
-            "∏ tanh(W) is another matrix": (
+            "∏ tanh(W) is in general another matrix": (
                 not_identity("one unit, one step", one_step - (printed or sympy.tanh)(w), {a: 0, w: 1}),
             ),
         },
@@ -295,8 +295,8 @@ def rnn_jacobian(
 @statement(
     "pascanu_jacobian",
     "Which matrix is transposed",
-    "∂x_i/∂x_{i−1} = W_rec diag(σ′(x_{i−1})) for x_t = W_rec σ(x_{t−1}) + W_in u_t + b; its norm is another than "
-    "that of the printed matrix, and both are at most γσ₁",
+    "∂x_i/∂x_{i−1} = W_rec diag(σ′(x_{i−1})) for x_t = W_rec σ(x_{t−1}) + W_in u_t + b; where W_rec is not "
+    "symmetric its norm can be another than that of the printed matrix, and both are at most γσ₁",
     f"{PASCANU}, eq. 2 and 5, which print W_recᵀ diag(σ′(x_{{i−1}}))",
 )
 def pascanu_jacobian(
@@ -330,11 +330,13 @@ def pascanu_jacobian(
                         \operatorname{diag}\bigl(\sigma'(x_{t-1})\bigr) W_{\mathrm{rec}}^{\top}
                 A matrix and its transpose have the same singular values: the bounds (6) and (7) stand.
                     ‖W_recᵀ‖ = ‖W_rec‖ = σ₁, so both products are at most γσ₁
-                        \lVert W_{\mathrm{rec}}^{\top} \rVert = \lVert W_{\mathrm{rec}} \rVert = \sigma_1
+                        \lVert W_{\mathrm{rec}}^{\top} \rVert = \lVert W_{\mathrm{rec}} \rVert = \sigma_1:
+                        \quad \lVert W_{\mathrm{rec}} \operatorname{diag}(\sigma') \rVert \le \gamma \sigma_1 \ge
+                        \lVert W_{\mathrm{rec}}^{\top} \operatorname{diag}(\sigma') \rVert
             """),
             Step(
-                "The norms themselves do not: W_rec that carries the second unit to the first, the second one "
-                "off.",
+                "The norms themselves need not be equal: W_rec that carries the second unit to the first, the "
+                "second one off.",
                 f"W_rec = (0 1; 0 0), σ′ = (1, 0): ‖W_rec diag(σ′)‖ = {norms[0]}, ‖W_recᵀ diag(σ′)‖ = {norms[1]}",
                 r"W_{\mathrm{rec}} = \begin{pmatrix}0 & 1\\ 0 & 0\end{pmatrix},\; \sigma' = (1, 0):\; "
                 rf"\lVert W_{{\mathrm{{rec}}}} \operatorname{{diag}}(\sigma') \rVert = {norms[0]},\; "
@@ -347,15 +349,14 @@ def pascanu_jacobian(
                     "the entries of two units among any number, for any σ", (true - jacobian(W, slope)).reshape(-1)
                 ),
             ),
-            "its norm is another than that of the printed W_recᵀ diag(σ′)": (
+            "where W_rec is not symmetric its norm can be another than that of the printed W_recᵀ diag(σ′)": (
                 not_identity("W_rec = (0 1; 0 0), σ′ = (1, 0)", norms[1] - norms[0]),
             ),
             "both norms are at most γσ₁": (diagonal_norm(largest), _same_singular_values()),
         },
         (identity("W_recᵀ diag(σ′) is the Jacobian where W_rec is symmetric", symmetric),),
-        correction=f"eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed. The norm is another too ({norms[0]} "
-        "and "
-        f"{norms[1]} for W_rec = (0 1; 0 0), σ′ = (1, 0)); its bound γσ₁ stands",
+        correction=f"eq. 5 prints W_recᵀ diag(σ′): W_rec is not transposed. The norm can be another too "
+        f"({norms[0]} and {norms[1]} for W_rec = (0 1; 0 0), σ′ = (1, 0)); its bound γσ₁ stands",
     )
 
 
@@ -365,9 +366,8 @@ def pascanu_jacobian(
 @statement(
     "rnn_bound",
     "Vanishing and exploding gradients",
-    "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖₂ ≤ (γσ₁)^{t−k} in the spectral norm, σ₁ the largest singular value of W: γσ₁ < "
-    "1 "
-    "suffices to vanish, γσ₁ > 1 is needed to explode",
+    "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖₂ ≤ (γσ₁)^{t−k} in the spectral norm, γ the largest |f′| and σ₁ the largest "
+    "singular value of W: γσ₁ < 1 suffices to vanish, γσ₁ > 1 is needed to explode",
     f"{PASCANU}, §2.1, eq. 6 and 7, where λ₁ is 'the largest singular value'; its preprint, arXiv:1211.5063, has "
     f"'the absolute value of the largest eigenvalue'",
 )
@@ -379,6 +379,7 @@ def rnn_bound(
 ) -> Demonstration:
     """γ from the slopes, the bound from submultiplicativity, and the norms of products that were run."""
     claimed = {name: one.gamma for name, one in ACTIVATIONS.items()} if gamma is None else gamma
+    g, m = sympy.Symbol("g", positive=True), sympy.Symbol("m", integer=True, nonnegative=True)
     bounds, worst, cases = [], 0.0, 0
     for name in ("tanh", "sigmoid"):
         for sigma in (0.5, 1.1, 3.0):
@@ -422,6 +423,7 @@ def rnn_bound(
             ),
             "‖∏_{j=k+1..t} ∂s_j/∂s_{j−1}‖₂ ≤ (γσ₁)^{t−k}": (
                 diagonal_norm(largest),
+                one_more_norm(bound(g, m), bound(g, m + 1), g, bound(g, sympy.Integer(0))),
                 close(
                     "measured norm over bound, every lag (tanh and sigmoid, σ₁ = 0.5, 1.1, 3; T = 40, n = 16)",
                     worst,
@@ -532,7 +534,7 @@ def _explodes_beside_its_eigenvalues(weight: int) -> Evidence:
 @statement(
     "gradient_clipping",
     "Gradient clipping",
-    "Where ‖g‖ ≥ θ, ĝ = θ g/‖g‖ has norm θ and the direction of g; the shares of the terms of the sum stay as "
+    "Where ‖g‖ ≥ θ > 0, ĝ = θ g/‖g‖ has norm θ and the direction of g; the shares of the terms of the sum stay as "
     "they are",
     f"{PASCANU}, §3.2, Algorithm 1",
 )
@@ -593,7 +595,7 @@ def gradient_clipping(
                     g_k \rVert}{\lVert g_m \rVert}
         """),
         {
-            "where ‖g‖ ≥ θ, ĝ = θ g/‖g‖ has norm θ": (
+            "where ‖g‖ ≥ θ > 0, ĝ = θ g/‖g‖ has norm θ": (
                 identity(
                     "‖ĝ‖² is the factor's square times ‖g‖² = Σ g_i², of any number of components",
                     [((factor**2 * square).subs(length, sympy.sqrt(square)), threshold**2)],

@@ -234,8 +234,8 @@ def softmax_jacobian(
 @statement(
     "softmax_saturation",
     "Saturation without the division",
-    "As d_k grows, the gradient of softmax(qKᵀ) vanishes for half of all queries and more; that of "
-    "softmax(qKᵀ/√d_k) does not",
+    "Of two keys or more, with independent standard normal entries, as d_k grows: the gradient of softmax(qKᵀ) "
+    "vanishes for half of all queries and more; that of softmax(qKᵀ/√d_k) does not",
     f"{PAPER}, §3.2.1",
 )
 def softmax_saturation(
@@ -343,9 +343,9 @@ def in_powers_of_ten(number: float) -> str:
 @statement(
     "exp_overflow",
     "Overflow of exp in 16 bits",
-    "exp(q·k) overflows in float16 from ln θ on, θ = 65520: for standard normal entries with a chance that grows "
-    "with d_k, and after the division by √d_k falls with d_k to ½ erfc(ln θ/√2), never 0; softmax(s − max s) does "
-    "not overflow with or without it, and QKᵀ does before it, where a score reaches θ",
+    "exp(q·k) overflows in float16 from ln θ on, θ = 65520: for independent standard normal entries with a chance "
+    "that grows with d_k, and after the division by √d_k falls with d_k to ½ erfc(ln θ/√2), never 0; softmax(s − "
+    "max s) does not overflow with or without it, and QKᵀ does before it, where a score reaches θ",
     "IEEE 754 (binary16); bfloat16 with 8 bits of precision; a lecture gives 'preventing overflow during softmax' "
     "as what the division is for",
 )
@@ -438,7 +438,7 @@ def exp_overflow(
                 _rounding(largest),
                 _every_16_bit_number(largest),
             ),
-            "for standard normal entries with a chance that grows with d_k": (
+            "for independent standard normal entries with a chance that grows with d_k": (
                 exact(f"d_k = {reach}", [tail(d, half) < tail(e, half) for d, e in pairwise(OVERFLOW_WIDTHS)]),
                 _laplace(tail),
                 _two_laws(tail, tuple(at.values())),

@@ -60,7 +60,7 @@ def dot_product_cosine(
                     (QK^{\top})_{ij} = \lVert q_i \rVert \lVert k_j \rVert \cos\angle(q_i, k_j)
         """),
         {
-            "q·k = ‖q‖ ‖k‖ cos ∠(q, k), in any dimension": (
+            "q·k = ‖q‖ ‖k‖ cos ∠(q, k) for q, k ≠ 0, in any dimension": (
                 identity("from the law of cosines, term by term, d a symbol", cosines),
                 identity("in the plane, for all lengths and angles", [plane]),
                 close(
