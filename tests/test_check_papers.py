@@ -119,6 +119,8 @@ ORDERS = [
     ("O(n^2d + nd^2)", "msa", "same order"),
     (r"\mathcal{O}\left(7n^2 d + nd^2 + n\right)", "msa", "same order"),
     ("Θ(nd(n + d))", "msa", "same order"),
+    (r"\mathcal{O}(n^2 d) + \mathcal{O}\bigl(n d^2\bigr)\,.", "msa", "same order"),
+    ("O(n^2 d) + O(n^3)", "msa", "another order"),
     ("O(n²d)", "msa", "same order as the input grows"),
     (r"T(n) = \mathcal{O}(n^2 \cdot d)", "msa", "same order as the input grows"),
     ("O(nd^2)", "msa", "another order"),
@@ -149,6 +151,10 @@ def test_what_an_order_leaves_out_is_said_and_where_it_leads() -> None:
     )
     assert result.to_dict()["order"]["text"] == "hwC² + (hw)²C"
     assert "(hw)³ is too much: it outgrows the derived form" in check_formula("O(n^3)", "msa").notes
+    alone = "as h, w alone grow it is this one, with all else as its constant"
+    assert alone in check_formula("O(n^2)", "msa").notes
+    assert alone in check_formula("O(n)", "wmsa").notes
+    assert alone not in check_formula("O(n)", "msa").notes
 
 
 def test_monomials_are_bounded_by_sums_of_others() -> None:

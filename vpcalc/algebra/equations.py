@@ -59,24 +59,24 @@ def equation(text: str) -> Equation:
     if len(spans) > 1 and _is_name(text[slice(*spans[0])]):
         name = text[slice(*spans.pop(0))].strip(" \t\r\n$&:~")
     sides = [_alone(text, *span) for span in spans]
-    inside = _within_order(text, *spans[-1])
+    inside = _within_orders(text, *spans[-1])
     if inside is None:
         return Equation(name, tuple(sides))
     if len(sides) > 1:
         raise InputError(
             "formula: an order of growth beside a formula; give one of the two, or a name on the left"
         )
-    return Equation(name, (_alone(text, *inside),), order=True)
+    return Equation(name, (inside,), order=True)
 
 
 def _alone(text: str, start: int, end: int) -> str:
     return " " * start + text[start:end] + " " * (len(text) - end)
 
 
-def _equals(text: str) -> list[tuple[int, int]]:
-    """Where = or := stands outside of all brackets."""
+def _equals(text: str, sign: str = r":?=+|≔") -> list[tuple[int, int]]:
+    """Where = or := stands outside of all brackets, or another sign."""
     found, depth = [], 0
-    for match in re.finditer(r"[([{]|[)\]}]|:?=+|≔", text):
+    for match in re.finditer(rf"[([{{]|[)\]}}]|{sign}", text):
         if match.group() in "([{":
             depth += 1
         elif match.group() in ")]}":
@@ -89,6 +89,22 @@ def _equals(text: str) -> list[tuple[int, int]]:
 def _is_name(side: str) -> bool:
     """Whether a left side only names what is computed: Ω(MSA), FLOPs, T(n), C_attn, one letter."""
     return bool(NAMED.match(side.lstrip(" \t\r\n$&~") + "=") or _NAME.fullmatch(side))
+
+
+def _within_orders(text: str, start: int, end: int) -> str | None:
+    """What stands within O( ), or within several that are added up, if that is all of a side."""
+    cuts = [start + at for at, _ in _equals(text[start:end], r"\+")]
+    said = [" "] * len(text)
+    for begin, stop in zip([start, *(cut + 1 for cut in cuts)], [*cuts, end], strict=True):
+        inside = _within_order(text, begin, stop)
+        if inside is None:
+            return None
+        said[slice(*inside)] = text[slice(*inside)]
+        if cuts:
+            said[inside[0] - 1], said[inside[1]] = "()"
+    for cut in cuts:
+        said[cut] = "+"
+    return "".join(said)
 
 
 def _within_order(text: str, start: int, end: int) -> tuple[int, int] | None:

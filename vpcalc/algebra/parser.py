@@ -126,7 +126,9 @@ _ENDING = (
     r"|\\\\|\\[\])]|\\q?quad|\\(?:nonumber|notag))"
 )
 _TAIL = re.compile(rf"{_ENDING}\Z")
-TRAILING = re.compile(rf"(?:[\s$.,;&]|{_ENDING}){{0,60}}")
+_STOP = r"\\[,;:!]|[\s$.,;&]"
+_STOPS = re.compile(rf"(?:{_STOP})+\Z")
+TRAILING = re.compile(rf"(?:{_STOP}|{_ENDING}){{0,60}}")
 """What may follow a formula: the sentence's full stop, the equation's number, the end of its environment."""
 
 
@@ -266,7 +268,8 @@ class _Parser:
         """Where the formula ends: before the sentence's full stop and the equation's number."""
         text = self._text
         while True:
-            shorter = text.rstrip(" \t\r\n$.,;&")
+            last = max(0, len(text) - 60)
+            shorter = text[:last] + _STOPS.sub("", text[last:])
             if number := _TAIL.search(shorter, max(0, len(shorter) - 60)):
                 shorter = shorter[: number.start()]
             if len(shorter) == len(text):

@@ -109,6 +109,11 @@ def _leads_alike(ours: Polynomial, theirs: Polynomial) -> bool:
     return _grows_alike(multiplied_out(leading(ours)), multiplied_out(leading(theirs)))
 
 
+def _of_sizes(form: Polynomial) -> Polynomial:
+    """What is left where all that is no size of an input is a constant."""
+    return form.subs(dict.fromkeys(form.symbols - SIZES, 1))
+
+
 def _of_orders(ours: Polynomial, theirs: Polynomial, verdict: str) -> list[str]:
     """Which terms make the two orders differ, and where they matter."""
     left_out, too_much = orders.beyond(orders.dominant(ours), theirs), orders.beyond(theirs, ours)
@@ -124,7 +129,9 @@ def _of_orders(ours: Polynomial, theirs: Polynomial, verdict: str) -> list[str]:
             notes.append(f"{term} is left out, and is more than {lead} where {under} < {over}")
         else:
             notes.append(f"{term} is left out")
+    sizes = ", ".join(sorted(ours.symbols & SIZES))
+    if verdict == "another order" and _leads_alike(*map(_of_sizes, (ours, theirs))):
+        notes.append(f"as {sizes} alone grow it is this one, with all else as its constant")
     if verdict == "same order as the input grows":
-        sizes = ", ".join(sorted(ours.symbols & SIZES))
         notes.append(f"the same as {sizes} grow and all else is fixed; not where the other symbols grow too")
     return notes
