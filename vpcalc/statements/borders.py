@@ -10,7 +10,7 @@ from ..algebra.polynomial import Polynomial, as_polynomial, symbols
 from ..checks.proof import counted
 from ..cost import Quantity
 from ..layers import LAYERS
-from .evidence import exact, identity
+from .evidence import exact, identity, known
 from .libraries import F, sympy, torch
 from .registry import Demonstration, Evidence, derivation, statement
 from .whole_numbers import whole
@@ -54,8 +54,6 @@ def zero_padding_position(
     image: int = 1,
 ) -> Demonstration:
     """The step from one layer to the next on symbols; modules with whole weights; a stage of PVT v2."""
-    k, L = sympy.symbols("k L", integer=True, positive=True)
-    reach = (k - 1) / 2
     beyond, told, circular = [], [], []
     for side, depth in ((3, 1), (3, 2), (3, 4), (5, 1), (5, 2), (1, 3)):
         inside = margin(side, depth)
@@ -86,7 +84,7 @@ def zero_padding_position(
         """),
         {
             "L convolutions padded with zeros mark L(k − 1)/2 rows and columns next to a border at most": (
-                identity("m_{L+1} = m_L + (k − 1)/2 and m_0 = 0", _recursion(margin, k, L, reach)),
+                *_one_layer_more(margin),
                 exact(
                     "three columns are left that are equal to the last bit, any whole weights and positive ones, "
                     "ReLU between (k = 1, 3, 5; L up to 4)",
@@ -104,14 +102,18 @@ def zero_padding_position(
     )
 
 
-def _recursion(margin: Callable[[Any, Any], Any], k: Any, L: Any, reach: Any) -> list[Any]:
-    """The step and the start, for odd k = 2j + 1, of which the half is whole."""
-    j = sympy.Symbol("j", integer=True, nonnegative=True)
-    at = {k: 2 * j + 1}
-    return [
-        sympy.simplify(margin(2 * j + 1, L + 1) - margin(2 * j + 1, L) - reach.subs(at)),
-        margin(2 * j + 1, sympy.Integer(0)),
-    ]
+def _one_layer_more(margin: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
+    """The step and the start, for odd k = 2j + 1, of which the half is whole; both ends are alike."""
+    L, j, further, tap = sympy.symbols("L j f u", integer=True, nonnegative=True)
+    before, after = (sympy.expand(margin(2 * j + 1, layers)) for layers in (L, L + 1))
+    return (
+        identity("m_{L+1} = m_L + (k − 1)/2 and m_0 = 0", [(after, before + j), (margin(2 * j + 1, 0) + j, j)]),
+        known(
+            "by induction on L, any k: m_{L+1} or more from a border no tap is nearer to it than m_L, and so none "
+            "reads but the one value",
+            [(after + further - j + tap - before, "nonnegative")],
+        ),
+    )
 
 
 def _stage_of_pvt_v2(stage: Callable[[int], tuple[int, int]]) -> list[Evidence]:
