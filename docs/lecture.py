@@ -163,7 +163,8 @@ def items() -> list[Item]:
         Item(
             "Relative position by the addition theorems, for PE(pos + k)",
             ("sinusoid_shift", "sinusoid_distance"),
-            "PE(pos + k) is linear in PE(pos), by a rotation of each pair that is the same for every pos.",
+            "PE(pos + k) is linear in PE(pos) for even d, by a rotation of each pair that is the same for every "
+            "pos.",
         ),
         Item(
             "“Limited value range”, not dominating the embeddings",

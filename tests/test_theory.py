@@ -631,6 +631,11 @@ def test_what_is_said_is_true(theory: Theory, id: str, words: tuple[str, ...]) -
         ("zero_padding_position", "for weights in general, L + 1 columns"),
         ("zero_padding_position", "of more than 4(2L + 1) pixels"),
         ("receptive_field", "M ≥ 2, k odd"),
+        ("sinusoid_shift", "for even d"),  # the last sine of an odd d has no cosine
+        ("permutation_equivariance", "Without a mask and without positions"),
+        ("softmax_jacobian", "spectral norm"),
+        ("table1_complexity", "r ≤ n"),  # one token has not 5 − 6 pairs
+        ("patch_embedding_cost", "stride 4, where 4 divides H and W"),
     ],
 )
 def test_a_claim_names_the_cases_that_it_holds_in(id: str, words: str) -> None:

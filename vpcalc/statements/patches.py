@@ -39,8 +39,8 @@ def macs(id: str, *dims: Any, **options: Any) -> Polynomial:
     "A patch embedding costs the same for any patch",
     "An embedding of P × P patches of c channels takes cHWC multiply-accumulates whatever P is, where P divides "
     "H and W; elsewhere, where the rest is dropped, as in ViT and PVT, P²⌊H/P⌋⌊W/P⌋cC, which is less. At stride "
-    "4 it is attention over all tokens that costs: the products QKᵀ and AV of one block take HW/384 times the "
-    "embedding of an image of three channels",
+    "4, where 4 divides H and W, it is attention over all tokens that costs: the products QKᵀ and AV of one block "
+    "take HW/384 times the embedding of an image of three channels",
     "Wang et al. 2021 (PVT), §3.2; a lecture says that its embedding 'significantly increases computational "
     "complexity'",
 )
@@ -102,9 +102,8 @@ def patch_embedding_cost(
                     ],
                 ),
             ),
-            "at stride 4 the products of attention take HW/384 times the embedding of an image": (
-                identity("the two layers on symbols", [(attention, image * times(H, W))]),
-            ),
+            "at stride 4, where 4 divides H and W, the products of attention take HW/384 times an image's "
+            "embedding": (identity("the two layers on symbols", [(attention, image * times(H, W))]),),
         },
         tables=(Table("Embeddings of PVT-Small at 224 × 224, multiply-accumulates", columns, rows),),
         correction="the embeddings of PVT do not make it dear: cHWC each, for c channels of H × W that go in "

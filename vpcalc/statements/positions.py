@@ -67,7 +67,7 @@ _SHIFTED = (
 @statement(
     "sinusoid_shift",
     "A shift is a rotation",
-    f"{_SHIFTED}: linear in PE(pos), the same for every pos",
+    f"{_SHIFTED}, for even d: linear in PE(pos), the same for every pos",
     f"{PAPER}, §3.5: 'for any fixed offset k, PE_{{pos+k}} can be represented as a linear function of PE_pos'",
 )
 def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstration:
@@ -106,7 +106,7 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
                     \begin{pmatrix} PE_{(pos, 2i)} \\ PE_{(pos, 2i+1)} \end{pmatrix}
         """),
         {
-            f"{_SHIFTED}, for every pos, k, i and d": (
+            f"{_SHIFTED}, for every pos, k, i and even d": (
                 identity("the addition theorems, for symbolic pos, k, i and d", differences),
                 close("reference table of 600 positions of 64 channels, k = 37, float64", error, 1e-12, 563 * 64),
             ),
@@ -114,6 +114,13 @@ def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstrati
                 identity("sums go to sums and multiples to multiples, for any pairs of numbers", _linear(shift)),
             ),
         },
+        (
+            not_identity(
+                "a sine without its cosine, as the last of an odd d, is 0 at position 0, where a linear map has 0",
+                sympy.sin(omega.subs({d: 1, i: 0}) * k),
+                {k: 1},
+            ),
+        ),
     )
 
 

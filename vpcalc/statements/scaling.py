@@ -162,7 +162,7 @@ def _unit(name: str, shape: tuple[int, ...], draw: Any) -> Any:
 @statement(
     "softmax_jacobian",
     "Jacobian of the softmax",
-    "∂p/∂s = diag(p) − ppᵀ; its norm is at most 1/2, and it vanishes where one weight is 1",
+    "∂p/∂s = diag(p) − ppᵀ; its spectral norm is at most 1/2, and it vanishes where one weight is 1",
     f"{PAPER}, §3.2.1: 'regions where it has extremely small gradients'",
 )
 def softmax_jacobian(
@@ -213,7 +213,7 @@ def softmax_jacobian(
                 identity("the entries of two scores among any number", differences),
                 close("torch's softmax against autograd, float64, 24 scores", worst, 1e-12, 4),
             ),
-            "its norm is at most 1/2": (
+            "its spectral norm is at most 1/2": (
                 identity(
                     "what stands beside the diagonal adds up to it, of any number of scores",
                     [sympy.simplify(claimed(p)[0].sum() - p[0] * (1 - p.sum()))],

@@ -147,8 +147,8 @@ def softmax_distribution(
 @statement(
     "permutation_equivariance",
     "Attention does not see order",
-    "Permuted tokens give permuted outputs, attention(PX) = P attention(X): a¹a²a³a⁴ gives each token what "
-    "a²a⁴a¹a³ gives it",
+    "Without a mask and without positions, permuted tokens give permuted outputs, attention(PX) = P attention(X): "
+    "a¹a²a³a⁴ gives each token what a²a⁴a¹a³ gives it",
     f"{PAPER}, §3.5: 'our model contains no recurrence and no convolution'",
 )
 def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: True) -> Demonstration:

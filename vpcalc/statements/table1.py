@@ -254,9 +254,8 @@ def in_paper_letters(form: Polynomial) -> Form:
 @statement(
     "table1_complexity",
     "Table 1: complexity per layer",
-    "Self-attention O(n²d), recurrent O(nd²), convolution O(knd²), restricted self-attention O(rnd), for the "
-    "products in "
-    "which tokens meet",
+    "Self-attention O(n²d), recurrent O(nd²), convolution O(knd²), restricted self-attention O(rnd), "
+    "r ≤ n, for the products in which tokens meet",
     f"{PAPER}, Table 1 and §4; windows, SRA and retention from their papers",
 )
 def table1_complexity(
@@ -319,7 +318,7 @@ def table1_complexity(
                 identity("exactly these monomials, less what others exceed (r ≤ n)", held),
                 *(_module_costs(id) for id in _SEQUENCES),
             ),
-            "r keys for each of n tokens are rn − ⌊r²/4⌋ pairs, as some are missing at the borders": (
+            "r ≤ n keys for each of n tokens are rn − ⌊r²/4⌋ pairs, as some are missing at the borders": (
                 _missing_at_borders(pairs),
                 _neighbours(pairs),
             ),
