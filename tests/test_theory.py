@@ -546,6 +546,7 @@ def test_the_verdict_is_what_the_evidence_amounts_to(method: Method, finding: Fi
     holds, fails = Evidence("so", method, True), Evidence("not so", method, False)
     assert judged(holds) is finding
     assert judged(holds, correction="printed otherwise") is Finding.CORRECTED
+    assert Demonstration((), {"so": (holds,)}, correction="printed otherwise").stands is finding
     assert judged(holds, fails, correction="printed otherwise") is Finding.REFUTED
 
 
@@ -919,6 +920,18 @@ def test_headings_begin_with_a_capital(id: str) -> None:
         assert not re.match(r"(?!b?float16\b)[a-z]{2}", heading), heading
 
 
+@pytest.mark.parametrize(
+    ("id", "said"),
+    [
+        ("rnn_bound", "Verdict: corrected; what stands is proved"),
+        ("exp_overflow", "Verdict: corrected; what stands is checked"),
+        ("linear_collapse", "Verdict: proved"),
+    ],
+)
+def test_of_what_is_corrected_it_is_said_how_well_the_rest_is_known(inside: Run, id: str, said: str) -> None:
+    assert said in inside("theory", id).stdout.splitlines()
+
+
 def test_mathematics_in_headings_is_set_as_mathematics(inside: Run) -> None:
     shown = inside("theory", "rnn_gradient", "--format", "latex").stdout
     assert r"$k$ & $T - k$ & Norm of term $k$ & Relative error to autograd \\" in shown
@@ -931,7 +944,7 @@ def test_passages(theory: Theory) -> None:
     assert latex.count(r"\[") == len(one.statements[0].demonstration.steps)  # type: ignore[union-attr]
     assert r"\prod_{j=k+1}^{t}" in latex
     assert "$$\\frac{dL_t}{dU} = " in markdown
-    assert "Verdict: corrected." in latex
+    assert "Verdict: corrected; what stands is proved." in latex
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,13 @@ class Settled:
         return "not verified here" if found is None else found.verdict
 
     @property
+    def sentence(self) -> str:
+        """The verdict, and of what is corrected how well the statement as it stands is known."""
+        if self.demonstration is None or self.demonstration.verdict is not Finding.CORRECTED:
+            return self.verdict
+        return f"{self.verdict}; what stands is {self.demonstration.stands.value}"
+
+    @property
     def note(self) -> str:
         """What the source prints and why it is not so, or what did not hold."""
         if self.demonstration is None:
@@ -153,7 +160,7 @@ class Theory(Result):
                 tuple(Entry(str(number), "", step.why, (step.text,)) for number, step in steps),
             ),
             (
-                f"Verdict: {settled.verdict}",
+                f"Verdict: {settled.sentence}",
                 tuple(
                     Entry(verdict, "", clause, tuple(f"{_held(piece)}: {describe(piece)}" for piece in pieces))
                     for verdict, clause, pieces in _clauses(settled.demonstration)
@@ -191,7 +198,7 @@ class Theory(Result):
 
         note = [f"Correction: {settled.note}."] if settled.note else []
         ending = [
-            f"Verdict: {settled.verdict}.",
+            f"Verdict: {settled.sentence}.",
             *note,
             *(
                 f"{clause} ({verdict}): {'; '.join(map(describe, pieces))}."
@@ -341,7 +348,7 @@ def _evidence(settled: Settled) -> Table:
         for _, clause, pieces in _clauses(settled.demonstration)
         for piece in pieces
     )
-    return Table(f"Verdict: {settled.verdict}", columns, rows, _ending(settled))
+    return Table(f"Verdict: {settled.sentence}", columns, rows, _ending(settled))
 
 
 def _ending(settled: Settled) -> tuple[str, ...]:

@@ -144,8 +144,13 @@ class Demonstration:
         """
         if self.failed:
             return Finding.REFUTED
-        found = min(map(self.of, self.clauses), key=_STRENGTH.index, default=Finding.UNSETTLED)
-        return Finding.CORRECTED if self.correction and found is not Finding.UNSETTLED else found
+        corrected = self.correction and self.stands is not Finding.UNSETTLED
+        return Finding.CORRECTED if corrected else self.stands
+
+    @property
+    def stands(self) -> Finding:
+        """What the clauses amount to, whatever the source prints: that of the weakest."""
+        return min(map(self.of, self.clauses), key=_STRENGTH.index, default=Finding.UNSETTLED)
 
     def of(self, clause: str) -> Finding:
         """What the evidence for one clause amounts to: the strongest of it, as the rest corroborates."""
