@@ -21,7 +21,7 @@ from vpcalc.checks import Verdict, check_model
 from vpcalc.checks.memory import check_memory
 from vpcalc.cost import Quantity
 from vpcalc.counters.fvcore import count
-from vpcalc.reference.registry import backbone
+from vpcalc.reference.registry import MODEL_WITNESSES, backbone
 from vpcalc.storage.footprint import Way
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -57,6 +57,23 @@ def test_every_pyramid_has_a_module() -> None:
 
 
 DENSE = {name: each.id for name, each in first_of_each().items() if "backbone" in each.config}
+
+
+@pytest.mark.parametrize("id", DENSE.values())
+def test_parts_have_shapes_that_the_module_makes(id: str) -> None:
+    made: set[tuple[int, ...]] = set()
+    with torch.device("meta"):
+        module, inputs = MODEL_WITNESSES[ARCHITECTURES[id].family.name]((64, 96), ARCHITECTURES[id].config, 2)
+
+    def note(inner: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            made.update((tuple(output.shape[1:]), (output.shape[-1], *output.shape[1:-1])))  # or channels are last
+
+    for inner in module.modules():
+        inner.register_forward_hook(note)
+    module.train()(*inputs)  # an auxiliary head is for training
+    stages = vpcalc.model(id, input="64x96", check=False).to_dict()["stages"]
+    assert {(each["channels"], *each["resolution"]) for each in stages} <= made
 
 
 @pytest.mark.quick(3)

@@ -83,7 +83,7 @@ def _residual(x: Tensor, title: str, stride: int, body: Step, shortcut: Step) ->
         return functions.relu(body("body", x) + shortcut("shortcut", x))
 
 
-def basic(C: Dim, stride: int = 1, project: bool = False) -> Step:
+def basic(C: Dim, stride: int, project: bool) -> Step:
     """(batch, c_in, h, w) to (batch, C, h', w') through 3 x 3, 3 x 3."""
     body = (conv_norm(C, 3, stride), relu, conv_norm(C, 3))
     return _around_shortcut("basic block", C, stride, project, body)
