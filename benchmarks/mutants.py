@@ -34,7 +34,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
 from pathlib import Path
 from queue import SimpleQueue
@@ -85,16 +85,22 @@ class Fault:
     start: int
     end: int
     text: str
-    line: int
+    source: str = field(repr=False, compare=False)
+
+    @property
+    def line(self) -> int:
+        """Where it begins."""
+        return self.source.count("\n", 0, self.start) + 1
 
     @property
     def id(self) -> str:
         """By which ``--only`` finds it again, in the same tree."""
         return f"{self.path}:{self.start}:{self.end}:{self.text}"
 
-    def planted(self, source: str) -> str:
+    @property
+    def planted(self) -> str:
         """The file with the fault."""
-        return source[: self.start] + self.text + source[self.end :]
+        return self.source[: self.start] + self.text + self.source[self.end :]
 
 
 class Source:
@@ -110,7 +116,7 @@ class Source:
         """All that can be planted, from top to bottom."""
         found = {place for node in read(ast.parse(self.text)) for place in self._at(node)}
         for start, end, text in sorted(found):
-            yield Fault(self.path, start, end, text, self.text.count("\n", 0, start) + 1)
+            yield Fault(self.path, start, end, text, self.text)
 
     def _place(self, line: int, column: int) -> int:
         return self.starts[line - 1] + len(self.lines[line - 1][:column].decode())
@@ -190,10 +196,10 @@ def places(room: str) -> Iterator[Fault]:
         yield from Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")).faults()
 
 
-def compiles(fault: Fault, source: str) -> bool:
+def compiles(fault: Fault) -> bool:
     """Whether Python reads the mutant at all, as another program than the file."""
     try:
-        return ast.dump(ast.parse(fault.planted(source))) != ast.dump(ast.parse(source))
+        return ast.dump(ast.parse(fault.planted)) != ast.dump(ast.parse(fault.source))
     except SyntaxError:
         return False
 
@@ -202,9 +208,7 @@ def drawn(rooms: list[str], n: int, seed: int) -> list[tuple[str, Fault]]:
     """So many faults, in each room by as many as it has places."""
     every = [(room, fault) for room in rooms for fault in places(room)]
     chosen = random.Random(f"{seed} {' '.join(rooms)}").sample(every, min(len(every), n + n // 5))
-    return [
-        (room, fault) for room, fault in chosen if compiles(fault, (ROOT / fault.path).read_text(encoding="utf-8"))
-    ][:n]
+    return [(room, fault) for room, fault in chosen if compiles(fault)][:n]
 
 
 def copy(into: Path) -> Path:
@@ -275,8 +279,7 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 def outcome(fault: Fault, room: str, tests: list[str], place: Path, limit: float) -> tuple[str, str]:
     """What tests say of a mutant: noticed, by which; waits; or unseen."""
     path = place / fault.path
-    source = path.read_text(encoding="utf-8")
-    path.write_text(fault.planted(source), encoding="utf-8")
+    path.write_text(fault.planted, encoding="utf-8")
     files = list(dict.fromkeys(node.split("::")[0] for node in tests))
     command = [
         sys.executable,
@@ -313,7 +316,7 @@ def outcome(fault: Fault, room: str, tests: list[str], place: Path, limit: float
         process.communicate()
         return "waits", ""
     finally:
-        path.write_text(source, encoding="utf-8")
+        path.write_text(fault.source, encoding="utf-8")
     if process.returncode == 0:
         return "unseen", ""
     red = [line.split(" - ")[0] for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
@@ -324,8 +327,7 @@ def outcome(fault: Fault, room: str, tests: list[str], place: Path, limit: float
 
 def difference(fault: Fault) -> str:
     """The line as it is and with the fault."""
-    source = (ROOT / fault.path).read_text(encoding="utf-8")
-    was, now = source.splitlines(), fault.planted(source).splitlines()
+    was, now = fault.source.splitlines(), fault.planted.splitlines()
     return f"    - {was[fault.line - 1].strip()}\n    + {now[fault.line - 1].strip()}"
 
 
