@@ -16,7 +16,11 @@ from typer.testing import CliRunner
 
 import vpcalc
 from vpcalc import InputError
+from vpcalc.algebra.floors import ceil_div, floor_div, on_lattice
+from vpcalc.algebra.polynomial import symbol
+from vpcalc.checks.ran import left_of
 from vpcalc.cli.app import application
+from vpcalc.execution.guards import EQUAL, Guard, Noted
 
 SOURCE = '''
 from torch import nn
@@ -228,6 +232,17 @@ def test_forms_say_nothing_that_follows_from_what_divides() -> None:
     assert found.valid == "H and W multiples of 7; H ≥ 14, W ≥ 14"
     found = vpcalc.memory(Halves, input="2,3,96,96", train=True).forms["saved_bytes"]
     assert found.valid == "H and W multiples of 32; H ≥ 64"
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, 0), (-48, 0), (49, 1), (196, 1)])
+def test_what_is_pooled_is_another_number_where_sizes_divide(number: int, left: int) -> None:
+    """⌊28⌈H/28⌉/8⌋⌊28⌈W/28⌉/8⌋ is 49 or more where 56 divides H and W."""
+    H, W = symbol("H"), symbol("W")
+    pooled = floor_div(ceil_div(H, 28) * 28, 8) * floor_div(ceil_div(W, 28) * 28, 8)
+    tidy = on_lattice(pooled)
+    assert tidy is not None
+    noted = Noted(Guard(pooled - number, EQUAL), False, "a view")
+    assert len(left_of([noted], {"H": 56, "W": 56}, tidy)) == left
 
 
 def test_recomputation_under_autocast_is_said_not_to_be_followed() -> None:

@@ -77,6 +77,19 @@ class Both(nn.Module):
         return self.windows(x) + ((heads(x) @ k.mT).softmax(-1) @ k).transpose(1, 2).reshape(B, h, w, C)
 
 
+class Padded(Windowed):
+    """Windows of a padded grid, and beside them what pooling that grid leaves."""
+
+    def __init__(self, dim, heads, window, stride):
+        super().__init__(dim, window, heads)
+        self.pool, self.few = nn.AvgPool2d(stride), nn.Linear(dim, dim)
+
+    def forward(self, x):
+        h, w, M = *x.shape[1:3], self.window
+        padded = nn.functional.pad(x, (0, 0, 0, -w % M, 0, -h % M)).permute(0, 3, 1, 2)
+        return super().forward(x) + self.few(self.pool(padded).flatten(2).mT).mean(1)
+
+
 class Fused(Full):
     """The first with one operator for its products."""
 
@@ -215,6 +228,13 @@ def test_a_condition_says_no_more_than_it_has_to(h: int, w: int) -> None:
         assert tidy["everywhere"]["when"]["text"] == "a | C"
         assert "its form holds for a | C" in found["notes"]
         assert f"for {tidy['valid']} it is {tidy['text']}" in found["notes"]
+
+
+def test_what_divides_is_no_more_than_what_padding_leaves_of_it() -> None:
+    (row,) = _rows("own.py:Padded(dim=C,heads=heads,window=M,stride=R)@1,h,w,C", M=7).rows
+    formula = row.to_dict()["formula"]
+    assert formula["text"] == "4hwC² + hwC²/R² + 2M²hwC"
+    assert formula["valid"] == "h and w multiples of M; h and w multiples of R; C a multiple of a"
 
 
 @pytest.mark.parametrize(("h", "w"), [(8, 8), (7, 8), (7, 9), (1, 1), (1, 2)])

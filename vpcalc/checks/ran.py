@@ -104,16 +104,16 @@ class Ran:
         tidy = self._tidy
         steps = {letter: symbol(letter) * step for letter, step in lattice(tidy.cost).items()}
         exact = [*tidy.others, *((as_polynomial(t.size), as_polynomial(t.tile)) for t in tidy.cost.tilings)]
-        divided = {above - under for above, under in exact}  # what divides is no more than it
+        dividing = [divides(under, above) for above, under in exact]
 
-        def follows(noted: Noted) -> bool:
-            """Where 8 divides H, H is at least 4, and never less."""
+        def is_taken(noted: Noted) -> bool:
+            """Where 8 divides H, H is at least 4, and never less; where M and R divide h, M⌈h/M⌉ is at least R."""
             if noted.guard.relation != AT_LEAST:
                 return False
             form = noted.guard.form if noted.outcome else -noted.guard.form - 1
-            return form in divided or positive(tidy.change(form).subs(steps) + 1)
+            return follows(at_least(form), dividing) or positive(tidy.change(form).subs(steps) + 1)
 
-        left = [each for each in _left(self.execution.path, tidy.change) if not follows(each)]
+        left = [each for each in _left(self.execution.path, tidy.change) if not is_taken(each)]
         left = self._deciding(left)
         phrases = [condition(tidy.cost), *tidy.phrases, _region(left, self.point).text if left else ""]
         return Form(as_polynomial(tidy.cost.total(Quantity.MACS)), "; ".join(filter(None, phrases)))
@@ -387,9 +387,10 @@ def left_of(path: Sequence[Noted], point: Mapping[str, int], tidy: Tidy) -> tupl
 
     Those on one letter stay together, with its least size on the lattice: H ≥ 64 may be said by two.
     """
-    from ..execution.guards import AT_LEAST, EQUAL, Guard, Noted
+    from ..execution.guards import AT_LEAST, EQUAL, Guard, Noted, positive
 
     dividing = dividing_on(tidy)
+    steps = {letter: symbol(letter) * step for letter, step in tidy.strides.items()}
 
     def is_taken(noted: Noted) -> bool:
         form, (letter, *others) = noted.guard.form, noted.guard.letters or ("",)
@@ -399,7 +400,9 @@ def left_of(path: Sequence[Noted], point: Mapping[str, int], tidy: Tidy) -> tupl
             return bool((noted.guard.holds({letter: values}) == noted.outcome).all())
         if noted.guard.relation == AT_LEAST:
             return follows(at_least(form if noted.outcome else -form - 1), dividing)
-        is_equal = noted.guard.relation == EQUAL and noted.outcome
+        if noted.guard.relation == EQUAL and not noted.outcome:  # where 14 divides H and W, ⌈H/7⌉⌈W/7⌉ is never 1
+            return any(positive(sign * form.subs(steps)) for sign in (1, -1))
+        is_equal = noted.guard.relation == EQUAL
         return is_equal and all(follows(at_least(sign * form), dividing) for sign in (1, -1))
 
     left = [noted for noted in path if not is_taken(noted)]
