@@ -960,6 +960,7 @@ def test_passages(theory: Theory) -> None:
         ("divided by √d_k, or √(2π): 1/n", r"divided by $\sqrt{d_{k}}$, or $\sqrt{2\pi}$: $1/n$"),
         ("sin a cos b, with a cosine", r"$\sin a \cos b$, with a cosine"),
         ("C a multiple of a; as a rule, h of a", r"$C$ a multiple of $a$; as a rule, $h$ of $a$"),
+        ("it holds for h and w multiples of M; a | C", r"it holds for $h$ and $w$ multiples of $M$; $a \mid C$"),
         ("(T = 3, n = 2, any f)", "($T = 3, n = 2$, any $f$)"),
         ("torch.nn.utils.clip_grad_norm_ by RNN", r"torch.nn.utils.clip\_grad\_norm\_ by RNN"),
         ("W-MSA and an LSTM, eq. 6 and §2", r"W-MSA and an LSTM, eq. 6 and \S{}2"),

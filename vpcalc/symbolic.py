@@ -202,7 +202,10 @@ def divisions(tidy: Tidy, letters: Iterable[str] | None = None, names: Names | N
         return PRINTERS["text"](size, names)
 
     steps = {spelled(symbol(name)): tidy.strides.get(name, 1) for name in letters or tidy.strides}
-    return [*divided(steps), *(f"{spelled(above)} a multiple of {spelled(below)}" for above, below in tidy.exact)]
+    by_multiple: dict[str, list[str]] = {}
+    for above, below in tidy.exact:
+        by_multiple.setdefault(spelled(below), []).append(spelled(above))
+    return [*divided(steps), *multiples(by_multiple)]
 
 
 def _exceptions(cost: Cost, quantity: Quantity) -> Iterable[tuple[Polynomial, int]]:

@@ -152,7 +152,7 @@ def condition(text: str) -> str:
         elif re.search(r"(?<![_\w])[a-z]{2,} [a-z]", said):
             found += rf"\text{{{escape_tex(said)}}}"
         else:
-            found += math(said.replace(" | ", " ∣ ")).replace(", ", r",\ ")
+            found += math(said).replace(", ", r",\ ")
     return found
 
 
@@ -176,7 +176,7 @@ _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 def math(text: str) -> str:
     """Mathematics in Unicode as LaTeX, without delimiters."""
-    text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e(-?\d+)\b", r"\1 ⋅ 10^{\2}", text)
+    text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e(-?\d+)\b", r"\1 ⋅ 10^{\2}", text.replace(" | ", " ∣ "))
     spelled = re.sub(r"\s+", " ", "".join(map(_part, _PART.finditer(text)))).strip()
     spelled = re.sub(r" (?=[\^_'),;/}\]])", "", spelled)
     return re.sub(r"(?<=\d) (?=-?\d)", r"\\;", spelled)  # the entries of a matrix
