@@ -237,6 +237,17 @@ def test_what_divides_is_no_more_than_what_padding_leaves_of_it() -> None:
     assert formula["valid"] == "h and w multiples of M; h and w multiples of R; C a multiple of a"
 
 
+def test_what_is_said_of_map_elements_stands_where_they_do() -> None:
+    table = _rows(WINDOWED).tables()[0]
+    for columns, there in (
+        (["layer", "attention_bytes"], 1),
+        (["layer", "attention_elements"], 1),
+        (["layer", "macs"], 0),
+    ):
+        for picked in (table.pick(columns), table.pick([*columns, "fvcore"]).pick(columns)):
+            assert sum("map elements" in note for note in picked.notes) == there
+
+
 @pytest.mark.parametrize(("h", "w"), [(8, 8), (7, 8), (7, 9), (1, 1), (1, 2)])
 def test_a_number_that_divides_a_grid_need_not_divide_its_sides(h: int, w: int) -> None:
     found = _rows("own.py:Halved(dim=C)@1,hw,C", h=h, w=w).rows[0].to_dict()
@@ -363,6 +374,7 @@ def test_a_row_is_read() -> None:
         ("own.py:Full(dim)", "'dim' is no argument"),
         ("own.py:Full(dim=C)@", "give the shape of its input after @"),
         ("own.py:Full(dim=C,heads=7)", "does not run at h = 14, w = 28, C = 96"),
+        ("own.py:Windowed(dim=C,window=M,heads=3)", "its input was 1,hw,C: for another, add @1,h,w,C or @1,C,h,w"),
         ("own.py:Full(dim=C,heads=C/32)", "is no product of symbols such as 4*C; give its number"),
         ("own.py:Full(dim=C,nope=3)", "'nope' is not known; known: dim, heads"),
         ("own.py:Fll(dim=C)", "did you mean Full"),

@@ -242,7 +242,9 @@ class Comparison(Result):
                 names.setdefault(note, []).append(row.name)
         batch = self.inputs["batch"]
         of_one = (f"closed forms are of one image, figures of the batch of {batch}",) if batch > 1 else ()
-        return (*of_one, *(f"{', '.join(rows)}: {note}" for note, rows in names.items()), *self.apart)
+        said = [(f"{', '.join(rows)}: {note}", note) for note, rows in names.items()]
+        on_rows = (About(text, note.key) if isinstance(note, About) else text for text, note in said)
+        return (*of_one, *on_rows, *self.apart)
 
 
 def crossing_table(comparison: Comparison, labels: Mapping[Crossover, str]) -> Table:

@@ -13,6 +13,7 @@ from ..errors import LAYERS as LISTED
 from ..errors import InputError, unknown
 from ..layers import LAYERS
 from ..placing import Placed, as_placed, is_placed
+from ..report import About
 from ..symbolic import SYMBOL_OF, Form, closed_form, deviations, symbols_of
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ class OwnLayer:
             notes += [] if when.always else [f"its form holds for {when}"]
             notes += [f"for {self.form.valid} it is {self.form}"] if self.form.valid else []
         if self.cost.total(Quantity.ATTENTION):
-            notes.append("its map elements are what softmax returns and fused attention computes")
+            on = "its map elements are what softmax returns and fused attention computes"
+            notes.append(About(on, "attention_elements attention_bytes"))
         return tuple(notes)
 
     @property

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import InputError, is_code
 from ..inputs import LITERALS
-from ..placing import TOKENS, Placed
+from ..placing import LAYOUT, TOKENS, Placed
 from ..symbolic import SYMBOL_OF
 from .ran import NotRunError, Ran, once
 from .shapes import Letter, is_symbol, letters, read_argument
@@ -74,9 +74,9 @@ def find_placed(row: Placed, option: str, values: Mapping[str, int] | None = Non
 
 
 def _hint(row: Placed, values: Mapping[str, int], error: str) -> str:
-    """How a row is written whose module takes numbers only, as torch's recurrent layers do."""
+    """How a row is written whose input lies otherwise, or that takes numbers only, as recurrent layers do."""
     if "SymInt" not in error:
-        return ""
+        return f"; its input was {LAYOUT}: for another, add @1,h,w,C or @1,C,h,w" if row.layout == LAYOUT else ""
     named = {name: SYMBOL_OF.get(str(value).strip(), str(value).strip()) for name, value in row.arguments.items()}
     found = {name: letter for name, letter in named.items() if letter in values}
     layout = ",".join(str(values[side]) if side in found.values() else side for side in row.layout.split(","))

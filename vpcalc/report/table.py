@@ -55,13 +55,13 @@ class Column(NamedTuple):
 
 
 class About(str):
-    """A note on one column, by its key: where that is left out the note goes, or is said without the column."""
+    """A note on columns, by their keys: where they are left out the note goes, or is said without the columns."""
 
     key: str
     without: str
 
     def __new__(cls, text: str, key: str = "", without: str = "") -> About:
-        """The note, the column that it is on, and what a table without the column says in its place."""
+        """The note, the columns that it is on, and what a table without them says in its place."""
         found = super().__new__(cls, text)
         found.key, found.without = key, without
         return found
@@ -119,9 +119,10 @@ class Table:
     def _only(self, keep: Sequence[int]) -> Table:
         rows = tuple(tuple(row[i] for i in keep) for row in self.rows)
         columns = tuple(self.columns[i] for i in keep)
-        left = {column.key for column in self.columns} - {column.key for column in columns}
+        kept = {column.key for column in columns}
         notes = (
-            Caveat(note.without) if isinstance(note, About) and note.key in left else note for note in self.notes
+            Caveat(note.without) if isinstance(note, About) and kept.isdisjoint(note.key.split()) else note
+            for note in self.notes
         )
         return Table(self.title, columns, rows, tuple(note for note in notes if note), self.total)
 
