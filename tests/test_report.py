@@ -205,6 +205,15 @@ def test_the_count_that_a_table_is_read_for_stays_where_a_verdict_has_no_room() 
     assert "MACs (" in below
 
 
+def test_a_row_goes_with_the_columns_that_it_has_figures_in() -> None:
+    columns = (Column("stage", "Stage", Kind.WORD), *(Column(name, name * 30, Kind.COUNT) for name in "abc"))
+    rows = (("stem", None, None, 5), ("stage 1", 1, 2, 3), ("apart", None, None, None), ("total", 1, 2, 8))
+    text = floats([Table("MACs by stage", columns, rows, total=True)], "models", "latex")
+    assert f"% no room for {'c' * 30}:" in text
+    assert [name in text for name in ("stem", "stage 1", "apart")] == [False, True, True]
+    assert text.count(r"\midrule") == 2
+
+
 def test_what_a_table_is_for_is_never_left_out() -> None:
     """Notes on a column that is left out go with it, or are said without it."""
     columns = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .sentences import tex as prose
 from .table import Kind, Table, write
@@ -194,8 +195,20 @@ def _fit(table: Table, exact: bool, chosen: bool, units: Callable[[Cells], Cells
             break
         left.append(narrow.columns[ranked[0]].header)
         narrow = narrow.pick([c.key for place, c in enumerate(narrow.columns) if place != ranked[0]])
+    narrow = _without_emptied(narrow, table)
+    cells = [units(each) for each in columns_of(narrow, exact, prose)]
     widths = _shared(natural, _scaled(narrow, least, room), room)
     return _Fitted(narrow, left, cells, widths, _lines(narrow, widths, exact))
+
+
+def _without_emptied(narrow: Table, table: Table) -> Table:
+    """Without rows that say nothing but their names since columns were left out."""
+
+    def says(row: tuple[Any, ...]) -> bool:
+        return any(cell not in (None, "") for cell in row[1:])
+
+    pairs = zip(narrow.rows, table.rows, strict=True)
+    return replace(narrow, rows=tuple(row for row, whole in pairs if says(row) or not says(whole)))
 
 
 def _ranked(table: Table) -> list[int]:
