@@ -17,7 +17,7 @@ imports torch until a claim is settled.
 
 from collections.abc import Iterable
 
-from ...errors import InputError, unknown
+from ...errors import InputError, is_code, unknown
 from ...layers import LAYERS
 from ...plugins import is_ours
 from . import complexity, families, layers, memory, parameters, theory  # noqa: F401  (they register themselves)
@@ -40,5 +40,5 @@ def select(names: Iterable[str] = ()) -> tuple[Claim, ...]:
         if name not in CLAIMS and name in LAYERS and not is_ours(LAYERS[name].run):
             raise InputError(f"claim {name!r}: no module to count; @layer_witness({name!r}) registers one")
         if name not in CLAIMS and name not in kinds:
-            raise unknown("claim", name, [*CLAIMS, *kinds])
+            raise unknown("claim", name, [*CLAIMS, *kinds], listed="vpcalc prove" if is_code(name) else "")
     return tuple(entry for entry in CLAIMS.values() if not wanted or entry.id in wanted or entry.kind in wanted)
