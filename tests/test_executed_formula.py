@@ -157,9 +157,13 @@ def test_its_lattice_is_said_and_left(code: str) -> None:
 def test_nothing_is_said_that_follows_from_what_divides(code: str) -> None:
     """h ≥ R where R divides h; and that a view has as many elements as its tensor, M²⌊h/M⌋⌊w/M⌋C = hwC."""
     args = {"dim": "C", "M": "M", "R": "R"}
-    found = vpcalc.formula(f"{code}:Tiles", input="1,h,w,C", args=args).form
+    result = vpcalc.formula(f"{code}:Tiles", input="1,h,w,C", args=args)
+    found = result.form
     said = "h and w multiples of M; h and w multiples of R"
     assert (str(found), found.valid) == ("4hwC² + 4hwC²/R² + 2M²hwC + 2(hw)²C/R⁴", f"C a multiple of 2; {said}")
+    stated = result.stated("latex")
+    assert stated.startswith(r"\begin{gathered} ")
+    assert stated.endswith(r" \\ \text{for } 2 \mid C,\ M \mid h,\ M \mid w,\ R \mid h,\ R \mid w \end{gathered}")
     row = vpcalc.placed(f"{code}:Tiles", "1,h,w,C", **args)
     (tiles,) = vpcalc.compare(56, 56, 96, 7, R=4, rows=[row], check=False).rows
     assert tiles.form.valid == "h and w multiples of M; h and w multiples of R; C a multiple of 2"

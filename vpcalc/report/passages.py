@@ -55,7 +55,10 @@ PASSAGES = {"text": text, "latex": latex, "typst": typst, "mathml": mathml, "pyt
 
 
 def _latex_stated(formula: str, valid: str) -> str:
-    return rf"{formula} \quad\text{{for }} {condition(valid)}"
+    where = rf"\text{{for }} {condition(valid)}"
+    if where.count(r",\ ") > 2:  # too much for the rest of a line
+        return rf"\begin{{gathered}} {formula} \\ {where} \end{{gathered}}"
+    return rf"{formula} \quad{where}"
 
 
 def _typst_stated(formula: str, valid: str) -> str:
