@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -342,6 +343,9 @@ def test_explained_steps_are_differences() -> None:
         assert step.fits == (after["macs"] <= 4_500_000_000 and after["params"] <= 28_000_000)
         if step.lever == "depths_3":
             assert step.slopes["macs"] * 2 == step.costs["macs"]
+        if step.lever == "C":  # aC² + bC: 2aC + b is no cost of one more, which is a more
+            a, b = (int(part) for part in re.findall(r"(\d+)C", step.forms["macs"]))
+            assert f"; derivative at 96: {2 * a * 96 + b:,}" in next(w for w in found.words() if "macs in C" in w)
     assert "grow with C, depths_3" in found.certificate
     assert "nothing fits from C = 128" in found.certificate
     assert any(note.startswith("cheapest in macs") for note in found.words())

@@ -37,7 +37,7 @@ SMALLEST = 64
 class Step:
     """The next value of a lever at the best configuration: what it costs more, and whether it fits.
 
-    ``forms`` has the form of each quantity in the setting, ``slopes`` its derivative there: what one more costs.
+    ``forms`` has the form of each quantity in the setting, ``slopes`` its derivative there.
     """
 
     lever: str
@@ -233,7 +233,7 @@ class Design(Result):
         return Table("What one more step of each lever costs at the first row", columns, rows, tuple(self.words()))
 
     def words(self) -> list[str]:
-        """Which lever is cheapest at the first row, and what one more of each costs by the derivative."""
+        """Which lever is cheapest at the first row, and the derivative in each."""
         best, found = self.search.kept.ended()[0].figures, []
         for name in self.steps[0].costs if self.steps else ():
             step = min(self.steps, key=lambda step: step.costs[name])
@@ -247,7 +247,7 @@ class Design(Result):
             found.append(f"most params for its MACs: {step.lever}, {float(rate):.3g} for 1,000")
         for step in self.steps:
             found += [
-                f"{name} in {step.lever}: {form}; at {step.before} one more costs {_slope(step.slopes[name])}"
+                f"{name} in {step.lever}: {form}; derivative at {step.before}: {_slope(step.slopes[name])}"
                 for name, form in step.forms.items()
                 if step.lever in form
             ]
