@@ -120,19 +120,22 @@ def _alike(respelled: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> 
 
 
 def blocks(changed: Sequence[Change]) -> list[tuple[tuple[str, ...], Amount]]:
-    """Blocks that changed alike, all within each together: what ``blocks.0`` to ``blocks.11`` gained, each."""
-    sums: dict[str, Amount] = {}
+    """Blocks that changed alike, all within each together: what ``blocks.0`` to ``blocks.11`` gained, each.
+
+    Those in which one module changed are a line already.
+    """
+    within: dict[str, list[Change]] = defaultdict(list)
     for change in changed:
         for path in change.paths:
             if found := re.match(r"(?:[^.]*\.)*?\d+(?![^.])", path):
-                sums[found[0]] = sums.get(found[0], 0) + change.each
-    groups: dict[tuple[str, Amount], list[str]] = defaultdict(list)
-    for block, amount in sums.items():
-        groups[pattern(block), amount].append(block)
+                within[found[0]].append(change)
+    groups: dict[tuple[str, tuple[Change, ...]], list[str]] = defaultdict(list)
+    for block, parts in within.items():
+        groups[pattern(block), tuple(parts)].append(block)
     return [
         (tuple(sorted(alike, key=_by_number)), amount)
-        for (_, amount), alike in groups.items()
-        if amount and len(alike) > 1
+        for (_, parts), alike in groups.items()
+        if len(alike) > 1 and len(parts) > 1 and (amount := sum(part.each for part in parts))
     ]
 
 
