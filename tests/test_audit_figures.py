@@ -232,6 +232,21 @@ def test_a_share_that_is_exceeded_names_what_grew(recorded: Path) -> None:
     ]
 
 
+def test_a_snapshot_is_of_its_own_inputs(recorded: Path) -> None:
+    """A smaller input would be within every share; a limit of its own stands, and names nothing that grew."""
+    for asked in ({}, {"macs": "<= +2%"}, {"macs": "<= 1G", "params": "<= +2%"}):
+        with pytest.raises(vpcalc.InputError, match="was counted at 3,4, and this is 2,4; write it anew"):
+            assert_cost(network(), "2,4", snapshot=recorded, **asked)  # type: ignore[arg-type]
+    assert_cost(network(), "2,4", macs="<= 96", snapshot=recorded)
+    with pytest.raises(AssertionError) as failure:
+        assert_cost(network(), "6,4", macs="<= 96", snapshot=recorded)
+    assert str(failure.value) == "macs: 288 is not <= 96"
+    of_old = json.loads(recorded.read_text())
+    assert of_old.pop("inputs") == "3,4"
+    recorded.write_text(json.dumps(of_old))
+    assert_cost(network(), "2,4", macs="<= +2%", snapshot=recorded)
+
+
 def test_a_share_of_nothing_is_unusable(recorded: Path, tmp_path: Path) -> None:
     def refused(said: str, **asked: object) -> None:
         with pytest.raises(vpcalc.InputError, match=said):

@@ -334,6 +334,17 @@ def test_every_format_has_the_change(inside: Run, tmp_path: Path, form: str) -> 
     assert written.read_text(encoding="utf-8").strip()
 
 
+def test_a_snapshot_of_other_inputs_is_told(tmp_path: Path) -> None:
+    net = tmp_path / "net.json"
+    tree = {"macs": 16, "params": 10, "modules": {"": {"aten::addmm": 16}}, "inputs": "2,4"}
+    net.write_text(json.dumps(tree), encoding="utf-8")
+    net_of = partial(nn.Linear, 4, 2)
+    (totals, *_) = vpcalc.diff(str(net), net_of, input="1,4").tables()
+    assert totals.notes[0] == "not the same input: BASE was counted at 2,4, HEAD at 1,4"
+    (totals, *_) = vpcalc.diff(str(net), net_of, input="2,4").tables()
+    assert totals.notes == ("input 2,4",)
+
+
 # -- revisions -------------------------------------------------------------------------------------------------
 
 LAYERS = """

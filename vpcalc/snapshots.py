@@ -21,7 +21,8 @@ class Counted:
     """What was counted: multiply-accumulates, trainable parameters, and MACs by module path and operator.
 
     ``saved_bytes`` are what autograd keeps of the forward pass and ``peak_bytes`` what is alive at once at
-    inference, weights and inputs apart; None where nobody asked.
+    inference, weights and inputs apart; None where nobody asked. ``inputs`` are the shapes that it was counted at,
+    as one types them; None where they are not known, as in a snapshot of old.
     """
 
     macs: int
@@ -29,6 +30,7 @@ class Counted:
     modules: Tree
     saved_bytes: int | None = None
     peak_bytes: int | None = None
+    inputs: str | None = None
 
     @property
     def computed(self) -> tuple[int, int, Tree]:
@@ -37,7 +39,7 @@ class Counted:
 
 
 def written(found: Counted) -> str:
-    """The text of a snapshot: what nobody asked for is left out."""
+    """The text of a snapshot: what nobody asked for or knows is left out."""
     tree = {name: value for name, value in asdict(found).items() if value is not None}
     return json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
 
@@ -67,7 +69,8 @@ def read(text: str, name: str) -> Counted:
         tree = json.loads(text)
         modules = {path: {op: _whole(n) for op, n in done.items()} for path, done in tree["modules"].items()}
         further = {key: _whole(tree[key]) for key in ("saved_bytes", "peak_bytes") if key in tree}
-        return Counted(_whole(tree["macs"]), _whole(tree["params"]), modules, **further)
+        inputs = str(tree["inputs"]) if "inputs" in tree else None
+        return Counted(_whole(tree["macs"]), _whole(tree["params"]), modules, **further, inputs=inputs)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"snapshot {name}: is not one of assert_cost; write it anew with {UPDATE}=1") from None
 

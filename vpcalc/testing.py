@@ -84,7 +84,13 @@ def assert_cost(
     tree = {
         path: dict(sorted(done.items())) for path, done in sorted(counts.modules.items()) if any(done.values())
     }
-    found = Counted(counts.macs, counts.params, tree, **seen.figures)
+    found = Counted(counts.macs, counts.params, tree, **seen.figures, inputs=counts.inputs or None)
+    alone = not bounds and formula is None
+    if before is not None and None not in (before.inputs, found.inputs) and before.inputs != found.inputs:
+        if alone or any(bound.figure is None for bound in bounds.values()):
+            was = f"the snapshot {path} was counted at {before.inputs}, and this is {found.inputs}"
+            raise InputError(f"assert_cost: inputs: {was}; write it anew with {UPDATE}=1")
+        path = None  # it has nothing to say of these
     faults = [fault for name, bound in bounds.items() if (fault := _fault(name, bound, found, before))]
     if expected is not None and expected != found.macs:
         faults.append(
@@ -94,7 +100,6 @@ def assert_cost(
         named = ", ".join(f"{name} ×{calls}" for name, calls in counts.unknown.items())
         faults.append(f"operators without a price, missing from the count: {named}")
     if path is not None:
-        alone = not bounds and formula is None
         faults += _against(path, before, found, alone, bool(faults))
     if faults:
         raise AssertionError("\n".join(faults))

@@ -247,6 +247,9 @@ class Diff(Result):
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"input {self.inputs}"] if self.inputs else []
+        old, new = self.base.inputs, self.head.inputs
+        if None not in (old, new) and old != new:
+            notes = [Caveat(f"not the same input: BASE was counted at {old}, HEAD at {new}")]
         for name, verdict, base, head in self._quantities():
             if verdict.at is not None and equal(base, head):  # the forms that are shown are not those that differ
                 figures = [macs_at(side, verdict.at) for side in (self.base, self.head) if name == "MACs"]

@@ -24,7 +24,8 @@ class Cost:
     ``places`` are the multiply-accumulates by module and operator, without those of modules within it. ``weights``
     are the parameters by module, ``unknown`` operators without a price with their calls; None where neither is
     known. On symbols ``regimes`` say which form holds where, ``ranges`` which sizes were asked about, and
-    ``symbols`` what the letters mean; the amounts are those of the widest, for its ``condition``.
+    ``symbols`` what the letters mean; the amounts are those of the widest, for its ``condition``. At numbers
+    ``inputs`` are the shapes that it was counted at, None where they are not known.
     """
 
     macs: Amount
@@ -37,12 +38,13 @@ class Cost:
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     condition: str = ""
     notes: tuple[str, ...] = ()
+    inputs: str | None = None
 
 
 def recorded(snapshot: Counted) -> Cost:
     """The cost of a snapshot."""
     places = {(path, name): macs for path, done in snapshot.modules.items() for name, macs in done.items() if macs}
-    return Cost(snapshot.macs, snapshot.params, places)
+    return Cost(snapshot.macs, snapshot.params, places, inputs=snapshot.inputs)
 
 
 def cost_of(target: object, **how: Any) -> Cost:
@@ -67,7 +69,7 @@ def _counted(found: Any) -> Cost:
     counts = found.measured.counts
     places = {(path, name): macs for path, done in counts.modules.items() for name, macs in done.items() if macs}
     weights = {(part.path, ""): part.own_params for part in found.measured.parts if part.own_params}
-    return Cost(found.macs, found.params, places, weights, dict(counts.unknown))
+    return Cost(found.macs, found.params, places, weights, dict(counts.unknown), inputs=counts.inputs or None)
 
 
 def _executed(found: Any) -> Cost:

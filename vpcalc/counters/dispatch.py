@@ -56,6 +56,7 @@ class DispatchCounts:
     ``activations`` that of all results of priced operators in the forward pass.
     ``sources`` says of each operator whose price it has (:class:`vpcalc.counters.pricing.Source`). ``hidden`` are
     the multiply-accumulates that products spelled as broadcasts would be, by module path; they are in no total.
+    ``inputs`` are the shapes of the tensors that it was given, as one types them: ``1,3,64,64``.
     """
 
     operators: Mapping[str, int]
@@ -69,6 +70,7 @@ class DispatchCounts:
     activations: int
     sources: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int] = field(default_factory=dict)
+    inputs: str = ""
 
     @property
     def macs(self) -> int:
@@ -109,10 +111,12 @@ def count(
     """
     module.train(training)
     kwargs = kwargs or {}
-    tensors = (*module.parameters(), *module.buffers(), *tensors_of((inputs, kwargs)))
+    given = tensors_of((inputs, kwargs))
+    tensors = (*module.parameters(), *module.buffers(), *given)
     with no_functions():  # who follows a program's functions has no part in this
         on_meta = any(tensor.device.type == "meta" for tensor in tensors)
         has_complex = any(tensor.is_complex() for tensor in tensors)
+        shapes = ";".join("nested" if one.is_nested else ",".join(map(str, one.shape)) for one in given)
     with ExitStack() as stack:
         stack.enter_context(torch.device("meta") if on_meta else nullcontext())
         stack.enter_context(torch.enable_grad() if backward else torch.no_grad())
@@ -123,7 +127,7 @@ def count(
         result = module(*inputs, **kwargs)
         if backward and not propagate(result):
             raise InputError("--backward: no output of the module depends on a parameter that is trained")
-    return counter.counts()
+    return replace(counter.counts(), inputs=shapes)
 
 
 @contextmanager
