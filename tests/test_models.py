@@ -40,12 +40,13 @@ def ids(**asked: Any) -> list[str]:
 # -- what a row says ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("narrow", [{"dtype": "bf16"}, {"amp": "fp16"}])
 @pytest.mark.parametrize("id", ["swin_t", "vit_b_16", "pvt_small", "resnet50", "vgg11", "t5_small", "lstm"])
-def test_a_row_says_what_model_and_memory_say(id: str) -> None:
+def test_a_row_says_what_model_and_memory_say(id: str, narrow: dict[str, str]) -> None:
     """At sizes that nothing divides, in a way that nobody has by default."""
     sizes = {"input": "70x131"} if id in IMAGES else {"tokens": 23}
     pair = {"src": 23, "tgt": 23} if id == "t5_small" else sizes
-    way = {"batch": 3, "dtype": "bfloat16", "optimizer": "momentum"}
+    way = {"batch": 3, "optimizer": "momentum", **narrow}
     family = ARCHITECTURES[id].family.name
     show = [name for name in QUANTITIES if name not in ("top1", "id", "family")]
     (row,) = [row for row in rows(family=family, **sizes, **way, show=show) if row["id"] == id]

@@ -508,7 +508,7 @@ def memory(
     if dtype not in FLOATS:
         raise unknown("--dtype", dtype, FLOATS)
     item = FLOATS[dtype].bytes
-    amp = _narrow(amp, dtype, recompute)
+    amp = narrow(amp, dtype, recompute)
     training = read_optimizer(optimizer, master_weights, dtype, item, grad_dtype)
     tuning = read_tuning(trained, lora, lora_on, train, recompute)
     found = find(device, devices) if device is not None else None
@@ -591,8 +591,12 @@ def _way(architecture: Architecture, dtype: str, attention: str, recompute: str,
     return Way(dtype, attention, recompute, amp)
 
 
-def _narrow(amp: str | None, dtype: str, recompute: str) -> str | None:
-    """The type of autocast, as it is called here; None where there is none."""
+def narrow(amp: str | None, dtype: str, recompute: str) -> str | None:
+    """The type of autocast, as it is called here; None where there is none.
+
+    Raises:
+        InputError: it is no type of autocast, or stands beside what autocast does not go with.
+    """
     if amp is None:
         return None
     if (found := words.dtype(amp)) not in NARROW:

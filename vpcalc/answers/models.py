@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import words
 from ..abstract.tape import ATTENTIONS
 from ..abstract.tensor import FLOATS
 from ..architectures import Architecture
@@ -21,6 +22,7 @@ from ..storage.forms import LONGEST
 from ..storage.optimizers import Optimizer, read_optimizer
 from ..where import Expression, Value, read_condition, read_value
 from .candidates import QUANTITIES, Candidate
+from .memory import narrow
 from .result import Result
 
 MEMORY = ("inference_bytes", "training_bytes")
@@ -117,7 +119,8 @@ class Models(Result):
         parts += [f"{name} = {value}" for name, value in self.given["set"].items()]
         if any(name.endswith("_bytes") for name in self.shown):
             fused = [] if self.given["attention"] == "eager" else [f"{self.given['attention']} attention"]
-            parts += [self.given["dtype"], self.given["optimizer"], *fused]
+            amp = [f"autocast to {self.given['amp']}"] if self.given["amp"] else []
+            parts += [self.given["dtype"], *amp, self.given["optimizer"], *fused]
         where = self.given["where"]
         return ", ".join(parts) + (f": {where}" if where else "")
 
@@ -167,6 +170,7 @@ def models(
     dtype: str | None = None,
     optimizer: str | None = None,
     attention: str | None = None,
+    amp: str | None = None,
     where: str | None = None,
     sort: str | None = None,
     show: Iterable[str] = (),
@@ -183,6 +187,7 @@ def models(
         dtype: type of weights and activations, float32 if None; shows the same.
         optimizer: as for :func:`vpcalc.memory`, adamw if None; shows the same.
         attention: eager, which is meant if None, or fused, where there is attention; shows the same.
+        amp: type of autocast beside weights in float32, as for :func:`vpcalc.memory`; shows the same.
         where: a condition such as ``"macs < 100G and params < 60M"`` that the models have to meet.
         sort: quantities to sort by, the smallest first: ``"macs"``, ``"-top1,params"``.
         show: further quantities: flops, fvcore, activations, attention_elements, weights_bytes, saved_bytes,
@@ -193,19 +198,21 @@ def models(
     """
     chosen = _of_family(family)
     number = whole("--batch", 1 if batch is None else batch)
-    ways = {"dtype": dtype or "float32", "optimizer": optimizer or "adamw", "attention": attention or "eager"}
-    way, training = _ways(**ways)
+    way, training = _way(dtype or "float32", optimizer or "adamw", attention or "eager", amp)
     condition = None if where is None else read_condition("--where", where, QUANTITIES)
     keys = [] if sort is None else [read_value("--sort", key, QUANTITIES) for key in sort.split(",")]
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
-    memory = any(option is not None for option in (batch, dtype, optimizer, attention))
+    memory = any(option is not None for option in (batch, dtype, optimizer, attention, amp))
     shown = _shown(show, condition, keys, MEMORY if memory else ())
     asked = memory or condition or keys or shown or set or any(size is not None for size in sizes.values())
     given = {
         **{name: _plain(size) for name, size in sizes.items() if size is not None},
         "set": {name: str(value) for name, value in (set or {}).items()},
         "batch": number,
-        **ways,
+        "dtype": way.dtype,
+        "optimizer": training.name,
+        "attention": way.attention,
+        "amp": way.amp,
         "where": where,
         "sort": sort,
     }
@@ -274,11 +281,13 @@ def _of_family(family: str | None) -> list[Architecture]:
     return [a for a in every if family in (None, a.family.name)]
 
 
-def _ways(dtype: str, optimizer: str, attention: str) -> tuple[Way, Optimizer]:
+def _way(dtype: str, optimizer: str, attention: str, amp: str | None) -> tuple[Way, Optimizer]:
+    dtype = words.dtype(dtype)
     for option, value, known in (("--dtype", dtype, FLOATS), ("--attention", attention, ATTENTIONS)):
         if value not in known:
             raise unknown(option, value, known)
-    return Way(dtype, attention), read_optimizer(optimizer, False, dtype, FLOATS[dtype].bytes)
+    way = Way(dtype, attention, amp=narrow(amp, dtype, "none"))
+    return way, read_optimizer(optimizer, False, dtype, FLOATS[dtype].bytes)
 
 
 def _shown(
@@ -335,8 +344,8 @@ def _candidate(
         return own
     try:
         config = architecture.configure(changes)
-        attention = way.attention if family.attends else "eager"
-        found = Candidate(architecture, own, config, batch, Way(way.dtype, attention), training)
+        own_way = way if family.attends else replace(way, attention="eager")
+        found = Candidate(architecture, own, config, batch, own_way, training)
         found.cost  # noqa: B018  refuses sizes that are too small
     except InputError as refusal:
         return refusal

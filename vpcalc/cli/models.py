@@ -29,6 +29,7 @@ def models(
     attention: str | None = option(
         None, "--attention WAY", "fused, else eager.", TRAINING, complete=completion.attentions
     ),
+    amp: str | None = option(None, "--amp TYPE", "Autocast to float16 or bfloat16.", TRAINING),
     shown: Shown,
 ) -> None:
     """List the architectures that vpcalc knows, and choose among them.
@@ -48,6 +49,7 @@ def models(
         dtype=dtype,
         optimizer=optimizer,
         attention=attention,
+        amp=amp,
         where=where,
         sort=sort,
         show=shown_by(shown.columns),

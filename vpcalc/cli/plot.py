@@ -217,6 +217,7 @@ def models(
     where: WhereOption = None,
     batch: str | None = option(None, "--batch N", "Images, else 1.", FRONT),
     dtype: str | None = option(None, "--dtype TYPE", "Else float32.", FRONT, complete=completion.dtypes),
+    amp: str | None = option(None, "--amp TYPE", "Autocast to float16 or bfloat16.", FRONT),
     picture: Picture,
 ) -> None:
     """Parameters against cost of all models, with the published points; or a Pareto front.
@@ -232,6 +233,7 @@ def models(
         "where": where,
         "batch": batch,
         "dtype": dtype,
+        "amp": amp,
     }
     picture.deliver(plot_models(family or None, pareto=pareto, **asked))
 

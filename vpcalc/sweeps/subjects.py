@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
+from .. import words
 from ..abstract.tape import ATTENTIONS, Peak, Work
 from ..abstract.tensor import FLOATS
 from ..algebra.traced import form_of
@@ -143,6 +144,7 @@ def trained(
     Raises:
         InputError: an unknown name.
     """
+    dtype = words.dtype(dtype)
     for option, value, known in (("--dtype", dtype, FLOATS), ("--attention", attention, ATTENTIONS)):
         if value not in known:
             raise unknown(option, value, known)
