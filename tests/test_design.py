@@ -167,6 +167,19 @@ def test_memory_is_counted_for_each_configuration() -> None:
         assert all(row["training_bytes"] == counted[key][1] for row, key in zip(found.rows, rows, strict=True))
 
 
+def test_memory_in_mixed_precision_is_what_memory_says() -> None:
+    asked: dict[str, Any] = {"input": 64, "batch": 2, "train": True, "amp": "fp16"}
+    found = design("swin_t", macs="1G", memory="400MB", free="C,depths_3", top=3, **asked)
+    for row in found.rows:
+        total = memory("swin_t", **asked, set=plain(row["config"]), check=False).to_dict()["training_bytes"]
+        assert row["training_bytes"] == total <= 400_000_000
+    assert "at batch 2, autocast to float16" in found.tables()[0].title
+    assert (
+        found.rows
+        != design("swin_t", macs="1G", memory="400MB", free="C,depths_3", top=3, **asked | {"amp": None}).rows
+    )
+
+
 def test_memory_alone_wants_parameters() -> None:
     best = design("vit_ti_16", memory="40MB", input=64, top=1, free="C,depth=1:4").rows[0]
     assert best["inference_bytes"] <= 40_000_000

@@ -214,7 +214,10 @@ class Design(Result):
         free = {lever.name for lever in self.search.space.levers}  # what is free stands in the rows
         at = "" if free & {"input", *subject.architecture.family.axes} else f" at {words}"
         batch = f" at batch {subject.batch}" if self.search.memory and "batch" not in free else ""
-        title = f"{subject.title}{at}: at most {budgets}{batch}"
+        way = subject.trained.way
+        types = [way.dtype] * (way.dtype != "float32") + [f"autocast to {way.amp}"] * (way.amp is not None)
+        typed = "".join(f", {each}" for each in types) if self.search.memory else ""
+        title = f"{subject.title}{at}: at most {budgets}{batch}{typed}"
         return Table(title, tuple(columns), rows, tuple(notes))
 
     def _steps_table(self) -> Table:
@@ -293,6 +296,7 @@ def design(
     dtype: str = "float32",
     attention: str = "eager",
     optimizer: str = "adamw",
+    amp: str | None = None,
     pareto: str | None = None,
     top: object = None,
     explain: bool = False,
@@ -311,7 +315,7 @@ def design(
         set: settings that stay.
         input, tokens, src, tgt: sizes, as for :func:`vpcalc.model`.
         batch: images or sequences that memory is for.
-        dtype, attention, optimizer: how memory is counted.
+        dtype, attention, optimizer, amp: how memory is counted, as for :func:`vpcalc.memory`.
         pareto: rather the Pareto front in these under the budgets, ``"macs,-params"``: few MACs, many parameters.
         top: so many rows, 5 if None, or the whole front.
         explain: say what one more step of each lever costs at the best.
@@ -339,7 +343,7 @@ def design(
     ]
     aims = [(limit.quantity, limit.most) for limit in budgets] or [("params", 1)]
     limits, held = [*budgets], None
-    way = trained(dtype, attention, optimizer)
+    way = trained(dtype, attention, optimizer, amp=amp)
     if memory is not None:
         held = Limit("training_bytes" if train else "inference_bytes", read_bytes("--memory", memory), "--memory")
         budgets.append(held)
@@ -367,6 +371,8 @@ def design(
         **{each: value for each, value in sizes.items() if value is not None},
         "batch": subject.batch,
         "train": train,
+        "dtype": way.way.dtype,
+        "amp": way.way.amp,
         "pareto": pareto,
     }
     steps = _steps(search, limits, held) if explain else ()

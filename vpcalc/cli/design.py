@@ -29,6 +29,7 @@ def design(
     dtype: str = option("float32", "--dtype", "Type of weights and activations."),
     attention: AttentionOption = "eager",
     optimizer: str = option("adamw", "--optimizer", "sgd, momentum, adam or adamw."),
+    amp: str | None = option(None, "--amp TYPE", "Autocast to float16 or bfloat16."),
     pareto: str | None = option(
         None,
         "--pareto KEY,KEY…",
@@ -61,6 +62,7 @@ def design(
             dtype=dtype,
             attention=attention,
             optimizer=optimizer,
+            amp=amp,
             pareto=pareto,
             top=top,
             explain=explain,

@@ -137,7 +137,12 @@ def _times(peak: Peak) -> tuple[Any, ...]:
 
 
 def trained(
-    dtype: str, attention: str, optimizer: str, device: str | None = None, devices: str | None = None
+    dtype: str,
+    attention: str,
+    optimizer: str,
+    device: str | None = None,
+    devices: str | None = None,
+    amp: str | None = None,
 ) -> Trained:
     """How and where it is run, from what users give.
 
@@ -153,7 +158,10 @@ def trained(
         raise InputError(f"--devices {devices}: needs --device, which of them it is")
     if found is not None:
         found.rate(dtype)  # refuses a type without one
-    return Trained(Way(dtype, attention), read_optimizer(optimizer, False, dtype, FLOATS[dtype].bytes), found)
+    from ..answers.memory import narrow
+
+    way = Way(dtype, attention, amp=narrow(amp, dtype, "none"))
+    return Trained(way, read_optimizer(optimizer, False, dtype, FLOATS[dtype].bytes), found)
 
 
 class Subject(ABC):
