@@ -106,6 +106,7 @@ QUANTITIES: Mapping[str, Measure] = {
     "inference_bytes": Measure("Inference", Kind.BYTES, "to run it", _planned(lambda plan: plan.inference)),
     "training_bytes": Measure("Training", Kind.BYTES, "to train it", _planned(lambda plan: plan.training)),
     "top1": Measure("Top-1", Kind.RATIO, "accuracy on ImageNet in per cent", _top1),
+    "batch": Measure("Batch", Kind.NUMBER, "inputs together", lambda candidate: candidate.batch),
     "family": Measure("Family", Kind.WORD, "", lambda candidate: candidate.architecture.family.name),
     "id": Measure("Model", Kind.WORD, "", lambda candidate: candidate.architecture.id),
 }

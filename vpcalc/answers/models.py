@@ -135,7 +135,8 @@ class Models(Result):
             )
         if self.given["batch"] > 1:
             notes.append(
-                f"MACs, as all that grows with the batch, are those of {self.given['batch']} inputs together"
+                f"MACs, as all that grows with the batch, are those of {self.given['batch']} inputs together; "
+                "--where 'macs/batch < 100G' is of one"
             )
         unplanned = self._unplanned()
         if unplanned:
@@ -305,8 +306,8 @@ def shown_by(columns: str | None) -> tuple[str, ...]:
     return tuple(name for key in (columns or "").split(",") if (name := key.strip()) in QUANTITIES)
 
 
-_OWN = ("params", "macs", "top1", "family", "id")
-"""Quantities that every table has."""
+_OWN = ("params", "macs", "top1", "batch", "family", "id")
+"""Quantities that every table has, in a column or above it."""
 
 
 def _check_sizes(sizes: Mapping[str, object]) -> None:
