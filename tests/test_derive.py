@@ -680,6 +680,9 @@ def test_an_operator_that_switches_its_name_is_added_up() -> None:
 # -- misuse ---------------------------------------------------------------------------------------------------
 
 
+CONV = {"in_channels": 3, "out_channels": 8, "kernel_size": 4}
+
+
 @pytest.mark.parametrize(
     ("target", "shape", "args", "message"),
     [
@@ -698,6 +701,8 @@ def test_an_operator_that_switches_its_name_is_added_up() -> None:
             "^--arg: out_features is not bound; give a number or a symbol",
         ),
         ("torch.nn:Linear", "1,4", {"in_features": 3, "out_features": 2}, "could not be run"),
+        ("torch.nn:Conv2d", "64", CONV, "of size: .64.; an image's shape is given whole: --input 1,3,224,224"),
+        ("torch.nn:Conv2d", "1,N,C", CONV, "; an image's shape is given whole: .* behind the target: @1,3,H,W"),
         ("math:sqrt", "1,N", {"x": 4}, "could not be run"),
         ("swin_t", "1,4,H,W", {}, "must be 3"),
         ("swin_t", "1,3,H", {}, "must be like"),
