@@ -128,6 +128,8 @@ def test_a_command_that_is_misused_shows_how_it_is_used(inside: Run, line: str, 
         ("plot crossover --format table", "Costs more", "Here: hw >"),
         ("memory swin_t --device a100_80gb --no-check", "Operator", "At least (ms)"),
         ("model upernet --backbone swin_l --input 4096x8192 --no-check", "Operator", "fvcore's convention"),
+        ("models --batch 2 --where training_bytes<2GB", "Model", "Training"),
+        ("models --batch 2 --where training_bytes<2GB --sort=-top1", "Model", "Top-1"),
     ],
 )
 def test_a_narrow_terminal_shows_what_a_table_is_for(inside: Run, line: str, heading: str, column: str) -> None:

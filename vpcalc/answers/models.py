@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,9 @@ from .result import Result
 
 MEMORY = ("inference_bytes", "training_bytes")
 """What is shown where it is said how a model is trained."""
+
+KEPT = 2
+"""Columns by which models were chosen and sorted for which the narrowest terminal has room."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class Models(Result):
             Column("source", "Source", wide=True),
             Column("top1_source", "Top-1 from", wide=True),
         )
+        known = {column.key for column in columns[1:]}
+        asked_for = re.findall(r"\w+", f"{self.given.get('where')} {self.given.get('sort')}")[::-1]
+        kept = [name for name in dict.fromkeys(asked_for) if name in known][:KEPT]
+        columns = tuple(column._replace(kept=column.key in kept) for column in columns)
         return (Table(self._title(), columns, tuple(map(self._row, self.candidates)), tuple(self._notes())),)
 
     def _row(self, candidate: Candidate) -> tuple[Any, ...]:
