@@ -636,7 +636,7 @@ for each in ARCHITECTURES.values():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", dict.fromkeys(ids[place] for ids in FAMILIES.values() for place in (0, -1)))
 def test_every_familys_pages_are_small(name: str) -> None:
-    """Variants differ in numbers, which are settings of a page; the last is the largest, or built in another way."""
+    """Variants differ in numbers, which are settings of a page; the last is the largest or built otherwise."""
     assert len(page_of(name).html.encode()) < LARGEST_FILE
 
 
