@@ -79,15 +79,22 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
     if _needed(table, exact) <= width:
         return table
     table, left = table.narrow(), []
-    while len(table.columns) > 2 and _needed(table, exact, _TIGHT, WRAPPED, CRAMPED) > width:
-        ranked = _ranked(table)
-        if not ranked:
-            break
-        column = table.columns[ranked[0]]
+
+    def is_too_wide() -> bool:
+        return len(table.columns) > 2 and _needed(table, exact, _TIGHT, WRAPPED, CRAMPED) > width
+
+    def without(place: int) -> Table:
+        column = table.columns[place]
         left.append(column.header.lower() if column.header.istitle() else column.header)
-        table = table.pick([each.key for each in table.columns if each is not column])
+        return table.pick([each.key for each in table.columns if each is not column])
+
+    while is_too_wide() and (ranked := _ranked(table)):
+        table = without(ranked[0])
     if _needed(table, exact, _TIGHT, WRAPPED, CRAMPED) > width:
         table = _stacked(table)
+    while is_too_wide() and (kept := [place for place, each in enumerate(table.columns) if place and each.kept]):
+        formulas = [place for place, each in enumerate(table.columns) if place and each.kind is Kind.FORMULA]
+        table = without((formulas or kept)[-1])  # even what should stay goes before a number is cut
     if not left:
         return table
     return replace(table, notes=(*table.notes, f"no room in {width} columns for: {', '.join(reversed(left))}"))
