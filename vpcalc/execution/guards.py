@@ -80,6 +80,7 @@ class Path:
 
     def __init__(self, keys: Sequence[int] = ()) -> None:
         self._noted: dict[Guard, Noted] = {}
+        self._heard: set[Guard] = set()
         self.held: dict[str, str] = {}
         self.closed = False
         self.pairs: dict[tuple[Guard, Guard], None] = {}
@@ -132,6 +133,9 @@ class Path:
 
     def _note(self, form: Polynomial, relation: str, outcome: bool, why: str, asked: bool) -> None:
         self._still_open()
+        if (question := Guard(form, relation)) in self._heard:  # equal blocks ask the same
+            return
+        self._heard.add(question)
         form = Polynomial(form.terms)  # the sign is that of the numerator
         if relation == AT_LEAST:
             form = _without_positive_factors(form)
