@@ -24,7 +24,7 @@ from ..layers import LAYERS
 from ..symbolic import SYMBOL_OF
 from .footprint import Footprint, layer_footprint, model_footprint
 from .forms import sample_of
-from .parts import PEAKS, figure
+from .parts import PEAKS, figure, is_of_inference
 from .quantities import MemoryQuantity
 
 Footprints = Callable[[Mapping[str, Any]], Footprint]
@@ -80,9 +80,11 @@ def model_everywhere(
 ) -> Exploration:
     """A quantity of an architecture at every size of its input, for one image or sequence."""
     axes, family = architecture.family.axes, architecture.family
+    inference = is_of_inference(quantity)
 
     def at(sizes: Mapping[str, Any]) -> Footprint:
-        return model_footprint(family, tuple(sizes[axis] for axis in axes), config, 1, times=True)
+        of_input = tuple(sizes[axis] for axis in axes)
+        return model_footprint(family, of_input, config, 1, times=True, inference=inference)
 
     start = {axis: 2 * size for axis, size in axes.point(architecture.sizes).items()}
     return explored(at, figure(quantity), PEAKS.get(quantity, ""), start, ranges)
@@ -91,9 +93,11 @@ def model_everywhere(
 def layer_everywhere(id: str, quantity: MemoryQuantity, ranges: Ranges) -> Exploration:
     """A quantity of a layer at all its dimensions."""
     letters = {name: SYMBOL_OF.get(name, name) for name in LAYERS[id].dims}
+    inference = is_of_inference(quantity)
 
     def at(sizes: Mapping[str, Any]) -> Footprint:
-        return layer_footprint(id, {name: sizes[letter] for name, letter in letters.items()}, times=True)
+        dims = {name: sizes[letter] for name, letter in letters.items()}
+        return layer_footprint(id, dims, times=True, inference=inference)
 
     start = {letters[name]: size for name, size in sample_of(id).items()}
     return explored(at, figure(quantity), PEAKS.get(quantity, ""), start, ranges)

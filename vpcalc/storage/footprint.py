@@ -133,20 +133,26 @@ def model_footprint(
     batch: Any,
     way: Way = PLAIN,
     times: bool = False,
+    inference: bool = True,
 ) -> Footprint:
     """What an architecture takes at an input."""
-    return footprint(lambda tape: family.start(tape, sizes, config, batch), way, times)
+    return footprint(lambda tape: family.start(tape, sizes, config, batch), way, times, inference)
 
 
-def layer_footprint(id: str, dims: Mapping[str, Any], way: Way = PLAIN, times: bool = False) -> Footprint:
+def layer_footprint(
+    id: str, dims: Mapping[str, Any], way: Way = PLAIN, times: bool = False, inference: bool = True
+) -> Footprint:
     """What a layer takes, as part of a network: its inputs have gradients."""
-    return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way, times)
+    return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way, times, inference)
 
 
-def footprint(start: Start, way: Way = PLAIN, times: bool = False) -> Footprint:
-    """Run a network twice, for inference and for training; with all ``times`` beside the peaks if asked for."""
+def footprint(start: Start, way: Way = PLAIN, times: bool = False, inference: bool = True) -> Footprint:
+    """Run a network twice, for inference and for training; with all ``times`` beside the peaks if asked for.
+
+    Without ``inference`` it is run once, and nothing is said of what that takes.
+    """
     evaluating, tape = (taped(way, training, times) for training in (False, True))
-    for each in (evaluating, tape):
+    for each in (evaluating, tape) if inference else (tape,):
         inputs, outputs = started(each, start)
     found = kept(*graph(outputs), again=tape.again)
     return Footprint(

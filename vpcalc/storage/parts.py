@@ -69,6 +69,11 @@ def figure(quantity: MemoryQuantity) -> Callable[[Footprint], Any]:
     return lambda found: total(each(found) for each in parts)
 
 
+def is_of_inference(quantity: MemoryQuantity) -> bool:
+    """Whether a run without autograd has a part in it."""
+    return quantity is MemoryQuantity.CACHE or PEAKS.get(quantity) == "inference"
+
+
 class Parts(NamedTuple):
     """What adds up to a quantity, each with its form, and where its maximum lies if it holds one."""
 
