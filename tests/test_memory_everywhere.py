@@ -12,7 +12,7 @@ import vpcalc
 from vpcalc.algebra.polynomial import symbol
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.errors import InputError
-from vpcalc.execution.domains import where
+from vpcalc.execution.domains import in_part, where
 from vpcalc.execution.regions import Range, Region
 from vpcalc.layers import LAYERS
 from vpcalc.storage.footprint import Footprint, layer_footprint, model_footprint
@@ -108,6 +108,28 @@ def test_a_narrower_range_settles_what_has_many_regimes() -> None:
         assert there.form.polynomial.at(point) == known.saved
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("id", ["swin_t", "swin_v2_t"])
+def test_what_has_too_many_regimes_has_those_of_large_images(id: str) -> None:
+    """Runs are spent on small grids: what is known is said, and the rest is said to be undecided."""
+    found = vpcalc.formula(id, quantity="saved_bytes", everywhere=True)
+    *known, left = found.regimes
+    assert left.form is None
+    assert not left.refused
+    assert found.form.polynomial == known[0].form.polynomial  # type: ignore[union-attr]
+    dice, near = random.Random(id), [24, 32, 56, 64, 112, 128, 192, 196, 224, 256]
+    sides = [*range(300, 1200, 37), *(size + by for size in near for by in (-1, 0, 1))]
+    for _ in range(100):
+        point = {name: dice.choice(sides) for name in "HW"}
+        (there,) = [regime for regime in found.regimes if regime.when.where.holds(point)]
+        taken_there = taken(id, point)
+        assert taken_there is not None
+        if min(point.values()) >= 300:
+            assert there.form is not None, point
+        if there.form is not None:
+            assert there.form.polynomial.at(point) == taken_there.saved, point
+
+
 @pytest.mark.parametrize("quantity", ["macs", "saved_bytes"])
 def test_a_range_is_for_bytes_at_every_size(quantity: str) -> None:
     with pytest.raises(InputError, match="--range: needs --everywhere"):
@@ -156,6 +178,15 @@ def test_sets_that_repeat_keep_their_ends(low: int, high: int) -> None:
         conditions = where([Region(extent, {"H": mask}, ())]) if mask.any() else None
         if conditions is not None:
             assert [conditions.holds({"H": size}) for size in sizes.tolist()] == mask.tolist(), (step, rests, ends)
+        scattered = mask | (abs(sizes - ends[0]) <= dice.randint(0, 40)) | (sizes == dice.randint(low, high))
+        for asked in (scattered, scattered ^ (sizes == dice.randint(low, high))):
+            found = in_part([Region(extent, {"H": asked}, ())]) if asked.any() else None
+            if found is not None:  # what is said and what is left are the whole
+                said = [found.where.holds({"H": size}) for size in sizes.tolist()]
+                assert said == [any({"H": size} in region for region in found.said) for size in sizes.tolist()]
+                left = [any({"H": size} in region for region in found.left) for size in sizes.tolist()]
+                assert numpy.array_equal(numpy.array(said) | left, asked)
+                assert not (numpy.array(said) & left).any()
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def _counted(found: Any) -> Cost:
 
 def _executed(found: Any) -> Cost:
     from ..execution.domains import where
-    from .quantities import regimes_of
+    from .quantities import conditioned, regimes_of
 
     execution = found.explored.main.leader.execution
     divisors = _divisors(where(found.explored.main.regions))
@@ -94,7 +94,7 @@ def _executed(found: Any) -> Cost:
         weights,
         found.unknown,
         found.meanings,
-        regimes_of(found.explored.exploration),
+        regimes_of(conditioned(found.explored.exploration)),
         dict(found.explored.exploration.range.bounds),
         found.domain.text,
         (*notes, *found.reservations("saved_bytes")),  # values at which it looked; what is unknown stands apart

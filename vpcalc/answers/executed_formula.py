@@ -18,7 +18,7 @@ from .at_size import AtSize
 from .derive import derive
 from .executed import Executed
 from .formula import Formula, Step, how_explored, within
-from .quantities import parts, regimes_of
+from .quantities import conditioned, regimes_of
 
 if TYPE_CHECKING:
     from ..execution.outcome import Execution
@@ -100,9 +100,10 @@ def formula_of(
     exploration = found.explored.exploration if here else found.quantities.exploration(counted)
     if isinstance(exploration, str):
         raise InputError(f"--quantity {quantity}: {found.target} has no form of it: {exploration}")
-    every = regimes_of(exploration)
+    known = conditioned(exploration)
+    every = regimes_of(known)
     if counted == "params":
-        runs = [part.regime.leader.execution if part.regime else None for part in parts(exploration)]
+        runs = [part.regime.leader.execution if part.regime else None for part, _ in known]
         every = tuple(
             replace(regime, form=Form(run.params)) if regime.form and run else regime
             for regime, run in zip(every, runs, strict=True)
@@ -124,14 +125,14 @@ def formula_of(
     valid = "" if when.always else when.text
     if tidy is not None:
         valid = "; ".join(filter(None, (*divisions(tidy, found.meanings, names), valid)))
-    execution = next(part.regime for part in parts(exploration) if part.regime).leader.execution  # the main form's
+    execution = next(part.regime for part, _ in known if part.regime).leader.execution  # the main form's
     if counted == "macs":
         terms = _operations(execution, times)
     elif counted == "peak_bytes":  # a maximum, not a sum
         terms = (Step("", Op("memory", "alive at once"), 1, main.form.polynomial),)
     else:
         terms = _operators(execution, counted)
-    known = QUANTITIES[counted]
+    about = QUANTITIES[counted]
     notes = [how_explored(exploration)]
     notes += [f"not settled at every size: {why}" for _, why in exploration.open[:1]]
     notes += found.reservations(counted)
@@ -141,7 +142,7 @@ def formula_of(
         source=f"{found.verdict}: its own run on symbols",
         quantity=Quantity(quantity)
         if quantity in ("macs", "flops")
-        else Counted(quantity, f"{known.unit} {known.counts}"),
+        else Counted(quantity, f"{about.unit} {about.counts}"),
         form=Form(whole, valid, form, written),
         terms=terms if tidy is None else tuple(_tidied(step) for step in terms),
         assumptions=tuple(notes),

@@ -466,12 +466,12 @@ def _memory_everywhere(
         every = asked.regimes(Quantity.ATTENTION)
         in_bytes = (regime.form and Form(regime.form.polynomial * FLOAT32.bytes) for regime in every)
         return found, tuple(replace(regime, form=form) for regime, form in zip(every, in_bytes, strict=True))
-    from .quantities import regimes_of
+    from .quantities import conditioned, regimes_of
 
     exploration = asked.explored(quantity, range)
     how = f"batch 1; {how_explored(exploration)}"
     left = "some sizes are left undecided; a narrower --range such as H=225:4096 leaves fewer"
-    every = within(regimes_of(exploration), read_ranges(range, tuple(exploration.range.bounds)))
+    every = within(regimes_of(conditioned(exploration)), read_ranges(range, tuple(exploration.range.bounds)))
     notes = (how, *((left,) if exploration.open else ()))
     return replace(found, assumptions=notes, explored=exploration.range.bounds), every
 

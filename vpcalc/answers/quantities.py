@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -132,15 +132,29 @@ def _at_least(region: Region, forms: Sequence[Polynomial], place: int) -> Region
     return region
 
 
-def regimes_of(exploration: Exploration) -> tuple[everywhere.Regime, ...]:
-    """The parts as regimes of a formula. What cannot be written as one is undecided."""
-    from ..execution.domains import where
+def conditioned(exploration: Exploration) -> list[tuple[Part, Where]]:
+    """The parts with where they hold, as far as it can be written; all other sizes are a last one without a form.
 
+    Where runs were spent, paths with more conditions of several letters than there are letters are among these.
+    """
+    from ..execution.domains import in_part
+
+    every, most = parts(exploration), len(exploration.range.bounds) if exploration.open else None
+    known = [(part, in_part(part.regions, most)) for part in every if part.regime]
+    found = [(replace(part, regions=each.said), each.where) for part, each in known if each.said]
+    found.sort(key=lambda each: (each[0].form is None, -each[0].extent()))
+    if len(known) == len(every) and not any(each.left for _, each in known):
+        return found
+    left = _rest(exploration.range.whole(), [region for part, _ in found for region in part.regions])
+    others = in_part(left or [])
+    everything = Where((Conditions(tuple(exploration.range.bounds)),))
+    return [*found, (Part(others.said, None), everything if others.left or not others.said else others.where)]
+
+
+def regimes_of(conditioned: Iterable[tuple[Part, Where]]) -> tuple[everywhere.Regime, ...]:
+    """The parts as regimes of a formula."""
     found = []
-    for part in parts(exploration):
-        conditions = where(part.regions)
-        if conditions is None:
-            conditions, part = Where((Conditions(tuple(exploration.range.bounds)),)), Part(part.regions, None)
+    for part, conditions in conditioned:
         when = everywhere.Condition(conditions)
         if part.form is not None:
             form = _divided(part.form, conditions)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import chain, product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
@@ -89,28 +89,69 @@ def domain(regions: Iterable[Region]) -> Domain:
     return Domain(tuple(_written(region) for region in fewer))
 
 
+class InPart(NamedTuple):
+    """What of a union of regions can be written as guards: those, the regions they say, and what is left."""
+
+    where: Where
+    said: list[Region]
+    left: list[Region]
+
+
 def where(regions: Iterable[Region]) -> Where | None:
     """The same as guards, which say nothing of the range's upper ends; None where that takes too many of them."""
+    found = in_part(list(regions))
+    return None if found.left else found.where
+
+
+def in_part(regions: Sequence[Region], most: int | None = None) -> InPart:
+    """As much of it as can be written as guards, the widest region first.
+
+    Of a set that is no few stretches it is the longest one if that is most of it. ``most`` are conditions of
+    several letters beyond which a region is left.
+    """
     found: list[conjunctions.Domain] = []
-    for region in joined(list(regions)):
+    said, left = list[Region](), list[Region]()
+    for whole in sorted(joined(regions), key=Region.extent, reverse=True):
+        region = _in_stretches(whole)
         ways = [_as_guards(letter, mask, region.range) for letter, mask in region.axes.items()]
         ways += [_as_guard(guard, outcome) for guard, outcome in region.others]
-        if len(found) + prod(map(len, ways)) > MOST_CONJUNCTIONS or not all(ways):
-            return None
+        many = most is not None and len(region.others) > most
+        if many or len(found) + prod(map(len, ways)) > MOST_CONJUNCTIONS or not all(ways):
+            left.append(whole)
+            continue
         letters = tuple(region.axes)
         found += [conjunctions.Domain(letters, tuple(chain.from_iterable(way))) for way in product(*ways)]
-    return Where(tuple(found))
+        said.append(region)
+        left += [] if region is whole else whole.without(region)
+    return InPart(Where(tuple(each for each in found if not _is_within_another(each, found))), said, left)
+
+
+def _is_within_another(one: conjunctions.Domain, all: Sequence[conjunctions.Domain]) -> bool:
+    return any(set(other.guards) < set(one.guards) for other in all)
+
+
+def _in_stretches(region: Region) -> Region:
+    """A region with the longest stretch in the place of each set that cannot be written, if it is most of that."""
+    axes = dict(region.axes)
+    for letter, mask in axes.items():
+        if not _as_guards(letter, mask, region.range):
+            places = numpy.flatnonzero(mask)
+            longest = max(_pieces_of(places), key=len)
+            if 2 * len(longest) > len(places):
+                axes[letter] = numpy.isin(numpy.arange(len(mask)), longest)
+    changed = any(axes[letter] is not mask for letter, mask in region.axes.items())
+    return Region(region.range, axes, region.others) if changed else region
 
 
 Ways = list[tuple["conjunctions.Guard", ...]]
 """Conjunctions of which one holds."""
 
 
-def _as_guards(letter: str, mask: Mask, extent: Range) -> Ways:
-    """The values of one letter; nothing where they are no few stretches and no remainder."""
+def _as_guards(letter: str, mask: Mask, extent: Range, alone: bool = False) -> Ways:
+    """The values of one letter; nothing where they are not few stretches, a remainder, or a stretch and one."""
     low, high = extent.bounds[letter]
     values, size = extent.values(letter)[mask], symbol(letter)
-    pieces = numpy.split(values, numpy.flatnonzero(numpy.diff(values) > 1) + 1)
+    pieces = _pieces_of(values)
 
     def stretch(first: int, last: int, *also: conjunctions.Guard) -> tuple[conjunctions.Guard, ...]:
         ends = [conjunctions.at_least(size - first)] if first > low else []
@@ -122,7 +163,10 @@ def _as_guards(letter: str, mask: Mask, extent: Range) -> Ways:
     gaps = numpy.diff(values)
     step = int(gaps[0]) if (gaps == gaps[0]).all() else _period(mask[first - low : last - low + 1])
     if step is None:
-        return []
+        longest = max(pieces, key=len)
+        rest = mask & ~numpy.isin(extent.values(letter), longest)
+        others = [] if alone or len(longest) == 1 else _as_guards(letter, rest, extent, alone=True)
+        return [stretch(int(longest[0]), int(longest[-1])), *others] if len(others) == 1 else []
     rests = sorted({int(value) % step for value in values})
     before, after = range(max(low, first - step), first), range(last + 1, min(high, last + step) + 1)
     first = first if any(size % step in rests for size in before) else low
@@ -131,6 +175,11 @@ def _as_guards(letter: str, mask: Mask, extent: Range) -> Ways:
         (missing,) = set(range(step)) - set(rests)
         return [stretch(first, last, conjunctions.divides(constant(step), size - missing).negation())]
     return [stretch(first, last, conjunctions.divides(constant(step), size - rest)) for rest in rests]
+
+
+def _pieces_of(values: Any) -> list[Any]:
+    """Sorted values, cut where some are missing."""
+    return numpy.split(values, numpy.flatnonzero(numpy.diff(values) > 1) + 1)
 
 
 def _as_guard(guard: Guard, outcome: bool) -> Ways:
@@ -282,7 +331,7 @@ def _set(letter: str, mask: Mask, extent: Range) -> list[Condition]:
     if not len(values):
         return [Condition("never", r"\text{never}", "False")]
     steps = numpy.diff(values)
-    pieces = numpy.split(values, numpy.flatnonzero(steps > 1) + 1)
+    pieces = _pieces_of(values)
     if len(pieces) == 1:
         return _pieces(letter, pieces, low, high)
     if len(pieces) == 2 and values[0] == low and values[-1] == high and len(values) == high - low:
@@ -297,7 +346,7 @@ def _set(letter: str, mask: Mask, extent: Range) -> list[Condition]:
         few = int(values.searchsorted(since))
         rest = _regular(letter, values[few:], since, high)
         if rest:
-            apart = numpy.split(values[:few], numpy.flatnonzero(steps[: few - 1] > 1) + 1)
+            apart = _pieces_of(values[:few])
             before = [_stretch(letter, int(piece[0]), int(piece[-1]), low, high) for piece in apart]
             return [_either([*before, [*rest, _bound(letter, "≥", since)]])]
     return _pieces(letter, pieces, low, high)
