@@ -42,6 +42,9 @@ class Part:
         return max((region.extent() for region in self.regions), default=0.0)
 
 
+NARROW = 1000
+"""How many times narrower than the widest parts are that are left out, where else others could not be written."""
+
 MOST_PARTS = 64
 """Regions in which what is left open is written without what is known."""
 
@@ -145,10 +148,13 @@ def conditioned(exploration: Exploration) -> list[tuple[Part, Where]]:
     found.sort(key=lambda each: (each[0].form is None, -each[0].extent()))
     if len(known) == len(every) and not any(each.left for _, each in known):
         return found
-    left = _rest(exploration.range.whole(), [region for part, _ in found for region in part.regions])
-    others = in_part(left or [])
-    everything = Where((Conditions(tuple(exploration.range.bounds)),))
-    return [*found, (Part(others.said, None), everything if others.left or not others.said else others.where)]
+    widest = max((part.extent() for part, _ in found), default=0.0)
+    for some in (found, [each for each in found if NARROW * each[0].extent() >= widest]):
+        left = _rest(exploration.range.whole(), [region for part, _ in some for region in part.regions])
+        others = in_part(left or [])
+        if others.said and not others.left:
+            return [*some, (Part(others.said, None), others.where)]
+    return [*found, (Part([], None), Where((Conditions(tuple(exploration.range.bounds)),)))]
 
 
 def regimes_of(conditioned: Iterable[tuple[Part, Where]]) -> tuple[everywhere.Regime, ...]:
