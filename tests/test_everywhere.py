@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vpcalc.algebra import cases, symbols
-from vpcalc.algebra.domains import Domain, at_least, divides, positive, union
+from vpcalc.algebra.domains import Domain, Where, at_least, divides, positive, union
 from vpcalc.algebra.elimination import impossible
 from vpcalc.algebra.exploring import explore
 from vpcalc.algebra.floors import ceil_div, floor_div
@@ -279,6 +279,14 @@ def test_a_traced_size_is_no_key_and_no_count() -> None:
         hash(size)
     with pytest.raises(TypeError):
         range(size)  # type: ignore[call-overload]
+
+
+def test_what_no_other_case_has_is_elsewhere() -> None:
+    known = cases.Case(union([positive("h") & at_least(h - 5)]), h)
+    lines = [known, cases.Case(Where((positive("h"),), elsewhere=True), None, "undecided")]
+    assert cases.spell(lines, "text") == "h   (h ≥ 5)\nundecided   (elsewhere)"
+    assert r"\text{undecided} & \text{elsewhere}" in cases.spell(lines, "latex")
+    assert cases.spell(lines, "python") == "(h) if h >= 5 else None"
 
 
 # -- domains -----------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ class _Style(NamedTuple):
     never: str
     divided: str = ""
     """Of code: how it asks whether one divides the other."""
+    elsewhere: str = ""
+    """For the sizes that no case before it has; code tries its conditions in order."""
 
     @property
     def code(self) -> bool:
@@ -41,6 +43,7 @@ STYLES = {
         " or ",
         "every size",
         "no size",
+        elsewhere="elsewhere",
     ),
     "latex": _Style(
         {"≥": r" \ge ", "≤": r" \le ", ">": " > ", "<": " < ", "=": " = ", "|": r" \mid ", "∤": r" \not\mid "},
@@ -48,6 +51,7 @@ STYLES = {
         r" \text{ or } ",
         r"\text{every size}",
         r"\text{no size}",
+        elsewhere=r"\text{elsewhere}",
     ),
     "typst": _Style(
         {"≥": " >= ", "≤": " <= ", ">": " > ", "<": " < ", "=": " = ", "|": " divides ", "∤": " divides.not "},
@@ -55,6 +59,7 @@ STYLES = {
         ' "or" ',
         '"every size"',
         '"no size"',
+        elsewhere='"elsewhere"',
     ),
     "mathml": _Style(
         {
@@ -70,6 +75,7 @@ STYLES = {
         "<mtext> or </mtext>",
         "<mtext>every size</mtext>",
         "<mtext>no size</mtext>",
+        elsewhere="<mtext>elsewhere</mtext>",
     ),
     "python": _Style(
         {**_SIGNS, "=": " == ", "∤": " != "}, " and ", " or ", "True", "False", "{over} % {under}{sign}0"
@@ -95,6 +101,8 @@ STYLES = {
 def spell(where: Where, spelling: str, names: Names | None = None) -> str:
     """A union of domains in one of the spellings; ``python`` is an expression that is true exactly there."""
     style = STYLES[spelling]
+    if where.elsewhere:
+        return style.elsewhere or style.always
     if not where.parts:
         return style.never
     parts = [_spell_domain(part, spelling, names) for part in where.parts]

@@ -291,9 +291,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class Where:
-    """A union of domains: where one form holds."""
+    """A union of domains: where one form holds; or ``elsewhere``, in which no form does that is known."""
 
     parts: tuple[Domain, ...] = field(default=())
+    elsewhere: bool = False
 
     def holds(self, point: Mapping[str, int]) -> bool:
         """Whether a point is in it."""

@@ -498,7 +498,7 @@ def _between(where: Where, ranges: Mapping[str, tuple[int, int]]) -> Where:
             for guard in (at_least(symbol(letter) - low), at_least(high - symbol(letter))):
                 part = part if part.implies(guard) else part & guard
         parts.append(part)
-    return Where(tuple(parts))
+    return replace(where, parts=tuple(parts))
 
 
 def _is_settled(regime: Regime) -> bool:

@@ -154,7 +154,7 @@ def conditioned(exploration: Exploration) -> list[tuple[Part, Where]]:
         others = in_part(left or [])
         if others.said and not others.left:
             return [*some, (Part(others.said, None), others.where)]
-    return [*found, (Part([], None), Where((Conditions(tuple(exploration.range.bounds)),)))]
+    return [*found, (Part([], None), Where((Conditions(tuple(exploration.range.bounds)),), elsewhere=bool(found)))]
 
 
 def regimes_of(conditioned: Iterable[tuple[Part, Where]]) -> tuple[everywhere.Regime, ...]:
