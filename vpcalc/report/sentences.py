@@ -17,8 +17,11 @@ from .tex import SIGNS, escape_tex
 OPERATORS = frozenset(["arctan", "cos", "exp", "ln", "log", "max", "min", "sin", "tanh"])
 """Functions that LaTeX knows."""
 
-_NAMES = "Ci PE Var artanh attention diag erfc pos rank side sigmoid sign softmax"
-NAMES = frozenset(_NAMES.split())
+_WORDS = frozenset(["Reshape", "conv", "side"])
+"""Names of several letters that stand for themselves in sentences, and are mathematics within it alone."""
+
+_NAMES = "Ci PE Var artanh attention diag erfc pos rank sigmoid sign softmax"
+NAMES = frozenset(_NAMES.split()) | _WORDS
 """Names of several letters within mathematics; other letters that stand together are multiplied."""
 
 INDICES = frozenset(["end", "ff", "head", "in", "max", "min", "model", "out", "pos", "rec"])
@@ -27,14 +30,17 @@ INDICES = frozenset(["end", "ff", "head", "in", "max", "min", "model", "out", "p
 _WORDS_NOT = frozenset(["A", "I", "a", "vs", "th", "pp", "Th", "CH", "St"])
 """Short words that are words."""
 
+_NO_NOUN = ("", "heads", "of", "that")
+"""What stands behind an a that is no article; nothing, where a clause ends."""
+
 _STRONG = re.compile(
     r"[=<>^|+·×⋅−√∂∏Σ∑‖⌈⌉⌊⌋≤≥≠≈∈∞→⇒∠⊙∘±½ĝᵀ′∣∤⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉]|[" + "".join(GREEK) + r"]"
     r"|[^\W\d_]_[\w{]|(?<![A-Za-z])(?:[A-Za-z]|" + "|".join(sorted(OPERATORS | NAMES)) + r")\("
-    r"|(?<![\w/])(?!I/O|w/o)(?:\d+|\d*[A-Za-z]{1,2})/(?:\d+|[A-Za-z]{1,2})(?!\w)|(?<!\w)\d+[A-Za-z](?!\w)"
-    r"|\d\([A-Za-z]|\d[A-Za-z]{1,3}\(|\)/|/\(|^\[|\]\[|\]$|^AV$"
+    r"|(?<![\w/])(?<![A-Za-z]-)(?!I/O|w/o)(?:\d+|\d*[A-Za-z]{1,2})/(?:\d+|[A-Za-z]{1,2})(?!\w)|(?<!\w)\d+[A-Za-z](?!\w)"
+    r"|\d\([A-Za-z]|\d[A-Za-z]{1,3}\(|\)/|/\(|^\[|\]\[|\]$|^\(?(?:AV|hw|[a-z]A[a-z])\)?$|^\w\)\(?[A-Za-z]\)?$"
 )
 _IDENTIFIER = re.compile(r"(?!log_)(?<![A-Za-z])[A-Za-z]{3,}_|\w\.\w+\.\w")
-_PRODUCT = re.compile(r"\d*(?=[a-z]*[A-Z])(?![A-Z]{3})[B-DF-HJ-NP-TV-XZb-df-hj-np-tv-xz]{2,3}")
+_PRODUCT = re.compile(r"\d*(?=[a-z]*[A-Z])(?![A-Z]{3})[B-DF-HJ-NP-TV-XZb-df-hj-np-tv-xz]{2,4}")
 _WEAK = re.compile(r"-?[\d.,]*\d|[A-Za-z]|(?![A-Z]{3})\d*[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]{1,3}|[/:]|…|\.\.\.")
 
 
@@ -61,7 +67,7 @@ def tex(text: str) -> str:
             written.append(rf"{escape_tex(''.join(words[place]))}\,{escape_tex(''.join(words[place + 1]))}")
             place += 2
         elif end == place:
-            written.append(escape_tex("".join(words[place])))
+            written.append(re.sub(r"^([a-z])-th\b", r"$\1$-th", escape_tex("".join(words[place]))))
             place += 1
         else:
             written.append(_formula(words[place:end]))
@@ -89,8 +95,8 @@ def _run(words: Sequence[_Word], start: int) -> int:
         if _is_quantity(words[place : place + 2]):
             break
         behind = words[place + 1].core if place + 1 < len(words) and not word.after else ""
-        sure = _is_strong(word.core) or (word.core.strip("()") == "a" and not behind)  # no article ends a clause
-        if not (sure or _is_weak(word.core) or _is_letter_a(word.core, words[start:place], behind)):
+        sure = _is_strong(word.core) or (word.core.strip("()") == "a" and behind in _NO_NOUN)
+        if not (sure or _is_weak(word.core) or _is_no_word(word.core, words[start:place], behind)):
             break
         if place > start and (word.before or (word.core.startswith("(") and behind in ("=", "…"))):
             break
@@ -103,11 +109,11 @@ def _run(words: Sequence[_Word], start: int) -> int:
     return end if first < end else start
 
 
-def _is_letter_a(core: str, before: Sequence[_Word], behind: str) -> bool:
-    """Whether an a is a symbol and no article: after a function or an operator, or before a relation."""
+def _is_no_word(core: str, before: Sequence[_Word], behind: str) -> bool:
+    """Whether an a, A or I is a symbol: after a function or an operator, or before a sign."""
     last = before[-1].core.strip("()") if before else ""
-    relation, operator = ("=", "∤", "∣", "|"), ("+", "−", "=", "·", *OPERATORS)
-    return core.strip("()") == "a" and (behind in relation or last in operator)
+    sign, operator = ("=", "∤", "∣", "|", "+", "−"), ("+", "−", "=", "·", *OPERATORS)
+    return core.strip("()") in ("a", "A", "I") and (behind in sign or last in operator)
 
 
 def _is_strong(core: str) -> bool:
@@ -120,7 +126,7 @@ def _is_strong(core: str) -> bool:
 
 def _is_weak(core: str) -> bool:
     bare = core.strip("()[]{}")
-    return bare not in _WORDS_NOT and bool(bare in OPERATORS | NAMES or _WEAK.fullmatch(bare))
+    return bare not in _WORDS_NOT and bool(bare in OPERATORS | (NAMES - _WORDS) or _WEAK.fullmatch(bare))
 
 
 def _formula(words: Sequence[_Word]) -> str:

@@ -50,9 +50,9 @@ def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonst
     on_module = _lstm_on_module(jacobian)
     return Demonstration(
         derivation(r"""
-            The cell.
-                c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t, h_t = o_t ⊙ tanh(c_t); i, f, o sigmoid, g tanh of U x_t + W
-                h_{t−1} + b
+            The cell: the gates i, f and o are sigmoids, and g is the tanh, of U x_t + W h_{t−1} + b, each with its
+            own U, W and b.
+                c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t, h_t = o_t ⊙ tanh(c_t)
                     c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = o_t \odot \tanh(c_t)
             The gates see c_{t−1} only through h_{t−1}: along the cell itself no weight and no slope occurs.
                 ∂c_t/∂c_{t−1} = diag(f_t)
@@ -62,12 +62,14 @@ def lstm_jacobian(jacobian: Callable[..., Any] = cells.lstm_jacobian) -> Demonst
                     \prod_{j=k+1}^{t} \frac{\partial c_j}{\partial c_{j-1}} = \operatorname{diag}(f_t \odot f_{t-1}
                     \odot \cdots \odot f_{k+1})
             The other way, through the gates, is a recurrent network's.
-                ∂c_t/∂h_{t−1} = diag(c ⊙ f(1−f)) W_f + diag(g ⊙ i(1−i)) W_i + diag(i ⊙ (1−g²)) W_g
+                ∂c_t/∂h_{t−1} = diag(c_{t−1} f_t (1 − f_t)) W_f + diag(g_t i_t (1 − i_t)) W_i + diag(i_t (1 −
+                g_t²)) W_g
                     \frac{\partial c_t}{\partial h_{t-1}} = \operatorname{diag}\bigl(c_{t-1} f_t (1 - f_t)\bigr)
                     W_f + \operatorname{diag}\bigl(g_t i_t (1 - i_t)\bigr) W_i + \operatorname{diag}\bigl(i_t (1 -
                     g_t^2)\bigr) W_g
             And the output.
-                ∂h_t/∂(h, c)_{t−1} = diag(o(1 − tanh²c_t)) ∂c_t/∂(h, c)_{t−1} + (diag(tanh(c_t) o(1−o)) W_o, 0)
+                ∂h_t/∂(h, c)_{t−1} = diag(o_t (1 − tanh² c_t)) ∂c_t/∂(h, c)_{t−1} + (diag(tanh(c_t) o_t (1 −
+                o_t)) W_o, 0)
                     \frac{\partial h_t}{\partial (h, c)_{t-1}} = \operatorname{diag}\bigl(o_t (1 - \tanh^2
                     c_t)\bigr) \frac{\partial c_t}{\partial (h, c)_{t-1}} + \bigl(\operatorname{diag}(\tanh(c_t)\,
                     o_t (1 - o_t)) W_o,\; 0\bigr)
@@ -197,7 +199,7 @@ def _forget_chart() -> Chart:
 @statement(
     "gru_jacobian",
     "GRU: the product of update gates",
-    "∂h_t/∂h_{t−1} = diag(z_t) + terms with weights, in torch's cell, whose reset gate comes after the matrix, "
+    "∂h_t/∂h_{t−1} is diag(z_t) and terms with weights, in torch's cell, whose reset gate comes after the matrix, "
     "and in Cho et al.'s, where it comes before; they are two functions, and along the state itself the product "
     "is diag(∏ z_j) in both",
     "torch.nn.GRUCell, whose h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}; Cho et al. 2014, eq. 5-8 (final version)",
@@ -210,24 +212,26 @@ def gru_jacobian(
     """Both cells differentiated symbolically and by autograd, and a point where they differ."""
     return Demonstration(
         derivation(r"""
-            The cell of torch: the reset gate after the matrix.
+            The cell of torch: the reset gate after the matrix; z and r are sigmoids of U x_t + W h_{t−1} + b, each
+            with its own U, W and b.
                 h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}, n_t = tanh(U_n x_t + r_t ⊙ (W_n h_{t−1} + b_n))
                     h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}, \quad n_t = \tanh\bigl(U_n x_t + r_t \odot (W_n
                     h_{t-1} + b_n)\bigr)
             Product rule: the state itself, the update gate, the candidate.
-                ∂h_t/∂h_{t−1} = diag(z) + diag((h − n) z(1−z)) W_z + diag((1−z)(1−n²)) (diag(r) W_n + diag((W_n h +
-                b_n) r(1−r)) W_r)
-                    \frac{\partial h_t}{\partial h_{t-1}} = \operatorname{diag}(z) + \operatorname{diag}\bigl((h -
-                    n) z (1 - z)\bigr) W_z + \operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr)
-                    \bigl(\operatorname{diag}(r) W_n + \operatorname{diag}((W_n h + b_n) r (1 - r)) W_r\bigr)
+                ∂h_t/∂h_{t−1} = diag(z_t) + diag((h_{t−1} − n_t) z_t (1 − z_t)) W_z + diag((1 − z_t)(1 − n_t²))
+                (diag(r_t) W_n + diag((W_n h_{t−1} + b_n) r_t (1 − r_t)) W_r)
+                    \frac{\partial h_t}{\partial h_{t-1}} = \operatorname{diag}(z_t) +
+                    \operatorname{diag}\bigl((h_{t-1} - n_t) z_t (1 - z_t)\bigr) W_z + \operatorname{diag}\bigl((1
+                    - z_t)(1 - n_t^2)\bigr) \bigl(\operatorname{diag}(r_t) W_n + \operatorname{diag}((W_n h_{t-1} +
+                    b_n) r_t (1 - r_t)) W_r\bigr)
             The cell of Cho et al.: the reset gate on the state, before the matrix. The third term is another, as
-            diag(r) and W_n do not commute.
-                n_t = tanh(U_n x_t + W_n (r_t ⊙ h_{t−1}) + b_n): diag((1−z)(1−n²)) W_n (diag(r) + diag(h r(1−r))
-                W_r)
+            diag(r_t) and W_n do not commute.
+                n_t = tanh(U_n x_t + W_n (r_t ⊙ h_{t−1}) + b_n): diag((1 − z_t)(1 − n_t²)) W_n (diag(r_t) +
+                diag(h_{t−1} r_t (1 − r_t)) W_r)
                     n_t = \tanh\bigl(U_n x_t + W_n (r_t \odot h_{t-1}) + b_n\bigr): \quad
-                    \operatorname{diag}\bigl((1 - z)(1 - n^2)\bigr) W_n \bigl(\operatorname{diag}(r) +
-                    \operatorname{diag}(h\, r (1 - r)) W_r\bigr)
-            Without the weights only the first is left, in both.
+                    \operatorname{diag}\bigl((1 - z_t)(1 - n_t^2)\bigr) W_n \bigl(\operatorname{diag}(r_t) +
+                    \operatorname{diag}(h_{t-1} r_t (1 - r_t)) W_r\bigr)
+            Without W_z, W_r and W_n only the first is left, in both.
                 ∏_{j=k+1..t} ∂h_j/∂h_{j−1} = diag(z_t ⊙ ⋯ ⊙ z_{k+1}) for W = 0
                     \prod_{j=k+1}^{t} \frac{\partial h_j}{\partial h_{j-1}} = \operatorname{diag}(z_t \odot \cdots
                     \odot z_{k+1}) \text{ for } W = 0

@@ -110,7 +110,7 @@ def _triangle(shrink: Callable[[Any], Any], stretch: Callable[[Any], Any]) -> Ev
     c = sympy.Symbol("c", real=True)
     added = a**2 + b**2 + 2 * a * b * c
     return identity(
-        "(a + b)² and (a − b)² differ from |v + w|² by 2ab(1 − c) and 2ab(1 + c); with b = ga they are the bounds",
+        "(a + b)² and (a − b)² differ from |v + w|² by 2ab(1 − c) and 2ab(1 + c), bounds for b = g·a",
         [
             ((a + b) ** 2, added + 2 * a * b * (1 - c)),
             ((a - b) ** 2, added - 2 * a * b * (1 + c)),

@@ -47,7 +47,7 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
             Eq. 1: the class token is a parameter, whatever the image.
                 z_0 = [x_class; x_1 E; …; x_N E] + E_pos
                     z_0 = [x_{\text{class}};\, x_1 E;\, \dots;\, x_N E] + E_{pos}
-            Each block adds a mean over all tokens of what they were.
+            The attention of a block, here without norms and W^O, adds a weighted mean over all tokens.
                 z_1 = z_0 + Σ_j p_j V z_0(j): every j, each z_0(j) of patch j alone
                     z_1^{\text{class}} = z_0^{\text{class}} + \sum_j p_j V z_0^{(j)}
             From the second on what is added has met.

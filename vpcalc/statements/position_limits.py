@@ -30,9 +30,9 @@ PAPER = "Vaswani et al. 2017"
     "adding_ties",
     "What adding ties and loses",
     "W(x + e) = [W W][x; e]: added before a linear layer, positions of d channels have the tokens' weights, "
-    "where concatenated ones have md of their own, for m outputs. Of x and e only the sum is left: (x + δ, e − "
-    "δ) gives the same for every δ. In a score xAy, xAf, eAy and eAf share one A. Where tokens and positions "
-    "keep to channels of their own, nothing is lost: that is to concatenate",
+    "where concatenated ones have m·d of their own, for m outputs. Of x and e only the sum is left: (x + δ, e − "
+    "δ) gives the same for every δ. In a score xAy, xAf, eAy and eAf share A = W_QᵀW_K. Where tokens and "
+    "positions keep to channels of their own, nothing is lost: that is to concatenate",
     f"{PAPER}, §3.5; a lecture: addition ≈ concatenation",
 )
 def adding_ties(
@@ -84,7 +84,7 @@ def adding_ties(
                 identity("for matrices of any size", [of_any_size[0]]),
                 identity("entry by entry", ties, instances="widths 1, 2 and 3"),
             ),
-            "concatenated ones have md of their own, for m outputs": (
+            "concatenated ones have m·d of their own, for m outputs": (
                 identity(
                     "products of a linear layer of twice the width, less those of one, on symbols",
                     [(linear("both", 1, 2 * d_, m_).macs - linear("one", 1, d_, m_).macs, own(d_, m_))],
@@ -95,7 +95,7 @@ def adding_ties(
                 identity("for matrices of any size", [of_any_size[1]]),
                 identity("entry by entry", same_sum, instances="widths 1, 2 and 3"),
             ),
-            "in a score xAy, xAf, eAy and eAf share one A": (
+            "in a score xAy, xAf, eAy and eAf share A = W_QᵀW_K": (
                 identity("for matrices of any size", [of_any_size[2]]),
                 identity("entry by entry", scores, instances="widths 1, 2 and 3"),
             ),
@@ -321,7 +321,7 @@ def rows_read(times: int) -> int:
     "tokens gets a bilinear mean of at most four learned vectors; a grid whose sides are 1/f of the table's, f "
     "≥ 2, reads 1 row and column of f for odd f and 2 for even f, so that most vectors are unused from f = 3 "
     "on. Where only the shape is another and the number the same, the first stage's table is taken as it is, its "
-    "rows torn: place (y, x) of w columns gets what was learned for place yw + x in the table's order. The keys "
+    "rows torn: place (y, x) of w columns gets what was learned for place y·w + x in the table's order. The keys "
     "and values of SRA leave out the last h mod R rows and w mod R columns, positions and all",
     "Wang et al. 2021 (PVT), authors' code (pvt.py, _get_pos_embed); Wang et al. 2022 (PVT v2), §3.1, on "
     "positions of a fixed size",
@@ -372,9 +372,9 @@ def positions_resized(
                 y = (i + 1/2) t/g − 1/2, rows ⌊y⌋ and ⌊y⌋ + 1
                     y = (i + \tfrac12)\,\frac{t}{g} - \tfrac12: \quad \text{rows } \lfloor y \rfloor, \lfloor y
                     \rfloor + 1
-            For t = fg that is if + (f − 1)/2: a row itself for odd f, the mean of two for even f.
+            For t = fg that is f·i + (f − 1)/2: a row itself for odd f, the mean of two for even f.
                 g rows of fg, or 2g
-                    y = if + \frac{f - 1}{2}: \quad g \text{ rows of } fg \text{ (odd } f), \quad 2g \text{ (even }
+                    y = fi + \frac{f - 1}{2}: \quad g \text{ rows of } fg \text{ (odd } f), \quad 2g \text{ (even }
                     f)
             The code compares numbers of tokens, not sides, and in every stage with the number of the first: at
             such a shape the other tables are resized, and at 448 × 448, where the second stage has the first one's

@@ -36,9 +36,9 @@ def _pooled(quantity: Quantity) -> Polynomial:
 @statement(
     "sra_is_convolution",
     "Spatial reduction is a strided convolution",
-    "Reshape(x, R) W_S, with a row for each R × R tokens, is a convolution of kernel and stride R: hwC² "
+    "Reshape(x, R) W^S, with a row for each R × R tokens, is a convolution of kernel and stride R: hwC² "
     "multiply-accumulates, where R ≥ 2 divides h and w. Elsewhere there is no such Reshape, and the authors' "
-    "convolution drops h mod R rows and w mod R columns. N heads of C/N channels make the C that W_O takes: "
+    "convolution drops h mod R rows and w mod R columns. N heads of C/N channels make the C that W^O takes: "
     "head_1 to head_N",
     "Wang et al. 2021 (PVT), eq. 1-4, which print Concat(head_0, …, head_N)",
 )
@@ -78,7 +78,7 @@ def sra_is_convolution(
                     (N + 1) \frac{C}{N} = C + \frac{C}{N} \neq C
         """),
         {
-            "Reshape(x, R) W_S, with a row for each R × R tokens, is a convolution of kernel and stride R": (
+            "Reshape(x, R) W^S, with a row for each R × R tokens, is a convolution of kernel and stride R": (
                 exact("the reference module's reduction without its norm (R = 2, 3), bit by bit", held),
             ),
             "it takes hwC² multiply-accumulates, where R ≥ 2 divides h and w": (
@@ -87,7 +87,7 @@ def sra_is_convolution(
             "elsewhere the authors' convolution drops h mod R rows and w mod R columns": (
                 exact("the same reduction on 7 × 8, R = 2 and 3, bit by bit", drops),
             ),
-            "N heads of C/N channels make the C that W_O takes: head_1 to head_N": (
+            "N heads of C/N channels make the C that W^O takes: head_1 to head_N": (
                 identity("heads times their width is what W^O takes", [heads(N) * width / N - width]),
             ),
         },
@@ -104,7 +104,7 @@ def sra_is_convolution(
     "For R ≥ 2 that divides h and w, linear SRA, pooled to P × P, takes fewer multiply-accumulates than SRA "
     "wherever hw ≥ P²R²; at hw = P²R², where both have P² keys, by (R² − 1)P²C². On a grid of P × P it takes "
     "2P²C(C + P²)(1 − 1/R²) more; and where R = 1, without a convolution, as in the last stage, P²C² more on "
-    "that grid. For R ≥ 2 it has (R² − 1)C² fewer parameters, and for R = 1 C² + 3C more",
+    "that grid. For R ≥ 2 it has (R² − 1)C² fewer parameters, and where R = 1 it has C² + 3C more",
     "Wang et al. 2022 (PVT v2), eq. 1 and 2; a lecture: pooling replaces the convolution 'to reduce complexity'",
 )
 def pooling_or_convolution(
@@ -132,7 +132,7 @@ def pooling_or_convolution(
             SRA less linear SRA, n = hw tokens, R ≥ 2.
                 nC² + 2nC²/R² − 3P²C² + 2nC(n/R² − P²)
                     nC^2 + \frac{2nC^2}{R^2} - 3P^2C^2 + 2nC\Bigl(\frac{n}{R^2} - P^2\Bigr)
-            With n = P²R² + m every term is positive.
+            With n = P²R² + m no term is negative, and the first is positive.
                 (R² − 1)P²C² + mC²(1 + 2/R²) + 2P²Cm + 2Cm²/R²
                     (R^2 - 1)P^2C^2 + mC^2\Bigl(1 + \frac{2}{R^2}\Bigr) + 2P^2Cm + \frac{2Cm^2}{R^2}
             Where the grid is P × P pooling leaves it as it is.
@@ -155,7 +155,7 @@ def pooling_or_convolution(
                 identity("the layers on symbols", [(at_r1.subs({"h": P, "w": P}), -unreduced(P, C))]),
                 exact("fvcore's counts of the two modules", [counts[2]]),
             ),
-            "for R ≥ 2 it has (R² − 1)C² fewer parameters, and for R = 1 C² + 3C more": (
+            "for R ≥ 2 it has (R² − 1)C² fewer parameters, and where R = 1 it has C² + 3C more": (
                 identity(
                     "the layers on symbols",
                     [

@@ -73,19 +73,21 @@ def retention_forms(
 
     return Demonstration(
         derivation(r"""
-            Recurrent is parallel, by induction on n: the power of γ at token m ≤ n is n − m.
-                S_0 = 0; S_n = γ Σ_{m<n} γ^{n−1−m} k_mᵀv_m + k_nᵀv_n = Σ_{m≤n} γ^{n−m} k_mᵀv_m
-                    S_0 = 0; \quad S_n = \gamma \sum_{m<n} \gamma^{n-1-m} k_m^{\top} v_m + k_n^{\top} v_n = \sum_{m
-                    \le n} \gamma^{n-m} k_m^{\top} v_m
+            Recurrent is parallel, by induction on n, tokens 0, 1, …: the power of γ at token m ≤ n is n − m.
+                S_{−1} = 0; S_n = γ Σ_{m<n} γ^{n−1−m} k_mᵀv_m + k_nᵀv_n = Σ_{m≤n} γ^{n−m} k_mᵀv_m
+                    S_{-1} = 0; \quad S_n = \gamma \sum_{m<n} \gamma^{n-1-m} k_m^{\top} v_m + k_n^{\top} v_n =
+                    \sum_{m \le n} \gamma^{n-m} k_m^{\top} v_m
             Read by its query that is a row of the parallel form.
                 q_n S_n = Σ_{m≤n} γ^{n−m} (q_n·k_m) v_m
                     q_n S_n = \sum_{m \le n} \gamma^{n-m} (q_n \cdot k_m)\, v_m
-            Chunkwise, by induction on the chunk: R_i is the recurrent state after its last token.
+            Chunkwise, by induction on the chunk i = 0, 1, …, R_{−1} = 0: R_i is the recurrent state after its last
+            token.
                 R_i = γ^b R_{i−1} + Σ_{j<b} γ^{b−1−j} k_{ib+j}ᵀv_{ib+j} = S_{(i+1)b−1}
                     R_i = \gamma^b R_{i-1} + \sum_{j<b} \gamma^{b-1-j} k_{ib+j}^{\top} v_{ib+j} = S_{(i+1)b-1}
-            Token t of a chunk: those of its chunk, and the state that the chunk found.
-                Σ_{j≤t} γ^{t−j} (q·k_{ib+j}) v_{ib+j} + γ^{t+1} q R_{i−1}
-                    \sum_{j \le t} \gamma^{t-j} (q \cdot k_{ib+j})\, v_{ib+j} + \gamma^{t+1} q R_{i-1}
+            Token t = 0 … b − 1 of chunk i: those of its chunk, and the state that the chunk found.
+                Σ_{j≤t} γ^{t−j} (q_{ib+t}·k_{ib+j}) v_{ib+j} + γ^{t+1} q_{ib+t} R_{i−1}
+                    \sum_{j \le t} \gamma^{t-j} (q_{ib+t} \cdot k_{ib+j})\, v_{ib+j} + \gamma^{t+1} q_{ib+t}
+                    R_{i-1}
         """),
         {
             "the recurrent form gives the parallel one's outputs, for every γ ≠ 0": (

@@ -415,10 +415,11 @@ def exp_overflow(
             ),
             Step(
                 "For d_k → ∞ the divided score is normal of variance 1.",
-                "E[exp(itq·k/√d_k)] = (1 + t²/d_k)^{−d_k/2} → exp(−t²/2): P → ½ erfc(ln θ/√2) = "
+                "E[exp(itq·k/√d_k)] = (1 + t²/d_k)^{−d_k/2} → exp(−t²/2): P(q·k > √d_k ln θ) → ½ erfc(ln θ/√2) = "
                 f"{in_powers_of_ten(bound)}",
                 r"E\bigl[e^{itq \cdot k/\sqrt{d_k}}\bigr] = (1 + t^2/d_k)^{-d_k/2} \to e^{-t^2/2}: \quad "
-                rf"P \to \tfrac12 \operatorname{{erfc}}(\ln\theta_{{16}} / \sqrt2) = {_tex(bound)}",
+                rf"P(q \cdot k > \sqrt{{d_k}} \ln\theta_{{16}}) "
+                rf"\to \tfrac12 \operatorname{{erfc}}(\ln\theta_{{16}} / \sqrt2) = {_tex(bound)}",
             ),
             Step(
                 "Implementations subtract the largest score, after which exp is at most 1: for the overflow of "
