@@ -50,6 +50,7 @@ def equation(text: str) -> Equation:
         raise InputError(f"formula: must be text, not {type(text).__name__}")
     if len(text) > LENGTH:
         raise InputError(f"formula: {len(text)} characters; must be at most {LENGTH}")
+    text = _without_remarks(text)
     cuts = _equals(text)
     if len(cuts) >= MOST_SIDES:
         raise InputError(f"formula: {len(cuts) + 1} sides of an equation; must be at most {MOST_SIDES}")
@@ -67,6 +68,30 @@ def equation(text: str) -> Equation:
             "formula: an order of growth beside a formula; give one of the two, or a name on the left"
         )
     return Equation(name, (inside,), order=True)
+
+
+_BRACE = re.compile(r"\\(?:under|over)brace(?![a-zA-Z])\s{0,4}(?=\{)")
+_REMARK = re.compile(r"\s{0,4}[_^]\s{0,4}(?=\{)")
+
+
+def _without_remarks(text: str) -> str:
+    """The same with blanks for ``\\underbrace`` and for what is written below it."""
+    for brace in reversed(list(_BRACE.finditer(text))):
+        end = _closed(text, brace.end())
+        remark = _REMARK.match(text, end)
+        for start, stop in ((end, _closed(text, remark.end()) if remark else end), brace.span()):
+            text = f"{text[:start]}{' ' * (stop - start)}{text[stop:]}"
+    return text
+
+
+def _closed(text: str, start: int) -> int:
+    """Behind the brace that closes the one which stands here."""
+    depth = 0
+    for brace in re.compile(r"[{}]").finditer(text, start):
+        depth += 1 if brace.group() == "{" else -1
+        if depth == 0:
+            return brace.end()
+    return len(text)
 
 
 def _alone(text: str, start: int, end: int) -> str:

@@ -121,15 +121,16 @@ ORDER = re.compile(
 )
 
 _NUMBER = rf"(?:[,.;]|\\q?quad){_GAP}\(\d{{1,3}}[a-z]?\)"
+_UNIT = rf"(?:\\{FONT}{_GAP}\{{\s{{0,4}}|(?<=\s)|(?<=~))\(?(?:FLOPs|MACs|multiply-accumulates|operations)\)?\}}?"
 _ENDING = (
-    rf"(?:{_NUMBER}|\\(?:tag|label)\{{[^{{}}]{{0,40}}\}}|\\{_ENVIRONMENT}"
+    rf"(?:{_NUMBER}|{_UNIT}|\\(?:tag|label)\{{[^{{}}]{{0,40}}\}}|\\{_ENVIRONMENT}"
     r"|\\\\|\\[\])]|\\q?quad|\\(?:nonumber|notag))"
 )
 _TAIL = re.compile(rf"{_ENDING}\Z")
-_STOP = r"\\[,;:!]|[\s$.,;&]"
+_STOP = r"\\[,;:! ]|[\s$.,;&]"
 _STOPS = re.compile(rf"(?:{_STOP})+\Z")
 TRAILING = re.compile(rf"(?:{_STOP}|{_ENDING}){{0,60}}")
-"""What may follow a formula: the sentence's full stop, the equation's number, the end of its environment."""
+"""What may follow a formula: a full stop, the equation's number, the end of its environment, a unit."""
 
 
 def parse(
@@ -265,7 +266,7 @@ class _Parser:
         return at
 
     def _end(self) -> int:
-        """Where the formula ends: before the sentence's full stop and the equation's number."""
+        """Where the formula ends: before the sentence's full stop, the equation's number and a unit."""
         text = self._text
         while True:
             last = max(0, len(text) - 60)
