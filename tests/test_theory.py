@@ -1119,6 +1119,21 @@ def test_a_title_says_what_is_seen_at_the_end() -> None:
     assert plots_theory._short(1024) == "1,024"
 
 
+@pytest.mark.parametrize(
+    ("id", "said"),
+    [
+        ("receptive_field", "Tokens that one token of 16 × 16 sees, M = 4, k = 3"),
+        ("windows_never_meet", "Tokens that one token of 16 × 16 sees, M = 4"),
+        ("lstm_jacobian", "Norm of the product of Jacobians, the LSTM's of (h, c), weights and all"),
+    ],
+)
+def test_a_plot_says_of_what_it_is(id: str, said: str) -> None:
+    (one,) = theory_of(id).statements
+    assert one.demonstration is not None
+    assert one.demonstration.figure is not None
+    assert one.demonstration.figure.title == said
+
+
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("id", _PLOTTED)
 def test_every_plot_of_a_statement_has_its_finding_above_and_names_beside_its_lines(id: str) -> None:
@@ -1131,8 +1146,8 @@ def test_every_plot_of_a_statement_has_its_finding_above_and_names_beside_its_li
     root = ElementTree.fromstring(light)
     words = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert " ".join(words).count(figure.finding.split(":")[0].split(",")[0]) == 1
+    assert figure.title in words
     if isinstance(figure, plots_theory.Chart):
-        assert figure.title in words
         for series in figure.series:
             assert all(part in " ".join(words) for part in series.label.split())
     assert b"#131416" in dark

@@ -307,17 +307,18 @@ def _drawable(series: Series, chart: Chart) -> tuple[Sequence[float], Sequence[f
 def _draw_mosaic(canvas: Any, mosaic: Mosaic) -> None:
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
-    from ..pictures.style import DARK, INK, PAPER, SKY, TYPE
+    from ..pictures.style import DARK, INK, LEFT, PAPER, SKY, TYPE
 
     dark = canvas.get_facecolor()[:3] == to_rgb(DARK[PAPER])
     colours = [DARK[colour] if dark else colour for colour in (PAPER, SKY, INK)]
     shades = LinearSegmentedColormap.from_list("shades", colours)
     columns = max(len(row) for row in mosaic.pictures)
+    canvas.supxlabel(mosaic.title, x=LEFT, ha="left", fontsize=TYPE)
     for place, row in enumerate(mosaic.pictures):
         for column, picture in enumerate(row):
             axes = canvas.add_subplot(len(mosaic.pictures), columns, place * columns + column + 1)
             axes.imshow(picture.rows, vmin=0, vmax=1, cmap=shades, interpolation="nearest", aspect="equal")
-            axes.set_title(picture.title, fontsize=TYPE - 1)
+            axes.set_title(picture.title, fontsize=TYPE - 2)
             axes.set_xticks([])
             axes.set_yticks([])
             for spine in axes.spines.values():

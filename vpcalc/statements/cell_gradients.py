@@ -190,7 +190,8 @@ def _forget_chart() -> Chart:
         run = lstm_jacobians(*lstm_run(n, d, T, seed=1, forget_bias=bias))
         norms = tuple(10**x for x in unrolled.log_norms(run))
         series.append(Series(f"LSTM, forget bias +{bias:g}", lags, norms))
-    return Chart("Norm of the product of Jacobians", "lag t − k", "‖∏ J‖₂", tuple(series), log_y=True)
+    title = "Norm of the product of Jacobians, the LSTM's of (h, c), weights and all"
+    return Chart(title, "lag t − k", "‖∏ J‖₂", tuple(series), log_y=True)
 
 
 # -- GRU --------------------------------------------------------------------------------------------

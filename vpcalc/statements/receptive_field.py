@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -210,7 +210,7 @@ def receptive_field(side: Mapping[str, Callable[[int, int, int], int]] | None = 
         *(Column(f"L{depth}", f"Tokens, L = {depth}", Kind.NUMBER) for depth in DEPTHS),
     )
     row, column = _PLACE
-    note = f"the token of row {row + 1}, column {column + 1} of {GRID[0]}×{GRID[1]}; M = 4, k = 3, R = 2, P = 3"
+    note = f"the token of row {row + 1}, column {column + 1} of {GRID[0]}×{GRID[1]}; {_sizes(SIGHTS)}"
     return Demonstration(
         (
             *derivation(r"""
@@ -326,7 +326,13 @@ def picture(ids: Sequence[str]) -> Mosaic:
             )
             pictures.append(Picture(f"{kind.name}, L = {depth}", cells))
         rows.append(tuple(pictures))
-    return Mosaic("Tokens that one token sees", tuple(rows))
+    return Mosaic(f"Tokens that one token of {h} × {w} sees, {_sizes(ids)}", tuple(rows))
+
+
+def _sizes(ids: Iterable[str]) -> str:
+    """The sizes of these kinds of layers, each by its letter."""
+    letters = {"wmsa": "M", "conv": "k", "sra": "R", "linear_sra": "P"}
+    return ", ".join(f"{letters[id]} = {SIGHTS[id].size}" for id in ids if id in letters)
 
 
 # -- windows ----------------------------------------------------------------------------------------
