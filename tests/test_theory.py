@@ -935,6 +935,8 @@ def test_of_what_is_corrected_it_is_said_how_well_the_rest_is_known(inside: Run,
 def test_mathematics_in_headings_is_set_as_mathematics(inside: Run) -> None:
     shown = inside("theory", "rnn_gradient", "--format", "latex").stdout
     assert r"$k$ & $T - k$ & Norm of term $k$ & Relative error to autograd \\" in shown
+    assert r"1 & 15 & $1.879 \cdot 10^{-7}$ & $" in shown
+    assert "e-0" not in shown
 
 
 @pytest.mark.slow
@@ -956,6 +958,7 @@ def test_passages(theory: Theory) -> None:
         ("50 %", r"50 \%"),
         ("‖J‖₂ ≤ (γσ₁)^{t−k} in the norm", r"$\Vert J\Vert_{2} \leq (\gamma \sigma_{1})^{t-k}$ in the norm"),
         ("∏_{j=k+1..t} J_j = A a time", r"$\prod_{j=k+1}^{t} J_{j} = A$ a time"),
+        ("4.082e+00, −1.879e-07 and 1.22e+19", r"$4.082$, $-1.879 \cdot 10^{-7}$ and $1.22 \cdot 10^{19}$"),
         ("takes (T/b + b)n, b | T, every b-th", r"takes $(T/b + b)n$, $b \mid T$, every $b$-th"),
         ("(QKᵀ ⊙ D)V and (T_s x)(p) = x(p − s)", r"$(QK^{\top} \odot D)V$ and $(T_{s} x)(p) = x(p - s)$"),
         ("conv(T_s x) = T_s conv(x)", r"$\operatorname{conv}(T_{s} x) = T_{s} \operatorname{conv}(x)$"),

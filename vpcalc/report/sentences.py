@@ -37,7 +37,7 @@ _STRONG = re.compile(
     r"[=<>^|+·×⋅−√∂∏Σ∑‖⌈⌉⌊⌋≤≥≠≈∈∞→⇒∠⊙∘±½ĝᵀ′∣∤⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉]|[" + "".join(GREEK) + r"]"
     r"|[^\W\d_]_[\w{]|(?<![A-Za-z])(?:[A-Za-z]|" + "|".join(sorted(OPERATORS | NAMES)) + r")\("
     r"|(?<![\w/])(?<![A-Za-z]-)(?!I/O|w/o)(?:\d+|\d*[A-Za-z]{1,2})/(?:\d+|[A-Za-z]{1,2})(?!\w)|(?<!\w)\d+[A-Za-z](?!\w)"
-    r"|\d\([A-Za-z]|\d[A-Za-z]{1,3}\(|\)/|/\(|^\[|\]\[|\]$|^\(?(?:AV|hw|[a-z]A[a-z])\)?$|^\w\)\(?[A-Za-z]\)?$"
+    r"|\d\([A-Za-z]|\d[A-Za-z]{1,3}\(|\)/|/\(|^\[|\]\[|\]$|^\(?(?:AV|hw|[a-z]A[a-z])\)?$|^\w\)\(?[A-Za-z]\)?$|^[+−-]?\d+(?:\.\d+)?e[+-]?\d+$"
 )
 _IDENTIFIER = re.compile(r"(?!log_)(?<![A-Za-z])[A-Za-z]{3,}_|\w\.\w+\.\w")
 _PRODUCT = re.compile(r"\d*(?=[a-z]*[A-Z])(?![A-Z]{3})[B-DF-HJ-NP-TV-XZb-df-hj-np-tv-xz]{2,4}")
@@ -180,9 +180,16 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 
+_POWER_OF_TEN = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?\d+)\b")
+
+
+def _in_powers_of_ten(found: re.Match[str]) -> str:
+    return f"{found[1]} ⋅ 10^{{{int(found[2])}}}" if int(found[2]) else found[1]
+
+
 def math(text: str) -> str:
     """Mathematics in Unicode as LaTeX, without delimiters."""
-    text = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e(-?\d+)\b", r"\1 ⋅ 10^{\2}", text.replace(" | ", " ∣ "))
+    text = _POWER_OF_TEN.sub(_in_powers_of_ten, text).replace(" | ", " ∣ ")
     spelled = re.sub(r"\s+", " ", "".join(map(_part, _PART.finditer(text)))).strip()
     spelled = re.sub(r" (?=[\^_'),;/}\]])", "", spelled)
     return re.sub(r"(?<=\d) (?=-?\d)", r"\\;", spelled)  # the entries of a matrix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,13 +57,17 @@ def _column(table: Table, index: int, exact: bool, text: Callable[[str], str]) -
     return Cells("r", header, [cell.replace(",", "{,}").replace("−", "$-$") for cell in cells])
 
 
+_FLOAT = re.compile(r"-?\d+(?:\.\d+)?e[+-]\d+")
+
+
 def _word(value: Any, kind: Kind, text: Callable[[str], str]) -> str:
     if kind is Kind.FORMULA and value is not None and not isinstance(value, str):
         return f"${value.latex}$"
     said = write(value, kind)
     if has_symbols(said, kind):
         return f"${said}$"
-    return text(said) if " " in said and kind is not Kind.WORD else escape_tex(said)  # a single word is a name
+    is_name = " " not in said and not _FLOAT.fullmatch(said)
+    return escape_tex(said) if is_name or kind is Kind.WORD else text(said)
 
 
 def _figures(values: Sequence[Any], column: Column, exact: bool) -> tuple[str, list[str]]:

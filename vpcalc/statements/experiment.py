@@ -115,7 +115,7 @@ def _judge(net: Network, sigma: float, radius: float, norms: Sequence[float]) ->
     elif floor > 1 + ROUNDING:
         theorem, why = (
             "exploding",
-            f"on this trajectory no Jacobian shrinks any vector: min f′ · σ_n = {floor:.4g} > 1",
+            f"on this trajectory every Jacobian stretches all vectors: min f′ · σ_n = {floor:.4g} > 1",
         )
     elif bound <= 1 + ROUNDING and floor >= 1 - ROUNDING:
         theorem, why = "steady", f"γσ₁ = {bound:.4g} = min f′ · σ_n: no Jacobian stretches or shrinks any vector"
