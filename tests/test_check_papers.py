@@ -161,6 +161,10 @@ def test_what_an_order_leaves_out_is_said_and_where_it_leads() -> None:
     assert alone in check_formula("O(n^2)", "msa").notes
     assert alone in check_formula("O(n)", "wmsa").notes
     assert alone not in check_formula("O(n)", "msa").notes
+    recurrent = check_formula("O(n d^2)", "recurrent")  # as Table 1 of the Transformer's paper has it
+    assert "n is read as hidden size of a recurrent network; --rename n=T reads it otherwise" in recurrent.notes
+    as_printed = check_formula("O(n d^2)", "recurrent", rename={"n": "T", "d": "n"})
+    assert "as T alone grows it is this one, with all else as its constant" in as_printed.notes
 
 
 def test_monomials_are_bounded_by_sums_of_others() -> None:

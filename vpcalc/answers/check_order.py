@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .. import symbols
 from ..algebra import Polynomial, orders
 from ..algebra.forms import SIZES, leading, multiplied_out
 from ..algebra.parser import parts_of
-from ..algebra.roles import renamed
+from ..algebra.roles import others_for, renamed
 from ..cost import Quantity
 from ..errors import InputError
 from ..report import Column, Kind, Table
@@ -93,6 +94,10 @@ def check_order(text: str, given: Polynomial, derived: Formula, quantity: Quanti
     theirs = renamed(given, reading)
     verdict = next((word for word, alike in verdicts.items() if alike(ours, theirs)), "another order")
     notes = _of_orders(ours, theirs, verdict)
+    if verdict == "another order":
+        notes += [
+            _as_ours(letter, ours) for letter, own in reading.items() if letter == own and others_for(own, ours)
+        ]
     forms = derived.form, Form(orders.dominant(theirs)), Form(orders.dominant(ours))
     return OrderCheck(text, derived.name, quantity, convention, *forms, verdict, changed(reading), tuple(notes))
 
@@ -107,6 +112,12 @@ def _leads_alike(ours: Polynomial, theirs: Polynomial) -> bool:
     if not (ours.symbols & SIZES and theirs.symbols & SIZES):
         return False
     return _grows_alike(multiplied_out(leading(ours)), multiplied_out(leading(theirs)))
+
+
+def _as_ours(letter: str, ours: Polynomial) -> str:
+    """What a letter is here that elsewhere may stand for another symbol."""
+    meaning = next((one.meaning for one in symbols.ALPHABET if one.name == letter), "a symbol of its own")
+    return f"{letter} is read as {meaning}; --rename {letter}={others_for(letter, ours)[0]} reads it otherwise"
 
 
 def _of_sizes(form: Polynomial) -> Polynomial:
@@ -131,7 +142,8 @@ def _of_orders(ours: Polynomial, theirs: Polynomial, verdict: str) -> list[str]:
             notes.append(f"{term} is left out")
     sizes = ", ".join(sorted(ours.symbols & SIZES))
     if verdict == "another order" and _leads_alike(*map(_of_sizes, (ours, theirs))):
-        notes.append(f"as {sizes} alone grow it is this one, with all else as its constant")
+        grow = "grow" if "," in sizes else "grows"
+        notes.append(f"as {sizes} alone {grow} it is this one, with all else as its constant")
     if verdict == "same order as the input grows":
         notes.append(f"the same as {sizes} grow and all else is fixed; not where the other symbols grow too")
     return notes
