@@ -248,6 +248,25 @@ def test_forms_are_compared_at_every_size_of_a_region() -> None:
     assert vanishes(floor_div(H * W, 3) - floor_div(H * H, 3), one_size, rng) is None, "tried, not decided"
 
 
+def test_sizes_that_no_floor_tells_apart_are_looked_at_once() -> None:
+    """Of 4096 × 4096 sizes 128 × 128 are other ones to floors by 32, one of which alone is this."""
+    rows, columns = ceil_div(H, 32), ceil_div(W, 32)
+    whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
+    divides = Guard(floor_div(columns, rows) * rows - columns, "==")
+    alone = whole.where(divides, True).where(Guard(rows * columns - 113 * 113, "=="), True)
+    alone = alone.where(Guard(rows - 2, ">="), True).where(Guard(columns - 128, ">="), False)
+    found = alone.find(random.Random(0))
+    assert found is not None
+    assert (-(-found["H"] // 32), -(-found["W"] // 32)) == (113, 113)
+    nowhere = whole.where(Guard(rows - 65, ">="), True).where(Guard(columns - rows - 1, ">="), True)
+    assert nowhere.where(divides, True).empty() is True
+    windows = ceil_div(columns, rows) * rows - columns
+    assert vanishes(windows, whole.where(divides, True), random.Random(0)) is True
+    assert vanishes(windows * (rows - 1), whole.where(divides, False), random.Random(0)) is False
+    twice = whole.where(Guard(rows + 1 - columns, ">="), True).where(Guard(columns - rows, ">="), True)
+    assert vanishes((columns - rows) * (columns - rows - 1) * floor_div(H * 3, 7), twice, random.Random(0)) is None
+
+
 def test_conditions_of_one_form_are_asked_once() -> None:
     """A regime said ``HW = 1, HW >= 16``, which is nowhere."""
     bounds = {"H": (1, 8), "W": (1, 8)}

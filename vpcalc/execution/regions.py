@@ -45,11 +45,11 @@ MOST_ON_LINES = 1 << 18
 DRAWN = 512
 """Sizes that are drawn to see whether a condition on several letters is ever met."""
 
-MOST_SIZES = 1 << 11
-"""So many sizes are looked at one by one."""
+MOST_FEW = 1 << 16
+"""So many sizes are all looked at: of those that no floor tells apart one stands for all."""
 
-MOST_SEARCHED, CHUNK = 1 << 25, 256
-"""Sizes that are looked at for an equation of two letters, so many values of the first at once."""
+MOST_SEARCHED, CHUNK = 1 << 25, 1 << 20
+"""Sizes that are looked at for an equation of two letters, so many at once."""
 
 MOST_TOGETHER = 8
 """Conditions on several letters that are met together, each of which takes a search along lines."""
@@ -185,9 +185,7 @@ class Region:
             return True
         if self.sought(3) is not None:
             return False
-        if self.extent() <= MOST_SIZES:
-            return not self._all()[1].any()
-        return True if self._on_a_line()[0] else None  # a size there would have been found
+        return True if self._decided()[0] else None  # a size there would have been found
 
     def _beyond(self, guard: Guard, outcome: bool) -> bool:
         """Whether bounds of factors say that a condition is not met: ``⌊H/4⌋⌊W/4⌋ = 1`` where each is more."""
@@ -221,8 +219,7 @@ class Region:
                 (letter,) = name.letters if isinstance(name, Floor) else (name,)
                 values = self.values(letter)
                 if isinstance(name, Floor):
-                    wide = _top(name, {letter: int(values[-1])}) >= 1 << 62
-                    values = name.at({letter: values.astype(object) if wide else values})
+                    values = _floors(name, letter, values)
                 if values.min() < 0:
                     raise ValueError(f"{name} is below 0")
                 least, most = least * int(values.min()) ** power, most * int(values.max()) ** power
@@ -266,20 +263,41 @@ class Region:
         """The values of one letter."""
         return self.range.chosen(letter, self.axes[letter])
 
-    def __iter__(self) -> Iterator[Point]:
-        """Every size, one by one."""
-        columns, fits = self._all()
-        for sizes in zip(*(column[fits].tolist() for column in columns.values()), strict=True):
-            yield dict(zip(columns, sizes, strict=True))
+    def few(self, forms: Sequence[Polynomial] = ()) -> dict[str, Any] | None:
+        """Sizes that stand for all others, a column for each letter; None where even these are too many.
 
-    def _all(self) -> tuple[dict[str, Any], Mask]:
-        """All sizes that conditions on one letter leave, a column for each letter, and which meet the others."""
-        grid = numpy.meshgrid(*(self.values(letter) for letter in self.axes), indexing="ij")
-        columns = {letter: sides.ravel() for letter, sides in zip(self.axes, grid, strict=True)}
-        fits = numpy.ones(len(next(iter(columns.values()))), bool)
-        for guard, outcome in self.others:
-            fits &= _answers(guard, columns) == outcome
-        return columns, fits
+        Of the values of a letter that have the same floors, one does in conditions and forms that have it in
+        floors alone.
+        """
+        apart = self._apart(forms)
+        if prod(map(len, apart.values())) > MOST_FEW:
+            return None
+        return self._meeting(_grid(apart))
+
+    def _apart(self, forms: Sequence[Polynomial] = ()) -> dict[str, Any]:
+        """Values of each letter that conditions on several letters, or forms, can tell apart."""
+        asked = (*(guard.form for guard, _ in self.others), *forms)
+        found: dict[str, Any] = {}
+        for letter in self.axes:
+            values = self.values(letter)
+            seen = {name for form in asked for name in _functions(form, letter)}
+            floors = [name for name in seen if isinstance(name, Floor)]
+            if len(floors) == len(seen):
+                codes = numpy.zeros(len(values), numpy.int64)
+                for floor in floors:
+                    own = numpy.unique(_floors(floor, letter, values), return_inverse=True)[1]
+                    codes = numpy.unique(len(values) * codes + own, return_inverse=True)[1]
+                values = values[numpy.unique(codes, return_index=True)[1]]
+            found[letter] = values
+        return found
+
+    def _meeting(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Those of some sizes that meet the conditions on several letters: equations leave few, and are first."""
+        for guard, outcome in sorted(self.others, key=lambda other: not (other[0].relation == EQUAL and other[1])):
+            if len(next(iter(columns.values()))):
+                fits = _answers(guard, columns) == outcome
+                columns = {name: column[fits] for name, column in columns.items()}
+        return columns
 
     def find(
         self, rng: random.Random, near: Point | None = None, wishes: Sequence[tuple[Guard, bool]] = ()
@@ -293,10 +311,10 @@ class Region:
             return None
         candidates = self._candidates(rng, near)
         if near is None and not wishes:
-            return next(candidates, None) or self._on_a_line()[1]
+            return next(candidates, None) or self._decided()[1]
         points = list(candidates)
         if not points:
-            return self._on_a_line()[1]
+            return self._decided()[1]
         columns = {letter: numpy.array([point[letter] for point in points]) for letter in self.axes}
         scores = numpy.zeros(len(points))
         for guard, outcome in wishes:
@@ -343,16 +361,25 @@ class Region:
         """
         if self.surely_empty:
             return True, None
-        decided, point = self._on_a_line()
-        if decided or not self._is_thin() or self.extent() > MOST_SEARCHED:
+        decided, point = self._decided()
+        apart = {} if decided or not self._is_thin() else self._apart()
+        if not apart or prod(map(len, apart.values())) > MOST_SEARCHED:
             return decided, point
-        (one, firsts), (two, seconds) = ((letter, self.values(letter)) for letter in self.axes)
-        for begin in range(0, len(firsts), CHUNK):
-            grid = numpy.meshgrid(firsts[begin : begin + CHUNK], seconds, indexing="ij")
-            found = self._first({one: grid[0].ravel(), two: grid[1].ravel()})
+        (one, firsts), (two, seconds) = apart.items()
+        step = max(CHUNK // len(seconds), 1)
+        for begin in range(0, len(firsts), step):
+            found = _first(self._meeting(_grid({one: firsts[begin : begin + step], two: seconds})))
             if found is not None:
                 return True, found
         return True, None
+
+    def _decided(self) -> tuple[bool, dict[str, int] | None]:
+        """Where sizes are few, or an equation can be solved: that all were tried, and one if there is one."""
+        return self._known("decided", self._decide)
+
+    def _decide(self) -> tuple[bool, dict[str, int] | None]:
+        few = self.few()
+        return self._on_a_line() if few is None else (True, _first(few))
 
     def _is_thin(self) -> bool:
         """Whether it has two letters, an equation, and numbers of 64 bits."""
@@ -370,22 +397,19 @@ class Region:
                 values = self.values(known)
                 solved = _solved(guard.form, letter, {known: values})
                 if solved is not None:
-                    return True, self._first({known: values[solved[0]], letter: solved[1]})
+                    solutions = self._within({known: values[solved[0]], letter: solved[1]})
+                    return True, _first(self._meeting(solutions))
         return False, None
 
-    def _first(self, columns: dict[str, Any]) -> dict[str, int] | None:
-        """The first of some sizes that is in it: equations leave the fewest, and are asked first."""
+    def _within(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Those of some sizes whose letters have values of it."""
         for letter, mask in self.axes.items():
             low = self.range.bounds[letter][0]
             inside = (columns[letter] >= low) & (columns[letter] < low + len(mask))
             columns = {name: column[inside] for name, column in columns.items()}
             inside = mask[columns[letter] - low]
             columns = {name: column[inside] for name, column in columns.items()}
-        for guard, outcome in sorted(self.others, key=lambda other: not (other[0].relation == EQUAL and other[1])):
-            fits = numpy.asarray(guard.holds(columns), bool) == outcome
-            columns = {name: column[fits] for name, column in columns.items()}
-        sizes = next(iter(columns.values()))
-        return {name: int(column[0]) for name, column in columns.items()} if len(sizes) else None
+        return columns
 
     def cells(self, guards: Sequence[Guard], rng: random.Random, most: int) -> Iterator[dict[str, int]]:
         """Sizes drawn from the cells into which conditions on one letter cut it, each cell as likely."""
@@ -558,6 +582,35 @@ def _between(guard: Guard, outcome: bool) -> tuple[float, float]:
     if guard.relation == EQUAL:
         return (0, 0) if outcome else (-math.inf, math.inf)
     return (0, math.inf) if outcome else (-math.inf, -1)
+
+
+def _grid(values: Mapping[str, Any]) -> dict[str, Any]:
+    """All sizes of some values of each letter, a column for each letter."""
+    sides = numpy.meshgrid(*values.values(), indexing="ij")
+    return {letter: side.ravel() for letter, side in zip(values, sides, strict=True)}
+
+
+def _first(columns: Mapping[str, Any]) -> dict[str, int] | None:
+    """The first of some sizes, if there is one."""
+    sizes = next(iter(columns.values()))
+    return {name: int(column[0]) for name, column in columns.items()} if len(sizes) else None
+
+
+def _floors(name: Floor, letter: str, values: Any) -> Any:
+    """The values of a floor of one letter."""
+    wide = _top(name, {letter: int(values[-1])}) >= 1 << 62
+    return name.at({letter: values.astype(object) if wide else values})
+
+
+def _functions(form: Polynomial, letter: str) -> Iterator[str]:
+    """What a form has of a letter: itself, and floors of nothing else."""
+    for name in form.symbols:
+        if not isinstance(name, Floor) or name.letters == {letter}:
+            if name == letter or isinstance(name, Floor):
+                yield name
+        elif letter in name.letters:
+            for part in (name.numerator, name.divisor):
+                yield from _functions(part, letter)
 
 
 def _alike(values: Any, answers: Sequence[Mask]) -> list[Any]:
@@ -770,8 +823,9 @@ def _vanishes(form: Polynomial, region: Region, rng: random.Random) -> bool | No
         return True
     if exact is False and not region.others:
         return False
-    if region.extent() <= MOST_SIZES:
-        return not any(form.at(point) for point in region)
+    few = region.few((form,))
+    if few is not None:
+        return not numpy.any(form.at({letter: column.astype(object) for letter, column in few.items()}))
     tried = (region.find(rng) for _ in range(40))
     return None if not any(point is not None and form.at(point) for point in tried) else False
 
