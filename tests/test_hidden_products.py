@@ -71,6 +71,10 @@ def heads() -> Tensor:
     return (q * k).sum(-1)
 
 
+def bags(weights: Tensor | None) -> Tensor:
+    return F.embedding_bag(ROWS.view(1, T), some(9, C), mode="sum", per_sample_weights=weights)
+
+
 # Spelling, and the multiply-accumulates that the product would be.
 HIDDEN: dict[str, tuple[Callable[[], Any], int]] = {
     "pairs": (lambda: products().sum(-1), PAIRS),
@@ -113,6 +117,7 @@ HIDDEN: dict[str, tuple[Callable[[], Any], int]] = {
     "added by index": (lambda: some(3, C).index_add(0, ROWS, X[0] * Y[0]), T * C),
     "scattered": (lambda: some(3, C).scatter_add(0, ROWS[:, None].expand(T, C), X[0] * Y[0]), T * C),
     "a convolution by hand": (lambda: (SIGNAL.unfold(-1, 3, 1) * KERNEL).sum(-1), 2 * 8 * 7 * 3),
+    "bags of weighted rows": (lambda: bags(EACH.view(1, T)), T * C),
     "the trapezoid rule": (lambda: torch.trapezoid(X, Y), 2 * T * (C - 1)),
 }
 
@@ -196,6 +201,8 @@ PLAIN: dict[str, Callable[[], Any]] = {
     "a loss": lambda: (X * Y).mean(),
     "a distance": lambda: (X - Y).abs().sum(-1),
     "an outer product": lambda: X[:, :, None] * Y[:, None],
+    "bags of rows": lambda: bags(None),
+    "bags of rows with a mask": lambda: bags((ROWS > 0).float().view(1, T)),
     "each side by itself": lambda: (A[0, :, None, :1] * B[0, None, :, :1]).sum(0),
 }
 

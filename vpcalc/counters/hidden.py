@@ -54,6 +54,7 @@ class Step(Enum):
     SUM = auto()
     PREFIX = auto()
     SCATTER = auto()
+    BAG = auto()
     REDUCE = auto()
     JOIN = auto()
     ARRANGE = auto()
@@ -72,6 +73,7 @@ _STEPS: dict[Step, str] = {
     Step.SUM: "sum mean nansum",
     Step.PREFIX: "cumsum",
     Step.SCATTER: "index_add scatter_add scatter_reduce index_reduce segment_reduce",
+    Step.BAG: "_embedding_bag _embedding_bag_forward_only",
     Step.REDUCE: "amax amin linalg_vector_norm norm var std logsumexp prod all any",
     Step.JOIN: "cat stack",
     Step.ARRANGE: """
@@ -157,7 +159,7 @@ class _Traces:
 
 _Operands = Sequence[tuple[Tensor, _Trace]]
 
-_MULTIPLY = (Step.MUL, Step.ADDCMUL)
+_MULTIPLY = (Step.MUL, Step.ADDCMUL, Step.BAG)
 _SPREAD = (Step.KEEP, Step.MUL, Step.ADD, Step.ADDCMUL, Step.POINTWISE)
 
 MOST_FACTORS = 4
@@ -413,6 +415,14 @@ def _arrange(products: Products, call: _Call) -> Made:
     return product, 0
 
 
+def _bag(products: Products, call: _Call) -> Made:
+    """Rows of a table that one operator weights and adds up in bags."""
+    weights = call.args[6] if len(call.args) > 6 else call.kwargs.get("per_sample_weights")
+    if weights is None or call.outer or not products._trace(weights).values.sources:
+        return None, 0
+    return None, weights.numel() * call.out.shape[-1]
+
+
 _HANDLERS: dict[Step, Callable[[Products, _Call], Made]] = {
     Step.MUL: _mul,
     Step.ADD: _add,
@@ -421,6 +431,7 @@ _HANDLERS: dict[Step, Callable[[Products, _Call], Made]] = {
     Step.SUM: _sum,
     Step.PREFIX: _prefix,
     Step.SCATTER: _scatter,
+    Step.BAG: _bag,
     Step.JOIN: _join,
     Step.ARRANGE: _arrange,
 }
