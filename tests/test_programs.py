@@ -1287,6 +1287,14 @@ def graded(x: Tensor) -> Tensor:
     return loss.expand(1, 8)
 
 
+def fives(x: Tensor) -> Tensor:
+    return torch.full((1, 2, 8), 5, device=x.device)
+
+
+def reduced(x: Tensor, places: list[int]) -> Tensor:
+    return x.index_reduce(1, torch.tensor(places, device=x.device), x[:, : len(places)], "amax")
+
+
 def chosen(x: Tensor, places: Any) -> Tensor:
     return x.index_fill(1, torch.tensor(places, device=x.device), 0)
 
@@ -1302,8 +1310,12 @@ def chosen(x: Tensor, places: Any) -> Tensor:
         (graded, lambda n: 1 if n == 7 else None),
         (lambda x: x[:, [0, 3]], lambda n: 2 if n >= 4 else None),
         (lambda x: chosen(x, [3, 1]), lambda n: n if n >= 4 else None),
-        (lambda x: x.gather(1, torch.full((1, 2, 8), 5, device=x.device)), lambda n: 2 if n >= 6 else None),
+        (lambda x: x.gather(1, fives(x)), lambda n: 2 if n >= 6 else None),
         (lambda x: x[0].take(torch.arange(8, device=x.device) * 3), lambda n: 1 if n >= 3 else None),
+        (lambda x: x.take_along_dim(fives(x), 1), lambda n: 2),
+        (lambda x: x.take_along_dim(torch.arange(8, device=x.device) * 3), lambda n: 1 if n >= 3 else None),
+        (lambda x: reduced(x, [3, 1]), lambda n: n if n >= 4 else None),
+        (lambda x: x.scatter_reduce(1, fives(x), x[:, :2], "sum"), lambda n: n if n >= 6 else None),
     ],
 )  # fmt: skip
 def test_what_kernels_refuse_and_the_meta_device_does_not(

@@ -220,10 +220,11 @@ _KEEP_VALUES = (
 _SAME_VALUES = frozenset(_KEEP_VALUES.split())
 _SUMS = frozenset(("add", "__add__", "__radd__"))
 _PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
-_WRITTEN = ("index_fill", "index_copy", "index_add", "scatter", "scatter_add")
+_WRITTEN = ("index_fill", "index_copy", "index_add", "index_reduce", "scatter", "scatter_add", "scatter_reduce")
 _AT_PLACES = frozenset(("index_select", "gather", *_WRITTEN, *(f"{name}_" for name in _WRITTEN)))
 _INDEXED = frozenset(("__getitem__", "__setitem__", "index_put", "index_put_"))
-_TABLES = frozenset(("embedding", "take", "max_unpool2d", "max_unpool3d")) | _AT_PLACES | _INDEXED
+_TAKING = frozenset(("embedding", "take", "take_along_dim", "max_unpool2d", "max_unpool3d"))
+_TABLES = _TAKING | _AT_PLACES | _INDEXED
 _INDEXING = _SAME_VALUES | _SUMS | _PRODUCTS | _TABLES | {"arange", "cumsum"}
 
 FILLED = "_vpcalc_filled"
@@ -243,6 +244,9 @@ def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Any]]:
         yield shape_of(args[0])[axis], kwargs.get("index", args[2] if len(args) > 2 else None)
     elif name == "take":
         yield product(shape_of(args[0])), kwargs.get("index", args[-1])
+    elif name == "take_along_dim" and kwargs.get("dim", args[2] if len(args) > 2 else None) is None:
+        # of all elements in a row; along a side, places begin again behind its end
+        yield product(shape_of(args[0])), kwargs.get("indices", args[-1])
     elif name.startswith("max_unpool"):
         yield product([undressed(side) for side in args[2]]), args[1]
     elif name in _INDEXED:
