@@ -35,7 +35,7 @@ from vpcalc.execution.sizes import Size
 
 from .pace import mostly_slow
 
-H, N, W = symbols("H N W")
+B, H, N, W = symbols("B H N W")
 IMAGE = (Input((1, 3, "H", "W")),)
 ROWS = (Input((1, "N", 8)),)
 
@@ -265,6 +265,19 @@ def test_sizes_that_no_floor_tells_apart_are_looked_at_once() -> None:
     assert vanishes(windows * (rows - 1), whole.where(divides, False), random.Random(0)) is False
     twice = whole.where(Guard(rows + 1 - columns, ">="), True).where(Guard(columns - rows, ">="), True)
     assert vanishes((columns - rows) * (columns - rows - 1) * floor_div(H * 3, 7), twice, random.Random(0)) is None
+
+
+def test_equations_of_three_letters_are_solved_for_one() -> None:
+    whole = Range({"B": (1, 4096), "H": (1, 4096), "W": (1, 4096)}).whole()
+    rows, columns = ceil_div(H, 32) - 1, ceil_div(W, 32) - 1
+    places = Guard(B * rows * columns - 127 * 127 * 4093, "==")
+    assert whole.where(places, True).find(random.Random(0)) == {"B": 4093, "H": 4065, "W": 4065}
+    assert whole.where(places, True).where(Guard(B - 4093, ">="), False).empty() is True
+    one = whole.where(Guard(B * ceil_div(H, 32) * ceil_div(W, 32) - 1, "=="), True)
+    assert not one.others, "each factor is 1"
+    assert [one.values(name).tolist() for name in "BHW"] == [[1], [*range(1, 33)], [*range(1, 33)]]
+    none = Guard(floor_div(H - 9, 2) * floor_div(W - 9, 2) - 1, "==")
+    assert {"B": 1, "H": 7, "W": 8} in whole.where(none, True), "both may be -1"
 
 
 def test_conditions_of_one_form_are_asked_once() -> None:

@@ -65,8 +65,10 @@ class Image(nn.Module):
         return self.conv(self.function(x))
 
 
-def explored(module: nn.Module, dims: tuple[int | str, ...], bounds: Mapping[str, tuple[int, int]]) -> Exploration:
-    program = Fixed([module.to("meta")], Inputs((Input(dims),)))
+def explored(
+    module: nn.Module, dims: tuple[int | str, ...], bounds: Mapping[str, tuple[int, int]], training: bool = False
+) -> Exploration:
+    program = Fixed([module.to("meta")], Inputs((Input(dims),)), training=training)
 
     def count(point: Mapping[str, int]) -> int | None:
         try:
@@ -1329,6 +1331,27 @@ def test_what_kernels_refuse_and_the_meta_device_does_not(
         assert answer(found, {"N": n}) == (None if made is None else 64 * made), n
         with nullcontext() if made is not None else pytest.raises((RuntimeError, IndexError)):
             assert Then(function)(torch.zeros(1, n, 8)).numel() == 8 * (made or 0)
+
+
+@pytest.mark.parametrize(("padding", "edge"), [(1, (2, 4, 4)), (0, (2, 6, 6))])
+def test_one_place_of_one_image_has_no_statistics(padding: int, edge: tuple[int, int, int]) -> None:
+    """What torch refuses in train mode is one image and one place: each of three symbols says so for itself."""
+
+    def make() -> nn.Module:
+        first, second = nn.Conv2d(3, 2, 3, 2, 1), nn.Conv2d(2, 2, 3, 2, padding)
+        return nn.Sequential(first, nn.BatchNorm2d(2), second, nn.BatchNorm2d(2))
+
+    found, real = explored(make(), ("B", 3, "H", "W"), dict.fromkeys("BHW", (1, 4096)), training=True), make()
+    assert not found.open
+    assert not any(regime.tried for regime in found.regimes)
+    for b, h, w in product(*(range(max(n - 2, 1), n + 3) for n in edge)):
+        at = {"B": b, "H": h, "W": w}
+        try:
+            real(torch.zeros(b, 3, h, w))
+        except (RuntimeError, ValueError):
+            assert answer(found, at) is None, at
+        else:
+            assert answer(found, at) not in (None, "nothing"), at
 
 
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial, reduce
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple, TypeVar
@@ -22,7 +22,7 @@ import numpy
 import numpy.typing
 
 from ..algebra.floors import Floor
-from ..algebra.polynomial import Monomial, Polynomial, constant
+from ..algebra.polynomial import Monomial, Polynomial, constant, symbol
 from .guards import AT_LEAST, EQUAL, Guard
 
 Mask = numpy.typing.NDArray[numpy.bool_]
@@ -134,6 +134,9 @@ class Region:
             (letter,) = letters
             mask = self.range.mask(guard)
             return replace(self, axes={**self.axes, letter: self.axes[letter] & (mask if outcome else ~mask)})
+        ones = _ones(guard) if outcome else ()
+        if ones:
+            return reduce(lambda part, one: part.where(one, True), ones, self)
         answer = _follows((guard, outcome), self.others)
         if answer is not None:
             return self if answer else self._nowhere()
@@ -274,9 +277,14 @@ class Region:
             return None
         return self._meeting(_grid(apart))
 
+    @cached_property
+    def _binding(self) -> tuple[tuple[Guard, bool], ...]:
+        """Conditions on several letters without those that are met wherever letters have their values."""
+        return tuple(other for other in self.others if not self._beyond(other[0], not other[1]))
+
     def _apart(self, forms: Sequence[Polynomial] = ()) -> dict[str, Any]:
         """Values of each letter that conditions on several letters, or forms, can tell apart."""
-        asked = (*(guard.form for guard, _ in self.others), *forms)
+        asked = (*(guard.form for guard, _ in self._binding), *forms)
         found: dict[str, Any] = {}
         for letter in self.axes:
             values = self.values(letter)
@@ -293,7 +301,9 @@ class Region:
 
     def _meeting(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Those of some sizes that meet the conditions on several letters: equations leave few, and are first."""
-        for guard, outcome in sorted(self.others, key=lambda other: not (other[0].relation == EQUAL and other[1])):
+        for guard, outcome in sorted(
+            self._binding, key=lambda other: not (other[0].relation == EQUAL and other[1])
+        ):
             if len(next(iter(columns.values()))):
                 fits = _answers(guard, columns) == outcome
                 columns = {name: column[fits] for name, column in columns.items()}
@@ -365,10 +375,10 @@ class Region:
         apart = {} if decided or not self._is_thin() else self._apart()
         if not apart or prod(map(len, apart.values())) > MOST_SEARCHED:
             return decided, point
-        (one, firsts), (two, seconds) = apart.items()
-        step = max(CHUNK // len(seconds), 1)
-        for begin in range(0, len(firsts), step):
-            found = _first(self._meeting(_grid({one: firsts[begin : begin + step], two: seconds})))
+        (most, values), *others = sorted(apart.items(), key=lambda one: len(one[1]), reverse=True)
+        step = max(CHUNK // prod(len(other) for _, other in others), 1)
+        for begin in range(0, len(values), step):
+            found = _first(self._meeting(_grid({most: values[begin : begin + step], **dict(others)})))
             if found is not None:
                 return True, found
         return True, None
@@ -382,23 +392,28 @@ class Region:
         return self._on_a_line() if few is None else (True, _first(few))
 
     def _is_thin(self) -> bool:
-        """Whether it has two letters, an equation, and numbers of 64 bits."""
-        if len(self.axes) != 2 or not any(guard.relation == EQUAL and outcome for guard, outcome in self.others):
+        """Whether it has an equation, and numbers of 64 bits."""
+        if not any(guard.relation == EQUAL and outcome for guard, outcome in self._binding):
             return False
         tops = {letter: int(self.values(letter)[-1]) for letter in self.axes}
-        return all(_bound(guard.form, tops) < 1 << 62 for guard, _ in self.others)
+        return all(_bound(guard.form, tops) < 1 << 62 for guard, _ in self._binding)
 
     def _on_a_line(self) -> tuple[bool, dict[str, int] | None]:
-        """Where an equation can be solved for a letter of two: that all was tried, and a size if there is one."""
+        """Where an equation can be solved for a letter: that all was tried, and a size if there is one."""
         if not self._is_thin():
             return False, None
-        for guard in (guard for guard, outcome in self.others if guard.relation == EQUAL and outcome):
-            for letter, known in (tuple(self.axes)[::-1], tuple(self.axes)):
-                values = self.values(known)
-                solved = _solved(guard.form, letter, {known: values})
+        apart = self._apart()
+        for guard in (guard for guard, outcome in self._binding if guard.relation == EQUAL and outcome):
+            for letter in reversed(apart):
+                known = {name: values for name, values in apart.items() if name != letter}
+                most = CHUNK if guard.form.degree(letter) == 1 else MOST_FEW
+                solved = None
+                if prod(map(len, known.values())) <= most:
+                    columns = _grid(known)
+                    solved = _solved(guard.form, letter, columns)
                 if solved is not None:
-                    solutions = self._within({known: values[solved[0]], letter: solved[1]})
-                    return True, _first(self._meeting(solutions))
+                    columns = {name: column[solved[0]] for name, column in columns.items()}
+                    return True, _first(self._meeting(self._within({**columns, letter: solved[1]})))
         return False, None
 
     def _within(self, columns: dict[str, Any]) -> dict[str, Any]:
@@ -569,6 +584,20 @@ def _follows(asked: tuple[Guard, bool], known: Iterable[tuple[Guard, bool]]) -> 
     return None
 
 
+def _ones(guard: Guard) -> tuple[Guard, ...]:
+    """What has to be 1 each for a product of sizes to be 1: they are not below 0."""
+    core, sign, more = _core(guard.form)
+    if guard.relation != EQUAL or more * sign != -1 or list(core.terms.values()) != [1]:
+        return ()
+    floors = [name for name in core.symbols if isinstance(name, Floor)]
+    inside = [
+        number for name in floors for part in (name.numerator, name.divisor) for number in part.terms.values()
+    ]
+    if len(core.symbols) == 1 or min(inside, default=0) < 0:
+        return ()
+    return tuple(Guard(symbol(name) - 1, EQUAL) for name in sorted(core.symbols, key=str))
+
+
 @lru_cache(maxsize=1 << 14)
 def _core(form: Polynomial) -> tuple[Polynomial, int, int]:
     """A form without its number and sign, and these: what conditions of one form have in common."""
@@ -598,7 +627,7 @@ def _first(columns: Mapping[str, Any]) -> dict[str, int] | None:
 
 def _floors(name: Floor, letter: str, values: Any) -> Any:
     """The values of a floor of one letter."""
-    wide = _top(name, {letter: int(values[-1])}) >= 1 << 62
+    wide = _top(name, {letter: int(values.max(initial=0))}) >= 1 << 62
     return name.at({letter: values.astype(object) if wide else values})
 
 
@@ -642,11 +671,12 @@ def _solved(form: Polynomial, letter: str, known: Mapping[str, Any]) -> tuple[An
     shape = next(iter(known.values())).shape
     c, b, a = (numpy.broadcast_to(Polynomial(part).at(known), shape) for part in parts)
     places = numpy.arange(shape[0])
-    if not (b if degree == 1 else a).all():
-        return None
-    if degree == 1:
+    if degree == 1 and c[b == 0].all():
+        places, b, c = places[b != 0], b[b != 0], c[b != 0]
         whole = c % b == 0
         return places[whole], (-c // b)[whole]
+    if degree == 1 or not a.all():
+        return None
     square = b.astype(object) ** 2 - 4 * a.astype(object) * c
     root = numpy.array([math.isqrt(n) if n >= 0 else -1 for n in square.tolist()], dtype=object)
     real = root * root == square
