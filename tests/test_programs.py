@@ -22,15 +22,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import vpcalc
+from vpcalc.algebra import symbols
+from vpcalc.algebra.floors import remainder
 from vpcalc.answers.executed import Executed
 from vpcalc.checks.effort import MOST_LOOPED, Growth
 from vpcalc.counters.dispatch import OTHER_THREADS
 from vpcalc.execution.constants import looked_up
 from vpcalc.execution.domains import domain
+from vpcalc.execution.guards import Guard
 from vpcalc.execution.outcome import BeyondError
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
-from vpcalc.execution.regions import Range
+from vpcalc.execution.regions import Range, Region
 from vpcalc.execution.state import State
 
 
@@ -66,7 +69,11 @@ class Image(nn.Module):
 
 
 def explored(
-    module: nn.Module, dims: tuple[int | str, ...], bounds: Mapping[str, tuple[int, int]], training: bool = False
+    module: nn.Module,
+    dims: tuple[int | str, ...],
+    bounds: Mapping[str, tuple[int, int]],
+    training: bool = False,
+    divided: Callable[[Region], list[Region]] = lambda whole: [],
 ) -> Exploration:
     program = Fixed([module.to("meta")], Inputs((Input(dims),)), training=training)
 
@@ -81,7 +88,9 @@ def explored(
         for start in (210, 240, 36)
     ]
     keys = looked_up(module)
-    return Explorer(program.execute, count, Range(bounds), looked_up=keys).explore(starts)
+    extent = Range(bounds)
+    explorer = Explorer(program.execute, count, extent, looked_up=keys)
+    return explorer.explore(starts, parts=divided(extent.whole()))
 
 
 def answer(found: Exploration, point: dict[str, int]) -> int | str | None:
@@ -1352,6 +1361,42 @@ def test_one_place_of_one_image_has_no_statistics(padding: int, edge: tuple[int,
             assert answer(found, at) is None, at
         else:
             assert answer(found, at) not in (None, "nothing"), at
+
+
+def windows(x: Tensor) -> Tensor:
+    """A picture filled up to whole windows, which are no wider than it is."""
+    height, width = x.shape[1:3]
+    side = min(height, width, 7)
+    return F.pad(x, (0, 0, 0, -width % side, 0, -height % side)).flatten(1, 2)
+
+
+def both_ways(whole: Region, *guards: Guard) -> list[Region]:
+    return [whole.where(guard, outcome) for guard in guards for outcome in (True, False)]
+
+
+h, w = symbols("H W")
+WRONG: dict[str, Callable[[Region], list[Region]]] = {
+    "beside the edge": lambda whole: both_ways(whole, Guard(h - 10, ">=")),
+    "what does not matter": lambda whole: both_ways(whole, Guard(remainder(w, 2), "==")),
+    "between the letters": lambda whole: both_ways(whole, Guard(h - w - 3, ">=")),
+    "twice": lambda whole: both_ways(whole, Guard(h - 5, ">="), Guard(w - 9, ">=")),
+    "a part and nowhere": lambda whole: [
+        whole.where(Guard(h - 6, "=="), True),
+        whole.where(Guard(h - 4097, ">="), True),
+        whole.where(Guard(w * h - 36, ">="), True),
+    ],
+}
+
+
+@pytest.mark.parametrize("division", WRONG)
+def test_a_wrong_division_costs_runs_and_no_more(division: str) -> None:
+    """The parts that are explored first are those of the layers, which may be described wrongly."""
+    found = explored(Then(windows), (1, "H", "W", 8), {"H": (1, 512), "W": (1, 512)}, divided=WRONG[division])
+    assert not found.open
+    for height, width in product(range(1, 24), repeat=2):
+        side = min(height, width, 7)
+        made = 64 * side * side * -(-height // side) * -(-width // side)
+        assert answer(found, {"H": height, "W": width}) == made, (height, width)
 
 
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
