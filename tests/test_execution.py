@@ -22,7 +22,7 @@ from vpcalc.algebra.polynomial import Polynomial, as_polynomial, constant, symbo
 from vpcalc.answers.executed import Executed
 from vpcalc.errors import InputError
 from vpcalc.execution import regions
-from vpcalc.execution.domains import domain
+from vpcalc.execution.domains import domain, joined
 from vpcalc.execution.guards import Guard
 from vpcalc.execution.guards import Path as Decisions
 from vpcalc.execution.outcome import BeyondError
@@ -278,6 +278,21 @@ def test_equations_of_three_letters_are_solved_for_one() -> None:
     assert [one.values(name).tolist() for name in "BHW"] == [[1], [*range(1, 33)], [*range(1, 33)]]
     none = Guard(floor_div(H - 9, 2) * floor_div(W - 9, 2) - 1, "==")
     assert {"B": 1, "H": 7, "W": 8} in whole.where(none, True), "both may be -1"
+
+
+def test_what_is_met_anyway_is_not_said() -> None:
+    """A regime said ``H ≥ 8, W ≤ 7; or H ≤ 7, W ≤ 7, H ≥ W + 1``."""
+    whole = Range({"H": (1, 512), "W": (1, 512)}).whole()
+    wide, longer = Guard(H - 8, ">="), Guard(H - W - 1, ">=")
+    narrow = whole.where(Guard(W - 8, ">="), False)
+    parts = narrow.where(wide, True), narrow.where(wide, False).where(longer, True)
+    assert domain(parts).text == domain(parts[::-1]).text == "W ≤ 7, H ≥ W + 1"
+    assert domain((parts[0].where(longer, True),)).text == "H ≥ 8, W ≤ 7"
+    apart = (
+        narrow.where(wide, False).where(longer, True),
+        narrow.where(wide, True).where(Guard(H - 2 * W, ">="), True),
+    )
+    assert len(joined(apart)) == 2
 
 
 def test_conditions_of_one_form_are_asked_once() -> None:

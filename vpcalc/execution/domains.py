@@ -8,7 +8,7 @@ parts that differ in one letter are joined first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain, product
 from math import prod
@@ -19,8 +19,8 @@ import numpy
 from ..algebra import domains as conjunctions
 from ..algebra.conditions import spell
 from ..algebra.domains import Where
-from ..algebra.floors import as_remainder
-from ..algebra.polynomial import constant, symbol
+from ..algebra.floors import Floor, as_remainder
+from ..algebra.polynomial import Polynomial, constant, symbol
 from ..algebra.printers import PRINTERS
 from .guards import EQUAL, Guard
 from .regions import Mask, Range, Region, numbered
@@ -198,6 +198,7 @@ def _as_guard(guard: Guard, outcome: bool) -> Ways:
 
 def joined(regions: Sequence[Region]) -> list[Region]:
     """Fewer and larger regions with the same union."""
+    regions = [replace(region, others=region.binding) for region in regions]
     free = [region for region in regions if not region.others]
     bound = [region for region in regions if region.others]
     left = _largest(free) + bound
@@ -272,18 +273,29 @@ def _grown(row: tuple[Any, ...], union: Any) -> tuple[Any, ...]:
 def _union(one: Region, other: Region) -> Region | None:
     differing = [n for n, mask in one.axes.items() if not numpy.array_equal(mask, other.axes[n])]
     mine, theirs = set(one.others), set(other.others)
-    if mine == theirs and len(differing) <= 1:
-        axes = {n: mask | other.axes[n] for n, mask in one.axes.items()}
-        return Region(one.range, axes, one.others)
     if mine <= theirs and _within(other, one):
         return one
     if theirs <= mine and _within(one, other):
         return other
+    for fewer, more in ((one, other), (other, one)):  # where H ≥ 8 and W ≤ 7, H ≥ W says no more
+        left = set(more.others) - set(fewer.others)
+        if len(left) == len(more.others) - len(fewer.others) and len(differing) <= 1 and _met(fewer, left):
+            return Region(one.range, {n: mask | other.axes[n] for n, mask in one.axes.items()}, more.others)
     if not differing and len(mine - theirs) == len(theirs - mine) == 1:
         ((guard, outcome),) = mine - theirs
         if (guard, not outcome) in theirs:
             return Region(one.range, one.axes, tuple(x for x in one.others if x != (guard, outcome)))
     return None
+
+
+def _met(region: Region, conditions: Iterable[tuple[Guard, bool]]) -> bool:
+    """Whether all hold on a region anyway, and divide by no symbols, which might be 0 there."""
+    return all(not _by_symbols(guard.form) and region.always(guard, outcome) for guard, outcome in conditions)
+
+
+def _by_symbols(form: Polynomial) -> bool:
+    floors = (name for name in form.symbols if isinstance(name, Floor))
+    return any(floor.divisor.symbols or _by_symbols(floor.numerator) for floor in floors)
 
 
 def _within(inner: Region, outer: Region) -> bool:

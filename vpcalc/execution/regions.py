@@ -278,13 +278,13 @@ class Region:
         return self._meeting(_grid(apart))
 
     @cached_property
-    def _binding(self) -> tuple[tuple[Guard, bool], ...]:
+    def binding(self) -> tuple[tuple[Guard, bool], ...]:
         """Conditions on several letters without those that are met wherever letters have their values."""
         return tuple(other for other in self.others if not self._beyond(other[0], not other[1]))
 
     def _apart(self, forms: Sequence[Polynomial] = ()) -> dict[str, Any]:
         """Values of each letter that conditions on several letters, or forms, can tell apart."""
-        asked = (*(guard.form for guard, _ in self._binding), *forms)
+        asked = (*(guard.form for guard, _ in self.binding), *forms)
         found: dict[str, Any] = {}
         for letter in self.axes:
             values = self.values(letter)
@@ -302,7 +302,7 @@ class Region:
     def _meeting(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Those of some sizes that meet the conditions on several letters: equations leave few, and are first."""
         for guard, outcome in sorted(
-            self._binding, key=lambda other: not (other[0].relation == EQUAL and other[1])
+            self.binding, key=lambda other: not (other[0].relation == EQUAL and other[1])
         ):
             if len(next(iter(columns.values()))):
                 fits = _answers(guard, columns) == outcome
@@ -393,17 +393,17 @@ class Region:
 
     def _is_thin(self) -> bool:
         """Whether it has an equation, and numbers of 64 bits."""
-        if not any(guard.relation == EQUAL and outcome for guard, outcome in self._binding):
+        if not any(guard.relation == EQUAL and outcome for guard, outcome in self.binding):
             return False
         tops = {letter: int(self.values(letter)[-1]) for letter in self.axes}
-        return all(_bound(guard.form, tops) < 1 << 62 for guard, _ in self._binding)
+        return all(_bound(guard.form, tops) < 1 << 62 for guard, _ in self.binding)
 
     def _on_a_line(self) -> tuple[bool, dict[str, int] | None]:
         """Where an equation can be solved for a letter: that all was tried, and a size if there is one."""
         if not self._is_thin():
             return False, None
         apart = self._apart()
-        for guard in (guard for guard, outcome in self._binding if guard.relation == EQUAL and outcome):
+        for guard in (guard for guard, outcome in self.binding if guard.relation == EQUAL and outcome):
             for letter in reversed(apart):
                 known = {name: values for name, values in apart.items() if name != letter}
                 most = CHUNK if guard.form.degree(letter) == 1 else MOST_FEW
