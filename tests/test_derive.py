@@ -1123,6 +1123,19 @@ def test_a_form_that_a_real_run_refutes_is_not_called_executed() -> None:
     assert any("a real run at N = 1 counted 80, not 72" in note for note in table.notes)
 
 
+class CastIfShort(Cast):
+    """The same where it is short."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if x.shape[1] <= 8 else self.linear(x)
+
+
+def test_each_regime_is_run_for_real_at_its_edge() -> None:
+    found = vpcalc.derive(CastIfShort, "1,N,8")
+    assert not found.ok
+    assert "a real run at N = 1 counted 80, not 72" in found.to_dict()["real_run"]["note"]
+
+
 def _traced() -> nn.Module:
     module: nn.Module = torch.jit.trace(nn.Conv2d(3, 4, 3, padding=1), torch.zeros(1, 3, 8, 8))
     return module

@@ -54,6 +54,9 @@ STEP = 1.25
 LONG_WORK, MOST_LONGER = MORE_WORK // 4, 8
 """Multiply-accumulates of such a run, or how many times those of the smallest size if that is more."""
 
+MOST_EDGES = 8
+"""Regimes beside the main one that are run for real at their smallest size."""
+
 
 class NotExecutedError(Exception):
     """A target cannot be executed on symbols. ``fixed`` are letters that it takes as numbers, with why."""
@@ -254,7 +257,7 @@ def _explored(
         main,
         _unknown(program, growth, running),
         limits,
-        _real(_Kept(target, variant, program, main), growth, exploration, main),
+        _real(_Kept(target, variant, program, exploration), growth, exploration, main),
         count,
         zeros,
         program,
@@ -356,13 +359,15 @@ def _unknown(program: Program, growth: Growth, running: list[Regime]) -> dict[st
 class _Kept(Prober):
     """Counts of a program that is kept; real runs are of a fresh module each."""
 
-    def __init__(self, target: Target, variant: Variant, program: Program, regime: Regime) -> None:
+    def __init__(self, target: Target, variant: Variant, program: Program, exploration: Exploration) -> None:
         super().__init__(target, variant, backward=False)
         self._program = program
-        self._form = regime.leader.execution.macs
+        self._exploration = exploration
 
     def expected(self, point: Point) -> int:
-        return int(self._form.at(point))
+        regime = self._exploration.at(point)
+        assert regime is not None
+        return int(regime.leader.execution.macs.at(point))
 
     def _count(self, point: Point) -> DispatchCounts:
         return self._program.counts(point)
@@ -375,8 +380,11 @@ class _Kept(Prober):
 def _real(prober: Prober, growth: Growth, exploration: Exploration, main: Regime) -> RealRun:
     """Real runs at the smallest size that was confirmed, and at the largest of the regime that there is time for.
 
+    Then at the smallest of other regimes, which is at the edge of each.
     What is looked up in a table may lie beyond its end, which the meta device does not see.
     """
+    from ..counters.ways import Way
+
     form = main.leader.execution.macs
     points = sorted((*main.confirmed, main.leader.point), key=form.at)
     smallest = points[0]
@@ -385,10 +393,24 @@ def _real(prober: Prober, growth: Growth, exploration: Exploration, main: Regime
     possible = sorted((p for p in (*points[1:], *growing) if form.at(p) <= room), key=form.at)
     longest = next((p for p in _halving(possible) if affordable(prober.counts(p), room)), None)
     real = run_for_real(prober, smallest, longest)
+    if real.agrees and prober.way is not Way.CPU:
+        beside = (
+            run_for_real(prober, edge, None) for edge in islice(_edges(prober, exploration, main), MOST_EDGES)
+        )
+        return next((other for other in beside if other.agrees is False), real)
     if real.fails_at is None or real.fails_at == smallest:
         return real
     last = _last_that_runs(prober, [smallest, *(p for p in growing if form.at(p) < form.at(real.fails_at))])
     return replace(real, note=f"{real.note}; it does at {spell_point(last)}")
+
+
+def _edges(prober: Prober, exploration: Exploration, main: Regime) -> Iterator[Point]:
+    """The smallest size that was confirmed of each other regime, where a real run takes no time."""
+    for regime in exploration.regimes:
+        if regime is not main and regime.confirmed and not regime.refused:
+            edge = min(regime.confirmed, key=regime.leader.execution.macs.at)
+            if affordable(prober.counts(edge), LONG_WORK):
+                yield edge
 
 
 def _halving(points: Sequence[Point]) -> Iterator[Point]:
