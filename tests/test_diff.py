@@ -537,6 +537,7 @@ def test_a_snapshot_at_a_revision(history: History, inside: Run) -> None:
     for arguments in (
         ("HEAD:cost/net.json", "cost/net.json"),
         ("HEAD", ".", "--target", "cost/net.json"),
+        ("HEAD...", "--target", "cost/net.json"),  # as Git writes what lies between two
     ):
         done = inside("diff", *arguments, "--format", "json")
         assert json.loads(done.stdout)["macs"] == {"base": 8, "head": 9, "change": 1}
@@ -550,6 +551,9 @@ def test_a_snapshot_at_a_revision(history: History, inside: Run) -> None:
         (("HEAD~7", "HEAD", "--target", "model.py:make"), "BASE 'HEAD~7': is no git revision here"),
         (("HEAD", "HEAD", "--target", "modle.py:make", "--input", "1,3,8"), "the revision has no file modle.py"),
         (("HEAD", "HEAD", "--target", "model.py"), "--target 'model.py': must be file.py:factory"),
+        (("HEAD",), "Missing argument 'HEAD', as in diff main HEAD --target model.py:make"),
+        (("../model.py:make",), "Missing argument 'HEAD'"),
+        (("HEAD..HEAD",), "is a git revision; say of what"),
         (("HEAD", "HEAD"), "is a git revision; say of what: HEAD:file.py:factory or HEAD:cost.json"),
         (("swin_tt", "swin_t"), "BASE 'swin_tt' is not known; did you mean swin_t"),
         (("none.json", "none.json"), "BASE: no file 'none.json'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import InputError
 from .options import (
     PRICE_EXAMPLE,
     ArgOption,
@@ -23,7 +24,7 @@ def diff(
         "Before: a snapshot of assert_cost (FILE.json), a target as derive takes it (attn.py:make), or "
         "either at a git revision (main:attn.py:make); with --target a git revision.",
     ),
-    head: str = argument("HEAD", "After, likewise."),
+    head: str | None = argument("HEAD", "After, likewise; BASE..HEAD is of two revisions, too.", default=None),
     target: str | None = option(
         None, "--target TARGET", "What is compared at two git revisions, of which . is the files as they are."
     ),
@@ -49,6 +50,10 @@ def diff(
     """
     from ..answers.diff import diff as ask
 
+    if head is None:
+        base, _, head = base.partition("..")  # as Git writes what lies between two revisions
+        if not (base and head):
+            raise InputError("Missing argument 'HEAD', as in diff main HEAD --target model.py:make")
     with working("building and counting both …"):
         result = ask(
             base,
