@@ -54,9 +54,17 @@ def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: 
         takers = "compare, crossover, model, memory, formula, figure, sweep, check, derive and audit"
         return InputError(f"{what} {name!r}: is code; see {listed}; {hint or f'vpcalc {takers} take code'}")
     names = sorted(known)
-    small = {each.lower(): each for each in reversed(names)}  # upper and lower case are alike
-    near = difflib.get_close_matches(name.lower(), small, n=3, cutoff=0.7 if listed or hint else NEAR)
-    near = [small[each] for each in near]
+    # upper and lower case are alike, and a name with - where one with _ is listed
+    small = {
+        each.lower(): each
+        for each in reversed(names)
+        if (twin := each.replace("-", "_")) == each or twin not in names
+    }
+    begun = sorted(
+        (each for each in small if name and each.startswith(name.lower())), key=lambda each: (len(each), each)
+    )
+    alike = difflib.get_close_matches(name.lower(), small, n=3, cutoff=0.7 if listed or hint else NEAR)
+    near = [small[each] for each in dict.fromkeys([*begun, *alike])][:3]
     if near:
         others = f" Known: {', '.join(names)}" if len(near) < len(names) <= FEW else ""
         says = [f"did you mean {either(near)}?{f' See also {listed}' if listed else others}"]

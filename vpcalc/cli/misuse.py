@@ -18,10 +18,13 @@ def said(error: Any, words: Sequence[str]) -> str:
     """What typer says, and how the command is used: by the name that was typed, or as in its first example."""
     message = str(error.format_message()).rstrip(".")
     context = getattr(error, "ctx", None)
-    if context is None or type(error).__name__ not in MISUSED or message.endswith("?"):
+    if context is None or type(error).__name__ not in MISUSED:
         return message
-    if hint := _by_name(error, words) or _as_command(message, context):
-        return f"{message.partition(' (Possible')[0]}; {hint}"
+    wrong, near, _ = message.partition(". Did you mean ")
+    if hint := _as_command(wrong, context) or ("" if near else _by_name(error, words)):
+        return f"{wrong.partition(' (Possible')[0]}; {hint}"
+    if message.endswith("?"):
+        return message
     example = re.search(r"^ *(?:Examples?: +)?(vpcalc .*)", context.command.help or "", re.MULTILINE)
     return message + (f"; for example: {example[1]}" if example else f"; see {context.command_path} --help")
 
@@ -60,4 +63,7 @@ def _as_command(message: str, context: Any) -> str:
         return f"it is a layer: vpcalc formula {name}"
     if name in ARCHITECTURES:
         return f"it is a model: vpcalc model {name}"
+    begun = [each for each in ARCHITECTURES if each.startswith(f"{name}_".lower())]
+    if begun:
+        return f"models are called so: vpcalc model {begun[0]}; vpcalc models lists them"
     return f"code is taken by: vpcalc derive {name}" if is_code(name) else ""
