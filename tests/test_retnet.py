@@ -148,7 +148,9 @@ def test_states_are_the_same_and_as_large_as_said() -> None:
     torch.testing.assert_close(state, same, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(by_token, by_chunk, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(by_token, parallel(q, k, v, gamma), rtol=1e-10, atol=1e-12)
-    assert facts(n, d_model=heads * d, heads=heads)["state_elements"] == state[0].numel()
+    for layers in (1, 3):
+        known = facts(n, d_model=heads * d, heads=heads, layers=layers)
+        assert known["state_elements"] == layers * state[0].numel()
 
 
 # -- against the paper -----------------------------------------------------------------------------
@@ -257,7 +259,7 @@ def test_state_against_cache(d_model: int, heads: int) -> None:
     for N, smaller in ((beyond, False), (beyond + 1, True)):
         known = facts(N, d_model=d_model, heads=heads)
         keys = values = N * d_model  # of attention as wide, whatever its heads
-        assert known["cache_elements"] == keys + values
+        assert known["cache_elements"] == SMALL["layers"] * (keys + values)
         assert (known["state_elements"] < known["cache_elements"]) is smaller
 
 

@@ -81,8 +81,8 @@ def facts(
     token each in the recurrent one, a chunk each in the chunkwise one.
     ``max_path_length``: steps between the first token and the last output of a layer; the same numbers.
     ``macs_per_step``: multiply-accumulates of the whole network for one more token, in the recurrent form.
-    ``state_elements``: what one layer carries from token to token, whatever N.
-    ``cache_elements``: what one layer of a Transformer of this width keeps after N tokens: keys and values.
+    ``state_elements``: what all layers carry from token to token, whatever N.
+    ``cache_elements``: what a Transformer of as many layers and this width keeps after N tokens: keys and values.
     ``state_smaller_than_cache_beyond``: the N beyond which the state is the smaller of the two.
     ``cheaper_than_attention_beyond``: the N beyond which retention in this form takes fewer
     multiply-accumulates than attention of the same width; absent where there is none.
@@ -94,8 +94,8 @@ def facts(
     one = RETNET.build(
         1, d_model=d_model, layers=layers, heads=heads, vocab=vocab, form="recurrent", chunk=chunk, head=head
     )
-    state = state_elements(d_model, heads)
-    cache = 2 * d_model  # of one token
+    state = layers * state_elements(d_model, heads)
+    cache = layers * 2 * d_model  # of one token
     known = {
         "sequential_operations": steps,
         "max_path_length": steps,
