@@ -175,7 +175,11 @@ def test_the_title_states_a_finding_that_is_true() -> None:
     assert title == "MSA costs more than W-MSA beyond 49 tokens, 1,063 times as much at 512×512 tokens"
     for M in (7, 8):  # 7 does not divide 512: what is padded is computed
         msa, wmsa = (row.figure(Quantity.MACS) for row in compared(["msa", "wmsa"], M=M).rows)
-        assert f"tokens, {msa / wmsa:,.0f} times as much" in vpcalc.plot_crossover(M=M).chart.title
+        chart = line_chart(vpcalc.plot_crossover(M=M))
+        assert f"tokens, {msa / wmsa:,.0f} times as much" in chart.title
+        assert "curves on grids that M and R tile" in chart.subtitle  # on 8×8 W-MSA costs more than MSA
+        assert ("at 512×512 with what is padded or dropped" in chart.subtitle) is (512 % M > 0)
+    assert "tile" not in line_chart(vpcalc.plot_crossover(rows=["msa", "conv"])).subtitle
 
 
 def test_memory_says_where_the_maps_fill_a_device() -> None:

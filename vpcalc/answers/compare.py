@@ -366,13 +366,17 @@ def _heads(heads: object, C: int) -> int:
     return number
 
 
+def tiles_of(costs: Iterable[Cost]) -> tuple[str, ...]:
+    """The symbols that have to divide something for the closed forms to hold."""
+    tilings = (tiling for cost in costs for node in cost.nodes() for tiling in node.tilings)
+    return tuple(dict.fromkeys(str(tiling.tile) for tiling in tilings if not isinstance(tiling.tile, int)))
+
+
 def _where(pair: tuple[GridLayer, GridLayer], at: int, values: dict[str, int]) -> tuple[str, str, bool]:
     """On multiples of what a crossing is exact, in short and in words, and whether it is so on this very grid."""
     if pair[0] is pair[1]:
         return "", "", True  # two parts of one layer, which tiles nothing
-    trees = [layer.symbolic for layer in pair]
-    tilings = [tiling for tree in trees for node in tree.nodes() for tiling in node.tilings]
-    tiles = dict.fromkeys(str(tiling.tile) for tiling in tilings if not isinstance(tiling.tile, int))
+    tiles = tiles_of(layer.symbolic for layer in pair)
     valid = "; ".join(dict.fromkeys(words for layer in pair if (words := layer.form.valid)))
     more, less = (layer.cost.total(Quantity.MACS) for layer in pair)
     return ", ".join(tiles), valid, (more > less) == (values["h"] * values["w"] > at)

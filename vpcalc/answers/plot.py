@@ -25,7 +25,7 @@ from ..report import Column, Kind, Table
 from ..report.numbers import exact, ratio
 from ..storage.optimizers import read_bytes
 from ..symbolic import divides, lattice
-from .compare import DTYPES, PARTS, SIDE, Comparison, Crossover, Row, compare, crossing_table
+from .compare import DTYPES, PARTS, SIDE, Comparison, Crossover, Row, compare, crossing_table, tiles_of
 from .priced import unpriced_words
 from .result import Result
 from .rows import values_of
@@ -139,7 +139,7 @@ def plot_crossover(
     title = _first_crossing(largest, curves)
     chart = LineChart(
         title,
-        "; ".join((_settings(largest), *_on_squares(curves), *_unpriced(largest))),
+        "; ".join((_settings(largest), *_on_squares(curves), *_on_tiles(largest, curves), *_unpriced(largest))),
         "tokens hw  (above: side of a square grid)",
         "multiply-accumulates",
         tuple(line for line, _ in curves.values()),
@@ -350,6 +350,18 @@ def _on_squares(curves: Mapping[str, tuple[Line, Polynomial]]) -> list[str]:
     """Curves of which the shape of a grid counts."""
     found = [line.label for line, form in curves.values() if "S" in form.letters]
     return [f"{', '.join(found)} on square grids"] if found else []
+
+
+def _on_tiles(comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomial]]) -> list[str]:
+    """Grids that the curves and their crossings are of, and whether the finding's figure is of another one."""
+    tiles = tiles_of(row.layer.symbolic for row in comparison.rows)
+    if not tiles:
+        return []
+    said = [f"curves on grids that {' and '.join(tiles)} tile{'s' if len(tiles) == 1 else ''}"]
+    side = comparison.inputs["h"]
+    if any(line.x[-1] != side * side for line, _ in curves.values()):
+        said.append(f"the figure at {side}×{side} with what is padded or dropped")
+    return said
 
 
 def _even(total: Polynomial) -> bool:
