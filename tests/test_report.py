@@ -252,6 +252,19 @@ def test_a_formula_goes_where_another_is_what_the_table_is_for() -> None:
     assert "no room" not in bare
 
 
+@pytest.mark.parametrize(
+    ("header", "said"), [("Params", "params"), ("Tokens, L = 4", "Tokens, L = 4"), ("C", "C")]
+)
+def test_a_header_that_has_no_room_is_said_with_the_capitals_of_its_symbols(header: str, said: str) -> None:
+    columns = (
+        Column("m", "M"),
+        Column("form", "Form", Kind.FORMULA, kept=True),
+        Column("it", header, Kind.NUMBER),
+    )
+    narrow = plain((Table("T", columns, (("m", "4hwC² + 2(hw)²C", 10**9),)),), width=26)
+    assert f"for: {said}" in " ".join(narrow.split())
+
+
 def test_text_is_wrapped_closer_before_a_column_is_left_out() -> None:
     columns = (Column("layer", "Layer", Kind.WORD), Column("a", "A"), Column("b", "B"))
     table = Table("T", columns, (("msa", "one text of so many words", "and another of as many"),))

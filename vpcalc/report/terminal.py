@@ -67,6 +67,11 @@ class View:
             yield _render(fitting, self.exact, options.max_width, options.is_terminal)
 
 
+def _as_word(header: str) -> str:
+    """A header within a sentence; symbols keep their capitals."""
+    return header.lower() if header.isalpha() and header[1:].islower() else header
+
+
 _FIRST_OUT = (
     *(Kind.PICTURE, Kind.SHARE, Kind.RATIO, Kind.NUMBER, Kind.BYTES, Kind.CHANGE),
     *(Kind.SYMBOLS, Kind.WORD, Kind.COUNT, Kind.TEXT),
@@ -85,7 +90,7 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
 
     def without(place: int) -> Table:
         column = table.columns[place]
-        left.append(column.header.lower() if column.header.istitle() else column.header)
+        left.append(_as_word(column.header))
         return table.pick([each.key for each in table.columns if each is not column])
 
     while is_too_wide() and (ranked := _ranked(table)):
