@@ -385,6 +385,8 @@ def test_numbers_are_written_as_in_the_terminal(opened: Callable[..., Tab]) -> N
     written = "n => [short(BigInt(n)), short(BigInt(n), 'bytes')]"
     found = opened().run(f"JSON.stringify({json.dumps([str(n) for n in asked])}.map({written}))")
     assert json.loads(found) == [[numbers.short(n), numbers.size(n)] for n in asked]
+    shares = opened().run("JSON.stringify([0, 0.0004, 0.9994, 0.9996, 1].map(percent))")
+    assert json.loads(shares) == ["0.0 %", "<0.1 %", "99.9 %", ">99.9 %", "100.0 %"]  # all is said of all alone
 
 
 def test_a_module_of_the_readers_has_a_page(
@@ -428,6 +430,9 @@ def test_dragging_h_lets_the_quadratic_term_win(opened: Callable[..., Tab]) -> N
     assert said(browser, "headline").startswith("MSA at 14 × 14")
     assert "2(hw)²C is 50.5 % of it: it outweighs 4hwC²" in said(browser, "finding")
     assert "from h = 14 on 2(hw)²C costs more than 4hwC²" in said(browser, "crossings")
+    assert "from h = 16 on MSA costs more than W-MSA, SW-MSA (back and forth from 12)" in said(
+        browser, "crossings"
+    )
     assert "MSA costs more than W-MSA where hw>M2 ✓ here" in said(browser, "conditions")
 
 

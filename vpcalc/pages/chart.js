@@ -61,7 +61,7 @@ function crossings(whole, parts, xs) {
   return marks;
 }
 
-/** Where one begins to cost more than the other for good, to the unit: with padding lines cross to and fro. */
+/** Where one begins to cost more than the other for good, to the unit: with padding lines cross back and forth. */
 function crossing(one, other, xs) {
   const compare = (a, b) => (a === undefined || b === undefined || a === b ? 0 : a > b ? 1 : -1);
   const found = [];
@@ -193,7 +193,7 @@ function legend(ends) {
 }
 
 function told(axis, mark) {
-  const often = mark.first < mark.x ? ` (to and fro from ${exact(mark.first)})` : "";
+  const often = mark.first < mark.x ? ` (back and forth from ${exact(mark.first)})` : "";
   const said = `${exact(mark.x)} on ${mark.more.name} costs more than ${mark.over.join(", ")}${often}`;
   return el("li", {}, el("span", { class: "mark", "aria-hidden": "true" }), `from ${axis.letter} = ${said}`);
 }

@@ -88,7 +88,10 @@ function short(number, kind = "count", digits = 4) {
 
 const exact = number => String(number).replace(/\B(?=(\d{3})+$)/g, ",").replace("-", "−");
 const share = (part, all) => (all ? Number((part * 1000000n) / all) / 1000000 : 0);
-const percent = value => (value > 0 && value < 0.0005 ? "<0.1 %" : `${(100 * value).toFixed(1)} %`);
+const percent = value => {
+  if (value > 0 && value < 0.0005) return "<0.1 %";
+  return value < 1 && value >= 0.9995 ? ">99.9 %" : `${(100 * value).toFixed(1)} %`;
+};
 const ratio = value => {
   const text = value.toPrecision(3);
   return value >= 1000 || value < 0.001 ? Number(text).toLocaleString("en") : text;
