@@ -805,6 +805,13 @@ SEARCHES = [
     ("werbos", ["rnn_gradient", "bptt_cost"]),
     ("receptive_field", ["receptive_field"]),  # a statement before the family of its name
     ("feedforward", ["linear_collapse"]),
+    (
+        "positional encoding",
+        [
+            *("sinusoid_shift", "sinusoid_bounded", "sinusoid_unique", "sinusoid_every_length"),
+            *("sinusoid_distance", "add_or_concatenate"),
+        ],
+    ),
 ]
 
 

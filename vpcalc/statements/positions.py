@@ -68,7 +68,8 @@ _SHIFTED = (
     "sinusoid_shift",
     "A shift is a rotation",
     f"{_SHIFTED}, for even d: linear in PE(pos), the same for every pos",
-    f"{PAPER}, §3.5: 'for any fixed offset k, PE_{{pos+k}} can be represented as a linear function of PE_pos'",
+    f"{PAPER}, §3.5 (positional encoding): "
+    "'for any fixed offset k, PE_{pos+k} can be represented as a linear function of PE_pos'",
 )
 def sinusoid_shift(shift: Callable[[Pair, Pair], Pair] = rotated) -> Demonstration:
     """The addition theorems for symbolic pos, k, i and d; the reference module's table."""
@@ -140,7 +141,7 @@ def _linear(shift: Callable[[Pair, Pair], Pair]) -> list[Any]:
     "sinusoid_bounded",
     "Bounded, and of one length",
     "Every entry is in [−1, 1], and ‖PE(pos)‖² = d/2 for every pos and even d; for odd d it depends on pos",
-    f"{PAPER}, §3.5",
+    f"{PAPER}, §3.5 (positional encoding)",
 )
 def sinusoid_bounded(
     square: Callable[[Any], Any] = lambda d: d / 2, largest: int = 1, alone: Callable[[Any], Any] | None = None
@@ -202,7 +203,7 @@ def unique_length(turn: Any) -> Any:
     "apart: "
     "ω_i k = 2πm has no whole k ≠ 0. The slowest pair makes its first turn after ⌊2π·10000^{(d−2)/d}⌋ + 1 "
     "positions",
-    f"{PAPER}, §3.5",
+    f"{PAPER}, §3.5 (positional encoding)",
 )
 def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = None) -> Demonstration:
     """π is irrational; the distance in closed form; the smallest distance by search, up to the derived length."""
@@ -289,7 +290,8 @@ def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = No
     "The encoding of n positions begins with that of any fewer and has no parameters; a learned table has N·d, "
     "and nothing "
     "beyond N",
-    f"{PAPER}, §3.5: 'it may allow the model to extrapolate to sequence lengths longer than the ones encountered'",
+    f"{PAPER}, §3.5 (positional encoding): "
+    "'it may allow the model to extrapolate to sequence lengths longer than the ones encountered'",
 )
 def sinusoid_every_length(
     learned: str = "NC",
@@ -350,7 +352,7 @@ def sinusoid_every_length(
     "A dot product that depends on distance alone",
     "For even d, PE(p)·PE(q) = Σ_{i<d/2} cos(ω_i (p − q)); over d/2 it tends to (Ci(k) − Ci(k/10000))/ln 10000 at "
     "k = |p − q| ≠ 0 for many channels, and is 1 at k = 0",
-    f"{PAPER}, §3.5",
+    f"{PAPER}, §3.5 (positional encoding)",
 )
 def sinusoid_distance(
     term: Callable[[Any], Any] | None = None, limit: Callable[[Any], Any] | None = None
@@ -436,7 +438,7 @@ def sinusoid_distance(
     "add_or_concatenate",
     "Adding instead of concatenating",
     "[W^I W^P][x; p] = W^I x + W^P p: to concatenate positions and project is to project both and add",
-    f"{PAPER}, §3.5, which has both of one width so that they can be summed",
+    f"{PAPER}, §3.5 (positional encoding), which has both of one width so that they can be summed",
 )
 def add_or_concatenate(
     added: Callable[[Any, Any, Any, Any], Any] = lambda W_I, W_P, x, p: W_I @ x + W_P @ p,

@@ -235,7 +235,7 @@ def softmax_jacobian(
     "softmax_saturation",
     "Saturation without the division",
     "Of two keys or more, with independent standard normal entries, as d_k grows: the gradient of softmax(qKᵀ) "
-    "vanishes for half of all queries and more; that of softmax(qKᵀ/√d_k) does not",
+    "vanishes for at least half of all queries; that of softmax(qKᵀ/√d_k) does not",
     f"{PAPER}, §3.2.1",
 )
 def softmax_saturation(
@@ -255,7 +255,7 @@ def softmax_saturation(
         Column("d_k", "d_k", Kind.NUMBER),
         Column("norm", "Median ‖∂p/∂s‖_F"),
         Column("top", "Median largest weight"),
-        Column("norm_scaled", "With 1/√d_k"),
+        Column("norm_scaled", "Median ‖∂p/∂s‖_F with 1/√d_k"),
         Column("top_scaled", "Largest weight with 1/√d_k"),
     )
     xs = tuple(float(d) for d in WIDTHS)
@@ -283,7 +283,7 @@ def softmax_saturation(
                     s / \sqrt{d_k} = z
         """),
         {
-            "undivided, the gradient of the softmax vanishes for half of all queries and more": (
+            "undivided, the gradient of the softmax vanishes for at least half of all queries": (
                 far("the median norm falls: d_k = 16 over d_k = 1024", plain[16][0] / plain[1024][0], 100),
             ),
             "divided by √d_k, it does not": (

@@ -88,7 +88,7 @@ def windows_save(
             Each of hw/M² windows is attention on M² tokens.
                 hw/M² · (4M²C² + 2M⁴C) = 4hwC² + 2M²hwC
                     \frac{hw}{M^2} \bigl(4M^2C^2 + 2M^4C\bigr) = 4hwC^2 + 2M^2hwC
-            One over the other: projections stay, and bound what is saved where 2C exceeds hw.
+            One over the other: projections stay, and bound what is saved where 2C > hw.
                 (4hwC² + 2(hw)²C)/(4hwC² + 2M²hwC) = (2C + hw)/(2C + M²) > 1 ⟺ hw > M²
                     \frac{4hwC^2 + 2(hw)^2C}{4hwC^2 + 2M^2hwC} = \frac{2C + hw}{2C + M^2} > 1 \iff hw > M^2
             A grid that M does not divide is padded before anything is computed.
