@@ -178,8 +178,16 @@ def test_the_title_states_a_finding_that_is_true() -> None:
         chart = line_chart(vpcalc.plot_crossover(M=M))
         assert f"tokens, {msa / wmsa:,.0f} times as much" in chart.title
         assert "curves on grids that M and R tile" in chart.subtitle  # on 8×8 W-MSA costs more than MSA
-        assert ("at 512×512 with what is padded or dropped" in chart.subtitle) is (512 % M > 0)
+        assert ("512×512 padded or cut" in chart.subtitle) is (512 % M > 0)
     assert "tile" not in line_chart(vpcalc.plot_crossover(rows=["msa", "conv"])).subtitle
+
+
+def test_a_subtitle_of_several_lines_takes_nothing_from_the_curves() -> None:
+    pytest.importorskip("matplotlib")
+    from vpcalc.pictures.lines import height
+
+    chart = line_chart(vpcalc.plot_crossover())
+    assert height(chart, 3.15) > height(replace(chart, subtitle="one line"), 3.15)
 
 
 def test_memory_says_where_the_maps_fill_a_device() -> None:

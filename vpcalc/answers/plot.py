@@ -360,7 +360,7 @@ def _on_tiles(comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomia
     said = [f"curves on grids that {' and '.join(tiles)} tile{'s' if len(tiles) == 1 else ''}"]
     side = comparison.inputs["h"]
     if any(line.x[-1] != side * side for line, _ in curves.values()):
-        said.append(f"the figure at {side}×{side} with what is padded or dropped")
+        said.append(f"{side}×{side} padded or cut")
     return said
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .data import LineChart, Unit
 from .placing import Placing, spread
-from .style import DASHES, INK, LEFT, NARROW, QUIET, TYPE, colours_of_layers, written
+from .style import DASHES, INK, LEFT, NARROW, QUIET, TYPE, colours_of_layers, subtitle_lines, written
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _KEY = 0.14
@@ -23,7 +23,7 @@ def height(chart: LineChart, width: float) -> float:
     """Inches that the picture is high."""
     if width >= NARROW:
         return min(0.66 * width, 4.6)
-    return 0.95 * width + _KEY * len(chart.marks)
+    return 0.95 * width + _KEY * (len(chart.marks) + len(subtitle_lines(chart.subtitle, width)[1:]))
 
 
 def draw(figure: Any, chart: LineChart) -> Any:
