@@ -108,7 +108,9 @@ def test_the_audit_shows_itself(planted: Audit) -> None:
     assert planted.ok
     first, *others = planted.tables()
     assert first.rows[0][0] == "exact"
-    assert len(first.rows) == 1 + len(MISBEHAVING)
+    assert len(first.rows) == 1 + len(MISBEHAVING) - 1, "one is not installed, which is a note"
+    assert row(planted, "ABSENT").status is Status.NOT_INSTALLED
+    assert any(f"not installed: {PLANTED}ABSENT; pip install" in note for note in first.notes)
     assert others[-1].title == "What the exact count covers"
     assert "<table>" in planted._repr_html_()
 

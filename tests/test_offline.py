@@ -90,7 +90,11 @@ LOADING = (  # a target, an argument, and its value
 
 
 @pytest.mark.parametrize(("target", "name", "value"), LOADING, ids=lambda part: str(part)[:40])
-def test_an_argument_that_loads_is_refused(calls: list[str], target: str, name: str, value: object) -> None:
+def test_an_argument_that_loads_is_refused(
+    calls: list[str], target: str, name: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.py").write_text("def make(**given): ...")
     with pytest.raises(InputError, match=f"^--arg {name}[ =]") as caught:
         derive(target, "1,3,H,W", {name: value})
     assert "\n" not in str(caught.value)
