@@ -407,6 +407,11 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("linear_collapse", {"bias": lambda W2, b1, b2: W2 @ b1}),
     ("linear_collapse", {"rank": lambda hidden: hidden - 1}),
     ("linear_collapse", {"rank": lambda hidden: hidden + 1}),
+    ("compute_share", {"weights": lambda L, d: 8 * L * d**2}),
+    ("compute_share", {"passes": 2}),
+    ("compute_share", {"share": lambda n, d, L, V: 1 + n / (6 * d)}),  # without the projection to words
+    ("compute_share", {"share": lambda n, d, L, V: 1 + n / (12 * d) + V / (12 * L * d)}),
+    ("compute_share", {"causal": lambda n, d, L, V: 1 + n / (12 * d) + V / (12 * L * d)}),  # not its own token
     *planted_lecture.PLANTED,
 ]
 
@@ -415,6 +420,7 @@ HEAVY = (
     *("table1_complexity", "table1_path", "table1_sequential", "bptt_cost", "rnn_gradient"),
     *("receptive_field", "exp_overflow", "softmax_saturation", "windows_save", "pixels_seen"),
     *("pooling_or_convolution", "locality_and_invariance", "gru_jacobian", "positions_resized"),
+    *("compute_share",),
 )
 """Statements whose evidence takes more than a second."""
 

@@ -42,6 +42,7 @@ FAMILIES = (
     "retention_forms",
     "readouts",
     "depth",
+    "training_compute",
 )
 """The files of statements, in the order in which they are listed."""
 
