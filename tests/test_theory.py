@@ -412,6 +412,15 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("compute_share", {"share": lambda n, d, L, V: 1 + n / (6 * d)}),  # without the projection to words
     ("compute_share", {"share": lambda n, d, L, V: 1 + n / (12 * d) + V / (12 * L * d)}),
     ("compute_share", {"causal": lambda n, d, L, V: 1 + n / (12 * d) + V / (12 * L * d)}),  # not its own token
+    ("tiled_attention_io", {"eager": lambda N, d: 4 * N * d + 3 * N**2}),  # a product that reads no weights
+    ("tiled_attention_io", {"eager": lambda N, d: 4 * N * d + 2 * N**2}),
+    ("tiled_attention_io", {"tiled": lambda N, d, B_r: 2 * N * d + 2 * N**2 * d / B_r}),  # no statistics
+    ("tiled_attention_io", {"tiled": lambda N, d, B_r: 4 * N * d + N}),  # K and V once
+    ("tiled_attention_io", {"crossing": lambda N, d: 2 * d + 4 * N}),
+    ("tiled_attention_io", {"enough": lambda d: d / 4}),
+    ("tiled_attention_io", {"on_chip": lambda d, B_r: 2 * B_r * d + B_r + 2 * d}),  # no scores
+    ("tiled_attention_io", {"times": lambda d, B_r: 4 + 0 * d}),
+    ("tiled_attention_io", {"carried": lambda exp, before, after: 1.0}),  # as it was before
     *planted_lecture.PLANTED,
 ]
 

@@ -43,6 +43,7 @@ FAMILIES = (
     "readouts",
     "depth",
     "training_compute",
+    "attention_traffic",
 )
 """The files of statements, in the order in which they are listed."""
 
