@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate, takewhile
 from pathlib import Path
 from queue import SimpleQueue
@@ -189,11 +190,12 @@ def read(node: ast.AST) -> Iterator[ast.AST]:
                     yield from read(child)
 
 
-def places(room: str) -> Iterator[Fault]:
+@cache
+def places(room: str) -> tuple[Fault, ...]:
     """All faults that can be planted in a room, in the order of its files."""
-    files = (path for path in (ROOT / "vpcalc" / room).rglob("*.py") if path.name != "recorded.py")
-    for path in sorted(files):
-        yield from Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")).faults()
+    files = sorted(path for path in (ROOT / "vpcalc" / room).rglob("*.py") if path.name != "recorded.py")
+    sources = (Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in files)
+    return tuple(fault for source in sources for fault in source.faults())
 
 
 def compiles(fault: Fault) -> bool:
