@@ -614,7 +614,7 @@ SAYS: list[tuple[str, tuple[str, ...]]] = [
         "exp_overflow",
         (
             "1.4·10⁻⁹ (d_k = 4), 3.1·10⁻¹⁴ (d_k = 16), 7.0·10⁻²⁰ (d_k = 64), 1.5·10⁻²² (d_k = 128)",
-            "P → ½ erfc(ln θ/√2) = 7.0·10⁻²⁹",
+            "P(q·k > √d_k ln θ) → ½ erfc(ln θ/√2) = 7.0·10⁻²⁹",
             "32.00 (d_k = 64)",
             "does nothing against an overflow of QKᵀ",
         ),
