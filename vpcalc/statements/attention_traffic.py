@@ -71,7 +71,7 @@ def tiled_attention_io(
                     \frac{N}{B_r} \bigl(B_r d + 2Nd + B_r d + B_r\bigr) = 2Nd + \frac{2N^2d}{B_r} + N
             That number is l = ln Σ exp(s), carried from block to block with O: neither S nor P is ever whole.
                 l′ = ln(exp(l) + Σ_j exp(s_j)), o′ = exp(l − l′) o + Σ_j exp(s_j − l′) v_j
-                    l' = \ln\bigl(e^{l} + \textstyle\sum_j e^{s_j}\bigr), \quad o' = e^{l - l'} o + \sum_j
+                    l' = \ln\bigl(e^{l} + \sum_j e^{s_j}\bigr), \quad o' = e^{l - l'} o + \sum_j
                     e^{s_j - l'} v_j
             Which is fewer.
                 4Nd + 4N² − (2Nd + 2N²d/B_r + N) = N(2d + 4N − 1 − 2Nd/B_r)
