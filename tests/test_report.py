@@ -265,6 +265,17 @@ def test_a_header_that_has_no_room_is_said_with_the_capitals_of_its_symbols(head
     assert f"for: {said}" in " ".join(narrow.split())
 
 
+def test_a_condition_stays_beside_a_number_that_does() -> None:
+    """Words and formulas may be folded as far as it takes; it is numbers that would be cut."""
+    columns = (
+        Column("more", "Costs more", Kind.WORD),
+        Column("condition", "Where", Kind.FORMULA),
+        Column("at", "Here: hw >", Kind.NUMBER, kept=True),
+    )
+    rows = (("MSA's quadratic term > its projections", "2hwC + 2(hw)² > 3P²C + 2P²hw", 192),)
+    assert "Where" in plain((Table("T", columns, rows),), width=50)
+
+
 def test_text_is_wrapped_closer_before_a_column_is_left_out() -> None:
     columns = (Column("layer", "Layer", Kind.WORD), Column("a", "A"), Column("b", "B"))
     table = Table("T", columns, (("msa", "one text of so many words", "and another of as many"),))

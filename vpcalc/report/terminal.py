@@ -19,8 +19,8 @@ from .table import Column, Kind, Table, write
 READABLE = 24
 """Text is wrapped, but never to less than this many columns if there is any way around it."""
 
-CRAMPED = 18
-"""Before a column is left out, texts and formulas make do with this many."""
+CRAMPED, FOLDED = 18, 12
+"""Texts and formulas make do with so many before a column is left out, and before one is that should stay."""
 
 WRAPPED = (Kind.TEXT, Kind.FORMULA, Kind.WORD, Kind.SYMBOLS)
 """Cells that may take several lines: words as far as they are long."""
@@ -97,7 +97,10 @@ def _fitting(table: Table, exact: bool, width: int) -> Table:
         table = without(ranked[0])
     if _needed(table, exact, _TIGHT, WRAPPED, CRAMPED) > width:
         table = _stacked(table)
-    while is_too_wide() and (kept := [place for place, each in enumerate(table.columns) if place and each.kept]):
+    while len(table.columns) > 2 and _least(table, exact) > width:
+        kept = [place for place, each in enumerate(table.columns) if place and each.kept]
+        if not kept:
+            break
         formulas = [place for place, each in enumerate(table.columns) if place and each.kind is Kind.FORMULA]
         table = without((formulas or kept)[-1])  # even what should stay goes before a number is cut
     if not left:
@@ -112,7 +115,7 @@ def _stacked(table: Table) -> Table:
     if first.kind is not Kind.WORD or len(below) != 1:
         return table
     (place,) = below
-    header = f"{first.header}, {table.columns[place].header.lower()}"
+    header = f"{first.header}, {_as_word(table.columns[place].header)}"
     rows = [
         ("\n".join([row[0], *wrap(row[place], CRAMPED, initial_indent="  ", subsequent_indent="  ")]), *row[1:])
         for row in table.rows
@@ -144,6 +147,16 @@ def _needed(
 ) -> int:
     """Columns of the terminal that the table needs to be read with ease, where some kinds are wrapped."""
     return sum(_widths(table, exact, wrapped, least)) + between * (len(table.columns) - 1)
+
+
+def _least(table: Table, exact: bool) -> int:
+    """Columns of the terminal without which a cell that is not wrapped is cut off."""
+    words = WRAPPED[2:]
+    widths = [
+        min(wide, FOLDED) if column.kind in WRAPPED and (column.kind not in words or wide >= READABLE) else wide
+        for column, wide in zip(table.columns, _widths(table, exact, ()), strict=True)
+    ]
+    return sum(widths) + _TIGHT * (len(widths) - 1)
 
 
 def _widths(table: Table, exact: bool, wrapped: Collection[Kind], least: int = READABLE) -> list[int]:

@@ -78,7 +78,7 @@ def compute_share(
                     \sum_{i=1}^{n} 2id = n(n + 1)d
         """),
         {
-            "its blocks have N = 12Ld² weights": (
+            "with hidden layers of 4d its blocks have N = 12Ld² weights": (
                 identity(
                     "parameters of attention and of the feed-forward without biases, on symbols",
                     [(as_polynomial(L * block.total(Quantity.PARAMS)), weights(L, d))],
