@@ -89,6 +89,17 @@ def unreadable(option: str, file: object, error: OSError | None = None) -> Input
     return InputError(f"{option} {str(file)!r}: cannot be read: {error.strerror or error}")
 
 
+def require_file_of(target: object, option: str = "TARGET") -> None:
+    """Refuse code in a file that is not there, before what runs it is imported.
+
+    Raises:
+        InputError: ``file.py:factory`` without such a file.
+    """
+    place = target.rpartition(":")[0] if isinstance(target, str) else ""
+    if place.endswith(".py") and not Path(place).is_file():
+        raise unreadable(option, place)
+
+
 def unwritable(option: str, file: object, error: OSError, more: str = "") -> InputError:
     """An error for a file that cannot be written."""
     return InputError(f"{option} {str(file)!r}: cannot be written: {error.strerror or error}{more}")

@@ -13,8 +13,7 @@ from functools import wraps
 from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
-from .errors import InputError, is_code
-from .sources import require_file_of
+from .errors import InputError, is_code, require_file_of
 
 LAYOUT = "1,hw,C"
 """The shape of an input of which nothing is said: a sequence of the grid's tokens."""

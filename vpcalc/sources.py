@@ -29,17 +29,6 @@ def quiet() -> Iterator[None]:
         logging.disable(disabled)
 
 
-def require_file_of(target: object, option: str = "TARGET") -> None:
-    """Refuse code in a file that is not there, before what runs it is imported.
-
-    Raises:
-        InputError: ``file.py:factory`` without such a file.
-    """
-    place = target.rpartition(":")[0] if isinstance(target, str) else ""
-    if place.endswith(".py") and not Path(place).is_file():
-        raise unreadable(option, place)
-
-
 def run_file(place: str | Path, option: str) -> Any:
     """A Python file as a module, its own folder being where it imports from first.
 

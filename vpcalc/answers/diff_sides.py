@@ -19,10 +19,9 @@ from typing import Any
 
 from .. import snapshots
 from ..auditing.process import Limits, Status, run
-from ..errors import InputError, unknown, unreadable
+from ..errors import InputError, require_file_of, unknown, unreadable
 from ..placing import as_placed
 from ..revisions import Repository, repository
-from ..sources import require_file_of
 from .diff_cost import Cost, cost_of, recorded
 
 HERE = "."

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, unknown
+from ..errors import InputError, require_file_of, unknown
 from ..inputs import WHOLE
 from ..optional import LIBRARIES, require_torch
-from ..sources import require_file_of
 from .arguments import refuse_loading
 from .factories import Arguments, Factory, described, from_code, from_library
 from .input_functions import InputFunction
