@@ -333,6 +333,7 @@ def test_the_module_is_left_as_it_was() -> None:
 
 
 def test_the_flag_of_pytest_sets_the_variable(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makeini("[pytest]")  # not that of a folder above, where temporary files may lie in a checkout
     pytester.makepyfile("from vpcalc.testing import updating\ndef test_flag(): assert updating()")
     for more, status in (([], 1), (["--vpcalc-update"], 0)):
         monkeypatch.setenv(UPDATE, "")

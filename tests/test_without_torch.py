@@ -112,7 +112,7 @@ def test_what_has_no_check_says_nothing(vpcalc: Run, bare: str, command: str) ->
 )
 def test_what_needs_it_is_one_line(vpcalc: Run, bare: str, command: str, who: str) -> None:
     there = f"{bare.partition(os.pathsep)[0]}/net.py"
-    done = vpcalc(*command.replace("net.py", there).split(), PYTHONPATH=bare)
+    done = vpcalc(*(word.replace("net.py", there) for word in command.split()), PYTHONPATH=bare)
     assert (done.returncode, done.stdout) == (2, "")
     who = who.replace("net.py", there)
     assert done.stderr == f'vpcalc: {who}: needs torch, which is not installed; pip install "vpcalc[torch]"\n'
