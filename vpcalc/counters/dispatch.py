@@ -169,7 +169,8 @@ class DispatchCounter(TorchDispatchMode):
     def __init__(self, module: nn.Module | None = None, products: bool = True) -> None:
         super().__init__()
         self._names = {} if module is None else {id(child): name for name, child in module.named_modules()}
-        self._params = 0 if module is None else sum(p.numel() for p in module.parameters() if p.requires_grad)
+        with no_functions():
+            self._params = 0 if module is None else sum(p.numel() for p in module.parameters() if p.requires_grad)
         self._tally = _Tally()
         self._where = _Where()
         self._products = Products() if products else None

@@ -20,7 +20,7 @@ from torch import nn
 from ..sources import quiet
 from .dispatch import DispatchCounts, count
 from .given import Given, TensorShape, given
-from .private import NO_VALUES, FakeTensorMode
+from .private import NO_VALUES, FakeTensorMode, no_functions
 from .remembered import Remembering
 from .weights import (
     TooLargeError,
@@ -144,11 +144,12 @@ def on_meta(build: Build) -> Built:
         module, inputs = _partly(build)  # a constructor that reads a value it has just made
     if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()) and _has_values(module):
         raise NotImplementedError("what torch.jit made of a module does not leave its device")
-    return module.to("meta"), inputs
+    return module.to("meta") if _has_values(module) else module, inputs
 
 
 def _has_values(module: nn.Module) -> bool:
-    return any(not tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
+    with no_functions():
+        return any(not tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
 
 
 def _partly(build: Build) -> Built:

@@ -15,7 +15,7 @@ that are small enough.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -225,6 +225,8 @@ _SIZED = """
 """
 _OF_SIZES = _MAKERS | frozenset(_SIZED.split())
 """Functions whose arguments, behind the first tensor if they make none, are sizes and amounts."""
+_VALUED = _OF_SIZES | {"__getitem__", "to", "repeat_interleave"}
+"""Functions whose arguments :func:`valued` may change."""
 
 
 def _number(value: Any) -> Any:
@@ -317,7 +319,7 @@ def _is_exact(found: Known, result: Tensor) -> bool:
     """Whether an element type holds these numbers as they are."""
     if isinstance(found, Listed):
         return not result.is_floating_point() and all(
-            _is_exact(Alike(number), result) for number in found.numbers.flat
+            _is_exact(Alike(number), result) for number in _extremes(found.numbers.flat)
         )
     if result.dtype in _WHOLE:
         number = found.first if isinstance(found, Rising) else found.number
@@ -331,6 +333,15 @@ def _is_exact(found: Known, result: Tensor) -> bool:
     if result.dtype is torch.bool:
         return found.number in (0, 1)
     return result.dtype in _FLOATS and abs(found.number) < EXACT
+
+
+def _extremes(numbers: Iterable[Any]) -> list[Any]:
+    """Of plain numbers the least and the largest; all others."""
+    plain: list[int] = []
+    others: list[Any] = []
+    for number in numbers:
+        (plain if type(number) is int else others).append(number)
+    return [min(plain), max(plain), *others] if plain else others
 
 
 _WHOLE = {torch.int64: 1 << 63, torch.int32: 1 << 31}
@@ -700,26 +711,30 @@ def read(name: str, args: Any, kwargs: Any) -> Any:
 
 def read_sizes(name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Arguments with known numbers for tensors (:func:`valued`), which are seen to be read."""
+    if name not in _VALUED:
+        return args, kwargs
     found = valued(name, args, kwargs)
     if name in _OF_SIZES or name == "__getitem__":
-        left = set(map(id, _within(found)))
-        for tensor in _within((args, kwargs)):
-            if id(tensor) not in left:
-                looked_at(tensor)
+        among = _within(args[name not in _MAKERS :]) + _within(kwargs)
+        if among:
+            left = set(map(id, _within(found)))
+            for tensor in among:
+                if id(tensor) not in left:
+                    looked_at(tensor)
     return found
 
 
-def _within(value: Any) -> Iterator[Tensor]:
+def _within(value: Any) -> list[Tensor]:
     """Tensors among arguments, where slices begin and end too."""
+    if type(value) is int or value is None:
+        return []
+    if isinstance(value, Tensor):
+        return [value]
     if isinstance(value, slice):
         value = (value.start, value.stop, value.step)
     elif isinstance(value, dict):
         value = tuple(value.values())
-    if isinstance(value, Tensor):
-        yield value
-    elif type(value) in (tuple, list):
-        for part in value:
-            yield from _within(part)
+    return [t for part in value for t in _within(part)] if type(value) in (tuple, list) else []
 
 
 class Knowing(TorchFunctionMode):
