@@ -421,6 +421,13 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("tiled_attention_io", {"on_chip": lambda d, B_r: 2 * B_r * d + B_r + 2 * d}),  # no scores
     ("tiled_attention_io", {"times": lambda d, B_r: 4 + 0 * d}),
     ("tiled_attention_io", {"carried": lambda exp, before, after: 1.0}),  # as it was before
+    ("attention_jacobian", {"covariance": lambda mean, v, k: mean(v * k)}),  # not about the means
+    ("attention_jacobian", {"scale": lambda d: 1 / d}),
+    ("attention_jacobian", {"largest": lambda D_v, D_k, d: D_v * D_k / (5 * d ** sympy.Rational(1, 2))}),
+    ("attention_jacobian", {"largest": lambda D_v, D_k, d: D_v * D_k / (2 * d ** sympy.Rational(1, 2))}),
+    ("attention_jacobian", {"slope": lambda t, n, d: 1 / n + (n - 1) * t / (n**2 * d ** sympy.Rational(1, 2))}),
+    ("attention_jacobian", {"slope": lambda t, n, d: 1 / n}),  # as if the weights were fixed
+    ("attention_jacobian", {"ball": lambda R, d: 1 + R**2 / d ** sympy.Rational(1, 2)}),
     *planted_lecture.PLANTED,
 ]
 

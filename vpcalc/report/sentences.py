@@ -20,7 +20,7 @@ OPERATORS = frozenset(["arctan", "cos", "exp", "ln", "log", "max", "min", "sin",
 _WORDS = frozenset(["Reshape", "conv", "side"])
 """Names of several letters that stand for themselves in sentences, and are mathematics within it alone."""
 
-_NAMES = "Ci PE Var artanh attention diag erfc pos rank sigmoid sign softmax"
+_NAMES = "Ci Cov PE Var artanh attention diag erfc pos rank sigmoid sign softmax"
 NAMES = frozenset(_NAMES.split()) | _WORDS
 """Names of several letters within mathematics; other letters that stand together are multiplied."""
 

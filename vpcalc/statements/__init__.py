@@ -44,6 +44,7 @@ FAMILIES = (
     "depth",
     "training_compute",
     "attention_traffic",
+    "attention_slope",
 )
 """The files of statements, in the order in which they are listed."""
 
