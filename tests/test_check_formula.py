@@ -156,6 +156,16 @@ def test_large_brackets_and_space_between_lines(text: str, verdict: str) -> None
         ((r"\sum_{i=1}^{n} C/i", "msa"), "not of quotients or floors"),
         ((r"i \sum_{i=1}^{n} C", "msa"), "the symbol 'i'"),
         (("4hw C2", "msa"), "write C^2"),
+        *(
+            ((text, "msa"), f"formula, position {at} (at {text[at - 1 :][:24]!r}): {message}")
+            for text, at, message in (
+                (r"\begin{equation}4nd^2\end{align}", 22, r"\begin{equation} is ended by another name"),
+                (r"\begin{align}T = 4nd^2\end{align*}", 23, r"\begin{align} is ended by another name"),
+                (r"\begin{align}\begin{split}n\end{align}\end{split}", 28, r"\begin{split} is ended by"),
+                (r"\begin{equation}O(n^2d)", 1, r"no \end{equation} follows"),
+                (r"4nd^2\end{equation}", 6, r"no \begin{equation} stands before it"),
+            )
+        ),
         (("4hwC^2", "msa", "macs", "macs", {"c": "Q"}), "rename c=Q"),
     ],
 )

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from ..errors import InputError
-from .parser import FONT, LENGTH, NAMED, ORDER, TRAILING
+from .parser import FONT, LENGTH, NAMED, ORDER, TRAILING, misread
 
 MOST_SIDES = 8
 """Sides of a chain A = B = C … that are read."""
@@ -44,12 +44,14 @@ def equation(text: str) -> Equation:
     """The sides of an equation, or the one formula that a text is.
 
     Raises:
-        InputError: no text, more sides than are read, or an order beside something else.
+        InputError: no text, more sides than are read, an environment that another one ends, or an order beside
+            something else.
     """
     if not isinstance(text, str):
         raise InputError(f"formula: must be text, not {type(text).__name__}")
     if len(text) > LENGTH:
         raise InputError(f"formula: {len(text)} characters; must be at most {LENGTH}")
+    _closes(text)
     text = _without_remarks(text)
     cuts = _equals(text)
     if len(cuts) >= MOST_SIDES:
@@ -68,6 +70,20 @@ def equation(text: str) -> Equation:
             "formula: an order of growth beside a formula; give one of the two, or a name on the left"
         )
     return Equation(name, (inside,), order=True)
+
+
+def _closes(text: str) -> None:
+    """Refuse an environment that is not ended, or by the name of another."""
+    opened: list[re.Match[str]] = []
+    for edge in re.finditer(r"\\(?P<edge>begin|end)\{(?P<name>[^{}]{0,40})\}", text):
+        if edge["edge"] == "begin":
+            opened.append(edge)
+        elif not opened:
+            raise misread(text, edge.start(), f"no \\begin{{{edge['name']}}} stands before it")
+        elif (begun := opened.pop())["name"] != edge["name"]:
+            raise misread(text, edge.start(), f"{begun.group()} is ended by another name")
+    if opened:
+        raise misread(text, opened[-1].start(), f"no \\end{{{opened[-1]['name']}}} follows")
 
 
 _BRACE = re.compile(r"\\(?:under|over)brace(?![a-zA-Z])\s{0,4}(?=\{)")

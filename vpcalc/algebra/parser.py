@@ -594,9 +594,14 @@ class _Parser:
         self._fail(at, f"the character {self._text[at]!r} has no meaning in a formula")
 
     def _fail(self, at: int, message: str) -> NoReturn:
-        rest = self._text[at : at + 24]
-        shown = f" (at {rest!r})" if rest else ""
-        raise InputError(f"formula, position {at + 1}{shown}: {message}")
+        raise misread(self._text, at, message)
+
+
+def misread(text: str, at: int, message: str) -> InputError:
+    """What is wrong with a text, and where."""
+    rest = text[at : at + 24]
+    shown = f" (at {rest!r})" if rest else ""
+    return InputError(f"formula, position {at + 1}{shown}: {message}")
 
 
 def parts_of(polynomial: Polynomial) -> tuple[Polynomial, Polynomial]:
