@@ -32,6 +32,9 @@ SPELLED = [
     ("FLOPs(MSA) = 4hwC²", 4 * h * w * C**2),
     (r"\frac{2hwC^{2}}{R^{2}}", 2 * h * w * C**2 / R**2),
     (r"\dfrac{h^2 w^2}{R^2} \cdot 2C", 2 * (h * w) ** 2 * C / R**2),
+    (r"\frac12 h", h / 2),
+    (r"\tfrac12hw^2 + \frac h2 + \frac{h}3", h * w**2 / 2 + h / 2 + h / 3),
+    (r"\frac1{12} h + \frac hw + \frac 1 2", h / 12 + h / w + Polynomial({(): 1}, 2)),
     ("31/4 h w C^2", 31 * h * w * C**2 / 4),
     ("hw + 1/2 (hw)^2 C", h * w + (h * w) ** 2 * C / 2),
     ("2hwC²/R²", 2 * h * w * C**2 / R**2),
@@ -114,7 +117,10 @@ REFUSED = [
     ("h/0", 2, "division by zero"),
     ("h/(h + w)", 2, "a single term only"),
     ("(h + w)^-1", 8, "a single term only"),
-    (r"\frac12 h", 6, r"\frac needs braces"),
+    (r"\frac{1} + h", 10, r"\frac needs braces"),
+    (r"\frac12.5 h", 6, r"\frac needs braces"),
+    (r"\frac d_k 2", 7, r"\frac needs braces"),
+    (r"\frac123 h", 8, "a number after a factor"),
     ("1" * 31, 1, "at most 30"),
 ]
 

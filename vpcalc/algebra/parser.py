@@ -424,10 +424,16 @@ class _Parser:
         self._fail(token.at, "a number, a symbol or an opening bracket has to stand here")
 
     def _group(self) -> Polynomial:
-        token = self._take("begin")
-        if token is None:
-            self._fail(self._here.at, r"\frac needs braces: \frac{2hw}{R^{2}}")
-        return self._bracket(token)
+        """What stands in braces, or, as TeX has it, one digit or one letter: ``\\frac12``."""
+        here = self._here
+        if here.kind == "number" and here.text.isdigit():
+            parts = (here.text[:1], here.at), (here.text[1:], here.at + 1)
+            self._tokens[self._next : self._next + 1] = [_Token("number", *part) for part in parts if part[0]]
+        elif token := self._take("begin"):
+            return self._bracket(token)
+        elif here.kind != "name" or len(here.text) > 1:
+            self._fail(here.at, r"\frac needs braces: \frac{2hw}{R^{2}}")
+        return self._atom()
 
     def _bracket(self, opening: _Token) -> Polynomial:
         self._deeper(opening.at)
