@@ -63,6 +63,7 @@ def test_every_role_has_symbols_of_the_alphabet_and_spells_them() -> None:
 EQUATIONS = [
     (r"\begin{equation}\Omega(\text{MSA}) = 4hwC^2 + 2(hw)^2C \label{eq:msa}\end{equation}", "msa", True),
     (r"\begin{equation*}4nd^2 + 2n^2d\end{equation*}.", "msa", True),
+    (r"\begin{equation}\begin{split} 4nd^2 &+ 2n^2d \end{split}\end{equation}", "msa", True),
     (r"\begin{align} T(n) &= 4nd^2 \\ &+ 2n^2d \tag{3}\end{align}", "msa", True),
     ("4nd^2 + 2n^2d = 2nd(2d + n)", "msa", True),
     (r"\underbrace{4nd^2}_{\text{projections}} + \overbrace{2n^{2}d}^{n^2 \text{ scores}}", "msa", True),
@@ -195,6 +196,22 @@ def test_hostile_text_ends_at_once(text: str, around: str) -> None:
     with contextlib.suppress(InputError):
         check_formula(around.format(text[:4_900], text[:4_900]), "msa")
     assert time.thread_time() - start < 4
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("O(n^2 d + d^2)", ["C² is no term of the derived form, whose 4hwC² bounds it"]),
+        ("O(nd^2 + n^2 d + d^2)", ["C² adds nothing: hwC² bounds it"]),
+        ("O(n^2 d + n d + n)", ["hwC or hw adds nothing: (hw)²C bounds it"]),
+        ("O(n^2 d + d^2 + n^3)", ["C² is no term of the derived form, whose 4hwC² bounds it"]),
+        ("O((n + d)^3)", ["(hw)²C or hwC² adds nothing: C³ + (hw)³ bounds it"]),
+        ("O(n^2 d + nd^2)", []),
+        ("O(n^2 d)", []),
+    ],
+)
+def test_terms_of_an_order_that_say_nothing_are_named(text: str, notes: list[str]) -> None:
+    assert [note for note in check_formula(text, "msa").notes if note.endswith("bounds it")] == notes
 
 
 def test_the_command_ends_with_0_and_1_and_prints_the_table(inside: Run) -> None:

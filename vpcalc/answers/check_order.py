@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ from .. import symbols
 from ..algebra import Polynomial, orders
 from ..algebra.forms import SIZES, leading, multiplied_out
 from ..algebra.parser import parts_of
+from ..algebra.polynomial import Monomial
 from ..algebra.roles import others_for, renamed
 from ..cost import Quantity
-from ..errors import InputError
+from ..errors import InputError, either
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .check_reading import changed, headline, reading_of, refuse_unread
@@ -125,10 +126,31 @@ def _of_sizes(form: Polynomial) -> Polynomial:
     return form.subs(dict.fromkeys(form.symbols - SIZES, 1))
 
 
+def _idle(ours: Polynomial, theirs: Polynomial, too_much: Sequence[Polynomial]) -> list[str]:
+    """Terms that are given and say nothing: others bound them, or terms that the derived form has instead."""
+    leads, found = orders.dominant(theirs), dict[str, list[str]]()
+    for one in Polynomial(dict.fromkeys(theirs.terms, 1)).split():
+        (monomial,) = one.terms
+        if monomial not in leads.terms:
+            why = f"adds nothing: {_bounding(monomial, leads)} bounds it"
+        elif monomial not in ours.terms and one not in too_much:
+            why = f"is no term of the derived form, whose {_bounding(monomial, ours)} bounds it"
+        else:
+            continue
+        found.setdefault(why, []).append(str(one))
+    return [f"{either(each)} {why}" for why, each in found.items()]
+
+
+def _bounding(monomial: Monomial, by: Polynomial) -> Polynomial:
+    """The first term that alone bounds a monomial, or else all of them."""
+    return next((one for one in by.split() if orders.bounded(monomial, one.terms)), by)
+
+
 def _of_orders(ours: Polynomial, theirs: Polynomial, verdict: str) -> list[str]:
     """Which terms make the two orders differ, and where they matter."""
     left_out, too_much = orders.beyond(orders.dominant(ours), theirs), orders.beyond(theirs, ours)
     notes = [f"{one} is too much: it outgrows the derived form" for one in too_much]
+    notes += _idle(ours, theirs, too_much)
     for one in left_out:
         monomial = next(iter(one.terms))
         term = Polynomial({monomial: ours.terms[monomial]}, ours.denominator)
