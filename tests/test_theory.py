@@ -64,6 +64,7 @@ VERDICTS = {
     "softmax_saturation": Finding.CHECKED,
     "exp_overflow": Finding.CORRECTED,
     "receptive_field": Finding.CHECKED,
+    "binomial_checkpoints": Finding.CHECKED,
     **planted_lecture.VERDICTS,
 }
 """The others are proved."""
@@ -428,6 +429,13 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("attention_jacobian", {"slope": lambda t, n, d: 1 / n + (n - 1) * t / (n**2 * d ** sympy.Rational(1, 2))}),
     ("attention_jacobian", {"slope": lambda t, n, d: 1 / n}),  # as if the weights were fixed
     ("attention_jacobian", {"ball": lambda R, d: 1 + R**2 / d ** sympy.Rational(1, 2)}),
+    ("binomial_checkpoints", {"longest": lambda s, r: s * r + 1}),
+    ("binomial_checkpoints", {"longest": lambda s, r: sympy.binomial(s + r, s) + 1}),
+    ("binomial_checkpoints", {"fewest": lambda steps, s, r: r * steps - r}),
+    ("binomial_checkpoints", {"segments": lambda steps, b: steps / b + b - 1}),  # one for the state at hand
+    ("binomial_checkpoints", {"within": lambda s: (s + 1) ** 2 / 4}),
+    ("binomial_checkpoints", {"times": lambda s: 2 + 0 * s}),
+    ("binomial_checkpoints", {"stored": lambda N, B, C: 2 * N * B * C}),
     *planted_lecture.PLANTED,
 ]
 
@@ -436,7 +444,7 @@ HEAVY = (
     *("table1_complexity", "table1_path", "table1_sequential", "bptt_cost", "rnn_gradient"),
     *("receptive_field", "exp_overflow", "softmax_saturation", "windows_save", "pixels_seen"),
     *("pooling_or_convolution", "locality_and_invariance", "gru_jacobian", "positions_resized"),
-    *("compute_share",),
+    *("compute_share", "binomial_checkpoints"),
 )
 """Statements whose evidence takes more than a second."""
 

@@ -7,8 +7,9 @@ counts) or numeric (float64 within a stated tolerance, samples with a fixed seed
 
 One file a family. Beside them: :mod:`.unrolled` and :mod:`.cells`, the algebra of recurrent networks, written for
 symbols and tensors alike; :mod:`.rnn_algorithms`, ways to compute a gradient, as formulas and as code that counts;
-:mod:`.graphs`, computations as graphs; :mod:`.whole_numbers`, modules whose products are exact. SymPy, torch
-and NumPy come from :mod:`.libraries`, which imports each when it is first used.
+:mod:`.reversal`, schedules of a chain that is run backwards; :mod:`.graphs`, computations as graphs;
+:mod:`.whole_numbers`, modules whose products are exact. SymPy, torch and NumPy come from :mod:`.libraries`, which
+imports each when it is first used.
 
 To add one: a function under ``@statement`` in one of the families here, or in a new file that :data:`FAMILIES`
 lists; ``vpcalc theory`` and ``vpcalc prove`` have it from then on. Its demonstration names the clauses of the
@@ -45,6 +46,7 @@ FAMILIES = (
     "training_compute",
     "attention_traffic",
     "attention_slope",
+    "checkpoint_schedules",
 )
 """The files of statements, in the order in which they are listed."""
 
