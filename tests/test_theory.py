@@ -65,6 +65,7 @@ VERDICTS = {
     "exp_overflow": Finding.CORRECTED,
     "receptive_field": Finding.CHECKED,
     "binomial_checkpoints": Finding.CHECKED,
+    "within_a_budget": Finding.CHECKED,
     **planted_lecture.VERDICTS,
 }
 """The others are proved."""
@@ -436,6 +437,15 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("binomial_checkpoints", {"within": lambda s: (s + 1) ** 2 / 4}),
     ("binomial_checkpoints", {"times": lambda s: 2 + 0 * s}),
     ("binomial_checkpoints", {"stored": lambda N, B, C: 2 * N * B * C}),
+    ("within_a_budget", {"never": lambda n, C: 2 * n * C**2}),
+    ("within_a_budget", {"least": lambda b, n, C: 2 * n * C * (C + n) / b}),
+    ("within_a_budget", {"most": lambda b, n, C: b / (2 * n * C) - C}),
+    ("within_a_budget", {"of_keys": lambda n, C, R, keys: 2 * n * C**2 + keys * (R**2 * C**2 + 2 * n * C)}),
+    ("within_a_budget", {"of_padded": lambda n, C, M: n * (3 * C**2 + 2 * M**2 * C)}),
+    ("within_a_budget", {"suffices": 2}),
+    ("within_a_budget", {"smallest": (4, 4)}),  # as if all divided
+    ("within_a_budget", {"largest": (19, 19)}),
+    ("within_a_budget", {"beyond": (15, 16)}),
     *planted_lecture.PLANTED,
 ]
 

@@ -47,6 +47,7 @@ FAMILIES = (
     "attention_traffic",
     "attention_slope",
     "checkpoint_schedules",
+    "budgets",
 )
 """The files of statements, in the order in which they are listed."""
 
