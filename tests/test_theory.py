@@ -66,6 +66,7 @@ VERDICTS = {
     "receptive_field": Finding.CHECKED,
     "binomial_checkpoints": Finding.CHECKED,
     "within_a_budget": Finding.CHECKED,
+    "softmax_rounding": Finding.CHECKED,
     **planted_lecture.VERDICTS,
 }
 """The others are proved."""
@@ -446,6 +447,12 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("within_a_budget", {"smallest": (4, 4)}),  # as if all divided
     ("within_a_budget", {"largest": (19, 19)}),
     ("within_a_budget", {"beyond": (15, 16)}),
+    ("softmax_rounding", {"first": lambda d, mean, k: d + mean + k + 2}),
+    ("softmax_rounding", {"first": lambda d, mean, k: mean + k + 3}),  # as if subtraction were exact
+    ("softmax_rounding", {"mean_of": lambda n: sympy.log(n) / 2}),
+    ("softmax_rounding", {"always": lambda d, most, k, u: (k + 3) * u / (1 - u)}),
+    ("softmax_rounding", {"always": lambda d, most, k, u: (d + most) * u + 4 * u / (1 - u)}),  # one addition
+    ("softmax_rounding", {"times": 1}),
     *planted_lecture.PLANTED,
 ]
 

@@ -48,6 +48,7 @@ FAMILIES = (
     "attention_slope",
     "checkpoint_schedules",
     "budgets",
+    "softmax_rounding",
 )
 """The files of statements, in the order in which they are listed."""
 
