@@ -24,10 +24,10 @@ SEARCHED = ((1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (3, 1), (4, 1), (5, 
     "A chain of l steps is run backwards; a step back starts from the state before its step, and s ≥ 1 states can "
     "be stored, the first among them. If no step is run forwards more than r times, C(s + r, s) steps and no more "
     "can be run back, C the binomial coefficient; with r ≥ 1 and C(s + r − 1, s) ≤ l ≤ C(s + r, s) the fewest "
-    "steps forwards in all are rl − C(s + r, r − 1). Every b-th state and then those of one segment, as for √l, "
-    "take s = l/b + b − 2 and at most r = 2: such a chain has at most (s + 2)²/4 steps, where 2(s + 1)/(s + 2) "
-    "times as many are possible. A GPT that is recomputed by the block stores a state for each of l blocks, where "
-    "l − 1 are enough at r = 1",
+    "steps forwards in all are rl − C(s + r, r − 1). Every b-th state, b | l, and then those of one segment, as "
+    "for √l, take s = l/b + b − 2 and at most r = 2: such a chain has at most (s + 2)²/4 steps, where 2(s + 1)/"
+    "(s + 2) times as many are possible. A GPT that is recomputed by the block stores a state for each of l "
+    "blocks, where l − 1 are enough at r = 1",
     "Griewank 1992; Griewank & Walther 2000 (Algorithm 799: revolve); Chen et al. 2016: √l",
 )
 def binomial_checkpoints(
