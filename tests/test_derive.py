@@ -112,6 +112,29 @@ def test_an_argument_may_be_a_product() -> None:
     assert found.to_dict()["regimes"][0]["params"]["text"] == "2D²G + 2D"
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "given", "text"),
+    [
+        ("bert", "1,N", {"hidden_size": "C", "max_position_embeddings": 40}, "4NC² + C² + 2N²C + 96NC"),
+        (
+            "vit",
+            "1,3,24,24",
+            {"hidden_size": "2*C", "image_size": 24, "patch_size": "P"},
+            "16⌊24/P⌋²C² + 20C² + 6P²⌊24/P⌋²C + 4⌊24/P⌋⁴C + 200⌊24/P⌋²C + 196C",
+        ),
+    ],
+)
+def test_a_field_of_a_configuration_may_be_a_symbol(name: str, shape: str, given: Any, text: str) -> None:
+    """A package of its own checks the types of fields, and a model's source takes ``int`` of what it is given."""
+    small = {"num_hidden_layers": 1, "intermediate_size": 48, "num_attention_heads": 2}
+    found = vpcalc.derive(f"transformers:{name}", shape, {**small, **given}, range={"C": "1:64"}, quantity="macs")
+    assert isinstance(found, Executed)
+    first, *others = found.to_dict()["regimes"]
+    assert (found.to_dict()["complete"], first["verdict"], first["macs"]["text"]) == (True, "executed", text)
+    assert others
+    assert all("refused" in other for other in others)
+
+
 def test_what_a_symbol_measures() -> None:
     kinds = {v.name: v.kind for v in variables(parse_inputs("B,3,H,W;1,N:long"), {"dim": Letter("C")})}
     image = Kind.IMAGE

@@ -274,21 +274,30 @@ def _largest(variable: Variable, target: Target) -> int:
 
 def program_of(target: Target, variant: Variant, zeros: bool = False) -> Program:
     """What runs again and again in one way: a module that is kept, or one that is rebuilt for each size."""
-    from ..execution.program import Fixed, Input, Inputs, MadeInputs, Rebuilt, built_on_meta
+    from ..execution.program import (
+        Fixed,
+        Input,
+        Inputs,
+        MadeInputs,
+        Rebuilt,
+        built_on_meta,
+        sources_where_built,
+    )
 
     tied = target.tied(variant)
 
     def whole(point: Point) -> Point:
         return {**point, **{side: point[first] for side, first in tied.items()}}
 
+    free = [v for v in target.variables if v.name not in tied]
+    some = [whole(point) for point in islice(starts(free, {v.name: (1, RANGES[v.kind]) for v in free}), 2)]
     if not variant.fixed:
-        return Rebuilt(lambda point: variant.make(whole(point)), variant.kwargs, variant.sources, target.training)
+        sources = dict.fromkeys((*variant.sources, *sources_where_built(variant.make, some)))
+        return Rebuilt(lambda point: variant.make(whole(point)), variant.kwargs, tuple(sources), target.training)
     inputs = [
         Input(tuple(_with_tied(dim, tied) for dim in s.dims), s.dtype or "float32", s.keyword)
         for s in target.inputs
     ]
-    free = [v for v in target.variables if v.name not in tied]
-    some = [whole(point) for point in islice(starts(free, {v.name: (1, RANGES[v.kind]) for v in free}), 2)]
     modules = built_on_meta(variant.make, some)
     pack = None if target.layout is None else target.layout.pack
     function = target.function

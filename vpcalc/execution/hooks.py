@@ -149,6 +149,12 @@ _AS_SUBCLASS = Tensor.as_subclass
 _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
 
 
+def _is_one(value: Any, kind: Any) -> bool:
+    """``isinstance`` of what checks the fields of a configuration: a size is a number."""
+    number = int if isinstance(value, torch.SymInt) else float if isinstance(value, torch.SymFloat) else None
+    return isinstance(value, kind) or (number is not None and kind is number)
+
+
 def _changes() -> list[tuple[Any, str, Any]]:
     found: list[tuple[Any, str, Any]] = [*_IN_PYTHON]
     found += [(kind, name, method) for (kind, name), method in METHODS.items()]
@@ -157,6 +163,8 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found += [(nn.Parameter, "__new__", _parameter), (Tensor, "as_subclass", _as_subclass)]
     found.append((torch.nn.functional, "interpolate", _interpolate))
     found += [(math, "log2", _log2), (math, "sqrt", _sqrt), (math, "isqrt", _isqrt)]
+    if (validators := sys.modules.get("huggingface_hub.dataclasses")) is not None:
+        found.append((validators, "isinstance", _is_one))
     return found + _TYPES
 
 
