@@ -215,6 +215,9 @@ def test_a_row_goes_with_the_columns_that_it_has_figures_in() -> None:
     assert f"% no room for {'c' * 30}:" in text
     assert [name in text for name in ("stem", "stage 1", "apart")] == [False, True, True]
     assert text.count(r"\midrule") == 2
+    kept = tuple(column._replace(kept=column.key == "c") for column in columns)
+    text = floats([Table("MACs by stage", kept, rows, total=True)], "models", "latex")
+    assert f"% no room for {'b' * 30}:" in text
 
 
 def test_what_a_table_is_for_is_never_left_out() -> None:

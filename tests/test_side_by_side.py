@@ -140,7 +140,9 @@ def test_variants_of_one_stand_beside_each_other(tmp_path: Path, inside: Run) ->
     assert found.models[2].figure(Quantity.PARAMS) == vpcalc.model("swin_t", input=64, set={"C": 48}).figure(
         Quantity.PARAMS
     )
-    assert [column.key for column in found.tables()[0].columns[1:]] == list(found.names)
+    shown = found.tables()[0].columns[1:]
+    assert [column.key for column in shown] == list(found.names)
+    assert [column.kept for column in shown] == [True, True, False, False]  # where there is no room, ours go
     assert found.ok
     for names, said in (
         ((wide, wide), f"NAME {wide}: given 2 times"),

@@ -74,8 +74,10 @@ class SideBySide(Result):
         notes: tuple[str, ...],
         total: bool = False,
     ) -> Table:
-        columns = (Column(key, header, Kind.WORD), *(Column(name, name, Kind.COUNT) for name in self.names))
-        return Table(title, columns, tuple((name, *figures) for name, figures in rows), notes, total)
+        own = [isinstance(each, OwnModel) for each in self.models]
+        figures = (Column(name, name, Kind.COUNT, kept=kept) for name, kept in zip(self.names, own, strict=True))
+        columns = (Column(key, header, Kind.WORD), *figures)
+        return Table(title, columns, tuple((name, *cells) for name, cells in rows), notes, total)
 
     def _title(self) -> str:
         sizes = dict.fromkeys(each.size for each in self.models)

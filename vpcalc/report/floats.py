@@ -215,6 +215,7 @@ def _ranked(table: Table) -> list[int]:
     """Places of columns that may be left out, the first one first; never that of the rows' names."""
     places = range(len(table.columns) - 1, 0, -1)
     of = {kind: [place for place in places if table.columns[place].kind is kind] for kind in Kind}
+    of[Kind.COUNT].sort(key=lambda place: table.columns[place].kept)
     first = of[Kind.COUNT][-1:]
     others = [place for kind in _FIRST_OUT for place in of[kind] if place not in first]
     return [*others, *of[Kind.VERDICT], *of[Kind.FORMULA][:-1], *first]
