@@ -395,6 +395,7 @@ REFUSED = {  # what stands on line 3 of a Markdown file: what the error says aft
     "<!-- vpcalc: derive transformers:bert --input 1,N --arg hidden_size=big -->": "must be a number, true",
     "<!-- vpcalc: check 4hwC --against evil.py:make -->": "a marker runs no code but vpcalc's own",
     "<!-- vpcalc: formula evil.py:make --input 1,N,C -->": "--trust allows code, if the document is yours",
+    "<!-- vpcalc: model timm=evil.py:make swin_t --input 8 -->": "--trust allows code, if the document is yours",
     "<!-- vpcalc: formula transformers:bert --input 1,N --arg hidden_act=gelu -->": "hidden_act=gelu: cannot",
     "<!-- vpcalc: check 4N --against timm:x --input 1,3,H,W --arg checkpoint_path=F -->": "checkpoint_path=F:",
     "<!-- vpcalc: prove msa --backend dask -->": "starts nothing on other machines",

@@ -380,6 +380,13 @@ def test_a_row_is_read() -> None:
         ("own.py:Fll(dim=C)", "did you mean Full"),
         ("gone.py:Full(dim=C)", "no file 'gone.py'"),
         ("msa(dim=C)", "a layer's id stands alone"),
+        ("ours=msa", "a layer's id stands alone"),
+        ("MSA=own.py:Full(dim=C)", "another row is called MSA, too"),
+        (
+            "our$=own.py:Full(dim=C)",
+            "'our$' is no name; must be a letter, then letters,",
+        ),
+        ("ours=", "must be NAME=TARGET, such as ours=attn.py:X"),
     ],
 )
 def test_a_row_that_cannot_be_is_refused_in_one_line(row: str, said: str) -> None:
@@ -387,6 +394,19 @@ def test_a_row_that_cannot_be_is_refused_in_one_line(row: str, said: str) -> Non
         _rows("msa", row)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_row_has_the_name_that_it_is_given() -> None:
+    """In tables, legends and crossings; a folder with such a sign in its name gives none."""
+    row = read_placed("our net=a.py:X(dim=C)@1,h,w,C")
+    assert (row.name, row.target, row.behind) == ("our net", "a.py:X", "(dim=C)@1,h,w,C")
+    found = _rows("msa", "ours=own.py:Full(dim=C)", "theirs=own.py:Full(dim=C)")
+    assert [row.name for row in found.rows] == ["MSA", "ours", "theirs"]
+    assert "ours" in vpcalc.plot_crossover(rows=["msa", f"ours={WINDOWED}"], low=7, high=56).chart.lines[1].label
+    assert vpcalc.crossover("msa", "ours=own.py:Full(dim=C)").tables()[0].title.startswith("MSA and ours")
+    Path("lr=1").mkdir()
+    Path("lr=1/own.py").write_text(Path("own.py").read_text())
+    assert read_placed("lr=1/own.py:Full(dim=C)").name == "Full"
 
 
 def test_the_command_line_takes_them() -> None:

@@ -144,7 +144,18 @@ def test_variants_of_one_stand_beside_each_other(tmp_path: Path, inside: Run) ->
     assert [column.key for column in shown] == list(found.names)
     assert [column.kept for column in shown] == [True, True, False, False]  # where there is no room, ours go
     assert found.ok
+    named = vpcalc.side_by_side([f"ours={wide}", "Swin-48=swin_t(C=48)"], input=64, check=False)
+    assert named.names == ("ours", "Swin-48")
+    assert named.label == "model-ours-swin-t"
+    assert [each.figure(Quantity.MACS) for each in named.models] == [
+        3 * 16 * 9 * 62**2,
+        found.models[2].figure(Quantity.MACS),
+    ]
+    assert vpcalc.model(f"ours={plain}@1,3,H,W", check=False).tables()[0].title.startswith("ours, input")
+    assert vpcalc.memory(f"ours={plain}", input=8, check=False).tables()[0].title.startswith("ours at 8×8")
+    assert vpcalc.diff(f"a={plain}", f"b={wide}", input="1,3,8,8").tables()[0].title.startswith("a → b: ")
     for names, said in (
+        (("Swin=swin_t",), "a name is given to code; swin_t is one of ours"),
         ((wide, wide), f"NAME {wide}: given 2 times"),
         ((f"{wide}@1,3,H,W", plain), "H is a letter; a figure takes numbers"),
         (("swin_t(K=1)", "swin_t"), "setting of swin_t 'K' is not known"),

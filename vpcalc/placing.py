@@ -1,7 +1,7 @@
-"""A module of the reader's on a grid of tokens: ``attn.py:X(dim=C,window=M)@1,hw,C``.
+"""A module of the reader's on a grid of tokens: ``ours=attn.py:X(dim=C,window=M)@1,hw,C``.
 
-In brackets stand the arguments of its factory, after the sign the shape of its input, both in the symbols of the
-grid. Nothing is evaluated, and nothing is imported here.
+In front stands what it is called where it is shown, in brackets the arguments of its factory, at the end the
+shape of its input, both in the symbols of the grid. Nothing is evaluated, and nothing is imported here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import InputError, is_code, require_file_of
@@ -28,22 +29,31 @@ _SIDE = re.compile(r"(?:[0-9]+|[A-Za-z]|hw)(?:\*(?:[A-Za-z]|hw))*(?::[a-z0-9]+)?
 class Placed:
     """A target with the arguments of its factory and the shape of its input, as texts in the grid's symbols.
 
-    ``target`` is a name, or in Python a module or a function that makes one. ``text`` is how it is written.
+    ``target`` is a name, or in Python a module or a function that makes one. ``text`` is how it is written, and
+    ``title`` what it is called, if that was said.
     """
 
     text: str
     target: object
     arguments: Mapping[str, object] = field(default_factory=dict)
     layout: str = LAYOUT
+    title: str = ""
 
     @property
     def behind(self) -> str:
         """What is written behind the target."""
-        return self.text.removeprefix(str(self.target))
+        return self.untitled.removeprefix(str(self.target))
+
+    @property
+    def untitled(self) -> str:
+        """The same without what it is called."""
+        return self.text.partition("=")[2].strip() if self.title else self.text
 
     @property
     def name(self) -> str:
-        """What it is called in a table: the factory's own name."""
+        """What it is called in a table: the factory's own name, unless it was given one."""
+        if self.title:
+            return self.title
         if isinstance(self.target, str):
             return self.target.rpartition(":")[2]
         return getattr(self.target, "__name__", type(self.target).__name__)
@@ -51,21 +61,50 @@ class Placed:
 
 def is_placed(row: object) -> bool:
     """Whether a row is a module of the reader's, and not the id of a layer."""
-    return not isinstance(row, str) or bool(re.search(r"[:(@]", row))
+    return not isinstance(row, str) or bool(re.search(r"[:(@=]", row))
 
 
 _BRACKETS = re.compile(r"(^|:)[^:/\\]*[(@]")
 """Brackets or a layout behind a name; a folder may have such signs in its own."""
 
 
-def as_placed(target: object, option: str) -> Placed:
-    """A target as a row, whatever it is: an id, code with or without brackets and a layout, an object.
+_TITLE = re.compile(r"[^\W\d][\w +.-]*")
+
+
+def titled(text: str, option: str) -> tuple[str, str]:
+    """``ours=attn.py:X`` as what it is called and what it is; a file in a folder with such a sign is one.
 
     Raises:
-        InputError: brackets that do not close, or an argument without a value.
+        InputError: what stands before the sign is no name.
+    """
+    title, equals, target = text.partition("=")
+    if not equals or re.search(r"[:(@/\\]", title) or Path(f"{text.partition('.py:')[0]}.py").is_file():
+        return "", text
+    if not _TITLE.fullmatch(title := title.strip()):
+        raise InputError(
+            f"{option} {text!r}: {title!r} is no name; must be a letter, then letters, digits, spaces, _ - + ."
+        )
+    if not target.strip():
+        raise InputError(f"{option} {text!r}: must be NAME=TARGET, such as ours=attn.py:X")
+    return title, target.strip()
+
+
+def as_placed(target: object, option: str, shown: bool = False) -> Placed:
+    """A target as a row, whatever it is: an id, code with or without brackets and a layout, an object.
+
+    Args:
+        target: what was given.
+        option: what refusals begin with.
+        shown: whether what it is called is shown, so that it may be said.
+
+    Raises:
+        InputError: brackets that do not close, an argument without a value, or a name that would not be shown.
     """
     if isinstance(target, str):
-        return read_placed(target, option) if _BRACKETS.search(target) else Placed(target, target)
+        found = read_placed(target, option)
+        if found.title and not shown:
+            raise InputError(f"{option} {target!r}: has a name, which is not shown here; leave out {found.title}=")
+        return found
     if isinstance(target, Placed):
         return target
     found = Placed("", target)
@@ -91,10 +130,12 @@ def in_brackets(place: str, ours: str = "set", own: str = "args") -> Callable[[C
         @wraps(ask)
         def answer(*args: P.args, **kwargs: P.kwargs) -> R:
             bound = parameters.bind(*args, **kwargs)
-            row = as_placed(bound.arguments.get(place, ""), "TARGET")
+            row = as_placed(bound.arguments.get(place, ""), "TARGET", "title" in parameters.parameters)
             require_file_of(row.target)
             if row.target is not bound.arguments.get(place, ""):
                 bound.arguments |= {place: row.target, **_apart(row, bound.arguments, ours, own)}
+            if row.title:
+                bound.arguments["title"] = row.title
             return ask(*bound.args, **bound.kwargs)
 
         return answer
@@ -138,14 +179,14 @@ def placed(target: object, layout: str = LAYOUT, **arguments: object) -> Placed:
     """A row of :func:`vpcalc.compare` from Python: a module, a function that makes one, or a target's name.
 
     Args:
-        target: what derive takes.
+        target: what derive takes, with a name in front if the row is to have one: ``ours=attn.py:X``.
         layout: the shape of its input in the grid's symbols: ``1,hw,C``, ``1,h,w,C`` or ``1,C,h,w``.
         arguments: of the factory; ``"C"`` is the grid's C.
     """
-    found = Placed("", target, arguments, layout)
+    title, target = titled(target, "placed") if isinstance(target, str) else ("", target)
     given = ",".join(f"{name}={value}" for name, value in arguments.items())
-    name = target if isinstance(target, str) else found.name
-    return Placed(f"{name}({given})@{layout}", target, arguments, layout)
+    name = target if isinstance(target, str) else Placed("", target).name
+    return Placed(f"{title and f'{title}='}{name}({given})@{layout}", target, arguments, layout, title)
 
 
 def split_rows(text: str) -> list[str]:
@@ -163,10 +204,13 @@ def read_placed(text: str, option: str = "--rows") -> Placed:
     """One such row.
 
     Raises:
-        InputError: brackets that do not close, an argument without a value, or nothing before them.
+        InputError: brackets that do not close, an argument without a value, nothing before them, or no name.
     """
-    found = _BRACKETS.search(text)
-    file, rest = (text[: found.start()], text[found.start() :]) if found else ("", text)
+    title, bare = titled(text, option)
+    found = _BRACKETS.search(bare)
+    if found is None:
+        return Placed(text, bare, title=title)
+    file, rest = bare[: found.start()], bare[found.start() :]
     before, at, layout = rest.partition("@")
     name, bracket, given = before.partition("(")
     target, given = (file + name).strip(), given.rstrip()
@@ -188,7 +232,7 @@ def read_placed(text: str, option: str = "--rows") -> Placed:
             )
         name = name.strip()
         arguments[name] = value.strip()
-    return Placed(text, target, arguments, layout.strip() or LAYOUT)
+    return Placed(text, target, arguments, layout.strip() or LAYOUT, title)
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from .. import snapshots
 from ..auditing.process import Limits, Status, run
 from ..errors import InputError, require_file_of, unknown, unreadable
-from ..placing import as_placed
+from ..placing import as_placed, titled
 from ..revisions import Repository, repository
 from .diff_cost import Cost, cost_of, recorded
 
@@ -52,7 +52,7 @@ class Side:
 
 
 def read_side(option: str, given: object, target: str | None) -> Side:
-    """A side from what was written.
+    """A side from what was written; ``ours=attn.py:make`` is called so.
 
     Raises:
         InputError: it is nothing that can be compared.
@@ -62,7 +62,12 @@ def read_side(option: str, given: object, target: str | None) -> Side:
     if not isinstance(given, str):
         return Side(option, getattr(given, "__qualname__", type(given).__name__), given)
     if target is not None:
-        return Side(option, target, target) if given == HERE else _at(option, given, target)
+        title, target = titled(target, "--target")
+        side = Side(option, target, target) if given == HERE else _at(option, given, target)
+        return replace(side, name=side.name.replace(target, title)) if title else side
+    title, given = titled(given, option)
+    if title:
+        return replace(read_side(option, given, None), name=title)
     behind = _BEHIND.search(given)
     bare = given[: behind.start(1)] if behind else given
     found = re.fullmatch(r"([^:]+):(.+:[^:]+|.+\.json)", bare)

@@ -114,8 +114,8 @@ def figure(
         raise unknown("--quantity", quantity, QUANTITIES + MEMORY)
     counted = Quantity(quantity) if quantity in QUANTITIES else MemoryQuantity(quantity)
     shown = None if exact else whole("--digits", digits, high=12)
+    sizes: dict[str, Any] = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
     if isinstance(name, str) and name in LAYERS:
-        sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
         for option, value in sizes.items():
             if value is not None:
                 raise InputError(
@@ -128,7 +128,6 @@ def figure(
         return _of_layer(name, counted, set or {}, shown)
     if not is_code(name) and name not in ARCHITECTURES:
         raise unknown("figure", name, [*LAYERS, *ARCHITECTURES], ALL)
-    sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
     found = sized(name, **sizes, set=set, args=args, batch=batch)
     if isinstance(counted, MemoryQuantity):
         value = _in_bytes(name, counted, set=set, args=args, batch=batch, **sizes)

@@ -463,6 +463,7 @@ def memory(
     device: str | None = None,
     devices: str | None = None,
     args: Mapping[str, object] | None = None,
+    title: str = "",
     check: bool | None = None,
 ) -> Memory:
     """What an architecture takes to run or, with ``train``, to train.
@@ -493,6 +494,7 @@ def memory(
         device: an accelerator or CPU of the table, for a bound on the time of an inference.
         devices: a CSV file with further devices.
         args: arguments of the factory of a module of your own.
+        title: what such a module is called in tables.
         check: run the instantiated module in PyTorch, without memory, and compare every byte; if left out, where
             torch and fvcore are installed.
 
@@ -503,6 +505,8 @@ def memory(
         _only_ours({"set": set, "src": src, "tgt": tgt}, attention, recompute)
     elif args:
         raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
+    elif title:
+        raise InputError(f"{title}=: a name is given to code; {name} is one of ours and has its own")
     architecture = None if is_code(name) else ARCHITECTURES[name]
     number, dtype = whole("--batch", batch), words.dtype(dtype)
     if dtype not in FLOATS:
@@ -520,7 +524,7 @@ def memory(
     if architecture is None:
         from .own_memory import Asked, own_memory
 
-        own = Asked(name, args or {}, dtype, train, training, tuning, amp)
+        own = Asked(name, args or {}, dtype, train, training, tuning, amp, title)
         result = own_memory(own, input, tokens, number, budget, solve, found)
         return result.checked() if counts(check) else result
     sizes = architecture.read(input=input, tokens=tokens, src=src, tgt=tgt)

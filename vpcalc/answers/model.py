@@ -231,6 +231,7 @@ def model(
     set: Mapping[str, object] | None = None,
     batch: object = 1,
     args: Mapping[str, object] | None = None,
+    title: str = "",
     check: bool | None = None,
 ) -> Model | OwnModel | SymbolicModel:
     """The cost of an architecture at an input size.
@@ -245,13 +246,21 @@ def model(
         batch: images or sequences.
         args: arguments of the factory of a module of your own, whose ``input`` may be a whole shape:
             ``"1,3,224,224"``, ``"1,128:long"``; with a letter among them, ``"1,3,H,W"``, forms are the answer.
+        title: what a module of your own is called in tables; before its name, ``"ours=file.py:factory"``, too.
         check: count the instantiated module with fvcore; if left out, where torch and fvcore are installed.
 
     Raises:
         InputError: an unknown name or setting, or a value that is not usable.
     """
-    asked: dict[str, Any] = {"input": input, "tokens": tokens, "set": set, "batch": batch, "args": args}
-    found = _in_letters(name, input, args) or sized(name, src=src, tgt=tgt, **asked)
+    asked: dict[str, Any] = {
+        "input": input,
+        "tokens": tokens,
+        "set": set,
+        "batch": batch,
+        "args": args,
+        "title": title,
+    }
+    found = _in_letters(name, input, args, title) or sized(name, src=src, tgt=tgt, **asked)
     return found.checked() if counts(check) else found
 
 
@@ -266,9 +275,12 @@ def sized(
     set: Mapping[str, object] | None = None,
     batch: object = 1,
     args: Mapping[str, object] | None = None,
+    title: str = "",
 ) -> Model | OwnModel:
     """The same in numbers, and not counted: for figures and pictures."""
     if not is_code(name):
+        if title:
+            raise InputError(f"{title}=: a name is given to code; {name} is one of ours and has its own")
         if args:
             raise InputError(f"--arg: {name} is one of ours; its settings are given by --set")
         return our_model(name, input=input, tokens=tokens, src=src, tgt=tgt, set=set, batch=batch)
@@ -276,7 +288,7 @@ def sized(
     from .own_model import own_model
 
     refuse_of_code({"set": set, "src": src, "tgt": tgt})
-    return own_model(name, input=input, tokens=tokens, batch=batch, args=args)
+    return own_model(name, input=input, tokens=tokens, batch=batch, args=args, title=title)
 
 
 def our_model(
@@ -308,7 +320,9 @@ def _published(
     return tuple(figure for figure in own if architecture.configure(figure.changes) == config)
 
 
-def _in_letters(name: object, input: object, args: Mapping[str, object] | None) -> SymbolicModel | None:
+def _in_letters(
+    name: object, input: object, args: Mapping[str, object] | None, title: str
+) -> SymbolicModel | None:
     """A module of the reader's where a letter stands among its sizes or arguments."""
     if not (is_code(name) and (args or (isinstance(input, str) and "," in input))):
         return None
@@ -316,4 +330,4 @@ def _in_letters(name: object, input: object, args: Mapping[str, object] | None) 
     from .own_symbols import symbolic_model
 
     shapes = shapes_of("", input, None, 1) if input is not None else ()
-    return symbolic_model(name, shapes, args or {}) if letter_in(shapes, args or {}) else None
+    return symbolic_model(name, shapes, args or {}, title) if letter_in(shapes, args or {}) else None

@@ -104,8 +104,9 @@ class Asked:
         optimizer: Optimizer,
         tuning: Tuning | None,
         amp: str | None,
+        title: str = "",
     ) -> None:
-        self._target, self.name, self.arguments = settled(target), name_of(target), arguments
+        self._target, self.name, self.arguments = settled(target), title or name_of(target), arguments
         self.dtype, self.item, self.way = dtype, FLOATS[dtype].bytes, Way(dtype, amp=amp, tuning=tuning)
         self._train, self._optimizer = train, optimizer
 

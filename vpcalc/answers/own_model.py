@@ -183,6 +183,7 @@ def own_model(
     tokens: object = None,
     args: Mapping[str, object] | None = None,
     batch: object = 1,
+    title: str = "",
 ) -> OwnModel:
     """The cost of a module of the reader's at an input size.
 
@@ -191,11 +192,12 @@ def own_model(
         input: side of a square image, ``"HxW"``, or a whole shape: ``"1,3,224,224"``, ``"1,128:long"``.
         tokens: length of a sequence of ids.
         batch: images or sequences, where no whole shape is given.
+        title: what it is called, if not by its own name.
 
     Raises:
         InputError: it cannot be built or run at this size.
     """
-    name = name_of(target)
+    name = title or name_of(target)
     shapes = shapes_of(name, input, tokens, whole("--batch", batch))
     given = args or {}
     refuse_letters("a figure", shapes, given)

@@ -134,13 +134,17 @@ class SymbolicModel(Result):
         return (*notes, *unpriced_notes(self.ran.unknown))
 
 
-def symbolic_model(target: object, shapes: tuple[InputShape, ...], args: Mapping[str, object]) -> SymbolicModel:
+def symbolic_model(
+    target: object, shapes: tuple[InputShape, ...], args: Mapping[str, object], title: str = ""
+) -> SymbolicModel:
     """The cost of a module of the reader's in letters of its input and of its factory's arguments.
+
+    ``title`` is what it is called, if not by its own name.
 
     Raises:
         InputError: it cannot be built, or run on symbols at any size where that is tried.
     """
-    name, text = name_of(target), ";".join(map(str, shapes))
+    name, text = title or name_of(target), ";".join(map(str, shapes))
     found = find_target(target, text, args)
     execution, program = _first(name, found)
     ran = Ran(name, tuple(execution.point), execution, execution, program)

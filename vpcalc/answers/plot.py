@@ -286,7 +286,7 @@ def _tile_of(rows: Iterable[str | Placed], numbers: Mapping[str, object]) -> int
     tile = 1
     for row in rows:
         if is_placed(row):
-            given = as_placed(row, "--rows").arguments.values()
+            given = as_placed(row, "--rows", shown=True).arguments.values()
             found = [str(numbers.get(str(value), value)) for value in given]
             tile = lcm(tile, *(int(number) for number in found if number.isdecimal() and int(number)))
     return tile
@@ -489,14 +489,15 @@ def _image_models(models: Iterable[str]) -> dict[str, Callable[[int], int]]:
     """The MACs of each at a side of a square image, by its name."""
     chosen: dict[str, Callable[[int], int]] = {}
     for name in models:
+        row = as_placed(name, "MODEL", shown=True)
         if is_code(name):
-            chosen[name] = partial(_own_macs, name)
+            chosen[row.title or name] = partial(_own_macs, name)
             continue
-        row = as_placed(name, "MODEL")
         model = ARCHITECTURES[str(row.target)]
         if not model.family.axes.pixels:
             raise InputError(f"MODEL {model.id!r}: reads a sequence; must be an image model such as swin_t")
-        chosen[row.text if row.arguments else model.id] = partial(_macs, model, model.configure(row.arguments))
+        called = row.title or (row.text if row.arguments else model.id)
+        chosen[called] = partial(_macs, model, model.configure(row.arguments))
     if not chosen:
         raise InputError("MODEL: give at least one; vpcalc models lists them")
     return chosen

@@ -217,7 +217,11 @@ def on_grid(
 
 
 def _told_apart(layers: tuple[GridLayer, ...]) -> tuple[GridLayer, ...]:
-    """Modules of the reader's that have the name of another row: with the arguments in which they differ."""
+    """Modules of the reader's that have the name of another row: with the arguments in which they differ.
+
+    Raises:
+        InputError: the reader gave one of them that name.
+    """
     alike: dict[str, list[GridLayer]] = {}
     for layer in layers:
         alike.setdefault(layer.name, []).append(layer)
@@ -226,6 +230,8 @@ def _told_apart(layers: tuple[GridLayer, ...]) -> tuple[GridLayer, ...]:
         others = [other for other in alike[layer.name] if other is not layer]
         if not others or not isinstance(layer, OwnLayer):
             return layer
+        if layer.row.title:
+            raise InputError(f"--rows {layer.id}: another row is called {layer.name}, too")
         rows = [other.row for other in others if isinstance(other, OwnLayer)]
         differing = [
             f"{name}={value}" for name, value in layer.row.arguments.items() if _differs(rows, name, value)
@@ -246,7 +252,7 @@ def _layer(
     row: str | Placed, inputs: Mapping[str, Any], given: set[str], others: Mapping[str, object]
 ) -> GridLayer:
     if isinstance(row, Placed) or is_placed(row):
-        return OwnLayer(as_placed(row, "--rows"), inputs)
+        return OwnLayer(as_placed(row, "--rows", shown=True), inputs)
     if row not in LAYERS:
         raise unknown("--rows", row, tuple(LAYERS), LISTED)
     missing = [name for name in LAYERS[row].dims if name not in given and name not in others]

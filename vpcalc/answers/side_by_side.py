@@ -116,11 +116,13 @@ def side_by_side(names: Iterable[str], *, check: bool | None = None, **asked: An
     Raises:
         InputError: a name that is not known or is given twice, or what :func:`vpcalc.model` refuses for one.
     """
-    told = [(name, as_placed(name, "NAME")) for name in names]
-    models = tuple(sized(name, **_of(row, asked)) for name, row in told)
+    told = [(name, as_placed(name, "NAME", shown=True)) for name in names]
+    models = tuple(sized(name if is_code(name) else row.untitled, **_of(row, asked)) for name, row in told)
     if len(models) < 2:
         raise InputError("NAME: give two models at least, such as swin_t resnet50")
-    called = [name if row.arguments else each.id for each, (name, row) in zip(models, told, strict=True)]
+    called = [
+        row.title or (name if row.arguments else each.id) for each, (name, row) in zip(models, told, strict=True)
+    ]
     name, times = Counter(called).most_common(1)[0]
     if times > 1:
         raise InputError(f"NAME {name}: given {times} times; once is enough")

@@ -197,7 +197,7 @@ def _common(bounds: Iterable[Mapping[str, tuple[int, int]]]) -> dict[str, tuple[
 
 def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
     """A layer, a model or a module of the reader's with its forms at every size."""
-    row = as_placed(given, "crossover")
+    row = as_placed(given, "crossover", shown=True)
     if not is_code(row.target):
         return _ours(row, quantity, range)
     from ..checks.placed_layers import find_placed

@@ -40,7 +40,8 @@ def compare(
         None,
         "--rows ROW,ROW…",
         "Layers to compare, by id: msa,wmsa,ffn …, and modules of your own, their arguments and the "
-        "shape of their input in the grid's symbols: attn.py:X(dim=C,window=M)@1,hw,C.",
+        "shape of their input in the grid's symbols: attn.py:X(dim=C,window=M)@1,hw,C; with ours= in front "
+        "it is called ours.",
         LAYERS,
         complete=completion.rows,
     ),

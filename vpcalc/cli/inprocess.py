@@ -18,7 +18,7 @@ import typer
 from ..embedding.commands import Picture, Printed
 from ..errors import InputError, unknown
 from ..optional import LIBRARIES
-from ..placing import is_placed, read_placed
+from ..placing import is_placed, read_placed, titled
 from .loading import accepting, loading
 from .options import ids, named
 from .output import IN_A_DOCUMENT
@@ -149,7 +149,7 @@ def _no_code(name: str, values: Mapping[str, Any]) -> None:
     """Refuse targets and counters that are other people's code, and a marker that would trust itself."""
     if values.get("trust"):
         raise InputError(f"{name} --trust: {_OWN}; --trust of embed allows it, if the document is yours")
-    for target, arguments in _named_targets(values):
+    for target, arguments in _named_targets(name, values):
         if isinstance(target, str) and (":" in target or "/" in target) and not target.startswith(_SAFE):
             said = "NAME, ".join(_SAFE[:-1]) + f"NAME or {_SAFE[-1]}NAME"
             raise InputError(
@@ -164,14 +164,14 @@ def _no_code(name: str, values: Mapping[str, Any]) -> None:
             raise InputError(f"--counter {counter}: {_OWN}; must be a counter's name")
 
 
-def _named_targets(values: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, str]]]:
+def _named_targets(name: str, values: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, str]]]:
     """What may be code, with its arguments: a command's target, and rows of a comparison."""
     given = named("--arg", [*(values.get("arg") or ()), *(values.get("set") or ())])
     rows: list[str] = []
     for place in TARGETS:
         found = values.get(place)
         for each in found if isinstance(found, (list, tuple)) else [found]:
-            yield each, given
+            yield titled(each, name)[1] if isinstance(each, str) else each, given
             if isinstance(each, str) and "(" in each:  # swept, as a row is written
                 rows.append(each)
     sides = [text for text in map(values.get, SIDES) if text is not None]

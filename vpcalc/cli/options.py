@@ -109,7 +109,12 @@ NameArgument = Annotated[
     argument("NAME", "A model's id or alias (vpcalc models), or code: net.py:make(width=64).", completion.models),
 ]
 NamesArgument = Annotated[
-    list[str], argument("NAME…", "A model's id or alias, or several; see vpcalc models.", completion.models)
+    list[str],
+    argument(
+        "NAME…",
+        "A model's id or alias (vpcalc models), or code, or several; ours=net.py:make is called ours.",
+        completion.models,
+    ),
 ]
 ImageOption = Annotated[
     str | None,
@@ -224,7 +229,7 @@ def standing(set: list[str] | None, backbone: str | None) -> list[str] | None:
     return set if backbone is None else [*(set or []), f"backbone={backbone}"]
 
 
-def changes(set: Iterable[str] | None, arg: Iterable[str] | None) -> dict[str, dict[str, object]]:
+def changes(set: Iterable[str] | None, arg: Iterable[str] | None) -> dict[str, Any]:
     """Settings of a model of ours and arguments of the reader's, as the functions of Python take both."""
     return {"set": settings(set), "args": dict(named("--arg", arg))}
 

@@ -68,7 +68,7 @@ class Layers(NamedTuple):
     rows: str | None = option(
         None,
         "--rows ROW,ROW…",
-        "Layers, by id: msa,wmsa …, or code as compare takes it: attn.py:X(dim=C)@1,hw,C.",
+        "Layers, by id: msa,wmsa …, or code as compare takes it: ours=attn.py:X(dim=C)@1,hw,C.",
         LAYERS,
         complete=completion.rows,
     )
