@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from . import snapshots
-from .errors import InputError
+from .errors import InputError, either
 from .printed import Printed, read_printed
 from .report.numbers import exact, growth, signed
 from .snapshots import UPDATE, Counted, Tree
@@ -74,6 +74,8 @@ def assert_cost(
     __tracebackhide__ = True  # pytest shows the test's own line and the message
     given = {"macs": macs, "params": params, "saved_bytes": saved_bytes, "peak_bytes": peak_bytes}
     bounds = {name: read_bound(name, value) for name, value in given.items() if value is not None}
+    if not bounds and formula is None and snapshot is None:
+        raise InputError(f"assert_cost: nothing is asked; give {either([*given, 'formula', 'snapshot'])}")
     path = None if snapshot is None else Path(snapshot)
     before = _recorded(path, bounds)
     expected = _evaluated(formula, where or {})
