@@ -131,6 +131,12 @@ def test_no_convention_says_which_is_nearest() -> None:
     assert "nearest" not in vpcalc.conventions("swin_t", "4.5G").to_dict()
 
 
+@pytest.mark.parametrize(("printed", "meant"), [("4.5", "4.5G"), ("600", "600M"), ("4.5k", ""), ("5.1234e9", "")])
+def test_a_figure_without_its_unit_is_asked_about(printed: str, meant: str) -> None:
+    said = vpcalc.conventions("swin_t", printed).tables()[0].notes[0]
+    assert f"read as {printed} MACs or FLOPs; {meant}?" in said if meant else "nearest: " in said
+
+
 @pytest.mark.parametrize(
     ("printed", "derived", "how"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -38,6 +39,12 @@ _LENGTHS = """
 """
 EQUAL = {"input": tuple(map(int, _SIDES.split())), "tokens": tuple(map(int, _LENGTHS.split()))}
 """Inputs that papers use, which are tried."""
+
+UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+"""Units that a figure may lack."""
+
+FAR = 100
+"""Times by which it is then too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,15 @@ class Conventions(Result):
         here = (reading for reading in self.readings if reading.sizes == self.sizes)
         return min(here, key=lambda reading: abs(reading.derived - self.printed.value))
 
+    @property
+    def meant(self) -> str:
+        """The figure with the unit that it may lack, where it is without one and far below; else empty."""
+        times = self.nearest.derived / self.printed.value
+        if times < FAR or re.search("[A-Za-z]", self.printed.text):
+            return ""
+        unit = min(UNITS, key=lambda unit: max(times / UNITS[unit], UNITS[unit] / times))
+        return f"{self.printed.text}{unit}"
+
     def fields(self) -> dict[str, Any]:
         """Fields of the command's JSON object."""
         return {
@@ -113,10 +129,9 @@ class Conventions(Result):
         else:
             near = self.nearest
             off = f"{float(100 * (near.derived / self.printed.value - 1)):+.2g} %"
-            note = (
-                f"{self.printed.text} comes out under none of these, at none of {self.tried} inputs; "
-                f"nearest: {near.convention}, {off}"
-            )
+            why = f"read as {self.printed.text} MACs or FLOPs; {self.meant}?" if self.meant else ""
+            why = why or f"nearest: {near.convention}, {off}"
+            note = f"{self.printed.text} comes out under none of these, at none of {self.tried} inputs; {why}"
         title = f"{self.architecture.id} against {self.printed.text}"
         return (Table(title, columns, rows, (note, f"{self.tried} inputs tried")),)
 
