@@ -116,6 +116,14 @@ def test_why_figures_differ_goes_before_the_figures(inside: Run) -> None:
             "No such command 'retnet'; models are called so: vpcalc model retnet_1_3b; vpcalc models lists them",
         ),
         ("swin", "No such command 'swin'; models are called so: vpcalc model swin_t; vpcalc models lists them"),
+        (
+            "gpt2",
+            "No such command 'gpt2'; see vpcalc --help, vpcalc models and vpcalc layers; in a library: vpcalc "
+            "derive transformers:gpt2, timm:gpt2 or torchvision:gpt2; your own: FILE.py:FACTORY, "
+            "or --load FILE.py",
+        ),
+        ("msaa", "No such command 'msaa'; did you mean msa or wmsa? See also vpcalc models and vpcalc layers"),
+        ("n.py", "No such command 'n.py'; it is a file; name its factory, n.py:FACTORY, or give --load n.py"),
         ("plot nothing", "No such command 'nothing'; see vpcalc plot --help"),
         ("compar", "No such command 'compar'. Did you mean 'compare'?"),
     ],

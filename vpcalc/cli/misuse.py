@@ -21,7 +21,7 @@ def said(error: Any, words: Sequence[str]) -> str:
     if context is None or type(error).__name__ not in MISUSED:
         return message
     wrong, near, _ = message.partition(". Did you mean ")
-    if hint := _as_command(wrong, context) or ("" if near else _by_name(error, words)):
+    if hint := _as_command(wrong, context, bool(near)) or ("" if near else _by_name(error, words)):
         return f"{wrong.partition(' (Possible')[0]}; {hint}"
     if message.endswith("?"):
         return message
@@ -49,13 +49,13 @@ def _sizes_and_settings() -> set[str]:
     return {name for names in (*dims, *(each.settings for each in ARCHITECTURES.values())) for name in names}
 
 
-def _as_command(message: str, context: Any) -> str:
-    """What takes a layer, a model or code that stands where a command stands."""
+def _as_command(message: str, context: Any, near: bool) -> str:
+    """What takes a layer, a model or code that stands where a command stands, unless a command is ``near``."""
     typed = re.fullmatch(r"No such command '(.+)'", message)
     if typed is None or context.parent is not None:
         return ""
     from ..architectures import ARCHITECTURES
-    from ..errors import is_code
+    from ..errors import ALL, is_code, unknown
     from ..layers import LAYERS
 
     name = typed[1]
@@ -66,4 +66,10 @@ def _as_command(message: str, context: Any) -> str:
     begun = [each for each in ARCHITECTURES if each.startswith(f"{name}_".lower())]
     if begun:
         return f"models are called so: vpcalc model {begun[0]}; vpcalc models lists them"
-    return f"code is taken by: vpcalc derive {name}" if is_code(name) else ""
+    if is_code(name):
+        return f"code is taken by: vpcalc derive {name}"
+    if near:
+        return ""
+    said = str(unknown("", name, [*ARCHITECTURES, *LAYERS], ALL)).removeprefix(f"{name!r}").lstrip(": ")
+    said = said.removeprefix("is not known; ").replace("see vpcalc", "see vpcalc --help, vpcalc", 1)
+    return f"it {said}" if said.startswith("is ") else said
