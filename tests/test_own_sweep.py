@@ -302,6 +302,7 @@ def test_a_shape_behind_a_model_of_ours_is_refused() -> None:
         ("own.py:Full(dim=C)", {"args": {"dim": 3}}, "--arg dim: stands in the brackets of"),
         ("own.py:Full(dim=C)@B,hw,C", {"batch": 3}, "--batch 3: the shape B,hw,C has its batch in it"),
         ("own.py:Full", {}, "--input: give the shape of own.py:Full's input"),
+        ("gone.py:Full", {}, "TARGET: no file 'gone.py'"),
         ("wmsa@1,hw,C", {}, "sweep wmsa@1,hw,C: wmsa is no code"),
         ("wmsa(M=7)", {"set": {"M": 8}}, "--set M: stands in the brackets of wmsa(M=7), too"),
     ],

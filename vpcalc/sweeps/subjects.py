@@ -16,7 +16,7 @@ from ..architectures import ARCHITECTURES, Architecture
 from ..architectures.axes import PIXELS
 from ..arrays.regimes import Description, Figures, OnTraced, Together, greatest
 from ..cost import Cost, Quantity
-from ..errors import ALL, InputError, is_code, unknown
+from ..errors import ALL, InputError, is_code, require_file_of, unknown
 from ..inputs import LARGEST, GridTerm, whole
 from ..layers import LAYERS
 from ..placing import as_placed
@@ -440,6 +440,7 @@ class Asked:
     def _found(self) -> Subject:
         given = {name: value for name, value in self.sizes.items() if value is not None}
         row = as_placed(self.target, "sweep")
+        require_file_of(row.target)
         if is_code(row.target):
             from .own import own_subject
 
