@@ -423,7 +423,7 @@ def _agreements(target: Target, explored: Explored) -> dict[Regime, Agreement]:
 
 def _strictly(strict: bool, name: str, unknown: Mapping[str, int]) -> None:
     if strict and unknown:
-        named = ", ".join(f"{operator} ({calls} calls)" for operator, calls in unknown.items())
+        named = ", ".join(f"{operator} ({how_many(calls, 'call')})" for operator, calls in unknown.items())
         raise InputError(f"--strict: {name} runs operators that have no price: {named}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from ..report.numbers import how_many
 from .peers.names import PATCHED
 from .record import owner
 
@@ -22,15 +23,14 @@ class Before:
         found = []
         replaced = [name for name, function in self._functions.items() if _function(name) is not function]
         if replaced:
-            found.append(
-                f"{len(replaced)} functions still replaced ({replaced[0]}{', …' if replaced[1:] else ''})"
-            )
+            functions = how_many(len(replaced), "function")
+            found.append(f"{functions} still replaced ({replaced[0]}{', …' if replaced[1:] else ''})")
         hooks = _hooks(module) - self._hooks
         if hooks:
-            found.append(f"{hooks} hooks")
+            found.append(how_many(hooks, "hook"))
         buffers = [name for name, _ in module.named_buffers() if name not in self._buffers]
         if buffers:
-            found.append(f"{len(buffers)} buffers ({buffers[0]}{', …' if buffers[1:] else ''})")
+            found.append(f"{how_many(len(buffers), 'buffer')} ({buffers[0]}{', …' if buffers[1:] else ''})")
         attributes = sorted(_attributes(module) - self._attributes)
         if attributes:
             found.append(f"attributes of modules ({', '.join(attributes[:3])}{', …' if attributes[3:] else ''})")
