@@ -236,6 +236,12 @@ class Pooled(nn.Module):
 """
 
 
+def test_letters_of_ours_that_are_no_grid_s_are_explained() -> None:
+    notes = vpcalc.crossover("linear_attention", "sra").tables()[0].notes
+    assert notes[-1] == "a: attention heads; R: spatial reduction ratio of SRA"
+    assert not any("channels" in note for note in vpcalc.crossover("msa", "axial").tables()[0].notes)
+
+
 def test_a_module_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(OWN)

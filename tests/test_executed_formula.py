@@ -135,6 +135,7 @@ def test_its_form_adds_up_from_the_operators_that_were_executed(code: str) -> No
     assert [step.op.kind for step in found.steps()] == ["linear", "matmul", "matmul", "linear"]
     assert sum((step.term for step in found.steps()), 0 * found.form.polynomial) == found.form.polynomial
     assert set(found.legend()) == {"B", "N", "C"}
+    assert found.legend(conditions=True)["a"] == "argument heads of the factory"
     assert found.to_dict()["steps"][1]["shapes"] == "(B × a × N × C/a)(B × a × C/a × N)"
 
 
@@ -269,6 +270,6 @@ def test_a_function_says_each_thing_once_and_of_which_size_a_refusal_was(code: s
     notes = [line.strip().lower().rstrip(".") for line in text.splitlines() if line.strip()]
     assert [note for note in notes if note.startswith("explored")] == [f"{found.assumptions[0]}".lower()]
     assert "as its description calls it" not in text
-    assert "e: argument of the factory" in text
+    assert "e: argument dim of the factory" in text
     assert "invalid for input of size" in text
     assert "(at u = " in text

@@ -262,6 +262,14 @@ def test_legends() -> None:
     assert found.passage("typst").startswith("$ 4 h w C^2 + 2 (h w)^2 C $\nwhere $h$: ")
     assert eval(found.passage("python"), {"h": 2, "w": 3, "C": 5}) == 4 * 6 * 25 + 2 * 36 * 5
     assert '<math display="block"' in found.passage("mathml")
+    patches = vpcalc.formula("patch_embedding")  # 3HWC for multiples of P
+    assert "P: patch side (pixels)" in patches.passage("text")
+    assert list(patches.legend()) == ["H", "W", "C"]
+    settings = vpcalc.formula("pvt_small", vary=["R", "depths"]).legend(conditions=True)
+    assert [settings["R_4"], settings["depths_1"]] == [
+        "spatial reduction ratio of SRA in stage 4",
+        "blocks in stage 1",
+    ]
     constant_form = vpcalc.formula("swin_t", quantity="params")
     assert constant_form.passage("text") == "28288354\n\nholds for H and W multiples of 224 (32·7)"
 

@@ -409,6 +409,12 @@ def test_a_row_has_the_name_that_it_is_given() -> None:
     assert read_placed("lr=1/own.py:Full(dim=C)").name == "Full"
 
 
+def test_heads_are_a_where_a_form_or_its_domain_has_that_letter() -> None:
+    assert "C = 96, a = 3 heads" in _rows("msa", "linear_attention").tables()[0].title
+    assert "C = 96, a = 3 heads" in _rows("msa", "own.py:Full(dim=C,heads=heads)").tables()[0].title
+    assert "C = 96, 3 heads" in _rows("msa", "wmsa", "own.py:Depthwise(dim=C)@1,C,h,w").tables()[0].title
+
+
 def test_the_command_line_takes_them() -> None:
     asked = ["--h", "14", "--w", "28", "--C", "96", "--rows", f"msa,{WINDOWED},wmsa", "--no-check", "-f", "json"]
     result = CliRunner().invoke(application(["compare"]), ["compare", *asked])

@@ -17,6 +17,7 @@ from ..inputs import whole
 from ..optional import counts
 from ..report import About, Column, Kind, Table
 from ..symbolic import Form
+from .meanings import letters_in
 from .result import Result
 from .rows import ROWS, GridLayer, OurLayer, OwnLayer, on_grid, values_of
 from .verdicts import report_dict, verdict
@@ -195,7 +196,9 @@ class Comparison(Result):
     def tables(self) -> tuple[Table, ...]:
         """The rows, and below them where they cross."""
         title = (
-            "{h}×{w} tokens, C = {C}, {heads} "
+            "{h}×{w} tokens, C = {C}, "
+            + ("a = " if self._has_heads else "")
+            + "{heads} "
             + ("head" if self.inputs["heads"] == 1 else "heads")
             + "; M = {M}, R = {R}, P = {P}, {others}batch {batch}, "
         )
@@ -232,6 +235,12 @@ class Comparison(Result):
             compared,
             crossing_table(self, {c: f"{names[c.between[0]]} > {names[c.between[1]]}" for c in self.crossovers}),
         )
+
+    @property
+    def _has_heads(self) -> bool:
+        """Whether the number of heads stands as a letter in a form or in where one holds."""
+        said = (letter for row in self.rows for letter in row.form_here.polynomial.letters)
+        return "a" in {*said, *(letter for row in self.rows for letter in letters_in(row.form.valid))}
 
     def _notes(self) -> tuple[str, ...]:
         """What is to be said about rows, rows of which the same is to be said together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -13,7 +14,10 @@ from ..algebra.crossover import Inequality
 from ..algebra.domains import Where
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..everywhere import Condition
+from ..layers import LAYERS
+from ..placing import TOKENS
 from ..report import Column, Kind, Table
+from .meanings import GRID, meaning
 from .result import Result
 from .sides import EQUAL, FIRST, SECOND, UNKNOWN, Pair, Side, notes_of, pair
 
@@ -22,6 +26,10 @@ SHOWN = 16
 
 RANGE = (1, 4096)
 """Sizes of the one letter that is left, unless others are asked for."""
+
+
+PLAIN = (*GRID, *TOKENS)
+"""Letters that need no legend."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,17 @@ class Crossovers(Result):
         return next((side.title for side in self.sides if side.name == name), "both the same")
 
     def _notes(self) -> tuple[str, ...]:
-        return notes_of(*self.sides)
+        return (*notes_of(*self.sides), *self._legend())
+
+    def _legend(self) -> tuple[str, ...]:
+        """What letters of our layers mean, beside those of a grid and a sequence."""
+        found = {
+            letter: meaning(id, letter)
+            for side in self.sides
+            for letter in side.letters
+            if (id := re.split(r"[(:]", side.name)[0]) in LAYERS and letter not in PLAIN
+        }
+        return ("; ".join(f"{letter}: {said}" for letter, said in found.items()),) if found else ()
 
 
 def crossover(

@@ -221,8 +221,10 @@ class Executed(Derived):
         return {v.name: self._meaning(v) for v in self.variables}
 
     def _meaning(self, v: Variable) -> str:
-        known = next((s.meaning for s in symbols.ALPHABET if s.name == v.name), None)
-        return _MEANS[v.kind] if known is None or v.kind is What.BATCH else known
+        known = next((s for s in symbols.ALPHABET if s.name == v.name), None)
+        if v.argument and not (known and known.width):  # a letter of the factory's, whatever it is in our layers
+            return f"argument {v.argument} of the factory"
+        return _MEANS[v.kind] if known is None or v.kind is What.BATCH else known.meaning
 
     def completed(self, told: Callable[[int, int, str], None] | None = None) -> Executed:
         """See :class:`Result`: other quantities."""

@@ -23,7 +23,7 @@ from ..report.numbers import how_many
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import SYMBOL_OF, Form, condition, layer_on_symbols, model_on_symbols, window_of
 from ..symbols import GRID_MEANINGS, place
-from .meanings import meaning
+from .meanings import letters_in, meaning
 from .result import Result
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Formula(Result):
             raise unknown("--format", spelling, PASSAGES)
         printer = "latex" if spelling == "markdown" else spelling
         glossary = [
-            (PRINTERS[printer](symbol(name)), meaning) for name, meaning in self.legend(units=True).items()
+            (PRINTERS[printer](symbol(name)), meaning)
+            for name, meaning in self.legend(units=True, conditions=True).items()
         ]
         return PASSAGES[spelling](self.spell(printer), glossary, "" if self.regimes else self.form.valid)
 
@@ -158,12 +159,17 @@ class Formula(Result):
             return when
         return {**when, "regimes": [regime.to_dict(self.quantity.value) for regime in self.regimes]}
 
-    def legend(self, units: bool = False) -> dict[str, str]:
-        """The symbols that occur, as they are written, and what they mean; ``units`` adds theirs."""
+    def legend(self, units: bool = False, conditions: bool = False) -> dict[str, str]:
+        """The symbols that occur, as they are written, and what they mean.
+
+        ``units`` adds theirs, ``conditions`` those that only say where the form holds.
+        """
         names = dict(self.form.names)
         occurring = multiplied_out(self.form.expression).letters.union(
-            *(part.letters_said for regime in self.regimes for part in regime.when.where.parts)
+            *(part.letters_said for regime in self.regimes for part in regime.when.where.parts),
         )
+        if conditions and occurring and not names:
+            occurring |= letters_in(self.form.valid)
         meanings = {names.get(name, name): said for name, said in self.meanings.items() if name in occurring}
         if self.meanings:
             return meanings
@@ -198,7 +204,7 @@ class Formula(Result):
         ]
         rows.append(("total", "", "", self.form))
         notes: list[str] = [Caveat(f"holds for {self.form.valid}")] if self.form.valid else []
-        notes += [f"{name}: {meaning}" for name, meaning in self.legend().items()]
+        notes += [f"{name}: {meaning}" for name, meaning in self.legend(conditions=True).items()]
         title = f"{self.title}: {self.quantity.meaning}"
         notes += [f"source: {self.source}", *self.assumptions]
         return (Table(title, columns, tuple(rows), tuple(notes), total=True),)

@@ -12,7 +12,7 @@ from ..everywhere import Regime
 from ..pages.script import SPELLINGS, Script
 from ..symbolic import SYMBOL_OF
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
-from .meanings import meaning
+from .meanings import GRID, meaning
 from .page_parts import case_steps, parameter
 from .rows import AS_SEQUENCE, OurLayer, as_sequence
 from .sides import side
@@ -86,8 +86,11 @@ def _titles(found: Comparison) -> dict[str, str]:
 
 def _parameter(name: str, found: Comparison, begins: Mapping[str, Any]) -> dict[str, Any]:
     letter = SYMBOL_OF.get(name, name)
-    has = (row.layer.id for row in found.rows if isinstance(row.layer, OurLayer) and name in row.layer.dims)
-    said = "side of the pooled grid of linear SRA" if name == "P" else meaning(next(has, ""), name)
+    has = [row.layer for row in found.rows if name in row.layer.dims]
+    ours = next((layer.id for layer in has if isinstance(layer, OurLayer)), "")
+    said = "side of the pooled grid of linear SRA" if name == "P" else meaning(ours, name)
+    if not ours and letter not in GRID:
+        said = f"{name} of {', '.join(layer.name for layer in has)}"
     made = parameter(name, letter, said, found.inputs[name], 1, SIDE)
     if name == "C":
         made["step"] = 8

@@ -111,7 +111,7 @@ class InputShape:
 class Variable:
     """A symbol of the closed form. ``limit`` is the largest value that the model takes, where it says so.
 
-    ``default`` is a value at which a model is known to be buildable.
+    ``default`` is a value at which a model is known to be buildable, ``argument`` the factory's that has it.
     """
 
     name: str
@@ -119,6 +119,7 @@ class Variable:
     degree: int
     limit: int | None = None
     default: int | None = None
+    argument: str = ""
 
 
 def parse_inputs(text: str) -> tuple[InputShape, ...]:
@@ -259,10 +260,14 @@ def variables(
                 kind = Kind.IMAGE if is_grid else Kind.BATCH if is_first else Kind.SEQUENCE
                 kinds[name] = max(kinds.get(name, kind), kind)
                 times[name] = max(times.get(name, 1), shape.letters.count(name))
-    for value in arguments.values():
+    bound: dict[str, str] = {}
+    for argument, value in arguments.items():
         for name in letters(value):
             kinds[name] = max(kinds.get(name, Kind.ARGUMENT), Kind.ARGUMENT)
-    return tuple(
-        Variable(name, kind, max(3, 2 * times.get(name, 1)), (limits or {}).get(name), (defaults or {}).get(name))
-        for name, kind in kinds.items()
-    )
+            bound.setdefault(name, argument)
+
+    def variable(name: str, kind: Kind) -> Variable:
+        limit, default = (limits or {}).get(name), (defaults or {}).get(name)
+        return Variable(name, kind, max(3, 2 * times.get(name, 1)), limit, default, bound.get(name, ""))
+
+    return tuple(variable(name, kind) for name, kind in kinds.items())
