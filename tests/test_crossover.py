@@ -12,7 +12,8 @@ import pytest
 
 import vpcalc
 from vpcalc.algebra.boundaries import always, exceeds, lattice_of, with_values
-from vpcalc.algebra.domains import Where, at_least, divides, positive
+from vpcalc.algebra.conditions import spell
+from vpcalc.algebra.domains import Where, at_least, divides, left_on, positive
 from vpcalc.algebra.floors import ceil_div, floor_div, on_lattice
 from vpcalc.algebra.polynomial import constant, symbols
 from vpcalc.answers.crossover import Crossovers
@@ -296,6 +297,15 @@ def test_domains_take_values() -> None:
     assert lattice.holds({"h": 8, "w": 9, "M": 3})
     assert not lattice.holds({"h": 8, "w": 9, "M": 2})
     assert not lattice.holds({"h": 6, "w": 9, "M": 3})
+    stretch = positive("h") & at_least(h - 224) & at_least(239 - h)
+    assert spell(Where((stretch,)), "text") == "224 ≤ h ≤ 239"
+    assert spell(Where((stretch,)), "latex") == r"224 \le h \le 239"
+    assert spell(Where((stretch,)), "python") == "h >= 224 and h <= 239"
+    assert spell(Where((stretch & divides(constant(224), h),)), "text") == "h = 224"
+    assert spell(Where((stretch & divides(constant(7), h),)), "text") == "224 ≤ h ≤ 239, 7 | h"
+    blocks = on_lattice(ceil_div(h, constant(224)))
+    assert blocks is not None
+    assert spell(left_on(Where((stretch,)), blocks), "text") == "h = 224"
     none = positive("h") & at_least(h - 16) & at_least(24 - h) & divides(constant(32), h)
     assert none.empty is True
 

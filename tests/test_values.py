@@ -230,7 +230,7 @@ class Asking(nn.Module):
 def test_questions_about_places_have_regimes() -> None:
     found = vpcalc.derive(Asking, "1,N,8").to_dict()
     forms = {regime["when"]["text"]: regime["macs"]["text"] for regime in found["regimes"]}
-    assert forms == {"N ≥ 901": "192N", "N ≥ 6, N ≤ 900": "128N", "N ≤ 5": "64N"}
+    assert forms == {"N ≥ 901": "192N", "6 ≤ N ≤ 900": "128N", "N ≤ 5": "64N"}
     assert found["complete"]
 
 

@@ -15,6 +15,8 @@ class _Relation(NamedTuple):
     left: Polynomial
     sign: str
     right: Polynomial
+    least: Polynomial | None = None
+    """Of what lies between two ends, the lower one."""
 
 
 class _Style(NamedTuple):
@@ -114,17 +116,30 @@ def spell(where: Where, spelling: str, names: Names | None = None) -> str:
 
 
 def _spell_domain(domain: Domain, spelling: str, names: Names | None) -> str:
-    fixed = domain.fixed
+    fixed = domain.single()
     relations = [_Relation(symbol(name), "=", constant(value)) for name, value in sorted(fixed.items())]
     guards = sorted(domain.guards, key=lambda guard: _reading_order(guard, domain.letters))
     relations += [_relation(guard) for guard in guards if guard.letters - set(fixed)]
     style = STYLES[spelling]
     if not relations:
         return style.always
+    relations = relations if style.code else _between(relations)
     spelled = [_spell_relation(relation, spelling, names) for relation in relations]
     if spelling == "excel" and len(spelled) > 1:
         return f"AND({','.join(spelled)})"
     return style.both.join(spelled)
+
+
+def _between(relations: list[_Relation]) -> list[_Relation]:
+    """Both ends of one thing as one relation, 225 ≤ H ≤ 900."""
+    found: list[_Relation] = []
+    for each in relations:
+        before = found[-1] if found else each
+        if (before.left, before.sign, each.sign) == (each.left, "≥", "≤") and not before.right.symbols:
+            found[-1] = each._replace(least=before.right)
+        else:
+            found.append(each)
+    return found
 
 
 def _reading_order(guard: Guard, letters: tuple[str, ...]) -> tuple[bool, list[int], bool]:
@@ -149,12 +164,15 @@ def _relation(guard: Guard) -> _Relation:
 
 
 def _spell_relation(relation: _Relation, spelling: str, names: Names | None) -> str:
-    left, right = (SPELLINGS[spelling](side, names) for side in (relation.left, relation.right))
+    least, left, right = (
+        "" if side is None else SPELLINGS[spelling](side, names)
+        for side in (relation.least, relation.left, relation.right)
+    )
     style = STYLES[spelling]
     if style.code and relation.sign in "|∤":
         over = right if right.isidentifier() else f"({right})"
         under = left if left.isalnum() else f"({left})"
         return style.divided.format(over=over, under=under, sign=style.signs["=" if relation.sign == "|" else "∤"])
     if spelling == "mathml":
-        left, right = (side.partition(">")[2].removesuffix("</math>") for side in (left, right))
-    return f"{left}{style.signs[relation.sign]}{right}"
+        least, left, right = (side.partition(">")[2].removesuffix("</math>") for side in (least, left, right))
+    return f"{least}{style.signs[relation.sign] if least else ''}{left}{style.signs[relation.sign]}{right}"

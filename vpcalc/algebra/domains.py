@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import gcd
+from math import gcd, lcm
 
 from .floors import Ceiling, Floor, Tidy, divided
 from .polynomial import Atom, Polynomial, constant, symbol
@@ -190,6 +190,21 @@ class Domain:
         """Letters that have one value only."""
         return {letter: self.low(letter) for letter in self.letters if self.high(letter) == self.low(letter)}
 
+    def single(self, dividing: Iterable[Guard] = ()) -> dict[str, int]:
+        """The same with letters that have one multiple in their bounds, of what divides here or is given."""
+        found = self.fixed
+        for letter in self.letters:
+            said = (
+                g for g in (*self.guards, *dividing) if g.divisor and not g.negated and g.form == symbol(letter)
+            )
+            step = lcm(
+                *(guard.divisor.terms.get((), 1) for guard in said if guard.divisor and not guard.divisor.letters)
+            )
+            first, high = -(-self.low(letter) // step) * step, self.high(letter)
+            if high is not None and first <= high < first + step:
+                found[letter] = first
+        return found
+
     @cached_property
     def empty(self) -> bool | None:
         """Whether no point is in it; None where that is not known."""
@@ -310,11 +325,14 @@ def dividing_on(tidy: Tidy) -> list[Guard]:
 def left_on(where: Where, tidy: Tidy) -> Where:
     """What is left to say of a form's domain on its lattice, where what divides is said already."""
     dividing = dividing_on(tidy)
-    parts = (
-        Domain(part.letters, tuple(guard for guard in part.guards if not follows(guard, dividing)))
-        for part in where.parts
-    )
-    return union(parts)
+
+    def left(part: Domain) -> Domain:
+        one = part.single(dividing)
+        kept = [g for g in part.guards if not follows(g, dividing) and (g.divisor or g.letters - set(one))]
+        only = [at_least(sign * (symbol(name) - value)) for name, value in one.items() for sign in (1, -1)]
+        return Domain(part.letters, (*only, *kept))
+
+    return union(map(left, where.parts))
 
 
 def follows(guard: Guard, dividing: Sequence[Guard]) -> bool:

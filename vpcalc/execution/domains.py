@@ -381,8 +381,7 @@ def _regular(letter: str, values: Any, low: int, high: int) -> list[Condition]:
         condition = _remainders(letter, period, rests)
     before = any(size % period in rests for size in range(max(low, first - period), first))
     after = any(size % period in rests for size in range(last + 1, min(high, last + period) + 1))
-    ends = [_bound(letter, "≥", first)] if before else []
-    return [condition, *ends, *([_bound(letter, "≤", last)] if after else [])]
+    return [condition, *_ends(letter, first if before else None, last if after else None)]
 
 
 def _multiple(letter: str, step: int, first: int) -> Condition:
@@ -431,8 +430,15 @@ def _either(ways: Sequence[Sequence[Condition]]) -> Condition:
 def _stretch(letter: str, first: int, last: int, low: int, high: int) -> list[Condition]:
     if first == last:
         return [_bound(letter, "=", first)]
-    found = [_bound(letter, "≥", first)] if first > low else []
-    return found + ([_bound(letter, "≤", last)] if last < high else [])
+    return _ends(letter, first if first > low else None, last if last < high else None)
+
+
+def _ends(letter: str, first: int | None, last: int | None) -> list[Condition]:
+    """From where to where, 6 ≤ N ≤ 900, or the one end that there is."""
+    if first is None or last is None:
+        return [_bound(letter, sign, end) for sign, end in (("≥", first), ("≤", last)) if end is not None]
+    python = f"{letter} >= {first} and {letter} <= {last}"
+    return [Condition(f"{first} ≤ {letter} ≤ {last}", rf"{first} \le {_tex(letter)} \le {last}", python)]
 
 
 def _period(mask: Mask) -> int | None:
