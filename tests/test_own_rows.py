@@ -451,6 +451,14 @@ def test_a_plot_ends_at_the_largest_grid_that_a_module_of_ones_own_tiles() -> No
         vpcalc.plot_crossover(rows=["msa", row], high=6)
 
 
+def test_the_title_of_a_plot_is_about_ones_own() -> None:
+    """Not where MSA and W-MSA cross."""
+    ours = "ours=own.py:Depthwise(dim=C)@1,C,h,w"
+    title = vpcalc.plot_crossover(rows=["msa", "wmsa", ours], high=56).chart.title
+    assert title.startswith("MSA costs ")
+    assert "times as much as ours" in title
+
+
 def test_a_document_has_them_only_where_it_is_trusted(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     marker = f'compare --h 14 --w 28 --C 96 --no-check --rows "msa,{FULL}" --format markdown'

@@ -28,7 +28,7 @@ from ..symbolic import divides, lattice
 from .compare import DTYPES, PARTS, SIDE, Comparison, Crossover, Row, compare, crossing_table, tiles_of
 from .priced import unpriced_words
 from .result import Result
-from .rows import values_of
+from .rows import OwnLayer, values_of
 
 SAMPLES = 48
 """Points of a curve, evenly spaced on a logarithmic axis before they are moved to where its form is exact."""
@@ -422,19 +422,26 @@ def _at(form: Polynomial, tokens: int) -> Fraction:
 def _first_crossing(comparison: Comparison, curves: Mapping[str, tuple[Line, Polynomial]]) -> str:
     """The finding: where the first rows that cross do so, and how far apart they are at the largest grid.
 
+    Where a row is the reader's own it is about that one.
+
     That grid is the user's own, so its figures are what the layers cost there, padding included.
     """
     grid = f"{comparison.inputs['h']}×{comparison.inputs['w']} tokens"
     macs = {row.id: row.figure(Quantity.MACS) for row in comparison.rows if row.id in curves}
     names = {id: _name(curves[id][0]) for id in macs}
+    own = [row.id for row in comparison.rows if isinstance(row.layer, OwnLayer) and row.id in macs]
+    others = [id for id in macs if id not in own]
     for crossover in comparison.crossovers:
         more, less = crossover.between
+        if own and others and {more, less}.isdisjoint(own):
+            continue
         if more in macs and less in macs:
             return (
                 f"{names[more]} costs more than {names[less]} beyond {exact(crossover.at)} tokens, "
                 f"{ratio(macs[more] / macs[less])} times as much at {grid}"
             )
-    most, least = max(macs, key=macs.__getitem__), min(macs, key=macs.__getitem__)
+    told = [own[0], others[0]] if own and others else list(macs)
+    most, least = max(told, key=macs.__getitem__), min(told, key=macs.__getitem__)
     if most == least:
         return f"{names[most]} costs {exact(macs[most])} MACs at {grid}"
     return f"{names[most]} costs {ratio(macs[most] / macs[least])} times as much as {names[least]} at {grid}"
