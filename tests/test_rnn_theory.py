@@ -205,6 +205,7 @@ def test_the_contract() -> None:
 )
 def test_verdicts(options: dict[str, Any], theorem: str, measured: str) -> None:
     result = vpcalc.rnn(**{"T": 40, "n": 16, "d": 8, **options})
+    assert not any("{" in series.label for series in result.figure().series)
     assert (result.judgement.theorem, result.judgement.measured) == (theorem, measured)
     assert result.ok
 

@@ -794,6 +794,15 @@ def test_a_list_shows_the_verdicts_on_record(theory: Theory) -> None:
         (one.statement.id, one.verdict, one.note) for one in theory.statements
     ]
     assert all(one.demonstration is None for one in found.statements)
+    (words, *_) = found.footing()
+    assert [each.partition(":")[0] for each in words.split("; ")] == [
+        "proved",
+        "identified",
+        "checked",
+        "corrected",
+    ]
+    (word, *_) = vpcalc.theory("table1_path").footing()
+    assert word == "checked: holds at every point that was tried"
 
 
 def test_a_verdict_on_record_is_of_this_text_and_code(monkeypatch: pytest.MonkeyPatch) -> None:

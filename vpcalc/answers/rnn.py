@@ -234,7 +234,7 @@ class Recurrence(Result):
             "lag t − k",
             "‖∏ J‖₂",
             (
-                series("bound (γσ₁)^{t−k}", "bound", dashed=True, group="RNN"),
+                series("bound (γσ₁)^(t − k)", "bound", dashed=True, group="RNN"),
                 series("RNN", "norm", group="RNN"),
                 series("LSTM, forget bias +1", "lstm"),
                 series("GRU", "gru"),

@@ -173,8 +173,11 @@ class Theory(Result):
         return self._list().title
 
     def footing(self) -> tuple[str, ...]:
-        """Where verdicts come from, and where there is more."""
-        return _ending(self.statements[0]) if self.alone else (*self._where_from(), _MORE)
+        """What the verdicts mean, where they come from, and where there is more."""
+        said = {settled.verdict for settled in self.statements}
+        words = "; ".join(f"{word.value}: {meaning}" for word, meaning in MEANINGS.items() if word.value in said)
+        ending = _ending(self.statements[0]) if self.alone else (*self._where_from(), _MORE)
+        return (words, *ending) if words else ending
 
     def _where_from(self) -> tuple[str, ...]:
         """Where the verdicts of a list come from, unless they have just been computed."""
@@ -244,6 +247,16 @@ class Theory(Result):
 
 MANY = 12
 """From so many statements on, a list in a terminal leaves corrections to whoever asks for one."""
+
+MEANINGS = {
+    Finding.PROVED: "shown for every value of its symbols",
+    Finding.IDENTIFIED: "a polynomial of a supposed degree, found from counts of a program that runs",
+    Finding.CHECKED: "holds at every point that was tried",
+    Finding.CORRECTED: "the source prints it otherwise, and this is what holds",
+    Finding.REFUTED: "some evidence does not hold",
+    Finding.UNSETTLED: "of some clause nothing was tried",
+}
+"""What verdicts say of a statement."""
 
 _MORE = Hint("vpcalc theory NAME shows one with its derivation, vpcalc theory WORDS those that have these words")
 
