@@ -155,6 +155,14 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
 
 
+@pytest.mark.parametrize("target", ["msa", "net.py:make@1,C"])
+def test_autocast_is_of_models(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(vpcalc.InputError, match="--amp bfloat16: a sweep has it of models of ours"):
+        vpcalc.sweep(target, vary={"C": "32,64"}, amp="bf16")
+
+
 BYTES = ("saved_bytes", "peak_bytes", "forward_peak_bytes", "inference_bytes", "training_bytes", "buffers_bytes")
 
 IN_BYTES = {
@@ -172,6 +180,14 @@ def test_bytes_are_what_calls_one_by_one_give(case: str) -> None:
     target, vary, set = IN_BYTES[case]
     sweep = vpcalc.sweep(target, vary=vary, set=set, columns=BYTES)
     _agree(sweep, vary, lambda config: alone(target, set, config, memory=True), BYTES, draws=8)
+
+
+def test_autocast_takes_what_a_call_alone_says() -> None:
+    vary = {"input": "64,97", "batch": "1,3"}
+    for row in rows_of(vpcalc.sweep("resnet18", vary=vary, columns=("training_bytes", "peak_bytes"), amp="fp16")):
+        at = {name: row[name] for name in vary}
+        found = vpcalc.memory("resnet18", train=True, amp="float16", check=False, **at).to_dict()
+        assert (row["training_bytes"], row["peak_bytes"]) == (found["training_bytes"], found["peak_bytes"])
 
 
 @pytest.mark.parametrize("optimizer", ["lion", "adafactor", "adamw8bit"])

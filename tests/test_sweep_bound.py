@@ -19,6 +19,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "swin, sizes that a window pads": ("swin_t", {"H": [97, 224, 225], "C": range(48, 97, 24), "M": [7, 8]}, {}),
     "pvt, bfloat16": ("pvt_v2_b0", {"input": [64, 97], "R_1": [3, 8]}, {"dtype": "bfloat16"}),
     "batch": ("vit_ti_16", {"batch": [1, 2, 64], "C": range(64, 193, 64)}, {"attention": "fused"}),
+    "autocast": ("vit_ti_16", {"depth": [1, 2], "input": [64, 224]}, {"amp": "bf16"}),
     "many equal blocks": ("vit_ti_16", {"depth": [1, 6, 24], "heads": [1, 3]}, {}),
     "steps of a loop": ("lstm", {"T": [1, 7, 30], "n": [8, 16]}, {}),
 }
@@ -110,6 +111,7 @@ def test_what_may_pass_64_bits_is_exact() -> None:
         ({"where": "bound_ns < 3"}, "--device: bound_ns is the least time on one"),
         ({"device": "a100"}, "--device 'a100' is not known"),
         ({"device": "p100_pcie_16gb", "dtype": "bfloat16"}, "--device p100_pcie_16gb: no peak rate for bfloat16"),
+        ({"device": "p100_pcie_16gb", "amp": "bf16"}, "--device p100_pcie_16gb: no peak rate for bfloat16"),
         ({"devices": "mine.csv"}, "--devices mine.csv: needs --device"),
         ({"device": "a100_80gb", "devices": "nowhere.csv"}, "--devices: no file 'nowhere.csv'"),
     ],

@@ -321,6 +321,7 @@ def sweep(
     dtype: str = "float32",
     attention: str = "eager",
     optimizer: str = "adamw",
+    amp: str | None = None,
     device: str | None = None,
     devices: str | None = None,
     columns: Iterable[str] | str | None = None,
@@ -347,7 +348,7 @@ def sweep(
         set: settings, dimensions or letters that stay.
         args: of a module of your own: the factory's arguments.
         input, tokens, src, tgt, batch: sizes that stay, as for :func:`vpcalc.model`.
-        dtype, attention, optimizer: how memory is counted, as for :func:`vpcalc.models`.
+        dtype, attention, optimizer, amp: how memory is counted, as for :func:`vpcalc.models`; ``amp`` of models.
         device, devices: where ``bound_ns`` is the least time, as for :func:`vpcalc.memory`.
         columns: quantities such as ``macs``, ``params``, ``fvcore``, ``saved_bytes``, ``peak_bytes``.
         where: a condition in columns and names: ``"macs < 5G and heads*32 == C"``.
@@ -373,7 +374,7 @@ def sweep(
     from ..sweeps.work import Work
 
     sizes = {"input": input, "tokens": tokens, "src": src, "tgt": tgt}
-    way = trained(dtype, attention, optimizer, device, devices)
+    way = trained(dtype, attention, optimizer, device, devices, amp)
     subject = Asked(target, dict(set or {}), dict(args or {}), sizes, batch, way).subject()
     grid = Grid(read_axes(vary, subject.names, hint=subject.unnamed))
     _refuse_both(grid, set or {}, sizes, batch)
@@ -397,6 +398,7 @@ def sweep(
         "set": {name: str(value) for name, value in (set or {}).items()},
         **{name: value for name, value in sizes.items() if value is not None},
         "batch": fixed.get("batch"),
+        **({} if way.way.amp is None else {"amp": way.way.amp}),
         **({} if way.device is None else {"device": way.device.id}),
         "where": where,
         **choice.options,

@@ -55,6 +55,7 @@ def sweep(
     dtype: str = option("float32", "--dtype TYPE", "Of weights and activations.", MEMORY),
     attention: str = option("eager", "--attention WAY", "eager or fused.", MEMORY),
     optimizer: str = option("adamw", "--optimizer NAME", "sgd, adamw, lion, adafactor, adamw8bit …", MEMORY),
+    amp: str | None = option(None, "--amp TYPE", "Of models: autocast to float16 or bfloat16.", MEMORY),
     device: str | None = option(
         None, "--device ID", "Bound the time on it: a column bound_ns.", BOUND, complete=completion.devices
     ),
@@ -98,6 +99,7 @@ def sweep(
             dtype=dtype,
             attention=attention,
             optimizer=optimizer,
+            amp=amp,
             device=device,
             devices=devices,
             columns=_quantities(shown.columns, vary or []),

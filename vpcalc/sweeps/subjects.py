@@ -105,7 +105,7 @@ class Trained:
     def bound(self, works: Iterable[tuple[Any, Any]]) -> Together:
         """The least time of some multiply-accumulates and bytes moved after others, each with their own."""
         assert self.device is not None
-        compute, move, ticks = in_nanoseconds(self.device, self.way.dtype)
+        compute, move, ticks = in_nanoseconds(self.device, self.way.products)
         return Together.of(
             ((*([macs * compute] if form_of(macs) else []), moved * move) for macs, moved in works), ticks
         )
@@ -157,7 +157,7 @@ def trained(
     if found is None and devices is not None:
         raise InputError(f"--devices {devices}: needs --device, which of them it is")
     if found is not None:
-        found.rate(dtype)  # refuses a type without one
+        found.rate(words.dtype(amp or dtype))  # refuses a type without one
     from ..answers.memory import narrow
 
     way = Way(dtype, attention, amp=narrow(amp, dtype, "none"))
@@ -441,6 +441,8 @@ class Asked:
         given = {name: value for name, value in self.sizes.items() if value is not None}
         row = as_placed(self.target, "sweep")
         require_file_of(row.target)
+        if (amp := self.trained.way.amp) is not None and (is_code(row.target) or row.target in LAYERS):
+            raise InputError(f"--amp {amp}: a sweep has it of models of ours; vpcalc memory has it of code")
         if is_code(row.target):
             from .own import own_subject
 
