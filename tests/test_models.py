@@ -23,6 +23,7 @@ from vpcalc.cost import Quantity
 from vpcalc.published import accuracies
 from vpcalc.report.terminal import plain
 
+from .conftest import Run
 from .pace import mostly_slow
 
 IMAGES = [id for id, each in ARCHITECTURES.items() if each.family.axes.pixels]
@@ -53,7 +54,7 @@ def test_a_row_says_what_model_and_memory_say(id: str, narrow: dict[str, str]) -
     model = vpcalc.model(id, **pair, batch=3, check=False)
     assert all(row[quantity.value] == model.figure(quantity) for quantity in Quantity)
     memory = vpcalc.memory(id, **pair, **way, train=True, check=False).to_dict()
-    for name in ("weights_bytes", "saved_bytes", "inference_bytes", "training_bytes"):
+    for name in ("weights_bytes", "saved_bytes", "inference_bytes", "training_bytes", "step_peak_bytes"):
         assert row[name] == memory[name], name
     assert set(show) <= row.keys()
 
@@ -275,3 +276,12 @@ def test_choosing_among_all_takes_no_time_and_no_torch() -> None:
         "assert time.process_time() - start < 3, time.process_time() - start"
     )
     assert not loaded(code) & HEAVY
+
+
+def test_which_bytes_of_training_are_a_sum_is_said(inside: Run) -> None:
+    """In a table and, since a sheet has no notes, beside it."""
+    asked = ("models", "--family", "swin", "--columns", "id,training_bytes,step_peak_bytes")
+    assert "the sum of all that training holds" in " ".join(inside(*asked).stdout.split())
+    sheet = inside(*asked, "--format", "csv")
+    assert sheet.stdout.startswith("id,training_bytes,step_peak_bytes\n")
+    assert "the sum of all that training holds" in sheet.stderr

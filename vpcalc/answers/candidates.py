@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from ..report import Kind
 from ..storage.footprint import Way, model_footprint
 from ..storage.optimizers import Optimizer
 from ..storage.plan import Plan
+from ..storage.step import model_step
 from ..where import Value
 from .memory import in_reach
 
@@ -58,6 +59,14 @@ class Candidate(Mapping[str, Value]):
             return None
         footprint = model_footprint(family, self.sizes, config, self.batch, self.way)
         return Plan(footprint, FLOATS[self.way.dtype].bytes, True, self.optimizer)
+
+    @cached_property
+    def step_peak(self) -> int | None:
+        """The most that a whole step of training takes, as ``vpcalc memory --train`` has it."""
+        if self.plan is None:
+            return None
+        step = model_step(self.architecture.family, self.sizes, self.config, self.batch, self.way)
+        return int(replace(self.plan, step=step).step_peak)
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -104,7 +113,8 @@ QUANTITIES: Mapping[str, Measure] = {
     "weights_bytes": Measure("Weights", Kind.BYTES, "", _planned(lambda plan: plan.footprint.weights)),
     "saved_bytes": Measure("Saved", Kind.BYTES, "autograd's", _planned(lambda plan: plan.footprint.saved)),
     "inference_bytes": Measure("Inference", Kind.BYTES, "to run it", _planned(lambda plan: plan.inference)),
-    "training_bytes": Measure("Training", Kind.BYTES, "to train it", _planned(lambda plan: plan.training)),
+    "training_bytes": Measure("Training sum", Kind.BYTES, "to train it", _planned(lambda plan: plan.training)),
+    "step_peak_bytes": Measure("Training peak", Kind.BYTES, "in a step", lambda candidate: candidate.step_peak),
     "top1": Measure("Top-1", Kind.RATIO, "accuracy on ImageNet in per cent", _top1),
     "batch": Measure("Batch", Kind.NUMBER, "inputs together", lambda candidate: candidate.batch),
     "family": Measure("Family", Kind.WORD, "", lambda candidate: candidate.architecture.family.name),

@@ -29,6 +29,12 @@ from .result import Result
 MEMORY = ("inference_bytes", "training_bytes")
 """What is shown where it is said how a model is trained."""
 
+SUMMED = (
+    "training_bytes: the sum of all that training holds, but for gradients of activations and workspaces of "
+    "kernels; what a step takes at most, as memory --train says and fits, is step_peak_bytes"
+)
+"""What a table of models and its CSV have to say of the bytes of training."""
+
 KEPT = 2
 """Columns by which models were chosen and sorted for which the narrowest terminal has room."""
 
@@ -150,7 +156,7 @@ class Models(Result):
         if unplanned:
             notes.append(f"{_few(unplanned)}: memory is known up to --tokens {LONGEST}, step by step")
         if "training_bytes" in self.shown:
-            notes.append("training: without gradients of activations and workspaces of kernels")
+            notes.append(SUMMED)
         return notes
 
     def _unplanned(self) -> tuple[str, ...]:
@@ -200,7 +206,7 @@ def models(
         where: a condition such as ``"macs < 100G and params < 60M"`` that the models have to meet.
         sort: quantities to sort by, the smallest first: ``"macs"``, ``"-top1,params"``.
         show: further quantities: flops, fvcore, activations, attention_elements, weights_bytes, saved_bytes,
-            inference_bytes, training_bytes.
+            inference_bytes, training_bytes (a sum), step_peak_bytes (the most in a step).
 
     Raises:
         InputError: an unknown name, a value that is not usable, or an input that no model can take.

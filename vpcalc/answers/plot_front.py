@@ -102,6 +102,7 @@ _BETTER = {
     "saved_bytes": "less kept by autograd",
     "inference_bytes": "less memory to run",
     "training_bytes": "less memory to train",
+    "step_peak_bytes": "less memory in a step",
     "top1": "a higher accuracy",
 }
 """What a better model has, in a title."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import completion
-from .options import CHOICE, SetOption, Sizes, WhereOption, bundled, option, settings
-from .output import Shown
+from .options import CHOICE, Format, SetOption, Sizes, WhereOption, bundled, by_suffix, option, settings
+from .output import Shown, aside
 
 TRAINING = "What it takes to train: shown where one of these is given"
 
@@ -38,8 +38,8 @@ def models(
                vpcalc models --input 800x1280 --where "macs < 100G and params < 60M" --sort macs
                vpcalc models --input 512 --batch 16 --where "training_bytes < 24GiB" --sort=-top1
     """
+    from ..answers.models import SUMMED, shown_by
     from ..answers.models import models as ask
-    from ..answers.models import shown_by
 
     result = ask(
         family,
@@ -55,3 +55,5 @@ def models(
         show=shown_by(shown.columns),
     )
     shown.emit(result)
+    if by_suffix(shown.format, shown.output) is Format.CSV and "training_bytes" in result.shown:
+        aside([SUMMED])

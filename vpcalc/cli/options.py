@@ -149,8 +149,8 @@ WhereOption = Annotated[
     described(
         "--where CONDITION",
         "Only models for which it holds, in params, macs, flops, fvcore, activations, attention_elements, "
-        "weights_bytes, saved_bytes, inference_bytes, training_bytes, top1, batch, family: + - * / // %, < <= "
-        "== …, and, or, not; 100G, 12GiB, 'swin'.",
+        "weights_bytes, saved_bytes, inference_bytes, training_bytes (the sum), step_peak_bytes (the most in a "
+        "step), top1, batch, family: + - * / // %, < <= == …, and, or, not; 100G, 12GiB, 'swin'.",
         CHOICE,
     ),
 ]

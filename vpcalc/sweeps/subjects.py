@@ -61,7 +61,7 @@ IN_BYTES: Mapping[str, Column] = {
         "peak_bytes": "Peak",
         "forward_peak_bytes": "Peak forward",
         "inference_bytes": "Inference",
-        "training_bytes": "Training",
+        "training_bytes": "Training sum",
     }.items()
 }
 """Quantities of a footprint."""
