@@ -34,6 +34,13 @@ class Two(nn.Module):
         return found
 
 
+@pytest.mark.parametrize(("sides", "shape"), [("64", "1,3,64,64"), ("64x96", "1,3,64,96"), (64, "1,3,64,64")])
+@pytest.mark.parametrize("target", ["resnet18", "torch.nn:Identity"])
+def test_a_side_is_of_an_image_as_in_other_commands(target: str, sides: object, shape: str) -> None:
+    assert asked(target, sides).to_dict()["input"] == shape
+    assert vpcalc.derive("torch.nn:Identity", "64:float").to_dict()["input"] == "64:float"
+
+
 def asked(*args: object, **settings: object) -> AtSize:
     found = vpcalc.derive(*args, **settings)  # type: ignore[arg-type]
     assert isinstance(found, AtSize)

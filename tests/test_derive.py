@@ -725,7 +725,12 @@ CONV = {"in_channels": 3, "out_channels": 8, "kernel_size": 4}
             "^--arg: out_features is not bound; give a number or a symbol",
         ),
         ("torch.nn:Linear", "1,4", {"in_features": 3, "out_features": 2}, "could not be run"),
-        ("torch.nn:Conv2d", "64", CONV, "of size: .64.; an image's shape is given whole: --input 1,3,224,224"),
+        (
+            "torch.nn:Conv2d",
+            "64:float",
+            CONV,
+            "of size: .64.; an image's shape is given whole: --input 1,3,224,224",
+        ),
         ("torch.nn:Conv2d", "1,N,C", CONV, "; an image's shape is given whole: .* behind the target: @1,3,H,W"),
         ("math:sqrt", "1,N", {"x": 4}, "could not be run"),
         ("swin_t", "1,4,H,W", {}, "must be 3"),

@@ -30,6 +30,7 @@ from ..symbolic import Form
 from .at_size import AtSize
 from .derived import Derived, forms_table, unpriced
 from .executed import Executed
+from .own_inputs import whole_shape
 
 if TYPE_CHECKING:
     from ..checks.agreement import Agreement
@@ -306,7 +307,8 @@ def derive(
             ``torchvision:NAME``, ``transformers:NAME`` (a model type or a class), a module, or a function that
             returns one.
         input: the shape of its input, letters being symbols: ``1,3,H,W``; ``1,N:long`` for integers; several
-            inputs apart by ``;``, by keyword where needed. A registry id has an input of its own.
+            inputs apart by ``;``, by keyword where needed; ``64`` and ``800x1280`` are the sides of an image, and
+            ``64:float`` is a vector. A registry id has an input of its own.
         args: arguments of the factory; a value that is a letter is a symbol (``{"dim": "C", "num_heads": 3}``).
         backward: add the gradients of the sum of the outputs.
         strict: an operator without a price is an error.
@@ -339,7 +341,7 @@ def derive(
     if input is not None and inputs is not None:
         raise InputError(f"--inputs {inputs}: give either --input or --inputs")
     require_torch("derive")
-    asked = input if inputs is None else input_function(inputs)
+    asked = whole_shape(target, input) if inputs is None else input_function(inputs)
     resolved = find_target(target, asked, args, training=train_mode)
     fixed: Mapping[str, str] = {}
     why = ""

@@ -70,7 +70,9 @@ def executed(
     """The module's run on symbols; arguments and errors are those of :func:`executed_formula`."""
     found = derive(target, input, args, range=range)
     if isinstance(found, AtSize):
-        raise InputError(f"--input {input}: has no letter, and a formula is one of letters; such as 1,N,64")
+        raise InputError(
+            f"--input {input}: has no letter, and a formula is one of letters, such as 1,3,H,W or 1,N,64"
+        )
     if not isinstance(found, Executed):
         raise InputError(
             f"formula {_named(target)}: no run on symbols gives its form; vpcalc derive says what is known of it"

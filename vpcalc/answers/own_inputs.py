@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, is_code
 from ..inputs import whole
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ def shapes_of(name: str, input: object, tokens: object, batch: int) -> tuple[Inp
     if batch != 1:
         raise InputError(f"--batch {batch}: --input {text} is a whole shape; give the batch in it")
     return parse_inputs(text)
+
+
+def whole_shape(target: object, input: object) -> Any:
+    """The sides of an image as a whole shape, 64 as 1,3,64,64; any other shape, and one of a layer, as it is."""
+    from ..architectures import ARCHITECTURES
+    from ..architectures.axes import read_image
+
+    sided = is_code(target) or (target in ARCHITECTURES and ARCHITECTURES[str(target)].family.axes.pixels)
+    if not sided or not re.fullmatch(r"\d+(?:[xX×]\d+)?", str(input).strip()):
+        return input
+    return ",".join(map(str, (1, 3, *read_image(str(input), "a side S, HxW, or a shape such as 1,3,H,W"))))
 
 
 def letter_in(shapes: Iterable[InputShape], args: Mapping[str, object]) -> str:

@@ -124,7 +124,11 @@ ImageOption = Annotated[
     ),
 ]
 ShapeOption = Annotated[
-    str | None, described("--input SHAPE", "Shape of the input; letters are symbols: 1,3,H,W or 1,N:long.")
+    str | None,
+    described(
+        "--input SHAPE",
+        "Shape of the input; letters are symbols: 1,3,H,W or 1,N:long. 224 and 800x1280 are sides of an image.",
+    ),
 ]
 ArgOption = Annotated[
     list[str] | None,
