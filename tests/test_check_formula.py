@@ -134,6 +134,10 @@ def test_large_brackets_and_space_between_lines(text: str, verdict: str) -> None
         (("4hwC^2", "mssa"), "--against 'mssa' is not known; did you mean msa"),
         (("4hwC^2", "msa", "mac"), "--quantity 'mac' is not known; did you mean macs"),
         (("4hwC^2", "msa", "macs", "flop"), "--convention 'flop' is not known; did you mean flops"),
+        (
+            ("4C^2", "torch.nn:Linear", "attention_elements"),
+            "is of layers and models of ours; of code it may be macs,",
+        ),
         (("4C^2", "msa", "params", "flops"), "--convention flops: tells how products are counted"),
         (
             ("4hwq^2", "msa"),

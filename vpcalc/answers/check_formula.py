@@ -167,6 +167,9 @@ def check_formula(
         raise unknown("--against", against, [*LAYERS, *ARCHITECTURES], ALL)
     if quantity not in QUANTITIES:
         raise unknown("--quantity", quantity, QUANTITIES)
+    if quantity == Quantity.ATTENTION.value and is_code(against):
+        known = ", ".join(each for each in QUANTITIES if each != quantity)
+        raise InputError(f"--quantity {quantity}: is of layers and models of ours; of code it may be {known}")
     if convention not in CONVENTIONS:
         raise unknown("--convention", convention, CONVENTIONS)
     if convention == "flops" and quantity not in ("macs", "flops"):

@@ -25,7 +25,7 @@ def check(
     quantity: str = option(
         "macs",
         "--quantity -q QUANTITY",
-        "What it counts: macs, flops, fvcore, params, activations or attention_elements.",
+        "What it counts: macs, flops, fvcore, params, activations or, of layers and models, attention_elements.",
     ),
     convention: str = option("macs", "--convention macs|flops", "macs: 1 per multiply-accumulate; flops: 2."),
     rename: list[str] | None = option(
