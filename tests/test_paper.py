@@ -232,6 +232,20 @@ def test_a_table_in_a_marker_fits_as_one_outside_of_it_does(inside: Run, tmp_pat
     assert "raggedright" not in path.read_text(encoding="utf-8").partition("\\end{tabular}")[0]
 
 
+@needs_tex("array", "amsmath", "booktabs")
+def test_a_float_of_the_author_s_holds_as_many_tables_as_a_page_has_room_for(tmp_path: Path) -> None:
+    """The others are named, each with how it is chosen."""
+    head = "\\documentclass[twocolumn]{article}\\usepackage{array,amsmath,booktabs}\\begin{document}"
+    marker = "% vpcalc: memory swin_t --train --no-check --format latex\n% /vpcalc"
+    float = f"\\begin{{table}}\n{marker}\n\\caption{{{'A caption of three lines. ' * 6}}}\n\\end{{table}}"
+    path = tmp_path / "a.tex"
+    path.write_text(f"{head}\n{float}\n\\end{{document}}\n", encoding="utf-8")
+    package.embed(path)
+    assert "Float too large" not in compiled(tmp_path, "a.tex")
+    left = re.findall("% no room in one float for: (.*)", path.read_text(encoding="utf-8"))
+    assert left == ["What autograd keeps, each storage once; --columns KEY,KEY chooses it"]
+
+
 @needs_tex("array", "booktabs")
 def test_a_table_that_is_too_wide_would_be_noticed(tmp_path: Path) -> None:
     head = r"\documentclass[twocolumn]{article}\usepackage{array,booktabs}"

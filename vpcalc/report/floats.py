@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from .sentences import tex as prose
@@ -31,8 +32,8 @@ LEAST = {Kind.TEXT: 62.0, Kind.VERDICT: 40.0, Kind.WORD: 62.0, Kind.SYMBOLS: 62.
 AT_ONCE = 12
 """Floats after which LaTeX is told to place them: it holds no more than 18 back."""
 
-LINES = 40
-"""Lines of a table that one float holds."""
+LINES, PAGE = 40, 50
+"""Lines of tables that one float of ours holds, and one of the author's, who has a caption beside them."""
 
 NARROWEST = 0.5
 """Of these, where columns are chosen that do not fit: TeX says that they are too wide, which is seen sooner."""
@@ -85,7 +86,8 @@ def floats(
     The first float is labelled ``tab:LABEL``, further tables with their titles' first words behind it, and what is
     continued with a number. ``format`` is latex or siunitx. ``chosen`` says that the user chose the columns, so
     that none is left out. ``inside`` a float that is there, caption and label are the author's; columns that he
-    chose are as wide as they are, since his float may span the page, and others fit as they do elsewhere.
+    chose are as wide as they are, since his float may span the page, and others fit as they do elsewhere. Tables
+    that have no room below the first are named in a comment.
     """
     if inside and chosen:
         return "\n\n".join({"latex": latex, "siunitx": siunitx}[format](table, exact) for table in tables)
@@ -93,11 +95,14 @@ def floats(
     fitted = [_fit(filled(table), exact, chosen, units) for table in tables]
     head = rf"% needs \usepackage{{{PACKAGES[format]}}}"
     all_of_each = [(each, range(len(each.lines))) for each in fitted]
+    together = list(accumulate(sum(each.lines) + _beside(each.table) for each in fitted))
     if inside:
+        fit = max(1, sum(height <= PAGE for height in together))
         said = notes(tables[0].notes) if _is_long(tables[0]) else []
-        lines = [f"% {tables[0].title}", head, r"\begingroup", *_bodies(all_of_each), *said, r"\endgroup"]
-        return "\n".join(lines)
-    if sum(sum(each.lines) + _beside(each.table) for each in fitted) <= LINES:
+        left = [f"% no room in one float for: {each.title}; --columns KEY,KEY chooses it" for each in tables[fit:]]
+        lines = [r"\begingroup", *_bodies(all_of_each[:fit]), *said, r"\endgroup"]
+        return "\n".join([f"% {tables[0].title}", head, *left, *lines])
+    if together[-1] <= LINES:
         return "\n".join([head, *_float(all_of_each, label)])
     parts = [
         (each, rows, f"{label}{f'-{slug(each.table.title, 3)}' * (number > 0)}{f'-{page}' * (page > 1)}")
