@@ -102,7 +102,7 @@ def test_a_formula_in_settings_is_printed_with_where_it_holds() -> None:
     plain = vpcalc.formula("swin_t").form.polynomial
     assert found.form.polynomial.subs({"C": 96, "M": 7, "r": 4}) == plain
     depths = vpcalc.formula("swin_t", vary=["depths"])
-    assert depths.assumptions[0].startswith("affine in depths_1 and depths_2")
+    assert not depths.assumptions  # how often blocks come is a letter of the run itself
     assert depths.form.polynomial.subs({f"depths_{i}": n for i, n in enumerate((2, 2, 6, 2), 1)}) == plain
 
 

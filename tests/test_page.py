@@ -199,7 +199,7 @@ def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
             marks=pytest.mark.slow,
         ),
         ("t5_small", "S T d_model d_ff L a d_kv vocab B"),
-        ("lstm", "T d n B"),
+        ("lstm", "T d n L B"),
     ],
 )
 def test_settings_are_letters_as_far_as_forms_have_them(name: str, letters: str) -> None:
@@ -218,9 +218,9 @@ def config_of(name: str, values: dict[str, int]) -> dict[str, Any]:
 
 
 def test_a_setting_that_has_no_form_is_said() -> None:
-    said = [note for note in page_of("lstm").data["notes"] if "no slider" in note]
+    said = [note for note in page_of("retinanet").data["notes"] if "no slider" in note]
     assert len(said) == 1
-    assert said[0].startswith("layers is no slider: ")
+    assert said[0].startswith("depth is no slider: ")
     assert not any("no slider" in note for note in page_of("swin_t").data["notes"])
 
 

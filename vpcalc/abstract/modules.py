@@ -6,14 +6,13 @@ A module is a function whose first argument is its name in the module above it a
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ..algebra.traced import count
-from ..dims import exact_div
+from ..dims import exact_div, floor_div
 from . import functions
 from .layout import Sizes
 from .repeating import rounds
@@ -153,33 +152,62 @@ def sequential(x: Tensor, *steps: Step) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Copies(Generic[T_co]):
-    """A step as often as ``times`` says, which on a ledger may be a symbol; each has weights of its own."""
+    """A step as often as ``times`` says, which on a ledger may be a symbol; each has weights of its own.
+
+    With an ``other`` one the two take turns.
+    """
 
     step: T_co
     times: Any
+    other: T_co | None = None
+
+    def listed(self) -> list[T_co]:
+        """Each as it comes."""
+        turns = [self.step] if self.other is None else [self.step, self.other]
+        return [turns[place % len(turns)] for place in range(count(self.times))]
+
+    def often(self) -> Iterator[tuple[T_co, Any]]:
+        """How often each comes."""
+        others = 0 if self.other is None else floor_div(self.times, 2)
+        yield self.step, self.times - others
+        if self.other is not None:
+            yield self.other, others
 
 
-def each(tape: Tape, steps: Sequence[T] | Copies[T], first: int = 0, names: int = 1) -> Iterator[tuple[str, T]]:
+Steps = Sequence[T | Copies[T]] | Copies[T]
+"""What is done one after the other."""
+
+
+def each(tape: Tape, steps: Steps[T], first: int = 0, names: int = 1) -> Iterator[tuple[str, T]]:
     """Steps that each keep the shape, with their names from ``first`` on; of a step of several modules the first
     of its ``names``.
 
     To be run as ``for name, step in each(…): x = step(name, x)``. On a ledger equal ones are run once, and counted
     as often as they come; in bytes they are run as long as they differ (:mod:`vpcalc.abstract.repeating`).
     """
+    parts = [part if isinstance(part, Copies) else Copies(part, 1) for part in _several(steps)]
     if tape.ledger is None:
-        listed = [steps.step] * count(steps.times) if isinstance(steps, Copies) else steps
+        listed = [step for part in parts for step in part.listed()]
         for place, (name, step) in enumerate(rounds(tape, listed, first, names)):
             yield name, tape.lap(place, len(listed), step)
         tape.lap(None, len(listed))
         return
-    often: Mapping[T, Any] = {steps.step: steps.times} if isinstance(steps, Copies) else Counter(steps)
+    often: dict[T, Any] = {}
+    for part in parts:
+        for step, times in part.often():
+            often[step] = often.get(step, 0) + times
     for step, times in often.items():
-        with tape.ledger.times(times):
-            yield "0", step
+        if not (isinstance(times, int) and times == 0):
+            with tape.ledger.times(times):
+                yield "0", step
+
+
+def _several(steps: Steps[T]) -> Sequence[T | Copies[T]]:
+    return [steps] if isinstance(steps, Copies) else steps
 
 
 @module
-def repeat(x: Tensor, steps: Sequence[Step] | Copies[Step]) -> Tensor:
+def repeat(x: Tensor, steps: Steps[Step]) -> Tensor:
     """One after the other, as :func:`each` runs them; what a step has consumed is freed after it."""
     for name, step in each(x.tape, steps):
         x = step(name, x)

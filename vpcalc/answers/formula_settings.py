@@ -2,8 +2,8 @@
 
 One run on traced sizes, at the model's own values, gives the form with floors and the decisions that it holds on.
 The tidy form is that of values where every floor divides; it comes with what has to divide, and with those
-decisions that do not follow from that. How many blocks there are is no size: a form is affine in it as far as runs
-at several numbers tell.
+decisions that do not follow from that. Of bytes, how many blocks there are is no size: a form is affine in it as
+far as runs at several numbers tell.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..algebra.domains import Domain
-from ..algebra.exploring import MOST_RUNS, explore
-from ..algebra.floors import ceil_div
-from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..algebra.exploring import explore, run_at
+from ..algebra.polynomial import Polynomial, as_polynomial
 from ..architectures import Architecture
 from ..cost import Cost, Op, Quantity
 from ..errors import InputError
@@ -64,45 +64,34 @@ class Leaf(NamedTuple):
 def everywhere(
     architecture: Architecture, config: Mapping[str, Any], sizes: tuple[int, ...]
 ) -> tuple[tuple[Setting, ...], tuple[Leaf, ...]]:
-    """The settings that can be letters, and the forms at all their values; the first are those of the model's own.
-
-    Sizes are followed as they run; how many blocks there are is no size: forms are followed as blocks alternate.
-    """
+    """The settings that can be letters, and the forms at all values; the first are those of the model's own."""
     axes = architecture.family.axes.point(sizes)
     taken = {*axes, "B"}
-    known = [each for each in _settings(config) if each.of not in FIXED and each.letter not in taken]
 
-    def runs(settings: Iterable[Setting], values: Mapping[str, Any]) -> Cost:
-        return architecture.cost(tuple(values[axis] for axis in axes), changed(config, settings, values), 1)
+    def start(settings: Iterable[Setting]) -> dict[str, int]:
+        return {**axes, **{each.letter: each.value for each in settings}}
 
-    def explored(settings: tuple[Setting, ...], most: int = MOST_RUNS) -> tuple[Leaf, ...]:
-        rounds = [each for each in settings if each.of in ROUNDS]
-        start = {**axes, **{each.letter: each.value for each in settings if each not in rounds}}
-
-        def run(traced: Mapping[str, Any]) -> tuple[Forms | None, str]:
-            try:
-                return _in_rounds(lambda numbers: _forms(runs(settings, {**traced, **numbers})), rounds), ""
-            except InputError as refusal:
-                return None, plainly(refusal)
-
-        found = explore(run, tuple(start), start, most)
-        return tuple(Leaf(leaf.domain, *leaf.outcome) for leaf in found.leaves)
+    def run(settings: Iterable[Setting], traced: Mapping[str, Any]) -> tuple[Forms | None, str]:
+        of_input, given = tuple(traced[axis] for axis in axes), changed(config, settings, traced)
+        try:
+            return _forms(architecture.cost(of_input, given, 1)), ""
+        except InputError as refusal:
+            return None, plainly(refusal)
 
     def is_letter(each: Setting) -> bool:
+        if each.of in FIXED or each.letter in taken:
+            return False
         try:
-            return explored((*sized, each), 1)[0].forms is not None
+            more = (*settings, each)
+            return run_at(partial(run, more), start(more)).outcome[0] is not None
         except NO_FORM:
             return False
 
-    sized: tuple[Setting, ...] = ()
-    for each in known:
-        if each.of not in ROUNDS and is_letter(each):
-            sized += (each,)
-    settings = tuple(each for each in known if each in sized or each.of in ROUNDS)
-    try:
-        return settings, explored(settings)
-    except NO_FORM:  # how often something is done is no letter
-        return sized, explored(sized)
+    settings: tuple[Setting, ...] = ()
+    for each in _settings(config):
+        settings += (each,) if is_letter(each) else ()
+    found = explore(partial(run, settings), tuple(start(settings)), start(settings))
+    return settings, tuple(Leaf(leaf.domain, *leaf.outcome) for leaf in found.leaves)
 
 
 def _settings(config: Mapping[str, Any]) -> Iterable[Setting]:
@@ -145,42 +134,3 @@ def _forms(cost: Cost) -> Forms:
         found |= {(node.name, *key): as_polynomial(part or 0) for key, part in parts.items()}
         found |= {(node.name, each.value): as_polynomial(node.total(each)) for each in COUNTS}
     return found | {("total", each.value): as_polynomial(plain.total(each)) for each in COUNTS}
-
-
-def _in_rounds(forms: Any, rounds: list[Setting]) -> Forms:
-    """Forms with so many blocks of each kind, of which each second one may differ from the first.
-
-    Raises:
-        ValueError: some number of blocks says otherwise.
-    """
-    once = {each.letter: 1 for each in rounds}
-    base = forms(once)
-    added: list[tuple[str, dict[Key, tuple[Polynomial, Polynomial]]]] = []
-    zero = as_polynomial(0)
-    for each in rounds:
-        two = forms({**once, each.letter: 2})
-        three = two if two.keys() <= base.keys() else forms({**once, each.letter: 3})
-        steps = {}
-        for key in {**base, **two, **three}:
-            second = two.get(key, zero) - base.get(key, zero)
-            steps[key] = second, second if three is two else three.get(key, zero) - two.get(key, zero)
-        added.append((each.letter, {key: pair for key, pair in steps.items() if any(map(bool, pair))}))
-
-    def at(numbers: Mapping[str, Any]) -> dict[Key, Polynomial]:
-        result = dict(base)
-        for letter, steps in added:
-            number = as_polynomial(numbers[letter])
-            firsts = ceil_div(number, 2)
-            for key, (second, third) in steps.items():
-                more = (
-                    second * (number - 1) if second == third else second * (number - firsts) + third * (firsts - 1)
-                )
-                result[key] = result.get(key, zero) + more
-        return {key: form for key, form in result.items() if form or key in base}
-
-    if rounds:
-        point = {each.letter: 4 + place % 2 for place, each in enumerate(rounds)}
-        found, counted = at(point), forms(point)
-        if any(found.get(key, zero) != counted.get(key, zero) for key in {**found, **counted}):
-            raise ValueError(f"not as blocks that alternate at {point}")
-    return at({each.letter: symbol(each.letter) for each in rounds})

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..abstract.functions import mean
-from ..abstract.modules import conv, each, layer_norm, module, parameter, titled
+from ..abstract.modules import Copies, conv, each, layer_norm, module, parameter, titled
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import Tensor
 from ..cost import Stage, Tiling
@@ -55,7 +55,7 @@ def _stages(
             x = opens(str(at), x)
             _, h, w, width = x.shape
             stage.stage = Stage((h, w), width, depth)
-            for name, block in each(tape, [partial(_block, k=k, r=r)] * depth, first=at + 1):
+            for name, block in each(tape, Copies(partial(_block, k=k, r=r), depth), first=at + 1):
                 x = block(name, x)
             at += 1 + depth
         if ends is not None:

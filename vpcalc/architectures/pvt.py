@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from math import prod
 from typing import Any
 
-from ..abstract.modules import Step, layer_norm, module, repeat, titled
+from ..abstract.modules import Copies, Step, layer_norm, module, repeat, titled
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import Tensor
 from ..cost import Stage
@@ -78,7 +78,7 @@ def _stages(
         table = _grid(trained_at, P[:number])
         last = classifies and number == len(C)
         found.append(
-            partial(_stage, number=number, C=c, P=side, a=a, table=table, last=last, blocks=[block] * depth)
+            partial(_stage, number=number, C=c, P=side, a=a, table=table, last=last, blocks=Copies(block, depth))
         )
     return found
 
@@ -102,13 +102,13 @@ def _least_side(P: tuple[int, ...], R: tuple[int, ...]) -> int:
 
 @module
 def _stage(
-    x: Tensor, number: int, C: Dim, P: Dim, a: Dim, table: tuple[Dim, Dim], last: bool, blocks: Sequence[Step]
+    x: Tensor, number: int, C: Dim, P: Dim, a: Dim, table: tuple[Dim, Dim], last: bool, blocks: Copies[Step]
 ) -> Tensor:
     """(batch, c, H, W) to (batch, C, h, w); with a class token, in the last stage, to (batch, hw + 1, 1, C)."""
     with x.tape.node(f"stage {number}") as stage:
         y = patch_embedding("patches", x, C, P, norm=True)
         grid = (y.shape[1], y.shape[2])
-        stage.stage = Stage(grid, C, len(blocks), a)
+        stage.stage = Stage(grid, C, blocks.times, a)
         tokens = y.flatten(1, 2)
         if last:
             y = resized_positions("positions", class_token("class_token", tokens), grid, table, 1).unsqueeze(2)

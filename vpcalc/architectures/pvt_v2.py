@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from ..abstract.functions import mean
-from ..abstract.modules import Step, layer_norm, module, repeat, titled
+from ..abstract.modules import Copies, Step, layer_norm, module, repeat, titled
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import Tensor
 from ..algebra import Polynomial, symbols
@@ -74,7 +74,7 @@ def _stages(
         pooled = partial(linear_spatial_reduction_attention, heads=a, P=P)
         strided = partial(spatial_reduction_attention, heads=a, R=ratio)
         block = partial(_block, attention=pooled if linear else strided, r=expansion, rectified=linear)
-        found.append(partial(_stage, number=number, C=c, s=stride, a=a, blocks=[block] * depth))
+        found.append(partial(_stage, number=number, C=c, s=stride, a=a, blocks=Copies(block, depth)))
     return found
 
 
@@ -88,11 +88,11 @@ def _least_side(S: tuple[int, ...], R: tuple[int, ...]) -> int:
 
 
 @module
-def _stage(x: Tensor, number: int, C: Dim, s: Dim, a: Dim, blocks: Sequence[Step]) -> Tensor:
+def _stage(x: Tensor, number: int, C: Dim, s: Dim, a: Dim, blocks: Copies[Step]) -> Tensor:
     """(batch, c, H, W) to (batch, C, h, w): overlapping patches, blocks, a norm."""
     with x.tape.node(f"stage {number}") as stage:
         y = layer_norm("norm", repeat("blocks", overlap_patch_embedding("patches", x, C, s), blocks))
-        stage.stage = Stage(y.shape[1:3], C, len(blocks), a)
+        stage.stage = Stage(y.shape[1:3], C, blocks.times, a)
         return y.permute(0, 3, 1, 2)
 
 

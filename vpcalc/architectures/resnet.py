@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..abstract.modules import Step, repeat, sequential
+from ..abstract.modules import Copies, Step, repeat, sequential
 from ..abstract.tensor import Tensor
 from ..cost import Stage
 from ..dims import Dim
@@ -78,18 +78,18 @@ def residual_stages(
         changes = stride != 1 or block == "bottleneck"
         first = residual(C, stride, shortcut == "C" or (shortcut == "B" and changes))
         other = residual(C, 1, shortcut == "C")
-        stages.append(_stage(number, [first, *[other] * (depth - 1)]))
+        stages.append(_stage(number, first, Copies(other, depth - 1)))
         C = 2 * C
     return stages
 
 
-def _stage(number: int, blocks: list[Step]) -> Step:
+def _stage(number: int, first: Step, others: Copies[Step]) -> Step:
     """Blocks in a row of the stage table, waiting for their module's name."""
 
     def run(name: str, x: Tensor) -> Tensor:
         with x.tape.node(f"stage {number}") as stage:
-            x = repeat(name, x, blocks)
-            stage.stage = Stage(x.shape[2:], x.shape[1], len(blocks))
+            x = repeat(name, x, [first, others])
+            stage.stage = Stage(x.shape[2:], x.shape[1], 1 + others.times)
             return x
 
     return run

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..abstract.functions import mean
-from ..abstract.modules import each, layer_norm, module
+from ..abstract.modules import Copies, each, layer_norm, module
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import Tensor
 from ..cost import Stage, Tiling
@@ -91,7 +91,7 @@ def stages(
     return x
 
 
-def _blocks(x: Tensor, depth: int, M: Dim | GridTerm, block: Callable[..., Tensor]) -> list[Any]:
+def _blocks(x: Tensor, depth: int, M: Dim | GridTerm, block: Callable[..., Tensor]) -> Copies[Any]:
     """Blocks alternate between windows and shifted windows; a grid of one window has nothing to shift."""
     _, h, w, _ = x.shape
     window = on_grid("--set M", M, h, w)
@@ -99,7 +99,7 @@ def _blocks(x: Tensor, depth: int, M: Dim | GridTerm, block: Callable[..., Tenso
     # only ints: where sizes are symbols, traced or arrays, both kinds of block stand for one another, at one cost
     one_window = all(isinstance(side, int) for side in (h, w, window)) and (h <= window or w <= window)
     plain, rolled = (partial(block, M=window, shift=shift) for shift in (False, True))
-    return [plain if one_window or number % 2 == 0 else rolled for number in range(depth)]
+    return Copies(plain, depth, None if one_window else rolled)
 
 
 def _check(config: Mapping[str, Any]) -> None:

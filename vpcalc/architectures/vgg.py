@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..abstract.modules import Step, batch_norm, conv, each, linear, sequential
+from ..abstract.modules import Copies, Step, Steps, batch_norm, conv, each, linear, sequential
 from ..abstract.tensor import Tensor
+from ..algebra.traced import value_of
 from ..cost import Stage
 from ..dims import Dim, is_number
 from ..errors import InputError
@@ -32,11 +33,12 @@ def vgg(
             # the first convolution widens, the others keep their channels and are all alike; no function runs
             # the modules of one, since its caller would hold what comes in until its activation is done
             first, other = _convolution(width, norm), _convolution(width, norm)
-            for name, layers in each(tape, [first, *[other] * (depth - 1)], at, len(first)):
+            convolutions: Steps[tuple[Step, ...]] = [first, Copies(other, depth - 1)]
+            for name, layers in each(tape, convolutions, at, len(first)):
                 with tape.node("conv"):
                     for place, layer in enumerate(layers, int(name)):
                         x = layer(str(place), x)
-            at += depth * len(first)
+            at += value_of(depth) * len(first)
             x = max_pool(str(at), x, kernel=2, stride=2)
             at += 1
     with tape.node("head") as head:

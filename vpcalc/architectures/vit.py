@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..abstract.functions import mean
-from ..abstract.modules import layer_norm, module, parameter, repeat, titled
+from ..abstract.modules import Copies, layer_norm, module, parameter, repeat, titled
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import Tensor
 from ..cost import Stage
@@ -43,7 +43,7 @@ def vit(
     at another resolution, so that the network itself holds the larger table. Registers have no positions.
     """
     tape = images.tape
-    blocks = [partial(_block, heads=heads, hidden=mlp if mlp > 0 else r * C, scaled=layer_scale)] * depth
+    blocks = Copies(partial(_block, heads=heads, hidden=mlp if mlp > 0 else r * C, scaled=layer_scale), depth)
     first = 0 if pool == "mean" else 1 + distilled
     with tape.node("encoder") as encoder:
         x = patch_embedding("patches", images, C, P)
