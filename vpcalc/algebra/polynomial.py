@@ -12,6 +12,7 @@ and compare.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from math import gcd, lcm
 from typing import Any, Union
 
@@ -57,7 +58,7 @@ class Polynomial:
 
     def __init__(self, terms: Mapping[Monomial, int], denominator: int = 1) -> None:
         kept = {monomial: number for monomial, number in terms.items() if number}
-        common = gcd(denominator, *kept.values())
+        common = 1 if denominator == 1 else gcd(denominator, *kept.values())
         if denominator < 0:
             common = -common
         if common != 1:
@@ -284,6 +285,7 @@ def symbols(names: str) -> tuple[Polynomial, ...]:
     return tuple(symbol(name) for name in names.replace(",", " ").split())
 
 
+@lru_cache(1024, typed=True)
 def constant(number: int) -> Polynomial:
     """The polynomial that is one number."""
     return Polynomial({_ONE: number})
@@ -294,6 +296,7 @@ def as_polynomial(value: Any) -> Polynomial:
     return value if isinstance(value, Polynomial) else constant(value)
 
 
+@lru_cache(1 << 14)
 def _times(left: Monomial, right: Monomial) -> Monomial:
     if not left:
         return right
