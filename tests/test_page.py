@@ -276,14 +276,23 @@ def test_bytes_of_training_are_those_of_memory(
 
 
 KEPT = """asked => asked.map(([values, dtype, attention]) => {
-  const { ways, stretches } = DATA.memory, item = BigInt(DATA.dtypes[dtype]);
-  const all = keeps(stretches[ways[`${dtype} ${attention}`]], { ...inLetters(values), item });
+  const { ways } = DATA.memory, item = BigInt(DATA.dtypes[dtype]);
+  const all = keeps(ways[`${dtype} ${attention}`], { ...inLetters(values), item });
   return all ? [String(all.saved), String(all.buffers)] : null;
 })"""
 
 
 @pytest.mark.parametrize("number", [20, pytest.param(300, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["swin_t", "pvt_tiny", "vit_b_16", "resnet50", "t5_small"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("swin_t", "pvt_tiny", "vit_b_16", "resnet50", "t5_small"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("swin_v2_t", "pvt_v2_b0", "vgg11_bn", "retinanet")
+        ),
+    ],
+)
 def test_what_autograd_keeps_is_pythons_at_random_settings(
     opened: Callable[..., Tab], name: str, number: int
 ) -> None:
@@ -310,7 +319,7 @@ def test_what_autograd_keeps_is_pythons_at_random_settings(
         if bytes_ is not None:
             known += 1
             assert bytes_ == [str(counted.saved), str(counted.buffers)], values
-    assert known > 0.8 * (number - refused) > 2
+    assert known > 0.9 * (number - refused) > 2
 
 
 @pytest.mark.parametrize(
@@ -318,7 +327,7 @@ def test_what_autograd_keeps_is_pythons_at_random_settings(
     [
         ("H=224&W=224&batch=8", "Not known whether it fits into", True),
         ("H=224&W=224&batch=4096", "✕ Does not fit into", True),
-        ("H=8&W=3&batch=8", "Not known whether it fits into", False),
+        ("H=25&W=53&batch=8", "Not known whether it fits into", False),
         ("H=401&W=399&batch=65536", "✕ Does not fit into", True),
     ],
 )
@@ -337,9 +346,9 @@ def test_beyond_its_lattice_the_page_says_so_and_has_the_figures(opened: Callabl
     assert "not on the lattice" in said(browser, "notice")
     expected = vpcalc.model("swin_t", input=300, check=False).figure(Quantity.MACS)
     assert f"Exactly {expected:,} MACs" in said(browser, "finding")
-    browser = opened("swin_t", "#H=8&W=3")
+    browser = opened("swin_t", "#H=25&W=53")
     assert "At this size buffers and what autograd keeps are not known" in said(browser, "memory")
-    plan = vpcalc.memory("swin_t", train=True, input="8x3", check=False).to_dict()
+    plan = vpcalc.memory("swin_t", train=True, input="25x53", check=False).to_dict()
     known = sum(plan[f"{part}_bytes"] for part in ("weights", "gradients", "optimizer", "input"))
     assert browser.run("document.getElementById('memory').dataset.total") == str(known)
     browser = opened("swin_t", "#M=8")

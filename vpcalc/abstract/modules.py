@@ -35,7 +35,7 @@ def module(describe: Callable[P, T]) -> Callable[Concatenate[str, P], T]:
     def call(name: str, /, *args: P.args, **kwargs: P.kwargs) -> T:
         tape: Tape = args[0].tape  # type: ignore[attr-defined]
         with tape.inside(name):
-            return describe(*args, **kwargs)
+            return tape.call(describe, args, kwargs)
 
     return call
 
@@ -187,10 +187,8 @@ def each(tape: Tape, steps: Steps[T], first: int = 0, names: int = 1) -> Iterato
     """
     parts = [part if isinstance(part, Copies) else Copies(part, 1) for part in _several(steps)]
     if tape.ledger is None:
-        listed = [step for part in parts for step in part.listed()]
-        for place, (name, step) in enumerate(rounds(tape, listed, first, names)):
-            yield name, tape.lap(place, len(listed), step)
-        tape.lap(None, len(listed))
+        listed = [step for part in parts for step in tape.turns(part)]
+        yield from rounds(tape, listed, first, names)
         return
     often: dict[T, Any] = {}
     for part in parts:

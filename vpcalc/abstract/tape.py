@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import ReferenceType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..algebra.traced import value_of
 from .flow import Flow
@@ -22,7 +21,10 @@ from .ledger import Entry, Ledger, Remark
 from .tuning import Tuning
 
 if TYPE_CHECKING:
+    from .modules import Copies
     from .tensor import Tensor, Type
+
+T = TypeVar("T")
 
 ACTIVATION, PARAMETER, BUFFER, INPUT = "activation", "parameter", "buffer", "input"
 """What a storage is for. Only activations are counted as live and as saved."""
@@ -201,8 +203,7 @@ class Tape:
     is let go when it is there, as where it is added to another; ``tuning`` says what is trained, if not all.
     With a ``flow`` it is seen which operator reads what others made, and every round is run.
     ``homes`` are paths of modules used twice, ``casts`` weights with what autocast made of them for the type
-    ``amp``, ``gradients`` leaves with theirs (:mod:`vpcalc.abstract.backward`), each by its identity; ``watched``
-    are all tensors that were made, where that is a list.
+    ``amp``, ``gradients`` leaves with theirs (:mod:`vpcalc.abstract.backward`), each by its identity.
     """
 
     item: Type
@@ -233,7 +234,6 @@ class Tape:
     casts: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     gradients: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     trail: list[tuple[str, str, tuple[tuple[str, Any], ...]]] | None = None
-    watched: list[ReferenceType[Tensor]] | None = None
     _path: list[str] = field(default_factory=list)
 
     @cached_property
@@ -319,9 +319,13 @@ class Tape:
         finally:
             self._path.pop()
 
-    def lap(self, place: int | None, laps: int, step: Any = None) -> Any:
-        """Of so many steps one begins, by its place, or, without one, the last is over; the step to be run."""
-        return step
+    def call(self, describe: Callable[..., T], args: tuple[Any, ...], settings: dict[str, Any]) -> T:
+        """Run a module."""
+        return describe(*args, **settings)
+
+    def turns(self, copies: Copies[Any]) -> list[Any]:
+        """What is run of copies."""
+        return copies.listed()
 
     def home(self, name: str, shared: object) -> str:
         """The path of a module within this one; of one that holds something ``shared``, its first path."""

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Union
-from weakref import ref
 
 from ..algebra.traced import count, value_of
 from ..cost import Op
@@ -62,8 +61,6 @@ class Tensor:
     ) -> None:
         self.storage, self.shape, self.strides, self.item = storage, shape, strides, item
         self.node, self.leaf, self.port = node, leaf, port
-        if storage.tape.watched is not None:
-            storage.tape.watched.append(ref(self))
 
     @property
     def tape(self) -> Tape:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..abstract.tape import ATTENTIONS, Tape, kept
 from ..abstract.tensor import FLOATS
+from ..algebra.domains import Guard
 from ..algebra.polynomial import Polynomial, symbol
 from ..algebra.traced import SILENT, Traced, form_of, silently
 from ..architectures import Architecture
@@ -20,30 +21,32 @@ from ..storage.footprint import Way, graph, started, taped, total
 from ..storage.optimizers import KINDS
 from ..storage.optimizers import PLAIN as IN_ITS_TYPE
 from .model import Model
-from .page_settings import ROUNDS, Setting, changed
-from .page_stretches import ITEM, LAPS, CutTape, Fork, Law, Notes, Stretches
+from .page_laws import ITEM, WHOLE, Law, Laws, Leaf
+from .page_runs import Notes, Run
+from .page_settings import Setting, changed
 
 DTYPES = ("float32", "bfloat16")
 """Element types whose bytes are on a page."""
 
-RUNS, SIZES = 48, 240
-"""Runs that are spent on a way, and sizes at which it is looked whether one is needed."""
+Point = dict[str, int]
+
+SIZES, COUNTED = 240, 4
+"""Sizes at which laws are looked for, and those of them at which they are held against counts, too."""
 
 
 def memory_of(script: Script, found: Model, settings: Sequence[Setting]) -> dict[str, Any] | None:
     """Bytes of training, as runs on traced sizes keep them; None where there are no forms."""
     architecture = found.architecture
-    ways = _stretches(architecture, found.config, settings)
+    ways = _ways(architecture, found.config, settings)
     if not ways:
         return None
-    known = list({id(each): each for each in ways.values()}.values())
-    written = [_Written(script).stretches(each) for each in known]
+    written = _Written(script)
     cards = {id: each for id, each in devices().items() if each.memory}
     return {
-        "ways": {f"{way.dtype} {way.attention}": known.index(each) for way, each in ways.items()},
-        "stretches": written,
+        "ways": {f"{way.dtype} {way.attention}": written.laws(each) for way, each in ways.items()},
+        "laws": written.nodes,
         "input": {dtype: script.form(_input(found, settings, dtype), "") for dtype in DTYPES},
-        "buffers": any(each.buffers for each in known),
+        "buffers": any(each.buffers for each in ways.values()),
         "attends": architecture.family.attends,
         "optimizers": {name: kind.numbers for name, kind in KINDS.items() if kind.kept == IN_ITS_TYPE},
         "cards": {id: {"name": each.name, "memory": each.memory} for id, each in cards.items()},
@@ -53,39 +56,39 @@ def memory_of(script: Script, found: Model, settings: Sequence[Setting]) -> dict
 
 
 class _Written:
-    """Stretches as data: laws and states by numbers, decisions with what follows if they are not so, and if so."""
+    """Laws as data, each once: what is kept, or a question with the laws that follow, by their numbers or null."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
-        self._numbers: dict[str, dict[Any, int]] = {"law": {}, "state": {(): 0}}
+        self._numbers: dict[str, int] = {}
+        self.nodes: list[Any] = []
 
-    def stretches(self, found: Stretches) -> dict[str, Any]:
-        """The program and its laws."""
-        laws: dict[int, dict[int, Any]] = {}
-        for (what, state), law in found.laws.items():
-            laws.setdefault(self._number("law", what), {})[self._number("state", state)] = self._law(law)
-        program = [
-            [self._number("law", place.what), self._forms(place.given), self._script.form(place.times, "")]
-            for place in found.program
-        ]
-        return {"only": found.only, "program": program, "laws": laws}
+    def laws(self, found: Laws) -> dict[int, int | None]:
+        """Those of modules, by the modules' numbers."""
+        return {module: self._law(law) for module, law in found.modules.items()}
 
-    def _law(self, law: Law) -> Any:
-        if isinstance(law, Fork):
-            no, yes = map(self._law, law.ways)
-            number = self._script.decision(law.guard)
-            return no if no == yes else [number, no, yes] if number > 0 else [-number, yes, no]
-        return law and {
-            "kept": self._forms(law.kept),
-            "ends": self._number("state", law.ends),
-            "sizes": self._forms(law.sizes),
-        }
+    def _law(self, law: Law) -> int | None:
+        if law is None:
+            return None
+        node: Any
+        if isinstance(law, Leaf):
+            node = {"kept": self._forms(law.kept), "ends": law.ends}
+        elif isinstance(question := law.question, Guard):
+            number = self._script.decision(question)
+            no, yes = (self._law(law.then.get(answer)) for answer in (False, True))
+            if no == yes:
+                return no
+            node = [number, no, yes] if number > 0 else [-number, yes, no]
+        else:
+            then = {ends: self._law(each) for ends, each in law.then.items()}
+            given, times = self._forms(dict(question.given)), self._script.form(question.times, "")
+            node = {"module": question.module, "given": given, "times": times, "then": then}
+        number = self._numbers.setdefault(str(node), len(self.nodes))
+        self.nodes += [node] if number == len(self.nodes) else []
+        return number
 
     def _forms(self, forms: Mapping[str, Polynomial]) -> dict[str, int]:
         return {name: self._script.form(form, "") for name, form in forms.items()}
-
-    def _number(self, kind: str, key: Any) -> int:
-        return self._numbers[kind].setdefault(key, len(self._numbers[kind]))
 
 
 def _input(found: Model, settings: Sequence[Setting], dtype: str) -> Polynomial:
@@ -98,80 +101,46 @@ def _input(found: Model, settings: Sequence[Setting], dtype: str) -> Polynomial:
     return form_of(total(tensor.storage.bytes for tensor in inputs))
 
 
-def _stretches(
-    architecture: Architecture, config: Mapping[str, Any], settings: Sequence[Setting]
-) -> dict[Way, Stretches]:
-    """What is kept at sizes around its own in each way, where it has a form; uncut where a run has to be whole."""
-    for cut in (True, False):
-        found: dict[Way, Stretches] = {}
-        try:
-            for attention in ATTENTIONS if architecture.family.attends else ATTENTIONS[:1]:
-                for dtype in reversed(DTYPES):
-                    run = _Run(architecture, config, settings, Way(dtype, attention), cut)
-                    like = found.get(Way(DTYPES[-1], attention))
-                    if like is None or not run.agrees(like):
-                        like = run.everywhere(next(reversed(found.values()), None))
-                    found[run.way] = like
-        except (*NO_FORM, KeyError):
-            continue
-        return found
-    return {}
+def _ways(architecture: Architecture, config: Mapping[str, Any], settings: Sequence[Setting]) -> dict[Way, Laws]:
+    """What is kept at sizes around its own in each way; nothing where there are no forms."""
+    found: dict[Way, Laws] = {}
+    points = list(_points(architecture, settings))
+    for attention in ATTENTIONS if architecture.family.attends else ATTENTIONS[:1]:
+        for dtype in reversed(DTYPES):
+            model = _Model(architecture, config, settings, Way(dtype, attention))
+            laws = found.get(Way(DTYPES[-1], attention))
+            try:
+                if laws is None or not model.agrees(laws, points):
+                    laws, points = model.laws(points, next(iter(found.values()), None))
+                    if not model.agrees(laws, points[:COUNTED]):
+                        return {}
+            except (*NO_FORM, KeyError):
+                return {}
+            found[model.way] = laws
+    return found
 
 
-class _Run:
-    """A model that is run for training, with few blocks of each kind if it can be cut between them."""
+class _Model:
+    """A model that is run for training."""
 
     def __init__(
-        self,
-        architecture: Architecture,
-        config: Mapping[str, Any],
-        settings: Sequence[Setting],
-        way: Way,
-        cut: bool,
+        self, architecture: Architecture, config: Mapping[str, Any], settings: Sequence[Setting], way: Way
     ) -> None:
         self._architecture, self._config, self._settings, self.way = architecture, config, settings, way
-        self._own = {ITEM: 4} if way.dtype == DTYPES[0] else {}
-        self._cut = cut
-        self._few = {each.letter: LAPS if cut else each.value for each in settings if each.of in ROUNDS}
 
-    def _loops(self) -> dict[int, Polynomial]:
-        """How often loops go that go as often as a letter says."""
-        axes = self._architecture.family.axes.point(self._architecture.sizes)
-        point = {**axes, **{each.letter: each.value for each in self._settings}, "B": 1}
+    def laws(self, points: Iterable[Point], like: Laws | None) -> tuple[Laws, list[Point]]:
+        """What is kept at some sizes, and wherever else it follows from that; and those that had to be run."""
+        found = Laws(like)
+        return found, [
+            point for point in points if found.of({**point, ITEM: 1}) is None and self._at(point, found)
+        ]
 
-        def counted(few: Mapping[str, int]) -> list[int]:
-            tape = self._tape()
-            self._start(tape, {**point, **few})
-            return tape.loops
-
-        found: dict[int, Polynomial] = {}
-        base = counted(self._few)
-        for letter in self._few:
-            more = counted({**self._few, letter: LAPS + 1})
-            loops = [loop for loop, (one, other) in enumerate(zip(base, more, strict=True)) if one != other]
-            if not loops or any(base[loop] != LAPS or more[loop] != LAPS + 1 or loop in found for loop in loops):
-                raise ValueError(f"{letter} is not how often blocks come")
-            found |= dict.fromkeys(loops, symbol(letter))
-        return found
-
-    def everywhere(self, other: Stretches | None) -> Stretches:
-        """The stretches at sizes around its own; those of another way that have no attention are the same."""
-        if other is not None:
-            found, points = other.begun(self._own), iter(other.points)
-        else:
-            found = Stretches(self._loops(), {}) if self._cut else Stretches(None, self._few)
-            points = _points(self._architecture, self._settings)
-        for point in points:
-            if len(found.points) < (RUNS if self._cut else RUNS // 4) and found.of({**point, ITEM: 1}) is None:
-                self.at(point, found)
-        return found
-
-    def agrees(self, found: Stretches) -> bool:
-        """Whether stretches of another element type give what is counted wherever they were found."""
+    def agrees(self, found: Laws, points: Iterable[Point]) -> bool:
+        """Whether laws give what is counted at some sizes."""
         item = {ITEM: FLOATS[self.way.dtype].bytes}
-        return all(found.of({**point, **item}) == self._counted(point) for point in found.points)
+        return all(found.of({**point, **item}) == self._counted(point) for point in points)
 
-    def _counted(self, point: Mapping[str, int]) -> dict[str, int]:
+    def _counted(self, point: Point) -> dict[str, int]:
         """What is kept at a point, in numbers."""
         tape = taped(self.way, training=True)
         outputs = self._start(tape, point)
@@ -180,19 +149,20 @@ class _Run:
             "buffers": tape.entered("buffers", lambda buffer: buffer.storage.bytes),
         }
 
-    def at(self, point: Mapping[str, int], found: Stretches) -> None:
-        """A run at a point, taken to pieces."""
+    def _at(self, point: Point, found: Laws) -> bool:
+        """A run at a point, and all that it called; whether sizes are taken there."""
+        item = FLOATS[self.way.dtype]
+        if self.way.dtype != DTYPES[0]:
+            letter: Any = Traced(item.bytes, symbol(ITEM), SILENT)
+            item = replace(item, bytes=letter)
         notes = Notes(point)
-        plain = {letter: point[letter] for letter in (*self._architecture.family.axes, "B")}
-        settings = {letter: size for letter, size in point.items() if letter not in plain}
-        tape = self._tape(notes=notes, settings=settings, plain=plain, found=found)
+        run = Run(item, grad=True, training=True, attention=self.way.attention, trail=[], laws=found, notes=notes)
         sizes = {letter: Traced(size, symbol(letter), notes) for letter, size in point.items()}
         try:
-            outputs = self._start(tape, {**sizes, **self._few})
+            found.add(WHOLE, notes.path, *run.over(self._start(run, sizes), whole=True))
         except InputError:
-            return
-        tape.end(outputs)
-        found.run(tape.program, point)
+            return False
+        return True
 
     def _start(self, tape: Tape, values: Mapping[str, Any]) -> Any:
         family = self._architecture.family
@@ -200,23 +170,8 @@ class _Run:
         sizes = tuple(values[axis] for axis in family.axes)
         return started(tape, lambda each: family.start(each, sizes, given, values["B"]))[1]
 
-    def _tape(self, **more: Any) -> CutTape:
-        way, item = self.way, FLOATS[self.way.dtype]
-        if not self._own:
-            letter: Any = Traced(item.bytes, symbol(ITEM), SILENT)
-            item = replace(item, bytes=letter)
-        return CutTape(
-            item,
-            grad=True,
-            training=True,
-            attention=way.attention,
-            trail=[],
-            watched=[],
-            **more,
-        )
 
-
-def _points(architecture: Architecture, settings: Sequence[Setting]) -> Iterator[dict[str, int]]:
+def _points(architecture: Architecture, settings: Sequence[Setting]) -> Iterator[Point]:
     """Its own sizes, once and twice, alone and together; then others."""
     axes = architecture.family.axes.point(architecture.sizes)
     own = {each.letter: each.value for each in settings}

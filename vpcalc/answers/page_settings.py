@@ -23,9 +23,6 @@ FIXED = ("P", "S", "k", "classes", "trained_at", "scales")
 """Settings that are no letters on a page: nobody learns from a patch of 5 pixels, and half a kernel, rounded down,
 would stand in every form of a ConvNeXt."""
 
-ROUNDS = ("depth", "depths", "layers", "N")
-"""Settings that say how often something is done."""
-
 LETTERS = {**SYMBOL_OF, "depth": "L", "depths": "L", "layers": "L"}
 """Settings whose letter on a page is not their own name: in a formula a word is no factor."""
 

@@ -58,7 +58,11 @@ def conv_norm(c_out: Dim, kernel: int, stride: int = 1, groups: Dim = 1) -> Step
 
 def _in_order(*steps: Step) -> Step:
     """Modules one after the other, waiting for the name of the whole."""
-    return lambda name, x: sequential(name, x, *steps)
+    return partial(_through, steps=steps)
+
+
+def _through(name: str, x: Tensor, steps: tuple[Step, ...]) -> Tensor:
+    return sequential(name, x, *steps)
 
 
 def note_stride(x: Tensor, stride: int) -> None:

@@ -58,29 +58,31 @@ function squares(number, left, y, room, fill) {
   return Array.from({ length: number }, (_, place) => svg("rect", at(place)));
 }
 
-/** What is kept in a step, stretch by stretch, each in sizes of its own; undefined where one is not known. */
-function keeps({ only, program, laws }, at) {
-  if (Object.entries(only).some(([letter, value]) => at[letter] !== BigInt(value))) return undefined;
+/** What is kept in a step, module by module, each in letters of its own; undefined where one is not known. */
+function keeps(modules, at) {
+  const laws = DATA.memory.laws;
   const all = { saved: 0n, buffers: 0n };
   const valued = (forms, values) => Object.entries(forms).map(([name, form]) => [name, valueOf(form, values)]);
-  let ends = 0, sizes = [];
-  for (const [law, given, times] of program) {
-    const values = { ...at, ...Object.fromEntries([...sizes, ...valued(given, at)]) };
-    let found = laws[law][ends];
-    while (Array.isArray(found)) found = found[GUARDS[found[0] - 1](values) ? 2 : 1];
-    if (!found) return undefined;
-    for (const [name, value] of valued(found.kept, values)) all[name] += value * valueOf(times, at);
-    [ends, sizes] = [found.ends, valued(found.sizes, values)];
-  }
-  return all;
+  const follow = (number, values, times) => {
+    let law = laws[number];
+    while (law && !law.kept) {
+      if (Array.isArray(law)) law = laws[law[GUARDS[law[0] - 1](values) ? 2 : 1]];
+      else {
+        const given = Object.fromEntries(valued(law.given, values));
+        law = laws[law.then[follow(modules[law.module], given, times * valueOf(law.times, values))]];
+      }
+    }
+    if (law) for (const [name, value] of valued(law.kept, values)) all[name] += value * times;
+    return law?.ends;
+  };
+  return follow(modules[0], at, 1n) === undefined ? undefined : all;
 }
 
 function memory(values, at) {
   const plan = DATA.memory, host = byId("memory");
   byId("memory-section").hidden = false;
   if (!controls.card) byId("memory-choice").append(memoryChoices(plan));
-  const way = plan.ways[`${state.dtype} ${state.attention}`];
-  const forms = keeps(plan.stretches[way], { ...at, item: BigInt(DATA.dtypes[state.dtype]) });
+  const forms = keeps(plan.ways[`${state.dtype} ${state.attention}`], { ...at, item: BigInt(DATA.dtypes[state.dtype]) });
   host.dataset.known = Boolean(forms);
   const params = evaluate(DATA.rows.at(-1).cells.params, at).total;
   if (params === undefined) return host.replaceChildren(el("p", { class: "refused" }, "✕ refused at these sizes"));
