@@ -93,13 +93,9 @@ def patch_embedding_cost(
                     "the layer at every size, with ⌊H/P⌋ and ⌊W/P⌋",
                     [(anywhere.form.polynomial if anywhere.form else 0, of_kept)],
                 ),
-                exact(
-                    "of a side what P does not divide is less, to 64",
-                    [
-                        (as_polynomial(kept(side, size)).value({}) < side) == (side % size > 0)
-                        for size in (2, 3, 4, 7, 16)
-                        for side in range(size, 65)
-                    ],
+                known(
+                    "what is less, of H = kP + p and W = lP + q with p ≥ 1, for l ≥ 1 and for q ≥ 1",
+                    [(_left_out(cost, *least), "positive") for least in ((1, 0), (0, 1))],
                 ),
             ),
             "at stride 4, where 4 divides H and W, the products of attention take HW/384 times an image's "
@@ -111,6 +107,14 @@ def patch_embedding_cost(
         f"{rows[-1][3]} of PVT-Small at 224 × 224; what smaller patches make dear is the attention over more "
         f"tokens",
     )
+
+
+def _left_out(cost: Callable[..., Any], patches: int, rest: int) -> Any:
+    """What is dropped with a rest on one side, and so many patches and so much of a rest at least on the other."""
+    k, m, e, f = sympy.symbols("k m e f", nonnegative=True)
+    c, C, P = sympy.symbols("c C P", positive=True)
+    wide = (patches + m) * P
+    return sympy.expand(cost(c, k * P + 1 + e, wide + rest + f, C) - cost(c, k * P, wide, C))
 
 
 def embedding_shares(name: str, sizes: tuple[int, int]) -> tuple[tuple[Any, ...], ...]:
