@@ -15,7 +15,7 @@ UNITS = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24}
 """Unit roundoff: half the distance from 1 to the next number."""
 
 DRAWN = ((1, 0), (2, 6), (8, 6), (64, 3), (512, 2), (512, 0))
-"""Scores of a row, and how far apart: none of the results is below the least normal number of float16."""
+"""Scores of a row, and how far apart: no exp and no quotient is below the least normal number of float16."""
 
 WIDE = ((2, 60), (64, 60))
 """Scores that are further apart, for formats with an exponent of 8 bits."""
@@ -28,11 +28,11 @@ ROWS = 4
     "softmax_rounding",
     "Softmax in few bits",
     "Softmax of n given scores as exp(x_i − max x)/Σ_j exp(x_j − max x), in an arithmetic in which every "
-    "operation, exp among them, has a relative error of at most u < 1 and no result is below the least normal "
-    "number, gives q_i in place of p_i. With d_j = max x − x_j, and k the most additions that a term of the sum "
-    "goes through, n − 1 one after the other: |q_i/p_i − 1| ≤ (d_i + Σ_j p_j d_j + k + 3)u to first order in u, "
-    "where Σ_j p_j d_j ≤ ln n, and |ln(q_i/p_i)| ≤ (d_i + max d)u + (k + 3)u/(1 − u) at every u. In bfloat16 512 "
-    "equal scores, added one after the other, get twice their weight",
+    "operation, exp among them, has a relative error of at most u < 1, as where no exp and no quotient is below "
+    "the least normal number, gives q_i in place of p_i. With d_j = max x − x_j, and k the most additions that a "
+    "term of the sum goes through, n − 1 one after the other: |q_i/p_i − 1| ≤ (d_i + Σ_j p_j d_j + k + 3)u to "
+    "first order in u, where Σ_j p_j d_j ≤ ln n, and |ln(q_i/p_i)| ≤ (d_i + max d)u + (k + 3)u/(1 − u) at every "
+    "u. In bfloat16 512 equal scores, added one after the other, get twice their weight",
     "as Blanchard, Higham & Higham 2021 analyse it; constants of our own",
 )
 def softmax_rounding(
@@ -93,6 +93,10 @@ def softmax_rounding(
                 known(
                     "u/(1 − u) = s less −ln(1 − u) = ln(1 + s), which is 0 at s = 0, grows with s",
                     [(sympy.factor(sympy.diff(s - sympy.log(1 + s), s)), "nonnegative")],
+                ),
+                exact(
+                    "in the runs no exp and no quotient is below its format's least normal number",
+                    [run.least >= torch.finfo(getattr(torch, run.format)).smallest_normal for run in runs],
                 ),
                 exact(
                     "runs in bfloat16, float16 and float32 against forty digits, n = 1 … 512, max d up to 60",
@@ -172,11 +176,12 @@ class Weight(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Rows of n scores in a format."""
+    """Rows of n scores in a format, and the least exp or quotient in them."""
 
     format: str
     n: int
     spread: int
+    least: float
     weights: tuple[Weight, ...]
 
 
@@ -190,8 +195,10 @@ def _run(format: str, n: int, spread: int) -> Run:
     total = powers[:, 0]
     for column in powers.T[1:]:
         total = total + column
-    rows = zip(x.tolist(), (powers / total[:, None]).tolist(), strict=True)
-    return Run(format, n, spread, tuple(weight for row in rows for weight in _weights(*row)))
+    weights = powers / total[:, None]
+    rows = zip(x.tolist(), weights.tolist(), strict=True)
+    least = float(min(powers.min(), weights.min()))
+    return Run(format, n, spread, least, tuple(weight for row in rows for weight in _weights(*row)))
 
 
 def _weights(scores: list[float], computed: list[float]) -> list[Weight]:
