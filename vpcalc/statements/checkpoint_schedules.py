@@ -21,13 +21,13 @@ SEARCHED = ((1, 1), (1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (3, 1), (4, 1), (5, 
 @statement(
     "binomial_checkpoints",
     "Checkpoints over all schedules",
-    "A chain of l steps is run backwards; a step back starts from the state before its step, and s ≥ 1 states can "
-    "be stored, the first among them. If no step is run forwards more than r times, C(s + r, s) steps and no more "
-    "can be run back, C the binomial coefficient; with r ≥ 1 and C(s + r − 1, s) ≤ l ≤ C(s + r, s) the fewest "
-    "steps forwards in all are rl − C(s + r, r − 1). Every b-th state, b | l, and then those of one segment, as "
-    "for √l, take s = l/b + b − 2 and at most r = 2: such a chain has at most (s + 2)²/4 steps, where 2(s + 1)/"
-    "(s + 2) times as many are possible. A GPT that is recomputed by the block stores a state for each of l "
-    "blocks, where l − 1 are enough at r = 1",
+    "A chain of l ≥ 2 steps is run backwards; a step back starts from the state before its step, and s ≥ 1 states "
+    "can be stored, the first among them. If no step is run forwards more than r times, C(s + r, s) steps and no "
+    "more can be run back, C the binomial coefficient; with r ≥ 1 and C(s + r − 1, s) ≤ l ≤ C(s + r, s) the "
+    "fewest steps forwards in all are rl − C(s + r, r − 1). Every b-th state, b | l, and then those of one "
+    "segment, as for √l, take s = l/b + b − 2 and at most r = 2: such a chain has at most (s + 2)²/4 steps, where "
+    "2(s + 1)/(s + 2) times as many are possible. A GPT that is recomputed by the block stores a state for each "
+    "of l blocks, where l − 1 are enough at r = 1",
     "Griewank 1992; Griewank & Walther 2000 (Algorithm 799: revolve); Chen et al. 2016: √l",
 )
 def binomial_checkpoints(
@@ -45,7 +45,7 @@ def binomial_checkpoints(
     width = symbols("N B d_model")
     sizes = [*product(range(1, 6), range(1, 6))]
     runs = [follow(int(longest(*at)), in_sum(0, *at, lambda *at: int(longest(*at)))) for at in sizes]
-    lengths = [(all_, b) for all_ in (1, 2, 6, 12, 36) for b in range(1, all_ + 1) if all_ % b == 0]
+    lengths = [(all_, b) for all_ in range(2, 37) for b in range(1, all_ + 1) if all_ % b == 0]
     segmented = [follow(at[0], in_segments(*at)) for at in lengths]
     return Demonstration(
         derivation(r"""
@@ -115,9 +115,9 @@ def binomial_checkpoints(
             ),
             "every b-th state and those of a segment take s = l/b + b − 2 and at most r = 2": (
                 exact(
-                    "that schedule, l = 1 … 36, b | l",
+                    "that schedule, l = 2 … 36, b | l",
                     [
-                        ran is not None and ran.states == segments(*at) and ran.most <= 2
+                        ran is not None and ran.states == segments(*at) >= 1 and ran.most <= 2
                         for ran, at in zip(segmented, lengths, strict=True)
                     ],
                 ),
