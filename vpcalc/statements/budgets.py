@@ -32,8 +32,8 @@ BUDGET = 205_000_000
     "b/(2hwC) − 2C. Up to h and w, an R that does not divide them leaves tokens out and costs at most what these "
     "forms have, so that a smaller one can be within b: R = 4 on 7 × 7 tokens of C = 64 is below 3hwC². An M that "
     "does not divide them pads and costs at least that: on 56 × 56 tokens of C = 64, b = 205 million, M = 19 is "
-    "the largest and 17 and 18 are beyond b, and of those that divide it is 14; R = 3 is the smallest there, of "
-    "those that divide 4",
+    "the largest, 17 and 18 are beyond b, and 14 is the largest that divides; R = 3 is the smallest there, and 4 "
+    "the smallest that divides",
     "Wang et al. 2021 (PVT), §3.3; Liu et al. 2021 (Swin), eq. 2",
 )
 def within_a_budget(
@@ -138,8 +138,8 @@ def within_a_budget(
                     [(_more(of_padded(t, width, size) for t in (n + over, n)), "nonnegative")],
                 ),
             ),
-            "on 56 × 56 tokens of C = 64, b = 205 million, M = 19 is the largest and 17 and 18 are beyond b, and "
-            "of those that divide it is 14": (
+            "on 56 × 56 tokens of C = 64, b = 205 million, M = 19 is the largest, 17 and 18 are beyond b, and 14 "
+            "is the largest that divides": (
                 exact(
                     "the layer at M = 1 … 56",
                     [
@@ -149,7 +149,7 @@ def within_a_budget(
                     ],
                 ),
             ),
-            "R = 3 is the smallest there, of those that divide 4": (
+            "R = 3 is the smallest there, and 4 the smallest that divides": (
                 exact(
                     "the layer at R = 1 … 56",
                     [min(within["sra"]) == smallest[0], min(dividing["sra"]) == smallest[1]],
