@@ -65,8 +65,8 @@ def compute_share(
                 N = L(4d² + 2·d·4d) = 12Ld²
                     N = L (4d^2 + 2 \cdot d \cdot 4d) = 12Ld^2
             Scores and products with values, per token; the projection to words.
-                2nd in each block; Vd
-                    2nd \text{ in each block}; \quad Vd
+                2dn in each block; Vd
+                    2dn \text{ in each block}; \quad Vd
             Y = XW has two gradients, products of the same three sizes: each is as many multiply-accumulates again.
                 ∂X = ∂Y Wᵀ, ∂W = Xᵀ ∂Y: 3 · 2 = 6 operations for each weight and token
                     \partial X = \partial Y\, W^{\top}, \quad \partial W = X^{\top} \partial Y: \quad 3 \cdot 2 = 6
@@ -74,7 +74,7 @@ def compute_share(
                 C = 6D(12Ld² + 2Lnd + Vd) = 6ND(1 + n/(6d) + V/(12Ld))
                     C = 6D \bigl(12Ld^2 + 2Lnd + Vd\bigr) = 6ND \Bigl(1 + \frac{n}{6d} + \frac{V}{12Ld}\Bigr)
             Token i of a causal model meets i tokens.
-                Σ_{i=1..n} 2id = n(n + 1)d: (n + 1)d per token in place of 2nd
+                Σ_{i=1..n} 2id = n(n + 1)d: (n + 1)d per token in place of 2dn
                     \sum_{i=1}^{n} 2id = n(n + 1)d
         """),
         {
