@@ -44,7 +44,7 @@ def retention_forms(
 ) -> Demonstration:
     """The power of γ of each pair of tokens on symbols; four tokens of letters; the reference module."""
     n, m, b, i, t, j = sympy.symbols("n m b i t j", integer=True, nonnegative=True)
-    gamma = sympy.Symbol("gamma", positive=True)
+    gamma = sympy.Symbol("gamma", nonzero=True)
     e = exponents
     step = [
         decay(gamma) * gamma ** (n - 1 - m) / gamma ** (n - m) - 1,  # m < n: from S_{n−1}
