@@ -164,6 +164,8 @@ def test_what_an_order_leaves_out_is_said_and_where_it_leads() -> None:
     assert alone not in check_formula("O(n)", "msa").notes
     recurrent = check_formula("O(n d^2)", "recurrent")  # as Table 1 of the Transformer's paper has it
     assert "n is read as hidden size of a recurrent network; --rename n=T reads it otherwise" in recurrent.notes
+    windows = check_formula("O(M^2hwC)", "wmsa")  # in which M is M, and no w another
+    assert not [note for note in windows.notes if "--rename" in note]
     as_printed = check_formula("O(n d^2)", "recurrent", rename={"n": "T", "d": "n"})
     assert "as T alone grows it is this one, with all else as its constant" in as_printed.notes
 

@@ -96,8 +96,11 @@ def check_order(text: str, given: Polynomial, derived: Formula, quantity: Quanti
     verdict = next((word for word, alike in verdicts.items() if alike(ours, theirs)), "another order")
     notes = _of_orders(ours, theirs, verdict)
     if verdict == "another order":
+        taken = {*reading.values()}
         notes += [
-            _as_ours(letter, ours) for letter, own in reading.items() if letter == own and others_for(own, ours)
+            _as_ours(letter, free[0])
+            for letter, own in reading.items()
+            if letter == own and (free := [other for other in others_for(own, ours) if other not in taken])
         ]
     forms = derived.form, Form(orders.dominant(theirs)), Form(orders.dominant(ours))
     return OrderCheck(text, derived.name, quantity, convention, *forms, verdict, changed(reading), tuple(notes))
@@ -115,10 +118,10 @@ def _leads_alike(ours: Polynomial, theirs: Polynomial) -> bool:
     return _grows_alike(multiplied_out(leading(ours)), multiplied_out(leading(theirs)))
 
 
-def _as_ours(letter: str, ours: Polynomial) -> str:
+def _as_ours(letter: str, other: str) -> str:
     """What a letter is here that elsewhere may stand for another symbol."""
     meaning = next((one.meaning for one in symbols.ALPHABET if one.name == letter), "a symbol of its own")
-    return f"{letter} is read as {meaning}; --rename {letter}={others_for(letter, ours)[0]} reads it otherwise"
+    return f"{letter} is read as {meaning}; --rename {letter}={other} reads it otherwise"
 
 
 def _of_sizes(form: Polynomial) -> Polynomial:
