@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from math import inf, prod
+from math import inf
 from typing import Any, NamedTuple
 
 from ..algebra.polynomial import symbols
 from ..report import Column, Kind, Table
+from .chips import Chip, Shape, SymbolicChip
 from .evidence import close, exact, identity, known
 from .libraries import numpy, sympy
 from .registry import Demonstration, Evidence, derivation, statement
@@ -39,8 +40,8 @@ def tiled_attention_io(
 ) -> Demonstration:
     """Two programs, on symbols and on numbers, each with a chip that counts what it moves and holds."""
     N, d, B_r, B_c = symbols("N d B_r B_c")
-    Q, row, scores = _Shape((N, d)), _Shape((N,)), _Shape((N, N))
-    plain, whole, one_by_one = _Symbols(), _Symbols(), _Symbols()
+    Q, row, scores = Shape((N, d)), Shape((N,)), Shape((N, N))
+    plain, whole, one_by_one = SymbolicChip(), SymbolicChip(), SymbolicChip()
     in_full(plain, Q, Q, Q, Q, scores, scores)
     in_tiles(whole, Q, Q, Q, Q, row, B_r, B_c)
     in_tiles(one_by_one, Q, Q, Q, Q, row, B_r, 1)
@@ -138,9 +139,9 @@ def tiled_attention_io(
 def in_full(chip: Any, Q: Any, K: Any, V: Any, out: Any, S: Any, P: Any) -> None:
     """Attention with its scores and its weights in the large memory; on the chip there is room for all."""
     (rows,) = chip.blocks(Q.shape[0], Q.shape[0])
-    chip.write(S, rows, chip.run(_scores, chip.read(Q, rows), chip.read(K, rows), chip.tile(*S.shape)))
-    chip.write(P, rows, chip.run(_weights, chip.read(S, rows), chip.tile(*P.shape)))
-    chip.write(out, rows, chip.run(_mixed, chip.read(P, rows), chip.read(V, rows), chip.tile(*out.shape)))
+    chip.write(chip.run(_scores, chip.read(Q, rows), chip.read(K, rows), chip.tile(*S.shape)), S, rows)
+    chip.write(chip.run(_weights, chip.read(S, rows), chip.tile(*P.shape)), P, rows)
+    chip.write(chip.run(_mixed, chip.read(P, rows), chip.read(V, rows), chip.tile(*out.shape)), out, rows)
 
 
 def in_tiles(
@@ -153,8 +154,8 @@ def in_tiles(
         for columns in chip.blocks(N, B_c):
             k, v = chip.read(K, columns), chip.read(V, columns)
             chip.run(meet, q, k, v, chip.tile(B_r, B_c), total, o)
-        chip.write(out, rows, o)
-        chip.write(statistics, rows, total)
+        chip.write(o, out, rows)
+        chip.write(total, statistics, rows)
 
 
 def _scores(q: Any, k: Any, s: Any) -> None:
@@ -188,78 +189,6 @@ def _one_more(carried: Callable[..., Any]) -> Evidence:
     return identity(
         "by induction on the blocks of columns, for sums of any size", [(o, (values + added) / (seen + block))]
     )
-
-
-class Chip:
-    """Counts words that are moved between its memory and a large one, and what it holds as it computes."""
-
-    def __init__(self) -> None:
-        self.words: Any = 0
-        self.held: list[Any] = []
-
-    def blocks(self, size: int, block: int) -> Iterator[Any]:
-        """Where the rows of each block are; the block divides the size."""
-        for start in range(0, size, block):
-            yield slice(start, start + block)
-
-    def read(self, array: Any, rows: Any) -> Any:
-        """Rows of an array, on the chip."""
-        tile = array[rows].copy()
-        self.words += tile.size
-        return tile
-
-    def write(self, array: Any, rows: Any, tile: Any) -> None:
-        """Rows of an array, from the chip."""
-        array[rows] = tile
-        self.words += tile.size
-
-    def tile(self, *shape: int, filled: float = 0.0) -> Any:
-        """Room on the chip."""
-        return numpy.full(shape, filled)
-
-    def run(self, work: Callable[..., None], *tiles: Any) -> Any:
-        """Compute on what the chip holds; the last of it is the result."""
-        self.held.append(sum(tile.size for tile in tiles))
-        work(*tiles)
-        return tiles[-1]
-
-
-class _Shape(NamedTuple):
-    """An array of symbolic sizes, without what is in it."""
-
-    shape: tuple[Any, ...]
-
-    @property
-    def size(self) -> Any:
-        return prod(self.shape)
-
-
-class _Symbols(Chip):
-    """The same of arrays of symbolic sizes: a loop's body is gone through once, for all times."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._times: Any = 1
-
-    def blocks(self, size: Any, block: Any) -> Iterator[Any]:
-        self._times = self._times * (size / block)
-        yield block
-        self._times = self._times / (size / block)
-
-    def read(self, array: Any, rows: Any) -> Any:
-        tile = _Shape((rows, *array.shape[1:]))
-        self.words += self._times * tile.size
-        return tile
-
-    def write(self, array: Any, rows: Any, tile: Any) -> None:
-        self.words += self._times * tile.size
-
-    def tile(self, *shape: Any, filled: float = 0.0) -> Any:
-        return _Shape(shape)
-
-    def run(self, work: Callable[..., None], *tiles: Any) -> Any:
-        self.held.append(sum(tile.size for tile in tiles))
-        return tiles[-1]
 
 
 class _Run(NamedTuple):
