@@ -308,9 +308,10 @@ def items() -> list[Item]:
         ),
         Item(
             "RetNet",
-            ("retention_forms", "state_or_cache", RETENTION),
+            ("retention_forms", "state_or_cache", "retention_chunks", "chunk_words", RETENTION),
             "Parallel, recurrent and chunkwise are one function. Its state, 2C²/a numbers a layer, is smaller "
-            "than a cache of keys and values from n > C/a on.",
+            "than a cache of keys and values from n > C/a on. Chunks that divide n take fewer products than the "
+            "parallel form exactly where n > b + 4C/(3a), and never fewer than the recurrent one.",
         ),
     ]
 

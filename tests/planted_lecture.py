@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,7 @@ from vpcalc.algebra.floors import ceil_div
 from vpcalc.checks.proof import Finding
 from vpcalc.cost import Quantity
 from vpcalc.statements import heads, pixels, symmetries
+from vpcalc.statements.retention_chunks import MEETING
 from vpcalc.statements.retention_forms import EQUATION_7
 
 VERDICTS = {
@@ -30,6 +32,8 @@ VERDICTS = {
     "class_token_reach": Finding.CHECKED,
     "pixels_seen": Finding.CHECKED,
     "retention_forms": Finding.CHECKED,
+    "retention_chunks": Finding.CHECKED,
+    "chunk_words": Finding.CHECKED,
     "readout_cost": Finding.CHECKED,
 }
 """The lecture's other statements are proved."""
@@ -182,6 +186,25 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("retention_forms", {"faded": lambda z: z + 1}),
     ("retention_forms", {"decay": lambda gamma: gamma**2}),
     ("retention_forms", {"decay": lambda gamma: 1 + 0 * gamma}),
+    ("retention_chunks", {"meeting": lambda form, n, C, a, b: MEETING[form](n, C, a, 2 * b)}),
+    ("retention_chunks", {"meeting": lambda form, *at: MEETING[form](*at) * (1 if form == "chunkwise" else 2)}),
+    ("retention_chunks", {"projected": lambda n, C: 4 * n * C**2}),  # values as wide as keys, no gate
+    ("retention_chunks", {"crossing": lambda C, a, b: b + 4 * C / a}),
+    ("retention_chunks", {"two": lambda C, a: C / a}),
+    ("retention_chunks", {"least": 2}),
+    ("retention_chunks", {"saved": lambda n, C: n * C}),
+    ("retention_chunks", {"filled": lambda n, b: n}),  # as if what is padded were free
+    ("retention_chunks", {"tokens": 1024}),
+    ("chunk_words", {"by_chunk": lambda n, d, b: 6 * n * d + 2 * n * d**2 / b}),  # a state that is written alone
+    ("chunk_words", {"by_chunk": lambda n, d, b: 6 * n * d}),
+    ("chunk_words", {"on_chip": lambda d, b: b**2 + 2 * b * d + 2 * b}),
+    ("chunk_words", {"fits": lambda M, d: math.isqrt(M + d**2) - d}),
+    ("chunk_words", {"fits": lambda M, d: M // (2 * d + 3)}),  # as if scores took no room
+    ("chunk_words", {"by_token": lambda n, d, c: 6 * n * d + 4 * n * d**2 / c}),
+    ("chunk_words", {"held": lambda d, c: c * d}),
+    ("chunk_words", {"held": lambda d, c: c * d + 2 * d}),
+    ("chunk_words", {"fewer": lambda d: d}),
+    ("chunk_words", {"found": lambda gamma, t: gamma**t}),
     ("state_or_cache", {"state": lambda C, a: C**2 / a}),  # values as wide as keys
     ("state_or_cache", {"state": lambda C, a: 2 * C**2}),
     ("state_or_cache", {"cache": lambda n, C: n * C}),

@@ -41,6 +41,7 @@ FAMILIES = (
     "window_costs",
     "pyramid",
     "retention_forms",
+    "retention_chunks",
     "readouts",
     "depth",
     "training_compute",
