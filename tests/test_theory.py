@@ -1056,6 +1056,7 @@ def test_every_statement_is_real_latex(id: str) -> None:
     "wrong",
     [
         "the norm ‖J‖",
+        r"\item 2nd is positive",
         r"\item (\gamma)^{t-k}",
         r"\item $x_{1$",
         r"\item $x_{1}",

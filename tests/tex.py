@@ -69,7 +69,7 @@ def mistakes(passage: str) -> list[str]:
         if line.startswith((r"\paragraph", r"  \item", r"\item")):
             inside = re.findall(r"\$([^$]*)\$", plain)
             found += [f"outside of mathematics: {line}"] * bool(
-                re.search(r"[\^_<>|]", re.sub(r"\$[^$]*\$", "", plain))
+                re.search(r"[\^_<>|]|\b[2-9](?:nd|dn)\b", re.sub(r"\$[^$]*\$", "", plain))
             )
             found += [
                 f"more than a letter without braces: {one}" for one in inside if re.search(r"[\^_](?!\{)", one)

@@ -434,7 +434,7 @@ def attention_or_recurrence(
 
     def factored(name: str, attention: Polynomial, other: Polynomial) -> Evidence:
         return identity(
-            "the difference is 2dn, which is positive, times what n is less or more than that",
+            "the difference is 2dn > 0, times what n is less or more than that",
             [((attention - other).to_sympy(), 2 * n * d * (n - claimed[name](d)))],
         )
 
