@@ -335,7 +335,10 @@ def table1_complexity(
                 "Complexity per layer, in multiply-accumulates; n tokens of d channels",
                 columns,
                 tuple(rows),
-                ("restricted: odd r ≤ n, with borders; on a ring 2rnd",),
+                (
+                    "restricted: odd r ≤ n, with borders; on a ring 2rnd",
+                    "where M and R divide the sides of the grid, and b divides n",
+                ),
             ),
         ),
         correction="the table prices the products in which tokens meet and leaves the 4nd² of the projections "
@@ -761,7 +764,10 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
         Column("n", "n", Kind.NUMBER),
         Column("measured", "Measured", Kind.NUMBER),
     )
-    note = "operations that bring tokens together; layers are stacked until every pair is connected"
+    notes = (
+        "operations that bring tokens together; layers are stacked until every pair is connected",
+        "where R divides the sides of the grid, and b divides n; elsewhere SRA never reads some tokens",
+    )
     return Demonstration(
         derivation(r"""
             Contiguous kernels, padded with zeros: each layer reaches ⌊(k − 1)/2⌋ tokens further back; for odd k
@@ -796,7 +802,7 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
             for clause, ids in _FAR.items()
         },
         (_geometric_sum(), _centred_dilation_leaves_gaps()),
-        tables=(Table("Longest shortest path between two positions", columns, tuple(rows), (note,)),),
+        tables=(Table("Longest shortest path between two positions", columns, tuple(rows), notes),),
         figure=_path_chart(claimed),
     )
 
