@@ -1342,6 +1342,37 @@ def test_what_kernels_refuse_and_the_meta_device_does_not(
             assert Then(function)(torch.zeros(1, n, 8)).numel() == 8 * (made or 0)
 
 
+def laid(x: Tensor) -> Tensor:
+    more = torch.zeros(33, x.shape[0], device=x.device)
+    more[x.shape[1] : x.shape[1] + x.shape[0]] = x[:, :1]
+    return more
+
+
+def spread(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A function of as many rows as an operand has, and of those that its columns leave of 33."""
+    return lambda x: function(x[:, :1].expand(-1, 8), torch.zeros(33, 8, device=x.device)[x.shape[1] :])
+
+
+@pytest.mark.parametrize(
+    ("function", "fits"),
+    [
+        (laid, lambda n, left: n <= left),
+        (spread(lambda x, more: more.copy_(x)), lambda n, left: n == left),
+        (spread(lambda x, more: x.expand_as(more)), lambda n, left: n == left),
+        (spread(lambda x, more: x.masked_fill(more > 0, 0)), lambda n, left: left == 1 or n == left),
+        (spread(lambda x, more: more[:, None] @ x[..., None]), lambda n, left: left == 1 or n == left),
+        (spread(lambda x, more: torch.addbmm(x, more[None], x.new_zeros(1, 8, 8))), lambda n, left: n == left),
+    ],
+)  # fmt: skip
+def test_one_row_is_spread(function: Callable[[Tensor], Tensor], fits: Callable[[int, int], bool]) -> None:
+    """A refusal says of either operand that it is not one row; what is filled cannot be spread itself."""
+    found = explored(Only(function), ("N", "S"), {"N": (1, 70), "S": (1, 70)})
+    assert not found.open
+    for n, s in product(range(1, 71), repeat=2):
+        runs = n == 1 or fits(n, max(33 - s, 0))
+        assert (answer(found, {"N": n, "S": s}) is not None) == runs, (n, s)
+
+
 @pytest.mark.parametrize(("padding", "edge"), [(1, (2, 4, 4)), (0, (2, 6, 6))])
 def test_one_place_of_one_image_has_no_statistics(padding: int, edge: tuple[int, int, int]) -> None:
     """What torch refuses in train mode is one image and one place: each of three symbols says so for itself."""

@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from ..nodes import undressed
-from .registry import Shape, broadcast, divides, is_one, rule, same, shape_of, sizes_of, tensors_in, wider
+from ..sizes import value_of
+from .registry import Shape, broadcast, divides, is_one, rule, same, shape_of, sizes_of, tensors_in
 
 _KEEPING = """
     normalize softmax log_softmax _softmax _log_softmax cumsum cumprod logcumsumexp contiguous clone detach
@@ -57,8 +58,9 @@ def copied(x: Tensor, source: Tensor, *args: Any, **kwargs: Any) -> Shape:
 def filled(target: Shape, source: Shape) -> None:
     """A source is spread over a target, noted."""
     for side, own in zip(reversed(target), reversed(source), strict=False):
-        if not (isinstance(own, int) and own == 1):
-            wider(own, side)
+        many = value_of(own) == 1 and value_of(side) != 1
+        if not (isinstance(own, int) and own == 1) and (many or not same(own, side)):
+            same(own, 1)
 
 
 @rule("native_layer_norm")

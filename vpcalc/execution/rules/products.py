@@ -57,7 +57,7 @@ def matmul(x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
 @rule("addbmm")
 def addbmm(bias: Tensor, batch1: Tensor, batch2: Tensor, **kwargs: Any) -> Shape:
     """bias + Σ (m, k)(k, n)."""
-    return matmul(batch1, batch2)[-2:]
+    return _biased(matmul(batch1, batch2)[-2:], bias)
 
 
 @rule("addmm addmm_")
@@ -177,7 +177,7 @@ def attention(
 @rule("addmv addmv_")
 def addmv(bias: Tensor, x: Tensor, y: Tensor, **kwargs: Any) -> Shape:
     """bias + (m, k)(k)."""
-    return matmul(x, y)
+    return _biased(matmul(x, y), bias)
 
 
 @rule("gru_cell rnn_tanh_cell rnn_relu_cell")

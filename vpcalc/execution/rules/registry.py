@@ -135,8 +135,8 @@ def wider(one: Any, other: Any) -> Any:
     if value_of(one) == 1:
         same(one, 1)
         return other
-    if not same(one, other):  # torch has refused this, unless the other is 1
-        same(other, 1)
+    if not same(one, other) and not same(other, 1):
+        same(one, 1)  # torch has refused this, unless either is 1
     return one
 
 
