@@ -846,6 +846,30 @@ def test_a_loop_over_few_has_a_regime_each() -> None:
     assert [answer(found, {"N": n}) for n in range(8, 21)] == [64 * n for n in range(8, 21)]
 
 
+class Doubling(nn.Module):
+    """A loop over rows that doubles its steps with their number."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = x.shape[1]
+        return x @ x.new_ones(8, 8) if n <= 4 else torch.cat([self(x[:, : n // 2]), self(x[:, n // 2 :])], 1)
+
+
+def test_where_a_run_would_take_too_many_steps_is_left_open() -> None:
+    program = Fixed([Doubling()], Inputs((Input((1, "N", 8)),)))
+    asked: list[int] = []
+
+    def count(point: Mapping[str, int]) -> int:
+        asked.append(point["N"])
+        return program.counts(point).macs
+
+    explorer = Explorer(program.execute, count, Range({"N": (1, 4096)}), affordable=lambda point: point["N"] <= 20)
+    found = explorer.explore([{"N": 7}])
+    assert {why for _, why in found.open} == {"a run there would take too many steps"}
+    assert max(asked) <= 20
+    for n in range(1, 17):
+        assert answer(found, {"N": n}) == 64 * n
+
+
 def test_what_no_rule_says_is_found_by_bisection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that forgets to ask leaves the domain to counts, and the answer says that nothing decided it."""
     monkeypatch.setattr("vpcalc.execution.rules.moving.fits", lambda *_: None)

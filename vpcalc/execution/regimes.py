@@ -84,6 +84,7 @@ RUNS_SPENT = "the number of runs is spent"
 REGIMES_SPENT = "there are more regimes than were asked for"
 
 TOO_LARGE = "no size was found at which its tensors can be numbered"
+TOO_MANY_STEPS = "a run there would take too many steps"
 
 TAKEN = "a number that the program needs"
 """Why a size is one number where Python takes it, as ``math.gcd`` does: what it makes of it is not seen."""
@@ -115,11 +116,11 @@ class HeldError(Exception):
         self.letters = dict(letters)
 
 
-class HeldBesideError(Exception):
-    """The same, on the other side of a comparison that has not this outcome there: that side is left open."""
+class BesideError(Exception):
+    """Why the other side of a comparison, that has not this outcome there, is left open."""
 
-    def __init__(self, guard: Guard, outcome: bool, held: HeldError) -> None:
-        super().__init__(f"beyond a comparison it takes a letter as a number: {held}")
+    def __init__(self, guard: Guard, outcome: bool, why: str) -> None:
+        super().__init__(why)
         self.guard, self.outcome = guard, outcome
 
 
@@ -460,11 +461,18 @@ class Explorer:
         self._counted(point)
         return _key(point) not in self._too_large
 
+    def _takes_long(self, point: Point) -> bool:
+        """Whether it would take too many steps there."""
+        return _key(point) not in self._counts and not self._affordable(point)
+
     def _reached(self, point: Point | None, region: Region) -> Point | None:
         """A size of a region at which the program can be asked: this one, or one near its halves."""
-        while point is not None and not self._fits(point):
+        while point is not None and (self._takes_long(point) or not self._fits(point)):
             point = self._halved(point, region)
         return point
+
+    def _why_not(self, point: Point) -> str:
+        return TOO_MANY_STEPS if self._takes_long(point) else TOO_LARGE
 
     def _halved(self, point: Point, region: Region) -> Point | None:
         """A smaller size of a region, if one is found."""
@@ -498,7 +506,7 @@ class Explorer:
             first = region.find(self._rng, self._nearest())
             point = self._reached(first, region)
             if point is None:
-                why = "whether it has a size was not decided" if first is None else TOO_LARGE
+                why = "whether it has a size was not decided" if first is None else self._why_not(first)
                 if region.empty() is not True:
                     self._open.append((region, why))
                 return
@@ -520,7 +528,7 @@ class Explorer:
                 members.append(run)
             try:
                 found = self._flip(region, members, asked, flipped, regime, aside)
-            except HeldBesideError as beside:
+            except BesideError as beside:
                 self._open.append((region.where(beside.guard, not beside.outcome), str(beside)))
                 self._settle(region.where(beside.guard, beside.outcome))
                 return
@@ -656,7 +664,10 @@ class Explorer:
                     flipped.add(guard)
                     self._note_idle(guard, regime)
                     continue
-                point = self._reached(inside.find(self._rng, run.point, (*earlier, *run.asked)), inside)
+                near = inside.find(self._rng, run.point, (*earlier, *run.asked))
+                point = self._reached(near, inside)
+                if near is not None and point is None and self._takes_long(near):
+                    raise BesideError(guard, outcome, TOO_MANY_STEPS)
                 decided = False
                 if point is None and not run.refused and self._searches < MOST_SEARCHES:
                     self._searches += 1
@@ -670,7 +681,8 @@ class Explorer:
                     try:
                         return self._run(point)
                     except HeldError as held:
-                        raise HeldBesideError(guard, outcome, held) from held
+                        why = f"beyond a comparison it takes a letter as a number: {held}"
+                        raise BesideError(guard, outcome, why) from held
                 else:
                     aside.append((inside, point))
         return None
@@ -706,11 +718,12 @@ class Explorer:
             for known in member.needed:
                 if not (known.form - guard.form).symbols:
                     left = left.where(known, False)
-        point = self._reached(left.find(self._rng, run.point, run.asked), left)
-        if point is None:
+        near = left.find(self._rng, run.point, run.asked)
+        point = self._reached(near, left)
+        if near is None or (point is None and not self._takes_long(near)):
             return None
         few = len(guard.letters) == 1 and region.extent() <= self._most * region.where(guard, True).extent()
-        if not few:
+        if point is None or not few:
             raise HeldError(dict.fromkeys(sorted(guard.letters), run.needed[guard]))
         return self._run(point)
 
@@ -1038,10 +1051,7 @@ class Explorer:
         key = _key(point)
         if key not in self._nearer:
             region = next(region for region in regime.regions if point in region)
-            nearer: Point | None = point
-            while nearer is not None and _key(nearer) not in self._counts and not self._affordable(nearer):
-                nearer = self._halved(nearer, region)
-            self._nearer[key] = self._reached(nearer, region)
+            self._nearer[key] = self._reached(point, region)
         return self._nearer[key]
 
     # -- together -----------------------------------------------------------------------------------
