@@ -870,6 +870,30 @@ def test_where_a_run_would_take_too_many_steps_is_left_open() -> None:
         assert answer(found, {"N": n}) == 64 * n
 
 
+class Cropped(nn.Module):
+    """What linear returns is seen in another shape before it is cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, w = x.shape[1:3]
+        x = self.linear(F.pad(x, (0, 0, 0, -w % 5, 0, -h % 5)))
+        return x[:, :h, :w].view(1, h * w, 8)
+
+
+def test_what_linear_returns_can_be_seen_in_another_shape_where_nothing_is_cut_off() -> None:
+    found = explored(Cropped(), (1, "H", "W", 8), {"H": (1, 40), "W": (1, 40)})
+    assert not found.open
+    for h, w in product(range(1, 41), repeat=2):
+        try:
+            runs = Cropped()(torch.zeros(1, h, w, 8)).numel() > 0
+        except RuntimeError:
+            runs = False
+        assert (answer(found, {"H": h, "W": w}) is not None) == runs, (h, w)
+
+
 def test_what_no_rule_says_is_found_by_bisection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that forgets to ask leaves the domain to counts, and the answer says that nothing decided it."""
     monkeypatch.setattr("vpcalc.execution.rules.moving.fits", lambda *_: None)

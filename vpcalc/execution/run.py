@@ -230,6 +230,12 @@ _INDEXING = _SAME_VALUES | _SUMS | _PRODUCTS | _TABLES | {"arange", "cumsum"}
 FILLED = "_vpcalc_filled"
 """Where a tensor keeps the number with which its last side was filled up, and how long that was before."""
 
+CUT = "_vpcalc_cut"
+"""Where a tensor that was cut out of another keeps that one's sides and distances: what it is a view of may have
+been seen in another shape before, as what ``linear`` returns."""
+
+_CUTTING = frozenset(("__getitem__", "narrow", "split", "split_with_sizes", "chunk", "tensor_split"))
+
 _KEEP_PLACES = frozenset(("to", "long", "int", "type_as", "contiguous", "clone"))
 _FILLING = _KEEP_PLACES | {"pad", "ne", "__ne__"}
 
@@ -577,6 +583,8 @@ class _Following(TorchFunctionMode):
             filling = _filled(name, args, kwargs)
             if filling is not None:
                 setattr(result, FILLED, filling)
+        if name in _CUTTING:
+            _cut(args[0], result)
         if name in _INDEXING:
             self._within_table(name, args, kwargs, result)
         if name.endswith("d_with_indices") and result[0].dim() > 2:
@@ -674,10 +682,10 @@ def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path)
         if MARK not in tensor.__dict__:
             continue
         shape = shape_of(tensor)
+        if not tensor.is_contiguous() or CUT in tensor.__dict__:
+            _is_whole_view(tensor)
         if tensor.is_contiguous():
             shape = shape[:-2] if name in _SPREADING and len(shape) > 2 else []
-        else:
-            _is_whole_view(tensor)
         for side in shape:
             if isinstance(side, Size) and side.form is not None:
                 for factor in _factors(side.form):
@@ -742,17 +750,32 @@ def _laid_out(name: str, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -
     return tuple(found) if dim is None else found[dim]
 
 
+def _uncut(tensor: Tensor) -> tuple[Shape, tuple[int, ...]]:
+    return shape_of(tensor), tensor.stride()
+
+
+def _cut(tensor: Tensor, result: Any) -> None:
+    """Keep beside parts of a tensor what they are parts of."""
+    for part in tensors_in(result):
+        if part._base is not None and part.dim() == tensor.dim():
+            setattr(part, CUT, tensor.__dict__.get(CUT) or _uncut(tensor))
+
+
 def _is_whole_view(tensor: Any) -> None:
-    """Whether a tensor can be seen in another shape depends on whether a cut, or a step, left something out."""
-    base = tensor._base if isinstance(tensor, Tensor) else None
-    if base is None or MARK not in tensor.__dict__ or base.dim() != tensor.dim():
+    """Whether a tensor can be seen in another shape: a cut, or a step, has left all of a side, or one place."""
+    if not isinstance(tensor, Tensor) or MARK not in tensor.__dict__:
         return
-    pairs = list(zip(tensor.stride(), base.stride(), strict=True))
+    sides, strides = tensor.__dict__.get(CUT) or _uncut(tensor if tensor._base is None else tensor._base)
+    if len(sides) != tensor.dim():
+        return
+    pairs = list(zip(tensor.stride(), strides, strict=True))
     if not all(whole and stride and stride % whole == 0 for stride, whole in pairs):
         return
-    for side, whole_side, (stride, whole) in zip(shape_of(tensor), shape_of(base), pairs, strict=True):
+    for side, whole_side, (stride, whole) in zip(shape_of(tensor), sides, pairs, strict=True):
         if isinstance(side, Size):
-            (side * (stride // whole)).compare("==", whole_side, "what is seen in another shape")
+            why = "what is seen in another shape"
+            if not (side * (stride // whole)).compare("==", whole_side, why):
+                side.compare("==", 1, why)
 
 
 def _written_into(args: Any) -> None:
