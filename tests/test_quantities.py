@@ -7,7 +7,8 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from math import prod
+from itertools import product
+from math import ceil, prod
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -740,6 +741,53 @@ def test_a_mask_made_in_the_call_lives_until_it_is_over() -> None:
         at_once = live.count(Across(), (torch.zeros(2, n, 8), torch.zeros(2, s, 8)), gradients=False).peak
         said = [r["form"] for r in found["regimes"] if eval(r["when"]["python"], {}, {"N": n, "S": s})]
         assert [eval(form["python"], {}, {"N": n, "S": s}) for form in said] == [at_once]
+
+
+class Unfolded(nn.Module):
+    """Attention between the same places of all patches of 2×2, of a map that is resized where they do not fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.qkv = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(4, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        h, w = x.shape[2:]
+        a, b = ceil(h / 2), ceil(w / 2)
+        if (2 * a, 2 * b) != (h, w):
+            x = F.interpolate(x, (2 * a, 2 * b), mode="bilinear")
+        x = x.reshape(4 * a, 2, b, 2).transpose(1, 2).reshape(1, 4, a * b, 4).transpose(1, 3).reshape(4, -1, 4)
+        q, k, v = self.qkv(x).chunk(3, -1)
+        x = ((q @ k.mT).softmax(-1) @ v).view(1, 4, a * b, -1).transpose(1, 3).reshape(4 * a, b, 2, 2)
+        x = x.transpose(1, 2).reshape(1, 4, 2 * a, 2 * b)
+        x = F.interpolate(x, (h, w), mode="bilinear") if (2 * a, 2 * b) != (h, w) else x
+        return self.qkv(x.flatten(2).mT)
+
+
+class Cropped(nn.Module):
+    """Whether what was cut is copied depends on whether anything was cut off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.more = nn.Linear(4, 4), nn.Linear(4, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, w = x.shape[2:]
+        x = self.one(F.pad(x.permute(0, 2, 3, 1), (0, 0, 0, -w % 5, 0, -h % 5)))
+        return self.more(x[:, :h, :w].contiguous())
+
+
+@pytest.mark.parametrize(("make", "channels"), [(Unfolded, 3), (Cropped, 4)])
+def test_the_most_is_that_of_the_whole_range(make: type[nn.Module], channels: int) -> None:
+    """What is never the most where a run went may be so beside it, where its form holds as well."""
+    found = derived(make, f"1,{channels},H,W", quantity="peak_bytes").to_dict()["quantities"]["peak_bytes"]
+    assert found["complete"]
+    regimes = [(compile(r["when"]["python"], "", "eval"), r["form"]["python"]) for r in found["regimes"]]
+    for h, w in product((1, 2, 4, 9, 15, 28, 29), (1, 2, 3, 4, 5, 10, 17)):
+        with torch.device("meta"):
+            module, x = make(), torch.empty(1, channels, h, w)
+        said = [eval(form, {}, {"H": h, "W": w}) for when, form in regimes if eval(when, {}, {"H": h, "W": w})]
+        assert said == [live.count(module, (x,), gradients=False, as_on_cpu=True).peak], (h, w)
 
 
 def test_an_edge_with_one_form_on_both_sides_leaves_nothing_open() -> None:

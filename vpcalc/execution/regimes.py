@@ -430,7 +430,7 @@ class Explorer:
         values = {k: v for form in forms for k, v in rounded_up(form, path).items()}
         execution = execution.written(partial(Polynomial.subs, values=values)) if values else execution
         forms = _forms(execution, self._quantity)
-        most = path.most(forms, self._rng)
+        most = self._range.whole().most(forms, self._rng)
         return Run(execution, most, tuple(asked), path, needed, meant, frozenset(quiet), len(most) < len(forms))
 
     def _left_of(self, noted: Noted, path: Region) -> list[Noted]:
