@@ -790,6 +790,44 @@ def test_the_most_is_that_of_the_whole_range(make: type[nn.Module], channels: in
         assert said == [live.count(module, (x,), gradients=False, as_on_cpu=True).peak], (h, w)
 
 
+class Windows(nn.Module):
+    """Windows of 5×5, cut back where they were padded, beside attention to every fourth row and column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.q, self.kv, self.reduce = (
+            nn.Linear(8, 24),
+            nn.Linear(8, 8),
+            nn.Linear(8, 16),
+            nn.Conv2d(8, 8, 4, 4),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, w = x.shape[2:]
+        x = F.pad(x.permute(0, 2, 3, 1).contiguous(), (0, 0, 0, -w % 5, 0, -h % 5))
+        a, b = x.shape[1] // 5, x.shape[2] // 5
+        q, k, v = self.qkv(x.reshape(1, a, 5, b, 5, 8).transpose(2, 3).reshape(1, a * b, 25, 8)).chunk(3, -1)
+        x = ((q @ k.mT).softmax(-1) @ v).reshape(1, a, b, 5, 5, 8).transpose(2, 3).reshape(1, 5 * a, 5 * b, 8)
+        if w % 5 or h % 5:
+            x = x[:, :h, :w].contiguous()
+        x = x.reshape(1, h * w, 8)
+        k, v = self.kv(self.reduce(x.mT.reshape(1, 8, h, w)).flatten(2).mT).chunk(2, -1)
+        return (self.q(x) @ k.mT).softmax(-1) @ v
+
+
+@pytest.mark.slow
+def test_of_two_sides_that_are_padded_one_alone_is_tried() -> None:
+    """Runs were made where both are and where neither is, and one form holds for both."""
+    found = derived(Windows, "1,8,H,W", quantity="peak_bytes", range={"H": "4:160", "W": "4:160"}).to_dict()
+    regimes = found["quantities"]["peak_bytes"]["regimes"]
+    for h, w in ((9, 130), (130, 9), (131, 15), (17, 130), (129, 131), (130, 15)):
+        with torch.device("meta"):
+            module, x = Windows(), torch.empty(1, 8, h, w)
+        point = {"H": h, "W": w}
+        said = [eval(r["form"]["python"], {}, point) for r in regimes if eval(r["when"]["python"], {}, point)]
+        assert said == [live.count(module, (x,), gradients=False, as_on_cpu=True).peak], point
+
+
 def test_an_edge_with_one_form_on_both_sides_leaves_nothing_open() -> None:
     """At two tokens the key that is added makes as many as there are heads, and that run's form is another."""
 

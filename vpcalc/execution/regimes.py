@@ -972,6 +972,9 @@ class Explorer:
         singles = [guard for guard in self._asked_in(region) if len(guard.letters) == 1]
         drawn = region.cells(singles, rng, 8 * OFF_SIDES)
         yield next((point for point in drawn if not _on_a_path(point, runs)), None)
+        equations = [guard for guard in singles if guard.relation == EQUAL][:MOST_SIDES]
+        for one in equations:  # runs were made where all hold and where none does
+            yield region.towards([(guard, guard is one) for guard in equations]).find(rng)
         yield region.find(rng)
 
     def _lying_otherwise(
