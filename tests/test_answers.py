@@ -154,6 +154,8 @@ MODEL_REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("swin_t", {"set": {"depths": "2,2"}}, "--set depths has 2 stages and heads 4"),
     ("swin_t", {"set": {"C": 50}}, "heads = 3 does not divide C = 50"),
     ("swin_t", {"batch": "many"}, "--batch 'many': must be a whole number"),
+    ("swin_t", {"set": "M=5"}, "set='M=5': must be a dictionary of names and values"),
+    ("net.py:make", {"args": "dim=5"}, "args='dim=5': must be a dictionary of names and values"),
 ]
 
 

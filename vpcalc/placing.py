@@ -130,6 +130,9 @@ def in_brackets(place: str, ours: str = "set", own: str = "args") -> Callable[[C
         @wraps(ask)
         def answer(*args: P.args, **kwargs: P.kwargs) -> R:
             bound = parameters.bind(*args, **kwargs)
+            for name in (ours, own, "range"):
+                if not isinstance(given := bound.arguments.get(name) or {}, Mapping):
+                    raise InputError(f"{name}={str(given)[:40]!r}: must be a dictionary of names and values")
             row = as_placed(bound.arguments.get(place, ""), "TARGET", "title" in parameters.parameters)
             require_file_of(row.target)
             if row.target is not bound.arguments.get(place, ""):
