@@ -717,6 +717,7 @@ CONV = {"in_channels": 3, "out_channels": 8, "kernel_size": 4}
         ("transformers:bert", None, {}, "--input"),
         ("transformers:bert", "1,N", {"num_attention_heads": 7}, "could not be run"),
         ("transformers:bert", "128", {"num_hidden_layers": 1}, "; an input's shape has all of its axes: "),
+        ("transformers:bert", "1,N", {"hiden_size": "C"}, "of BertConfig .hiden_size.*did you mean hidden_size"),
         ("transformers:t5", "1,N", {}, "; a model with a decoder reads two: --input '1,S;1,T'"),
         ("transformers:", "1,N", {}, "give a name"),
         ("nowhere.py:make", "1,N", {}, "no file"),

@@ -7,13 +7,15 @@ Either way the class is named in the answer. Nothing is loaded: neither weights 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import getsource, signature
 from typing import Any
 
-from ..errors import InputError, first_line
+from ..errors import InputError, first_line, unknown
 from .factories import SIZE_NAMES, Arguments, Factory, not_known
 from .offline import imported
 from .shapes import letters
@@ -49,12 +51,15 @@ def factory(name: str, given: Arguments) -> Factory:
     """What builds a model type or a class, with eager attention unless ``attn_implementation`` says otherwise.
 
     Raises:
-        InputError: an unknown name, or one of which no model can be made from a configuration.
+        InputError: an unknown name, one of which no model can be made from a configuration, or an argument that
+            its configuration does not have: it would be taken and change nothing.
     """
     from ..sources import quiet
 
     transformers = imported("transformers")
     named = _named(transformers, name)
+    with quiet():
+        _refuse_others(named.config, given)
     fixed = {k: v for k, v in given.items() if not letters(v) and k != "attn_implementation"}
     try:
         with quiet():
@@ -82,6 +87,25 @@ def factory(name: str, given: Arguments) -> Factory:
     defaults = {k: v for k, v in config.to_dict().items() if type(v) is int and v > 0}
     limits = {keyword: limit for keyword in keywords if (limit := _limit(config, keyword)) is not None}
     return Factory(make, sizes, "", keywords, limits, defaults, named.text)
+
+
+def _refuse_others(config: Any, given: Arguments) -> None:
+    """Refuse what a configuration has not and its source does not name, as it does what former versions had."""
+    try:
+        made = config()
+    except Exception:  # one that cannot be made of nothing says itself what it lacks
+        return
+    known = dict.fromkeys((*made.to_dict(), *signature(config).parameters))
+    for name in given:
+        if not (name in known or hasattr(made, name) or name == "attn_implementation" or _is_named(config, name)):
+            raise unknown(f"--arg of {config.__name__}", name, [*known])
+
+
+def _is_named(config: Any, name: str) -> bool:
+    """Whether the source of a configuration, or of all, has a name somewhere."""
+    places = (config.__module__, "transformers.configuration_utils", "transformers.modeling_rope_utils")
+    sources = (getsource(sys.modules[place]) for place in places if place in sys.modules)
+    return any(re.search(rf"\b{re.escape(name)}\b", source) for source in sources)
 
 
 _WARNING = "warn_if_padding_and_no_attention_mask"
