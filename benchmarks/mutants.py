@@ -45,6 +45,7 @@ from xml.etree import ElementTree
 from vpcalc.statements.recorded import _code
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = (".ci", "benchmarks", "docs", "examples", "tests", "vpcalc")
 
 ROOMS = {
     "algebra": "polynomial floors quasi parser forms values interpolation repeating crossover code check_formula "
@@ -214,12 +215,13 @@ def drawn(rooms: list[str], n: int, seed: int) -> list[tuple[str, Fault]]:
 
 
 def copy(into: Path) -> Path:
-    """The files of this tree. Verdicts on record stay, or the fingerprint of their code would see every fault."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in listed.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (into / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, into / name)
+    """The files of this tree. Verdicts on record stay, or the print of their code would see every fault."""
+    skipped = shutil.ignore_patterns("__pycache__", "generated", "_build")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, into / name, ignore=skipped)
+    for file in ROOT.iterdir():  # no question to git: where the tests run need not be a repository
+        if file.is_file():
+            shutil.copy(file, into)
     shutil.copy(__file__, into)  # which is a plugin there
     recorded = into / "vpcalc" / "statements" / "recorded.py"
     text = recorded.read_text(encoding="utf-8")
