@@ -164,6 +164,7 @@ def _without_line(above: Polynomial, below: Polynomial) -> tuple[Polynomial, Pol
     return above * line, below * line
 
 
+@lru_cache(1 << 12)
 def tidied(form: Polynomial) -> Polynomial:
     """``y − ⌊y/2⌋`` as ``⌊(y + 1)/2⌋``, in every term that holds it alone: a size that is padded to be even."""
     if form.denominator != 1:
@@ -186,6 +187,7 @@ def remainder(above: Scalar, below: Scalar) -> Polynomial:
     return as_polynomial(above) - floor_div(above, below) * as_polynomial(below)
 
 
+@lru_cache(1 << 12)
 def as_remainder(form: Polynomial) -> tuple[Polynomial, Polynomial] | None:
     """``(n, d)`` where a form is ``n mod d`` or ``−n mod d``, which is 0 where d divides n; None for others."""
     for name in sorted(form.symbols):

@@ -78,21 +78,25 @@ class Polynomial:
     def __add__(self, other: Scalar) -> Polynomial:
         if not isinstance(other, (Polynomial, int)):
             return NotImplemented
-        other = as_polynomial(other)
+        return self._plus(as_polynomial(other), 1)
+
+    __radd__ = __add__
+
+    def _plus(self, other: Polynomial, times: int) -> Polynomial:
         common = lcm(self.denominator, other.denominator)
-        mine, theirs = common // self.denominator, common // other.denominator
-        terms = {monomial: number * mine for monomial, number in self.terms.items()}
+        mine, theirs = common // self.denominator, common // other.denominator * times
+        terms = dict(self.terms) if mine == 1 else {m: number * mine for m, number in self.terms.items()}
         for monomial, number in other.terms.items():
             terms[monomial] = terms.get(monomial, 0) + number * theirs
         return Polynomial(terms, common)
-
-    __radd__ = __add__
 
     def __neg__(self) -> Polynomial:
         return Polynomial({monomial: -number for monomial, number in self.terms.items()}, self.denominator)
 
     def __sub__(self, other: Scalar) -> Polynomial:
-        return self + (-other)
+        if not isinstance(other, (Polynomial, int)):
+            return NotImplemented
+        return self._plus(as_polynomial(other), -1)
 
     def __rsub__(self, other: Scalar) -> Polynomial:
         return -self + other
@@ -275,6 +279,7 @@ class Polynomial:
         return f"Polynomial({self})"
 
 
+@lru_cache(1 << 14, typed=True)
 def symbol(name: str) -> Polynomial:
     """The polynomial that is one symbol."""
     return Polynomial({((name, 1),): 1})

@@ -187,7 +187,7 @@ def cell(
     out: Any, x: Tensor, states: Any, w_in: Tensor, w_state: Tensor, *args: Any, **kwargs: Any
 ) -> list[Product]:
     """Both weight matrices once a sequence."""
-    rows, state = elements(shape_of(x)[:-1]), next(tensors_in(states))
+    rows, state = elements(shape_of(x)[:-1]), tensors_in(states)[0]
     pairs = ((x, w_in), (state, w_state))
     return [_product(rows * elements(shape_of(w)), rows * form_of(shape_of(w)[0]), given, w) for given, w in pairs]
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..algebra.floors import Floor, floor_div, remainder, tidied
-from ..algebra.polynomial import Polynomial, as_polynomial
+from ..algebra.polynomial import Polynomial, as_polynomial, constant
 from .constants import near
 from .floats import MIRRORED, RELATIONS, Origin, Ratio, Root, Scaled
 from .guards import Path, not_negative
@@ -248,7 +248,7 @@ class Size:
         if not difference.symbols:
             return outcome
         scale = difference.denominator
-        whole = difference * scale
+        whole = difference if scale == 1 else difference * scale
         if relation == "==":
             self.path.equal(whole, outcome, why)
         elif relation == "!=":
@@ -365,6 +365,8 @@ def _both_rounded(one: Any, other: Any) -> bool:
 
 def _scales(one: Any, other: Any) -> bool:
     """Whether a product or quotient of both is not rounded again: no fraction is, or it is by a power of 2."""
+    if _is_whole(one) and _is_whole(other):
+        return True
     pairs = ((_form(one), _form(other)), (_form(other), _form(one)))
     return all(not _is_rounded(form) or _is_power_of_2(by) for form, by in pairs)
 
@@ -404,6 +406,10 @@ def _root(form: Polynomial) -> Polynomial | None:
 
 def product(sizes: Any) -> Any:
     """The product of sizes: an int where all are."""
+    sizes = tuple(sizes)
+    first = next((size for size in sizes if isinstance(size, Size)), None)
+    if first is not None and all(type(size) is int or _is_whole(size) for size in sizes):
+        return first.like(math.prod(map(_value, sizes)), math.prod(map(form_of, sizes), start=constant(1)))
     total: Any = 1
     for size in sizes:
         total = size * total if isinstance(size, Size) else total * size

@@ -107,6 +107,12 @@ def pattern_before(tensor: Tensor) -> Any:
     return found[0] if found is not None and found[1:] == (version - 1, name) else None
 
 
+def _is_marked(tensor: Tensor) -> bool:
+    """Whether something was known of it once."""
+    marks = tensor.__dict__
+    return MARK in marks or PATTERN in marks
+
+
 def forget(tensor: Tensor) -> None:
     """Its memory is handed out in a way that leaves no trace of writes (``Tensor.data``)."""
     tensor.__dict__.pop(MARK, None)
@@ -260,6 +266,8 @@ def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
         return
     if not isinstance(result, Tensor) or not (name in _FOLLOWERS or name in OPERATIONS or name in PATTERNS):
         return
+    if name not in _FROM_NOTHING and not any(map(_is_marked, tensors_in((args, kwargs)))):
+        return  # most tensors by far: nothing is known of nothing
     found: Known | None = None
     if name in _FOLLOWERS and not any(isinstance(known(tensor), Listed) for tensor in tensors_in(args)):
         with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):  # another form of the call
@@ -407,6 +415,10 @@ def _arange(result: Tensor, *args: Any, **kwargs: Any) -> Known | None:
     step = undressed(kwargs.get("step", numbers[2] if len(numbers) > 2 else 1))
     is_whole = isinstance(start, (int, Size)) and not _is_float(start)
     return Rising(-1, start) if is_whole and isinstance(step, int) and step == 1 else None
+
+
+_FROM_NOTHING = frozenset(_FOLLOWERS)
+"""Functions whose result is known whatever is known of their arguments."""
 
 
 # -- moving -------------------------------------------------------------------------------------------

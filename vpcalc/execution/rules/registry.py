@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -53,16 +53,21 @@ def rule(names: str) -> Callable[[R], R]:
     return register
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor among arguments."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from tensors_in(part)
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from tensors_in(part)
+def tensors_in(value: Any) -> list[Tensor]:
+    """Every tensor among arguments, in order."""
+    found: list[Tensor] = []
+    _gather((value,), found)
+    return found
+
+
+def _gather(values: Iterable[Any], found: list[Tensor]) -> None:
+    for value in values:  # of every call that a program makes: numbers and names are the most
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            _gather(value, found)
+        elif isinstance(value, dict):
+            _gather(value.values(), found)
 
 
 def same(left: Any, right: Any, why: str = "sizes that must be equal") -> bool:
