@@ -729,6 +729,39 @@ def test_windows_that_shrink_are_refused_on_exactly_the_rest() -> None:
     check_everywhere(found, count, points)
 
 
+class Alternating(nn.Module):
+    """Patches of 4, then of 2: in windows of 7, padded where they need it, and against rows that are pooled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.ModuleList((nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 2, 2)))
+        self.pools = nn.ModuleList((nn.Conv2d(4, 4, 8, 8), nn.Conv2d(4, 4, 4, 4)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for patch, pool in zip(self.patches, self.pools, strict=True):
+            x = patch(x)
+            _, c, h, w = x.shape
+            right, below = (7 - w % 7) % 7, (7 - h % 7) % 7
+            y = F.pad(x, (0, right, 0, below))
+            y = y.view(c, y.shape[2] // 7, 7, y.shape[3] // 7, 7).transpose(2, 3).reshape(-1, 49, c)
+            y = (y @ y.mT @ y).view(1, c, h + below, w + right)
+            x = x + (y[:, :, :h, :w] if right or below else y)
+            rows, pooled = x.flatten(2), pool(x).flatten(2)
+            x = (rows.mT @ pooled @ pooled.mT).mT.view(1, c, h, w)
+        return x
+
+
+def test_a_form_of_another_region_holds_in_all() -> None:
+    """Where a side needs no padding, ``7⌈h/7⌉`` is written as h: of a dozen forms the padded one is for all."""
+    found, count = explored(Alternating, IMAGE, SQUARE)
+    runs, refused = found.regimes
+    assert not found.open
+    assert refused.refused
+    assert domain(runs.regions).text == "H ≥ 32, W ≥ 32"
+    rng = random.Random(5)
+    check_everywhere(found, count, [{"H": rng.randint(1, 1024), "W": rng.randint(1, 1024)} for _ in range(60)])
+
+
 class Grouped(nn.Module):
     """Groups of four that are repeated: from 4 samples on they are as many as before where ⌊B/4⌋² = B."""
 

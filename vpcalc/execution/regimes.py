@@ -600,20 +600,30 @@ class Explorer:
         return next((run.point for run in self._runs.values() if not run.refused), None)
 
     def _joins(self, regime: Regime, members: list[Run], run: Run, region: Region) -> bool:
-        """Whether one form holds on a run's path too, the leader's or the run's own."""
+        """Whether one form holds on a run's path too: the leader's, the run's own, or one of another region."""
         if run.refused or regime.refused:
             return run.refused and regime.refused
-        holds = self._holds(regime.leader, run, region)
-        if holds is False:
-            holds = True
-            for member in members:
-                on = self._holds(run, member, region)
-                holds = None if on is None and holds else on and holds
-                if on is False:
-                    return False
-            regime.leader = run
+        if (holds := self._holds(regime.leader, run, region)) is False:
+            for leader in dict.fromkeys((run, *self._runs.values())):
+                if (
+                    not leader.refused
+                    and (holds := self._holds_on_all(leader, (*members, run), region)) is not False
+                ):
+                    break
+            else:
+                return False
+            regime.leader = leader
         regime.tried = regime.tried or holds is None or run.tried
         return True
+
+    def _holds_on_all(self, leader: Run, runs: Sequence[Run], region: Region) -> bool | None:
+        """Whether a form holds on the paths of several runs."""
+        decided = True
+        for run in runs:
+            if (holds := self._holds(leader, run, region)) is False:
+                return False
+            decided = decided and holds is True
+        return decided or None
 
     def _holds(self, leader: Run, run: Run, region: Region) -> bool | None:
         """Whether a form holds on another run's path within a region: where that ran, to begin with."""
@@ -1060,16 +1070,18 @@ class Explorer:
     # -- together -----------------------------------------------------------------------------------
 
     def _merged(self) -> list[Regime]:
-        """Leaves of one form, or refused alike, as one regime."""
-        found: list[Regime] = []
-        for leaf in self._leaves:
-            for regime in found:
-                if self._alike(regime, leaf):
-                    regime.regions += leaf.regions
-                    regime.tried = regime.tried or leaf.tried
-                    break
-            else:
-                found.append(Regime(leaf.leader, list(leaf.regions), leaf.tried))
+        """Leaves of one form, or refused alike, as one regime.
+
+        One that joined may have a form that holds on others, too, which were compared before.
+        """
+        found = [Regime(leaf.leader, list(leaf.regions), leaf.tried) for leaf in self._leaves]
+        pairs = combinations(found, 2)
+        while pair := next((pair for pair in pairs if self._alike(*pair)), None):
+            regime, other = pair
+            regime.regions += other.regions
+            regime.tried = regime.tried or other.tried
+            found.remove(other)
+            pairs = combinations(found, 2)
         found.sort(key=lambda regime: regime.refused)
         return found
 
