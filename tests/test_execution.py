@@ -375,6 +375,9 @@ def test_domains_are_written_as_people_write_them() -> None:
     assert set(domain(split).text.split("; or ")) == {"H ≤ 192", "W ≤ 192"}
     few, even = whole.where(tall, False), whole.where(Guard(remainder(H, 2), "=="), True).where(tall, True)
     assert domain([few, even]).text == "(H ≤ 192 or 2 | H and H ≥ 194)"
+    most = [whole.where(Guard(remainder(H, 12) - 3, ">="), True).where(Guard(remainder(H, 12) - 5, "=="), False)]
+    assert domain(most).text == "H mod 12 ∈ {3, 4, 6, …, 11}"
+    assert domain(most).latex == r"H \bmod 12 \in \{3, 4, 6, \dots, 11\}"
     area = whole.where(Guard(H * W - 1000001, ">="), False)
     assert domain([area]).python == "1000000 >= H*W"
 
@@ -393,6 +396,7 @@ def test_what_is_written_is_the_set(seed: int) -> None:
                 (
                     Guard(x - rng.randrange(60), ">="),
                     Guard(remainder(x, rng.choice((2, 3, 5))), "=="),
+                    Guard(remainder(x, 11) - rng.randrange(1, 11), ">="),
                     Guard(H - W, ">="),
                 )
             )

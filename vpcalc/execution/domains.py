@@ -28,6 +28,9 @@ from .regions import Mask, Range, Region, numbered
 MOST_PERIOD = 512
 """The longest period of a set of values that is looked for."""
 
+SHORT = 3
+"""Neighbours among remainders that are written one by one: 0, 1, 2; more are 0, …, 9."""
+
 MOST_CONJUNCTIONS = 24
 """Parts beyond which a union is not written as guards."""
 
@@ -399,10 +402,21 @@ def _remainders(letter: str, period: int, rests: Sequence[int]) -> Condition:
     name = _tex(letter)
     if missing == [0]:
         return Condition(f"{period} ∤ {letter}", rf"{period} \not\mid {name}", f"{letter} % {period} != 0")
-    listed = ", ".join(map(str, rests))
-    python = " or ".join(f"{letter} % {period} == {rest}" for rest in rests)
+    runs = [
+        (int(run[0]), int(run[-1])) for run in numpy.split(rests, numpy.flatnonzero(numpy.diff(rests) > 1) + 1)
+    ]
+
+    def listed(dots: str) -> str:
+        ways = (range(a, b + 1) if b - a < SHORT else (a, dots, b) for a, b in runs)
+        return ", ".join(str(rest) for way in ways for rest in way)
+
+    python = " or ".join(
+        f"{letter} % {period} == {a}" if a == b else f"{letter} % {period} >= {a} and {letter} % {period} <= {b}"
+        for a, b in runs
+    )
+    text, latex = listed("…"), listed(r"\dots")
     return Condition(
-        f"{letter} mod {period} ∈ {{{listed}}}", rf"{name} \bmod {period} \in \{{{listed}\}}", f"({python})"
+        f"{letter} mod {period} ∈ {{{text}}}", rf"{name} \bmod {period} \in \{{{latex}\}}", f"({python})"
     )
 
 
