@@ -95,6 +95,18 @@ def test_what_was_put_in_front_shifts_the_others() -> None:
     assert (new.paths, new.base, new.head) == (("0",), 0, 9)
 
 
+def test_what_costs_now_what_another_cost_before_has_not_moved() -> None:
+    """A transformer twice as wide: its projections cost what the first layers of its feed-forward did."""
+    base = {f"{i}.{name}": macs for i in range(3) for name, macs in (("qkv", 3), ("proj", 1), ("fc", 4))}
+    wider = found(base, {path: 4 * macs for path, macs in base.items()})
+    assert wider.moved == ()
+    assert [(len(each.paths), each.base, each.head) for each in wider.changed] == [
+        (3, 3, 12),
+        (3, 1, 4),
+        (3, 4, 16),
+    ]
+
+
 def test_what_became_several_has_moved_within_its_own_block() -> None:
     base = {f"{i}.{name}": 3 for i in range(12) for name in ("in", "out")}
     head = {f"{i}.in": 3 for i in range(12)} | {f"{i}.out.{j}": 3 for i in range(12) for j in (0, 2, 3)}

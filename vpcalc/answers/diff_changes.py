@@ -68,8 +68,10 @@ def changes(base: Amounts, head: Amounts) -> Changes:
     """Compare two costs place by place.
 
     What is gone from one place and new in another, with the same operator and the same amount, has moved: a module
-    was renamed, layers were reordered, a product was put into a module of its own. Where operators took the place
-    of others within a module, and what they do adds up to the same, nothing changed but their names.
+    was renamed, layers were reordered, a product was put into a module of its own. A place that is in both is
+    compared with itself where something would be left of it before and after the moves: in a transformer twice as
+    wide a projection costs what the first layer of a feed-forward did. Where operators took the place of others
+    within a module, and what they do adds up to the same, nothing changed but their names.
     """
     places = [place for place in {**base, **head} if base.get(place, 0) != head.get(place, 0)]
     respelled = _respelled(places, base, head)
@@ -154,6 +156,13 @@ def _matched(gone: Amounts, new: Amounts) -> list[tuple[Place, Place]]:
         for place, amount in gone.items():
             if place not in found and (there := waiting[_within(place, depth), amount]):
                 found[place] = there.pop(0)
+    for start in found.keys() - found.values():
+        chain = [start]
+        while chain[-1] in found:
+            chain.append(found[chain[-1]])
+        if start in new and chain[-1] in gone:
+            for place in chain[:-1]:
+                del found[place]
     return [(place, found[place]) for place in gone if place in found]
 
 
