@@ -232,6 +232,45 @@ def test_a_share_that_is_exceeded_names_what_grew(recorded: Path) -> None:
     ]
 
 
+class Renamed(nn.Module):
+    """The network under other names."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.layers = network(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def test_what_was_renamed_costs_what_was_recorded(recorded: Path) -> None:
+    assert_cost(Renamed(), "3,4", snapshot=recorded)
+    bigger = nn.Sequential(Renamed(), nn.Linear(2, 1), nn.Linear(1, 1))
+    with pytest.raises(AssertionError) as failure:  # no word of the layers, which are as they were
+        assert_cost(bigger, "3,4", macs="<= +2%", snapshot=recorded)
+    assert str(failure.value).splitlines()[1:] == [
+        f"grown since {recorded}:",
+        "  1 · aten::addmm: 0 → 6 MACs (+6)",
+        "  2 · aten::addmm: 0 → 3 MACs (+3)",
+    ]
+
+
+def test_equal_modules_that_grew_are_one_line(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blocks(width: int) -> nn.Module:
+        return nn.Sequential(*(nn.Linear(width, width) for _ in range(12)))
+
+    monkeypatch.setenv(UPDATE, "1")
+    assert_cost(blocks(4), "3,4", snapshot=recorded)
+    monkeypatch.delenv(UPDATE)
+    with pytest.raises(AssertionError, match=r"\n  0–11 · aten::addmm: 48 → 75 MACs \(\+27\) in each of 12$"):
+        assert_cost(blocks(5), "3,5", snapshot=_without_inputs(recorded))
+
+
+def _without_inputs(path: Path) -> Path:
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "inputs"}))
+    return path
+
+
 def test_a_snapshot_is_of_its_own_inputs(recorded: Path) -> None:
     """A smaller input would be within every share; a limit of its own stands, and names nothing that grew."""
     for asked in ({}, {"macs": "<= +2%"}, {"macs": "<= 1G", "params": "<= +2%"}):

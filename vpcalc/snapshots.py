@@ -33,9 +33,9 @@ class Counted:
     inputs: str | None = None
 
     @property
-    def computed(self) -> tuple[int, int, Tree]:
-        """What is recorded always."""
-        return self.macs, self.params, self.modules
+    def places(self) -> dict[tuple[str, str], int]:
+        """The multiply-accumulates by module and operator."""
+        return {(path, name): macs for path, done in self.modules.items() for name, macs in done.items() if macs}
 
 
 def written(found: Counted) -> str:

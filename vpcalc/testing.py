@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from . import snapshots
+from .answers.diff_changes import Change, changes, together
 from .errors import InputError, either
 from .printed import Printed, read_printed
 from .report.numbers import exact, growth, signed
-from .snapshots import UPDATE, Counted, Tree
+from .snapshots import UPDATE, Counted
 
 SHOWN = 8
 """Operators that a message names."""
@@ -59,7 +61,8 @@ def assert_cost(
         peak_bytes: the same of what is alive at once at inference, weights and inputs apart.
         formula: a closed form of the MACs in vpcalc's alphabet, which has to hold to the unit.
         where: the values of its symbols, and of those of a function that makes the inputs.
-        snapshot: a file with the last recorded cost. Where nothing else is asked, the cost must be that very one.
+        snapshot: a file with the last recorded cost. Where nothing else is asked, the cost must be that very one,
+            wherever its modules stand.
         unknown: whether operators that nobody can price may occur; they are missing from the count.
         prices: multiply-accumulates of operators that nobody else can price, as for ``vpcalc derive --price``: by
             ``library::operator`` a function of its arguments by name and of its result, or ``file.py:function``.
@@ -236,30 +239,25 @@ def _against(path: Path, before: Counted | None, found: Counted, alone: bool, fa
         return []
     if before is None:
         return [f"snapshot {path}: there is none yet; run once with {UPDATE}=1"]
-    if alone and before.computed != found.computed:
+    changed = changes(before.places, found.places).changed
+    if alone and (changed or (before.macs, before.params) != (found.macs, found.params)):
         head = f"the cost is not the one in {path}: macs {exact(before.macs)} → {exact(found.macs)}"
-        return [
-            f"{head}, params {exact(before.params)} → {exact(found.params)}",
-            *_changes(before.modules, found.modules),
-        ]
-    grown = _changes(before.modules, found.modules, only_growth=True) if failed else []
+        return [f"{head}, params {exact(before.params)} → {exact(found.params)}", *_lines(changed)]
+    grown = _lines(changed, only_growth=True) if failed else []
     return [f"grown since {path}:", *grown] if grown else []
 
 
-def _changes(before: Tree, after: Tree, only_growth: bool = False) -> list[str]:
-    """Operators whose MACs changed, the largest change first."""
-    changes = []
-    for path in sorted(before.keys() | after.keys()):
-        old, new = before.get(path, {}), after.get(path, {})
-        for name in sorted(old.keys() | new.keys()):
-            delta = new.get(name, 0) - old.get(name, 0)
-            if delta > 0 or (delta and not only_growth):
-                changes.append((delta, f"{path or '(root)'} · {name}", old.get(name, 0), new.get(name, 0)))
-    changes.sort(key=lambda change: -abs(change[0]))
-    lines = [
-        f"  {where}: {exact(old)} → {exact(new)} MACs ({signed(d)})" for d, where, old, new in changes[:SHOWN]
-    ]
-    return [*lines, f"  and {len(changes) - SHOWN} more"] if changes[SHOWN:] else lines
+def _lines(changed: Sequence[Change], only_growth: bool = False) -> list[str]:
+    """Operators whose MACs changed, the largest change first, those that changed alike together."""
+    lines = []
+    for change in changed:
+        old, new, times = cast("int", change.base), cast("int", change.head), len(change.paths)
+        if new > old or not only_growth:
+            each = f" in each of {times}" if times > 1 else ""
+            figures = f"{exact(old)} → {exact(new)} MACs ({signed(new - old)}){each}"
+            lines.append((-abs(new - old) * times, f"  {together(change.paths)} · {change.operator}: {figures}"))
+    named = [line for _, line in sorted(lines, key=itemgetter(0))]
+    return [*named[:SHOWN], f"  and {len(named) - SHOWN} more"] if named[SHOWN:] else named
 
 
 # -- pytest's hooks, for ``pytest_plugins = ["vpcalc.testing"]`` -----------------------------------------------

@@ -43,8 +43,7 @@ class Cost:
 
 def recorded(snapshot: Counted) -> Cost:
     """The cost of a snapshot."""
-    places = {(path, name): macs for path, done in snapshot.modules.items() for name, macs in done.items() if macs}
-    return Cost(snapshot.macs, snapshot.params, places, inputs=snapshot.inputs)
+    return Cost(snapshot.macs, snapshot.params, snapshot.places, inputs=snapshot.inputs)
 
 
 def cost_of(target: object, **how: Any) -> Cost:
