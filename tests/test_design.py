@@ -153,11 +153,11 @@ def test_memory_is_counted_for_each_configuration() -> None:
     for C, depth in itertools.product((64, 128, 192), range(1, 6)):
         set = {"C": C, "heads": C // 64, "depth": depth}
         asked = {"input": 64, "set": set, "batch": 3}
-        total = memory("vit_ti_16", **asked, train=True, check=False).to_dict()["training_bytes"]
+        taken = memory("vit_ti_16", **asked, train=True, check=False).to_dict()
         macs = model("vit_ti_16", input=64, set=set, check=False).to_dict()["macs"]
-        counted[C, depth] = macs, total
-    for most in sorted(total for _, total in counted.values())[1::4]:
-        fitting = {key: macs for key, (macs, total) in counted.items() if total <= most}
+        counted[C, depth] = macs, taken["training_bytes"], taken["step_peak_bytes"]
+    for most in sorted(total for _, total, _ in counted.values())[1::4]:
+        fitting = {key: macs for key, (macs, *taken) in counted.items() if max(taken) <= most}
         expected = sorted(fitting, key=lambda key: -fitting[key])[:3]
         asked = {"input": 64, "batch": 3, "free": free, "top": 3, "train": True}
         found = design("vit_ti_16", macs="100G", memory=most, **asked)
@@ -165,6 +165,17 @@ def test_memory_is_counted_for_each_configuration() -> None:
         rows = [(row["config"]["C"], row["config"]["depth"]) for row in found.rows]
         assert [fitting[row] for row in rows] == [fitting[key] for key in expected]
         assert all(row["training_bytes"] == counted[key][1] for row, key in zip(found.rows, rows, strict=True))
+
+
+def test_what_fits_a_design_fits_a_step_of_training() -> None:
+    """Twelve blocks sum up to less than the budget, and their step takes 150,707,420 bytes more than it."""
+    asked: dict[str, Any] = {"input": "800x1280", "batch": 2, "train": True, "amp": "float16"}
+    found = design("deit_t", macs="100G", memory="7910MB", free="depth=11:12", **asked)
+    assert [row["config"]["depth"] for row in found.rows] == [11]
+    taken = [memory("deit_t", **asked, set={"depth": n}, check=False).to_dict() for n in (11, 12)]
+    assert [each["step_peak_bytes"] <= 7_910_000_000 for each in taken] == [True, False]
+    assert taken[1]["training_bytes"] <= 7_910_000_000
+    assert found.ok, found.faults
 
 
 def test_memory_in_mixed_precision_is_what_memory_says() -> None:
@@ -226,6 +237,8 @@ def test_memory_alone_is_filled_as_brute_force_fills_it(case: str) -> None:
         places: space.counted(dict(zip(names, places, strict=True)), ["macs", "params", quantity])
         for places in itertools.product(*(range(1, lever.count + 1) for lever in space.levers))
     }
+    places_of = (dict(zip(names, places, strict=True)) for places in counted)
+    step = {tuple(at.values()): space.step_peak(at) if "train" in more else 0 for at in places_of}
     aim = "macs" if macs else "params"
     dice = random.Random(case)
     taken = sorted(figures[quantity] for figures in counted.values())
@@ -233,7 +246,7 @@ def test_memory_alone_is_filled_as_brute_force_fills_it(case: str) -> None:
         fitting = [
             places
             for places, figures in counted.items()
-            if figures[quantity] <= most and (not macs or figures["macs"] <= macs)
+            if max(figures[quantity], step[places]) <= most and (not macs or figures["macs"] <= macs)
         ]
         expected = sorted(fitting, key=lambda places: (-counted[places][aim], places))[:4]
         found = design(target, free=free, **{**asked, "memory": most}, top=4)

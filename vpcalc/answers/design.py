@@ -207,6 +207,8 @@ class Design(Result):
         )
         budgets = " and ".join(f"{_amount(limit.quantity, limit.most)} {_unit(limit)}" for limit in self.budgets)
         notes = [self._measure(), f"free: {', '.join(lever.said for lever in self.search.space.levers)}"]
+        if self.search.memory and self.search.memory.limit.quantity == "training_bytes":
+            notes.append("what has to fit is the training sum, and the peak of a whole step where that is more")
         brief = [*self._refused(), *self._certificate()[-3:-1]]
         notes += self._certificate() if self.explain or self.faults else brief
         subject = self.search.space.subject
@@ -364,7 +366,7 @@ def design(
         _some_fits(checked, slices)
     search = Search(space, slices, limits, Front(choice.pareto, choice.top) if choice else kept, checked)
     if not search.kept.ended():
-        least = exact(min(checked.counted.values())) if checked and checked.counted else "more"
+        least = exact(min(checked.needs.values())) if checked and checked.needs else "more"
         raise InputError(f"--memory {memory}: nothing fits; the least that was counted takes {least} bytes")
     given = {
         "set": {each: str(value) for each, value in (set or {}).items()},
@@ -375,7 +377,7 @@ def design(
         "amp": way.way.amp,
         "pareto": pareto,
     }
-    steps = _steps(search, limits, held) if explain else ()
+    steps = _steps(search, limits) if explain else ()
     return Design(given, tuple(budgets), search, tuple(differences(search)), steps, explain)
 
 
@@ -413,11 +415,11 @@ def _nothing_fits(space: Any, slices: Iterable[Slice], limits: Iterable[Limit]) 
 def _some_fits(memory: Any, slices: Iterable[Slice]) -> None:
     """Refuse a budget that the least configurations pass."""
     least = [{**part.least, **part.at} for part in slices if part.fits]
-    found = min(least, key=memory.bytes)
-    if memory.bytes(found) > memory.limit.most:
+    found = min(least, key=memory.needed)
+    if not memory.fits(found):
         raise InputError(
             f"--memory: nothing fits; the smallest configuration, {_settings(memory.space.config(found))}, takes "
-            f"{exact(memory.bytes(found))} bytes"
+            f"{exact(memory.needed(found))} bytes"
         )
 
 
@@ -425,7 +427,7 @@ def _settings(config: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {spelled(value)}" for name, value in config.items())
 
 
-def _steps(search: Search, limits: Iterable[Limit], held: Limit | None) -> tuple[Step, ...]:
+def _steps(search: Search, limits: Iterable[Limit]) -> tuple[Step, ...]:
     """The next value of each lever at the best configuration."""
     best, found = search.kept.ended()[0], []
     part = next(part for part in search.slices if all(best.at[name] == n for name, n in part.at.items()))
@@ -433,13 +435,14 @@ def _steps(search: Search, limits: Iterable[Limit], held: Limit | None) -> tuple
         n = best.at[lever.name]
         if n == lever.count:
             continue
+        at = {**best.at, lever.name: n + 1}
         try:
-            next_ = search.space.counted({**best.at, lever.name: n + 1}, [*best.figures])
+            next_ = search.space.counted(at, [*best.figures])
         except InputError:
             continue
         costs = {name: next_[name] - figure for name, figure in best.figures.items()}
-        all_limits = [*limits, *([held] if held else [])]
-        fits = all(next_[limit.quantity] <= limit.most for limit in all_limits)
+        fits = all(next_[limit.quantity] <= limit.most for limit in limits)
+        fits = fits and (search.memory is None or search.memory.fits(at))
         slopes, forms = _in_setting(part, lever, best)
         found.append(Step(lever.name, lever.spelled(n), lever.spelled(n + 1), costs, fits, slopes, forms))
     return tuple(found)

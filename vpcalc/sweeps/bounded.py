@@ -196,7 +196,7 @@ class Within:
             return True
         if numpy.any(self.too_much(corner, corner)):
             return False
-        if self.memory.bytes(at) <= self.memory.limit.most:
+        if self.memory.fits(at):
             return True
         self.memory.derive(self.number, self.part, at)
         return False

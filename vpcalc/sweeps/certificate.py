@@ -146,7 +146,7 @@ def _drawn(search: Search) -> list[str]:
         if (
             len(boxes) == 1
             and all(counted[limit.quantity] <= limit.most for limit in search.limits)
-            and (memory is None or memory.bytes(at) <= memory.limit.most)
+            and (memory is None or memory.fits(at))
         ):
             most = within.most(low[boxes], high[boxes])
             found += [
@@ -159,7 +159,7 @@ def _drawn(search: Search) -> list[str]:
         sizes = within.sizes(corner)
         if memory.bytes(at) < int(memory.least(number, sizes, sizes)[0]):
             found.append(f"{_said(at)}: takes {memory.bytes(at)} bytes, less than the bound")
-        if memory.bytes(at) <= memory.limit.most:
+        if memory.fits(at):
             found += [
                 f"{_said(at)}: fits, and passes {limit.most} {limit.quantity}"
                 for limit in search.limits

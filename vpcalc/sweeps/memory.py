@@ -37,6 +37,7 @@ class Memory:
     def __init__(self, space: Space, limit: Limit) -> None:
         self.space, self.limit = space, limit
         self.counted: dict[tuple[int, ...], int] = {}
+        self.needs: dict[tuple[int, ...], int] = {}
         self._loops: dict[int, list[str]] = {}
         self._bounds: dict[int, dict[Kind, tuple[list[str], list[Compiled]]]] = {}
 
@@ -46,6 +47,19 @@ class Memory:
         if key not in self.counted:
             self.counted[key] = self.space.counted(at, [self.limit.quantity])[self.limit.quantity]
         return self.counted[key]
+
+    def needed(self, at: Mapping[str, int]) -> int:
+        """What has to find room: that, and in training the peak of a whole step, where it may be what does not."""
+        key = tuple(at[lever.name] for lever in self.space.levers)
+        if key not in self.needs:
+            total = self.bytes(at)
+            whole = self.limit.quantity == "training_bytes" and total <= self.limit.most
+            self.needs[key] = max(total, self.space.step_peak(at)) if whole else total
+        return self.needs[key]
+
+    def fits(self, at: Mapping[str, int]) -> bool:
+        """Whether there is room for a configuration."""
+        return self.needed(at) <= self.limit.most
 
     def derive(self, number: int, part: Slice, at: Mapping[str, int]) -> None:
         """Bound what configurations of a slice take that are like one of them; of few kinds all.

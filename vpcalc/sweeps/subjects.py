@@ -24,7 +24,9 @@ from ..report import Kind
 from ..storage.devices import Device, find
 from ..storage.footprint import PLAIN, Footprint, Way, layer_footprint, layer_works, model_footprint, works
 from ..storage.optimizers import Optimizer, read_optimizer
+from ..storage.plan import Plan
 from ..storage.roofline import in_nanoseconds
+from ..storage.step import model_step
 from .axes import Name
 
 Values = Mapping[str, Any]
@@ -299,19 +301,8 @@ class OurModel(Subject):
 
     def figures(self, values: Values, varied: frozenset[str], columns: tuple[str, ...]) -> Figures:
         """Its quantities at some values, each with the sizes of which it is the greatest."""
-        family = self.architecture.family
-        config: dict[str, Any] = {name: values.get(name, value) for name, value in self._config.items()}
-        for name in values:
-            entry = self._entry(name)
-            if entry is not None:
-                of, place = entry
-                config[of] = (*config[of][: place - 1], values[name], *config[of][place:])
-        config = self.architecture.completed(config, {*self.given, *varied})
-        sizes = {axis: values[name] for name in values for axis in self._inputs.get(name, ())}
-        of_input = tuple(sizes[axis] for axis in family.axes)
-        batch = values["batch"]
-
-        way = self.trained.way
+        family, way = self.architecture.family, self.trained.way
+        config, of_input, batch = self._network(values, varied)
 
         def footprint() -> Footprint:
             if all(isinstance(size, int) for size in of_input):
@@ -326,6 +317,27 @@ class OurModel(Subject):
             footprint,
             lambda: works(family, of_input, config, batch, way),
         )
+
+    def step_peak(self, values: Values, varied: frozenset[str]) -> int:
+        """The most that a whole step of training takes, at numbers."""
+        trained = self.trained
+        config, of_input, batch = self._network(values, varied)
+        network = self.architecture.family, of_input, config, batch, trained.way
+        plan = Plan(model_footprint(*network), trained.item, True, trained.optimizer, model_step(*network))
+        return int(plan.step_peak)
+
+    def _network(self, values: Values, varied: frozenset[str]) -> tuple[dict[str, Any], tuple[Any, ...], Any]:
+        """Its settings, the sizes of its input and its batch at some values."""
+        family = self.architecture.family
+        config: dict[str, Any] = {name: values.get(name, value) for name, value in self._config.items()}
+        for name in values:
+            entry = self._entry(name)
+            if entry is not None:
+                of, place = entry
+                config[of] = (*config[of][: place - 1], values[name], *config[of][place:])
+        config = self.architecture.completed(config, {*self.given, *varied})
+        sizes = {axis: values[name] for name in values for axis in self._inputs.get(name, ())}
+        return config, tuple(sizes[axis] for axis in family.axes), values["batch"]
 
     def key(self) -> dict[str, Any]:
         """See :class:`Subject`."""
