@@ -62,6 +62,18 @@ def test_what_is_read_or_refused(
         assert finding(parser.read, text) is None, text
 
 
+LONG = "(h+1)(w+1)(C+1)(B+1)(L+1)(r+1)(k+1)(P+1)(M+1)(R+1)"
+FOUND = [
+    ("check", LONG),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), FOUND)
+def test_what_was_found(name: str, text: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert finding(PARSERS[name].read, text) is None
+
+
 def test_a_finding_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no refusal, what takes too long, and what takes too much."""
     monkeypatch.setitem(finding.__globals__, "SECONDS", 0.05)

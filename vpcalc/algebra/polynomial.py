@@ -11,7 +11,7 @@ and compare.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import gcd, lcm
 from typing import Any, Union
@@ -212,15 +212,15 @@ class Polynomial:
                 replaced[name] = inner
         if not replaced:
             return self
-        total = constant(0)
+        parts = []
         for monomial, number in self.terms.items():
             left = tuple((name, power) for name, power in monomial if name not in replaced)
             term = Polynomial({left: number}, self.denominator)
             for name, power in monomial:
                 if name in replaced:
                     term = term * replaced[name] ** power
-            total = total + term
-        return total
+            parts.append(term)
+        return _sum(parts)
 
     def at(self, values: Mapping[str, Any]) -> Any:
         """The whole number where every letter has one; an array where letters have arrays.
@@ -299,6 +299,17 @@ def constant(number: int) -> Polynomial:
 def as_polynomial(value: Any) -> Polynomial:
     """An int or a polynomial, as a polynomial."""
     return value if isinstance(value, Polynomial) else constant(value)
+
+
+def _sum(parts: Sequence[Polynomial]) -> Polynomial:
+    """All of them together, in one pass."""
+    common = lcm(*(part.denominator for part in parts))
+    terms: dict[Monomial, int] = {}
+    for part in parts:
+        times = common // part.denominator
+        for monomial, number in part.terms.items():
+            terms[monomial] = terms.get(monomial, 0) + number * times
+    return Polynomial(terms, common)
 
 
 @lru_cache(1 << 14)

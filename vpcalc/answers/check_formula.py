@@ -23,7 +23,7 @@ from ..placing import in_brackets
 from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form, symbols_of
 from .check_order import OrderCheck, check_order
-from .check_reading import changed, headline, in_order, reading_of, refuse_unread
+from .check_reading import Fits, changed, headline, in_order, reading_of, refuse_unread
 from .formula import QUANTITIES, Formula
 from .formula import formula as derive
 from .result import Result
@@ -213,7 +213,8 @@ def _check_form(
     if any(isinstance(name, Floor) for formula in given for name in formula.symbols) and not derived.meanings:
         derived = _everywhere(derived)
     ours = derived.form.polynomial
-    reading = reading_of(given, ours, lambda reading: all(_same(ours, renamed(one, reading)) for one in given))
+    fits = _fits(given, ours)
+    reading = reading_of(given, ours, fits)
     refuse_unread(reading, ours)
     sides = [renamed(one, reading) for one in given]
     theirs = next((side for side in sides if not _same(ours, side)), sides[-1])
@@ -229,7 +230,7 @@ def _check_form(
         occur = "does not occur" if len(strange) == 1 else "do not occur"
         notes.append(f"{' and '.join(strange)} {occur} in the derived form (its symbols: {known})")
     if not _same(ours, theirs):
-        notes += _exchanged(given, ours, reading)
+        notes += _exchanged(reading, fits)
     return FormulaCheck(
         text,
         derived.name,
@@ -270,11 +271,18 @@ def _between(sides: Sequence[Polynomial]) -> list[str]:
     return [f"the sides differ from each other: {apart[0]} on the left, {apart[1]} on the right"]
 
 
-def _exchanged(given: Sequence[Polynomial], ours: Polynomial, reading: Reading) -> list[str]:
+def _fits(given: Sequence[Polynomial], ours: Polynomial) -> Fits:
+    """Whether all formulas are ours under a renaming, which keeps how many terms each has."""
+    if any(len(one.terms) != len(ours.terms) and not _floored(one) for one in given):
+        return lambda reading: False
+    return lambda reading: all(_same(ours, renamed(one, reading)) for one in given)
+
+
+def _exchanged(reading: Reading, fits: Fits) -> list[str]:
     """Two letters in each other's place, if that is all that is wrong."""
     for one, other in combinations(in_order(reading), 2):
         swapped = {**reading, one: reading[other], other: reading[one]}
-        if all(_same(ours, renamed(formula, swapped)) for formula in given):
+        if fits(swapped):
             roles = f"{one} is read as {role_of(reading[one])}, {other} as {role_of(reading[other])}"
             return [f"with {one} and {other} exchanged it would be equal; {roles}"]
     return []
