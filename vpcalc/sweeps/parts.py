@@ -9,6 +9,7 @@ may end at any time, and what is lost is the stretch that it was at.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections import Counter
@@ -64,6 +65,29 @@ class Counts:
         self.left.update(head["left"])
 
 
+class DamagedError(ValueError):
+    """A file that is not as it was written."""
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Whatever is wrong with what is read means that it is damaged."""
+    try:
+        yield
+    except (ValueError, RecursionError, KeyError, TypeError):
+        raise DamagedError from None
+
+
+def _read_head(text: bytes) -> dict[str, Any]:
+    """What :func:`_head` gave."""
+    with _reading():
+        head = json.loads(text)
+        numbers = [head[name] for name in ("configurations", "rows", "unmet", "wide")]
+        if not all(type(number) is int for number in (*numbers, *dict(head["left"]).values())):
+            raise TypeError
+    return dict(head)
+
+
 def _head(stretch: Stretch) -> dict[str, Any]:
     return {
         "configurations": stretch.stop - stretch.start,
@@ -100,17 +124,21 @@ class Parts:
                     raise InputError(f"--output {str(self.output)!r}: {BEGUN}")
                 self._discard()
             if self.folder.exists():
-                self._same(json.loads(manifest.read_bytes()))
+                with _reading():
+                    before = dict(json.loads(manifest.read_bytes()))
+                self._same(before)
             else:
                 self.folder.mkdir()
                 files.replace(manifest, json.dumps(self._key, indent=1).encode())
-            return {int(path.stem) for path in self.folder.glob("*.part")}
+            with _reading():
+                return {int(path.stem) for path in self.folder.glob("*.part")}
         except OSError as error:
             raise self.refusal(error) from None
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"--resume: {str(self.folder)!r} is damaged; --force begins anew") from None
+        except DamagedError:
+            raise self._damaged() from None
+
+    def _damaged(self) -> InputError:
+        return InputError(f"--resume: {str(self.folder)!r} is damaged; --force begins anew")
 
     def _same(self, before: Mapping[str, Any]) -> None:
         differing = [name for name in {**before, **self._key} if before.get(name) != self._key.get(name)]
@@ -164,7 +192,7 @@ class Parts:
         """Make the output of all parts and take them away; the rows where they were chosen.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: it cannot be written, or a part is damaged.
         """
         paths = sorted(self._paths())
         try:
@@ -179,6 +207,8 @@ class Parts:
             self._discard()
         except OSError as error:
             raise self.refusal(error) from None
+        except DamagedError:
+            raise self._damaged() from None
         return rows
 
     def _chosen(self, paths: list[Path], counts: Counts) -> Rows:
@@ -187,8 +217,9 @@ class Parts:
         parts = []
         for path in paths:
             head, _, text = path.read_bytes().partition(b"\n")
-            counts.add_header(json.loads(head))
-            parts.append(read_places(text, names, work.kept_columns))
+            counts.add_header(_read_head(head))
+            with _reading():
+                parts.append(read_places(text, names, work.kept_columns))
         return counts.chosen(work.joined(parts), work.choice)
 
     def _write_rows(self, file: BinaryIO, rows: Rows) -> None:
@@ -203,14 +234,16 @@ class Parts:
         file.write(header(self._work.grid, self._work.columns))
         for path in paths:
             with path.open("rb") as part:
-                counts.add_header(json.loads(part.readline()))
+                counts.add_header(_read_head(part.readline()))
                 shutil.copyfileobj(part, file, 1 << 20)
 
     def _join_parquet(self, paths: list[Path], file: BinaryIO, counts: Counts) -> None:
         parquet = _parquet()
-        schemas = [parquet.read_schema(path) for path in paths]
-        for schema in schemas:
-            counts.add_header(json.loads(schema.metadata[b"vpcalc"]))
+        with _reading():
+            schemas = [parquet.read_schema(path) for path in paths]
+            heads = [schema.metadata[b"vpcalc"] for schema in schemas]
+        for head in heads:
+            counts.add_header(_read_head(head))
         schema = one_schema(schemas, "--output: Parquet needs pyarrow")
         with parquet.ParquetWriter(file, schema) as writer:
             for path in paths:
