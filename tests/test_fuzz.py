@@ -69,6 +69,8 @@ FOUND = [
     ("part", "[]"),
     ("part", "\x00\x00\x00\x00~3"),
     ("part", '{"configurations": 0, "left": {}}\n1,4998,8\n'),
+    ("certificate", TABLE["certificate_of"]().replace("proved", "prxved")),
+    ("certificate", TABLE["certificate_of"]().replace('"domain":', '"dxmain":')),
 ]
 
 

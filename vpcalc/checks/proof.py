@@ -243,7 +243,7 @@ class Interpolation:
             counts, others = list(evidence["counts"]), [entry["count"] for entry in evidence["held_out"]]
             nodes = {name: list(side) for name, side in evidence["grid"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"certificate: the evidence is not readable ({error!r})") from None
+            raise unreadable(error) from None
         if not all(type(number) is int for number in (*counts, *others)):
             raise InputError("certificate: counts must be whole numbers")
         if (
@@ -332,6 +332,11 @@ PASSES = frozenset(
     ("layer_norm", "group_norm", "batch_norm", "adaptive_avg_pool2d", "upsample_bilinear2d", "upsample_nearest2d")
 )
 """What fvcore prices and is no product."""
+
+
+def unreadable(error: Exception) -> InputError:
+    """An error for recorded evidence that is not what was recorded."""
+    return InputError(f"certificate: the evidence is not readable ({error!r})")
 
 
 def counted(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...findings import Finding
-from ..proof import Interpolation, Outcome
+from ..proof import Interpolation, Outcome, unreadable
 
 if TYPE_CHECKING:
     from ..targets import Target
@@ -42,7 +42,11 @@ class OnEverySize:
         outcome = self.lattice.replay(evidence)
         if outcome.verdict is not Finding.IDENTIFIED or not evidence.get("everywhere"):
             return outcome
-        return _with(outcome, dict(evidence["everywhere"]))
+        try:
+            found = dict(evidence["everywhere"])
+            return _with(outcome, {**found, **{name: str(found[name]) for name in ("verdict", "domain", "note")}})
+        except (KeyError, TypeError, ValueError) as error:
+            raise unreadable(error) from None
 
 
 def _with(outcome: Outcome, found: Mapping[str, Any]) -> Outcome:
