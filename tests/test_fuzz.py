@@ -65,12 +65,15 @@ def test_what_is_read_or_refused(
 LONG = "(h+1)(w+1)(C+1)(B+1)(L+1)(r+1)(k+1)(P+1)(M+1)(R+1)"
 FOUND = [
     ("check", LONG),
+    ("rows", f"{'x' * 300}=y"),
+    ("rows", f"{'x' * 300}.py:X"),
     ("part", ""),
     ("part", "[]"),
     ("part", "\x00\x00\x00\x00~3"),
     ("part", '{"configurations": 0, "left": {}}\n1,4998,8\n'),
     ("certificate", TABLE["certificate_of"]().replace("proved", "prxved")),
     ("certificate", TABLE["certificate_of"]().replace('"domain":', '"dxmain":')),
+    ("picture", "a" * 300),
 ]
 
 

@@ -6,6 +6,7 @@ import linecache
 import re
 import traceback
 from collections.abc import Iterable, Sequence
+from os.path import isfile
 from pathlib import Path
 
 _CODE = re.compile(r"[\w./~-]+:[A-Za-z_]\w*$")
@@ -96,7 +97,7 @@ def require_file_of(target: object, option: str = "TARGET") -> None:
         InputError: ``file.py:factory`` without such a file.
     """
     place = target.rpartition(":")[0] if isinstance(target, str) else ""
-    if place.endswith(".py") and not Path(place).is_file():
+    if place.endswith(".py") and not isfile(place):
         raise unreadable(option, place)
 
 

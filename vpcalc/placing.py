@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from inspect import signature
-from pathlib import Path
+from os.path import isfile
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import InputError, is_code, require_file_of
@@ -78,7 +78,7 @@ def titled(text: str, option: str) -> tuple[str, str]:
         InputError: what stands before the sign is no name.
     """
     title, equals, target = text.partition("=")
-    if not equals or re.search(r"[:(@/\\]", title) or Path(f"{text.partition('.py:')[0]}.py").is_file():
+    if not equals or re.search(r"[:(@/\\]", title) or isfile(f"{text.partition('.py:')[0]}.py"):
         return "", text
     if not _TITLE.fullmatch(title := title.strip()):
         raise InputError(

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def run_file(place: str | Path, option: str) -> Any:
         InputError: there is no such file, or it does not run to its end.
     """
     path, shown = Path(place), str(place)
-    if not path.is_file():
+    if not isfile(path):
         raise unreadable(option, shown)
     spec = importlib.util.spec_from_file_location(f"_vpcalc_target_{path.stem}", path)
     if spec is None or spec.loader is None:

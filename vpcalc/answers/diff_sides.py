@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from os.path import exists
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -71,11 +72,11 @@ def read_side(option: str, given: object, target: str | None) -> Side:
     behind = _BEHIND.search(given)
     bare = given[: behind.start(1)] if behind else given
     found = re.fullmatch(r"([^:]+):(.+:[^:]+|.+\.json)", bare)
-    if found is not None and not Path(given).exists():
+    if found is not None and not exists(given):
         return _at(option, found[1], given[found.start(2) :])
     if ":" not in given and not given.endswith(".json"):
         _refuse_unknown(option, given)
-    if given.endswith(".json") and not Path(given).exists():
+    if given.endswith(".json") and not exists(given):
         raise unreadable(option, given)
     require_file_of(bare, option)
     return Side(option, given, given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from os.path import exists
 from pathlib import Path
 
 from .. import files
@@ -60,7 +61,7 @@ def illustration(picture: Picture, folder: Path, document: str) -> Illustration:
     if not path.is_relative_to(real(folder)):
         raise InputError(f"--output {place}: leads out of the document's folder")
     name = str(Path(document).parent / place)
-    if not path.exists():
+    if not exists(path):
         return Illustration(name, path, picture.shows, picture.draw, "missing")
     try:
         found = seal.read(path.read_bytes())
