@@ -74,6 +74,7 @@ FOUND = [
     ("certificate", TABLE["certificate_of"]().replace("proved", "prxved")),
     ("certificate", TABLE["certificate_of"]().replace('"domain":', '"dxmain":')),
     ("picture", "a" * 300),
+    ("vary", "W=1:5,9:68109"),
 ]
 
 

@@ -19,8 +19,11 @@ from ..inputs import whole
 
 OPTION = "--vary"
 
-MOST_LISTED = 10_000_000
+MOST_LISTED = 1_000_000
 """Values of one axis that are not one range."""
+
+MOST_TYPED = 1_000
+"""So many are looked at one by one: of more, those that stand twice count once."""
 
 
 class Name(NamedTuple):
@@ -137,12 +140,12 @@ def _range(option: str, values: range, known: Name) -> range:
 
 
 def _once(option: str, values: list[Any]) -> tuple[Any, ...]:
+    if len(values) > MOST_TYPED:
+        return tuple(dict.fromkeys(values))
     for place, value in enumerate(values):
-        if type(value) not in (int, bool, str, tuple):
-            continue
-        if value in values[:place] and len(values) <= 1000:
+        if type(value) in (int, bool, str, tuple) and value in values[:place]:
             raise InputError(f"{option}: {spelled(value)} stands twice")
-    return tuple(values) if len(values) <= 1000 else tuple(dict.fromkeys(values))
+    return tuple(values)
 
 
 # -- the grid -----------------------------------------------------------------------------------------------
