@@ -314,6 +314,32 @@ def macros(text: str) -> None:
     shown(answer(filed(text, "given.toml")))
 
 
+@reads("files errors placing", "hostile embed macros diff")
+def path(text: str) -> None:
+    """The name of a file that is wanted, of each kind."""
+    from vpcalc.answers.diff import diff
+    from vpcalc.answers.macros import macros
+    from vpcalc.answers.prove import read_certificate
+    from vpcalc.checks.input_functions import input_function
+    from vpcalc.embedding.documents import refreshed
+    from vpcalc.plugins import load
+    from vpcalc.storage.devices import devices
+
+    def run(arguments: list[str], folder: Path) -> Any:
+        raise AssertionError
+
+    each(
+        f"given/{text.replace('..', '')}",
+        devices,
+        macros,
+        read_certificate,
+        lambda text: refreshed(f"{text}.md", run),
+        lambda text: diff(f"{text}.json", "base.json"),
+        lambda text: input_function(f"{text}.py:make"),
+        lambda text: load(f"{text}.py"),
+    )
+
+
 @reads("storage.devices storage.optimizers", "memory_answers vpcalc/data/devices.csv")
 def devices(text: str) -> None:
     """``--devices``, a CSV file."""

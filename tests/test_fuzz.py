@@ -74,6 +74,8 @@ FOUND = [
     ("certificate", TABLE["certificate_of"]().replace("proved", "prxved")),
     ("certificate", TABLE["certificate_of"]().replace('"domain":', '"dxmain":')),
     ("picture", "a" * 300),
+    ("path", "a\0b"),
+    ("code", "mylib::scan=a\0b.py:scan"),
     ("vary", "W=1:5,9:68109"),
 ]
 

@@ -11,9 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from .errors import unreadable
+
 
 class ChangedError(OSError):
     """Somebody else wrote the file in the meantime."""
+
+
+def content(option: str, path: str | os.PathLike[str], most: int = -1) -> bytes:
+    """What a file holds that a user named, or so many bytes of it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise unreadable(option, path, error) from None
+    except ValueError:  # no file has a name with such characters
+        raise unreadable(option, path) from None
 
 
 def replace(path: Path, content: bytes, expected: bytes | None = None) -> None:

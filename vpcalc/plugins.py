@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from os import PathLike, fspath
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
 from .architectures import ARCHITECTURES, Family
-from .errors import InputError, first_line
+from .errors import InputError, first_line, unreadable
 from .layers import LAYERS
 from .reference import LAYER_WITNESSES, MODEL_WITNESSES, PYRAMIDS
 from .sources import quiet, run_file
@@ -64,6 +65,8 @@ def load(*files: str | PathLike[str]) -> tuple[str, ...]:
     """
     names: list[str] = []
     for file in files:
+        if not isfile(file):
+            raise unreadable(OPTION, fspath(file))
         path = Path(file).resolve()
         unload([path])
         _LOADED[path] = registered(partial(run_file, fspath(file), OPTION), f"{OPTION}: {fspath(file)!r}")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .errors import InputError, unreadable
+from .errors import InputError
+from .files import content
 
 Tree = Mapping[str, Mapping[str, int]]
 """MACs by module path and operator."""
@@ -50,16 +51,10 @@ def load(path: Path) -> Counted:
     Raises:
         InputError: it is none, or cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise unreadable("snapshot", path, error) from None
-    except UnicodeDecodeError:
-        text = ""
-    return read(text, str(path))
+    return read(content("snapshot", path), str(path))
 
 
-def read(text: str, name: str) -> Counted:
+def read(text: str | bytes, name: str) -> Counted:
     """A snapshot from its text; ``name`` is what it is called in a message.
 
     Raises:

@@ -29,7 +29,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, is_code, unknown, unreadable
+from ..errors import InputError, is_code, unknown
+from ..files import content
 from ..layers import LAYERS
 from ..report import Column, Table
 from ..symbols import ALPHABET, GRIDS
@@ -147,15 +148,11 @@ def macros(file: str | PathLike[str], *, trust: bool = False) -> Macros:
 
 def _read(name: str) -> dict[str, Any]:
     tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    try:
-        with Path(name).open("rb") as file:
-            content = file.read(SIZE + 1)
-    except OSError as error:
-        raise unreadable("LIST", name, error) from None
-    if len(content) > SIZE:
+    found = content("LIST", name, SIZE + 1)
+    if len(found) > SIZE:
         raise InputError(f"{name}: is larger than {SIZE} bytes")
     try:
-        listed: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
+        listed: dict[str, Any] = tomllib.loads(found.decode("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name}: is not TOML: {error}") from None
     except UnicodeDecodeError as error:

@@ -16,7 +16,8 @@ from .. import __version__
 from ..algebra.parser import parse
 from ..checks.claims import CLAIMS, Claim, select
 from ..checks.proof import Outcome
-from ..errors import InputError, unreadable
+from ..errors import InputError
+from ..files import content
 from ..findings import Finding
 from ..inputs import whole
 from ..optional import parallel, require_torch
@@ -172,10 +173,7 @@ def read_certificate(path: str, claims: Iterable[str] = ()) -> dict[str, Any]:
         InputError: the file cannot be read, or is no certificate.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            certificate = json.load(file)
-    except OSError as error:
-        raise unreadable("--recheck", path, error) from None
+        certificate = json.loads(content("--recheck", path))
     except (ValueError, RecursionError):
         raise InputError(f"--recheck {path!r}: is not JSON") from None
     entries = _recorded(certificate)

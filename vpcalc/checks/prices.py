@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ def _found(name: str, text: str) -> object:
 def _module(place: str) -> Any:
     if not place.endswith(".py"):
         return imported(place)
-    path = Path(place).resolve()
-    for module in list(sys.modules.values()):
-        if str(getattr(module, "__file__", None) or "") and Path(str(module.__file__)).resolve() == path:
-            return module
+    if isfile(place):
+        path = Path(place).resolve()
+        for module in list(sys.modules.values()):
+            if (file := str(getattr(module, "__file__", None) or "")) and Path(file).resolve() == path:
+                return module
     return run_file(place, "--price")

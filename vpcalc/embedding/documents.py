@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
-from ..errors import InputError, unreadable, unwritable
+from ..errors import InputError, unwritable
 from . import dress
 from .blocks import Block, find_blocks
 from .commands import Run, read_command
@@ -64,10 +64,7 @@ def refreshed(name: str, run: Run) -> Document:
     """
     language = language_of(name)
     path = Path(name)
-    try:
-        old = path.read_bytes()
-    except OSError as error:
-        raise unreadable("FILE", name, error) from None
+    old = files.content("FILE", path)
     try:
         text = old.decode("utf-8")
     except UnicodeDecodeError as error:

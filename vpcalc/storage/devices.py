@@ -14,7 +14,8 @@ from pathlib import Path
 
 from .. import words
 from ..abstract.tensor import FLOATS
-from ..errors import InputError, unknown, unreadable
+from ..errors import InputError, unknown
+from ..files import content
 from .optimizers import read_bytes
 
 COLUMNS = ("id", "name", *FLOATS, "bandwidth", "memory", "source")
@@ -69,9 +70,7 @@ def find(name: str, file: str | None = None) -> Device:
 
 def _read(path: Path, name: str) -> dict[str, Device]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise unreadable("--devices", name, error) from None
+        text = content("--devices", path).decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(f"--devices {name!r}: is not UTF-8 text") from None
     try:
