@@ -269,6 +269,7 @@ def test_always_needs_what_the_domain_says() -> None:
     assert not always(positive("hwM") & at_least(h - M), at_least(h * w - M * M))
     assert always(domain, at_least(ceil_div(h, M) * M * w))
     assert not always(domain, at_least(floor_div(h - M - 3, constant(2))))
+    assert always(positive("hw") & at_least(h - 2) & at_least(h - w), at_least(h * h - w * w))
     falls = floor_div(h + w, M) * floor_div(h * h - w, M + 1)  # -210 at h = M = 1, w = 20
     assert not always(positive("hwM"), at_least(h * w + falls))
 
