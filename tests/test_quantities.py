@@ -1660,3 +1660,35 @@ def test_memory_of_a_buffer_that_was_replaced() -> None:
         x = torch.randn(2, n, 8)
         assert live.count(Averaged(), (x,)).peak == 64 * 3 * n + 32
         assert saved.count(Averaged(), (x,)).total == 64 * n + 32
+
+
+class Shared(nn.Module):
+    """Keys of fewer heads than queries have, which are copied for them, or seen again if there is one alone."""
+
+    def __init__(self, dim: int, heads: int, shared: int) -> None:
+        super().__init__()
+        self.heads, self.shared, self.wide = heads, shared, dim // heads
+        self.q = nn.Linear(dim, heads * self.wide, bias=False)
+        self.k, self.v = (nn.Linear(dim, shared * self.wide, bias=False) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        (b, n), times = x.shape[:2], self.heads // self.shared
+        q = self.q(x).view(b, n, self.heads, self.wide).transpose(1, 2)
+        k, v = (part(x).view(b, n, self.shared, self.wide).transpose(1, 2) for part in (self.k, self.v))
+        if times > 1:
+            shape = (b, self.shared * times, n, self.wide)
+            k, v = (part[:, :, None].expand(-1, -1, times, -1, -1).reshape(shape) for part in (k, v))
+        return (q @ k.mT).softmax(-1) @ v
+
+
+def test_what_is_copied_in_a_part_where_others_began_with_empty_heads() -> None:
+    """A part was first run where heads have no channel: then nothing is copied, and counts fell there too."""
+    args = {"dim": "C", "heads": "a", "shared": "k"}
+    found = derived(Shared, "1,N,C", args, quantity="saved_bytes", range={"C": "1:512"})
+    said = found.to_dict()["quantities"]["saved_bytes"]
+    assert said["complete"]
+    for n, wide, k, times in product((1, 2, 5), (1, 2, 3), (1, 2, 3), (1, 2, 3)):
+        sizes = {"N": n, "C": k * times * wide, "a": k * times, "k": k}
+        (form,) = {r["form"]["python"] for r in said["regimes"] if eval(r["when"]["python"], {}, sizes)}
+        module = Shared(sizes["C"], sizes["a"], k)
+        assert eval(form, {}, sizes) == saved.count(module, (torch.zeros(1, n, sizes["C"]),)).total, sizes

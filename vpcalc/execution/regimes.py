@@ -348,9 +348,12 @@ class Explorer:
                 continue
             known = (regime.leader.point, *regime.confirmed)
             for region in sorted(regions, key=Region.extent, reverse=True):
-                point = next((point for point in known if point in region), None)
-                if point is not None and not self._runs_in(region) and not self._spent:
-                    self._run(point)
+                if not self._runs_in(region) and not self._spent:
+                    thick = region.towards(_thick(regime.leader.forms, self._range.bounds))
+                    point = next((point for point in known if point in thick), None)
+                    point = self._reached(point or thick.find(self._rng, regime.leader.point), region)
+                    if point is not None:
+                        self._run(point)
                 self._settle(region)
 
     def seems_narrow(self, starts: Sequence[Point]) -> bool:
@@ -575,8 +578,8 @@ class Explorer:
         """Runs at which none of a first one's equations holds and all of them, if there are such sizes.
 
         A form with ceilings has what is padded for all sizes; flips one by one would end at it after as many runs
-        as there are layers that pad. On another path a layer asks the same otherwise, so it is asked again. The
-        last ones come first.
+        as there are layers that pad. On another path a layer asks the same otherwise, so it is asked again. Where
+        none holds no tensor is thinner than it must be, since kernels copy what is not. The last ones come first.
         """
         found: list[Run] = []
         for holds in (False, True):
@@ -584,7 +587,12 @@ class Explorer:
             while not self._spent and not here.refused and _key(here.point) not in seen:
                 seen.add(_key(here.point))
                 equations = [g for g, _ in here.asked if g.relation == EQUAL and g not in here.quiet]
-                point = region.towards([(guard, holds) for guard in equations]).find(self._rng, here.point)
+                wishes = [(guard, holds) for guard in equations]
+                if not holds:
+                    wishes += [
+                        (Guard(g.form - 1, AT_LEAST), True) for g, yes in here.asked if yes and g in here.quiet
+                    ]
+                point = region.towards(wishes).find(self._rng, here.point)
                 if point is None or point == here.point:
                     break
                 here = self._run(point)
@@ -985,7 +993,7 @@ class Explorer:
         equations = [guard for guard in singles if guard.relation == EQUAL][:MOST_SIDES]
         for one in equations:  # runs were made where all hold and where none does
             yield region.towards([(guard, guard is one) for guard in equations]).find(rng)
-        yield region.find(rng)
+        yield region.towards(_thick(regime.leader.forms, low)).find(rng)
 
     def _lying_otherwise(
         self, region: Region, forms: Sequence[Polynomial], rng: random.Random
@@ -1116,6 +1124,13 @@ def _flags(meant: Mapping[Guard, bool], rng: random.Random, times: int) -> Itera
             yield [(guard, meant[guard] is so) for guard in rng.sample(guards, len(guards))]
     for _ in range(times):
         yield [(guard, rng.random() < 0.5) for guard in rng.sample(guards, len(guards))]
+
+
+def _thick(forms: Sequence[Polynomial], letters: Iterable[str]) -> list[tuple[Guard, bool]]:
+    """Wishes for no side that is 1 or none, as ⌊C/a⌋ may be: of empty tensors, and thin ones, less is copied."""
+    names = {name for form in forms for name in form.symbols if isinstance(name, Floor) and name.divisor.symbols}
+    sides = map(symbol, (*sorted(names, key=str), *letters))
+    return [(Guard(side - 2, AT_LEAST), True) for side in sides]
 
 
 def _divided(regime: Regime) -> Regime:
