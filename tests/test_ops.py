@@ -28,6 +28,8 @@ KNOWN = {
     "attention map": (ops.matmul("x", 2, 3, 4, 3, attention=True), 72, 72, 0, 18, 18),
     "conv": (ops.conv2d("x", 2, (4, 5), 6, 8, (3, 3)), 17280, 17280, 440, 320, 0),  # 2·20·8·(6·9); 8·54 + 8
     "grouped conv": (ops.conv2d("x", 1, (4, 5), 6, 6, (3, 3), groups=6, bias=False), 1080, 1080, 54, 120, 0),
+    "conv_transpose": (ops.conv_transpose2d("x", 2, (4, 5), 6, 8, 3), 17280, 17280, 440, 2880, 0),  # 2·20·6·(8·9)
+    "grid_sampler": (ops.grid_sampler("x", 20, 6), 0, 480, 0, 0, 0),  # 4 per output element
     "layer_norm": (ops.layer_norm("x", 4, 6), 0, 120, 12, 0, 0),  # 5 per element
     "layer_norm without affine": (ops.layer_norm("x", 4, 6, affine=False), 0, 96, 0, 0, 0),  # 4 per element
     "group_norm without affine": (ops.group_norm("x", 4, 6, affine=False), 0, 96, 0, 0, 0),

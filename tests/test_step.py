@@ -178,8 +178,14 @@ class Alone(nn.Module):
         (functions.clamp, lambda x: x.clamp(max=4.0)),
         (functions._lengths, lambda x: x.norm(dim=-1, keepdim=True)),
         (functions.normalize, lambda x: nn.functional.normalize(x, dim=-1)),
+        (
+            lambda x: functions.sample(
+                x.reshape(1, 1, 64, 64), functions.constant(x.tape, 1, 64, 64, 2, item=x.item)
+            ),
+            lambda x: nn.functional.grid_sample(x[None, None], torch.zeros(1, 64, 64, 2), align_corners=False),
+        ),
     ],
-    ids=["exp", "clamp", "norm", "normalize"],
+    ids=["exp", "clamp", "norm", "normalize", "sample"],
 )
 def test_what_a_derivative_works_with(ours: Any, theirs: Any) -> None:
     """Nothing else is at the peak of both passes."""

@@ -7,8 +7,8 @@ may be ints, symbols or arrays (:mod:`vpcalc.dims`).
 
 fvcore's prices (``fvcore/nn/flop_count.py`` and ``jit_handles.py``, 0.1.5): bias free; layer and
 group norm 5 per element with affine parameters, 4 without; batch norm in eval mode 2 with, 1
-without; adaptive average pooling 1 per input element; bilinear upsampling 4 and nearest 1 per
-output element; softmax, activations and additions nothing.
+without; adaptive average pooling 1 per input element; bilinear upsampling and sampling 4 and
+nearest upsampling 1 per output element; softmax, activations and additions nothing.
 """
 
 from __future__ import annotations
@@ -67,6 +67,19 @@ def conv2d(
     )
 
 
+def conv_transpose2d(label: str, batch: Dim, grid: tuple[Dim, Dim], fan_in: Dim, fan_out: Dim, side: Dim) -> Op:
+    """A transposed convolution with bias that makes side x side places of each of a ``grid``."""
+    places, taps = batch * grid[0] * grid[1], side * side * fan_out
+    return Op(
+        "conv",
+        label,
+        macs=places * fan_in * taps,
+        params=fan_in * taps + fan_out,
+        activations=places * taps,
+        shapes=((places, fan_in), (fan_in, taps)),
+    )
+
+
 def layer_norm(label: str, rows: Dim, width: Dim, *, affine: bool = True) -> Op:
     """Normalisation over the last ``width`` elements of each row."""
     return _norm("layer_norm", label, rows * width, 2 * width if affine else 0, 5 if affine else 4, (rows, width))
@@ -100,6 +113,11 @@ def upsample_bilinear2d(label: str, batch: Dim, out: tuple[Dim, Dim], width: Dim
 def upsample_nearest2d(label: str, batch: Dim, out: tuple[Dim, Dim], width: Dim) -> Op:
     """Resizing by copies: priced by its output, 1 per element."""
     return _norm("upsample_nearest2d", label, batch * out[0] * out[1] * width, 0, 1, (out[0] * out[1], width))
+
+
+def grid_sampler(label: str, points: Dim, width: Dim) -> Op:
+    """Bilinear sampling at any points: priced by its output, 4 per element."""
+    return _norm("grid_sampler", label, points * width, 0, 4, (points, width))
 
 
 def table(label: str, rows: Dim, width: Dim) -> Op:

@@ -409,6 +409,41 @@ def _map_strides(x: Tensor, shape: Sizes) -> Sizes:
     return layout.channels_last(shape) if last else layout.contiguous(shape)
 
 
+def spread(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A transposed convolution of stride s: (batch, c, h, w), by a weight (c, C, s, s), to (batch, C, sh, sw)."""
+    x, weight, bias = narrowed(x, weight, bias)
+    (batch, fan_in, h, w), (_, fan_out, side, _) = x.shape, weight.shape
+    shape = (batch, fan_out, side * h, side * w)
+    strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
+
+    def price(label: str) -> Op:
+        return ops.conv_transpose2d(label, batch, (h, w), fan_in, fan_out, side)
+
+    saves = (("input", x), ("weight", weight))
+    operands = (x, weight, bias)
+    return make("conv", shape, x.item, operands, strides=strides, saves=saves, price=price, rule=_of_conv)
+
+
+def sample(x: Tensor, grid: Tensor) -> Tensor:
+    """(batch, C, h, w) at places (batch, n, m, 2), bilinearly: (batch, C, n, m). Keeps both."""
+    item = promoted(x, grid)
+    x = x if x.item == item else converted(x, item)
+    batch, width = x.shape[:2]
+    shape = (batch, width, *grid.shape[1:3])
+
+    def price(label: str) -> Op:
+        return ops.grid_sampler(label, product(grid.shape[:3]), width)
+
+    saves = (("input", x), ("places", grid))
+    return make("sample", shape, item, (x, grid), saves=saves, price=price, rule=_of_sample)
+
+
+def _of_sample(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """That of the places is made whether or not it is asked for."""
+    x, grid = operands
+    return [*mapped((x,), grads, wanted[:1]), *anew((grid,), grads, (True,))]
+
+
 def max_pool(x: Tensor, kernel: int, stride: int, padding: int = 0) -> Tensor:
     """Keeps its input and, for each maximum, where it was: 8 bytes."""
     _note_steps(x, (stride, stride))

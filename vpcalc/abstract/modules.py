@@ -135,6 +135,13 @@ def conv(
     return functions.convolve(x, weight, offset, (stride, stride), (padding, padding), groups)
 
 
+@module
+def conv_transpose(x: Tensor, fan_out: Any, side: int) -> Tensor:
+    """(batch, fan_in, h, w) to (batch, fan_out, side·h, side·w): each place becomes a square of its own."""
+    weight = parameter(x.tape, x.shape[1], fan_out, side, side)
+    return functions.spread(x, weight, parameter(x.tape, fan_out))
+
+
 def embedding(name: str, ids: Tensor, table: Tensor) -> Tensor:
     """The rows of a table (words, width) for each id. Who shares a table shares the module."""
     tape = ids.tape

@@ -329,7 +329,15 @@ PRODUCTS = ("linear", "matmul", "conv")
 """fvcore's names of what counts as multiply-accumulates, for the reference modules."""
 
 PASSES = frozenset(
-    ("layer_norm", "group_norm", "batch_norm", "adaptive_avg_pool2d", "upsample_bilinear2d", "upsample_nearest2d")
+    (
+        "layer_norm",
+        "group_norm",
+        "batch_norm",
+        "adaptive_avg_pool2d",
+        "upsample_bilinear2d",
+        "upsample_nearest2d",
+        "grid_sampler",
+    )
 )
 """What fvcore prices and is no product."""
 

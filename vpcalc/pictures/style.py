@@ -54,6 +54,7 @@ OPERATORS = {
     "adaptive_avg_pool2d": PURPLE,
     "upsample_bilinear2d": SKY,
     "upsample_nearest2d": SKY,
+    "grid_sampler": SKY,
 }
 HATCHES = {"matmul": "////", "conv": "....", "layer_norm": "xxxx", "group_norm": "xxxx", "batch_norm": "xxxx"}
 
