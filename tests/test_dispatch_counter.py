@@ -450,10 +450,6 @@ def test_backward_runs_through_every_kind_of_output() -> None:
 UNKNOWN: dict[str, tuple[str, Callable[[], Any]]] = {
     "fft": ("aten::_fft_c2c", lambda: torch.fft.fft2(zeros(4, 4, dtype=torch.complex64))),
     "cdist": ("aten::_euclidean_dist", lambda: torch.cdist(zeros(1, 30, 4), zeros(1, 30, 4))),
-    "grid sampling": (
-        "aten::grid_sampler_2d",
-        lambda: F.grid_sample(zeros(1, 2, 4, 4), zeros(1, 4, 4, 2), align_corners=False),
-    ),
     "inverse": ("aten::linalg_inv_ex", lambda: torch.linalg.inv(zeros(4, 4))),
     "svd": ("aten::_linalg_svd", lambda: torch.linalg.svd(zeros(4, 4))),
     "cholesky": ("aten::linalg_cholesky_ex", lambda: torch.linalg.cholesky_ex(zeros(4, 4))),
@@ -564,7 +560,7 @@ def test_a_free_name_is_never_priced_and_prices_are_entered_once() -> None:
         (aten.mm.default, Rule.PRICED),
         (aten.matmul.default, Rule.DECOMPOSED),
         (aten._fft_r2c.default, Rule.UNKNOWN),
-        (aten.grid_sampler_2d_backward.default, Rule.UNKNOWN),
+        (aten.grid_sampler_2d_backward.default, Rule.FREE),
         (aten._cdist_backward.default, Rule.UNKNOWN),
     ],
 )

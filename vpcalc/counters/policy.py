@@ -4,7 +4,7 @@ MACs are the multiply-accumulates of matrix products and convolutions. Everythin
 element by element, normalises, reduces, pools, compares or draws random numbers is *free* by that
 policy. Freedom has to be shown: by the operator's schema (a view), by a tag of torch's own (pointwise), or
 by its name in the lists below. What is neither free nor priced is *unknown* and is reported by
-name: FFT, distances, grid sampling, linear algebra, quantised kernels, other libraries' operators.
+name: FFT, distances, linear algebra, quantised kernels, other libraries' operators.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ _POOLING = """
     _adaptive_avg_pool2d _adaptive_avg_pool3d _upsample_bicubic2d_aa _upsample_bilinear2d_aa
     _upsample_lanczos2d_aa _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d
-    avg_pool1d avg_pool2d avg_pool3d fractional_max_pool2d fractional_max_pool3d max_pool2d
+    avg_pool1d avg_pool2d avg_pool3d cudnn_grid_sampler fractional_max_pool2d fractional_max_pool3d grid_sampler
+    grid_sampler_2d grid_sampler_3d max_pool2d
     max_pool2d_with_indices max_pool3d_with_indices max_unpool2d max_unpool3d mkldnn_adaptive_avg_pool2d
     mkldnn_max_pool2d mkldnn_max_pool3d upsample_bicubic2d upsample_bilinear2d upsample_linear1d
     upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_trilinear3d
