@@ -62,6 +62,8 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("t5_small", (8, 6), {"vocab": 50, "layers": 2}),
     ("t5_small", (8, 6), {"vocab": 50, "layers": 1, "part": "encoder"}),
     ("t5_small", (8, 6), {"vocab": 50, "layers": 1, "part": "decoder"}),
+    ("mask_rcnn", (64, 70), {"proposals": 5, "detections": 3, "C": 16, "hidden": 8}),
+    ("cascade_mask_rcnn", (64, 70), {"proposals": 7, "detections": 2, "C": 16, "hidden": 8, "backbone": "swin_t"}),
     ("rnn", (7,), {"layers": 2}),
     ("lstm", (5,), {"bidirectional": True}),
     ("gru", (6,), {"bias": False}),

@@ -7,6 +7,7 @@ import torch
 
 from vpcalc.reference.attention import AxialAttention, SelfAttention
 from vpcalc.reference.embedding import PatchMerging
+from vpcalc.reference.mask_rcnn import RoIAlign
 from vpcalc.reference.retention import Retention
 from vpcalc.reference.swin import Swin
 from vpcalc.reference.talking_heads import TalkingHeadsAttention
@@ -128,3 +129,17 @@ def test_retention_is_causal_and_decays() -> None:
 def test_swin_runs_on_an_awkward_image() -> None:
     model = Swin(45, 70, C=12, depths=(2, 2), heads=(3, 6), M=4, P=4, r=2, classes=5).eval()
     assert model(torch.randn(2, 3, 45, 70)).shape == (2, 5)
+
+
+def test_roi_align_reads_a_box_where_its_bins_are() -> None:
+    """Of a map that says where each of its places is, in a picture of -1 to 1."""
+    h, w = 12, 20
+    across, down = ((torch.arange(side) + 0.5) * 2 / side - 1 for side in (w, h))
+    x = torch.stack((across.expand(h, w), down[:, None].expand(h, w)))[None].expand(2, 2, h, w)
+    boxes = torch.tensor([[0.25, -0.5, 0.5, 0.25], [0.0, 0.0, 0.75, 0.75], [-0.25, 0.25, 0.1, 0.4]])
+    found = RoIAlign(4)(x, torch.stack((boxes, boxes.flip(0))))
+    assert found.shape == (6, 2, 4, 4)
+    bins = torch.tensor([-0.75, -0.25, 0.25, 0.75])
+    for read, (middle_x, middle_y, half_w, half_h) in zip(found, [*boxes, *boxes.flip(0)], strict=True):
+        torch.testing.assert_close(read[0], (middle_x + half_w * bins).expand(4, 4))
+        torch.testing.assert_close(read[1], (middle_y + half_h * bins)[:, None].expand(4, 4))

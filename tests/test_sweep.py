@@ -110,6 +110,11 @@ MODELS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
         {"C": 16},
     ),
     "retinanet": ("retinanet", {"H": "64:200:17", "depth": "1:3", "anchors": "3,9", "classes": "1,80"}, {"C": 16}),
+    "mask_rcnn": (
+        "mask_rcnn",
+        {"H": "64:200:40", "proposals": "1,300", "convs": "0,2", "stages": "1:3", "backbone": "swin_t,resnet18"},
+        {"C": 16, "hidden": 8},
+    ),
     "transformer": ("transformer_base", {"S": "1:50:7", "T": "9,20", "N": "1:3", "h": "2:8", "d_k": "16,64"}, {}),
     "t5": ("t5_small", {"tokens": "5,64", "part": "both,encoder,decoder", "layers": "1,6", "d_kv": "8,64"}, {}),
     "retnet": (

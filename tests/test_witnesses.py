@@ -298,3 +298,36 @@ def test_torchvision(id: str, odd: bool) -> None:
         assert last is not None
         assert theirs.pop("adaptive_avg_pool2d") == last.resolution[0] * last.resolution[1] * last.channels
     assert theirs == ours.cost.by_operator(Quantity.FVCORE)
+
+
+class Proposing(torch.nn.Module):
+    """What torchvision's Mask R-CNN does before there are boxes."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.backbone, self.head = network.backbone, network.rpn.head
+
+    def forward(self, x: Any) -> Any:
+        scores, boxes = self.head([*self.backbone(x).values()])
+        return (*scores, *boxes)
+
+
+@pytest.mark.by_hand
+def test_the_parts_of_torchvisions_mask_rcnn() -> None:
+    """Its box head says where the background is, and its mask head makes a mask of it, too."""
+    from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+    ours = {part["name"]: part for part in model("mask_rcnn", input=(250, 380), check=False).to_dict()["parts"]}
+    with torch.device("meta"):
+        network = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=81)
+    heads = network.roi_heads
+    box, mask = (heads.box_head, heads.box_predictor), (heads.mask_head, heads.mask_predictor)
+    for names, module, shape, macs, params in (
+        (("backbone", "neck", "rpn"), Proposing(network), (1, 3, 250, 380), 0, 0),
+        (("box head",), torch.nn.Sequential(*box), (1000, 256, 7, 7), 1000 * 4 * 1024, 4 * 1025),
+        (("mask head",), torch.nn.Sequential(*mask), (100, 256, 14, 14), 100 * 28 * 28 * 256, 257),
+    ):
+        found = count(module, (torch.zeros(shape, device="meta"),))
+        products = found.flops.get("conv", 0) + found.flops.get("linear", 0)
+        assert products == macs + sum(ours[name]["macs"] for name in names)
+        assert found.params == params + sum(ours[name]["params"] for name in names)

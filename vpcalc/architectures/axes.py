@@ -83,6 +83,16 @@ class _Image(Axes):
         return "×".join(map(str, sizes))
 
 
+class _ImageWithBoxes(_Image):
+    """Those of images, each with boxes (4 numbers): as many as each of the settings ``boxes`` says."""
+
+    boxes = ("proposals", "detections")
+
+    def tensors(self, tape: Tape, sizes: Dims, config: Mapping[str, Any], batch: Dim) -> tuple[Tensor, ...]:
+        boxes = (fresh(tape, (batch, config[name], 4), tape.item, INPUT) for name in self.boxes)
+        return (*super().tensors(tape, sizes, config, batch), *boxes)
+
+
 class _Steps(Axes):
     """That of vectors at each time step (batch, T, d)."""
 
@@ -102,7 +112,7 @@ class _Pair(Axes):
         return {"both": both, "encoder": both[:1], "decoder": both[1:]}[config["part"]]
 
 
-IMAGE, TOKENS, STEPS, PAIR = _Image("HW"), Axes("N"), _Steps("T"), _Pair("ST")
+IMAGE, BOXES, TOKENS, STEPS, PAIR = _Image("HW"), _ImageWithBoxes("HW"), Axes("N"), _Steps("T"), _Pair("ST")
 
 
 def read_image(value: object, allowed: str) -> Sizes:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from ..abstract.tensor import Tensor
 from ..dims import Dim
-from ..layers.dense import box_scores, feature_pyramid
+from ..layers.dense import BOX, box_scores, feature_pyramid
 from .backbones import MEANING, check_backbone, maps_of
 from .registry import Family, register
-
-BOX = 4
-"""Numbers that say where a box is."""
 
 
 def retinanet(

@@ -16,6 +16,9 @@ from .convolution import adaptive_avg_pool, conv_norm, relu
 
 Maps = tuple[Tensor, ...]
 
+BOX = 4
+"""Numbers that say where a box is."""
+
 FIRST = 3
 """The first of the maps that boxes are read from, P3: a stride of 2³."""
 
@@ -144,21 +147,21 @@ def box_scores(name: str, maps: Maps, depth: int, classes: Dim, boxes: Dim) -> t
 
 
 def _tower(width: Dim, depth: int, outputs: Dim) -> Step:
-    inner = [step for _ in range(depth) for step in (_shared_conv(width), relu)]
-    steps = [*inner, _shared_conv(outputs)]
+    inner = [step for _ in range(depth) for step in (shared_conv(width), relu)]
+    steps = [*inner, shared_conv(outputs)]
     return lambda name, x: sequential(name, x, *steps)
 
 
-def _shared_conv(fan_out: Dim) -> Step:
-    """A 3 x 3 convolution that has the same weights whenever it is run."""
+def shared_conv(fan_out: Dim, kernel: int = 3) -> Step:
+    """A convolution that keeps the grid and has the same weights whenever it is run."""
     weights: list[Tensor] = []
 
     @module
     def run(x: Tensor) -> Tensor:
         if not weights:
-            weights.append(parameter(x.tape, fan_out, x.shape[1], 3, 3))
+            weights.append(parameter(x.tape, fan_out, x.shape[1], kernel, kernel))
             weights.append(parameter(x.tape, fan_out))
         weight, bias = weights
-        return convolve(x, weight, bias, (1, 1), (1, 1))
+        return convolve(x, weight, bias, (1, 1), (kernel // 2, kernel // 2))
 
     return run
