@@ -164,6 +164,9 @@ def test_a_table_has_one_convention_and_needs_most_of_its_figures_for_it() -> No
     assert ways(most) == [Way(other, ROUNDED), Way(other, None), Way(other, ROUNDED)]
     half = [figure(5, plain=4, other=5), figure(7, plain=7, other=8)]
     assert ways(half) == [Way(plain, None), Way(plain, ROUNDED)]
+    tens = Printed("", 7, 1), figure(0, plain=0, other=79)[1]
+    equal = [figure(5, plain=5, other=5), figure(6, plain=6, other=6), tens]
+    assert ways(equal) == [Way(other, ROUNDED), Way(other, ROUNDED), Way(other, CUT)]
     few = [figure(5, plain=4, other=5), figure(7, plain=6, other=8), figure(9, plain=1, other=1)]
     assert {way.convention for way in ways(few)} == {plain}
 

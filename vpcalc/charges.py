@@ -82,6 +82,8 @@ mmcv's rules, and products of two activations (PVT v2's authors): weighted + pro
   + normed + scaled + pooled + rectified
 mmcv's rules, layer norm as a module of one's own, which it does not see (ConvNeXt's authors): weighted
   + projections + conv_biases + 2 batch_normed + pooled + rectified
+mmcv's rules before 1.3.0, which had none for layer norm, and products of two activations (PVT's authors): weighted
+  + projections + attention + conv_biases + 2 batch_normed + pooled + rectified
 ptflops' rules: weighted + projections + attention + biases + projection_biases + conv_biases + normed + scaled
   + pooled + activated + softmaxed
 ptflops' rules, projections of attention called as functions (torchvision's Swin): weighted + attention + biases
@@ -90,9 +92,10 @@ MACs, 1 a normalised element, without networks of relative positions (the flops(
   + projections + attention + normed + -1 positions
 """
 """mmcv: ``mmcv/cnn/utils/flops_counter.py`` (1.x) has a price for convolutions with their bias, linear layers
-without, 1 a normalised and 1 a scaled element, pooled elements and ReLU. ptflops: ``pytorch_ops.py`` (0.7) adds
-biases of linear layers, other activations, softmax, and products of two activations. Swin: ``flops()`` of
-``swin_transformer.py`` and ``swin_transformer_v2.py``. PVT v2: ``get_flops.py`` adds what mmcv does not see."""
+without, 1 a normalised and 1 a scaled element (of layer norm since 1.3.0), pooled elements and ReLU. ptflops:
+``pytorch_ops.py`` (0.7) adds biases of linear layers, other activations, softmax, and products of two activations.
+Swin: ``flops()`` of ``swin_transformer.py`` and ``swin_transformer_v2.py``. PVT and PVT v2: ``get_flops.py`` adds
+what mmcv does not see."""
 
 
 @cache
@@ -127,15 +130,17 @@ UNEXPLAINED = Way(MACS, None)
 
 
 def ways(table: Sequence[tuple[Printed, Mapping[str, int]]]) -> list[Way]:
-    """The figures of one table in one convention: the plainest of those in which most come out.
+    """The figures of one table in one convention: the one in which most come out.
 
-    One in which not even half of them come out is none; then it is plain MACs.
+    Of equals the one in which most of the others come out cut off or rounded twice, and of these the plainest. One
+    in which not even half of them come out is none; then it is plain MACs.
 
     Args:
         table: each figure, and what every convention gives for it.
     """
     fitting = {name: sum(figure.fits(given[name]) for figure, given in table) for name in table[0][1]}
-    best = max(fitting, key=lambda name: fitting[name])  # the first of equals
+    explained = {name: sum(figure.how(given[name]) is not None for figure, given in table) for name in fitting}
+    best = max(fitting, key=lambda name: (fitting[name], explained[name]))  # the first of equals
     best = best if 2 * fitting[best] > len(table) else MACS
     return [Way(best, figure.how(given[best])) for figure, given in table]
 
