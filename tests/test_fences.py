@@ -82,6 +82,10 @@ OTHERWISE = {
     "t5": "model t5_small --src 32 --tgt 32",
     "recurrent": "model lstm --tokens 10",
     "retnet": "model retnet_1_3b --tokens 16 --set layers=1",
+    **{
+        family: f"model {family} --input 64 --set proposals=10 --set detections=2"
+        for family in ("mask_rcnn", "cascade_mask_rcnn")
+    },
 }
 """Families whose first model is no image classifier of everyday size."""
 

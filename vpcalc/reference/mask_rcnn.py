@@ -46,9 +46,8 @@ class RoIAlign(nn.Module):
 
     def __init__(self, side: int) -> None:
         super().__init__()
-        middles = (torch.arange(side) + 0.5) * 2 / side - 1
-        down, across = torch.meshgrid(middles, middles, indexing="ij")
-        self.register_buffer("bins", torch.stack((across, down), dim=-1).reshape(-1, 2))
+        middles = [(2 * place + 1) / side - 1 for place in range(side)]
+        self.register_buffer("bins", torch.tensor([(across, down) for down in middles for across in middles]))
         self.side = side
 
     def forward(self, x: Tensor, boxes: Tensor) -> Tensor:
