@@ -409,6 +409,45 @@ def test_what_is_written_is_the_set(seed: int) -> None:
             assert bool(eval(code, dict(point))) == any(point in region for region in regions)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_two_products_are_compared_letter_by_letter(seed: int) -> None:
+    """Where one ratio is the largest there is: the part is the same, and has no condition on both letters."""
+    rng = random.Random(seed)
+    low = rng.choice((1, 8))
+    extent = Range({"H": (low, 50), "W": (low, 40)})
+
+    def ends(x: Polynomial) -> tuple[Polynomial, Polynomial]:
+        step, inner = rng.choice((2, 3, 4)), rng.choice((1, 2))
+        less, more = floor_div(x + rng.randrange(2), step * inner) * step, floor_div(x + rng.randrange(2), inner)
+        return (less, more) if rng.random() < 0.8 else (floor_div(x - 1, step), ceil_div(x - 1, step))
+
+    (a, c), (b, d) = ends(H), ends(W)
+    guard = Guard(a * b - c * d if rng.random() < 0.7 else c * d - a * b, rng.choice(("==", ">=")))
+    region = extent.whole().where(Guard(remainder(H, 3) - 1, ">="), rng.random() < 0.5)
+    for outcome in (True, False):
+        part = region.where(guard, outcome)
+        for h in range(low, 51):
+            for w in range(low, 41):
+                point = {"H": h, "W": w}
+                assert (point in part) == (point in region and guard.holds(point) == outcome), (guard, point)
+
+
+def test_what_divides_both_sides_is_said_of_each() -> None:
+    """As of CoAtNet, with pooled sides as long as strided ones, and of Hiera, whose windows have to fit."""
+    whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
+    large = whole.where(Guard(H - 4, ">="), True).where(Guard(W - 4, ">="), True)
+    up, down = (f(x - 1, 16) if f is ceil_div else f(x + 1, 16) for x, f in ((H, ceil_div), (H, floor_div)))
+    across, along = ceil_div(W - 1, 16), floor_div(W + 1, 16)
+    both = large.where(Guard(up * across - down * along, "=="), True)
+    assert domain([both]).text == "H mod 16 ∈ {0, 1, 15}, H ≥ 15, W mod 16 ∈ {0, 1, 15}, W ≥ 15"
+    fits = Guard(64 * floor_div(H, 32) * floor_div(W, 32) - floor_div(H, 4) * floor_div(W, 4), ">=")
+    fitting = large.where(fits, True)
+    assert domain([fitting]).text == "H mod 32 ∈ {0, …, 3}, H ≥ 32, W mod 32 ∈ {0, …, 3}, W ≥ 32"
+    assert domain([fitting.where(Guard(remainder(H, 4), "=="), True)]).text.startswith("32 | H, ")
+    beside = large.where(Guard(remainder(H, 32), "=="), True).where(fits, False)
+    assert domain([beside]).text == "32 | H, W mod 32 ∈ {4, …, 31}"
+
+
 # -- modules ------------------------------------------------------------------------------------------
 
 

@@ -446,6 +446,9 @@ class Explorer:
         noted = noted._replace(guard=guard)
         if len(guard.letters) == 1:
             return [noted]
+        alone = path.alone(guard, noted.outcome)
+        if alone is not None:
+            return [noted._replace(guard=one, outcome=outcome) for one, outcome in alone]
         left = exact.asked(noted, path)
         return left if left == [noted] else [n for n in left if not path.always(n.guard, n.outcome)]
 

@@ -23,6 +23,7 @@ import numpy.typing
 
 from ..algebra.floors import Floor
 from ..algebra.polynomial import Monomial, Polynomial, constant, symbol
+from .extremes import equations
 from .guards import AT_LEAST, EQUAL, Guard
 
 Mask = numpy.typing.NDArray[numpy.bool_]
@@ -134,14 +135,26 @@ class Region:
             (letter,) = letters
             mask = self.range.mask(guard)
             return replace(self, axes={**self.axes, letter: self.axes[letter] & (mask if outcome else ~mask)})
-        ones = _ones(guard) if outcome else ()
-        if ones:
-            return reduce(lambda part, one: part.where(one, True), ones, self)
+        alone = self.alone(guard, outcome)
+        if alone is not None:
+            return reduce(lambda part, one: part.where(*one), alone, self)
         answer = _follows((guard, outcome), self.others)
         if answer is not None:
             return self if answer else self._nowhere()
         kept = (known for known in self.others if not _follows(known, ((guard, outcome),)))
         return replace(self, others=(*kept, (guard, outcome)))
+
+    def alone(self, guard: Guard, outcome: bool) -> Sequence[tuple[Guard, bool]] | None:
+        """A condition on several letters as conditions on one each, if it is that here."""
+        if outcome and (ones := _ones(guard)):
+            return [(one, True) for one in ones]
+        found: Sequence[Guard] = self._known(
+            ("equations", guard), lambda: equations(guard, {n: self.values(n) for n in guard.letters})
+        )
+        open = [one for one in found if not self.range.mask(one)[self.axes[next(iter(one.letters))]].all()]
+        if not found or not (outcome or len(open) < 2):
+            return None
+        return [(one, outcome) for one in open or found[:1]]
 
     def _nowhere(self) -> Region:
         return replace(self, axes={letter: numpy.zeros_like(mask) for letter, mask in self.axes.items()})
