@@ -364,6 +364,19 @@ def test_a_comparison_of_forms_is_right(seed: int) -> None:
     assert vanishes(form, region, rng) is true
 
 
+def test_forms_are_compared_where_they_have_a_value() -> None:
+    """Windows of a quarter of the channels: with fewer than four nothing is divided by them."""
+    h, C = symbols("h C")
+    whole = Range({"h": (1, 4096), "C": (1, 4096)}).whole()
+    forms = floor_div(h * C, floor_div(C, 4)), h + 4
+    assert whole.most(forms, random.Random(0)) == forms
+    assert whole.most((*forms, h), random.Random(0)) == forms
+    assert regions.equal_on(forms, (*forms, h), whole) is None
+    assert regions.equal_on(forms, (forms[0], h), whole) is False
+    never = Range({"h": (1, 9), "C": (1, 3)}).whole()
+    assert never.most(forms, random.Random(0)) == forms
+
+
 def test_domains_are_written_as_people_write_them() -> None:
     whole = Range({"H": (1, 4096), "W": (1, 4096)}).whole()
     tall, wide = Guard(H - 193, ">="), Guard(W - 193, ">=")

@@ -37,11 +37,14 @@ class Guard:
         return Guard(self.form, self.divisor, not self.negated)
 
     def holds(self, point: Mapping[str, int]) -> bool:
-        """Whether it holds at a point."""
-        value: int = self.form.at(point)
-        if self.divisor is None:
-            return value >= 0
-        divided: bool = value % self.divisor.at(point) == 0
+        """Whether it holds at a point; it does not where it divides by 0."""
+        try:
+            value: int = self.form.at(point)
+            if self.divisor is None:
+                return value >= 0
+            divided: bool = value % self.divisor.at(point) == 0
+        except ZeroDivisionError:
+            return False
         return divided != self.negated
 
     @property

@@ -306,7 +306,7 @@ class Tidy(NamedTuple):
 def on_lattice(form: Polynomial) -> Tidy | None:
     """The form where every floor divides; None if some floor stays."""
     strides = dict.fromkeys(sorted(form.letters), 1)
-    for floor in _floors_in(form):
+    for floor in floors_in(form):
         if not floor.divisor.symbols and not _is_of_product(floor):
             for letter in floor.letters:
                 strides[letter] = lcm(strides[letter], _stride(floor))
@@ -339,7 +339,7 @@ def _innermost(form: Polynomial) -> Floor | None:
     """A floor within which there is none: by that of the outer one, a⌊C/a⌋ is C, and divides what C does."""
     found = (
         floor
-        for floor in _floors_in(form)
+        for floor in floors_in(form)
         if not any(isinstance(name, Atom) for side in (floor.numerator, floor.divisor) for name in side.symbols)
     )
     return min(found, default=None)
@@ -351,7 +351,7 @@ def where_divided(form: Polynomial, point: Mapping[str, int]) -> tuple[Polynomia
     At 800 and 1280, ⌊H/4⌋⌊W/4⌋ is HW/16; and where H is a multiple of 4, ⌈(H − 3)/8⌉ is ⌈H/8⌉.
     """
     letters, step = form.letters, 1
-    for floor in _floors_in(form):
+    for floor in floors_in(form):
         alone = any(floor.numerator == symbol(letter) for letter in letters) and not floor.divisor.symbols
         if alone and not any(point[letter] % floor.divisor.terms[()] for letter in letters):
             step = lcm(step, floor.divisor.terms[()])
@@ -370,13 +370,13 @@ def _rounded_again(form: Polynomial, whole: Mapping[str, Polynomial]) -> Polynom
     return form.subs(values)
 
 
-def _floors_in(form: Polynomial) -> Iterator[Floor]:
+def floors_in(form: Polynomial) -> Iterator[Floor]:
     """Floors of a form, and those within them."""
     for name in form.symbols:
         if isinstance(name, Floor):
             yield name
-            yield from _floors_in(name.numerator)
-            yield from _floors_in(name.divisor)
+            yield from floors_in(name.numerator)
+            yield from floors_in(name.divisor)
 
 
 def _stride(floor: Floor) -> int:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy
 import numpy.typing
 
-from ..algebra.floors import Floor
+from ..algebra.floors import Floor, floors_in
 from ..algebra.polynomial import Monomial, Polynomial, constant, symbol
 from .extremes import equations
 from .guards import AT_LEAST, EQUAL, Guard
@@ -254,14 +254,17 @@ class Region:
         """Of several forms the first, and those that are more than all before at a size of many that are drawn."""
         if len(forms) < 2 or self.surely_empty:
             return tuple(forms[:1])
-        columns = self._drawn(rng)
-        values = numpy.stack([numpy.broadcast_to(form.at(columns), (DRAWN,)) for form in forms])
-        best = set(values.argmax(axis=0).tolist())
+        values = _stacked(forms, self._drawn(rng, forms))
+        best = set(values.argmax(axis=0).tolist()) if values.size else range(len(forms))
         return tuple(form for place, form in enumerate(forms) if place == 0 or place in best)
 
-    def _drawn(self, rng: random.Random) -> dict[str, Any]:
-        """Many sizes, small ones as often as large, whatever conditions on several letters say."""
-        return {letter: _drawn(self.values(letter), rng).astype(object) for letter in self.axes}
+    def _drawn(self, rng: random.Random, forms: Iterable[Polynomial]) -> dict[str, Any]:
+        """Sizes at which forms have a value, small as often as large, whatever is asked of several letters."""
+        columns = {letter: _drawn(self.values(letter), rng).astype(object) for letter in self.axes}
+        fits = numpy.ones(DRAWN, bool)
+        for divisor in {name.divisor for form in forms for name in floors_in(form) if name.divisor.letters}:
+            fits[numpy.asarray(Guard(divisor, EQUAL).holds(columns), bool)] = False
+        return {letter: column[fits] for letter, column in columns.items()}
 
     def alike(self, guard: Guard, other: Guard) -> bool:
         """Whether two conditions on one letter say the same everywhere here, or the opposite."""
@@ -799,15 +802,17 @@ def _equal_on(one: Sequence[Polynomial], other: Sequence[Polynomial], region: Re
         return vanishes(one[0] - other[0], region, rng)
     if set(one) == set(other) or region.surely_empty:
         return True
-    columns = region._drawn(rng)
-    fits = numpy.ones(DRAWN, bool)
+    columns = region._drawn(rng, (*one, *other))
+    differ = _stacked(one, columns).max(axis=0) != _stacked(other, columns).max(axis=0)
     for guard, outcome in region.others:
-        fits &= (guard.holds(columns) == outcome).astype(bool)
-    most = [
-        numpy.max(numpy.stack([numpy.broadcast_to(f.at(columns), (DRAWN,)) for f in forms]), 0)
-        for forms in (one, other)
-    ]
-    return None if (most[0] == most[1])[fits].all() else False
+        differ &= guard.holds(columns) == outcome
+    return False if differ.any() else None
+
+
+def _stacked(forms: Sequence[Polynomial], columns: Mapping[str, Any]) -> Any:
+    """The values of forms at many sizes, a row for each form."""
+    rows = numpy.broadcast_arrays(*(form.at(columns) for form in forms), *columns.values())
+    return numpy.stack(rows[: len(forms)])
 
 
 def settled(form: Polynomial, path: Region) -> dict[str, Polynomial]:
