@@ -311,6 +311,20 @@ def test_domains_take_values() -> None:
     assert none.empty is True
 
 
+def test_what_windows_tile_is_said_without_floors() -> None:
+    windows = floor_div(h, M) * floor_div(w, M)
+    tidy = on_lattice(windows * M * M + floor_div(C, 4))
+    assert tidy is not None
+    heads = divides(4 * floor_div(C, 4), windows * C)
+    assert not heads.holds({"h": 7, "w": 7, "C": 3, "M": 7})  # nothing is divided by no heads
+    here = positive("hwCM") & heads & at_least(h - M) & at_least(windows * M * M - h * w)
+    assert spell(left_on(Where((here,)), tidy), "text") == "every size"
+    more = here & at_least(h - 2 * M) & at_least(windows * (M * M - 4 * C) - 1)
+    assert spell(left_on(Where((more,)), tidy), "text") == "h ≥ 2M, M² > 4C"
+    assert not left_on(Where((more & at_least(M - h - 1),)), tidy).parts  # more than a multiple
+    assert not left_on(Where((here & heads.negation(),)), tidy).parts
+
+
 # -- the command -------------------------------------------------------------------------------------
 
 

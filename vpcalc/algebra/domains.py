@@ -10,7 +10,7 @@ settle a question the answer is None.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import gcd, lcm
@@ -328,14 +328,56 @@ def dividing_on(tidy: Tidy) -> list[Guard]:
 def left_on(where: Where, tidy: Tidy) -> Where:
     """What is left to say of a form's domain on its lattice, where what divides is said already."""
     dividing = dividing_on(tidy)
+    wholes = _wholes(dividing)
 
-    def left(part: Domain) -> Domain:
+    def left(part: Domain) -> Iterator[Domain]:
         one = part.single(dividing)
-        kept = [g for g in part.guards if not follows(g, dividing) and (g.divisor or g.letters - set(one))]
-        only = [at_least(sign * (symbol(name) - value)) for name, value in one.items() for sign in (1, -1)]
-        return Domain(part.letters, (*only, *kept))
+        guards = [_without_wholes(guard, *wholes) for guard in part.guards if not follows(guard, dividing)]
+        if False not in guards:
+            kept = [g for g in guards if isinstance(g, Guard) and (g.divisor or g.letters - set(one))]
+            only = [at_least(sign * (symbol(name) - value)) for name, value in one.items() for sign in (1, -1)]
+            yield Domain(part.letters, (*only, *kept))
 
-    return union(map(left, where.parts))
+    return union(each for part in where.parts for each in left(part))
+
+
+def _wholes(dividing: Sequence[Guard]) -> tuple[dict[str, Polynomial], dict[str, Polynomial]]:
+    """Letters in the whole numbers that they are multiples by, h = M · h', and those in letters, h' = h / M."""
+    steps: dict[str, Polynomial] = {}
+    for guard in dividing:
+        letter, step = min(guard.form.letters, default=""), guard.divisor
+        if step is None or guard.form != symbol(letter) or step.symbols != step.letters:
+            continue
+        if letter not in _under(step, steps) and (step.symbols or letter not in steps):
+            steps[letter] = step
+
+    def spelled(letter: str) -> Polynomial:
+        step = steps.get(letter, constant(1))
+        return step.subs({name: spelled(name) for name in step.letters}) * symbol(letter)
+
+    return {letter: spelled(letter) for letter in steps}, {x: symbol(x) / step for x, step in steps.items()}
+
+
+def _under(step: Polynomial, steps: Mapping[str, Polynomial]) -> set[str]:
+    """The letters of a step, and those of what these are multiples of."""
+    return {*step.letters}.union(*(_under(steps[name], steps) for name in step.letters if name in steps))
+
+
+def _without_wholes(guard: Guard, whole: Mapping[str, Polynomial], back: Mapping[str, Polynomial]) -> Guard | bool:
+    """A guard with its floors resolved where letters are multiples; whether it holds if that is seen."""
+    form = guard.form.subs(whole)
+    if guard.divisor is not None:
+        quotient = divided(form, guard.divisor.subs(whole))
+        return guard if quotient is None or quotient.denominator != 1 else not guard.negated
+    if form.symbols != form.letters:
+        return guard
+    numbers = form.subs({name: symbol(name) + 1 for name in form.letters}).terms
+    if all(number >= 0 for number in numbers.values()):
+        return True
+    if numbers.get((), 0) < 0 and all(number <= 0 for number in numbers.values()):
+        return False
+    more = form.terms.get((), 0) == -1  # than 0, whatever positive it is divided by
+    return at_least(at_least((form + 1).subs(back)).form - 1) if more else at_least(form.subs(back))
 
 
 def follows(guard: Guard, dividing: Sequence[Guard]) -> bool:
