@@ -310,6 +310,7 @@ def test_bytes_have_budgets(recorded: Path) -> None:
         assert_cost(network(9), "3,4", saved_bytes="<= +2%", snapshot=recorded)
     with pytest.raises(AssertionError, match=r"peak_bytes: [\d,]+ is not <= 8B"):
         assert_cost(network(), "3,4", peak_bytes="<= 8B")
+    assert_cost(network(), "3,4", saved_bytes="< 0.09376KiB")  # 96.01 bytes, exactly
     for bound in ("<= 2G", "2GiB", "<= many", True):
         with pytest.raises(vpcalc.InputError, match=r"saved_bytes=.*: must be a bound such as '<= 2GiB'"):
             assert_cost(network(), "3,4", saved_bytes=bound)

@@ -561,7 +561,7 @@ def test_a_snapshot_at_a_revision(history: History, inside: Run) -> None:
     ("arguments", "said"),
     [
         (("HEAD~7", "HEAD", "--target", "model.py:make"), "BASE 'HEAD~7': is no git revision here"),
-        (("HEAD", "HEAD", "--target", "modle.py:make", "--input", "1,3,8"), "the revision has no file modle.py"),
+        (("HEAD", "HEAD", "--target", "modle.py:make", "--input", "1,3,8"), "no file modle.py; what has another"),
         (("HEAD", "HEAD", "--target", "model.py"), "--target 'model.py': must be file.py:factory"),
         (("HEAD",), "Missing argument 'HEAD', as in diff main HEAD --target model.py:make"),
         (("../model.py:make",), "Missing argument 'HEAD'"),

@@ -268,7 +268,15 @@ def _macs() -> Any:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("24GiB", 24 * GIB), ("80GB", 80 * 10**9), ("1.5 KiB", 1536), ("512", 512), ("0.5MB", 500_000), (7, 7)],
+    [
+        ("24GiB", 24 * GIB),
+        ("80GB", 80 * 10**9),
+        ("1.5 KiB", 1536),
+        ("512", 512),
+        ("0.5MB", 500_000),
+        (7, 7),
+        ("7.45GiB", 7_999_376_588),
+    ],
 )
 def test_sizes_with_units(text: object, size: int) -> None:
     assert read_bytes("--fit", text) == size
@@ -280,6 +288,11 @@ def test_sizes_with_units(text: object, size: int) -> None:
 def test_what_is_no_size(text: object) -> None:
     with pytest.raises(InputError, match="--fit"):
         read_bytes("--fit", text)
+
+
+def test_a_device_is_no_size_and_has_an_option() -> None:
+    with pytest.raises(InputError, match=r"such as 24GiB, .*; of a device --device says whether it fits"):
+        read_bytes("--fit", "rtx4090")
 
 
 # -- the least time ----------------------------------------------------------------------------------

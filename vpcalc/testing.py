@@ -165,14 +165,14 @@ def read_bound(name: str, given: object) -> Bound:
     try:
         if name not in BYTES:
             return Bound(relation, read_printed(text), text=text)
-        from .storage.optimizers import read_bytes
+        from .storage.optimizers import read_size
 
-        size = read_bytes(name, text)
+        size = read_size(name, text)
     except InputError:
         raise refusal from None
     if not relation:
         raise refusal
-    return Bound(relation, Printed(text, size, 0), text=text)
+    return Bound(relation, Printed(text, int(size * 10**6), -6), text=text)  # six places at most
 
 
 def _fault(name: str, bound: Bound, found: Counted, before: Counted | None) -> str:

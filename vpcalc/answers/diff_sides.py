@@ -161,7 +161,9 @@ def _cost(side: Side, how: Mapping[str, Any], limits: Limits, stop: Event) -> Co
         said = "is built in a process of its own, where args, inputs and prices are texts and numbers"
         raise InputError(f"{side.option} {side.name}: {said}") from None
     except InputError as error:
-        raise InputError(f"{side.option} {side.name}: {error}") from None
+        gone = "has no file" in str(error) or "No module named" in str(error)
+        moved = f"; what has another name there: {side.revision}:FILE:FACTORY" if gone and side.revision else ""
+        raise InputError(f"{side.option} {side.name}: {error}{moved}") from None
 
 
 def _snapshot(side: Side) -> snapshots.Counted:

@@ -48,7 +48,7 @@ def not_run(name: str, errors: Iterable[str]) -> InputError:
     if "positional argument" in said or "not subscriptable" in said or "must be tuple of ints" in said:
         hint = "; inputs in a list, a dictionary or a number: [1,N,8;1,M,8], {x=1,N,8;y=1,N,6}, 8:number, none"
     if "input to conv" in said or "Invalid channel dimensions" in said:
-        hint = "; an image's shape is given whole: --input 1,3,224,224, 1,3,H,W, or behind the target: @1,3,H,W"
+        hint = "; an image's shape is given whole: behind the target, @1,3,H,W, or by --input where that is"
     if "values to unpack" in said:
         hint = "; an input's shape has all of its axes: tokens 1,N, features 1,N,64, an image 1,3,H,W"
     if "input_ids or inputs_embeds" in said:

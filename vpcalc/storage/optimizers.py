@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ..abstract.layout import product
@@ -213,19 +214,27 @@ UNITS = {"B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "TB": 100
 
 
 def read_bytes(option: str, text: object) -> int:
-    """A size with its unit: ``24GiB``, ``80 GB``, ``512MiB``, or whole bytes.
+    """The bytes that have room in a size with its unit: ``24GiB``, ``80 GB``, ``7.45GiB``, or whole bytes.
 
     Raises:
         InputError: no number, no such unit, or nothing at all.
     """
+    size = int(read_size(option, text))
+    if size < 1:
+        raise InputError(f"{option} {str(text)[:40]!r}: must be at least a byte")
+    return size
+
+
+def read_size(option: str, text: object) -> Fraction:
+    """The same, exactly: 7.45GiB are no whole number of bytes.
+
+    Raises:
+        InputError: no number, or no such unit.
+    """
     found = re.fullmatch(r"\s*([0-9]{1,15})(?:\.([0-9]{1,6}))?\s*([A-Za-z]{0,3})\s*", str(text))
     if isinstance(text, bool) or found is None or (found[3] or "B") not in UNITS:
         given = str(text)[:40]
-        raise InputError(f"{option} {given!r}: must be a number with a unit such as 24GiB, 80GB or 512MiB")
+        other = "; of a device --device says whether it fits" if option == "--fit" else ""
+        raise InputError(f"{option} {given!r}: must be a number with a unit such as 24GiB, 80GB or 512MiB{other}")
     digits = found[2] or ""
-    scale: int = 10 ** len(digits)
-    scaled = int(found[1] + digits) * UNITS[found[3] or "B"]
-    size, rest = int(scaled // scale), scaled % scale
-    if rest or size < 1:
-        raise InputError(f"{option} {str(text)[:40]!r}: must be a whole number of bytes, at least 1")
-    return size
+    return Fraction(int(found[1] + digits) * UNITS[found[3] or "B"], 10 ** len(digits))
