@@ -686,6 +686,10 @@ def test_a_full_disk_ends_in_one_line_and_what_was_found_is_kept(tmp_path: Path)
         (("--set", "C=3"), "--vary C: has a value that stays; take one of the two away"),
         (("--set", "D=3"), "dimension of wmsa 'D' is not known; known: C, M, batch, h, heads, w"),
         (("--columns", "mac"), "--columns: quantity 'mac' is not known; did you mean macs?"),
+        (
+            ("--columns", "step_peak_bytes"),
+            "--columns: quantity 'step_peak_bytes' is not known here; vpcalc models",
+        ),
         (("--pareto", "macs,C,x"), "--pareto: column 'x' is not known"),
         (("--pareto", "macs"), "--pareto macs: needs two columns or more; --top 1 --by macs is the best by one"),
         (("--top", "3"), "--top 3: needs --by, such as --by macs"),

@@ -39,6 +39,9 @@ LAYERS = "vpcalc layers"
 ALL = f"{MODELS} and {LAYERS}"
 """Commands that list what has a name. What they do not list may be code: of a library, or of the user's own."""
 
+ELSEWHERE = {"step_peak_bytes": "vpcalc models and memory --train have it, and training_bytes is the sum"}
+"""Names of which no name that is near means the same."""
+
 FEW, NEAR = 20, 0.6
 """Names that an error lists; and how alike, of 1, a name is that may have been meant."""
 
@@ -55,6 +58,8 @@ def unknown(what: str, name: str, known: Iterable[str], listed: str = "", hint: 
         takers = "compare, crossover, model, memory, formula, figure, sweep, check, derive and audit"
         return InputError(f"{what} {name!r}: is code; see {listed}; {hint or f'vpcalc {takers} take code'}")
     names = sorted(known)
+    if name in ELSEWHERE:
+        return InputError(f"{what} {name!r} is not known here; {ELSEWHERE[name]}")
     # upper and lower case are alike, and a name with - where one with _ is listed
     small = {
         each.lower(): each
