@@ -265,12 +265,15 @@ class Domain:
         return guard.negation() in self.guards or self.implies(guard.negation()) or self._no_multiple(guard)
 
     def _no_multiple(self, guard: Guard) -> bool:
-        """Whether a letter has to be a multiple of a number and none is within its bounds."""
+        """Whether a letter is to be a multiple of a number and none is within its bounds, or of what is more."""
         (letter, *others) = guard.form.symbols or ("",)
-        if guard.divisor is None or guard.negated or guard.divisor.symbols or others:
+        if guard.divisor is None or guard.negated or others:
             return False
         if letter not in self.letters or guard.form != symbol(letter):
             return False
+        if guard.divisor.symbols:
+            above = [each for each in self.letters if guard.divisor == symbol(each)]
+            return any((self._bounds or {}).get((letter, each), 0) < 0 for each in above)
         high, step = self.high(letter), guard.divisor.terms[()]
         return high is not None and high // step * step < self.low(letter)
 

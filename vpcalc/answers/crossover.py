@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..algebra import floors
 from ..algebra.boundaries import both, everywhere, exceeds, guard_of, lattice_of
 from ..algebra.crossover import Inequality
-from ..algebra.domains import Where
+from ..algebra.domains import Where, left_on
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..everywhere import Condition
 from ..layers import LAYERS
@@ -230,8 +230,9 @@ def _boundaries(where: Where, form: Polynomial, one: Side, other: Side) -> Itera
         yield from _of_piece(where, form, one, other, floored=False)
         return
     letters = where.parts[0].letters
-    there = both(where, lattice_of(tidy, letters), letters)
-    lattice = list(_of_piece(there, tidy.form, one, other, floored=False)) if there.parts else []
+    there, said = (both(each, lattice_of(tidy, letters), letters) for each in (where, left_on(where, tidy)))
+    pieces = _of_piece(there, tidy.form, one, other, floored=False) if there.parts else ()
+    lattice = [replace(each, when=Condition(said)) for each in pieces]
     whole = list(_of_piece(where, form, one, other, floored=True))
     if whole[0].condition is None:  # what always holds needs no lattice
         yield replace(whole[0], floored=False)
