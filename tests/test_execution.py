@@ -17,12 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import vpcalc
+from vpcalc.algebra.conditions import spell
 from vpcalc.algebra.floors import ceil_div, floor_div, remainder
 from vpcalc.algebra.polynomial import Polynomial, as_polynomial, constant, symbol, symbols
 from vpcalc.answers.executed import Executed
 from vpcalc.errors import InputError
 from vpcalc.execution import regions
-from vpcalc.execution.domains import domain, joined
+from vpcalc.execution.domains import domain, joined, where
 from vpcalc.execution.guards import Guard
 from vpcalc.execution.guards import Path as Decisions
 from vpcalc.execution.outcome import BeyondError
@@ -375,6 +376,16 @@ def test_forms_are_compared_where_they_have_a_value() -> None:
     assert regions.equal_on(forms, (forms[0], h), whole) is False
     never = Range({"h": (1, 9), "C": (1, 3)}).whole()
     assert never.most(forms, random.Random(0)) == forms
+
+
+def test_a_condition_is_said_once() -> None:
+    """That there is a window and that the grid is as high as one are the same."""
+    h, C = symbols("h C")
+    whole = Range({"h": (1, 4096), "C": (1, 4096)}).whole()
+    region = whole.where(Guard(floor_div(h, C) - 1, ">="), True).where(Guard(h - C, ">="), True)
+    found = where([region])
+    assert found is not None
+    assert spell(found, "text") == "h ≥ C"
 
 
 def test_domains_are_written_as_people_write_them() -> None:

@@ -123,7 +123,8 @@ def in_part(regions: Sequence[Region], most: int | None = None) -> InPart:
             left.append(whole)
             continue
         letters = tuple(region.axes)
-        found += [conjunctions.Domain(letters, tuple(chain.from_iterable(way))) for way in product(*ways)]
+        every = (dict.fromkeys(chain.from_iterable(way)) for way in product(*ways))
+        found += [conjunctions.Domain(letters, tuple(guards)) for guards in every]
         said.append(region)
         left += [] if region is whole else whole.without(region)
     return InPart(Where(tuple(each for each in found if not _is_within_another(each, found))), said, left)
