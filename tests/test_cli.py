@@ -106,6 +106,11 @@ def test_why_figures_differ_goes_before_the_figures(inside: Run) -> None:
     ("line", "said"),
     [
         ("compare --h 5", "Missing option '--w'; for example: vpcalc compare --h 56 --w 56 --C 96 --M 7"),
+        (
+            "models x.py:f swin_t",
+            "Got unexpected extra argument(s) (x.py:f swin_t); "
+            "models and code beside each other: vpcalc model x.py:f swin_t",
+        ),
         ("layers msa", "Got unexpected extra argument(s) (msa); for example: vpcalc layers --columns id,macs"),
         ("figure msa --h 56", "No such option: --h; sizes and settings have names: --set h=56"),
         ("crossover msa wmsa --C 64", "No such option: --C; sizes and settings have names: --at C=64"),

@@ -25,6 +25,8 @@ def said(error: Any, words: Sequence[str]) -> str:
         return f"{wrong.partition(' (Possible')[0]}; {hint}"
     if message.endswith("?"):
         return message
+    if context.command.name == "models" and (named := re.search(r"extra argument\S* \((.+)\)", message)):
+        return f"{message}; models and code beside each other: vpcalc model {named[1]}"
     example = re.search(r"^ *(?:Examples?: +)?(vpcalc .*)", context.command.help or "", re.MULTILINE)
     return message + (f"; for example: {example[1]}" if example else f"; see {context.command_path} --help")
 
