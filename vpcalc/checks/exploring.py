@@ -345,13 +345,20 @@ def starts(letters: list[Variable], bounds: Mapping[str, tuple[int, int]]) -> It
 
 
 def _is_wide(found: Explored) -> bool:
-    """Whether the model runs at more than one size of each letter."""
+    """Whether the model runs at one size of each letter and at twice that, or more.
+
+    One that is made for one grid runs at a few sizes more, where its strides leave a rest.
+    """
     regions = [region for regime in found.exploration.regimes if not regime.refused for region in regime.regions]
     bounds = found.exploration.range.bounds
     return all(
-        low == high or any(region.axes[letter].sum() > 1 for region in regions)
+        low == high or any(_doubles(region.values(letter)) for region in regions)
         for letter, (low, high) in bounds.items()
     )
+
+
+def _doubles(sizes: Sequence[int]) -> bool:
+    return len(sizes) > 1 and sizes[-1] >= 2 * sizes[0]
 
 
 def _unknown(program: Program, growth: Growth, running: list[Regime]) -> dict[str, int]:
