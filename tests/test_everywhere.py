@@ -300,6 +300,8 @@ def test_guards_are_resolved_to_their_letters() -> None:
     assert at_least(2 * H - 5).form == H - 3
     assert at_least(2 * floor_div(H, 3) - 5).form == H - 9
     assert at_least(5 - 2 * floor_div(H, 3)).form == 8 - H
+    falls = floor_div(H, M - a) - 2  # nobody knows the sign of what it divides by
+    assert at_least(falls).form == falls
 
 
 def test_resolved_guards_hold_where_the_guards_do() -> None:

@@ -330,6 +330,11 @@ def test_a_product_is_divided_where_neither_factor_has_to_be() -> None:
     assert (alone.form, alone.exact, alone.strides) == (h * w / 4, (), {"h": 2, "w": 2})
 
 
+def test_a_sum_with_a_floor_in_it_is_not_divided() -> None:
+    assert on_lattice(floor_div(h + w, R)) is not None
+    assert on_lattice(floor_div(floor_div(h, R) + w, M)) is None
+
+
 def test_divisions_by_symbols_do_not_hinder() -> None:
     assert equal(ceil_div(H, 4) / R + floor_div(H, 4) / R, (ceil_div(H, 2) + floor_div(H, 4) * 2) / R / 2) is False
     assert equal((ceil_div(H, 2) + floor_div(H, 2)) / R, H / R) is True
