@@ -259,7 +259,9 @@ class Tests:
         contexts = self.by_line.get(fault.path, {}).get(fault.line, [])
         hit = sorted(set(contexts) & self.seconds.keys())
         if not hit:
-            yield [f"tests/test_{name}.py" for name in ROOMS[room].split()]
+            names = ROOMS[room].split()
+            named = [name for name in names if name == Path(fault.path).stem]
+            yield from ([f"tests/test_{name}.py" for name in some] for some in (named, names) if some)
             return
         files: dict[str, list[str]] = {}
         for node in sorted(hit, key=self.seconds.__getitem__):

@@ -49,6 +49,13 @@ def test_faults_are_drawn_from_the_seed_and_are_programs() -> None:
     assert {room for room, _ in drawn(["algebra", "layers"], 30, 1)} == {"algebra", "layers"}
 
 
+def test_the_tests_that_have_the_files_name_are_asked_first() -> None:
+    fault = next(each for each in MUTANTS["places"]("algebra") if each.path.endswith("floors.py"))
+    first, every = MUTANTS["Tests"](None).of("algebra", fault)
+    assert first == ["tests/test_floors.py"]
+    assert len(every) == len(MUTANTS["ROOMS"]["algebra"].split())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("tests", "said"), [("floors", "noticed"), ("report", "unseen")])
 def test_a_fault_is_seen_by_the_tests_that_look(
