@@ -1,8 +1,8 @@
 """Everything of vpcalc that reads a text, by name, each with texts that the tests and the examples give it.
 
 A reader is called with any text at all, and either reads it or raises :class:`vpcalc.errors.InputError`, in 5 s of
-the processor and 500 MB at most. ``fuzz.py`` asks that of very many texts, ``fuzz`` of some. Files
-are written to the working directory.
+the processor and 500 MB at most. ``fuzz.py`` asks that of very many texts, ``tests/test_fuzz.py`` of some. Files are
+written to the working directory.
 """
 
 from __future__ import annotations

@@ -122,6 +122,7 @@ REFUSED = [
     (r"\frac d_k 2", 7, r"\frac needs braces"),
     (r"\frac123 h", 8, "a number after a factor"),
     ("1" * 31, 1, "at most 30"),
+    ("⌊(h+1)(w+1)(C+1)(B+1)(L+1)(r+1)(k+1)(P+1)/3⌋", 1, "too large to multiply out"),
 ]
 
 
