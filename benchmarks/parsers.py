@@ -1,8 +1,8 @@
 """Everything of vpcalc that reads a text, by name, each with texts that the tests and the examples give it.
 
 A reader is called with any text at all, and either reads it or raises :class:`vpcalc.errors.InputError`, in 5 s of
-the processor and 500 MB at most. ``fuzz.py`` asks that of very many texts, ``tests/test_fuzz.py`` of some. Files are
-written to the working directory.
+the processor and 500 MB at most. ``fuzz.py`` asks that of very many texts, ``tests/test_fuzz.py`` of some. Files
+are written to the working directory.
 """
 
 from __future__ import annotations
@@ -342,12 +342,11 @@ def path(text: str) -> None:
 
 @reads("storage.devices storage.optimizers", "memory_answers vpcalc/data/devices.csv")
 def devices(text: str) -> None:
-    """``--devices``, a CSV file."""
-    from vpcalc.storage.devices import devices as known
-    from vpcalc.storage.devices import find
+    """``--devices``, a CSV file; that of the package is not read each time."""
+    from vpcalc.storage.devices import _read
 
-    for name in known(filed(text, "given.csv")):
-        find(name, "given.csv")
+    for device in _read(Path(filed(text, "given.csv")), "given.csv").values():
+        each("float32", device.rate)
 
 
 def snapshot_of(heads: int) -> str:
