@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from vpcalc.algebra import cases, symbols
-from vpcalc.algebra.domains import Domain, Where, at_least, divides, positive, union
+from vpcalc.algebra.domains import Domain, Where, at_least, divides, dividing_on, positive, union
 from vpcalc.algebra.elimination import impossible
 from vpcalc.algebra.exploring import explore
-from vpcalc.algebra.floors import ceil_div, floor_div
+from vpcalc.algebra.floors import ceil_div, floor_div, on_lattice
 from vpcalc.algebra.polynomial import constant
 from vpcalc.algebra.traced import Traced, lowest
 from vpcalc.architectures import ARCHITECTURES
@@ -302,6 +302,12 @@ def test_guards_are_resolved_to_their_letters() -> None:
     assert at_least(5 - 2 * floor_div(H, 3)).form == 8 - H
     falls = floor_div(H, M - a) - 2  # nobody knows the sign of what it divides by
     assert at_least(falls).form == falls
+
+
+def test_what_divides_on_a_lattice() -> None:
+    tidy = on_lattice(floor_div(H, 2) + W)
+    assert tidy is not None
+    assert dividing_on(tidy) == [divides(constant(2), H)]
 
 
 def test_resolved_guards_hold_where_the_guards_do() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy
 import pytest
 import sympy
 from hypothesis import given
@@ -79,6 +80,9 @@ def test_a_value_off_the_lattice_is_refused() -> None:
         (h / 7).value({"h": 8})
     with pytest.raises(ValueError, match="no value for h"):
         h.value({})
+    with pytest.raises(ValueError, match="not a whole number"):
+        (h / 2).at({"h": numpy.array([2, 3])})
+    assert (h / 2).at({"h": numpy.array([2, 4])}).tolist() == [1, 2]
 
 
 SPELLED = {  # polynomial: text, latex, typst, python
