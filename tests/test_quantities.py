@@ -1692,3 +1692,25 @@ def test_what_is_copied_in_a_part_where_others_began_with_empty_heads() -> None:
         (form,) = {r["form"]["python"] for r in said["regimes"] if eval(r["when"]["python"], {}, sizes)}
         module = Shared(sizes["C"], sizes["a"], k)
         assert eval(form, {}, sizes) == saved.count(module, (torch.zeros(1, n, sizes["C"]),)).total, sizes
+
+
+class Thinned(nn.Module):
+    """About eight rows of all, as they are or as means of what lies between them."""
+
+    def __init__(self, thin: Callable[[Tensor, int], Tensor]) -> None:
+        super().__init__()
+        self.thin, self.linear = thin, nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.thin(x, x.shape[1] // 8).relu())
+
+
+@pytest.mark.parametrize(
+    "thin", [lambda x, step: x[:, ::step], lambda x, step: F.avg_pool1d(x.mT, step).mT], ids=["rows", "means"]
+)
+def test_the_most_is_sought_where_nothing_divides_by_0(thin: Callable[[Tensor, int], Tensor]) -> None:
+    """Of fewer than 8 rows a step is 0, and torch refuses them."""
+    found = derived(lambda: Thinned(thin), "1,N,8")
+    assert found.to_dict()["complete"]
+    for n in (8, 9, 16, 23, 100):
+        assert at(found, {"N": n}) == measured(*on_cpu(Thinned(thin), (1, n, 8)))
