@@ -555,6 +555,16 @@ class Positions(nn.Module):
         return self.linear(self.words(ids) + self.places(torch.arange(ids.shape[1], device=ids.device)))
 
 
+def test_where_one_symbol_ends_depends_on_another() -> None:
+    """A window of 222 fits into 224 rows, where that was found, and not into the fewest that are spoken of."""
+    found = derive(
+        lambda k: nn.Sequential(nn.Conv1d(3, 4, 3), nn.AvgPool1d(k)), "1,3,N", {"k": "k"}, counting=True
+    )
+    said = found.to_dict()
+    assert said["macs"]["text"] == "36N − 72"
+    assert any("Output size is too small" in where for where in said["failed"])
+
+
 def test_where_a_table_ends_a_real_run_tells() -> None:
     result = derive(Positions, "1,N:long", counting=True)
     assert form(result) == 64 * N

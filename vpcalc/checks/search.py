@@ -314,8 +314,8 @@ class Search:
                 drawn.append(point)
             if len(drawn) == DRAWS or value_at(form, drawn[-1]) != self._prober.macs(drawn[-1]):
                 break
-        for point in islice(box.near(self._random), NEAR):
-            self._runs(point)
+        ends = ({**box.start, name: box.top[name]} for name, line in lines.items() if line.reach.is_edge)
+        failed += filter(None, map(self._refusal, (*ends, *islice(box.near(self._random), NEAR))))
         on_grid = list(points(grid))
         held_out = []
         for point, counts in self._prober.counted():
@@ -387,6 +387,16 @@ class Search:
         except ProbeError:
             return False
         return True
+
+    def _refusal(self, point: Point) -> str | None:
+        """What the model says where it does not run: how far it does in one symbol may depend on another."""
+        try:
+            self._prober.counts(point)
+        except OutOfReachError:
+            return None
+        except ProbeError as error:
+            return str(error)
+        return None
 
     def _divided(self, point: Point, box: Box) -> dict[str, int] | None:
         """A point near one at which the model did not run, where larger arguments are multiples of the least."""
