@@ -246,6 +246,19 @@ def test_a_size_may_be_fixed_and_letters_are_free() -> None:
     assert form(result) == closed_form("vgg11").subs({"H": 224, "W": w})
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "args", "text"),
+    [
+        (nn.LSTM, "1,N,8", {"input_size": "8", "hidden_size": "D"}, "4ND² + 32ND"),
+        (lambda C: nn.Sequential(nn.Unflatten(-1, (C, 2)), nn.Linear(2, 3)), "N,2*C", {"C": "C"}, "6NC"),
+    ],
+)
+def test_layers_that_ask_whether_a_setting_is_a_whole_number(layer: Any, shape: str, args: Any, text: str) -> None:
+    found = derive(layer, shape, args, quantity="macs", range={"N": "1:64"})
+    assert isinstance(found, Executed)
+    assert found.to_dict()["macs"]["text"] == text
+
+
 @pytest.mark.slow
 def test_a_setting_may_be_a_symbol() -> None:
     """ViT's width and depth: 12LC² a token, as everyone says."""

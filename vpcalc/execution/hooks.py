@@ -150,7 +150,7 @@ _INITIALISERS = [name for name in vars(torch.nn.init) if name.endswith("_") and 
 
 
 def _is_one(value: Any, kind: Any) -> bool:
-    """``isinstance`` of what checks the fields of a configuration: a size is a number."""
+    """``isinstance`` of what checks arguments of a layer or fields of a configuration: a size is a number."""
     number = int if isinstance(value, torch.SymInt) else float if isinstance(value, torch.SymFloat) else None
     return isinstance(value, kind) or (number is not None and kind is number)
 
@@ -163,8 +163,10 @@ def _changes() -> list[tuple[Any, str, Any]]:
     found += [(nn.Parameter, "__new__", _parameter), (Tensor, "as_subclass", _as_subclass)]
     found.append((torch.nn.functional, "interpolate", _interpolate))
     found += [(math, "log2", _log2), (math, "sqrt", _sqrt), (math, "isqrt", _isqrt)]
-    if (validators := sys.modules.get("huggingface_hub.dataclasses")) is not None:
-        found.append((validators, "isinstance", _is_one))
+    checking = map(
+        sys.modules.get, ("torch.nn.modules.rnn", "torch.nn.modules.flatten", "huggingface_hub.dataclasses")
+    )
+    found += [(room, "isinstance", _is_one) for room in checking if room is not None]
     return found + _TYPES
 
 
