@@ -1421,6 +1421,47 @@ def test_one_row_is_spread(function: Callable[[Tensor], Tensor], fits: Callable[
         assert (answer(found, {"N": n, "S": s}) is not None) == runs, (n, s)
 
 
+def attended(*front: int) -> Callable[[Tensor], Tensor]:
+    """Rows that attend to each other by a mask of their number of columns."""
+    return lambda x: F.scaled_dot_product_attention(x, x, x, x.new_zeros(*front, x.shape[0]))
+
+
+def transposed(x: Tensor) -> Tensor:
+    """An eighth of the rows from one to the next, and one more at the end."""
+    stride = max(x.shape[0] // 8, 1)
+    return F.conv_transpose1d(x[None].mT, x.new_zeros(8, 1, 3), stride=stride, output_padding=1)
+
+
+ALONE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], bool]]] = {
+    "a mask of three rows": (attended(3), lambda n: n == 3),
+    "a mask of one row": (attended(1), lambda n: True),
+    "a mask of one more side": (attended(1, 1), lambda n: False),
+    "output padding": (transposed, lambda n: n >= 16),
+    "no place between others": (lambda x: F.interpolate(x.mT[None], None, 0.1, "linear"), lambda n: n >= 10),
+    "no draw": (lambda x: x[:, 0].exp().multinomial(x.shape[0] // 8), lambda n: n >= 8),
+    "an image that is padded to a window": (
+        lambda x: F.avg_pool3d(x.new_zeros(1, 1, x.shape[0], 8, 8), 3, 2, 1),
+        lambda n: n >= 3,
+    ),
+    "no frequency": (
+        lambda x: torch.fft.irfft(torch.fft.rfft(x, dim=0)[: x.shape[0] // 8], dim=0),
+        lambda n: n >= 16,
+    ),
+}
+"""What some kernels ask for, each in its own way, and of how many rows it is so."""
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_kernels_ask_for(name: str) -> None:
+    function, runs = ALONE[name]
+    found = explored(Only(function), ("N", 8), {"N": (1, 40)})
+    assert not found.open
+    for n in range(1, 41):
+        assert (answer(found, {"N": n}) is not None) == runs(n), n
+        with nullcontext() if runs(n) else pytest.raises(RuntimeError):
+            Only(function)(torch.zeros(n, 8))
+
+
 @pytest.mark.parametrize(("padding", "edge"), [(1, (2, 4, 4)), (0, (2, 6, 6))])
 def test_one_place_of_one_image_has_no_statistics(padding: int, edge: tuple[int, int, int]) -> None:
     """What torch refuses in train mode is one image and one place: each of three symbols says so for itself."""
@@ -1574,11 +1615,48 @@ class Quarters(nn.Module):
         return torch.stack([self.linear(part.mean(1)) for part in x.chunk(4, 1)] + [x.mean(1)])
 
 
+class OfAQuarter(Quarters):
+    """Two parts of a quarter of a side each, of which there is one, without rows, where that is shorter than 4."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        part = x.shape[1] // 4
+        return torch.stack([self.linear(half.mean(1)) for half in x[:, : 2 * part].split(part, 1)])
+
+
 def test_parts_of_a_side_are_as_many_as_torch_makes() -> None:
-    found = explored(Quarters(), (1, "N", 8), {"N": (1, 4096)})
-    assert not found.open
+    quarters, halves = (explored(kind(), (1, "N", 8), {"N": (1, 4096)}) for kind in (Quarters, OfAQuarter))
+    assert not quarters.open
+    assert not halves.open
     for n in (*range(1, 40), 4095, 4096):
-        assert answer(found, {"N": n}) == 64 * len(torch.zeros(n).chunk(4))
+        assert answer(quarters, {"N": n}) == 64 * len(torch.zeros(n).chunk(4))
+        assert answer(halves, {"N": n}) == (64 if n < 4 else 128)
+
+
+class Fused(nn.Module):
+    """Grouped queries by the fused call, which asks whether heads divide if they have channels."""
+
+    def __init__(self, dim: int, heads: int, kv_heads: int) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.wide = heads, kv_heads, dim // heads
+        self.q, self.kv = nn.Linear(dim, heads * self.wide), nn.Linear(dim, 2 * kv_heads * self.wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.q(x).view(*x.shape[:2], self.heads, self.wide).transpose(1, 2)
+        k, v = self.kv(x).view(*x.shape[:2], 2, self.kv_heads, self.wide).permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+
+
+def test_a_check_that_empty_heads_are_spared() -> None:
+    """Of most sizes that were drawn heads are empty, and all numbers of them run: so all did, it was said."""
+    found = vpcalc.derive(Fused, "1,N,C", {"dim": "C", "heads": "a", "kv_heads": "g"}, quantity="macs")
+    assert isinstance(found, Executed)
+    assert found.explored.complete
+    for n, c, a, g in product((1, 7), (1, 4, 6, 40), (1, 2, 3, 6, 24, 41), (1, 2, 3, 12)):
+        wide = c // a
+        expected = n * c * wide * (a + 2 * g) + 2 * a * n * n * wide
+        assert answer(found.explored.exploration, {"N": n, "C": c, "a": a, "g": g}) == (
+            expected if wide == 0 or a % g == 0 else None
+        )
 
 
 def test_sizes_to_try_are_sought_once_a_region(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,6 +287,7 @@ def _transforms(dim: Any, suffix: str) -> None:
         shape, axes = _lengths(x, given, kwargs.get("dim", d), half=True)
         if given is None:
             shape[axes[-1]] = (shape[axes[-1]] - 1) * 2
+            some((shape[axes[-1]],))
         return shape
 
 

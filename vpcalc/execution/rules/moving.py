@@ -367,7 +367,8 @@ def split(x: Tensor, split_size_or_sections: Any = None, dim: int = 0, **kwargs:
         for size in given:
             fits(0, size, "a part that is there")
         return [[*shape[:axis], size, *shape[axis + 1 :]] for size in given]
-    return _parts(shape, axis, undressed(sizes))
+    size = undressed(sizes)
+    return [shape] if same(size, 0) else _parts(shape, axis, size)  # an empty side only may have empty parts
 
 
 @rule("glu")
@@ -510,7 +511,8 @@ def searchsorted(ordered: Tensor, values: Tensor, **kwargs: Any) -> Shape:
 
 @rule("multinomial")
 def multinomial(x: Tensor, num_samples: Any, replacement: bool = False, **kwargs: Any) -> Shape:
-    """As many draws from each row, which has so many where none is put back."""
+    """As many draws from each row, at least one, which has so many where none is put back."""
+    must(fits(1, undressed(num_samples), "a draw"), "no draw")
     if not replacement:
         enough = fits(undressed(num_samples), shape_of(x)[-1], "as many draws as there are")
         must(enough, "more draws than there are, and none is put back")

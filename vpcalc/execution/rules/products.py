@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..sizes import value_of
 from .elementwise import filled
-from .registry import Shape, broadcast, divides, rule, same, shape_of, tensors_in, wider
+from .registry import Shape, broadcast, divides, must, rule, same, shape_of, tensors_in, wider
 
 
 @rule("linear")
@@ -165,12 +166,17 @@ def attention(
     same(q[-1], k[-1])
     same(k[-2], v[-2])
     if kwargs.get("enable_gqa"):
-        divides(k[-3], q[-3])
+        if not same(q[-1], 0):  # of empty heads there may be any number
+            divides(k[-3], q[-3])
         front = q[:-2]
     else:
         front = broadcast((q[:-2], k[:-2], v[:-2]))
     if attn_mask is not None:
-        filled([*front, q[-2], k[-2]], shape_of(attn_mask))
+        scores, mask = [*front, q[-2], k[-2]], shape_of(attn_mask)
+        filled(scores, mask)
+        spread = zip(map(value_of, reversed(scores)), map(value_of, reversed(mask)), strict=False)
+        fitting = len(mask) <= len(scores) and all(own in (1, side) for side, own in spread)
+        must(fitting, f"a mask of {list(map(value_of, mask))} for scores of {list(map(value_of, scores))}")
     return [*front, q[-2], v[-1]]
 
 

@@ -21,9 +21,10 @@ MARK = "_vpcalc_shape"
 
 _EXTREMES = ("max", "min", "aminmax", "median", "mode", "amax", "amin", "argmax", "argmin")
 _WRITING = ("__setitem__", "index_put", "index_put_")
-STRICTER = frozenset(
-    (*_EXTREMES, *_WRITING, "as_strided", "multinomial", "cross_entropy_loss", "nll_loss", "nll_loss_nd")
-)
+_LOSSES = ("cross_entropy_loss", "nll_loss", "nll_loss_nd")
+_TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+_OTHERS = ("as_strided", "multinomial", "scaled_dot_product_attention", "upsample_linear1d")
+STRICTER = frozenset((*_EXTREMES, *_WRITING, *_LOSSES, *_TRANSPOSED, *_OTHERS))
 """Functions whose kernels refuse sizes that the meta device lets pass; their rules say so of plain sizes too."""
 
 
@@ -100,10 +101,9 @@ def divides(part: Any, whole: Any, why: str = "a side that divides") -> None:
     same(whole % part, 0, why)
 
 
-def some(sides: Iterable[Any], why: str = "a side that is not empty") -> None:
-    """Sides that have at least one place, noted: torch refuses empty ones."""
-    for side in sides:
-        fits(1, side, why)
+def some(sides: Iterable[Any], why: str = "a side that is not empty") -> bool:
+    """Whether all sides have at least one place, noted: torch refuses empty ones."""
+    return not [side for side in sides if not fits(1, side, why)]
 
 
 def is_one(side: Any) -> bool:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
-from .registry import RULES, Rule, Shape, divides, each_side, fits, rule, same, shape_of, some
+from .registry import RULES, Rule, Shape, divides, each_side, fits, must, rule, same, shape_of, some
 
 
 def window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False) -> Any:
@@ -74,9 +74,12 @@ def _transposed(rank: int) -> Rule:
         weights = shape_of(weight)
         same(front[-1], weights[0])
         settings = (each_side(setting, rank) for setting in (stride, padding, output_padding, dilation))
+        each = list(zip(sides, *settings, strict=True))
+        for _, s, _, o, d in each:
+            less = fits(o + 1, s, "less than a stride") or fits(o + 1, d, "less than a dilation")
+            must(less, "output padding that is no less than a stride or a dilation")
         found = [
-            (side - 1) * s - 2 * p + d * (weights[2 + i] - 1) + o + 1
-            for i, (side, s, p, o, d) in enumerate(zip(sides, *settings, strict=True))
+            (side - 1) * s - 2 * p + d * (weights[2 + i] - 1) + o + 1 for i, (side, s, p, o, d) in enumerate(each)
         ]
         some(found)
         return [*front[:-1], weights[1] * undressed(groups), *found]
@@ -120,6 +123,9 @@ def _average_pooling(rank: int) -> Rule:
         *args: Any,
         **kwargs: Any,
     ) -> Shape:
+        if rank == 3:  # whatever is padded
+            for side, kernel in zip(_spatial(input, rank)[1], each_side(kernel_size, rank), strict=True):
+                fits(kernel, side, "an image as large as a window")
         return _pooled(input, rank, kernel_size, stride, padding, 1, ceil_mode)
 
     return pool
@@ -198,7 +204,7 @@ def _resized(rank: int) -> Rule:
         for side, scale in zip(sides, scales, strict=True):
             scaled = side * float(value_of(undressed(scale)))
             found.append(scaled.floor() if isinstance(scaled, Size) else int(scaled))
-        some(found)
+        must(some(found), "a side that is not empty")
         return front + found
 
     return resized
