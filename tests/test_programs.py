@@ -1432,11 +1432,32 @@ def transposed(x: Tensor) -> Tensor:
     return F.conv_transpose1d(x[None].mT, x.new_zeros(8, 1, 3), stride=stride, output_padding=1)
 
 
+def convolved(*weight: int, rows: int = 8, transposed: bool = False) -> Callable[[Tensor], Tensor]:
+    """Rows by a kernel of these sides, of which -1 is an eighth of the rows, as are the columns where they are."""
+    convolve = F.conv_transpose1d if transposed else F.conv1d
+
+    def function(x: Tensor) -> Tensor:
+        eighth = x.shape[0] // 8
+        kernel = x.new_zeros([eighth if side == -1 else side for side in weight])
+        return convolve(x.new_zeros(1, 8, eighth if rows == -1 else rows), kernel, padding=1)
+
+    return function
+
+
 ALONE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], bool]]] = {
     "a mask of three rows": (attended(3), lambda n: n == 3),
     "a mask of one row": (attended(1), lambda n: True),
     "a mask of one more side": (attended(1, 1), lambda n: False),
     "output padding": (transposed, lambda n: n >= 16),
+    "channels of a convolution": (convolved(-1, 8, 3), lambda n: n >= 8),
+    "a kernel": (convolved(4, 8, -1), lambda n: n >= 8),
+    "a dilation": (
+        lambda x: F.conv1d(x[None].mT, x.new_zeros(4, 8, 1), dilation=x.shape[0] // 8),
+        lambda n: n >= 8,
+    ),
+    "an image": (convolved(4, 8, 3, rows=-1), lambda n: n >= 8),
+    "channels of its transpose": (convolved(8, -1, 3, transposed=True), lambda n: n >= 8),
+    "an image for it": (convolved(8, 4, 5, rows=-1, transposed=True), lambda n: n >= 8),
     "no place between others": (lambda x: F.interpolate(x.mT[None], None, 0.1, "linear"), lambda n: n >= 10),
     "no draw": (lambda x: x[:, 0].exp().multinomial(x.shape[0] // 8), lambda n: n >= 8),
     "an image that is padded to a window": (

@@ -22,9 +22,9 @@ MARK = "_vpcalc_shape"
 _EXTREMES = ("max", "min", "aminmax", "median", "mode", "amax", "amin", "argmax", "argmin")
 _WRITING = ("__setitem__", "index_put", "index_put_")
 _LOSSES = ("cross_entropy_loss", "nll_loss", "nll_loss_nd")
-_TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+_CONVOLVING = [f"conv{way}{rank}d" for way in ("", "_transpose") for rank in (1, 2, 3)]
 _OTHERS = ("as_strided", "multinomial", "scaled_dot_product_attention", "upsample_linear1d")
-STRICTER = frozenset((*_EXTREMES, *_WRITING, *_LOSSES, *_TRANSPOSED, *_OTHERS))
+STRICTER = frozenset((*_EXTREMES, *_WRITING, *_LOSSES, *_CONVOLVING, *_OTHERS))
 """Functions whose kernels refuse sizes that the meta device lets pass; their rules say so of plain sizes too."""
 
 

@@ -45,9 +45,10 @@ def _convolution(rank: int) -> Rule:
     ) -> Shape:
         front, sides = _spatial(input, rank)
         weights = shape_of(weight)
+        strides, dilations = each_side(stride, rank), each_side(dilation, rank)
+        must(some((*sides, weights[0], *weights[2:], *dilations)), "an empty image, kernel or dilation")
         same(front[-1], weights[1] * undressed(groups))
         divides(undressed(groups), weights[0])
-        strides, dilations = each_side(stride, rank), each_side(dilation, rank)
         if padding == "same":
             return [*front[:-1], weights[0], *sides]
         paddings = each_side(0 if padding == "valid" else padding, rank)
@@ -72,10 +73,12 @@ def _transposed(rank: int) -> Rule:
     ) -> Shape:
         front, sides = _spatial(input, rank)
         weights = shape_of(weight)
-        same(front[-1], weights[0])
         settings = (each_side(setting, rank) for setting in (stride, padding, output_padding, dilation))
         each = list(zip(sides, *settings, strict=True))
-        for _, s, _, o, d in each:
+        must(some(weights), "an empty kernel")
+        same(front[-1], weights[0])
+        for side, s, _, o, d in each:
+            must(some((side, s, d)), "an empty image, stride or dilation")
             less = fits(o + 1, s, "less than a stride") or fits(o + 1, d, "less than a dilation")
             must(less, "output padding that is no less than a stride or a dilation")
         found = [
