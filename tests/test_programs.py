@@ -1444,6 +1444,11 @@ def convolved(*weight: int, rows: int = 8, transposed: bool = False) -> Callable
     return function
 
 
+def of_an_eighth(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """What is made of an image of an eighth as many rows, of which there may be none."""
+    return lambda x: function(x[None, None, : x.shape[0] // 8])
+
+
 ALONE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], bool]]] = {
     "a mask of three rows": (attended(3), lambda n: n == 3),
     "a mask of one row": (attended(1), lambda n: True),
@@ -1455,7 +1460,7 @@ ALONE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], bool]]] = {
         lambda x: F.conv1d(x[None].mT, x.new_zeros(4, 8, 1), dilation=x.shape[0] // 8),
         lambda n: n >= 8,
     ),
-    "an image": (convolved(4, 8, 3, rows=-1), lambda n: n >= 8),
+    "an image": (convolved(4, 8, 1, rows=-1), lambda n: n >= 8),
     "channels of its transpose": (convolved(8, -1, 3, transposed=True), lambda n: n >= 8),
     "an image for it": (convolved(8, 4, 5, rows=-1, transposed=True), lambda n: n >= 8),
     "no place between others": (lambda x: F.interpolate(x.mT[None], None, 0.1, "linear"), lambda n: n >= 10),
@@ -1463,6 +1468,24 @@ ALONE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], bool]]] = {
     "an image that is padded to a window": (
         lambda x: F.avg_pool3d(x.new_zeros(1, 1, x.shape[0], 8, 8), 3, 2, 1),
         lambda n: n >= 3,
+    ),
+    "what is averaged": (of_an_eighth(lambda image: F.adaptive_avg_pool2d(image, 4)), lambda n: n >= 8),
+    "places to look between": (
+        of_an_eighth(lambda image: F.interpolate(image, (4, 4), mode="bilinear")),
+        lambda n: n >= 8,
+    ),
+    "channels to look into": (
+        of_an_eighth(lambda image: F.interpolate(image[0], 4, mode="linear").mT),
+        lambda n: n >= 8,
+    ),
+    "places to sample": (
+        of_an_eighth(lambda image: F.grid_sample(image, image.new_zeros(1, 2, 2, 2), align_corners=False)),
+        lambda n: n >= 8,
+    ),
+    "a class": (lambda x: F.one_hot(x[:1, :1].long() * 0, x.shape[0] // 8), lambda n: n >= 8),
+    "a row of a bag": (
+        lambda x: F.embedding_bag(torch.zeros(1, 3, dtype=torch.int64, device=x.device), x[: x.shape[0] // 8]),
+        lambda n: n >= 8,
     ),
     "no frequency": (
         lambda x: torch.fft.irfft(torch.fft.rfft(x, dim=0)[: x.shape[0] // 8], dim=0),

@@ -223,7 +223,7 @@ _PRODUCTS = frozenset(("mul", "__mul__", "__rmul__"))
 _WRITTEN = ("index_fill", "index_copy", "index_add", "index_reduce", "scatter", "scatter_add", "scatter_reduce")
 _AT_PLACES = frozenset(("index_select", "gather", *_WRITTEN, *(f"{name}_" for name in _WRITTEN)))
 _INDEXED = frozenset(("__getitem__", "__setitem__", "index_put", "index_put_"))
-_TAKING = frozenset(("embedding", "take", "take_along_dim", "max_unpool2d", "max_unpool3d"))
+_TAKING = frozenset(("embedding", "embedding_bag", "take", "take_along_dim", "max_unpool2d", "max_unpool3d"))
 _TABLES = _TAKING | _AT_PLACES | _INDEXED
 _INDEXING = _SAME_VALUES | _SUMS | _PRODUCTS | _TABLES | {"arange", "cumsum"}
 
@@ -242,7 +242,7 @@ _FILLING = _KEEP_PLACES | {"pad", "ne", "__ne__"}
 
 def _looked_up(name: str, args: Any, kwargs: Any) -> Iterator[tuple[Any, Any]]:
     """Rows of a table and the whole numbers that are looked up in it."""
-    if name == "embedding":
+    if name in ("embedding", "embedding_bag"):
         weight, indices = (*args, kwargs.get("input"))[:2] if len(args) > 1 else (args[0], kwargs["indices"])
         yield shape_of(weight)[0], indices
     elif name in _AT_PLACES and (len(args) > 2 or "index" in kwargs):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
-from .registry import Shape, broadcast, fits, is_one, must, rule, shape_of, sizes_of, tensors_in
+from .registry import Shape, broadcast, fits, is_one, must, rule, shape_of, sizes_of, some, tensors_in
 
 
 @rule("zeros ones empty rand randn")
@@ -156,8 +156,11 @@ def embedding(weight: Tensor, indices: Tensor, *args: Any, **kwargs: Any) -> Sha
 
 @rule("one_hot")
 def one_hot(x: Tensor, num_classes: Any = -1) -> Shape:
-    """A side of classes more."""
-    return [*shape_of(x), undressed(num_classes)]
+    """A side of classes more, which are as many as there are if it is -1."""
+    classes = undressed(num_classes)
+    if value_of(classes) >= 0:
+        must(some((classes,)), "no class")
+    return [*shape_of(x), classes]
 
 
 @rule("tensor as_tensor asarray scalar_tensor")

@@ -23,8 +23,12 @@ _EXTREMES = ("max", "min", "aminmax", "median", "mode", "amax", "amin", "argmax"
 _WRITING = ("__setitem__", "index_put", "index_put_")
 _LOSSES = ("cross_entropy_loss", "nll_loss", "nll_loss_nd")
 _CONVOLVING = [f"conv{way}{rank}d" for way in ("", "_transpose") for rank in (1, 2, 3)]
-_OTHERS = ("as_strided", "multinomial", "scaled_dot_product_attention", "upsample_linear1d")
-STRICTER = frozenset((*_EXTREMES, *_WRITING, *_LOSSES, *_CONVOLVING, *_OTHERS))
+BETWEEN = {"linear1d": 1, "bilinear2d": 2, "bicubic2d": 2, "trilinear3d": 3}
+"""Ways to resize that look between places, and how many sides they resize."""
+_RESIZING = [f"{front}upsample_{name}{end}" for name in BETWEEN for front, end in (("", ""), ("_", "_aa"))]
+_RESIZING += ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "grid_sampler"]
+_OTHERS = ("as_strided", "multinomial", "one_hot", "scaled_dot_product_attention")
+STRICTER = frozenset((*_EXTREMES, *_WRITING, *_LOSSES, *_CONVOLVING, *_RESIZING, *_OTHERS))
 """Functions whose kernels refuse sizes that the meta device lets pass; their rules say so of plain sizes too."""
 
 

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from ..nodes import undressed
 from ..sizes import Size, product, value_of
-from .registry import RULES, Rule, Shape, divides, each_side, fits, must, rule, same, shape_of, some
+from .registry import BETWEEN, RULES, Rule, Shape, divides, each_side, fits, must, rule, same, shape_of, some
+
+EMPTY = "an empty image"
 
 
 def window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil: bool = False) -> Any:
@@ -166,7 +168,7 @@ for _rank in (1, 2, 3):
 def _adaptive(rank: int) -> Rule:
     def pool(input: Tensor, output_size: Any, *args: Any) -> Shape:
         front, sides = _spatial(input, rank)
-        some(sides)
+        must(some((front[-1], *sides)), EMPTY)
         wanted = each_side(output_size, rank)
         return front + [side if want is None else want for side, want in zip(sides, wanted, strict=True)]
 
@@ -191,33 +193,35 @@ for _rank in (1, 2, 3):
     RULES[f"adaptive_max_pool{_rank}d"] = _twice(_adaptive(_rank))
 
 
-def _resized(rank: int) -> Rule:
+def _resized(rank: int, between: bool = False) -> Rule:
+    """Of what lies ``between`` places nothing may be empty, channels neither."""
+
     def resized(input: Tensor, output_size: Any = None, *settings: Any, **kwargs: Any) -> Shape:
         front, sides = _spatial(input, rank)
-        some(sides)
         if output_size is not None:
-            wanted = each_side(output_size, rank)
-            some(wanted)
-            return front + wanted
-        scales = next(
-            (s for s in (*reversed(settings), kwargs.get("scale_factors")) if isinstance(s, (list, tuple))), None
-        )
-        assert scales is not None
-        found = []
-        for side, scale in zip(sides, scales, strict=True):
-            scaled = side * float(value_of(undressed(scale)))
-            found.append(scaled.floor() if isinstance(scaled, Size) else int(scaled))
-        must(some(found), "a side that is not empty")
+            found = each_side(output_size, rank)
+        else:
+            listed = (*reversed(settings), kwargs.get("scale_factors"))
+            scales = next(setting for setting in listed if isinstance(setting, (list, tuple)))
+            found = [_scaled(side, scale) for side, scale in zip(sides, scales, strict=True)]
+        there = some((*sides, *found))
+        if between:
+            must(some(front[-1:]) and there, EMPTY)
         return front + found
 
     return resized
 
 
+def _scaled(side: Any, scale: Any) -> Any:
+    scaled = side * float(value_of(undressed(scale)))
+    return scaled.floor() if isinstance(scaled, Size) else int(scaled)
+
+
 for _name in ("nearest", "_nearest_exact"):
     for _rank in (1, 2, 3):
         RULES[f"{'_' * _name.startswith('_')}upsample_{_name.lstrip('_')}{_rank}d"] = _resized(_rank)
-for _name, _rank in (("linear1d", 1), ("bilinear2d", 2), ("bicubic2d", 2), ("trilinear3d", 3)):
-    RULES[f"upsample_{_name}"] = RULES[f"_upsample_{_name}_aa"] = _resized(_rank)
+for _name, _rank in BETWEEN.items():
+    RULES[f"upsample_{_name}"] = RULES[f"_upsample_{_name}_aa"] = _resized(_rank, between=True)
 
 
 @rule("im2col unfold_windows")
@@ -288,5 +292,5 @@ def grid_sampler(input: Tensor, grid: Tensor, *args: Any, **kwargs: Any) -> Shap
     """Channels of the input at the places of the grid."""
     shape, places = shape_of(input), shape_of(grid)
     same(shape[0], places[0])
-    some(shape[2:])
+    must(some(shape[2:]), EMPTY)
     return shape[:2] + places[1:-1]
