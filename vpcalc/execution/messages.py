@@ -17,7 +17,7 @@ from types import FrameType
 
 _SAID = """
     warn warning warning_once warn_once info info_once debug error exception critical log print write _check check
-    torch_compilable_check
+    _assert torch_compilable_check
 """
 _SAYING = frozenset(_SAID.split())
 """Functions that are given text for people, or what is raised."""
