@@ -1714,3 +1714,19 @@ def test_the_most_is_sought_where_nothing_divides_by_0(thin: Callable[[Tensor, i
     assert found.to_dict()["complete"]
     for n in (8, 9, 16, 23, 100):
         assert at(found, {"N": n}) == measured(*on_cpu(Thinned(thin), (1, n, 8)))
+
+
+class Trained(nn.Module):
+    """A weight in two cores, whose ranks are letters: einsum splits what it has multiplied."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Parameter(torch.zeros(s)) for s in ((4, one, two), (two, 2, one, 3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("znij,iar,rjbs->znabs", x.view(*x.shape[:2], 4, 2), self.first, self.second)
+
+
+def test_a_form_that_is_not_whole_is_none() -> None:
+    found = derived(Trained, "1,N,8", {"one": "r", "two": "q"}, quantity="peak_bytes", range={"N": "1:64"})
+    assert "not whole at other sizes" in found.to_dict()["quantities"]["peak_bytes"]["why"]

@@ -433,7 +433,11 @@ class Explorer:
         values = {k: v for form in forms for k, v in rounded_up(form, path).items()}
         execution = execution.written(partial(Polynomial.subs, values=values)) if values else execution
         forms = _forms(execution, self._quantity)
-        most = self._range.whole().most(forms, self._rng)
+        try:
+            most = self._range.whole().most(forms, self._rng)
+        except ValueError as broken:  # of a side that was split by a number, though that is a letter's
+            what = NAMES.get(self._quantity, self._quantity)
+            raise BeyondError(f"the form of {what} is not whole at other sizes: a side is split there") from broken
         return Run(execution, most, tuple(asked), path, needed, meant, frozenset(quiet), len(most) < len(forms))
 
     def _left_of(self, noted: Noted, path: Region) -> list[Noted]:
