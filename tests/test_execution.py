@@ -829,6 +829,30 @@ def test_a_form_of_another_region_holds_in_all() -> None:
     check_everywhere(found, count, [{"H": rng.randint(1, 1024), "W": rng.randint(1, 1024)} for _ in range(60)])
 
 
+class Written(nn.Module):
+    """Windows of the 32nd part of each side, whose number a mask is looked up by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 4, 4, stride=4)
+        self.masks: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = x.shape[2] // 32, x.shape[3] // 32
+        x = self.embed(x)
+        for side, parts in ((x.shape[2], rows), (x.shape[3], columns)):
+            if parts == 0 or side % parts:
+                raise ValueError("windows do not fit")
+            self.masks.get(f"{side // parts} of {side}")
+        return x.view(1, 4, x.shape[2] // rows, rows, x.shape[3] // columns, columns)
+
+
+def test_no_size_is_refused_for_a_number_that_none_has_met() -> None:
+    """It runs wherever windows fit, with another number each time: at 224 among few sizes that were tried."""
+    with pytest.raises(HeldError, match="a number that is written as text"):
+        explored(Written, IMAGE, {"H": (1, 4096), "W": (1, 4096)})
+
+
 class Grouped(nn.Module):
     """Groups of four that are repeated: from 4 samples on they are as many as before where ⌊B/4⌋² = B."""
 

@@ -17,6 +17,7 @@ from vpcalc.cli.app import application
 from vpcalc.placing import read_placed, split_rows
 
 SOURCE = '''
+import torch
 from torch import nn
 
 
@@ -130,11 +131,12 @@ class Halo(nn.Module):
 
 
 class Along(nn.Module):
-    """A recurrent layer along the tokens, whose width torch wants in numbers."""
+    """A recurrent layer, and random numbers seeded by its width, which torch wants as a number."""
 
     def __init__(self, dim):
         super().__init__()
         self.rnn = nn.GRU(dim, dim, batch_first=True)
+        self.random = torch.Generator().manual_seed(dim)
 
     def forward(self, x):
         return self.rnn(x)[0]

@@ -172,8 +172,9 @@ def read_certificate(path: str, claims: Iterable[str] = ()) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read, or is no certificate.
     """
+    text = content("--recheck", path)
     try:
-        certificate = json.loads(content("--recheck", path))
+        certificate = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError(f"--recheck {path!r}: is not JSON") from None
     entries = _recorded(certificate)

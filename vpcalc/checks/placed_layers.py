@@ -74,7 +74,7 @@ def find_placed(row: Placed, option: str, values: Mapping[str, int] | None = Non
 
 
 def _hint(row: Placed, values: Mapping[str, int], error: str) -> str:
-    """How a row is written whose input lies otherwise, or that takes numbers only, as recurrent layers do."""
+    """How a row is written whose input lies otherwise, or that takes numbers only."""
     if "SymInt" not in error:
         return f"; its input was {LAYOUT}: for another, add @1,h,w,C or @1,C,h,w" if row.layout == LAYOUT else ""
     named = {name: SYMBOL_OF.get(str(value).strip(), str(value).strip()) for name, value in row.arguments.items()}

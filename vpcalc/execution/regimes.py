@@ -815,10 +815,34 @@ class Explorer:
         if best is None:
             self._open.append((region, f"no comparison tells {dict(runs[-1].point)} from {dict(runs[0].point)}"))
             return
+        if self._runs_with_another_number(best, runs, region):
+            self._settle(region)
+            return
         best = _without_value(best, region) or best
         parts = [region.where(best, outcome) for outcome in (True, False)]
         for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
             self._settle(part)
+
+    def _runs_with_another_number(self, best: Guard, runs: Sequence[Run], region: Region) -> bool:
+        """Whether what runs where a size is one number does so at another one, which no run has taken yet.
+
+        That it is refused wherever the number is another one would be no more than that none was met.
+
+        Raises:
+            HeldError: there are so many numbers that they cannot all have a run.
+        """
+        for run in runs:
+            if run.refused or best not in run.needed:
+                continue
+            asked = [(guard, yes) for guard, yes in run.asked if guard not in run.needed]
+            left = _within(region.where(best, False), asked)
+            point = self._reached(left.find(self._rng, run.point), left)
+            if point is None or _key(point) in self._runs or self._spent or self._run(point).refused:
+                continue
+            if left.extent() > self._most * _within(region.where(best, True), asked).extent():
+                raise HeldError(dict.fromkeys(sorted(best.letters), run.needed[best]))
+            return True
+        return False
 
     def _telling(
         self, region: Region, guards: Iterable[Guard], happens: dict[Key, str], regime: Regime

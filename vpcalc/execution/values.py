@@ -266,7 +266,8 @@ def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
         return
     if not isinstance(result, Tensor) or not (name in _FOLLOWERS or name in OPERATIONS or name in PATTERNS):
         return
-    if name not in _FROM_NOTHING and not any(map(_is_marked, tensors_in((args, kwargs)))):
+    tensors = tensors_in((args, kwargs))
+    if tensors and name not in _FROM_NOTHING and not any(map(_is_marked, tensors)):
         return  # most tensors by far: nothing is known of nothing
     found: Known | None = None
     if name in _FOLLOWERS and not any(isinstance(known(tensor), Listed) for tensor in tensors_in(args)):
