@@ -38,7 +38,7 @@ def mask_rcnn(
     """
     neck = feature_pyramid("neck", maps_of(images, backbone), C)
     found = [*region_proposals("rpn", neck, anchors)]
-    titles = ["head"] if stages == 1 else [f"head {number + 1}" for number in range(stages)]
+    titles = [f"head {number + 1}" if stages > 1 else "head" for number in range(stages)]
     for number, title in enumerate(titles):
         box = (f"box {title}", convs, linears, hidden, classes)
         found += box_head(f"box_heads.{number}", neck[0], proposed, *box)
