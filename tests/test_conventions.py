@@ -114,6 +114,11 @@ def test_what_is_charged_is_what_runs(name: str, input: Any) -> None:
         ("resnet50_v1", "3.8G", MACS, CUT),
         ("swin_v2_l_384", "115.42G", "the flops() of Swin V2's authors", ROUNDED),
         ("pvt_v2_b2", "4.04G", "PVT v2's authors", ROUNDED),
+        ("vit_b_16", "17.61G", "ptflops' rules, activations and pooling twice", ROUNDED),
+        ("vit_b_16", "16.86G", "without products of two activations (ptflops, operators)", ROUNDED),
+        ("resnet50", "4.14G", "thop's rules of 2019", ROUNDED),
+        ("vgg16", "30.97G", "calflops' FLOPs", ROUNDED),
+        ("swin_v2_l_384", "76.20G", "mmpretrain's Swin V2", ROUNDED),
     ],
 )
 def test_figures_that_people_ask_about(name: str, printed: str, convention: str, how: str) -> None:
@@ -126,8 +131,8 @@ def test_figures_that_people_ask_about(name: str, printed: str, convention: str,
 def test_no_convention_says_which_is_nearest() -> None:
     found = vpcalc.conventions("swin_t", "5.1234G")
     assert not found.ok
-    assert found.to_dict()["nearest"]["convention"] == "ptflops' rules"
-    assert "nearest: ptflops' rules, -12 %" in found.tables()[0].notes[0]
+    assert found.to_dict()["nearest"]["convention"].startswith("ptflops' rules, activations and pooling twice")
+    assert "nearest: ptflops' rules, activations and pooling twice" in found.tables()[0].notes[0]
     assert "nearest" not in vpcalc.conventions("swin_t", "4.5G").to_dict()
 
 
@@ -174,8 +179,8 @@ def test_a_table_has_one_convention_and_needs_most_of_its_figures_for_it() -> No
 def test_what_nobody_printed_is_seldom_explained(reproduction: Reproduction) -> None:
     alone, of = reproduction.chance
     assert of == 2 * len(reproduction.rows)
-    assert alone * 10 < of
-    assert sum(row.explained for row in reproduction.rows) * 100 > 80 * len(reproduction.rows)
+    assert alone * 20 <= of
+    assert sum(row.explained for row in reproduction.rows) * 100 >= 85 * len(reproduction.rows)
     model = ARCHITECTURES["swin_t"]
     config = model.configure({})
     figures = readings(charged(model, (224, 224), config, model.cost((224, 224), config)))

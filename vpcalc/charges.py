@@ -25,17 +25,20 @@ class Charges:
     """What rules charge apart, of one model at one input.
 
     ``weighted``: MACs of products with weights, but for ``projections``: those of modules that also multiply
-    two activations; ``attention``: MACs of products of two activations. ``biases`` and ``projection_biases``
-    of linear layers and ``conv_biases`` are elements that a bias is added to, ``normed`` those that are
-    normalised, ``batch_normed`` those of them by batch norm, ``scaled`` those that are scaled, ``pooled``
-    elements that are pooled. ``rectified``, ``activated`` and ``softmaxed`` are elements of the results of
-    ReLU, of any activation, and of softmax; ``fvcore`` is what fvcore charges beside products. ``positions`` are
-    those of the weighted MACs that make biases of relative positions.
+    two activations, and of these ``outputs`` those that come after; ``attention``: MACs of products of two
+    activations; ``linears``: those of the weighted ones that are of linear layers. ``biases`` and
+    ``projection_biases`` of linear layers and ``conv_biases`` are elements that a bias is added to, ``normed``
+    those that are normalised, ``batch_normed`` those of them by batch norm, ``scaled`` those that are scaled,
+    ``pooled`` elements that are pooled. ``rectified``, ``activated`` and ``softmaxed`` are elements of the
+    results of ReLU, of any activation, and of softmax; ``fvcore`` is what fvcore charges beside products.
+    ``positions`` are those of the weighted MACs that make biases of relative positions.
     """
 
     weighted: int = 0
     projections: int = 0
     attention: int = 0
+    linears: int = 0
+    outputs: int = 0
     biases: int = 0
     projection_biases: int = 0
     conv_biases: int = 0
@@ -71,6 +74,8 @@ MACs without products of two activations (attention): weighted + projections
 FLOPs without products of two activations (attention): 2 weighted + 2 projections
 fvcore where attention is one fused kernel, which it has no figure of: weighted + projections + fvcore
 MACs with biases: weighted + projections + attention + biases + projection_biases + conv_biases
+MACs with biases, without products of two activations (ptflops, operators): weighted + projections + biases
+  + projection_biases + conv_biases
 MACs, 1 a normalised element (the flops() of Swin's authors): weighted + projections + attention + normed
 MACs, 1 an element of softmax: weighted + projections + attention + softmaxed
 MACs, 1 an element of activations: weighted + projections + attention + activated
@@ -88,14 +93,25 @@ ptflops' rules: weighted + projections + attention + biases + projection_biases 
   + pooled + activated + softmaxed
 ptflops' rules, projections of attention called as functions (torchvision's Swin): weighted + attention + biases
   + conv_biases + normed + scaled + pooled + activated + softmaxed
+ptflops' rules, activations and pooling twice, as modules and as functions that these call (its README): weighted
+  + projections + attention + biases + projection_biases + conv_biases + normed + scaled + 2 pooled + 2 activated
+  + 2 softmaxed
+calflops' FLOPs, 2 a MAC, 2 an element of batch norm and 5 of layer norm: 2 weighted + 2 projections + 2 attention
+  + conv_biases + 5 normed + -3 batch_normed + pooled + activated + softmaxed
+thop's rules of 2019, additions of linear layers too, 4 an element of batch norm: weighted + linears + -1 biases
+  + conv_biases + 4 batch_normed
+mmcv's rules, queries, keys and values by a function, which it does not see (mmpretrain's Swin V2): weighted
+  + outputs + conv_biases + normed + scaled + pooled + rectified
 MACs, 1 a normalised element, without networks of relative positions (the flops() of Swin V2's authors): weighted
   + projections + attention + normed + -1 positions
 """
 """mmcv: ``mmcv/cnn/utils/flops_counter.py`` (1.x) has a price for convolutions with their bias, linear layers
 without, 1 a normalised and 1 a scaled element (of layer norm since 1.3.0), pooled elements and ReLU. ptflops:
-``pytorch_ops.py`` (0.7) adds biases of linear layers, other activations, softmax, and products of two activations.
-Swin: ``flops()`` of ``swin_transformer.py`` and ``swin_transformer_v2.py``. PVT and PVT v2: ``get_flops.py`` adds
-what mmcv does not see."""
+``pytorch_ops.py`` (0.7) adds biases of linear layers, other activations, softmax, and products of two
+activations. What it printed in December 2023 has activations, pooling and softmax twice: modules and functions
+were counted beside each other. calflops: ``pytorch_ops.py``; thop: ``count_hooks.py`` of September 2019, when
+its table was made. Swin: ``flops()`` of ``swin_transformer.py`` and ``swin_transformer_v2.py``. PVT and PVT v2:
+``get_flops.py`` adds what mmcv does not see."""
 
 
 @cache
@@ -197,6 +213,8 @@ def _charge(found: Charges, op: Op, times: int, attends: bool) -> None:
         biases = "projection_biases" if apart else "biases" if op.kind == "linear" else "conv_biases"
         product = "projections" if apart else "weighted"
         setattr(found, product, getattr(found, product) + times * int(op.macs))
+        found.linears += times * int(op.macs) * (product == "weighted" and op.kind == "linear")
+        found.outputs += times * int(op.macs) * (apart and op.label in ("proj", "out"))
         setattr(found, biases, getattr(found, biases) + times * _biased(op))
     elif op.kind == "adaptive_avg_pool2d":
         found.pooled += times * int(op.other)

@@ -61,14 +61,14 @@ class Published:
 
 
 @cache
-def figures() -> tuple[Published, ...]:
-    """All figures of the package data."""
-    return tuple(Published(**row) for row in _rows("published.csv"))
+def figures(model: str | None = None) -> tuple[Published, ...]:
+    """The figures of the package data, of all models or of one; the papers' own come first."""
+    return tuple(Published(*row) for row in _rows("published.csv") if model in (None, row[0]))
 
 
 def figures_of(model: str, input: str) -> tuple[Published, ...]:
     """Figures of a model at an input written as ``224x224``; figures without an input hold at any."""
-    return tuple(f for f in figures() if f.model == model and f.input in ("", input) and not f.settings)
+    return tuple(f for f in figures(model) if f.input in ("", input) and not f.settings)
 
 
 NATIVE = "224×224"
@@ -109,9 +109,10 @@ class Accuracy:
 @cache
 def accuracies() -> dict[str, Accuracy]:
     """The accuracies of the package data by the models' ids; models without one have no entry."""
-    return {row["model"]: Accuracy(**row) for row in _rows("accuracies.csv")}
+    return {row[0]: Accuracy(*row) for row in _rows("accuracies.csv")}
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def _rows(name: str) -> list[list[str]]:
+    """The lines of a table of the package data below its first, in the order of the class that holds them."""
     text = Path(__file__).with_name("data").joinpath(name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    return list(csv.reader(text.splitlines()))[1:]

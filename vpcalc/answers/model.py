@@ -173,16 +173,21 @@ class Model(Result):
             Column("verdict", "Verdict", Kind.VERDICT),
             Column("source", "Source"),
         )
-        rows = []
+        rows: dict[tuple[Any, ...], list[str]] = {}
         notes: dict[str, None] = {}
-        for figure in self.published:
+        for figure in sorted(self.published, key=lambda figure: figure.quantity, reverse=True):
             derived = self._derived(figure)
             outcome = "agrees" if figure.agrees(derived) else "differs"
-            rows.append((figure.quantity, figure.printed, derived, outcome, figure.source))
+            rows.setdefault((figure.quantity, figure.printed, derived, outcome), []).append(figure.source)
             why = self.why(figure) if outcome == "agrees" else figure.why
             if why:
                 notes[f"{figure.printed}: {why}"] = None
-        return Table("Published figures", columns, tuple(rows), tuple(notes))
+        if any(outcome == "differs" for *_, outcome in rows):
+            notes[f"what others count: vpcalc reproduce {self.architecture.family.name}"] = None
+        merged = tuple(
+            (*row, first + f" and {len(more)} more" * bool(more)) for row, (first, *more) in rows.items()
+        )
+        return Table("Published figures", columns, merged, tuple(notes))
 
     @cached_property
     def assumptions(self) -> tuple[Assumed, ...]:
@@ -316,7 +321,7 @@ def _published(
 ) -> tuple[Published, ...]:
     """What is printed of these very settings, at this input or at any."""
     input = "x".join(map(str, sizes))
-    own = (figure for figure in figures() if figure.model == architecture.id and figure.input in ("", input))
+    own = (figure for figure in figures(architecture.id) if figure.input in ("", input))
     return tuple(figure for figure in own if architecture.configure(figure.changes) == config)
 
 

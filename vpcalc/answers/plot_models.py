@@ -262,10 +262,11 @@ def _extent(points: list[Point]) -> str:
 
 
 def _published_pairs(architecture: Architecture) -> list[tuple[Published, Published]]:
-    """Parameters and MACs that the same source prints for the model as it is."""
+    """Parameters and MACs that one source prints for the model as it is; of equal ones the first."""
     figures = figures_of(architecture.id, "x".join(map(str, architecture.sizes)))
     params = {f.source: f for f in figures if f.quantity == Quantity.PARAMS.value}
-    return [(params[f.source], f) for f in figures if f.quantity == Quantity.MACS.value and f.source in params]
+    both = [(params[f.source], f) for f in figures if f.quantity == Quantity.MACS.value and f.source in params]
+    return list({(one.printed, other.printed): (one, other) for one, other in reversed(both)}.values())
 
 
 def _parts_table(title: str, key: str, bars: tuple[Bar, ...], quantity: Quantity) -> Table:
