@@ -194,3 +194,16 @@ def test_a_difference_that_a_convention_explains_says_which() -> None:
     said = {(row.published.model, row.published.printed): row.why for row in rows}
     assert said["deit3_h", "167.4 G"] == "MACs with norms and pooling (fvcore)"
     assert said["deit3_b", "17.5 G"].endswith(", cut off")
+
+
+def test_a_table_is_read_whole_whoever_is_asked_about(reproduction: Reproduction) -> None:
+    """ResNets alone of a table that has more would come out in another convention."""
+    of_all = {(row.published, row.way) for row in reproduction.rows}
+    alone = vpcalc.reproduce("resnet", check=False)
+    assert {(row.published, row.way) for row in alone.rows} <= of_all
+    rows = {row[:2]: row[2:] for row in alone.tables()[1].rows}
+    assert (
+        rows["Lyken17/pytorch-OpCounter README", "macs"][1]
+        == rows["Lyken17/pytorch-OpCounter README", "params"][1]
+    )
+    assert "thop's rules of 2019" in rows["Lyken17/pytorch-OpCounter README", "macs"][2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from ..architectures import ARCHITECTURES
@@ -121,7 +122,7 @@ class Reproduction(Result):
         )
 
     def tables(self) -> tuple[Table, ...]:
-        """One row a figure, and how many agree."""
+        """One row a figure, and how many agree; one row a table of a source, and what it counts."""
         columns = (
             Column("model", "Model"),
             Column("input", "Input", Kind.WORD, wide=True),
@@ -160,9 +161,25 @@ class Reproduction(Result):
             f"A difference is a finding about the paper or its counter; ours are checked against modules{alike}.",
         )
         figures_table = Table("Published figures, reproduced", columns, rows, notes)
+        found = (figures_table, self._by_source())
         if any(row.model.architecture.family.name == "pvt_v2" for row in self.rows):
-            return (figures_table, _paper_terms())
-        return (figures_table,)
+            return (*found, _paper_terms())
+        return found
+
+    def _by_source(self) -> Table:
+        columns = (
+            Column("table", "Table"),
+            Column("of", "Of", Kind.WORD),
+            Column("figures", "Figures", Kind.NUMBER),
+            Column("come_out", "Come out", Kind.NUMBER, kept=True),
+            Column("convention", "In"),
+        )
+        rows = []
+        for places in _tables(self.rows):
+            first, found = self.rows[places[0]], sum(self.rows[place].explained for place in places)
+            way = first.way.convention if found and first.published.quantity == Quantity.MACS.value else ""
+            rows.append((first.published.source, first.published.quantity, len(places), found, way))
+        return Table("What each table counts", columns, tuple(rows))
 
     @property
     def chance(self) -> tuple[int, int]:
@@ -200,12 +217,12 @@ def reproduce(
     families = {ARCHITECTURES[id].family.name for id in ARCHITECTURES}
     if family is not None and family not in families:
         raise unknown("family", family, families)
-    chosen = [f for f in figures() if family in (None, ARCHITECTURES[f.model].family.name)]
-    rows = list(_derived(chosen))
+    mine = {(f.source, f.quantity) for f in figures() if family in (None, ARCHITECTURES[f.model].family.name)}
+    rows = list(_derived(f for f in figures() if (f.source, f.quantity) in mine))
     for places in _tables(rows):
         for place, way in zip(places, ways([_told(rows[place]) for place in places]), strict=True):
             rows[place] = replace(rows[place], way=way)
-    result = Reproduction(tuple(rows))
+    result = Reproduction(tuple(row for row in rows if family in (None, row.model.architecture.family.name)))
     return result.checked(progress) if counts(check) else result
 
 
@@ -242,14 +259,19 @@ def _told(row: Reproduced) -> tuple[Printed, Mapping[str, int]]:
 
 def _derived(chosen: Iterable[Published]) -> Iterator[Reproduced]:
     """The figures with what is derived; a model that has several is run once."""
-    models: dict[tuple[str, str, str], tuple[Model, Mapping[str, int]]] = {}
+
+    @cache
+    def derived(name: str, input: str, settings: tuple[tuple[str, str], ...]) -> Model:
+        return our_model(name, input=input or None, set=dict(settings))
+
+    @cache
+    def given(name: str, input: str, settings: tuple[tuple[str, str], ...]) -> Mapping[str, int]:
+        model = derived(name, input, settings)
+        return readings(charged(model.architecture, model.sizes, model.config, model.cost))
+
     for figure in chosen:
-        key = figure.model, figure.input, figure.settings
-        if key not in models:
-            found = our_model(figure.model, input=figure.input or None, set=figure.changes)
-            charges = charged(found.architecture, found.sizes, found.config, found.cost)
-            models[key] = found, readings(charges)
-        model, given = models[key]
-        if figure.quantity != Quantity.MACS.value:
-            given = {MACS: model.figure(Quantity(figure.quantity))}
-        yield Reproduced(figure, model, given)
+        key = figure.model, figure.input, tuple(figure.changes.items())
+        model, quantity = derived(*key), Quantity(figure.quantity)
+        yield Reproduced(
+            figure, model, given(*key) if quantity is Quantity.MACS else {MACS: model.figure(quantity)}
+        )
