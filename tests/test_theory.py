@@ -461,7 +461,7 @@ HEAVY = (
     *("table1_complexity", "table1_path", "table1_sequential", "bptt_cost", "rnn_gradient"),
     *("receptive_field", "exp_overflow", "softmax_saturation", "windows_save", "pixels_seen"),
     *("pooling_or_convolution", "locality_and_invariance", "gru_jacobian", "positions_resized"),
-    *("compute_share", "binomial_checkpoints"),
+    *("compute_share", "binomial_checkpoints", "retention_chunks", "softmax_rounding"),
 )
 """Statements whose evidence takes more than a second."""
 
