@@ -153,6 +153,8 @@ def test_large_brackets_and_space_between_lines(text: str, verdict: str) -> None
         (("O(n^2) + n", "msa"), "order of growth"),
         (("O(n^2", "msa"), "order of growth"),
         (("hw = O(n^2)", "msa"), "an order of growth beside a formula"),
+        (("O(n) = 4nd^2 + 2n^2d", "msa"), "an order of growth beside a formula"),  # it is no name
+        ((r"\mathcal{O}(n^2 d) = \Theta(n^2d + nd^2)", "msa"), "an order of growth beside a formula"),
         (("hw = ", "msa"), "there is no formula here"),
         (("=".join("hhhhhhhhh"), "msa"), "9 sides of an equation; must be at most 8"),
         ((r"\sum_i n", "msa"), "a sum needs both limits"),

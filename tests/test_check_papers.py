@@ -73,6 +73,8 @@ EQUATIONS = [
     ("4nd^2 + 2n^2d (MACs)", "msa", True),
     (r"4nd^2 + n^2d \text{ MACs}", "msa", False),
     ("MSA = 4nd^2 + 2n^2d", "msa", True),
+    ("O(MSA) = 4nd^2 + 2n^2d", "msa", True),
+    (r"\mathcal{O}(\text{msa}) = 4nd^2 + 2n^2d", "msa", True),
     ("FFN = 2rnd^2", "ffn", True),
     (r"C_{\text{attn}} = 4nd^2 + 2n^2d", "msa", True),
     ("4nd^2 + 2n^2d = 2nd(2d + 2n)", "msa", False),

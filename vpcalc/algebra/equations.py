@@ -38,6 +38,8 @@ _NAME = re.compile(
 WORD = re.compile(r"[\s$&~]*[^\W\d_][\w-]{1,40}\s{0,4}(?:\(.*\))?[\s$&~:]*", re.DOTALL)
 """A left side that may be a name, such as MSA: it is one where it is no formula."""
 _GROWS = ("O", "𝒪", "Θ", r"\Theta")
+_LAYER = re.compile(rf"\s*(?:\\{FONT}|[A-Z][\w-]{{2}}).*", re.DOTALL)
+"""What stands within O(MSA) and O(\\text{SRA}), which name what is computed, and not within O(nd)."""
 
 
 def equation(text: str) -> Equation:
@@ -59,17 +61,17 @@ def equation(text: str) -> Equation:
     edges = [0, *(place for cut in cuts for place in cut), len(text)]
     spans = list(zip(edges[::2], edges[1::2], strict=True))
     name = ""
-    if len(spans) > 1 and _is_name(text[slice(*spans[0])]):
+    if len(spans) > 1 and _is_name(text, *spans[0]):
         name = text[slice(*spans.pop(0))].strip(" \t\r\n$&:~")
     sides = [_alone(text, *span) for span in spans]
-    inside = _within_orders(text, *spans[-1])
-    if inside is None:
+    orders = [inside for span in spans if (inside := _within_orders(text, *span)) is not None]
+    if not orders:
         return Equation(name, tuple(sides))
     if len(sides) > 1:
         raise InputError(
             "formula: an order of growth beside a formula; give one of the two, or a name on the left"
         )
-    return Equation(name, (inside,), order=True)
+    return Equation(name, (orders[0],), order=True)
 
 
 def _closes(text: str) -> None:
@@ -127,8 +129,11 @@ def _equals(text: str, sign: str = r":?=+|≔") -> list[tuple[int, int]]:
     return found
 
 
-def _is_name(side: str) -> bool:
-    """Whether a left side only names what is computed: Ω(MSA), FLOPs, T(n), C_attn, one letter."""
+def _is_name(text: str, start: int, end: int) -> bool:
+    """Whether a left side only names what is computed: Ω(MSA), O(MSA), FLOPs, T(n), C_attn, one letter."""
+    side, order = text[start:end], _within_orders(text, start, end)
+    if order is not None:
+        return bool(_LAYER.match(order))
     return bool(NAMED.match(side.lstrip(" \t\r\n$&~") + "=") or _NAME.fullmatch(side))
 
 
