@@ -254,6 +254,8 @@ def test_a_formula_stands_alone_on_standard_output(inside: Run) -> None:
 def test_where_a_formula_holds_is_said_beside_it(inside: Run) -> None:
     assert inside("formula", "msa").stderr == ""
     assert inside("formula", "wmsa").stderr == "vpcalc: holds for h and w multiples of M\n"
+    said = inside("formula", "sra").stderr  # with R = 1 there is no reduction, which costs hwC²
+    assert said == "vpcalc: holds for h and w multiples of R; R ≥ 2\n"
     saved = inside("formula", "msa", "--quantity", "saved_bytes")
     assert (saved.stdout, saved.stderr) == ("16BhwC + 4Ba(hw)²\n", "vpcalc: holds for every size at least 2\n")
     assert inside("formula", "wmsa", "--everywhere").stderr == ""

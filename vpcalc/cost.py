@@ -92,12 +92,16 @@ _MEANING = {
 
 
 class Tiling(NamedTuple):
-    """``size`` is cut into tiles of side ``tile``; what does not fit is padded or dropped."""
+    """``size`` is cut into tiles of side ``tile``; what does not fit is padded or dropped.
+
+    A ``tile`` that is a letter stands for ``least`` or more: below it a layer is another.
+    """
 
     tile: Dim
     size: Dim
     what: str
     drops: bool = False
+    least: int = 1
 
 
 class Resizing(NamedTuple):

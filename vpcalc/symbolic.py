@@ -169,7 +169,8 @@ def condition(
     for number, tiling in tiles.items():
         if number.symbols or number.denominator != 1:
             by_multiple.setdefault(written(tiling.tile), []).append(written(tiling.size))
-    phrases = multiples(by_multiple)
+    least = {f"{written(tiling.tile)} ≥ {tiling.least}" for tiling in tiles.values() if tiling.least > 1}
+    phrases = [*multiples(by_multiple), *sorted(least)]
     if quantity is not None:
         phrases += [f"{written(size)} other than {number}" for size, number in _exceptions(cost, quantity)]
     return "; ".join(phrases)

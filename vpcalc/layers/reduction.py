@@ -26,7 +26,7 @@ Reduce = Callable[[Tensor], Tensor]
 def spatial_reduction_attention(x: Tensor, heads: Dim, R: Dim) -> Tensor:
     """(batch, h, w, C) to the same; keys and values from a grid reduced by a strided convolution."""
     _, h, w, _ = x.shape
-    x.tape.note(Tiling(R, h, "reduction", drops=True), Tiling(R, w, "reduction", drops=True))
+    x.tape.note(*(Tiling(R, side, "reduction", drops=True, least=2) for side in (h, w)))
     return _reduced_attention(x, heads, partial(_strided, R=R))
 
 
