@@ -140,8 +140,8 @@ def items() -> list[Item]:
         Item(
             "… “preventing overflow during softmax”",
             ("exp_overflow",),
-            "Softmax subtracts its largest score, so it does not overflow either way; QKᵀ itself can, before it "
-            "is divided.",
+            "Softmax subtracts its largest score, so exp is at most 1 either way; QKᵀ itself can overflow, before "
+            "it is divided.",
         ),
         Item(
             "A single head is “too restrictive”; heads are subspaces",
@@ -277,7 +277,7 @@ def items() -> list[Item]:
             "DW-conv in the feed-forward replaces positions, “reducing computation”",
             ("convolution_for_positions", "zero_padding_position"),
             "Positions have no product, the convolution adds 9rhwC a block. Its zeros tell position, of a "
-            "positive constant image L columns in after L convolutions and no further.",
+            "positive constant image L columns in after L convolutions of positive weights, and never further.",
         ),
         Item(
             "Pooling replaces convolution in SRA to reduce complexity (v1: conv + linear; v2: pooling + 1×1 "

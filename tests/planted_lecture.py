@@ -54,7 +54,8 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("convolution_translation", {"moves": lambda s, k: 0}),
     ("convolution_translation", {"moves": lambda s, k: -s}),
     ("convolution_translation", {"pooled": lambda y: y[:, 0, 0]}),
-    ("convolution_translation", {"by": 0}),
+    ("convolution_translation", {"by": lambda s: 0}),
+    ("convolution_translation", {"by": lambda s: s - 1}),
     # every pixel, every other patch, the tokens by as many as the pixels
     ("patch_translation", {"moves": lambda s, P: s}),
     ("patch_translation", {"moves": lambda s, P: s // P}),

@@ -635,7 +635,10 @@ SAYS: list[tuple[str, tuple[str, ...]]] = [
     ),
     ("attention_gradient", ("1/n on average", "their mean over j is W_V/n", "(n = 8) to", "(n = 512)")),
     ("table1_complexity", ("rn − ⌊r²/4⌋ pairs", "for odd r that is rn − (r² − 1)/4", "on a ring")),
-    ("table1_path", ("of M ≥ 2 take 2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "for odd k")),
+    (
+        "table1_path",
+        ("of M ≥ 2 take 2⌈side/M⌉ − 1 blocks on the longer side", "never for k < 3", "⌈2(n − 1)/(k − 1)⌉"),
+    ),
     ("receptive_field", ("R⌊h/R⌋ × R⌊w/R⌋", "7 × 7 tokens, R = 2: 36 of 49 are read")),
     ("sinusoid_unique", ("already one pair of channels tells all apart", "transcendental", "first turn")),
     ("sinusoid_bounded", ("even d", "for odd d it depends on pos")),
@@ -671,10 +674,13 @@ def test_what_is_said_is_true(theory: Theory, id: str, words: tuple[str, ...]) -
     ("id", "words"),
     [
         ("pascanu_jacobian", "where W_rec is not symmetric its norm can be another"),
+        ("pascanu_jacobian", "γ the largest |σ′| and σ₁ the largest singular value of W_rec"),
         ("gradient_clipping", "‖g‖ ≥ θ > 0"),  # a gradient of 0 has no direction
         ("rnn_bound", "γ the largest |f′|"),
         ("softmax_saturation", "Of two keys or more, with independent standard normal entries"),
         ("exp_overflow", "independent standard normal entries"),
+        ("exp_overflow", "over θ equal scores its sum rounds to infinity either way"),  # softmax(s − max s) too
+        ("compute_share", "weights in the matrices of its blocks"),  # without biases and norms
         ("head_rank", "two heads come as near as one likes"),  # no weight of finite scores is 0
         ("zero_padding_position", "for weights in general, L + 1 columns"),
         ("zero_padding_position", "of more than 4(2L + 1) pixels"),

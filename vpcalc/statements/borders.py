@@ -39,7 +39,7 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool, image: i
     "How far in zero padding tells position",
     "Of a constant image, L convolutions of k × k, k odd, padded with zeros, make a map that differs from its "
     "middle in the L(k − 1)/2 rows and columns next to each border at most, whatever the weights and what works "
-    "on each place alone between; of a positive image, with positive weights, biases that are not negative and "
+    "on each place alone between; of a positive one, with positive weights, biases that are not negative and "
     "ReLU, in all of these, and along an axis each distance to the border has its own value, on sides of more "
     "than L(k − 1). Beyond them, and everywhere with circular padding, no place is told from another. Global "
     "attention adds nothing, since equal tokens stay equal: after L blocks of PVT v2's first stage it is, for "
@@ -74,8 +74,8 @@ def zero_padding_position(
             So each layer takes (k − 1)/2 from either end of the interval on which the map is constant.
                 [m, n − 1 − m] → [m + (k − 1)/2, n − 1 − m − (k − 1)/2], m_L = L(k − 1)/2
                     m_{L+1} = m_L + \frac{k-1}{2}, \quad m_0 = 0: \quad m_L = \frac{L(k-1)}{2}
-            With positive weights, of a positive image, the value is a sum over paths of L steps that stay inside,
-            and of places nearer to the border fewer do.
+            With positive weights, of a constant positive image, the value is a sum over paths of L steps that stay
+            inside, and of places nearer to the border fewer do.
                 y(0) < y(1) < ⋯ < y(m_L)
                     y(0) < y(1) < \dots < y(m_L)
             Attention gives equal queries equal outputs, whatever the keys.
@@ -91,7 +91,8 @@ def zero_padding_position(
                     beyond,
                 ),
             ),
-            "of a positive image, with positive weights and ReLU, all of these, each with its own value": (
+            "of a constant positive one, with positive weights, biases that are not negative and ReLU, all of "
+            "these, each with its own value": (
                 exact("values rise from column to column up to there, from both sides", told),
             ),
             "with circular padding no place is told from another": (exact("all columns are equal", circular),),

@@ -16,10 +16,10 @@ from .unrolled import chain, jacobian
 @statement(
     "depth_or_length",
     "The same bound for depth, until there are residual connections",
-    "A stack s_l = f(W_l s_{l−1}) has the Jacobian ∏ diag(f′(a_l)) W_l, of spectral norm at most ∏ γσ₁(W_l): "
-    "the bound of a recurrent network, with a factor of its own for each layer. With s_l = s_{l−1} + f(W_l "
-    "s_{l−1}) the factors are I + diag(f′(a_l)) W_l, which lengthen no vector by more than 1 + γσ₁ and shorten "
-    "none below 1 − γσ₁ of it. Neither contains the width but through σ₁",
+    "A stack s_l = f(W_l s_{l−1}) has the Jacobian ∏ diag(f′(a_l)) W_l, the last layer leftmost, of spectral norm "
+    "at most ∏ γσ₁(W_l): the bound of a recurrent network, with a factor of its own for each layer. With s_l = "
+    "s_{l−1} + f(W_l s_{l−1}) the factors are I + diag(f′(a_l)) W_l, which lengthen no vector by more than 1 + "
+    "γσ₁ and shorten none below 1 − γσ₁ of it. Neither contains the width but through σ₁",
     "Pascanu, Mikolov & Bengio 2013, §2.1, for time; He et al. 2016, eq. 1; a lecture: 'limitations in scaling "
     "to large models'",
 )

@@ -180,8 +180,8 @@ def _columns_shared(seen: Seen) -> set[int]:
 @statement(
     "patch_continuity",
     "What neighbouring patches share",
-    "Patches of P × P side by side share no pixel: a pixel changes one token, and pixels on two sides of a "
-    "border meet in attention first. Windows of 2s − 1 over s, s ≥ 2, share s − 1 columns with a neighbour on "
+    "Patches of P × P side by side share no pixel: a pixel changes one token at most, and pixels on two sides of "
+    "a border meet in attention first. Windows of 2s − 1 over s, s ≥ 2, share s − 1 columns with a neighbour on "
     "either side, and rows alike, so that a pixel changes 1, 2 or 4 tokens. Nothing need be lost either way: "
     "before its norm a token of P²c channels or more can hold a patch of c channels as it is",
     "Wang et al. 2022 (PVT v2), §3.1, on what PVT v1 loses of an image's local continuity",

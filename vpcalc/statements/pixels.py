@@ -21,7 +21,7 @@ from .table1 import shifted_blocks
     "class_token_reach",
     "What the class token reaches",
     "Before the first block the class token depends on no patch, from block 1 on on all, and so does every "
-    "other token. Block 1 gives it a weighted sum of values that are each of one patch; from block 2 on a "
+    "other token. Block 1 gives it a weighted sum of values that are each of one patch at most; from block 2 on a "
     "patch, if there are two or more, also reaches it through others. That says what it can hold, not what it "
     "comes to hold. PVT v1's joins in the last stage, and reads what that stage reads",
     "Dosovitskiy et al. 2021 (ViT), eq. 1-4; a lecture: it comes to hold 'global information'",
@@ -48,7 +48,7 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
                 z_0 = [x_class; x_1 E; …; x_N E] + E_pos
                     z_0 = [x_{\text{class}};\, x_1 E;\, \dots;\, x_N E] + E_{pos}
             The attention of a block, here without norms and W^O, adds a weighted mean over all tokens.
-                z_1 = z_0 + Σ_j p_j V z_0(j): every j, each z_0(j) of patch j alone
+                z_1(class) = z_0(class) + Σ_j p_j V z_0(j): z_0(j) of patch j alone, z_0(class) of none
                     z_1^{\text{class}} = z_0^{\text{class}} + \sum_j p_j V z_0^{(j)}
             From the second on what is added has met.
                 patch i → patch j → class
@@ -59,7 +59,7 @@ def class_token_reach(first: int = 1, through_others: int = 2, pvt_stage: int = 
                 exact("reach after 0, 1, 2 and 3 blocks, in the graph", graph_held),
                 exact("gradients to each patch, in blocks of the reference ViT", module_held),
             ),
-            "block 1 gives it values that are each of one patch": (
+            "block 1 gives it values that are each of one patch at most": (
                 exact(
                     "no gradient to a patch at which it does not look itself, after no block and one",
                     [indirect[0], indirect[1]],

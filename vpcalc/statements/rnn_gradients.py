@@ -296,7 +296,8 @@ def rnn_jacobian(
     "pascanu_jacobian",
     "Which matrix is transposed",
     "∂x_i/∂x_{i−1} = W_rec diag(σ′(x_{i−1})) for x_t = W_rec σ(x_{t−1}) + W_in u_t + b; where W_rec is not "
-    "symmetric its norm can be another than that of the printed matrix, and both are at most γσ₁",
+    "symmetric its norm can be another than that of the printed matrix, and both are at most γσ₁, γ the largest "
+    "|σ′| and σ₁ the largest singular value of W_rec",
     f"{PASCANU}, eq. 2 and 5, which print W_recᵀ diag(σ′(x_{{i−1}}))",
 )
 def pascanu_jacobian(

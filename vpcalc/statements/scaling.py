@@ -344,8 +344,9 @@ def in_powers_of_ten(number: float) -> str:
     "exp_overflow",
     "Overflow of exp in 16 bits",
     "exp(q·k) overflows in float16 from ln θ on, θ = 65520: for independent standard normal entries with a chance "
-    "that grows with d_k, and after the division by √d_k falls with d_k to ½ erfc(ln θ/√2), never 0; softmax(s − "
-    "max s) does not overflow with or without it, and QKᵀ does before it, where a score reaches θ",
+    "that grows with d_k, and after the division by √d_k falls with d_k to ½ erfc(ln θ/√2), never 0; exp(s − max "
+    "s) is at most 1 with or without it, but over θ equal scores its sum rounds to infinity either way, and QKᵀ "
+    "overflows before it, where a score reaches θ",
     "IEEE 754 (binary16); bfloat16 with 8 bits of precision; a lecture gives 'preventing overflow during softmax' "
     "as what the division is for",
 )
@@ -464,7 +465,10 @@ def exp_overflow(
                 ),
             ),
             "softmax(s − max s) is softmax(s)": (unshifted,),
-            "it does not overflow, with the division or without": (not_over,),
+            "exp(s − max s) is at most 1, with the division or without": (not_over,),
+            "over θ equal scores its sum rounds to infinity either way": (
+                _sum_of_equal(shift, largest["float16"]),
+            ),
             "QKᵀ overflows before the division, where a score reaches θ": (
                 _products(product, largest["float16"]),
             ),
@@ -597,6 +601,16 @@ def _shifted(shift: Callable[[Any, Any], Any]) -> tuple[Evidence, Evidence]:
         identity("softmax(s − m) = softmax(s) for any m and any number of scores, all but two as one", same),
         exact("less the largest score exp is at most 1, undivided, up to scores of 60000; without that ∞/∞", held),
     )
+
+
+def _sum_of_equal(shift: Callable[[Any, Any], Any], largest: int) -> Evidence:
+    """Of as many equal scores as the threshold the sum of exp in float16 is infinite, of one fewer it is not."""
+    held = []
+    for score, keys in ((24, largest - 1), (24, largest), (3, largest - 1), (3, largest)):
+        scores = torch.full((keys,), score, dtype=torch.float16)
+        total = shift(scores, scores.max()).exp().sum()
+        held.append(bool(total.isinf()) == (keys == largest))
+    return exact("torch's sum of θ − 1 and of θ of them, of scores that are divided and not", held)
 
 
 def _products(product: Callable[[int, int], float], largest: int) -> Evidence:

@@ -152,7 +152,7 @@ def softmax_distribution(
     f"{PAPER}, §3.5: 'our model contains no recurrence and no convolution'",
 )
 def permutation_equivariance(mask: Callable[[int, int], bool] = lambda i, j: True) -> Demonstration:
-    """All 24 orders of four symbolic tokens; the reference module.
+    """Two symbolic tokens among any number change places, and the order of the claim; the reference module.
 
     ``mask`` says which tokens a token sees: all of them, as the claim is.
     """

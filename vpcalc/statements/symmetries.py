@@ -61,13 +61,18 @@ def on_torus(k: int, C: int = 2) -> Callable[[Any], Any]:
     "On ℤ² or a torus, grids without a border, a convolution of stride 1 commutes with every translation: "
     "conv(T_s x) = T_s conv(x) for all x, s and kernels. It is not invariant: for s ≠ 0 and kernels in "
     "general there are x with conv(T_s x) ≠ conv(x). The sum or mean over all places of a torus is",
-    "Wang et al. 2021 (PVT) and lectures name convolution's 'translation invariance'",
+    "Wang et al. 2021 (PVT), §2.1: weights are shared 'to provide translation equivariance'; lectures say "
+    "'invariance'",
 )
 def convolution_translation(
-    moves: Moves = lambda s, k: s, pooled: Callable[[Any], Any] = lambda y: y.sum((1, 2)), by: int = 1
+    moves: Moves = lambda s, k: s,
+    pooled: Callable[[Any], Any] = lambda y: y.sum((1, 2)),
+    by: Callable[[Any], Any] = lambda s: s,
 ) -> Demonstration:
-    """A tap at a symbolic offset commutes with a symbolic shift; the module on all shifts of a torus, bit by "
-    "bit."""
+    """A tap at a symbolic offset commutes with a symbolic shift; the module on all shifts of a torus, bit by bit.
+
+    ``by`` is how far an image goes that is moved by s, for that it is not invariant.
+    """
     p, q, s, t, u, v = _letters()
     moved = _tap((u, v), (p - s, q - t))  # the tap reads a moved image
     ours = _tap((u, v), (p - moves(s, 3), q - moves(t, 3)))
@@ -79,7 +84,9 @@ def convolution_translation(
             expected = (moves(shift[0], k) % 6, moves(shift[1], k) % 5)
             held.append(fitting_moves(layer, x, shift) == [expected])
             sums.append(torch.equal(pooled(layer(roll(x, *shift))), pooled(layer(x))))
-        changed.append(not torch.equal(layer(roll(x, by, 0)), layer(x)))
+            changed.append((shift == (0, 0)) == torch.equal(layer(roll(x, *map(by, shift))), layer(x)))
+    away = sympy.Symbol("s", integer=True, nonzero=True)
+    part, period = _within_a_period()
     return Demonstration(
         derivation(r"""
             One tap of the kernel, at any offset u, of a translated image (T_s x)(p) = x(p − s).
@@ -105,12 +112,17 @@ def convolution_translation(
                     held,
                 ),
             ),
-            "it is not invariant": (
-                not_identity(
-                    "a tap of an image of which nothing is known, moved",
-                    _tap((u, v), (p - by, q)) - _tap((u, v), (p, q)),
+            "it is not invariant: for any s ≠ 0 the output of some image is another": (
+                known(
+                    "a tap reads pixel p + u − s in place of p + u: another one for any s ≠ 0, and on a torus of "
+                    "n places for any 0 < s < n",
+                    [(by(away), "nonzero"), (by(part), "positive"), (period - by(part), "positive")],
                 ),
-                exact("the output of the reference convolution changes", changed),
+                not_identity(
+                    "a tap of an image of which nothing is known, moved by 1",
+                    _tap((u, v), (p - by(1), q)) - _tap((u, v), (p, q)),
+                ),
+                exact("the output of the reference convolution changes, at all of the shifts but 0", changed),
             ),
             "the sum or mean over all places of a torus is": (
                 identity("a sum of n places is the same turned by one, any n, and so by any number", [_turned()]),
@@ -118,6 +130,12 @@ def convolution_translation(
             ),
         },
     )
+
+
+def _within_a_period() -> tuple[Any, Any]:
+    """Any 0 < r < P, and P."""
+    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
+    return 1 + i, 2 + i + j
 
 
 def _turned() -> tuple[Any, Any]:
@@ -154,7 +172,7 @@ def _patches(module: Any) -> Callable[[Any], Any]:
     "Patch embedding moves with whole patches alone",
     "On ℤ² or a torus of whole patches of P × P there is a t with E(T_s x) = T_t E(x) for all images and weights "
     "exactly where P divides both parts of s, and then t = s/P: the group is Pℤ². For any other shift there are "
-    "weights and an image of which no token stays what it was",
+    "weights and an image that make all tokens 1 before it and 0 after it",
     "Dosovitskiy et al. 2021 (ViT), eq. 1",
 )
 def patch_translation(moves: Moves = whole_steps) -> Demonstration:
@@ -165,8 +183,7 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
     P = sympy.Symbol("P", integer=True, positive=True)
     moved = _tap((u, v), (P * p - P * s, P * q - P * t))
     ours = _tap((u, v), (P * (p - _or_stays(moves(P * s, P))), P * (q - _or_stays(moves(P * t, P)))))
-    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
-    part, period = 1 + i, 2 + i + j  # any 0 < r < P
+    part, period = _within_a_period()
     image, held = numbers(1, 12, 12, 3), []
     for size in (1, 2, 3, 4):
         module = whole(PatchEmbedding(2, size), seed=size)
@@ -180,10 +197,10 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
             Token p reads pixel Pp + u through the weight at u.
                 E(T_{Pt} x)(p) = Σ_u W(u) x(Pp + u − Pt) = Σ_u W(u) x(P(p − t) + u) = E(x)(p − t)
                     E(T_{Pt} x)(p) = \sum_u W(u)\, x(Pp + u - Pt) = \sum_u W(u)\, x(P(p - t) + u) = E(x)(p - t)
-            Where P does not divide s: let W read the first pixel of a patch alone, and let x be one bright pixel
-            at the origin. E(x) has one token that is not 0, E(T_s x) none, since s is not a first pixel.
-                s ∉ Pℤ²: E(T_s x) = 0 ≠ T_t E(x) for every t
-                    s \notin P\mathbf{Z}^2: \quad E(T_s x) = 0 \neq T_t E(x) \text{ for every } t
+            Where P does not divide s: let W read the first pixel of a patch alone, and let x be 1 at these and 0
+            elsewhere. Moved by s, none of them is a first pixel.
+                s ∉ Pℤ²: E(T_s x) = 0 ≠ 1 = T_t E(x) for every t
+                    s \notin P\mathbf{Z}^2: \quad E(T_s x) = 0 \neq 1 = T_t E(x) \text{ for every } t
         """),
         {
             "where P divides both parts of s, E(T_s x) = T_{s/P} E(x) for all images and weights": (
@@ -194,33 +211,35 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
                     held,
                 ),
             ),
-            "for any other shift there are weights and an image of which no token stays what it was": (
+            "for any other shift there are weights and an image that make all tokens 1 before and 0 after": (
                 known(
                     "a first pixel that moves by Pu + r, 0 < r < P, is no first pixel: r/P is not whole",
                     [(part, "positive"), (period - part, "positive")],
                 ),
                 exact(
-                    "one bright pixel and a W that reads first pixels (P = 2 … 4, every shift within a patch)",
-                    _bright_pixel(moves),
+                    "1 at first pixels and a W that reads them: all tokens are 1 where P divides the shift, else "
+                    "0 (P = 2 … 4, every shift within a patch)",
+                    _first_pixels(moves),
                 ),
             ),
         },
     )
 
 
-def _bright_pixel(moves: Moves) -> list[bool]:
+def _first_pixels(moves: Moves) -> list[bool]:
     from ..reference.embedding import PatchEmbedding
 
     held = []
     for P, dy, dx in product((2, 3, 4), range(4), range(4)):
         module = whole(PatchEmbedding(1, P, channels=1))
         image = torch.zeros(1, 1, 2 * P, 2 * P, dtype=torch.float64)
-        image[0, 0, dy, dx] = 1
+        image[0, 0, dy % P :: P, dx % P :: P] = 1
         with torch.no_grad():
             module.proj.weight.zero_()[0, 0, 0, 0] = 1
             module.proj.bias.zero_()
-            lit = bool(module(image).any())
-        held.append(lit == (moves(dy, P) is not None and moves(dx, P) is not None))
+            tokens = module(image)
+        stays = moves(dy, P) is not None and moves(dx, P) is not None
+        held.append(torch.equal(tokens, torch.full_like(tokens, float(stays))))
     return held
 
 
@@ -278,8 +297,7 @@ def window_translation(moves: Moves = within, marked: bool = True) -> Demonstrat
     turned = sympy.floor(sympy.expand((p - turn - M * s) / M)) - (
         sympy.floor(sympy.expand((p - turn) / M)) - moved / M
     )
-    i, j = sympy.symbols("i j", integer=True, nonnegative=True)
-    step, side = 1 + i, 2 + i + j  # any 0 < s < M
+    step, side = _within_a_period()
     # s = 0·M + s and M − 1 + s = 1·M + (s − 1): the quotients are 0 and 1 where these are remainders
     first, last = step, side - 1 + step - side
     remainders = [

@@ -337,7 +337,7 @@ def table1_complexity(
                 tuple(rows),
                 (
                     "restricted: odd r ≤ n, with borders; on a ring 2rnd",
-                    "where M and R divide the sides of the grid, and b divides n",
+                    "where M and R divide the sides of the grid, R ≥ 2, and b divides n",
                 ),
             ),
         ),
@@ -766,12 +766,12 @@ def table1_path(claimed: Mapping[str, Path] = PATHS) -> Demonstration:
     )
     notes = (
         "operations that bring tokens together; layers are stacked until every pair is connected",
-        "where R divides the sides of the grid, and b divides n; elsewhere SRA never reads some tokens",
+        "where R ≥ 2 divides the sides of the grid, and b divides n; elsewhere SRA never reads some tokens",
     )
     return Demonstration(
         derivation(r"""
             Contiguous kernels, padded with zeros: each layer reaches ⌊(k − 1)/2⌋ tokens further back; for odd k
-            that is 2(n − 1)/(k − 1) layers.
+            that is ⌈2(n − 1)/(k − 1)⌉ layers.
                 L⌊(k − 1)/2⌋ ≥ n − 1 ⟺ L ≥ (n − 1)/⌊(k − 1)/2⌋, never for k < 3
                     L \lfloor \tfrac{k - 1}{2} \rfloor \ge n - 1 \iff L \ge \frac{n - 1}{\lfloor (k - 1)/2 \rfloor}
             Dilated causal kernels, k^l apart in layer l: the digits of the distance in base k, all of which occur.

@@ -28,8 +28,8 @@ PUBLISHED = {
 @statement(
     "compute_share",
     "What 6ND leaves out",
-    "A transformer of L blocks of width d, with hidden layers of 4d, has N = 12Ld² weights in its blocks. "
-    "Training takes three times the products of the forward pass: of D tokens in sequences of n, with a "
+    "A transformer of L blocks of width d, with hidden layers of 4d, has N = 12Ld² weights in the matrices of its "
+    "blocks. Training takes three times the products of the forward pass: of D tokens in sequences of n, with a "
     "projection to V words and two operations for each multiply-accumulate, C = 6ND(1 + n/(6d) + V/(12Ld)) where "
     "all n² scores are computed, and C = 6ND(1 + (n + 1)/(12d) + V/(12Ld)) where those of later tokens are left "
     "out",
@@ -78,9 +78,9 @@ def compute_share(
                     \sum_{i=1}^{n} 2id = n(n + 1)d
         """),
         {
-            "with hidden layers of 4d its blocks have N = 12Ld² weights": (
+            "with hidden layers of 4d the matrices of its blocks have N = 12Ld² weights": (
                 identity(
-                    "parameters of attention and of the feed-forward without biases, on symbols",
+                    "parameters of attention and of the feed-forward without biases and norms, on symbols",
                     [(as_polynomial(L * block.total(Quantity.PARAMS)), weights(L, d))],
                 ),
             ),
