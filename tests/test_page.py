@@ -151,6 +151,36 @@ def test_a_comparison_has_pythons_figures_at_random_settings(opened: Callable[..
     assert refused > number / 20
 
 
+@pytest.mark.parametrize("id", LAYERS)
+def test_the_page_of_a_layer_has_what_its_forms_ask_for(id: str) -> None:
+    found = page_of(id)
+    assert [each["name"] for each in found.data["parameters"]] == [*LAYERS[id].dims, "batch"]
+    asked = {letter for taken in re.findall(r"\(\{([^}]*)\}\) =>", found.code) for letter in taken.split(", ")}
+    assert asked - {""} <= {each["letter"] for each in found.data["parameters"]}
+
+
+@pytest.mark.parametrize("id", ["mha", "recurrent_lstm", "position_embedding", "relative_position_bias"])
+def test_a_layer_that_is_on_no_grid_has_pythons_figures(opened: Callable[..., Tab], id: str) -> None:
+    browser, dice, layer = opened(id), random.Random(id), LAYERS[id]
+    settings = [{name: size(dice, 65536) for name in (*layer.dims, "batch")} for _ in range(50)]
+    for values, rows in zip(settings, on_page(browser, settings, ["macs", "params"]), strict=True):
+        cost = layer.build(**{name: values[name] for name in layer.dims})
+        macs, params = cost.total(Quantity.MACS) * values["batch"], cost.total(Quantity.PARAMS)
+        assert rows == [[str(macs), str(params)]], values
+
+
+def test_layers_over_a_sequence_are_compared_on_the_grid(opened: Callable[..., Tab]) -> None:
+    rows, dice = ["msa", "recurrent_gru", "position_embedding", "vocabulary"], random.Random(3)
+    others = {"d_model": 512, "V": 1000}
+    browser = opened("sequences", page=vpcalc.page(rows=rows, set=others))
+    own = browser.run("JSON.stringify(settled())")
+    settings = [{**json.loads(own), **{name: size(dice, 512) for name in ("h", "w", "C")}} for _ in range(30)]
+    settings = [{**values, "heads": 1} for values in settings]
+    for values, found in zip(settings, on_page(browser, settings, ["macs", "params"]), strict=True):
+        costs = [LAYERS[id].build(**LAYERS[id].pick(dims_of({**values, "batch": 1}))) for id in rows]
+        assert found == [[str(cost.total(each)) for each in (Quantity.MACS, Quantity.PARAMS)] for cost in costs]
+
+
 RARE = {
     "pvt_v2_b2": [
         {"H": 93, "W": 191, "R_1": 16},

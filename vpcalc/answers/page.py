@@ -132,9 +132,12 @@ def page(
     if target == "compare" or target in LAYERS:
         _refuse(str(target), {**sizes, "arg": args, "range": range, "rows": rows if target in LAYERS else None})
         from .page_compare import compare_page
+        from .page_layer import layer_page
 
         begins = {**(set or {}), **({"batch": batch} if batch not in (1, "1") else {})}
-        data = compare_page(script, [str(target)] if target in LAYERS else rows, begins)
+        data = (
+            compare_page(script, rows, begins) if target == "compare" else layer_page(script, str(target), begins)
+        )
     elif is_code(target):
         from .page_module import module_page
 

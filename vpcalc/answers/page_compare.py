@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.polynomial import as_polynomial
+from ..algebra.polynomial import as_polynomial, symbol
 from ..cost import Quantity
-from ..errors import InputError
 from ..everywhere import Regime
-from ..pages.script import SPELLINGS, Script
+from ..layers import LAYERS
+from ..pages.script import Script
 from ..symbolic import SYMBOL_OF
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
 from .meanings import GRID, meaning
-from .page_parts import case_steps, parameter
+from .page_parts import AUTO, COLUMNS, NOTES, begin, layer_row, parameter
 from .rows import AS_SEQUENCE, OurLayer, as_sequence
 from .sides import side
 
 if TYPE_CHECKING:
     from ..placing import Placed
-
-BEGINS = {"h": 56, "w": 56, "C": 96}
-"""The grid that a page begins with: that of Swin's first stage."""
-
-COLUMNS = (Quantity.MACS, Quantity.PARAMS, Quantity.ATTENTION)
 
 
 def compare_page(
@@ -35,7 +30,10 @@ def compare_page(
         InputError: a value or a row is not usable.
     """
     options = ("h", "w", "C", "M", "R", "P", "heads", "k", "r", "chunk", "batch", "dtype")
-    begins: dict[str, Any] = {**BEGINS, **{name: given[name] for name in given if name in options}}
+    begins: dict[str, Any] = {
+        **{name: begin(name) for name in "hwC"},
+        **{name: given[name] for name in given if name in options},
+    }
     others = {name: value for name, value in given.items() if name not in options}
     found = compare(**begins, set=others, rows=rows, check=False)
     used = {"h", "w", "C", *(name for row in found.rows for name in row.layer.dims if name not in AS_SEQUENCE)}
@@ -43,7 +41,9 @@ def compare_page(
     return {
         "kind": "compare",
         "name": "compare",
-        **_titles(found),
+        "title": "What attention costs",
+        "about": "Kinds of attention on one grid of tokens, exact at every size.",
+        "command": "vpcalc compare",
         "parameters": [
             *(_parameter(name, found, begins) for name in names),
             parameter("batch", "B", "images", found.inputs["batch"], 1, SIDE),
@@ -52,35 +52,16 @@ def compare_page(
         "dtypes": DTYPES,
         "dtype": found.inputs["dtype"],
         "columns": [
-            {"id": "macs", "label": "MACs", "kind": "count", "times": ["batch"]},
+            COLUMNS[0],
             {"id": "ratio", "label": f"× {found.rows[0].name}", "kind": "ratio", "of": "macs"},
-            {"id": "params", "label": "Params", "kind": "count", "times": []},
-            {"id": "attention_elements", "label": "Attention maps", "kind": "bytes", "times": ["batch", "item"]},
+            *COLUMNS[1:],
         ],
         "main": "macs",
         "rowLabel": "Layer",
         "tableTitle": "Side by side",
         "rows": [_row(script, row) for row in found.rows],
         "crossings": _crossings(script, found),
-        "notes": [
-            "MACs are multiply–accumulates of matrix products and convolutions, what the papers print as FLOPs.",
-            "The attention maps are those of all heads and windows at once, in the element type.",
-        ],
-    }
-
-
-def _titles(found: Comparison) -> dict[str, str]:
-    if len(found.rows) == 1:
-        row = found.rows[0]
-        return {
-            "title": row.name,
-            "about": "One layer on a grid of tokens, exact at every size.",
-            "command": f"vpcalc formula {row.id}",
-        }
-    return {
-        "title": "What attention costs",
-        "about": "Kinds of attention on one grid of tokens, exact at every size.",
-        "command": "vpcalc compare",
+        "notes": list(NOTES),
     }
 
 
@@ -95,42 +76,24 @@ def _parameter(name: str, found: Comparison, begins: Mapping[str, Any]) -> dict[
     if name == "C":
         made["step"] = 8
     if name in ("heads", "R") and name not in begins:
-        made["auto"] = {"heads": "C/32", "R": "8, or what the grid allows"}[name]
+        made["auto"] = AUTO[name]
     return made
 
 
 def _row(script: Script, row: Row) -> dict[str, Any]:
-    cells = {}
-    for quantity in COLUMNS:
-        try:
-            regimes = side(row.id, quantity.value, {}).regimes
-        except InputError:
-            if quantity is Quantity.MACS:
-                raise
-            continue
-        cells[quantity.value] = script.law(
-            regimes,
-            row.form if quantity is Quantity.MACS else None,
-            SPELLINGS if quantity is Quantity.MACS else "",
-        )
-        if quantity is Quantity.MACS and isinstance(row.layer, OurLayer):
-            for case, regime in zip(cells[quantity.value]["cases"], regimes, strict=True):
-                case["steps"] = script.steps(_steps(regime))
-    source = ""
-    if isinstance(row.layer, OurLayer):
-        from ..layers import LAYERS
+    """A row; layers over a sequence run over the grid's tokens."""
+    ours = isinstance(row.layer, OurLayer)
+    grid = {name: as_polynomial(form) for name, form in _GRID.items()} if ours else {}
 
-        source = LAYERS[row.id].source
-    return {"id": row.id, "name": row.name, "source": source, "cells": cells}
+    def regimes(figure: str) -> Sequence[Regime]:
+        found = side(row.id, figure, {})
+        return found.at({letter: form for letter, form in grid.items() if letter in found.letters}).regimes
+
+    source = LAYERS[row.id].source if ours else ""
+    return layer_row(script, (row.id, row.name, source), regimes, row.form, grid if ours else None)
 
 
-def _steps(regime: Regime) -> list[Any]:
-    from ..algebra.polynomial import symbol
-
-    if regime.cost is None:
-        return []
-    grid = as_sequence({name: symbol(name) for name in ("h", "w", "C")})
-    return case_steps(regime.cost, Quantity.MACS, {name: as_polynomial(form) for name, form in grid.items()})
+_GRID = as_sequence({name: symbol(name) for name in ("h", "w", "C")})
 
 
 def _crossings(script: Script, found: Comparison) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from ..pages.script import Script
 from .executed import Executed
 from .executed_formula import executed, formula_of
 from .formula import Formula
-from .page_parts import parameter, shown_shapes
+from .page_parts import begin, parameter, shown_shapes
 
 SHOWN = {
     "macs": ("MACs", "count"),
@@ -21,9 +21,6 @@ SHOWN = {
     "backward_macs": ("MACs backward", "count"),
 }
 """Quantities in the order of their rows: what they are called, and how they are written."""
-
-BEGINS = {"h": 56, "w": 56, "C": 96, "H": 224, "W": 224, "N": 196, "T": 196, "B": 1}
-"""What letters begin with, others with 64; where the main form does not hold there, with a size that was run."""
 
 
 def module_page(
@@ -44,9 +41,9 @@ def module_page(
     formulas = {"macs": macs, **{quantity: each for quantity, each in others.items() if isinstance(each, Formula)}}
     missing = [each for each in others.values() if isinstance(each, str)]
     bounds = found.explored.exploration.range.bounds
-    begin = {letter: max(low, min(high, BEGINS.get(letter, 64))) for letter, (low, high) in bounds.items()}
-    if not macs.regimes[0].when.where.holds(begin):
-        begin = dict(found.explored.main.leader.point)
+    start = {letter: max(low, min(high, begin(letter))) for letter, (low, high) in bounds.items()}
+    if not macs.regimes[0].when.where.holds(start):
+        start = dict(found.explored.main.leader.point)
     given = ", ".join(f"{name} = {value}" for name, value in (args or {}).items())
     return {
         "kind": "module",
@@ -55,7 +52,7 @@ def module_page(
         "about": f"Input {found.inputs}{', ' + given if given else ''}. {macs.source}.",
         "command": f"vpcalc derive {found.target} --input {found.inputs}",
         "parameters": [
-            parameter(letter, letter, found.meanings.get(letter, "size"), begin[letter], low, high)
+            parameter(letter, letter, found.meanings.get(letter, "size"), start[letter], low, high)
             for letter, (low, high) in bounds.items()
         ],
         "square": ["H", "W"] if {"H", "W"} <= set(bounds) else None,

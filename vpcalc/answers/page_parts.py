@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..cost import Cost, Op, Quantity
+from ..errors import InputError
+from ..everywhere import Regime
+from ..pages.script import SPELLINGS, Script
+from ..symbolic import Form
 from .formula import Step, terms_of
 
 Shown = tuple[str, str, str, Polynomial]
 """An operator: its name, its kind, the shapes of its operands, and what it adds."""
+
+_BEGINS = {"h": 56, "w": 56, "C": 96, "H": 224, "W": 224, "N": 196, "T": 196, "S": 196, "B": 1}
+_BEGINS |= {"M": 7, "R": 8, "P": 7, "a": 8, "k": 3, "r": 4, "b": 512, "u": 2, "s": 4}
+_BEGINS |= {"d_model": 512, "d_ff": 2048, "K": 1000, "V": 32000}
+
+COLUMNS: tuple[dict[str, Any], ...] = (
+    {"id": "macs", "label": "MACs", "kind": "count", "times": ["batch"]},
+    {"id": "params", "label": "Params", "kind": "count", "times": []},
+    {"id": "attention_elements", "label": "Attention maps", "kind": "bytes", "times": ["batch", "item"]},
+)
+"""Figures of a layer."""
+
+NOTES = (
+    "MACs are multiply–accumulates of matrix products and convolutions, what the papers print as FLOPs.",
+    "The attention maps are those of all heads and windows at once, in the element type.",
+)
+"""What these figures are."""
+
+AUTO = {"heads": "C/32", "R": "8, or what the grid allows"}
+"""Dimensions that are chosen where nobody does, and how."""
+
+
+def begin(letter: str) -> int:
+    """What a letter begins with: the grid is that of Swin's first stage."""
+    return _BEGINS.get(letter, 64)
 
 
 def parameter(name: str, letter: str, meaning: str, value: int, low: int, high: int) -> dict[str, Any]:
@@ -44,3 +73,31 @@ def shapes_of(op: Op, times: Any, names: Mapping[str, Polynomial]) -> str:
     lead = f"{shapes[0][0]} · " if batched else ""
     repeat = "" if isinstance(times, int) and times == 1 else f"{as_polynomial(times).subs(names)} × "
     return repeat + lead + "".join(f"({' × '.join(shape[1:] if batched else shape)})" for shape in shapes)
+
+
+def layer_row(
+    script: Script,
+    who: tuple[str, str, str],
+    regimes: Callable[[str], Sequence[Regime]],
+    tidy: Form,
+    names: Mapping[str, Polynomial] | None = None,
+) -> dict[str, Any]:
+    """The row of a layer: its id, name and source, and its figures by what they are called.
+
+    With ``names`` for letters that are replaced there are steps, too.
+    """
+    id, name, source = who
+    cells = {}
+    for figure in (each["id"] for each in COLUMNS):
+        main = figure == Quantity.MACS.value
+        try:
+            found = regimes(figure)
+        except InputError:
+            if main:
+                raise
+            continue
+        cells[figure] = script.law(found, *((tidy, SPELLINGS) if main else (None, "")))
+        if main and names is not None:
+            for case, regime in zip(cells[figure]["cases"], found, strict=True):
+                case["steps"] = script.steps(case_steps(regime.cost, Quantity.MACS, names) if regime.cost else [])
+    return {"id": id, "name": name, "source": source, "cells": cells}
