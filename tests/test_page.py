@@ -632,8 +632,13 @@ def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None
         ("compare", "#h=57&square=1&C=65536"),
         ("swin_t", "#H=301&W=500"),
         ("t5_small", ""),
+        ("compare", "most"),
+        ("swin_t", "most"),
+        ("retention_chunkwise", ""),
     ):
-        browser = opened(target, state)
+        browser = opened(target, "" if state == "most" else state)
+        if state == "most":
+            browser.run("PARAMETERS.forEach(each => (state[each.name] = each.max)), update()")
         browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
         for width in (390, 480, 700, 390, 1000, 1200, 1680, 2560):
             browser.run("document.getElementById('digits').click()")

@@ -30,7 +30,8 @@ function control(each) {
   const field = el("input", { type: "number", id, ...limits, on: { input: type, change: () => update() } });
   const auto = each.auto && el("input", { type: "checkbox", on: { change: choose } });
   controls[each.name] = { slider, field, auto, places };
-  const label = el("label", { for: id }, el("b", {}, each.letter), each.meaning);
+  const [letter, below] = each.letter.split("_");
+  const label = el("label", { for: id }, el("b", {}, letter, below && el("sub", {}, below)), each.meaning);
   return el("div", { class: "control" }, label, slider, field, auto && option(auto, `automatic: ${each.auto}`));
 }
 
