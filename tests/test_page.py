@@ -371,6 +371,15 @@ def test_a_lower_bound_never_says_that_it_fits(
     assert (browser.run("document.getElementById('memory').dataset.known") == "true") == known
 
 
+def test_layers_above_the_first_are_there_from_two_on(opened: Callable[..., Tab]) -> None:
+    for layers, rows in ((1, ["layer 1", "total"]), (2, ["layer 1", "layers 2 to L", "total"])):
+        browser = opened("lstm", f"#layers={layers}")
+        shown = "[...document.querySelectorAll('tbody:not([hidden]) .row')].map(each => each.textContent)"
+        assert json.loads(browser.run(f"JSON.stringify({shown})")) == rows
+        assert [row[0] for row in csv.reader(io.StringIO(browser.run("csv()")))][1:] == rows
+        assert ("layers 2" in browser.run("document.querySelector('#chart svg').ariaLabel")) == (layers > 1)
+
+
 def test_beyond_its_lattice_the_page_says_so_and_has_the_figures(opened: Callable[..., Tab]) -> None:
     browser = opened("swin_t", "#H=300&W=300")
     assert "not on the lattice" in said(browser, "notice")

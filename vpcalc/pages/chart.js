@@ -199,8 +199,8 @@ function told(axis, mark) {
 }
 
 function describe(curves, axis, here, column) {
-  const said = curves.filter(each => !each.part).map(each => {
-    const value = each.at(here);
+  const whole = curves.filter(each => !each.part).map(each => [each, each.at(here)]);
+  const said = whole.filter(([, value]) => value !== 0n).map(([each, value]) => {
     return `${each.name} ${value === undefined ? "refused" : short(value, kindOf(each.row, column))}`;
   });
   const axes = `${column.label} against ${axis.letter}, both on logarithmic axes`;

@@ -5,7 +5,7 @@ function sheet(joining) {
   const values = settled(), at = inLetters(values);
   const columns = DATA.columns.filter(each => !each.of && each.kind !== "grid");
   const heads = columns.map(each => (each.kind === "bytes" ? `${each.label} (bytes)` : each.label));
-  const rows = DATA.rows.map(row => {
+  const rows = DATA.rows.filter(row => there(row, values, at)).map(row => {
     const found = shown(row.cells[DATA.main], at);
     const form = found.form === undefined ? "" : joining(wordsOf(found.form));
     return [row.name, form, ...columns.map(column => String(figure(row, column, values, at) ?? ""))];

@@ -74,5 +74,8 @@ function figure(row, column, values, at) {
   return total === undefined ? undefined : total * times(column, values);
 }
 
+/** Whether a row has anything at all: the layers above the first are none where there is one. */
+const there = (row, values, at) => DATA.kind !== "model" || PLOTTED.some(each => figure(row, each, values, at) !== 0n);
+
 const focusRow = () => CHOICES.row[state.row];
 const kindOf = (row, column) => row.kind || column.kind;

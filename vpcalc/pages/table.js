@@ -13,6 +13,7 @@ function table(values, at, figures) {
   host.classList.toggle("exact", byId("digits").checked);
   DATA.rows.forEach((row, place) => {
     const made = lines[place], found = figures[place], refused = found.refused !== undefined;
+    made.body.hidden = !there(row, values, at);
     made.body.classList.toggle("chosen", row === focusRow() && lines.length > 1);
     made.button.setAttribute("aria-pressed", row === focusRow());
     DATA.columns.forEach((column, index) => made.cells[index].replaceChildren(...cell(row, column, values, at)));
