@@ -284,6 +284,7 @@ def of_model(name: str, values: dict[str, int]) -> list[list[str | None]] | None
             "depths_1=1&depths_3=9&depths_4=3&attention=fused",
         ),
         ("pvt_tiny", {"input": 250, "batch": 2}, "H=250&W=250&batch=2"),
+        ("lstm", {"tokens": 37, "batch": 3, "set": {"layers": 2}}, "T=37&layers=2&batch=3"),
         (
             "vit_b_16",
             {"input": 300, "batch": 2, "set": {"C": 384, "heads": 6}},
@@ -316,10 +317,10 @@ KEPT = """asked => asked.map(([values, dtype, attention]) => {
 @pytest.mark.parametrize(
     "name",
     [
-        *("swin_t", "pvt_tiny", "vit_b_16", "resnet50", "t5_small"),
+        *("swin_t", "pvt_tiny", "vit_b_16", "resnet50", "t5_small", "lstm"),
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("swin_v2_t", "pvt_v2_b0", "vgg11_bn", "retinanet")
+            for name in ("swin_v2_t", "pvt_v2_b0", "vgg11_bn", "retinanet", "upernet", "exfuse_resnet50", "gru")
         ),
     ],
 )

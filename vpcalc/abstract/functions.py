@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import ops
 from ..cost import Op, Tiling
-from ..dims import conv_size, floor_div, is_number, is_one, is_symbolic
+from ..dims import Dim, conv_size, floor_div, is_number, is_one, is_symbolic
 from . import layout
 from .layout import FREE, Sizes, product
 from .tape import ACTIVATION, Tape
@@ -525,12 +525,12 @@ def _alike(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     return [x if x.item == item else converted(x, item) for x in tensors]
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Joined along a new dimension. Keeps nothing."""
+def stack(tensors: Sequence[Tensor], dim: int = 0, many: Dim | None = None) -> Tensor:
+    """Joined along a new dimension. Keeps nothing. These few may stand for ``many``."""
     tensors = _alike(tensors)
     first = tensors[0]
     dim %= len(first.shape) + 1
-    shape = (*first.shape[:dim], len(tensors), *first.shape[dim:])
+    shape = (*first.shape[:dim], len(tensors) if many is None else many, *first.shape[dim:])
     rule = partial(_unstacked, dim=dim)
     return make("stack", shape, promoted(*tensors), tuple(tensors), rule=rule)
 

@@ -226,11 +226,13 @@ class Loop:
     """
 
     def __init__(self, tape: Tape, rounds: Any) -> None:
-        self.tape, self.rounds = tape, rounds
+        self.tape, self.rounds, self.ran = tape, rounds, 0
 
     def __iter__(self) -> Iterator[int]:
         if self.tape.ledger is None:
-            yield from range(count(self.rounds))
+            for step in self.tape.steps(self.rounds):
+                self.ran += 1
+                yield step
             return
         with self.tape.ledger.loop(self.rounds):
             yield 0
@@ -244,7 +246,7 @@ class Loop:
     def stack(self, outputs: Sequence[Tensor], dim: int) -> Tensor:
         """What every step made, after what there was before the first, along a new dimension."""
         if self.tape.ledger is None:
-            return functions.stack(outputs, dim)
+            return functions.stack(outputs, dim, self.rounds + (len(outputs) - self.ran))
         return functions.stack(outputs[-1:], dim).taken(dim, self.rounds + (len(outputs) - 1))
 
     def cat(self, outputs: Sequence[Tensor], dim: int) -> Tensor:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ..algebra.traced import value_of
+from ..algebra.traced import count, value_of
 from .flow import Flow
 from .ledger import Entry, Ledger, Remark
 from .tuning import Tuning
@@ -326,6 +326,10 @@ class Tape:
     def turns(self, copies: Copies[Any]) -> list[Any]:
         """What is run of copies."""
         return copies.listed()
+
+    def steps(self, rounds: Any) -> Iterable[int]:
+        """What is run of steps that wait for one another."""
+        return range(count(rounds))
 
     def home(self, name: str, shared: object) -> str:
         """The path of a module within this one; of one that holds something ``shared``, its first path."""

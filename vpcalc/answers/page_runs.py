@@ -8,7 +8,7 @@ out, in letters of his own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -27,6 +27,9 @@ from .page_laws import ITEM, Call, Laws
 
 LAPS = 3
 """Blocks of a kind that are run: one that may differ, and two that alternate from there on."""
+
+OF_A_STAGE = ("heads", "R", "r")
+"""What modules are given that differ from stage to stage, and are else the same."""
 
 ONCE = as_polynomial(1)
 
@@ -84,6 +87,19 @@ class Run(Tape):
 
         return lap
 
+    def steps(self, rounds: Any) -> Iterator[int]:
+        """A few in the place of as many as a letter says: the first, one of those between, and the last."""
+        number = form_of(rounds)
+        if not number.symbols:
+            yield from range(value_of(rounds))
+            return
+        few = LAPS if rounds >= LAPS else next(few for few in range(1, LAPS) if rounds == few)
+        for step in range(few):
+            before, times = self.time, number - (LAPS - 1) if few == LAPS and step == 1 else ONCE
+            with self.setting(times_now=self.times_now * times):
+                yield step
+                self.often |= dict.fromkeys(range(before + 1, self.time + 1), self.times_now)
+
     def call(self, describe: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Run a module apart, unless its law is known at its sizes."""
         sizes = {ITEM: value_of(self.item.bytes)}
@@ -113,18 +129,12 @@ class Run(Tape):
             UnopenedError: it has loops, or what it knows from where it was made is not seen.
         """
         if isinstance(value, Traced):
-            if not value.form.symbols:
-                return value.value
-            name = next(
-                (name for name, size in self.given.items() if size.form == value.form), f"x{len(self.given)}"
-            )
-            self.given[name] = value
-            return Traced(value.value, symbol(name), self.notes)
+            return self.lettered(value) if value.form.symbols else value.value
         if isinstance(value, Tensor):
             if id(value) not in self.tensors:
                 outer = value.storage
                 _, storage = self.storages.setdefault(id(outer), (outer, Storage(self, 0, outer.role)))
-                order, shape = _order(value), self.opened(value.shape)
+                order, shape = _order(value), tuple(map(self.lettered, value.shape))
                 strides = self.opened(value.strides) if order is None else layout.dense(shape, order)
                 node = Node(self, "given", (), ()) if value.learns else None
                 self.tensors[id(value)] = value, Tensor(storage, shape, strides, value.item, node)
@@ -132,13 +142,23 @@ class Run(Tape):
         if type(value) in (tuple, list):
             return type(value)(map(self.opened, value))
         if isinstance(value, dict):
-            return {name: self.opened(value[name]) for name in sorted(value)}
+            read = {name: self.lettered if name in OF_A_STAGE else self.opened for name in sorted(value)}
+            return {name: opened(value[name]) for name, opened in read.items()}
         if isinstance(value, partial):
             function, args, settings = self.opened((value.func, value.args, value.keywords))
             return partial(function, *args, **settings)
         if isinstance(value, Copies) or "<locals>" in getattr(value, "__qualname__", ""):
             raise UnopenedError
         return value
+
+    def lettered(self, value: Any) -> Any:
+        """A size as a letter; a number, too, so that a module of several widths has one law."""
+        form = form_of(value)
+        if not form.symbols and value_of(value) == 1:
+            return 1
+        name = next((name for name, size in self.given.items() if size.form == form), f"x{len(self.given)}")
+        self.given[name] = Traced(value_of(value), form, self.notes)
+        return Traced(value_of(value), symbol(name), self.notes)
 
     def key(self, value: Any) -> Any:
         """What was given or came out, by how it is written."""

@@ -19,7 +19,7 @@ from .page_parts import path_of
 
 COUNTS = (Quantity.MACS, Quantity.PARAMS, Quantity.ACTIVATIONS)
 
-FIXED = ("P", "S", "k", "classes", "trained_at", "scales")
+FIXED = ("P", "S", "k", "dap", "classes", "trained_at", "scales")
 """Settings that are no letters on a page: nobody learns from a patch of 5 pixels, and half a kernel, rounded down,
 would stand in every form of a ConvNeXt."""
 
