@@ -193,7 +193,9 @@ RARE = {
 
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("number", [150, pytest.param(2_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["swin_t", "vit_b_16", "pvt_v2_b2", "resnet50", "convnext_t", "t5_small"])
+@pytest.mark.parametrize(
+    "name", ["swin_t", "vit_b_16", "pvt_v2_b2", "resnet50", "convnext_t", "t5_small", "swin_v2_t"]
+)
 def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
     opened: Callable[..., Tab], name: str, number: int
 ) -> None:

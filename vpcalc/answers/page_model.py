@@ -17,7 +17,7 @@ from ..symbols import ALPHABET
 from .model import Model, our_model
 from .page_memory import DTYPES, memory_of
 from .page_parts import parameter, shapes_of
-from .page_settings import COUNTS, Leaf, Setting, everywhere, without_letter
+from .page_settings import COUNTS, ONCE, Leaf, Setting, everywhere, without_letter
 
 MOST = 65536
 """The largest size of a parameter."""
@@ -133,6 +133,7 @@ def _rows(script: Script, leaves: Sequence[Leaf], own: Where | None, found: Mode
     tidy = found.form if found.batch == 1 else our_model(found.id, set=found.config).form
     main = next(leaf.forms for leaf in leaves if leaf.forms)
     names = list(dict.fromkeys(key[0] for key in main))
+    shared = [leaf.forms for leaf in leaves if leaf.forms and ("total", ONCE[Quantity.MACS]) in leaf.forms]
 
     def law(name: str, *what: Any, written: str = "") -> dict[str, Any]:
         """Each form once, and which it is in each regime."""
@@ -156,6 +157,7 @@ def _rows(script: Script, leaves: Sequence[Leaf], own: Where | None, found: Mode
             each.value: law(name, each.value, written=SPELLINGS if each is Quantity.MACS else "")
             for each in COUNTS
         }
+        cells |= {once: law(name, once) for once in ONCE.values() if any(forms[name, once] for forms in shared)}
         row: dict[str, Any] = {"id": name, "name": name, "cells": cells, "source": ""}
         if name == "total":
             cells["macs"]["tidy"] = {**script.tidy(tidy), **({"when": script.condition(own)} if own else {})}

@@ -19,6 +19,9 @@ from .page_parts import path_of
 
 COUNTS = (Quantity.MACS, Quantity.PARAMS, Quantity.ACTIVATIONS)
 
+ONCE = {Quantity.MACS: "macs_once", Quantity.ACTIVATIONS: "activations_once"}
+"""What is there once for all images of a batch, of the quantities that are one image's."""
+
 FIXED = ("P", "S", "k", "dap", "classes", "trained_at", "scales")
 """Settings that are no letters on a page: nobody learns from a patch of 5 pixels, and half a kernel, rounded down,
 would stand in every form of a ConvNeXt."""
@@ -63,6 +66,7 @@ def everywhere(
 ) -> tuple[tuple[Setting, ...], tuple[Leaf, ...]]:
     """The settings that can be letters, and the forms at all values; the first are those of the model's own."""
     axes = architecture.family.axes.point(sizes)
+    shared = any(_once(*(architecture.cost(sizes, config, batch) for batch in (1, 2))).values())
     taken = {*axes, "B"}
 
     def start(settings: Iterable[Setting]) -> dict[str, int]:
@@ -71,7 +75,9 @@ def everywhere(
     def run(settings: Iterable[Setting], traced: Mapping[str, Any]) -> tuple[Forms | None, str]:
         of_input, given = tuple(traced[axis] for axis in axes), changed(config, settings, traced)
         try:
-            return _forms(architecture.cost(of_input, given, 1)), ""
+            one = architecture.cost(of_input, given, 1)
+            once: Forms = _once(one, architecture.cost(of_input, given, 2)) if shared else {}
+            return {**_forms(one), **once}, ""
         except InputError as refusal:
             return None, plainly(refusal)
 
@@ -131,3 +137,14 @@ def _forms(cost: Cost) -> Forms:
         found |= {(node.name, *key): as_polynomial(part or 0) for key, part in parts.items()}
         found |= {(node.name, each.value): as_polynomial(node.total(each)) for each in COUNTS}
     return found | {("total", each.value): as_polynomial(plain.total(each)) for each in COUNTS}
+
+
+def _once(one: Cost, two: Cost) -> dict[Key, Polynomial]:
+    """What two images have in common, by the trees of one and of two."""
+    one, two = of_forms(one), of_forms(two)
+    nodes = [(node.name, node, other) for node, other in zip(one.stages(), two.stages(), strict=True)]
+    return {
+        (name, said): as_polynomial(2 * node.total(each) - other.total(each))
+        for name, node, other in [*nodes, ("total", one, two)]
+        for each, said in ONCE.items()
+    }

@@ -1,12 +1,12 @@
 // The chosen row in large, what is to be said of all rows, and the inequalities.
 
-function hero(values, figures) {
+function hero(values, at, figures) {
   const row = focusRow(), found = figures[DATA.rows.indexOf(row)], column = COLUMNS[DATA.main];
   const name = row.total || DATA.kind === "module" ? DATA.title : row.name;
   const sides = SQUARE.map(each => values[each]).join(" × ");
   const where = sides || AXES.slice(0, 2).map(each => `${each.letter} = ${values[each.name]}`).join(", ");
   const refused = found.refused !== undefined, kind = kindOf(row, column), what = row.of || column.label;
-  const total = refused ? 0n : found.total * times(column, values);
+  const total = refused ? 0n : figure(row, column, values, at);
   const outcome = refused ? ("item" in found ? "refused" : "beyond this page") : `${short(total, kind)} ${what}`;
   byId("headline").textContent = `${name} at ${where}: ${outcome}`;
   byId("formula").hidden = byId("shares").hidden = refused;

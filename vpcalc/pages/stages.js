@@ -1,14 +1,15 @@
 // The stages of a model to scale, and what training it holds against a card.
 
-function blocks(at, figures) {
+function blocks(values, at) {
   const host = byId("blocks"), rows = DATA.rows.filter(row => row.block);
-  byId("blocks-section").hidden = figures.every(each => each.refused !== undefined);
+  const macs = row => figure(row, COLUMNS[DATA.main], values, at);
+  byId("blocks-section").hidden = DATA.rows.every(row => macs(row) === undefined);
   if (byId("blocks-section").hidden) return;
   const number = law => Number(evaluate(law, at).total ?? 0n);
   const found = rows.map(row => {
     const [height, width] = row.block.sides.map(number);
-    const macs = figures[DATA.rows.indexOf(row)].total ?? 0n;
-    return { row, height, width, channels: number(row.block.channels), depth: number(row.block.depth), macs };
+    const [channels, depth] = [number(row.block.channels), number(row.block.depth)];
+    return { row, height, width, channels, depth, macs: macs(row) ?? 0n };
   });
   const wide = Math.max(280, host.clientWidth), tall = 250, ground = 168, slot = wide / found.length;
   const most = what => Math.max(1, ...found.flatMap(what)), all = sum(found.map(each => each.macs));

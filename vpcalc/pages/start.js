@@ -5,11 +5,11 @@ function render() {
   const figures = DATA.rows.map(row => shown(row.cells[DATA.main], at));
   if (DATA.memory) memory(values, at);
   show(values);
-  hero(values, figures);
+  hero(values, at, figures);
   table(values, at, figures);
   chart(values);
   conditions(values, at);
-  if (DATA.blocks) blocks(at, figures);
+  if (DATA.blocks) blocks(values, at);
   keep();
 }
 

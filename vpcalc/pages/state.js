@@ -67,11 +67,12 @@ function times(column, values) {
   return factors.reduce((all, each) => all * BigInt(each), 1n);
 }
 
-/** A figure of a row, or undefined where it is refused. */
+/** A figure of a row, in which some of it may be there once for all images; undefined where it is refused. */
 function figure(row, column, values, at) {
-  const law = row.cells[column.id];
+  const law = row.cells[column.id], once = row.cells[`${column.id}_once`], factor = times(column, values);
   const total = law && evaluate(law, at).total;
-  return total === undefined ? undefined : total * times(column, values);
+  if (total === undefined) return undefined;
+  return total * factor - (once ? evaluate(once, at).total * (factor - 1n) : 0n);
 }
 
 /** Whether a row has anything at all: the layers above the first are none where there is one. */
