@@ -466,6 +466,13 @@ def pieces(plot: Plot) -> list[tuple[str, tuple[str, ...], int]]:
     return [(piece.name, tuple(names[s] for s in piece.sources), piece.cost.total) for piece in plot.chart.pieces]
 
 
+def test_shapes_of_a_block_have_all_but_the_batch() -> None:
+    """Norms of a transformer run on the tokens of all sequences at once: their first side is not the batch."""
+    chart = vpcalc.draw("transformer_base", block=True).chart
+    assert isinstance(chart, BlockDiagram)
+    assert {piece.shape for piece in chart.pieces} == {"128×512"}
+
+
 def test_a_block_of_swin_is_its_own_run() -> None:
     plot = vpcalc.draw("swin_t", block=True)
     first, second = 2 * 49 * 3136 * 96 + 4 * 3136 * 96**2, 8 * 3136 * 96**2

@@ -76,13 +76,13 @@ def draw_block(found: Model | OwnModel, part: str | None = None) -> Plot:
         outside |= dict.fromkeys(source for source in flow[key] if source not in pieces)
     if not outside:
         outside[INPUT] = None
-    came = _given(steps, inside)
+    came, batch = _given(steps, inside), _batch(steps)
     made = [
         Piece(
             name,
             INPUT if not place else _words(name),
             (),
-            _shape(came) if not place else "",
+            _shape(came, batch) if not place else "",
             Bar(name, ()),
             0,
             (),
@@ -98,7 +98,7 @@ def draw_block(found: Model | OwnModel, part: str | None = None) -> Plot:
         params = sum(int(step.params) for step in own)
         name = sign or _name(key, own, path, len(shared), ours)
         inner = () if sign or key.startswith(_OWN) else _inner(own, key)
-        shape = _shape(_seen(steps, inside, keys, key, len(came)))
+        shape = _shape(_seen(steps, inside, keys, key, len(came)), batch)
         made.append(Piece(key, name, inner, shape, bar, params, flow[key], joins=bool(sign)))
     total = sum(piece.cost.total for piece in made)
     chart = BlockDiagram(
@@ -189,9 +189,15 @@ def _given(steps: Sequence[Step], inside: Sequence[int]) -> tuple[int, ...]:
     return ()
 
 
-def _shape(sides: tuple[int, ...]) -> str:
-    """A shape without its batch."""
-    return "×".join(map(str, sides[1:]))
+def _batch(steps: Sequence[Step]) -> int:
+    """How many images or sequences are run at once: the first side of the first input."""
+    reads = (read for step in steps for read in zip(step.sources, step.seen, strict=True))
+    return int(next(shape[0] for source, shape in reads if source < 0))
+
+
+def _shape(sides: tuple[int, ...], batch: int) -> str:
+    """A shape without its batch; where that is within another side, the whole."""
+    return "×".join(map(str, sides[1:] if sides[:1] == (batch,) else sides))
 
 
 def _shared(every: Iterable[Sequence[str]]) -> tuple[str, ...]:
