@@ -646,6 +646,7 @@ def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None
         ("t5_small", ""),
         ("compare", "most"),
         ("swin_t", "most"),
+        ("resnet50", "most"),
         ("retention_chunkwise", ""),
     ):
         browser = opened(target, "" if state == "most" else state)

@@ -67,7 +67,8 @@ function cell(row, column, values, at) {
   const value = figure(row, column, values, at), kind = kindOf(row, column);
   if (value === undefined) return ["–"];
   if (kind === "number" || byId("digits").checked) return [exact(value)];
-  return [el("span", { title: exact(value) }, short(value, kind))];
+  const said = short(value, kind);
+  return [el("span", { title: exact(value), class: said.length > 9 ? "long" : null }, said)];
 }
 
 function domain(row, found) {
