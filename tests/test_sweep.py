@@ -12,8 +12,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
-from itertools import product
+from itertools import islice, product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -638,19 +640,80 @@ def test_what_is_killed_goes_on_and_loses_nothing(more: tuple[str, ...], tmp_pat
 def test_what_was_begun_is_gone_on_with_only_if_it_is_the_same(tmp_path: Path) -> None:
     file, folder = tmp_path / "costs.csv", tmp_path / "costs.csv.parts"
     parts = vpcalc.sweep("wmsa", vary=GRID, columns="macs", output=file)
-    from vpcalc.sweeps.parts import Parts
+    from vpcalc.sweeps.parts import Counts, Parts
 
-    Parts(file, parts.work, parts._key()).begin(resume=False, force=False)
+    Parts(file, parts.work, parts._key()).begin(resume=False, force=False, counts=Counts())
     assert refused("-o", str(file)).endswith("was begun and not finished; --resume goes on, --force begins anew")
     line = refused("-o", str(file), "--resume", "--columns", "params")
     assert line == f'--resume: {str(folder)!r} is of another sweep: columns was ["macs"] and is ["params"]; ' + (
-        "--force begins anew"
+        "--force alone begins anew"
     )
     (folder / "sweep.json").write_text("{")
     assert "is damaged" in refused("-o", str(file), "--resume")
     (folder / "mine.txt").write_text("mine")
-    assert "cannot be written: Directory not empty" in refused("-o", str(file), "--force")
-    assert (folder / "mine.txt").exists()
+    assert run("-o", str(file), "--force").returncode == 0
+    assert file.exists()
+    assert [*folder.iterdir()] == [folder / "mine.txt"]
+
+
+def _cut(part: Path) -> None:
+    part.write_bytes(part.read_bytes()[:-7])
+
+
+def _one_digit(part: Path) -> None:
+    text = bytearray(part.read_bytes())
+    text[-2] ^= 1
+    part.write_bytes(text)
+
+
+def _two_lines_swapped(part: Path) -> None:
+    *first, one, other = part.read_bytes().splitlines(keepends=True)
+    part.write_bytes(b"".join([*first, other, one]))
+
+
+def _as_a_csv_file(part: Path) -> None:
+    part.write_bytes(b"h,w,C,M,heads,macs,params\n" + part.read_bytes().partition(b"\n")[2])
+
+
+def _another(part: Path) -> None:
+    part.write_bytes(part.with_name("00000000.part").read_bytes())
+
+
+def _a_further(part: Path) -> None:
+    part.with_name("00000099.part").write_bytes(part.read_bytes())
+
+
+@pytest.mark.parametrize("more", [{}, {"top": 30, "by": "macs"}], ids=["all", "top"])
+@pytest.mark.parametrize(
+    "damage", [_cut, _one_digit, _two_lines_swapped, _as_a_csv_file, _another, _a_further, Path.unlink]
+)
+def test_a_part_that_was_changed_is_done_again(
+    damage: Callable[[Path], object], more: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vpcalc.sweeps.parts import Counts, Parts
+
+    monkeypatch.setattr("vpcalc.sweeps.work.ABOUT", 3000)
+    file, part = tmp_path / "costs.csv", tmp_path / "costs.csv.parts" / "00000001.part"
+    ask = partial(vpcalc.sweep, "wmsa", vary=GRID, columns="macs", **more)
+    whole = ask(output=tmp_path / "whole.csv").completed()
+    begun = ask()
+    parts = Parts(file, begun.work, begun._key())
+    parts.begin(resume=False, force=False, counts=Counts())
+    for found in islice(begun._each(), 3):
+        parts.write(*found)
+    damage(part)
+    sweep = ask(output=file, resume=True).completed()
+    assert file.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert sweep.counts == replace(whole.counts, redone=0 if damage is Path.unlink else 1)
+    # and what is changed while it goes on is found before anything is written
+    parts.begin(resume=False, force=True, counts=Counts())
+    for found in begun._each():
+        parts.write(*found)
+    file.unlink()
+    damage(part)
+    with pytest.raises(vpcalc.InputError, match="was changed meanwhile; --resume does again what is missing"):
+        parts.end(Counts())
+    assert not file.exists()
 
 
 def test_a_full_disk_ends_in_one_line_and_what_was_found_is_kept(tmp_path: Path) -> None:

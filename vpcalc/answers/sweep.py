@@ -95,6 +95,8 @@ class Sweep(Result):
             found.append(
                 f"{how_many(blocks.counted, 'configuration')} counted one by one, at sizes with few of a kind"
             )
+        if self.counts.redone:
+            found.append(f"{how_many(self.counts.redone, 'part')} of the earlier run not as written: done again")
         if self.counts.wide:
             found.append(
                 f"{how_many(self.counts.wide, 'configuration')} may pass 2⁶³ and went through Python's integers"
@@ -147,10 +149,9 @@ class Sweep(Result):
     def _to_file(self, output: Path) -> tuple[Counts, Rows]:
         from ..sweeps.parts import Counts, Parts
 
-        parts = Parts(output, self.work, self._key())
-        for number, stretch in self._each(parts.begin(self.resume, self.force)):
+        parts, counts = Parts(output, self.work, self._key()), Counts()
+        for number, stretch in self._each(parts.begin(self.resume, self.force, counts)):
             parts.write(number, stretch)
-        counts = Counts()
         rows = parts.end(counts)
         return counts, self.work.joined([]) if rows is None else rows
 
