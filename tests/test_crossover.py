@@ -116,6 +116,18 @@ def test_intervals_hold_every_size() -> None:
     assert every[15] == "msa"  # 9 windows are padded to 21 x 21
 
 
+def test_intervals_of_forms_that_divide_by_their_letter() -> None:
+    """A state of retention has C²/a elements: whole where a divides C, and a quotient by the letter."""
+    at = {"w": 32, "C": 6, "h": 4}
+    every = intervals_of(vpcalc.crossover("axial", "retention_recurrent", at=at, range={"a": "1:20"}))
+    for a, cheaper in every.items():
+        one, other = (cost_of(id, {**at, "a": a}) for id in ("axial", "retention_recurrent"))
+        expected = (
+            {"unknown"} if one is None or other is None else told("axial", "retention_recurrent", one, other)
+        )
+        assert {cheaper} == expected
+
+
 def test_a_region_is_looked_at_cell_by_cell() -> None:
     plot = vpcalc.plot_region(
         "msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"h": "2:40", "M": "2:9"}

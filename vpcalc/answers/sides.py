@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..algebra.boundaries import both, with_values
-from ..algebra.domains import Where, union
+from ..algebra.domains import Where, union, without_line
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..architectures import ARCHITECTURES
 from ..errors import ALL, InputError, is_code, unknown
@@ -105,7 +105,8 @@ class Pair(NamedTuple):
 
         shape = numpy.broadcast_shapes(*(sizes.shape for sizes in point.values()))
         found = numpy.full(shape, UNKNOWN)
-        for where, form in self.differences:
+        for where, difference in self.differences:
+            form = without_line(difference)  # which of both is less it says as well, in whole numbers
             inside = numpy.zeros(shape, dtype=bool)
             for part in where.parts:
                 holds = numpy.ones(shape, dtype=bool)
