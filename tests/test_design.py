@@ -18,6 +18,7 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.cost import Quantity
 from vpcalc.sweeps import bounded, growing, keeping, relaxed
 from vpcalc.sweeps.certificate import configurations, counts_of, differences
+from vpcalc.sweeps.subjects import STEP
 
 from .conftest import Run
 from .pace import mostly_slow
@@ -238,7 +239,7 @@ def test_memory_alone_is_filled_as_brute_force_fills_it(case: str) -> None:
         for places in itertools.product(*(range(1, lever.count + 1) for lever in space.levers))
     }
     places_of = (dict(zip(names, places, strict=True)) for places in counted)
-    step = {tuple(at.values()): space.step_peak(at) if "train" in more else 0 for at in places_of}
+    step = {tuple(at.values()): space.counted(at, [STEP])[STEP] if "train" in more else 0 for at in places_of}
     aim = "macs" if macs else "params"
     dice = random.Random(case)
     taken = sorted(figures[quantity] for figures in counted.values())

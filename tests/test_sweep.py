@@ -81,7 +81,7 @@ def alone(target: str, set: Mapping[str, Any], config: Mapping[str, Any], memory
     )
     if len(sizes) == 1:
         given = {axes.options[0]: next(iter(sizes.values()))}
-    ask = vpcalc.memory if memory else vpcalc.model
+    ask = partial(vpcalc.memory, train=True) if memory else vpcalc.model
     found: dict[str, Any] = ask(target, **given, set=changed, batch=batch, check=False).to_dict()  # type: ignore[operator]
     return found
 
@@ -170,7 +170,15 @@ def test_autocast_is_of_models(target: str, tmp_path: Path, monkeypatch: pytest.
         vpcalc.sweep(target, vary={"C": "32,64"}, amp="bf16")
 
 
-BYTES = ("saved_bytes", "peak_bytes", "forward_peak_bytes", "inference_bytes", "training_bytes", "buffers_bytes")
+BYTES = (
+    "saved_bytes",
+    "peak_bytes",
+    "forward_peak_bytes",
+    "inference_bytes",
+    "training_bytes",
+    "buffers_bytes",
+    "step_peak_bytes",
+)
 
 IN_BYTES = {
     "swin": ("swin_t", {"H": "56,60,61", "C": "31,32,60", "batch": "1:3"}, {"depths": "1,2", "heads": "2,4"}),
@@ -751,7 +759,7 @@ def test_a_full_disk_ends_in_one_line_and_what_was_found_is_kept(tmp_path: Path)
         (("--columns", "mac"), "--columns: quantity 'mac' is not known; did you mean macs?"),
         (
             ("--columns", "step_peak_bytes"),
-            "--columns: quantity 'step_peak_bytes' is not known here; vpcalc models",
+            "--columns: quantity 'step_peak_bytes' is not known here; models of ours have it",
         ),
         (("--pareto", "macs,C,x"), "--pareto: column 'x' is not known"),
         (("--pareto", "macs"), "--pareto macs: needs two columns or more; --top 1 --by macs is the best by one"),

@@ -39,7 +39,9 @@ LAYERS = "vpcalc layers"
 ALL = f"{MODELS} and {LAYERS}"
 """Commands that list what has a name. What they do not list may be code: of a library, or of the user's own."""
 
-ELSEWHERE = {"step_peak_bytes": "vpcalc models and memory --train have it, and training_bytes is the sum"}
+ELSEWHERE = {
+    "step_peak_bytes": "models of ours have it, and memory --train has it of all; training_bytes is the sum"
+}
 """Names of which no name that is near means the same."""
 
 FEW, NEAR = 20, 0.6

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sys import getrefcount
 from typing import Any
 
-from ..algebra.traced import value_of
+from ..algebra.traced import decisive, value_of
 from ..dims import is_one
 from . import layout
 from .functions import converted, stack
@@ -163,18 +163,22 @@ class _Stretch:
         self.first = same.since - (same.until - same.since)
         self._live: Any = None
         self._top: Peak | None = None
+        self._times = 0
 
     def pass_by(self, time: int) -> None:
         """The pass is at a node of that time."""
         tape, more = self.tape, self.same.more
         if self._top is None and time <= self.same.since:
             self._live, self._top, tape.top = tape.live, tape.top, NOTHING
+            self._times = len(tape.times or ())
         if self._live is not None and time <= self.first:
             grown = tape.live - self._live
             moved = tape.top._replace(path=self.same.before(tape.top.path, more))
             last = tape.top._replace(bytes=tape.top.bytes + more * grown)
             assert self._top is not None
             tape.top = max(self._top, moved, last, key=lambda peak: int(value_of(peak.bytes)))
+            if tape.times is not None:
+                tape.times += [(live + more * grown, *place) for live, *place in tape.times[self._times :]]
             tape.live, self._live = tape.live + more * grown, None
 
 
@@ -196,8 +200,7 @@ def _is_free(holder: list[Tensor]) -> bool:
 def _lies_as(grad: Tensor, leaf: Tensor) -> bool:
     """Whether a gradient has the strides of its leaf, where there is a step to take."""
     return all(
-        is_one(size) or value_of(a) == value_of(b)
-        for size, a, b in zip(leaf.shape, grad.strides, leaf.strides, strict=True)
+        decisive(size) == 1 or a == b for size, a, b in zip(leaf.shape, grad.strides, leaf.strides, strict=True)
     )
 
 
@@ -205,7 +208,7 @@ def _fitted(grad: Tensor, operand: Tensor) -> Tensor:
     """A gradient in the shape and the type of its operand: summed over what was repeated, and converted."""
     missing = len(grad.shape) - len(operand.shape)
     own = (1,) * missing + operand.shape
-    if missing or any(is_one(size) and not is_one(other) for size, other in zip(own, grad.shape, strict=True)):
+    if missing or any(is_one(size) and decisive(other) != 1 for size, other in zip(own, grad.shape, strict=True)):
         total = make("sum", own, grad.item, (grad,))
         grad = Tensor(total.storage, operand.shape, layout.contiguous(operand.shape), total.item)
     return grad if grad.item == operand.item else converted(grad, operand.item)

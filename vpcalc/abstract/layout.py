@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..algebra.traced import decisive, value_of
+from ..algebra.traced import decisive
 from ..dims import is_one
 
 Sizes = tuple[Any, ...]
@@ -163,7 +163,7 @@ def _compare(shape: Sizes, operands: list[Sizes], first: int, second: int) -> in
 def is_dense(shape: Sizes, strides: Sizes) -> bool:
     """Whether the elements of a tensor fill a piece of memory, each once."""
     expected: Any = 1
-    for stride, size in sorted((value_of(t), value_of(n)) for t, n in zip(strides, shape, strict=True)):
+    for stride, size in sorted(zip(strides, map(decisive, shape), strict=True)):
         if size == 1:
             continue
         if stride != expected:

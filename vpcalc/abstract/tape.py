@@ -165,6 +165,11 @@ class Peak(NamedTuple):
     kind: str
     others: tuple[tuple[Any, str, str], ...] = ()
 
+    @property
+    def times(self) -> tuple[Any, ...]:
+        """Bytes at all times that are known."""
+        return tuple(live for live, _, _ in self.others) or (self.bytes,)
+
 
 NOTHING = Peak(0, "", "")
 """Before the first operator."""

@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from math import prod
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -24,7 +25,7 @@ import numpy
 from ..algebra.domains import Domain
 from ..algebra.exploring import Tape
 from ..algebra.floors import Floor
-from ..algebra.polynomial import Polynomial, as_polynomial, symbol
+from ..algebra.polynomial import Polynomial, symbol
 from ..algebra.traced import Traced, form_of, value_of
 from ..errors import InputError
 from ..everywhere import plainly
@@ -574,12 +575,19 @@ def _by_value(pair: tuple[Polynomial, Any]) -> int:
 
 def _at_most(form: Polynomial, other: Polynomial) -> bool:
     """Whether every term is at least as much in the other, as far as signs of floors are seen."""
-    difference = as_polynomial(other) - form
-    return all(number >= 0 for number in difference.terms.values()) and all(
-        _not_negative(name) for name in difference.symbols
+    if form.denominator != other.denominator:
+        form, other = form * other.denominator, other * form.denominator
+    less, more = form.terms, other.terms
+    if any(number > more.get(monomial, 0) for monomial, number in less.items()):
+        return False
+    apart = [(monomial, number) for monomial, number in more.items() if less.get(monomial, 0) != number]
+    return all(
+        number > less.get(monomial, 0) and all(_not_negative(name) for name, _ in monomial)
+        for monomial, number in apart
     )
 
 
+@lru_cache(maxsize=1 << 14)
 def _not_negative(name: str) -> bool:
     """Whether a letter or a floor is at least 0 at all sizes. A no is no answer."""
     if not isinstance(name, Floor):

@@ -21,7 +21,7 @@ PyTorch's Adam, AdamW and Adafactor count their steps, too, in one float32 a ten
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -109,6 +109,10 @@ class Optimizer:
         return WIDE * params if self.gradients == "float32" else 0
 
     def working(self, shapes: Sequence[Shape], item: int, params: int) -> int:
+        """Bytes that its step takes beside its state at most; see :meth:`workings`."""
+        return max(value_of(live) for live in self.workings(shapes, item, params))
+
+    def workings(self, shapes: Sequence[Shape], item: int, params: Any) -> list[Any]:
         """Bytes that its step takes beside its state, weight after weight as its loop in PyTorch does it.
 
         Those with 8 bits, and SGD, work in place. So do kernels that read narrow gradients for master weights.
@@ -116,15 +120,14 @@ class Optimizer:
         """
         copies = WIDE * params if self.gradients == "both" else 0
         if (self.master and self.gradients == "weights") or self.kind.kept == BLOCKS:
-            return copies
-        sizes = [value_of(product(shape)) for shape in shapes]
+            return [copies]
         number = WIDE if self.master else item
-        if self.kind.kept == FACTORED:
-            return copies + number * _of_adafactor([tuple(map(value_of, shape)) for shape in shapes])
         times = {"adam": 2, "adamw": 2, "lion": 3}.get(self.name, 0)
-        before = (0, *sizes) if times else (0,) * len(sizes)
-        most = max((last + times * this for last, this in zip(before, sizes, strict=False)), default=0)
-        return copies + number * most
+        sizes = [product(shape) for shape in shapes] if times else []
+        live = [last + times * this for last, this in zip((0, *sizes), sizes, strict=False)]
+        if self.kind.kept == FACTORED:
+            live = list(_of_adafactor(shapes))
+        return [copies, *(copies + number * each for each in live)]
 
     def working_at_once(self, shapes: Sequence[Shape], item: int, params: int) -> int:
         """The same where it works on all weights at once (``foreach``), as PyTorch's Adam does on CUDA."""
@@ -162,27 +165,29 @@ def _factors(shape: Shape) -> Any:
     return product(shape[:-1]) + product((*shape[:-2], shape[-1]))
 
 
-def _of_adafactor(shapes: Sequence[tuple[int, ...]]) -> int:
-    """Numbers that PyTorch's loop has beside its state at most.
+def _of_adafactor(shapes: Iterable[Shape]) -> Iterator[Any]:
+    """Numbers that PyTorch's loop has beside its state, at all times of which one may have the most.
 
     For each weight means of its rows and columns, and an update of its size; of a vector its square, too. What a
     name stood for lives until it stands for something else.
     """
-    most = rows = columns = square = update = 0
+    rows: Any = 0
+    columns: Any = 0
+    square: Any = 0
+    update: Any = 0
     for shape in shapes:
         size = product(shape)
         if len(shape) > 1:
-            new_rows, new_columns = size // shape[-1], size // shape[-2]
-            most = max(most, update + square + rows + columns + new_rows)
-            most = max(most, update + square + new_rows + columns + new_columns)
+            new_rows, new_columns = product(shape[:-1]), product((*shape[:-2], shape[-1]))
+            yield update + square + rows + columns + new_rows
+            yield update + square + new_rows + columns + new_columns
             rows, columns = new_rows, new_columns
-            most = max(most, update + square + rows + columns + size + product(shape[:-2]))
+            yield update + square + rows + columns + size + product(shape[:-2])
         else:
-            most = max(most, update + square + rows + columns + size)
+            yield update + square + rows + columns + size
             square = size
-            most = max(most, update + square + rows + columns + size)
+            yield update + square + rows + columns + size
         update = size
-    return most
 
 
 def read_optimizer(name: str, master: bool, dtype: str, item: int, gradients: str = "weights") -> Optimizer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,17 +39,27 @@ class Step:
         working = Peak(self.left + optimizer.working(self.weights, item, params), "", OPTIMIZER)
         return working if working.bytes > self.peak.bytes else self.peak
 
+    def times(self, optimizer: Optimizer, item: int, params: Any) -> Iterator[Any]:
+        """What is live in the whole step at all times of which one may have the most."""
+        yield from self.peak.times
+        yield from (self.left + live for live in optimizer.workings(self.weights, item, params))
+
 
 def model_step(
-    family: Family, sizes: tuple[Any, ...], config: Mapping[str, Any], batch: Any, way: Way = PLAIN
+    family: Family,
+    sizes: tuple[Any, ...],
+    config: Mapping[str, Any],
+    batch: Any,
+    way: Way = PLAIN,
+    times: bool = False,
 ) -> Step:
     """An architecture's step."""
-    return step(lambda tape: family.start(tape, sizes, config, batch), way)
+    return step(lambda tape: family.start(tape, sizes, config, batch), way, times)
 
 
-def step(start: Start, way: Way = PLAIN) -> Step:
-    """A step of a network on the sum of its outputs, which live until it is over."""
-    tape = taped(way, training=True)
+def step(start: Start, way: Way = PLAIN, times: bool = False) -> Step:
+    """A step of a network on the sum of its outputs, which live until it is over; with all ``times`` if asked."""
+    tape = taped(way, training=True, times=times)
     _, outputs = started(tape, start)
     backward(tape, outputs if isinstance(outputs, tuple) else (outputs,))
     return Step(tape.peak, tape.live, tuple(weight.shape for weight in tape.parameters if weight.leaf))

@@ -143,11 +143,6 @@ class Space:
         """The same in numbers."""
         return {name: max(map(int, sizes)) for name, sizes in self.figures(at, columns).items()}
 
-    def step_peak(self, at: Mapping[str, int]) -> int:
-        """The most that a whole step of training takes there, as ``vpcalc memory --train`` has it."""
-        varied = self.settings
-        return self.subject.step_peak({**self.subject.fixed(varied), **self.config(at)}, frozenset(varied))
-
     def one_by_one(self, name: str, why: str) -> Space:
         """The same with one lever gone through value by value."""
         return replace(

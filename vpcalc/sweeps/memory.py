@@ -23,6 +23,7 @@ from ..errors import InputError
 from .growing import Limit, NotShownError, Slice, loops_of, traced
 from .levers import Space
 from .relaxed import is_linear, left
+from .subjects import STEP
 
 Kind = tuple[frozenset[str], frozenset[str]]
 """Letters that are 1, where all others that are no loops are more; loops that are more."""
@@ -54,7 +55,7 @@ class Memory:
         if key not in self.needs:
             total = self.bytes(at)
             whole = self.limit.quantity == "training_bytes" and total <= self.limit.most
-            self.needs[key] = max(total, self.space.step_peak(at)) if whole else total
+            self.needs[key] = max(total, self.space.counted(at, [STEP])[STEP]) if whole else total
         return self.needs[key]
 
     def fits(self, at: Mapping[str, int]) -> bool:

@@ -20,7 +20,7 @@ from ..placing import Placed
 from ..report import Kind
 from ..symbolic import SYMBOL_OF
 from .axes import Name
-from .subjects import BOUND, COUNTED, IN_BYTES, ON_DEVICE, Asked, Column, Subject, Trained, Values
+from .subjects import BOUND, COUNTED, IN_BYTES, ON_DEVICE, STEP, Asked, Column, Subject, Trained, Values
 
 if TYPE_CHECKING:
     from ..checks.targets import Target
@@ -30,12 +30,10 @@ if TYPE_CHECKING:
 COLUMNS: Mapping[str, Column] = {
     **COUNTED,
     "backward_macs": Column("Backward", Kind.COUNT),
-    **{
-        name: column for name, column in IN_BYTES.items() if name != "cache_bytes"
-    },  # code does not say what one is
+    **{name: column for name, column in IN_BYTES.items() if name not in ("cache_bytes", STEP)},
     **ON_DEVICE,
 }
-"""What a model of ours has, and what runs see beside."""
+"""What a model of ours has, and what runs see beside; code does not say what a cache is."""
 
 IN_TRAINING = frozenset(
     ("gradients_bytes", "optimizer_bytes", "saved_bytes", "forward_peak_bytes", "training_bytes")

@@ -26,7 +26,7 @@ from ..storage.footprint import PLAIN, Footprint, Way, layer_footprint, layer_wo
 from ..storage.optimizers import Optimizer, read_optimizer
 from ..storage.plan import Plan
 from ..storage.roofline import in_nanoseconds
-from ..storage.step import model_step
+from ..storage.step import Step, model_step
 from .axes import Name
 
 Values = Mapping[str, Any]
@@ -50,6 +50,8 @@ COUNTED: Mapping[str, Column] = {
 }
 """Quantities of the cost tree."""
 
+STEP = "step_peak_bytes"
+
 IN_BYTES: Mapping[str, Column] = {
     name: Column(header, Kind.BYTES)
     for name, header in {
@@ -64,9 +66,13 @@ IN_BYTES: Mapping[str, Column] = {
         "forward_peak_bytes": "Peak forward",
         "inference_bytes": "Inference",
         "training_bytes": "Training sum",
+        STEP: "Training peak",
     }.items()
 }
-"""Quantities of a footprint."""
+"""Quantities of a footprint and of a step."""
+
+OF_NETWORKS = ("input_bytes", STEP)
+"""Those of them that a layer has not."""
 
 BOUND = "bound_ns"
 ON_DEVICE: Mapping[str, Column] = {BOUND: Column("At least (ns)", Kind.NUMBER)}
@@ -91,6 +97,7 @@ class Trained:
         columns: Iterable[str],
         cost: Callable[[], Cost],
         footprint: Callable[[], Footprint],
+        step: Callable[[], Step] | None,
         works: Callable[[], Iterable[Work]],
     ) -> dict[str, tuple[Any, ...]]:
         """Quantities of a cost tree, a footprint and what operators do: sizes of which each is the greatest."""
@@ -99,7 +106,13 @@ class Trained:
         if priced:
             tree = cost()
             found |= {name: (tree.total(Quantity(name)),) for name in priced}
-        found |= self._bytes(footprint(), in_bytes) if in_bytes else {}
+        if in_bytes:
+            taken = footprint()
+            found |= self._bytes(taken, [name for name in in_bytes if name != STEP])
+            if STEP in in_bytes and step is not None:
+                lasting = Plan(taken, self.item, True, self.optimizer).lasting
+                live = step().times(self.optimizer, self.item, taken.params)
+                found[STEP] = tuple(lasting + each for each in greatest(live))
         if BOUND in columns:
             found[BOUND] = (self.bound((work.macs, work.read + work.written) for work in works()),)
         return found
@@ -135,7 +148,7 @@ class Trained:
 
 def _times(peak: Peak) -> tuple[Any, ...]:
     """What is live at all times of which one may have the most."""
-    return greatest(live for live, _, _ in peak.others) or (peak.bytes,)
+    return greatest(peak.times)
 
 
 def trained(
@@ -315,16 +328,9 @@ class OurModel(Subject):
             columns,
             lambda: family.build(*of_input, batch=batch, **config),
             footprint,
+            lambda: model_step(family, of_input, config, batch, way, times=True),
             lambda: works(family, of_input, config, batch, way),
         )
-
-    def step_peak(self, values: Values, varied: frozenset[str]) -> int:
-        """The most that a whole step of training takes, at numbers."""
-        trained = self.trained
-        config, of_input, batch = self._network(values, varied)
-        network = self.architecture.family, of_input, config, batch, trained.way
-        plan = Plan(model_footprint(*network), trained.item, True, trained.optimizer, model_step(*network))
-        return int(plan.step_peak)
 
     def _network(self, values: Values, varied: frozenset[str]) -> tuple[dict[str, Any], tuple[Any, ...], Any]:
         """Its settings, the sizes of its input and its batch at some values."""
@@ -382,7 +388,7 @@ class OurLayer(Subject):
     @property
     def columns(self) -> Mapping[str, Column]:
         """All of the cost tree and, but for what only a whole network has, of memory."""
-        return {**COUNTED, **{name: IN_BYTES[name] for name in IN_BYTES if name != "input_bytes"}, **ON_DEVICE}
+        return {**COUNTED, **{name: IN_BYTES[name] for name in IN_BYTES if name not in OF_NETWORKS}, **ON_DEVICE}
 
     def fixed(self, varied: Iterable[str]) -> Values:
         """See :class:`Subject`."""
@@ -406,6 +412,7 @@ class OurLayer(Subject):
             columns,
             lambda: LAYERS[self.id].build(**values),
             lambda: layer_footprint(self.id, values, self.trained.way, times=True),
+            None,
             lambda: layer_works(self.id, values, self.trained.way),
         )
 
