@@ -108,11 +108,11 @@ class Dropped(nn.Sequential):
 """
 
 
-@pytest.mark.parametrize("how", [{}, {"dtype": "bfloat16", "optimizer": "momentum"}])
+@pytest.mark.parametrize("how", [{}, {"dtype": "bfloat16", "optimizer": "momentum"}, {"amp": "float16"}])
 def test_every_column_of_a_model_is_one_of_a_module(tmp_path: Path, how: Mapping[str, str]) -> None:
     """In train mode for what is of training, as memory has it: dropout keeps its mask."""
     (tmp_path / "dropped.py").write_text(DROPPED)
-    ours = {*OurModel.columns.fget(None)} - {"cache_bytes", "bound_ns"}  # type: ignore[attr-defined]
+    ours = {*OurModel.columns.fget(None)} - {"cache_bytes", "bound_ns", "step_peak_bytes"}  # type: ignore[attr-defined]
     vary = {"N": range(3, 99, 2), "C": [8, 24]}
     rows = list(vpcalc.sweep("dropped.py:Dropped(dim=C)@2,N,C", vary=vary, columns=tuple(ours), **how).records())
     assert len(rows) == 96
@@ -133,6 +133,15 @@ def test_every_column_of_a_model_is_one_of_a_module(tmp_path: Path, how: Mapping
 def test_what_a_sweep_of_code_cannot_have_is_refused(option: str, value: str, said: str) -> None:
     with pytest.raises(InputError, match=f"--{option} {value}: .*{said}"):
         vpcalc.sweep("own.py:Full(dim=C)", vary={"h": [2]}, set={"w": 1, "C": 8}, **{option: value})
+
+
+def test_what_autocast_does_within_a_function_is_told(tmp_path: Path) -> None:
+    (tmp_path / "recurrent.py").write_text("from torch import nn\ndef make(): return nn.LSTM(4, 8)\n")
+    said = (
+        "sweep recurrent.py:make: cannot be executed on symbols: what autocast casts within lstm is not followed"
+    )
+    with pytest.raises(InputError, match=said):
+        list(vpcalc.sweep("recurrent.py:make@N,2,4", vary={"N": [1, 2]}, amp="fp16").records())
 
 
 ROW = "own.py:Windowed(dim=C,window=M,heads=heads)@1,h,w,C"

@@ -162,12 +162,9 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
 
 
-@pytest.mark.parametrize("target", ["msa", "net.py:make@1,C"])
-def test_autocast_is_of_models(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "net.py").touch()
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(vpcalc.InputError, match="--amp bfloat16: a sweep has it of models of ours"):
-        vpcalc.sweep(target, vary={"C": "32,64"}, amp="bf16")
+def test_autocast_is_of_no_layer() -> None:
+    with pytest.raises(vpcalc.InputError, match="--amp bfloat16: is of models and of code; msa is a layer"):
+        vpcalc.sweep("msa", vary={"C": "32,64"}, amp="bf16")
 
 
 BYTES = (

@@ -349,7 +349,7 @@ def sweep(
         set: settings, dimensions or letters that stay.
         args: of a module of your own: the factory's arguments.
         input, tokens, src, tgt, batch: sizes that stay, as for :func:`vpcalc.model`.
-        dtype, attention, optimizer, amp: how memory is counted, as for :func:`vpcalc.models`; ``amp`` of models.
+        dtype, attention, optimizer, amp: how memory is counted, as for :func:`vpcalc.memory`; ``amp`` of no layer.
         device, devices: where ``bound_ns`` is the least time, as for :func:`vpcalc.memory`.
         columns: quantities such as ``macs``, ``params``, ``fvcore``, ``saved_bytes``, ``peak_bytes``.
         where: a condition in columns and names: ``"macs < 5G and heads*32 == C"``.

@@ -55,7 +55,7 @@ def sweep(
     dtype: str = option("float32", "--dtype TYPE", "Of weights and activations.", MEMORY),
     attention: str = option("eager", "--attention WAY", "eager or fused.", MEMORY),
     optimizer: str = option("adamw", "--optimizer NAME", "sgd, adamw, lion, adafactor, adamw8bit …", MEMORY),
-    amp: str | None = option(None, "--amp TYPE", "Of models: autocast to float16 or bfloat16.", MEMORY),
+    amp: str | None = option(None, "--amp TYPE", "Autocast to float16 or bfloat16.", MEMORY),
     device: str | None = option(
         None, "--device ID", "Bound the time on it: a column bound_ns.", BOUND, complete=completion.devices
     ),

@@ -172,7 +172,11 @@ class OnSymbols:
     """A target executed on symbols, in the first of its ways that runs at the first size of all."""
 
     def __init__(self, name: str, target: Target, columns: tuple[str, ...], trained: Trained) -> None:
-        self._name, self._target, self._columns, self._trained = name, target, columns, trained
+        from ..checks.own_memory import Narrowed
+
+        self._name, self._columns, self._trained = name, columns, trained
+        amp = trained.way.amp
+        self._target = target if amp is None else Narrowed(target, amp).followed
         self._program: Program | None = None
 
     def at(self, point: Mapping[str, int]) -> Found:
@@ -265,6 +269,7 @@ class OnSymbols:
     def _first(self, point: Mapping[str, int]) -> list[Execution]:
         """The run of the first way that goes through, which is the one from then on; else those of all."""
         from ..checks.exploring import program_of
+        from ..execution.outcome import BeyondError
 
         errors: dict[str, None] = {}
         refused: list[Execution] = []
@@ -274,7 +279,7 @@ class OnSymbols:
             try:
                 program = program_of(self._target, way)
                 run = program.execute(point)
-            except InputError:
+            except (InputError, BeyondError):
                 raise
             except Exception as error:  # a factory may raise anything
                 errors[first_line(error)] = None

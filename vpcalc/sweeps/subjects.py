@@ -460,8 +460,8 @@ class Asked:
         given = {name: value for name, value in self.sizes.items() if value is not None}
         row = as_placed(self.target, "sweep")
         require_file_of(row.target)
-        if (amp := self.trained.way.amp) is not None and (is_code(row.target) or row.target in LAYERS):
-            raise InputError(f"--amp {amp}: a sweep has it of models of ours; vpcalc memory has it of code")
+        if (amp := self.trained.way.amp) is not None and row.target in LAYERS:
+            raise InputError(f"--amp {amp}: is of models and of code; {row.target} is a layer")
         if is_code(row.target):
             from .own import own_subject
 
