@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -46,7 +46,9 @@ from .outcome import BeyondError, Execution, Point
 from .run import Memory, Side, Started, execute, letter, tensor
 from .sizes import value_of
 from .state import State
-from .values import Knowing
+from .values import AskedError, Knowing, Watching
+
+Counted = TypeVar("Counted")
 
 Build = Callable[[Any], "tuple[nn.Module, Given | Sequence[TensorShape]]"]
 """A module at a point of its letters, and what it takes there."""
@@ -119,14 +121,36 @@ class Program(ABC):
 
     training: bool
     state: State
+    asks = False
+    """Whether it was seen to ask for values, which are followed then."""
 
     @abstractmethod
     def execute(self, point: Point, memory: Memory | None = None) -> Execution:
         """One run on sizes with forms, its building included; followed in bytes if that is asked for."""
 
     @abstractmethod
-    def plainly(self, point: Point) -> AbstractContextManager[Started]:
-        """Within it, a module with arguments on the meta device, at the same sizes without forms."""
+    def plainly(self, point: Point, values: Watching | Knowing | None = None) -> AbstractContextManager[Started]:
+        """Within it, a module with arguments on the meta device, at the same sizes without forms.
+
+        ``values`` are followed, unless it is only watched whether the program asks for some.
+        """
+
+    def _counted(self, point: Point, count: Callable[..., Counted]) -> Counted:
+        """What a count gives. Values are followed only of a program that asks for them."""
+        if not self.asks:
+            watching = Watching()
+            try:
+                with self.plainly(point, watching) as (module, args, kwargs):
+                    counted = count(module, args, kwargs)
+            except (Exception, AskedError):
+                if not watching.asked:
+                    raise
+            else:
+                if not watching.asked:
+                    return counted
+            self.asks = True
+        with self.plainly(point) as (module, args, kwargs):
+            return count(module, args, kwargs)
 
     def counts(self, point: Point, products: bool = False, backward: bool = False) -> DispatchCounts:
         """What operators do where they reach their kernels; hidden products if asked for, and the backward pass.
@@ -134,10 +158,9 @@ class Program(ABC):
         Raises:
             Exception: whatever the program raises.
         """
-        with self.plainly(point) as (module, args, kwargs):
-            return count_operators(
-                module, args, kwargs, products=products, backward=backward, training=self.training
-            )
+        return self._counted(
+            point, partial(count_operators, products=products, backward=backward, training=self.training)
+        )
 
     def saved(self, point: Point, backward: bool = False) -> Saved:
         """What autograd keeps of a forward pass; with ``backward`` also what operators do in both passes.
@@ -145,8 +168,9 @@ class Program(ABC):
         Raises:
             Exception: whatever the program raises.
         """
-        with self.plainly(point) as (module, args, kwargs):
-            return saved.count(module, args, kwargs, backward=backward, training=self.training, as_on_cpu=True)
+        return self._counted(
+            point, partial(saved.count, backward=backward, training=self.training, as_on_cpu=True)
+        )
 
     def by_fvcore(self, point: Point) -> int:
         """What fvcore's FlopCountAnalysis reports.
@@ -169,8 +193,7 @@ class Program(ABC):
         Raises:
             Exception: whatever the program raises.
         """
-        with self.plainly(point) as (module, args, kwargs):
-            return live.count(module, args, kwargs, training=self.training, gradients=False, as_on_cpu=True)
+        return self._counted(point, partial(live.count, training=self.training, gradients=False, as_on_cpu=True))
 
 
 class Fixed(Program):
@@ -207,9 +230,9 @@ class Fixed(Program):
             return execute(start, point, keys=self.keys, training=self.training, memory=memory)
 
     @contextmanager
-    def plainly(self, point: Point) -> Iterator[Started]:
+    def plainly(self, point: Point, values: Watching | Knowing | None = None) -> Iterator[Started]:
         """See :class:`Program`."""
-        with quiet(), self.state.kept(), looked_into(), Knowing(), torch.device("meta"):
+        with quiet(), self.state.kept(), looked_into(), values or Knowing(), torch.device("meta"):
             args, kwargs = self._inputs.at(point)
             yield self.module, args, {**self._kwargs, **kwargs}
 
@@ -242,9 +265,9 @@ class Rebuilt(Program):
             return execute(start, point, self._sources, training=self.training, memory=memory)
 
     @contextmanager
-    def plainly(self, point: Point) -> Iterator[Started]:
+    def plainly(self, point: Point, values: Watching | Knowing | None = None) -> Iterator[Started]:
         """See :class:`Program`."""
-        with quiet(), self.state.kept(), looked_into(), Knowing(), torch.device("meta"):
+        with quiet(), self.state.kept(), looked_into(), values or Knowing(), torch.device("meta"):
             module, args, kwargs = built(Way.META, lambda: self._build(point))
             yield module, args, {**self._kwargs, **kwargs}
 

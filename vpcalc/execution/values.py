@@ -277,20 +277,25 @@ def follow(name: str, args: Any, kwargs: Any, result: Any) -> None:
     if found is None and operands and None not in operands and name in OPERATIONS and small(shape_of(result)):
         with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):
             found = _listed(name, args, kwargs, result)
-    found = found if found is not None and _is_exact(found, result) else None
+    found = _as_held(found, result)
     laid = None
     if not isinstance(found, Alike) and name in PATTERNS:  # of a list, too: what is computed of it may be no list
         with suppress(TypeError, ValueError, IndexError, ZeroDivisionError):
             laid = PATTERNS[name](result, *args, **kwargs)
-    _note(result, laid if found is None and isinstance(laid, Alike) else found)
+    _note(result, _as_held(laid, result) if found is None and isinstance(laid, Alike) else found)
     if laid is not None and not isinstance(laid, Alike):
         setattr(result, PATTERN, (laid, *_stamp(result)))
 
 
 def _note(result: Tensor, found: Known | None) -> None:
     forget(result)
-    if found is not None and _is_exact(found, result):
+    if found is not None:
         setattr(result, MARK, (found, *_stamp(result)))
+
+
+def _as_held(found: Known | None, result: Tensor) -> Known | None:
+    """What is known, if an element type holds these numbers as they are."""
+    return found if found is not None and _is_exact(found, result) else None
 
 
 def _listed(name: str, args: Any, kwargs: Any, result: Tensor) -> Known | None:
@@ -315,13 +320,13 @@ def _follow_parts(name: str, args: Any, kwargs: Any, results: Sequence[Any]) -> 
     found = known(args[0])
     if isinstance(found, Alike):
         for result in results:
-            _note(result, found)
+            _note(result, _as_held(found, result))
     if not isinstance(found, Listed):
         return
     dim = kwargs.get("dim", args[-1] if len(args) > 1 + (name != "unbind") else 0)
     shapes = [tuple(result.shape) for result in results]
     for result, numbers in zip(results, parts(name, found.numbers, shapes, dim), strict=True):
-        _note(result, _of_numbers(numbers, tuple(result.shape)))
+        _note(result, _as_held(_of_numbers(numbers, tuple(result.shape)), result))
 
 
 def _is_exact(found: Known, result: Tensor) -> bool:
@@ -349,7 +354,7 @@ def _extremes(numbers: Iterable[Any]) -> list[Any]:
     plain: list[int] = []
     others: list[Any] = []
     for number in numbers:
-        (plain if type(number) is int else others).append(number)
+        (plain if type(number) in (int, bool) else others).append(number)
     return [min(plain), max(plain), *others] if plain else others
 
 
@@ -750,6 +755,47 @@ def _within(value: Any) -> list[Tensor]:
     return [t for part in value for t in _within(part)] if type(value) in (tuple, list) else []
 
 
+class AskedError(BaseException):
+    """A program asks for values where none are followed. Not an ``Exception``: it must not take it for its own."""
+
+
+class Watching(TorchFunctionMode):
+    """Sees whether a program asks for values at all, ``asked``: following them takes as long as counting does.
+
+    It refuses what kernels do and the meta device does not.
+    """
+
+    asked = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = func.__name__
+        if name in _ASKED or (name in _VALUED and _may_be_read(name, args, kwargs)):
+            self.asked = True
+            raise AskedError(name)
+        if name == "to":
+            args, kwargs = valued(name, args, kwargs)
+        if name in STRICTER:
+            _refuse(name, args, kwargs)
+        return func(*args, **kwargs)
+
+
+def _may_be_read(name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a call would have numbers in the place of tensors, were they known."""
+    if name in _OF_SIZES:
+        return bool(tensors_in((args[name not in _MAKERS :], kwargs)))
+    if name == "__getitem__":
+        slices = [place for place in (args[1] if type(args[1]) is tuple else args[1:]) if isinstance(place, slice)]
+        return bool(_within(slices))
+    return name == "repeat_interleave"
+
+
+def _refuse(name: str, args: Any, kwargs: Any) -> None:
+    """Raise what a kernel would of these sizes."""
+    with suppress(TypeError, ValueError, KeyError, NotImplementedError):  # another form of the call
+        RULES[name](*args, **kwargs)
+
+
 class Knowing(TorchFunctionMode):
     """Follows values where nothing else is followed: while a module is built, or counted at numbers.
 
@@ -764,8 +810,7 @@ class Knowing(TorchFunctionMode):
                 return read(name, args, kwargs)
         args, kwargs = read_sizes(name, args, kwargs)
         if name in STRICTER:
-            with suppress(TypeError, ValueError, KeyError, NotImplementedError):  # another form of the call
-                RULES[name](*args, **kwargs)
+            _refuse(name, args, kwargs)
         result = func(*args, **kwargs)
         if name == "__get__":
             if func.__self__.__name__ == "data":

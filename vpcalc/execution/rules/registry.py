@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from ..nodes import undressed
@@ -66,13 +67,18 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 
 def _gather(values: Iterable[Any], found: list[Tensor]) -> None:
-    for value in values:  # of every call that a program makes: numbers and names are the most
+    for value in values:
+        if type(value) in _NO_TENSORS:  # of every call that a program makes: numbers and names are the most
+            continue
         if isinstance(value, Tensor):
             found.append(value)
         elif isinstance(value, (tuple, list)):
             _gather(value, found)
         elif isinstance(value, dict):
             _gather(value.values(), found)
+
+
+_NO_TENSORS = frozenset((int, float, bool, str, type(None), torch.SymInt, torch.dtype, torch.device))
 
 
 def same(left: Any, right: Any, why: str = "sizes that must be equal") -> bool:
