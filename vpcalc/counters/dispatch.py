@@ -34,7 +34,7 @@ from .formulas import OVER_TIME, PRICES, TAKES_NESTED
 from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
 from .pricing import Source, UserPrice, asked_price, halved, note, torch_formula, user_price
-from .private import TorchDispatchMode, mkldnn, next_number, no_functions, number_of_node, task
+from .private import Uncompiled, mkldnn, next_number, no_functions, number_of_node, task, uncompiled
 from .remembered import remembered
 from .shortcuts import Shortcut, shortcut_of
 
@@ -134,7 +134,7 @@ def count(
 def counting(module: nn.Module | None = None, products: bool = True) -> Iterator[DispatchCounter]:
     """Count whatever runs within. With ``module``, by the paths of its submodules too."""
     counter = DispatchCounter(module, products)
-    with counter.watch(), counter:
+    with uncompiled(), counter.watch(), counter:
         yield counter
 
 
@@ -161,7 +161,7 @@ def _begun_elsewhere(unknown: Counter[str]) -> Iterator[None]:
             setattr(place, name, original)
 
 
-class DispatchCounter(TorchDispatchMode):
+class DispatchCounter(Uncompiled):
     """Sees each operator on its way to a kernel. Use :func:`counting`, then :meth:`counts`."""
 
     supports_higher_order_operators = True

@@ -5,7 +5,9 @@ What :mod:`vpcalc.execution.nodes` answers, the protocol of a symbolic size, is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -33,6 +35,7 @@ __all__ = [
     "FakeTensor",
     "FakeTensorMode",
     "TorchDispatchMode",
+    "Uncompiled",
     "convolution",
     "device_constructors",
     "is_composite",
@@ -52,6 +55,7 @@ __all__ = [
     "tree_flatten",
     "tree_leaves",
     "tree_unflatten",
+    "uncompiled",
 ]
 
 NO_VALUES = (
@@ -68,6 +72,22 @@ OLDEST = (2, 13)
 no_functions = torch._C.DisableTorchFunction
 convolution = torch._convolution
 mkldnn = torch._mkldnn  # type: ignore[attr-defined]
+
+
+class Uncompiled(TorchDispatchMode):
+    """Sees operators as others do, where nothing is compiled (:func:`uncompiled`).
+
+    To keep the compiler away at each call takes a tenth of a count, and a second to import it.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+def uncompiled() -> AbstractContextManager[Any]:
+    """Within it, what a program has compiled runs as it is written."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def is_tried() -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..abstract.layout import is_dense
 from ..algebra.polynomial import Polynomial, constant
 from ..counters.kernels import laid_out, moves, nothing_kept, once
-from ..counters.private import TorchDispatchMode, no_functions, storage_key, storages_of
+from ..counters.private import Uncompiled, no_functions, storage_key, storages_of
 from ..counters.saved import ungraphed
 from .nodes import undressed
 from .outcome import Passes, Place, highest
@@ -155,7 +155,7 @@ class _Kept:
         self.tensor, self.made = tensor, made
 
 
-class Storages(TorchDispatchMode):
+class Storages(Uncompiled):
     """Follows memory that is not a module's own and not its input's, in bytes.
 
     ``within`` counts the calls of torch that are going on. Where the run ``goes_back`` forms of what is alive are
