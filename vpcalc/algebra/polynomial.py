@@ -49,12 +49,13 @@ class Atom(str):
 class Polynomial:
     """``sum of numerator * monomial, over denominator``. Immutable and hashable."""
 
-    __slots__ = ("_hash", "_letters", "denominator", "terms")
+    __slots__ = ("_hash", "_letters", "_symbols", "denominator", "terms")
 
     terms: Mapping[Monomial, int]
     denominator: int
     _hash: int
     _letters: frozenset[str]
+    _symbols: frozenset[str]
 
     def __init__(self, terms: Mapping[Monomial, int], denominator: int = 1) -> None:
         kept = {monomial: number for monomial, number in terms.items() if number}
@@ -172,7 +173,12 @@ class Polynomial:
     @property
     def symbols(self) -> frozenset[str]:
         """Names of the symbols that occur."""
-        return frozenset(name for monomial in self.terms for name, _ in monomial)
+        try:
+            return self._symbols
+        except AttributeError:
+            found = frozenset(name for monomial in self.terms for name, _ in monomial)
+            object.__setattr__(self, "_symbols", found)
+            return found
 
     @property
     def letters(self) -> frozenset[str]:

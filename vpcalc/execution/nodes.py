@@ -10,6 +10,7 @@ import math
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from ..algebra.polynomial import as_polynomial
 from .floats import FARTHEST, log2
@@ -278,6 +279,8 @@ def undressed(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Arguments with numbers in the place of sizes, as kernels take them. Nothing is noted."""
+    if type(value) in NO_SIZES:
+        return value
     if value is whole or value is real:
         return builtins.int if value is whole else builtins.float
     if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
@@ -293,10 +296,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, slice):
         return slice(plain(value.start), plain(value.stop), plain(value.step))
     if isinstance(value, dict):
-        return {name: plain(part) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()} if value else value
     return value
 
 
+NO_SIZES = frozenset((builtins.int, builtins.float, bool, str, type(None), torch.Tensor, nn.Parameter))
 _MAY_HOLD = (torch.SymInt, torch.SymFloat, torch.SymBool, list, tuple, slice, dict, type)
 
 

@@ -48,7 +48,7 @@ from .guards import Path
 from .hooks import opened, sources_of
 from .maps import MAPS
 from .messages import is_asked_by_torch
-from .nodes import Node, dressed, plain, undressed
+from .nodes import NO_SIZES, Node, dressed, plain, undressed
 from .outcome import LIES, BeyondError, Execution, Operation, Passes, Place, Point, Sides, TableEndError
 from .passes import note, passes
 from .prices import PRICES, Price
@@ -799,6 +799,8 @@ def _has_forms(args: Any, kwargs: Any) -> bool:
 
 
 def _has_size(value: Any) -> bool:
+    if type(value) in NO_SIZES:
+        return False
     if isinstance(value, (tuple, list)):
         return any(map(_has_size, value))
     if isinstance(value, dict):

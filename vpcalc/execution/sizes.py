@@ -12,13 +12,17 @@ import math
 import operator
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from ..algebra.floors import Floor, floor_div, remainder, tidied
-from ..algebra.polynomial import Polynomial, as_polynomial, constant
+from ..algebra.polynomial import Polynomial, as_polynomial
 from .constants import near
 from .floats import MIRRORED, RELATIONS, Origin, Ratio, Root, Scaled
 from .guards import Path, not_negative
+
+MOST_REMEMBERED = 10_000
+"""Products and differences that are remembered."""
 
 MOST_EXACT = 1 << 20
 """Denominator of a float beyond which its products are not exact."""
@@ -244,7 +248,7 @@ class Size:
         if mine is None or theirs is None:
             self.path.hold(self.letters | _letters(other), "a float that is no fraction of sizes decides a branch")
             return outcome
-        difference = mine - theirs
+        difference = _difference(mine, theirs)
         if not difference.symbols:
             return outcome
         scale = difference.denominator
@@ -409,8 +413,23 @@ def product(sizes: Any) -> Any:
     sizes = tuple(sizes)
     first = next((size for size in sizes if isinstance(size, Size)), None)
     if first is not None and all(type(size) is int or _is_whole(size) for size in sizes):
-        return first.like(math.prod(map(_value, sizes)), math.prod(map(form_of, sizes), start=constant(1)))
+        number = math.prod(size for size in sizes if type(size) is int)
+        return first.like(
+            math.prod(map(_value, sizes)),
+            _multiplied(tuple(size.form for size in sizes if type(size) is not int), number),
+        )
     total: Any = 1
     for size in sizes:
         total = size * total if isinstance(size, Size) else total * size
     return total
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _multiplied(forms: tuple[Polynomial, ...], number: int) -> Polynomial:
+    """All of them and a number: equal blocks ask the same again."""
+    return math.prod(forms[1:], start=forms[0]) * number
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _difference(one: Polynomial, other: Polynomial) -> Polynomial:
+    return one - other

@@ -68,14 +68,17 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 def _gather(values: Iterable[Any], found: list[Tensor]) -> None:
     for value in values:
-        if type(value) in _NO_TENSORS:  # of every call that a program makes: numbers and names are the most
+        kind = type(value)  # of every call that a program makes: what is most by far comes first
+        if kind in _NO_TENSORS:
             continue
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, (tuple, list)):
+        if kind is tuple or kind is list:
             _gather(value, found)
+        elif isinstance(value, Tensor):
+            found.append(value)
         elif isinstance(value, dict):
             _gather(value.values(), found)
+        elif isinstance(value, (tuple, list)):
+            _gather(value, found)
 
 
 _NO_TENSORS = frozenset((int, float, bool, str, type(None), torch.SymInt, torch.dtype, torch.device))
