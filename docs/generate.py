@@ -36,7 +36,7 @@ def write_all(folder: Path) -> None:
     """Write every page and picture; files that are not written any more are removed."""
     folder.mkdir(exist_ok=True)
     written = set()
-    for pages in (pictures, architectures, layers, statements, commands, functions):
+    for pages in (pictures, architectures, published, layers, statements, commands, functions):
         for name, text in pages(folder):
             written.add(folder / name)
             _write(folder / name, text)
@@ -181,13 +181,30 @@ def _reproduced(found: Any) -> list[str]:
     """The published figures, each with its source and with what is known about a difference."""
     if not found.rows:
         return ["No paper prints its cost."]
-    figures, *rest = found.tables()
+    figures, _, *rest = found.tables()
     lines = ["| model | input | | printed | derived | | source |", "| --- | --- | --- | ---: | ---: | --- | --- |"]
     for row in records(figures):
         source = f"{row['source']}. *{_prose(row['why'])}*" if row["why"] else row["source"]
         figure = (row["quantity"], row["published"], short(row["derived"]), row["verdict"], source)
         lines.append("| `" + row["model"] + "` | " + " | ".join((row["input"], *figure)) + " |")
     return ["\n".join(lines), "\n\n".join(figures.notes), *map(markdown, rest)]
+
+
+def published(folder: Path) -> Pages:
+    """What each table of a source counts; the figures themselves are on the pages of their families."""
+    figures, tables, *_ = vpcalc.reproduce(check=False).tables()
+    yield (
+        "published.md",
+        _page(
+            "# What published tables count",
+            "Each line is a table of a paper, of a model zoo or of a counter's README, and the one convention in "
+            "which most of its figures come out to every printed digit. The figures, each with what is known "
+            "about a difference, are on the page of [their architecture](architectures/index.md); `vpcalc "
+            "reproduce` prints all of them, and `vpcalc audit NAME --against 16.87G` reads a single one.",
+            "\n\n".join(figures.notes),
+            markdown(tables),
+        ),
+    )
 
 
 def _meanings(architecture: Architecture) -> str:

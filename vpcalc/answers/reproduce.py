@@ -177,7 +177,8 @@ class Reproduction(Result):
         rows = []
         for places in _tables(self.rows):
             first, found = self.rows[places[0]], sum(self.rows[place].explained for place in places)
-            way = first.way.convention if found and first.published.quantity == Quantity.MACS.value else ""
+            several = found and len(places) > 1 and first.published.quantity == Quantity.MACS.value
+            way = first.way.convention if several else ""  # one figure may come out in many
             rows.append((first.published.source, first.published.quantity, len(places), found, way))
         return Table("What each table counts", columns, tuple(rows))
 
