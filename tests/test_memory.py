@@ -61,6 +61,7 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("transformer_base", (8, 6), {"vocab": 50, "N": 2, "part": "decoder", "shared": False, "d_v": 32}),
     ("t5_small", (8, 6), {"vocab": 50, "layers": 2}),
     ("t5_small", (8, 6), {"vocab": 50, "layers": 1, "part": "encoder"}),
+    ("t5_v1_1_small", (8, 6), {"vocab": 50, "layers": 1}),
     ("t5_small", (8, 6), {"vocab": 50, "layers": 1, "part": "decoder"}),
     ("mask_rcnn", (64, 70), {"proposals": 5, "detections": 3, "C": 16, "hidden": 8}),
     ("cascade_mask_rcnn", (64, 70), {"proposals": 7, "detections": 2, "C": 16, "hidden": 8, "backbone": "swin_t"}),

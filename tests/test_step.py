@@ -33,6 +33,7 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("resnet18", (64, 64), {"shortcut": "A"}),
     ("exfuse_resnet50", (97, 70), {"depths": (2, 1), "supervision": True}),
     ("t5_small", (8, 6), {"vocab": 50, "layers": 1}),
+    ("t5_v1_1_small", (8, 6), {"vocab": 50, "layers": 1}),
     ("transformer_base", (8, 6), {"vocab": 50, "N": 1}),
     ("lstm", (5,), {"bidirectional": True}),
     ("gru", (6,), {"bias": False}),

@@ -1,4 +1,4 @@
-"""T5 (Raffel et al. 2020, arXiv 1910.10683), the original release."""
+"""T5 (Raffel et al. 2020, arXiv 1910.10683), the original release and T5 v1.1."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..dims import Dim
 from ..errors import InputError
 from ..layers.transformer import (
     causal_mask,
+    gated_feed_forward,
     multi_head_attention,
     position_wise_feed_forward,
     token_embedding,
@@ -31,22 +32,35 @@ BUCKETS = 32
 
 
 def t5(
-    *ids: Tensor, d_model: Dim, d_ff: Dim, layers: Dim, heads: Dim, d_kv: Dim, vocab: Dim, part: str, head: bool
+    *ids: Tensor,
+    d_model: Dim,
+    d_ff: Dim,
+    layers: Dim,
+    heads: Dim,
+    d_kv: Dim,
+    vocab: Dim,
+    part: str,
+    head: bool,
+    gated: bool = False,
+    tied: bool = True,
 ) -> Tensor:
     """An encoder over S tokens, a decoder over T tokens, and the vocabulary projection of the decoder's.
 
     No bias anywhere. Every sub-layer opens with a norm that only rescales, and a last one closes each part.
     Positions enter as a bias on the scores of self-attention; one table a part serves all its layers
-    (§2.1). One matrix embeds both sides and projects to the vocabulary. With an encoder or a decoder alone
-    (``part``) the other length is not used, and an encoder's vectors are what it is for: nothing projects them.
+    (§2.1). One matrix embeds both sides and, where ``tied``, projects to the vocabulary. With an encoder or a
+    decoder alone (``part``) the other length is not used, and an encoder's vectors are what it is for: nothing
+    projects them.
     """
     table = word_table(ids[0].tape, vocab, d_model)
-    blocks = Copies(partial(_layer, widths=(d_ff, heads, d_kv)), layers)
+    blocks = Copies(partial(_layer, widths=(d_ff, heads, d_kv), gated=gated), layers)
     stack = partial(_stack, table=table, layers=blocks, heads=heads)
     encode = None if part == "decoder" else partial(stack, causal=False)
     decode = None if part == "encoder" else partial(stack, causal=True)
     x = run_parts(encode, decode, ids)
-    return vocabulary_head(x * 1.0, table) if head and part != "encoder" else x
+    if not head or part == "encoder":
+        return x
+    return vocabulary_head(x * 1.0, table) if tied else vocabulary_head(x, word_table(x.tape, vocab, d_model))
 
 
 @module
@@ -67,7 +81,9 @@ def _stack(
 
 @module
 @recomputable
-def _layer(x: Tensor, bias: Tensor, memory: Tensor | None, widths: tuple[Dim, ...], causal: bool) -> Tensor:
+def _layer(
+    x: Tensor, bias: Tensor, memory: Tensor | None, widths: tuple[Dim, ...], gated: bool, causal: bool
+) -> Tensor:
     """Self-attention, attention to the encoder's output if there is one, feed-forward; norms come first."""
     d_ff, heads, d_kv = widths
     attend = partial(multi_head_attention, heads=heads, d_k=d_kv, d_v=d_kv, scaled=False)
@@ -77,7 +93,8 @@ def _layer(x: Tensor, bias: Tensor, memory: Tensor | None, widths: tuple[Dim, ..
         x = x + attend("attention", normed, normed, mask=bias, title=own, cached=causal)
         if memory is not None:
             x = x + attend("cross", scale_norm("norm2", x), memory, title="cross_attention", cached=True)
-        return x + position_wise_feed_forward("ffn", scale_norm("norm3", x), d_ff, bias=False)
+        feed_forward = gated_feed_forward if gated else partial(position_wise_feed_forward, bias=False)
+        return x + feed_forward("ffn", scale_norm("norm3", x), d_ff)
 
 
 @module
@@ -140,6 +157,8 @@ T5 = Family(
         "vocab": "words of the vocabulary",
         "part": "the encoder-decoder, or one of the two alone",
         "head": "whether the vocabulary projection is run; an encoder alone has none",
+        "gated": "whether the feed-forward is gated (GEGLU), as in T5 v1.1",
+        "tied": "whether the embedding's matrix is the vocabulary projection's, too",
     },
     choices={"part": PARTS},
     implied=_implied,
@@ -149,25 +168,42 @@ T5 = Family(
 LENGTH = 512
 """Longest sequence of pre-training (§3.1.2)."""
 
-for _size, _d_model, _d_ff, _layers, _heads, _d_kv in (
-    ("small", 512, 2048, 6, 8, 64),
-    ("base", 768, 3072, 12, 12, 64),
-    ("large", 1024, 4096, 24, 16, 64),
-    ("3b", 1024, 16384, 24, 32, 128),
-    ("11b", 1024, 65536, 24, 128, 128),
-):
-    register(
-        T5,
-        f"t5_{_size}",
-        sizes=(LENGTH, LENGTH),
-        aliases=(f"t5-{_size}",),
-        source=f"{T5.source}, §3.7",
-        d_model=_d_model,
-        d_ff=_d_ff,
-        layers=_layers,
-        heads=_heads,
-        d_kv=_d_kv,
-        vocab=32128,
-        part="both",
-        head=True,
-    )
+RELEASES = {
+    "t5": (
+        f"{T5.source}, §3.7",
+        ("small", 512, 2048, 6, 8, 64),
+        ("base", 768, 3072, 12, 12, 64),
+        ("large", 1024, 4096, 24, 16, 64),
+        ("3b", 1024, 16384, 24, 32, 128),
+        ("11b", 1024, 65536, 24, 128, 128),
+    ),
+    "t5_v1_1": (
+        "T5 v1.1, released_checkpoints.md of its authors; Shazeer 2020, arXiv 2002.05202",
+        ("small", 512, 1024, 8, 6, 64),
+        ("base", 768, 2048, 12, 12, 64),
+        ("large", 1024, 2816, 24, 16, 64),
+        ("xl", 2048, 5120, 24, 32, 64),
+        ("xxl", 4096, 10240, 24, 64, 64),
+    ),
+}
+"""The same layers but for the feed-forward; the second's projection does not share the embedding's matrix."""
+
+for _release, (_source, *_sizes) in RELEASES.items():
+    for _size, _d_model, _d_ff, _layers, _heads, _d_kv in _sizes:
+        register(
+            T5,
+            f"{_release}_{_size}",
+            sizes=(LENGTH, LENGTH),
+            aliases=(f"{_release.replace('_', '-', 1)}-{_size}",),
+            source=_source,
+            d_model=_d_model,
+            d_ff=_d_ff,
+            layers=_layers,
+            heads=_heads,
+            d_kv=_d_kv,
+            vocab=32128,
+            part="both",
+            head=True,
+            gated=_release != "t5",
+            tied=_release == "t5",
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..abstract import modules
-from ..abstract.functions import affine, chosen, constant, filled, pointwise, relu
+from ..abstract.functions import affine, chosen, constant, filled, gelu, pointwise, relu
 from ..abstract.modules import linear, module, parameter, titled
 from ..abstract.tape import INPUT, Tape
 from ..abstract.tensor import INT64, Tensor, fresh, given
@@ -46,6 +46,17 @@ def multi_head_attention(
 def position_wise_feed_forward(x: Tensor, d_ff: Dim, bias: bool = True) -> Tensor:
     """(batch, n, d_model) to the same through ``d_ff`` channels and ReLU."""
     return linear("fc2", relu(linear("fc1", x, d_ff, bias)), x.shape[-1], bias)
+
+
+@module
+@titled("ffn")
+def gated_feed_forward(x: Tensor, d_ff: Dim) -> Tensor:
+    """(batch, n, d_model) to the same through ``d_ff`` channels, each times a gate: GEGLU, without bias.
+
+    Shazeer 2020, arXiv 2002.05202, eq. 6.
+    """
+    gated = gelu(linear("gate", x, d_ff, bias=False)) * linear("fc1", x, d_ff, bias=False)
+    return linear("fc2", gated, x.shape[-1], bias=False)
 
 
 def causal_mask(tape: Tape, n: Dim) -> Tensor:

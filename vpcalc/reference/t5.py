@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .attention import attend, merge_heads, split_heads
 from .registry import Witness, model_witness
@@ -76,17 +77,30 @@ class T5Attention(nn.Module):
         return self.out(merge_heads(attend(q, k, v, bias, scaled=False)))
 
 
+class GatedFeedForward(nn.Module):
+    """(batch, n, d_model) to the same through ``d_ff`` channels, each times a gate (Shazeer 2020); T5 v1.1."""
+
+    def __init__(self, d_model: int, d_ff: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(d_model, d_ff, bias=False)
+        self.fc1 = nn.Linear(d_model, d_ff, bias=False)
+        self.fc2 = nn.Linear(d_ff, d_model, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.gate(x), approximate="tanh") * self.fc1(x))
+
+
 class T5Layer(nn.Module):
     """Self-attention, attention to the encoder's output if there is one, feed-forward; norms come first."""
 
-    def __init__(self, d_model: int, d_ff: int, heads: int, d_kv: int, cross: bool) -> None:
+    def __init__(self, d_model: int, d_ff: int, heads: int, d_kv: int, cross: bool, gated: bool) -> None:
         super().__init__()
         self.norm1 = ScaleNorm(d_model)
         self.attention = T5Attention(d_model, heads, d_kv)
         self.norm2 = ScaleNorm(d_model) if cross else None
         self.cross = T5Attention(d_model, heads, d_kv) if cross else None
         self.norm3 = ScaleNorm(d_model)
-        self.ffn = PositionWiseFeedForward(d_model, d_ff, bias=False)
+        self.ffn = GatedFeedForward(d_model, d_ff) if gated else PositionWiseFeedForward(d_model, d_ff, bias=False)
 
     def forward(self, x: Tensor, bias: Tensor, memory: Tensor | None) -> Tensor:
         normed = self.norm1(x)
@@ -121,11 +135,21 @@ class T5(nn.Module):
     """Ids of source (batch, S) and target (batch, T) to scores (batch, T, vocab), or vectors without a head.
 
     With ``part`` an encoder or a decoder alone, there is one input; an encoder gives vectors. One matrix
-    embeds both sides and, on vectors scaled by 1/√d_model, gives the decoder's scores.
+    embeds both sides and, where ``tied``, on vectors scaled by 1/√d_model, gives the decoder's scores.
     """
 
     def __init__(
-        self, d_model: int, d_ff: int, layers: int, heads: int, d_kv: int, vocab: int, part: str, head: bool
+        self,
+        d_model: int,
+        d_ff: int,
+        layers: int,
+        heads: int,
+        d_kv: int,
+        vocab: int,
+        part: str,
+        head: bool,
+        gated: bool = False,
+        tied: bool = True,
     ) -> None:
         super().__init__()
         tokens = nn.Embedding(vocab, d_model)
@@ -134,7 +158,7 @@ class T5(nn.Module):
         self.head: nn.Linear | None = None
 
         def stack(causal: bool, cross: bool) -> T5Stack:
-            blocks = (T5Layer(d_model, d_ff, heads, d_kv, cross) for _ in range(layers))
+            blocks = (T5Layer(d_model, d_ff, heads, d_kv, cross, gated) for _ in range(layers))
             return T5Stack(tokens, blocks, heads, causal)
 
         if part != "decoder":
@@ -143,11 +167,15 @@ class T5(nn.Module):
             self.decoder = stack(causal=True, cross=part == "both")
         if head and part != "encoder":
             self.head = nn.Linear(d_model, vocab, bias=False)
-            self.head.weight = tokens.weight
+            self.tied = tied
+            if tied:
+                self.head.weight = tokens.weight
 
     def forward(self, *ids: Tensor) -> Tensor:
         x = run_parts(self.encoder, self.decoder, ids)
-        return x if self.head is None else self.head(x * x.shape[-1] ** -0.5)
+        if self.head is None:
+            return x
+        return self.head(x * x.shape[-1] ** -0.5 if self.tied else x)
 
 
 @model_witness("t5")
