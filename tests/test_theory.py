@@ -1071,6 +1071,7 @@ def test_every_statement_is_real_latex(id: str) -> None:
         r"\begin{itemize}",
         r"\item $\sgima$",
         r"\item $x^{2}^{3}$",
+        r"\item by Pu $+ r$",
     ],
 )
 def test_what_is_no_latex_is_seen(wrong: str) -> None:

@@ -76,6 +76,7 @@ def mistakes(passage: str) -> list[str]:
             ]
             whole = re.findall(r"\$([^$]*)\$", line)
             found += [f"two powers or indices: {one}" for one in whole if re.search(_TWICE, one)]
+            found += [f"half of a formula: {one}" for one in whole if re.match(r"[+=<>/]|\\[lgn]eq", one)]
     return found
 
 

@@ -107,7 +107,7 @@ def _ranks(rank: Callable[[int], int]) -> list[Evidence]:
         beyond += minors(merged, order + 1)
         reached.append(not_identity(f"hidden width {hidden}: rank {order} is reached", minors(merged, order)[0]))
     sizes = "3 × 3, hidden widths 1 and 2"
-    return [identity("minors of W₂W₁ of order hidden width + 1", beyond, instances=sizes), *reached]
+    return [identity("minors of W₂W₁ of an order by 1 above the hidden width", beyond, instances=sizes), *reached]
 
 
 def minors(matrix: Any, order: int) -> list[Any]:

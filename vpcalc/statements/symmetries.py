@@ -213,7 +213,7 @@ def patch_translation(moves: Moves = whole_steps) -> Demonstration:
             ),
             "for any other shift there are weights and an image that make all tokens 1 before and 0 after": (
                 known(
-                    "a first pixel that moves by Pu + r, 0 < r < P, is no first pixel: r/P is not whole",
+                    "a first pixel that moves by u·P + r, 0 < r < P, is no first pixel: r/P is not whole",
                     [(part, "positive"), (period - part, "positive")],
                 ),
                 exact(
