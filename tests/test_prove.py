@@ -383,6 +383,15 @@ def test_progress_and_the_shown_result() -> None:
     assert "2 identified" in result._repr_html_()
 
 
+def test_a_form_of_a_lattice_is_said_to_be_one() -> None:
+    """At odd sides patch merging takes more than 2hwC²; that the run agrees at every size is of another form."""
+    (said,) = prove(["patch_merging"]).tables()[0].notes
+    assert said.startswith(
+        "patch_merging: recovered for h and w multiples of 2; run on symbols and layers are one"
+    )
+    assert "that divides H and W" in CLAIMS["patch_embedding"].statement
+
+
 def test_a_refuted_claim_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     planted = Claim("planted", "Ω = 3hwC²", "nobody", "planted", lambda: replace(plan("conv"), printed="3hwC^2"))
     monkeypatch.setitem(CLAIMS._entries, "planted", planted)

@@ -109,12 +109,17 @@ class Proofs(Result):
             )
             for proof in self.proofs
         )
-        notes = tuple(f"{proof.claim.id}: {proof.outcome.note}" for proof in self.proofs if proof.outcome.note)
+        notes = tuple(f"{proof.claim.id}: {said}" for proof in self.proofs if (said := _said(proof.outcome)))
         return (Table(f"{how_many(len(rows), 'claim')}: {self._tally()}", columns, rows, notes),)
 
     def _tally(self) -> str:
         verdicts = [proof.outcome.verdict for proof in self.proofs]
         return ", ".join(f"{n} {finding.value}" for finding in Finding if (n := verdicts.count(finding)))
+
+
+def _said(outcome: Outcome) -> str:
+    """Where the recovered form holds, which a narrow table does not show, and what else there is to say."""
+    return "; ".join(filter(None, (outcome.valid and f"recovered for {outcome.valid}", outcome.note)))
 
 
 def _cell(recovered: str) -> Form | str:

@@ -155,7 +155,11 @@ def mha() -> Interpolation | OnEverySize:
     return of_layer("mha", domain, r"a(d_k + d_v)((S + T)d_{\text{model}} + ST)", executed=False)
 
 
-@claim("patch_embedding", "Ω(patch embedding) = 3HWC for any P", "Dosovitskiy et al. 2021 (ViT), eq. 1")
+@claim(
+    "patch_embedding",
+    "Ω(patch embedding) = 3HWC for any P that divides H and W",
+    "Dosovitskiy et al. 2021 (ViT), eq. 1",
+)
 def patch_embedding() -> Interpolation | OnEverySize:
     """Every pixel value meets every channel once: the patch size cancels."""
     domain = Domain({"H": 1, "W": 1, "C": 1, "P": 2}, {"H": "P", "W": "P"})
