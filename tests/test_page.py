@@ -456,6 +456,30 @@ def test_a_module_of_the_readers_has_a_page(
     assert [rows[1] for rows in found] == [[str(2 * 4 * 64 + 5 * 8)]] * 2
 
 
+def test_a_module_beside_layers_says_where_its_figure_comes_from(
+    opened: Callable[..., Tab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(MODULE, encoding="utf-8")
+    browser = opened("beside", "#h=7&w=9", page=vpcalc.page(rows=["msa", "net.py:Mixed(dim=C)"]))
+    steps = """JSON.stringify(DATA.rows.map(row => {
+      const at = inLetters(settled()), { item, total } = evaluate(row.cells[DATA.main], at);
+      return [String(total), String(sum((item.steps || []).map(step => valueOf(step.form, at))))];
+    }))"""
+    attention, projections = 4 * 63 * 96**2 + 2 * 63**2 * 96, 8 * 63 * 96**2
+    known = [[str(attention)] * 2, [str(projections), "0"]]  # an odd number of tokens is another regime
+    assert json.loads(browser.run(steps)) == known
+    both = 8 * 64 * 96**2 + 2 * 64 * 96**2
+    opened("beside", "#h=8&w=8")
+    assert json.loads(browser.run(steps))[1] == [str(both)] * 2
+    page = vpcalc.page("net.py:Mixed", input="1,N,C", args={"dim": "C"})
+    opened("alone", "#N=63&C=96", page=page)
+    assert json.loads(browser.run(steps))[0] == [str(projections), "0"]
+    opened("alone", "#N=64&C=96")
+    assert all(total == steps for total, steps in json.loads(browser.run(steps)))
+
+
 def test_a_layer_has_a_page_and_a_notebook_shows_it(opened: Callable[..., Tab], folder: Path) -> None:
     found = vpcalc.page("wmsa", set={"h": 14, "w": 14})
     assert said(opened("wmsa", page=found), "headline") == "W-MSA at 14 × 14: 9.069 M MACs"
@@ -661,6 +685,8 @@ def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None
             browser.settle()
             browser.settle()
             assert browser.run("document.documentElement.scrollWidth") <= width, (target, state, width)
+            beyond = "e => e.getBoundingClientRect().right > e.ownerSVGElement.getBoundingClientRect().right"
+            assert browser.run(f"[...document.querySelectorAll('#chart .end')].filter({beyond}).length") == 0
             sections = "[...document.querySelectorAll('section, form')].filter(e => e.scrollWidth > e.clientWidth)"
             assert browser.run(f"{sections}.map(each => each.id).join()") == "", (target, state, width)
         browser.call("Emulation.clearDeviceMetricsOverride")

@@ -13,7 +13,7 @@ from ..pages.script import Script
 from ..symbolic import SYMBOL_OF
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
 from .meanings import GRID, meaning
-from .page_parts import AUTO, COLUMNS, NOTES, begin, layer_row, parameter
+from .page_parts import AUTO, COLUMNS, NOTES, begin, layer_row, parameter, stepped
 from .rows import AS_SEQUENCE, OurLayer, as_sequence
 from .sides import side
 
@@ -90,7 +90,11 @@ def _row(script: Script, row: Row) -> dict[str, Any]:
         return found.at({letter: form for letter, form in grid.items() if letter in found.letters}).regimes
 
     source = LAYERS[row.id].source if ours else ""
-    return layer_row(script, (row.id, row.name, source), regimes, row.form, grid if ours else None)
+    made = layer_row(script, (row.id, row.name, source), regimes, row.form, grid if ours else None)
+    if not ours:
+        found = side(row.id, Quantity.MACS.value, {})
+        stepped(script, made["cells"][Quantity.MACS.value], found.regimes, found.terms)
+    return made
 
 
 _GRID = as_sequence({name: symbol(name) for name in ("h", "w", "C")})

@@ -10,7 +10,7 @@ from ..pages.script import Script
 from .executed import Executed
 from .executed_formula import executed, formula_of
 from .formula import Formula
-from .page_parts import begin, parameter, shown_shapes
+from .page_parts import begin, parameter, stepped
 
 SHOWN = {
     "macs": ("MACs", "count"),
@@ -86,21 +86,11 @@ def _formula(found: Executed, quantity: str, range: Mapping[str, object] | None)
 
 def _row(script: Script, quantity: str, found: Formula) -> dict[str, Any]:
     name, kind = SHOWN[quantity]
-    steps = [
-        (
-            f"{step.module} · {step.op.label}" if step.module else step.op.label,
-            step.op.kind,
-            shown_shapes(step),
-            step.term,
-        )
-        for step in found.terms
-    ]
     return {
         "id": quantity,
         "name": name,
         "kind": kind,
         "of": name,
         "source": found.quantity.meaning,
-        "cells": {"value": script.law(found.regimes)},
-        "steps": script.steps(steps),
+        "cells": {"value": stepped(script, script.law(found.regimes), found.regimes, found.terms)},
     }

@@ -61,9 +61,20 @@ def path_of(module: str, op: Op) -> str:
     return f"{module} · {op.label}" if module else op.label
 
 
-def shown_shapes(step: Step) -> str:
-    """The operands of a step of a formula."""
-    return shapes_of(step.op, step.times, {})
+def shown_step(step: Step) -> Shown:
+    """A step of a formula."""
+    return path_of(step.module, step.op), step.op.kind, shapes_of(step.op, step.times, {}), step.term
+
+
+def stepped(
+    script: Script, law: dict[str, Any], regimes: Sequence[Regime], terms: Sequence[Step]
+) -> dict[str, Any]:
+    """A law with the steps of a module of the reader's in the regimes in which they add up to its form."""
+    whole = sum((step.term for step in terms), as_polynomial(0))
+    for case, regime in zip(law["cases"], regimes, strict=True):
+        if regime.form is not None and regime.form.polynomial == whole:
+            case["steps"] = script.steps(map(shown_step, terms))
+    return law
 
 
 def shapes_of(op: Op, times: Any, names: Mapping[str, Polynomial]) -> str:

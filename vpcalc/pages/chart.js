@@ -182,7 +182,7 @@ function labels(ends, at) {
   found.forEach((end, place) => (end.y = Math.max(end.y, place ? found[place - 1].y + gap : at.top)));
   found.reverse().forEach((end, place) => (end.y = Math.min(end.y, place ? found[place - 1].y - gap : at.bottom)));
   return found.map(({ name, row, y }) => {
-    const said = name.length > 19 ? `${name.slice(0, 18)}…` : name;
+    const said = name.length > 16 ? `${name.slice(0, 15)}…` : name;
     return svg("text", { class: "halo end", x: at.right + 8, y: y + 4, css: { color: colour(row) } }, said);
   });
 }

@@ -15,6 +15,9 @@ const el = (tag, attributes = {}, ...inside) => dress(document.createElement(tag
 const svg = (tag, attributes, ...inside) =>
   dress(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, inside);
 
+/** A figure with all its digits behind it; a long one may break. */
+const figureOf = (text, title) => el("span", { title, class: text.length > 9 ? "long" : null }, text);
+
 const swatch = paint => el("span", { class: "swatch", "aria-hidden": "true", css: { "--of": paint } });
 function bar(row, part) {
   const css = { "--of": colour(row), width: `${100 * Math.min(1, part)}%` };

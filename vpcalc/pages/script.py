@@ -106,7 +106,7 @@ class Script:
             return {**when, "form": self.form(regime.form.polynomial, written)}
         return {**when, "refused": regime.refused or "no form is known at these sizes"}
 
-    def steps(self, steps: Sequence[tuple[str, str, str, Polynomial]]) -> list[dict[str, Any]]:
+    def steps(self, steps: Iterable[tuple[str, str, str, Polynomial]]) -> list[dict[str, Any]]:
         """Of operators the name, kind, shapes and what each adds."""
         return [
             {"name": name, "kind": kind, "shapes": shapes, "form": self.form(term, "m")}

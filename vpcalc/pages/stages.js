@@ -13,7 +13,7 @@ function blocks(values, at) {
   });
   const wide = Math.max(280, host.clientWidth), tall = 250, ground = 168, slot = wide / found.length;
   const most = what => Math.max(1, ...found.flatMap(what)), all = sum(found.map(each => each.macs));
-  const scale = Math.min(96, slot * 0.5) / most(each => [each.height, each.width]);
+  const scale = Math.min(96, slot * 1.2) / most(each => [each.height, each.width]);
   const thick = (slot * 0.34) / most(each => each.channels);
   const said = found.map(
     each =>
@@ -108,7 +108,7 @@ function memory(values, at) {
   const written = size => (byId("digits").checked ? exact(size) : short(size, "bytes"));
   const item = ([name, size], place) => {
     const what = el("span", {}, swatch(paint(place)), name);
-    return el("li", {}, what, el("span", { title: exact(size) }, written(size)));
+    return el("li", {}, what, figureOf(written(size), exact(size)));
   };
   const missing = plan.buffers ? "buffers and what autograd keeps are" : "what autograd keeps is";
   const rest = forms

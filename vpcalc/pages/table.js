@@ -22,7 +22,7 @@ function table(values, at, figures) {
     made.holds.textContent = refused || (DATA.leaves && !row.total) ? "" : domain(row, found);
     if (refused) return;
     formula(made.formula, found.form, found.terms);
-    const steps = found.item.steps || row.steps || [];
+    const steps = found.item.steps || [];
     made.details.hidden = !steps.length;
     if (made.details.open) explain(made, steps, found.total, at);
   });
@@ -67,8 +67,7 @@ function cell(row, column, values, at) {
   const value = figure(row, column, values, at), kind = kindOf(row, column);
   if (value === undefined) return ["–"];
   if (kind === "number" || byId("digits").checked) return [exact(value)];
-  const said = short(value, kind);
-  return [el("span", { title: exact(value), class: said.length > 9 ? "long" : null }, said)];
+  return [figureOf(short(value, kind), exact(value))];
 }
 
 function domain(row, found) {
