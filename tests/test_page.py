@@ -865,6 +865,8 @@ def test_the_command_writes_a_page_whole_or_not_at_all(inside: Run, tmp_path: Pa
         ("page", "swin_t", "--set", "C=0"),
         ("page", "swin_t", "--rows", "msa"),
         ("page", "msa", "--rows", "msa"),
+        ("page", "msa", "--batch", "0"),
+        ("page", "mha", "--set", "C=3"),
         ("page", "swin_t", "--arg", "dim=3"),
         ("page", "compare", "--input", "224"),
         ("page", "net.py:nothing", "--input", "1,N,C"),
@@ -874,6 +876,8 @@ def test_the_command_writes_a_page_whole_or_not_at_all(inside: Run, tmp_path: Pa
         assert done.returncode == 2, asked
         assert done.stdout == ""
         assert re.fullmatch(r"vpcalc: .*\n", done.stderr), done.stderr
+        if asked[-1].endswith("0"):
+            assert asked[-2] in done.stderr, done.stderr  # the option that was given
         assert file.read_bytes() == before
 
 

@@ -13,7 +13,7 @@ from ..pages.script import Script
 from ..symbolic import SYMBOL_OF
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
 from .meanings import GRID, meaning
-from .page_parts import AUTO, COLUMNS, NOTES, begin, layer_row, parameter, stepped
+from .page_parts import AUTO, COLUMNS, NOTES, begin, beginnings, layer_row, parameter, stepped
 from .rows import AS_SEQUENCE, OurLayer, as_sequence
 from .sides import side
 
@@ -32,7 +32,8 @@ def compare_page(
     options = ("h", "w", "C", "M", "R", "P", "heads", "k", "r", "chunk", "batch", "dtype")
     begins: dict[str, Any] = {
         **{name: begin(name) for name in "hwC"},
-        **{name: given[name] for name in given if name in options},
+        **beginnings({name: value for name, value in given.items() if name in options and name != "dtype"}),
+        **{name: given[name] for name in given if name == "dtype"},
     }
     others = {name: value for name, value in given.items() if name not in options}
     found = compare(**begins, set=others, rows=rows, check=False)

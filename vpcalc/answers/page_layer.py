@@ -8,13 +8,12 @@ from typing import Any
 from .. import words
 from ..cost import Quantity
 from ..errors import unknown
-from ..inputs import whole
 from ..layers import LAYERS
 from ..pages.script import Script
 from ..symbolic import SYMBOL_OF, closed_form, layer_on_symbols
 from .compare import DTYPES, SIDE
 from .meanings import meaning
-from .page_parts import AUTO, COLUMNS, NOTES, begin, layer_row, parameter
+from .page_parts import AUTO, COLUMNS, NOTES, begin, beginnings, layer_row, parameter
 from .sides import side
 
 PATCH = 16
@@ -36,7 +35,7 @@ def layer_page(script: Script, id: str, given: Mapping[str, object]) -> dict[str
         raise unknown("--set dtype", dtype, DTYPES)
     own = {name: begin(SYMBOL_OF.get(name, name)) for name in dims} | {"batch": 1}
     own |= {"P": PATCH} if {"P", "H"} <= {*dims} else {}
-    own |= {name: whole(f"--set {name}", value, high=SIDE) for name, value in given.items() if name != "dtype"}
+    own |= beginnings({name: value for name, value in given.items() if name != "dtype"})
     if "heads" in own and "C" in own and "heads" not in given:
         own["heads"] = own["C"] // 32 if own["C"] % 32 == 0 else 1
     if "R" in own and "R" not in given:

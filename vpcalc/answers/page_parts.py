@@ -9,8 +9,10 @@ from ..algebra.polynomial import Polynomial, as_polynomial
 from ..cost import Cost, Op, Quantity
 from ..errors import InputError
 from ..everywhere import Regime
+from ..inputs import whole
 from ..pages.script import SPELLINGS, Script
 from ..symbolic import Form
+from .compare import SIDE
 from .formula import Step, terms_of
 
 Shown = tuple[str, str, str, Polynomial]
@@ -40,6 +42,18 @@ AUTO = {"heads": "C/32", "R": "8, or what the grid allows"}
 def begin(letter: str) -> int:
     """What a letter begins with: the grid is that of Swin's first stage."""
     return _BEGINS.get(letter, 64)
+
+
+def beginnings(given: Mapping[str, object]) -> dict[str, int]:
+    """Values of dimensions that a page begins with, as they were asked for.
+
+    Raises:
+        InputError: one is no size.
+    """
+    return {
+        name: whole("--batch" if name == "batch" else f"--set {name}", value, high=SIDE)
+        for name, value in given.items()
+    }
 
 
 def parameter(name: str, letter: str, meaning: str, value: int, low: int, high: int) -> dict[str, Any]:
