@@ -137,9 +137,7 @@ def test_what_a_sweep_of_code_cannot_have_is_refused(option: str, value: str, sa
 
 def test_what_autocast_does_within_a_function_is_told(tmp_path: Path) -> None:
     (tmp_path / "recurrent.py").write_text("from torch import nn\ndef make(): return nn.LSTM(4, 8)\n")
-    said = (
-        "sweep recurrent.py:make: cannot be executed on symbols: what autocast casts within lstm is not followed"
-    )
+    said = "@N,2,4: cannot be executed on symbols: what autocast casts within lstm is not followed"
     with pytest.raises(InputError, match=said):
         list(vpcalc.sweep("recurrent.py:make@N,2,4", vary={"N": [1, 2]}, amp="fp16").records())
 
