@@ -282,6 +282,12 @@ def test_always_needs_what_the_domain_says() -> None:
     assert always(domain, at_least(ceil_div(h, M) * M * w))
     assert not always(domain, at_least(floor_div(h - M - 3, constant(2))))
     assert always(positive("hw") & at_least(h - 2) & at_least(h - w), at_least(h * h - w * w))
+    tiled = positive("hwM") & divides(M, h) & divides(M, w)  # a positive multiple is no less
+    assert always(tiled, at_least(h * w - M * M))
+    assert (tiled & at_least(M - h - 1)).empty
+    assert (positive("h") & divides(constant(7), h)).low("h") == 7
+    assert not always(positive("hM") & divides(M, h).negation(), at_least(h - M))
+    assert not always(positive("hM") & divides(M, h + 1), at_least(h - M))
     falls = floor_div(h + w, M) * floor_div(h * h - w, M + 1)  # -210 at h = M = 1, w = 20
     assert not always(positive("hwM"), at_least(h * w + falls))
 

@@ -59,7 +59,7 @@ def _shifts(domain: Domain) -> dict[str, Polynomial]:
     low = {letter: domain.low(letter) for letter in domain.letters}
     above: dict[str, tuple[str, int]] = {}
     for guard in domain.guards:
-        found = guard.difference
+        found = guard.difference or guard.multiple
         if found is None or not (found[0] and found[1]) or found[2] > 0:
             continue
         lower, letter, most = found  # lower − letter ≤ most

@@ -72,6 +72,17 @@ class Guard:
                 return None
         return upper, lower, constant
 
+    @property
+    def multiple(self) -> tuple[str, str, int] | None:
+        """The same of what divides a letter: a positive multiple is no less. None for other guards."""
+        (letter, *others) = self.form.symbols or ("",)
+        if self.divisor is None or self.negated or others or not letter or self.form != symbol(letter):
+            return None
+        if not self.divisor.symbols:
+            return "", letter, -self.divisor.terms[()]
+        (name, *others) = self.divisor.symbols
+        return None if others or isinstance(name, Atom) or self.divisor != symbol(name) else (name, letter, 0)
+
 
 def at_least(form: Polynomial) -> Guard:
     """``form ≥ 0`` on positive integers, with floors resolved and factors cancelled where that is possible."""
@@ -157,8 +168,9 @@ class Domain:
         names = ("", *self.letters)
         least: dict[tuple[str, str], int] = {("", name): -1 for name in self.letters}
         for guard in self.guards:
-            if guard.difference is not None:
-                upper, lower, most = guard.difference
+            found = guard.difference or guard.multiple
+            if found is not None:
+                upper, lower, most = found
                 if upper == lower:
                     if most < 0:
                         return None
