@@ -109,8 +109,10 @@ def _values(option: str, name: str, given: object, known: Name) -> Sequence[Any]
     if not any(str(piece) for piece in pieces):
         raise InputError(f"{option}={given}: no values; must be such as {name}=2:8 or {name}=2,4,8")
     if known.kind != "whole":
-        read = [known.read(piece) for piece in pieces]
-        return _once(option, read)
+        try:
+            return _once(option, [known.read(piece) for piece in pieces])
+        except InputError as refused:  # of a setting, in the words of --set
+            raise InputError(str(refused).replace(f"--set {name}", option, 1)) from None
     ranges = [_piece(option, piece, known) for piece in pieces]
     if len(ranges) == 1:
         return ranges[0]

@@ -281,7 +281,7 @@ class OurModel(Subject):
             for each in (*self._inputs.get(name, (name,)), *([entry[0]] if entry else [])):
                 other = taken.setdefault(each, name)
                 if other != name and not (entry and self._entry(other)):
-                    raise InputError(f"--vary {name}: {other} is varied, too; they are the same sizes")
+                    raise InputError(f"--vary {name}: {other} is varied, too; both say the same")
         axes = self.architecture.family.axes
         sizes = {axis: size for axis, size in axes.point(self.sizes).items() if axis not in taken}
         known = self.given if self.architecture.family.implied else self._config  # what may follow is not known
