@@ -423,3 +423,37 @@ def test_paddings_that_are_tensors_have_forms(kernel: int, stride: int) -> None:
     for n in (1, 2, 7, 16, 100, 211, 4096):
         real = Strided(kernel, stride)(torch.zeros(1, 1, n))
         assert found.macs.at({"N": n}) == real.numel() * kernel == program.counts({"N": n}).macs
+
+
+class Asks(nn.Module):
+    """A value that decides, in one of the ways in which it can be asked for."""
+
+    def __init__(self, ask: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.ask = ask
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            asked = self.ask(torch.arange(x.shape[1]))
+        except BaseException:  # it takes a failure for an answer
+            asked = False
+        return x @ x.mT if asked else x
+
+
+@pytest.mark.parametrize(
+    ("ask", "asks"),
+    [
+        (lambda row: row.shape[0] > 3, False),
+        (lambda row: (row[None].to("cpu") >= 0).view(-1)[:4].sum().dim() == 0, False),
+        (lambda row: (row >= 0).all(), True),
+        (lambda row: int(row[-1]) == 8, True),
+        (lambda row: torch.zeros(row.max()).shape[0] == 8, True),
+        (lambda row: row[: row.max()].shape[0] == 8, True),
+        (lambda row: row[:2].tolist() == [0, 1], True),
+    ],
+)
+def test_values_are_followed_of_what_asks_for_them(ask: Callable[[Tensor], Any], asks: bool) -> None:
+    """A program that does not is watched only, which takes half the time, and one that does is counted again."""
+    program = fixed(lambda: Asks(ask), ROWS)
+    assert program.counts({"N": 9}).macs == program.execute({"N": 9}).macs.at({"N": 9}) == 9 * 9 * 8
+    assert program.asks is asks
