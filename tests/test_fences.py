@@ -113,6 +113,9 @@ def test_checks_of_everyday_size_import_neither_sympy_nor_torchs_compiler() -> N
         "    except SystemExit as end: assert not end.code, command\n"
         f"    late = (set(sys.modules) - before) & set({SLOW_TO_IMPORT!r})\n"
         "    assert not late, f'{command}: {late}'\n"
+        "from vpcalc.counters.dispatch import count\n"
+        "count(torch.nn.Linear(3, 4, device='meta'), (torch.empty(2, 3, device='meta'),))\n"
+        "assert 'torch._dynamo' not in sys.modules, 'a count by operators'\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
