@@ -831,6 +831,24 @@ def test_cells_and_what_is_compiled() -> None:
     assert answer(found, {"N": 7}) == 7 * (24 * (8 + 6) + 15 * (6 + 5) + 20)
 
 
+class Window(nn.Module):
+    """Of 7 places, or as many as there are; what is added to its pairs is made for 7."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        window = min(-(-x.shape[1] // 32), 7)
+        return x @ x.mT if window == 7 else torch.zeros(49, 49) @ x.new_zeros(window**2, 3)
+
+
+def test_two_comparisons_that_hold_side_by_side_split_once() -> None:
+    """More than 224 runs, and so does more than 192: each answer has one region."""
+    found = explored(Window(), (1, "N", 8), {"N": (1, 1024)})
+    assert not found.open
+    assert sorted((bool(r.refused), len(r.regions), domain(r.regions).text) for r in found.regimes) == [
+        (False, 1, "N ≥ 193"),
+        (True, 1, "N ≤ 192"),
+    ]
+
+
 class OneByOne(nn.Module):
     """A loop over rows."""
 

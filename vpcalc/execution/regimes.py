@@ -23,8 +23,6 @@ from functools import partial
 from itertools import combinations, islice, product
 from math import log2
 
-import numpy
-
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
 from ..errors import first_line_and_place
@@ -67,9 +65,6 @@ MOST_SEARCHES = 12
 
 MOST_BISECTED = 6
 """Regions left open after which no size is sought by bisection any more."""
-
-FEW_CHANGES = 4
-"""Changes of an answer along its letter up to which it has an edge; a remainder has thousands."""
 
 NAMES = {
     "macs": "MACs",
@@ -848,8 +843,9 @@ class Explorer:
         self, region: Region, guards: Iterable[Guard], happens: dict[Key, str], regime: Regime
     ) -> Guard | None:
         """The comparison that tells most, none if none tells anything."""
+        lengths = {guard: region.range.length(guard) for guard in guards} | self._ends(guards)
         for left in reversed(range(MOST_DOUBTS)):
-            gains = {guard: _gain(guard, happens) - region.range.length(guard) for guard in guards}
+            gains = {guard: _gain(guard, happens) - length for guard, length in lengths.items()}
             ranked = sorted(gains, key=gains.__getitem__, reverse=True)
             rivals = [guard for guard in ranked[1:8] if gains[guard] > gains[ranked[0]] - DOUBT]
             point = next(filter(None, (self._apart(region, ranked[0], rival) for rival in rivals)), None)
@@ -857,6 +853,19 @@ class Explorer:
                 break
             happens[_key(point)] = self._happens(point, regime)
         return next((guard for guard in ranked if _gain(guard, happens) > 1e-9), None)
+
+    def _ends(self, guards: Iterable[Guard]) -> dict[Guard, float]:
+        """Where two comparisons that hold side by side begin or end together, with the bits that this takes.
+
+        A side of 7 that runs as more do, and less do not, is ``⌈H/32⌉ ≥ 8`` or ``⌈H/32⌉ = 7``: H ≥ 193.
+        """
+        singles = [guard for guard in guards if len(guard.letters) == 1]
+        changes = [(next(iter(guard.letters)), self._range.changes(guard)) for guard in singles]
+        once = {(letter, sizes[0]) for letter, sizes in changes if len(sizes) == 1}
+        twice = [(letter, sizes) for letter, sizes in changes if len(sizes) == 2]
+        beside = [(letter, sizes[i]) for letter, sizes in twice for i in (0, 1) if (letter, sizes[1 - i]) in once]
+        ends = [end for end in dict.fromkeys(beside) if end not in once]
+        return {Guard(symbol(letter) - size, AT_LEAST): 1 + log2(len(ends)) for letter, size in ends}
 
     def _run_beside(self, here: Point, there: Point, region: Region, regime: Regime) -> None:
         """Run where a program begins to refuse, on both sides: what they ask differently says why.
@@ -895,13 +904,7 @@ class Explorer:
     def _places(self, letter: str) -> list[int]:
         """Sizes of a letter from which on some comparison has another answer: where others would begin."""
         guards = {guard for run in self._runs.values() for guard, _ in run.asked if guard.letters == {letter}}
-        found: set[int] = set()
-        for guard in guards:
-            mask = self._range.mask(guard)
-            changes = numpy.flatnonzero(mask[1:] != mask[:-1]) + 1
-            if len(changes) <= FEW_CHANGES:
-                found.update((changes + self._range.bounds[letter][0]).tolist())
-        return sorted(found)
+        return sorted({size for guard in guards for size in self._range.changes(guard)})
 
     def _differs(self, run: Run, other: Run, region: Region) -> Point | None:
         """A size on the path of one of two runs at which their forms do not agree."""

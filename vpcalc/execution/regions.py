@@ -62,6 +62,9 @@ _PRIMES = (2147483647, 2147483629, 2147483587)
 _SIGN_BELOW = 1 << 100
 """A form below this, of fewer terms and factors than 2¹⁰, has its sign from 53 bits or from 64."""
 
+FEW_CHANGES = 4
+"""Changes of an answer along its letter up to which it has an edge; a remainder has thousands."""
+
 _EXACT_BELOW = 1 << 90
 """A form below this at every size that is 0 modulo the three primes is 0."""
 
@@ -114,6 +117,13 @@ class Range:
         floors = [name for name in guard.form.symbols if isinstance(name, Floor) and not name.divisor.symbols]
         period = math.lcm(*(floor.divisor.terms[()] for floor in floors)) if floors else changes
         return math.log2(1 + min(changes, 2 * period))
+
+    def changes(self, guard: Guard) -> list[int]:
+        """From which values of its letter on a guard has another answer; none if many, as of remainders."""
+        (letter,) = guard.letters
+        mask = self.mask(guard)
+        places = numpy.flatnonzero(mask[1:] != mask[:-1]) + 1
+        return (places + self.bounds[letter][0]).tolist() if len(places) <= FEW_CHANGES else []
 
     def whole(self) -> Region:
         """Every size."""
