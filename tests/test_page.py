@@ -675,7 +675,7 @@ def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None
     ):
         browser = opened(target, "" if state == "most" else state)
         if state == "most":
-            browser.run("PARAMETERS.forEach(each => (state[each.name] = each.max)), update()")
+            browser.run("PARAMETERS.forEach(each => (sizes[each.name] = each.max)), update()")
         browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
         for width in (390, 480, 700, 390, 1000, 1200, 1680, 2560):
             browser.run("document.getElementById('digits').click()")
@@ -789,6 +789,35 @@ def test_the_state_is_in_the_address(opened: Callable[..., Tab]) -> None:
     assert browser.run("markdown()").startswith("| Layer | Formula | MACs |")
     opened("compare", "#h=-3&w=1e9&C=<b>&q=constructor&row=__proto__&dtype=x")  # falls back to where it begins
     assert said(browser, "headline").startswith("MSA at 56")
+
+
+def test_a_letter_may_have_the_name_of_a_choice(
+    opened: Callable[..., Tab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the chart shows and what it is against are q and x in the address, unless these are sizes."""
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(MODULE, encoding="utf-8")
+    page = vpcalc.page("net.py:Mixed", input="1,x,q", args={"dim": "q"})
+    browser = opened("letters", "#x=30&q=16&x~=q", page)
+    assert said(browser, "headline").startswith("Mixed at x = 30, q = 16: ")
+    assert browser.run("location.hash") == "#x=30&q=16&x%7E=q&q%7E=value&row=macs"
+    assert "vpcalc page net.py:Mixed --input 1,x,q --arg dim=q. " in page.data["notes"][-1]
+
+
+def test_attention_is_no_choice_where_nothing_attends(opened: Callable[..., Tab]) -> None:
+    browser = opened("resnet50", "#attention=fused")
+    assert "attention=eager" in browser.run("location.hash")
+    assert said(browser, "headline").startswith("resnet50 at 224 × 224: 4.089 G MACs")
+
+
+def test_a_page_names_the_commands_that_say_the_same() -> None:
+    page = vpcalc.page("vit_b_16", set={"registers": 4, "mlp": 1000}, input=(160, 224), batch=2)
+    settings, size = "--set registers=4 --set mlp=1000", "--input 160x224"
+    assert f"vpcalc page vit_b_16 {settings} {size} --batch 2. " in page.data["notes"][-1]
+    assert page.data["memory"]["command"] == f"vpcalc memory vit_b_16 {size} {settings} --batch 2 --train"
+    rows = vpcalc.page(rows=["msa", "wmsa"], set={"C": 64})
+    assert "vpcalc page compare --rows msa,wmsa --set C=64. " in rows.data["notes"][-1]
 
 
 def test_a_long_drag_ends_in_the_address(opened: Callable[..., Tab]) -> None:

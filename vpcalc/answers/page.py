@@ -16,10 +16,14 @@ from ..pages.document import document
 from ..pages.script import Script, joined
 from ..placing import in_brackets
 from ..report import Column, Kind, Table
+from .page_parts import command
 from .result import Result
 
 if TYPE_CHECKING:
     from ..placing import Placed
+
+
+EXACT = "Every form was derived in Python; here it is evaluated, in whole numbers."
 
 
 @dataclass(frozen=True)
@@ -151,8 +155,9 @@ def page(
 
         data = model_page(script, str(target), {**sizes, "set": set, "batch": batch})
     name = data.pop("name")
-    made = f"Made by vpcalc {__version__}: {data.pop('command')}."
-    data["notes"].append(f"{made} Every form was derived in Python; here it is evaluated, in whole numbers.")
+    given = {"rows": [getattr(row, "text", row) for row in rows] if rows else None, "set": set, **sizes}
+    line = command("page", target, {**given, "batch": batch, "arg": args, "range": range})
+    data["notes"].append(f"Made by vpcalc {__version__}: {line}. {EXACT}")
     shown = {**data, "forms": script.forms, "terms": script.terms, "conditions": script.conditions}
     return Page(name, shown, script.code())
 

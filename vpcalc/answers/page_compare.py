@@ -44,7 +44,6 @@ def compare_page(
         "name": "compare",
         "title": "What attention costs",
         "about": "Kinds of attention on one grid of tokens, exact at every size.",
-        "command": "vpcalc compare",
         "parameters": [
             *(_parameter(name, found, begins) for name in names),
             parameter("batch", "B", "images", found.inputs["batch"], 1, SIDE),

@@ -60,7 +60,6 @@ def layer_page(script: Script, id: str, given: Mapping[str, object]) -> dict[str
         "name": id,
         "title": layer.name,
         "about": f"{layer.source}. Exact at every size.",
-        "command": f"vpcalc formula {id}",
         "parameters": [*map(shown, dims), parameter("batch", "B", "images or sequences", own["batch"], 1, SIDE)],
         "square": next(grids, None),
         "dtypes": DTYPES,

@@ -34,8 +34,11 @@ SIZES, COUNTED = 240, 4
 """Sizes at which laws are looked for, and those of them at which they are held against counts, too."""
 
 
-def memory_of(script: Script, found: Model, settings: Sequence[Setting]) -> dict[str, Any] | None:
-    """Bytes of training, as runs on traced sizes keep them; None where there are no forms."""
+def memory_of(script: Script, found: Model, settings: Sequence[Setting], command: str) -> dict[str, Any] | None:
+    """Bytes of training, as runs on traced sizes keep them; None where there are no forms.
+
+    ``command`` is that which has them in the terminal.
+    """
     architecture = found.architecture
     ways = _ways(architecture, found.config, settings)
     if not ways:
@@ -51,7 +54,7 @@ def memory_of(script: Script, found: Model, settings: Sequence[Setting]) -> dict
         "optimizers": {name: kind.numbers for name, kind in KINDS.items() if kind.kept == IN_ITS_TYPE},
         "cards": {id: {"name": each.name, "memory": each.memory} for id, each in cards.items()},
         "card": "a100_80gb" if "a100_80gb" in cards else next(iter(cards)),
-        "command": f"vpcalc memory {architecture.id} --train",
+        "command": command,
     }
 
 

@@ -16,7 +16,7 @@ from ..pages.script import SPELLINGS, Script
 from ..symbols import ALPHABET
 from .model import Model, our_model
 from .page_memory import DTYPES, memory_of
-from .page_parts import parameter, shapes_of
+from .page_parts import command, parameter, shapes_of
 from .page_settings import COUNTS, ONCE, Leaf, Setting, everywhere, without_letter
 
 MOST = 65536
@@ -47,7 +47,6 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
         "name": name,
         "title": architecture.id,
         "about": f"{architecture.source}. Exact at every input{', with ' + left + ' fixed' if left else ''}.",
-        "command": f"vpcalc model {name}",
         "parameters": [
             *(
                 parameter(axis, axis, _meaning(axis, axis, {}), size, 1, 8192)
@@ -82,7 +81,7 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
             for leaf in leaves
         ],
         "beyond": "no form is known at these sizes; vpcalc model has what lies there",
-        "memory": memory_of(script, found, settings),
+        "memory": memory_of(script, found, settings, f"{command('memory', name, asked)} --train"),
         "notes": [
             "MACs are multiply–accumulates of matrix products and convolutions, the papers' FLOPs.",
             *(

@@ -50,7 +50,6 @@ def module_page(
         "name": found.target,
         "title": found.target.rpartition(":")[2] or found.target,
         "about": f"Input {found.inputs}{', ' + given if given else ''}. {macs.source}.",
-        "command": f"vpcalc derive {found.target} --input {found.inputs}",
         "parameters": [
             parameter(letter, letter, found.meanings.get(letter, "size"), start[letter], low, high)
             for letter, (low, high) in bounds.items()

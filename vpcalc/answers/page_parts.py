@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,23 @@ Shown = tuple[str, str, str, Polynomial]
 _BEGINS = {"h": 56, "w": 56, "C": 96, "H": 224, "W": 224, "N": 196, "T": 196, "S": 196, "B": 1}
 _BEGINS |= {"M": 7, "R": 8, "P": 7, "a": 8, "k": 3, "r": 4, "b": 512, "u": 2, "s": 4}
 _BEGINS |= {"d_model": 512, "d_ff": 2048, "K": 1000, "V": 32000}
+
+
+def command(verb: str, target: object, given: Mapping[str, object]) -> str:
+    """The line of a shell that asks for the same; what nobody gave is left out."""
+    words = ["vpcalc", verb, str(target)]
+    for option, value in given.items():
+        if isinstance(value, Mapping):
+            pairs = ((name, _written(each)) for name, each in value.items())
+            words += [word for name, each in pairs for word in (f"--{option}", f"{name}={each}")]
+        elif value not in (None, 1, "1"):
+            words += [f"--{option}", _written(value, "x" if option == "input" else ",")]
+    return shlex.join(words)
+
+
+def _written(value: object, between: str = ",") -> str:
+    return between.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
 
 COLUMNS: tuple[dict[str, Any], ...] = (
     {"id": "macs", "label": "MACs", "kind": "count", "times": ["batch"]},

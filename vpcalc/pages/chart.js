@@ -17,7 +17,7 @@ function linesNow() {
   const within = high => Math.max(axis.min, Math.min(high, axis.max));
   const high = [axis.step > 1 ? 2048 : 1024, 8192, axis.max].map(within).find(each => each >= values[axis.name]);
   for (const name of alike(axis.name)) delete values[name];
-  for (const { name } of PARAMETERS) if (state[`${name}~`]) values[name] = "auto";
+  for (const { name } of PARAMETERS) if (sizes[`${name}~`]) values[name] = "auto";
   const key = JSON.stringify([axis, high, values, state.q, state.row, state.square, state.dtype]);
   if (known.key !== key) known = { key, axis, high, ...curves(axis, sampled(axis.min, high)) };
   return known;

@@ -4,7 +4,7 @@ function hero(values, at, figures) {
   const row = focusRow(), found = figures[DATA.rows.indexOf(row)], column = COLUMNS[DATA.main];
   const name = row.total || DATA.kind === "module" ? DATA.title : row.name;
   const sides = SQUARE.map(each => values[each]).join(" × ");
-  const where = sides || AXES.slice(0, 2).map(each => `${each.letter} = ${values[each.name]}`).join(", ");
+  const where = sides || AXES.slice(0, DATA.kind === "module" ? 4 : 2).map(each => `${each.letter} = ${values[each.name]}`).join(", ");
   const refused = found.refused !== undefined, kind = kindOf(row, column), what = row.of || column.label;
   const total = refused ? 0n : figure(row, column, values, at);
   const outcome = refused ? ("item" in found ? "refused" : "beyond this page") : `${short(total, kind)} ${what}`;
@@ -53,7 +53,7 @@ function notices(figures) {
   const few = names => (names.length > 4 ? [...names.slice(0, 3), `${names.length - 3} more`] : names).join(", ");
   const of = names => (names.length < figures.length ? `${few(names)}: ` : "");
   const here = "shown is the form that holds here, with what is padded or dropped";
-  const outside = (valid, names) => `⚠ ${few(names)}: not on the lattice of the papers’ form (${valid}); ${here}.`;
+  const outside = (valid, names) => `⚠ ${few(names)}: not on the lattice of ${DATA.kind === "module" ? "its main form" : "the papers’ form"} (${valid}); ${here}.`;
   const changed = `⚠ other settings than ${DATA.title} has: shown is the form that holds here, in all of them.`;
   const said = [...refused].map(([why, names]) => `✕ ${of(names)}${why}`);
   return [...said, ...(others.size ? [changed] : []), ...[...off].map(([valid, names]) => outside(valid, names))];

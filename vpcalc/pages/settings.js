@@ -1,6 +1,6 @@
 // Sliders, fields and choices.
 
-const controls = {}, groups = {};
+const controls = {}, fields = {}, groups = {}; // of choices, of parameters, of stages
 
 /** Where a slider stops: at every size while they are small, then in steps that grow with them. */
 function stops({ min, max, step }) {
@@ -20,8 +20,8 @@ function control(each) {
   const slide = () => change(each, places[slider.value]);
   const type = () => field.value !== "" && field.checkValidity() && change(each, Number(field.value), field);
   const choose = () => {
-    state[each.name] = settled()[each.name];
-    state[`${each.name}~`] = auto.checked;
+    sizes[each.name] = settled()[each.name];
+    sizes[`${each.name}~`] = auto.checked;
     update();
   };
   const spoken = `${each.letter}, ${each.meaning}`;
@@ -29,7 +29,7 @@ function control(each) {
   const limits = { min: each.min, max: each.max, inputmode: "numeric", required: "" };
   const field = el("input", { type: "number", id, ...limits, on: { input: type, change: () => update() } });
   const auto = each.auto && el("input", { type: "checkbox", on: { change: choose } });
-  controls[each.name] = { slider, field, auto, places };
+  fields[each.name] = { slider, field, auto, places };
   const [letter, below] = each.letter.split("_");
   const label = el("label", { for: id }, el("b", {}, letter, below && el("sub", {}, below)), each.meaning);
   return el("div", { class: "control" }, label, slider, field, auto && option(auto, `automatic: ${each.auto}`));
@@ -51,7 +51,7 @@ function select(name, options) {
 function square() {
   const choose = () => {
     state.square = controls.square.checked;
-    if (state.square) state[SQUARE[1]] = state[SQUARE[0]];
+    if (state.square) sizes[SQUARE[1]] = sizes[SQUARE[0]];
     update();
   };
   controls.square = el("input", { type: "checkbox", on: { change: choose } });
@@ -84,19 +84,19 @@ function group(form, { of }) {
 }
 
 function change(each, value, typed) {
-  if (each.auto) state[`${each.name}~`] = false;
-  for (const name of alike(each.name)) state[name] = value;
+  if (each.auto) sizes[`${each.name}~`] = false;
+  for (const name of alike(each.name)) sizes[name] = value;
   update(typed);
 }
 
 /** Controls as the state is; what is being typed stays as it is typed. */
 function show(values) {
   for (const { name } of PARAMETERS) {
-    const { slider, field, auto, places } = controls[name];
+    const { slider, field, auto, places } = fields[name];
     slider.value = nearest(places, values[name]);
     slider.setAttribute("aria-valuetext", values[name]);
     if (field !== typing) field.value = values[name];
-    if (auto) auto.checked = state[`${name}~`];
+    if (auto) auto.checked = sizes[`${name}~`];
   }
   for (const [of, { firstChild }] of Object.entries(groups)) {
     const entries = PARAMETERS.filter(each => each.of === of).map(({ name }) => values[name]);

@@ -6,14 +6,17 @@ const AXES = PARAMETERS.filter(each => each.name !== "batch");
 const COLUMNS = Object.fromEntries(DATA.columns.map(each => [each.id, each]));
 const PLOTTED = DATA.columns.filter(each => each.kind === "count" || each.kind === "bytes");
 const SQUARE = DATA.square || [];
-const state = {};
+const state = {}, sizes = {}; // what is chosen, and what is set: a parameter may have a choice's name
 
 const named = list => Object.fromEntries(list.map(each => [each.id || each.name, each]));
 const CHOICES = { dtype: DATA.dtypes || {}, x: named(AXES), q: named(PLOTTED), row: named(DATA.rows) };
 if (DATA.memory) {
   const { cards, optimizers } = DATA.memory;
-  Object.assign(CHOICES, { card: cards, optimizer: optimizers, attention: { eager: 1, fused: 1 } });
+  Object.assign(CHOICES, { card: cards, optimizer: optimizers, attention: DATA.memory.attends ? { eager: 1, fused: 1 } : { eager: 1 } });
 }
+
+/** By which the address has a choice. */
+const key = name => (PARAMETERS.some(each => each.name === name) ? `${name}~` : name);
 
 /** The state that the address says; what it does not say is as the page begins. */
 function read() {
@@ -22,23 +25,23 @@ function read() {
   Object.assign(begin, { card: DATA.memory?.card, optimizer: "adamw", attention: "eager" });
   for (const each of PARAMETERS) {
     const value = given.get(each.name) ?? (each.auto ? "auto" : String(each.value));
-    if (each.auto) state[`${each.name}~`] = value === "auto";
+    if (each.auto) sizes[`${each.name}~`] = value === "auto";
     const number = /^\d{1,15}$/.test(value) ? Number(value) : each.value;
-    state[each.name] = Math.min(each.max, Math.max(each.min, number));
+    sizes[each.name] = Math.min(each.max, Math.max(each.min, number));
   }
   const [height, width] = SQUARE;
-  const equal = given.has("square") ? given.get("square") === "1" : state[height] === state[width];
+  const equal = given.has(key("square")) ? given.get(key("square")) === "1" : sizes[height] === sizes[width];
   state.square = SQUARE.length > 0 && equal;
-  if (state.square) state[width] = state[height];
+  if (state.square) sizes[width] = sizes[height];
   for (const [name, known] of Object.entries(CHOICES))
-    state[name] = Object.hasOwn(known, given.get(name) ?? "") ? given.get(name) : begin[name];
+    state[name] = Object.hasOwn(known, given.get(key(name)) ?? "") ? given.get(key(name)) : begin[name];
 }
 
 function address() {
   const given = new URLSearchParams();
-  for (const each of PARAMETERS) given.set(each.name, state[`${each.name}~`] ? "auto" : state[each.name]);
-  if (SQUARE.length) given.set("square", state.square ? "1" : "0");
-  for (const name of Object.keys(CHOICES)) if (state[name] !== undefined) given.set(name, state[name]);
+  for (const each of PARAMETERS) given.set(each.name, sizes[`${each.name}~`] ? "auto" : sizes[each.name]);
+  if (SQUARE.length) given.set(key("square"), state.square ? "1" : "0");
+  for (const name of Object.keys(CHOICES)) if (state[name] !== undefined) given.set(key(name), state[name]);
   return `#${given}`;
 }
 
@@ -50,9 +53,9 @@ const AUTO = {
 
 /** The numbers of all parameters, with one of them changed if asked. */
 function settled(changed, value) {
-  const values = Object.fromEntries(PARAMETERS.map(each => [each.name, state[each.name]]));
+  const values = Object.fromEntries(PARAMETERS.map(each => [each.name, sizes[each.name]]));
   if (changed) for (const name of alike(changed)) values[name] = value;
-  for (const { name } of PARAMETERS) if (state[`${name}~`] && name !== changed) values[name] = AUTO[name](values);
+  for (const { name } of PARAMETERS) if (sizes[`${name}~`] && name !== changed) values[name] = AUTO[name](values);
   return values;
 }
 

@@ -24,7 +24,7 @@ function table(values, at, figures) {
     formula(made.formula, found.form, found.terms);
     const steps = found.item.steps || [];
     made.details.hidden = !steps.length;
-    if (made.details.open) explain(made, steps, found.total, at);
+    if (made.details.open) explain(made, steps, found.total, at, kindOf(row, COLUMNS[DATA.main]));
   });
 }
 
@@ -77,7 +77,7 @@ function domain(row, found) {
 }
 
 /** Operators with what each adds, in proportion to the whole. */
-function explain(made, steps, total, at) {
+function explain(made, steps, total, at, kind) {
   if (made.explained !== steps) {
     made.explained = steps;
     const item = step => [el("strong", {}, step.name), el("span", { class: "shapes" }, step.shapes)];
@@ -87,6 +87,6 @@ function explain(made, steps, total, at) {
   steps.forEach((step, place) => {
     const [, , written, much] = made.steps.children[place].children, value = valueOf(step.form, at);
     formula(written, step.form, termsOf(step.form, at)[0]);
-    much.textContent = `${short(value)} · ${percent(share(value, total))}`;
+    much.textContent = `${short(value, kind)} · ${percent(share(value, total))}`;
   });
 }
