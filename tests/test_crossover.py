@@ -269,6 +269,9 @@ def test_a_module_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ours = cost_of("wmsa", {"h": size, "w": size, "C": 32, "M": 7, "a": 1})
         assert ours is not None
         assert every[size] == (row if own < ours else "wmsa" if ours < own else "equal"), size
+    halved = "own.py:Pooled(dim=C,r=2)@1,h,w,C"
+    beside = vpcalc.crossover(row, halved, at={"C": 32, "w": "h"}, range={"h": "8:16", "w": "8:16", "C": "32:32"})
+    assert [side.title for side in beside.sides] == [row, halved]  # one factory's two
 
 
 # -- what a proof of it rests on ---------------------------------------------------------------------

@@ -44,6 +44,11 @@ def test_forms_hold_where_they_say(id: str, everywhere: bool, quantity: str) -> 
     _hold(id, CASES[id], everywhere, quantity)
 
 
+@pytest.mark.parametrize(("id", "name"), [("swin_t", "input"), ("lstm", "tokens"), ("t5_small", "src,tgt")])
+def test_sizes_are_letters_unasked(id: str, name: str) -> None:
+    assert vpcalc.formula(id, vary=name.split(",")).form.text == vpcalc.formula(id).form.text
+
+
 BYTES = [
     ("swin_t", ("C", "M", "r"), "saved_bytes"),
     ("swin_t", ("C", "r"), "peak_bytes"),

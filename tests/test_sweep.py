@@ -577,6 +577,7 @@ def test_numbers_and_truths_are_no_texts_in_a_table() -> None:
     vary = {"classes": "10,0", "norm": "true,false", "C": "8"}
     chosen = vpcalc.sweep("vgg11", vary=vary, input=32, pareto="macs,-classes")
     assert [row["classes"] for row in rows_of(chosen)] == [0, 10]
+    assert rows_of(vpcalc.sweep("vgg11", vary=vary, input=32, pareto=["macs", "-classes"])) == rows_of(chosen)
     pytest.importorskip("pandas")
     sweep = vpcalc.sweep("vgg11", vary=vary, input=32)
     assert sweep.to_pandas().to_dict("records") == rows_of(sweep)
@@ -589,6 +590,10 @@ def test_an_output_that_exists_is_replaced_only_if_asked(tmp_path: Path) -> None
     assert file.read_text() == "mine"
     assert run("-o", str(file), "--force").returncode == 0
     assert file.read_text().startswith("h,w,C,M,heads,macs,params\n7,7,32,3,1,")
+    for name in ("front.svg", "costs.txt"):
+        (tmp_path / name).write_text("mine")
+        assert refused("-o", str(tmp_path / name)).endswith("exists; --force replaces it")
+        assert (tmp_path / name).read_text() == "mine"
 
 
 def _begun(folder: Path, stretch: int) -> tuple[list[str], dict[str, str]]:

@@ -42,11 +42,9 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: str, everywhere:
     Raises:
         InputError: a name that is not known, or of which no form can be had.
     """
-    axes = model.architecture.family.axes
-    names = [
-        name for name in dict.fromkeys(name for each in vary for name in _entries(model, each)) if name not in axes
-    ]
-    values = model.own_values
+    axes, values = model.architecture.family.axes, model.own_values
+    asked = dict.fromkeys(name for each in vary for name in _entries(model, each))
+    names = [name for name in asked if name not in axes and name in values]  # sizes are letters anyway
     for name in names:
         if values[name] == 0 and model.architecture.least(name) == 0:
             raise InputError(

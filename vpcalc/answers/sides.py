@@ -141,6 +141,8 @@ def pair(
         ]
     if sides[0].name == sides[1].name:
         raise InputError(f"crossover {sides[0].title}: both are the same")
+    if sides[0].title == sides[1].title:
+        sides = [replace(each, title=each.name) for each in sides]
     asked = read_ranges(range, sorted({letter for each in sides for letter in each.letters}))
     sides = [replace(each, regimes=within(each.regimes, _of(asked, each.letters))) for each in sides]
     if {"h", "w"} & {letter for each in sides for letter in each.letters}:

@@ -327,7 +327,7 @@ def sweep(
     devices: str | None = None,
     columns: Iterable[str] | str | None = None,
     where: str | None = None,
-    pareto: str | None = None,
+    pareto: str | Iterable[str] | None = None,
     top: object = None,
     by: str | None = None,
     limit: object = None,

@@ -88,6 +88,8 @@ def sweep(
             raise InputError(
                 f"--output {str(output)!r}: ends in none of {', '.join(known)}; .csv and .parquet have all rows"
             )
+    if output is not None and not whole and output.exists() and not force:
+        raise InputError(f"--output {str(output)!r}: exists; --force replaces it")
     with going() as progress:
         result = ask(
             target,

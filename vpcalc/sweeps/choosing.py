@@ -144,13 +144,15 @@ class Choice:
         return found.taken(first(key.of(found.figures), most))
 
 
-def read_choice(pareto: str | None, top: object, by: str | None, columns: Iterable[str]) -> Choice:
-    """A choice from what users give.
+def read_choice(pareto: str | Iterable[str] | None, top: object, by: str | None, columns: Iterable[str]) -> Choice:
+    """A choice from what users give; columns of a front are apart by commas, or several.
 
     Raises:
         InputError: a column that is not known, or one option without the other.
     """
     known = [*columns]
+    if pareto is not None and not isinstance(pareto, str):
+        pareto = ",".join(map(str, pareto))
     keys = tuple(_key("--pareto", text, known) for text in pareto.split(",")) if pareto is not None else ()
     if len({key.column for key in keys}) < len(keys):
         raise InputError(f"--pareto {pareto}: a column stands twice")
