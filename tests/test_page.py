@@ -662,6 +662,27 @@ def test_nothing_moves_for_those_who_ask_for_rest(opened: Callable[..., Tab]) ->
     browser.call("Emulation.setEmulatedMedia", features=[])
 
 
+OVERLAPPING = """(() => {
+  const boxes = [...document.querySelectorAll('#blocks text')].map(each => [each, each.getBoundingClientRect()]);
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const met = boxes.filter(([, a], place) => boxes.slice(place + 1).some(([, b]) => meet(a, b)));
+  return met.map(([each]) => each.textContent).join();
+})()"""
+
+
+def test_names_of_stages_stand_beside_each_other(opened: Callable[..., Tab]) -> None:
+    """As long as those of dense heads are; what has no room in a line begins another."""
+    browser = opened("resnet50")
+    assert browser.run(OVERLAPPING) == ""
+    browser.run("DATA.rows.forEach(row => (row.name = row.name.replace('stage ', 'pooled context ')))")
+    for width in (390, 600, 1280):
+        browser.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+        )
+        browser.run("update()")
+        assert browser.run(OVERLAPPING) == "", width
+
+
 def test_no_window_is_too_narrow_or_too_wide(opened: Callable[..., Tab]) -> None:
     for target, state in (
         ("compare", ""),

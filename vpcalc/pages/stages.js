@@ -11,7 +11,11 @@ function blocks(values, at) {
     const [channels, depth] = [number(row.block.channels), number(row.block.depth)];
     return { row, height, width, channels, depth, macs: macs(row) ?? 0n };
   });
-  const wide = Math.max(280, host.clientWidth), tall = 250, ground = 168, slot = wide / found.length;
+  const wide = Math.max(280, host.clientWidth), tall = 250, ground = 168;
+  const bare = each => each.row.name.replace("stage ", "");
+  const least = Math.max(56, ...found.map(each => 7.2 * bare(each).length + 12)); // names stand beside each other
+  const lines = Math.ceil(found.length / Math.max(1, Math.min(found.length, Math.floor(wide / least))));
+  const inLine = Math.ceil(found.length / lines), slot = wide / inLine;
   const most = what => Math.max(1, ...found.flatMap(what)), all = sum(found.map(each => each.macs));
   const scale = Math.min(96, slot * 1.2) / most(each => [each.height, each.width]);
   const thick = (slot * 0.34) / most(each => each.channels);
@@ -20,15 +24,17 @@ function blocks(values, at) {
       `${each.row.name}: ${each.height} by ${each.width}, ${each.channels} channels, ${each.depth} blocks, ` +
       `${percent(share(each.macs, all))} of the MACs`,
   );
-  const frame = { width: wide, height: tall, viewBox: `0 0 ${wide} ${tall}` };
+  const frame = { width: wide, height: lines * tall, viewBox: `0 0 ${wide} ${lines * tall}` };
   const looks = { ...frame, role: "img", "aria-label": said.join("; ") };
   const place = (each, index) => {
-    const left = index * slot + 6, part = share(each.macs, all), room = slot - 12, fill = colour(each.row);
+    const left = (index % inLine) * slot + 6, part = share(each.macs, all), room = slot - 12, fill = colour(each.row);
     const label = (text, y, kind) => svg("text", { x: left, y: ground + y, class: kind }, text);
     const stripe = (width, paint) => svg("rect", { x: left, y: ground + 54, width, height: 8, rx: 3, fill: paint });
-    const name = each.row.name.length * 7 > slot ? each.row.name.replace("stage ", "") : each.row.name;
+    const name = each.row.name.length * 7 > slot ? bare(each) : each.row.name;
     const sides = `${each.height}×${each.width}${slot > 105 ? ` · ${each.channels}` : ""}`;
-    return [
+    return svg(
+      "g",
+      { transform: `translate(0 ${Math.floor(index / inLine) * tall})` },
       ...cuboid(each, left - 6, slot, scale, thick, ground, fill),
       ...squares(Math.min(each.depth, 48), left, ground + 8, room, fill),
       label(name, 30, ""),
@@ -36,9 +42,9 @@ function blocks(values, at) {
       stripe(room, "var(--line)"),
       stripe(Math.max(1, room * part), fill),
       label(percent(part), 77, "tick"),
-    ];
+    );
   };
-  host.replaceChildren(svg("svg", looks, ...found.flatMap(place)));
+  host.replaceChildren(svg("svg", looks, ...found.map(place)));
 }
 
 /** Height and depth are the grid, thickness the channels. */
