@@ -212,6 +212,7 @@ GENERATED = {
     "architectures/index.md",
     "statements/index.md",
     "layers.md",
+    "published.md",
     "commands.md",
     *(
         f"pictures/{name}.svg"

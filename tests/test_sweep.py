@@ -583,6 +583,12 @@ def test_numbers_and_truths_are_no_texts_in_a_table() -> None:
     assert sweep.to_pandas().to_dict("records") == rows_of(sweep)
 
 
+def test_entries_of_lists_that_are_varied_are_compared() -> None:
+    vary = {"depths": ["2,2,6,2", "2,2,18,2"], "C": "48,96"}
+    found = rows_of(vpcalc.sweep("swin_t", vary=vary, input=64, where="depths_3*C > 600 and depths_1 == 2"))
+    assert [(row["depths"][2], row["C"]) for row in found] == [(18, 48), (18, 96)]
+
+
 def test_an_output_that_exists_is_replaced_only_if_asked(tmp_path: Path) -> None:
     file = tmp_path / "costs.csv"
     file.write_text("mine")

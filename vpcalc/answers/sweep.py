@@ -427,10 +427,10 @@ def _refuse_both(grid: Any, settings: Mapping[str, object], sizes: Mapping[str, 
 
 
 def _condition(text: str, subject: Subject, fixed: Values, grid: Any) -> Expression:
-    from ..sweeps.subjects import compared
+    from ..sweeps.subjects import compared, entries_of
 
     varied = {axis.name: axis.values[0] for axis in grid.axes}
-    names = [name for name, value in {**fixed, **varied}.items() if compared(value)]
+    names = [name for name, value in {**fixed, **varied, **entries_of(varied)}.items() if compared(value)]
     return read_condition("--where", text, [*subject.columns, *names])
 
 

@@ -17,7 +17,7 @@ import numpy
 from ..arrays.forms import Array, Ends
 from ..arrays.regimes import NO_FORM, NoFormError, Pace, Regimes
 from .axes import Axis, Box, Grid
-from .subjects import Subject, Values
+from .subjects import Subject, Values, entries_of
 
 
 class Piece(NamedTuple):
@@ -112,7 +112,7 @@ class Blocks:
                 yield Piece(
                     part.shape,
                     {**at, **places},
-                    {**fixed, **part.sizes},
+                    {**fixed, **entries_of(values), **part.sizes},
                     {} if regime.refused else regime.evaluated(part.sizes),
                     regime.refused,
                 )

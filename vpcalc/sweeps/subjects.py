@@ -286,7 +286,7 @@ class OurModel(Subject):
         sizes = {axis: size for axis, size in axes.point(self.sizes).items() if axis not in taken}
         known = self.given if self.architecture.family.implied else self._config  # what may follow is not known
         settings = {name: value for name, value in known.items() if name not in varied}
-        entries = {name: entry for name, entry in _entries(settings).items() if name not in varied}
+        entries = {name: entry for name, entry in entries_of(settings).items() if name not in varied}
         batch = {} if "batch" in taken else {"batch": self.batch}
         return {**settings, **entries, **sizes, **batch}
 
@@ -296,7 +296,7 @@ class OurModel(Subject):
         config = self.architecture.completed(self._config, self.given)
         return {
             **config,
-            **_entries(config),
+            **entries_of(config),
             **self.architecture.family.axes.point(self.sizes),
             "batch": self.batch,
         }
@@ -356,7 +356,7 @@ class OurModel(Subject):
         }
 
 
-def _entries(settings: Values) -> dict[str, Any]:
+def entries_of(settings: Values) -> dict[str, Any]:
     """The entries of settings that are lists: ``depths_3`` is the third of ``depths``."""
     lists = {name: value for name, value in settings.items() if isinstance(value, tuple)}
     return {f"{name}_{place}": entry for name, value in lists.items() for place, entry in enumerate(value, 1)}
