@@ -60,6 +60,8 @@ BYTES = [
     ("convnext_t", ("C", "k"), "weights_bytes"),
     ("swin_t", ("C", "depths_3"), "saved_bytes"),
     ("pvt_tiny", ("depths_2",), "inference_bytes"),
+    ("resnet18", ("batch",), "peak_bytes"),
+    ("swin_t", ("batch", "C"), "saved_bytes"),
 ]
 
 

@@ -165,7 +165,7 @@ class Crossovers(Result):
             for each in self.intervals[:SHOWN]
         )
         left = len(self.intervals) - SHOWN
-        notes = (f"{left} more intervals; --format json has all",) if left > 0 else ()
+        notes = (f"{left} more interval{'s' * (left > 1)}; --format json has all",) if left > 0 else ()
         low, high = self.range
         title = f"{self._heading()}; every {self.letter} from {low} to {high}"
         return Table(title, columns, rows, (*notes, *self._notes()))

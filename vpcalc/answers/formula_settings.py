@@ -62,7 +62,8 @@ def in_settings(model: OurModel, vary: Sequence[str], quantity: str, everywhere:
 
     def form(rounds: Mapping[str, int]) -> tuple[Polynomial, Domain]:
         back = {letters[name]: name for name in sizes}
-        point = {letters[name]: values[name] * (2 if in_bytes and name in axes else 1) for name in sizes}
+        wide = {*axes, "batch"} if in_bytes else set()  # one image is laid out as several are not
+        point = {letters[name]: values[name] * (2 if name in wide else 1) for name in sizes}
         tape = Noting(point) if in_bytes else Tape(point)
         try:
             found = at(
