@@ -672,7 +672,7 @@ OVERLAPPING = """(() => {
 
 def test_names_of_stages_stand_beside_each_other(opened: Callable[..., Tab]) -> None:
     """As long as those of dense heads are; what has no room in a line begins another."""
-    browser = opened("resnet50")
+    browser = opened("resnet50", "#H=8192&W=8192")
     assert browser.run(OVERLAPPING) == ""
     browser.run("DATA.rows.forEach(row => (row.name = row.name.replace('stage ', 'pooled context ')))")
     for width in (390, 600, 1280):
@@ -826,6 +826,18 @@ def test_a_letter_may_have_the_name_of_a_choice(
     assert "vpcalc page net.py:Mixed --input 1,x,q --arg dim=q. " in page.data["notes"][-1]
 
 
+def test_what_has_no_chart_is_not_saved_and_what_nobody_has_is_not_plotted(opened: Callable[..., Tab]) -> None:
+    browser = opened("compare", "#heads=9")  # no row has so many of 96 channels
+    browser.run(
+        "[...document.querySelectorAll('button')].find(each => each.textContent === 'Download SVG').click()"
+    )
+    assert browser.complaints() == []
+    assert said(browser, "copied") == "There is no chart at these settings."
+    assert "attention_elements" not in json.loads(
+        opened("conv").run("JSON.stringify(PLOTTED.map(each => each.id))")
+    )
+
+
 def test_attention_is_no_choice_where_nothing_attends(opened: Callable[..., Tab]) -> None:
     browser = opened("resnet50", "#attention=fused")
     assert "attention=eager" in browser.run("location.hash")
@@ -837,6 +849,7 @@ def test_a_page_names_the_commands_that_say_the_same() -> None:
     settings, size = "--set registers=4 --set mlp=1000", "--input 160x224"
     assert f"vpcalc page vit_b_16 {settings} {size} --batch 2. " in page.data["notes"][-1]
     assert page.data["memory"]["command"] == f"vpcalc memory vit_b_16 {size} {settings} --batch 2 --train"
+    assert "page swin_t --input 1 --batch 2. " in vpcalc.page("swin_t", input=1, batch=2).data["notes"][-1]
     rows = vpcalc.page(rows=["msa", "wmsa"], set={"C": 64})
     assert "vpcalc page compare --rows msa,wmsa --set C=64. " in rows.data["notes"][-1]
 

@@ -145,7 +145,9 @@ def page(
     elif is_code(target):
         from .page_module import module_page
 
-        _refuse("a module of your own", {"rows": rows, "set": set, "tokens": tokens, "src": src, "tgt": tgt})
+        several = None if batch in (1, "1") else batch  # of code it stands in the shape
+        others = {"rows": rows, "set": set, "tokens": tokens, "src": src, "tgt": tgt, "batch": several}
+        _refuse("a module of your own", others)
         data = module_page(script, target, input, args, range)
     else:
         if target not in ARCHITECTURES:
@@ -157,7 +159,8 @@ def page(
     name = data.pop("name")
     given = {"rows": [getattr(row, "text", row) for row in rows] if rows else None, "set": set, **sizes}
     line = command("page", target, {**given, "batch": batch, "arg": args, "range": range})
-    data["notes"].append(f"Made by vpcalc {__version__}: {line}. {EXACT}")
+    made = f"Made by vpcalc {__version__}{f': {line}' if isinstance(target, str) else ''}."
+    data["notes"].append(f"{made} {EXACT}")
     shown = {**data, "forms": script.forms, "terms": script.terms, "conditions": script.conditions}
     return Page(name, shown, script.code())
 

@@ -31,7 +31,7 @@ def command(verb: str, target: object, given: Mapping[str, object]) -> str:
         if isinstance(value, Mapping):
             pairs = ((name, _written(each)) for name, each in value.items())
             words += [word for name, each in pairs for word in (f"--{option}", f"{name}={each}")]
-        elif value not in (None, 1, "1"):
+        elif value is not None and (option, str(value)) != ("batch", "1"):
             words += [f"--{option}", _written(value, "x" if option == "input" else ",")]
     return shlex.join(words)
 

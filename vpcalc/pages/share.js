@@ -67,6 +67,7 @@ function picture() {
 }
 
 function download() {
+  if (!byId("chart").querySelector("svg")) return (byId("copied").textContent = "There is no chart at these settings.");
   const href = URL.createObjectURL(new Blob([picture()], { type: "image/svg+xml" }));
   el("a", { href, download: "vpcalc.svg" }).click();
   setTimeout(() => URL.revokeObjectURL(href), 1000);

@@ -13,7 +13,9 @@ function blocks(values, at) {
   });
   const wide = Math.max(280, host.clientWidth), tall = 250, ground = 168;
   const bare = each => each.row.name.replace("stage ", "");
-  const least = Math.max(56, ...found.map(each => 7.2 * bare(each).length + 12)); // names stand beside each other
+  const grid = each => `${each.height}×${each.width}`, full = each => `${grid(each)} · ${each.channels}`;
+  const long = (text, letter) => letter * text.length + 12; // so that words stand beside each other
+  const least = Math.max(56, ...found.flatMap(each => [long(bare(each), 7.2), long(grid(each), 7)]));
   const lines = Math.ceil(found.length / Math.max(1, Math.min(found.length, Math.floor(wide / least))));
   const inLine = Math.ceil(found.length / lines), slot = wide / inLine;
   const most = what => Math.max(1, ...found.flatMap(what)), all = sum(found.map(each => each.macs));
@@ -31,7 +33,7 @@ function blocks(values, at) {
     const label = (text, y, kind) => svg("text", { x: left, y: ground + y, class: kind }, text);
     const stripe = (width, paint) => svg("rect", { x: left, y: ground + 54, width, height: 8, rx: 3, fill: paint });
     const name = each.row.name.length * 7 > slot ? bare(each) : each.row.name;
-    const sides = `${each.height}×${each.width}${slot > 105 ? ` · ${each.channels}` : ""}`;
+    const sides = slot > Math.max(105, long(full(each), 7)) ? full(each) : grid(each);
     return svg(
       "g",
       { transform: `translate(0 ${Math.floor(index / inLine) * tall})` },

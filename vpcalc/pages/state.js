@@ -4,7 +4,11 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const PARAMETERS = DATA.parameters;
 const AXES = PARAMETERS.filter(each => each.name !== "batch");
 const COLUMNS = Object.fromEntries(DATA.columns.map(each => [each.id, each]));
-const PLOTTED = DATA.columns.filter(each => each.kind === "count" || each.kind === "bytes");
+/** Whether a law has a figure above zero anywhere; attention maps of a convolution have none. */
+const some = law => law?.cases.some(each => each.form !== undefined && DATA.forms[each.form][0].length);
+const PLOTTED = DATA.columns.filter(
+  each => (each.kind === "count" || each.kind === "bytes") && DATA.rows.some(row => some(row.cells[each.id])),
+);
 const SQUARE = DATA.square || [];
 const state = {}, sizes = {}; // what is chosen, and what is set: a parameter may have a choice's name
 
@@ -21,7 +25,8 @@ const key = name => (PARAMETERS.some(each => each.name === name) ? `${name}~` : 
 /** The state that the address says; what it does not say is as the page begins. */
 function read() {
   const given = new URLSearchParams(location.hash.slice(1));
-  const begin = { dtype: DATA.dtype, x: AXES[0].name, q: DATA.main, row: DATA.focus || DATA.rows[0].id };
+  const first = PLOTTED.find(each => each.id === DATA.main) || PLOTTED[0] || DATA.columns[0];
+  const begin = { dtype: DATA.dtype, x: AXES[0].name, q: first.id, row: DATA.focus || DATA.rows[0].id };
   Object.assign(begin, { card: DATA.memory?.card, optimizer: "adamw", attention: "eager" });
   for (const each of PARAMETERS) {
     const value = given.get(each.name) ?? (each.auto ? "auto" : String(each.value));
