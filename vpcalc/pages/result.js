@@ -41,6 +41,12 @@ function finding(found, total) {
   return `Exactly ${total}. ${terms[most].t} is ${percent(share(sizes[most], all))} of it${other}.`;
 }
 
+/** Where the form of a row holds that is shown first: papers print it, but none of a module of the reader's. */
+function lattice(row) {
+  const own = DATA.kind === "module" || (DATA.kind === "compare" && !row.source);
+  return `${own ? "its main form" : "the papers’ form"} (${row.cells[DATA.main].tidy.valid})`;
+}
+
 /** What is refused, and what is off the lattice of the form that papers print; rows of the same together. */
 function notices(figures) {
   const refused = new Map(), off = new Map(), others = new Map();
@@ -48,15 +54,15 @@ function notices(figures) {
   DATA.rows.forEach((row, place) => {
     const found = figures[place];
     if (found.refused !== undefined) add(refused, found.refused, row.name);
-    else if (!found.tidy) add(found.own === false ? others : off, row.cells[DATA.main].tidy.valid, row.name);
+    else if (!found.tidy) add(found.own === false ? others : off, lattice(row), row.name);
   });
   const few = names => (names.length > 4 ? [...names.slice(0, 3), `${names.length - 3} more`] : names).join(", ");
   const of = names => (names.length < figures.length ? `${few(names)}: ` : "");
   const here = "shown is the form that holds here, with what is padded or dropped";
-  const outside = (valid, names) => `⚠ ${few(names)}: not on the lattice of ${DATA.kind === "module" ? "its main form" : "the papers’ form"} (${valid}); ${here}.`;
+  const outside = (what, names) => `⚠ ${few(names)}: not on the lattice of ${what}; ${here}.`;
   const changed = `⚠ other settings than ${DATA.title} has: shown is the form that holds here, in all of them.`;
   const said = [...refused].map(([why, names]) => `✕ ${of(names)}${why}`);
-  return [...said, ...(others.size ? [changed] : []), ...[...off].map(([valid, names]) => outside(valid, names))];
+  return [...said, ...(others.size ? [changed] : []), ...[...off].map(([what, names]) => outside(what, names))];
 }
 
 let speaking = 0;
