@@ -8,7 +8,7 @@ from typing import Any
 
 from ..abstract.functions import chosen, constant, converted, mean, pointwise, sqrt, square
 from ..abstract.layout import product
-from ..abstract.modules import Copies, each, embedding, module, parameter, titled
+from ..abstract.modules import Copies, each, embedding, linear, module, parameter, titled
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import INT64, Tensor
 from ..cost import Stage
@@ -60,7 +60,14 @@ def t5(
     x = run_parts(encode, decode, ids)
     if not head or part == "encoder":
         return x
-    return vocabulary_head(x * 1.0, table) if tied else vocabulary_head(x, word_table(x.tape, vocab, d_model))
+    return vocabulary_head(x * 1.0, table) if tied else _own_head(x, vocab)
+
+
+def _own_head(x: Tensor, vocab: Dim) -> Tensor:
+    """The vocabulary projection with a matrix of its own."""
+    with x.tape.node("head") as node:
+        node.stage = Stage((x.shape[1],), x.shape[2])
+        return linear("head", x, vocab, bias=False)
 
 
 @module
