@@ -843,7 +843,9 @@ class Explorer:
         self, region: Region, guards: Iterable[Guard], happens: dict[Key, str], regime: Regime
     ) -> Guard | None:
         """The comparison that tells most, none if none tells anything."""
-        lengths = {guard: region.range.length(guard) for guard in guards} | self._ends(guards)
+        lengths = {guard: region.range.length(guard) for guard in guards}
+        if "refused" in happens.values():  # forms are told apart as well without, and in fewer parts
+            lengths |= self._ends(guards)
         for left in reversed(range(MOST_DOUBTS)):
             gains = {guard: _gain(guard, happens) - length for guard, length in lengths.items()}
             ranked = sorted(gains, key=gains.__getitem__, reverse=True)
