@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -207,3 +208,12 @@ def test_a_table_is_read_whole_whoever_is_asked_about(reproduction: Reproduction
         == rows["Lyken17/pytorch-OpCounter README", "params"][1]
     )
     assert "thop's rules of 2019" in rows["Lyken17/pytorch-OpCounter README", "macs"][2]
+
+
+def test_figures_are_of_forty_papers_and_repositories(reproduction: Reproduction) -> None:
+    """Tables of one paper or repository are one of them, by what stands before table, file or section."""
+    sources = {row.published.source for row in reproduction.rows}
+    repositories = {source.split()[0] for source in sources if "/" in source.split()[0]}
+    others = {source for source in sources if "/" not in source.split()[0]}
+    papers = {re.split(r" Table| \(arXiv| §| section|;|, model|README", source)[0].strip() for source in others}
+    assert len(repositories) + len(papers) >= 40, sorted(repositories | papers)

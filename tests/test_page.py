@@ -469,6 +469,7 @@ def test_a_module_beside_layers_says_where_its_figure_comes_from(
     }))"""
     attention, projections = 4 * 63 * 96**2 + 2 * 63**2 * 96, 8 * 63 * 96**2
     known = [[str(attention)] * 2, [str(projections), "0"]]  # an odd number of tokens is another regime
+    assert "not on the lattice of its main form" in said(browser, "notice")  # no paper has it
     assert "papers’ form" not in said(browser, "notice")
     assert json.loads(browser.run(steps)) == known
     both = 8 * 64 * 96**2 + 2 * 64 * 96**2
