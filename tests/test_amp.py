@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from vpcalc.architectures import ARCHITECTURES
 from vpcalc.checks.memory import check_memory
 from vpcalc.counters import live, saved
 from vpcalc.reference import MODEL_WITNESSES, Witness
+from vpcalc.reference.attention import attending
 from vpcalc.storage.footprint import Way, model_footprint
 from vpcalc.storage.step import model_step
 
@@ -53,10 +55,19 @@ def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: dict[str, Any]) ->
     assert expected.inference.bytes == live.count(*_narrow(id, sizes, config, 2)).peak
 
 
-def test_fused_attention_under_autocast() -> None:
-    family, config = ARCHITECTURES["vit_ti_16"].family, ARCHITECTURES["vit_ti_16"].configure({"depth": 2})
-    report, _ = check_memory(family, (32, 32), config, 2, Way(amp="float16", attention="fused"), step=True)
+@pytest.mark.quick(6)
+@pytest.mark.parametrize(("id", "sizes", "changes"), [*SMALL, ("pvt_tiny", (40, 40), {})], ids=str)
+def test_fused_attention_under_autocast(id: str, sizes: tuple[int, ...], changes: dict[str, Any]) -> None:
+    """Autocast looks into no attention: where there is no fused kernel for it, it runs in float32."""
+    family, config = ARCHITECTURES[id].family, ARCHITECTURES[id].configure(changes)
+    report, _ = check_memory(family, sizes, config, 2, Way(amp="float16", attention="fused"), step=True)
     assert report.verdict.value == "agrees", str(report)
+    with attending("fused"):
+        kept = saved.count(*_narrow(id, sizes, config, 2))
+    assert (
+        model_footprint(family, sizes, config, 2, replace(BY_THE_CPU, attention="fused")).by_module()
+        == kept.by_module
+    )
 
 
 def test_casts_of_weights_by_hand() -> None:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from vpcalc.abstract import functions
-from vpcalc.abstract.tape import CPU, META
+from vpcalc.abstract.tape import CPU, ON_META
 from vpcalc.architectures import ARCHITECTURES
 from vpcalc.architectures.registry import first_of_each
 from vpcalc.checks import Verdict
@@ -116,8 +117,24 @@ def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: Settings) -> None:
     inference, training = live.count(module, inputs), live.count(module, inputs, training=True)
     assert (expected.inference.bytes, expected.inference.path) == (inference.peak, inference.path)
     assert (expected.forward.bytes, expected.forward.path) == (training.peak, training.path)
-    on_meta = model_footprint(family, sizes, config, 2, Way(kernels=META))
+    on_meta = model_footprint(family, sizes, config, 2, Way(kernels=ON_META))
     assert on_meta.by_module() == expected.by_module()
+
+
+def test_attention_to_a_learned_mask_is_spelled_out_where_nothing_is_kept_too() -> None:
+    class Biased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(1, 2, 8, 8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=self.bias)
+
+    def peak(device: str) -> int:
+        with torch.device(device):
+            return live.count(Biased(), (torch.zeros(1, 2, 8, 16),), as_on_cpu=True).peak
+
+    assert peak("cpu") == peak("meta")
 
 
 WAYS = [
@@ -240,7 +257,7 @@ def test_any_layer_of_swin_and_vit(data: Any, id: str, batch: int) -> None:
 
 
 def check_layer(id: str, dims: Mapping[str, int]) -> None:
-    expected = layer_footprint(id, dims, Way(kernels=META))
+    expected = layer_footprint(id, dims, Way(kernels=ON_META))
     with torch.device("meta"):
         module, inputs = LAYER_WITNESSES[id](**dims)
     for tensor in inputs:
@@ -248,8 +265,8 @@ def check_layer(id: str, dims: Mapping[str, int]) -> None:
     kept = saved.count(module, inputs)
     assert expected.by_module() == dict(kept.by_module)
     assert (expected.weights, expected.buffers) == (kept.weights, kept.buffers)
-    assert expected.inference.bytes == live.count(module, inputs).peak
-    assert expected.forward.bytes == live.count(module, inputs, training=True).peak
+    assert expected.inference.bytes == live.count(module, inputs, as_on_cpu=True).peak
+    assert expected.forward.bytes == live.count(module, inputs, training=True, as_on_cpu=True).peak
 
 
 def layer_dims(id: str) -> dict[str, int]:

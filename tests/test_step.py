@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from itertools import accumulate
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from torch import nn
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from vpcalc.abstract import functions, tensor
+from vpcalc.abstract import functions, repeating, tensor
 from vpcalc.abstract.backward import UnderivedError, backward
 from vpcalc.abstract.modules import parameter
 from vpcalc.abstract.tape import CPU, INPUT, Peak, Tape
@@ -44,6 +46,12 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
 )
 """One of each family and kind."""
 
+COPIED: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
+    ("pvt_tiny", (40, 40), {}),
+    ("semantic_fpn", (40, 40), {"C": 16, "hidden": 8, "backbone": "pvt_tiny"}),
+)
+"""Those whose gradients lie otherwise than what they belong to: of resized positions, of maps of one place."""
+
 
 def test_the_issues_figure() -> None:
     """Both passes, AdamW's state and all else, as our counter and PyTorch's own tracker measured it."""
@@ -65,6 +73,32 @@ def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: dict[str, Any], ba
     module, inputs = MODEL_WITNESSES[architecture.family.name](sizes, config, batch)
     counted = live.count(module, inputs, training=True, backward=True)
     assert model_step(architecture.family, sizes, config, batch, Way(kernels=CPU)).peak.bytes == counted.peak
+
+
+@pytest.mark.parametrize(("id", "sizes", "changes"), [*SMALL, *COPIED], ids=str)
+def test_every_allocation(
+    monkeypatch: pytest.MonkeyPatch, id: str, sizes: tuple[int, ...], changes: dict[str, Any]
+) -> None:
+    """Not only at the peak: all that a step makes, for real, and as large."""
+    made: Counter[int] = Counter()
+    derived: Counter[int] = Counter()
+    monkeypatch.setattr(repeating, "FEWEST", sys.maxsize)
+    allocate, meet = Tape.allocate, live._Tracker._meet
+
+    def allocated(tape: Tape, size: int) -> None:
+        derived[size] += 1
+        allocate(tape, size)
+
+    def met(tracker: live._Tracker, tensor: torch.Tensor, operator: str) -> None:
+        before = tracker.live
+        meet(tracker, tensor, operator)
+        made[tracker.live - before] += 1
+
+    monkeypatch.setattr(Tape, "allocate", allocated)
+    monkeypatch.setattr(live._Tracker, "_meet", met)
+    test_on_the_cpu(id, sizes, changes, batch=2)
+    del made[0], derived[0]
+    assert derived == made
 
 
 @pytest.mark.parametrize("foreach", [False, True])

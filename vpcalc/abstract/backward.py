@@ -132,7 +132,7 @@ class Pass:
         """One more gradient, added in place where nobody else has what was there before."""
         if not slot:
             slot.append(holder.pop())
-        elif self.tape.kernels.added_in_place and _is_free(slot):
+        elif self.tape.kernels.adds_in_place and _is_free(slot):
             holder.clear()
         else:
             slot[0] = elementwise("add", slot[0], holder[0])

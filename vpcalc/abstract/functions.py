@@ -16,7 +16,7 @@ from ..cost import Op, Tiling
 from ..dims import Dim, conv_size, floor_div, is_number, is_one, is_symbolic
 from . import layout
 from .layout import FREE, Sizes, product
-from .tape import ACTIVATION, Tape
+from .tape import ACTIVATION, Rule, Tape
 from .tensor import (
     BOOL,
     FLOAT32,
@@ -311,10 +311,13 @@ def group_norm(x: Tensor, groups: Any) -> Tensor:
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Over all but the channels. In training keeps its input and the batch's mean and inverse deviation."""
-    strides = _map_strides(x, x.shape)
-    kept = x.tape.training or x.tape.kernels.unused_statistics
-    statistics = _statistics(x, weight, (x.shape[1],)) if kept else ()
+    """Over all but the channels. In training keeps its input and the batch's mean and inverse deviation.
+
+    Of a map that could lie either way the result is contiguous, which it is not of a convolution.
+    """
+    plain = layout.is_contiguous(x.shape, x.strides) and FREE not in x.strides
+    strides = layout.contiguous(x.shape) if plain else _map_strides(x, x.shape)
+    statistics = _statistics(x, weight, (x.shape[1],)) if x.tape.training else ()
     saves = (("input", x), *statistics)
 
     def price(label: str) -> Op:
@@ -369,7 +372,7 @@ def _convolve(
     shape = (x.shape[0], weight.shape[0], *sides)
     operands = (x, weight) if bias is None else (x, weight, bias)
     saves: Saves = (("input", x), ("weight", weight))
-    strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
+    strides = _map_strides(x, shape)
 
     def price(label: str) -> Op:
         (h, w), C = sides, weight.shape[0]
@@ -414,7 +417,7 @@ def spread(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     x, weight, bias = narrowed(x, weight, bias)
     (batch, fan_in, h, w), (_, fan_out, side, _) = x.shape, weight.shape
     shape = (batch, fan_out, side * h, side * w)
-    strides = _map_strides(x, shape) if x.tape.kernels.channels_last else None
+    strides = _map_strides(x, shape)
 
     def price(label: str) -> Op:
         return ops.conv_transpose2d(label, batch, (h, w), fan_in, fan_out, side)
@@ -483,7 +486,13 @@ def interpolate(
     def price(_: str) -> Op:
         return resized(label, times * x.shape[0], size, x.shape[1])
 
-    return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape), price=price, rule=mapped)
+    return make("interpolate", shape, x.item, (x,), strides=_map_strides(x, shape), price=price, rule=_resized)
+
+
+def _resized(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """A gradient that lies as the one it is made from, and not as the map that was resized."""
+    shape = operands[0].shape
+    return [make("derivative", shape, operands[0].item, (grads[0],), strides=_map_strides(grads[0], shape))]
 
 
 def pixel_shuffle(x: Tensor, u: Any) -> Tensor:
@@ -569,11 +578,22 @@ def repeat(x: Tensor, *times: Any) -> Tensor:
     return make("repeat", tuple(size * t for size, t in zip(own, times, strict=True)), x.item, (x,))
 
 
-def rows_of(table: Tensor, rows: Tensor) -> Tensor:
-    """The rows of a table that an index of integers names. Keeps the index."""
+def embedding(table: Tensor, rows: Tensor, rule: Rule = anew) -> Tensor:
+    """The rows of a table that integers name. Keeps the integers."""
     shape = (*rows.shape, *table.shape[1:])
     read = product(shape) * table.item.bytes + rows.elements * rows.item.bytes
-    return make("lookup", shape, table.item, (table, rows), saves=(("rows", rows),), read=read, rule=anew)
+    return make("lookup", shape, table.item, (table, rows), saves=(("rows", rows),), read=read, rule=rule)
+
+
+def rows_of(table: Tensor, rows: Tensor) -> Tensor:
+    """The same by an index in brackets, whose derivative is another operator."""
+    return embedding(table, rows, _into_zeros)
+
+
+def _into_zeros(operands: Operands, grads: Grads, wanted: Wanted) -> Grads:
+    """Rows added up in a table of zeros, or in a copy of it."""
+    zeros = anew(operands, grads, wanted)
+    return zeros if operands[0].tape.kernels.adds_in_place else anew(operands, grads, wanted)
 
 
 def filled(x: Tensor, where: Tensor) -> Tensor:
@@ -614,11 +634,16 @@ def scaled_dot_product_attention(
     """PyTorch's attention on a CPU: a fused kernel, or plain products where the mask is learned.
 
     The kernel keeps its operands, its result, and for each query the logarithm of its sum, in float32. It takes
-    heads of one width only.
+    heads of one width only. What autocast made operands of lives until the call is over, and it looks no further.
     """
-    q, k, v, mask = narrowed(q, k, v, mask)
-    if (mask is not None and mask.learns) or q.shape[-1] != v.shape[-1]:
-        return _plain_attention(q, k, v, mask)
+    operands = narrowed(q, k, v, mask)
+    with q.tape.setting(amp=None):
+        if (mask is not None and mask.learns) or q.shape[-1] != v.shape[-1]:
+            return _plain_attention(*operands)
+        return _fused_attention(*operands)
+
+
+def _fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     shape = q.shape
     sums = fresh(q.tape, shape[:-1], _wide(q))
     saves: Saves = (("q", q), ("k", k), ("v", v), ("sums", sums))

@@ -146,7 +146,7 @@ def embedding(name: str, ids: Tensor, table: Tensor) -> Tensor:
     """The rows of a table (words, width) for each id. Who shares a table shares the module."""
     tape = ids.tape
     with tape.setting(_path=[tape.home(name, table)]):
-        return functions.rows_of(table, ids)
+        return functions.embedding(table, ids)
 
 
 @module

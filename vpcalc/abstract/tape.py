@@ -40,27 +40,24 @@ class Kernels(NamedTuple):
     """Where devices differ in what their operators return.
 
     ``wide_statistics``: norms keep float32 statistics of narrower inputs; ``mixed_statistics``: where weights are
-    in float32. ``channels_last``: a convolution's result is laid out as its input is. ``unused_statistics``: batch
-    norm returns statistics even in an inference. ``wide_lists``: autocast runs norms, softmax, powers, sums and
-    interpolation in float32, as its lists for CUDA say (``ATen/autocast_mode.h``); those for the CPU have none of
-    them, and bring what is joined into one type. ``added_in_place``: a gradient is added into the one that came
-    before; not where a dispatch mode looks on.
+    in float32. ``wide_lists``: autocast runs norms, softmax, powers, sums and interpolation in float32, as its
+    lists for CUDA say (``ATen/autocast_mode.h``); those for the CPU have none of them, and bring what is joined
+    into one type. ``adds_in_place``: a gradient is added into the one that came before, and
+    into zeros; not where a dispatch mode looks on.
     """
 
     wide_statistics: bool = True
     mixed_statistics: bool = True
-    channels_last: bool = True
-    unused_statistics: bool = False
     wide_lists: bool = True
-    added_in_place: bool = True
+    adds_in_place: bool = True
 
 
 REPORTED = Kernels()
 """What is reported: as on a GPU, but for fused attention, which is that of a CPU."""
 
-CPU = Kernels(wide_statistics=False, wide_lists=False, added_in_place=False)
+CPU = Kernels(wide_statistics=False, wide_lists=False, adds_in_place=False)
 FAKE = CPU._replace(mixed_statistics=False)
-META = Kernels(channels_last=False, unused_statistics=True, wide_lists=False, added_in_place=False)
+ON_META = CPU._replace(wide_statistics=True)
 """What the witnesses run on; they differ from what is reported as these say."""
 
 

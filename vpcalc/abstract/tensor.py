@@ -364,13 +364,14 @@ def elementwise(
 
 
 def promoted(*operands: Operand) -> Type:
-    """The type of a result: the widest of the tensors'; a Python float makes integers the run's own type."""
+    """The type of a result: the widest of the tensors'. A Python float makes integers the run's own type, and any
+    other number truths whole numbers."""
     sources = [operand for operand in operands if isinstance(operand, Tensor)]
     item = max((source.item for source in sources), key=lambda item: item.rank)
     if item.rank < 2 and any(isinstance(operand, float) for operand in operands):
         own: Type = sources[0].tape.item
         return own
-    return item
+    return INT64 if item == BOOL and not all(isinstance(operand, (Tensor, bool)) for operand in operands) else item
 
 
 # -- derivatives of views and of arithmetic ------------------------------------------------------------

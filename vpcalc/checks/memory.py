@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..abstract.tape import FAKE, META
+from ..abstract.tape import FAKE, ON_META
 from ..architectures import Family
 from ..errors import InputError
 from ..optional import require_torch
@@ -41,7 +42,7 @@ def check_memory(
     With ``step`` the most bytes that are alive in both passes of a step of training are compared, too, and
     returned: activations, what autograd keeps, and all gradients.
     """
-    way = replace(way, kernels=FAKE if _on_fake(way) else META)
+    way = replace(way, kernels=FAKE if way.amp is not None else ON_META)
     expected = model_footprint(family, sizes, config, batch, way)
     derived = model_step(family, sizes, config, batch, way)
     if max(expected.saved, expected.weights, expected.inference.bytes, derived.peak.bytes) >= 2**62:
@@ -49,21 +50,22 @@ def check_memory(
     require_torch("--check")
     from ..counters import live, saved
 
+    used = partial(live.count, as_on_cpu=True)
     recomputing = way.recompute != "none"
     with _running(family, sizes, config, batch, way) as witness:
-        inference = live.count(*witness)
+        inference = used(*witness)
         if way.recompute == "block":
             for path in checkpoints(family, sizes, config, batch, way):
                 forget(witness.module.get_submodule(path), "forward")
         try:
-            forward = live.count(*witness, training=True)
+            forward = used(*witness, training=True)
         except ValueError as error:
             if ONE_VALUE not in str(error):
                 raise
             why = "PyTorch trains no batch norm on one value a channel, which a larger --batch or --input gives"
             return Report(reason=f"not run: {why}"), None
-        kept = saved.count(*witness, backward=recomputing)
-        most = live.count(*witness, training=True, backward=True, gathering=way.gathering).peak if step else None
+        kept = saved.count(*witness, backward=recomputing, as_on_cpu=True)
+        most = used(*witness, training=True, backward=True, gathering=way.gathering).peak if step else None
     checks = list(_checks(expected, kept, inference, forward.peak, recomputing))
     if most is not None:
         checks.append(Check(TRACKER, "step_peak_bytes", "all", derived.peak.bytes, most))
@@ -114,7 +116,9 @@ def _running(
     make = MODEL_WITNESSES[family.name]  # imported here, where tensors are real yet
     with ExitStack() as stack:
         stack.enter_context(default_type(getattr(torch, way.dtype)))
-        stack.enter_context(FakeTensorMode() if _on_fake(way) else torch.device("meta"))
+        stack.enter_context(
+            FakeTensorMode() if way.amp is not None else torch.device("meta")
+        )  # which has no autocast
         forgets = way.recompute == "attention"
         stack.enter_context(attending("recomputed" if forgets else way.attention))
         witness = make(sizes, config, batch)
@@ -124,11 +128,6 @@ def _running(
             narrow = torch.autocast("cpu", dtype=getattr(torch, way.amp))
             witness.module.forward = narrow(witness.module.forward)
         yield witness
-
-
-def _on_fake(way: Way) -> bool:
-    """Whether a way is looked at as on a CPU: meta tensors know no fused kernel and no autocast."""
-    return way.attention == "fused" or way.amp is not None
 
 
 def type_of(dtype: str) -> Any:

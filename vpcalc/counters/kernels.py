@@ -18,7 +18,15 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from .private import FakeTensorMode, TorchDispatchMode, no_functions, no_modes, storage_key, tracing_state
+from .private import (
+    FakeTensor,
+    FakeTensorMode,
+    TorchDispatchMode,
+    no_functions,
+    no_modes,
+    storage_key,
+    tracing_state,
+)
 
 FUSED = "aten::_scaled_dot_product_flash_attention_for_cpu"
 """The CPU's kernel of fused attention."""
@@ -128,7 +136,7 @@ def attention(
 ) -> Tensor:
     """Scaled dot-product attention on meta by the kernel that the CPU would take."""
     laid = tuple(
-        None if x is None else (tuple(x.shape), x.stride(), x.dtype, x.requires_grad and torch.is_grad_enabled())
+        None if x is None else (tuple(x.shape), x.stride(), x.dtype, x.requires_grad)
         for x in (query, key, value, attn_mask)
     )
     if query.device.type != "meta" or not _is_fused(laid, dropout_p, is_causal, enable_gqa):
@@ -344,8 +352,8 @@ PLAIN_UNLESS_LAST = frozenset(
 )
 """Those whose result on the CPU is contiguous where its operand has no channels last; on meta it lies as that."""
 
-PLAIN = frozenset(["log_sigmoid_forward", "rrelu_with_noise"])
-"""Those whose result on the CPU is contiguous."""
+PLAIN = frozenset(["log_sigmoid_forward", "rrelu_with_noise", "native_layer_norm_backward"])
+"""Those whose (first) result on the CPU is contiguous."""
 
 REDUCES_IN_PLACE = frozenset(["mse_loss", "smooth_l1_loss", "soft_margin_loss", "binary_cross_entropy"])
 """Losses that the CPU computes element by element and reduces into the first: all of its memory lives on."""
@@ -356,6 +364,9 @@ _LAID_OUT = KEEPS_CHANNELS_LAST | PLAIN_UNLESS_LAST | PLAIN
 def laid_out(func: Any, args: Any, result: Any) -> Any:
     """The result of an operator on meta as it lies in memory on the CPU."""
     name = func.overloadpacket.__name__
+    if name == "view" and isinstance(result, FakeTensor):
+        strides = _viewed(tuple(args[0].size()), args[0].stride(), tuple(result.size()))
+        return result if result.stride() == strides else result.as_strided(result.size(), strides)
     if name in _TRANSFORMS and result.is_meta:
         strides = _transformed(args[0], args[1], result.size(), name)
         return result if result.stride() == strides else result.new_empty_strided(result.size(), strides)
@@ -369,16 +380,23 @@ def laid_out(func: Any, args: Any, result: Any) -> Any:
     if name in REDUCES_IN_PLACE and result.dim() == 0 and result.device.type == "meta":
         room = result.new_empty(torch.broadcast_shapes(args[0].size(), args[1].size()).numel())
         return room.as_strided((), ())
-    if name not in _LAID_OUT:
-        return result
     first, *others = result if isinstance(result, tuple) else (result,)
+    if name not in _LAID_OUT or first is None or not first.is_meta:
+        return result
     operands = args[:2] if name == "convolution" else args[:1]
     last = any(map(has_channels_last, operands)) and name not in PLAIN
     strides = _contiguous(first.size(), (1, *range(first.dim() - 1, 1, -1), 0) if last else None)
-    if first.device.type != "meta" or first.stride() == strides:
+    if first.stride() == strides:
         return result
     laid = torch.empty_strided(first.size(), strides, dtype=first.dtype, device="meta")
     return (laid, *others) if isinstance(result, tuple) else laid
+
+
+@lru_cache(maxsize=4096)
+def _viewed(size: tuple[int, ...], strides: tuple[int, ...], to: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a view, which fake tensors have otherwise where a dimension has one place."""
+    with no_modes():
+        return torch.empty_strided(size, strides, device="meta").view(to).stride()
 
 
 _TRANSFORMS = ("_fft_c2c", "_fft_r2c", "_fft_c2r")
