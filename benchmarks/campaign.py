@@ -172,9 +172,13 @@ def run(case: Case, seed: int) -> Case:
             case.judge("fvcore", f"{point}, batch {case.batch}", report)
         if dice.randrange(SAMPLED) == 0:
             fused = architecture.family.attends and dice.random() < 0.5
-            way = Way(dice.choice(TYPES), "fused" if fused else "eager")
+            dtype = dice.choice(TYPES)
+            amp = dice.choice((None, "bfloat16", "float16")) if dtype == "float32" else None
+            way = Way(dtype, "fused" if fused else "eager", amp=amp)
             report, _ = check_memory(architecture.family, sizes, config, case.batch, way, step=True)
-            case.judge("bytes", f"{point}, batch {case.batch}, {way.dtype}, {way.attention}", report)
+            case.judge(
+                "bytes", f"{point}, batch {case.batch}, {way.dtype}, {way.attention}, amp {way.amp}", report
+            )
     return case
 
 

@@ -116,9 +116,8 @@ def _running(
     make = MODEL_WITNESSES[family.name]  # imported here, where tensors are real yet
     with ExitStack() as stack:
         stack.enter_context(default_type(getattr(torch, way.dtype)))
-        stack.enter_context(
-            FakeTensorMode() if way.amp is not None else torch.device("meta")
-        )  # which has no autocast
+        # meta tensors know no autocast
+        stack.enter_context(torch.device("meta") if way.amp is None else FakeTensorMode())
         forgets = way.recompute == "attention"
         stack.enter_context(attending("recomputed" if forgets else way.attention))
         witness = make(sizes, config, batch)
