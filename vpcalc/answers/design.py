@@ -359,9 +359,9 @@ def design(
     assert isinstance(subject, OurModel)
     columns = dict.fromkeys([*MEANT, *(choice.columns if choice else ())])
     space, slices = slices_of(read_levers(subject, free), [*columns], limits)
-    if not any(part.size for part in slices):
-        raise _nothing_fits(space, slices, limits)
     checked = Memory(space, held) if held else None
+    if not any(part.size for part in slices):
+        raise _nothing_fits(space, slices, limits, checked)
     if checked and len(slices) <= SMALLEST:
         _some_fits(checked, slices)
     search = Search(space, slices, limits, Front(choice.pareto, choice.top) if choice else kept, checked)
@@ -392,7 +392,7 @@ def _number(option: str, text: object) -> int:
     return int(found)
 
 
-def _nothing_fits(space: Any, slices: Iterable[Slice], limits: Iterable[Limit]) -> InputError:
+def _nothing_fits(space: Any, slices: Iterable[Slice], limits: Iterable[Limit], memory: Any) -> InputError:
     """What the least configuration costs."""
     parts = [part for part in slices if not part.refused]
     if not parts:
@@ -406,10 +406,11 @@ def _nothing_fits(space: Any, slices: Iterable[Slice], limits: Iterable[Limit]) 
 
     part = min(parts, key=share)
     limit = next(limit for limit in limits if needed(part, limit.quantity) > limit.most)
-    said = f"{limit.option} {exact(limit.most)}" if limit.option != "--memory" else limit.option
-    settings = _settings(space.config({**part.least, **part.at}))
+    least = {**part.least, **part.at}
+    if limit.option == "--memory":
+        return _too_much(memory, least)
     costs = " and ".join(f"{exact(needed(part, each))} {each}" for each in MEANT)
-    return InputError(f"{said}: nothing fits; the smallest configuration, {settings}, takes {costs}")
+    return _smallest(f"{limit.option} {exact(limit.most)}", space, least, costs)
 
 
 def _some_fits(memory: Any, slices: Iterable[Slice]) -> None:
@@ -417,10 +418,19 @@ def _some_fits(memory: Any, slices: Iterable[Slice]) -> None:
     least = [{**part.least, **part.at} for part in slices if part.fits]
     found = min(least, key=memory.needed)
     if not memory.fits(found):
-        raise InputError(
-            f"--memory: nothing fits; the smallest configuration, {_settings(memory.space.config(found))}, takes "
-            f"{exact(memory.needed(found))} bytes"
-        )
+        raise _too_much(memory, found)
+
+
+def _too_much(memory: Any, least: Mapping[str, int]) -> InputError:
+    return _smallest(
+        f"--memory {exact(memory.limit.most)} bytes", memory.space, least, f"{exact(memory.needed(least))} bytes"
+    )
+
+
+def _smallest(said: str, space: Any, least: Mapping[str, int], takes: str) -> InputError:
+    return InputError(
+        f"{said}: nothing fits; the smallest configuration, {_settings(space.config(least))}, takes {takes}"
+    )
 
 
 def _settings(config: Mapping[str, Any]) -> str:

@@ -219,7 +219,10 @@ def _levers(subject: OurModel, name: str, values: str | None, free: set[str]) ->
     own = {**architecture.config, **subject.given}
     setting, place = _entry(own, name)
     if kind == "word" and values is None:
-        values = ",".join(architecture.family.choices.get(name, ("false", "true")))
+        known = ("false", "true") if isinstance(own[name], bool) else architecture.family.choices.get(name)
+        if known is None:
+            raise InputError(f"{FREE} {name}: needs values, such as {FREE} {name}={own[name]},OTHER")
+        values = ",".join(known)
     if setting not in own and values is None:
         raise InputError(f"{FREE} {name}: a size of the input needs values, such as {FREE} {name}=FROM:TO:STEP")
     if kind != "whole" and values is not None and ":" not in values:
