@@ -20,9 +20,12 @@ from vpcalc.storage.footprint import Way, model_footprint
 from vpcalc.storage.step import model_step
 
 from .pace import mostly_slow
-from .test_step import SMALL
+from .test_step import COPIED, SMALL
 
 BY_THE_CPU = Way(amp="bfloat16", kernels=CPU)
+
+UPERNET: tuple[str, tuple[int, ...], dict[str, Any]] = ("upernet", (64, 64), {"hidden": 8})
+"""What is pooled to one place decides how all that is joined with it lies."""
 
 
 def _narrow(id: str, sizes: tuple[int, ...], config: Any, batch: int) -> Witness:
@@ -55,8 +58,8 @@ def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: dict[str, Any]) ->
     assert expected.inference.bytes == live.count(*_narrow(id, sizes, config, 2)).peak
 
 
-@pytest.mark.quick(6)
-@pytest.mark.parametrize(("id", "sizes", "changes"), [*SMALL, ("pvt_tiny", (40, 40), {})], ids=str)
+@pytest.mark.quick(8)
+@pytest.mark.parametrize(("id", "sizes", "changes"), [*SMALL, *COPIED, UPERNET], ids=str)
 def test_fused_attention_under_autocast(id: str, sizes: tuple[int, ...], changes: dict[str, Any]) -> None:
     """Autocast looks into no attention: where there is no fused kernel for it, it runs in float32."""
     family, config = ARCHITECTURES[id].family, ARCHITECTURES[id].configure(changes)

@@ -350,7 +350,7 @@ KEEPS_CHANNELS_LAST = frozenset(_KEEPS_LAST.split())
 PLAIN_UNLESS_LAST = frozenset(
     ["native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"]
 )
-"""Those whose result on the CPU is contiguous where its operand has no channels last; on meta it lies as that."""
+"""Those whose result on the CPU is contiguous where its operand is, or has no channels last; on meta as that."""
 
 PLAIN = frozenset(["log_sigmoid_forward", "rrelu_with_noise", "native_layer_norm_backward"])
 """Those whose (first) result on the CPU is contiguous."""
@@ -381,14 +381,15 @@ def laid_out(func: Any, args: Any, result: Any) -> Any:
         room = result.new_empty(torch.broadcast_shapes(args[0].size(), args[1].size()).numel())
         return room.as_strided((), ())
     first, *others = result if isinstance(result, tuple) else (result,)
-    if name not in _LAID_OUT or first is None or not first.is_meta:
+    if name not in _LAID_OUT or not (isinstance(first, FakeTensor) or (first is not None and first.is_meta)):
         return result
     operands = args[:2] if name == "convolution" else args[:1]
-    last = any(map(has_channels_last, operands)) and name not in PLAIN
+    plain = name in PLAIN or (name in PLAIN_UNLESS_LAST and args[0].is_contiguous())
+    last = any(map(has_channels_last, operands)) and not plain
     strides = _contiguous(first.size(), (1, *range(first.dim() - 1, 1, -1), 0) if last else None)
     if first.stride() == strides:
         return result
-    laid = torch.empty_strided(first.size(), strides, dtype=first.dtype, device="meta")
+    laid = first.new_empty_strided(first.size(), strides)
     return (laid, *others) if isinstance(result, tuple) else laid
 
 
