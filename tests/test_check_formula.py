@@ -102,6 +102,59 @@ def test_operators_that_were_left_out_are_recognised() -> None:
     assert str(printed.differences[0]) == "R²hwC² does not belong"
 
 
+EVEN = "d_k = d_v = d_model/a"
+
+
+@pytest.mark.parametrize(
+    ("text", "against", "where"),
+    [
+        ("4nd^2 + 2n^2d", "mha", f"S = T, {EVEN}"),
+        ("2Td^2 + 2Sd^2 + 2TSd", "mha", EVEN),
+        ("h(2T d_{model} d_k + 2S d_{model} d_k + 2TS d_k)", "mha", "d_v = d_k"),
+        ("4hn d_{model} d_k + 2h n^2 d_k", "mha", "S = T, d_v = d_k"),
+        ("4nd^2 + 2n^2 h d_k", "causal_mha", EVEN),
+        ("2hTd_kd + 2hTd_vd + hT^2(d_k + d_v)", "causal_mha", ""),
+        ("4nd^2 + h(n^2 d_k + n^2 d_v)", "msa", "d_k = d_v = C/a"),
+        ("8nd^2 + 4nd d_k", "retention_recurrent", "d_k = C/a, d_v = 2C/a"),
+        ("O(n^2 d)", "causal_mha", EVEN),
+        ("O(nd^2 + n^2 d)", "causal_mha", EVEN),
+        ("O(n^2 d_k h)", "msa", "d_k = d_v = C/a"),
+    ],
+)
+def test_heads_that_share_the_width_evenly_and_keys_of_the_same_tokens(
+    text: str, against: str, where: str
+) -> None:
+    result = check_formula(text, against)
+    assert (result.ok, result.where) == (True, where)
+    if where:
+        assert where in result.to_dict()["derived"]["valid"]
+        assert where in result.tables()[0].title
+
+
+@pytest.mark.parametrize(
+    ("text", "against", "differing"),
+    [
+        ("4nd^2 + n^2d", "causal_mha", ["T²·d_model should be 2T²·d_model"]),
+        ("4nd^2 + 2n^2 d_k", "msa", ["2(hw)²C is missing", "2(hw)²·d_k does not belong"]),
+        ("2Td^2 + Sd^2 + 2TSd", "mha", ["S·d_model² should be 2S·d_model²"]),
+        (
+            "2Td^2 + 2Sd^2 + 2T^2d",
+            "mha",
+            ["2T²·d_model does not belong", "2TS·d_model is missing"],
+        ),  # not of S = T
+        ("4nd^2 + 2n^2 d h", "msa", ["2a(hw)²C does not belong", "2(hw)²C is missing"]),
+        ("8nd^2 + 2nd(d_k + d_v)", "retention_recurrent", ["6hwC²/a should be 4hwC²/a"]),
+        ("4ND^2 + 2wND", "wmsa", ["2M²hwC is missing", "2MhwC does not belong"]),
+    ],
+)
+def test_a_wrong_formula_of_heads_is_held_against_the_form_that_is_nearest(
+    text: str, against: str, differing: list[str]
+) -> None:
+    result = check_formula(text, against)
+    assert [str(one) for one in result.differences] == differing
+    assert check_formula("O(nd^2)", "causal_mha").notes == ("2T²·d_model is left out, and outgrows it",)
+
+
 def test_n_is_read_as_hw_only_where_the_derived_form_has_none() -> None:
     assert check_formula("4NC^2", "msa").renaming == {"N": "hw"}
     assert not check_formula("2N d_{model} d_{ff}", "ffn_tokens").renaming

@@ -24,6 +24,7 @@ from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form, symbols_of
 from .check_order import OrderCheck, check_order
 from .check_reading import Fits, changed, headline, in_order, reading_of, refuse_unread
+from .check_ties import Tie, tied, ties
 from .formula import QUANTITIES, Formula
 from .formula import formula as derive
 from .result import Result
@@ -43,7 +44,7 @@ class FormulaCheck(Result):
     contribute how much of it. ``multiple`` is the factor between the two, where there is one; ``without`` are the
     sets of operators that the given formula leaves out, where that explains all of the difference. Of an equation
     ``theirs`` is the first side that differs, or else the last. ``renaming`` is what the reader's letters were
-    found to stand for.
+    found to stand for; ``where`` says which letters are tied, and so narrows ``ours``.
     """
 
     text: str
@@ -57,6 +58,7 @@ class FormulaCheck(Result):
     multiple: Polynomial | None = None
     without: tuple[tuple[str, ...], ...] = ()
     renaming: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
 
     @property
     def ok(self) -> bool:
@@ -124,7 +126,8 @@ class FormulaCheck(Result):
             )
             for entry in term_by_term(self.ours.polynomial, self.theirs.polynomial)
         ]
-        title = headline(str(self.theirs), self.name, self.verdict, self.renaming, self.quantity, self.convention)
+        verdict = tied(self.verdict, self.where)
+        title = headline(str(self.theirs), self.name, verdict, self.renaming, self.quantity, self.convention)
         notes = [f"derived: {self.ours}" + (f"   ({self.ours.valid})" if self.ours.valid else "")]
         notes += [explain(self.differences)] if self.differences and not self.ok else []
         return (Table(title, columns, tuple(rows), (*notes, *self.notes)),)
@@ -212,11 +215,12 @@ def _check_form(
 ) -> FormulaCheck:
     if any(isinstance(name, Floor) for formula in given for name in formula.symbols) and not derived.meanings:
         derived = _everywhere(derived)
+    whole = derived.form.polynomial
+    tie, fits, reading = _read(given, derived)
+    refuse_unread(reading, whole)
+    derived = tie.of(derived)
     ours = derived.form.polynomial
-    fits = _fits(given, ours)
-    reading = reading_of(given, ours, fits)
-    refuse_unread(reading, ours)
-    sides = [renamed(one, reading) for one in given]
+    sides = [renamed(one, reading).subs(tie.values) for one in given]
     theirs = next((side for side in sides if not _same(ours, side)), sides[-1])
     notes = _between(sides)
     multiple = _multiple(ours, theirs)
@@ -225,7 +229,7 @@ def _check_form(
         notes.append(f"equal to the derived form without {'; or without '.join(map(', '.join, without[:SHOWN]))}")
     if multiple is not None:
         notes.append(_in_words(multiple, quantity, convention))
-    elif strange := sorted(theirs.symbols - ours.symbols):
+    elif strange := sorted(theirs.symbols - ours.symbols - tie.letters):
         known = ", ".join(sorted(ours.symbols)) or "none"
         occur = "does not occur" if len(strange) == 1 else "do not occur"
         notes.append(f"{' and '.join(strange)} {occur} in the derived form (its symbols: {known})")
@@ -243,7 +247,22 @@ def _check_form(
         multiple,
         without,
         changed(reading),
+        tie.where,
     )
+
+
+def _read(given: Sequence[Polynomial], derived: Formula) -> tuple[Tie, Fits, Reading]:
+    """How letters are tied and read, so that all formulas are ours; or else so that the fewest terms differ."""
+    found = []
+    for tie in ties(given, derived):
+        narrowed = derived.form.polynomial.subs(tie.values)
+        fits = _fits(given, narrowed, tie)
+        reading = reading_of(given, narrowed + tie.spoken, fits)
+        if fits(reading):
+            return tie, fits, reading
+        sides = (renamed(one, reading).subs(tie.values) for one in given)
+        found.append((sum(len(differences(narrowed, side)) for side in sides), tie, fits, reading))
+    return min(found, key=lambda each: each[0])[1:]
 
 
 def _same(ours: Polynomial, theirs: Polynomial) -> bool:
@@ -271,11 +290,11 @@ def _between(sides: Sequence[Polynomial]) -> list[str]:
     return [f"the sides differ from each other: {apart[0]} on the left, {apart[1]} on the right"]
 
 
-def _fits(given: Sequence[Polynomial], ours: Polynomial) -> Fits:
-    """Whether all formulas are ours under a renaming, which keeps how many terms each has."""
-    if any(len(one.terms) != len(ours.terms) and not _floored(one) for one in given):
+def _fits(given: Sequence[Polynomial], ours: Polynomial, tie: Tie) -> Fits:
+    """Whether all formulas are ours under a renaming, which keeps how many terms each has where none is tied."""
+    if not tie.values and any(len(one.terms) != len(ours.terms) and not _floored(one) for one in given):
         return lambda reading: False
-    return lambda reading: all(_same(ours, renamed(one, reading)) for one in given)
+    return lambda reading: all(_same(ours, renamed(one, reading).subs(tie.values)) for one in given)
 
 
 def _exchanged(reading: Reading, fits: Fits) -> list[str]:

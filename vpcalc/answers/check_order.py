@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,17 @@ from ..algebra import Polynomial, orders
 from ..algebra.forms import SIZES, leading, multiplied_out
 from ..algebra.parser import parts_of
 from ..algebra.polynomial import Monomial
-from ..algebra.roles import others_for, renamed
+from ..algebra.roles import Reading, others_for, renamed
 from ..cost import Quantity
 from ..errors import InputError, either
 from ..report import Column, Kind, Table
 from ..symbolic import Form
 from .check_reading import changed, headline, reading_of, refuse_unread
+from .check_ties import Tie, tied, ties
 from .formula import Formula
 from .result import Result
+
+Alike = Callable[[Polynomial, Polynomial], bool]
 
 MOST = 60
 """Terms of an order that is given."""
@@ -43,6 +46,7 @@ class OrderCheck(Result):
     verdict: str
     renaming: Mapping[str, str]
     notes: tuple[str, ...]
+    where: str = ""
 
     @property
     def ok(self) -> bool:
@@ -74,7 +78,8 @@ class OrderCheck(Result):
             ("derived", self.derived),
         )
         given = f"O({self.given})"
-        title = headline(given, self.name, self.verdict, self.renaming, self.quantity, self.convention)
+        verdict = tied(self.verdict, self.where)
+        title = headline(given, self.name, verdict, self.renaming, self.quantity, self.convention)
         return (Table(title, columns, rows, self.notes),)
 
 
@@ -86,14 +91,10 @@ def check_order(text: str, given: Polynomial, derived: Formula, quantity: Quanti
     """
     if len(given.terms) > MOST:
         raise InputError(f"formula: an order of {len(given.terms)} terms; must be at most {MOST}")
-    ours = derived.form.polynomial
-    verdicts = {"same order": _grows_alike, "same order as the input grows": _leads_alike}
-    reading = reading_of([given], ours, lambda reading: _grows_alike(ours, renamed(given, reading)))
-    if not _grows_alike(ours, renamed(given, reading)):
-        reading = reading_of([given], ours, lambda reading: _leads_alike(ours, renamed(given, reading)))
-    refuse_unread(reading, ours)
-    theirs = renamed(given, reading)
-    verdict = next((word for word, alike in verdicts.items() if alike(ours, theirs)), "another order")
+    verdict, tie, reading = _read(given, derived)
+    refuse_unread(reading, derived.form.polynomial)
+    derived = tie.of(derived)
+    ours, theirs = derived.form.polynomial, renamed(given, reading).subs(tie.values)
     notes = _of_orders(ours, theirs, verdict)
     if verdict == "another order":
         taken = {*reading.values()}
@@ -103,7 +104,27 @@ def check_order(text: str, given: Polynomial, derived: Formula, quantity: Quanti
             if letter == own and (free := [other for other in others_for(own, ours) if other not in taken])
         ]
     forms = derived.form, Form(orders.dominant(theirs)), Form(orders.dominant(ours))
-    return OrderCheck(text, derived.name, quantity, convention, *forms, verdict, changed(reading), tuple(notes))
+    return OrderCheck(
+        text, derived.name, quantity, convention, *forms, verdict, changed(reading), tuple(notes), tie.where
+    )
+
+
+def _read(given: Polynomial, derived: Formula) -> tuple[str, Tie, Reading]:
+    """How the order ends, and how letters are tied and read for that; or else so that fewest terms are apart."""
+    found = []
+    for word, alike in (("same order", _grows_alike), ("same order as the input grows", _leads_alike)):
+        for tie in ties([given], derived):
+            ours = derived.form.polynomial.subs(tie.values)
+
+            def fits(reading: Reading, ours: Polynomial = ours, tie: Tie = tie, alike: Alike = alike) -> bool:
+                return alike(ours, renamed(given, reading).subs(tie.values))
+
+            reading = reading_of([given], ours + tie.spoken, fits)
+            if fits(reading):
+                return word, tie, reading
+            theirs = renamed(given, reading).subs(tie.values)
+            found.append((len(orders.beyond(ours, theirs)) + len(orders.beyond(theirs, ours)), tie, reading))
+    return "another order", *min(found, key=lambda each: each[0])[1:]
 
 
 def _grows_alike(ours: Polynomial, theirs: Polynomial) -> bool:
@@ -166,9 +187,9 @@ def _of_orders(ours: Polynomial, theirs: Polynomial, verdict: str) -> list[str]:
         else:
             notes.append(f"{term} is left out")
     sizes = ", ".join(sorted(ours.symbols & SIZES))
+    grow = "grow" if "," in sizes else "grows"
     if verdict == "another order" and _leads_alike(*map(_of_sizes, (ours, theirs))):
-        grow = "grow" if "," in sizes else "grows"
         notes.append(f"as {sizes} alone {grow} it is this one, with all else as its constant")
     if verdict == "same order as the input grows":
-        notes.append(f"the same as {sizes} grow and all else is fixed; not where the other symbols grow too")
+        notes.append(f"the same as {sizes} {grow} and all else is fixed; not where the other symbols grow too")
     return notes

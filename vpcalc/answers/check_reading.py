@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..algebra import Polynomial
 from ..algebra.parser import parse
-from ..algebra.roles import ROLES, Reading, others_for, readings
+from ..algebra.roles import GRIDS, ROLES, Reading, others_for, readings
 from ..cost import Quantity
 from ..errors import InputError
 from ..report import Column, Table
@@ -18,14 +18,15 @@ Fits = Callable[[Reading], bool]
 
 
 def reading_of(given: Sequence[Polynomial], ours: Polynomial, fits: Fits) -> Reading:
-    """The first renaming under which the formulas fit; where none is, the plainest."""
+    """The first renaming under which the formulas fit; where none does, one that leaves fewest letters unread."""
     letters = {letter for formula in given for letter in formula.letters}
-    plainest: Reading | None = None
+    found = []
     for reading in readings(letters, ours):
-        plainest = reading if plainest is None else plainest
         if fits(reading):
             return reading
-    return plainest or {letter: letter for letter in letters}
+        found.append(reading)
+    known = {*ours.letters, *GRIDS}
+    return min(found, key=lambda reading: sum(own not in known for own in reading.values()), default={})
 
 
 def changed(reading: Reading) -> dict[str, str]:

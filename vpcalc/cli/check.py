@@ -41,7 +41,7 @@ def check(
 ) -> None:
     """Hold a formula against the one that is derived; ends with 1 where they differ, and says in which terms.
 
-    Letters are read as ours where that keeps their roles: n as hw, d as C. O(…) is judged as an order.
+    Letters are read as ours where that keeps their roles: n as hw, d as C, h·d_k as C. O(…) is judged as an order.
 
     Examples:  vpcalc check "4*h*w*C^2 + 2*(h*w)^2*C" --against msa
                vpcalc check "4nd^2 + 2n^2d" --against msa
