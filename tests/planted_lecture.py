@@ -101,6 +101,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("zero_padding_position", {"around": "constant"}),
     ("zero_padding_position", {"image": -1}),  # of which ReLU makes zeros
     ("zero_padding_position", {"image": 0}),
+    ("zero_padding_position", {"kernel": (1, 1, 1)}),  # from one place to the next, and both borders alike
     ("zero_padding_position", {"stage": lambda L: (L, L)}),
     ("zero_padding_position", {"stage": lambda L: (16, 16) if L else (1, 0)}),  # through attention at once
     ("convolution_for_positions", {"added": lambda r, n, C: 0 * n}),
@@ -118,6 +119,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("defined_not_learned", {"threshold": lambda largest, own: 0 * own}),  # fires before
     ("defined_not_learned", {"threshold": lambda largest, own: own}),  # never fires
     ("defined_not_learned", {"value": lambda square: square / 2}),
+    ("defined_not_learned", {"turn": 6}),  # steps after which a code would come back
     ("positions_resized", {"own": (12, 16)}),
     ("positions_resized", {"read": lambda times: 2}),
     ("positions_resized", {"read": lambda times: times}),  # with anti-aliasing

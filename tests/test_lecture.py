@@ -101,6 +101,8 @@ def test_the_page_is_what_its_script_writes() -> None:
         ("overlapping_patches", "where s divides the sides"),
         ("merging_is_convolution", "for even h and w"),
         ("zero_padding_position", "Global attention adds nothing"),  # windows do
+        ("zero_padding_position", "rising from place to place away from a border"),  # two can share a value
+        ("zero_padding_position", "of R tokens or more"),
         ("zero_padding_position", "of a positive one"),  # a constant one: of any other all places differ anyway
         ("convolution_for_positions", "exactly where 10rL < hw"),
         ("defined_not_learned", "For every N ≥ 1 and even d"),

@@ -365,6 +365,7 @@ PLANTED: list[tuple[str, dict[str, Any]]] = [
     ("exp_overflow", {"shift": lambda scores, largest: scores / largest}),
     ("exp_overflow", {"product": lambda largest, d_k: largest**0.5}),  # of one channel
     ("exp_overflow", {"product": lambda largest, d_k: largest / d_k}),
+    ("exp_overflow", {"stops": 4096}),
     ("dot_product_cosine", {"product": lambda q, k, cosine: q * k}),
     ("dot_product_cosine", {"product": lambda q, k, cosine: 2 * q * k * cosine}),
     ("softmax_distribution", {"weight": lambda s: sympy.exp(2 * s)}),
@@ -679,7 +680,8 @@ def test_what_is_said_is_true(theory: Theory, id: str, words: tuple[str, ...]) -
         ("rnn_bound", "γ the largest |f′|"),
         ("softmax_saturation", "Of two keys or more, with independent standard normal entries"),
         ("exp_overflow", "independent standard normal entries"),
-        ("exp_overflow", "over θ equal scores its sum rounds to infinity either way"),  # softmax(s − max s) too
+        ("exp_overflow", "its sum, rounded at the end, is infinite either way"),  # one by one it never is
+        ("checkpointing", "least where b = √T is whole"),
         ("compute_share", "weights in the matrices of its blocks"),  # without biases and norms
         ("head_rank", "two heads come as near as one likes"),  # no weight of finite scores is 0
         ("zero_padding_position", "for weights in general, L + 1 columns"),

@@ -40,11 +40,11 @@ def _middle_row(k: int, L: int, margin: int, mode: str, positive: bool, image: i
     "Of a constant image, L convolutions of k × k, k odd, padded with zeros, make a map that differs from its "
     "middle in the L(k − 1)/2 rows and columns next to each border at most, whatever the weights and what works "
     "on each place alone between; of a positive one, with positive weights, biases that are not negative and "
-    "ReLU, in all of these, and along an axis each distance to the border has its own value, on sides of more "
-    "than L(k − 1). Beyond them, and everywhere with circular padding, no place is told from another. Global "
-    "attention adds nothing, since equal tokens stay equal: after L blocks of PVT v2's first stage it is, for "
-    "weights in general, L + 1 columns on the left and L on the right, on sides that 4 divides, of more than "
-    "4(2L + 1) pixels",
+    "ReLU, in all of these, rising from place to place away from a border, on sides of more than L(k − 1); two "
+    "borders can share a value. Beyond them, and everywhere with circular padding, no place is told from another. "
+    "Global attention adds nothing, since equal tokens stay equal: after L blocks of PVT v2's first stage it is, "
+    "for weights in general, L + 1 columns on the left and L on the right, on sides that 4 divides, of more than "
+    "4(2L + 1) pixels and of R tokens or more",
     "Islam et al. 2020 (how much position information CNNs encode); Wang et al. 2022 (PVT v2), §3.4",
 )
 def zero_padding_position(
@@ -52,6 +52,7 @@ def zero_padding_position(
     stage: Callable[[int], tuple[int, int]] = lambda L: (L + 1, L),
     around: str = "circular",
     image: int = 1,
+    kernel: tuple[int, int, int] = (2, 1, 4),
 ) -> Demonstration:
     """The step from one layer to the next on symbols; modules with whole weights; a stage of PVT v2."""
     beyond, told, circular = [], [], []
@@ -92,9 +93,10 @@ def zero_padding_position(
                 ),
             ),
             "of a constant positive one, with positive weights, biases that are not negative and ReLU, all of "
-            "these, each with its own value": (
+            "these, rising away from a border": (
                 exact("values rise from column to column up to there, from both sides", told),
             ),
+            "two borders can share a value": (_shared(kernel),),
             "with circular padding no place is told from another": (exact("all columns are equal", circular),),
             "global attention adds nothing: after L blocks of PVT v2's first stage it is L + 1 and L columns": (
                 *_stage_of_pvt_v2(stage),
@@ -115,6 +117,14 @@ def _one_layer_more(margin: Callable[[Any, Any], Any]) -> tuple[Evidence, Eviden
             [(after + further - j + tap - before, "nonnegative")],
         ),
     )
+
+
+def _shared(kernel: tuple[int, int, int]) -> Evidence:
+    """Two layers of one kernel of three on a line of ones: the first value, and the last but one."""
+    taps = torch.tensor([[kernel]], dtype=torch.float64)
+    row = F.conv1d(F.conv1d(torch.ones(1, 1, 7, dtype=torch.float64), taps, padding=1), taps, padding=1)[0, 0]
+    alike = [bool(row[0] == row[-2]), bool(row[1] > row[0]), bool(row[-2] > row[-1])]
+    return exact(f"two layers of {kernel}: the first value is the last but one", alike)
 
 
 def _stage_of_pvt_v2(stage: Callable[[int], tuple[int, int]]) -> list[Evidence]:

@@ -16,7 +16,7 @@ from ..report import Column, Kind, Table
 from . import graphs
 from .evidence import close, exact, identity, letters
 from .libraries import numpy, sympy, torch
-from .positions import encoding, in_float64
+from .positions import encoding, in_float64, never_a_turn
 from .registry import Demonstration, derivation, statement
 from .whole_numbers import numbers, whole
 
@@ -235,6 +235,7 @@ def positions_beside_tokens(
 def defined_not_learned(
     threshold: Callable[[Any, Any], Any] = lambda largest, own: (largest + own) / 2,
     value: Callable[[Any], Any] = lambda square: square / 4,
+    turn: Any = None,
 ) -> Demonstration:
     """Equal lengths, so the product with itself exceeds the others; the unit on the reference table."""
     length, gap = sympy.symbols("c g", positive=True)  # ‖PE‖², and ‖PE(N) − PE(p)‖² of the nearest
@@ -281,8 +282,11 @@ def defined_not_learned(
                     silent,
                 ),
             ),
-            "at N it is a quarter of the squared distance to the nearest of them, which is not 0": (
+            "at N it is a quarter of the squared distance to the nearest of them": (
                 identity("by its threshold, between the two lengths", [at_n - value(gap)]),
+            ),
+            "which is not 0": (
+                never_a_turn(2 * sympy.pi if turn is None else turn),
                 exact("on the reference table it is not 0", fires),
             ),
         },

@@ -15,7 +15,7 @@ from ..report.plots_theory import Chart, Series
 from ..symbolic import layer_on_symbols
 from .evidence import close, exact, identity, known, letters, not_identity, relative_error
 from .libraries import numpy, sympy, torch
-from .registry import Demonstration, derivation, statement
+from .registry import Demonstration, Evidence, derivation, statement
 
 PAPER = "Vaswani et al. 2017"
 
@@ -196,6 +196,15 @@ def unique_length(turn: Any) -> Any:
     return turn // 1 + 1
 
 
+def never_a_turn(full: Any) -> Evidence:
+    """That no pair of channels comes back to an angle that it had, in however many steps."""
+    rate = sympy.Pow(BASE, sympy.Symbol("x", rational=True), evaluate=False)  # −2i/d, for any i and d
+    return known(
+        "π is transcendental, every ω_i = 10000^{−2i/d} algebraic: ω_i k = 2πm for no whole k ≠ 0",
+        [(full, "transcendental"), (rate, "algebraic")],
+    )
+
+
 @statement(
     "sinusoid_unique",
     "Unique positions",
@@ -211,8 +220,6 @@ def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = No
     chord = (sympy.sin(a) - sympy.sin(b)) ** 2 + (sympy.cos(a) - sympy.cos(b)) ** 2
     half = 4 * sympy.sin((a - b) / 2) ** 2
     rows, positive, one_turn, apart = [], [], [], []
-    full = 2 * sympy.pi if turn is None else turn
-    rate = sympy.Pow(BASE, sympy.Symbol("x", rational=True), evaluate=False)  # −2i/d, for any i and d
     for d in (2, 4, 8, 16, 64, 512):
         n = int(length(2 * pi * BASE ** ((d - 2) / d)))
         slowest = frequencies(d)[-1]
@@ -258,10 +265,7 @@ def sinusoid_unique(length: Callable[[Any], Any] = unique_length, turn: Any = No
                 identity(
                     "(sin a − sin b)² + (cos a − cos b)² = 4 sin²((a − b)/2)", [sympy.simplify(chord - half)]
                 ),
-                known(
-                    "π is transcendental, every ω_i = 10000^{−2i/d} algebraic: ω_i k = 2πm for no whole k ≠ 0",
-                    [(full, "transcendental"), (rate, "algebraic")],
-                ),
+                never_a_turn(2 * sympy.pi if turn is None else turn),
                 exact("beyond one turn the slowest pair still tells positions apart (d = 2 … 512)", apart),
                 close(
                     "closed form against the reference table, float64", relative_error(ours, direct), 1e-12, 600

@@ -230,7 +230,7 @@ def _chart() -> Chart:
     "checkpointing",
     "Memory by checkpoints",
     "Keeping every b-th of T states, b | T, takes (T/b + b)n elements, the row that is carried back among them, "
-    "least at b = √T: 2√T·n in place of (T + 1)n, for less than one more forward pass",
+    "least where b = √T is whole: 2√T·n in place of (T + 1)n, for less than one more forward pass",
     "Griewank & Walther 2008, §12; Chen et al. 2016",
 )
 def checkpointing(
@@ -273,7 +273,7 @@ def checkpointing(
             "to keep every b-th state takes n(T/b + b) elements": (
                 identity("the formula is what the way keeps", [(ours, kept)]),
             ),
-            "that is least at b = √T, 2√T·n": (
+            "that is never less than 2√T·n, which it is at b = √T": (
                 identity("kept elements exceed 2√T·n by a square", [(kept, claimed_least + square)]),
                 identity("the square is zero at b = √T", [square.subs(b, claimed_best)]),
                 exact(

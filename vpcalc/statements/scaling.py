@@ -345,8 +345,8 @@ def in_powers_of_ten(number: float) -> str:
     "Overflow of exp in 16 bits",
     "exp(q·k) overflows in float16 from ln θ on, θ = 65520: for independent standard normal entries with a chance "
     "that grows with d_k, and after the division by √d_k falls with d_k to ½ erfc(ln θ/√2), never 0; exp(s − max "
-    "s) is at most 1 with or without it, but over θ equal scores its sum rounds to infinity either way, and QKᵀ "
-    "overflows before it, where a score reaches θ",
+    "s) is at most 1 with or without it, but over θ equal scores its sum, rounded at the end, is infinite either "
+    "way (added one after the other it stops at 2048), and QKᵀ overflows before it, where a score reaches θ",
     "IEEE 754 (binary16); bfloat16 with 8 bits of precision; a lecture gives 'preventing overflow during softmax' "
     "as what the division is for",
 )
@@ -356,6 +356,7 @@ def exp_overflow(
     limit: Callable[[float], float] = normal_tail,
     shift: Callable[[Any, Any], Any] = lambda scores, largest: scores - largest,
     product: Callable[[int, int], float] = lambda largest, d_k: sqrt(largest / d_k),
+    stops: int = 2048,
 ) -> Demonstration:
     """The threshold at every 16-bit number; the chance by two laws, by its limit, and on samples."""
     largest = {name: threshold(*shape) for name, shape in FORMATS.items()}
@@ -466,9 +467,10 @@ def exp_overflow(
             ),
             "softmax(s − max s) is softmax(s)": (unshifted,),
             "exp(s − max s) is at most 1, with the division or without": (not_over,),
-            "over θ equal scores its sum rounds to infinity either way": (
+            "over θ equal scores its sum, rounded at the end, is infinite either way": (
                 _sum_of_equal(shift, largest["float16"]),
             ),
+            "added one after the other it stops at 2048": (_one_by_one(shift, stops),),
             "QKᵀ overflows before the division, where a score reaches θ": (
                 _products(product, largest["float16"]),
             ),
@@ -610,7 +612,20 @@ def _sum_of_equal(shift: Callable[[Any, Any], Any], largest: int) -> Evidence:
         scores = torch.full((keys,), score, dtype=torch.float16)
         total = shift(scores, scores.max()).exp().sum()
         held.append(bool(total.isinf()) == (keys == largest))
-    return exact("torch's sum of θ − 1 and of θ of them, of scores that are divided and not", held)
+    return exact(
+        "torch's sum, in float32 and then rounded, of θ − 1 and of θ of them, of scores that are divided and not",
+        held,
+    )
+
+
+def _one_by_one(shift: Callable[[Any, Any], Any], stops: int) -> Evidence:
+    """Terms of equal scores, added in float16 one after the other, twice as many as where that stops counting."""
+    score = torch.tensor(24, dtype=torch.float16)
+    term, sums = shift(score, score).exp(), [torch.tensor(0, dtype=torch.float16)]
+    for _ in range(2 * stops):
+        sums.append(sums[-1] + term)
+    held = [float(sums[stops - 1]) == stops - 1, float(sums[stops]) == float(sums[-1]) == stops]
+    return exact(f"float16 counts to {stops}, and after as many terms again is no further", held)
 
 
 def _products(product: Callable[[int, int], float], largest: int) -> Evidence:
