@@ -242,9 +242,13 @@ def test_periods_of_consecutive_counts() -> None:
 
 
 def test_the_bound_is_schwartz_and_zippel() -> None:
-    assert Chance(6, 32768, 8).spelled == "(6/32768)^8"
-    assert Chance(6, 32768, 8).bound == Fraction(6, 32768) ** 8
-    assert Chance(6, 6, 8).spelled == "1"  # any six sizes may be the roots
+    wide = Chance({"H": 3, "W": 3}, {"H": 32768, "W": 32768}, 8)
+    assert (wide.spelled, wide.bound) == ("(6/32768)^8", Fraction(6, 32768) ** 8)
+    assert Chance({"n": 6}, {"n": 6}, 8).spelled == "1"  # any six sizes may be the roots
+    steps = Chance(
+        {"T": 1, "d": 1, "n": 2}, {"T": 10, "d": 300, "n": 300}, 4
+    )  # few sizes of one count for it alone
+    assert (steps.spelled, steps.bound) == ("(1/10 + 3/300)^4", Fraction(11, 100) ** 4)
 
 
 def test_the_bound_is_met_by_the_worst_polynomial() -> None:
@@ -252,12 +256,12 @@ def test_the_bound_is_met_by_the_worst_polynomial() -> None:
     box = Box({"n": 1}, {"n": 10}, {"n": 1})
     draws = box.draws(Random(0))
     passed = sum(all(next(draws)["n"] <= 3 for _ in range(2)) for _ in range(20_000))
-    assert abs(passed / 20_000 - Chance(3, box.sizes, 2).bound) < Fraction(1, 100)
+    assert abs(passed / 20_000 - Chance({"n": 3}, box.sizes, 2).bound) < Fraction(1, 100)
 
 
 def test_draws_are_of_the_lattice_and_the_same_again() -> None:
     box = Box({"H": 64, "W": 32}, {"H": 640, "W": 4096}, {"H": 64, "W": 32})
-    assert box.sizes == 10
+    assert box.sizes == {"H": 10, "W": 128}
     points = [next(draws) for draws in [box.draws(Random("seed"))] for _ in range(200)]
     again = box.draws(Random("seed"))
     assert points == [next(again) for _ in points]

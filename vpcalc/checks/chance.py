@@ -1,12 +1,14 @@
 """The probability that a wrong form passed, over the draw of the points that it was held against.
 
-Two different polynomials of total degree d agree on at most the fraction d/S of a box with S sizes in each symbol
-(Schwartz and Zippel). So if the counts follow *some* polynomial of that degree, another one gives k points drawn
-at random with a probability of at most (d/S)^k. That they follow one is the hypothesis, and is stated with it.
+Two different polynomials of degree d_i in each symbol agree on at most the fraction Σ d_i/S_i of a box with S_i
+sizes in that symbol (Schwartz and Zippel, symbol by symbol). So if the counts follow *some* polynomial of these
+degrees, another one gives k points drawn at random with a probability of at most (Σ d_i/S_i)^k. That they follow
+one is the hypothesis, and is stated with it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,21 +19,26 @@ from .shapes import Point
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """``draws`` random points among ``sizes`` sizes in each symbol, and a polynomial of total ``degree``."""
+    """``draws`` random points among so many ``sizes`` in each symbol, and a polynomial of these ``degrees``."""
 
-    degree: int
-    sizes: int
+    degrees: Point
+    sizes: Point
     draws: int
 
     @property
     def bound(self) -> Fraction:
         """The most that the probability of a wrong form can be."""
-        return min(Fraction(self.degree, max(self.sizes, 1)), Fraction(1)) ** self.draws
+        share = sum(Fraction(degree, max(self.sizes[name], 1)) for name, degree in self.degrees.items())
+        return min(Fraction(share), Fraction(1)) ** self.draws
 
     @property
     def spelled(self) -> str:
         """The same in the figures that it is made of; ``1`` where it says nothing."""
-        return "1" if self.bound == 1 else f"({self.degree}/{self.sizes})^{self.draws}"
+        together = Counter[int]()  # degrees in symbols of as many sizes
+        for name, degree in self.degrees.items():
+            together[self.sizes[name]] += degree
+        shares = " + ".join(f"{degree}/{sizes}" for sizes, degree in sorted(together.items()))
+        return "1" if self.bound == 1 else f"({shares})^{self.draws}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,9 @@ class Box:
     lattice: Point
 
     @property
-    def sizes(self) -> int:
-        """The fewest sizes that a symbol has."""
-        return min((self.top[name] - self.start[name]) // step + 1 for name, step in self.lattice.items())
+    def sizes(self) -> dict[str, int]:
+        """How many sizes each symbol has."""
+        return {name: (self.top[name] - self.start[name]) // step + 1 for name, step in self.lattice.items()}
 
     def draws(self, random: Random) -> Iterator[dict[str, int]]:
         """Points, uniform in the box and independent."""

@@ -166,8 +166,8 @@ class Domain:
     @property
     def chance(self) -> Chance:
         """The probability that another form of these degrees would have passed at what was drawn."""
-        sizes = min(self._top(name) - self.start.get(name, 1) + 1 for name in self.degrees)
-        return Chance(sum(self.degrees.values()), sizes, DRAWN)
+        sizes = {name: self._top(name) - self.start.get(name, 1) + 1 for name in self.degrees}
+        return Chance(self.degrees, sizes, DRAWN)
 
     @property
     def hypothesis(self) -> str:
