@@ -7,6 +7,8 @@ import io
 import json
 import random
 import re
+import shlex
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -854,6 +856,22 @@ def test_a_page_names_the_commands_that_say_the_same() -> None:
     assert "page swin_t --input 1 --batch 2. " in vpcalc.page("swin_t", input=1, batch=2).data["notes"][-1]
     rows = vpcalc.page(rows=["msa", "wmsa"], set={"C": 64})
     assert "vpcalc page compare --rows msa,wmsa --set C=64. " in rows.data["notes"][-1]
+
+
+@pytest.mark.parametrize("asked", [("page", "mqa"), ("page", "compare", "--rows", "msa,mqa"), ("page", "msa")])
+def test_a_page_names_the_files_that_it_needs(
+    inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("my_layers.py", "my_modules.py"):
+        shutil.copy(Path(__file__).parents[1] / "examples" / file, file.replace("my_layers", "my layers"))
+    load = ("--load", "./my layers.py")
+    made = inside(*asked, *load).stdout
+    line = re.search(r": (vpcalc page [^\"]*?)\. Every form", made)
+    assert line is not None
+    needed = [*asked[:2], *(load if "mqa" in str(asked) else ()), *asked[2:]]
+    assert shlex.split(line[1]) == ["vpcalc", *needed]
+    assert inside(*shlex.split(line[1])[1:]).stdout == made
 
 
 def test_a_long_drag_ends_in_the_address(opened: Callable[..., Tab]) -> None:

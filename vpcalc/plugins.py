@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from os import PathLike, fspath
@@ -30,12 +30,13 @@ OPTION = "--load"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a file registered, by name."""
+    """What a file registered, by name; ``given`` is the file as it was asked for."""
 
     layers: tuple[str, ...]
     models: tuple[str, ...]
     families: tuple[str, ...]
     witnesses: tuple[Callable[[], object], ...]
+    given: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +70,8 @@ def load(*files: str | PathLike[str]) -> tuple[str, ...]:
             raise unreadable(OPTION, fspath(file))
         path = Path(file).resolve()
         unload([path])
-        _LOADED[path] = registered(partial(run_file, fspath(file), OPTION), f"{OPTION}: {fspath(file)!r}")
+        found = registered(partial(run_file, fspath(file), OPTION), f"{OPTION}: {fspath(file)!r}")
+        _LOADED[path] = replace(found, given=fspath(file))
         names += _LOADED[path].names
     return tuple(names)
 
@@ -77,6 +79,12 @@ def load(*files: str | PathLike[str]) -> tuple[str, ...]:
 def loaded() -> list[str]:
     """The files that are loaded now: for processes that are to know the same names."""
     return list(map(str, _LOADED))
+
+
+def given_for(names: Iterable[str]) -> list[str]:
+    """The files to load so that there are these names, as they were asked for; they may need each other."""
+    brought = {name for found in _LOADED.values() for name in found.names}
+    return [found.given for found in _LOADED.values()] if brought & {*names} else []
 
 
 def unload(files: Iterable[str | PathLike[str]]) -> None:

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..everywhere import Regime
 from ..inputs import whole
 from ..pages.script import SPELLINGS, Script
+from ..plugins import OPTION, given_for
 from ..symbolic import Form
 from .compare import SIDE
 from .formula import Step, terms_of
@@ -25,8 +26,12 @@ _BEGINS |= {"d_model": 512, "d_ff": 2048, "K": 1000, "V": 32000}
 
 
 def command(verb: str, target: object, given: Mapping[str, object]) -> str:
-    """The line of a shell that asks for the same; what nobody gave is left out."""
-    words = ["vpcalc", verb, str(target)]
+    """The line of a shell that asks for the same, with the files that bring what it names; what nobody gave is
+    left out.
+    """
+    rows = given.get("rows")
+    named = (str(target), *(rows if isinstance(rows, list) else ()))
+    words = ["vpcalc", verb, str(target), *(word for file in given_for(named) for word in (OPTION, file))]
     for option, value in given.items():
         if isinstance(value, Mapping):
             pairs = ((name, _written(each)) for name, each in value.items())
