@@ -44,7 +44,7 @@ from vpcalc.sources import quiet
 from .conftest import Run
 from .pace import mostly_slow
 
-EVERY = (*COMMON, "bytes_moved")
+EVERY = (*COMMON, "bytes_moved", "attention_elements")
 
 
 def derived(target: object, input: str, args: Mapping[str, object] | None = None, **more: Any) -> Executed:
@@ -85,6 +85,7 @@ def measured(
         "backward_macs": counts.backward,
         "peak_bytes": at_once.peak,
         "bytes_moved": at_once.moved,
+        "attention_elements": counts.attention,
     }
 
 

@@ -325,7 +325,8 @@ def derive(
             ``file.py:function``.
         train_mode: as in training, where dropout and auxiliary heads are at work, instead of in eval mode.
         quantity: what tables show: ``macs``, ``params``, ``activations``, ``backward_macs``, ``saved_bytes``,
-            ``peak_bytes``, ``bytes_moved``, ``fvcore`` or ``all``; multiply-accumulates unless said.
+            ``peak_bytes``, ``bytes_moved``, ``fvcore``, ``attention_elements`` or ``all``; multiply-accumulates
+            unless said.
         by: ``operator`` or ``module``: the one table only.
         progress: told after each run on symbols how many there were, and how many there may be.
 

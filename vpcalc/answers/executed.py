@@ -238,7 +238,7 @@ class Executed(Derived):
     @property
     def _asked(self) -> tuple[str, ...]:
         """What is asked for beside multiply-accumulates; the common quantities unless one was chosen."""
-        every: tuple[str, ...] = (*COMMON, "bytes_moved", "fvcore")
+        every: tuple[str, ...] = (*COMMON, "bytes_moved", "fvcore", "attention_elements")
         asked = {"": COMMON, "all": every}.get(self.quantity, (self.quantity,))
         return tuple(id for id in asked if id not in ("macs", "params"))
 

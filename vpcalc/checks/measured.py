@@ -110,7 +110,7 @@ class Further:
 
 
 def further(measured: Measured, asked: Collection[str], training: bool = False) -> Further:
-    """Activations, and of bytes, the backward pass and what fvcore reports those that are asked for.
+    """Activations and attention maps; of bytes, the backward pass and what fvcore reports those that are asked.
 
     In the way in which the run was measured, unless tensors were fake or kernels of the CPU take other memory than
     meta tensors show: then bytes are those of a real run, if it is a small one. Each is as
@@ -124,7 +124,8 @@ def further(measured: Measured, asked: Collection[str], training: bool = False) 
     from ..sources import quiet
 
     counts = measured.counts
-    figures, missing = {"activations": counts.activations}, dict[str, str]()
+    figures = {"activations": counts.activations, "attention_elements": counts.attention}
+    missing = dict[str, str]()
     first = measured.way
     if first is Way.FAKE:  # of which no bytes are seen
         if counts.macs > MOST_FOR_REAL:

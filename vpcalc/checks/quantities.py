@@ -52,6 +52,7 @@ QUANTITIES: Mapping[str, Quantity] = {
             "fvcore", "fvcore's convention", "MACs", "of products that it sees, with norms, pooling, resizing"
         ),
         Quantity("bytes_moved", "bytes moved", "bytes", "that operators read and write at inference"),
+        Quantity("attention_elements", "attention maps", "numbers", "that softmax or fused attention computes"),
     )
 }
 """In the order in which they are shown."""
@@ -184,6 +185,8 @@ class Witness:
             return live.peak if quantity == "peak_bytes" else live.moved
         if quantity == "fvcore":
             return self._program.by_fvcore(point)
+        if quantity == "attention_elements":
+            return self._growth.counts(point).attention
         if quantity == "activations":
             with suppress(Exception):  # autograd may refuse what runs without it
                 if (counts := self._once(self._kept, self._both_passes, point).counts) is not None:

@@ -42,7 +42,8 @@ def derive(
     quantity: str | None = option(
         None,
         "--quantity NAME",
-        "macs, params, activations, backward_macs, saved_bytes, peak_bytes, bytes_moved, fvcore or all.",
+        "macs, params, activations, attention_elements, backward_macs, saved_bytes, peak_bytes, bytes_moved, "
+        "fvcore or all.",
     ),
     by: str | None = option(None, "--by TABLE", "By operator or by module only."),
     depth: str = option("1", "--depth NUMBER", "Levels of modules to show."),

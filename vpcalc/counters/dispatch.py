@@ -30,7 +30,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from ..errors import InputError
 from .complexes import ComplexConvolutions
 from .flex import uncompiled_flex
-from .formulas import OVER_TIME, PRICES, TAKES_NESTED
+from .formulas import MAPS, OVER_TIME, PRICES, TAKES_NESTED
 from .hidden import Products, Step, step_of
 from .policy import Rule, qualified_name, rule_of
 from .pricing import Source, UserPrice, asked_price, halved, note, torch_formula, user_price
@@ -53,7 +53,8 @@ class DispatchCounts:
     what the module did itself, without its children. ``backward`` is the part of the total that ran while
     gradients propagated after the forward pass: a gradient that forward itself asks for is forward. ``unknown``
     and ``free`` hold calls. ``largest`` is the number of elements of the largest tensor that an operator made,
-    ``activations`` that of all results of priced operators in the forward pass.
+    ``activations`` that of all results of priced operators in the forward pass, ``attention`` that of its
+    attention maps: what a softmax returns, and the scores of fused attention.
     ``sources`` says of each operator whose price it has (:class:`vpcalc.counters.pricing.Source`). ``hidden`` are
     the multiply-accumulates that products spelled as broadcasts would be, by module path; they are in no total.
     ``inputs`` are the shapes of the tensors that it was given, as one types them: ``1,3,64,64``.
@@ -68,6 +69,7 @@ class DispatchCounts:
     params: int
     largest: int
     activations: int
+    attention: int = 0
     sources: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int] = field(default_factory=dict)
     inputs: str = ""
@@ -193,6 +195,7 @@ class DispatchCounter(Uncompiled):
             params=self._params,
             largest=tally.largest,
             activations=tally.activations,
+            attention=tally.attention,
             sources=dict(sorted(tally.sources.items())),
             hidden=dict(tally.hidden),
         )
@@ -233,6 +236,8 @@ class DispatchCounter(Uncompiled):
             self._charge(known, args, kwargs, result)
         else:
             self._tally.unknown[known.name] += 1
+        if known.maps is not None and not self._where.backward:
+            self._tally.attention += known.maps(args, kwargs, first)
         if self._products is None:
             return result
         hidden = self._products.see(known.step, func, args, kwargs, result, self._where.propagating)
@@ -283,6 +288,7 @@ class _Tally:
     backward: int = 0
     largest: int = 0
     activations: int = 0
+    attention: int = 0
 
 
 class _Where:
@@ -356,6 +362,7 @@ class _Known:
     step: Step
     is_view: bool
     shortcut: Shortcut | None
+    maps: Callable[[Any, Any, Any], int] | None
 
     @classmethod
     def of(cls, func: Any) -> _Known:
@@ -363,10 +370,8 @@ class _Known:
         is_view = bool(getattr(func, "is_view", False))
         schema = getattr(func, "_schema", None)
         arguments = ("query", "key", "value") if schema is None else tuple(a.name for a in schema.arguments)
-        ask = _own_price(name, arguments)
-        return cls(
-            name, rule, arguments, ask, Source.VPCALC, step_of(func, name, rule), is_view, shortcut_of(func)
-        )
+        ask, step, maps = _own_price(name, arguments), step_of(func, name, rule), _maps(name, arguments)
+        return cls(name, rule, arguments, ask, Source.VPCALC, step, is_view, shortcut_of(func), maps)
 
 
 _KNOWN: dict[Any, _Known] = {}
@@ -395,6 +400,13 @@ def _own_price(name: str, arguments: tuple[str, ...]) -> Callable[[Any, Any, Any
         return (None, layout) if layout else (PRICES[name](operands, first), OVER_TIME)
 
     return ask
+
+
+def _maps(name: str, arguments: tuple[str, ...]) -> Callable[[Any, Any, Any], int] | None:
+    """How many elements of attention maps an operator computes; None of one that computes none."""
+    if name not in MAPS:
+        return None
+    return lambda args, kwargs, first: MAPS[name]({**dict(zip(arguments, args, strict=False)), **kwargs}, first)
 
 
 def _user_price(func: Any, name: str, price: UserPrice) -> Callable[[Any, Any, Any], Answer]:

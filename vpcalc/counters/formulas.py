@@ -237,6 +237,17 @@ def _pairs(x: Arguments) -> int:
     return int(query.numel() // max(query.shape[-1], 1) * x["key"].shape[-2])
 
 
+def _scores(x: Arguments, out: Any) -> int:
+    return _pairs(x)
+
+
+MAPS: Mapping[str, Callable[[Arguments, Any], int]] = {
+    **{f"aten::{name}": lambda x, out: int(out.numel()) for name in ("_softmax", "_safe_softmax")},
+    **{name: _scores for name, price in PRICES.items() if price is attention and name.startswith("aten::")},
+}
+"""Elements of attention maps, by qualified name: what a softmax returns, and scores that nobody writes."""
+
+
 def _widths(x: Arguments) -> int:
     return int(x["query"].shape[-1] + x["value"].shape[-1])
 

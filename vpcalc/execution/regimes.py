@@ -72,6 +72,7 @@ NAMES = {
     "saved_bytes": "bytes kept",
     "peak_bytes": "bytes at once",
     "fvcore": "MACs as fvcore counts",
+    "attention_elements": "elements of attention maps",
 }
 """Quantities as messages have them."""
 
