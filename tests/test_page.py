@@ -55,6 +55,18 @@ class Mixed(nn.Module):
         if x.shape[1] % 2:
             return self.two(self.one(x))
         return self.two(self.one(x)) + x @ (x.transpose(1, 2) @ x)
+
+class Padded(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        tokens = x.shape[1]
+        windows = nn.functional.pad(x, (0, 0, 0, -tokens % 5)).reshape(-1, 5, x.shape[2])
+        maps = (windows @ windows.transpose(1, 2)).softmax(-1)
+        mixed = (maps @ windows).reshape(x.shape[0], -1, x.shape[2])[:, :tokens]
+        return self.out(mixed if tokens < 64 else self.out(mixed))
 """
 
 
@@ -458,30 +470,55 @@ def test_a_module_of_the_readers_has_a_page(
     assert [rows[1] for rows in found] == [[str(2 * 4 * 64 + 5 * 8)]] * 2
 
 
-def test_a_module_beside_layers_says_where_its_figure_comes_from(
+STEPS = """JSON.stringify(DATA.rows.map(row => {
+  const at = inLetters(settled()), { item, total } = evaluate(row.cells[DATA.main], at);
+  return [String(total), String(sum(item.steps.map(step => valueOf(step.form, at))))];
+}))"""
+
+
+def test_a_module_beside_layers_has_the_figures_of_the_terminal_and_says_where_they_come_from(
     opened: Callable[..., Tab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(MODULE, encoding="utf-8")
-    browser = opened("beside", "#h=7&w=9", page=vpcalc.page(rows=["msa", "net.py:Mixed(dim=C)"]))
-    steps = """JSON.stringify(DATA.rows.map(row => {
-      const at = inLetters(settled()), { item, total } = evaluate(row.cells[DATA.main], at);
-      return [String(total), String(sum((item.steps || []).map(step => valueOf(step.form, at))))];
-    }))"""
-    attention, projections = 4 * 63 * 96**2 + 2 * 63**2 * 96, 8 * 63 * 96**2
-    known = [[str(attention)] * 2, [str(projections), "0"]]  # an odd number of tokens is another regime
-    assert "not on the lattice of its main form" in said(browser, "notice")  # no paper has it
-    assert "papers’ form" not in said(browser, "notice")
-    assert json.loads(browser.run(steps)) == known
-    both = 8 * 64 * 96**2 + 2 * 64 * 96**2
-    opened("beside", "#h=8&w=8")
-    assert json.loads(browser.run(steps))[1] == [str(both)] * 2
-    page = vpcalc.page("net.py:Mixed", input="1,N,C", args={"dim": "C"})
-    opened("alone", "#N=63&C=96", page=page)
-    assert json.loads(browser.run(steps))[0] == [str(projections), "0"]
-    opened("alone", "#N=64&C=96")
-    assert all(total == steps for total, steps in json.loads(browser.run(steps)))
+    rows = ["msa", "net.py:Mixed(dim=C)", "net.py:Padded(dim=C)"]
+    page = vpcalc.page(rows=rows)
+    for h, w in ((7, 9), (8, 8), (5, 11)):  # an odd number of tokens is another regime, as are 64
+        browser = opened("beside", f"#h={h}&w={w}&batch=3&dtype=float16", page=page)
+        expected = vpcalc.compare(h=h, w=w, C=96, batch=3, dtype="float16", rows=rows, check=False).rows
+        columns = ["macs", "params", "attention_elements"]
+        (found,) = on_page(browser, [json.loads(browser.run("JSON.stringify(settled())"))], columns)
+        assert found == [
+            [str(row.figure(Quantity.MACS)), str(row.figure(Quantity.PARAMS)), str(row.attention_bytes)]
+            for row in expected
+        ]
+        assert all(total == steps != "0" for total, steps in json.loads(browser.run(STEPS)))
+        assert "not on the lattice of its main form" in said(browser, "notice")  # no paper has it
+        assert "papers’ form" not in said(browser, "notice")
+    assert int(found[2][2]) == 3 * 2 * 55 * 5
+    assert "softmax" in " ".join(page.data["notes"])
+
+
+@pytest.mark.parametrize("name", ["Mixed", "Padded"])
+def test_what_a_module_does_adds_up_in_every_regime(
+    opened: Callable[..., Tab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(MODULE, encoding="utf-8")
+    page = vpcalc.page(f"net.py:{name}", input="1,N,C", args={"dim": "C"})
+    for tokens in (1, 3, 62, 63, 64, 65, 300):
+        browser = opened(f"alone {name}", f"#N={tokens}&C=96", page=page)
+        rows = json.loads(browser.run(STEPS))
+        assert len(rows) == len(page.data["rows"]) > 4
+        assert all(total == steps != "0" for total, steps in rows), (tokens, rows)
+    browser.run("DATA.rows[0].cells.value.cases.forEach(each => (each.steps = []))")
+    browser.run("document.querySelector('#table summary').click(), update()")
+    browser.settle()
+    browser.settle()
+    shown = browser.run("document.querySelector('#table details').innerText")
+    assert "Which operators add up to this form is not known." in shown
 
 
 def test_a_layer_has_a_page_and_a_notebook_shows_it(opened: Callable[..., Tab], folder: Path) -> None:

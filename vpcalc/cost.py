@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .dims import Dim
+
+if TYPE_CHECKING:
+    from .algebra.polynomial import Polynomial
 
 Shape = tuple[Dim, ...]
 
@@ -89,6 +92,15 @@ _MEANING = {
     Quantity.ACTIVATIONS: "output elements of matrix products and convolutions",
     Quantity.ATTENTION: "elements of the attention maps",
 }
+
+
+class Step(NamedTuple):
+    """What an operator adds to a quantity: its module, itself, how often it runs, and its term."""
+
+    module: str
+    op: Op
+    times: Any
+    term: Polynomial
 
 
 class Tiling(NamedTuple):

@@ -20,7 +20,7 @@ from .algebra.exploring import Leaf, explore, run_at
 from .algebra.polynomial import Polynomial, as_polynomial
 from .algebra.traced import Traced, form_of
 from .architectures import Architecture
-from .cost import Cost, Quantity
+from .cost import Cost, Quantity, Step
 from .errors import InputError
 from .layers import LAYERS
 from .symbolic import SYMBOL_OF, Form
@@ -74,16 +74,21 @@ class Condition:
 
 @dataclass(frozen=True)
 class Regime:
-    """One form and where it holds; or ``refused``, why sizes there are; or ``undecided``."""
+    """One form and where it holds; or ``refused``, why sizes there are; or ``undecided``.
+
+    What adds up to the form is in the ``cost`` of a layer or a model, and in the ``steps`` of code.
+    """
 
     when: Condition
     form: Form | None = None
     cost: Cost | None = None
     refused: str = ""
+    steps: tuple[Step, ...] = ()
 
     def scaled(self, times: int) -> Regime:
         """As many times the form."""
-        return replace(self, form=self.form and replace(self.form, polynomial=self.form.polynomial * times))
+        form = self.form and replace(self.form, polynomial=self.form.polynomial * times)
+        return replace(self, form=form, steps=tuple(step._replace(term=step.term * times) for step in self.steps))
 
     def written(self, shape: str, names: tuple[tuple[str, str], ...]) -> Regime:
         """The same in another shape and with symbols written otherwise."""

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..algebra import floors
-from ..algebra.domains import left_on
+from ..algebra.domains import Where, left_on
 from ..algebra.polynomial import Polynomial, as_polynomial
 from ..checks.quantities import QUANTITIES
-from ..cost import Op, Quantity
+from ..cost import Op, Quantity, Step
 from ..errors import InputError, unknown
 from ..inputs import read_ranges
 from ..symbolic import Form, divisions
 from .at_size import AtSize
 from .derive import derive
 from .executed import Executed
-from .formula import Formula, Step, how_explored, within
-from .quantities import conditioned, regimes_of
-
-if TYPE_CHECKING:
-    from ..execution.outcome import Execution
+from .formula import Formula, how_explored, within
+from .quantities import Part, conditioned, divided, regimes_of
 
 COUNTED = tuple(QUANTITIES)
 """Quantities that a module's runs see."""
@@ -110,6 +107,10 @@ def formula_of(
             replace(regime, form=Form(run.params)) if regime.form and run else regime
             for regime, run in zip(every, runs, strict=True)
         )
+    every = tuple(
+        replace(regime, steps=_steps(part, where, counted)) if regime.form else regime
+        for regime, (part, where) in zip(every, known, strict=True)
+    )
     every = within(every, read_ranges(range or {}, tuple(exploration.range.bounds)))
     main = every[0]
     if main.form is None:
@@ -127,13 +128,6 @@ def formula_of(
     valid = "" if when.always else when.text
     if tidy is not None:
         valid = "; ".join(filter(None, (*divisions(tidy, found.meanings, names), valid)))
-    execution = next(part.regime for part, _ in known if part.regime).leader.execution  # the main form's
-    if counted == "macs":
-        terms = _operations(execution, times)
-    elif counted == "peak_bytes":  # a maximum, not a sum
-        terms = (Step("", Op("memory", "alive at once"), 1, main.form.polynomial),)
-    else:
-        terms = _operators(execution, counted)
     about = QUANTITIES[counted]
     notes = [how_explored(exploration)]
     notes += [f"not settled at every size: {why}" for _, why in exploration.open[:1]]
@@ -146,7 +140,7 @@ def formula_of(
         if quantity in ("macs", "flops")
         else Counted(quantity, f"{about.unit} {about.counts}"),
         form=Form(whole, valid, form, written),
-        terms=terms if tidy is None else tuple(_tidied(step) for step in terms),
+        terms=every[0].steps if tidy is None else tuple(map(_tidied, every[0].steps)),
         assumptions=tuple(notes),
         regimes=every if everywhere else (),
         meanings=found.meanings,
@@ -158,19 +152,26 @@ def _named(target: object) -> str:
     return target if isinstance(target, str) else type(target).__name__
 
 
-def _operations(execution: Execution, times: int) -> tuple[Step, ...]:
-    """Priced calls, with the shapes of their operands."""
-    steps = []
-    for done, macs in execution.operations:
-        name = done.name.strip("_")
-        steps.append(Step(done.path, Op(name, name, shapes=done.operands), 1, macs * times))
-    return tuple(step for step in steps if step.term)
-
-
-def _operators(execution: Execution, quantity: str) -> tuple[Step, ...]:
-    """What the calls of a function within a module add to a quantity."""
-    calls = execution.calls.get(quantity, {}).items()
-    return tuple(Step(path, Op(name, name), 1, term) for (path, name), term in calls if term)
+def _steps(part: Part, where: Where, quantity: str) -> tuple[Step, ...]:
+    """What adds up to the form of a part, by the run that has it: none where it does not."""
+    assert part.regime is not None
+    assert part.form is not None
+    execution = part.regime.leader.execution
+    if quantity == "peak_bytes":  # a maximum, not a sum
+        path, name = execution.peaks.get(part.form, ("", "memory"))
+        return (Step(path, Op(name.strip("_"), "alive at once"), 1, divided(part.form, where)),)
+    if quantity == "macs":
+        done = [(each.path, each.name.strip("_"), each.operands, macs) for each, macs in execution.operations]
+    else:
+        done = [(*place, (), term) for place, term in execution.calls.get(quantity, {}).items()]
+    whole = execution.params if quantity == "params" else part.form
+    if sum((term for *_, term in done), as_polynomial(0)) != whole:
+        return ()
+    return tuple(
+        Step(path, Op(name, name, shapes=shapes), 1, divided(term, where))
+        for path, name, shapes, term in done
+        if term
+    )
 
 
 def _tidied(step: Step) -> Step:

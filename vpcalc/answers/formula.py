@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..abstract.tensor import FLOAT32
 from ..algebra.domains import Where, at_least
@@ -13,7 +13,7 @@ from ..algebra.forms import SHAPES, multiplied_out, naming
 from ..algebra.polynomial import Polynomial, as_polynomial, symbol
 from ..algebra.printers import PRINTERS
 from ..architectures import ARCHITECTURES
-from ..cost import Cost, Op, Quantity
+from ..cost import Cost, Op, Quantity, Step
 from ..errors import ALL, InputError, is_code, unknown
 from ..inputs import read_ranges
 from ..layers import LAYERS
@@ -33,15 +33,6 @@ if TYPE_CHECKING:
 
 QUANTITIES = tuple(quantity.value for quantity in Quantity)
 MEMORY = tuple(quantity.value for quantity in MemoryQuantity)
-
-
-class Step(NamedTuple):
-    """What an operator adds to a quantity: its module, itself, how often it runs, and its term."""
-
-    module: str
-    op: Op
-    times: Any
-    term: Polynomial
 
 
 @dataclass(frozen=True, slots=True)

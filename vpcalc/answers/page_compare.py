@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..algebra.polynomial import as_polynomial, symbol
@@ -13,12 +14,16 @@ from ..pages.script import Script
 from ..symbolic import SYMBOL_OF
 from .compare import DTYPES, PARTS, SIDE, Comparison, Row, compare
 from .meanings import GRID, meaning
-from .page_parts import AUTO, COLUMNS, NOTES, begin, beginnings, layer_row, parameter, stepped
-from .rows import AS_SEQUENCE, OurLayer, as_sequence
+from .page_parts import AUTO, COLUMNS, NOTES, begin, beginnings, layer_row, parameter
+from .rows import AS_SEQUENCE, OurLayer, OwnLayer, as_sequence
 from .sides import side
 
 if TYPE_CHECKING:
     from ..placing import Placed
+    from .formula import Formula
+
+MAPS = "The attention maps of code are what softmax returns and fused attention computes."
+"""What they are there, where nobody says what is one."""
 
 
 def compare_page(
@@ -61,7 +66,7 @@ def compare_page(
         "tableTitle": "Side by side",
         "rows": [_row(script, row) for row in found.rows],
         "crossings": _crossings(script, found),
-        "notes": list(NOTES),
+        "notes": [*NOTES, *([MAPS] if any(isinstance(row.layer, OwnLayer) for row in found.rows) else [])],
     }
 
 
@@ -82,19 +87,25 @@ def _parameter(name: str, found: Comparison, begins: Mapping[str, Any]) -> dict[
 
 def _row(script: Script, row: Row) -> dict[str, Any]:
     """A row; layers over a sequence run over the grid's tokens."""
-    ours = isinstance(row.layer, OurLayer)
-    grid = {name: as_polynomial(form) for name, form in _GRID.items()} if ours else {}
+    if isinstance(row.layer, OwnLayer):
+        code = _everywhere(row.layer.row)
+        return layer_row(script, (row.id, row.name, ""), lambda figure: code(figure).regimes, row.form, {})
+    grid = {name: as_polynomial(form) for name, form in _GRID.items()}
 
     def regimes(figure: str) -> Sequence[Regime]:
         found = side(row.id, figure, {})
         return found.at({letter: form for letter, form in grid.items() if letter in found.letters}).regimes
 
-    source = LAYERS[row.id].source if ours else ""
-    made = layer_row(script, (row.id, row.name, source), regimes, row.form, grid if ours else None)
-    if not ours:
-        found = side(row.id, Quantity.MACS.value, {})
-        stepped(script, made["cells"][Quantity.MACS.value], found.regimes, found.terms)
-    return made
+    return layer_row(script, (row.id, row.name, LAYERS[row.id].source), regimes, row.form, grid)
+
+
+def _everywhere(row: Placed) -> Callable[[str], Formula]:
+    """Of code, which is run on symbols once, each quantity at every size."""
+    from ..checks.placed_layers import find_placed
+    from .executed_formula import executed, formula_of
+
+    target, arguments = find_placed(row, "page")
+    return partial(formula_of, executed(row.target, target.spelled, arguments, {}), names={}, everywhere=True)
 
 
 _GRID = as_sequence({name: symbol(name) for name in ("h", "w", "C")})

@@ -91,5 +91,5 @@ def _row(script: Script, quantity: str, found: Formula) -> dict[str, Any]:
         "kind": kind,
         "of": name,
         "source": found.quantity.meaning,
-        "cells": {"value": stepped(script, script.law(found.regimes), found.regimes, found.terms)},
+        "cells": {"value": stepped(script, script.law(found.regimes), found.regimes, {})},
     }

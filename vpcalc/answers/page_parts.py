@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..algebra.polynomial import Polynomial, as_polynomial
-from ..cost import Cost, Op, Quantity
+from ..cost import Cost, Op, Quantity, Step
 from ..errors import InputError
 from ..everywhere import Regime
 from ..inputs import whole
@@ -15,7 +15,7 @@ from ..pages.script import SPELLINGS, Script
 from ..plugins import OPTION, given_for
 from ..symbolic import Form
 from .compare import SIDE
-from .formula import Step, terms_of
+from .formula import terms_of
 
 Shown = tuple[str, str, str, Polynomial]
 """An operator: its name, its kind, the shapes of its operands, and what it adds."""
@@ -98,20 +98,20 @@ def path_of(module: str, op: Op) -> str:
     return f"{module} · {op.label}" if module else op.label
 
 
-def shown_step(step: Step) -> Shown:
-    """A step of a formula."""
-    return path_of(step.module, step.op), step.op.kind, shapes_of(step.op, step.times, {}), step.term
-
-
 def stepped(
-    script: Script, law: dict[str, Any], regimes: Sequence[Regime], terms: Sequence[Step]
+    script: Script, law: dict[str, Any], regimes: Sequence[Regime], names: Mapping[str, Polynomial]
 ) -> dict[str, Any]:
-    """A law with the steps of a module of the reader's in the regimes in which they add up to its form."""
-    whole = sum((step.term for step in terms), as_polynomial(0))
+    """A law with what adds up to its form in each regime; some letters of layers are replaced."""
     for case, regime in zip(law["cases"], regimes, strict=True):
-        if regime.form is not None and regime.form.polynomial == whole:
-            case["steps"] = script.steps(map(shown_step, terms))
+        if regime.cost is not None:
+            case["steps"] = script.steps(case_steps(regime.cost, Quantity.MACS, names))
+        elif regime.form is not None:
+            case["steps"] = script.steps(map(_shown, regime.steps))
     return law
+
+
+def _shown(step: Step) -> Shown:
+    return path_of(step.module, step.op), step.op.kind, shapes_of(step.op, step.times, {}), step.term
 
 
 def shapes_of(op: Op, times: Any, names: Mapping[str, Polynomial]) -> str:
@@ -128,11 +128,11 @@ def layer_row(
     who: tuple[str, str, str],
     regimes: Callable[[str], Sequence[Regime]],
     tidy: Form,
-    names: Mapping[str, Polynomial] | None = None,
+    names: Mapping[str, Polynomial],
 ) -> dict[str, Any]:
     """The row of a layer: its id, name and source, and its figures by what they are called.
 
-    With ``names`` for letters that are replaced there are steps, too.
+    Its steps are in ``names`` for letters that are replaced.
     """
     id, name, source = who
     cells = {}
@@ -145,7 +145,6 @@ def layer_row(
                 raise
             continue
         cells[figure] = script.law(found, *((tidy, SPELLINGS) if main else (None, "")))
-        if main and names is not None:
-            for case, regime in zip(cells[figure]["cases"], found, strict=True):
-                case["steps"] = script.steps(case_steps(regime.cost, Quantity.MACS, names) if regime.cost else [])
+        if main:
+            stepped(script, cells[figure], found, names)
     return {"id": id, "name": name, "source": source, "cells": cells}

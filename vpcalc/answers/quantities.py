@@ -163,7 +163,7 @@ def regimes_of(conditioned: Iterable[tuple[Part, Where]]) -> tuple[everywhere.Re
     for part, conditions in conditioned:
         when = everywhere.Condition(conditions)
         if part.form is not None:
-            form = _divided(part.form, conditions)
+            form = divided(part.form, conditions)
             found.append(everywhere.Regime(when, Form(form)))
         elif part.regime is not None:
             found.append(
@@ -188,7 +188,7 @@ def seen_at(error: str, regime: Regime) -> str:
     return f"{error} (at {spell_point(regime.leader.point)})"
 
 
-def _divided(form: Polynomial, conditions: Where) -> Polynomial:
+def divided(form: Polynomial, conditions: Where) -> Polynomial:
     """⌊C/a⌋ as C/a, where a divides C all over; but not within another floor, whose numerator is whole."""
     for name in form.symbols - _within_floors(form):
         if not isinstance(name, Floor) or not name.divisor.symbols:

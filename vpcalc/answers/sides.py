@@ -17,7 +17,7 @@ from ..layers import LAYERS
 from ..placing import TOKENS, Placed, as_placed
 from ..storage.quantities import MemoryQuantity
 from ..symbolic import SYMBOL_OF
-from .formula import MEMORY, Step, formula, within
+from .formula import MEMORY, formula, within
 
 MOST_PAIRS = 400
 """Pairs of regimes that are looked at."""
@@ -28,10 +28,7 @@ UNKNOWN, FIRST, SECOND, EQUAL = range(4)
 
 @dataclass(frozen=True)
 class Side:
-    """One of both: its name, its form in each regime, what is counted of it, and which sizes were explored.
-
-    ``terms`` are the operators of a reader's module with what each adds.
-    """
+    """One of both: its name, its form in each regime, what is counted of it, and which sizes were explored."""
 
     name: str
     title: str
@@ -39,7 +36,6 @@ class Side:
     regimes: tuple[Regime, ...]
     notes: tuple[str, ...] = ()
     explored: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    terms: tuple[Step, ...] = ()
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -218,7 +214,7 @@ def side(given: object, quantity: str, range: Mapping[str, object]) -> Side:
         args=arguments,
         range=_of(range, [variable.name for variable in target.variables]),
     )
-    return Side(row.text, row.name, quantity, found.regimes, found.assumptions, found.explored, found.terms)
+    return Side(row.text, row.name, quantity, found.regimes, found.assumptions, found.explored)
 
 
 def _ours(row: Placed, quantity: str, range: Mapping[str, object]) -> Side:

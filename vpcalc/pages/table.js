@@ -22,9 +22,9 @@ function table(values, at, figures) {
     made.holds.textContent = refused || (DATA.leaves && !row.total) ? "" : domain(row, found);
     if (refused) return;
     formula(made.formula, found.form, found.terms);
-    const steps = found.item.steps || [];
-    made.details.hidden = !steps.length;
-    if (made.details.open) explain(made, steps, found.total, at, kindOf(row, COLUMNS[DATA.main]));
+    const { steps } = found.item;
+    made.details.hidden = !steps || (!steps.length && !found.total);
+    if (made.details.open && !made.details.hidden) explain(made, steps, found.total, at, kindOf(row, COLUMNS[DATA.main]));
   });
 }
 
@@ -80,9 +80,10 @@ function domain(row, found) {
 function explain(made, steps, total, at, kind) {
   if (made.explained !== steps) {
     made.explained = steps;
+    const unknown = steps.length ? [] : [el("li", {}, "Which operators add up to this form is not known.")];
     const item = step => [el("strong", {}, step.name), el("span", { class: "shapes" }, step.shapes)];
     const empty = () => [el("span", { class: "formula" }), el("span")];
-    made.steps.replaceChildren(...steps.map(step => el("li", {}, ...item(step), ...empty())));
+    made.steps.replaceChildren(...unknown, ...steps.map(step => el("li", {}, ...item(step), ...empty())));
   }
   steps.forEach((step, place) => {
     const [, , written, much] = made.steps.children[place].children, value = valueOf(step.form, at);
