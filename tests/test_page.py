@@ -879,6 +879,19 @@ def test_what_has_no_chart_is_not_saved_and_what_nobody_has_is_not_plotted(opene
     )
 
 
+def test_lines_are_told_apart_beyond_eight(opened: Callable[..., Tab]) -> None:
+    """By their dashes, in the table as in the chart."""
+    rows = "axial conv depthwise_conv ffn linear_attention conv_ffn sra linear_sra retention talking_heads wmsa"
+    browser = opened("many", page=vpcalc.page(rows=rows.split()))
+    looks = "each => ['stroke', 'stroke-dasharray'].map(name => each.getAttribute(name)).join()"
+    drawn, listed = (
+        browser.run(f"[...document.querySelectorAll('{lines}')].map({looks})")
+        for lines in ("#chart .curve:not(.part)", "#table .sample line")
+    )
+    assert drawn == listed
+    assert len(set(drawn)) == len(rows.split()) == 11
+
+
 def test_attention_is_no_choice_where_nothing_attends(opened: Callable[..., Tab]) -> None:
     browser = opened("resnet50", "#attention=fused")
     assert "attention=eager" in browser.run("location.hash")

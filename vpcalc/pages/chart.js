@@ -1,6 +1,5 @@
 // How it grows: both axes logarithmic, every point and every crossing an exact value.
 
-const DASHES = [null, "9 3", "9 3 2 3", "3 3", "12 3 2 3 2 3", "5 3"];
 const MOST_TERMS = 4; // of a formula whose terms have lines of their own
 
 /** Sizes along the axis: every one while they are small, then so close that no line shows it. */
@@ -114,9 +113,8 @@ function chart(values) {
     const path = pathOf(each.points, xs, at, positive);
     if (!path) continue;
     const chosen = each.part ? " part" : each.row === focusRow() ? " focus" : "";
-    const dashes = each.part ? null : DASHES[DATA.rows.indexOf(each.row) % DASHES.length];
-    const looks = { class: `curve${chosen}`, stroke: colour(each.row), "stroke-dasharray": dashes };
-    drawing.append(svg("path", { ...looks, d: path }));
+    const looks = each.part ? { stroke: colour(each.row) } : drawn(each.row);
+    drawing.append(svg("path", { class: `curve${chosen}`, ...looks, d: path }));
     const y = at.Y(each.points.filter(positive).pop());
     ends.push({ ...each, y: Math.min(at.bottom, Math.max(at.top + 4, y)) });
   }
@@ -189,7 +187,7 @@ function labels(ends, at) {
 
 function legend(ends) {
   const whole = ends.filter(end => !end.part);
-  return el("p", { class: "quiet" }, ...whole.flatMap(end => [swatch(colour(end.row)), `${end.name}  `]));
+  return el("p", { class: "quiet" }, ...whole.flatMap(end => [sample(end.row), `${end.name}  `]));
 }
 
 function told(axis, mark) {

@@ -2,6 +2,12 @@
 
 const byId = name => document.getElementById(name);
 const colour = row => `var(--c${DATA.rows.indexOf(row) % 8})`;
+const DASHES = [null, "9 3", "9 3 2 3", "3 3", "12 3 2 3 2 3", "5 3"];
+/** How a row's line is drawn; colours come again after eight, then with other dashes. */
+const drawn = row => {
+  const place = DATA.rows.indexOf(row);
+  return { stroke: colour(row), "stroke-dasharray": DASHES[(place + Math.floor(place / 24)) % DASHES.length] };
+};
 
 /** Attributes, listeners (on) and styles of an element, and what is inside. */
 function dress(made, { on = {}, css = {}, ...attributes }, inside) {
@@ -19,6 +25,9 @@ const svg = (tag, attributes, ...inside) =>
 const figureOf = (text, title) => el("span", { title, class: text.length > 9 ? "long" : null }, text);
 
 const swatch = paint => el("span", { class: "swatch", "aria-hidden": "true", css: { "--of": paint } });
+/** A piece of a row's line. */
+const sample = row =>
+  svg("svg", { class: "sample", "aria-hidden": "true" }, svg("line", { x2: 28, y1: 4, y2: 4, ...drawn(row) }));
 function bar(row, part) {
   const css = { "--of": colour(row), width: `${100 * Math.min(1, part)}%` };
   return el("span", { class: "bar", "aria-hidden": "true", css });

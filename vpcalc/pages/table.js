@@ -37,7 +37,7 @@ function line(row) {
     update();
   };
   const looks = { type: "button", class: "row", title: "show its formula above", on: { click: choose } };
-  const button = el("button", looks, swatch(colour(row)), row.name);
+  const button = el("button", looks, sample(row), row.name);
   const cells = DATA.columns.map(each => el("td", { class: looksOf(each) }));
   const steps = el("ul", { class: "steps" }), source = el("p", { class: "quiet" }, row.source);
   const details = el("details", {}, el("summary", {}, "Where does this come from?"), steps, source);
