@@ -879,8 +879,8 @@ def test_what_has_no_chart_is_not_saved_and_what_nobody_has_is_not_plotted(opene
     )
 
 
-def test_lines_are_told_apart_beyond_eight(opened: Callable[..., Tab]) -> None:
-    """By their dashes, in the table as in the chart."""
+def test_many_rows_are_told_apart_and_have_room(opened: Callable[..., Tab]) -> None:
+    """By their dashes from the ninth on, in the table as in the chart."""
     rows = "axial conv depthwise_conv ffn linear_attention conv_ffn sra linear_sra retention talking_heads wmsa"
     browser = opened("many", page=vpcalc.page(rows=rows.split()))
     looks = "each => ['stroke', 'stroke-dasharray'].map(name => each.getAttribute(name)).join()"
@@ -890,6 +890,13 @@ def test_lines_are_told_apart_beyond_eight(opened: Callable[..., Tab]) -> None:
     )
     assert drawn == listed
     assert len(set(drawn)) == len(rows.split()) == 11
+    for width in (360, 390):  # long names beside large figures
+        browser.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+        )
+        browser.settle()
+        assert browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    browser.call("Emulation.clearDeviceMetricsOverride")
 
 
 def test_attention_is_no_choice_where_nothing_attends(opened: Callable[..., Tab]) -> None:
