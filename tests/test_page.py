@@ -513,6 +513,8 @@ def test_what_a_module_does_adds_up_in_every_regime(
         rows = json.loads(browser.run(STEPS))
         assert len(rows) == len(page.data["rows"]) > 4
         assert all(total == steps != "0" for total, steps in rows), (tokens, rows)
+    peak = next(row["cells"]["value"]["cases"] for row in page.data["rows"] if row["id"] == "peak_bytes")
+    assert {step["name"].rpartition(" in ")[2] for case in peak for step in case["steps"]} & {"linear", "matmul"}
     browser.run("DATA.rows[0].cells.value.cases.forEach(each => (each.steps = []))")
     browser.run("document.querySelector('#table summary').click(), update()")
     browser.settle()

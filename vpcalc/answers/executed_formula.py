@@ -158,8 +158,9 @@ def _steps(part: Part, where: Where, quantity: str) -> tuple[Step, ...]:
     assert part.form is not None
     execution = part.regime.leader.execution
     if quantity == "peak_bytes":  # a maximum, not a sum
-        path, name = execution.peaks.get(part.form, ("", "memory"))
-        return (Step(path, Op(name.strip("_"), "alive at once"), 1, divided(part.form, where)),)
+        path, name = execution.peaks.get(part.form, ("", ""))
+        said = f"alive at once in {name.strip('_')}" if name else "alive at once"
+        return (Step(path, Op("memory", said), 1, divided(part.form, where)),)
     if quantity == "macs":
         done = [(each.path, each.name.strip("_"), each.operands, macs) for each, macs in execution.operations]
     else:
