@@ -19,6 +19,7 @@ SHOWN = {
     "saved_bytes": ("kept for the backward pass", "bytes"),
     "peak_bytes": ("alive at once", "bytes"),
     "backward_macs": ("MACs backward", "count"),
+    "attention_elements": ("elements of attention maps", "count"),
 }
 """Quantities in the order of their rows: what they are called, and how they are written."""
 
@@ -39,6 +40,8 @@ def module_page(
     macs = formula_of(found, "macs", names={}, everywhere=True, range=range)
     others = {quantity: _formula(found, quantity, range) for quantity in SHOWN if quantity != "macs"}
     formulas = {"macs": macs, **{quantity: each for quantity, each in others.items() if isinstance(each, Formula)}}
+    if "attention_elements" in formulas and not _some(formulas["attention_elements"]):
+        del formulas["attention_elements"]
     missing = [each for each in others.values() if isinstance(each, str)]
     bounds = found.explored.exploration.range.bounds
     start = {letter: max(low, min(high, begin(letter))) for letter, (low, high) in bounds.items()}
@@ -64,6 +67,11 @@ def module_page(
         "beyond": "beyond the sizes that were explored",
         "notes": [*_notes(formulas), *missing],
     }
+
+
+def _some(found: Formula) -> bool:
+    """Whether there is any of a quantity at some size."""
+    return any(regime.form is not None and bool(regime.form.polynomial) for regime in found.regimes)
 
 
 def _notes(formulas: Mapping[str, Formula]) -> list[str]:
