@@ -888,6 +888,34 @@ def test_where_a_run_would_take_too_many_steps_is_left_open() -> None:
         assert answer(found, {"N": n}) == 64 * n
 
 
+RESIZED: dict[str, tuple[Callable[[int], Any], Callable[[int], int]]] = {
+    "a quarter": (lambda n: n * 0.25, lambda n: 7 * n // 4),
+    "in a list": (lambda n: [n / 2], lambda n: 7 * n // 2),
+    "a whole number": (lambda n: n, lambda n: 7 * n),
+}
+
+
+@pytest.mark.parametrize("name", RESIZED)
+def test_a_table_is_resized_by_a_factor_that_is_made_of_a_side(name: str) -> None:
+    """What is resized is not as long at every size."""
+    factor, rows = RESIZED[name]
+
+    def resized(x: Tensor) -> Tensor:
+        return F.interpolate(x.new_zeros(1, 8, 7), scale_factor=factor(x.shape[1]), mode="linear").mT
+
+    found = explored(Then(resized), (1, "N", 8), {"N": (1, 300)})
+    assert not found.open
+    for n in range(1, 301):
+        assert answer(found, {"N": n}) == 64 * rows(n), n
+
+
+def test_a_factor_that_is_no_fraction_of_sides_is_held() -> None:
+    """``(h + 0.1) / 7``, by which DINO resizes its positions."""
+    resized = Then(lambda x: F.interpolate(x.new_zeros(1, 8, 7), scale_factor=(x.shape[1] + 0.1) / 7).mT)
+    with pytest.raises(HeldError, match="N: a float"):
+        explored(resized, (1, "N", 8), {"N": (1, 300)})
+
+
 class Cropped(nn.Module):
     """What linear returns is seen in another shape before it is cut."""
 

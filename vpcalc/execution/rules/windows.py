@@ -213,7 +213,7 @@ def _resized(rank: int, between: bool = False) -> Rule:
 
 
 def _scaled(side: Any, scale: Any) -> Any:
-    scaled = side * float(value_of(undressed(scale)))
+    scaled = side * undressed(scale)
     return scaled.floor() if isinstance(scaled, Size) else int(scaled)
 
 
