@@ -30,7 +30,7 @@ from vpcalc.counters.dispatch import OTHER_THREADS
 from vpcalc.execution.constants import looked_up
 from vpcalc.execution.domains import domain
 from vpcalc.execution.guards import Guard
-from vpcalc.execution.outcome import BeyondError
+from vpcalc.execution.outcome import BeyondError, Execution
 from vpcalc.execution.program import Fixed, Input, Inputs
 from vpcalc.execution.regimes import Exploration, Explorer, HeldError
 from vpcalc.execution.regions import Range, Region
@@ -886,6 +886,32 @@ def test_where_a_run_would_take_too_many_steps_is_left_open() -> None:
     assert max(asked) <= 20
     for n in range(1, 17):
         assert answer(found, {"N": n}) == 64 * n
+
+
+class Stepping(nn.Module):
+    """A loop over chunks of 8 rows that compares each step, and costs the square of the last one."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        found, i = [], 0
+        while i < x.shape[1]:
+            found.append(x[:, i : i + 8] @ x[:, i : i + 8].mT)
+            i += 8
+        return found
+
+
+def test_a_loop_of_many_steps_that_are_compared_is_held() -> None:
+    """A hundred numbers of steps are a hundred forms: that is known before each has run."""
+    program = Fixed([Stepping()], Inputs((Input((1, "N", 8)),)))
+    ran: list[int] = []
+
+    def execute(point: Mapping[str, int]) -> Execution:
+        ran.append(point["N"])
+        return program.execute(point)
+
+    explorer = Explorer(execute, lambda point: program.counts(point).macs, Range({"N": (1, 800)}), most=8)
+    with pytest.raises(HeldError, match="N: a loop"):
+        explorer.explore([{"N": 20}])
+    assert len(ran) < 3 * 8
 
 
 RESIZED: dict[str, tuple[Callable[[int], Any], Callable[[int], int]]] = {

@@ -79,6 +79,9 @@ NAMES = {
 RUNS_SPENT = "the number of runs is spent"
 REGIMES_SPENT = "there are more regimes than were asked for"
 
+MANY_PATHS = "a loop whose steps are compared one by one"
+"""Why a size is held where regions were split as often as there may be regimes, and none has one form."""
+
 TOO_LARGE = "no size was found at which its tensors can be numbered"
 TOO_MANY_STEPS = "a run there would take too many steps"
 
@@ -261,6 +264,7 @@ class Explorer:
         self._tried_again: dict[tuple[int, int, bool, bool], tuple[Region, tuple[Point | None, ...]]] = {}
         self._idle: set[Guard] = set()
         self._searches = 0
+        self._depth = 0
         self._leaves: list[Regime] = []
         self._open: list[tuple[Region, str]] = []
         self._edges: list[Region] = []
@@ -815,9 +819,13 @@ class Explorer:
             self._settle(region)
             return
         best = _without_value(best, region) or best
+        if self._depth == self._most and all(leaf.refused for leaf in self._leaves):
+            raise HeldError(dict.fromkeys(sorted(best.letters), MANY_PATHS))
         parts = [region.where(best, outcome) for outcome in (True, False)]
+        self._depth += 1
         for part in sorted(parts, key=Region.extent, reverse=True):  # where the runs end, small sizes are left
             self._settle(part)
+        self._depth -= 1
 
     def _runs_with_another_number(self, best: Guard, runs: Sequence[Run], region: Region) -> bool:
         """Whether what runs where a size is one number does so at another one, which no run has taken yet.
