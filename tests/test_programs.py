@@ -981,7 +981,7 @@ def test_steps_that_grow_are_foreseen() -> None:
 
     class Steps:
         def __init__(self, n: int) -> None:
-            self.calls, self.free, self.unknown = {"mm": n}, {}, {}
+            self.calls, self.free, self.unknown, self.parts = {"mm": n}, {}, {}, 0
 
     loop, flat = Growth(lambda point: Steps(12 * point["N"])), Growth(lambda point: Steps(300))  # type: ignore
     for growth in (loop, flat):

@@ -220,6 +220,13 @@ def test_operators_are_those_of_the_run() -> None:
     assert operators(counts({"N": 400})) - operators(counts({"N": 4})) == 99 * each
 
 
+def test_each_row_that_is_taken_apart_is_a_step() -> None:
+    """A million of them take as long as a loop, though one operator makes them."""
+    target = find_target(Probe(lambda self, x: self.thin(x.unbind(-2)[0]), 1), "1,N,8")
+    counts = Prober(target, target.regimes[0], False).counts
+    assert operators(counts({"N": 400})) - operators(counts({"N": 4})) == 396
+
+
 @pytest.mark.parametrize(
     "stride", [*range(1, 13), 14, 16, 30, 32, 48, 50, 64, 77, 100, 224, 320, 384, 448, 512, 960]
 )

@@ -39,8 +39,8 @@ class StoppedError(BaseException):
 
 
 def operators(counts: DispatchCounts) -> int:
-    """How many operators a run dispatched, priced, free and unknown."""
-    return sum(map(sum, (counts.calls.values(), counts.free.values(), counts.unknown.values())))
+    """How many operators a run dispatched, priced, free and unknown; one that returns a list is one a part."""
+    return sum(map(sum, (counts.calls.values(), counts.free.values(), counts.unknown.values()))) + counts.parts
 
 
 _UNNUMBERED = ("Storage size calculation overflowed with sizes=", "numel: integer multiplication overflow")

@@ -57,7 +57,8 @@ class DispatchCounts:
     attention maps: what a softmax returns, and the scores of fused attention.
     ``sources`` says of each operator whose price it has (:class:`vpcalc.counters.pricing.Source`). ``hidden`` are
     the multiply-accumulates that products spelled as broadcasts would be, by module path; they are in no total.
-    ``inputs`` are the shapes of the tensors that it was given, as one types them: ``1,3,64,64``.
+    ``inputs`` are the shapes of the tensors that it was given, as one types them: ``1,3,64,64``. ``parts`` are
+    tensors in lists that operators returned, beyond the first: rows that ``unbind`` makes of a side.
     """
 
     operators: Mapping[str, int]
@@ -73,6 +74,7 @@ class DispatchCounts:
     sources: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int] = field(default_factory=dict)
     inputs: str = ""
+    parts: int = 0
 
     @property
     def macs(self) -> int:
@@ -198,6 +200,7 @@ class DispatchCounter(Uncompiled):
             attention=tally.attention,
             sources=dict(sorted(tally.sources.items())),
             hidden=dict(tally.hidden),
+            parts=tally.parts,
         )
 
     @contextmanager
@@ -230,6 +233,8 @@ class DispatchCounter(Uncompiled):
         first = result[0] if isinstance(result, (tuple, list)) and result else result
         if not known.is_view and isinstance(first, Tensor) and not first.is_nested:
             self._tally.largest = max(self._tally.largest, first.numel())
+        if isinstance(result, list):
+            self._tally.parts += max(len(result) - 1, 0)
         if known.rule is Rule.FREE or self.complex_convolutions.is_charged_already(known.name):
             self._tally.free[known.name] += 1
         elif known.rule is Rule.PRICED:
@@ -289,6 +294,7 @@ class _Tally:
     largest: int = 0
     activations: int = 0
     attention: int = 0
+    parts: int = 0
 
 
 class _Where:
