@@ -829,6 +829,40 @@ def test_of_two_sides_that_are_padded_one_alone_is_tried() -> None:
         assert said == [live.count(module, (x,), gradients=False, as_on_cpu=True).peak], point
 
 
+class Cut(nn.Module):
+    """Windows of 5×5, or of the shorter side, which lie otherwise in memory where there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, w = x.shape[2:]
+        side = min(5, h, w)
+        x = F.pad(x.permute(0, 2, 3, 1), (0, 0, 0, -w % side, 0, -h % side))
+        a, b = x.shape[1] // side, x.shape[2] // side
+        x = x.view(1, a, side, b, side, 8).transpose(2, 3).reshape(-1, side * side, 8)
+        q, k, v = self.qkv(x).chunk(3, -1)
+        x = ((q @ k.mT).softmax(-1) @ v).view(1, a, b, side, side, 8).transpose(2, 3)
+        return x.reshape(1, a * side, b * side, 8)[:, :h, :w].contiguous()
+
+
+def test_windows_lie_otherwise_where_there_is_one() -> None:
+    """``⌈W/H⌉ = 1`` is no comparison of the program's, and of the smallest regions each size is counted."""
+    found = derived(Cut, "1,8,H,W", quantity="peak_bytes", range={"H": "1:64", "W": "1:64"}).to_dict()
+    said = found["quantities"]["peak_bytes"]
+    assert said["complete"]
+    for h, w in product(range(1, 8), repeat=2):
+        with torch.device("meta"):
+            module, x = Cut(), torch.empty(1, 8, h, w)
+        forms = [eval(r["form"]["python"], {}, {"H": h, "W": w}) for r in _there(said["regimes"], h, w)]
+        assert forms == [live.count(module, (x,), gradients=False, as_on_cpu=True).peak], (h, w)
+
+
+def _there(regimes: list[Any], h: int, w: int) -> list[Any]:
+    return [regime for regime in regimes if eval(regime["when"]["python"], {}, {"H": h, "W": w})]
+
+
 def test_an_edge_with_one_form_on_both_sides_leaves_nothing_open() -> None:
     """At two tokens the key that is added makes as many as there are heads, and that run's form is another."""
 

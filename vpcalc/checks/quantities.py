@@ -60,7 +60,7 @@ QUANTITIES: Mapping[str, Quantity] = {
 COMMON = ("activations", "saved_bytes", "backward_macs", "peak_bytes")
 """Those that stand beside multiply-accumulates unless others are asked for."""
 
-MOST_RUNS = 16
+MOST_RUNS = 24
 """Further runs in which one quantity is explored: bytes have more regimes than multiply-accumulates."""
 
 MANY_RUNS = 24

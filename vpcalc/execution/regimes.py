@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, islice, product
-from math import log2
+from math import log2, prod
 
 from ..algebra.floors import Floor, floor_div
 from ..algebra.polynomial import Polynomial, constant, symbol
@@ -53,6 +53,9 @@ several letters, for as many sides."""
 
 MOST_TRIED_AGAIN = 4
 """Regions of a regime, the widest ones, in which another quantity is counted all over."""
+
+MOST_SIZES = 16
+"""Sizes of a region beyond which another quantity is not counted at each of them."""
 
 MOST_PAIRS = 16
 """Pairs of equations of which a size is counted at which both hold."""
@@ -1024,9 +1027,11 @@ class Explorer:
             yield None if regime.refused else region.find(rng)
             return
         yield region.find(rng, high)
-        if self._quantity == "peak_bytes":  # where other tensors are the most than at any larger size
-            firsts = product(*(region.values(n)[:2].tolist() for n in low))
-            yield from (at for sizes in islice(firsts, 8) if (at := dict(zip(low, sizes, strict=True))) in region)
+        few = prod(len(region.values(n)) for n in low) <= MOST_SIZES
+        if few or self._quantity == "peak_bytes":  # where other tensors are the most than at any larger size
+            firsts = product(*(region.values(n)[: None if few else 2].tolist() for n in low))
+            smallest = (dict(zip(low, sizes, strict=True)) for sizes in islice(firsts, MOST_SIZES if few else 8))
+            yield from (point for point in smallest if point in region)
         if len(low) > 1:
             for n in low:
                 large, small = region.somewhere(rng), {m: low[m] + rng.randrange(1, 9) for m in low}
@@ -1039,18 +1044,20 @@ class Explorer:
         for one in equations:  # runs were made where all hold and where none does
             yield region.towards([(guard, guard is one) for guard in equations]).find(rng)
         yield region.towards(_thick(regime.leader.forms, low)).find(rng)
+        yield from islice(self._lying_otherwise(region, regime.leader.forms, rng), MOST_PAIRS)
 
     def _lying_otherwise(
         self, region: Region, forms: Sequence[Polynomial], rng: random.Random
     ) -> Iterator[Point | None]:
         """Where tensors lie otherwise than in the runs, and one of several forms is the most.
 
-        Anywhere else a form that is not right there is hidden by those that are more.
+        Anywhere else a form that is not right there is hidden by those that are more. A single form is tried where
+        that takes several letters: ``⌈W/H⌉ = 1``.
         """
         equations = [g for run in self._runs_in(region) for g in run.quiet if g.relation == EQUAL]
-        if len(forms) < 2:
-            return
         for guard in dict.fromkeys(sorted(equations, key=str)):
+            if len(forms) < 2 and len(guard.letters) < 2:
+                continue
             for form in forms:
                 others = [Guard(form - other, AT_LEAST) for other in forms if other != form]
                 most = region.towards([(guard, True), *((other, True) for other in others)])
