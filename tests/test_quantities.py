@@ -632,6 +632,23 @@ def test_columns_begin_with_the_memory_of_their_image() -> None:
     assert vpcalc.derive(Patches, "1,3,8,8", quantity="all").to_dict()["peak_bytes"]["text"] == "1280"
 
 
+class Empty(nn.Module):
+    """At one or two tokens the first third has none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        n = x.shape[1]
+        return self.linear(x[:, : n // 3]), self.linear(x[:, : n // 2 + 1])
+
+
+def test_an_empty_tensor_that_is_seen_in_another_shape_keeps_its_form() -> None:
+    (regime,) = derived(Empty, "1,N,8", quantity="peak_bytes").to_dict()["quantities"]["peak_bytes"]["regimes"]
+    assert (regime["form"]["text"], regime["when"]["text"]) == ("32⌊N/2⌋ + 32⌊N/3⌋ + 32", "")
+
+
 TABLES: dict[int, Tensor] = {}
 
 

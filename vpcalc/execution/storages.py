@@ -436,7 +436,8 @@ class _Known:
 def _regrouped(known: tuple[int, ...], forms: Sides, sides: tuple[int, ...]) -> Sides:
     """The same elements in another shape: sides that are joined or split, from the first to the last.
 
-    Of a side that is split the first part has the form of the whole, over the numbers of the others.
+    Of a side that is split the first part has the form of the whole, over the numbers of the others. One of none
+    takes the sides up to the one that makes it so.
     """
     found: list[Polynomial] = []
     old = new = 0
@@ -447,9 +448,9 @@ def _regrouped(known: tuple[int, ...], forms: Sides, sides: tuple[int, ...]) -> 
             form, old = form * forms[old], old + 1
             if len(known) - old <= len(sides) - new:
                 break
-        while here < length and old < len(known):
+        while (here < length or 0 == length < here) and old < len(known):
             here, form, old = here * known[old], form * forms[old], old + 1
-            while length < here and new < len(sides):
+            while 0 < length < here and new < len(sides):
                 length, new = length * sides[new], new + 1
         if new == len(sides):
             form = form * _product(forms[old:])
