@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +20,9 @@ from vpcalc.answers.derive import derive as derive_by_any_way
 from vpcalc.checks.chance import Box, Chance
 from vpcalc.checks.effort import StoppedError, brake, operators
 from vpcalc.checks.probing import Prober
+from vpcalc.checks.reach import Reach, Section
 from vpcalc.checks.search import DRAWS, Found
-from vpcalc.checks.strides import coarse_strides, periods
+from vpcalc.checks.strides import Strides, coarse_strides, periods
 from vpcalc.checks.targets import find_target
 
 Forward = Callable[["Probe", Tensor], Tensor]
@@ -225,6 +227,27 @@ def test_each_row_that_is_taken_apart_is_a_step() -> None:
     target = find_target(Probe(lambda self, x: self.thin(x.unbind(-2)[0]), 1), "1,N,8")
     counts = Prober(target, target.regimes[0], False).counts
     assert operators(counts({"N": 400})) - operators(counts({"N": 4})) == 396
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("chunk", [100, 128])
+def test_a_loop_over_chunks_within_a_short_reach(chunk: int, seed: int) -> None:
+    """Up to 8192 the square of the last chunk is one polynomial on multiples of 896 or of 126, by chance."""
+
+    class Counts:
+        def __init__(self, n: int) -> None:
+            self.macs = 64 * n + 16 * (n // chunk * chunk**2 + (n % chunk) ** 2)
+            self.calls, self.free, self.unknown, self.parts = {"mm": 8 * -(-n // chunk)}, {}, {}, 0
+
+    class Along(Section):
+        def counts(self, size: int, braked: bool = False) -> Any:
+            return Counts(size)
+
+    target = find_target(Probe(chunks(4), 1), "1,N,8")
+    section = Along(Prober(target, target.regimes[0], False), target.variables[0], {})
+    line = Strides(section, Reach(8192, held_back="too many operators"), Random(seed), lambda *_: None).find()
+    assert line is not None
+    assert (line.stride, line.degree) == (chunk, 1)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ SPARE = 2
 SHORT = 1024
 """A longer stride is believed only if consecutive sizes show no other: it may be 1 more than its multiple."""
 
+DRIFTS = 16
+"""Remainders drawn at which a polynomial is sought, too, where a stride has few multiples."""
+
 MANY = 64
 """Fewer sizes than this are tried one by one."""
 
@@ -107,21 +110,21 @@ class Strides:
         known = self._reach.is_edge or self._section.v.limit is not None
         return known and not self._reach.held_back
 
-    def _repeats(self, line: Line) -> bool:
-        """Whether the counts are a polynomial also on other remainders of the stride.
+    def _repeats(self, line: Line) -> bool | None:
+        """Whether the counts are a polynomial also on other remainders of the stride; None if it takes no others.
 
         If the true period is another, remainders drift by a little with each multiple, and somewhere a remainder
         passes a jump.
         """
         fixed = self._section.v.degree + 1
-        wide = fixed + SPARE
         last = self._reach.top // line.stride - 1
-        first = max(-(-line.start // line.stride), last - 4 * wide)
-        multiples = self._random.sample(range(first, last + 1), min(wide, last - first + 1))
-        if len(multiples) <= fixed:
+        first = max(-(-line.start // line.stride), min(last - 4 * (fixed + SPARE), last // 2))
+        if last - first < fixed:
             return False  # nothing to hold it against
-        ran = False
-        for offset in {line.stride // 2, line.stride // 3, self._random.randrange(line.stride)} - {0}:
+        multiples = [first, last, *self._random.sample(range(first + 1, last), fixed - 1)]
+        ran = None
+        drawn = self._random.choices(range(line.stride), k=DRIFTS)
+        for offset in {line.stride // 2, line.stride // 3, *drawn} - {0}:
             nodes = [line.stride * multiple + offset for multiple in multiples]
             try:
                 values = [self._section.macs(size) for size in nodes]
@@ -129,9 +132,8 @@ class Strides:
                 continue  # the model does not take this remainder
             ran = True
             form = interpolate({self._name: nodes[:fixed]}, values[:fixed])
-            for size, counted in zip(nodes[fixed:], values[fixed:], strict=True):
-                if value_at(form, {self._name: size}) != counted:
-                    return False
+            if value_at(form, {self._name: nodes[fixed]}) != values[fixed]:
+                return False
         return ran
 
     def _is_fine(self, line: Line) -> bool:
@@ -142,13 +144,15 @@ class Strides:
         """Whether it holds at random sizes of its lattice, which has to have many.
 
         On a few multiples of a stride that the true one nearly divides, the counts are a line by chance (512 is
-        17·30 + 2). Few sizes are enough only where the model takes no others or where the counts repeat themselves
-        with that period between them too, and then each of them is tried.
+        17·30 + 2): on no more than there are remainders, as they drift by one at least. Few sizes are enough only
+        where the model takes no others or where the counts repeat themselves with that period between them too,
+        and then each of them is tried.
         """
         first, last = line.start // line.stride, self._reach.top // line.stride
         if last - first <= line.degree:
             return False  # nothing to hold it against
-        if last - first + 1 >= MANY or line.stride == self._reach.unit:
+        many = last - first + 1 >= MANY and (last - first >= line.stride or self._repeats(line) is not False)
+        if many or line.stride == self._reach.unit:
             sizes = [self._random.randint(first, last) for _ in range(2 * SPARE)]
         elif self._ends() or (last - first >= self._section.v.degree + SPARE and self._repeats(line)):
             sizes = list(range(first, last + 1))
@@ -234,26 +238,33 @@ class Strides:
     # -- consecutive sizes --------------------------------------------------------------------------
 
     def _periods(self) -> Iterator[int]:
-        """Periods that consecutive sizes near the middle of the reach show, the shortest first."""
-        first = max(self._reach.top // 2, 1)
-        try:
-            each = max(operators(self._section.counts(first)), 20)
-        except ProbeError:
-            each = 1000
-        most = FEW if self._section.prober.is_real else WINDOW
-        length = min(most, self._reach.top - first + 1, WINDOW_OPERATORS // each)
-        values: list[int] = []
+        """Periods that consecutive sizes show, the shortest first: near the middle of the reach, or nearer.
+
+        Where the steps of a run grow with its size, so many are counted sooner that a period of a window shows.
+        """
         shown: set[int] = set()
-        for size in range(first, first + length):
+        first = max(self._reach.top // 2, 1)
+        while True:
             try:
-                values.append(self._section.macs(size))
+                each = max(operators(self._section.counts(first)), 20)
             except ProbeError:
+                each = 1000
+            most = FEW if self._section.prober.is_real else WINDOW
+            length = min(most, self._reach.top - first + 1, WINDOW_OPERATORS // each)
+            values: list[int] = []
+            for size in range(first, first + length):
+                try:
+                    values.append(self._section.macs(size))
+                except ProbeError:
+                    return
+                if len(values) in (FEW, 64, 160, length):
+                    for period in periods(values, self._section.v.degree):
+                        if period not in shown:
+                            shown.add(period)
+                            yield period
+            if length == most or first < 2 * WINDOW:
                 return
-            if len(values) in (FEW, 64, 160, length):
-                for period in periods(values, self._section.v.degree):
-                    if period not in shown:
-                        shown.add(period)
-                        yield period
+            first //= 4
 
     # -- the finest ---------------------------------------------------------------------------------
 
