@@ -378,12 +378,15 @@ def test_letters_of_its_own_mean_what_it_says(tmp_path: Path, inside: Run) -> No
     assert said["h"] == "height of the token grid"
 
 
-def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
+def test_a_file_that_changed_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a second, too, where Python keeps what it compiles; and nothing is left beside the file."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     file = written(tmp_path, LAYER, id="mine", times=2)
     package.load(file)
     written(tmp_path, LAYER, id="mine", times=5)
     package.load(file)
     assert package.formula("mine").form.text == "5hwC²"
+    assert os.listdir(tmp_path) == [Path(file).name]
     written(tmp_path, "syntax error")
     with pytest.raises(InputError, match="SyntaxError"):
         package.load(file)

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from importlib.machinery import SourceFileLoader
 from os.path import isfile
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ def run_file(place: str | Path, option: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"_vpcalc_target_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"{option}: {shown!r} is not a Python file")
+    if isinstance(spec.loader, SourceFileLoader):
+        spec.loader = _AsItIs(spec.name, str(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     folder = str(real(path).parent)
@@ -68,6 +71,17 @@ def run_file(place: str | Path, option: str) -> Any:
         if folder in sys.path:
             sys.path.remove(folder)
     return module
+
+
+class _AsItIs(SourceFileLoader):
+    """Compiles a file as it is now, and leaves nothing beside it.
+
+    What Python keeps counts for any file of the same length that was written within the same second.
+    """
+
+    def get_code(self, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def _within_packages(path: Path) -> str:
