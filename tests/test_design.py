@@ -181,15 +181,13 @@ def test_what_fits_a_design_fits_a_step_of_training() -> None:
 
 def test_memory_in_mixed_precision_is_what_memory_says() -> None:
     asked: dict[str, Any] = {"input": 64, "batch": 2, "train": True, "amp": "fp16"}
-    found = design("swin_t", macs="1G", memory="400MB", free="C,depths_3", top=3, **asked)
+    budget: dict[str, Any] = {"macs": "1G", "memory": "400MB", "free": "C=64,96,depths_3=2:6:2", "top": 3}
+    found = design("swin_t", **budget, **asked)
     for row in found.rows:
         total = memory("swin_t", **asked, set=plain(row["config"]), check=False).to_dict()["training_bytes"]
         assert row["training_bytes"] == total <= 400_000_000
     assert "at batch 2, autocast to float16" in found.tables()[0].title
-    assert (
-        found.rows
-        != design("swin_t", macs="1G", memory="400MB", free="C,depths_3", top=3, **asked | {"amp": None}).rows
-    )
+    assert found.rows != design("swin_t", **budget, **asked | {"amp": None}).rows
 
 
 def test_memory_alone_wants_parameters() -> None:
