@@ -155,6 +155,16 @@ def test_a_wrong_formula_of_heads_is_held_against_the_form_that_is_nearest(
     assert check_formula("O(nd^2)", "causal_mha").notes == ("2T²·d_model is left out, and outgrows it",)
 
 
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [("K^2 C_in C_out h w", True), ("9 C_in C_out h w", False), ("k^2 hw C_{in} C_{out} + C_{out}", False)],
+)
+def test_a_convolution_is_judged_where_it_keeps_its_channels(text: str, ok: bool) -> None:
+    result = check_formula(text, "conv")
+    assert (result.ok, result.where) == (ok, "c_in = c_out = C")
+    assert check_formula(f"O({text})", "conv").ok is not text.startswith("9")
+
+
 def test_n_is_read_as_hw_only_where_the_derived_form_has_none() -> None:
     assert check_formula("4NC^2", "msa").renaming == {"N": "hw"}
     assert not check_formula("2N d_{model} d_{ff}", "ffn_tokens").renaming
@@ -163,8 +173,10 @@ def test_n_is_read_as_hw_only_where_the_derived_form_has_none() -> None:
 def test_symbols_that_the_derived_form_does_not_have_are_named() -> None:
     (note,) = check_formula("4hwC^2 + 2M^2hwC", "msa").notes[-1:]
     assert note == "M does not occur in the derived form (its symbols: C, h, w)"
-    (note,) = check_formula("4HWC^2 + 2(HW)^2C", "msa").notes[-1:]
+    note, hint = check_formula("4HWC^2 + 2(HW)^2C", "msa").notes[-2:]
     assert note == "H and W do not occur in the derived form (its symbols: C, h, w)"
+    assert hint.endswith("--rename H=h --rename W=w")
+    assert check_formula("K^2C^2HW", "conv").notes[-1] == hint
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from ..placing import in_brackets
 from ..report import Column, Kind, Table
 from ..symbolic import SYMBOL_OF, Form, symbols_of
 from .check_order import OrderCheck, check_order
-from .check_reading import Fits, changed, headline, in_order, reading_of, refuse_unread
+from .check_reading import Fits, changed, headline, in_order, reading_of, refuse_unread, unread
 from .check_ties import Tie, tied, ties
 from .formula import QUANTITIES, Formula
 from .formula import formula as derive
@@ -233,6 +233,10 @@ def _check_form(
         known = ", ".join(sorted(ours.symbols)) or "none"
         occur = "does not occur" if len(strange) == 1 else "do not occur"
         notes.append(f"{' and '.join(strange)} {occur} in the derived form (its symbols: {known})")
+    if {"H", "W"} <= theirs.symbols - ours.symbols and {"h", "w"} <= ours.symbols:
+        notes.append(
+            "H and W are an image's pixels, h and w rows and columns of tokens: --rename H=h --rename W=w"
+        )
     if not _same(ours, theirs):
         notes += _exchanged(reading, fits)
     return FormulaCheck(
@@ -252,7 +256,7 @@ def _check_form(
 
 
 def _read(given: Sequence[Polynomial], derived: Formula) -> tuple[Tie, Fits, Reading]:
-    """How letters are tied and read, so that all formulas are ours; or else so that the fewest terms differ."""
+    """How letters are tied and read, so that all formulas are ours; or else so that few terms differ."""
     found = []
     for tie in ties(given, derived):
         narrowed = derived.form.polynomial.subs(tie.values)
@@ -260,8 +264,9 @@ def _read(given: Sequence[Polynomial], derived: Formula) -> tuple[Tie, Fits, Rea
         reading = reading_of(given, narrowed + tie.spoken, fits)
         if fits(reading):
             return tie, fits, reading
-        sides = (renamed(one, reading).subs(tie.values) for one in given)
-        found.append((sum(len(differences(narrowed, side)) for side in sides), tie, fits, reading))
+        sides = [renamed(one, reading).subs(tie.values) for one in given]
+        apart = sum(len(differences(narrowed, side)) for side in sides)
+        found.append(((len(unread(reading, narrowed + tie.spoken)), apart), tie, fits, reading))
     return min(found, key=lambda each: each[0])[1:]
 
 

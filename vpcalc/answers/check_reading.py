@@ -42,12 +42,22 @@ def in_order(reading: Reading) -> list[str]:
 
 def refuse_unread(reading: Reading, ours: Polynomial) -> None:
     """Refuse a letter of the table of spellings that means nothing here; where it stands is no longer known."""
-    for letter, own in reading.items():
-        if letter == own and letter not in {*_ALPHABET, *ours.letters} and not others_for(letter, ours):
-            try:
-                parse(letter, likely=sorted(ours.letters))
-            except InputError as error:
-                raise InputError(f"formula: {str(error).partition(': ')[2]}") from None
+    if not (letters := unread(reading, ours)):
+        return
+    try:
+        parse(letters[0], likely=sorted(ours.letters))
+    except InputError as error:
+        raise InputError(f"formula: {str(error).partition(': ')[2]}") from None
+
+
+def unread(reading: Reading, ours: Polynomial) -> list[str]:
+    """Letters of the table of spellings that mean nothing here."""
+    known = {*_ALPHABET, *ours.letters}
+    return [
+        letter
+        for letter, own in reading.items()
+        if letter == own and letter not in known and not others_for(own, ours)
+    ]
 
 
 def spellings() -> Table:

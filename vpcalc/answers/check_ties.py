@@ -1,4 +1,5 @@
-"""Where letters are tied: heads that share the width evenly, keys that come from the queries' own tokens.
+"""Where letters are tied: heads that share the width evenly, keys that come from the queries' own tokens, a
+convolution that keeps its channels.
 
 A paper writes 4nd² + 2n²d of multi-head attention, and means heads of d/a channels over one sequence.
 """
@@ -11,10 +12,12 @@ from itertools import product
 
 from ..algebra import Polynomial
 from ..algebra.polynomial import symbol
+from ..algebra.roles import ROLES
 from .formula import Formula
 
 HEADS = frozenset({"d_k", "d_v"})
 SEQUENCES = frozenset({"S", "T"})
+CHANNELS = frozenset({"c_in", "c_out"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,14 @@ def ties(given: Sequence[Polynomial], derived: Formula) -> Iterator[Tie]:
     for one, other in product(tokens, heads):
         where = ", ".join(filter(None, (one.where, other.where)))
         yield Tie(where, {**one.values, **other.values}, spoken)
+    if "C" in ours and not ours & CHANNELS and len(theirs & _spelled(CHANNELS)) == len(CHANNELS):
+        both = dict.fromkeys(sorted(CHANNELS), symbol("C"))
+        yield Tie("c_in = c_out = C", both, sum(map(symbol, both), Polynomial({})))
+
+
+def _spelled(names: frozenset[str]) -> frozenset[str]:
+    """By which letters papers call symbols of ours."""
+    return frozenset(letter for role in ROLES if names & {*role.ours} for letter in role.spellings)
 
 
 def tied(verdict: str, where: str) -> str:
