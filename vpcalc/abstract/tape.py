@@ -42,8 +42,8 @@ class Kernels(NamedTuple):
     ``wide_statistics``: norms keep float32 statistics of narrower inputs; ``mixed_statistics``: where weights are
     in float32. ``wide_lists``: autocast runs norms, softmax, powers, sums and interpolation in float32, as its
     lists for CUDA say (``ATen/autocast_mode.h``); those for the CPU have none of them, and bring what is joined
-    into one type. ``adds_in_place``: a gradient is added into the one that came before, and
-    into zeros; not where a dispatch mode looks on.
+    into one type. ``adds_in_place``: a gradient is added into the one that came before, or into zeros; not where a
+    dispatch mode looks on.
     """
 
     wide_statistics: bool = True

@@ -1,10 +1,9 @@
 """Bytes of the dataflow against PyTorch: saved tensors, live bytes, weights and optimizer state.
 
-Eager networks are counted on the meta device, networks with fused attention or under autocast in FakeTensorMode,
-where tensors say that they live on the CPU: on meta PyTorch chooses no fused kernel and has no autocast. Both take
-no memory. Where these kernels
-return more or less than what is reported (:class:`~vpcalc.abstract.tape.Kernels`), the description is run by their
-rules, so that a check compares like with like.
+Networks are counted on the meta device with the CPU's kernels (:mod:`vpcalc.counters.kernels`), those under
+autocast, which meta tensors do not know, in FakeTensorMode. Both take no memory. Where these kernels return more
+or less than what is reported (:class:`~vpcalc.abstract.tape.Kernels`), the description is run by their rules, so
+that a check compares like with like.
 """
 
 from __future__ import annotations
