@@ -362,7 +362,7 @@ _LAID_OUT = KEEPS_CHANNELS_LAST | PLAIN_UNLESS_LAST | PLAIN
 
 
 def laid_out(func: Any, args: Any, result: Any) -> Any:
-    """The result of an operator on meta as it lies in memory on the CPU."""
+    """The result of an operator on meta or fake tensors as it lies in memory on the CPU."""
     name = func.overloadpacket.__name__
     if name == "view" and isinstance(result, FakeTensor):
         strides = _viewed(tuple(args[0].size()), args[0].stride(), tuple(result.size()))
