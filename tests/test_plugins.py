@@ -20,6 +20,7 @@ from vpcalc.cost import Quantity
 from vpcalc.errors import InputError
 from vpcalc.layers import LAYERS
 from vpcalc.reference import LAYER_WITNESSES, MODEL_WITNESSES
+from vpcalc.sweeps.parts import Counts, Parts
 
 from .conftest import Run
 
@@ -329,6 +330,21 @@ def test_without_a_module_what_counts_says_so(tmp_path: Path, inside: Run) -> No
     proved = inside("--load", file, "prove", "mine")
     assert proved.returncode == 2
     assert "no module to count; @layer_witness('mine') registers one" in proved.stderr
+
+
+def test_a_sweep_goes_on_only_with_the_layer_that_it_was_begun_with(tmp_path: Path) -> None:
+    costs = tmp_path / "costs.csv"
+
+    def parts(times: int) -> Parts:
+        package.load(written(tmp_path, LAYER, id="mine", times=times))
+        begun = package.sweep("mine", vary={"h": "1:9", "w": 7, "C": 8}, output=costs)
+        return Parts(costs, begun.work, begun._key())
+
+    parts(2).begin(resume=False, force=False, counts=Counts())
+    assert parts(2).begin(resume=True, force=False, counts=Counts()) == set()
+    with pytest.raises(InputError, match=r"is of another sweep: loaded was .*mine\.py"):
+        parts(3).begin(resume=True, force=False, counts=Counts())
+    plugins.unload([tmp_path / "mine.py"])
 
 
 def test_letters_of_its_own_are_read(tmp_path: Path, inside: Run) -> None:

@@ -157,11 +157,16 @@ class Sweep(Result):
 
     def _key(self) -> dict[str, Any]:
         """What is swept, for another run to see whether it is the same."""
+        from hashlib import sha256
+
+        from ..plugins import given_for
         from ..sweeps.work import ABOUT
 
+        files = given_for([self.work.subject.title])
         return {
             "version": __version__,
             "subject": self.work.subject.key(),
+            "loaded": {Path(file).name: sha256(Path(file).read_bytes()).hexdigest()[:12] for file in files},
             "vary": [str(axis) for axis in self.work.grid.axes],
             "columns": list(self.work.columns),
             "where": None if self.work.where is None else self.work.where.text,
