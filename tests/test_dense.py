@@ -32,7 +32,7 @@ PYRAMIDS = [each.id for each in first_of_each().values() if each.family.pyramid]
 BACKBONES = [*PYRAMIDS, "resnet50", "resnext50_32x4d", "pvt_v2_b2_li"]
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("id", BACKBONES)
 @pytest.mark.parametrize(("sizes", "first"), [((64, 96), 0), ((75, 131), 0), ((67, 90), 1)])
 def test_a_pyramid_is_that_of_its_module(id: str, sizes: tuple[int, int], first: int) -> None:
@@ -76,7 +76,7 @@ def test_parts_have_shapes_that_the_module_makes(id: str) -> None:
     assert {(each["channels"], *each["resolution"]) for each in stages} <= made
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("id", DENSE.values())
 @pytest.mark.parametrize("under", BACKBONES)
 def test_on_every_backbone_it_agrees_with_its_module(id: str, under: str) -> None:

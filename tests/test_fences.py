@@ -101,6 +101,7 @@ SLOW_TO_IMPORT = ("sympy", "torch._dynamo", "torch.fx.experimental.symbolic_shap
 """What the meta device's kernels import: as much time again as torch takes."""
 
 
+@pytest.mark.slow
 def test_checks_of_everyday_size_import_neither_sympy_nor_torchs_compiler() -> None:
     """Beyond what torch and fvcore bring themselves; one process runs them all, and says the first at fault."""
     script = (

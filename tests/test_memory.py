@@ -97,14 +97,14 @@ def check(id: str, sizes: tuple[int, ...], changes: Settings, batch: int = 2, wa
     assert report.verdict is Verdict.AGREES, str(report)
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=NAMES)
 def test_on_the_meta_device(id: str, sizes: tuple[int, ...], changes: Settings) -> None:
     for batch in (BATCHED.get(id, 1), 3):
         check(id, sizes, changes, batch)
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("id", "sizes", "changes"), SMALL, ids=NAMES)
 def test_on_the_cpu(id: str, sizes: tuple[int, ...], changes: Settings) -> None:
     """For real: the same tensors are kept as on the meta device, and no other bytes are alive."""

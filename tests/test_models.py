@@ -41,6 +41,7 @@ def ids(**asked: Any) -> list[str]:
 # -- what a row says ----------------------------------------------------------------------------------
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("narrow", [{"dtype": "bf16"}, {"amp": "fp16"}])
 @pytest.mark.parametrize("id", ["swin_t", "vit_b_16", "pvt_small", "resnet50", "vgg11", "t5_small", "lstm"])
 def test_a_row_says_what_model_and_memory_say(id: str, narrow: dict[str, str]) -> None:

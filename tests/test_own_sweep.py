@@ -108,6 +108,7 @@ class Dropped(nn.Sequential):
 """
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("how", [{}, {"dtype": "bfloat16", "optimizer": "momentum"}, {"amp": "float16"}])
 def test_every_column_of_a_model_is_one_of_a_module(tmp_path: Path, how: Mapping[str, str]) -> None:
     """In train mode for what is of training, as memory has it: dropout keeps its mask."""
@@ -228,6 +229,7 @@ def test_what_has_no_letter_is_told_how_to_have_one(vary: str, said: str) -> Non
     assert str(refused.value) == f"--vary: {said}"
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     ("ask", "name", "field"),
     [

@@ -205,7 +205,7 @@ RARE = {
 """Settings in regimes that are small: several have to change at once to be in them."""
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("number", [150, pytest.param(2_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name", ["swin_t", "vit_b_16", "pvt_v2_b2", "resnet50", "convnext_t", "t5_small", "swin_v2_t"]
@@ -234,6 +234,7 @@ def test_a_model_has_pythons_figures_at_random_inputs_and_settings(
     assert known > number / 4
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "letters"),
     [
@@ -280,6 +281,7 @@ def of_model(name: str, values: dict[str, int]) -> list[list[str | None]] | None
     return [[str(node.total(each)) for each in counted] for node in (*cost.stages(), cost)]
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     ("name", "asked", "state"),
     [
@@ -328,6 +330,7 @@ KEPT = """asked => asked.map(([values, dtype, attention]) => {
 })"""
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("number", [20, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name",

@@ -10,8 +10,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from math import isqrt
 from pathlib import Path
 from string import ascii_lowercase
@@ -275,7 +277,7 @@ RECENT = tuple(map(int, matplotlib.__version__.split(".")[:2])) > (3, 8)
 """Whether letters are as wide as they are today: 3.8 measures them otherwise by a pixel."""
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("pareto", [None, "macs,top1", "top1,macs"])
 @pytest.mark.parametrize("width", [6.9, 3.15])
 def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None, width: float) -> None:
@@ -624,10 +626,33 @@ def test_dark_colours_can_be_read() -> None:
     assert not set(DARK) & set(DARK.values())  # so that nothing is exchanged twice
 
 
-@pytest.mark.quick(2)
-@pytest.mark.parametrize("place", range(14))
+PLOTS: tuple[Callable[[], Plot], ...] = (
+    lambda: vpcalc.plot_crossover(),
+    lambda: vpcalc.plot_memory(),
+    lambda: vpcalc.plot_resolution(["swin_t"], low=64, high=256, step=64),
+    lambda: vpcalc.plot_stages("swin_t"),
+    lambda: vpcalc.plot_operators(),
+    lambda: vpcalc.plot_region("msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"M": "2:16"}),
+    lambda: vpcalc.plot_models(["swin", "pvt"]),
+    lambda: vpcalc.plot_models(pareto="macs,top1", input="800x1280"),
+    lambda: vpcalc.plot_models(["vit", "retnet"], pareto="training_bytes,params"),
+    lambda: vpcalc.draw("exfuse_resnet50"),
+    lambda: vpcalc.draw("transformer_base"),
+    lambda: vpcalc.draw("lstm"),
+    lambda: vpcalc.draw("vit_l_16"),
+    lambda: vpcalc.draw("swin_t", block=True),
+)
+
+
+@cache
+def plotted(place: int) -> Plot:
+    return PLOTS[place]()
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("place", range(len(PLOTS)))
 def test_nothing_that_is_drawn_on_dark_paper_is_left_light(place: int) -> None:
-    plot = every_plot()[place]
+    plot = plotted(place)
     svg = plot.draw("svg", dark=True).decode()
     used = {colour.upper() for colour in re.findall("#[0-9a-fA-F]{6}", svg)}
     assert DARK[PAPER] in used
@@ -638,30 +663,11 @@ def test_nothing_that_is_drawn_on_dark_paper_is_left_light(place: int) -> None:
     assert not light & set(DARK.values())
 
 
-def every_plot() -> list[Plot]:
-    return [
-        vpcalc.plot_crossover(),
-        vpcalc.plot_memory(),
-        vpcalc.plot_resolution(["swin_t"], low=64, high=256, step=64),
-        vpcalc.plot_stages("swin_t"),
-        vpcalc.plot_operators(),
-        vpcalc.plot_region("msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"M": "2:16"}),
-        vpcalc.plot_models(["swin", "pvt"]),
-        vpcalc.plot_models(pareto="macs,top1", input="800x1280"),
-        vpcalc.plot_models(["vit", "retnet"], pareto="training_bytes,params"),
-        vpcalc.draw("exfuse_resnet50"),
-        vpcalc.draw("transformer_base"),
-        vpcalc.draw("lstm"),
-        vpcalc.draw("vit_l_16"),
-        vpcalc.draw("swin_t", block=True),
-    ]
-
-
 @pytest.mark.quick(9)
-@pytest.mark.parametrize("plot", every_plot(), ids=lambda plot: f"{plot.command} {plot.kind}")
+@pytest.mark.parametrize("place", range(len(PLOTS)))
 @pytest.mark.parametrize("width", [6.9, 3.4])
-def test_nothing_stands_outside_the_paper_or_over_another_text(plot: Plot, width: float) -> None:
-    figure = figure_of(plot.chart, width)
+def test_nothing_stands_outside_the_paper_or_over_another_text(place: int, width: float) -> None:
+    figure = figure_of(plotted(place).chart, width)
     figure.draw_without_rendering()
     page = figure.bbox
     texts = [t for axes in figure.axes for t in axes.texts if t.get_text() and t.get_visible()]
@@ -685,6 +691,7 @@ def test_nothing_stands_outside_the_paper_or_over_another_text(plot: Plot, width
 MAGIC = {"svg": b"<?xml", "pdf": b"%PDF-", "png": b"\x89PNG\r\n\x1a\n"}
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("format", MAGIC)
 def test_files_are_what_they_say(format: str) -> None:
     for plot in (vpcalc.plot_stages("swin_t"), vpcalc.draw("swin_t")):
@@ -773,7 +780,7 @@ def test_labels_are_spread_without_overlap_and_in_order(boxes: list[tuple[float,
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_plot_fits_the_terminal(width: int, colour: bool) -> None:
     pytest.importorskip("uniplot")
-    for plot in every_plot():
+    for plot in map(plotted, range(len(PLOTS))):
         page = plot.terminal(width, colour)
         plain = re.sub(r"\x1b\[[\d;]*m", "", page)
         assert colour or page == plain

@@ -601,7 +601,7 @@ def test_a_cut_can_be_seen_in_another_shape_where_it_leaves_nothing_out() -> Non
         assert answer(found, {"H": h, "W": w}) == 12 * left, (h, w)
 
 
-@pytest.mark.quick(20)
+@pytest.mark.quick(12)
 @pytest.mark.parametrize("name", ROWS)
 def test_rows(name: str) -> None:
     function, rows = ROWS[name]
@@ -1189,6 +1189,7 @@ class If(nn.Module):
         return self.layer(self.layer(x)) if self.condition(*sides) else self.layer(x)
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_size_that_python_takes_as_a_number_is_held(name: str) -> None:
     """What is computed of it has no form: no answer may be given for other sizes."""
@@ -1430,6 +1431,7 @@ def chosen(x: Tensor, places: Any) -> Tensor:
     return x.index_fill(1, torch.tensor(places, device=x.device), 0)
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(
     ("function", "rows"),
     [
@@ -1567,6 +1569,7 @@ ALONE: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[int], bool]]] = {
 """What some kernels ask for, each in its own way, and of how many rows it is so."""
 
 
+@pytest.mark.quick(12)
 @pytest.mark.parametrize("name", ALONE)
 def test_what_kernels_ask_for(name: str) -> None:
     function, runs = ALONE[name]
