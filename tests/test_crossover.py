@@ -330,6 +330,12 @@ def test_domains_take_values() -> None:
     assert spell(left_on(Where((stretch,)), blocks), "text") == "h = 224"
     none = positive("h") & at_least(h - 16) & at_least(24 - h) & divides(constant(32), h)
     assert none.empty is True
+    even, odd = divides(constant(224), h), divides(constant(4), h + 1)
+    assert (positive("h") & even & odd).empty is (positive("h") & odd & even).empty is True
+    assert (positive("h") & even & divides(constant(4), h).negation()).empty is True
+    assert (positive("hw") & even & divides(constant(4), w + 1)).empty is False
+    assert (positive("h") & even & divides(constant(9), h + 1)).empty is False
+    assert (positive("h") & divides(constant(4), h) & divides(constant(8), h).negation()).empty is False
     beyond = positive("hwM") & at_least(M - w - 1) & at_least(w - h)
     assert (beyond & divides(M, h)).empty is (beyond & divides(M, w)).empty is True
     assert (positive("hM") & at_least(M - h) & divides(M, h)).empty is False

@@ -274,7 +274,9 @@ class Domain:
         return low is not None and low >= 0
 
     def _contradicted(self, guard: Guard) -> bool:
-        return guard.negation() in self.guards or self.implies(guard.negation()) or self._no_multiple(guard)
+        if guard.negation() in self.guards or self.implies(guard.negation()) or self._no_multiple(guard):
+            return True
+        return any(_never_both(guard, other) for other in self.guards)
 
     def _no_multiple(self, guard: Guard) -> bool:
         """Whether a letter is to be a multiple of a number and none is within its bounds, or of what is more."""
@@ -371,6 +373,15 @@ def _wholes(dividing: Sequence[Guard]) -> tuple[dict[str, Polynomial], dict[str,
         return step.subs({name: spelled(name) for name in step.letters}) * symbol(letter)
 
     return {letter: spelled(letter) for letter in steps}, {x: symbol(x) / step for x, step in steps.items()}
+
+
+def _never_both(one: Guard, other: Guard) -> bool:
+    """Whether numbers say of what a letter leaves what cannot be: 4 | h with 2 | h + 1, or with 2 ∤ h."""
+    apart, step, by = one.form - other.form, one.divisor, other.divisor
+    if one.negated or step is None or by is None or apart.symbols or step.symbols or by.symbols:
+        return False
+    left, whole, part = (int(form.at({})) for form in (apart, step, by))
+    return whole % part == left % part == 0 if other.negated else left % gcd(whole, part) != 0
 
 
 def _under(step: Polynomial, steps: Mapping[str, Polynomial]) -> set[str]:
