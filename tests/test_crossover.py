@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -328,6 +329,18 @@ def test_domains_take_values() -> None:
     blocks = on_lattice(ceil_div(h, constant(224)))
     assert blocks is not None
     assert spell(left_on(Where((stretch,)), blocks), "text") == "h = 224"
+    wide = positive("hw") & at_least(w - 9)
+    left = Where(tuple(wide & divides(constant(224), h + more) for more in (0, 7, 6, 5, 4, 2)))
+    assert spell(left, "text") == "w ≥ 9, h mod 224 ∈ {0, 217, …, 220, 222}"
+    assert spell(left, "latex") == r"w \ge 9,\ h \bmod 224 \in \{0, 217, \dots, 220, 222\}"
+    assert spell(left, "typst") == 'w >= 9 "and" h mod 224 in {0, 217, dots.h, 220, 222}'
+    assert (
+        ElementTree.fromstring(f"<math>{spell(left, 'mathml')}</math>").findtext("mtext") == "0, 217, …, 220, 222"
+    )
+    for size in range(200, 700):
+        assert eval(spell(left, "python"), {"h": size, "w": 9}) == (size % 224 in {0, 217, 218, 219, 220, 222})
+    apart = Where((wide & divides(constant(4), h + 1), positive("hw") & divides(constant(4), h + 2)))
+    assert spell(apart, "text") == "w ≥ 9, 4 | h + 1 or 4 | h + 2"
     none = positive("h") & at_least(h - 16) & at_least(24 - h) & divides(constant(32), h)
     assert none.empty is True
     even, odd = divides(constant(224), h), divides(constant(4), h + 1)

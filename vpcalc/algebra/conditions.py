@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .code import SPELLINGS
 from .domains import Domain, Guard, Where
 from .polynomial import Polynomial, constant, symbol
 from .printers import Names
+
+SHORT = 3
+"""Neighbours among remainders that are written one by one: 0, 1, 2; more are 0, …, 9."""
 
 
 class _Relation(NamedTuple):
@@ -17,6 +20,14 @@ class _Relation(NamedTuple):
     right: Polynomial
     least: Polynomial | None = None
     """Of what lies between two ends, the lower one."""
+
+
+class _Rests(NamedTuple):
+    """What a letter leaves divided by a number, where parts of a union differ in that alone."""
+
+    letter: Polynomial
+    step: Polynomial
+    rests: tuple[int, ...]
 
 
 class _Style(NamedTuple):
@@ -29,6 +40,9 @@ class _Style(NamedTuple):
     """Of code: how it asks whether one divides the other."""
     elsewhere: str = ""
     """For the sizes that no case before it has; code tries its conditions in order."""
+    among: str = ""
+    """For people: what is left of a letter is one of a set."""
+    dots: str = ""
 
     @property
     def code(self) -> bool:
@@ -46,6 +60,8 @@ STYLES = {
         "every size",
         "no size",
         elsewhere="elsewhere",
+        among="{letter} mod {step} ∈ {{{rests}}}",
+        dots="…",
     ),
     "latex": _Style(
         {"≥": r" \ge ", "≤": r" \le ", ">": " > ", "<": " < ", "=": " = ", "|": r" \mid ", "∤": r" \not\mid "},
@@ -54,6 +70,8 @@ STYLES = {
         r"\text{every size}",
         r"\text{no size}",
         elsewhere=r"\text{elsewhere}",
+        among=r"{letter} \bmod {step} \in \{{{rests}\}}",
+        dots=r"\dots",
     ),
     "typst": _Style(
         {"≥": " >= ", "≤": " <= ", ">": " > ", "<": " < ", "=": " = ", "|": " divides ", "∤": " divides.not "},
@@ -62,6 +80,8 @@ STYLES = {
         '"every size"',
         '"no size"',
         elsewhere='"elsewhere"',
+        among="{letter} mod {step} in {{{rests}}}",
+        dots="dots.h",
     ),
     "mathml": _Style(
         {
@@ -78,6 +98,8 @@ STYLES = {
         "<mtext>every size</mtext>",
         "<mtext>no size</mtext>",
         elsewhere="<mtext>elsewhere</mtext>",
+        among="{letter}<mo>mod</mo>{step}<mo>∈</mo><mo>{{</mo><mtext>{rests}</mtext><mo>}}</mo>",
+        dots="…",
     ),
     "python": _Style(
         {**_SIGNS, "=": " == ", "∤": " != "}, " and ", " or ", "True", "False", "{over} % {under}{sign}0"
@@ -107,7 +129,7 @@ def spell(where: Where, spelling: str, names: Names | None = None) -> str:
         return style.elsewhere or style.always
     if not where.parts:
         return style.never
-    parts = [_spell_domain(part, spelling, names) for part in where.parts]
+    parts = [_spell_domain(part, rests, spelling, names) for part, rests in _with_rests(where, style)]
     if spelling == "excel":
         return f"OR({','.join(parts)})" if len(parts) > 1 else parts[0]
     if style.code and len(parts) > 1:
@@ -115,16 +137,68 @@ def spell(where: Where, spelling: str, names: Names | None = None) -> str:
     return style.either.join(parts)
 
 
-def _spell_domain(domain: Domain, spelling: str, names: Names | None) -> str:
+def _with_rests(where: Where, style: _Style) -> Iterable[tuple[Domain, _Rests | None]]:
+    """The parts; for people those that differ in what one letter leaves, divided by one number, as one."""
+    together: dict[object, list[tuple[Domain, int]]] = {}
+    for part in where.parts:
+        left = [guard for guard in part.guards if _rest(guard) is not None]
+        if style.code or len(left) != 1:
+            together[part] = [(part, 0)]
+            continue
+        (guard,) = left
+        rest = _rest(guard)
+        assert rest is not None
+        others = tuple(each for each in part.guards if each != guard)
+        key = (part.letters, frozenset(others), guard.form.symbols, guard.divisor)
+        together.setdefault(key, []).append((part, rest))
+    for alike in together.values():
+        part = alike[0][0]
+        if len(alike) == 1:
+            yield part, None
+            continue
+        (guard,) = (each for each in part.guards if _rest(each) is not None)
+        (letter,) = guard.form.symbols
+        assert guard.divisor is not None
+        rests = _Rests(symbol(letter), guard.divisor, tuple(sorted({rest for _, rest in alike})))
+        yield Domain(part.letters, tuple(each for each in part.guards if each != guard)), rests
+
+
+def _rest(guard: Guard) -> int | None:
+    """What a letter leaves where a guard says that a number divides what is so much more or less than it."""
+    if guard.divisor is None or guard.negated or guard.divisor.symbols or len(guard.form.symbols) != 1:
+        return None
+    (letter,) = guard.form.symbols
+    more = guard.form - symbol(letter)
+    if more.symbols or letter not in guard.form.letters:
+        return None
+    return int(-more.at({}) % guard.divisor.at({}))
+
+
+def listed(rests: Sequence[int], dots: str) -> str:
+    """Numbers in order; long runs by their ends: 0, 5, …, 59."""
+    runs: list[list[int]] = []
+    for rest in rests:
+        if runs and rest == runs[-1][-1] + 1:
+            runs[-1].append(rest)
+        else:
+            runs.append([rest])
+    ways = (run if len(run) <= SHORT else (run[0], dots, run[-1]) for run in runs)
+    return ", ".join(str(each) for way in ways for each in way)
+
+
+def _spell_domain(domain: Domain, rests: _Rests | None, spelling: str, names: Names | None) -> str:
     fixed = domain.single()
     relations = [_Relation(symbol(name), "=", constant(value)) for name, value in sorted(fixed.items())]
     guards = sorted(domain.guards, key=lambda guard: _reading_order(guard, domain.letters))
     relations += [_relation(guard) for guard in guards if guard.letters - set(fixed)]
     style = STYLES[spelling]
-    if not relations:
+    if not relations and rests is None:
         return style.always
     relations = relations if style.code else _between(relations)
     spelled = [_spell_relation(relation, spelling, names) for relation in relations]
+    if rests is not None:
+        letter, step = (_side(side, spelling, names) for side in (rests.letter, rests.step))
+        spelled.append(style.among.format(letter=letter, step=step, rests=listed(rests.rests, style.dots)))
     if spelling == "excel" and len(spelled) > 1:
         return f"AND({','.join(spelled)})"
     return style.both.join(spelled)
@@ -164,15 +238,16 @@ def _relation(guard: Guard) -> _Relation:
 
 
 def _spell_relation(relation: _Relation, spelling: str, names: Names | None) -> str:
-    least, left, right = (
-        "" if side is None else SPELLINGS[spelling](side, names)
-        for side in (relation.least, relation.left, relation.right)
-    )
+    least, left, right = (_side(side, spelling, names) for side in (relation.least, relation.left, relation.right))
     style = STYLES[spelling]
     if style.code and relation.sign in "|∤":
         over = right if right.isidentifier() else f"({right})"
         under = left if left.isalnum() else f"({left})"
         return style.divided.format(over=over, under=under, sign=style.signs["=" if relation.sign == "|" else "∤"])
-    if spelling == "mathml":
-        least, left, right = (side.partition(">")[2].removesuffix("</math>") for side in (least, left, right))
     return f"{least}{style.signs[relation.sign] if least else ''}{left}{style.signs[relation.sign]}{right}"
+
+
+def _side(side: Polynomial | None, spelling: str, names: Names | None) -> str:
+    """A form within a relation; of MathML without the element that stands around a whole one."""
+    spelled = "" if side is None else SPELLINGS[spelling](side, names)
+    return spelled.partition(">")[2].removesuffix("</math>") if spelling == "mathml" else spelled

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from ..algebra import domains as conjunctions
-from ..algebra.conditions import spell
+from ..algebra.conditions import listed, spell
 from ..algebra.domains import Where
 from ..algebra.floors import Floor, as_remainder
 from ..algebra.polynomial import Polynomial, constant, symbol
@@ -27,9 +27,6 @@ from .regions import Mask, Range, Region, numbered
 
 MOST_PERIOD = 512
 """The longest period of a set of values that is looked for."""
-
-SHORT = 3
-"""Neighbours among remainders that are written one by one: 0, 1, 2; more are 0, …, 9."""
 
 MOST_CONJUNCTIONS = 24
 """Parts beyond which a union is not written as guards."""
@@ -407,15 +404,11 @@ def _remainders(letter: str, period: int, rests: Sequence[int]) -> Condition:
         (int(run[0]), int(run[-1])) for run in numpy.split(rests, numpy.flatnonzero(numpy.diff(rests) > 1) + 1)
     ]
 
-    def listed(dots: str) -> str:
-        ways = (range(a, b + 1) if b - a < SHORT else (a, dots, b) for a, b in runs)
-        return ", ".join(str(rest) for way in ways for rest in way)
-
     python = " or ".join(
         f"{letter} % {period} == {a}" if a == b else f"{letter} % {period} >= {a} and {letter} % {period} <= {b}"
         for a, b in runs
     )
-    text, latex = listed("…"), listed(r"\dots")
+    text, latex = listed(rests, "…"), listed(rests, r"\dots")
     return Condition(
         f"{letter} mod {period} ∈ {{{text}}}", rf"{name} \bmod {period} \in \{{{latex}\}}", f"({python})"
     )
