@@ -10,7 +10,7 @@ import re
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -909,6 +909,25 @@ def test_attention_is_no_choice_where_nothing_attends(opened: Callable[..., Tab]
     browser = opened("resnet50", "#attention=fused")
     assert "attention=eager" in browser.run("location.hash")
     assert said(browser, "headline").startswith("resnet50 at 224 × 224: 4.089 G MACs")
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "idle"),
+    [
+        ("transformer_base", {"N": "layers of the encoder, and of the decoder", "h": "attention heads"}, ()),
+        ("resnet18", {"C": "channels of the stem", "depths_2": "blocks of stage 2"}, ("widen", "groups")),
+        ("pvt_v2_b2_li", {"C_1": "channels of stage 1"}, ("R",)),
+    ],
+)
+def test_settings_mean_what_their_family_says_and_those_that_change_nothing_are_no_sliders(
+    model: str, said: Mapping[str, str], idle: tuple[str, ...]
+) -> None:
+    data = vpcalc.page(model).data
+    meanings = {each["name"]: each["meaning"] for each in data["parameters"]}
+    assert {name: meanings[name] for name in said} == said
+    nothing = [note.partition(" ")[0] for note in data["notes"] if note.endswith("nothing here depends on it.")]
+    assert tuple(nothing) == idle
+    assert not {name.partition("_")[0] for name in meanings} & {*idle}
 
 
 def test_a_page_names_the_commands_that_say_the_same() -> None:

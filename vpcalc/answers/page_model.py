@@ -19,6 +19,8 @@ from .page_memory import DTYPES, memory_of
 from .page_parts import command, parameter, shapes_of
 from .page_settings import COUNTS, ONCE, Leaf, Setting, everywhere, without_letter
 
+MEANINGS = {each.name: each.meaning for each in ALPHABET}
+
 MOST = 65536
 """The largest size of a parameter."""
 
@@ -32,7 +34,7 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
     found = our_model(name, **asked)
     architecture, config = found.architecture, found.config
     axes = architecture.family.axes
-    settings, leaves = everywhere(architecture, config, found.sizes)
+    settings, idle, leaves = everywhere(architecture, config, found.sizes)
     values = {each.letter: each.value for each in settings}
     own = _own(settings)
     rows = _rows(script, leaves, own, found)
@@ -49,7 +51,7 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
         "about": f"{architecture.source}. Exact at every input{', with ' + left + ' fixed' if left else ''}.",
         "parameters": [
             *(
-                parameter(axis, axis, _meaning(axis, axis, {}), size, 1, 8192)
+                parameter(axis, axis, MEANINGS[axis], size, 1, 8192)
                 for axis, size in axes.point(found.sizes).items()
             ),
             *(_setting(each, leaves[0].domain, values, architecture.family.meanings) for each in settings),
@@ -87,8 +89,9 @@ def model_page(script: Script, name: str, asked: Mapping[str, Any]) -> dict[str,
             *(
                 f"{each} is no slider: no form was found that holds at all its values. --set {each}=… makes a "
                 "page with another one."
-                for each in without_letter(config, settings)
+                for each in without_letter(config, (*settings, *idle))
             ),
+            *(f"{each} is no slider: nothing here depends on it." for each in dict.fromkeys(s.of for s in idle)),
         ],
     }
 
@@ -103,20 +106,15 @@ def _own(settings: Sequence[Setting]) -> Where | None:
     return Where((Domain(tuple(each.letter for each in settings), tuple(guards)),)) if settings else None
 
 
-def _meaning(name: str, letter: str, meanings: Mapping[str, str]) -> str:
-    known = {each.name: each.meaning for each in ALPHABET}
-    return known.get(letter, meanings.get(name, name))
-
-
 def _setting(
     setting: Setting, domain: Domain, values: Mapping[str, int], meanings: Mapping[str, str]
 ) -> dict[str, Any]:
     """A setting as a parameter; its slider stops where what has to divide it does."""
     letter, value = setting.letter, setting.value
-    one = letter if setting.place is None else letter.rpartition("_")[0]
-    meaning = "blocks" if setting.of in ("depth", "depths") else _meaning(setting.of, one, meanings)
+    # its family's own: in a Transformer N and h are not those of a grid; what it is as a word is left out
+    meaning = meanings.get(setting.of, setting.of).partition(";")[0].partition(", or an expression")[0]
     if setting.place is not None:
-        meaning += f" of stage {setting.place + 1}"
+        meaning = f"{meaning.replace(' of each stage', '')} of stage {setting.place + 1}"
     made = parameter(setting.name, letter, meaning, value, 1, MOST)
     steps = [
         next(step for step in range(1, MOST) if guard.form.at({letter: step}) % guard.divisor.at(values) == 0)

@@ -48,11 +48,12 @@ def module_page(
     if not macs.regimes[0].when.where.holds(start):
         start = dict(found.explored.main.leader.point)
     given = ", ".join(f"{name} = {value}" for name, value in (args or {}).items())
+    source = f"{macs.source[:1].upper()}{macs.source[1:]}"
     return {
         "kind": "module",
         "name": found.target,
         "title": found.target.rpartition(":")[2] or found.target,
-        "about": f"Input {found.inputs}{', ' + given if given else ''}. {macs.source}.",
+        "about": f"Input {found.inputs}{', ' + given if given else ''}. {source}.",
         "parameters": [
             parameter(letter, letter, found.meanings.get(letter, "size"), start[letter], low, high)
             for letter, (low, high) in bounds.items()

@@ -63,8 +63,8 @@ class Leaf(NamedTuple):
 
 def everywhere(
     architecture: Architecture, config: Mapping[str, Any], sizes: tuple[int, ...]
-) -> tuple[tuple[Setting, ...], tuple[Leaf, ...]]:
-    """The settings that can be letters, and the forms at all values; the first are those of the model's own."""
+) -> tuple[tuple[Setting, ...], tuple[Setting, ...], tuple[Leaf, ...]]:
+    """The settings that can be letters, those that no form has, and the forms at all values, the model's first."""
     axes = architecture.family.axes.point(sizes)
     shared = any(_once(*(architecture.cost(sizes, config, batch) for batch in (1, 2))).values())
     taken = {*axes, "B"}
@@ -94,7 +94,11 @@ def everywhere(
     for each in _settings(config):
         settings += (each,) if is_letter(each) else ()
     found = explore(partial(run, settings), tuple(start(settings)), start(settings))
-    return settings, tuple(Leaf(leaf.domain, *leaf.outcome) for leaf in found.leaves)
+    leaves = tuple(Leaf(leaf.domain, *leaf.outcome) for leaf in found.leaves)
+    said = {letter for leaf in leaves for form in (leaf.forms or {}).values() for letter in form.letters}
+    said |= {letter for leaf in leaves for guard in leaf.domain.guards for letter in guard.letters}
+    idle = tuple(each for each in settings if each.letter not in said)
+    return tuple(each for each in settings if each not in idle), idle, leaves
 
 
 def _settings(config: Mapping[str, Any]) -> Iterable[Setting]:

@@ -61,7 +61,7 @@ MASK_RCNN = Family(
         "stages": "box heads, each of which has a mask head",
         "convs": "convolutions of a box head, with batch norm",
         "linears": "linear layers of a box head before its last ones",
-        "hidden": "width of these",
+        "hidden": "width of the linear layers of a box head",
         "depth": "convolutions of a mask head before its transposed one",
         "classes": "classes of a box",
     },

@@ -116,7 +116,7 @@ RESNET = Family(
         "shortcut": "where channels change: A pads zeros, B projects; C projects in every block",
         "classes": "outputs of the head; 0 leaves it out, and so does head=false",
         "widen": "channels inside a bottleneck, in multiples of those of ResNet; 2 in wide ResNets",
-        "groups": "of the 3x3 in a bottleneck, as in ResNeXt",
+        "groups": "groups of the 3x3 in a bottleneck, as in ResNeXt",
     },
     choices={"block": BLOCKS, "version": VERSIONS, "shortcut": ("A", "B", "C")},
     classifies=True,

@@ -33,7 +33,7 @@ UPERNET = Family(
         "scales": "sides of the grids that the last map is pooled to",
         "classes": "classes of a pixel",
         "auxiliary": "whether it has the head that runs in training only",
-        "hidden": "channels of that head",
+        "hidden": "channels of the head that runs in training only",
     },
     check=check_backbone,
 )

@@ -36,6 +36,7 @@ function curves(axis, xs) {
   const apart = column.id === DATA.main && terms.length > 1 && terms.length <= MOST_TERMS;
   const parts = (apart ? terms : []).map((term, place) => {
     const part = (values, at) => {
+      if (total(focus)(values, at) === undefined) return undefined; // no more than the whole
       const [all, divisor] = termsOf(found.form, at);
       return (size(all[place]) * times(column, values)) / divisor;
     };
@@ -82,15 +83,16 @@ function crossing(one, other, xs) {
 }
 
 /** The frame, in pixels, and where sizes and figures lie in it. */
-function frame(wide, axis, high, figures) {
+function frame(wide, axis, high, figures, longest) {
+  const letters = Math.max(16, Math.min(longest, Math.floor(wide / 32))); // of a name at the end of a line
   const narrow = wide < 560, tall = Math.round(Math.max(300, Math.min(460, wide * 0.52)));
-  const left = 58, right = wide - (narrow ? 18 : 128), top = 14, bottom = tall - 40;
+  const left = 58, right = wide - (narrow ? 18 : 16 + 7 * letters), top = 14, bottom = tall - 40;
   const logs = figures.map(each => Math.log10(Number(each)));
   const low = Math.floor(Math.min(...logs)), most = Math.max(low + 1, Math.ceil(Math.max(...logs)));
   const start = Math.max(1, axis.min);
   const X = x => left + ((right - left) * Math.log(x / start)) / Math.log(Math.max(high / start, 2));
   const Y = y => bottom - ((bottom - top) * (Math.log10(Number(y)) - low)) / (most - low);
-  return { narrow, wide, tall, left, right, top, bottom, low, most, start, X, Y };
+  return { narrow, wide, tall, letters, left, right, top, bottom, low, most, start, X, Y };
 }
 
 function chart(values) {
@@ -102,7 +104,8 @@ function chart(values) {
     const why = `✕ no figure at any ${axis.letter}, with the other settings as they are`;
     return host.replaceChildren(el("p", { class: "refused" }, why));
   }
-  const at = frame(Math.max(280, host.clientWidth), axis, high, figures), here = values[axis.name];
+  const longest = Math.max(...curves.map(each => each.name.length));
+  const at = frame(Math.max(280, host.clientWidth), axis, high, figures, longest), here = values[axis.name];
   const inside = { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top };
   const clip = svg("clipPath", { id: "clip" }, svg("rect", inside));
   const size = { width: at.wide, height: at.tall, viewBox: `0 0 ${at.wide} ${at.tall}` };
@@ -180,14 +183,14 @@ function labels(ends, at) {
   found.forEach((end, place) => (end.y = Math.max(end.y, place ? found[place - 1].y + gap : at.top)));
   found.reverse().forEach((end, place) => (end.y = Math.min(end.y, place ? found[place - 1].y - gap : at.bottom)));
   return found.map(({ name, row, y }) => {
-    const said = name.length > 16 ? `${name.slice(0, 15)}…` : name;
+    const said = name.length > at.letters ? `${name.slice(0, at.letters - 1)}…` : name;
     return svg("text", { class: "halo end", x: at.right + 8, y: y + 4, css: { color: colour(row) } }, said);
   });
 }
 
 function legend(ends) {
   const whole = ends.filter(end => !end.part);
-  return el("p", { class: "quiet" }, ...whole.flatMap(end => [sample(end.row), `${end.name}  `]));
+  return el("p", { class: "quiet legend" }, ...whole.flatMap(end => [el("span", {}, sample(end.row), end.name), " "]));
 }
 
 function told(axis, mark) {

@@ -47,13 +47,16 @@ function lattice(row) {
   return `${own ? "its main form" : "the papers’ form"} (${row.cells[DATA.main].tidy.valid})`;
 }
 
+/** Why there is no figure: what code itself says is of one size, so that where it holds is said, too. */
+const why = ({ refused, where }) => (DATA.kind === "module" && where ? `where ${where}: ${refused}` : refused);
+
 /** What is refused, and what is off the lattice of the form that papers print; rows of the same together. */
 function notices(figures) {
   const refused = new Map(), off = new Map(), others = new Map();
   const add = (map, key, name) => map.set(key, [...(map.get(key) || []), name]);
   DATA.rows.forEach((row, place) => {
     const found = figures[place];
-    if (found.refused !== undefined) add(refused, found.refused, row.name);
+    if (found.refused !== undefined) add(refused, why(found), row.name);
     else if (!found.tidy) add(found.own === false ? others : off, lattice(row), row.name);
   });
   const few = names => (names.length > 4 ? [...names.slice(0, 3), `${names.length - 3} more`] : names).join(", ");
