@@ -893,6 +893,38 @@ def _there(regimes: list[Any], h: int, w: int) -> list[Any]:
     return [regime for regime in regimes if eval(regime["when"]["python"], {}, {"H": h, "W": w})]
 
 
+class MultiQuery(nn.Module):
+    """Heads of as many channels as go into each, of one key and one value; more heads than channels are empty."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.each = heads, dim // heads
+        self.q, self.k, self.v = (nn.Linear(dim, n * self.each, bias=False) for n in (heads, 1, 1))
+        self.out = nn.Linear(heads * self.each, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, _ = x.shape
+        q = self.q(x).view(batch, length, self.heads, self.each).transpose(1, 2)
+        k, v = (f(x).unsqueeze(1).expand(-1, self.heads, -1, -1) for f in (self.k, self.v))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, -1))
+
+
+def test_empty_heads_take_another_kernel() -> None:
+    """Attention of nothing is spelled out; and weights of one element lie as they do transposed."""
+    said = derived(MultiQuery, "1,N,C", {"dim": "C", "heads": "a"}, quantity="peak_bytes").to_dict()
+    said = said["quantities"]["peak_bytes"]
+    assert said["complete"]
+    for length, dim, heads in product((1, 6), (1, 2, 6), (1, 3, 7)):
+        with quiet(), torch.device("meta"):
+            module, x = MultiQuery(dim, heads), torch.empty(1, length, dim)
+        point = {"N": length, "C": dim, "a": heads}
+        forms = [
+            eval(r["form"]["python"], {}, point) for r in said["regimes"] if eval(r["when"]["python"], {}, point)
+        ]
+        assert forms == [live.count(module, (x,), gradients=False, as_on_cpu=True).peak], point
+
+
 def test_an_edge_with_one_form_on_both_sides_leaves_nothing_open() -> None:
     """At two tokens the key that is added makes as many as there are heads, and that run's form is another."""
 

@@ -678,6 +678,8 @@ IN_BYTES = ("saved_bytes", "peak_bytes", "bytes_moved")
 
 def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path) -> None:
     """Whether a tensor is copied depends on which of its sides are 1, and on what a cut left out."""
+    if name == "scaled_dot_product_attention":
+        _fuses(path, *args, **kwargs)
     for tensor in tensors_in((args, kwargs)):
         if MARK not in tensor.__dict__:
             continue
@@ -690,6 +692,16 @@ def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path)
             if isinstance(side, Size) and side.form is not None:
                 for factor in _factors(side.form):
                     path.equal(factor - 1, factor.at(point) == 1, LIES)
+
+
+def _fuses(path: Path, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> None:
+    """Note what chooses attention's kernel: it is spelled out where a side is empty, or not the same in all."""
+    q, k, v = map(shape_of, (query, key, value))
+    if len(q) == len(k) == len(v) == 4:
+        asked = [*q, *k, *v, *(other[place] - q[place] for other in (k, v) for place in (0, 1, 3))]
+        for size in asked:
+            if isinstance(size, Size) and size.form is not None and size.form.symbols:
+                path.equal(size.form, size.value == 0, LIES)
 
 
 def _is_one(side: Polynomial, path: Path) -> None:

@@ -385,7 +385,8 @@ class _Known:
         place = extent.key, extent.view
         if not (self._first or self._earlier):
             return self.sides(extent)
-        if (found := self._known(extent)) is not None:
+        found = self._known(extent)
+        if found is not None and (axes is None or 1 not in extent.sides):
             return found
         operands = [(other.sides, self.sides(other)) for other in given]
         if axes is not None:
@@ -395,6 +396,11 @@ class _Known:
             ]
         else:
             sides = self._inferred(extent.sides, operands)
+        if found is not None:  # a matrix of one element lies as the same transposed
+            for side, one, other in zip(extent.sides, found, sides, strict=True):
+                if side == 1 and one != other:
+                    self.ones |= {form for form in (one, other) if form.symbols}
+            return found
         self.found[place] = sides
         return sides
 
