@@ -1059,8 +1059,9 @@ class Explorer:
             if len(forms) < 2 and len(guard.letters) < 2:
                 continue
             for form in forms:
-                others = [Guard(form - other, AT_LEAST) for other in forms if other != form]
-                most = region.towards([(guard, True), *((other, True) for other in others)])
+                above = [form - other for other in forms if other != form]
+                wishes = [Guard(more - least, AT_LEAST) for least in (1, 0) for more in above]  # where forms are
+                most = region.towards([(guard, True), *((wish, True) for wish in wishes)])  # equal, one is hidden
                 yield most.find(rng)
 
     def _off_paths(self, region: Region, rng: random.Random, widest: bool) -> Iterator[Point]:
