@@ -404,6 +404,18 @@ def test_weight_norm_that_was_taken_off() -> None:
     assert form(derive(made, "1,N,8")) == 64 * N
 
 
+def test_a_factory_that_passes_over_what_meta_tensors_lack() -> None:
+    """There is no kernel that makes a matrix orthogonal, and the parametrization was left without its base."""
+
+    def made() -> nn.Module:
+        return nn.utils.parametrizations.orthogonal(nn.Linear(16, 8))
+
+    result = derive(made, "1,N,16")
+    assert form(result) == 16 * 8 * N + 16 * 16 * 8  # the base, of all 16 sides, times as many as there are rows
+    said = result.to_dict()
+    assert (said["verdict"], said["complete"], said["real_run"]["agrees"]) == ("executed", True, True)
+
+
 class LazyTwo(nn.Module):
     """Its second layer is as wide as the first says."""
 

@@ -53,13 +53,21 @@ def _is_whole(tensor: Tensor) -> bool:
 
 
 class Remembering(TorchDispatchMode):
-    """Within it, operators on meta tensors give what they gave before: for building modules, of equal blocks."""
+    """Within it, operators on meta tensors give what they gave before: for building modules, of equal blocks.
+
+    ``lacked`` says that one has no kernel for them, which a factory may pass over: parametrizations of torch do.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.lacked = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return remembered(func, args, kwargs or {})
+        try:
+            return remembered(func, args, kwargs or {})
+        except NotImplementedError:
+            self.lacked = True
+            raise
 
 
 class _NotPlainError(Exception):

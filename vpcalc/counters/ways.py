@@ -136,8 +136,10 @@ def on_meta(build: Build) -> Built:
         Exception: whatever the factory raises.
     """
     try:
-        with torch.device("meta"), Remembering():
+        with torch.device("meta"), Remembering() as kernels:
             module, inputs = build()
+        if kernels.lacked:
+            module, inputs = _with_values(build)
     except Exception as error:
         if not needs_values(error):
             raise
@@ -155,12 +157,14 @@ def _has_values(module: nn.Module) -> bool:
 def _partly(build: Build) -> Built:
     """Without initialised parameters, and with them where the factory reads one."""
     try:
-        with parameters_on_meta():
-            return build()
+        with parameters_on_meta(), Remembering() as kernels:
+            made = build()
+        if not kernels.lacked:
+            return made
     except Exception as error:
         if not needs_values(error):
             raise
-        return _with_values(build)
+    return _with_values(build)
 
 
 def _with_values(build: Build) -> Built:
