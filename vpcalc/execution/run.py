@@ -684,10 +684,8 @@ def _lies_in_memory(name: str, args: Any, kwargs: Any, point: Point, path: Path)
         if MARK not in tensor.__dict__:
             continue
         shape = shape_of(tensor)
-        for side in shape:
-            if (
-                isinstance(side, Size) and side.form is not None and side.value == 0
-            ):  # nothing of it is ever copied
+        for side in shape:  # of what is empty nothing is ever copied
+            if isinstance(side, Size) and side.form is not None and side.value == 0:
                 path.equal(side.form, True, "a tensor is empty")
         if not tensor.is_contiguous() or CUT in tensor.__dict__:
             _is_whole_view(tensor)
