@@ -54,10 +54,10 @@ def test_every_family_has_its_witness_or_says_that_it_has_none() -> None:
         sources = {file: (Path(__file__).parent / file).read_text(encoding="utf-8") for file, _ in named}
         for file, name in named:
             assert f"def {name}(" in sources[file], (family, name)
-        for library in re.findall(r"transformers|timm|torchvision", witness):
+        for library in re.findall(r"transformers|timm|torchvision|torchscale", witness):
             assert any(library in source for source in sources.values()), (family, library)
         assert ("no outside witness" in witness) == (
-            not re.search(r"transformers|timm|torchvision|PyTorch", witness)
+            not re.search(r"transformers|timm|torchvision|torchscale|PyTorch", witness)
         )
 
 

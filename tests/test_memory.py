@@ -73,6 +73,11 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
         ("retnet_1_3b", (10,), {"vocab": 50, "d_model": 48, "heads": 4, "layers": 2, "form": form, "chunk": 4})
         for form in ("parallel", "recurrent", "chunkwise")
     ),
+    (
+        "retnet_gated_base",
+        (10,),
+        {"vocab": 50, "d_model": 24, "heads": 4, "layers": 2, "form": "chunkwise", "chunk": 4, "value_width": 40},
+    ),
 )
 """Small ones with what makes their family special."""
 

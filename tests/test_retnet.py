@@ -81,6 +81,48 @@ def test_published_sizes_agree_with_fvcore(id: str, N: int, form: str) -> None:
     assert report.verdict is Verdict.AGREES, report
 
 
+GATED: dict[str, Any] = {**SMALL, "value_width": 15, "d_ff": 17}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_gated_one_agrees_with_fvcore(form: str) -> None:
+    """At widths that are no multiples of d_model."""
+    architecture = ARCHITECTURES["retnet_gated_base"]
+    for changes in ({}, {"gated": False, "tied": True}, {"norm": "layer", "head": False}):
+        config = architecture.configure({**GATED, "form": form, **changes})
+        report = check_model("retnet", architecture.cost((11,), config, 2), (11,), config, 2)
+        assert report.verdict is Verdict.AGREES, report
+
+
+@pytest.mark.by_hand
+@pytest.mark.parametrize("form", ["parallel", "chunkwise"])
+@pytest.mark.parametrize("name", ["retnet_gated_base", "retnet_gated_medium", "retnet_gated_3b"])
+def test_torchscale_counts_the_same(name: str, form: str) -> None:
+    """At two chunks: what the last one adds to the state is not used, and of one a trace leaves it out."""
+    from torchscale.architecture.config import RetNetConfig
+    from torchscale.architecture.retnet import RetNetDecoder
+
+    ours = ARCHITECTURES[name].config
+    theirs = RetNetConfig(
+        decoder_embed_dim=ours["d_model"],
+        decoder_value_embed_dim=ours["value_width"],
+        decoder_retention_heads=ours["heads"],
+        decoder_ffn_embed_dim=ours["d_ff"],
+        decoder_layers=ours["layers"],
+        vocab_size=ours["vocab"],
+        activation_fn="swish",
+        chunkwise_recurrent=form == "chunkwise",
+    )
+    with torch.device("meta"):
+        network = RetNetDecoder(theirs, torch.nn.Embedding(ours["vocab"], ours["d_model"]))
+    N = 1000
+    counted = count(network, (torch.zeros(1, N, dtype=torch.long, device="meta"),))
+    cost = ARCHITECTURES[name].cost((N,), {**ours, "form": form})
+    assert counted.flops == cost.by_operator(Quantity.FVCORE)
+    assert counted.activations == cost.by_operator(Quantity.ACTIVATIONS)
+    assert counted.params == cost.total(Quantity.PARAMS)
+
+
 def test_a_planted_mistake_is_caught() -> None:
     """The last chunk left unpadded; a group norm with parameters."""
     dims = dims_of("retention_chunkwise", 1, 10, 2, 3, 4, 1)
@@ -120,11 +162,12 @@ def test_the_three_forms_give_the_same_outputs(n: int, heads: int, d: int, chunk
 def test_the_three_networks_give_the_same_outputs() -> None:
     torch.manual_seed(0)
     words = torch.randint(29, (2, 11))
-    networks = {form: RetNet(**SMALL, form=form, head=True).double() for form in FORMS}
-    expected = networks["parallel"](words)
-    for form in ("recurrent", "chunkwise"):
-        networks[form].load_state_dict(networks["parallel"].state_dict())
-        torch.testing.assert_close(networks[form](words), expected, rtol=1e-10, atol=1e-12)
+    for config in (SMALL, {**GATED, "gated": True, "norm": "rms", "tied": False}):
+        networks = {form: RetNet(**config, form=form, head=True).double() for form in FORMS}
+        expected = networks["parallel"](words)
+        for form in ("recurrent", "chunkwise"):
+            networks[form].load_state_dict(networks["parallel"].state_dict())
+            torch.testing.assert_close(networks[form](words), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_a_wrong_decay_is_caught() -> None:
@@ -151,6 +194,9 @@ def test_states_are_the_same_and_as_large_as_said() -> None:
     for layers in (1, 3):
         known = facts(n, d_model=heads * d, heads=heads, layers=layers)
         assert known["state_elements"] == layers * state[0].numel()
+    _, narrow = recurrent(q, k, v[..., :3], gamma)
+    known = facts(n, d_model=heads * d, heads=heads, layers=1, value_width=heads * 3)
+    assert known["state_elements"] == narrow[0].numel()
 
 
 # -- against the paper -----------------------------------------------------------------------------
@@ -201,6 +247,16 @@ def test_parameters_are_the_papers_allocation(form: str) -> None:
     config = {"d_model": d, "layers": L, "heads": a, "vocab": V, "form": form, "chunk": b, "head": True}
     params = ARCHITECTURES["retnet_1_3b"].cost((N,), config).total(Quantity.PARAMS)
     assert params == 12 * d**2 * L + 4 * d * L + 2 * d + V * d
+
+
+def test_parameters_of_the_gated_one() -> None:
+    """2d² + 3dv in retention and 3df in SwiGLU; two scales a layer and one more; two matrices of words."""
+    N, d, L, V, b = symbols("N d L V b")
+    a, v, f = 3, 15, 17
+    config = {"d_model": d, "layers": L, "heads": a, "vocab": V, "form": "parallel", "chunk": b, "head": True}
+    config |= {"value_width": v, "d_ff": f, "gated": True, "norm": "rms", "tied": False}
+    params = ARCHITECTURES["retnet_gated_base"].cost((N,), config).total(Quantity.PARAMS)
+    assert params == (2 * d**2 + 3 * d * v + 3 * d * f + 2 * d) * L + d + 2 * V * d
 
 
 @pytest.mark.parametrize(("id", "billions"), list(SIZES.items()))
@@ -322,6 +378,8 @@ def test_misuse_is_one_clear_line() -> None:
         architecture.configure({"form": "chunk"})
     with pytest.raises(InputError, match="--set heads=7: must divide d_model = 2048"):
         architecture.configure({"heads": 7})
+    with pytest.raises(InputError, match="--set heads=8: must divide value_width = 2052"):
+        architecture.configure({"value_width": 2052})
     with pytest.raises(InputError, match="heads = 5 does not divide C = 12"):
         LAYERS["retention_recurrent"].build(2, 3, 12, 5)
     with pytest.raises(InputError, match="head=perhaps: must be true or false"):

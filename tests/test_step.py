@@ -43,6 +43,7 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
         ("retnet_1_3b", (10,), {"vocab": 50, "d_model": 48, "heads": 4, "layers": 1, "form": form, "chunk": 4})
         for form in ("parallel", "recurrent", "chunkwise")
     ),
+    ("retnet_gated_base", (10,), {"vocab": 50, "d_model": 24, "heads": 4, "layers": 1, "value_width": 40}),
 )
 """One of each family and kind."""
 

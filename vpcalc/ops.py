@@ -95,9 +95,9 @@ def batch_norm(label: str, rows: Dim, width: Dim, *, affine: bool = True) -> Op:
     return _norm("batch_norm", label, rows * width, 2 * width if affine else 0, 2 if affine else 1, (rows, width))
 
 
-def rms_norm(label: str, rows: Dim, width: Dim) -> Op:
-    """Each row over its root mean square, times a learned scale. fvcore has no price for it."""
-    return Op("rms_norm", label, params=width, shapes=((rows, width),))
+def rms_norm(label: str, rows: Dim, width: Dim, affine: bool = True) -> Op:
+    """Each row over its root mean square, times a learned scale if ``affine``. fvcore has no price for it."""
+    return Op("rms_norm", label, params=width if affine else 0, shapes=((rows, width),))
 
 
 def adaptive_avg_pool2d(label: str, batch: Dim, size: tuple[Dim, Dim], width: Dim) -> Op:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ..abstract.functions import chosen, constant, converted, mean, pointwise, sqrt, square
-from ..abstract.layout import product
+from ..abstract.functions import chosen, constant, converted, pointwise
 from ..abstract.modules import Copies, each, embedding, linear, module, parameter, titled
 from ..abstract.recompute import recomputable
 from ..abstract.tensor import INT64, Tensor
@@ -19,10 +18,10 @@ from ..layers.transformer import (
     gated_feed_forward,
     multi_head_attention,
     position_wise_feed_forward,
+    scale_norm,
     token_embedding,
     word_table,
 )
-from ..ops import rms_norm
 from .axes import PAIR
 from .registry import Family, Setting, register
 from .transformer import PARTS, Part, run_parts, vocabulary_head
@@ -102,17 +101,6 @@ def _layer(
             x = x + attend("cross", scale_norm("norm2", x), memory, title="cross_attention", cached=True)
         feed_forward = gated_feed_forward if gated else partial(position_wise_feed_forward, bias=False)
         return x + feed_forward("ffn", scale_norm("norm3", x), d_ff)
-
-
-@module
-def scale_norm(x: Tensor) -> Tensor:
-    """Each row over its root mean square, times a learned scale."""
-    tape = x.tape
-    scale = parameter(tape, x.shape[-1])
-    if tape.ledger is not None:
-        price = rms_norm(tape.name, product(x.shape[:-1]), x.shape[-1])
-        tape.ledger.charge(price, [scale], tape.name)
-    return x / sqrt(mean(square(x), (-1,), keepdim=True) + 1.0) * scale
 
 
 @module

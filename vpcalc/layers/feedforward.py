@@ -14,9 +14,9 @@ from .registry import layer
 
 @module
 @titled("ffn")
-def feed_forward(x: Tensor, hidden: Dim) -> Tensor:
+def feed_forward(x: Tensor, hidden: Dim, bias: bool = True) -> Tensor:
     """(batch, n, C) to the same through ``hidden`` channels and GELU."""
-    return linear("fc2", gelu(linear("fc1", x, hidden)), x.shape[-1])
+    return linear("fc2", gelu(linear("fc1", x, hidden, bias)), x.shape[-1], bias)
 
 
 @layer("ffn", "Feed-forward", "Vaswani et al. 2017, eq. 2")

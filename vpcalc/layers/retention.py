@@ -17,23 +17,38 @@ from ..dims import Dim, ceil_div
 from .attention import head_width, merge_heads, split_heads
 from .embedding import missing
 from .registry import layer
+from .transformer import scale_norm
 
 FORMS = ("parallel", "recurrent", "chunkwise")
 
 
-def state_elements(C: Dim, heads: Dim) -> Dim:
-    """Elements of the state that recurrent and chunkwise retention carry along: d x 2d in every head."""
-    d = head_width(C, heads)
-    return heads * d * 2 * d
+def state_elements(C: Dim, heads: Dim, value_width: Dim = 0) -> Dim:
+    """Elements of the state that recurrent and chunkwise retention carry along: d times d_v in every head."""
+    return C * _values(C, heads, value_width)[1]
+
+
+def _values(C: Dim, heads: Dim, value_width: Dim) -> tuple[Dim, Dim]:
+    """Channels of the values, and of those of one head: 2C (eq. 8) unless they are given."""
+    if value_width > 0:
+        return value_width, head_width(value_width, heads)
+    return 2 * C, 2 * head_width(C, heads)
 
 
 @module
 def retention(
-    x: Tensor, heads: Dim, form: str = "parallel", chunk: Dim = 512, *, title: str = "retention"
+    x: Tensor,
+    heads: Dim,
+    form: str = "parallel",
+    chunk: Dim = 512,
+    *,
+    value_width: Dim = 0,
+    norm: str = "layer",
+    title: str = "retention",
 ) -> Tensor:
     """(batch, n, C) to the same in one of the :data:`FORMS`; ``chunk`` matters to the chunkwise form alone.
 
-    A sequence that the chunk does not divide is padded at its end to whole chunks.
+    A sequence that the chunk does not divide is padded at its end to whole chunks. Values have ``value_width``
+    channels in all heads, 2C where it is 0, and are normalised per head: with ``rms`` no mean is taken off.
     """
     with x.tape.node(title):
         gamma = buffer(x.tape, (heads,))
@@ -43,11 +58,15 @@ def retention(
         batch, n, C = x.shape
         q = rotate(split_heads(linear("q", x, C, bias=False), heads))
         k = rotate(split_heads(linear("k", x, C, bias=False), heads)) * 1.0
-        v = linear("v", x, 2 * C, bias=False).unflatten(2, (heads, 2 * head_width(C, heads))).transpose(1, 2)
-        x.tape.cached.append(batch * state_elements(C, heads) * x.item.bytes)
+        width, d_v = _values(C, heads, value_width)
+        v = linear("v", x, width, bias=False).unflatten(2, (heads, d_v)).transpose(1, 2)
+        x.tape.cached.append(batch * state_elements(C, heads, value_width) * x.item.bytes)
         y = merge_heads(_mix(q, k, v, gamma, form, chunk))
-        y = _norm("norm", y.reshape(batch * n, 2 * C), heads).reshape(batch, n, 2 * C)
-        return linear("out", silu(linear("gate", x, 2 * C, bias=False)) * y, C, bias=False)[:, :length]
+        if norm == "rms":
+            y = scale_norm("norm", y.reshape(batch * n * heads, d_v), learned=False).reshape(batch, n, width)
+        else:
+            y = _norm("norm", y.reshape(batch * n, width), heads).reshape(batch, n, width)
+        return linear("out", silu(linear("gate", x, width, bias=False)) * y, C, bias=False)[:, :length]
 
 
 def whole_chunks(x: Tensor, chunk: Dim) -> Tensor:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..abstract import modules
-from ..abstract.functions import affine, chosen, constant, filled, gelu, pointwise, relu
+from ..abstract.functions import (
+    affine,
+    chosen,
+    constant,
+    filled,
+    gelu,
+    mean,
+    pointwise,
+    relu,
+    sqrt,
+    square,
+)
+from ..abstract.layout import product
 from ..abstract.modules import linear, module, parameter, titled
 from ..abstract.tape import INPUT, Tape
 from ..abstract.tensor import INT64, Tensor, fresh, given
 from ..dims import Dim
+from ..ops import rms_norm
 from .attention import attend, merge_heads, split_heads
 from .registry import layer
 
@@ -50,13 +64,25 @@ def position_wise_feed_forward(x: Tensor, d_ff: Dim, bias: bool = True) -> Tenso
 
 @module
 @titled("ffn")
-def gated_feed_forward(x: Tensor, d_ff: Dim) -> Tensor:
+def gated_feed_forward(x: Tensor, d_ff: Dim, activation: Callable[[Tensor], Tensor] = gelu) -> Tensor:
     """(batch, n, d_model) to the same through ``d_ff`` channels, each times a gate: GEGLU, without bias.
 
-    Shazeer 2020, arXiv 2002.05202, eq. 6.
+    Shazeer 2020, arXiv 2002.05202, eq. 6; with ``silu`` it is SwiGLU.
     """
-    gated = gelu(linear("gate", x, d_ff, bias=False)) * linear("fc1", x, d_ff, bias=False)
+    gated = activation(linear("gate", x, d_ff, bias=False)) * linear("fc1", x, d_ff, bias=False)
     return linear("fc2", gated, x.shape[-1], bias=False)
+
+
+@module
+def scale_norm(x: Tensor, learned: bool = True) -> Tensor:
+    """Each row over its root mean square; times a scale, where one is ``learned``."""
+    tape = x.tape
+    scale = parameter(tape, x.shape[-1]) if learned else None
+    if tape.ledger is not None:
+        price = rms_norm(tape.name, product(x.shape[:-1]), x.shape[-1], learned)
+        tape.ledger.charge(price, [] if scale is None else [scale], tape.name)
+    x = x / sqrt(mean(square(x), (-1,), keepdim=True) + 1.0)
+    return x if scale is None else x * scale
 
 
 def causal_mask(tape: Tape, n: Dim) -> Tensor:

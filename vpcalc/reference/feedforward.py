@@ -12,10 +12,10 @@ from .registry import Witness, layer_witness
 class FeedForward(nn.Module):
     """(batch, n, C) to the same through ``hidden`` channels and GELU."""
 
-    def __init__(self, C: int, hidden: int) -> None:
+    def __init__(self, C: int, hidden: int, bias: bool = True) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(C, hidden)
-        self.fc2 = nn.Linear(hidden, C)
+        self.fc1 = nn.Linear(C, hidden, bias=bias)
+        self.fc2 = nn.Linear(hidden, C, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))

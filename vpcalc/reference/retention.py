@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .attention import merge_heads, split_heads
 from .registry import Witness, layer_witness
+from .transformer import ScaleNorm
 
 
 def decays(heads: int) -> Tensor:
@@ -94,23 +95,38 @@ def pad(x: Tensor, chunk: int) -> Tensor:
 class Retention(nn.Module):
     """(batch, n, C) to the same: tokens mixed in one of three forms, normalised per head, gated by swish.
 
-    ``gamma`` are the heads' decays, by default those of eq. 8. The chunkwise form pads to whole chunks.
+    ``gamma`` are the heads' decays, by default those of eq. 8. The chunkwise form pads to whole chunks. Values
+    have ``value_width`` channels in all heads, by default 2C; with the norm ``rms`` a head's mean stays in.
     """
 
     gamma: Tensor
 
     def __init__(
-        self, C: int, heads: int, form: str = "parallel", chunk: int = 512, gamma: Tensor | None = None
+        self,
+        C: int,
+        heads: int,
+        form: str = "parallel",
+        chunk: int = 512,
+        gamma: Tensor | None = None,
+        value_width: int = 0,
+        norm: str = "layer",
     ) -> None:
         super().__init__()
         self.heads, self.form, self.chunk = heads, form, chunk
         self.register_buffer("gamma", decays(heads) if gamma is None else gamma, persistent=False)
         self.q = nn.Linear(C, C, bias=False)
         self.k = nn.Linear(C, C, bias=False)
-        self.v = nn.Linear(C, 2 * C, bias=False)
-        self.gate = nn.Linear(C, 2 * C, bias=False)
-        self.norm = nn.GroupNorm(heads, 2 * C, affine=False)
-        self.out = nn.Linear(2 * C, C, bias=False)
+        self.width = width = value_width or 2 * C
+        self.v = nn.Linear(C, width, bias=False)
+        self.gate = nn.Linear(C, width, bias=False)
+        self.norm: nn.Module
+        if norm == "rms":
+            self.columns = width // heads
+            self.norm = ScaleNorm(self.columns, learned=False)
+        else:
+            self.columns = width
+            self.norm = nn.GroupNorm(heads, width, affine=False)
+        self.out = nn.Linear(width, C, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         length = x.shape[1]
@@ -121,7 +137,7 @@ class Retention(nn.Module):
         k = rotate(split_heads(self.k(x), self.heads)) * (C // self.heads) ** -0.5
         v = split_heads(self.v(x), self.heads)
         y = merge_heads(self._mix(q, k, v))
-        y = self.norm(y.reshape(batch * n, 2 * C)).reshape(batch, n, 2 * C)
+        y = self.norm(y.reshape(-1, self.columns)).reshape(batch, n, self.width)
         return self.out(F.silu(self.gate(x)) * y)[:, :length]
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

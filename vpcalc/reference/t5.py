@@ -8,23 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .attention import attend, merge_heads, split_heads
 from .registry import Witness, model_witness
-from .transformer import PositionWiseFeedForward, causal_mask, run_parts, token_ids
-
-
-class ScaleNorm(nn.Module):
-    """(…, width) over its root mean square, times a learned scale: no mean taken off, nothing added."""
-
-    def __init__(self, width: int, smallest: float = 1e-6) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(width))
-        self.smallest = smallest
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x / (x.square().mean(dim=-1, keepdim=True) + self.smallest).sqrt() * self.scale
+from .transformer import GatedFeedForward, PositionWiseFeedForward, ScaleNorm, causal_mask, run_parts, token_ids
 
 
 def bucket(offset: Tensor, buckets: int, farthest: int) -> Tensor:
@@ -75,19 +62,6 @@ class T5Attention(nn.Module):
         k = split_heads(self.k(sources), self.heads)
         v = split_heads(self.v(sources), self.heads)
         return self.out(merge_heads(attend(q, k, v, bias, scaled=False)))
-
-
-class GatedFeedForward(nn.Module):
-    """(batch, n, d_model) to the same through ``d_ff`` channels, each times a gate (Shazeer 2020); T5 v1.1."""
-
-    def __init__(self, d_model: int, d_ff: int) -> None:
-        super().__init__()
-        self.gate = nn.Linear(d_model, d_ff, bias=False)
-        self.fc1 = nn.Linear(d_model, d_ff, bias=False)
-        self.fc2 = nn.Linear(d_ff, d_model, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.gate(x), approximate="tanh") * self.fc1(x))
 
 
 class T5Layer(nn.Module):

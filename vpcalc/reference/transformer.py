@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,6 +54,36 @@ class PositionWiseFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.relu(self.fc1(x)))
+
+
+class GatedFeedForward(nn.Module):
+    """(batch, n, d_model) to the same through ``d_ff`` channels, each times a gate (Shazeer 2020), without bias.
+
+    The gate is GELU, as in T5 v1.1, or ``swish``.
+    """
+
+    def __init__(self, d_model: int, d_ff: int, swish: bool = False) -> None:
+        super().__init__()
+        self.activation = F.silu if swish else partial(F.gelu, approximate="tanh")
+        self.gate = nn.Linear(d_model, d_ff, bias=False)
+        self.fc1 = nn.Linear(d_model, d_ff, bias=False)
+        self.fc2 = nn.Linear(d_ff, d_model, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.activation(self.gate(x)) * self.fc1(x))
+
+
+class ScaleNorm(nn.Module):
+    """(…, width) over its root mean square: no mean taken off, nothing added; times a scale if ``learned``."""
+
+    def __init__(self, width: int, learned: bool = True, smallest: float = 1e-6) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width)) if learned else None
+        self.smallest = smallest
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x / (x.square().mean(dim=-1, keepdim=True) + self.smallest).sqrt()
+        return x if self.scale is None else x * self.scale
 
 
 def causal_mask(n: int, device: torch.device) -> Tensor:
