@@ -41,6 +41,7 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("swin_v2_t", (32, 40), {"C": 12, "depths": (2,), "heads": (3,), "M": 1}),
     ("vit_ti_16", (48, 64), {"depth": 2}),
     ("vit_ti_16", (48, 64), {"depth": 2, "registers": 4, "pool": "mean", "mlp": 100}),
+    ("siglip_b_16", (48, 64), {"depth": 1, "registers": 2, "classes": 9}),
     ("deit3_s", (50, 64), {"depth": 2, "registers": 2}),
     ("deit_t_distilled", (50, 64), {"depth": 1}),
     ("deit_t", (50, 64), {"depth": 1}),

@@ -30,6 +30,7 @@ SMALL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("vit_ti_16", (32, 32), {"depth": 2}),
     ("pvt_v2_b0", (64, 70), {}),
     ("swin_v2_t", (40, 32), {"C": 12, "depths": (2,), "heads": (3,), "M": 4}),
+    ("siglip_b_16", (32, 32), {"C": 12, "heads": 3, "depth": 1}),
     ("deit3_s", (32, 32), {"C": 12, "heads": 3, "depth": 1, "registers": 2}),
     ("convnext_t", (64, 64), {"depths": (1, 1)}),
     ("resnet18", (64, 64), {"shortcut": "A"}),

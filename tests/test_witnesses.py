@@ -167,30 +167,86 @@ def test_layer_scale_and_registers_are_those_of_dinov2() -> None:
     assert theirs.params == ours.figure(Quantity.PARAMS) + 384
 
 
-def test_the_shape_of_so400m_is_that_of_siglip() -> None:
-    """27 blocks of 1152 channels with 4304 hidden, no class token; without the head, which attends.
-
-    fvcore has no price for the convolution of its patches, whose padding is a word.
+@pytest.mark.parametrize(
+    ("name", "width", "depth", "heads", "patch", "hidden", "side"),
+    [
+        ("siglip_so400m_14", 1152, 27, 16, 14, 4304, 224),
+        ("siglip_so400m_14", 1152, 27, 16, 14, 4304, 390),
+        ("siglip_b_16", 768, 12, 12, 16, 3072, 250),
+    ],
+)
+def test_siglip(name: str, width: int, depth: int, heads: int, patch: int, hidden: int, side: int) -> None:
+    """fvcore has no price for the convolution of its patches, whose padding is a word, and another name for the
+    products of its head, which is torch's attention.
     """
-    sizes = (224, 224)
     config = transformers.SiglipVisionConfig(
-        hidden_size=1152,
-        intermediate_size=4304,
-        num_hidden_layers=27,
-        num_attention_heads=16,
-        patch_size=14,
-        image_size=224,
+        hidden_size=width,
+        intermediate_size=hidden,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        patch_size=patch,
+        image_size=side,
     )
-    config.vision_use_head = False
-    theirs = counted(config, "SiglipVisionModel", sizes)
-    changes = {"C": 1152, "depth": 27, "mlp": 4304, "pool": "mean", "classes": 0}
-    ours = model("vit_h_14", input=sizes, set=changes, check=False)
+    theirs = counted(config, "SiglipVisionModel", (side, side))
+    ours = model(name, input=(side, side), check=False)
     assert theirs.unpriced["aten::_convolution_mode"] == 1
-    for found, quantity in ((theirs.flops, Quantity.FVCORE), (theirs.activations, Quantity.ACTIVATIONS)):
+    for found, quantity in (
+        (dict(theirs.flops), Quantity.FVCORE),
+        (dict(theirs.activations), Quantity.ACTIVATIONS),
+    ):
+        found["matmul"] += found.pop("bmm")
         priced = ours.cost.by_operator(quantity)
         assert priced.pop("conv") > 0
         assert found == priced
     assert theirs.params == ours.figure(Quantity.PARAMS)
+
+
+def test_our_siglip_computes_what_transformers_computes() -> None:
+    """With the same weights: queries, keys and values stand in other matrices."""
+    settings = {"C": 12, "depth": 2, "heads": 3, "P": 4, "mlp": 20}
+    ours, (image,) = MODEL_WITNESSES["vit"]((16, 16), ARCHITECTURES["siglip_b_16"].configure(settings), 2)
+    config = transformers.SiglipVisionConfig(
+        hidden_size=12,
+        intermediate_size=20,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        patch_size=4,
+        image_size=16,
+        hidden_act="gelu",
+        layer_norm_eps=1e-5,
+    )
+    theirs = transformers.SiglipVisionModel(config).eval().double()
+    with torch.no_grad():
+        for values in theirs.parameters():
+            values.normal_(std=0.5)
+        found = {name: values.flatten() for name, values in theirs.named_parameters()}
+        for kind in ("weight", "bias"):
+            rows = found.pop(f"head.attention.in_proj_{kind}").chunk(3)
+            found[f"head.q.{kind}"], found[f"head.kv.{kind}"] = rows[0], torch.cat(rows[1:])
+        for name, values in ours.double().named_parameters():
+            values.copy_(torch.cat([found[part] for part in _in_siglip(name)]).reshape(values.shape))
+        image = image.double().normal_()
+        torch.testing.assert_close(ours.eval()(image), theirs(image).pooler_output)
+
+
+def _in_siglip(name: str) -> list[str]:
+    """Where transformers' SigLIP has a parameter of our ViT: whole, or in rows of three."""
+    for ours, theirs in (
+        ("patches.proj", "embeddings.patch_embedding"),
+        ("positions.positions", "embeddings.position_embedding.weight"),
+        ("pooling.norm", "head.layernorm"),
+        ("pooling.proj", "head.attention.out_proj"),
+        ("pooling", "head"),
+        ("blocks", "encoder.layers"),
+        ("attention.proj", "self_attn.out_proj"),
+        ("norm1", "layer_norm1"),
+        ("norm2", "layer_norm2"),
+        ("ffn", "mlp"),
+    ):
+        name = name.replace(ours, theirs)
+    if "attention.qkv" in name:
+        return [name.replace("attention.qkv", f"self_attn.{part}_proj") for part in "qkv"]
+    return [f"post_layer{name}" if name.startswith("norm") else name]
 
 
 @pytest.mark.quick(2)

@@ -14,7 +14,7 @@ from ..abstract.tensor import Tensor
 from ..cost import Stage
 from ..dims import Dim
 from ..errors import InputError
-from ..layers.attention import self_attention
+from ..layers.attention import attention_pooling, self_attention
 from ..layers.embedding import class_token, classifier, patch_embedding, position_embedding, register_tokens
 from ..layers.feedforward import feed_forward
 from .registry import Assumption, Family, register
@@ -41,10 +41,13 @@ def vit(
     Rows and columns that P does not divide are dropped (padding='VALID' in the authors' code). The position
     embedding is made for the given input, N = hw + 1 vectors: the authors resize it once, before they fine-tune
     at another resolution, so that the network itself holds the larger table. Registers have no positions.
+
+    A head that attends (``pool=map``, as in SigLIP) has one learned query for all patches, and a feed-forward.
     """
     tape = images.tape
-    blocks = Copies(partial(_block, heads=heads, hidden=mlp if mlp > 0 else r * C, scaled=layer_scale), depth)
-    first = 0 if pool == "mean" else 1 + distilled
+    hidden = mlp if mlp > 0 else r * C
+    blocks = Copies(partial(_block, heads=heads, hidden=hidden, scaled=layer_scale), depth)
+    first = 1 + distilled if pool == "token" else 0
     with tape.node("encoder") as encoder:
         x = patch_embedding("patches", images, C, P)
         _, h, w, _ = x.shape
@@ -56,6 +59,8 @@ def vit(
         x = layer_norm("norm", x)
         if pool == "mean":
             return classifier("head", mean(x[:, registers:], (1,)), classes)
+        if pool == "map":
+            return classifier("head", attention_pooling("pooling", x[:, registers:], heads, hidden), classes)
         if distilled:
             return (classifier("head", x[:, 0], classes) + classifier("head_distilled", x[:, 1], classes)) / 2
         return classifier("head", x[:, 0], classes)
@@ -86,8 +91,9 @@ def _scaled(x: Tensor, scaled: bool) -> Tensor:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    if config["distilled"] and config["pool"] == "mean":
-        raise InputError("--set distilled=true: is read from a token of its own, and pool=mean has none")
+    if config["distilled"] and config["pool"] != "token":
+        pool = config["pool"]
+        raise InputError(f"--set distilled=true: is read from a token of its own, and pool={pool} has none")
 
 
 _MEANINGS = {
@@ -99,7 +105,8 @@ _MEANINGS = {
     "classes": "outputs of the head; 0 leaves it out, and so does head=false",
     "mlp": "hidden width of the feed-forward by number; 0 leaves it at r * C",
     "registers": "learned tokens that nobody reads (Darcet et al. 2024)",
-    "pool": "what the head reads: the class token, or the mean of the patches, and then there is no such token",
+    "pool": "what the head reads: the class token; or without one the mean of the patches, or what a learned "
+    "query attends to (map)",
     "layer_scale": "whether what a block adds is scaled by channel, as in DeiT III",
     "distilled": "whether there is a token of distillation with a head of its own; both heads are averaged",
     "class_position": "whether the class token has a position; in DeiT III it has none",
@@ -110,7 +117,7 @@ VIT = Family(
     vit,
     "Dosovitskiy et al. 2021, arXiv 2010.11929",
     meanings=_MEANINGS,
-    choices={"pool": ("token", "mean")},
+    choices={"pool": ("token", "mean", "map")},
     classifies=True,
     check=_check,
     off={
@@ -124,6 +131,8 @@ VIT = Family(
 )
 DEIT = replace(VIT, name="deit", source="Touvron et al. 2021, arXiv 2012.12877")
 DEIT_III = "Touvron et al. 2022 (DeiT III), arXiv 2204.07118"
+
+SIGLIP = "Zhai et al. 2023 (SigLIP), arXiv 2303.15343; So400m: Alabdulmohsin et al. 2023, arXiv 2305.13035"
 
 HEAD = Assumption(
     "classes",
@@ -202,4 +211,25 @@ for _id, _C, _depth, _heads, _P, _alias in (
         classes=1000,
         layer_scale=True,
         class_position=False,
+    )
+
+for _id, _C, _depth, _heads, _P, _mlp, _side, _alias in (
+    ("siglip_b_16", 768, 12, 12, 16, 0, 224, "vit_base_patch16_siglip_224"),
+    ("siglip_l_16", 1024, 24, 16, 16, 0, 256, "vit_large_patch16_siglip_256"),
+    ("siglip_so400m_14", 1152, 27, 16, 14, 4304, 224, "vit_so400m_patch14_siglip_224"),
+):
+    register(
+        VIT,
+        _id,
+        sizes=(_side, _side),
+        aliases=(_alias,),
+        source=SIGLIP,
+        C=_C,
+        depth=_depth,
+        heads=_heads,
+        P=_P,
+        r=4,
+        classes=0,
+        mlp=_mlp,
+        pool="map",
     )

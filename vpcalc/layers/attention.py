@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..abstract.functions import matmul, scaled_dot_product_attention, softmax
-from ..abstract.modules import linear, module, titled
+from ..abstract.modules import layer_norm, linear, module, parameter, titled
 from ..abstract.recompute import checkpoint
 from ..abstract.tape import Tape
 from ..abstract.tensor import Tensor, given
 from ..dims import Dim, exact_div
+from .feedforward import feed_forward
 from .registry import layer
 
 
@@ -72,6 +73,21 @@ def mix_heads(x: Tensor, heads: Dim, bias: Tensor | None = None) -> Tensor:
     C = x.shape[-1]
     q, k, v = (split_heads(part, heads) for part in linear("qkv", x, 3 * C).chunk(3, dim=-1))
     return linear("proj", merge_heads(attend(q, k, v, bias)), C)
+
+
+@module
+@titled("map")
+def attention_pooling(x: Tensor, heads: Dim, hidden: Dim) -> Tensor:
+    """(batch, n, C) to (batch, C): one learned query attends to all tokens, and a feed-forward is added.
+
+    Multihead attention pooling (MAP) of Zhai et al. 2022 (Scaling Vision Transformers), arXiv 2106.04560.
+    """
+    batch, _, C = x.shape
+    probe = parameter(x.tape, 1, 1, C, label="query").expand(batch, -1, -1)
+    q = split_heads(linear("q", probe, C), heads)
+    k, v = (split_heads(part, heads) for part in linear("kv", x, 2 * C).chunk(2, dim=-1))
+    pooled = linear("proj", merge_heads(attend(q, k, v)), C)
+    return (pooled + feed_forward("ffn", layer_norm("norm", pooled), hidden))[:, 0]
 
 
 @layer("msa", "MSA", "Liu et al. 2021 (Swin), eq. 1; Vaswani et al. 2017, §3.2")

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .feedforward import FeedForward
 from .registry import Witness, layer_witness
 
 
@@ -86,6 +87,30 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         q, k, v = (split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
         return self.proj(merge_heads(attend(q, k, v, bias)))
+
+
+class AttentionPooling(nn.Module):
+    """(batch, n, C) to (batch, C): one learned query attends to all tokens, and a feed-forward is added.
+
+    Multihead attention pooling (MAP) of Zhai et al. 2022 (Scaling Vision Transformers), as in SigLIP.
+    """
+
+    def __init__(self, C: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.probe = nn.Parameter(torch.zeros(1, 1, C))
+        self.q = nn.Linear(C, C)
+        self.kv = nn.Linear(C, 2 * C)
+        self.proj = nn.Linear(C, C)
+        self.norm = nn.LayerNorm(C)
+        self.ffn = FeedForward(C, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        probe = self.probe.expand(x.shape[0], -1, -1)
+        q = split_heads(self.q(probe), self.heads)
+        k, v = (split_heads(part, self.heads) for part in self.kv(x).chunk(2, dim=-1))
+        pooled = self.proj(merge_heads(attend(q, k, v)))
+        return (pooled + self.ffn(self.norm(pooled)))[:, 0]
 
 
 @layer_witness("msa")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .attention import SelfAttention
+from .attention import AttentionPooling, SelfAttention
 from .embedding import ClassToken, PatchEmbedding, PositionEmbedding, Registers, classifier
 from .feedforward import FeedForward
 from .registry import Witness, model_witness
@@ -62,7 +62,7 @@ class ViT(nn.Module):
         class_position: bool = True,
     ) -> None:
         super().__init__()
-        first = 0 if pool == "mean" else 2 if distilled else 1
+        first = 0 if pool != "token" else 2 if distilled else 1
         self.patches = PatchEmbedding(C, P)
         self.class_token = ClassToken(C, first) if first else nn.Identity()
         self.class_position = class_position
@@ -73,14 +73,17 @@ class ViT(nn.Module):
         self.norm = nn.LayerNorm(C)
         self.head = classifier(C, classes)
         self.head_distilled = classifier(C, classes) if distilled else None
-        self.pooled_from = registers if pool == "mean" else None
+        self.pool, self.first_patch = pool, registers + first
+        self.pooling = AttentionPooling(C, heads, mlp or r * C) if pool == "map" else None
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.patches(image).flatten(1, 2)
         x = self.blocks(self.tokens(x))
         x = self.norm(x)
-        if self.pooled_from is not None:
-            return self.head(x[:, self.pooled_from :].mean(dim=1))
+        if self.pooling is not None:
+            return self.head(self.pooling(x[:, self.first_patch :]))
+        if self.pool == "mean":
+            return self.head(x[:, self.first_patch :].mean(dim=1))
         if self.head_distilled is not None:
             return (self.head(x[:, 0]) + self.head_distilled(x[:, 1])) / 2
         return self.head(x[:, 0])
