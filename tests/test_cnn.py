@@ -160,11 +160,13 @@ def test_vgg_drops_what_pooling_leaves_over(size):
     depths=st.lists(st.integers(1, 2), min_size=1, max_size=5).map(tuple),
     C=st.integers(1, 9),
     wide=st.sampled_from([(1, 1), (2, 1), (3, 3), (2, 2)]),
+    deep=st.booleans(),
     sizes=st.tuples(st.integers(1, 99), st.integers(1, 99)),
     batch=st.integers(1, 3),
 )
-def test_resnet_agrees_under_any_settings(block, version, shortcut, depths, C, wide, sizes, batch):
+def test_resnet_agrees_under_any_settings(block, version, shortcut, depths, C, wide, deep, sizes, batch):
     changes = {"block": block, "version": version, "shortcut": shortcut, "depths": depths, "C": C, "classes": 10}
+    changes["deep_stem"] = deep and C > 1
     if block == "bottleneck":
         changes |= dict(zip(("widen", "groups"), wide, strict=True))
     assert_agrees(report_of("resnet18", sizes, batch, **changes))
@@ -175,6 +177,7 @@ def test_resnet_agrees_under_any_settings(block, version, shortcut, depths, C, w
     [
         ("resnet18", {"groups": 2}, "--set groups=2: is of bottlenecks, and the blocks are basic"),
         ("resnet18", {"widen": 2}, "--set widen=2: is of bottlenecks, and the blocks are basic"),
+        ("resnet18_v1c", {"C": 1}, "--set C=1: must be 2 or more, since a deep stem begins with half of it"),
         ("resnet50", {"groups": 0}, "--set groups 0: must be a whole number from 1"),
         ("resnet50", {"groups": 3}, "groups = 3 does not divide input channels = 64: choose a divisor of 64"),
     ],

@@ -51,6 +51,7 @@ SPECIAL: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("pvt_v2_b2_li", (64, 64), {"depths": (1, 1, 1, 1)}),
     ("resnet18", (64, 66), {}),
     ("resnet50", (64, 64), {"depths": (1, 2, 1, 1)}),
+    ("resnet18_v1c", (65, 70), {"depths": (1, 1)}),
     ("resnet50_v1", (64, 64), {"depths": (1, 1, 1, 1), "shortcut": "C"}),
     ("resnet18", (64, 64), {"shortcut": "A"}),
     ("resnext50_32x4d", (64, 66), {"depths": (1, 1)}),

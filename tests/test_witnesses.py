@@ -302,10 +302,12 @@ TIMM = [
     "swin_b_384",
     "vit_ti_16",
     "vit_b_16",
+    "siglip_so400m_14",
     "deit_s",
     "pvt_v2_b0",
     "pvt_v2_b2_li",
     "resnet50",
+    "resnet50_v1c",
 ]
 """Not VGG: timm's head is a convolution of 7 x 7 that slides over the grid, and pools afterwards."""
 
@@ -327,7 +329,7 @@ def test_timm(id: str, odd: bool) -> None:
 
     ours = model(id, input=_odd(id) if odd else None, check=False)
     name = next(iter(ours.architecture.aliases), id)
-    made_for = {"img_size": ours.sizes} if odd and id.startswith(("swin", "vit", "deit")) else {}
+    made_for = {"img_size": ours.sizes} if odd and id.startswith(("swin", "vit", "siglip", "deit")) else {}
     with torch.device("meta"):
         network = timm.create_model(name, **made_for)
     for module in network.modules():

@@ -1,7 +1,8 @@
 """ResNet (He et al. 2016, arXiv 1512.03385): the paper's v1 and today's v1.5; wide ResNets and ResNeXt.
 
 v1 takes the stride of a bottleneck in its first 1 x 1 convolution, as the paper's Table 1 has it; v1.5, which
-torchvision and timm run under the same names, in the 3 x 3. Basic blocks are the same in both.
+torchvision and timm run under the same names, in the 3 x 3. Basic blocks are the same in both. V1c, as
+mmsegmentation has it, is v1.5 with a deep stem.
 """
 
 from __future__ import annotations
@@ -13,30 +14,34 @@ from typing import Any
 from ..abstract.modules import Copies, Step, repeat, sequential
 from ..abstract.tensor import Tensor
 from ..cost import Stage
-from ..dims import Dim
+from ..dims import Dim, floor_div
 from ..errors import InputError
 from ..layers.convolution import adaptive_avg_pool, basic, bottleneck, conv_norm, max_pool, note_stride, relu
 from ..layers.embedding import classifier
 from .registry import Family, register
 
 
-def resnet(images: Tensor, *, C: Dim, classes: Dim, **settings: Any) -> Tensor:
+def resnet(images: Tensor, *, C: Dim, classes: Dim, deep_stem: bool = False, **settings: Any) -> Tensor:
     """Image to classes: a stem, stages of residual blocks, the mean over the grid, a linear layer (Table 1)."""
-    x = sequential("stages", stem(images, C), *residual_stages(C, **settings))
+    x = sequential("stages", stem(images, C, deep_stem), *residual_stages(C, **settings))
     with x.tape.node("head") as head:
         head.stage = Stage(x.shape[2:], x.shape[1])
         x = adaptive_avg_pool("pool", x, 1)
         return classifier("fc", x.flatten(1), classes)
 
 
-def pyramid(images: Tensor, first: int, *, C: Dim, classes: Dim, **settings: Any) -> tuple[Tensor, ...]:
+def pyramid(
+    images: Tensor, first: int, *, C: Dim, classes: Dim, deep_stem: bool = False, **settings: Any
+) -> tuple[Tensor, ...]:
     """The maps of the stages, finest first."""
-    return features(images, C, residual_stages(C, **settings), first)
+    return features(images, C, residual_stages(C, **settings), first, deep_stem)
 
 
-def features(images: Tensor, C: Dim, stages: list[Step], first: int = 0) -> tuple[Tensor, ...]:
+def features(
+    images: Tensor, C: Dim, stages: list[Step], first: int = 0, deep_stem: bool = False
+) -> tuple[Tensor, ...]:
     """What each stage from the ``first`` on makes of what comes from before it, the first of all a stem."""
-    x = stem(images, C)
+    x = stem(images, C, deep_stem)
     maps = []
     for number, stage in enumerate(stages):
         x = stage(f"stages.{number}", x)
@@ -45,12 +50,20 @@ def features(images: Tensor, C: Dim, stages: list[Step], first: int = 0) -> tupl
     return tuple(maps)
 
 
-def stem(images: Tensor, C: Dim) -> Tensor:
-    """A 7 x 7 convolution and 3 x 3 max pooling, each of stride 2 and padded to keep half the side."""
+def stem(images: Tensor, C: Dim, deep: bool = False) -> Tensor:
+    """A 7 x 7 convolution and 3 x 3 max pooling, each of stride 2 and padded to keep half the side.
+
+    A ``deep`` one has three convolutions of 3 x 3 in place of the first, the first two of half the channels
+    (He et al. 2019, Bag of Tricks, arXiv 1812.01187, ResNet-C).
+    """
     pool = partial(max_pool, kernel=3, stride=2, padding=1)
+    opening: tuple[Step, ...] = (conv_norm(C, 7, 2), relu)
+    if deep:
+        half = floor_div(C, 2)
+        opening = (conv_norm(half, 3, 2), relu, conv_norm(half, 3), relu, conv_norm(C, 3), relu)
     with images.tape.node("stem") as node:
         note_stride(images, 2)
-        x = sequential("stem", images, conv_norm(C, 7, 2), relu, pool)
+        x = sequential("stem", images, *opening, pool)
         node.stage = Stage(x.shape[2:], C)
         return x
 
@@ -96,7 +109,9 @@ def _stage(number: int, first: Step, others: Copies[Step]) -> Step:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    for name in RESNET.off:
+    if config["deep_stem"] and config["C"] < 2:
+        raise InputError("--set C=1: must be 2 or more, since a deep stem begins with half of it")
+    for name in ("widen", "groups"):
         if config["block"] == "basic" and config[name] != RESNET.off[name]:
             raise InputError(f"--set {name}={config[name]}: is of bottlenecks, and the blocks are basic")
 
@@ -117,16 +132,18 @@ RESNET = Family(
         "classes": "outputs of the head; 0 leaves it out, and so does head=false",
         "widen": "channels inside a bottleneck, in multiples of those of ResNet; 2 in wide ResNets",
         "groups": "groups of the 3x3 in a bottleneck, as in ResNeXt",
+        "deep_stem": "whether the stem is three convolutions of 3x3 instead of one of 7x7, as in ResNet-C and V1c",
     },
     choices={"block": BLOCKS, "version": VERSIONS, "shortcut": ("A", "B", "C")},
     classifies=True,
     attends=False,
     pyramid=pyramid,
     check=_check,
-    off={"widen": 1, "groups": 1},
+    off={"widen": 1, "groups": 1, "deep_stem": False},
 )
 
 WIDE = "Zagoruyko and Komodakis 2016 (Wide ResNet), arXiv 1605.07146"
+V1C = "He et al. 2019 (Bag of Tricks), arXiv 1812.01187, ResNet-C; mmsegmentation's ResNetV1c"
 RESNEXT = "Xie et al. 2017 (ResNeXt), arXiv 1611.05431"
 
 for _id, _block, _depths, _version in (
@@ -172,4 +189,24 @@ for _id, _depths, _widen, _groups, _source in (
         classes=1000,
         widen=_widen,
         groups=_groups,
+    )
+
+for _id, _aliases, _block, _depths in (
+    ("resnet18_v1c", (), "basic", (2, 2, 2, 2)),
+    ("resnet50_v1c", ("resnet50c",), "bottleneck", (3, 4, 6, 3)),
+    ("resnet101_v1c", ("resnet101c",), "bottleneck", (3, 4, 23, 3)),
+):
+    register(
+        RESNET,
+        _id,
+        sizes=(224, 224),
+        aliases=_aliases,
+        source=V1C,
+        C=64,
+        depths=_depths,
+        block=_block,
+        version="v1.5",
+        shortcut="B",
+        classes=1000,
+        deep_stem=True,
     )

@@ -13,9 +13,14 @@ from .embedding import classifier
 from .registry import Witness, model_witness, pyramid_witness
 
 
-def stem(C: int) -> nn.Sequential:
-    """7 x 7 convolution and max pooling, each of stride 2."""
-    return nn.Sequential(conv_norm(3, C, 7, 2), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))
+def stem(C: int, deep: bool = False) -> nn.Sequential:
+    """7 x 7 convolution, or three of 3 x 3 (He et al. 2019, Fig. 2b), and max pooling."""
+    opening: tuple[nn.Module, ...] = (conv_norm(3, C, 7, 2), nn.ReLU())
+    if deep:
+        half = C // 2
+        widths = ((3, half, 2), (half, half, 1), (half, C, 1))
+        opening = tuple(part for c_in, c_out, s in widths for part in (conv_norm(c_in, c_out, 3, s), nn.ReLU()))
+    return nn.Sequential(*opening, nn.MaxPool2d(3, stride=2, padding=1))
 
 
 def residual_stages(
@@ -45,9 +50,11 @@ def residual_stages(
 class ResNet(nn.Module):
     """Image (batch, 3, H, W) of any size to (batch, classes)."""
 
-    def __init__(self, C: int, depths: tuple[int, ...], classes: int, **settings: Any) -> None:
+    def __init__(
+        self, C: int, depths: tuple[int, ...], classes: int, deep_stem: bool = False, **settings: Any
+    ) -> None:
         super().__init__()
-        self.stem = stem(C)
+        self.stem = stem(C, deep_stem)
         stages, channels = residual_stages(C, depths, **settings)
         self.stages = nn.Sequential(*stages)
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -60,9 +67,11 @@ class ResNet(nn.Module):
 class ResNetPyramid(nn.Module):
     """Image (batch, 3, H, W) to the maps of the stages from the ``first`` on, finest first."""
 
-    def __init__(self, first: int, C: int, depths: tuple[int, ...], **settings: Any) -> None:
+    def __init__(
+        self, first: int, C: int, depths: tuple[int, ...], deep_stem: bool = False, **settings: Any
+    ) -> None:
         super().__init__()
-        self.stem = stem(C)
+        self.stem = stem(C, deep_stem)
         stages, channels = residual_stages(C, depths, **settings)
         self.first, self.channels = first, channels[first:]
         self.stages = nn.ModuleList(stages)
