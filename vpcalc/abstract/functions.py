@@ -109,7 +109,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     Where the rows do not lie one after the other they are copied, and the bias is added apart.
     """
     rows, matrix, offset = narrowed(x, weight, bias)
-    if bias is not None and len(x.shape) > 2 and not x.is_contiguous():
+    if bias is not None and len(x.shape) > 2 and not rows.is_contiguous():
         made: Tensor = _rows_times(rows, matrix, None) + offset
         return made
     return _rows_times(rows, matrix, offset)
