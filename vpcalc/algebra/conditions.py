@@ -139,28 +139,23 @@ def spell(where: Where, spelling: str, names: Names | None = None) -> str:
 
 def _with_rests(where: Where, style: _Style) -> Iterable[tuple[Domain, _Rests | None]]:
     """The parts; for people those that differ in what one letter leaves, divided by one number, as one."""
-    together: dict[object, list[tuple[Domain, int]]] = {}
+    together: dict[object, list[tuple[Domain, Guard | None, int]]] = {}
     for part in where.parts:
-        left = [guard for guard in part.guards if _rest(guard) is not None]
-        if style.code or len(left) != 1:
-            together[part] = [(part, 0)]
+        left = [] if style.code else [(guard, rest) for guard in part.guards if (rest := _rest(guard)) is not None]
+        if len(left) != 1:
+            together[part] = [(part, None, 0)]
             continue
-        (guard,) = left
-        rest = _rest(guard)
-        assert rest is not None
-        others = tuple(each for each in part.guards if each != guard)
-        key = (part.letters, frozenset(others), guard.form.symbols, guard.divisor)
-        together.setdefault(key, []).append((part, rest))
+        ((guard, rest),) = left
+        others = frozenset(part.guards) - {guard}
+        together.setdefault((others, guard.letters, guard.divisor), []).append((part, guard, rest))
     for alike in together.values():
-        part = alike[0][0]
-        if len(alike) == 1:
+        part, said, _ = alike[0]
+        if said is None or said.divisor is None or len(alike) == 1:
             yield part, None
             continue
-        (guard,) = (each for each in part.guards if _rest(each) is not None)
-        (letter,) = guard.form.symbols
-        assert guard.divisor is not None
-        rests = _Rests(symbol(letter), guard.divisor, tuple(sorted({rest for _, rest in alike})))
-        yield Domain(part.letters, tuple(each for each in part.guards if each != guard)), rests
+        (letter,) = said.letters
+        rests = _Rests(symbol(letter), said.divisor, tuple(sorted({rest for *_, rest in alike})))
+        yield Domain(part.letters, tuple(each for each in part.guards if each != said)), rests
 
 
 def _rest(guard: Guard) -> int | None:
