@@ -1,7 +1,8 @@
 """Shared set-up: a quiet, repeatable hypothesis profile, one torch thread a worker, and a way to run the CLI.
 
-Two options for CI: ``--shuffle SEED`` runs files, and tests within each, in another order; ``--allow-skips
-REASONS`` ends with 1 where a test was skipped for a reason that does not match.
+Three options for CI: ``--shuffle SEED`` runs files, and tests within each, in another order; ``--share 0.3`` runs
+that share of the cases of every test, drawn by the same seed; ``--allow-skips REASONS`` ends with 1 where a test
+was skipped for a reason that does not match.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -22,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import none
 
-from .pace import spread
+from .pace import drawn, spread
 
 pytest_plugins = ["pytester"]
 
@@ -44,18 +45,20 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each command that is start
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", metavar="SEED", help="run files, and tests within each, in this random order")
+    parser.addoption("--share", metavar="SHARE", type=float, default=1.0, help="run this share of the cases")
     parser.addoption("--allow-skips", metavar="REASONS", help="fail where a skip has a reason that does not match")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    seed = config.getoption("--shuffle")
-    return None if seed is None else f"shuffled by --shuffle {seed}"
+    seed, share = config.getoption("--shuffle"), config.getoption("--share")
+    said = [f"shuffled by --shuffle {seed}"] * (seed is not None) + [f"a share of {share:.0%}"] * (share < 1)
+    return ", ".join(said) or None
 
 
-@pytest.hookimpl(tryfirst=True)  # before tests are left out by their marks
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     spread(items)
-    seed = config.getoption("--shuffle")
+    seed, share = config.getoption("--shuffle"), config.getoption("--share")
     if seed is not None:
         by_file: dict[object, list[pytest.Item]] = {}
         for item in items:
@@ -66,6 +69,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for file in files:
             order.shuffle(file)
         items[:] = [item for file in files for item in file]
+    yield  # tests are left out by their marks
+    if share < 1:
+        kept = drawn(items, share, random.Random(seed or "0"))
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
+        items[:] = [item for item in items if item.nodeid in kept]
 
 
 def pytest_collection_finish() -> None:
