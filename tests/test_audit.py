@@ -128,6 +128,7 @@ def test_a_counter_that_hangs_is_ended() -> None:
     assert outcome.seconds >= 3
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_started_alone_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     forked = process.run(request("GOOD"), Limits())
     monkeypatch.setattr(process, "_forked", lambda folder, limits: None)
@@ -136,6 +137,7 @@ def test_a_worker_that_is_started_alone_gives_the_same(monkeypatch: pytest.Monke
     assert alone.result == forked.result
 
 
+@pytest.mark.slow
 def test_other_places_to_import_from_have_another_nursery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     process.run(request("GOOD"), Limits())
     before = process._nursery

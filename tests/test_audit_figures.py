@@ -53,6 +53,7 @@ def fitting(name: str, printed: str, **more: object) -> list[tuple[str, tuple[in
     return [(reading.convention, reading.sizes) for reading in found.readings if reading.how]
 
 
+@pytest.mark.slow
 def test_swins_table_prints_multiply_accumulates() -> None:
     assert fitting("swin_t", "4.5G")[0] == ("MACs", (224, 224))
     assert ("FLOPs, 2 a MAC", (224, 224)) in fitting("swin_t", "9.0G")
@@ -75,6 +76,7 @@ def test_another_input_is_found() -> None:
     assert "another input only" in found.tables()[0].notes[0]
 
 
+@pytest.mark.slow
 def test_padding_to_whole_windows_can_be_left_out() -> None:
     padded = vpcalc.conventions("swin_t", "1G", input=256)
     readings = {r.convention: r.derived for r in padded.readings if r.sizes == (256, 256)}
@@ -381,6 +383,7 @@ def test_the_flag_of_pytest_sets_the_variable(pytester: pytest.Pytester, monkeyp
         assert pytester.runpytest_inprocess("-q", "-p", "vpcalc.testing", *more).ret == status
 
 
+@pytest.mark.slow
 def test_no_warning_of_a_counter_stops_those_who_make_errors_of_warnings() -> None:
     """A process of its own: a counter warns when it is first imported."""
     asked = "assert_cost(torch.nn.Linear(2, 3), '5,2', saved_bytes=0)"

@@ -27,7 +27,7 @@ def test_every_family_that_ends_in_classes_of_an_image_is_here() -> None:
     assert classes - set(FIRST) == {"exfuse", *dense}
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("id", IDS)
 @pytest.mark.parametrize("sizes", mostly_slow([(75, 131), (64, 64)], quick=[(75, 131)]))
 def test_a_backbone_agrees_with_its_module(id: str, sizes: tuple[int, int]) -> None:

@@ -45,6 +45,7 @@ def test_a_target_of_a_broken_package(vpcalc: Run, tmp_path: Path, package: str)
     assert said in line
 
 
+@pytest.mark.slow
 def test_a_package_that_breaks_when_it_is_looked_at(vpcalc: Run, tmp_path: Path) -> None:
     """As one whose modules are imported late does."""
     path = broken(tmp_path, "transformers", 'def __getattr__(name):\n    raise RuntimeError(f"no {name} today")\n')
@@ -52,6 +53,7 @@ def test_a_package_that_breaks_when_it_is_looked_at(vpcalc: Run, tmp_path: Path)
     assert "transformers cannot make it: RuntimeError: no CONFIG_MAPPING today" in line
 
 
+@pytest.mark.slow
 def test_a_module_of_a_broken_package(vpcalc: Run, tmp_path: Path) -> None:
     path = broken(tmp_path, "torchvision", NMS)
     line = one_line(vpcalc, path, "audit", "torchvision.models:resnet18", "--input", "224")
@@ -69,7 +71,7 @@ BUILT_FOR_ANOTHER = 'raise AttributeError("_ARRAY_API not found")\n'
 WITHOUT_NUMPY = "raise ModuleNotFoundError('No numpy', name='numpy')\n"
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("package", DRAWING)
 @pytest.mark.parametrize(
     ("code", "said"),

@@ -193,7 +193,7 @@ def test_an_order_of_very_many_terms_ends_at_once(inside: Run) -> None:
     assert said.stderr == "vpcalc: formula: an order of 1716 terms; must be at most 60\n"
 
 
-@pytest.mark.quick(40)
+@pytest.mark.quick(20)
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("around", ["{}", "{} = {}", "O({})", r"\begin{{equation}}{}={}\end{{equation}}"])
 def test_hostile_text_ends_at_once(text: str, around: str) -> None:

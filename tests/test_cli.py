@@ -138,7 +138,7 @@ def test_a_command_that_is_misused_shows_how_it_is_used(inside: Run, line: str, 
     assert (done.returncode, done.stderr) == (2, f"vpcalc: {said}\n")
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("line", "heading", "column"),
     [

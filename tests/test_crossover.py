@@ -146,6 +146,7 @@ def test_a_region_is_looked_at_cell_by_cell() -> None:
         vpcalc.plot_region("msa", "wmsa", at={"C": 96, "heads": 3, "w": "h"}, range={"M": "7:7"})
 
 
+@pytest.mark.slow
 def test_a_region_says_what_crossover_says_of_sizes_without_a_cost(inside: Callable[..., Any]) -> None:
     sizes = {"H": "1:40", "W": "16:40"}
     notes = vpcalc.crossover("swin_t", "vit_s_16", range=sizes).to_dict()["notes"]

@@ -175,6 +175,7 @@ def test_what_cannot_be_trained_is_not_run(inside: Run) -> None:
     assert "PyTorch trains no batch norm on one value" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_what_authors_print() -> None:
     """All that they print on their pyramids of Semantic FPN, and of UperNet on ConvNeXt, comes out.
 

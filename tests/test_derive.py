@@ -1232,6 +1232,7 @@ class Steps(nn.Module):
         return state
 
 
+@pytest.mark.slow
 def test_a_script_is_run_where_its_tensors_are() -> None:
     """TorchScript does not repeat that a tensor of the meta device met another."""
     result = vpcalc.derive(lambda: torch.jit.script(Steps()), "1,N,8", range={"N": "1:64"})

@@ -148,6 +148,7 @@ def test_rows_are_the_best_of_brute_force(case: str) -> None:
         assert [(row["macs"], -row["params"]) for row in front.rows] == sorted(best)
 
 
+@pytest.mark.slow
 def test_memory_is_counted_for_each_configuration() -> None:
     free = "C=64:192:64,depth=1:5"
     counted = {}
@@ -179,6 +180,7 @@ def test_what_fits_a_design_fits_a_step_of_training() -> None:
     assert found.ok, found.faults
 
 
+@pytest.mark.slow
 def test_memory_in_mixed_precision_is_what_memory_says() -> None:
     asked: dict[str, Any] = {"input": 64, "batch": 2, "train": True, "amp": "fp16"}
     budget: dict[str, Any] = {"macs": "1G", "memory": "400MB", "free": "C=64,96,depths_3=2:6:2", "top": 3}

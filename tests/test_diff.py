@@ -497,6 +497,7 @@ def test_a_package_that_is_installed_from_the_folder_is_taken_at_the_revision(
     assert (macs["base"], macs["head"]) == (20, 24)
 
 
+@pytest.mark.slow
 def test_a_file_that_the_revision_lacks_is_never_taken_from_the_users_folder(history: History) -> None:
     history.replace("model.py", ("from layers", "from others"))
     history.commit("imports what is not committed")
@@ -598,6 +599,7 @@ def test_outside_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         vpcalc.diff("HEAD", ".", target="model.py:make", input="1,3,8")
 
 
+@pytest.mark.slow
 def test_the_job_writes_the_summary_without_a_token(history: History, tmp_path: Path) -> None:
     """Its step in a shell as GitHub runs it, after a pull request was merged into its base."""
     yaml = pytest.importorskip("yaml")

@@ -174,7 +174,7 @@ TRUSTED = ("howto/your-module.md",)
 """Pages whose markers name code of the examples."""
 
 
-@pytest.mark.quick(7)
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", marked([name for name in NAMES if BLOCK.search(text(name))]))
 def test_embedded_figures_are_fresh(name: str) -> None:
     result = vpcalc.embed([str(DOCS / name)], check=True, trust=name in TRUSTED)
@@ -298,6 +298,7 @@ def test_every_layer_has_its_closed_form_and_its_derivation(generate: ModuleType
             assert f"vpcalc formula {id} --steps" in page
 
 
+@pytest.mark.slow
 def test_a_familys_page_has_its_figures(generate: ModuleType) -> None:
     members = [ARCHITECTURES[id] for id in ARCHITECTURES if ARCHITECTURES[id].family.name == "deit"]
     page = generate._family("deit", members)

@@ -209,7 +209,7 @@ PICTURES = {  # a document with a marker for a picture, and the line that shows 
 }
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_drawn_beside_its_document(tmp_path: Path, name: str) -> None:
     stub, shown = PICTURES[name]

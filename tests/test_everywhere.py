@@ -112,7 +112,7 @@ MORE = ("swin_b_384", "vit_b_16", "pvt_v2_b2_li", "resnet50_v1", "vgg11_bn", "ls
 """Beside the first of each family, what makes another run of it."""
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("id", [*FIRST.values(), *MORE])
 def test_the_form_of_a_model_is_what_runs_at_any_size(id: str) -> None:
     check_model(id, 24)

@@ -121,7 +121,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.quick(18)
+@pytest.mark.quick(12)
 @pytest.mark.parametrize(
     "example", [pytest.param(each, marks=[pytest.mark.slow] if is_slow(each) else []) for each in examples()]
 )

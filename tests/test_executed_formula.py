@@ -155,6 +155,7 @@ def test_its_lattice_is_said_and_left(code: str) -> None:
     assert tidy.form.polynomial.value({"h": 21, "w": 7}) == counted(code, "Windows", 1, 32, 21, 7)
 
 
+@pytest.mark.slow
 def test_nothing_is_said_that_follows_from_what_divides(code: str) -> None:
     """h ≥ R where R divides h; and that a view has as many elements as its tensor, M²⌊h/M⌋⌊w/M⌋C = hwC."""
     args = {"dim": "C", "M": "M", "R": "R"}
@@ -208,6 +209,7 @@ def test_bytes_and_flops_of_it(code: str) -> None:
     assert "cases" in peak.spell("latex")
 
 
+@pytest.mark.slow
 def test_a_readers_formula_is_held_against_it(code: str) -> None:
     own = {"input": "1,N,C", "args": {"dim": "C", "heads": "a"}}
     assert vpcalc.check_formula("4NC^2 + 2N^2C", f"{code}:Attention", **own).ok

@@ -882,6 +882,7 @@ class Fitting(Shrinking):
         self.bias = nn.Parameter(torch.zeros(1))
 
 
+@pytest.mark.slow
 def test_which_side_is_longer_matters_to_small_grids_only() -> None:
     """A comparison that is idle where windows fit is asked again where they do not."""
     found, count = explored(Fitting, IMAGE, SQUARE)

@@ -63,7 +63,7 @@ main()
 """
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "module",
     ["vpcalc.cli.app", "typer", "vpcalc.cli.compare", "vpcalc.layers", "numpy", "torch", "fvcore", "rich"],

@@ -120,7 +120,7 @@ def test_every_command_is_asked() -> None:
     assert list(json.loads(RECORD.read_text(encoding="utf-8"))["fields"]) == list(ASKED)
 
 
-@pytest.mark.quick(28)
+@pytest.mark.quick(18)
 @pytest.mark.parametrize("name", ASKED)
 def test_fields_are_those_on_record(inside: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(folder)

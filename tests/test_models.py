@@ -41,7 +41,7 @@ def ids(**asked: Any) -> list[str]:
 # -- what a row says ----------------------------------------------------------------------------------
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("narrow", [{"dtype": "bf16"}, {"amp": "fp16"}])
 @pytest.mark.parametrize("id", ["swin_t", "vit_b_16", "pvt_small", "resnet50", "vgg11", "t5_small", "lstm"])
 def test_a_row_says_what_model_and_memory_say(id: str, narrow: dict[str, str]) -> None:
@@ -60,6 +60,7 @@ def test_a_row_says_what_model_and_memory_say(id: str, narrow: dict[str, str]) -
     assert set(show) <= row.keys()
 
 
+@pytest.mark.slow
 def test_fused_attention_is_asked_of_those_that_attend() -> None:
     eager, fused = (
         {row["id"]: row["training_bytes"] for row in rows(input=64, attention=way)} for way in ("eager", "fused")
@@ -125,6 +126,7 @@ def test_rows_are_sorted_by_one_key_after_the_other() -> None:
     assert [row["top1"] for row in rows(family="vit", sort="top1")] == [76.5, 77.9, *[None] * 12]
 
 
+@pytest.mark.slow
 def test_a_size_is_asked_of_those_that_have_it() -> None:
     assert ids(input="64x96") == [id for id in ids() if id in IMAGES]
     assert {*ids(tokens=16)} == {*ids()} - {*IMAGES}
@@ -193,6 +195,7 @@ def test_on_the_front_is_what_no_other_beats(costs: list[tuple[int, int]]) -> No
     assert sorted(pareto_front(costs)) == expected
 
 
+@pytest.mark.slow
 def test_a_front_is_that_of_the_rows() -> None:
     """More accuracy is better, more of anything else is not."""
     plot = vpcalc.plot_models(pareto="training_bytes,top1", input=512, batch=4, where="macs < 400G")

@@ -146,7 +146,7 @@ def test_a_module_that_wants_a_dictionary_says_how_to_write_one() -> None:
         derive(Wants, "1,N,8;1,8,N")
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("counting", [False, True])
 @pytest.mark.parametrize("kind", ["uint8", "int8", "int16", "complex128", "bool"])
 def test_element_types(kind: str, counting: bool) -> None:
@@ -217,6 +217,7 @@ def shorter(N: Any) -> Any:
     return (torch.zeros(2, N, 8),), {"lengths": torch.tensor([N // 2, N // 4])}
 
 
+@pytest.mark.slow
 def test_inputs_with_values() -> None:
     result = derive(Kept, inputs=every_third)
     assert result.lattice == {"N": 3}

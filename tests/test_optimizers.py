@@ -107,7 +107,7 @@ class Training:
         return int(tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"])
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.filterwarnings("ignore:Expected a tensor:UserWarning")
 @pytest.mark.parametrize("gradients", [None, "float32", "both"])
 @pytest.mark.parametrize("name", sorted(REAL))

@@ -229,7 +229,7 @@ def test_what_has_no_letter_is_told_how_to_have_one(vary: str, said: str) -> Non
     assert str(refused.value) == f"--vary: {said}"
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("ask", "name", "field"),
     [

@@ -261,6 +261,7 @@ def test_models_stand_at_their_parameters_and_macs_with_their_published_points()
     assert {p.group for p in vpcalc.plot_models(["swin"]).chart.points} == {"swin"}  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_what_lies_far_below_does_not_stretch_the_axes() -> None:
     chart = vpcalc.plot_models().chart
     assert isinstance(chart, ScatterChart)
@@ -302,6 +303,7 @@ def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None,
                 assert not path.intersects_bbox(inner, filled=False), (name, line.get_label())
 
 
+@pytest.mark.slow
 def test_the_models_do_not_depend_on_what_was_loaded_first() -> None:
     code = "import vpcalc; {}; print([p.label for p in vpcalc.plot_models().chart.points])"
     orders = {
@@ -378,6 +380,7 @@ def test_points_have_rings_where_something_is_published() -> None:
     assert list(zip(*lines["as published"].get_data(), strict=True)) == rings
 
 
+@pytest.mark.slow
 def test_a_front_is_drawn_through_the_models_that_no_other_beats() -> None:
     for pareto, where in (("macs,top1", "steps-post"), ("top1,macs", "steps-pre")):
         chart = vpcalc.plot_models(pareto=pareto, input=384).chart
@@ -691,7 +694,7 @@ def test_nothing_stands_outside_the_paper_or_over_another_text(place: int, width
 MAGIC = {"svg": b"<?xml", "pdf": b"%PDF-", "png": b"\x89PNG\r\n\x1a\n"}
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("format", MAGIC)
 def test_files_are_what_they_say(format: str) -> None:
     for plot in (vpcalc.plot_stages("swin_t"), vpcalc.draw("swin_t")):

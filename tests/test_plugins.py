@@ -540,6 +540,7 @@ def test_an_installed_package_is_found_when_its_name_is_asked_for(vpcalc: Run, t
     )
 
 
+@pytest.mark.slow
 def test_modules_of_an_installed_package(vpcalc: Run, tmp_path: Path) -> None:
     """They are imported when one is counted, and none of them stands for one of ours."""
     text = LAYER.format(id="mine", times=2) + "from vpcalc.plugins import witnesses_in\nwitnesses_in('counted')\n"

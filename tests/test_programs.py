@@ -1220,7 +1220,7 @@ JOINT: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", JOINT)
 def test_conditions_on_two_sides_together(name: str) -> None:
     holds = JOINT[name]
@@ -1249,6 +1249,7 @@ def test_a_share_of_the_rows_is_kept(name: str) -> None:
         assert answer(found, {"N": n}) == 64 * keep(n), n
 
 
+@pytest.mark.slow
 def test_a_side_is_compared_with_a_share_of_the_other() -> None:
     holds = lambda h, w: w > 1.4 * h or h > 1.15 * w  # noqa: E731
     found = explored(If(holds, nn.Conv2d(3, 3, 1)), (1, 3, "H", "W"), {"H": (1, 200), "W": (1, 200)})
@@ -1778,6 +1779,7 @@ def test_a_check_that_empty_heads_are_spared() -> None:
         )
 
 
+@pytest.mark.slow
 def test_sizes_to_try_are_sought_once_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
     """They were sought again for all regions whenever one was refuted: 35 s for grouped queries, now 12."""
     sought: dict[tuple[str, int, int], int] = {}

@@ -267,6 +267,7 @@ def test_a_misprint_is_corrected_and_the_term_named() -> None:
     assert outcome.recovered == "hwC² + 2(hw)²C/R²"
 
 
+@pytest.mark.slow
 def test_what_a_paper_leaves_out_is_named() -> None:
     outcome = CLAIMS["linear_sra_printed"].settle()
     assert outcome.verdict is Finding.CORRECTED

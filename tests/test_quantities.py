@@ -877,6 +877,7 @@ class Cut(nn.Module):
         return o[:, :h, :w].contiguous()
 
 
+@pytest.mark.slow
 def test_windows_lie_otherwise_where_there_is_one() -> None:
     """``⌈W/H⌉ = 1`` is no comparison of the program's, and of the smallest regions each size is counted."""
     found = derived(Cut, "1,8,H,W", quantity="peak_bytes").to_dict()
@@ -1807,6 +1808,7 @@ class Shared(nn.Module):
         return (q @ k.mT).softmax(-1) @ v
 
 
+@pytest.mark.slow
 def test_what_is_copied_in_a_part_where_others_began_with_empty_heads() -> None:
     """A part was first run where heads have no channel: then nothing is copied, and counts fell there too."""
     args = {"dim": "C", "heads": "a", "shared": "k"}

@@ -72,6 +72,7 @@ def test_models_of_several_sizes_say_which() -> None:
     assert beside(input=64).tables()[0].title == "3 models at 64×64, batch 1"
 
 
+@pytest.mark.slow
 def test_all_are_counted_and_a_difference_is_named() -> None:
     found = vpcalc.side_by_side(["resnet18", "vit_ti_16"], input=64)
     assert found.ok

@@ -653,6 +653,7 @@ def test_what_is_killed_goes_on_and_loses_nothing(more: tuple[str, ...], tmp_pat
     assert sorted(tmp_path.iterdir()) == [file, whole]
 
 
+@pytest.mark.slow
 def test_what_was_begun_is_gone_on_with_only_if_it_is_the_same(tmp_path: Path) -> None:
     file, folder = tmp_path / "costs.csv", tmp_path / "costs.csv.parts"
     parts = vpcalc.sweep("wmsa", vary=GRID, columns="macs", output=file)

@@ -71,7 +71,7 @@ def test_awkward_sizes_of_all_others(id: str, sizes: tuple[int, int]) -> None:
 
 
 @pytest.mark.quick(1)
-@pytest.mark.parametrize("id", ["swin_t", "swin_v2_t"])
+@pytest.mark.parametrize("id", ["swin_v2_t", "swin_t"])
 @given(
     st.integers(1, 3).flatmap(
         lambda stages: st.fixed_dictionaries(

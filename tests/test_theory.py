@@ -471,7 +471,7 @@ def weighed(id: str) -> Any:
     return pytest.param(id, marks=[pytest.mark.slow] if id in HEAVY else [])
 
 
-@pytest.mark.quick(7)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("id", [*map(weighed, STATEMENTS)])
 def test_what_is_not_so_is_refuted_clause_by_clause(id: str) -> None:
     """With each alteration the verdict falls, and there is one for each clause."""
@@ -545,7 +545,7 @@ def test_restricted_attention_is_attention_under_a_band(r: int) -> None:
     assert torch.allclose(module(x), module.proj(dense.transpose(1, 2).reshape(1, 9, 6)), atol=1e-12)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("size", ["T", "n", "d", "b"])
 @pytest.mark.parametrize("counted", ["macs", "peak"])
 def test_a_program_that_counts_otherwise_beyond_100_is_found(
@@ -1210,7 +1210,7 @@ def test_a_plot_says_of_what_it_is(id: str, said: str) -> None:
     assert one.demonstration.figure.title == said
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("id", _PLOTTED)
 def test_every_plot_of_a_statement_has_its_finding_above_and_names_beside_its_lines(id: str) -> None:
     pytest.importorskip("matplotlib")

@@ -112,7 +112,7 @@ def step(x: Tensor, rng: random.Random) -> Any:
     return rng.choice(choices)()
 
 
-@pytest.mark.quick(300)
+@pytest.mark.quick(200)
 @pytest.mark.parametrize("seed", range(600))
 def test_what_is_known_is_true(seed: int) -> None:
     rng = random.Random(seed)

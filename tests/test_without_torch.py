@@ -44,7 +44,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
     return without(folder, "torch", "fvcore", "transformers", "timm", "torchvision")
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "command",
     [
