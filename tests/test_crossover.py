@@ -327,6 +327,12 @@ def test_domains_take_values() -> None:
     assert spell(Where((stretch,)), "python") == "h >= 224 and h <= 239"
     assert spell(Where((stretch & divides(constant(224), h),)), "text") == "h = 224"
     assert spell(Where((stretch & divides(constant(7), h),)), "text") == "224 ≤ h ≤ 239, 7 | h"
+    equal = positive("hw") & at_least(h - w - 1) & at_least(w + 1 - h)
+    assert {spelling: spell(Where((equal,)), spelling) for spelling in ("text", "python", "excel")} == {
+        "text": "h = w + 1",
+        "python": "h == w + 1",
+        "excel": "h=w+1",
+    }
     blocks = on_lattice(ceil_div(h, constant(224)))
     assert blocks is not None
     assert spell(left_on(Where((stretch,)), blocks), "text") == "h = 224"

@@ -185,7 +185,7 @@ def _spell_domain(domain: Domain, rests: _Rests | None, spelling: str, names: Na
     fixed = domain.single()
     relations = [_Relation(symbol(name), "=", constant(value)) for name, value in sorted(fixed.items())]
     guards = sorted(domain.guards, key=lambda guard: _reading_order(guard, domain.letters))
-    relations += [_relation(guard) for guard in guards if guard.letters - set(fixed)]
+    relations += dict.fromkeys(_relation(guard, domain) for guard in guards if guard.letters - set(fixed))
     style = STYLES[spelling]
     if not relations and rests is None:
         return style.always
@@ -218,18 +218,20 @@ def _reading_order(guard: Guard, letters: tuple[str, ...]) -> tuple[bool, list[i
     return guard.divisor is not None, [len(occurring), *occurring], difference is not None and difference[0] != ""
 
 
-def _relation(guard: Guard) -> _Relation:
+def _relation(guard: Guard, domain: Domain) -> _Relation:
+    """The guard as it is written; two that say ≥ and ≤ of the same sides are one =."""
     if guard.divisor is not None:
         return _Relation(guard.divisor, "∤" if guard.negated else "|", guard.form)
-    terms = guard.form.terms
+    equal = Guard(-guard.form) in domain.guards
+    terms = (min(guard.form, -guard.form, key=str) if equal else guard.form).terms
     left = Polynomial({monomial: number for monomial, number in terms.items() if monomial and number > 0})
     right = Polynomial({monomial: -number for monomial, number in terms.items() if monomial and number < 0})
     rest = terms.get((), 0)
     if not left:
-        return _Relation(right, "≤", constant(rest))
-    if right and rest == -1:
+        return _Relation(right, "=" if equal else "≤", constant(rest))
+    if right and rest == -1 and not equal:
         return _Relation(left, ">", right)
-    return _Relation(left, "≥", right - rest)
+    return _Relation(left, "=" if equal else "≥", right - rest)
 
 
 def _spell_relation(relation: _Relation, spelling: str, names: Names | None) -> str:
