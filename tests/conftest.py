@@ -84,6 +84,7 @@ def pytest_collection_finish() -> None:
     settings(max_examples=1)(given(none())(lambda _: None))()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000)
 
 
 class Skips:

@@ -21,14 +21,23 @@ from .files import real
 @contextmanager
 def quiet() -> Iterator[None]:
     """Within it, foreign code neither warns nor logs, and what it prints goes to standard error."""
-    disabled = logging.root.manager.disable
+    with unlogged(), warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Within it nothing is logged. To say so goes through all loggers, of which some packages have thousands."""
+    before = logging.root.manager.disable
+    if before >= logging.CRITICAL:
+        yield
+        return
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logging.disable(disabled)
+        logging.disable(before)
 
 
 def run_file(place: str | Path, option: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import first_line, first_line_and_place
 from ..inputs import NUMBER
+from ..sources import unlogged
 from .agreement import described_parts
 from .effort import Growth, is_unnumbered
 from .probing import (
@@ -127,15 +128,16 @@ def explore(
 
     if not is_tried():
         raise NotExecutedError(f"runs on symbols are tried with torch {'.'.join(map(str, OLDEST))} and later")
-    try:
-        return _explore(target, ranges or {}, most, told, zeros=False)
-    except NotExecutedError as error:
-        if not (error.looks_at_values and target.function is None and takes_whole_numbers(target)):
-            raise
+    with unlogged():
         try:
-            return _explore(target, ranges or {}, most, told, zeros=True)
-        except NotExecutedError:
-            raise error from None
+            return _explore(target, ranges or {}, most, told, zeros=False)
+        except NotExecutedError as error:
+            if not (error.looks_at_values and target.function is None and takes_whole_numbers(target)):
+                raise
+            try:
+                return _explore(target, ranges or {}, most, told, zeros=True)
+            except NotExecutedError:
+                raise error from None
 
 
 def _telling(execute: Callable[[Point], Execution], told: Told, most: int) -> Callable[[Point], Execution]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -135,8 +136,13 @@ def _of(values: Iterable[Any]) -> Iterator[int]:
             yield from (key for key in list(value) if type(key) is int)
 
 
-def _of_code(code: CodeType) -> Iterator[int]:
+@lru_cache(maxsize=10_000)
+def _of_code(code: CodeType) -> tuple[int, ...]:
     """Elements of constant sets, and constant keys of mappings where they are made."""
+    return tuple(_read(code))
+
+
+def _read(code: CodeType) -> Iterator[int]:
     loaded: list[Any] = []
     for step in dis.get_instructions(code):
         if step.opname == "BUILD_CONST_KEY_MAP":
