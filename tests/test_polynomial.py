@@ -123,6 +123,9 @@ def test_mathml_is_well_formed_and_keeps_the_grid_together() -> None:
     tree = ElementTree.fromstring(spelled)
     assert tree.tag.endswith("math")
     assert "".join(tree.itertext()) == "4hwC2−2(hw)2CR"
+    hidden, anchors, below = symbols("hidden anchors L_1")
+    words = PRINTERS["mathml"](5 * C * anchors * hidden + h * below)
+    assert words.count("<mspace") == 2  # between words, and not before what is below a letter
 
 
 def test_crossing_of_the_papers_two_equations() -> None:

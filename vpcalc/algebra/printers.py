@@ -345,15 +345,27 @@ def _mathml_row(cells: list[str]) -> str:
 
 
 def _mathml_product(number: int, factors: tuple[Factor, ...], names: Names | None) -> str:
-    cells = [f"<mn>{part}</mn>" for part, _ in _number(number, factors)]
+    cells = [(f"<mn>{part}</mn>", False) for part, _ in _number(number, factors)]
     for factor in factors:
-        parts = [_mathml_name(name, names) for name in factor.names]
+        parts = [(_mathml_name(name, names), _is_word(name)) for name in factor.names]
         if factor.inside:
-            parts = [_mathml_brackets(_mathml_sum(factor.inside, names))]
+            parts = [(_mathml_brackets(_mathml_sum(factor.inside, names)), False)]
         elif len(parts) > 1 and factor.power != 1:
-            parts = [_mathml_brackets("".join(parts))]
-        cells += parts if factor.power == 1 else [f"<msup>{parts[0]}<mn>{factor.power}</mn></msup>"]
-    return _mathml_row(cells)
+            parts = [(_mathml_brackets(_run_together(parts, _MATHML_APART)), False)]
+        if factor.power != 1:
+            parts = [(f"<msup>{parts[0][0]}<mn>{factor.power}</mn></msup>", parts[0][1])]
+        cells += parts
+    together = _run_together(cells, _MATHML_APART)
+    return f"<mrow>{together}</mrow>" if len(cells) > 1 else together
+
+
+_MATHML_APART = '<mspace width="0.167em"/>'
+"""Between a word and what stands beside it."""
+
+
+def _is_word(name: str) -> bool:
+    """Whether a name is set in several letters: what is below one of them is a subscript."""
+    return len(name.partition("_")[0]) > 1 and not isinstance(name, Floor)
 
 
 def _mathml_brackets(inside: str) -> str:
