@@ -468,6 +468,7 @@ def test_a_module_of_the_readers_has_a_page(
     assert target in said(browser, "about")
     assert re.search(r"MACs[^:]*: explored for N from 1 to \d+", said(browser, "about"))
     assert browser.run("document.querySelectorAll('script').length") == 2
+    assert "kept for the backward pass (bytes),16NC," in browser.run("csv()")
     found = on_page(browser, [{"N": 7, "C": 8}, {"N": 8, "C": 8}], ["value"])
     assert [rows[0] for rows in found] == [[str(7 * 8 * 64)], [str(8 * 8 * 64 + 2 * 8 * 8 * 8)]]
     assert [rows[1] for rows in found] == [[str(2 * 4 * 64 + 5 * 8)]] * 2
@@ -632,6 +633,7 @@ def test_everything_has_a_name_for_those_who_listen(opened: Callable[..., Tab]) 
             assert all(named.get(role, [])), (role, named.get(role))
         assert len(named["slider"]) == len(named["spinbutton"]) >= 6
         assert len(set(named["slider"])) == len(named["slider"])
+        assert named["spinbutton"] == [name.replace(", ", " ", 1) for name in named["slider"]]
         assert "MathMLMath" in named
         described = next(name for name in named["image"] if "logarithmic" in name)
         assert re.search(r"(MSA|total) \d", described)
@@ -649,6 +651,11 @@ def test_a_change_is_told_once_it_rests(opened: Callable[..., Tab]) -> None:
     assert "56 × 56" in said(browser, "live")  # not at every step
     browser.run("new Promise(done => setTimeout(done, 900))")
     assert said(browser, "live").startswith("MSA at 62 × 62")
+    browser = opened("resnet50")
+    browser.run("new Promise(done => setTimeout(done, 900))")
+    browser.run("(controls.optimizer.value = 'sgd', controls.optimizer.dispatchEvent(new Event('change')))")
+    browser.run("new Promise(done => setTimeout(done, 900))")
+    assert said(browser, "live").startswith("Not known whether it fits into")  # and not again what stays
 
 
 CONTRAST = """(() => {
@@ -856,6 +863,13 @@ def test_the_state_is_in_the_address(opened: Callable[..., Tab]) -> None:
     assert [row[1] for row in sheet[1:]] == [row.form_here.text.replace("−", "-") for row in expected.rows]
     assert f"$4hwC^{{2}} + 2(hw)^{{2}}C$ & {expected.rows[0].figure(Quantity.MACS):,} &" in browser.run("latex()")
     assert browser.run("markdown()").startswith("| Layer | Formula | MACs |")
+    browser.run("document.getElementById('digits').click()")
+    browser.run("new Promise(done => setTimeout(done, 900))")
+    assert browser.run("location.hash") == f"#{state}&digits=1"
+    browser.run("document.querySelector('.skip').click()")
+    browser.run("new Promise(done => setTimeout(done, 900))")
+    assert browser.run("location.hash") == f"#{state}&digits=1"  # no place on the page takes its place
+    assert opened("compare", f"#{state}&digits=1").run("document.getElementById('digits').checked")
     opened("compare", "#h=-3&w=1e9&C=<b>&q=constructor&row=__proto__&dtype=x")  # falls back to where it begins
     assert said(browser, "headline").startswith("MSA at 56")
 
@@ -998,20 +1012,39 @@ def test_links_and_tables_are_copied_and_the_chart_is_a_file(opened: Callable[..
         browser.settle()
         assert browser.run("window.copied").startswith(start)
     assert said(browser, "copied") == "CSV is copied."
+    browser.run("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+    refusal = "This browser lets no page copy. The text is below, selected."
+    for allowed, focus, words in ((True, "Copy CSV", "CSV is copied."), (False, "", refusal)):
+        browser.run(f"document.execCommand = () => {json.dumps(allowed)}")
+        browser.run("(each => (each.focus(), each.click()))(document.getElementById('buttons').children[3])")
+        browser.settle()
+        assert said(browser, "copied") == words
+        assert browser.run("document.activeElement.textContent") == focus
+        assert browser.run("byId('by-hand').hidden") == allowed
+    assert browser.run("getSelection().toString() === csv().replaceAll('\\r', '')")
+    browser.call("Emulation.setDeviceMetricsOverride", width=390, height=900, deviceScaleFactor=1, mobile=False)
+    browser.settle()
     drawing = ElementTree.fromstring(browser.run("picture()"))
     assert drawing.tag.endswith("svg")
     paths = [each for each in drawing.iter() if each.tag.endswith("path")]
     assert len(paths) == len(ROWS) + 2
+    words = " ".join(each.text or "" for each in drawing.iter() if each.tag.endswith("text"))
+    assert all(word in words for word in ("MACs", "Linear SRA", "W-MSA, SW-MSA"))  # in a narrow window, too
+    browser.call("Emulation.clearDeviceMetricsOverride")
     assert all(each.get("stroke", "").startswith("rgb") and each.get("class") is None for each in paths)
 
 
 def test_a_page_prints_without_its_sliders(opened: Callable[..., Tab]) -> None:
     browser = opened()
-    browser.call("Emulation.setEmulatedMedia", media="print")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.call("Emulation.setEmulatedMedia", media="print", features=dark)
+    paint = "getComputedStyle(document.querySelector('#chart text')).fill"
+    assert max(map(int, re.findall(r"\d+", browser.run(paint)))) < 110  # no dark page's ink on white paper
     hidden = browser.run("getComputedStyle(document.querySelector('input[type=range]')).display")
     assert hidden == "none"
     assert browser.run("getComputedStyle(document.getElementById('share')).display") == "none"
-    browser.call("Emulation.setEmulatedMedia", media="")
+    assert browser.run("getComputedStyle(controls.q).display") != "none"  # what the chart shows
+    browser.call("Emulation.setEmulatedMedia", media="", features=[])
 
 
 # -- the command ------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def module_page(
     formulas = {"macs": macs, **{quantity: each for quantity, each in others.items() if isinstance(each, Formula)}}
     if "attention_elements" in formulas and not _some(formulas["attention_elements"]):
         del formulas["attention_elements"]
-    missing = [each for each in others.values() if isinstance(each, str)]
+    missing = [f"{SHOWN[quantity][0]}: {each}" for quantity, each in others.items() if isinstance(each, str)]
     bounds = found.explored.exploration.range.bounds
     start = {letter: max(low, min(high, begin(letter))) for letter, (low, high) in bounds.items()}
     if not macs.regimes[0].when.where.holds(start):
@@ -89,7 +89,7 @@ def _formula(found: Executed, quantity: str, range: Mapping[str, object] | None)
     try:
         return formula_of(found, quantity, names={}, everywhere=True, range=range)
     except InputError as why:
-        return str(why).partition(": ")[2]
+        return str(why).partition(": ")[2].replace(f"{found.target} has no form of it", "no form")
 
 
 def _row(script: Script, quantity: str, found: Formula) -> dict[str, Any]:

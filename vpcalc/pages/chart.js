@@ -86,7 +86,7 @@ function crossing(one, other, xs) {
 function frame(wide, axis, high, figures, longest) {
   const letters = Math.max(16, Math.min(longest, Math.floor(wide / 32))); // of a name at the end of a line
   const narrow = wide < 560, tall = Math.round(Math.max(300, Math.min(460, wide * 0.52)));
-  const left = 58, right = wide - (narrow ? 18 : 16 + 7 * letters), top = 14, bottom = tall - 40;
+  const left = 58, right = wide - (narrow ? 18 : 16 + 7 * letters), top = 26, bottom = tall - 40;
   const logs = figures.map(each => Math.log10(Number(each)));
   const low = Math.floor(Math.min(...logs)), most = Math.max(low + 1, Math.ceil(Math.max(...logs)));
   const start = Math.max(1, axis.min);
@@ -96,16 +96,22 @@ function frame(wide, axis, high, figures, longest) {
 }
 
 function chart(values) {
-  const host = byId("chart"), { axis, high, xs, curves, marks } = linesNow(), column = COLUMNS[state.q];
+  const host = byId("chart"), { axis, marks } = linesNow();
+  const { picture, ends, narrow } = plot(values, Math.max(280, host.clientWidth));
+  byId("crossings").replaceChildren(...marks.slice(0, 8).map(mark => told(axis, mark)));
+  if (picture) return host.replaceChildren(picture, ...(narrow ? [legend(ends)] : []));
+  const why = `✕ no figure at any ${axis.letter}, with the other settings as they are`;
+  host.replaceChildren(el("p", { class: "refused" }, why));
+}
+
+/** The picture, so wide; where it is narrow, names of lines have no room in it. */
+function plot(values, wide) {
+  const { axis, high, xs, curves, marks } = linesNow(), column = COLUMNS[state.q];
   const positive = value => value !== undefined && value > 0n;
   const figures = curves.filter(each => !each.part).flatMap(each => each.points).filter(positive);
-  byId("crossings").replaceChildren(...marks.slice(0, 8).map(mark => told(axis, mark)));
-  if (!figures.length) {
-    const why = `✕ no figure at any ${axis.letter}, with the other settings as they are`;
-    return host.replaceChildren(el("p", { class: "refused" }, why));
-  }
+  if (!figures.length) return {};
   const longest = Math.max(...curves.map(each => each.name.length));
-  const at = frame(Math.max(280, host.clientWidth), axis, high, figures, longest), here = values[axis.name];
+  const at = frame(wide, axis, high, figures, longest), here = values[axis.name];
   const inside = { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top };
   const clip = svg("clipPath", { id: "clip" }, svg("rect", inside));
   const size = { width: at.wide, height: at.tall, viewBox: `0 0 ${at.wide} ${at.tall}` };
@@ -132,7 +138,7 @@ function chart(values) {
   }
   picture.append(...rings(marks.filter(mark => positive(mark.y) && at.Y(mark.y) <= at.bottom), at));
   if (!at.narrow) picture.append(...labels(ends, at));
-  host.replaceChildren(picture, ...(at.narrow ? [legend(ends)] : []));
+  return { picture, ends, narrow: at.narrow };
 }
 
 function grid(at, axis, high, column) {
@@ -150,7 +156,8 @@ function grid(at, axis, high, column) {
     found.push(rule(last, last, at.top, at.bottom), text(last, at.bottom + 17, "middle", x));
   }
   const title = `${alike(axis.name).length > 1 ? SQUARE.join(" = ") : axis.letter}: ${axis.meaning}`;
-  return [...found, text((at.left + at.right) / 2, at.tall - 6, "middle", title)];
+  const what = DATA.kind === "module" ? "" : column.label; // of a module each line says what it is of
+  return [...found, text((at.left + at.right) / 2, at.tall - 6, "middle", title), text(4, 12, "start", what)];
 }
 
 /** A line with gaps where there is no figure. */

@@ -17,7 +17,6 @@ function hero(values, at, figures) {
   byId("notice").hidden = !notes.length;
   byId("notice").classList.toggle("mild", !notes.some(note => note.startsWith("✕")));
   byId("notice").replaceChildren(...notes.map(note => el("p", {}, note)));
-  speak([byId("headline").textContent, byId("finding").textContent, ...notes].filter(Boolean).join(". "));
 }
 
 /** The formula and the bar below it. */
@@ -68,12 +67,14 @@ function notices(figures) {
   return [...said, ...(others.size ? [changed] : []), ...[...off].map(([what, names]) => outside(what, names))];
 }
 
-let speaking = 0;
-/** Said to those who listen once nothing moves any more. */
-function speak(text) {
+let speaking = 0, spoken = [];
+/** What is new is said to those who listen, once nothing moves any more. */
+function speak(sentences) {
   clearTimeout(speaking);
   speaking = setTimeout(() => {
-    if (byId("live").textContent !== text) byId("live").textContent = text;
+    const found = sentences.filter(each => each && !spoken.includes(each));
+    spoken = sentences;
+    if (found.length) byId("live").textContent = found.map(each => each.replace(/\.?$/, ".")).join(" ");
   }, 700);
 }
 

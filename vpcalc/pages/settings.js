@@ -31,7 +31,7 @@ function control(each) {
   const auto = each.auto && el("input", { type: "checkbox", on: { change: choose } });
   fields[each.name] = { slider, field, auto, places };
   const [letter, below] = each.letter.split("_");
-  const label = el("label", { for: id }, el("b", {}, letter, below && el("sub", {}, below)), each.meaning);
+  const label = el("label", { for: id }, el("b", {}, letter, below && el("sub", {}, below)), ` ${each.meaning}`);
   return el("div", { class: "control" }, label, slider, field, auto && option(auto, `automatic: ${each.auto}`));
 }
 

@@ -8,7 +8,7 @@ function sheet(joining) {
   const rows = DATA.rows.filter(row => there(row, values, at)).map(row => {
     const found = shown(row.cells[DATA.main], at);
     const form = found.form === undefined ? "" : joining(wordsOf(found.form));
-    return [row.name, form, ...columns.map(column => String(figure(row, column, values, at) ?? ""))];
+    return [row.kind === "bytes" ? `${row.name} (bytes)` : row.name, form, ...columns.map(column => String(figure(row, column, values, at) ?? ""))];
   });
   return [[DATA.rowLabel, "Formula", ...heads], ...rows];
 }
@@ -20,7 +20,9 @@ function latex() {
   const [heads, ...rows] = sheet(form => `$${joined(form, "l")}$`).map(row => `${row.map(cell).join(" & ")} \\\\`);
   const numbers = DATA.columns.filter(each => !each.of && each.kind !== "grid").length;
   const begin = `\\begin{tabular}{ll${"r".repeat(numbers)}}`;
-  return [`% ${where()}`, begin, "\\hline", heads, "\\hline", ...rows, "\\hline", "\\end{tabular}"].join("\n");
+  const table = [begin, "\\hline", heads, "\\hline", ...rows, "\\hline", "\\end{tabular}"].join("\n");
+  const needs = table.includes("\\text{") ? ["% needs \\usepackage{amsmath}"] : [];
+  return [`% ${where()}`, ...needs, table].join("\n");
 }
 
 function markdown() {
@@ -35,33 +37,48 @@ function csv() {
   return sheet(form => joined(form, "t")).map(row => row.map(quoted).join(",")).join("\r\n");
 }
 
-const where = () => PARAMETERS.map(each => `${each.letter} = ${settled()[each.name]}`).join(", ");
+/** What a table is of, and at which settings. */
+function where() {
+  const values = settled(), sizes = PARAMETERS.map(each => `${each.letter} = ${values[each.name]}`);
+  const name = DATA.kind === "compare" ? "" : `${DATA.title}: `;
+  return name + [...sizes, ...(DATA.dtypes ? [`element type = ${state.dtype}`] : [])].join(", ");
+}
 
+/** Where a browser gives no clipboard, the old way; where that is refused too, the text is there to be copied by hand. */
 async function copy(what, text) {
+  const area = byId("by-hand"), before = document.activeElement;
   try {
     await navigator.clipboard.writeText(text);
+    area.hidden = true;
   } catch {
-    const area = el("textarea", { class: "unseen" });
+    area.hidden = false;
     area.value = text;
-    document.body.append(area);
+    area.dataset.at = address();
+    area.focus();
     area.select();
-    document.execCommand("copy");
-    area.remove();
+    area.hidden = document.execCommand("copy");
+    if (area.hidden) before.focus();
   }
-  byId("copied").textContent = `${what} is copied.`;
+  byId("copied").textContent = area.hidden ? `${what} is copied.` : "This browser lets no page copy. The text is below, selected.";
 }
 
 const LOOKS = ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "font-size", "paint-order"];
 
+const SAVED = 720; // pixels across at least: lines have their names beside them
+
 /** The chart as a file of its own: what the style sheet says stands in it as attributes. */
 function picture() {
-  const from = byId("chart").querySelector("svg"), made = from.cloneNode(true), own = from.querySelectorAll("*");
+  const from = plot(settled(), Math.max(SAVED, byId("chart").clientWidth)).picture;
+  const host = el("div", { class: "unseen" }, from);
+  document.body.append(host);
+  const made = from.cloneNode(true), own = from.querySelectorAll("*");
   made.querySelectorAll("*").forEach((each, place) => {
     for (const name of LOOKS) each.setAttribute(name, getComputedStyle(own[place]).getPropertyValue(name));
     each.removeAttribute("style");
     each.removeAttribute("class");
   });
   const paper = getComputedStyle(document.documentElement).getPropertyValue("--paper");
+  host.remove();
   made.prepend(svg("rect", { width: "100%", height: "100%", fill: paper }));
   return new XMLSerializer().serializeToString(made);
 }

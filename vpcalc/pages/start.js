@@ -10,6 +10,8 @@ function render() {
   chart(values);
   conditions(values, at);
   if (DATA.blocks) blocks(values, at);
+  speak([...document.querySelectorAll("#headline, #finding, #notice p, #memory > p:has(strong)")].map(each => each.textContent));
+  byId("by-hand").hidden ||= byId("by-hand").dataset.at !== address();
   keep();
 }
 
@@ -53,7 +55,8 @@ function begin() {
   render();
   new ResizeObserver(() => update(typing)).observe(byId("chart"));
   window.addEventListener("hashchange", () => {
-    if (!location.hash.includes("=") || location.hash === address()) return;
+    if (!location.hash.includes("=")) return keep(); // a place on the page
+    if (location.hash === address()) return;
     clearTimeout(resting);
     resting = 0;
     read();

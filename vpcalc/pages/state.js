@@ -40,6 +40,7 @@ function read() {
   if (state.square) sizes[width] = sizes[height];
   for (const [name, known] of Object.entries(CHOICES))
     state[name] = Object.hasOwn(known, given.get(key(name)) ?? "") ? given.get(key(name)) : begin[name];
+  byId("digits").checked = given.get(key("digits")) === "1";
 }
 
 function address() {
@@ -47,6 +48,7 @@ function address() {
   for (const each of PARAMETERS) given.set(each.name, sizes[`${each.name}~`] ? "auto" : sizes[each.name]);
   if (SQUARE.length) given.set(key("square"), state.square ? "1" : "0");
   for (const name of Object.keys(CHOICES)) if (state[name] !== undefined) given.set(key(name), state[name]);
+  if (byId("digits").checked) given.set(key("digits"), "1");
   return `#${given}`;
 }
 

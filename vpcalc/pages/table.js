@@ -40,7 +40,7 @@ function line(row) {
   const button = el("button", looks, sample(row), row.name);
   const cells = DATA.columns.map(each => el("td", { class: looksOf(each) }));
   const steps = el("ul", { class: "steps" }), source = el("p", { class: "quiet" }, row.source);
-  const details = el("details", {}, el("summary", {}, "Where does this come from?"), steps, source);
+  const details = el("details", {}, el("summary", {}, "Where does this come from?", el("span", { class: "unseen" }, ` (${row.name})`)), steps, source);
   details.addEventListener("toggle", () => update());
   const made = { button, cells, steps, details, formula: el("div", { class: "formula" }) };
   Object.assign(made, { why: el("span", { class: "refused" }), holds: el("span", { class: "quiet" }) });
