@@ -61,10 +61,12 @@ from vpcalc.pictures.style import (
     PAPER,
     QUIET,
     RED,
+    broken,
     colours_of_layers,
 )
 from vpcalc.pictures.style import LAYERS as LAYER_COLOURS
 from vpcalc.published import figures_of
+from vpcalc.report.numbers import share
 from vpcalc.symbolic import SYMBOL_OF
 
 from .conftest import Run
@@ -184,6 +186,19 @@ def test_the_title_states_a_finding_that_is_true() -> None:
     assert "tile" not in line_chart(vpcalc.plot_crossover(rows=["msa", "conv"])).subtitle
 
 
+def test_a_title_is_broken_at_no_equation_and_says_all_of_nothing_less() -> None:
+    found = broken("At lag t − k = 40: 3.1 for measured, σ₁ = 3.0, 24.5 % of 1.8 GMACs", 12)
+    assert found == ["At lag", "t − k = 40:", "3.1 for", "measured,", "σ₁ = 3.0,", "24.5 % of", "1.8 GMACs"]
+    assert [share(part) for part in (0, 0.0004, 0.9994, 0.9996, 1)] == [
+        "0.0 %",
+        "<0.1 %",
+        "99.9 %",
+        ">99.9 %",
+        "100.0 %",
+    ]
+    assert vpcalc.draw("vit_b_16").chart.title == "vit_b_16 at 224×224: encoder takes >99 % of 17.56 GMACs"
+
+
 def test_a_subtitle_of_several_lines_takes_nothing_from_the_curves() -> None:
     pytest.importorskip("matplotlib")
     from vpcalc.pictures.lines import height
@@ -297,7 +312,7 @@ def test_no_label_of_a_model_is_on_another_a_point_or_a_line(pareto: str | None,
             assert not box.contains(*axes.transData.transform((point.x, point.y))), (name, point.label)
         for line in axes.lines:
             path = line.get_path().transformed(line.get_transform())
-            if line.get_label() in ("_leader", "Pareto front"):
+            if line.get_label() in ("_leader", "_apart", "Pareto front"):
                 edge = 1 if RECENT else 2  # a line ends at its own label
                 inner = Bbox.from_extents(box.x0 + edge, box.y0 + 1, box.x1 - edge, box.y1 - 1)
                 assert not path.intersects_bbox(inner, filled=False), (name, line.get_label())

@@ -19,6 +19,7 @@ from ..layers import LAYERS
 from ..pictures import BlockDiagram, Piece
 from ..pictures.data import Bar
 from ..report import Column, Kind, Table
+from ..report.numbers import share
 from .model import Model
 from .own_model import OwnModel
 from .plot import Plot
@@ -269,7 +270,7 @@ def _dearest(pieces: Sequence[Piece], total: int) -> str:
     if not total:
         return "nothing that multiplies"
     most = max(pieces, key=lambda piece: piece.cost.total)
-    return f"{most.name} takes {100 * most.cost.total / total:.0f} % of {amount(total, Quantity.MACS)}"
+    return f"{most.name} takes {share(most.cost.total / total, 0)} of {amount(total, Quantity.MACS)}"
 
 
 def _table(chart: BlockDiagram) -> Table:

@@ -11,7 +11,7 @@ from ..errors import InputError, unknown
 from ..pictures import Bar, BarChart, Point, ScatterChart
 from ..published import Published, figures_of
 from ..report import Column, Kind, Table
-from ..report.numbers import short
+from ..report.numbers import share, short
 from .model import Model, sized
 from .plot import Plot
 from .plot_front import plot_front
@@ -203,7 +203,7 @@ def dearest(name: str, bars: Iterable[Bar], quantity: Quantity) -> str:
     if not total:
         raise InputError(f"{name}: has no {PRICED[quantity]}; there is nothing to draw")
     most = max(bars, key=lambda bar: bar.total)
-    return f"{most.label} takes {100 * most.total / total:.0f} % of {amount(total, quantity)}"
+    return f"{most.label} takes {share(most.total / total, 0)} of {amount(total, quantity)}"
 
 
 def amount(number: int, quantity: Quantity) -> str:
@@ -221,7 +221,7 @@ def _widest_spread(bars: tuple[Bar, ...], unit: str) -> str:
     if len(shares) == 1:
         ((label, parts),) = shares.items()
         kind = max(parts, key=lambda kind: parts[kind])
-        return f"{_words(kind)} take {100 * parts[kind]:.0f} % of {label}'s {unit}"
+        return f"{_words(kind)} take {share(parts[kind], 0)} of {label}'s {unit}"
 
     def of(label: str, kind: str) -> float:
         return shares[label].get(kind, 0.0)
@@ -231,8 +231,8 @@ def _widest_spread(bars: tuple[Bar, ...], unit: str) -> str:
 
     kind = max(kinds, key=spread)
     most, least = max(shares, key=lambda label: of(label, kind)), min(shares, key=lambda label: of(label, kind))
-    high, low = 100 * of(most, kind), 100 * of(least, kind)
-    return f"{_words(kind)} take {high:.0f} % of {most}'s {unit}, {low:.0f} % of {least}'s"
+    high, low = share(of(most, kind), 0), share(of(least, kind), 0)
+    return f"{_words(kind)} take {high} of {most}'s {unit}, {low} of {least}'s"
 
 
 def _words(kind: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..report.numbers import share
 from .data import BarChart, Unit
 from .style import HATCHES, NARROW, QUIET, TYPE, colour_of_operator, written
 
@@ -78,12 +79,12 @@ def legend(figure: Any, kinds: list[str]) -> None:
     figure.legend(handles=patches, loc="outside lower center", ncols=min(len(kinds), 4), handlelength=1.8)
 
 
-def _write_share(axes: Any, row: int, middle: float, share: float) -> None:
+def _write_share(axes: Any, row: int, middle: float, part: float) -> None:
     """A part's share of its bar."""
     axes.text(
         middle,
         row,
-        f"{100 * share:.0f} %",
+        share(part, 0),
         ha="center",
         va="center",
         fontsize=TYPE - 1,

@@ -69,9 +69,9 @@ def scene(chart: BlockChart, width: float) -> Scene:
             marks.append(Label((middle, below), text, size, bold, up="top"))
             below -= _LINE
         marks += _bars(parts, middle, wide, per_mac)
-        share = 100 * block.cost.total / everything if everything else 0.0
+        share = block.cost.total / everything if everything else 0.0
         above = _BASE + per_mac * max(part.total for part in parts) + 0.03
-        words = [f"{share:.1f} %", numbers.short(block.cost.total)]
+        words = [numbers.share(share), numbers.short(block.cost.total)]
         marks += [
             Label((middle, above + place * 0.12), text, size - 0.5, up="bottom")
             for place, text in enumerate(words)

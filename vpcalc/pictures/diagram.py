@@ -223,7 +223,7 @@ def _words(piece: Piece, total: int) -> list[str]:
     """What stands at the end of a piece's bar."""
     found = []
     if piece.cost.total:
-        found.append(f"{numbers.short(piece.cost.total)}  {100 * piece.cost.total / total:.1f} %")
+        found.append(f"{numbers.short(piece.cost.total)}  {numbers.share(piece.cost.total / total)}")
     if piece.params:
         found.append(f"{numbers.short(piece.params)} params")
     return found

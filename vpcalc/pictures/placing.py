@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import cos, pi, sin
+from math import cos, hypot, pi, sin
 from typing import Any
 
 from .style import QUIET
@@ -34,7 +34,8 @@ class Placing:
         axes.figure.draw_without_rendering()  # the layout decides where the points lie
         self._axes = axes
         self._dot = axes.figure.dpi / 72
-        self._taken: list[Box] = [self._around(axes.transData.transform(point), radius) for point in points]
+        self._points = [tuple(axes.transData.transform(point)) for point in points]
+        self._taken: list[Box] = [self._around(point, radius) for point in self._points]
         self._words: list[Box] = []
         for x, y in curves:
             pixels = axes.transData.transform(list(zip(x, y, strict=True)))
@@ -61,7 +62,7 @@ class Placing:
             box = left - 1, below - 1, left + size.width + 1, below + size.height + 1  # a dot of air
             inside = frame.x0 <= box[0] and box[2] <= frame.x1 and frame.y0 <= box[1] and box[3] <= frame.y1
             free = inside and not _touches(box, self._taken)
-            if free and number >= len(near):
+            if free and led and (number >= len(near) or self._is_anothers((x, y), box)):
                 free = self._led((x, y), box)
             if free or (always and number == len(offsets) - 1):
                 written.set_position((right, up))
@@ -72,6 +73,10 @@ class Placing:
                 return True
         written.remove()
         return False
+
+    def _is_anothers(self, point: tuple[float, float], box: Box) -> bool:
+        """Whether a label stands so much nearer to another point that it would be taken for that one's."""
+        return any(_away(other, box) + 2 * self._dot < _away(point, box) for other in self._points)
 
     def _led(self, start: tuple[float, float], box: Box) -> bool:
         """Draw a line from a point to a label's nearest edge, unless it crosses another label or line."""
@@ -95,6 +100,12 @@ class Placing:
     def _around(self, pixel: Sequence[float], radius: float) -> Box:
         (x, y), reach = pixel, radius * self._dot
         return x - reach, y - reach, x + reach, y + reach
+
+
+def _away(point: Sequence[float], box: Box) -> float:
+    """How far a point lies from a box."""
+    left, below, right, above = box
+    return hypot(max(left - point[0], 0, point[0] - right), max(below - point[1], 0, point[1] - above))
 
 
 def _touches(box: Box, others: Iterable[Box]) -> bool:

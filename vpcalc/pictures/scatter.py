@@ -55,16 +55,16 @@ def draw(figure: Any, chart: ScatterChart) -> Any:
         axes.plot(
             *zip(*printed, strict=True), "o", ms=8, mfc="none", mec=INK, mew=0.8, label="as published", zorder=4
         )
-        for point in chart.points:
-            for x, y, _ in point.published:
-                axes.plot([point.x, x], [point.y, y], color=INK, linewidth=0.7, label="_apart", zorder=2)
-    curve: list[tuple[list[float], list[float]]] = []
+    apart = [([point.x, x], [point.y, y]) for point in chart.points for x, y, _ in point.published]
+    for line in apart:
+        axes.plot(*line, color=INK, linewidth=0.7, label="_apart", zorder=2)
+    curves = apart
     if chart.front:
-        line = list(zip(*((point.x, point.y) for point in chart.front), strict=True))
-        curve = [_stairs(chart)]
+        front = list(zip(*((point.x, point.y) for point in chart.front), strict=True))
+        curves = [*apart, _stairs(chart)]
         # of per cents more is better: what a share takes at least is what the next better takes
         where = "pre" if chart.x_unit is Unit.PER_CENT else "post"
-        axes.step(*line, where=where, color=QUIET, linewidth=0.9, label="Pareto front", zorder=2)
+        axes.step(*front, where=where, color=QUIET, linewidth=0.9, label="Pareto front", zorder=2)
     axes.margins(0.06)
     sides = ((axes.xaxis, axes.set_xscale, chart.x_unit), (axes.yaxis, axes.set_yscale, chart.y_unit))
     for axis, scale, unit in sides:
@@ -79,7 +79,7 @@ def draw(figure: Any, chart: ScatterChart) -> Any:
     axes.grid(True)
     columns = _columns(figure.get_figwidth())
     figure.legend(loc="outside lower center", ncols=columns, handletextpad=0.2, columnspacing=1.0)
-    placing = Placing(axes, [*((point.x, point.y) for point in chart.points), *printed], 3.5, curve)
+    placing = Placing(axes, [*((point.x, point.y) for point in chart.points), *printed], 3.5, curves)
     limits = axes.axis()
     # What is published first: those are the names that readers look for.
     for point in sorted(chart.points, key=lambda point: not point.published):

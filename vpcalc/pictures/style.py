@@ -7,6 +7,7 @@ relies on colour alone: curves differ in their dashes, bars in their hatching, p
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
@@ -110,14 +111,23 @@ def settings(dark: bool = False) -> dict[str, Any]:
     }
 
 
+_TOGETHER = re.compile(r" (?=[=−×%])|(?<=[=−×]) |(?<=\d) (?=[kMGTPEZY]?(?:MACs|FLOPs|i?B)\b)")
+"""Spaces at which no line ends: about signs of an equation, before a unit."""
+
+
+def broken(text: str, letters: int) -> list[str]:
+    """A text in lines of so many letters; an equation and a number with its unit stay together."""
+    return [line.replace("\u00a0", " ") for line in wrap(_TOGETHER.sub("\u00a0", text), letters)]
+
+
 def title_lines(title: str, width: float) -> list[str]:
     """A title broken to a picture's width in inches."""
-    return wrap(title, int(11.8 * width))
+    return broken(title, int(11.8 * width))
 
 
 def subtitle_lines(subtitle: str, width: float) -> list[str]:
     """A subtitle broken to a picture's width in inches; its type is smaller and not bold."""
-    return wrap(subtitle, int(14.5 * width))
+    return broken(subtitle, int(14.5 * width))
 
 
 def colours_of_layers(keys: Sequence[str]) -> list[str]:

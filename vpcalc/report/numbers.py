@@ -101,6 +101,16 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+def share(value: float, decimals: int = 1) -> str:
+    """The same in a sentence or a picture: neither all of what is not all, nor nothing of what is something."""
+    least = 10.0**-decimals
+    if 0 < value < least / 200:
+        return f"<{least:.{decimals}f} %"
+    if 1 - least / 200 <= value < 1:
+        return f">{100 - least:.{decimals}f} %"
+    return f"{100 * value:.{decimals}f} %"
+
+
 def _scale(number: int, base: int, digits: int) -> tuple[str, int]:
     """Mantissa and power of ``base``, rounded half up on integers so that 999.96 becomes the next prefix."""
     prefix = 0

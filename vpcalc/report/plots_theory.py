@@ -253,13 +253,13 @@ def _draw_chart(canvas: Any, chart: Chart) -> None:
 def _name_ends(axes: Any, chart: Chart) -> None:
     """Each line's name at its right end, moved apart where ends are close."""
     from ..pictures.placing import spread
-    from ..pictures.style import TYPE
+    from ..pictures.style import TYPE, broken
 
     axes.figure.draw_without_rendering()
     drawn = zip(axes.lines, chart.series, strict=True)
     shown = [(line, series.label) for line, series in drawn if len(line.get_xdata())]
     ends = [(line.get_xdata()[-1], line.get_ydata()[-1]) for line, _ in shown]
-    names = ["\n".join(wrap(label, _LETTERS_OF_NAME)) for _, label in shown]
+    names = ["\n".join(broken(label, _LETTERS_OF_NAME)) for _, label in shown]
     dots = axes.figure.dpi / 72
     heights = [1.25 * (TYPE - 0.5) * dots * (1 + name.count("\n")) for name in names]
     pixels = axes.transData.transform(ends)
