@@ -422,7 +422,7 @@ def _high(area: Area) -> float:
     return max(y for _, y in area.corners) - min(y for _, y in area.corners)
 
 
-@pytest.mark.parametrize("id", ["swin_t", "vit_b_16", "transformer_base", "vgg16"])
+@pytest.mark.parametrize("id", ["swin_t", "vit_b_16", "transformer_base", "vgg16", "mask_rcnn"])
 def test_solids_are_to_scale_a_slab_each_block(id: str) -> None:
     chart = vpcalc.draw(id).chart
     assert isinstance(chart, BlockChart)
@@ -431,6 +431,11 @@ def test_solids_are_to_scale_a_slab_each_block(id: str) -> None:
     for slab, block in zip(slabs, expected, strict=True):
         assert _high(slab) / _high(slabs[0]) == pytest.approx(block.resolution[0] / expected[0].resolution[0])
         assert _wide(slab) / _wide(slabs[0]) == pytest.approx(block.channels / expected[0].channels)
+    labels = [mark for mark in blocks.scene(chart, 6.9) if isinstance(mark, Label)]
+    assert min(label.size for label in labels) >= 4.5  # in rows, where a line of stages has no room for words
+    rows = len({label.at[1] for label in labels if label.bold})
+    assert rows == (2 if id == "mask_rcnn" else 1)
+    assert [label.text for label in labels].count("from neck") == (4 if id == "mask_rcnn" else 0)
 
 
 @pytest.mark.quick(30)
@@ -655,6 +660,7 @@ PLOTS: tuple[Callable[[], Plot], ...] = (
     lambda: vpcalc.plot_models(pareto="macs,top1", input="800x1280"),
     lambda: vpcalc.plot_models(["vit", "retnet"], pareto="training_bytes,params"),
     lambda: vpcalc.draw("exfuse_resnet50"),
+    lambda: vpcalc.draw("mask_rcnn"),
     lambda: vpcalc.draw("transformer_base"),
     lambda: vpcalc.draw("lstm"),
     lambda: vpcalc.draw("vit_l_16"),

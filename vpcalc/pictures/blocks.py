@@ -6,11 +6,14 @@ channels have a scale each, the same for the whole picture. Below it stand bars 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
 
 from ..report import numbers
 from .bars import look
-from .data import Block, BlockChart
+from .data import Bar, Block, BlockChart
 from .scene import Area, Label, Scene, Stroke, box
 from .style import BLUE, INK, LEFT, QUIET, SKY, TYPE, subtitle_lines, title_lines
 
@@ -27,6 +30,8 @@ _THICKEST, _WIDEST = 0.9, 0.55
 """Inches of the thickest slab, and the share of the picture that the longest row of them takes."""
 _THINNEST = 0.025
 """Inches below which bars of parts are one."""
+_LEGIBLE = 5.0
+"""Points that the type is large at least, if need be with stages in several rows."""
 _SOURCES = 3
 """Lines that say from where a stage reads."""
 _AROUND, _ACROSS = 0.16, 0.85
@@ -36,24 +41,55 @@ _AROUND, _ACROSS = 0.16, 0.85
 def height(chart: BlockChart, width: float) -> float:
     """Inches that the picture is high."""
     per_cell = _per_cell(chart)
-    highest = max(block.resolution[0] * per_cell + _reach(block, per_cell) for block in chart.blocks)
-    given = 3 * _LINE if any(block.given for block in chart.blocks) else 0
+    high = sum(_high(row, per_cell) for row in _rows(chart, width, per_cell))
     lines = len(title_lines(chart.title, width)) + len(subtitle_lines(chart.subtitle, width))
-    return _floor(chart) + highest + given + 0.3 + _LINE * lines
+    return _BASE + high + _LINE * lines
 
 
 def scene(chart: BlockChart, width: float) -> Scene:
     """The picture, without its title."""
-    per_cell, floor = _per_cell(chart), _floor(chart)
-    size, per_channel, columns = _layout(chart, width, per_cell)
+    per_cell = _per_cell(chart)
+    rows = _rows(chart, width, per_cell)
+    laid = [_layout(row, width, per_cell) for row in rows]
+    size, per_channel = min(size for size, _, _ in laid), min(per_channel for _, per_channel, _ in laid)
     bars = [block.parts or (block.cost,) for block in chart.blocks]
+    columns = [column for _, _, found in laid for column in found]
     if any(0.9 * wide / (1.3 * len(each)) < _THINNEST for (_, wide), each in zip(columns, bars, strict=True)):
         bars = [(block.cost,) for block in chart.blocks]
-    per_mac = _BAR / max(part.total for each in bars for part in each)
+    scale = _Scale(size, per_cell, per_channel, _BAR / max(part.total for each in bars for part in each))
     everything = sum(block.cost.total for block in chart.blocks)
     marks: Scene = []
+    base = _BASE + sum(_high(row, per_cell) for row in rows)
+    for row, (_, _, found) in zip(rows, laid, strict=True):
+        base -= _high(row, per_cell)
+        parts, bars = bars[: len(row)], bars[len(row) :]
+        marks += _row(row, found, parts, everything, base, scale)
+    return marks + _legend(chart, width)
+
+
+class _Scale(NamedTuple):
+    """The size of the type, and inches of a cell, of a channel and of a unit of cost: the same in all rows."""
+
+    size: float
+    per_cell: float
+    per_channel: float
+    per_mac: float
+
+
+def _row(
+    row: Sequence[Block],
+    columns: Sequence[tuple[float, float]],
+    bars: Sequence[Sequence[Bar]],
+    everything: int,
+    base: float,
+    scale: _Scale,
+) -> Scene:
+    """Stages side by side, whose bars stand at a height."""
+    size, per_cell, per_channel, per_mac = scale
+    floor = base + _floor(row)
+    marks: Scene = []
     ends: list[tuple[float, float]] = []
-    for block, (left, wide), parts in zip(chart.blocks, columns, bars, strict=True):
+    for block, (left, wide), parts in zip(row, columns, bars, strict=True):
         middle = left + wide / 2
         long = max(block.depth, 1) * block.channels * per_channel
         x = middle - (long + _reach(block, per_cell)) / 2
@@ -68,16 +104,15 @@ def scene(chart: BlockChart, width: float) -> Scene:
         for text, bold in _lines(block):
             marks.append(Label((middle, below), text, size, bold, up="top"))
             below -= _LINE
-        marks += _bars(parts, middle, wide, per_mac)
+        marks += _bars(parts, middle, wide, per_mac, base)
         share = block.cost.total / everything if everything else 0.0
-        above = _BASE + per_mac * max(part.total for part in parts) + 0.03
+        above = base + per_mac * max(part.total for part in parts) + 0.03
         words = [numbers.share(share), numbers.short(block.cost.total)]
         marks += [
             Label((middle, above + place * 0.12), text, size - 0.5, up="bottom")
             for place, text in enumerate(words)
         ]
-    for place in range(1, len(chart.blocks)):
-        block, before = chart.blocks[place], chart.blocks[place - 1]
+    for place, (before, block) in enumerate(pairwise(row), 1):
         if block.sources and before.name not in block.sources:
             continue  # nothing flows from one to the other
         start, end = ends[place - 1][1] + 0.1, ends[place][0] - 0.03
@@ -88,7 +123,30 @@ def scene(chart: BlockChart, width: float) -> Scene:
         marks.append(Stroke(((start, y), (end, y)), arrow=True))
         for line, text in enumerate(reversed(block.through)):
             marks.append(Label(((start + end) / 2, y + 0.05 + line * 0.12), text, size - 0.5, up="bottom"))
-    return marks + _legend(chart, width)
+    return marks
+
+
+def _rows(chart: BlockChart, width: float, per_cell: float) -> list[list[Block]]:
+    """Stages in as few rows as leave their type large enough to be read.
+
+    The first of a row says what it reads: there is no arrow from one row to the next.
+    """
+    number = len(chart.blocks)
+    for lines in range(1, number + 1):
+        many = -(-number // lines)
+        rows = [list(chart.blocks[start : start + many]) for start in range(0, number, many)]
+        for before, row in pairwise(rows):
+            row[0] = replace(row[0], sources=row[0].sources or (before[-1].name,))
+        if min(_layout(row, width, per_cell)[0] for row in rows) >= _LEGIBLE:
+            break
+    return rows
+
+
+def _high(row: Sequence[Block], per_cell: float) -> float:
+    """Inches from where bars of a row stand to what is above its solids."""
+    highest = max(block.resolution[0] * per_cell + _reach(block, per_cell) for block in row)
+    given = 3 * _LINE if any(block.given for block in row) else 0
+    return _floor(row) + highest + given + 0.3
 
 
 def kinds(chart: BlockChart) -> list[str]:
@@ -131,30 +189,27 @@ def heading(chart: BlockChart, width: float, tall: float) -> Label:
     return Label((LEFT * width, under), chart.subtitle, colour=QUIET, anchor="left", up="top")
 
 
-def _layout(chart: BlockChart, width: float, per_cell: float) -> tuple[float, float, list[tuple[float, float]]]:
+def _layout(row: Sequence[Block], width: float, per_cell: float) -> tuple[float, float, list[tuple[float, float]]]:
     """The size of the type, inches of a channel, and where each column begins and how wide it is."""
     room = width - 2 * _MARGIN
-    gaps = [0.0, *(_ACROSS if block.through else 0.0 for block in chart.blocks[1:])]
+    gaps = [0.0, *(_ACROSS if block.through else 0.0 for block in row[1:])]
     size = TYPE - 0.5
 
     def texts() -> list[float]:
-        lines = [
-            [text for text, _ in _lines(block)] + [f"{numbers.short(block.cost.total)}"] for block in chart.blocks
-        ]
+        lines = [[text for text, _ in _lines(block)] + [f"{numbers.short(block.cost.total)}"] for block in row]
         return [0.0087 * size * max(map(len, each)) + 0.06 for each in lines]
 
     def wides(per_channel: float) -> list[float]:
         solids = [
-            max(block.depth, 1) * block.channels * per_channel + _reach(block, per_cell) + _AROUND
-            for block in chart.blocks
+            max(block.depth, 1) * block.channels * per_channel + _reach(block, per_cell) + _AROUND for block in row
         ]
         return list(map(max, solids, texts()))
 
     while size > 3 and sum(wides(0)) + sum(gaps) > 0.85 * room:
         size -= 0.25
-    longest = max(max(block.depth, 1) * block.channels for block in chart.blocks)
+    longest = max(max(block.depth, 1) * block.channels for block in row)
     low = 0.0
-    high = min(_THICKEST / max(1, *(block.channels for block in chart.blocks)), _WIDEST * width / max(1, longest))
+    high = min(_THICKEST / max(1, *(block.channels for block in row)), _WIDEST * width / max(1, longest))
     for _ in range(40):
         middle = (low + high) / 2
         fits = sum(wides(middle)) + sum(gaps) <= room
@@ -175,10 +230,10 @@ def _per_cell(chart: BlockChart) -> float:
     return _SOLID / max(max(block.resolution) for block in chart.blocks)
 
 
-def _floor(chart: BlockChart) -> float:
-    """Inches from the lower edge to where the solids stand: legend, bars with two lines, text."""
-    lines = max(len(_lines(block)) for block in chart.blocks)
-    return _BASE + _BAR + 2 * _LINE + 0.12 + lines * _LINE + 0.15
+def _floor(row: Sequence[Block]) -> float:
+    """Inches from where the bars of a row stand to where its solids do: bars with two lines, text."""
+    lines = max(len(_lines(block)) for block in row)
+    return _BAR + 2 * _LINE + 0.12 + lines * _LINE + 0.15
 
 
 def _lines(block: Block) -> list[tuple[str, bool]]:
@@ -215,7 +270,7 @@ def _solid(block: Block, x: float, floor: float, per_cell: float, per_channel: f
     return [*marks, Area(side, fill=SKY, shade=0.7, edge=INK)]
 
 
-def _bars(parts: Any, middle: float, room: float, per_mac: float) -> Scene:
+def _bars(parts: Sequence[Bar], middle: float, room: float, per_mac: float, base: float) -> Scene:
     """The cost of each part, split by operator."""
     step = min(0.9 * room / len(parts), 0.3)
     wide = step / 1.3
@@ -223,10 +278,10 @@ def _bars(parts: Any, middle: float, room: float, per_mac: float) -> Scene:
     ends = (x - 0.06, x + step * (len(parts) - 1) + wide + 0.06)
     marks: Scene = []
     for part in parts:
-        bottom = _BASE
+        bottom = base
         for kind, cost in part.parts:
             if cost:
                 marks.append(_filled(kind, x, bottom, wide, cost * per_mac))
                 bottom += cost * per_mac
         x += step
-    return [*marks, Stroke(((ends[0], _BASE), (ends[1], _BASE)), thick=0.6)]
+    return [*marks, Stroke(((ends[0], base), (ends[1], base)), thick=0.6)]
