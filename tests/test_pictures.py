@@ -612,6 +612,10 @@ def test_a_drawing_in_tikz_is_set_by_tex(block: bool, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout[-2000:]
         assert "Overfull" not in done.stdout
         assert "Missing character" not in (tmp_path / "page.log").read_text(errors="replace")
+        dark = vpcalc.draw(id, block=block).draw("tikz", dark=True).decode()
+        known = {colour[1:].upper() for colour in DARK.values()}
+        assert {*re.findall(r"\{HTML\}\{(\w+)\}", dark)} <= known
+        assert "white" not in dark
 
 
 def test_text_of_an_svg_is_text() -> None:

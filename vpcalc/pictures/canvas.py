@@ -77,7 +77,7 @@ def draw(
     """
     shows = line(shown(chart, format, width, title, dark))
     if format == "tikz":
-        return sealed(_tikz(chart, width, shows).encode())
+        return sealed(_tikz(chart, width, shows, dark).encode())
     with _settings(dark):
         figure = figure_of(chart, width, title, dark)
         page = io.BytesIO()
@@ -91,12 +91,12 @@ def draw(
     return sealed(page.getvalue())
 
 
-def _tikz(chart: Chart, width: float, shows: str) -> str:
+def _tikz(chart: Chart, width: float, shows: str, dark: bool) -> str:
     """A drawing as a ``tikzpicture``; what it finds is said in a comment, for a caption."""
     drawn = _DRAWN.get(type(chart))
     if drawn is None:
         raise InputError("--format tikz: is for what vpcalc draw draws; a plot is an .svg, .pdf or .png")
-    return scenes.tikz(drawn.scene(chart, width), [shows, chart.title, chart.subtitle])
+    return scenes.tikz(drawn.scene(chart, width), [shows, chart.title, chart.subtitle], dark)
 
 
 def figure_of(chart: Chart, width: float = WIDTH, title: bool = True, dark: bool = False) -> Any:

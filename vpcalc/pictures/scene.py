@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..report.tex import escape_tex
-from .style import INK, PAPER, QUIET, TYPE
+from .style import DARK, INK, PAPER, QUIET, TYPE
 
 Point = tuple[float, float]
 
@@ -100,11 +100,14 @@ _ANCHORS = {"left": "west", "center": "", "right": "east"}
 _UP = {"bottom": "south", "center": "", "top": "north"}
 
 
-def tikz(scene: Scene, comments: list[str]) -> str:
-    r"""A scene as a ``tikzpicture``, to be read by ``\input``; its text is the document's own type."""
+def tikz(scene: Scene, comments: list[str], dark: bool = False) -> str:
+    r"""A scene as a ``tikzpicture``, to be read by ``\input``; its type and paper are the document's own."""
+    seen = {colour: DARK.get(colour.upper(), colour) if dark else colour for colour in (*_colours(scene), PAPER)}
     colours = {colour: f"vpcalc{place}" for place, colour in enumerate(_colours(scene))}
     lines = [*(f"% {line}" for line in comments), r"% needs \usepackage{tikz} and \usetikzlibrary{patterns}"]
-    lines += [rf"\definecolor{{{name}}}{{HTML}}{{{colour[1:]}}}" for colour, name in colours.items()]
+    lines += [rf"\definecolor{{{name}}}{{HTML}}{{{seen[colour][1:].upper()}}}" for colour, name in colours.items()]
+    paper = "vpcalcpaper" if dark else "white"
+    lines += [rf"\definecolor{{{paper}}}{{HTML}}{{{seen[PAPER][1:].upper()}}}"] if dark else []
     lines.append(r"\begin{tikzpicture}[x=1in, y=1in, inner sep=0pt]")
     for mark in scene:
         if isinstance(mark, Area):
@@ -112,7 +115,7 @@ def tikz(scene: Scene, comments: list[str]) -> str:
             if mark.fill:
                 lines.append(rf"  \fill[{colours[mark.fill]}, fill opacity={mark.shade:g}] {path}")
             if mark.fill and mark.hatch:
-                lines.append(rf"  \fill[pattern={_PATTERNS[mark.hatch]}, pattern color=white] {path}")
+                lines.append(rf"  \fill[pattern={_PATTERNS[mark.hatch]}, pattern color={paper}] {path}")
             if mark.edge:
                 lines.append(
                     rf"  \draw[{colours[mark.edge]}, line width={mark.thick:g}pt, line join=round] {path}"
