@@ -120,14 +120,15 @@ class Tab:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def open(self, address: str) -> None:
         """Go to a page and wait until it is there."""
         self.call("Page.navigate", url="about:blank")
         self.settle()
         self.heard.clear()
-        self.call("Page.navigate", url=address)
-        while not any(method == "Page.loadEventFired" for method, _ in self.heard):
+        loader = self.call("Page.navigate", url=address)["loaderId"]  # what is heard of the page before is late
+        while not any(("load", loader) == (said.get("name"), said.get("loaderId")) for _, said in self.heard):
             self._read()
         self.settle()
 
