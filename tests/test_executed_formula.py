@@ -231,6 +231,8 @@ def test_a_readers_formula_is_held_against_it(code: str) -> None:
         ("{code}:Attention", {"input": "1,N,64", "set": {"dim": "8"}}, "--set: only for our models"),
         ("{code}:Narrow", {"input": "1,N,8"}, "does not hold for real: a real run"),
         ("msa", {"input": "1,N,C"}, "only for a module of your own"),
+        ("swin_tt", {"input": "1,3,H,W"}, "did you mean swin_t"),
+        ("{code}", {"input": "1,N,C"}, "is a file; name its factory"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(code: str, name: str, options: dict[str, str], message: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import snapshots
 from ..auditing.process import Limits, Status, run
-from ..errors import InputError, require_file_of, unknown, unreadable
+from ..errors import ALL, InputError, require_file_of, unknown, unreadable
 from ..placing import as_placed, titled
 from ..revisions import Repository, repository
 from .diff_cost import Cost, cost_of, recorded
@@ -118,7 +118,7 @@ def _refuse_unknown(option: str, name: str) -> None:
     if is_revision:
         what = f"{name}:file.py:factory or {name}:cost.json; of two revisions --target says it for both"
         raise InputError(f"{option} {name!r}: is a git revision; say of what: {what}")
-    raise unknown(option, name, known)
+    raise unknown(option, name, known, ALL)
 
 
 # -- what they cost ----------------------------------------------------------------------------------------------

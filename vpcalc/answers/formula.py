@@ -286,6 +286,8 @@ def formula(
             name, input, args, quantity, form=form, names=symbols or {}, everywhere=everywhere, range=range
         )
     if input is not None or args:
+        if name not in LAYERS and name not in ARCHITECTURES:
+            raise unknown("formula", name, [*LAYERS, *ARCHITECTURES], ALL)
         raise InputError(f"--input and --arg: only for a module of your own; {name} has an input of its own")
     if quantity not in QUANTITIES + MEMORY:
         raise unknown("--quantity", quantity, QUANTITIES + MEMORY)

@@ -115,7 +115,8 @@ def asked_price(name: str, price: UserPrice, operands: Mapping[str, Any], result
         macs = price(operands, result)
     except Exception as error:
         line = " ".join(str(error).split())[:160]
-        raise InputError(f"--price {name}: fails with {type(error).__name__}: {line}") from error
+        given = f"it is given a dictionary of the arguments ({', '.join(operands)}) and the result"
+        raise InputError(f"--price {name}: fails with {type(error).__name__}: {line}; {given}") from error
     if type(macs) is not int or macs < 0:
         raise InputError(f"--price {name}: gave {macs!r:.60}; must be a whole number of multiply-accumulates")
     return macs
