@@ -238,10 +238,11 @@ def test_a_float_of_the_author_s_holds_as_many_tables_as_a_page_has_room_for(tmp
     head = "\\documentclass[twocolumn]{article}\\usepackage{array,amsmath,booktabs}\\begin{document}"
     marker = "% vpcalc: memory swin_t --train --no-check --format latex\n% /vpcalc"
     float = f"\\begin{{table}}\n{marker}\n\\caption{{{'A caption of three lines. ' * 6}}}\n\\end{{table}}"
+    bare = "Text.\n\n% vpcalc: crossover msa sra --format latex\n% /vpcalc"  # not indented
     path = tmp_path / "a.tex"
-    path.write_text(f"{head}\n{float}\n\\end{{document}}\n", encoding="utf-8")
+    path.write_text(f"{head}\n{float}\n{bare}\n\\end{{document}}\n", encoding="utf-8")
     package.embed(path)
-    assert "Float too large" not in compiled(tmp_path, "a.tex")
+    assert not re.findall("Overfull|Float too large", compiled(tmp_path, "a.tex"))
     left = re.findall("% no room in one float for: (.*)", path.read_text(encoding="utf-8"))
     assert left == ["What autograd keeps, each storage once; --columns KEY,KEY chooses it"]
 

@@ -48,7 +48,7 @@ _COMMANDS = r"""
     not ll gg ast perp langle rangle forall exists textsubscript textsuperscript surd rule partial infty cdot
     cdots ldots times odot
     begingroup sloppy par endgroup table centering caption label small setlength tabcolsep smallskip footnotesize
-    raggedright arraybackslash hspace allowbreak medskip textit clearpage noindent
+    raggedright arraybackslash hspace allowbreak medskip textit clearpage noindent parindent
 """
 KNOWN = frozenset(_COMMANDS.split()) | frozenset(GREEK.values())
 """Commands of LaTeX and amsmath that a passage may use."""

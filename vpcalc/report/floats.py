@@ -100,7 +100,7 @@ def floats(
         fit = max(1, sum(height <= PAGE for height in together))
         said = notes(tables[0].notes) if _is_long(tables[0]) else []
         left = [f"% no room in one float for: {each.title}; --columns KEY,KEY chooses it" for each in tables[fit:]]
-        lines = [r"\begingroup", *_bodies(all_of_each[:fit]), *said, r"\endgroup"]
+        lines = [r"\begingroup\setlength{\parindent}{0pt}", *_bodies(all_of_each[:fit]), *said, r"\endgroup"]
         return "\n".join([f"% {tables[0].title}", head, *left, *lines])
     if together[-1] <= LINES:
         return "\n".join([head, *_float(all_of_each, label)])
