@@ -889,6 +889,26 @@ def test_by_module_to_a_depth() -> None:
     assert len(blocks) == 3
 
 
+class Scores(nn.Module):
+    """Products of its own between two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.last(x @ x.transpose(1, 2) @ x)
+
+
+@pytest.mark.parametrize("counting", [False, True])
+def test_rows_of_modules_add_up_with_what_the_whole_does_itself(counting: bool) -> None:
+    result = derive(Scores, "1,N,8", counting=counting)
+    (table,) = (table for table in result.tables() if table.title == "By module")
+    rows = {name: part.polynomial for name, part in table.rows}
+    assert rows == {"first": 64 * N, "last": 64 * N, "(itself)": 16 * N**2, "total": 128 * N + 16 * N**2}
+
+
 def test_only_the_first_way_is_tried_where_it_works() -> None:
     prober = Prober(target := find_target("vit_ti_16"), target.regimes[0], False)
     prober.counts({"H": 32, "W": 32})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..algebra.polynomial import Polynomial
+from ..algebra.polynomial import Polynomial, constant
 from ..checks.agreement import agreements
 from ..checks.derivation import find_form
 from ..checks.exploring import Explored, NotExecutedError, explore
@@ -28,7 +28,7 @@ from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import how_many
 from ..symbolic import Form
 from .at_size import AtSize
-from .derived import Derived, forms_table, unpriced
+from .derived import ITSELF, Derived, forms_table, unpriced
 from .executed import Executed
 from .own_inputs import whole_shape
 
@@ -199,6 +199,10 @@ class Derivation(Derived):
         known = {path: form for path, form in modules.items() if form is not None}
         without = [path for path in modules if path not in known]
         named = ", ".join(without[:3]) + " …" * (len(without) > 3)
+        top = [form for path, form in self.found.modules.items() if path and "." not in path]
+        if not self.backward and all(form is not None for form in top):
+            own = self.found.macs - sum((form for form in top if form is not None), constant(0))
+            known |= {ITSELF: Form(own)} if own else {}
         left = [f"without a form of its own: {how_many(len(without), 'module')}, {named}"] if without else []
         return (by_operator, forms_table("module", "Module", by_module, known, self.macs, left))
 

@@ -11,6 +11,9 @@ from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
 from .result import Result
 
+ITSELF = "(itself)"
+"""What a module computes in its own forward, beside the modules that it holds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Derived(Result, ABC):

@@ -20,7 +20,7 @@ from ..errors import InputError, first_line
 from ..report import Caveat, Column, Kind, Table
 from ..report.numbers import exact, how_many
 from ..symbolic import Form, divisions
-from .derived import Derived, forms_table, unpriced
+from .derived import ITSELF, Derived, forms_table, unpriced
 from .quantities import Part, domain, in_full, overview, parts, pieces, seen_at, sheet, to_dict, written
 
 if TYPE_CHECKING:
@@ -157,6 +157,12 @@ class Executed(Derived):
         """The form of each module that computes anything, with its children, to the given depth."""
         forms = self.explored.main.leader.execution.modules()
         return {path: self._shown(form) for path, form in forms.items() if self.within(path) and form}
+
+    def _itself(self) -> dict[str, Form]:
+        """What the whole computes outside of all modules, without which their rows would not add up to it."""
+        parts = self.explored.main.leader.execution.calls["macs"].items()
+        own = sum((form for (path, _), form in parts if not path), constant(0))
+        return {ITSELF: self._shown(own)} if own else {}
 
     def calls(self) -> tuple[Call, ...]:
         """Products with the shapes of their operands, those of one kind together, in the order of the first."""
@@ -302,10 +308,11 @@ class Executed(Derived):
         if len(self.regimes) > 1 or self.explored.exploration.open:
             found.append(self._regimes_table())
         modules = self.modules()
+        rows = {**modules, **self._itself()} if modules else modules
         if self.by == "module":
-            found.insert(0, forms_table("module", "Module", title, modules, total, self._notes()))
-        elif len(modules) > 1 and not self.by:
-            found.append(forms_table("module", "Module", "By module", modules, total, ()))
+            found.insert(0, forms_table("module", "Module", title, rows, total, self._notes()))
+        elif len(rows) > 1 and not self.by:
+            found.append(forms_table("module", "Module", "By module", rows, total, ()))
         return tuple(found)
 
     @property

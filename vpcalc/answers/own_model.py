@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..inputs import whole
 from ..report import Column, Kind, Table
 from ..symbolic import Form
+from .derived import ITSELF
 from .own_inputs import in_words, name_of, refuse_letters, shapes_of, sides_of, with_letters
 from .priced import FIGURES, cells_of, formula_fields, formula_notes, operator_table, stage_fields, unpriced_notes
 from .result import Result
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from ..everywhere import Regime
     from ..execution.outcome import Execution
     from ..execution.program import Program
-
-ITSELF = "(itself)"
-"""What a module computes in its own forward, beside the modules that it holds."""
 
 DEEPEST = 2
 """How deep a module may lie that stands in the table: one that holds all others shows what it holds."""

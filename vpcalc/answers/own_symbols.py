@@ -17,8 +17,9 @@ from ..cost import Cost, Quantity
 from ..errors import InputError
 from ..report import Caveat, Column, Kind, Table
 from ..symbolic import Form
+from .derived import ITSELF
 from .own_inputs import name_of
-from .own_model import ITSELF, top_modules
+from .own_model import top_modules
 from .priced import unpriced_notes
 from .result import Result
 from .verdicts import report_dict
