@@ -14,6 +14,7 @@ from ..abstract.tensor import FLOATS, Tensor
 from ..abstract.tuning import Tuning
 from ..algebra.traced import value_of
 from ..architectures import Family
+from ..garbage import not_sought
 from ..layers import LAYERS
 
 Start = Callable[[Tape], tuple[tuple[Tensor, ...], Any]]
@@ -146,6 +147,7 @@ def layer_footprint(
     return footprint(lambda tape: ((), LAYERS[id].run(tape, **dims)), way, times, inference)
 
 
+@not_sought()
 def footprint(start: Start, way: Way = PLAIN, times: bool = False, inference: bool = True) -> Footprint:
     """Run a network twice, for inference and for training; with all ``times`` beside the peaks if asked for.
 
@@ -174,6 +176,7 @@ def footprint(start: Start, way: Way = PLAIN, times: bool = False, inference: bo
     )
 
 
+@not_sought()
 def started(tape: Tape, start: Start) -> tuple[tuple[Tensor, ...], Any]:
     """The inputs and outputs of a run; what autocast made of weights is let go after it."""
     found = start(tape)
