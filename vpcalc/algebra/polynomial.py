@@ -58,7 +58,7 @@ class Polynomial:
     _symbols: frozenset[str]
 
     def __init__(self, terms: Mapping[Monomial, int], denominator: int = 1) -> None:
-        kept = {monomial: number for monomial, number in terms.items() if number}
+        kept = terms if all(terms.values()) else {monomial: number for monomial, number in terms.items() if number}
         common = 1 if denominator == 1 else gcd(denominator, *kept.values())
         if denominator < 0:
             common = -common
@@ -104,6 +104,8 @@ class Polynomial:
 
     def __mul__(self, other: Scalar) -> Polynomial:
         if isinstance(other, int):
+            if other == 1:
+                return self
             return Polynomial({m: number * other for m, number in self.terms.items()}, self.denominator)
         if not isinstance(other, Polynomial):
             return NotImplemented

@@ -80,7 +80,8 @@ class Traced:
     def __mul__(self, other: Any) -> Traced:
         if not isinstance(other, (int, Traced)):
             return NotImplemented
-        return self._with(self.value * value_of(other), self.form * form_of(other))
+        by = other.form if isinstance(other, Traced) else other
+        return self._with(self.value * value_of(other), self.form * by)
 
     __rmul__ = __mul__
 
