@@ -61,7 +61,7 @@ def _with_floors(forms: Iterable[Polynomial]) -> Iterator[Polynomial]:
     waiting, known = list(forms), set[str]()
     for form in waiting:
         yield form
-        for floor in form.symbols - known:
+        for floor in sorted(form.symbols - known):
             known.add(floor)
             if isinstance(floor, Floor):
                 rest = floor.numerator - floor.divisor * symbol(floor)

@@ -169,7 +169,7 @@ def tidied(form: Polynomial) -> Polynomial:
     """``y − ⌊y/2⌋`` as ``⌊(y + 1)/2⌋``, in every term that holds it alone: a size that is padded to be even."""
     if form.denominator != 1:
         return form
-    for name in form.symbols:
+    for name in sorted(form.symbols):
         number = -form.terms.get(((name, 1),), 0)
         if not number or not isinstance(name, Floor) or name.divisor.symbols or name.divisor.terms[()] % 2:
             continue
@@ -372,7 +372,7 @@ def _rounded_again(form: Polynomial, whole: Mapping[str, Polynomial]) -> Polynom
 
 def floors_in(form: Polynomial) -> Iterator[Floor]:
     """Floors of a form, and those within them."""
-    for name in form.symbols:
+    for name in sorted(form.symbols):
         if isinstance(name, Floor):
             yield name
             yield from floors_in(name.numerator)

@@ -14,7 +14,7 @@ from .regions import Region, fits
 def quotients(form: Polynomial, regions: Sequence[Region]) -> dict[str, tuple[Polynomial, Polynomial]]:
     """Floors of a form that are quotients all over some regions, each with what stands above and below."""
     found: dict[str, tuple[Polynomial, Polynomial]] = {}
-    for name in form.symbols:
+    for name in sorted(form.symbols):  # what is taken first decides how the form is written
         if isinstance(name, Floor) and all(_divides(name, region) for region in regions):
             found[name] = name.reading[0], name.divisor
     return found

@@ -659,7 +659,7 @@ def _floors(name: Floor, letter: str, values: Any) -> Any:
 
 def _functions(form: Polynomial, letter: str) -> Iterator[str]:
     """What a form has of a letter: itself, and floors of nothing else."""
-    for name in form.symbols:
+    for name in sorted(form.symbols):
         if not isinstance(name, Floor) or name.letters == {letter}:
             if name == letter or isinstance(name, Floor):
                 yield name
@@ -752,7 +752,7 @@ def _by_sign(guard: Guard, columns: Mapping[str, Any]) -> Any:
 
 def _inner(form: Polynomial) -> Iterator[Polynomial]:
     """What stands in the floors of a form, above and below their lines, however deep."""
-    for name in form.symbols:
+    for name in sorted(form.symbols):
         if isinstance(name, Floor):
             for part in (name.numerator, name.divisor):
                 yield part
