@@ -297,6 +297,20 @@ def test_what_no_result_needs_is_in_no_trace_and_so_not_comparable(
     assert not _model(Dropping(keep), input="5,7", check=True).ok
 
 
+def test_where_fvcore_has_no_figure_its_convention_is_in_no_table() -> None:
+    """It has a part alone: what was priced before the einsum that it cannot."""
+
+    class Maps(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.einsum("bnd,bmd->bnm", x @ x.mT, x)
+
+    found = _model(Maps(), input="2,7,7", check=True)
+    operators = found.tables()[1]
+    assert [column.key for column in operators.columns] == ["operator", "macs"]
+    assert operators.rows == (("einsum", 2 * 7**3), ("matmul", 2 * 7**3), ("total", 4 * 7**3))
+    assert found.to_dict()["fvcore"] is None
+
+
 def test_figures_drawings_and_plots_take_it() -> None:
     whole = _model("net.py:Net", input=224).to_dict()
     assert vpcalc.figure("net.py:Net", input=224).value == whole["macs"]

@@ -145,7 +145,7 @@ class OwnModel(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """Its top modules, and operators against fvcore's count."""
-        return (self._module_table(), operator_table(self.cost, self.report))
+        return (self._module_table(), operator_table(self.cost, self.report, not self._no_fvcore))
 
     def _module_table(self) -> Table:
         columns = (Column("module", "Module", Kind.WORD), Column("output", "Output", Kind.WORD), *FIGURES)

@@ -96,8 +96,13 @@ def unpriced_words(calls: Mapping[str, int]) -> str:
     return f"without {shown}, which nobody here can price" if calls else ""
 
 
-def operator_table(cost: Cost, report: Report | None) -> Table:
-    """A row for each operator that multiplies or that fvcore's convention prices, with its count if any."""
+def operator_table(cost: Cost, report: Report | None, convention: bool = True) -> Table:
+    """A row for each operator that multiplies or that fvcore's convention prices, with its count if any.
+
+    ``convention``: whether fvcore's has a figure; without one there is nothing of fvcore in the table.
+    """
+    if not convention:
+        return _multiplying(cost, report)
     columns = [
         Column("operator", "Operator", Kind.WORD),
         Column("macs", "MACs", Kind.COUNT),
@@ -115,6 +120,14 @@ def operator_table(cost: Cost, report: Report | None) -> Table:
         rows = [(*row, *_counted(report, row[0], row[2], counted)) for row in rows]
         notes = _notes(report)
     return Table("Operators", tuple(columns), tuple(rows), notes, total=True)
+
+
+def _multiplying(cost: Cost, report: Report | None) -> Table:
+    """A row for each operator that multiplies."""
+    columns = (Column("operator", "Operator", Kind.WORD), Column("macs", "MACs", Kind.COUNT))
+    rows = [(kind, macs) for kind, macs in sorted(cost.by_operator(Quantity.MACS).items()) if macs]
+    total = ("total", int(cost.total(Quantity.MACS)))
+    return Table("Operators", columns, (*rows, total), () if report is None else _notes(report), total=True)
 
 
 def _counted(
