@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import vpcalc
 from vpcalc import InputError
 from vpcalc.answers.own_model import OwnModel
+from vpcalc.answers.side_by_side import SideBySide
 from vpcalc.cli.app import application
 
 SOURCE = '''
@@ -309,6 +310,8 @@ def test_where_fvcore_has_no_figure_its_convention_is_in_no_table() -> None:
     assert [column.key for column in operators.columns] == ["operator", "macs"]
     assert operators.rows == (("einsum", 2 * 7**3), ("matmul", 2 * 7**3), ("total", 4 * 7**3))
     assert found.to_dict()["fvcore"] is None
+    beside = SideBySide((found, found), ("one", "other")).tables()[0]
+    assert ("fvcore's convention", None, None) in beside.rows
 
 
 def test_figures_drawings_and_plots_take_it() -> None:

@@ -112,7 +112,7 @@ class OwnModel(Result):
         """Fields of the command's JSON object."""
         shown = (Quantity.PARAMS, Quantity.MACS, Quantity.FLOPS, Quantity.FVCORE, Quantity.ACTIVATIONS)
         figures: dict[str, Any] = {quantity.value: self.figure(quantity) for quantity in shown}
-        if self._no_fvcore:
+        if self.no_fvcore:
             figures[Quantity.FVCORE.value] = None
         return {
             "command": "model",
@@ -126,7 +126,7 @@ class OwnModel(Result):
             "attention_elements": self.figure(Quantity.ATTENTION),
             "formula": {"macs": formula_fields(self.form, self.around)},
             "stages": [stage_fields(stage) for stage in self.cost.stages()],
-            "operators": {} if self._no_fvcore else self.cost.by_operator(Quantity.FVCORE),
+            "operators": {} if self.no_fvcore else self.cost.by_operator(Quantity.FVCORE),
             "unknown": dict(self.unknown),
             "facts": {},
             "notes": list(self.notes),
@@ -136,7 +136,8 @@ class OwnModel(Result):
         }
 
     @property
-    def _no_fvcore(self) -> str:
+    def no_fvcore(self) -> str:
+        """Why fvcore's convention has no figure of it; empty where it has."""
         return self.ran.batched.missing.get("fvcore", "")
 
     def checked(self) -> OwnModel:
@@ -145,7 +146,7 @@ class OwnModel(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """Its top modules, and operators against fvcore's count."""
-        return (self._module_table(), operator_table(self.cost, self.report, not self._no_fvcore))
+        return (self._module_table(), operator_table(self.cost, self.report, not self.no_fvcore))
 
     def _module_table(self) -> Table:
         columns = (Column("module", "Module", Kind.WORD), Column("output", "Output", Kind.WORD), *FIGURES)

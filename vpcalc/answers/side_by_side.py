@@ -49,7 +49,7 @@ class SideBySide(Result):
 
     def tables(self) -> tuple[Table, ...]:
         """All quantities, then multiply-accumulates and parameters by stage, then the former by operator."""
-        totals = [(words, [each.figure(quantity) for each in self.models]) for quantity, words in ROWS.items()]
+        totals = [(words, [_total(each, quantity) for each in self.models]) for quantity, words in ROWS.items()]
         found = [self._table(self._title(), "quantity", "", totals, self._notes())]
         for words, quantity in (("MACs", Quantity.MACS), ("Parameters", Quantity.PARAMS)):
             stages = [_by_stage(each.cost, quantity) for each in self.models]
@@ -103,6 +103,12 @@ class SideBySide(Result):
                 more = f"; {len(remarks) - 1} more where it stands alone" if remarks[1:] else ""
                 notes.append(f"{name}: {remarks[0]}{more}")
         return tuple(notes)
+
+
+def _total(model: Model | OwnModel, quantity: Quantity) -> int | None:
+    """A figure of a model; none of fvcore's convention where it was priced in part."""
+    in_part = quantity is Quantity.FVCORE and isinstance(model, OwnModel) and model.no_fvcore
+    return None if in_part else model.figure(quantity)
 
 
 def side_by_side(names: Iterable[str], *, check: bool | None = None, **asked: Any) -> SideBySide:
