@@ -58,7 +58,7 @@ class Polynomial:
     _symbols: frozenset[str]
 
     def __init__(self, terms: Mapping[Monomial, int], denominator: int = 1) -> None:
-        kept = terms if all(terms.values()) else {monomial: number for monomial, number in terms.items() if number}
+        kept = dict(terms) if all(terms.values()) else {m: number for m, number in terms.items() if number}
         common = 1 if denominator == 1 else gcd(denominator, *kept.values())
         if denominator < 0:
             common = -common
