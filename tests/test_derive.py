@@ -216,7 +216,7 @@ def of_two_blocks(name: str) -> Settings:
     }
 
 
-COUNTED = dict.fromkeys([architecture.id for architecture in first_of_each().values()] + [*ARCHITECTURES][::10])
+COUNTED = dict.fromkeys([architecture.id for architecture in first_of_each().values()] + [*ARCHITECTURES][::3])
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ def test_exfuse_agrees(size, supervision):
     assert_agrees(report_of(size, supervision=supervision))
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=15)
 @given(
     block=st.sampled_from(["basic", "bottleneck"]),
     version=st.sampled_from(["v1", "v1.5"]),

@@ -181,7 +181,7 @@ def run_small(way: Way, ids: tuple[str, ...]) -> None:
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
 def test_other_types(dtype: str) -> None:
-    for id, sizes, changes in SMALL[::8]:
+    for id, sizes, changes in SMALL[::4]:
         check(id, sizes, changes, way=Way(dtype))
 
 
